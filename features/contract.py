@@ -1,0 +1,315 @@
+"""The data contract: which tables and columns a community hands in, and what its community.yaml says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from features.language import UserError, language, say
+
+Kind = Literal["text", "time", "day", "number", "boolean"]
+OUTCOMES = ("needed", "not_needed", "declined", "not_reached")
+ARMS = ("targeted", "random")
+ROLES = ("grid_worker", "steward", "coordinator")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: its kind, whether a row without it is unusable, its allowed values."""
+
+    kind: Kind
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the contract.
+
+    ``key`` identifies a record; ``time`` is the column from which a new record counts as known.
+    Unknown columns are attributes where ``attributes`` is true, and only reported elsewhere.
+    """
+
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+    time: str | None = None
+    required: bool = False
+    attributes: bool = False
+
+
+TABLES: dict[str, Table] = {
+    "households": Table(
+        {
+            "household_id": Column("text", required=True),
+            "grid_id": Column("text", required=True),
+            "microgrid_id": Column("text", required=True),
+            "valid_from": Column("time", required=True),
+        },
+        key=("household_id", "valid_from"),
+        time="valid_from",
+        required=True,
+        attributes=True,
+    ),
+    "requests": Table(
+        {
+            "request_id": Column("text", required=True),
+            "household_id": Column("text", required=True),
+            "requested_at": Column("time", required=True),
+            "need": Column("text"),
+            "text": Column("text"),
+            "recorded_at": Column("time"),
+            "channel": Column("text"),
+            "resolved_at": Column("time"),
+            "satisfaction": Column("number", low=1, high=5),
+        },
+        key=("request_id",),
+        time="recorded_at",
+        required=True,
+    ),
+    "residents": Table(
+        {
+            "resident_id": Column("text", required=True),
+            "household_id": Column("text", required=True),
+            "valid_from": Column("time", required=True),
+            "birth_year": Column("number", low=1900, high=2100),
+            "birth_date": Column("day"),
+        },
+        key=("resident_id", "valid_from"),
+        time="valid_from",
+        attributes=True,
+    ),
+    "outreach": Table(
+        {
+            "outreach_id": Column("text", required=True),
+            "household_id": Column("text", required=True),
+            "need": Column("text", required=True),
+            "contacted_at": Column("time", required=True),
+            "arm": Column("text", required=True, allowed=ARMS),
+            "outcome": Column("text", allowed=OUTCOMES),
+            "propensity": Column("number"),
+            "worker_id": Column("text"),
+        },
+        key=("outreach_id",),
+        time="contacted_at",
+    ),
+    "opt_outs": Table(
+        {
+            "household_id": Column("text", required=True),
+            "from": Column("time", required=True),
+            "until": Column("time"),
+        },
+        key=("household_id", "from"),
+        time="from",
+    ),
+    "workers": Table(
+        {
+            "worker_id": Column("text", required=True),
+            "name": Column("text"),
+            "role": Column("text", required=True, allowed=ROLES),
+            "grid_id": Column("text"),
+            "microgrid_id": Column("text"),
+            "weekly_visits": Column("number", low=0),
+        },
+        key=("worker_id",),
+    ),
+}
+
+
+class _Section(BaseModel):
+    """A section of community.yaml; keys that nobody reads are kept so that they can be reported."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Name(_Section):
+    """A name in Chinese and English; one of the two stands in for the other."""
+
+    zh: str = ""
+    en: str = ""
+
+    @property
+    def here(self) -> str:
+        """The name in the language in force."""
+        return (self.en or self.zh) if language() == "en" else (self.zh or self.en)
+
+
+class _Named(_Section):
+    id: str = Field(min_length=1)
+    name: Name = Name()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_default(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            name = value.get("name") or str(value.get("id", ""))
+            value = {**value, "name": {"zh": name, "en": name} if isinstance(name, str) else name}
+        return value
+
+
+class Need(_Named):
+    """One need: its window (weeks after the as-of date), severity and who can have it."""
+
+    horizon_weeks: float = Field(default=8, gt=0, le=104)
+    lead_weeks: float = Field(default=0, ge=0, le=104)
+    severity: int = Field(default=2, ge=1, le=3)
+    who: str = ""
+    sensitive: bool = False
+    keywords: tuple[str, ...] = ()
+
+
+class Programme(_Named):
+    """One programme: needs it serves, seats, and the month-day between which it runs."""
+
+    needs: tuple[str, ...] = ()
+    seats: int | None = Field(default=None, ge=0)
+    opens: str = ""
+    closes: str = ""
+    organiser: str = ""
+
+
+class Fund(_Named):
+    """One fund and its budget in yuan."""
+
+    budget: float = Field(default=0, ge=0)
+
+
+class Identity(_Section):
+    """The community's own name, timezone and language."""
+
+    name: str = ""
+    timezone: str = "Asia/Shanghai"
+    language: str = "zh-CN"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(say(f"没有这个时区：{value}", f"no such timezone: {value}")) from error
+        return value
+
+
+class RiskShares(_Section):
+    """Share of households in the red tier, and in the yellow tier that follows it."""
+
+    red: float = Field(default=0.02, ge=0, le=1)
+    yellow: float = Field(default=0.08, ge=0, le=1)
+
+
+class OutreachSettings(_Section):
+    """How much outreach the community can do and how."""
+
+    visits_per_worker: int = Field(default=6, ge=0)
+    explore_share: float = Field(default=0.1, ge=0, le=1)
+    cooldown_weeks: float = Field(default=6, ge=0)
+    risk: RiskShares = RiskShares()
+
+
+class FeatureSettings(_Section):
+    """Attributes never used by a model, still used to audit it."""
+
+    exclude: tuple[str, ...] = ()
+
+
+class Community(_Section):
+    """What community.yaml says."""
+
+    community: Identity
+    needs: tuple[Need, ...] = Field(min_length=1)
+    programmes: tuple[Programme, ...] = ()
+    funds: tuple[Fund, ...] = ()
+    outreach: OutreachSettings = OutreachSettings()
+    features: FeatureSettings = FeatureSettings()
+
+    @model_validator(mode="after")
+    def _ids_agree(self) -> "Community":
+        for title, rows in (("needs", self.needs), ("programmes", self.programmes), ("funds", self.funds)):
+            ids = [row.id for row in rows]
+            twice = sorted({one for one in ids if ids.count(one) > 1})
+            if twice:
+                raise ValueError(say(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice"))
+        known = {need.id for need in self.needs}
+        for programme in self.programmes:
+            for need in programme.needs:
+                if need not in known:
+                    raise ValueError(
+                        say(
+                            f"programmes {programme.id} 的 need {need} 不在 needs 里",
+                            f"programme {programme.id}: need {need} is not among the needs",
+                        )
+                    )
+        return self
+
+    def need_index(self) -> dict[str, int]:
+        """Position of each need id in ``needs``, the order used by every array."""
+        return {need.id: index for index, need in enumerate(self.needs)}
+
+
+@dataclass(frozen=True)
+class LoadedCommunity:
+    """A community.yaml and the keys in it that nothing reads."""
+
+    community: Community
+    unread: list[str] = field(default_factory=list)
+
+
+def _unread_keys(section: BaseModel, where: str) -> list[str]:
+    found = [f"{where}{key}" for key in (section.__pydantic_extra__ or {})]
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            found += _unread_keys(value, f"{where}{name}.")
+        elif isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, BaseModel):
+                    found += _unread_keys(item, f"{where}{name}[{getattr(item, 'id', '')}].")
+    return found
+
+
+def read_community(path: Path) -> LoadedCommunity:
+    """Read a community.yaml (UTF-8 or GB18030).
+
+    Raises UserError with one line naming the file and the key when it cannot be used.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            say(f"{path}：读不到，请放入 community.yaml", f"{path}: cannot be read; put a community.yaml there")
+        ) from error
+    try:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("gb18030")
+        value = yaml.safe_load(text)
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UserError(
+            say(f"{path}{line}：不是有效的 YAML，请检查缩进和冒号", f"{path}{line}: not valid YAML; check indents and colons")
+        ) from error
+    if not isinstance(value, dict):
+        raise UserError(
+            say(f"{path}：缺少 community 和 needs 两节", f"{path}: the sections community and needs are missing")
+        )
+    return LoadedCommunity(community := parse_community(value, str(path)), _unread_keys(community, ""))
+
+
+def parse_community(value: dict[str, Any], where: str) -> Community:
+    """Check the content of a community.yaml; ``where`` names it in the UserError raised for bad content."""
+    try:
+        return Community.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "community.yaml"
+        more = error.error_count() - 1
+        tail = say(f"（另有 {more} 处）", f" (and {more} more)") if more else ""
+        raise UserError(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}{tail}") from error

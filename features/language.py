@@ -1,0 +1,31 @@
+"""Texts in Chinese (the default) and English, written side by side where they are used."""
+
+import os
+
+_language = "zh"
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: shown as one line, without a traceback.
+
+    The line says which file, row and column, and what to do.
+    """
+
+
+def set_language(language: str) -> None:
+    """Choose the language of every text from now on: ``zh`` (or ``zh-CN``) or ``en``."""
+    global _language
+    _language = "en" if language.lower().startswith("en") else "zh"
+
+
+def language() -> str:
+    """The language in force: ``XIANYING_LANGUAGE`` where it is set, else the one chosen, else Chinese."""
+    forced = os.environ.get("XIANYING_LANGUAGE", "")
+    if forced:
+        return "en" if forced.lower().startswith("en") else "zh"
+    return _language
+
+
+def say(zh: str, en: str) -> str:
+    """The one of two texts that is in the language in force."""
+    return en if language() == "en" else zh

@@ -1,0 +1,276 @@
+"""All records as NumPy arrays, and the part of them that was known before an as-of date.
+
+Point-in-time holds here and nowhere else: a feature block is handed a ``Known`` and cannot see anything
+that was recorded on or after its as-of date.
+
+Times are *days*: float64 days since 1970-01-01 00:00 in the community's local time, NaN where missing. An
+as-of date is therefore a whole number of days (``day_of``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from features.contract import Community
+
+EPOCH = date(1970, 1, 1)
+NEVER = np.inf
+
+
+def day_of(as_of: date) -> int:
+    """Days since 1970-01-01 of a local date."""
+    return (as_of - EPOCH).days
+
+
+def date_of(day: float) -> date:
+    """The local date on which a time in days falls."""
+    return EPOCH + timedelta(days=int(np.floor(day)))
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Rows of one table, sorted by ``visible_from``.
+
+    A row is part of what was known at an as-of day when ``visible_from < as_of <= visible_to``; a row that a
+    later export corrected ends (``visible_to``) where its correction begins.
+    """
+
+    visible_from: np.ndarray  # float64 days
+    visible_to: np.ndarray  # float64 days, inf where never superseded
+
+    def __len__(self) -> int:
+        return len(self.visible_from)
+
+
+@dataclass(frozen=True)
+class HouseholdRows(Versions):
+    """Attribute history of households."""
+
+    household: np.ndarray  # int32 index into Records.household_ids
+    valid_from: np.ndarray  # float64 days
+    grid: np.ndarray  # int32 index into Records.grid_ids
+    microgrid: np.ndarray  # int32 index into Records.microgrid_ids
+    attributes: pd.DataFrame  # one row each, every column as text (object str or None)
+
+
+@dataclass(frozen=True)
+class ResidentRows(Versions):
+    """Attribute history of residents."""
+
+    resident: np.ndarray  # int32, one number per resident_id
+    household: np.ndarray  # int32
+    valid_from: np.ndarray  # float64 days
+    born: np.ndarray  # float64 days of birth; 1 July of the year where only the year is known; NaN unknown
+    attributes: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class RequestRows(Versions):
+    """Requests; ``visible_from`` is when a request was recorded, never before it was made."""
+
+    request_id: np.ndarray  # object str
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16 index into Community.needs, -1 where the text matches no need
+    requested: np.ndarray  # float64 days
+    resolved: np.ndarray  # float64 days, NaN unresolved
+    satisfaction: np.ndarray  # float32 1-5, NaN unknown; counts from `resolved` on
+    channel: np.ndarray  # object str or None
+
+
+@dataclass(frozen=True)
+class OutreachRows(Versions):
+    """Visits and other contacts made from the lists, or drawn at random."""
+
+    outreach_id: np.ndarray  # object str
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    contacted: np.ndarray  # float64 days
+    random: np.ndarray  # bool: arm == 'random'
+    outcome: np.ndarray  # int8 index into contract.OUTCOMES, -1 unknown yet
+    propensity: np.ndarray  # float64, NaN unknown
+    worker_id: np.ndarray  # object str or None
+
+
+@dataclass(frozen=True)
+class OptOutRows(Versions):
+    """Households that refuse automated listing, and until when."""
+
+    household: np.ndarray  # int32
+    begins: np.ndarray  # float64 days
+    until: np.ndarray  # float64 days, inf where open
+
+
+AnyVersions = TypeVar("AnyVersions", bound=Versions)
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything a workspace holds. Households, grids and micro-grids are numbered in order of their ids."""
+
+    community: Community
+    household_ids: np.ndarray  # object str, sorted
+    grid_ids: np.ndarray  # object str, sorted
+    microgrid_ids: np.ndarray  # object str, sorted
+    households: HouseholdRows
+    residents: ResidentRows
+    requests: RequestRows
+    outreach: OutreachRows
+    opt_outs: OptOutRows
+    workers: pd.DataFrame  # the contract's columns as they stand now; empty without a workers table
+    has_residents: bool
+    has_outreach: bool
+
+    @property
+    def last_day(self) -> float:
+        """Time of the last row of the data, in days; ``-inf`` without rows."""
+        times = [
+            self.households.valid_from,
+            self.residents.valid_from,
+            self.requests.requested,
+            self.requests.visible_from,
+            self.outreach.contacted,
+        ]
+        return max((float(np.nanmax(one)) for one in times if len(one)), default=-np.inf)
+
+
+def _rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:
+    picked = {}
+    for field in fields(rows):
+        value = getattr(rows, field.name)
+        picked[field.name] = value.iloc[keep] if isinstance(value, pd.DataFrame) else value[keep]
+    return type(rows)(**picked)
+
+
+def visible(rows: AnyVersions, as_of: float) -> AnyVersions:
+    """The rows of one table that were known before ``as_of`` (days)."""
+    end = int(np.searchsorted(rows.visible_from, as_of, side="left"))
+    superseded = rows.visible_to[:end] < as_of
+    return _rows_at(rows, np.flatnonzero(~superseded) if superseded.any() else slice(0, end))
+
+
+def _last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count: int) -> np.ndarray:
+    """Row of the latest ``when`` (ties: latest ``version``) of each number in ``who``; -1 where none."""
+    order = np.lexsort((version, when, who))
+    last = np.full(count, -1, dtype=np.int64)
+    last[who[order]] = order  # later assignments win, and they come later in `order`
+    return last
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was known before one as-of day. Only blocks, cohorts and facts read it."""
+
+    as_of: int
+    records: Records  # ids, names and the community only: its tables reach past the as-of day
+    households: HouseholdRows
+    residents: ResidentRows
+    requests: RequestRows
+    outreach: OutreachRows
+    opt_outs: OptOutRows
+
+    @property
+    def community(self) -> Community:
+        """The community's settings."""
+        return self.records.community
+
+    @property
+    def household_count(self) -> int:
+        """Number of households in the records, known yet or not: the length of per-household arrays."""
+        return len(self.records.household_ids)
+
+    @cached_property
+    def household_row(self) -> np.ndarray:
+        """int64 per household: row of ``households`` with its current attributes, -1 where not known yet."""
+        rows = self.households
+        return _last_of_each(rows.household, rows.valid_from, rows.visible_from, self.household_count)
+
+    @cached_property
+    def present(self) -> np.ndarray:
+        """bool per household: known before the as-of day."""
+        return self.household_row >= 0
+
+    @cached_property
+    def known_since(self) -> np.ndarray:
+        """float64 days per household: its first ``valid_from``; NaN where not known yet."""
+        first = np.full(self.household_count, np.inf)
+        np.minimum.at(first, self.households.household, self.households.valid_from)
+        return np.where(np.isinf(first), np.nan, first)
+
+    @cached_property
+    def microgrid(self) -> np.ndarray:
+        """int32 per household: current micro-grid, -1 where not known yet."""
+        return self._current(self.households.microgrid)
+
+    @cached_property
+    def grid(self) -> np.ndarray:
+        """int32 per household: current grid, -1 where not known yet."""
+        return self._current(self.households.grid)
+
+    def _current(self, column: np.ndarray) -> np.ndarray:
+        row = self.household_row
+        if not len(column):
+            return np.full(len(row), -1, dtype=np.int32)
+        return np.where(row >= 0, column[np.maximum(row, 0)], -1).astype(np.int32)
+
+    @cached_property
+    def resident_rows(self) -> np.ndarray:
+        """int64: rows of ``residents`` that are each resident's current one."""
+        rows = self.residents
+        count = int(rows.resident.max()) + 1 if len(rows) else 0
+        last = _last_of_each(rows.resident, rows.valid_from, rows.visible_from, count)
+        return last[last >= 0]
+
+    @cached_property
+    def opted_out(self) -> np.ndarray:
+        """bool per household: refuses automated listing on the as-of day."""
+        refuses = np.zeros(self.household_count, dtype=bool)
+        rows = self.opt_outs
+        refuses[rows.household[(rows.begins < self.as_of) & (rows.until > self.as_of)]] = True
+        return refuses
+
+
+def known_before(records: Records, as_of: int) -> Known:
+    """What was known before the local midnight that begins day ``as_of``.
+
+    ``resolved`` and ``satisfaction`` of a request count only from the resolution on.
+    """
+    requests = visible(records.requests, as_of)
+    with np.errstate(invalid="ignore"):
+        open_still = ~(requests.resolved < as_of)
+    requests = replace(
+        requests,
+        resolved=np.where(open_still, np.nan, requests.resolved),
+        satisfaction=np.where(open_still, np.nan, requests.satisfaction).astype(np.float32),
+    )
+    return Known(
+        as_of=int(as_of),
+        records=records,
+        households=visible(records.households, as_of),
+        residents=visible(records.residents, as_of),
+        requests=requests,
+        outreach=visible(records.outreach, as_of),
+        opt_outs=visible(records.opt_outs, as_of),
+    )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The (household, need) pairs of one as-of day for which features, labels or scores are wanted."""
+
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+
+    def __len__(self) -> int:
+        return len(self.household)
+
+    def take(self, keep: np.ndarray) -> "Rows":
+        """The pairs at positions (or a mask) ``keep``."""
+        return Rows(self.household[keep], self.need[keep])
+
+
+Columns = Mapping[str, np.ndarray]

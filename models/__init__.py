@@ -1,0 +1,1 @@
+"""Training, calibration, evaluation, registration and scoring of the need models."""

@@ -1,0 +1,141 @@
+"""Figures of a retrain: calibration, lists compared, folds, and what the model looks at.
+
+Drawn without a display and with a bundled Chinese font (Noto Sans SC), so that no text ever comes out as
+empty boxes. Figures are in the language in force.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from pylopdf_fonts_zh_cn import sans_path
+
+from features.language import say
+
+_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g}%")
+_GREY = "#9aa0a6"
+
+
+@contextmanager
+def chinese_text() -> Iterator[None]:
+    """Draw and save figures inside this context: their text can be Chinese on every machine."""
+    path = str(sans_path())
+    name = font_manager.FontProperties(fname=path).get_name()
+    if name not in {font.name for font in font_manager.fontManager.ttflist}:
+        font_manager.fontManager.addfont(path)
+    style = {"font.family": [name, "DejaVu Sans"], "axes.spines.top": False, "axes.spines.right": False}
+    with matplotlib.rc_context(style):
+        yield
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG (call inside ``chinese_text``)."""
+    figure.savefig(path, dpi=100)
+
+
+def draw_reliability(axes: Axes, reliability: pd.DataFrame) -> None:
+    """Predicted against observed share per bin, with the number of households behind each bin.
+
+    Columns predicted, observed, count; one row a bin.
+    """
+    axes.set_title(say("预测概率与实际比例", "Predicted and observed share"))
+    axes.set_xlabel(say("预测概率", "Predicted probability"))
+    axes.set_ylabel(say("实际申请比例", "Observed share"))
+    axes.xaxis.set_major_formatter(_PERCENT)
+    axes.yaxis.set_major_formatter(_PERCENT)
+    if reliability.empty:
+        return
+    top = 1.08 * max(float(reliability[["predicted", "observed"]].max().max()), 1e-4)
+    axes.plot([0, top], [0, top], color=_GREY, linewidth=1, linestyle="--")
+    axes.plot(reliability["predicted"], reliability["observed"], color="C0", marker="o", markersize=4)
+    for row in reliability.itertuples():
+        axes.annotate(
+            f"{int(row.count):,}",
+            (row.predicted, row.observed),
+            textcoords="offset points",
+            xytext=(4, -9),
+            fontsize=6,
+            color=_GREY,
+        )
+    axes.set_xlim(0, top)
+    axes.set_ylim(0, top)
+
+
+def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str]) -> None:
+    """Lift by list length, one line a ranker.
+
+    Columns ranker, share (of the households that can have the need), lift; ``names`` are the rankers' names
+    in words, the model's first.
+    """
+    axes.set_title(say("名单越短，命中是随机的几倍", "Hits compared with a random list"))
+    axes.set_xlabel(say("名单长度（占家庭比例）", "List length (share of households)"))
+    axes.set_ylabel(say("倍数", "Lift"))
+    for ranker, name in names.items():
+        rows = lift[lift["ranker"] == ranker].sort_values("share")
+        if len(rows):
+            main = ranker == next(iter(names))
+            axes.plot(
+                rows["share"], rows["lift"], label=name, marker=".", linewidth=2.2 if main else 1, zorder=3 if main else 2
+            )
+    axes.axhline(1, color=_GREY, linewidth=1, linestyle="--")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(_PERCENT)
+    axes.xaxis.set_minor_formatter("")
+    axes.set_ylim(bottom=0)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=7, frameon=False)
+
+
+def draw_folds(axes: Axes, folds: pd.DataFrame, names: Mapping[str, str], title: str) -> None:
+    """One metric over the validation folds, one line a ranker with its interval.
+
+    Columns ranker, fold (label on the axis), value, low, high.
+    """
+    axes.set_title(title)
+    axes.set_xlabel(say("验证时段", "Validation fold"))
+    order = list(dict.fromkeys(folds["fold"]))
+    drawn = [ranker for ranker in names if (folds["ranker"] == ranker).any()]
+    for index, ranker in enumerate(drawn):
+        rows = folds[folds["ranker"] == ranker]
+        at = np.array([order.index(fold) for fold in rows["fold"]]) + 0.12 * (index - (len(drawn) - 1) / 2)
+        value = rows["value"].to_numpy(float)
+        below, above = value - rows["low"].to_numpy(float), rows["high"].to_numpy(float) - value
+        spread = np.nan_to_num(np.clip(np.vstack([below, above]), 0, None))
+        axes.errorbar(at, value, yerr=spread, fmt="o", markersize=4, capsize=2, label=names[ranker])
+    axes.set_xticks(range(len(order)), [str(fold) for fold in order])
+    axes.set_ylim(bottom=0)
+    if drawn:
+        axes.legend(fontsize=7, frameon=False)
+
+
+def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> None:
+    """What the model looks at most.
+
+    Columns meaning (the feature in words) and gain; the ``most`` largest are drawn.
+    """
+    axes.set_title(say("模型最看重什么", "What the model looks at"))
+    axes.set_xlabel(say("占全部增益的比例", "Share of total gain"))
+    total = max(float(importance["gain"].sum()), 1e-12)
+    rows = importance.nlargest(most, "gain").iloc[::-1]
+    texts = [text if len(text) <= 36 else text[:35] + "…" for text in rows["meaning"]]
+    axes.barh(range(len(rows)), rows["gain"] / total, color="C0")
+    axes.set_yticks(range(len(rows)), texts, fontsize=7)
+    axes.xaxis.set_major_formatter(_PERCENT)
+
+
+def panels(count: int, columns: int = 2, width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+    """An empty figure with ``count`` panels in rows of ``columns``; sizes in inches."""
+    columns = min(columns, max(count, 1))
+    rows = -(-max(count, 1) // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for spare in axes[count:]:
+        spare.set_visible(False)
+    return figure, axes[:count]

@@ -7,7 +7,7 @@ Times are *days*: float64 days since 1970-01-01 00:00 in the community's local t
 as-of date is therefore a whole number of days (``day_of``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -146,11 +146,15 @@ def _rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:
     return type(rows)(**picked)
 
 
-def visible(rows: AnyVersions, as_of: float) -> AnyVersions:
-    """The rows of one table that were known before ``as_of`` (days)."""
+def _visible_part(rows: Versions, as_of: float) -> np.ndarray | slice:
     end = int(np.searchsorted(rows.visible_from, as_of, side="left"))
     superseded = rows.visible_to[:end] < as_of
-    return _rows_at(rows, np.flatnonzero(~superseded) if superseded.any() else slice(0, end))
+    return np.flatnonzero(~superseded) if superseded.any() else slice(0, end)
+
+
+def visible(rows: AnyVersions, as_of: float) -> AnyVersions:
+    """The rows of one table that were known before ``as_of`` (days)."""
+    return _rows_at(rows, _visible_part(rows, as_of))
 
 
 def _last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count: int) -> np.ndarray:
@@ -159,6 +163,21 @@ def _last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count:
     last = np.full(count, -1, dtype=np.int64)
     last[who[order]] = order  # later assignments win, and they come later in `order`
     return last
+
+
+Made = TypeVar("Made")
+
+
+def remember(owner: "Records | Known", key: Hashable, make: Callable[[], Made]) -> Made:
+    """What ``make()`` returns, made once for each ``key`` and kept for as long as ``owner`` lives.
+
+    For what is derived from whole tables, row by row, and then only gathered at many as-of days (encoded
+    attributes): what is made for Records must depend on each row alone.
+    """
+    made = owner.__dict__.setdefault("_remembered", {})
+    if key not in made:
+        made[key] = make()
+    return made[key]
 
 
 @dataclass(frozen=True)
@@ -172,6 +191,8 @@ class Known:
     requests: RequestRows
     outreach: OutreachRows
     opt_outs: OptOutRows
+    household_positions: np.ndarray  # int64: where the rows of `households` stand in the records' table
+    resident_positions: np.ndarray  # int64: likewise for `residents`
 
     @property
     def community(self) -> Community:
@@ -255,7 +276,13 @@ def known_before(records: Records, as_of: int) -> Known:
         requests=requests,
         outreach=visible(records.outreach, as_of),
         opt_outs=visible(records.opt_outs, as_of),
+        household_positions=_positions(records.households, as_of),
+        resident_positions=_positions(records.residents, as_of),
     )
+
+
+def _positions(rows: Versions, as_of: float) -> np.ndarray:
+    return np.arange(len(rows), dtype=np.int64)[_visible_part(rows, as_of)]
 
 
 @dataclass(frozen=True)

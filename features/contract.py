@@ -213,9 +213,17 @@ class OutreachSettings(_Section):
 
 
 class FeatureSettings(_Section):
-    """Attributes never used by a model, still used to audit it."""
+    """Attributes never used by a model, still used to audit it; what attributes are called in the lists."""
 
     exclude: tuple[str, ...] = ()
+    names: dict[str, Name] = Field(default_factory=dict)
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _plain_names(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: {"zh": one, "en": one} if isinstance(one, str) else one for key, one in value.items()}
 
 
 class Community(_Section):

@@ -1,0 +1,235 @@
+"""The schema: what each attribute means, fitted once from what was known then; it travels with the model."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from features import values
+from features.records import HouseholdRows, Known, Records, ResidentRows, remember
+from features.vocabulary import attribute_name, person_name
+
+AttributeKind = Literal["number", "boolean", "category", "birth", "date", "ignored"]
+TableName = Literal["households", "residents"]
+MOST_VALUES = 20  # category values with a column of their own; the rest are pooled
+RAREST_VALUE = 0.002  # share of the rows below which a value is pooled
+ALIKE = 0.95  # share of the values that must be of a kind for the attribute to be of it
+FEWEST_CHANGES = 10  # households in which an attribute must have changed for its changes to be features
+LONGEST_VALUE = 30  # mean characters of a category value; longer texts are free text
+BIRTH = re.compile(r"^(?:(?P<person>.*)_)?birth_(?:year|date)$|^(?P<zh>.*)出生(?:年|年份|日期|年月日)$")
+PERSONAL = re.compile(
+    r"(^|_)(name|phone|mobile|telephone|address|id_card|id_number|email|remarks?|notes?)$"
+    r"|姓名|电话|手机|地址|住址|门牌|身份证|证件号|邮箱|备注|微信"
+)
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute column: its kind, the category values known (most frequent first), its name in words."""
+
+    name: str
+    kind: AttributeKind
+    values: tuple[str, ...] = ()
+    changes: bool = False  # it changed in enough households for its changes to be features
+    zh: str = ""
+    en: str = ""
+
+    @property
+    def person(self) -> str:
+        """Whose birth it is: ``head`` for head_birth_year; the attribute's age is called ``head_age``."""
+        found = BIRTH.match(self.name)
+        return ((found["person"] or found["zh"]) if found else "") or ""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Attributes of households and residents, in the order of their names, and the needs' ids."""
+
+    household: tuple[Attribute, ...]
+    resident: tuple[Attribute, ...]
+    needs: tuple[str, ...]
+    has_residents: bool = False
+    has_ages: bool = False  # residents' births are known and may be used
+
+    def to_json(self) -> dict[str, Any]:
+        """A value that JSON can hold and ``from_json`` reads back."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> "Schema":
+        """The schema that ``to_json`` wrote."""
+        tables = {
+            table: tuple(Attribute(**{**one, "values": tuple(one["values"])}) for one in value[table])
+            for table in ("household", "resident")
+        }
+        return Schema(**{**value, **tables, "needs": tuple(value["needs"])})
+
+
+def age_name(person: str) -> str:
+    """What the age of a person with a birth attribute is called: ``head_age``, or ``age``."""
+    return f"{person}_age" if person else "age"
+
+
+def fit_schema(known: Known) -> Schema:
+    """The schema of the attributes as known at ``known.as_of``.
+
+    Excluded, constant, personal (name, phone, address) and nearly unique columns become ``ignored``.
+    """
+    exclude = set(known.community.features.exclude)
+    births = {"birth_year", "birth_date", "age"}
+    return Schema(
+        household=_fit_table(known, "households", exclude),
+        resident=_fit_table(known, "residents", exclude),
+        needs=tuple(need.id for need in known.community.needs),
+        has_residents=len(known.residents) > 0,
+        has_ages=bool((~np.isnan(known.residents.born)).any()) and not births & exclude,
+    )
+
+
+def _fit_table(known: Known, table: TableName, exclude: set[str]) -> tuple[Attribute, ...]:
+    rows: HouseholdRows | ResidentRows = getattr(known, table)
+    whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
+    order = np.lexsort((rows.visible_from, rows.valid_from, whose))
+    fitted = []
+    for name in sorted(rows.attributes.columns):
+        codes, texts = factorized(known.records, table, name)
+        codes = codes[known_positions(known, table)][order]
+        fitted.append(_fit_attribute(known, name, codes, texts, whose[order], exclude))
+    return tuple(fitted)
+
+
+def _fit_attribute(
+    known: Known, name: str, codes: np.ndarray, texts: np.ndarray, whose: np.ndarray, exclude: set[str]
+) -> Attribute:
+    """``codes`` and ``whose`` (household or resident) are of the known rows, oldest first for each."""
+    frequency = np.bincount(codes[codes >= 0], minlength=len(texts))
+    attribute = Attribute(name, "birth")
+    birth = BIRTH.match(name)
+    if {name, *([age_name(attribute.person)] if birth else [])} & exclude:
+        return Attribute(name, "ignored")
+    if PERSONAL.search(name.lower()) or (frequency == len(codes)).any() or not frequency.any():
+        return Attribute(name, "ignored")
+    kind = _kind(name, texts, frequency, codes, whose)
+    names = known.community.features.names
+    zh, en = person_name(attribute.person, names, name) if kind == "birth" else attribute_name(name, names)
+    return Attribute(
+        name=name,
+        kind=kind,
+        values=_category_values(texts, frequency) if kind == "category" else (),
+        changes=kind in ("number", "boolean", "category") and _changed(codes, whose) >= FEWEST_CHANGES,
+        zh=zh,
+        en=en,
+    )
+
+
+def _kind(
+    name: str, texts: np.ndarray, frequency: np.ndarray, codes: np.ndarray, whose: np.ndarray
+) -> AttributeKind:
+    seen = np.flatnonzero(frequency)
+    texts, frequency = texts[seen], frequency[seen]
+    everything = frequency.sum()
+
+    def mostly(read: np.ndarray) -> bool:
+        return frequency[~np.isnan(read)].sum() >= ALIKE * everything
+
+    as_numbers = values.numbers(texts)
+    truth = values.booleans(texts)
+    owners = len(np.unique(whose[codes >= 0]))
+    if BIRTH.match(name) and mostly(values.births(texts)):
+        return "birth"
+    if mostly(np.where(np.isin(truth, (0.0, 1.0)), truth, np.nan)):
+        return "boolean"
+    if mostly(as_numbers):
+        return "ignored" if _identifiers(texts, owners) else "number"
+    if mostly(values.days(texts)):
+        return "date"
+    length = float(np.average([len(one) for one in texts], weights=frequency))
+    unique = len(texts) > 5 and len(texts) > 0.5 * owners
+    return "ignored" if unique or length > LONGEST_VALUE else "category"
+
+
+def _identifiers(texts: np.ndarray, owners: int) -> bool:
+    """Nearly unique whole numbers of one length (telephone, card) or with leading zeros are no quantities."""
+    if len(texts) < 10 or len(texts) < 0.8 * owners:
+        return False
+    digits = [one for one in texts if one.isdigit()]
+    of_one_length = len({len(one) for one in digits}) <= 2 and all(len(one) >= 8 for one in digits)
+    return len(digits) >= ALIKE * len(texts) and (
+        of_one_length or any(one[0] == "0" for one in digits if one[1:])
+    )
+
+
+def _category_values(texts: np.ndarray, frequency: np.ndarray) -> tuple[str, ...]:
+    common = [
+        index for index in np.flatnonzero(frequency) if frequency[index] >= RAREST_VALUE * frequency.sum()
+    ]
+    common.sort(key=lambda index: (-frequency[index], texts[index]))
+    return tuple(str(texts[index]) for index in common[:MOST_VALUES])
+
+
+def _changed(codes: np.ndarray, whose: np.ndarray) -> int:
+    """In how many households or residents a value followed another one."""
+    changed = (whose[1:] == whose[:-1]) & (codes[1:] != codes[:-1]) & (codes[1:] >= 0) & (codes[:-1] >= 0)
+    return len(np.unique(whose[1:][changed]))
+
+
+def encode(frame: pd.DataFrame, attributes: Sequence[Attribute]) -> dict[str, np.ndarray]:
+    """float64 values of each attribute that is not ignored, by name.
+
+    Numbers and booleans as they are, categories as their code in ``values`` (the pooled rest: its length),
+    births and dates as days. Missing, and what the schema cannot read, is NaN; so is an absent column.
+    """
+    return {
+        one.name: _gather(one, *values.factorize(frame[one.name]))
+        if one.name in frame.columns
+        else np.full(len(frame), np.nan)
+        for one in attributes
+        if one.kind != "ignored"
+    }
+
+
+def _gather(attribute: Attribute, codes: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    return np.append(_read(attribute, texts), np.nan)[codes]
+
+
+def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
+    if attribute.kind == "number":
+        return values.numbers(texts)
+    if attribute.kind == "boolean":
+        return values.booleans(texts)
+    if attribute.kind == "birth":
+        return values.births(texts)
+    if attribute.kind == "date":
+        return values.days(texts)
+    code = {value: float(index) for index, value in enumerate(attribute.values)}
+    return np.array([code.get(one, float(len(code))) for one in texts])
+
+
+def factorized(records: Records, table: TableName, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (-1 missing) of every row of the records' table, and the distinct texts; made once."""
+    frame: pd.DataFrame = getattr(records, table).attributes
+    return remember(records, ("factorized", table, name), lambda: values.factorize(frame[name]))
+
+
+def known_positions(known: Known, table: TableName) -> np.ndarray:
+    """Where the known rows of a table stand in the records' table."""
+    return known.household_positions if table == "households" else known.resident_positions
+
+
+def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:
+    """float64 value of an attribute in each known row of a table.
+
+    The whole table is read once for each attribute, row by row, and then gathered at every as-of day.
+    """
+    frame: pd.DataFrame = getattr(known.records, table).attributes
+    if attribute.name not in frame.columns:
+        return np.full(len(known_positions(known, table)), np.nan)
+    whole = remember(
+        known.records,
+        ("encoded", table, attribute),
+        lambda: _gather(attribute, *factorized(known.records, table, attribute.name)),
+    )
+    return whole[known_positions(known, table)]

@@ -33,6 +33,7 @@ class Attribute:
     name: str
     kind: AttributeKind
     values: tuple[str, ...] = ()
+    pooled: bool = False  # there were rarer values besides; what is not in `values` counts as one of them
     changes: bool = False  # it changed in enough households for its changes to be features
     zh: str = ""
     en: str = ""
@@ -97,7 +98,8 @@ def _fit_table(known: Known, table: TableName, exclude: set[str]) -> tuple[Attri
     for name in sorted(rows.attributes.columns):
         codes, texts = factorized(known.records, table, name)
         codes = codes[known_positions(known, table)][order]
-        fitted.append(_fit_attribute(known, name, codes, texts, whose[order], exclude))
+        if (codes >= 0).any():
+            fitted.append(_fit_attribute(known, name, codes, texts, whose[order], exclude))
     return tuple(fitted)
 
 
@@ -110,15 +112,17 @@ def _fit_attribute(
     birth = BIRTH.match(name)
     if {name, *([age_name(attribute.person)] if birth else [])} & exclude:
         return Attribute(name, "ignored")
-    if PERSONAL.search(name.lower()) or (frequency == len(codes)).any() or not frequency.any():
+    if PERSONAL.search(name.lower()) or (frequency == len(codes)).any():
         return Attribute(name, "ignored")
     kind = _kind(name, texts, frequency, codes, whose)
     names = known.community.features.names
     zh, en = person_name(attribute.person, names, name) if kind == "birth" else attribute_name(name, names)
+    common = _category_values(texts, frequency) if kind == "category" else ()
     return Attribute(
         name=name,
         kind=kind,
-        values=_category_values(texts, frequency) if kind == "category" else (),
+        values=common,
+        pooled=kind == "category" and len(common) < np.count_nonzero(frequency),
         changes=kind in ("number", "boolean", "category") and _changed(codes, whose) >= FEWEST_CHANGES,
         zh=zh,
         en=en,
@@ -179,8 +183,8 @@ def _changed(codes: np.ndarray, whose: np.ndarray) -> int:
 def encode(frame: pd.DataFrame, attributes: Sequence[Attribute]) -> dict[str, np.ndarray]:
     """float64 values of each attribute that is not ignored, by name.
 
-    Numbers and booleans as they are, categories as their code in ``values`` (the pooled rest: its length),
-    births and dates as days. Missing, and what the schema cannot read, is NaN; so is an absent column.
+    Numbers and booleans as they are, categories as their position in ``values`` (its length for the pooled
+    rest), births and dates as days. Missing, and what the schema cannot read, is NaN; so is an absent column.
     """
     return {
         one.name: _gather(one, *values.factorize(frame[one.name]))
@@ -205,7 +209,8 @@ def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
     if attribute.kind == "date":
         return values.days(texts)
     code = {value: float(index) for index, value in enumerate(attribute.values)}
-    return np.array([code.get(one, float(len(code))) for one in texts])
+    rest = float(len(code)) if attribute.pooled else np.nan
+    return np.array([code.get(one, rest) for one in texts])
 
 
 def factorized(records: Records, table: TableName, name: str) -> tuple[np.ndarray, np.ndarray]:

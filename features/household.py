@@ -1,0 +1,221 @@
+"""Block: the household's own attributes as known at the date, ages, and what changed and when."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from features.ages import YEAR
+from features.catalogue import Feature
+from features.changes import changed, days_since, history, last_change, number_within, size
+from features.language import say
+from features.records import Known, Rows, date_of, remember
+from features.schema import Attribute, Schema, age_name, encoded
+from features.town import Town
+
+Fact = Callable[[Known, Schema, int, int], str]
+FIRST_BATCH = 31.0  # days after the earliest valid_from; households known by then were there before
+NEWCOMER = 730  # days for which it is worth saying that a household moved in
+RECENT = 365  # days for which it is worth saying that an attribute changed
+
+
+def features(schema: Schema) -> list[Feature]:
+    """The block's features: three of the household's time and changes, then those of each attribute."""
+    listed = [
+        Feature("days_known", "登记天数", "days since first registered", "households", "", "days_known"),
+        Feature("days_since_move", "距迁移天数", "days since it moved", "households", "", "days_since_move"),
+        Feature("days_since_change", "距最近一次变动天数", "days since any change", "households"),
+        Feature("changes_1y", "近一年变动次数", "changes", "households", "365 days"),
+    ]
+    for attribute in schema.household:
+        listed += _features_of(attribute)
+    return listed
+
+
+def _features_of(attribute: Attribute) -> list[Feature]:
+    zh, en, fact = attribute.zh, attribute.en, fact_name(attribute)
+    now = "as of the date"
+
+    def feature(name: str, zh: str, en: str, window: str = now) -> Feature:
+        return Feature(name, zh.replace("{}", ""), en.replace("{}", "").strip(), "households", window, fact)
+
+    if attribute.kind == "ignored":
+        return []
+    if attribute.kind == "birth":
+        return [feature(age_name(attribute.person), f"{zh}年龄", f"age: {en}")]
+    if attribute.kind == "date":
+        return [feature(f"days_since_{attribute.name}", f"距{zh}天数", f"days since {en}")]
+    if attribute.kind == "category":
+        listed = [
+            feature(f"{attribute.name}={one}", f"{zh}为{one}", f"{en} is {one}") for one in attribute.values
+        ]
+    else:
+        listed = [feature(attribute.name, zh, en)]
+    if attribute.changes:
+        listed.append(
+            feature(f"{attribute.name}_changed_days", f"距{zh}变动天数", f"days since change of {en}", "")
+        )
+    if attribute.changes and attribute.kind == "number":
+        listed.append(
+            feature(f"{attribute.name}_change", f"{zh}最近一次的变化", f"latest change of {en}", "")
+        )
+    return listed
+
+
+def fact_name(attribute: Attribute) -> str:
+    """The fact that the features of an attribute share."""
+    return f"household.{attribute.name}"
+
+
+def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+    """float32 of ``len(rows)`` for each of ``features(schema)``."""
+    whole = household_columns(known, schema)
+    return {one.name: whole[one.name][rows.household] for one in features(schema)}
+
+
+def household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    """float32 per household for each feature; made once for a Known and schema."""
+    return remember(known, ("household", schema), lambda: _household_columns(known, schema))
+
+
+def _household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    """NaN wherever something is missing or never happened."""
+    row = known.household_row
+    past = history(known)
+    columns: dict[str, np.ndarray] = {"days_known": days_known(known)}
+    anything = changed(past, known.households.microgrid.astype(np.float64))
+    columns["days_since_move"] = days_since(known, past, last_change(past, anything))
+    for attribute in schema.household:
+        if attribute.kind == "ignored":
+            continue
+        value = encoded(known, "households", attribute)
+        columns |= _current(known, attribute, np.append(value, np.nan)[row])
+        if attribute.kind not in ("number", "boolean", "category"):
+            continue
+        change = changed(past, value)
+        anything = anything | change
+        if attribute.changes:
+            last = last_change(past, change)
+            columns[f"{attribute.name}_changed_days"] = days_since(known, past, last)
+            if attribute.kind == "number":
+                columns[f"{attribute.name}_change"] = size(past, value, last)
+    columns["days_since_change"] = days_since(known, past, last_change(past, anything))
+    columns["changes_1y"] = number_within(known, past, anything, RECENT)
+    return {name: value.astype(np.float32) for name, value in columns.items()}
+
+
+def _current(known: Known, attribute: Attribute, value: np.ndarray) -> dict[str, np.ndarray]:
+    if attribute.kind == "birth":
+        return {age_name(attribute.person): (known.as_of - value) / YEAR}
+    if attribute.kind == "date":
+        return {f"days_since_{attribute.name}": known.as_of - value}
+    if attribute.kind == "category":
+        missing = np.isnan(value)
+        return {
+            f"{attribute.name}={one}": np.where(missing, np.nan, value == code)
+            for code, one in enumerate(attribute.values)
+        }
+    return {attribute.name: value}
+
+
+def days_known(known: Known) -> np.ndarray:
+    """Days since the first ``valid_from``; NaN for those of the first export, who were there before."""
+    since = known.known_since
+    if not known.present.any():
+        return since
+    return np.where(since <= np.nanmin(since) + FIRST_BATCH, np.nan, known.as_of - since)
+
+
+def facts(schema: Schema) -> dict[str, Fact]:
+    """The block's facts: those of ``FACTS`` and one for each attribute of the schema."""
+    return FACTS | {fact_name(one): _attribute_fact(one) for one in schema.household if one.kind != "ignored"}
+
+
+def _attribute_fact(attribute: Attribute) -> Fact:
+    """“双职工”, “2个孩子”, “孩子8岁”, “户籍：外来”, with “去年10月起” where it changed lately."""
+
+    def fact(known: Known, schema: Schema, household: int, need: int) -> str:
+        columns = household_columns(known, schema)
+        if attribute.kind == "birth":
+            return _age_fact(attribute, float(columns[age_name(attribute.person)][household]))
+        if attribute.kind == "date":
+            days = float(columns[f"days_since_{attribute.name}"][household])
+            name = say(attribute.zh, attribute.en)
+            return say(f"{name}：{ago(days)}", f"{name}: {ago(days)}") if days >= 0 else ""
+        value = _current_value(known, attribute, household)
+        if np.isnan(value):
+            return ""
+        since = float(columns[f"{attribute.name}_changed_days"][household]) if attribute.changes else np.nan
+        month = month_of(known.as_of, since) if since <= RECENT else ""
+        if attribute.kind == "number":
+            change = columns[f"{attribute.name}_change"][household] if month else np.nan
+            return _number_fact(attribute, value, float(change), month)
+        return _state_fact(attribute, value, month)
+
+    return fact
+
+
+def _current_value(known: Known, attribute: Attribute, household: int) -> float:
+    row = known.household_row[household]
+    return float(encoded(known, "households", attribute)[row]) if row >= 0 else np.nan
+
+
+def _age_fact(attribute: Attribute, age: float) -> str:
+    if np.isnan(age) or age < 0:
+        return ""
+    if age < 1:
+        return say(f"{attribute.zh}{age * 12:.0f}个月", f"{attribute.en} {age * 12:.0f} months old")
+    return say(f"{attribute.zh}{np.floor(age):.0f}岁", f"{attribute.en} aged {np.floor(age):.0f}")
+
+
+def _number_fact(attribute: Attribute, value: float, change: float, month: str) -> str:
+    name = say(attribute.zh, attribute.en)
+    if change:
+        before = f"{value - change:.4g}"
+        plain = name.replace("{}", "").strip()
+        return say(f"{plain}{month}由{before}变为{value:.6g}", f"{plain} {before} to {value:.6g} in {month}")
+    if not value:
+        return ""
+    return name.format(f"{value:.6g}") if "{}" in name else say(f"{name}{value:.6g}", f"{name} {value:.6g}")
+
+
+def _state_fact(attribute: Attribute, value: float, month: str) -> str:
+    name = say(attribute.zh, attribute.en)
+    if attribute.kind == "boolean":
+        if value:
+            return say(f"{month}起{name}", f"{name} since {month}") if month else name
+        return say(f"{month}起不再：{name}", f"no longer since {month}: {name}") if month else ""
+    if value >= len(attribute.values):
+        return ""
+    state = say(f"{name}：{attribute.values[int(value)]}", f"{name}: {attribute.values[int(value)]}")
+    return say(f"{state}（{month}起）", f"{state} (since {month})") if month else state
+
+
+def month_of(as_of: int, days_ago: float) -> str:
+    """The month so many days before the as-of day: 去年10月, 今年3月, 2021年5月."""
+    then, now = date_of(as_of - days_ago), date_of(as_of)
+    year = {now.year: "今年", now.year - 1: "去年"}.get(then.year, f"{then.year}年")
+    return say(f"{year}{then.month}月", f"{then:%B %Y}")
+
+
+def ago(days: float) -> str:
+    """A time ago in the largest unit of which there are two: 5天前, 3周前, 5个月前, 3年前."""
+    for length, zh, en in ((365.25, "年", "years"), (30.44, "个月", "months"), (7, "周", "weeks")):
+        if days >= 2 * length:
+            return say(f"{days // length:.0f}{zh}前", f"{days // length:.0f} {en} ago")
+    return say(f"{days:.0f}天前", f"{days:.0f} days ago")
+
+
+def _arrival_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    days = float(household_columns(known, schema)["days_known"][household])
+    if not days <= NEWCOMER:
+        return ""
+    when = ago(days)
+    return say(f"搬来{when.removesuffix('前')}", f"moved in {when}")
+
+
+def _move_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    days = float(household_columns(known, schema)["days_since_move"][household])
+    return say(f"{ago(days)}搬到本小区", f"moved to this block {ago(days)}") if days <= NEWCOMER else ""
+
+
+FACTS: dict[str, Fact] = {"days_known": _arrival_fact, "days_since_move": _move_fact}

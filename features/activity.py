@@ -1,0 +1,241 @@
+"""Block: how much the household asks for anything, and for what else, besides the need in question."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.catalogue import Feature
+from features.cohort import eligible
+from features.language import say
+from features.records import Known, Rows
+from features.schema import Schema
+from features.spoken import spoken_month
+from features.town import YEAR, Asked, Town, asked, days_known, prior_strength, rate, requests_of, shrunk
+
+WINDOWS = (28, 91, 364)  # days
+HALF_LIVES = (45, 365)  # days
+RELATED_HALF_LIFE = 45  # days
+FOLLOWS_WITHIN = 91  # days in which a request counts as following another
+FOLLOWS_PRIOR = 20.0  # expected followers that pull a lift towards 1
+FOLLOWS_MOST = 30  # a request is compared with at most so many later ones of its household
+
+
+@dataclass(frozen=True)
+class ActivityTown:
+    """Town-wide rates, how much households differ over all needs, and which need follows which."""
+
+    rates: np.ndarray  # [needs] requests per eligible household and day
+    strength: float  # prior strength of a household's ratio to the rates, over all needs
+    lift: np.ndarray  # [needs, needs] log lift of asking for the second soon after the first; diagonal 0
+
+
+def summarise(known: Known, schema: Schema) -> ActivityTown:
+    """Rates, prior strength and lifts over the whole town."""
+    past, able = asked(known), eligible(known)
+    exposure = able * days_known(known)[:, None]
+    count = past.total() * able
+    rates = rate(count.sum(0), exposure.sum(0))
+    return ActivityTown(rates, prior_strength(count.sum(1), exposure @ rates), _log_lift(past, rates))
+
+
+def _log_lift(past: Asked, rates: np.ndarray) -> np.ndarray:
+    """Log of observed over expected requests for one need soon after another, shrunk towards 0."""
+    count = past.shape[1]
+    order = np.lexsort((-past.age, past.household))
+    household, need, age = past.household[order], past.need[order].astype(int), past.age[order]
+    seen = np.zeros(count * count)
+    for step in range(1, min(FOLLOWS_MOST, len(order) - 1) + 1):
+        near = (household[step:] == household[:-step]) & (age[:-step] - age[step:] <= FOLLOWS_WITHIN)
+        if not near.any():
+            break
+        pair = need[:-step] * count + need[step:]
+        seen += np.bincount(pair[near], minlength=count * count)
+    exposure = np.bincount(need, np.minimum(age, FOLLOWS_WITHIN), count)
+    expected = np.outer(exposure, rates)
+    lift = np.log((seen.reshape(count, count) + FOLLOWS_PRIOR) / (expected + FOLLOWS_PRIOR))
+    np.fill_diagonal(lift, 0.0)
+    return lift
+
+
+def features(schema: Schema) -> list[Feature]:
+    """The block's features, in order."""
+    rows = [
+        (
+            "days_known",
+            "建档或首次申请以来天数",
+            "Days since first on record",
+            "as of the date",
+            "known_since",
+        ),
+        (
+            "household_propensity",
+            "各项申请次数与全社区同类户之比（收缩）",
+            "Requests for anything over those expected, shrunk to 1",
+            "all time",
+            "asked_anything",
+        ),
+        (
+            "other_needs_propensity",
+            "其他各项申请次数与全社区同类户之比（收缩）",
+            "Requests for other needs over those expected, shrunk to 1",
+            "all time",
+            "other_needs",
+        ),
+        *(
+            (
+                f"other_needs_requests_{days}_days",
+                f"近{days}天申请其他事项次数",
+                f"Requests for other needs in the last {days} days",
+                f"{days} days",
+                "other_needs",
+            )
+            for days in WINDOWS
+        ),
+        *(
+            (
+                f"other_needs_decayed_requests_half_life_{days}_days",
+                f"申请其他事项次数，每过{days}天折半",
+                f"Requests for other needs, each worth half after {days} days",
+                "all time",
+                "other_needs",
+            )
+            for days in HALF_LIVES
+        ),
+        (
+            f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days",
+            f"申请相关事项次数，按前后相随的程度加权，每过{RELATED_HALF_LIFE}天折半",
+            f"Requests for needs that this one follows, each worth half after {RELATED_HALF_LIFE} days",
+            "all time",
+            "other_needs",
+        ),
+        (
+            "days_since_other_request",
+            "距上次申请其他事项的天数",
+            "Days since the last request for another need",
+            "all time",
+            "other_needs",
+        ),
+        (
+            "needs_requested_364_days",
+            "近一年申请过的事项数",
+            "Needs asked for in a year",
+            "364 days",
+            "asked_anything",
+        ),
+        (
+            "needs_requested_all_time",
+            "历来申请过的事项数",
+            "Needs asked for so far",
+            "all time",
+            "asked_anything",
+        ),
+        ("days_until_recorded", "申请平均几天后登记", "Mean days from request to record", "all time", ""),
+    ]
+    return [Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in rows]
+
+
+def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    past, table = asked(known), town.parts["activity"]
+    columns = {**_propensities(known, past, table), **_others(past, table), **_delay(known, past)}
+    return {
+        name: np.broadcast_to(values, past.shape)[rows.household, rows.need].astype(np.float32)
+        for name, values in columns.items()
+    }
+
+
+def _propensities(known: Known, past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
+    """Requests over those expected, shrunk, for anything [households, 1] and for other needs."""
+    days = days_known(known)[:, None]
+    total, expected = past.total(), days * table.rates
+    every, every_expected = total.sum(1, keepdims=True), expected.sum(1, keepdims=True)
+    return {
+        "days_known": days,
+        "household_propensity": shrunk(every, every_expected, table.strength),
+        "other_needs_propensity": shrunk(every - total, every_expected - expected, table.strength),
+    }
+
+
+def _others(past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
+    """What the household asked for besides the need, and how many needs it asked for."""
+    columns = {f"other_needs_requests_{days}_days": _besides(past.count(0, days)) for days in WINDOWS}
+    for days in HALF_LIVES:
+        columns[f"other_needs_decayed_requests_half_life_{days}_days"] = _besides(past.decayed(days))
+    related = past.decayed(RELATED_HALF_LIFE) @ table.lift
+    columns[f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days"] = related
+    columns["days_since_other_request"] = _least_besides(past.last_two()[0])
+    columns["needs_requested_364_days"] = (past.count(0, YEAR) > 0).sum(1, keepdims=True)
+    columns["needs_requested_all_time"] = (past.total() > 0).sum(1, keepdims=True)
+    return columns
+
+
+def _besides(values: np.ndarray) -> np.ndarray:
+    """[households, needs] sum over the other needs."""
+    return values.sum(1, keepdims=True) - values
+
+
+def _least_besides(age: np.ndarray) -> np.ndarray:
+    """[households, needs] the least age among the other needs; NaN where there is none."""
+    if age.shape[1] == 1:
+        return np.full(age.shape, np.nan)
+    filled = np.where(np.isnan(age), np.inf, age)
+    least = np.partition(filled, 1, axis=1)[:, :2]
+    besides = np.where(filled == least[:, :1], least[:, 1:], least[:, :1])
+    return np.where(np.isinf(besides), np.nan, besides)
+
+
+def _delay(known: Known, past: Asked) -> dict[str, np.ndarray]:
+    """[households, 1] mean days from request to record; NaN without requests."""
+    waited = (known.requests.visible_from - known.requests.requested)[past.row]
+    count = np.bincount(past.household, minlength=past.shape[0])
+    total = np.bincount(past.household, waited, past.shape[0])
+    mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return {"days_until_recorded": mean[:, None]}
+
+
+def _recent(known: Known, household: int) -> list[int]:
+    """Needs of a year's requests; sensitive ones, which a list must never tell, left out."""
+    times, needs = requests_of(known, household)
+    told = [not need.sensitive for need in known.community.needs]
+    return [int(need) for need in needs[times >= known.as_of - YEAR] if told[need]]
+
+
+def _other_needs(known: Known, schema: Schema, household: int, need: int) -> str:
+    others = [one for one in _recent(known, household) if one != need]
+    if not others:
+        return ""
+    often = max(sorted(set(others)), key=others.count)
+    name, kinds, count = known.community.needs[often].name.here, len(set(others)), len(others)
+    if kinds == 1:
+        return say(f"近一年申请过{count}次{name}", f"asked for {name} {_times(count)} in a year")
+    return say(
+        f"近一年另申请过{name}等{kinds}项，共{count}次",
+        f"asked for {kinds} other needs in a year, {_times(count)} in all, most often {name}",
+    )
+
+
+def _asked_anything(known: Known, schema: Schema, household: int, need: int) -> str:
+    count = len(_recent(known, household))
+    return (
+        say(f"近一年各项申请共{count}次", f"asked {_times(count)} in a year, all needs") if count > 1 else ""
+    )
+
+
+def _known_since(known: Known, schema: Schema, household: int, need: int) -> str:
+    since = known.known_since[household]
+    if np.isnan(since) or known.as_of - since > YEAR:
+        return ""
+    when = spoken_month(since, known.as_of)
+    return say(f"{when}才建档", f"on record only since {when}")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
+    "other_needs": _other_needs,
+    "asked_anything": _asked_anything,
+    "known_since": _known_since,
+}

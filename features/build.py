@@ -1,0 +1,63 @@
+"""Joins the blocks into one matrix: the only path to features, in training and in scoring."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from features import activity, contacts, history, household, neighbours, residents, seasons
+from features.catalogue import Feature
+from features.records import Known, Rows
+from features.schema import Schema
+from features.town import Town
+
+BLOCKS: tuple[ModuleType, ...] = (household, residents, history, activity, neighbours, seasons, contacts)
+Fact = Callable[[Known, Schema, int, int], str]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of some pairs at one as-of day."""
+
+    matrix: np.ndarray  # float32 [pairs, features], C order; NaN where unknown
+    names: list[str]
+    rows: Rows
+    as_of: int
+
+
+def block_name(block: ModuleType) -> str:
+    """A block's name: its module's, without the package."""
+    return block.__name__.rsplit(".", 1)[-1]
+
+
+def catalogue(schema: Schema) -> list[Feature]:
+    """Every feature, in the order of the matrix's columns."""
+    return [feature for block in BLOCKS for feature in block.features(schema)]
+
+
+def facts() -> dict[str, Fact]:
+    """Every kind of fact, by the name that features give it."""
+    return {name: fact for block in BLOCKS for name, fact in block.FACTS.items()}
+
+
+def summarise(known: Known, schema: Schema) -> Town:
+    """The small tables of the whole town that blocks need; ``known`` must be the whole town's."""
+    parts = {block_name(one): one.summarise(known, schema) for one in BLOCKS if hasattr(one, "summarise")}
+    return Town(known.as_of, parts)
+
+
+def build(known: Known, rows: Rows, schema: Schema, town: Town | None = None) -> Features:
+    """The features of these pairs as of ``known.as_of``.
+
+    A pair's features do not depend on which other pairs are asked for. ``town`` is made from ``known`` unless
+    given.
+    """
+    town = town or summarise(known, schema)
+    names = [feature.name for feature in catalogue(schema)]
+    matrix = np.empty((len(rows), len(names)), dtype=np.float32)
+    position = {name: column for column, name in enumerate(names)}
+    for block in BLOCKS:
+        for name, values in block.block(known, rows, town, schema).items():
+            matrix[:, position[name]] = values
+    return Features(matrix, names, rows, known.as_of)

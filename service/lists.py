@@ -1,0 +1,123 @@
+"""What a worker should know at the door: the plan's visits with household, need, programme and question."""
+
+import numpy as np
+import pandas as pd
+
+from features.contract import OUTCOMES, Need, Programme
+from features.language import say
+from features.records import Known, date_of
+from models.demand import programmes_for
+
+CONTACT_WORDS = ("address", "addr", "building", "room", "phone", "mobile", "tel", "contact")
+CONTACT_WORDS_ZH = ("地址", "住址", "门牌", "楼栋", "楼号", "单元", "房号", "电话", "手机", "联系")
+CHILD, ELDER = 18, 60  # years: the members whose ages stand on a list
+WEEK = 7
+
+
+def outcome_names() -> dict[str, str]:
+    """What the drop-down shows for each outcome of the contract."""
+    names = (say("需要", "needed"), say("不需要", "not needed"), say("婉拒", "declined"))
+    return dict(zip(OUTCOMES, (*names, say("未遇见", "not reached")), strict=True))
+
+
+def script(known: Known) -> str:
+    """What to say at the door: who calls, where the information comes from, and how to refuse."""
+    name = known.community.community.name
+    return say(
+        f"您好，我是{name}的社区工作人员（请出示工作证）。社区根据您家在社区登记的情况和以往向社区提出的诉求，"
+        "主动来问问近期有没有需要，不收费、不推销、不问银行信息。您可以不回答；以后不想接到这样的走访，"
+        "现在告诉我就行，社区会登记并不再联系，不影响任何服务。",
+        f"Hello, I work for {name} (show your card). From what your household registered with the community"
+        " and asked it for before, we come to ask whether you need something. It costs nothing; we never ask"
+        " about bank details. You need not answer, and if you want no such visits, tell me: we note it and do"
+        " not come again. No service depends on it.",
+    )
+
+
+def describe(visits: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """The visits with the texts of a list: contact, members, last_contact, need_name, programme, ask."""
+    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
+    needs = {need.id: need for need in known.community.needs}
+    programmes = {one: _programmes(need, known) for one, need in needs.items()}
+    distinct = np.unique(household)
+    members = dict(zip(distinct, _members(known, distinct), strict=True))
+    contact = dict(zip(distinct, _contact(known, distinct), strict=True))
+    last = _last_contacts(known)
+    return visits.assign(
+        contact=[contact[one] for one in household],
+        members=[members[one] for one in household],
+        last_contact=[last.get(one, "") for one in household],
+        need_name=[needs[one].name.here for one in visits["need"]],
+        programme=[programmes[one] for one in visits["need"]],
+        ask=[_question(needs[one]) for one in visits["need"]],
+    )
+
+
+def _question(need: Need) -> str:
+    name = need.name.here
+    return say(f"近期需要“{name}”吗？几个人、什么时候？", f"Do you need “{name}” soon? For whom, when?")
+
+
+def _programmes(need: Need, known: Known) -> str:
+    begins = known.as_of
+    ends = known.as_of + int(WEEK * (need.lead_weeks + need.horizon_weeks))
+    texts = [_programme(one) for one in programmes_for(known.community, need.id, begins, ends)]
+    return say("；", "; ").join(texts)
+
+
+def _programme(programme: Programme) -> str:
+    details = []
+    if programme.seats is not None:
+        details.append(say(f"{programme.seats} 个名额", f"{programme.seats} seats"))
+    if programme.opens or programme.closes:
+        details.append(f"{programme.opens}～{programme.closes}")
+    if programme.organiser:
+        details.append(programme.organiser)
+    inside = say("，", ", ").join(details)
+    return f"{programme.name.here}（{inside}）" if inside else programme.name.here
+
+
+def _members(known: Known, households: np.ndarray) -> list[str]:
+    """Ages of the children and elders of each household, where a residents table gives them."""
+    rows = known.resident_rows
+    ages: dict[int, list[int]] = {}
+    for household, born in zip(known.residents.household[rows], known.residents.born[rows], strict=True):
+        if np.isfinite(born):
+            ages.setdefault(int(household), []).append(int((known.as_of - born) // 365.25))
+    texts = []
+    for household in households:
+        here = sorted(age for age in ages.get(int(household), []) if 0 <= age < CHILD or age >= ELDER)
+        parts = [
+            say(f"孩子{age}岁", f"child {age}") if age < CHILD else say(f"老人{age}岁", f"elder {age}")
+            for age in here
+        ]
+        texts.append(say("、", ", ").join(parts))
+    return texts
+
+
+def contact_columns(names: pd.Index) -> list[str]:
+    """The attributes that say where a household lives or how to call it, by their names."""
+    return [
+        name
+        for name in map(str, names)
+        if any(word in CONTACT_WORDS for word in name.lower().split("_"))
+        or any(word in name for word in CONTACT_WORDS_ZH)
+    ]
+
+
+def _contact(known: Known, households: np.ndarray) -> list[str]:
+    columns = contact_columns(known.households.attributes.columns)
+    if not columns:
+        return [""] * len(households)
+    rows = known.households.attributes[columns].iloc[known.household_row[households]]
+    return [" ".join(str(one) for one in row if pd.notna(one)) for row in rows.to_numpy(dtype=object)]
+
+
+def _last_contacts(known: Known) -> dict[int, str]:
+    """The date and outcome of each household's latest contact."""
+    rows, names = known.outreach, list(outcome_names().values())
+    texts = {}
+    for row in np.argsort(rows.contacted, kind="stable"):
+        outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else ""
+        texts[int(rows.household[row])] = f"{date_of(rows.contacted[row])} {outcome}".strip()
+    return texts

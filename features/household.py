@@ -9,7 +9,7 @@ from features.catalogue import Feature
 from features.changes import changed, days_since, history, last_change, number_within, size
 from features.language import say
 from features.records import Known, Rows, date_of, remember
-from features.schema import Attribute, Schema, age_name, encoded
+from features.schema import Attribute, Schema, encoded, plain_text
 from features.town import Town
 
 Fact = Callable[[Known, Schema, int, int], str]
@@ -21,10 +21,19 @@ RECENT = 365  # days for which it is worth saying that an attribute changed
 def features(schema: Schema) -> list[Feature]:
     """The block's features: three of the household's time and changes, then those of each attribute."""
     listed = [
-        Feature("days_known", "登记天数", "days since first registered", "households", "", "days_known"),
-        Feature("days_since_move", "距迁移天数", "days since it moved", "households", "", "days_since_move"),
-        Feature("days_since_change", "距最近一次变动天数", "days since any change", "households"),
-        Feature("changes_1y", "近一年变动次数", "changes", "households", "365 days"),
+        Feature(
+            "household.days_known", "登记天数", "days since first registered", "households", "", "days_known"
+        ),
+        Feature(
+            "household.days_since_move",
+            "距迁移天数",
+            "days since it moved",
+            "households",
+            "",
+            "days_since_move",
+        ),
+        Feature("household.days_since_change", "距最近一次变动天数", "days since any change", "households"),
+        Feature("household.changes_1y", "近一年变动次数", "changes", "households", "365 days"),
     ]
     for attribute in schema.household:
         listed += _features_of(attribute)
@@ -32,38 +41,40 @@ def features(schema: Schema) -> list[Feature]:
 
 
 def _features_of(attribute: Attribute) -> list[Feature]:
-    zh, en, fact = attribute.zh, attribute.en, fact_name(attribute)
-    now = "as of the date"
+    zh, en = attribute.plain_name
+    column, fact = column_of(attribute), fact_name(attribute)
 
-    def feature(name: str, zh: str, en: str, window: str = now) -> Feature:
-        return Feature(name, zh.replace("{}", ""), en.replace("{}", "").strip(), "households", window, fact)
+    def feature(name: str, zh: str, en: str, window: str = "as of the date") -> Feature:
+        return Feature(name, zh, en, "households", window, fact)
 
     if attribute.kind == "ignored":
         return []
     if attribute.kind == "birth":
-        return [feature(age_name(attribute.person), f"{zh}年龄", f"age: {en}")]
+        return [feature(column, f"{zh}年龄", f"age of {en}")]
     if attribute.kind == "date":
-        return [feature(f"days_since_{attribute.name}", f"距{zh}天数", f"days since {en}")]
+        return [feature(column, f"距{zh}天数", f"days since {en}")]
     if attribute.kind == "category":
         listed = [
-            feature(f"{attribute.name}={one}", f"{zh}为{one}", f"{en} is {one}") for one in attribute.values
+            feature(f"{column}={plain_text(one)}", f"{zh}为{one}", f"{en} is {one}")
+            for one in attribute.values
         ]
     else:
-        listed = [feature(attribute.name, zh, en)]
+        listed = [feature(column, zh, en)]
     if attribute.changes:
-        listed.append(
-            feature(f"{attribute.name}_changed_days", f"距{zh}变动天数", f"days since change of {en}", "")
-        )
+        listed.append(feature(f"{column}.changed_days", f"{zh}变动至今天数", f"days since {en} changed", ""))
     if attribute.changes and attribute.kind == "number":
-        listed.append(
-            feature(f"{attribute.name}_change", f"{zh}最近一次的变化", f"latest change of {en}", "")
-        )
+        listed.append(feature(f"{column}.change", f"{zh}最近一次的增减", f"latest change of {en}", ""))
     return listed
+
+
+def column_of(attribute: Attribute) -> str:
+    """The name of an attribute's feature, also the beginning of its other features' names."""
+    return f"household.{attribute.column}"
 
 
 def fact_name(attribute: Attribute) -> str:
     """The fact that the features of an attribute share."""
-    return f"household.{attribute.name}"
+    return column_of(attribute)
 
 
 def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
@@ -81,9 +92,9 @@ def _household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
     """NaN wherever something is missing or never happened."""
     row = known.household_row
     past = history(known)
-    columns: dict[str, np.ndarray] = {"days_known": days_known(known)}
+    columns: dict[str, np.ndarray] = {"household.days_known": days_known(known)}
     anything = changed(past, known.households.microgrid.astype(np.float64))
-    columns["days_since_move"] = days_since(known, past, last_change(past, anything))
+    columns["household.days_since_move"] = days_since(known, past, last_change(past, anything))
     for attribute in schema.household:
         if attribute.kind == "ignored":
             continue
@@ -95,26 +106,26 @@ def _household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
         anything = anything | change
         if attribute.changes:
             last = last_change(past, change)
-            columns[f"{attribute.name}_changed_days"] = days_since(known, past, last)
+            columns[f"{column_of(attribute)}.changed_days"] = days_since(known, past, last)
             if attribute.kind == "number":
-                columns[f"{attribute.name}_change"] = size(past, value, last)
-    columns["days_since_change"] = days_since(known, past, last_change(past, anything))
-    columns["changes_1y"] = number_within(known, past, anything, RECENT)
+                columns[f"{column_of(attribute)}.change"] = size(past, value, last)
+    columns["household.days_since_change"] = days_since(known, past, last_change(past, anything))
+    columns["household.changes_1y"] = number_within(known, past, anything, RECENT)
     return {name: value.astype(np.float32) for name, value in columns.items()}
 
 
 def _current(known: Known, attribute: Attribute, value: np.ndarray) -> dict[str, np.ndarray]:
     if attribute.kind == "birth":
-        return {age_name(attribute.person): (known.as_of - value) / YEAR}
+        return {column_of(attribute): (known.as_of - value) / YEAR}
     if attribute.kind == "date":
-        return {f"days_since_{attribute.name}": known.as_of - value}
+        return {column_of(attribute): known.as_of - value}
     if attribute.kind == "category":
         missing = np.isnan(value)
         return {
-            f"{attribute.name}={one}": np.where(missing, np.nan, value == code)
+            f"{column_of(attribute)}={plain_text(one)}": np.where(missing, np.nan, value == code)
             for code, one in enumerate(attribute.values)
         }
-    return {attribute.name: value}
+    return {column_of(attribute): value}
 
 
 def days_known(known: Known) -> np.ndarray:
@@ -136,18 +147,19 @@ def _attribute_fact(attribute: Attribute) -> Fact:
     def fact(known: Known, schema: Schema, household: int, need: int) -> str:
         columns = household_columns(known, schema)
         if attribute.kind == "birth":
-            return _age_fact(attribute, float(columns[age_name(attribute.person)][household]))
+            return _age_fact(attribute, float(columns[column_of(attribute)][household]))
         if attribute.kind == "date":
-            days = float(columns[f"days_since_{attribute.name}"][household])
-            name = say(attribute.zh, attribute.en)
-            return say(f"{name}：{ago(days)}", f"{name}: {ago(days)}") if days >= 0 else ""
+            days = float(columns[column_of(attribute)][household])
+            return say(f"{attribute.zh}：{ago(days)}", f"{attribute.en}: {ago(days)}") if days >= 0 else ""
         value = _current_value(known, attribute, household)
         if np.isnan(value):
             return ""
-        since = float(columns[f"{attribute.name}_changed_days"][household]) if attribute.changes else np.nan
+        since = (
+            float(columns[f"{column_of(attribute)}.changed_days"][household]) if attribute.changes else np.nan
+        )
         month = month_of(known.as_of, since) if since <= RECENT else ""
         if attribute.kind == "number":
-            change = columns[f"{attribute.name}_change"][household] if month else np.nan
+            change = columns[f"{column_of(attribute)}.change"][household] if month else np.nan
             return _number_fact(attribute, value, float(change), month)
         return _state_fact(attribute, value, month)
 
@@ -168,14 +180,12 @@ def _age_fact(attribute: Attribute, age: float) -> str:
 
 
 def _number_fact(attribute: Attribute, value: float, change: float, month: str) -> str:
-    name = say(attribute.zh, attribute.en)
-    if change:
-        before = f"{value - change:.4g}"
-        plain = name.replace("{}", "").strip()
-        return say(f"{plain}{month}由{before}变为{value:.6g}", f"{plain} {before} to {value:.6g} in {month}")
-    if not value:
+    if not value and not month:
         return ""
-    return name.format(f"{value:.6g}") if "{}" in name else say(f"{name}{value:.6g}", f"{name} {value:.6g}")
+    name, number = say(attribute.zh, attribute.en), f"{value:.6g}"
+    now = name.format(number) if "{}" in name else say(f"{name}{number}", f"{name} {number}")
+    before = f"{value - change:.6g}"
+    return say(f"{now}（{month}前为{before}）", f"{now} ({before} before {month})") if month else now
 
 
 def _state_fact(attribute: Attribute, value: float, month: str) -> str:
@@ -206,7 +216,7 @@ def ago(days: float) -> str:
 
 
 def _arrival_fact(known: Known, schema: Schema, household: int, need: int) -> str:
-    days = float(household_columns(known, schema)["days_known"][household])
+    days = float(household_columns(known, schema)["household.days_known"][household])
     if not days <= NEWCOMER:
         return ""
     when = ago(days)
@@ -214,7 +224,7 @@ def _arrival_fact(known: Known, schema: Schema, household: int, need: int) -> st
 
 
 def _move_fact(known: Known, schema: Schema, household: int, need: int) -> str:
-    days = float(household_columns(known, schema)["days_since_move"][household])
+    days = float(household_columns(known, schema)["household.days_since_move"][household])
     return say(f"{ago(days)}搬到本小区", f"moved to this block {ago(days)}") if days <= NEWCOMER else ""
 
 

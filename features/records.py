@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -139,7 +139,7 @@ class Records:
 
 
 def _rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:
-    picked = {}
+    picked: dict[str, Any] = {}
     for field in fields(rows):
         value = getattr(rows, field.name)
         picked[field.name] = value.iloc[keep] if isinstance(value, pd.DataFrame) else value[keep]

@@ -7,7 +7,7 @@ from features.catalogue import Feature
 from features.household import Fact
 from features.language import say
 from features.records import Known, Rows, remember
-from features.schema import Attribute, Schema, encoded
+from features.schema import Attribute, Schema, encoded, plain_text
 from features.town import Town
 
 SITUATIONS = {
@@ -33,26 +33,31 @@ def features(schema: Schema) -> list[Feature]:
         listed.append(Feature(f"residents.{name}", zh, en, "residents", "as of the date", _FACT_OF[name]))
     for attribute in schema.resident:
         for name, (zh, en) in _columns_of(attribute).items():
-            fact = f"residents.{attribute.name}" if attribute.kind in ("boolean", "category") else ""
+            fact = column_of(attribute) if attribute.kind in ("boolean", "category") else ""
             listed.append(Feature(name, zh, en, "residents", "as of the date", fact))
     return listed
 
 
+def column_of(attribute: Attribute) -> str:
+    """The name of a resident attribute's feature, or the beginning of its features' names."""
+    return f"resident.{attribute.column}"
+
+
 def _columns_of(attribute: Attribute) -> dict[str, tuple[str, str]]:
-    words = attribute
-    name = f"residents.{attribute.name}"
+    zh, en = attribute.plain_name
+    name = column_of(attribute)
     if attribute.kind == "number":
         return {
-            f"{name}_mean": (f"居民{words.zh}的平均", f"mean of residents' {words.en}"),
-            f"{name}_max": (f"居民{words.zh}的最大", f"largest of residents' {words.en}"),
+            f"{name}.mean": (f"居民{zh}的平均", f"mean of residents' {en}"),
+            f"{name}.max": (f"居民{zh}的最大", f"largest of residents' {en}"),
         }
     if attribute.kind == "boolean":
-        return {f"{name}": (f"有居民：{words.zh}", f"a resident: {words.en}")}
+        return {f"{name}": (f"有居民：{zh}", f"a resident: {en}")}
     if attribute.kind == "date":
-        return {f"{name}_days": (f"距最近的{words.zh}天数", f"days since residents' latest {words.en}")}
+        return {f"{name}.days": (f"距最近的{zh}天数", f"days since residents' latest {en}")}
     if attribute.kind == "category":
         return {
-            f"{name}={value}": (f"{words.zh}为{value}的居民数", f"residents with {words.en} {value}")
+            f"{name}={plain_text(value)}": (f"{zh}为{value}的居民数", f"residents with {en} {value}")
             for value in attribute.values
         }
     return {}
@@ -85,20 +90,22 @@ def _household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
 def _aggregated(
     known: Known, attribute: Attribute, household: np.ndarray, value: np.ndarray
 ) -> dict[str, np.ndarray]:
-    name = f"residents.{attribute.name}"
+    name = column_of(attribute)
     stated = ~np.isnan(value)
     household, value = household[stated], value[stated]
     number = sum_by_household(known, household, np.ones(len(value)))
     number[number == 0] = np.nan
     if attribute.kind == "number":
         mean = sum_by_household(known, household, value) / number
-        return {f"{name}_mean": mean, f"{name}_max": -least_by_household(known, household, -value)}
+        return {f"{name}.mean": mean, f"{name}.max": -least_by_household(known, household, -value)}
     if attribute.kind == "boolean":
         return {name: -least_by_household(known, household, -value)}
     if attribute.kind == "date":
-        return {f"{name}_days": least_by_household(known, household, known.as_of - value)}
+        return {f"{name}.days": least_by_household(known, household, known.as_of - value)}
     return {
-        f"{name}={one}": np.where(np.isnan(number), np.nan, sum_by_household(known, household, value == code))
+        f"{name}={plain_text(one)}": np.where(
+            np.isnan(number), np.nan, sum_by_household(known, household, value == code)
+        )
         for code, one in enumerate(attribute.values)
     }
 
@@ -106,9 +113,7 @@ def _aggregated(
 def facts(schema: Schema) -> dict[str, Fact]:
     """The block's facts: those of ``FACTS`` and one for each yes-or-no or category attribute of residents."""
     return FACTS | {
-        f"residents.{one.name}": _attribute_fact(one)
-        for one in schema.resident
-        if one.kind in ("boolean", "category")
+        column_of(one): _attribute_fact(one) for one in schema.resident if one.kind in ("boolean", "category")
     }
 
 
@@ -117,11 +122,11 @@ def _attribute_fact(attribute: Attribute) -> Fact:
 
     def fact(known: Known, schema: Schema, household: int, need: int) -> str:
         columns = household_columns(known, schema)
-        name = f"residents.{attribute.name}"
+        name = column_of(attribute)
         if attribute.kind == "boolean":
             here = columns[name][household] > 0
             return say(f"家里有人：{attribute.zh}", f"someone here: {attribute.en}") if here else ""
-        numbers = {value: columns[f"{name}={value}"][household] for value in attribute.values}
+        numbers = {value: columns[f"{name}={plain_text(value)}"][household] for value in attribute.values}
         counted = say("、", ", ").join(
             say(f"{value}{number:.0f}人", f"{value} {number:.0f}")
             for value, number in numbers.items()

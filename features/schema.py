@@ -44,6 +44,16 @@ class Attribute:
         found = BIRTH.match(self.name)
         return ((found["person"] or found["zh"]) if found else "") or ""
 
+    @property
+    def column(self) -> str:
+        """Its name as part of a feature's name; of a birth, the age's: ``head_age`` for head_birth_year."""
+        return plain_text(age_name(self.person) if self.kind == "birth" else self.name)
+
+    @property
+    def plain_name(self) -> tuple[str, str]:
+        """Its Chinese and English name without the place for a number."""
+        return self.zh.replace("{}", "").strip(), self.en.replace("{}", "").strip()
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -67,6 +77,11 @@ class Schema:
             for table in ("household", "resident")
         }
         return Schema(**{**value, **tables, "needs": tuple(value["needs"])})
+
+
+def plain_text(text: str) -> str:
+    """A text as part of a feature's name: without spaces and the signs that LightGBM or we use ourselves."""
+    return re.sub(r'[\[\]{}",:.=\s]+', "_", text)
 
 
 def age_name(person: str) -> str:
@@ -100,6 +115,11 @@ def _fit_table(known: Known, table: TableName, exclude: set[str]) -> tuple[Attri
         codes = codes[known_positions(known, table)][order]
         if (codes >= 0).any():
             fitted.append(_fit_attribute(known, name, codes, texts, whose[order], exclude))
+    used: set[str] = set()
+    for index, attribute in enumerate(fitted):
+        if attribute.kind != "ignored" and attribute.column in used:  # a birth year beside the birth date
+            fitted[index] = Attribute(attribute.name, "ignored")
+        used.add(attribute.column)
     return tuple(fitted)
 
 
@@ -122,7 +142,7 @@ def _fit_attribute(
         name=name,
         kind=kind,
         values=common,
-        pooled=kind == "category" and len(common) < np.count_nonzero(frequency),
+        pooled=kind == "category" and len(common) < int((frequency > 0).sum()),
         changes=kind in ("number", "boolean", "category") and _changed(codes, whose) >= FEWEST_CHANGES,
         zh=zh,
         en=en,
@@ -171,7 +191,8 @@ def _category_values(texts: np.ndarray, frequency: np.ndarray) -> tuple[str, ...
         index for index in np.flatnonzero(frequency) if frequency[index] >= RAREST_VALUE * frequency.sum()
     ]
     common.sort(key=lambda index: (-frequency[index], texts[index]))
-    return tuple(str(texts[index]) for index in common[:MOST_VALUES])
+    named = {plain_text(texts[index]): str(texts[index]) for index in reversed(common)}
+    return tuple(reversed(named.values()))[:MOST_VALUES]
 
 
 def _changed(codes: np.ndarray, whose: np.ndarray) -> int:

@@ -35,7 +35,7 @@ def booleans(texts: np.ndarray) -> np.ndarray:
 
 
 def days(texts: np.ndarray) -> np.ndarray:
-    """Days since 1970-01-01 of dates such as 2024-03-01, 2024/3/1 or 2024年3月1日; a time of day is left out."""
+    """Days since 1970-01-01 of dates such as 2024-03-01, 2024/3/1 or 2024年3月1日, without a time of day."""
     parts = pd.Series(texts, dtype="str").str.extract(DATE)
     parts.columns = pd.Index(["year", "month", "day"])
     dates = pd.to_datetime(parts.apply(pd.to_numeric, errors="coerce"), errors="coerce")

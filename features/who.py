@@ -6,7 +6,6 @@ the whole expression is true: ``not rents`` leaves out a household of which nobo
 
 import ast
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +24,12 @@ _ORDER: dict[type, Callable[[Any, Any], Any]] = {
     ast.GtE: np.greater_equal,
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
+}
+_SWAPPED: dict[Any, Callable[[Any, Any], Any]] = {
+    np.less: np.greater,
+    np.greater: np.less,
+    np.less_equal: np.greater_equal,
+    np.greater_equal: np.less_equal,
 }
 _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
@@ -110,8 +115,8 @@ def parse(expression: str, where: str) -> Who:
 def _mistake(where: str, part: str, why: str) -> UserError:
     return UserError(
         say(
-            f'community.yaml：{where} 的 who 里 “{part}” 看不懂（{why}）；可写如 children > 0 and tenure == "租房"',
-            f'community.yaml: {where}: who: cannot read "{part}" ({why}); write e.g. children > 0 and tenure == "rent"',
+            f"community.yaml：{where} 的 who 里 “{part}” 看不懂（{why}）；写法如 children > 0 and 租房 == true",
+            f"community.yaml: {where}: who: cannot read '{part}' ({why}); write e.g. children > 0 and rents",
         )
     )
 
@@ -238,9 +243,7 @@ def _compare(order: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     if isinstance(left, str) and isinstance(right, str):
         return float(order(left, right))
     if isinstance(left, str):
-        swapped = {np.less: np.greater, np.greater: np.less, np.less_equal: np.greater_equal}
-        swapped[np.greater_equal] = np.less_equal
-        return _compare(swapped.get(order, order), right, left)
+        return _compare(_SWAPPED.get(order, order), right, left)
     if isinstance(right, str):
         if not isinstance(left, Texts):
             return np.where(np.isnan(left), np.nan, float(order is np.not_equal))

@@ -11,7 +11,7 @@ from features.language import say
 from features.records import Known, Rows
 from features.schema import Schema
 from features.spoken import spoken_month
-from features.town import YEAR, Asked, Town, asked, days_known, prior_strength, rate, requests_of, shrunk
+from features.town import YEAR, Asked, Town, asked, days_observed, prior_strength, rate, requests_of, shrunk
 
 WINDOWS = (28, 91, 364)  # days
 HALF_LIVES = (45, 365)  # days
@@ -33,7 +33,7 @@ class ActivityTown:
 def summarise(known: Known, schema: Schema) -> ActivityTown:
     """Rates, prior strength and lifts over the whole town."""
     past, able = asked(known), eligible(known)
-    exposure = able * days_known(known)[:, None]
+    exposure = able * days_observed(known)[:, None]
     count = past.total() * able
     rates = rate(count.sum(0), exposure.sum(0))
     return ActivityTown(rates, prior_strength(count.sum(1), exposure @ rates), _log_lift(past, rates))
@@ -62,9 +62,9 @@ def features(schema: Schema) -> list[Feature]:
     """The block's features, in order."""
     rows = [
         (
-            "days_known",
-            "建档或首次申请以来天数",
-            "Days since first on record",
+            "days_observed",
+            "本户申请可见的天数",
+            "Days for which its requests could be seen",
             "as of the date",
             "known_since",
         ),
@@ -147,11 +147,11 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
 
 def _propensities(known: Known, past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
     """Requests over those expected, shrunk, for anything [households, 1] and for other needs."""
-    days = days_known(known)[:, None]
+    days = days_observed(known)[:, None]
     total, expected = past.total(), days * table.rates
     every, every_expected = total.sum(1, keepdims=True), expected.sum(1, keepdims=True)
     return {
-        "days_known": days,
+        "days_observed": days,
         "household_propensity": shrunk(every, every_expected, table.strength),
         "other_needs_propensity": shrunk(every - total, every_expected - expected, table.strength),
     }

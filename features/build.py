@@ -36,9 +36,13 @@ def catalogue(schema: Schema) -> list[Feature]:
     return [feature for block in BLOCKS for feature in block.features(schema)]
 
 
-def facts() -> dict[str, Fact]:
+def facts(schema: Schema) -> dict[str, Fact]:
     """Every kind of fact, by the name that features give it."""
-    return {name: fact for block in BLOCKS for name, fact in block.FACTS.items()}
+    return {
+        name: fact
+        for block in BLOCKS
+        for name, fact in (block.facts(schema) if hasattr(block, "facts") else block.FACTS).items()
+    }
 
 
 def summarise(known: Known, schema: Schema) -> Town:

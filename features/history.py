@@ -11,7 +11,7 @@ from features.language import say
 from features.records import Known, Rows
 from features.schema import Schema
 from features.spoken import spoken_date, spoken_month
-from features.town import YEAR, Asked, Town, asked, days_known, prior_strength, rate, requests_of, shrunk
+from features.town import YEAR, Asked, Town, asked, days_observed, prior_strength, rate, requests_of, shrunk
 
 WINDOWS = (28, 56, 91, 182, 364)  # days
 HALF_LIVES = (14, 45, 120, 365)  # days
@@ -30,7 +30,7 @@ class HistoryTown:
 def summarise(known: Known, schema: Schema) -> HistoryTown:
     """Rates of the town and how much households differ, by need."""
     able = eligible(known)
-    exposure = able * days_known(known)[:, None]
+    exposure = able * days_observed(known)[:, None]
     count = asked(known).total() * able
     rates = rate(count.sum(0), exposure.sum(0))
     expected = exposure * rates
@@ -112,7 +112,7 @@ def features(schema: Schema) -> list[Feature]:
 def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     past, table = asked(known), town.parts["history"]
-    propensity = shrunk(past.total(), days_known(known)[:, None] * table.rates, table.strengths)
+    propensity = shrunk(past.total(), days_observed(known)[:, None] * table.rates, table.strengths)
     columns = {
         **_counts(past),
         "request_rate": propensity * table.rates * YEAR,

@@ -10,7 +10,7 @@ from features.cohort import eligible
 from features.language import say
 from features.records import Known, Rows
 from features.schema import Schema
-from features.town import YEAR, Town, asked, days_known, overlap, prior_strength, rate, shrunk
+from features.town import YEAR, Town, asked, days_observed, overlap, prior_strength, rate, shrunk
 
 WINDOWS: dict[str, float] = {"28_days": 28, "91_days": 91, "364_days": YEAR, "all_time": np.inf}
 RECENT, LONG = "28_days", "364_days"
@@ -49,7 +49,7 @@ class NeighbourTown:
 def summarise(known: Known, schema: Schema) -> NeighbourTown:
     """Counts and exposures of every grid and micro-grid."""
     past, able = asked(known), eligible(known)
-    days = days_known(known)
+    days = days_observed(known)
     windows = {}
     for name, length in WINDOWS.items():
         windows[name] = _window(known, past.count(0, length) * able, able * overlap(days, 0, length)[:, None])
@@ -157,7 +157,7 @@ def features(schema: Schema) -> list[Feature]:
 def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     past, able, table = asked(known), eligible(known), town.parts["neighbours"]
-    days = days_known(known)
+    days = days_observed(known)
     pick = (rows.household, rows.need)
     where = Where(rows.need, known.grid[rows.household], known.microgrid[rows.household])
     columns: dict[str, np.ndarray] = {}

@@ -12,7 +12,7 @@ from features.cohort import eligible
 from features.language import say
 from features.records import Known, Rows, date_of, day_of
 from features.schema import Schema
-from features.town import YEAR, Asked, Town, asked, days_known, days_recorded, overlap, rate, shrunk
+from features.town import YEAR, Asked, Town, asked, days_observed, days_recorded, overlap, rate, shrunk
 
 Fact = Callable[[Known, Schema, int, int], str]
 WINDOWS = (28, 91, 364)
@@ -100,7 +100,7 @@ def _festival_span(year: int) -> tuple[int, int]:
 
 def _town_rates(known: Known, past: Asked, able: np.ndarray) -> dict[str, np.ndarray]:
     """Requests per eligible household and year: lately, at this time in earlier years, and expected now."""
-    past_requests, recorded = TownPast(past, able, days_known(known)), days_recorded(known)
+    past_requests, recorded = TownPast(past, able, days_observed(known)), days_recorded(known)
     columns = {f"town_requests_{days}_days": past_requests.rate(0, days) * YEAR for days in WINDOWS}
     needs = known.community.needs
     lead = np.array([7.0 * need.lead_weeks for need in needs])

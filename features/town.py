@@ -98,15 +98,15 @@ def days_recorded(known: Known) -> float:
     return float(known.as_of - np.quantile(known.requests.requested, 0.001, method="lower"))
 
 
-def days_known(known: Known) -> np.ndarray:
+def days_observed(known: Known) -> np.ndarray:
     """float64 per household: days for which its requests could have been seen; 0 where not known yet.
 
     Known since its first row or its first request, but not from before the town's own requests begin.
     """
-    return remember(known, "days_known", lambda: _days_known(known, asked(known)))
+    return remember(known, "days_observed", lambda: _days_observed(known, asked(known)))
 
 
-def _days_known(known: Known, past: Asked) -> np.ndarray:
+def _days_observed(known: Known, past: Asked) -> np.ndarray:
     days = np.where(known.present, known.as_of - np.nan_to_num(known.known_since, nan=known.as_of), 0.0)
     np.maximum.at(days, past.household, past.age)
     return np.minimum(days, days_recorded(known))

@@ -1,0 +1,186 @@
+"""Printable pages: a list for each grid, and the week's overview with its plots. Self-contained HTML."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from features.contract import Community
+from features.language import say
+from service.lists import outcome_names
+
+TIERS = ("red", "yellow", "green")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("service"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals["say"] = say
+    return environment
+
+
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+def week(as_of: date) -> str:
+    """The week from a date as a text."""
+    until = as_of + timedelta(days=6)
+    return say(f"{as_of} 至 {until}", f"{as_of} to {until}")
+
+
+def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str:
+    """The page of one grid: a section for each worker, a card for each household.
+
+    ``visits``: described visits (``lists.describe``) in the order of the lists.
+    """
+    workers = [
+        {
+            "name": rows["worker_name"].iloc[0],
+            "visits": [_card(needs) for _, needs in rows.groupby("household_id", sort=False)],
+        }
+        for _, rows in visits.groupby("worker", sort=False)
+    ]
+    subtitle = say(f"走访名单 · {week(as_of)}", f"Visits · {week(as_of)}")
+    return _render(
+        "grid.html",
+        title=title,
+        subtitle=subtitle,
+        script=script,
+        workers=workers,
+        outcomes=list(outcome_names().values()),
+    )
+
+
+def _card(rows: pd.DataFrame) -> dict[str, Any]:
+    first = rows.iloc[0]
+    shown = ("household_id", "microgrid_id", "contact", "members", "last_contact")
+    return {
+        **{name: first[name] for name in shown},
+        "order": int(first["visit_order"]),
+        "random": first["arm"] == "random",
+        "needs": rows[["need_name", "reason", "programme", "ask"]].to_dict("records"),
+    }
+
+
+def overview_page(
+    community: Community,
+    visits: pd.DataFrame,
+    tiers: pd.DataFrame,
+    demand: pd.DataFrame,
+    seats: pd.DataFrame,
+    files: dict[str, dict[str, str]],
+    lines: Sequence[str],
+    as_of: date,
+) -> str:
+    """The week's overview: visits and tiers by grid, demand against seats, notes.
+
+    ``tiers``: columns grid_id, tier, one row a household (empty without severity-3 needs). ``demand`` and
+    ``seats``: from ``models.demand``. ``files``: workbook and page of each grid, and of "" (coordinators).
+    """
+    grids = _grid_rows(visits, tiers, files)
+    names = {need.id: need.name.here for need in community.needs}
+    needs = [_need_row(names, {**row}) for row in seats.to_dict("records")]
+    by_grid = pd.crosstab(demand["need"], demand["grid_id"], demand["expected"], aggfunc="sum").fillna(0)
+    by_grid = by_grid.drop(columns="").reindex([one for one in names if one in by_grid.index])
+    return _render(
+        "overview.html",
+        title=say(f"{community.community.name} · 先应一周概览", f"{community.community.name} · overview"),
+        subtitle=week(as_of),
+        tiers=[_tier_name(one) for one in TIERS] if len(tiers) else [],
+        grids=grids,
+        grid_bars=[_bar(row["name"], row["households"], str(row["households"])) for row in grids],
+        grid_top=max([row["households"] for row in grids], default=0) or 1,
+        needs=needs,
+        need_top=max([row["reach"] for row in needs], default=0) or 1,
+        demand_grids=list(by_grid.columns),
+        by_grid=[
+            {"name": names[str(need)], "values": [f"{value:.0f}" for value in row]}
+            for need, row in zip(by_grid.index, by_grid.to_numpy(), strict=True)
+        ],
+        lines=lines,
+    )
+
+
+def _tier_name(tier: str) -> str:
+    names = {"red": say("红", "red"), "yellow": say("黄", "yellow"), "green": say("绿", "green")}
+    return names[tier]
+
+
+def _grid_rows(
+    visits: pd.DataFrame, tiers: pd.DataFrame, files: dict[str, dict[str, str]]
+) -> list[dict[str, Any]]:
+    """One row a grid, and one for the coordinators' lists where there are any."""
+    key = visits["grid_id"].where(~visits["coordinator"], "")
+    counts = tiers.groupby(["grid_id", "tier"]).size().to_dict() if len(tiers) else {}
+    rows = []
+    for grid in [*sorted({*key, *tiers["grid_id"]} - {""}), *([""] if (key == "").any() else [])]:
+        here = visits[key == grid]
+        homes = here.drop_duplicates("household_id")
+        numbers = [counts.get((grid, one), 0) for one in TIERS]
+        rows.append(
+            {
+                "name": grid or say("社区统筹", "coordinators"),
+                "households": len(homes),
+                "random": int((homes["arm"] == "random").sum()),
+                "needs": len(here),
+                "tiers": (numbers if grid else [""] * len(TIERS)) if len(tiers) else [],
+                "files": files.get(grid),
+            }
+        )
+    return rows
+
+
+def _need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
+    seats, no_seats = row["seats"], bool(np.isnan(row["seats"]))
+    text = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
+    return {
+        "window": f"{row['begins']:%m-%d}～{row['ends'] - timedelta(days=1):%m-%d}",
+        "expected": f"{row['expected']:.0f}",
+        "range": f"{row['low_90']:.0f}–{row['high_90']:.0f}",
+        "programmes": say("、", ", ").join(row["programmes"]),
+        "seats": "" if no_seats else f"{seats:.0f}",
+        "verdict": verdict(row, names),
+        **_bar(
+            names[row["need"]],
+            row["expected"],
+            text,
+            (row["low_90"], row["high_90"]),
+            None if no_seats else seats,
+        ),
+    }
+
+
+def _bar(
+    name: str,
+    value: float,
+    text: str,
+    interval: tuple[float, float] | None = None,
+    mark: float | None = None,
+) -> dict[str, Any]:
+    """A bar of ``charts.html``; ``reach`` is the largest value drawn."""
+    reach = max(value, interval[1] if interval else 0, mark or 0)
+    return {"name": name, "value": value, "text": text, "interval": interval, "mark": mark, "reach": reach}
+
+
+def verdict(row: Mapping[Any, Any], names: dict[str, str]) -> str:
+    """What a need's demand against its seats comes to, in words; ``row`` from ``against_seats``."""
+    if np.isnan(row["seats"]):
+        return "" if row["programmes"] else say("窗口内没有对应项目", "no programme in the window")
+    shared = say("、", ", ").join(names[one] for one in row["shared_with"])
+    tail = say(f"（与{shared}共用名额）", f" (seats shared with {shared})") if shared else ""
+    if row["low_90"] > row["seats"]:
+        return say(f"名额不够，约缺 {row['short']:.0f} 个", f"about {row['short']:.0f} seats short") + tail
+    if row["high_90"] > row["seats"]:
+        return say("名额可能不够", "seats may not suffice") + tail
+    return say("名额足够", "seats suffice") + tail

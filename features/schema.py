@@ -1,7 +1,6 @@
 """The schema: what each attribute means, fitted once from what was known then; it travels with the model."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -201,21 +200,6 @@ def _changed(codes: np.ndarray, whose: np.ndarray) -> int:
     return len(np.unique(whose[1:][changed]))
 
 
-def encode(frame: pd.DataFrame, attributes: Sequence[Attribute]) -> dict[str, np.ndarray]:
-    """float64 values of each attribute that is not ignored, by name.
-
-    Numbers and booleans as they are, categories as their position in ``values`` (its length for the pooled
-    rest), births and dates as days. Missing, and what the schema cannot read, is NaN; so is an absent column.
-    """
-    return {
-        one.name: _gather(one, *values.factorize(frame[one.name]))
-        if one.name in frame.columns
-        else np.full(len(frame), np.nan)
-        for one in attributes
-        if one.kind != "ignored"
-    }
-
-
 def _gather(attribute: Attribute, codes: np.ndarray, texts: np.ndarray) -> np.ndarray:
     return np.append(_read(attribute, texts), np.nan)[codes]
 
@@ -248,6 +232,8 @@ def known_positions(known: Known, table: TableName) -> np.ndarray:
 def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:
     """float64 value of an attribute in each known row of a table.
 
+    Numbers and booleans as they are, categories as their position in ``values`` (its length for the pooled
+    rest), births and dates as days. Missing, and what the schema cannot read, is NaN; so is an absent column.
     The whole table is read once for each attribute, row by row, and then gathered at every as-of day.
     """
     frame: pd.DataFrame = getattr(known.records, table).attributes

@@ -95,7 +95,7 @@ def parse(expression: str, where: str) -> Who:
     def stand_in(found: re.Match[str]) -> str:
         return quoted.setdefault(found[1], f"quoted_{len(quoted)}_")
 
-    text = re.sub(r"`([^`]+)`", stand_in, expression.strip())
+    text = re.sub(r"`([^`]+)`", stand_in, expression.replace("\n", " ").strip())
     if not text:
         return Who(expression, where, None, {})
     if len(text) > LONGEST:
@@ -115,7 +115,7 @@ def parse(expression: str, where: str) -> Who:
 def _mistake(where: str, part: str, why: str) -> UserError:
     return UserError(
         say(
-            f"community.yaml：{where} 的 who 里 “{part}” 看不懂（{why}）；写法如 children > 0 and 租房 == true",
+            f"community.yaml：{where} 的 who 里 “{part}” 看不懂（{why}）；写法如 children > 0 and 租房",
             f"community.yaml: {where}: who: cannot read '{part}' ({why}); write e.g. children > 0 and rents",
         )
     )

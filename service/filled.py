@@ -1,0 +1,113 @@
+"""The rows that somebody filled in, read from a workbook of lists in whatever state it came back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from python_calamine import CalamineWorkbook
+
+from features.language import UserError, say
+from service.workbook import FILLED_COLUMNS, ID_HEADER, VISIT_COLUMNS
+
+HEADER_SEARCH = 30  # rows from the top among which the header row is looked for
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One row of a workbook with an outcome, and where it stands."""
+
+    where: str  # file, sheet and cell of the outcome
+    outreach_id: str
+    household_id: str
+    need: str
+    outcome: str
+    date: Any
+
+
+def filled_rows(path: Path) -> Iterator[Filled]:
+    """The rows of a workbook that have an outcome.
+
+    Raises UserError for a file that is no workbook of ours.
+    """
+    try:
+        workbook = CalamineWorkbook.from_path(str(path))
+        sheets = [
+            (name, workbook.get_sheet_by_name(name).to_python(skip_empty_area=False))
+            for name in workbook.sheet_names
+        ]
+    except OSError as error:
+        raise UserError(
+            say(f"{path}：读不到（{error.strerror}）", f"{path}: cannot be read ({error.strerror})")
+        ) from error
+    except Exception as error:  # the reader raises its own kinds for files that are no workbooks
+        raise UserError(
+            say(
+                f"{path}：不是 Excel 工作簿，请另存为 .xlsx 再交",
+                f"{path}: no Excel workbook; save it as .xlsx",
+            )
+        ) from error
+    lists = 0
+    for name, cells in sheets:
+        header = _header(cells)
+        if header is None:
+            continue
+        line, columns = header
+        lists += 1
+        if ID_HEADER not in columns:
+            raise UserError(
+                say(
+                    f"{path} [{name}]：缺少隐藏的 {ID_HEADER} 列，请用发出的表填写",
+                    f"{path} [{name}]: the hidden column {ID_HEADER} is missing; use the file as handed out",
+                )
+            )
+        yield from _rows_of(f"{path} [{name}]", cells, line, columns)
+    if not lists:
+        raise UserError(say(f"{path}：里面没有走访名单", f"{path}: holds no list of visits"))
+
+
+def _rows_of(where: str, cells: list[list[Any]], header: int, columns: dict[str, int]) -> Iterator[Filled]:
+    def cell(row: list[Any], name: str) -> Any:
+        position = columns.get(name)
+        return row[position] if position is not None and position < len(row) else ""
+
+    for line, row in enumerate(cells[header + 1 :], start=header + 2):
+        outcome = _text(cell(row, "outcome"))
+        if not outcome:
+            continue
+        place = f"{where} {_letters(columns['outcome'])}{line}"
+        yield Filled(
+            place,
+            _text(cell(row, ID_HEADER)),
+            _text(cell(row, "household_id")),
+            _text(cell(row, "need_name")),
+            outcome,
+            cell(row, "date"),
+        )
+
+
+def _header(cells: list[list[Any]]) -> tuple[int, dict[str, int]] | None:
+    """Row and columns of a list's header, known by its titles in either language."""
+    names = {title: column for column, zh, en, _ in (*VISIT_COLUMNS, *FILLED_COLUMNS) for title in (zh, en)}
+    names[ID_HEADER] = ID_HEADER
+    for line, row in enumerate(cells[:HEADER_SEARCH]):
+        columns = {names[text]: place for place, value in enumerate(row) if (text := _text(value)) in names}
+        if "outcome" in columns and len(columns) > 2:
+            return line, columns
+    return None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def _letters(position: int) -> str:
+    """The name of a column counted from zero: A, B, ... Z, AA."""
+    text = ""
+    position += 1
+    while position:
+        position, rest = divmod(position - 1, 26)
+        text = chr(ord("A") + rest) + text
+    return text

@@ -1,0 +1,175 @@
+"""Filled-in workbooks back into outreach rows, whatever was sorted, moved, deleted or left blank."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.contract import OUTCOMES, Community
+from features.language import UserError, say
+from features.records import Records, date_of
+from service.filled import Filled, filled_rows
+
+EARLY, LATE = timedelta(days=7), timedelta(days=180)  # a visit's date around its list's week; beyond: a slip
+EXCEL_EPOCH = date(1899, 12, 30)
+WORDS = {
+    "needed": ("需要", "needed", "need", "yes", "是", "有需要"),
+    "not_needed": ("不需要", "not needed", "not_needed", "no", "否", "无需要", "没有需要"),
+    "declined": ("婉拒", "declined", "拒绝", "refused"),
+    "not_reached": ("未遇见", "not reached", "not_reached", "未遇到", "没遇见", "不在家"),
+}
+OUTCOME_OF = {word: outcome for outcome in OUTCOMES for word in WORDS[outcome]}
+DATE = re.compile(r"(?:(\d{4})\s*[-/.年]\s*)?(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[ T].*)?")
+
+
+@dataclass
+class Outcomes:
+    """What came back: rows of the contract's outreach table to add or correct, and lines on the others."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    known: int = 0  # already recorded with the same outcome
+    refused: list[str] = field(default_factory=list)
+
+
+def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records, today: date) -> Outcomes:
+    """The outcomes in filled-in workbooks, matched with the lists that were handed out.
+
+    ``listed``: outreach.parquet of all weeks. A row without a date counts as of today, at the latest as of
+    the last day of its list's week. What cannot be matched is refused, each with file, sheet and cell.
+    """
+    found = Outcomes()
+    rows: list[Filled] = []
+    for path in files:
+        try:
+            rows += filled_rows(path)
+        except UserError as error:
+            found.refused.append(str(error))
+    list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}
+    held = _held(records)
+    seen: dict[str, tuple[Filled, dict[str, Any]]] = {}
+    for row in rows:
+        try:
+            one = _matched(row, list_of, records.community, held, today)
+            if row.outreach_id in seen:
+                _same_twice(row, one, *seen[row.outreach_id])
+                continue
+        except UserError as error:
+            found.refused.append(str(error))
+            continue
+        seen[row.outreach_id] = row, one
+        before = held.get(row.outreach_id)
+        if before == (one["outcome"], one["contacted_at"]):
+            found.known += 1
+        else:
+            found.rows.append(one)
+    return found
+
+
+def _held(records: Records) -> dict[str, tuple[str, date]]:
+    """Outcome and date already recorded for each outreach_id that has an outcome."""
+    rows = records.outreach
+    latest = (rows.visible_to == float("inf")) & (rows.outcome >= 0)
+    return {
+        rows.outreach_id[row]: (OUTCOMES[rows.outcome[row]], date_of(rows.contacted[row]))
+        for row in latest.nonzero()[0]
+    }
+
+
+def _matched(
+    row: Filled,
+    list_of: dict[str, dict[Any, Any]],
+    community: Community,
+    held: dict[str, tuple[str, date]],
+    today: date,
+) -> dict[str, Any]:
+    """The outreach row that one filled row completes. Raises UserError where it cannot be told which."""
+    outcome = OUTCOME_OF.get(row.outcome.strip().lower())
+    if outcome is None:
+        names = say("需要、不需要、婉拒、未遇见", "needed, not needed, declined, not reached")
+        raise UserError(
+            say(
+                f"{row.where}：不认识结果“{row.outcome}”，请填 {names}",
+                f"{row.where}: “{row.outcome}” is none of {names}",
+            )
+        )
+    one = list_of.get(row.outreach_id)
+    if one is None:
+        shown = row.outreach_id or say("（空）", "(blank)")
+        raise UserError(
+            say(
+                f"{row.where}：编号 {shown} 不在本工作区发出的名单里，请用原来的表填写",
+                f"{row.where}: {shown} is on no list of this workspace; fill in the workbook as handed out",
+            )
+        )
+    names_of = {need.id: {need.id, need.name.zh, need.name.en} for need in community.needs}
+    if row.household_id not in ("", one["household_id"]) or (
+        row.need and row.need not in names_of.get(one["need"], {one["need"]})
+    ):
+        raise UserError(
+            say(
+                f"{row.where}：户号或需求与发出的名单不符（应为 {one['household_id']}），可能只排序了部分列",
+                f"{row.where}: household or need differ from the list (expected {one['household_id']});"
+                " were only some columns sorted?",
+            )
+        )
+    as_of = pd.Timestamp(one["as_of"]).date()
+    contacted = _visited(row, as_of)
+    if contacted is None:
+        before = held.get(row.outreach_id)
+        contacted = before[1] if before else min(today, as_of + timedelta(days=6))
+    kept = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id")
+    return {**{name: one[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
+
+
+def _same_twice(row: Filled, one: dict[str, Any], first: Filled, earlier: dict[str, Any]) -> None:
+    if one["outcome"] != earlier["outcome"]:
+        raise UserError(
+            say(
+                f"{row.where}：与 {first.where} 是同一条，结果却不同，请改成一致",
+                f"{row.where}: the same row as {first.where} with another outcome; make them agree",
+            )
+        )
+
+
+def _visited(row: Filled, as_of: date) -> date | None:
+    """The date on a row, None where it has none. Raises UserError for one that cannot be right."""
+    found = _read_date(row.date, as_of)
+    if found is None and row.date not in (None, ""):
+        raise UserError(
+            say(
+                f"{row.where}：走访日期“{row.date}”看不懂，请写成 2025-09-03",
+                f"{row.where}: cannot read the date “{row.date}”; write 2025-09-03",
+            )
+        )
+    if found is not None and not as_of - EARLY <= found <= as_of + LATE:
+        raise UserError(
+            say(
+                f"{row.where}：走访日期 {found} 与名单的一周（{as_of} 起）相差太远",
+                f"{row.where}: the date {found} is too far from the list's week (from {as_of})",
+            )
+        )
+    return found
+
+
+def _read_date(value: Any, as_of: date) -> date | None:
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 100_000:
+        return EXCEL_EPOCH + timedelta(days=int(value))
+    match = DATE.fullmatch(str(value).strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    years = [int(match[1])] if match[1] else [as_of.year, as_of.year + 1, as_of.year - 1]
+    choices = []
+    for year in years:
+        try:
+            choices.append(date(year, int(match[2]), int(match[3])))
+        except ValueError:
+            continue
+    return min(choices, key=lambda one: abs(one - as_of), default=None)

@@ -1,0 +1,198 @@
+"""Own history and other activity against a slow recomputation, and the facts told of them."""
+
+import math
+
+import numpy as np
+import pytest
+from make_records import day, make_community, make_records
+from small_town import AS_OF, NEEDS, at, town_records, town_rows
+
+from features import activity, history
+from features.build import summarise
+from features.language import set_language
+from features.records import known_before
+from features.town import prior_strength
+
+BASE = town_rows(seed=3)
+KNOWN, ROWS, SCHEMA = at(town_records(BASE))
+TOWN = summarise(KNOWN, SCHEMA)
+OWN = history.block(KNOWN, ROWS, TOWN, SCHEMA)
+ACTIVITY = activity.block(KNOWN, ROWS, TOWN, SCHEMA)
+IDS = [need["id"] for need in NEEDS]
+
+
+def each_pair():
+    """Position, household id, need id and the household's requests as (need, age in days), oldest first."""
+    for position, (household, need) in enumerate(zip(ROWS.household, ROWS.need, strict=True)):
+        name = KNOWN.records.household_ids[household]
+        asked = [
+            (row["need"], AS_OF - day(row["requested_at"]))
+            for row in BASE["requests"]
+            if row["household_id"] == name
+        ]
+        yield position, IDS[need], sorted(asked, key=lambda one: -one[1])
+
+
+def slow(count):
+    """``count(need, ages of this need, ages of the others)`` for each pair."""
+    return [
+        count(need, [age for one, age in asked if one == need], [age for one, age in asked if one != need])
+        for _, need, asked in each_pair()
+    ]
+
+
+@pytest.mark.parametrize("days", history.WINDOWS)
+def test_counts(days):
+    expected = slow(lambda need, own, others: sum(age <= days for age in own))
+    np.testing.assert_array_equal(OWN[f"requests_{days}_days"], expected)
+
+
+@pytest.mark.parametrize("half_life", history.HALF_LIVES)
+def test_decayed_counts(half_life):
+    expected = slow(lambda need, own, others: sum(0.5 ** (age / half_life) for age in own))
+    np.testing.assert_allclose(OWN[f"decayed_requests_half_life_{half_life}_days"], expected, rtol=1e-5)
+
+
+def test_times_since():
+    last = slow(lambda need, own, others: own[-1] if own else math.nan)
+    between = slow(lambda need, own, others: own[-2] - own[-1] if len(own) > 1 else math.nan)
+    other = slow(lambda need, own, others: others[-1] if others else math.nan)
+    np.testing.assert_allclose(OWN["days_since_request"], last, rtol=1e-5)
+    np.testing.assert_allclose(OWN["days_between_requests"], between, rtol=1e-5, atol=1e-4)
+    np.testing.assert_array_equal(OWN["never_requested"], np.isnan(last))
+    np.testing.assert_allclose(ACTIVITY["days_since_other_request"], other, rtol=1e-5)
+
+
+def test_same_window():
+    def inside(need, age, years):
+        this = NEEDS[IDS.index(need)]
+        begin = 7 * this.get("lead_weeks", 0)
+        return begin <= 364 * years - age < begin + 7 * this["horizon_weeks"]
+
+    for years in history.YEARS_BACK:
+        expected = slow(lambda need, own, others, years=years: sum(inside(need, age, years) for age in own))
+        np.testing.assert_array_equal(OWN[f"requests_same_window_{years}_years_ago"], expected)
+    expected = slow(
+        lambda need, own, others: sum(inside(need, age, years) for age in own for years in range(1, 9))
+    )
+    np.testing.assert_array_equal(OWN["requests_same_window_all_years"], expected)
+
+
+def test_other_needs():
+    for days in activity.WINDOWS:
+        expected = slow(lambda need, own, others, days=days: sum(age <= days for age in others))
+        np.testing.assert_array_equal(ACTIVITY[f"other_needs_requests_{days}_days"], expected)
+    kinds = [len({need for need, _ in asked}) for _, _, asked in each_pair()]
+    np.testing.assert_array_equal(ACTIVITY["needs_requested_all_time"], kinds)
+
+
+def test_open_requests_and_satisfaction():
+    open_requests, satisfaction = [], []
+    for position, need, _ in each_pair():
+        name = KNOWN.records.household_ids[ROWS.household[position]]
+        mine = [row for row in BASE["requests"] if row["household_id"] == name and row["need"] == need]
+        mine.sort(key=lambda row: row["requested_at"])
+        solved = [bool(row["resolved_at"]) and day(row["resolved_at"]) < AS_OF for row in mine]
+        ages = [AS_OF - day(row["requested_at"]) for row in mine]
+        open_requests.append(sum(not done and age <= 182 for done, age in zip(solved, ages, strict=True)))
+        rated = [
+            row["satisfaction"]
+            for row, done in zip(mine, solved, strict=True)
+            if done and "satisfaction" in row
+        ]
+        satisfaction.append(rated[-1] if rated else math.nan)
+    np.testing.assert_array_equal(OWN["open_requests"], open_requests)
+    np.testing.assert_array_equal(OWN["last_satisfaction"], satisfaction)
+
+
+def test_propensity_lies_between_the_household_and_the_town():
+    table = TOWN.parts["history"]
+    count = np.array(slow(lambda need, own, others: len(own)))
+    expected = ACTIVITY["days_observed"] * table.rates[ROWS.need]
+    ratio = count / expected
+    shrunk = OWN["request_propensity"]
+    assert (np.minimum(ratio, 1) - 1e-5 <= shrunk).all() and (shrunk <= np.maximum(ratio, 1) + 1e-5).all()
+    np.testing.assert_allclose(OWN["request_rate"], shrunk * table.rates[ROWS.need] * 364, rtol=1e-5)
+
+
+def test_prior_strength_is_recovered():
+    random = np.random.default_rng(0)
+    expected = random.uniform(0.5, 4, 20000)
+    for strength in (0.5, 2.0, 10.0):
+        count = random.poisson(expected * random.gamma(strength, 1 / strength, len(expected)))
+        assert prior_strength(count, expected) == pytest.approx(strength, rel=0.15)
+    assert prior_strength(random.poisson(expected), expected) > 50
+
+
+def test_a_need_that_follows_another_is_related():
+    """Meals are always asked for ten days after childcare; refuge on its own, long before."""
+    requests = []
+    for index in range(60):
+        at_day = AS_OF - 900 + 10 * index
+        for need, moment in (("refuge", at_day - 500), ("childcare", at_day), ("meals", at_day + 10)):
+            requests.append(
+                {"household_id": f"h{index}", "need": need, "requested_at": moment, "visible_from": moment}
+            )
+    households = [
+        {"household_id": f"h{index}", "children": 1, "valid_from": AS_OF - 1500} for index in range(600)
+    ]
+    known, _, schema = at(make_records(households, requests, community=make_community(NEEDS)))
+    lift = activity.summarise(known, schema).lift
+    assert lift[0, 1] > 0.5
+    assert lift[0, 2] <= 0 and lift[1, 0] <= 0
+
+
+def told(block, fact, requests, need=0, as_of="2024-06-03", **sections):
+    """The fact of household h1 in Chinese, from these (need, time) requests or whole rows."""
+    rows = [
+        row if isinstance(row, dict) else {"household_id": "h1", "need": row[0], "requested_at": row[1]}
+        for row in requests
+    ]
+    households = [{"household_id": "h1", "valid_from": sections.pop("valid_from", "2020-01-01")}]
+    records = make_records(households, rows, community=make_community(NEEDS))
+    return block.FACTS[fact](known_before(records, int(day(as_of))), SCHEMA, 0, need)
+
+
+def test_facts_of_own_history():
+    assert told(history, "asked_before", []) == ""
+    assert told(history, "asked_before", [("childcare", "2023-06-05")]) == "去年6月5日申请过暑期托管"
+    three = [("childcare", "2023-07-05"), ("childcare", "2024-02-01"), ("childcare", "2024-05-12")]
+    assert told(history, "asked_before", three) == "近一年申请过3次暑期托管，最近一次是5月12日"
+    assert told(history, "asked_same_season", three) == "去年7月申请过暑期托管"
+    assert told(history, "asked_same_season", [("childcare", "2023-05-30")]) == ""
+    both = [("childcare", "2022-06-20"), *three]
+    assert told(history, "asked_same_season", both) == "往年同期申请过2次暑期托管，最近是去年7月"
+
+
+def test_facts_of_service():
+    done = {
+        "household_id": "h1",
+        "need": "meals",
+        "requested_at": "2024-05-01",
+        "resolved_at": "2024-05-09",
+        "satisfaction": 2,
+    }
+    still = {"household_id": "h1", "need": "childcare", "requested_at": "2024-05-20"}
+    assert told(history, "open_request", [still]) == ""  # a community that does not record resolutions
+    assert told(history, "open_request", [done, still]) == "5月20日的申请还没有办结"
+    assert told(history, "satisfaction", [done, still], need=1) == "上次办结后评2分（满分5分）"
+
+
+def test_facts_of_other_needs_never_tell_a_sensitive_one():
+    asked = [("meals", "2024-05-01"), ("refuge", "2024-05-02"), ("refuge", "2024-05-03")]
+    assert told(activity, "other_needs", asked) == "近一年申请过1次老年助餐"
+    assert told(activity, "asked_anything", asked) == ""
+    assert told(activity, "other_needs", asked[1:]) == ""
+    assert told(activity, "known_since", [], valid_from="2024-03-04") == "今年3月才建档"
+
+
+def test_facts_in_english():
+    set_language("en")
+    try:
+        assert (
+            told(history, "asked_before", [("childcare", "2023-06-05")])
+            == "asked for 暑期托管 on 5 June 2023"
+        )
+        assert told(activity, "other_needs", [("meals", "2024-05-01")]) == "asked for 老年助餐 once in a year"
+    finally:
+        set_language("zh")

@@ -1,0 +1,132 @@
+"""Neighbourhood rates against a slow recomputation that leaves the household out by leaving it out."""
+
+import numpy as np
+import pytest
+from make_records import day, make_records
+from small_town import AS_OF, NEEDS, at, iso, town_records, town_rows
+
+from features import neighbours
+from features.build import summarise
+from features.cohort import eligible
+from features.records import Rows, known_before
+
+BASE = town_rows(seed=5, households=36, requests=500)
+KNOWN, ROWS, SCHEMA = at(town_records(BASE))
+TOWN = summarise(KNOWN, SCHEMA)
+MADE = neighbours.block(KNOWN, ROWS, TOWN, SCHEMA)
+IDS = [need["id"] for need in NEEDS]
+
+
+def slow_count_and_exposure(need: int, days: float, among: list[str]) -> tuple[int, float]:
+    """Requests and days of exposure of these households that are eligible, one row after another."""
+    first = min(day(row["requested_at"]) for row in BASE["requests"])
+    able = eligible(KNOWN)
+    count, exposure = 0, 0.0
+    for name in among:
+        if not able[list(KNOWN.records.household_ids).index(name), need]:
+            continue
+        asked = [day(row["requested_at"]) for row in BASE["requests"] if row["household_id"] == name]
+        since = min(
+            [day(row["valid_from"]) for row in BASE["households"] if row["household_id"] == name] + asked
+        )
+        exposure += min(days, AS_OF - max(since, first))
+        count += sum(
+            row["household_id"] == name
+            and row["need"] == IDS[need]
+            and day(row["requested_at"]) >= AS_OF - days
+            for row in BASE["requests"]
+        )
+    return count, exposure
+
+
+@pytest.mark.parametrize("window", neighbours.WINDOWS)
+def test_shrunk_rates_leave_the_household_out(window):
+    days = neighbours.WINDOWS[window]
+    where = {row["household_id"]: (row["grid_id"], row["microgrid_id"]) for row in BASE["households"]}
+    table = TOWN.parts["neighbours"].windows[window]
+    for position in range(0, len(ROWS), 7):
+        name = KNOWN.records.household_ids[ROWS.household[position]]
+        need = int(ROWS.need[position])
+        spread = table.dispersion[need]
+        town_count, town_exposure = slow_count_and_exposure(need, days, list(where))
+        rate = town_count / town_exposure
+        ratio = 1.0
+        for level, area in ((0, table.grids), (1, table.microgrids)):
+            among = [one for one in where if where[one][level] == where[name][level] and one != name]
+            count, exposure = slow_count_and_exposure(need, days, among)
+            strength = area.strength[need]
+            ratio *= (count / spread + strength) / (exposure * rate * ratio / spread + strength)
+            made = MADE[f"{('grid', 'microgrid')[level]}_ratio_{window}"][position]
+            assert made == pytest.approx(ratio, rel=1e-4)
+        assert MADE[f"microgrid_requests_{window}"][position] == pytest.approx(ratio * rate * 364, rel=1e-4)
+
+
+def test_neighbours_asking():
+    where = {row["household_id"]: (row["grid_id"], row["microgrid_id"]) for row in BASE["households"]}
+    able = eligible(KNOWN)
+    index = {name: position for position, name in enumerate(KNOWN.records.household_ids)}
+    for position in range(len(ROWS)):
+        name, need = KNOWN.records.household_ids[ROWS.household[position]], int(ROWS.need[position])
+        asking = {
+            row["household_id"]
+            for row in BASE["requests"]
+            if row["need"] == IDS[need]
+            and day(row["requested_at"]) >= AS_OF - 28
+            and able[index[row["household_id"]], need]
+        } - {name}
+        assert MADE["microgrid_asking_28_days"][position] == sum(
+            where[one][1] == where[name][1] for one in asking
+        )
+        assert MADE["grid_asking_28_days"][position] == sum(where[one][0] == where[name][0] for one in asking)
+
+
+def shock_town():
+    """Forty households in four micro-grids ask evenly; in m0 everyone asks in the last fortnight."""
+    households = [
+        {
+            "household_id": f"h{index:02d}",
+            "microgrid_id": f"m{index % 4}",
+            "valid_from": iso(AS_OF - 1000),
+            "children": 1,
+        }
+        for index in range(40)
+    ]
+    requests = [
+        {
+            "household_id": f"h{index % 40:02d}",
+            "need": IDS[index % 3],
+            "requested_at": iso(AS_OF - 800 + 2.5 * index),
+        }
+        for index in range(300)
+    ]
+    requests += [
+        {"household_id": f"h{index:02d}", "need": "meals", "requested_at": iso(AS_OF - 14 + index / 4)}
+        for index in range(0, 40, 4)
+    ]
+    rows = {"households": households, "requests": requests}
+    return at(town_records(rows))
+
+
+def test_a_shock_shows_in_its_micro_grid_and_need_only():
+    known, rows, schema = shock_town()
+    made = neighbours.block(known, rows, summarise(known, schema), schema)["microgrid_recent_ratio"]
+    struck = (known.microgrid[rows.household] == 0) & (rows.need == 1)
+    assert made[struck].min() > 1.5
+    assert made[~struck].max() < made[struck].min()
+
+
+def test_fact_counts_other_households_and_hides_few():
+    known, _, schema = shock_town()
+    fact = neighbours.FACTS["neighbours_recent"]
+    assert fact(known, schema, 0, 1).startswith("本小区（微网格）近一个月")
+    assert fact(known, schema, 0, 1).endswith("户申请")
+    assert fact(known, schema, 1, 0) == ""
+
+
+def test_a_household_not_yet_known_has_no_neighbours():
+    records = make_records([{"household_id": "h1"}, {"household_id": "h2", "valid_from": "2030-01-01"}])
+    known = known_before(records, AS_OF)
+
+    rows = Rows(np.array([1], dtype=np.int32), np.array([0], dtype=np.int16))
+    made = neighbours.block(known, rows, summarise(known, SCHEMA), SCHEMA)
+    assert all(np.isnan(values).all() for values in made.values())

@@ -242,7 +242,9 @@ class Community(_Section):
             ids = [row.id for row in rows]
             twice = sorted({one for one in ids if ids.count(one) > 1})
             if twice:
-                raise ValueError(say(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice"))
+                raise ValueError(
+                    say(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice")
+                )
         known = {need.id for need in self.needs}
         for programme in self.programmes:
             for need in programme.needs:
@@ -290,7 +292,10 @@ def read_community(path: Path) -> LoadedCommunity:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(
-            say(f"{path}：读不到，请放入 community.yaml", f"{path}: cannot be read; put a community.yaml there")
+            say(
+                f"{path}：读不到，请放入 community.yaml",
+                f"{path}: cannot be read; put a community.yaml there",
+            )
         ) from error
     try:
         try:
@@ -302,11 +307,17 @@ def read_community(path: Path) -> LoadedCommunity:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise UserError(
-            say(f"{path}{line}：不是有效的 YAML，请检查缩进和冒号", f"{path}{line}: not valid YAML; check indents and colons")
+            say(
+                f"{path}{line}：不是有效的 YAML，请检查缩进和冒号",
+                f"{path}{line}: not valid YAML; check indents and colons",
+            )
         ) from error
     if not isinstance(value, dict):
         raise UserError(
-            say(f"{path}：缺少 community 和 needs 两节", f"{path}: the sections community and needs are missing")
+            say(
+                f"{path}：缺少 community 和 needs 两节",
+                f"{path}: the sections community and needs are missing",
+            )
         )
     return LoadedCommunity(community := parse_community(value, str(path)), _unread_keys(community, ""))
 

@@ -1,8 +1,9 @@
 """The week's lists as Excel workbooks: one a grid, a sheet a worker, ready to print and to fill in."""
 
+import io
+import math
 import re
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import pandas as pd
 import xlsxwriter
@@ -15,7 +16,10 @@ from service.lists import outcome_names
 HEADER_ROW = 3  # counted from zero: title, what to say and how to fill in stand above it
 ID_HEADER = "outreach_id"
 EXTRA_ROWS = 20  # rows below the list where the drop-down still works, for rows that were moved
+LATIN_END = "\u0250"  # characters from here on are wide
+LINE_HEIGHT = 14.0  # points, of text of size 10
 A4 = 9  # Excel's number for the paper size
+OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
 FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
 
 Column = tuple[str, str, str, float]
@@ -38,8 +42,16 @@ FILLED_COLUMNS: tuple[Column, ...] = (
     ("notes", "备注", "notes", 20),
 )
 
-_CELL = {"text_wrap": True, "valign": "top", "font_size": 10, "left": 4, "right": 4, "bottom": 4}
-_FIRST = {**_CELL, "top": 1}  # a line above every household
+_GREY = "#9AA0A6"
+_CELL = {
+    "text_wrap": True,
+    "valign": "top",
+    "align": "left",
+    "font_size": 10,
+    "border": 1,
+    "border_color": _GREY,
+}
+_FIRST = {**_CELL, "top": 2, "top_color": "#1D4F91"}  # a line above every household
 _FILL = {"bg_color": "#FFF8DC"}
 _DATE = {"num_format": "yyyy-mm-dd", **_FILL}
 FORMATS: dict[str, dict] = {
@@ -65,23 +77,24 @@ def file_name(prefix: str, key: str, taken: set[str], suffix: str) -> str:
     return name + suffix
 
 
-def write_workbook(path: Path, title: str, script: str, visits: pd.DataFrame, as_of: date) -> None:
-    """Write one workbook: a sheet for each worker of ``visits``, in their order.
+def workbook(title: str, script: str, visits: pd.DataFrame, as_of: date) -> bytes:
+    """One workbook: a sheet for each worker of ``visits``, in their order.
 
-    ``visits``: described visits (``lists.describe``). The same visits give the same file.
+    ``visits``: described visits (``lists.describe``). The same visits give the same bytes.
     """
-    options = {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(str(path), options) as workbook:
-        workbook.set_properties({"title": title, "created": datetime(as_of.year, as_of.month, as_of.day)})
-        formats = {name: workbook.add_format(format) for name, format in FORMATS.items()}
+    content = io.BytesIO()
+    with xlsxwriter.Workbook(content, OPTIONS) as book:
+        book.set_properties({"title": title, "created": datetime(as_of.year, as_of.month, as_of.day)})
+        formats = {name: book.add_format(format) for name, format in FORMATS.items()}
         taken: set[str] = set()
         for _, rows in visits.groupby("worker", sort=False):
             name = str(rows["worker_name"].iloc[0])
-            sheet = workbook.add_worksheet(_sheet_name(name, taken))
+            sheet = book.add_worksheet(_sheet_name(name, taken))
             columns = [one for one in VISIT_COLUMNS if (rows[one[0]] != "").any()]
             _lay_out(sheet, columns, len(rows), formats)
             _write_head(sheet, columns, _sheet_title(title, name, as_of), script, formats)
             _write_rows(sheet, columns, rows, formats)
+    return content.getvalue()
 
 
 def _sheet_title(title: str, name: str, as_of: date) -> str:
@@ -160,6 +173,7 @@ def _write_rows(
     for offset, (new_household, row) in enumerate(zip(first, rows.to_dict("records"), strict=True)):
         line = HEADER_ROW + 1 + offset
         edge = "first_" if new_household else "next_"
+        sheet.set_row(line, _height([(str(row[column]), width) for column, _, _, width in columns]))
         for position, (column, _, _, _) in enumerate(columns):
             if column == "visit_order":
                 sheet.write_number(line, position, row[column], formats[edge + "text"])
@@ -168,3 +182,14 @@ def _write_rows(
         for position, (column, _, _, _) in enumerate(FILLED_COLUMNS, start=len(columns)):
             sheet.write_blank(line, position, None, formats[edge + ("date" if column == "date" else "fill")])
         sheet.write_string(line, len(columns) + len(FILLED_COLUMNS), row["outreach_id"])
+
+
+def _height(cells: list[tuple[str, float]]) -> float:
+    """Height in points of a row whose cells have these texts and widths; a Chinese character takes two.
+
+    Written out because not every program fits the height to wrapped text when it opens a file.
+    """
+    lines = [
+        math.ceil(sum(1 if char < LATIN_END else 2 for char in text) / (width - 1)) for text, width in cells
+    ]
+    return LINE_HEIGHT * max([1, *lines]) + 3

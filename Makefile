@@ -1,0 +1,83 @@
+# Work on a community's data, and on the code itself. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKSPACE ?= workspace
+DIR ?= data
+AS_OF ?=
+TOWN ?= demo
+PORT ?= 5000
+
+XIANYING := $(BIN)/xianying --workspace "$(WORKSPACE)"
+DATE := $(if $(AS_OF),--as-of "$(AS_OF)")
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test lint ingest retrain score outreach real mlflow-ui clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@echo "make TARGET [WORKSPACE=workspace] [AS_OF=2025-09-01] [DIR=data]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything installed (again only when the requirements changed)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; name one: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "python3 cannot make a virtual environment; install it first (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint,real]'
+	@touch $@
+
+demo: $(READY) ## a made-up town of 6,000 households from data to next Monday's lists
+	@if [ -e "$(WORKSPACE)/records.duckdb" ] && [ ! -e "$(WORKSPACE)/.demo" ]; then \
+	  echo "$(WORKSPACE) holds other data; choose another place: make demo WORKSPACE=workspace-demo" >&2; exit 1; fi
+	@mkdir -p "$(WORKSPACE)" && touch "$(WORKSPACE)/.demo"
+	$(XIANYING) simulate "$(TOWN)"
+	$(XIANYING) ingest "$(TOWN)"
+	$(XIANYING) retrain $(DATE)
+	$(XIANYING) score $(DATE)
+	$(XIANYING) outreach $(DATE)
+	$(XIANYING) demand $(DATE)
+	@echo
+	@echo "Open next:"
+	@echo "  $$(ls -d "$(WORKSPACE)"/weeks/*/ | tail -n 1)overview.html    the week at a glance, with links to every list"
+	@echo "  make mlflow-ui WORKSPACE=$(WORKSPACE)    the models and how they were validated"
+
+ingest: $(READY) ## read the directory DIR into WORKSPACE
+	$(XIANYING) ingest "$(DIR)"
+
+retrain: $(READY) ## train, validate and register a model
+	$(XIANYING) retrain $(DATE)
+
+score: $(READY) ## score every household
+	$(XIANYING) score $(DATE)
+
+outreach: $(READY) ## the week's lists
+	$(XIANYING) outreach $(DATE)
+
+real: $(READY) ## everything on real purchase records (docs/real-data.md), into real/
+	$(BIN)/python -m features.complete_journey real/data
+	$(BIN)/xianying --workspace real/workspace ingest real/data
+	$(BIN)/xianying --workspace real/workspace retrain --as-of 2017-09-04
+	for date in 2017-09-04 2017-10-02 2017-11-06; do \
+	  $(BIN)/xianying --workspace real/workspace score --as-of $$date || exit 1; done
+	$(BIN)/xianying --workspace real/workspace outreach --as-of 2017-11-06
+	$(BIN)/python benchmarks/real_data.py real/data real/workspace 2017-09-04 2017-10-02 2017-11-06
+
+mlflow-ui: $(READY) ## look at the models in a browser (PORT=5000)
+	$(BIN)/mlflow ui --port $(PORT) \
+	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(WORKSPACE))/mlflow.db}"
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest -q -n 2
+
+lint: $(READY) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## remove the environment, caches and the demo's town; workspaces stay
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis xianying.egg-info demo
+	find features models service tests -name __pycache__ -type d -prune -exec rm -rf {} +

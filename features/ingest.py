@@ -1,0 +1,122 @@
+"""From a directory of the contract to the workspace's records: read, check, set aside, store."""
+
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+
+from features.atomic import write_atomically
+from features.contract import TABLES, Community
+from features.files import TableFile, find_tables, read_table
+from features.keywords import match_texts
+from features.language import UserError, say
+from features.quarantine import Quarantined, write_quarantine
+from features.sql import add_macros, one_value, text
+from features.report import IngestReport, TableCounts
+from features.settings import SETTINGS_FILE, take_settings
+from features.staging import forgive, good_rows, set_aside, stage, staged
+from features.versions import add_tables, last_time, open_store, upsert
+
+
+def ingest(directory: Path, workspace: Path, everything: bool = True) -> IngestReport:
+    """Validate a directory of the contract and load it into the workspace.
+
+    All tables are stored in one transaction: whatever happens, the store is as before or as after. Reading the
+    same directory twice changes nothing.
+
+    Args:
+        directory: files of the contract, with community.yaml unless the workspace has one.
+        workspace: where records, settings and quarantined rows are kept; made where it is not there.
+        everything: whether the tables that the contract requires must be there.
+
+    Raises:
+        UserError: when the directory as a whole cannot be used; nothing is stored then.
+    """
+    report = IngestReport()
+    with report.stage("read"):
+        paths, report.unread_files = find_tables(directory)
+        if everything:
+            _require_tables(directory, paths)
+        settings = take_settings(directory, workspace)
+        files = {table: read_table(table, path) for table, path in paths.items()}
+    report.unread_keys, report.settings_changes = settings.unread, settings.changes
+    report.unread_columns = {file.path.name: file.unread for file in files.values() if file.unread}
+    workspace.mkdir(parents=True, exist_ok=True)
+    with open_store(workspace) as connection:
+        connection.execute("BEGIN")
+        with report.stage("check"):
+            quarantined = _check(connection, files, settings.community, report)
+        with report.stage("store"):
+            _store(connection, files, report)
+            report.quarantine = write_quarantine(quarantined, workspace)
+            connection.execute("COMMIT")
+    if settings.content is not None:
+        write_atomically(workspace / SETTINGS_FILE, settings.content)
+    return report
+
+
+def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
+    for table, contract in TABLES.items():
+        if contract.required and table not in paths:
+            raise UserError(
+                say(
+                    f"{directory}：缺少 {table}（.csv、.parquet 或 .xlsx）",
+                    f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
+                )
+            )
+
+
+def _check(
+    connection: duckdb.DuckDBPyConnection,
+    files: dict[str, TableFile],
+    community: Community,
+    report: IngestReport,
+) -> list[Quarantined]:
+    add_tables(connection)
+    add_macros(connection, community.community.timezone)
+    needs = [need.id for need in community.needs]
+    quarantined: list[Quarantined] = []
+    connection.execute("CREATE TEMP TABLE known_households AS SELECT DISTINCT household_id FROM households")
+    for table, file in files.items():
+        repeated = stage(connection, file, needs)
+        if table == "households":
+            connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")
+        if table == "outreach":
+            report.unusable_propensities = forgive(connection, file)
+        found = list(set_aside(connection, file))
+        quarantined += [row for _, row in found]
+        for problem, count in Counter(problem for problem, _ in found).items():
+            report.problems[(file.path.name, problem)] = count
+        report.tables[table] = TableCounts(
+            read=file.rows.num_rows + len(file.bad), repeated=repeated, quarantined=len(found)
+        )
+    if "requests" in files and "text" in files["requests"].columns:
+        report.unmatched_texts = _unmatched_texts(connection, files["requests"], community)
+    return quarantined
+
+
+def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community) -> int:
+    only_text = "AND need IS NULL" if "need" in file.columns else ""
+    texts = f"(SELECT text FROM {good_rows('requests')} WHERE text IS NOT NULL {only_text})"
+    match_texts(connection, community, f"SELECT DISTINCT text FROM {texts}")
+    return one_value(connection, f"SELECT count(*) FROM {texts} ANTI JOIN text_needs USING (text)")
+
+
+def _store(connection: duckdb.DuckDBPyConnection, files: dict[str, TableFile], report: IngestReport) -> None:
+    before = last_time(connection, {table: table for table in TABLES})
+    export = last_time(connection, {table: good_rows(table) for table in files})
+    monday = f"date_trunc('week', TIMESTAMP {text(before)}) + INTERVAL 7 DAY" if before else "NULL"
+    latest = f"TIMESTAMP {text(export)}" if export else "NULL"
+    for table, file in files.items():
+        counts = report.tables[table]
+        counts.new, counts.corrected = upsert(
+            connection,
+            table,
+            good_rows(table),
+            file.columns,
+            file.attributes,
+            f"greatest({latest}, {monday})",
+        )
+        total = one_value(connection, f"SELECT count(*) FROM {good_rows(table)}")
+        counts.unchanged = total - counts.new - counts.corrected
+        connection.execute(f"DROP TABLE {staged(table)}")

@@ -1,0 +1,217 @@
+"""Reading a workspace: its settings in force, and its records as arrays."""
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.contract import ARMS, OUTCOMES, TABLES, Community, read_community
+from features.keywords import match_texts
+from features.language import UserError, say
+from features.sql import name, text
+from features.records import (
+    HouseholdRows,
+    OptOutRows,
+    OutreachRows,
+    Records,
+    RequestRows,
+    ResidentRows,
+)
+from features.settings import SETTINGS_FILE
+from features.versions import STORE, attribute_columns, open_store
+
+
+def read_settings(workspace: Path) -> Community:
+    """The settings in force in a workspace; UserError where there are none."""
+    if not (workspace / SETTINGS_FILE).is_file():
+        raise _empty(workspace)
+    return read_community(workspace / SETTINGS_FILE).community
+
+
+def read_records(workspace: Path) -> Records:
+    """All records of a workspace with their versions, each table sorted by ``visible_from``, then by key.
+
+    Raises UserError when nothing has been ingested yet.
+    """
+    community = read_settings(workspace)
+    if not (workspace / STORE).is_file():
+        raise _empty(workspace)
+    with open_store(workspace, read_only=True) as connection:
+        ids = _number_ids(connection)
+        if not len(ids["household_id"]):
+            raise _empty(workspace)
+        _number_needs(connection, community)
+        residents, outreach = _residents(connection), _outreach(connection)
+        return Records(
+            community=community,
+            household_ids=ids["household_id"],
+            grid_ids=ids["grid_id"],
+            microgrid_ids=ids["microgrid_id"],
+            households=_households(connection),
+            residents=residents,
+            requests=_requests(connection, community),
+            outreach=outreach,
+            opt_outs=_opt_outs(connection),
+            workers=_workers(connection),
+            has_residents=len(residents) > 0,
+            has_outreach=len(outreach) > 0,
+        )
+
+
+def _empty(workspace: Path) -> UserError:
+    return UserError(
+        say(
+            f"{workspace}：还没有数据，请先运行 xianying ingest 目录",
+            f"{workspace}: no records yet; run xianying ingest DIR first",
+        )
+    )
+
+
+def _number_ids(connection: duckdb.DuckDBPyConnection) -> dict[str, np.ndarray]:
+    """Number households, grids and micro-grids in order of their ids, in temporary tables."""
+    ids = {}
+    for column in ("household_id", "grid_id", "microgrid_id"):
+        connection.execute(f"""
+            CREATE TEMP TABLE {column}s AS
+            SELECT {column}, (row_number() OVER (ORDER BY {column}) - 1)::INTEGER AS number
+            FROM (SELECT DISTINCT {column} FROM households)""")
+        ids[column] = _texts(
+            connection.sql(f"SELECT {column} FROM {column}s ORDER BY number").to_arrow_table()[column]
+        )
+    return ids
+
+
+def _number_needs(connection: duckdb.DuckDBPyConnection, community: Community) -> None:
+    connection.execute("CREATE TEMP TABLE needs (need VARCHAR, need_index SMALLINT)")
+    connection.executemany(
+        "INSERT INTO needs VALUES (?, ?)", [(one, at) for one, at in community.need_index().items()]
+    )
+
+
+def _days(column: str) -> str:
+    return f"coalesce(epoch_us({column}) / 86400e6, 'nan'::DOUBLE)"
+
+
+VERSION = f"{_days('known_from')} AS visible_from, coalesce(epoch_us(superseded_at) / 86400e6, 'inf'::DOUBLE) AS visible_to"
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, table: str, columns: str, joins: str = "") -> pa.Table:
+    """Columns of a table's rows with when they were visible, joined to their household's number."""
+    if "household_id" in TABLES[table].columns:
+        columns = f"household_ids.number AS household, {columns}"
+        joins = f"JOIN household_ids USING (household_id) {joins}"
+    keys = ", ".join(f"{table}.{name(key)}" for key in TABLES[table].key)
+    return connection.sql(
+        f"SELECT {VERSION}, {columns} FROM {table} {joins} ORDER BY known_from, {keys}, superseded_at"
+    ).to_arrow_table()
+
+
+def _numbers(rows: pa.Table, *columns: str) -> dict[str, np.ndarray]:
+    return {column: rows[column].to_numpy() for column in ("visible_from", "visible_to", *columns)}
+
+
+def _texts(column: pa.ChunkedArray) -> np.ndarray:
+    """Object array of str or None; equal texts share one object."""
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    distinct = np.append(np.array(encoded.dictionary.to_pylist(), dtype=object), None)
+    return distinct[encoded.indices.fill_null(len(distinct) - 1).to_numpy(zero_copy_only=False)]
+
+
+def _attributes(rows: pa.Table, names: list[str]) -> pd.DataFrame:
+    columns = {one: pd.Series(_texts(rows[f"attribute:{one}"]), dtype=object) for one in names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(rows.num_rows))
+
+
+def _selected(names: list[str]) -> str:
+    return "".join(f", {name(one)} AS {name(f'attribute:{one}')}" for one in names)
+
+
+def _households(connection: duckdb.DuckDBPyConnection) -> HouseholdRows:
+    names = attribute_columns(connection, "households")
+    rows = _rows(
+        connection,
+        "households",
+        f"{_days('valid_from')} AS valid_from, grid_ids.number AS grid, microgrid_ids.number AS microgrid{_selected(names)}",
+        "JOIN grid_ids USING (grid_id) JOIN microgrid_ids USING (microgrid_id)",
+    )
+    return HouseholdRows(
+        **_numbers(rows, "household", "valid_from", "grid", "microgrid"), attributes=_attributes(rows, names)
+    )
+
+
+def _residents(connection: duckdb.DuckDBPyConnection) -> ResidentRows:
+    names = attribute_columns(connection, "residents")
+    birth = "coalesce(birth_date, try_cast(printf('%d-07-01', birth_year::INTEGER) AS DATE))"
+    rows = _rows(
+        connection,
+        "residents",
+        f"""(dense_rank() OVER (ORDER BY resident_id) - 1)::INTEGER AS resident, {_days("valid_from")} AS valid_from,
+        {_days(f"CAST({birth} AS TIMESTAMP)")} AS born{_selected(names)}""",
+    )
+    return ResidentRows(
+        **_numbers(rows, "resident", "household", "valid_from", "born"), attributes=_attributes(rows, names)
+    )
+
+
+def _requests(connection: duckdb.DuckDBPyConnection, community: Community) -> RequestRows:
+    match_texts(connection, community, "SELECT DISTINCT text FROM requests WHERE need IS NULL")
+    rows = _rows(
+        connection,
+        "requests",
+        f"""request_id, coalesce(needs.need_index, CASE WHEN need IS NULL THEN text_needs.need_index END, -1) AS need,
+        {_days("requested_at")} AS requested, {_days("resolved_at")} AS resolved,
+        coalesce(satisfaction, 'nan'::DOUBLE)::FLOAT AS satisfaction, channel""",
+        "LEFT JOIN needs USING (need) LEFT JOIN text_needs USING (text)",
+    )
+    return RequestRows(
+        **_numbers(rows, "household", "need", "requested", "resolved", "satisfaction"),
+        request_id=_texts(rows["request_id"]),
+        channel=_texts(rows["channel"]),
+    )
+
+
+def _outreach(connection: duckdb.DuckDBPyConnection) -> OutreachRows:
+    outcomes = " ".join(f"WHEN {text(one)} THEN {index}" for index, one in enumerate(OUTCOMES))
+    rows = _rows(
+        connection,
+        "outreach",
+        f"""outreach_id, coalesce(needs.need_index, -1)::SMALLINT AS need, {_days("contacted_at")} AS contacted,
+        arm, (CASE outcome {outcomes} ELSE -1 END)::TINYINT AS outcome,
+        coalesce(propensity, 'nan'::DOUBLE) AS propensity, worker_id""",
+        "LEFT JOIN needs USING (need)",
+    )
+    return OutreachRows(
+        **_numbers(rows, "household", "need", "contacted", "outcome", "propensity"),
+        outreach_id=_texts(rows["outreach_id"]),
+        random=_texts(rows["arm"]) == ARMS[1],
+        worker_id=_texts(rows["worker_id"]),
+    )
+
+
+def _opt_outs(connection: duckdb.DuckDBPyConnection) -> OptOutRows:
+    rows = _rows(
+        connection,
+        "opt_outs",
+        f"""{_days('"from"')} AS begins, coalesce(epoch_us("until") / 86400e6, 'inf'::DOUBLE) AS until""",
+    )
+    return OptOutRows(**_numbers(rows, "household", "begins", "until"))
+
+
+def _workers(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    columns = TABLES["workers"].columns
+    names = ", ".join(columns)
+    rows = connection.sql(
+        f"SELECT {names} FROM workers WHERE superseded_at IS NULL ORDER BY worker_id"
+    ).to_arrow_table()
+    return pd.DataFrame(
+        {
+            one: rows[one].to_numpy()
+            if column.kind == "number"
+            else pd.Series(_texts(rows[one]), dtype=object)
+            for one, column in columns.items()
+        }
+    )

@@ -1,0 +1,142 @@
+"""The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from features.contract import TABLES
+from features.language import UserError, say
+from features.sql import TYPES, name, one_value
+
+STORE = "records.duckdb"
+LAST_TIMES = ("valid_from", "requested_at", "recorded_at", "resolved_at", "contacted_at", "from")
+OWN_TIME = {
+    "households": "valid_from",
+    "requests": "greatest(requested_at, coalesce(recorded_at, requested_at))",
+    "residents": "valid_from",
+    "outreach": "contacted_at",
+    "opt_outs": '"from"',
+    "workers": "TIMESTAMP '1970-01-01'",
+}
+COMPLETES = {"outreach": ("outcome", "propensity", "worker_id")}  # an empty value never erases one of these
+
+
+@contextmanager
+def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the workspace's records.
+
+    Raises UserError when another command is at work on them, or the file is damaged.
+    """
+    path = workspace / STORE
+    try:
+        connection = duckdb.connect(str(path), read_only=read_only)
+    except (duckdb.IOException, duckdb.ConnectionException, duckdb.BinderException) as error:
+        if "lock" in str(error).lower() or "different configuration" in str(error):
+            raise UserError(
+                say(
+                    f"{path}：另一个命令正在使用，请等它结束后再试",
+                    f"{path}: another command is using it; try again when it has finished",
+                )
+            ) from error
+        raise UserError(
+            say(
+                f"{path}：打不开，文件可能损坏，请从备份恢复",
+                f"{path}: cannot be opened; restore it from a backup",
+            )
+        ) from error
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def add_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables that are not there yet: the contract's columns and since when a row counts."""
+    for table, contract in TABLES.items():
+        columns = ", ".join(f"{name(one)} {TYPES[column.kind]}" for one, column in contract.columns.items())
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {table} ({columns}, known_from TIMESTAMP, superseded_at TIMESTAMP)"
+        )
+
+
+def attribute_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    """Names of a table's attributes, in the order in which they first came."""
+    columns = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
+    fixed = {*TABLES[table].columns, "known_from", "superseded_at"}
+    return [column[0] for column in columns if column[0] not in fixed]
+
+
+def last_time(connection: duckdb.DuckDBPyConnection, tables: dict[str, str]) -> str | None:
+    """The last time in these tables (SQL of each by its name), as an ISO text; None where they are empty."""
+    latest = [
+        f"SELECT max({name(column)}) AS time FROM {source}"
+        for table, source in tables.items()
+        for column in LAST_TIMES
+        if column in TABLES[table].columns
+    ]
+    return one_value(connection, f"SELECT max(time)::VARCHAR FROM ({' UNION ALL '.join(latest)})")
+
+
+def upsert(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    source: str,
+    columns: list[str],
+    attributes: list[str],
+    corrections_from: str,
+) -> tuple[int, int]:
+    """Add the rows of ``source`` that are new and the new versions of those that changed.
+
+    Only ``columns`` and ``attributes``, which the file has, are compared; others keep their value. A corrected
+    row counts until its correction does: from ``corrections_from`` (SQL) or its own time, whichever is later.
+
+    Returns:
+        Numbers of new and of corrected rows.
+    """
+    there = {one.lower() for one in attribute_columns(connection, table)}
+    for attribute in attributes:
+        if attribute.lower() not in there:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name(attribute)} VARCHAR")
+    given = {one.lower() for one in (*columns, *attributes)}
+    every = [*TABLES[table].columns, *attribute_columns(connection, table)]
+    keys = TABLES[table].key
+    completes = COMPLETES.get(table, ())
+
+    def value(column: str) -> str:
+        if column.lower() not in given:
+            return f"old.{name(column)}"
+        if column in completes:
+            return f"coalesce(new.{name(column)}, old.{name(column)})"
+        return f"new.{name(column)}"
+
+    changed = " OR ".join(
+        f"{value(one)} IS DISTINCT FROM old.{name(one)}"
+        for one in every
+        if one.lower() in given and one not in keys
+    )
+    match = " AND ".join(f"new.{name(key)} = old.{name(key)}" for key in keys)
+    taken = ", ".join(
+        f"{value(one) if one not in keys else 'new.' + name(one)} AS {name(one)}" for one in every
+    )
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE taken AS
+        SELECT {taken}, old.known_from AS old_known_from
+        FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) old ON {match}
+        WHERE old.known_from IS NULL OR {changed or "false"}""")
+    own = OWN_TIME[table]
+    connection.execute("ALTER TABLE taken ADD COLUMN known_from TIMESTAMP")
+    connection.execute(f"""
+        UPDATE taken SET known_from = CASE WHEN old_known_from IS NULL THEN {own}
+            ELSE greatest({own}, old_known_from, {corrections_from}) END""")
+    match = " AND ".join(f"old.{name(key)} = taken.{name(key)}" for key in keys)
+    connection.execute(f"""
+        UPDATE {table} old SET superseded_at = taken.known_from FROM taken
+        WHERE old.superseded_at IS NULL AND taken.old_known_from IS NOT NULL AND {match}""")
+    names = ", ".join([*(name(one) for one in every), "known_from"])
+    connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM taken")
+    new = one_value(connection, "SELECT count(*) - count(old_known_from) FROM taken")
+    corrected = one_value(connection, "SELECT count(old_known_from) FROM taken")
+    connection.execute("DROP TABLE taken")
+    return new, corrected

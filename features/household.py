@@ -1,6 +1,6 @@
 """Block: the household's own attributes as known at the date, ages, and what changed and when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -151,7 +151,7 @@ def _attribute_fact(attribute: Attribute) -> Fact:
         if attribute.kind == "date":
             days = float(columns[column_of(attribute)][household])
             return say(f"{attribute.zh}：{ago(days)}", f"{attribute.en}: {ago(days)}") if days >= 0 else ""
-        value = _current_value(known, attribute, household)
+        value = _current_value(columns, attribute, household)
         if np.isnan(value):
             return ""
         since = (
@@ -166,9 +166,15 @@ def _attribute_fact(attribute: Attribute) -> Fact:
     return fact
 
 
-def _current_value(known: Known, attribute: Attribute, household: int) -> float:
-    row = known.household_row[household]
-    return float(encoded(known, "households", attribute)[row]) if row >= 0 else np.nan
+def _current_value(columns: Mapping[str, np.ndarray], attribute: Attribute, household: int) -> float:
+    """A number, a truth or the position of a category value (their number for another one); NaN missing."""
+    column = column_of(attribute)
+    if attribute.kind != "category":
+        return float(columns[column][household])
+    held = np.array([columns[f"{column}={plain_text(one)}"][household] for one in attribute.values])
+    if not len(held) or np.isnan(held[0]):
+        return np.nan
+    return float(np.argmax(held)) if held.any() else float(len(held))
 
 
 def _age_fact(attribute: Attribute, age: float) -> str:
@@ -182,10 +188,14 @@ def _age_fact(attribute: Attribute, age: float) -> str:
 def _number_fact(attribute: Attribute, value: float, change: float, month: str) -> str:
     if not value and not month:
         return ""
-    name, number = say(attribute.zh, attribute.en), f"{value:.6g}"
+    name, number = say(attribute.zh, attribute.en), _plain(value)
     now = name.format(number) if "{}" in name else say(f"{name}{number}", f"{name} {number}")
-    before = f"{value - change:.6g}"
+    before = _plain(value - change)
     return say(f"{now}（{month}前为{before}）", f"{now} ({before} before {month})") if month else now
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _state_fact(attribute: Attribute, value: float, month: str) -> str:

@@ -6,7 +6,7 @@ from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
 from features.cohort import cohort, default_as_of, mondays
-from features.labels import labels
+from features.labels import labels, usable
 from features.language import UserError
 from features.records import day_of, known_before
 
@@ -68,6 +68,7 @@ def test_rows_from_the_as_of_day_on_change_no_cohort_and_no_label_known_then(tow
     for weeks in (4, 12, 40):
         as_of = AS_OF - 7 * weeks
         assert labels(before, rows, as_of).tolist() == labels(after, rows, as_of).tolist()
+        assert usable(before, as_of).tolist() == usable(after, as_of).tolist()
 
 
 @pytest.mark.parametrize(

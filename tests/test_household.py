@@ -194,7 +194,7 @@ def test_facts_in_english():
         assert told(household, records) == [
             "2 children (1 before October 2023)",
             "both parents work",
-            "residence: 外来",
+            "registered residence: 外来",
             "head of household aged 73",
         ]
     finally:

@@ -1,0 +1,21 @@
+"""Fixtures for every test."""
+
+from pathlib import Path
+
+import pytest
+from tiny_town import TinyTown, make_tiny_town
+
+from features.language import set_language
+
+
+@pytest.fixture(autouse=True)
+def _chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts are Chinese unless a test chooses otherwise."""
+    monkeypatch.delenv("XIANYING_LANGUAGE", raising=False)
+    set_language("zh")
+
+
+@pytest.fixture
+def tiny_town(tmp_path: Path) -> TinyTown:
+    """A dozen households as a directory of the contract, and an empty workspace beside it."""
+    return make_tiny_town(tmp_path / "export", tmp_path / "workspace")

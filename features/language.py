@@ -1,8 +1,12 @@
 """Texts in Chinese (the default) and English, written side by side where they are used."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 _language = "zh"
+_speaking: ContextVar[str] = ContextVar("speaking", default="")
 
 
 class UserError(Exception):
@@ -18,9 +22,19 @@ def set_language(language: str) -> None:
     _language = "en" if language.lower().startswith("en") else "zh"
 
 
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Texts made inside this block are in this language, whatever was chosen."""
+    before = _speaking.set(language)
+    try:
+        yield
+    finally:
+        _speaking.reset(before)
+
+
 def language() -> str:
-    """The language in force: ``XIANYING_LANGUAGE`` where it is set, else the one chosen, else Chinese."""
-    forced = os.environ.get("XIANYING_LANGUAGE", "")
+    """The language in force: that of ``speaking``, else ``XIANYING_LANGUAGE``, else the one chosen, else Chinese."""
+    forced = _speaking.get() or os.environ.get("XIANYING_LANGUAGE", "")
     if forced:
         return "en" if forced.lower().startswith("en") else "zh"
     return _language

@@ -158,6 +158,8 @@ def _attribute_fact(attribute: Attribute) -> Fact:
             float(columns[f"{column_of(attribute)}.changed_days"][household]) if attribute.changes else np.nan
         )
         month = month_of(known.as_of, since) if since <= RECENT else ""
+        if attribute.kind == "boolean" and "{}" in attribute.zh:  # a number of which only 0 and 1 occur
+            return _number_fact(attribute, value, np.nan, "")
         if attribute.kind == "number":
             change = columns[f"{column_of(attribute)}.change"][household] if month else np.nan
             return _number_fact(attribute, value, float(change), month)
@@ -178,10 +180,10 @@ def _current_value(columns: Mapping[str, np.ndarray], attribute: Attribute, hous
 
 
 def _age_fact(attribute: Attribute, age: float) -> str:
-    if np.isnan(age) or age < 0:
+    if not age >= -0.5:  # where only the year is known, the birth is taken to be on 1 July
         return ""
     if age < 1:
-        return say(f"{attribute.zh}{age * 12:.0f}个月", f"{attribute.en} {age * 12:.0f} months old")
+        return say(f"{attribute.zh}不到1岁", f"{attribute.en} not yet one year old")
     return say(f"{attribute.zh}{np.floor(age):.0f}岁", f"{attribute.en} aged {np.floor(age):.0f}")
 
 
@@ -199,7 +201,7 @@ def _plain(value: float) -> str:
 
 
 def _state_fact(attribute: Attribute, value: float, month: str) -> str:
-    name = say(attribute.zh, attribute.en)
+    name = say(*attribute.plain_name)
     if attribute.kind == "boolean":
         if value:
             return say(f"{month}起{name}", f"{name} since {month}") if month else name

@@ -155,6 +155,14 @@ def test_facts_of_a_household():
     assert told(household, make_records([no_facts])) == []
 
 
+@pytest.mark.parametrize(
+    ("year", "text"),
+    [("2024", ["户主不到1岁"]), ("2023", ["户主不到1岁"]), ("2022", ["户主1岁"]), ("2030", [])],
+)
+def test_age_fact_of_a_small_child(year, text):
+    assert told(household, make_records([OLD | {"head_birth_year": year}])) == text
+
+
 def test_facts_say_since_when_where_it_changed_within_a_year():
     before = OLD | {"children": "1", "dual_earner": "否", "hukou": "本地"}
     after = {"valid_from": "2023-10-05", "children": "2", "dual_earner": "是", "hukou": "外来"}

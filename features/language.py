@@ -33,7 +33,7 @@ def speaking(language: str) -> Iterator[None]:
 
 
 def language() -> str:
-    """The language in force: of ``speaking``, else ``XIANYING_LANGUAGE``, else the one chosen, else Chinese."""
+    """The language in force: of ``speaking``, of ``XIANYING_LANGUAGE``, the one chosen, or Chinese."""
     forced = _speaking.get() or os.environ.get("XIANYING_LANGUAGE", "")
     if forced:
         return "en" if forced.lower().startswith("en") else "zh"

@@ -114,10 +114,11 @@ def _contact(known: Known, households: np.ndarray) -> list[str]:
 
 
 def _last_contacts(known: Known) -> dict[int, str]:
-    """The date and outcome of each household's latest contact."""
+    """The date and outcome of each household's latest contact, sensitive needs left out."""
     rows, names = known.outreach, list(outcome_names().values())
+    told = np.array([*(not need.sensitive for need in known.community.needs), True])[rows.need]
     texts = {}
-    for row in np.argsort(rows.contacted, kind="stable"):
+    for row in np.flatnonzero(told)[np.argsort(rows.contacted[told], kind="stable")]:
         outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else ""
         texts[int(rows.household[row])] = f"{date_of(rows.contacted[row])} {outcome}".strip()
     return texts

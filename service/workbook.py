@@ -67,16 +67,6 @@ FORMATS: dict[str, dict] = {
 }
 
 
-def file_name(prefix: str, key: str, taken: set[str], suffix: str) -> str:
-    """A file name for a grid, safe on every system and different from those ``taken``."""
-    safe = re.sub(r'[<>:"/\\|?*\x00-\x1f\s]+', "_", key).strip("._")[:60] or "0"
-    name, number = f"{prefix}{safe}", 2
-    while name.lower() in taken:
-        name, number = f"{prefix}{safe}-{number}", number + 1
-    taken.add(name.lower())
-    return name + suffix
-
-
 def workbook(title: str, script: str, visits: pd.DataFrame, as_of: date) -> bytes:
     """One workbook: a sheet for each worker of ``visits``, in their order.
 

@@ -1,0 +1,320 @@
+"""The command line. Commands import what they need when they run, so that each starts at once."""
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from features.language import UserError, say
+from service.terminal import Day, run, show, stage
+
+if TYPE_CHECKING:
+    from features.records import Records
+
+Directory = click.Path(path_type=Path, file_okay=False)
+File = click.Path(path_type=Path, dir_okay=False)
+
+
+as_of_option = click.option(
+    "--as-of",
+    type=Day(),
+    help=say(
+        "以哪一天为准（默认本周一，或数据结束后的第一个周一）",
+        "date (default: this week's Monday, or the first after the data)",
+    ),
+)
+
+
+@click.group(
+    help=say(
+        "先应：未呼先应，预测各户需求并生成每周走访名单",
+        "Needs before they are asked for: weekly outreach lists",
+    )
+)
+@click.option(
+    "--workspace",
+    type=Directory,
+    envvar="XIANYING_WORKSPACE",
+    default="workspace",
+    show_default=True,
+    help=say(
+        "工作区目录（或环境变量 XIANYING_WORKSPACE）", "where all state is kept (or XIANYING_WORKSPACE)"
+    ),
+)
+@click.version_option(package_name="xianying")
+@click.pass_context
+def commands(context: click.Context, workspace: Path) -> None:
+    """Serve residents' needs before they ask."""
+    context.obj = workspace
+
+
+@commands.command(
+    help=say(
+        "建一个空工作区，附示例 community.yaml", "make an empty workspace with an example community.yaml"
+    )
+)
+@click.pass_obj
+def init(workspace: Path) -> None:
+    """Make an empty workspace."""
+    from importlib.resources import files
+
+    from features.atomic import write_atomically
+
+    path = workspace / "community.yaml"
+    if path.exists():
+        show([say(f"{path} 已存在，未改动", f"{path} is there already: left as it is")])
+        return
+    write_atomically(path, files("features").joinpath("xishan.yaml").read_bytes())
+    show(
+        [
+            say(
+                f"已生成 {path}：请改成本社区的需求和项目，再运行 xianying ingest 目录",
+                f"wrote {path}: make its needs and programmes your own, then run xianying ingest DIR",
+            )
+        ]
+    )
+
+
+@commands.command(help=say("检查并读入一个数据目录", "check a directory of data and load it"))
+@click.argument("directory", type=Directory)
+@click.pass_obj
+def ingest(workspace: Path, directory: Path) -> None:
+    """Load a directory of the contract."""
+    _ingest(workspace, directory)
+
+
+def _ingest(workspace: Path, directory: Path) -> None:
+    from features.ingest import ingest
+    from features.language import set_language
+    from features.store import read_settings
+
+    report = ingest(directory, workspace)
+    set_language(read_settings(workspace).community.language)
+    show(report.lines())
+
+
+@commands.command(
+    help=say("训练、验证、校准并登记一个新模型", "train, validate, calibrate and register a model")
+)
+@as_of_option
+@click.pass_obj
+def retrain(workspace: Path, as_of: date | None) -> None:
+    """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
+    from features.records import day_of
+    from models.registry import find_champion, log_retrain
+    from models.retrain import retrain
+    from service.week import choose_as_of, open_records
+
+    with stage(say("读取记录", "read the records")):
+        records = open_records(workspace)
+    as_of, lines = choose_as_of(records, as_of)
+    show(lines)
+    champion = find_champion(workspace)
+    retrained = retrain(records, day_of(as_of), champion=champion.model if champion else None)
+    show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
+    with stage(say("登记", "register")):
+        registered = log_retrain(workspace, retrained)
+    show([*retrained.notes, f"version {registered.version}"])
+
+
+@commands.command(
+    help=say(
+        "手动启用一个版本（默认最新的挑战者）", "make a version the champion (default: the newest challenger)"
+    )
+)
+@click.argument("version", type=int, required=False)
+@click.pass_obj
+def promote(workspace: Path, version: int | None) -> None:
+    """Make a version the champion by hand."""
+    from models.registry import promote
+
+    _speak(workspace)
+    with stage(say("启用", "promote")):
+        chosen = promote(workspace, version)
+    show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])
+
+
+@commands.command(help=say("退回上一个启用的版本", "go back to the champion before"))
+@click.pass_obj
+def rollback(workspace: Path) -> None:
+    """Make the champion before the champion again."""
+    from models.registry import rollback
+
+    _speak(workspace)
+    with stage(say("退回", "roll back")):
+        chosen = rollback(workspace)
+    show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])
+
+
+def _speak(workspace: Path) -> None:
+    from features.language import set_language
+    from features.store import read_settings
+
+    set_language(read_settings(workspace).community.language)
+
+
+@commands.command(help=say("用启用的模型给所有住户评分", "score every household with the champion"))
+@as_of_option
+@click.option(
+    "--output",
+    type=File,
+    help=say("写到哪里（默认 工作区/scores.parquet）", "where to (default: WORKSPACE/scores.parquet)"),
+)
+@click.pass_obj
+def score(workspace: Path, as_of: date | None, output: Path | None) -> None:
+    """Score every household of a date."""
+    from service.week import SCORES, score_week
+
+    records, as_of = _open(workspace, as_of)
+    output = output or workspace / SCORES
+    scores, _ = score_week(workspace, records, as_of, output, stage)
+    homes = scores["household_id"].nunique()
+    show(
+        [
+            say(
+                f"{as_of}：{homes} 户、{len(scores)} 条评分，写入 {output}",
+                f"{as_of}: {homes} households, {len(scores)} scores in {output}",
+            )
+        ]
+    )
+
+
+def _open(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
+    """The records and the as-of date in force."""
+    from service.week import choose_as_of, open_records
+
+    with stage(say("读取记录", "read the records")):
+        records = open_records(workspace)
+    chosen, lines = choose_as_of(records, as_of)
+    show(lines)
+    return records, chosen
+
+
+@commands.command(
+    help=say(
+        "生成一周走访名单：每网格一个工作簿和打印页，另有概览",
+        "the week's lists: a workbook and a page a grid, and an overview",
+    )
+)
+@as_of_option
+@click.option(
+    "--output",
+    type=Directory,
+    help=say("写到哪个目录（默认 工作区/weeks/日期）", "directory (default: WORKSPACE/weeks/DATE)"),
+)
+@click.pass_obj
+def outreach(workspace: Path, as_of: date | None, output: Path | None) -> None:
+    """Make the week's lists."""
+    from service.week import list_week, week_directory
+
+    records, as_of = _open(workspace, as_of)
+    show(list_week(workspace, records, as_of, output or week_directory(workspace, as_of), stage))
+
+
+@commands.command(
+    help=say(
+        "预计各需求各网格有多少户申请，对照项目名额",
+        "how many households will ask, by need and grid, against seats",
+    )
+)
+@as_of_option
+@click.pass_obj
+def demand(workspace: Path, as_of: date | None) -> None:
+    """Expected demand against seats."""
+    from service.week import demand_week
+
+    records, as_of = _open(workspace, as_of)
+    show(demand_week(workspace, records, as_of, stage))
+
+
+@commands.command(help=say("读回填好的工作簿", "read outcomes back from filled-in workbooks"))
+@click.argument("files", type=File, nargs=-1, required=True)
+@click.pass_obj
+def record(workspace: Path, files: tuple[Path, ...]) -> None:
+    """Read filled-in workbooks; exits 1 when some rows were refused."""
+    from service.week import record_files
+
+    lines, refused = record_files(workspace, list(files), stage)
+    show(lines)
+    if refused:
+        raise UserError("\n".join(refused))
+
+
+@commands.command(
+    help=say(
+        "周一一次做完：ingest、score、outreach、demand、monitor",
+        "Monday in one go: ingest, score, outreach, demand, monitor",
+    )
+)
+@click.argument("directory", type=Directory)
+@as_of_option
+@click.pass_obj
+def weekly(workspace: Path, directory: Path, as_of: date | None) -> None:
+    """What cron runs on Monday."""
+    from service.week import SCORES, demand_week, list_week, monitor_week, score_week, week_directory
+
+    _ingest(workspace, directory)
+    records, as_of = _open(workspace, as_of)
+    score_week(workspace, records, as_of, workspace / SCORES, stage)
+    show(list_week(workspace, records, as_of, week_directory(workspace, as_of), stage))
+    show(demand_week(workspace, records, as_of, stage))
+    show(monitor_week(workspace, records, as_of, stage))
+
+
+@commands.command(
+    help=say("查看数据是否新鲜、往周预测准不准", "how fresh the data are and how past weeks did")
+)
+@as_of_option
+@click.pass_obj
+def monitor(workspace: Path, as_of: date | None) -> None:
+    """Data freshness, quarantine, and past weeks' scores and lists."""
+    from service.week import monitor_week
+
+    records, as_of = _open(workspace, as_of)
+    show(monitor_week(workspace, records, as_of, stage))
+
+
+@commands.command(
+    help=say(
+        "生成一个虚构社区的数据目录，真相另存一旁", "write a made-up town's data, with its truth beside it"
+    )
+)
+@click.argument("out", type=Directory)
+@click.option("--households", type=click.IntRange(min=10), default=6000, show_default=True)
+@click.option("--weeks", type=click.IntRange(min=1), default=208, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--grids", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--microgrids", type=click.IntRange(min=1), default=43, show_default=True)
+@click.option("--end", type=Day(), help=say("数据到哪个周一为止", "the Monday at which the data end"))
+@click.option(
+    "--as-of",
+    "as_ofs",
+    type=Day(),
+    multiple=True,
+    help=say("写出真相的周一，可多次", "Mondays of the truth, may be repeated"),
+)
+@click.option("--visit-share", type=click.FloatRange(0, 1), default=0.004, show_default=True)
+@click.option("--dirty", type=click.FloatRange(0, 1), default=0.01, show_default=True)
+@click.option("--style", type=click.IntRange(min=0), default=0, show_default=True)
+def simulate(out: Path, end: date | None, as_ofs: tuple[date, ...], **settings: Any) -> None:
+    """Write a synthetic town in the contract's files."""
+    from features.simulate import DEFAULT_END, simulate
+
+    with stage(say("模拟", "simulate")):
+        counts = simulate(out, end=end or DEFAULT_END, as_ofs=as_ofs or None, **settings)
+    rows = say("，", ", ").join(f"{table} {count}" for table, count in counts.items())
+    show(
+        [
+            say(
+                f"已写入 {out}：{rows} 行；真相在 {out / 'truth'}",
+                f"wrote {out}: rows {rows}; truth in {out / 'truth'}",
+            )
+        ]
+    )
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run(lambda: commands(standalone_mode=False)))

@@ -1,0 +1,251 @@
+"""One week's work on a workspace: scores, lists, demand and outcomes, as files."""
+
+import io
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.atomic import write_atomically
+from features.cohort import default_as_of
+from features.language import UserError, say, set_language
+from features.records import Known, Records, Rows, day_of, known_before
+from features.store import read_records
+from service.outreach import COLUMNS, plan
+
+if TYPE_CHECKING:
+    from models.registry import Champion
+
+Stage = Callable[[str], AbstractContextManager[None]]
+WEEKS, SCORES, RISK, OUTREACH, LISTED = (
+    "weeks",
+    "scores.parquet",
+    "risk.parquet",
+    "outreach.parquet",
+    "listed.parquet",
+)
+
+
+def open_records(workspace: Path) -> Records:
+    """The workspace's records; its language holds from now on."""
+    records = read_records(workspace)
+    set_language(records.community.community.language)
+    return records
+
+
+def choose_as_of(records: Records, given: date | None) -> tuple[date, list[str]]:
+    """The as-of date in force and lines on it. Raises UserError where no household is known before it."""
+    chosen, line = (given, "") if given else default_as_of(records, datetime.now(UTC))
+    if not known_before(records, day_of(chosen)).present.any():
+        raise UserError(
+            say(
+                f"{chosen} 之前没有任何住户资料，请换一个日期",
+                f"no household is known before {chosen}; choose a later date",
+            )
+        )
+    return chosen, [line] if line else []
+
+
+def week_directory(workspace: Path, as_of: date) -> Path:
+    """Where one week's files are kept."""
+    return workspace / WEEKS / as_of.isoformat()
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a Parquet file, whole or not at all."""
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), content)
+    write_atomically(path, content.getvalue())
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a Parquet file of the workspace. Raises UserError where it cannot be read."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            say(f"{path}：读不了，请删除后重新运行", f"{path}: cannot be read; delete it and run again")
+        ) from error
+
+
+def score_week(
+    workspace: Path, records: Records, as_of: date, output: Path, stage: Stage
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every household of a date with the champion; keep the tables and copy them to ``output``."""
+    from models.registry import champion
+    from models.score import score
+
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace)
+    with stage(say("评分", "score")):
+        scored = score(records, model.model, day_of(as_of), model.version)
+    with stage(say("写出", "write")):
+        home = week_directory(workspace, as_of)
+        for frame, kept, copy in (
+            (scored.risk, home / RISK, output.with_name(RISK)),
+            (scored.scores, home / SCORES, output),
+        ):
+            write_table(frame, kept)
+            if copy.resolve() != kept.resolve():
+                write_atomically(copy, kept.read_bytes())
+    return scored.scores, scored.risk
+
+
+def current_scores(
+    workspace: Path, records: Records, as_of: date, model: "Champion", stage: Stage
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The scores kept for a date; scored first where they are missing, or older than the records or model."""
+    home = week_directory(workspace, as_of)
+    store = workspace / "records.duckdb"
+    if (home / SCORES).is_file() and (home / RISK).is_file():
+        scores = read_table(home / SCORES)
+        fresh = (home / SCORES).stat().st_mtime >= store.stat().st_mtime
+        if fresh and set(scores["model_version"].astype(str)) <= {str(model.version)}:
+            return scores, read_table(home / RISK)
+    return score_week(workspace, records, as_of, workspace / SCORES, stage)
+
+
+def list_week(workspace: Path, records: Records, as_of: date, output: Path, stage: Stage) -> list[str]:
+    """The week's lists into the workspace and, where that is elsewhere, into ``output``; lines on them."""
+    from models.registry import champion
+    from service.handout import handout, write_handout
+    from service.lists import describe
+
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace)
+    scores, risk = current_scores(workspace, records, as_of, model, stage)
+    known = known_before(records, day_of(as_of))
+    with stage(say("排名单", "plan")):
+        planned = plan(scores, known)
+    with stage(say("写理由", "reasons")):
+        visits = describe(with_reasons(planned.visits, known, model), known)
+    with stage(say("写名单", "write the lists")):
+        home = week_directory(workspace, as_of)
+        files = handout(visits, known, scores, risk, planned.lines, as_of)
+        table = visits[list(COLUMNS)]
+        keep_listed(home, table)
+        lines = []
+        for place in dict.fromkeys([home.resolve(), output.resolve()]):
+            write_table(table, place / OUTREACH)
+            lines += write_handout(place, files)
+    return [*planned.lines, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
+
+
+def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
+    """The visits with their reasons: what raised the score, or that the household was drawn by lot."""
+    from features.build import build
+    from models.explain import joined, reasons
+
+    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
+    need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
+    targeted = (visits["arm"] == "targeted").to_numpy()
+    rows = Rows(household[targeted].astype(np.int32), need[targeted])
+    features = build(known, rows, model.model.schema)
+    texts = np.full(
+        len(visits), say("抽签走访：不按预测，了解真实需要", "drawn by lot, whatever the prediction"), object
+    )
+    texts[targeted] = [joined(one) for one in reasons(model.model, known, features, np.arange(len(rows)))]
+    return visits.assign(reason=texts)
+
+
+def keep_listed(home: Path, table: pd.DataFrame) -> None:
+    """Remember every pair ever listed for a week: a list printed before it was made anew may come back."""
+    path = home / LISTED
+    if path.is_file():
+        before = read_table(path)
+        table = pd.concat([table, before[~before["outreach_id"].isin(table["outreach_id"])]])
+    write_table(table, path)
+
+
+def _summary(visits: pd.DataFrame) -> str:
+    homes = visits.drop_duplicates("household_id")
+    drawn = int((homes["arm"] == "random").sum())
+    return say(
+        f"{len(homes)} 户、{len(visits)} 条需求，其中抽签 {drawn} 户",
+        f"{len(homes)} households, {len(visits)} needs; {drawn} households drawn by lot",
+    )
+
+
+def demand_week(workspace: Path, records: Records, as_of: date, stage: Stage) -> list[str]:
+    """Expected demand against seats: kept as demand.csv in the week's directory; lines for the screen."""
+    from models.demand import against_seats, expected_demand
+    from models.registry import champion
+    from service.pages import verdict
+
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace)
+    scores, _ = current_scores(workspace, records, as_of, model, stage)
+    with stage(say("测算", "sum")):
+        known = known_before(records, day_of(as_of))
+        demand = expected_demand(scores, known)
+        seats = against_seats(demand, records.community, known.as_of)
+        path = week_directory(workspace, as_of) / "demand.csv"
+        write_atomically(path, demand.round(2).to_csv(index=False).encode("utf-8-sig"))
+    names = {need.id: need.name.here for need in records.community.needs}
+    lines = []
+    for row in seats.to_dict("records"):
+        spread = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
+        when = f"{row['begins']}～{row['ends']}"
+        lines.append(f"{names[row['need']]}\t{spread}\t{when}\t{verdict(row, names)}".rstrip())
+    return [*lines, say(f"各网格见 {path}", f"by grid: {path}")]
+
+
+def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list[str], list[str]]:
+    """Store the outcomes in filled-in workbooks; lines on what was stored, and on what was refused."""
+    from features.ingest import ingest
+    from service.record import read_outcomes
+
+    with stage(say("读取记录", "read the records")):
+        records = open_records(workspace)
+        listed = _all_listed(workspace)
+    with stage(say("读取表格", "read the workbooks")):
+        today = datetime.now(ZoneInfo(records.community.community.timezone)).date()
+        found = read_outcomes(files, listed, records, today)
+    if found.rows:
+        with stage(say("入库", "store")), tempfile.TemporaryDirectory() as directory:
+            pd.DataFrame(found.rows).to_csv(Path(directory) / "outreach.csv", index=False)
+            ingest(Path(directory), workspace, everything=False)
+    stored = say(
+        f"记录 {len(found.rows)} 条结果，{found.known} 条此前已记录，{len(found.refused)} 条未能识别",
+        f"{len(found.rows)} outcomes recorded, {found.known} recorded before, {len(found.refused)} refused",
+    )
+    return [stored], found.refused
+
+
+def _all_listed(workspace: Path) -> pd.DataFrame:
+    tables = [read_table(path) for path in sorted((workspace / WEEKS).glob(f"*/{LISTED}"))]
+    if not tables:
+        raise UserError(
+            say(
+                f"{workspace}：还没有发出过名单，请先运行 xianying outreach",
+                f"{workspace}: no lists were made yet; run xianying outreach first",
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def monitor_week(workspace: Path, records: Records, as_of: date, stage: Stage) -> list[str]:
+    """Lines on the data's freshness, the quarantine, and past weeks whose windows have passed."""
+    from models.monitor import freshness, outcomes, past_week
+    from service.monitor_lines import freshness_lines, outcome_lines, past_lines, quarantine_lines
+
+    known = known_before(records, day_of(as_of))
+    with stage(say("查看数据", "look at the data")):
+        lines = freshness_lines(freshness(known)) + quarantine_lines(workspace, records)
+        lines += outcome_lines(outcomes(known))
+    with stage(say("核对往周", "check past weeks")):
+        weeks = []
+        for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):
+            listed = path.with_name(OUTREACH)
+            weeks.append(past_week(known, read_table(path), read_table(listed) if listed.is_file() else None))
+        past = pd.concat(weeks) if weeks else pd.DataFrame()
+        lines += past_lines(past, records.community)
+    return lines

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,13 +70,9 @@ def read_csv(path: Path) -> TextRows:
             [UNREADABLE not in content[layout.starts[row] : layout.ends[row]] for row in body], dtype=bool
         )
     bad = [
-        _bad_row(
-            content[layout.starts[row] : layout.ends[row]].decode().rstrip("\r"),
-            int(layout.lines[row]),
-            int(layout.fields[row]),
-            len(names),
-        )
+        _bad_row(text, int(layout.lines[row]), int(layout.fields[row]), len(names))
         for row in body[~usable]
+        if (text := content[layout.starts[row] : layout.ends[row]].decode().rstrip("\r")).strip(", ")
     ]
     good = body[usable]
     columns = _parse(content, layout, good, len(names))
@@ -204,13 +199,12 @@ def _read_line_by_line(content: bytes, garbled: bool, path: Path) -> TextRows:
 
 def _next_row(lines: list[str], at: int, width: int) -> tuple[list[str] | None, int]:
     """Fields of the row that begins on line ``at`` and how many lines it takes; None: stray quotes."""
-    parse: Callable[[str], list[str] | None] = _fields
-    fields = parse(lines[at].rstrip("\r"))
+    fields = _fields(lines[at].rstrip("\r"))
     if fields is not None or '"' not in lines[at]:
         return fields, 1
     for used in range(2, min(LONGEST_ROW, len(lines) - at) + 1):
         if '"' in lines[at + used - 1]:
-            fields = parse("\n".join(lines[at : at + used]).rstrip("\r"))
+            fields = _fields("\n".join(lines[at : at + used]).rstrip("\r"))
             if fields is not None and len(fields) == width:
                 return fields, used
     return None, 1

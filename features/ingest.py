@@ -11,9 +11,9 @@ from features.files import TableFile, find_tables, read_table
 from features.keywords import match_texts
 from features.language import UserError, say
 from features.quarantine import Quarantined, write_quarantine
-from features.sql import add_macros, one_value, text
 from features.report import IngestReport, TableCounts
 from features.settings import SETTINGS_FILE, take_settings
+from features.sql import add_macros, one_value, text
 from features.staging import forgive, good_rows, set_aside, stage, staged
 from features.versions import add_tables, last_time, open_store, upsert
 
@@ -21,8 +21,8 @@ from features.versions import add_tables, last_time, open_store, upsert
 def ingest(directory: Path, workspace: Path, everything: bool = True) -> IngestReport:
     """Validate a directory of the contract and load it into the workspace.
 
-    All tables are stored in one transaction: whatever happens, the store is as before or as after. Reading the
-    same directory twice changes nothing.
+    All tables are stored in one transaction: whatever happens, the store is as before or as after. Reading
+    the same directory twice changes nothing.
 
     Args:
         directory: files of the contract, with community.yaml unless the workspace has one.
@@ -103,8 +103,8 @@ def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, com
 
 
 def _store(connection: duckdb.DuckDBPyConnection, files: dict[str, TableFile], report: IngestReport) -> None:
-    before = last_time(connection, {table: table for table in TABLES})
-    export = last_time(connection, {table: good_rows(table) for table in files})
+    before, _ = last_time(connection, {table: table for table in TABLES})
+    export, report.isolated = last_time(connection, {table: good_rows(table) for table in files})
     monday = f"date_trunc('week', TIMESTAMP {text(before)}) + INTERVAL 7 DAY" if before else "NULL"
     latest = f"TIMESTAMP {text(export)}" if export else "NULL"
     for table, file in files.items():

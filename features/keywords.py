@@ -1,4 +1,4 @@
-"""Which need a request means that came as text: the keywords of community.yaml, matched when records are read."""
+"""Which need a request means that came as text: the keywords of community.yaml."""
 
 import duckdb
 
@@ -8,8 +8,8 @@ from features.contract import Community
 def match_texts(connection: duckdb.DuckDBPyConnection, community: Community, texts: str) -> None:
     """Make the temporary table ``text_needs`` (text, need_index), a row for each matched text.
 
-    ``texts`` is SQL of distinct texts in a column ``text``. Most keywords found wins, then the longest keyword
-    found, then the order in community.yaml. Upper and lower case are alike.
+    ``texts`` is SQL of distinct texts in a column ``text``. Most keywords found wins, then the longest
+    keyword found, then the order in community.yaml. Upper and lower case are alike.
     """
     keywords = sorted(
         {

@@ -33,6 +33,7 @@ class IngestReport:
     settings_changes: list[str] = field(default_factory=list)
     unmatched_texts: int = 0  # requests of this export that came as text and match no need's keywords
     unusable_propensities: int = 0  # stored as missing
+    isolated: int = 0  # times more than a year after all others: perhaps a mistyped year
     quarantine: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # stage → seconds
 
@@ -82,7 +83,14 @@ class IngestReport:
             lines.append(
                 say(
                     f"outreach: {self.unusable_propensities} 行的 propensity 不在 (0, 1] 内，按缺失处理",
-                    f"outreach: propensity of {self.unusable_propensities} rows not within (0, 1]; taken as missing",
+                    f"outreach: {self.unusable_propensities} propensities outside (0, 1] are taken as missing",
+                )
+            )
+        if self.isolated:
+            lines.append(
+                say(
+                    f"{self.isolated} 个时间比其余数据晚一年以上，请核对年份",
+                    f"{self.isolated} times lie more than a year after all others; check the year",
                 )
             )
         unread = [f"{file}: {', '.join(columns)}" for file, columns in self.unread_columns.items()]

@@ -1,4 +1,4 @@
-"""SQL: literals, names, and macros that read texts as times, numbers and plain texts, whole columns at once."""
+"""SQL: literals, names, and macros that read whole columns of texts as times, numbers and plain texts."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import duckdb
 
 from features.contract import Kind
 
-ABSENT = ("", "NULL", "null", "NaN", "nan", "NaT", "None", r"\N", "#N/A", "N/A", "<NA>", "<null>")
 TYPES: dict[Kind, str] = {
     "text": "VARCHAR",
     "time": "TIMESTAMP",
@@ -42,30 +41,32 @@ def one_value(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
 
 
 def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
-    """Define ``clean`` (trimmed, NULL where empty) and the macros in ``READ``; NULL where unreadable.
+    """Define the macros in ``READ``; they give NULL where a text is unreadable.
 
     Times with an offset are moved to ``timezone``; all times are local and without a timezone. Besides ISO
     these forms are read: 2024/7/1 8:30, 2024.7.1, 2024年7月1日 8时30分, 2024/7/1 下午 3:20, 20240701,
     20240701083000, and Excel's day numbers (45474.5).
     """
     macros = {
-        "clean(x)": f"CASE WHEN trim(x, {SPACES}) IN ({', '.join(map(text, ABSENT))}) THEN NULL"
-        f" ELSE trim(x, {SPACES}) END",
-        "plain_text(x)": rf"""CASE
-            WHEN contains(x, '.0') AND regexp_matches(x, '^-?\d{{1,15}}\.0+$') THEN regexp_replace(x, '\.0+$', '')
-            WHEN contains(x, '00:00:00') AND regexp_matches(x, '^\d{{4}}-\d\d-\d\d[ T]00:00:00(\.0+)?$') THEN x[:10]
+        "plain_text(x)": r"""CASE
+            WHEN contains(x, '.0') AND regexp_matches(x, '^-?\d{1,15}\.0+$')
+            THEN regexp_replace(x, '\.0+$', '')
+            WHEN contains(x, '00:00:00') AND regexp_matches(x, '^\d{4}-\d\d-\d\d[ T]00:00:00(\.0+)?$')
+            THEN x[:10]
             WHEN x IN ('True', 'TRUE', 'False', 'FALSE') THEN lower(x)
             ELSE x END""",
         "local_time(x)": f"CASE WHEN regexp_matches(x, '{_ISO}') THEN try_cast(x AS TIMESTAMP) END",
         "at_offset(x, zone)": rf"""timezone({text(timezone)},
             (local_time(trim(regexp_replace(x, '{_OFFSET}', '')))
-             - to_minutes(CASE WHEN zone IN ('Z', 'z') THEN 0 ELSE
-                (CASE WHEN zone[1] = '-' THEN -1 ELSE 1 END)
-                * (60 * zone[2:3]::INTEGER + coalesce(try_cast(right(replace(zone[4:], ':', ''), 2) AS INTEGER), 0))
-               END)) AT TIME ZONE 'UTC')""",
+             - to_minutes(CASE WHEN zone IN ('Z', 'z') THEN 0
+                ELSE (CASE WHEN zone[1] = '-' THEN -1 ELSE 1 END) * (60 * zone[2:3]::INTEGER
+                   + coalesce(try_cast(right(replace(zone[4:], ':', ''), 2) AS INTEGER), 0)) END))
+            AT TIME ZONE 'UTC')""",
         "half_day(x)": r"""local_time(trim(regexp_replace(x, '\s*(上午|下午|[AaPp][Mm])\s*', ' ')))
-            + to_hours(CASE WHEN regexp_matches(x, '下午|[Pp][Mm]') AND regexp_matches(x, '[^\d](0?\d|1[01]):') THEN 12
-                WHEN regexp_matches(x, '上午|[Aa][Mm]') AND regexp_matches(x, '[^\d]12:') THEN -12 ELSE 0 END)""",
+            + to_hours(CASE
+                WHEN regexp_matches(x, '下午|[Pp][Mm]') AND regexp_matches(x, '[^\d](0?\d|1[01]):') THEN 12
+                WHEN regexp_matches(x, '上午|[Aa][Mm]') AND regexp_matches(x, '[^\d]12:') THEN -12
+                ELSE 0 END)""",
         "office_form(x)": r"""regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(x,
             '^(\d{4})\s*[年.]\s*(\d{1,2})\s*[月.]\s*(\d{1,2})\s*日?\s*', '\1-\2-\3 '),
             '^(\d{4})(\d{2})(\d{2})', '\1-\2-\3 '),
@@ -76,7 +77,8 @@ def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
         "any_form(x)": rf"""CASE
             WHEN regexp_matches(x, '^\d{{5}}(\.\d+)?$') THEN day_number(x)
             WHEN regexp_matches(x, '上午|下午|[AaPp][Mm]') THEN half_day(x)
-            WHEN regexp_matches(x, ':\d+(\.\d+)?\s*{_OFFSET}') THEN at_offset(x, regexp_extract(x, '{_OFFSET}'))
+            WHEN regexp_matches(x, ':\d+(\.\d+)?\s*{_OFFSET}')
+            THEN at_offset(x, regexp_extract(x, '{_OFFSET}'))
             ELSE local_time(x) END""",
         "read_time(x)": f"CASE WHEN regexp_matches(x, '{_ISO}') THEN try_cast(x AS TIMESTAMP)"
         " WHEN x IS NOT NULL THEN any_form(office_form(x)) END",
@@ -88,6 +90,3 @@ def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
     }
     for head, body in macros.items():
         connection.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}")
-
-
-SPACES = "' ' || chr(9) || chr(10) || chr(13) || chr(160) || chr(12288)"

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.checks import FORGIVING, raw, rules
+from features.checks import raw, rules
 from features.contract import TABLES
 from features.csv_rows import LINE
 from features.files import TableFile
@@ -12,6 +14,7 @@ from features.language import say
 from features.quarantine import Quarantined
 from features.sql import READ, name, one_value, text
 
+ABSENT = ("", "NULL", "null", "NaN", "nan", "NaT", "None", r"\N", "#N/A", "N/A", "<NA>", "<null>")
 LINE_NUMBER, PROBLEM, DETAIL = name(LINE), name("row:problem"), name("row:detail")
 
 
@@ -32,14 +35,14 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
         Number of rows that stand in the file once more, with the same content, further down.
     """
     contract = TABLES[file.table].columns
-    cleaned = [f"clean({name(column)}) AS {raw(column)}" for column in file.columns]
-    cleaned += [f"plain_text(clean({name(column)})) AS {name(column)}" for column in file.attributes]
+    cleaned = [f"{name(column)} AS {raw(column)}" for column in file.columns]
+    cleaned += [f"plain_text({name(column)}) AS {name(column)}" for column in file.attributes]
     read = [f"{READ[contract[column].kind]}({raw(column)}) AS {name(column)}" for column in file.columns]
     filled = [raw(column) for column in file.columns] + [name(column) for column in file.attributes]
     checks = rules(file.table, file.columns, needs)
     problem = "".join(f" WHEN {condition} THEN {text(words)}" for condition, words, _ in checks)
     detail = "".join(f" WHEN {condition} THEN {value}" for condition, _, value in checks)
-    connection.register("incoming", file.rows)
+    connection.register("incoming", _tidy(file.rows))
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE {staged(file.table)} AS
         WITH cleaned AS (SELECT {LINE_NUMBER}, {", ".join(cleaned)} FROM incoming),
@@ -50,14 +53,23 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
     return _set_repeated_aside(connection, file)
 
 
+def _tidy(rows: pa.Table) -> pa.Table:
+    """Texts without spaces around them, and null where that leaves nothing or a word for nothing."""
+    texts = [pc.utf8_trim_whitespace(column) for column in rows.columns[:-1]]
+    absent = pa.array(ABSENT)
+    tidy = [pc.if_else(pc.is_in(column, absent), None, column) for column in texts]
+    return pa.table([*tidy, rows[LINE]], names=rows.column_names)
+
+
 def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> int:
     """Of rows with the same key the last one counts; those that differ from it are set aside."""
-    table, keys = staged(file.table), ", ".join(name(key) for key in TABLES[file.table].key)
+    table = staged(file.table)
+    keys = ", ".join(name(key) for key in TABLES[file.table].key)
     content = ", ".join(name(one) for one in (*file.columns, *file.attributes))
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE repeated AS
-        SELECT {LINE_NUMBER} AS line, max({LINE_NUMBER}) OVER same AS last,
-            content IS NOT DISTINCT FROM arg_max(content, {LINE_NUMBER}) OVER same AS alike
+        SELECT {LINE_NUMBER} AS "row:first", max({LINE_NUMBER}) OVER same AS "row:last",
+            content IS NOT DISTINCT FROM arg_max(content, {LINE_NUMBER}) OVER same AS "row:alike"
         FROM (
             SELECT {LINE_NUMBER}, {keys}, row({content}) AS content
             FROM {table} SEMI JOIN (
@@ -65,16 +77,18 @@ def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) 
             ) USING ({keys})
             WHERE {PROBLEM} IS NULL)
         WINDOW same AS (PARTITION BY {keys})""")
+    connection.execute('DELETE FROM repeated WHERE "row:first" = "row:last"')
     connection.execute(
-        f"DELETE FROM {table} USING repeated WHERE {LINE_NUMBER} = line AND line < last AND alike"
+        f'DELETE FROM {table} USING repeated WHERE {LINE_NUMBER} = "row:first" AND "row:alike"'
     )
-    words = text(
-        say("同一条记录在后面又出现，以后者为准", "the same record comes again further down; that one counts")
+    problem = say(
+        "同一条记录在后面又出现，以后者为准", "the same record comes again further down; that one counts"
     )
     connection.execute(f"""
-        UPDATE {table} SET {PROBLEM} = {words}, {DETAIL} = {text(say("第", "line "))} || last || {text(say("行", ""))}
-        FROM repeated WHERE {LINE_NUMBER} = line AND line < last""")
-    return one_value(connection, "SELECT count(*) FROM repeated WHERE line < last AND alike")
+        UPDATE {table} SET {PROBLEM} = {text(problem)},
+            {DETAIL} = {text(say("第", "line "))} || "row:last" || {text(say("行", ""))}
+        FROM repeated WHERE {LINE_NUMBER} = "row:first" """)
+    return one_value(connection, 'SELECT count(*) FROM repeated WHERE "row:alike"')
 
 
 def forgive(connection: duckdb.DuckDBPyConnection, file: TableFile) -> int:

@@ -10,7 +10,6 @@ import pyarrow as pa
 from features.contract import ARMS, OUTCOMES, TABLES, Community, read_community
 from features.keywords import match_texts
 from features.language import UserError, say
-from features.sql import name, text
 from features.records import (
     HouseholdRows,
     OptOutRows,
@@ -20,7 +19,8 @@ from features.records import (
     ResidentRows,
 )
 from features.settings import SETTINGS_FILE
-from features.versions import STORE, attribute_columns, open_store
+from features.sql import name, text
+from features.versions import STORE, attribute_columns, has_tables, open_store
 
 
 def read_settings(workspace: Path) -> Community:
@@ -39,6 +39,8 @@ def read_records(workspace: Path) -> Records:
     if not (workspace / STORE).is_file():
         raise _empty(workspace)
     with open_store(workspace, read_only=True) as connection:
+        if not has_tables(connection):
+            raise _empty(workspace)
         ids = _number_ids(connection)
         if not len(ids["household_id"]):
             raise _empty(workspace)
@@ -85,16 +87,18 @@ def _number_ids(connection: duckdb.DuckDBPyConnection) -> dict[str, np.ndarray]:
 
 def _number_needs(connection: duckdb.DuckDBPyConnection, community: Community) -> None:
     connection.execute("CREATE TEMP TABLE needs (need VARCHAR, need_index SMALLINT)")
-    connection.executemany(
-        "INSERT INTO needs VALUES (?, ?)", [(one, at) for one, at in community.need_index().items()]
-    )
+    connection.executemany("INSERT INTO needs VALUES (?, ?)", list(community.need_index().items()))
 
 
 def _days(column: str) -> str:
     return f"coalesce(epoch_us({column}) / 86400e6, 'nan'::DOUBLE)"
 
 
-VERSION = f"{_days('known_from')} AS visible_from, coalesce(epoch_us(superseded_at) / 86400e6, 'inf'::DOUBLE) AS visible_to"
+def _end(column: str) -> str:
+    return f"coalesce(epoch_us({column}) / 86400e6, 'inf'::DOUBLE)"
+
+
+VERSION = f"{_days('known_from')} AS visible_from, {_end('superseded_at')} AS visible_to"
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, columns: str, joins: str = "") -> pa.Table:
@@ -117,7 +121,7 @@ def _texts(column: pa.ChunkedArray) -> np.ndarray:
     encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    distinct = np.append(np.array(encoded.dictionary.to_pylist(), dtype=object), None)
+    distinct = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     return distinct[encoded.indices.fill_null(len(distinct) - 1).to_numpy(zero_copy_only=False)]
 
 
@@ -126,8 +130,8 @@ def _attributes(rows: pa.Table, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(rows.num_rows))
 
 
-def _selected(names: list[str]) -> str:
-    return "".join(f", {name(one)} AS {name(f'attribute:{one}')}" for one in names)
+def _selected(table: str, names: list[str]) -> str:
+    return "".join(f", {table}.{name(one)} AS {name(f'attribute:{one}')}" for one in names)
 
 
 def _households(connection: duckdb.DuckDBPyConnection) -> HouseholdRows:
@@ -135,7 +139,8 @@ def _households(connection: duckdb.DuckDBPyConnection) -> HouseholdRows:
     rows = _rows(
         connection,
         "households",
-        f"{_days('valid_from')} AS valid_from, grid_ids.number AS grid, microgrid_ids.number AS microgrid{_selected(names)}",
+        f"""{_days("valid_from")} AS valid_from, grid_ids.number AS grid,
+        microgrid_ids.number AS microgrid{_selected("households", names)}""",
         "JOIN grid_ids USING (grid_id) JOIN microgrid_ids USING (microgrid_id)",
     )
     return HouseholdRows(
@@ -149,8 +154,8 @@ def _residents(connection: duckdb.DuckDBPyConnection) -> ResidentRows:
     rows = _rows(
         connection,
         "residents",
-        f"""(dense_rank() OVER (ORDER BY resident_id) - 1)::INTEGER AS resident, {_days("valid_from")} AS valid_from,
-        {_days(f"CAST({birth} AS TIMESTAMP)")} AS born{_selected(names)}""",
+        f"""(dense_rank() OVER (ORDER BY resident_id) - 1)::INTEGER AS resident,
+        {_days("valid_from")} AS valid_from, {_days(f"CAST({birth} AS TIMESTAMP)")} AS born{_selected("residents", names)}""",
     )
     return ResidentRows(
         **_numbers(rows, "resident", "household", "valid_from", "born"), attributes=_attributes(rows, names)
@@ -162,7 +167,8 @@ def _requests(connection: duckdb.DuckDBPyConnection, community: Community) -> Re
     rows = _rows(
         connection,
         "requests",
-        f"""request_id, coalesce(needs.need_index, CASE WHEN need IS NULL THEN text_needs.need_index END, -1) AS need,
+        f"""request_id,
+        coalesce(needs.need_index, CASE WHEN need IS NULL THEN text_needs.need_index END, -1) AS need,
         {_days("requested_at")} AS requested, {_days("resolved_at")} AS resolved,
         coalesce(satisfaction, 'nan'::DOUBLE)::FLOAT AS satisfaction, channel""",
         "LEFT JOIN needs USING (need) LEFT JOIN text_needs USING (text)",
@@ -179,8 +185,8 @@ def _outreach(connection: duckdb.DuckDBPyConnection) -> OutreachRows:
     rows = _rows(
         connection,
         "outreach",
-        f"""outreach_id, coalesce(needs.need_index, -1)::SMALLINT AS need, {_days("contacted_at")} AS contacted,
-        arm, (CASE outcome {outcomes} ELSE -1 END)::TINYINT AS outcome,
+        f"""outreach_id, coalesce(needs.need_index, -1)::SMALLINT AS need,
+        {_days("contacted_at")} AS contacted, arm, (CASE outcome {outcomes} ELSE -1 END)::TINYINT AS outcome,
         coalesce(propensity, 'nan'::DOUBLE) AS propensity, worker_id""",
         "LEFT JOIN needs USING (need)",
     )
@@ -196,7 +202,7 @@ def _opt_outs(connection: duckdb.DuckDBPyConnection) -> OptOutRows:
     rows = _rows(
         connection,
         "opt_outs",
-        f"""{_days('"from"')} AS begins, coalesce(epoch_us("until") / 86400e6, 'inf'::DOUBLE) AS until""",
+        f"""{_days('"from"')} AS begins, {_end('"until"')} AS until""",
     )
     return OptOutRows(**_numbers(rows, "household", "begins", "until"))
 

@@ -11,7 +11,10 @@ from features.language import UserError, say
 from features.sql import TYPES, name, one_value
 
 STORE = "records.duckdb"
+BEFORE = name("row:before")  # since when the version counts that a row corrects; NULL for a new record
 LAST_TIMES = ("valid_from", "requested_at", "recorded_at", "resolved_at", "contacted_at", "from")
+ISOLATED_DAYS = 366  # without any row before a time for it to be taken for a mistake,
+FEW = 0.001  # where no more than this share of the rows lies beyond
 OWN_TIME = {
     "households": "valid_from",
     "requests": "greatest(requested_at, coalesce(recorded_at, requested_at))",
@@ -32,8 +35,9 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
     path = workspace / STORE
     try:
         connection = duckdb.connect(str(path), read_only=read_only)
-    except (duckdb.IOException, duckdb.ConnectionException, duckdb.BinderException) as error:
-        if "lock" in str(error).lower() or "different configuration" in str(error):
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        if "lock" in first.lower() or "different configuration" in first:
             raise UserError(
                 say(
                     f"{path}：另一个命令正在使用，请等它结束后再试",
@@ -42,8 +46,8 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
             ) from error
         raise UserError(
             say(
-                f"{path}：打不开，文件可能损坏，请从备份恢复",
-                f"{path}: cannot be opened; restore it from a backup",
+                f"{path}：打不开，文件可能已损坏（{first}）",
+                f"{path}: cannot be opened, perhaps damaged ({first})",
             )
         ) from error
     try:
@@ -61,6 +65,11 @@ def add_tables(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether an ingest has ever been finished."""
+    return "households" in {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+
+
 def attribute_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     """Names of a table's attributes, in the order in which they first came."""
     columns = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
@@ -68,15 +77,28 @@ def attribute_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list
     return [column[0] for column in columns if column[0] not in fixed]
 
 
-def last_time(connection: duckdb.DuckDBPyConnection, tables: dict[str, str]) -> str | None:
-    """The last time in these tables (SQL of each by its name), as an ISO text; None where they are empty."""
-    latest = [
-        f"SELECT max({name(column)}) AS time FROM {source}"
+def last_time(connection: duckdb.DuckDBPyConnection, tables: dict[str, str]) -> tuple[str | None, int]:
+    """The last time in these tables (SQL of each by its name) and the number of rows dated beyond it.
+
+    A few rows dated more than a year after all others (a mistyped year) do not count; the time is an ISO
+    text, None where the tables are empty.
+    """
+    times = " UNION ALL ".join(
+        f"SELECT {name(column)} AS time FROM {source} WHERE {name(column)} IS NOT NULL"
         for table, source in tables.items()
         for column in LAST_TIMES
         if column in TABLES[table].columns
-    ]
-    return one_value(connection, f"SELECT max(time)::VARCHAR FROM ({' UNION ALL '.join(latest)})")
+    )
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE days AS
+        SELECT time::DATE AS day, max(time) AS last, count(*) AS rows FROM ({times}) GROUP BY ALL""")
+    beyond = f"""(SELECT min(day) FROM (
+        SELECT day, day - lag(day) OVER (ORDER BY day) AS gap, sum(rows) OVER (ORDER BY day DESC) AS rest,
+            sum(rows) OVER () AS every FROM days) WHERE gap > {ISOLATED_DAYS} AND rest <= {FEW} * every)"""
+    found = connection.execute(f"""
+        SELECT (max(last) FILTER (NOT isolated))::VARCHAR, coalesce(sum(rows) FILTER (isolated), 0)::BIGINT
+        FROM (SELECT *, coalesce(day >= {beyond}, false) AS isolated FROM days)""").fetchall()
+    return found[0]
 
 
 def upsert(
@@ -89,8 +111,8 @@ def upsert(
 ) -> tuple[int, int]:
     """Add the rows of ``source`` that are new and the new versions of those that changed.
 
-    Only ``columns`` and ``attributes``, which the file has, are compared; others keep their value. A corrected
-    row counts until its correction does: from ``corrections_from`` (SQL) or its own time, whichever is later.
+    Only ``columns`` and ``attributes``, which the file has, are compared; others keep their value.
+    A corrected row counts until its correction does: from ``corrections_from`` (SQL) or its own time, whichever is later.
 
     Returns:
         Numbers of new and of corrected rows.
@@ -122,21 +144,21 @@ def upsert(
     )
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE taken AS
-        SELECT {taken}, old.known_from AS old_known_from
+        SELECT {taken}, old.known_from AS {BEFORE}
         FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) old ON {match}
         WHERE old.known_from IS NULL OR {changed or "false"}""")
     own = OWN_TIME[table]
     connection.execute("ALTER TABLE taken ADD COLUMN known_from TIMESTAMP")
     connection.execute(f"""
-        UPDATE taken SET known_from = CASE WHEN old_known_from IS NULL THEN {own}
-            ELSE greatest({own}, old_known_from, {corrections_from}) END""")
+        UPDATE taken SET known_from = CASE WHEN {BEFORE} IS NULL THEN {own}
+            ELSE greatest({own}, {BEFORE}, {corrections_from}) END""")
     match = " AND ".join(f"old.{name(key)} = taken.{name(key)}" for key in keys)
     connection.execute(f"""
         UPDATE {table} old SET superseded_at = taken.known_from FROM taken
-        WHERE old.superseded_at IS NULL AND taken.old_known_from IS NOT NULL AND {match}""")
+        WHERE old.superseded_at IS NULL AND taken.{BEFORE} IS NOT NULL AND {match}""")
     names = ", ".join([*(name(one) for one in every), "known_from"])
     connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM taken")
-    new = one_value(connection, "SELECT count(*) - count(old_known_from) FROM taken")
-    corrected = one_value(connection, "SELECT count(old_known_from) FROM taken")
+    new = one_value(connection, f"SELECT count(*) - count({BEFORE}) FROM taken")
+    corrected = one_value(connection, f"SELECT count({BEFORE}) FROM taken")
     connection.execute("DROP TABLE taken")
     return new, corrected

@@ -1,6 +1,7 @@
 """From a directory of the contract to the workspace's records: read, check, set aside, store."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -18,7 +19,12 @@ from features.staging import forgive, good_rows, set_aside, stage, staged
 from features.versions import add_tables, last_time, open_store, upsert
 
 
-def ingest(directory: Path, workspace: Path, everything: bool = True) -> IngestReport:
+def ingest(
+    directory: Path,
+    workspace: Path,
+    everything: bool = True,
+    tell: Callable[[str], None] = lambda line: None,
+) -> IngestReport:
     """Validate a directory of the contract and load it into the workspace.
 
     All tables are stored in one transaction: whatever happens, the store is as before or as after. Reading
@@ -28,6 +34,7 @@ def ingest(directory: Path, workspace: Path, everything: bool = True) -> IngestR
         directory: files of the contract, with community.yaml unless the workspace has one.
         workspace: where records, settings and quarantined rows are kept; made where it is not there.
         everything: whether the tables that the contract requires must be there.
+        tell: called with a line whenever something that may take long begins.
 
     Raises:
         UserError: when the directory as a whole cannot be used; nothing is stored then.
@@ -38,15 +45,19 @@ def ingest(directory: Path, workspace: Path, everything: bool = True) -> IngestR
         if everything:
             _require_tables(directory, paths)
         settings = take_settings(directory, workspace)
-        files = {table: read_table(table, path) for table, path in paths.items()}
+        files = {}
+        for table, path in paths.items():
+            tell(say(f"读取 {path.name}", f"reading {path.name}"))
+            files[table] = read_table(table, path)
     report.unread_keys, report.settings_changes = settings.unread, settings.changes
     report.unread_columns = {file.path.name: file.unread for file in files.values() if file.unread}
     workspace.mkdir(parents=True, exist_ok=True)
     with open_store(workspace) as connection:
         connection.execute("BEGIN")
         with report.stage("check"):
-            quarantined = _check(connection, files, settings.community, report)
+            quarantined = _check(connection, files, settings.community, report, tell)
         with report.stage("store"):
+            tell(say("入库", "storing"))
             _store(connection, files, report)
             report.quarantine = write_quarantine(quarantined, workspace)
             connection.execute("COMMIT")
@@ -71,6 +82,7 @@ def _check(
     files: dict[str, TableFile],
     community: Community,
     report: IngestReport,
+    tell: Callable[[str], None],
 ) -> list[Quarantined]:
     add_tables(connection)
     add_macros(connection, community.community.timezone)
@@ -78,6 +90,7 @@ def _check(
     quarantined: list[Quarantined] = []
     connection.execute("CREATE TEMP TABLE known_households AS SELECT DISTINCT household_id FROM households")
     for table, file in files.items():
+        tell(say(f"检查 {file.path.name}", f"checking {file.path.name}"))
         repeated = stage(connection, file, needs)
         if table == "households":
             connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")

@@ -83,7 +83,7 @@ class IngestReport:
             lines.append(
                 say(
                     f"outreach: {self.unusable_propensities} 行的 propensity 不在 (0, 1] 内，按缺失处理",
-                    f"outreach: {self.unusable_propensities} propensities outside (0, 1] are taken as missing",
+                    f"outreach: {self.unusable_propensities} propensities outside (0, 1] taken as missing",
                 )
             )
         if self.isolated:

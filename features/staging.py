@@ -82,7 +82,7 @@ def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) 
         f'DELETE FROM {table} USING repeated WHERE {LINE_NUMBER} = "row:first" AND "row:alike"'
     )
     problem = say(
-        "同一条记录在后面又出现，以后者为准", "the same record comes again further down; that one counts"
+        "同一条记录在后面又出现，以后者为准", "the same record comes again further down and counts there"
     )
     connection.execute(f"""
         UPDATE {table} SET {PROBLEM} = {text(problem)},

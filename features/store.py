@@ -150,12 +150,12 @@ def _households(connection: duckdb.DuckDBPyConnection) -> HouseholdRows:
 
 def _residents(connection: duckdb.DuckDBPyConnection) -> ResidentRows:
     names = attribute_columns(connection, "residents")
-    birth = "coalesce(birth_date, try_cast(printf('%d-07-01', birth_year::INTEGER) AS DATE))"
+    born = "CAST(coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) AS TIMESTAMP)"
     rows = _rows(
         connection,
         "residents",
         f"""(dense_rank() OVER (ORDER BY resident_id) - 1)::INTEGER AS resident,
-        {_days("valid_from")} AS valid_from, {_days(f"CAST({birth} AS TIMESTAMP)")} AS born{_selected("residents", names)}""",
+        {_days("valid_from")} AS valid_from, {_days(born)} AS born{_selected("residents", names)}""",
     )
     return ResidentRows(
         **_numbers(rows, "resident", "household", "valid_from", "born"), attributes=_attributes(rows, names)

@@ -104,7 +104,7 @@ def eligible_pairs(scores: pd.DataFrame, known: Known) -> tuple[pd.DataFrame, li
         f"not listed: {refuses.sum()} households refuse, {rests.sum()} were contacted lately,"
         f" {handled.sum()} open requests are being handled",
     )
-    return pairs[keep].reset_index(drop=True), [line]
+    return pairs[keep].sort_values(["household", "need"], ignore_index=True), [line]
 
 
 def _refusing(known: Known) -> np.ndarray:

@@ -67,7 +67,7 @@ def _from_table(known: Known, areas: pd.DataFrame) -> tuple[pd.DataFrame, np.nda
     frame = pd.DataFrame(
         {
             "worker_id": table["worker_id"].to_numpy(),
-            "name": table["name"].fillna(table["worker_id"]).to_numpy(),
+            "name": np.where(table["name"].isna(), table["worker_id"], table["name"]),
             "role": table["role"].to_numpy(),
             "visits": visits.astype(int).to_numpy(),
             "coordinator": coordinator,

@@ -81,7 +81,7 @@ def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
             THEN at_offset(x, regexp_extract(x, '{_OFFSET}'))
             ELSE local_time(x) END""",
         "read_time(x)": f"CASE WHEN regexp_matches(x, '{_ISO}') THEN try_cast(x AS TIMESTAMP)"
-        " WHEN x IS NOT NULL THEN any_form(office_form(x)) END",
+        " WHEN x IS NOT NULL THEN list_transform([office_form(x)], lambda form: any_form(form))[1] END",
         "read_day(x)": "CAST(read_time(x) AS DATE)",
         "read_number(x)": "CASE WHEN isfinite(try_cast(replace(replace(x, ',', ''), '，', '') AS DOUBLE))"
         " THEN try_cast(replace(replace(x, ',', ''), '，', '') AS DOUBLE) END",

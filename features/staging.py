@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.checks import raw, rules
-from features.contract import TABLES
+from features.contract import TABLES, Column
 from features.csv_rows import LINE
 from features.files import TableFile
 from features.language import say
@@ -15,6 +15,7 @@ from features.quarantine import Quarantined
 from features.sql import READ, name, one_value, text
 
 ABSENT = ("", "NULL", "null", "NaN", "nan", "NaT", "None", r"\N", "#N/A", "N/A", "<NA>", "<null>")
+NONE_YET = ("-", "--", "—", "/", "无", "暂无", "未知", "不详", "未评价", "未办结")
 LINE_NUMBER, PROBLEM, DETAIL = name(LINE), name("row:problem"), name("row:detail")
 
 
@@ -35,7 +36,7 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
         Number of rows that stand in the file once more, with the same content, further down.
     """
     contract = TABLES[file.table].columns
-    cleaned = [f"{name(column)} AS {raw(column)}" for column in file.columns]
+    cleaned = [f"{_filled(name(column), contract[column])} AS {raw(column)}" for column in file.columns]
     cleaned += [f"plain_text({name(column)}) AS {name(column)}" for column in file.attributes]
     read = [f"{READ[contract[column].kind]}({raw(column)}) AS {name(column)}" for column in file.columns]
     filled = [raw(column) for column in file.columns] + [name(column) for column in file.attributes]
@@ -51,6 +52,13 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
         SELECT *, CASE WHEN {PROBLEM} IS NOT NULL THEN CASE{detail} END END AS {DETAIL} FROM checked""")
     connection.unregister("incoming")
     return _set_repeated_aside(connection, file)
+
+
+def _filled(value: str, column: Column) -> str:
+    """SQL of a text; words for 'none yet' count as empty where a time or number may be left out."""
+    if column.required or column.kind == "text":
+        return value
+    return f"CASE WHEN {value} IN ({', '.join(map(text, NONE_YET))}) THEN NULL ELSE {value} END"
 
 
 def _tidy(rows: pa.Table) -> pa.Table:

@@ -112,8 +112,8 @@ def upsert(
     """Add the rows of ``source`` that are new and the new versions of those that changed.
 
     Only ``columns`` and ``attributes``, which the file has, are compared; others keep their value.
-    A corrected row counts until its correction does: from ``corrections_from`` (SQL) or its own time, whichever
-    is later.
+    A corrected row counts until its correction does: from ``corrections_from`` (SQL) or its own time,
+    whichever is later.
 
     Returns:
         Numbers of new and of corrected rows.

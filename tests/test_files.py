@@ -1,0 +1,139 @@
+"""Files become rows of texts with the line of each: encodings, kinds of file, rows that broke apart."""
+
+import csv
+import io
+
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.csv_rows import read_csv
+from features.files import find_tables, read_table
+from features.language import UserError
+
+
+def csv_file(tmp_path, content):
+    path = tmp_path / "some.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def rows_of(read):
+    return [tuple(row.values()) for row in read.rows.to_pylist()]
+
+
+def test_lines_are_physical_lines_past_quoted_newlines_and_blank_lines(tmp_path):
+    read = read_csv(csv_file(tmp_path, 'a,b\r\n1,"x\ny"\r\n\r\n2,"say ""hi"""\r\n,\r\n3,z'))
+    assert rows_of(read) == [("1", "x\ny", 2), ("2", 'say "hi"', 5), ("", "", 6), ("3", "z", 7)]
+    assert read.bad == []
+
+
+def test_rows_with_another_number_of_fields_are_set_aside_with_their_line(tmp_path):
+    read = read_csv(csv_file(tmp_path, 'a,b\n1,2\n3\n"4\n4",5\n6,7,8\n9,10'))
+    assert rows_of(read) == [("1", "2", 2), ("4\n4", "5", 4), ("9", "10", 7)]
+    assert [(bad.line, bad.content) for bad in read.bad] == [(3, "3"), (6, "6,7,8")]
+    assert "2 个字段" in read.bad[0].reason
+
+
+def test_a_stray_quote_costs_its_own_line_only(tmp_path):
+    read = read_csv(csv_file(tmp_path, 'a,b\n1,"open\n2,two\n3,5" pipe\n"4\n4",four\n5,"x"y\n6,six\n'))
+    assert rows_of(read) == [("2", "two", 3), ("3", '5" pipe', 4), ("4\n4", "four", 5), ("6", "six", 8)]
+    assert [bad.line for bad in read.bad] == [2, 7]
+
+
+def test_a_byte_that_is_no_text_costs_its_row_only(tmp_path):
+    content = "a,b\n1,托管\n2,x\n3,送饭\n".encode().replace(b"x", b"\xff")
+    read = read_csv(csv_file(tmp_path, content))
+    assert rows_of(read) == [("1", "托管", 2), ("3", "送饭", 4)]
+    assert [bad.line for bad in read.bad] == [3]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_ends(tmp_path, encoding, line_end):
+    read = read_csv(csv_file(tmp_path, line_end.join(["a,b", "1,托管"]).encode(encoding)))
+    assert read.names == ["a", "b"]
+    assert rows_of(read) == [("1", "托管", 2)]
+
+
+fields = st.text(st.sampled_from('ab,"\n托 '), max_size=6)
+
+
+@given(st.lists(st.tuples(fields, fields, fields), max_size=12))
+def test_whatever_a_csv_writer_writes_is_read_back_with_its_line(tmp_path_factory, rows):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow("xyz")
+    expected = []
+    for row in rows:
+        line = text.getvalue().count("\n") + 1
+        writer.writerow(row)
+        expected.append((*row, line))
+    read = read_csv(csv_file(tmp_path_factory.getbasetemp(), text.getvalue()))
+    assert rows_of(read) == expected
+    assert read.bad == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("requests.csv", b"", "文件是空的"),
+        ("requests.csv", b"\n\n", "文件是空的"),
+        ("requests.csv", "request_id".encode("utf-16"), "CSV UTF-8"),
+        ("requests.csv", b"request_id,household_id,need\n", "缺少列 requested_at"),
+        ("requests.csv", b"request_id,household_id,requested_at\n", "缺少列 need（或 text）"),
+        ("requests.csv", b"request_id,household_id,requested_at,need,Need\n", "need 出现了两次"),
+        ("requests.parquet", b"PAR1 broken", "parquet"),
+        ("requests.xlsx", b"PK broken", "xlsx"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_in_one_line(tmp_path, name, content, match):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=match) as caught:
+        read_table("requests", path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_titles_above_the_header_of_a_sheet_are_passed_over(tiny_town):
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    for row in (
+        ["西山社区家庭表"],
+        [],
+        ["Household_ID ", "grid_id", "microgrid_id", "valid_from", None, "children"],
+        ["H1", "G1", "G1-1", "2024-01-01", None, 2.0],
+    ):
+        sheet.append(row)
+    workbook.save(tiny_town.directory / "households.xlsx")
+    read = read_table("households", tiny_town.directory / "households.xlsx")
+    assert read.columns == ["household_id", "grid_id", "microgrid_id", "valid_from"]
+    assert read.attributes == ["children"]
+    assert rows_of(read) == [("H1", "G1", "G1-1", "2024-01-01", "2", 4)]
+
+
+def test_the_sheet_named_like_the_table_is_read(tiny_town):
+    with pd.ExcelWriter(tiny_town.directory / "workers.xlsx") as workbook:
+        pd.DataFrame({"说明": ["请填写下一页"]}).to_excel(workbook, sheet_name="说明", index=False)
+        workers = pd.DataFrame({"worker_id": ["W1"], "role": ["steward"]})
+        workers.to_excel(workbook, sheet_name="workers", index=False)
+    read = read_table("workers", tiny_town.directory / "workers.xlsx")
+    assert rows_of(read) == [("W1", "steward", 2)]
+
+
+def test_files_of_a_directory(tiny_town):
+    (tiny_town.directory / "notes.txt").write_text("x")
+    (tiny_town.directory / "households.xls").write_text("x")
+    (tiny_town.directory / "~$households.xlsx").write_text("x")
+    (tiny_town.directory / "truth").mkdir()
+    found, unread = find_tables(tiny_town.directory)
+    assert list(found) == ["households", "requests", "residents", "outreach", "opt_outs", "workers"]
+    assert unread == ["households.xls", "notes.txt"]
+    (tiny_town.directory / "requests.xlsx").write_text("x")
+    with pytest.raises(UserError, match=r"requests\.csv 和 requests\.xlsx 是同一张表"):
+        find_tables(tiny_town.directory)
+    with pytest.raises(UserError, match="没有这个目录"):
+        find_tables(tiny_town.directory / "nowhere")

@@ -1,0 +1,372 @@
+"""Ingest: what is taken, corrected and set aside; repeated, overlapping and interrupted exports."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from make_records import day
+from tiny_town import TABLE_ROWS, TinyTown, households, make_tiny_town, outreach, requests, residents
+
+from features.ingest import ingest
+from features.language import UserError, set_language
+from features.versions import STORE
+
+
+def stored(town: TinyTown) -> dict[str, list[tuple]]:
+    """Every table of the store, whole and in a fixed order; none before the first ingest."""
+    if not (town.workspace / STORE).exists():
+        return {}
+    with duckdb.connect(str(town.workspace / STORE)) as connection:
+        tables = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
+        return {one: connection.execute(f"SELECT * FROM {one} ORDER BY ALL").fetchall() for one in tables}
+
+
+def quarantined(town: TinyTown, path=None) -> list[dict[str, str]]:
+    path = path or town.ingest().quarantine
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def counts(report) -> dict[str, tuple[int, int, int]]:
+    return {table: (one.new, one.corrected, one.unchanged) for table, one in report.tables.items()}
+
+
+def assert_equal_arrays(one, other):
+    """Two tables of Records, field by field."""
+    for name, value in vars(one).items():
+        if hasattr(value, "columns"):
+            assert value.equals(getattr(other, name)), name
+        else:
+            np.testing.assert_array_equal(value, getattr(other, name), err_msg=name)
+
+
+def assert_equal_records(one, other):
+    for table in ("households", "residents", "requests", "outreach", "opt_outs"):
+        assert_equal_arrays(getattr(one, table), getattr(other, table))
+    assert list(one.household_ids) == list(other.household_ids)
+    assert one.workers.equals(other.workers)
+
+
+def test_a_second_ingest_changes_nothing(tiny_town):
+    first = tiny_town.ingest()
+    assert counts(first)["requests"] == (8, 0, 0)
+    before = stored(tiny_town)
+    second = tiny_town.ingest()
+    assert {table: one[:2] for table, one in counts(second).items()} == dict.fromkeys(first.tables, (0, 0))
+    assert counts(second)["households"] == (0, 0, 13)
+    assert stored(tiny_town) == before
+    assert second.settings_changes == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding"), [("csv", "utf-8-sig"), ("csv", "gb18030"), ("parquet", ""), ("xlsx", "")]
+)
+def test_every_kind_of_file_gives_the_same_records(tiny_town, tmp_path, kind, encoding):
+    tiny_town.ingest()
+    other = make_tiny_town(tmp_path / "other", tmp_path / "other_workspace")
+    for table, rows in (("households", households()), ("requests", requests()), ("residents", residents())):
+        other.write(table, rows, kind, encoding)
+    other.write("outreach", outreach(), kind, encoding)
+    other.ingest()
+    assert_equal_records(tiny_town.records(), other.records())
+
+
+NEW_KEY = {
+    "requests": {"request_id": "new"},
+    "residents": {"resident_id": "new"},
+    "outreach": {"outreach_id": "new"},
+    "workers": {"worker_id": "new"},
+}
+BAD_ROWS = [
+    ("households", {"grid_id": ""}, "缺少 grid_id"),
+    ("households", {"valid_from": "昨天"}, "valid_from 读不懂：昨天"),
+    ("households", {"valid_from": "0202-01-01"}, "valid_from 不可能是这一天：0202-01-01"),
+    ("households", {"valid_from": "2222-01-01"}, "valid_from 不可能是这一天：2222-01-01"),
+    ("requests", {"request_id": "  "}, "缺少 request_id"),
+    ("requests", {"household_id": "H99"}, "没有这一户：H99"),
+    ("requests", {"need": "gold"}, "community.yaml 里没有这个需求：gold"),
+    ("requests", {"need": "", "text": ""}, "need 和 text 都是空的"),
+    ("requests", {"requested_at": "2024-02-30"}, "requested_at 读不懂：2024-02-30"),
+    ("requests", {"recorded_at": "soon"}, "recorded_at 读不懂：soon"),
+    (
+        "requests",
+        {"requested_at": "2025-05-20", "recorded_at": "2024-05-20"},
+        "requested_at 比 recorded_at 晚",
+    ),
+    ("requests", {"resolved_at": "2023-06-04"}, "resolved_at 早于 requested_at：2023-06-04"),
+    ("requests", {"satisfaction": "6"}, "satisfaction 超出范围：6"),
+    ("requests", {"satisfaction": "good"}, "satisfaction 读不懂：good"),
+    ("residents", {"household_id": "H99"}, "没有这一户：H99"),
+    ("residents", {"birth_year": "1066"}, "birth_year 超出范围：1066"),
+    ("residents", {"birth_date": "1988-13-01"}, "birth_date 读不懂：1988-13-01"),
+    ("outreach", {"household_id": "H99"}, "没有这一户：H99"),
+    ("outreach", {"need": "gold"}, "community.yaml 里没有这个需求：gold"),
+    ("outreach", {"arm": "chosen"}, "arm 只能是 targeted / random：chosen"),
+    ("outreach", {"outcome": "maybe"}, "outcome 只能是 needed / not_needed / declined / not_reached：maybe"),
+    ("opt_outs", {"until": "2024-03-01"}, "until 早于 from：2024-03-01"),
+    ("opt_outs", {"household_id": "H99"}, "没有这一户：H99"),
+    ("workers", {"role": "boss"}, "role 只能是 grid_worker / steward / coordinator：boss"),
+    ("workers", {"weekly_visits": "-1"}, "weekly_visits 超出范围：-1"),
+]
+
+
+@pytest.mark.parametrize(("table", "change", "reason"), BAD_ROWS)
+def test_a_bad_row_is_set_aside_with_reason_file_line_and_content(tiny_town, table, change, reason):
+    rows = TABLE_ROWS[table]()
+    rows.insert(1, rows[0] | NEW_KEY.get(table, {}) | change)
+    tiny_town.write(table, rows)
+    report = tiny_town.ingest()
+    assert report.tables[table].quarantined == 1
+    assert report.tables[table].new == len(rows) - 1
+    (bad,) = quarantined(tiny_town, report.quarantine)
+    assert bad["reason"].startswith(reason)
+    assert (bad["file"], bad["line"], bad["table"]) == (f"{table}.csv", "3", table)
+    kept = {name: str(value) for name, value in change.items() if str(value)}
+    assert kept.items() <= json.loads(bad["row"]).items()
+    assert any(reason.split("：")[0] in line for line in report.lines())
+
+
+def test_a_row_that_broke_apart_is_set_aside(tiny_town):
+    with (tiny_town.directory / "requests.csv").open("a") as file:
+        file.write("R9,H02,2024-05-20\n")
+    report = tiny_town.ingest()
+    (bad,) = quarantined(tiny_town, report.quarantine)
+    assert (bad["reason"], bad["line"]) == ("应有 9 个字段，实有 3 个", "10")
+    assert bad["row"] == "R9,H02,2024-05-20"
+    assert report.tables["requests"].new == 8
+
+
+def test_the_quarantine_file_is_the_same_when_ingested_again(tiny_town):
+    tiny_town.write("requests", [*requests(), requests()[0] | {"request_id": "R9", "need": "gold"}])
+    first, second = tiny_town.ingest().quarantine, tiny_town.ingest().quarantine
+    assert first == second
+    assert list(first.parent.iterdir()) == [first]
+
+
+def test_rows_repeated_in_a_file(tiny_town):
+    rows = requests()
+    tiny_town.write("requests", [*rows, rows[0], rows[1] | {"need": "meals"}])
+    report = tiny_town.ingest()
+    assert (report.tables["requests"].new, report.tables["requests"].repeated) == (8, 1)
+    (bad,) = quarantined(tiny_town, report.quarantine)
+    assert bad["line"] == "3"
+    assert bad["reason"] == "同一条记录在后面又出现，以后者为准：第11行"
+    records = tiny_town.records().requests
+    assert records.need[list(records.request_id).index("R2")] == 1
+
+
+def test_a_bad_repetition_does_not_replace_a_good_row(tiny_town):
+    tiny_town.write("requests", [*requests(), requests()[0] | {"need": "gold"}])
+    report = tiny_town.ingest()
+    assert report.tables["requests"].new == 8
+    assert quarantined(tiny_town, report.quarantine)[0]["line"] == "10"
+
+
+def test_unusable_propensities_and_words_for_nothing_are_taken_as_missing(tiny_town):
+    rows = [
+        row | {"propensity": value} for row, value in zip(outreach(), ("0", "1.5", "x", "0.2"), strict=True)
+    ]
+    tiny_town.write("outreach", rows)
+    tiny_town.write("requests", [requests()[0] | {"satisfaction": "未评价", "resolved_at": "NULL"}])
+    report = tiny_town.ingest()
+    assert report.quarantine is None
+    assert report.unusable_propensities == 3
+    assert any("3 行的 propensity" in line for line in report.lines())
+    assert np.isnan(tiny_town.records().outreach.propensity[:3]).all()
+    assert np.isnan(tiny_town.records().requests.satisfaction).all()
+    assert np.isnan(tiny_town.records().requests.resolved).all()
+
+
+def test_what_nothing_reads_is_reported(tiny_town):
+    tiny_town.write("requests", [row | {"operator": "x"} for row in requests()])
+    tiny_town.write_settings(extra={"x": 1})
+    (tiny_town.directory / "notes.txt").write_text("x")
+    report = tiny_town.ingest()
+    assert report.unread_columns == {"requests.csv": ["operator"]}
+    assert report.unread_files == ["notes.txt"]
+    assert report.unread_keys == ["extra"]
+    text = "\n".join(report.lines())
+    assert all(one in text for one in ("operator", "notes.txt", "extra", "用时"))
+    set_language("en")
+    assert "8 rows read, 8 new" in "\n".join(report.lines())
+
+
+def test_texts_that_match_no_need_are_kept_and_counted(tiny_town):
+    row = requests()[4]
+    tiny_town.write("requests", [*requests(), row | {"request_id": "R9", "text": "楼道灯坏了"}])
+    report = tiny_town.ingest()
+    assert report.unmatched_texts == 1
+    assert report.tables["requests"].new == 9
+    assert sorted(tiny_town.records().requests.need)[0] == -1
+
+
+def test_times_with_an_offset_and_office_forms_are_local_times(tiny_town):
+    forms = {
+        "2024-05-20T02:30:00Z": "2024-05-20 10:30",
+        "2024-05-20T10:30:00+08:00": "2024-05-20 10:30",
+        "2024-05-19 22:30-0400": "2024-05-20 10:30",
+        "2024/5/20 10:30": "2024-05-20 10:30",
+        "2024年5月20日 10时30分": "2024-05-20 10:30",
+        "2024/5/20 下午 3:05:00": "2024-05-20 15:05",
+        "2024.5.20": "2024-05-20",
+        "20240520": "2024-05-20",
+        "45432.4375": "2024-05-20 10:30",
+    }
+    row = requests()[1] | {"recorded_at": ""}
+    rows = [row | {"request_id": f"T{n}", "requested_at": form} for n, form in enumerate(forms)]
+    tiny_town.write("requests", rows)
+    report = tiny_town.ingest()
+    assert report.quarantine is None
+    records = tiny_town.records().requests
+    found = dict(zip(records.request_id, records.requested, strict=True))
+    assert [found[f"T{n}"] for n in range(len(forms))] == [day(one) for one in forms.values()]
+
+
+def test_another_timezone(tiny_town):
+    tiny_town.write_settings(community={"name": "x", "timezone": "America/New_York"})
+    row = requests()[1] | {"recorded_at": ""}
+    tiny_town.write("requests", [row | {"requested_at": "2024-07-01T02:00:00Z"}])
+    tiny_town.ingest()
+    assert tiny_town.records().requests.requested[0] == day("2024-06-30 22:00")
+
+
+def test_only_the_required_tables_are_needed(tiny_town):
+    for table in ("residents", "outreach", "opt_outs", "workers"):
+        (tiny_town.directory / f"{table}.csv").unlink()
+    tiny_town.ingest()
+    records = tiny_town.records()
+    assert (records.has_residents, records.has_outreach) == (False, False)
+    assert len(records.workers) == 0
+    (tiny_town.directory / "requests.csv").unlink()
+    with pytest.raises(UserError, match="缺少 requests"):
+        tiny_town.ingest()
+
+
+def test_a_table_without_rows_is_taken(tiny_town):
+    tiny_town.write("requests", [])
+    assert counts(tiny_town.ingest())["requests"] == (0, 0, 0)
+    assert len(tiny_town.records().requests) == 0
+
+
+def test_settings_are_taken_over_and_changes_said(tiny_town):
+    tiny_town.ingest()
+    tiny_town.write_settings(outreach={"visits_per_worker": 9}, features={"exclude": ["low_income"]})
+    changes = tiny_town.ingest().settings_changes
+    assert changes == ["outreach.visits_per_worker: 6 → 9", "features.exclude: （无） → low_income"]
+    (tiny_town.directory / "community.yaml").unlink()
+    assert tiny_town.ingest().settings_changes == []
+    assert tiny_town.records().community.outreach.visits_per_worker == 9
+    (tiny_town.workspace / "community.yaml").unlink()
+    with pytest.raises(UserError, match=r"缺少 community\.yaml"):
+        tiny_town.ingest()
+
+
+def test_a_second_ingest_at_the_same_time_gives_one_clear_line(tiny_town):
+    tiny_town.ingest()
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(tiny_town.workspace / STORE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"open\n"
+        for action in (tiny_town.ingest, tiny_town.records):
+            with pytest.raises(UserError, match="另一个命令正在使用") as caught:
+                action()
+            assert "\n" not in str(caught.value)
+        other.stdin.close()
+    tiny_town.ingest()
+
+
+def test_a_damaged_store_gives_one_line(tiny_town):
+    tiny_town.workspace.mkdir()
+    (tiny_town.workspace / STORE).write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match="打不开") as caught:
+        tiny_town.ingest()
+    assert "\n" not in str(caught.value)
+
+
+def test_attributes_may_be_called_anything(tiny_town):
+    odd = (
+        "number",
+        "line",
+        "content",
+        "text",
+        "need",
+        "row",
+        "old",
+        "household",
+        "from",
+        'a "b"',
+        "户主 年龄",
+        "Known_From",
+    )
+    rows = [row | {name: f"{name}{index}" for name in odd} for index, row in enumerate(households())]
+    tiny_town.write("households", rows)
+    report = tiny_town.ingest()
+    assert report.unread_columns == {"households.csv": ["Known_From"]}
+    attributes = tiny_town.records().households.attributes
+    assert set(attributes.columns) == {"children", "low_income", "housing", *odd} - {"Known_From"}
+    assert set(attributes['a "b"']) == {f'a "b"{index}' for index in range(13)}
+    assert counts(tiny_town.ingest())["households"] == (0, 0, 13)
+    tiny_town.write("households", [{name.upper(): value for name, value in row.items()} for row in rows])
+    assert counts(tiny_town.ingest())["households"] == (0, 0, 13)
+
+
+def test_killed_in_the_middle_and_run_again(tiny_town, tmp_path):
+    rows = [
+        requests()[1] | {"request_id": f"K{number}", "requested_at": f"2024-05-{number % 28 + 1:02d}"}
+        for number in range(30_000)
+    ]
+    tiny_town.write("requests", rows)
+    code = (
+        "import sys; from pathlib import Path; from features.ingest import ingest\n"
+        "ingest(Path(sys.argv[1]), Path(sys.argv[2]), tell=lambda line: print(line, flush=True))"
+    )
+    command = [sys.executable, "-c", code, str(tiny_town.directory), str(tiny_town.workspace)]
+    for line, wait in ((2, 0.0), (12, 0.05), (13, 0.0), (13, 0.05), (13, 0.2)):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
+            for _ in range(line):
+                running.stdout.readline()
+            time.sleep(wait)
+            running.send_signal(signal.SIGKILL)
+        held = {table: len(rows) for table, rows in stored(tiny_town).items()}
+        assert not held or (held["households"], held["requests"]) in ((0, 0), (13, len(rows)))
+    tiny_town.ingest()
+    clean = TinyTown(tiny_town.directory, tmp_path / "clean")
+    clean.ingest()
+    assert stored(tiny_town) == stored(clean)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 7), max_size=8), min_size=1, max_size=3), st.randoms())
+def test_exports_that_overlap_in_any_way_give_the_records_of_one(tmp_path_factory, parts, random):
+    place = tmp_path_factory.mktemp("overlap")
+    whole = make_tiny_town(place / "export", place / "whole")
+    for table in ("residents", "opt_outs", "workers"):
+        (whole.directory / f"{table}.csv").unlink()
+    whole.ingest()
+    split = TinyTown(whole.directory, place / "split")
+    for part in [*parts, range(8)]:
+        chosen = [requests()[index] for index in part]
+        random.shuffle(chosen)
+        split.write("requests", chosen)
+        split.write("outreach", [row for row in outreach() if random.random() < 0.5])
+        split.ingest()
+    split.write("outreach", outreach())
+    split.ingest()
+    assert_equal_records(whole.records(), split.records())
+
+
+def test_a_part_of_the_tables_can_be_added(tiny_town, tmp_path):
+    tiny_town.ingest()
+    part = TinyTown(tmp_path / "part", tiny_town.workspace)
+    part.directory.mkdir()
+    part.write("outreach", [outreach()[3] | {"outcome": "needed"}])
+    report = ingest(part.directory, part.workspace, everything=False)
+    assert counts(report) == {"outreach": (0, 1, 0)}

@@ -9,11 +9,19 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from features.atomic import write_atomically
 
 DIRECTORY = "champion"
 _POINTER = "current.json"
+_DOWNLOAD = ".download-"
+_LONGEST_DOWNLOAD = 3600.0  # seconds
 _OLD_COPIES = 1  # kept for a reader that is just loading the version before
 
 
@@ -30,12 +38,22 @@ def read_copy(workspace: Path, registry: str) -> tuple[int, Path] | None:
         files = workspace / DIRECTORY / str(pointer["directory"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (version, files) if origin == _fingerprint(registry) and files.is_dir() else None
+    there = origin == _fingerprint(registry) and (files / "model.json").is_file()
+    return (version, files) if there else None
 
 
 def forget_copy(workspace: Path) -> None:
     """Stop using the copy: the next reader asks the registry."""
     (workspace / DIRECTORY / _POINTER).unlink(missing_ok=True)
+
+
+@contextmanager
+def download_place(workspace: Path) -> Iterator[Path]:
+    """A directory to download to, on the workspace's file system; gone after the block."""
+    place = workspace / DIRECTORY
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=_DOWNLOAD, dir=place) as directory:
+        yield Path(directory)
 
 
 def install_copy(workspace: Path, registry: str, version: int, files: Path) -> Path:
@@ -44,15 +62,18 @@ def install_copy(workspace: Path, registry: str, version: int, files: Path) -> P
     target = place / f"{version}-{uuid.uuid4().hex[:8]}"
     os.replace(files, target)
     pointer = {"version": version, "registry": _fingerprint(registry), "directory": target.name}
-    partial = place / f"{_POINTER}.{uuid.uuid4().hex[:8]}"
-    partial.write_text(json.dumps(pointer), encoding="utf-8")
-    os.replace(partial, place / _POINTER)
+    write_atomically(place / _POINTER, json.dumps(pointer).encode())
     _remove_old(place, target)
     return target
 
 
 def _remove_old(place: Path, current: Path) -> None:
+    """Delete older copies and what interrupted downloads left."""
     others = [one for one in place.iterdir() if one.is_dir() and one != current]
-    others.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-    for directory in others[_OLD_COPIES:]:
+    copies = sorted(
+        (one for one in others if not one.name.startswith(_DOWNLOAD)), key=lambda one: one.stat().st_mtime
+    )
+    long_ago = time.time() - _LONGEST_DOWNLOAD
+    left = [one for one in others if one.name.startswith(_DOWNLOAD) and one.stat().st_mtime < long_ago]
+    for directory in [*copies[:-_OLD_COPIES], *left]:
         shutil.rmtree(directory, ignore_errors=True)

@@ -7,6 +7,7 @@ empty boxes. Figures are in the language in force.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from pylopdf_fonts_zh_cn import sans_path
 
-from features.language import say
+from features.language import language, say
 
 _PERCENT = FuncFormatter(lambda value, _: f"{100 * value:g}%")
 _GREY = "#9aa0a6"
@@ -30,7 +31,11 @@ def chinese_text() -> Iterator[None]:
     name = font_manager.FontProperties(fname=path).get_name()
     if name not in {font.name for font in font_manager.fontManager.ttflist}:
         font_manager.fontManager.addfont(path)
-    style = {"font.family": [name, "DejaVu Sans"], "axes.spines.top": False, "axes.spines.right": False}
+    style: dict[Any, Any] = {
+        "font.family": [name, "DejaVu Sans"],
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
     with matplotlib.rc_context(style):
         yield
 
@@ -41,29 +46,25 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def draw_reliability(axes: Axes, reliability: pd.DataFrame) -> None:
-    """Predicted against observed share per bin, with the number of households behind each bin.
+    """Predicted against observed share per bin, with the number of rows behind a bin.
 
     Columns predicted, observed, count; one row a bin.
     """
     axes.set_title(say("预测概率与实际比例", "Predicted and observed share"))
-    axes.set_xlabel(say("预测概率", "Predicted probability"))
     axes.set_ylabel(say("实际申请比例", "Observed share"))
     axes.xaxis.set_major_formatter(_PERCENT)
     axes.yaxis.set_major_formatter(_PERCENT)
     if reliability.empty:
         return
+    count = reliability["count"].median()
+    axes.set_xlabel(
+        say(
+            f"预测概率（每点约 {count:.0f} 户次）", f"Predicted probability (a point: about {count:.0f} rows)"
+        )
+    )
     top = 1.08 * max(float(reliability[["predicted", "observed"]].max().max()), 1e-4)
     axes.plot([0, top], [0, top], color=_GREY, linewidth=1, linestyle="--")
     axes.plot(reliability["predicted"], reliability["observed"], color="C0", marker="o", markersize=4)
-    for row in reliability.itertuples():
-        axes.annotate(
-            f"{int(row.count):,}",
-            (row.predicted, row.observed),
-            textcoords="offset points",
-            xytext=(4, -9),
-            fontsize=6,
-            color=_GREY,
-        )
     axes.set_xlim(0, top)
     axes.set_ylim(0, top)
 
@@ -82,7 +83,12 @@ def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str]) -> None:
         if len(rows):
             main = ranker == next(iter(names))
             axes.plot(
-                rows["share"], rows["lift"], label=name, marker=".", linewidth=2.2 if main else 1, zorder=3 if main else 2
+                rows["share"],
+                rows["lift"],
+                label=name,
+                marker=".",
+                linewidth=2.2 if main else 1,
+                zorder=3 if main else 2,
             )
     axes.axhline(1, color=_GREY, linewidth=1, linestyle="--")
     axes.set_xscale("log")
@@ -110,9 +116,10 @@ def draw_folds(axes: Axes, folds: pd.DataFrame, names: Mapping[str, str], title:
         spread = np.nan_to_num(np.clip(np.vstack([below, above]), 0, None))
         axes.errorbar(at, value, yerr=spread, fmt="o", markersize=4, capsize=2, label=names[ranker])
     axes.set_xticks(range(len(order)), [str(fold) for fold in order])
-    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(_PERCENT)
     if drawn:
-        axes.legend(fontsize=7, frameon=False)
+        axes.set_ylim(0, 1.4 * axes.get_ylim()[1])  # room for the legend
+        axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper left")
 
 
 def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> None:
@@ -124,13 +131,16 @@ def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> Non
     axes.set_xlabel(say("占全部增益的比例", "Share of total gain"))
     total = max(float(importance["gain"].sum()), 1e-12)
     rows = importance.nlargest(most, "gain").iloc[::-1]
-    texts = [text if len(text) <= 36 else text[:35] + "…" for text in rows["meaning"]]
+    longest = 24 if language() == "zh" else 46  # letters, Chinese ones being twice as wide
+    texts = [text if len(text) <= longest else text[: longest - 1] + "…" for text in rows["meaning"]]
     axes.barh(range(len(rows)), rows["gain"] / total, color="C0")
     axes.set_yticks(range(len(rows)), texts, fontsize=7)
     axes.xaxis.set_major_formatter(_PERCENT)
 
 
-def panels(count: int, columns: int = 2, width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int, columns: int = 2, width: float = 5.0, height: float = 3.6
+) -> tuple[Figure, list[Axes]]:
     """An empty figure with ``count`` panels in rows of ``columns``; sizes in inches."""
     columns = min(columns, max(count, 1))
     rows = -(-max(count, 1) // columns)

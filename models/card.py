@@ -1,0 +1,163 @@
+"""The model card: what a model is for, how good it is beside the best baseline, and its limits."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from features.language import say, speaking
+from features.records import Known, date_of
+from models.baselines import MODEL, RANKERS
+from models.capacity import capacity_of_need
+from models.compare import compare, gate
+from models.evaluate import Validation
+
+if TYPE_CHECKING:
+    from models.retrain import Retrained
+
+MEASURE = "precision_at_capacity"  # decides between the model and a baseline
+BETTER, TIED, WORSE, FEW = "better", "tied", "worse", "few"
+
+
+def model_card(retrained: "Retrained", known: Known, against: pd.DataFrame, language: str) -> str:
+    """Markdown in ``zh`` or ``en``. ``known``: what the model was trained on; ``against``: the table that
+    ``against_baselines`` gives."""
+    environment = Environment(
+        loader=PackageLoader("models"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    with speaking(language):
+        rows = [_spoken(row, known) for row in against.itertuples()]
+        decision = gate(retrained.comparison, {need.id: need.name.here for need in known.community.needs})
+        return environment.get_template(f"model_card.{language}.md").render(
+            community=known.community.community.name or say("本社区", "this community"),
+            fingerprint=retrained.fingerprint[:12],
+            data=_data(retrained, known),
+            excluded=say("、", ", ").join(known.community.features.exclude),
+            capacity=capacity_of_need(known),
+            needs=rows,
+            beaten=say("、", ", ").join(row["name"] for row in rows if row["outcome"] == WORSE),
+            by_rate=say("、", ", ").join(
+                need.name.here
+                for need, modelled in zip(known.community.needs, retrained.model.modelled, strict=True)
+                if not modelled
+            ),
+            decision=decision,
+        )
+
+
+def against_baselines(retrained: "Retrained", known: Known) -> pd.DataFrame:
+    """The model beside the best baseline for each need, on its newest validation rows.
+
+    One row a need that was validated: need, positives; precision at capacity of the model (model, low, high)
+    and of the best baseline (baseline, its name; baseline_value, baseline_low, baseline_high); their
+    difference, paired over households (difference, difference_low, difference_high); outcome (better, tied,
+    worse; few where the rows are too few to say); calibration_error, predicted_over_observed.
+    """
+    metrics = newest(retrained.metrics)
+    rows = []
+    for need in [one.id for one in known.community.needs if (metrics["need"] == one.id).any()]:
+        own = metrics[metrics["need"] == need]
+        mine = own[own["ranker"] == MODEL].set_index("metric")[["value", "low", "high"]]
+        others = own[(own["ranker"] != MODEL) & (own["metric"] == MEASURE)]
+        best = others.nlargest(1, "value").iloc[0]
+        difference, low, high = _paired(retrained.validation, known, need, best["fold"], best["ranker"])
+        rows.append(
+            {
+                "need": need,
+                "positives": mine.loc["positives", "value"],
+                "model": mine.loc[MEASURE, "value"],
+                "low": mine.loc[MEASURE, "low"],
+                "high": mine.loc[MEASURE, "high"],
+                "baseline": best["ranker"],
+                "baseline_value": best["value"],
+                "baseline_low": best["low"],
+                "baseline_high": best["high"],
+                "difference": difference,
+                "difference_low": low,
+                "difference_high": high,
+                "outcome": _outcome(low, high),
+                "calibration_error": mine.loc["calibration_error", "value"],
+                "predicted_over_observed": mine.loc["predicted_over_observed", "value"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def newest(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Of each need the metrics of its newest fold."""
+    return metrics[metrics["fold"] == metrics.groupby("need")["fold"].transform("max")]
+
+
+def _paired(
+    validation: Validation | None, known: Known, need: str, fold: str, baseline: str
+) -> tuple[float, float, float]:
+    """Difference of the model's measure to a baseline's, with its interval; NaN where rows are too few."""
+    if validation is None:
+        return np.nan, np.nan, np.nan
+    ids = [one.id for one in known.community.needs]
+    mine = (validation.need == ids.index(need)) & (validation.fold == validation.folds.index(fold))
+    rows = validation.take(mine)
+    table = compare(rows, rows.scores[baseline], rows.scores[MODEL], ids, capacity_of_need(known))
+    found = table[table["metric"] == MEASURE]
+    return tuple(found.iloc[0][["difference", "low", "high"]]) if len(found) else (np.nan,) * 3
+
+
+def _outcome(low: float, high: float) -> str:
+    if np.isnan(low):
+        return FEW
+    return BETTER if low > 0 else WORSE if high < 0 else TIED
+
+
+def _spoken(row, known: Known) -> dict[str, str]:
+    """A row of ``against_baselines`` as texts."""
+    need = known.community.needs[known.community.need_index()[row.need]]
+    points = (
+        f"{100 * row.difference:+.1f} [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}]"
+    )
+    verdict = {
+        BETTER: say(f"模型更好（{points} 个百分点）", f"the model is better ({points} points)"),
+        WORSE: say(f"**对照方法更好**（{points} 个百分点）", f"**the baseline is better** ({points} points)"),
+        TIED: say(f"分不出高下（{points} 个百分点）", f"no clear difference ({points} points)"),
+        FEW: say("申请太少，不下结论", "too few requests to say"),
+    }[row.outcome]
+    return {
+        "name": need.name.here,
+        "positives": f"{row.positives:.0f}",
+        "model": _share(row.model, row.low, row.high),
+        "baseline": _share(row.baseline_value, row.baseline_low, row.baseline_high),
+        "baseline_name": say(*RANKERS[row.baseline]),
+        "outcome": row.outcome,
+        "verdict": verdict,
+        "calibration_error": f"{row.calibration_error:.4f}",
+        "predicted_over_observed": f"{row.predicted_over_observed:.2f}",
+    }
+
+
+def _share(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.1f}% [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _data(retrained: "Retrained", known: Known) -> list[tuple[str, str]]:
+    parameters, requested = retrained.parameters, known.requests.requested
+    rows = [
+        (say("截至日期", "As of"), str(date_of(known.as_of))),
+        (say("住户", "Households"), f"{int(known.present.sum()):,}"),
+        (say("申请记录", "Requests"), f"{len(requested):,}"),
+    ]
+    if len(requested):
+        period = f"{date_of(requested.min())} – {date_of(requested.max())}"
+        rows.append((say("申请时间", "Requested between"), period))
+    if parameters:
+        days = f"{parameters['training_days']} ({parameters['first_day']} – {parameters['last_day']})"
+        rows += [
+            (say("训练用的截至日期", "As-of dates trained on"), days),
+            (
+                say("训练行数 × 特征数", "Training rows × features"),
+                f"{parameters['rows']:,} × {parameters['features']}",
+            ),
+        ]
+    if len(retrained.metrics):
+        folds = say("、", ", ").join(sorted(set(retrained.metrics["fold"])))
+        rows.append((say("验证时段（各自的起点）", "Validation folds (their first days)"), folds))
+    return rows

@@ -1,0 +1,77 @@
+"""Why a household stands on a list: contributions turned into facts that a grid worker understands."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from features.build import Features, catalogue, facts
+from features.language import say
+from features.records import Known, remember
+from features.town import YEAR
+from models.model import NeedModel
+
+
+def reasons(
+    model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = 3
+) -> list[list[str]]:
+    """For each pair at ``positions`` of ``features.rows``: up to ``most`` facts that raised its score, the
+    strongest first; at least one.
+
+    Contributions are summed over the features that one fact explains. Facts are read from ``known``, so they
+    hold on the as-of day whatever the model makes of them. Contributions are slow: ask for shown rows only.
+    """
+    kinds, weights = fact_weights(model, features, positions)
+    rows = features.rows.take(positions)
+    found = []
+    for household, need, weight in zip(rows.household.tolist(), rows.need.tolist(), weights, strict=True):
+        order = np.argsort(-weight, kind="stable")
+        strongest = [kinds[kind] for kind in order if weight[kind] > 0]
+        found.append(_texts(model, known, household, need, strongest, most) or [_common(known, need)])
+    return found
+
+
+def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Kinds of fact, and float64 [positions, kinds]: by how much (log odds) each raised the score."""
+    contributions = model.contributions(features, positions)
+    fact_of = {feature.name: feature.fact for feature in catalogue(model.schema)}
+    kinds = sorted({fact for fact in fact_of.values() if fact})
+    column = {kind: index for index, kind in enumerate(kinds)}
+    weights = np.zeros((len(positions), len(kinds)))
+    for index, name in enumerate(features.names):
+        if fact_of[name]:
+            weights[:, column[fact_of[name]]] += contributions[:, index]
+    return kinds, weights
+
+
+def joined(texts: Sequence[str]) -> str:
+    """The reasons of one pair as one text: “孩子8岁，双职工，去年6月申请过暑托”."""
+    return say("，", "; ").join(texts)
+
+
+def _texts(
+    model: NeedModel, known: Known, household: int, need: int, kinds: Sequence[str], most: int
+) -> list[str]:
+    """The first ``most`` facts of these kinds that hold for this household, without repetition."""
+    tell = facts(model.schema)
+    texts: list[str] = []
+    for kind in kinds:
+        text = tell[kind](known, model.schema, household, need)
+        if text and not any(text in told or told in text for told in texts):
+            texts.append(text)
+        if len(texts) == most:
+            break
+    return texts
+
+
+def _common(known: Known, need: int) -> str:
+    """What holds for every household: how many asked for this need within a year."""
+    counts = remember(known, "households_asking_364_days", lambda: _asking(known))
+    return say(
+        f"全社区近一年{counts[need]}户申请过本项", f"{counts[need]} households here asked within a year"
+    )
+
+
+def _asking(known: Known) -> list[int]:
+    recent = known.requests.requested >= known.as_of - YEAR
+    household, need = known.requests.household[recent], known.requests.need[recent]
+    return [len(np.unique(household[need == one])) for one in range(len(known.community.needs))]

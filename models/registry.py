@@ -1,0 +1,384 @@
+"""MLflow: runs of a retrain, registered versions, and which of them is the champion.
+
+The backend is ``MLFLOW_TRACKING_URI`` where it is set, else an SQLite file in the workspace. MLflow is
+imported inside functions only: it takes seconds, and scoring from the workspace's copy of the champion needs
+none of it. A version is registered only once all else of its retrain is logged, and is in force only once its
+alias is set: a retrain killed in between leaves no version, or one that is not the champion.
+"""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from features.language import UserError, say
+from features.records import Known
+from models.champion import download_place, forget_copy, install_copy, read_copy
+from models.compare import Decision, gate
+from models.evaluate import ALL
+from models.model import NeedModel
+from models.report import write_report
+from models.train import PARTS
+from models.versions import (
+    CHALLENGER,
+    CHAMPION,
+    NAME,
+    all_versions,
+    put_back,
+    put_in_force,
+    registered_model,
+    version_called,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from models.retrain import Retrained
+
+_LOADER = "models.served"
+_BUNDLE = "data/bundle"  # where MLflow keeps the directory "bundle" inside a logged model
+_REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
+_MOST_PARAMS, _MOST_METRICS = 100, 1000  # that one call of MLflow takes
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in force and its version in the registry."""
+
+    model: NeedModel
+    version: int
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What became of a retrain: its version, its run, and whether it is the champion now."""
+
+    version: int
+    run_id: str
+    promoted: bool
+    decision: Decision
+
+
+def registry_address(workspace: Path) -> str:
+    """The tracking URI in force: the environment's, else the workspace's SQLite file."""
+    return (
+        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(workspace.resolve() / 'mlflow.db').as_posix()}"
+    )
+
+
+def _addresses(workspace: Path) -> dict[str, str]:
+    address = registry_address(workspace)
+    return {"tracking_uri": address, "registry_uri": os.environ.get("MLFLOW_REGISTRY_URI") or address}
+
+
+def _quiet() -> None:
+    """No telemetry, hints, progress bars or migration notes; an unreachable server fails within seconds."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_DISABLE_AGENT_HINT": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+@contextmanager
+def _registry(workspace: Path) -> Iterator["MlflowClient"]:
+    """A client of the registry in force.
+
+    Raises UserError with one line when the registry cannot be reached or refuses.
+    """
+    _quiet()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield MlflowClient(**_addresses(workspace))
+    except (MlflowException, SQLAlchemyError, ConnectionError) as error:
+        reason = str(error).strip().splitlines()[0][:300]
+        raise UserError(
+            say(
+                f"MLflow 出错（请检查 MLFLOW_TRACKING_URI 或工作区里的 mlflow.db）：{reason}",
+                f"MLflow failed (check MLFLOW_TRACKING_URI, or mlflow.db in the workspace): {reason}",
+            )
+        ) from error
+
+
+def _experiment(client: "MlflowClient", workspace: Path) -> str:
+    """Id of the experiment; artefacts go into the workspace unless a tracking server keeps them itself."""
+    found = client.get_experiment_by_name(NAME)
+    if found:
+        return found.experiment_id
+    served = registry_address(workspace).startswith(("http", "databricks"))
+    location = None if served else (workspace.resolve() / "mlartifacts").as_uri()
+    return client.create_experiment(NAME, artifact_location=location)
+
+
+def _origin(workspace: Path) -> dict[str, str]:
+    return {"workspace": str(workspace.resolve()), "host": platform.node()}
+
+
+def _end_interrupted(client: "MlflowClient", experiment: str, workspace: Path) -> None:
+    """Mark runs of this workspace as killed that an interrupted retrain left running."""
+    running = client.search_runs([experiment], "attributes.status = 'RUNNING'")
+    for run in running:
+        if _origin(workspace).items() <= run.data.tags.items():
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+@contextmanager
+def _run(
+    client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str], start: float
+) -> Iterator[str]:
+    """One run from ``start`` (seconds since 1970) on: finished, failed or killed as this block is."""
+    run_id = client.create_run(experiment, int(start * 1000), dict(tags), name).info.run_id
+    try:
+        yield run_id
+    except Exception:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    except BaseException:
+        client.set_terminated(run_id, "KILLED")
+        raise
+    client.set_terminated(run_id)
+
+
+def _log_values(
+    client: "MlflowClient", run_id: str, params: Mapping[str, Any], metrics: pd.DataFrame
+) -> None:
+    """Parameters, and metrics as ``RANKER/METRIC`` with the fold's number as step; of the newest fold also
+    the ends of the interval."""
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    steps = {fold: step for step, fold in enumerate(sorted(set(metrics["fold"])))}
+    values = []
+    rows: Iterator[Any] = metrics.itertuples()
+    for row in rows:
+        step = steps[row.fold]
+        name = f"{row.ranker}/{row.metric}"
+        values.append(Metric(name, row.value, now, step))
+        if step == len(steps) - 1:
+            values += [Metric(f"{name}.low", row.low, now, step), Metric(f"{name}.high", row.high, now, step)]
+    values = [one for one in values if np.isfinite(one.value)]
+    texts = [Param(name, str(value)[:6000]) for name, value in params.items()]
+    for start in range(0, len(texts), _MOST_PARAMS):
+        client.log_batch(run_id, params=texts[start : start + _MOST_PARAMS])
+    for start in range(0, len(values), _MOST_METRICS):
+        client.log_batch(run_id, metrics=values[start : start + _MOST_METRICS])
+
+
+def _log_data(client: "MlflowClient", run_id: str, retrained: "Retrained", workspace: Path) -> None:
+    """The records trained on, by their fingerprint, as the run's dataset."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = json.dumps({"uri": (workspace.resolve() / "records.duckdb").as_uri()})
+    records = Dataset("records", retrained.fingerprint[:36], "local", source)
+    client.log_inputs(run_id, [DatasetInput(records, [InputTag("mlflow.data.context", "training")])])
+
+
+def _log_model(
+    client: "MlflowClient", experiment: str, run_id: str, model: NeedModel, place: Path
+) -> tuple[str, str]:
+    """Log one pyfunc model with all needs; its id and where its files are."""
+    import mlflow.pyfunc
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    model.save(place / "bundle")
+    logged = client.create_logged_model(experiment, NAME, run_id)
+    features = [ColSpec(DataType.double, name) for name in model.feature_names if name != "need"]
+    signature = ModelSignature(
+        Schema([ColSpec(DataType.string, "need"), *features]), Schema([ColSpec(DataType.double, "p_request")])
+    )
+    described = Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example.*")  # the signature is made by hand
+        mlflow.pyfunc.save_model(
+            place / "pyfunc",
+            loader_module=_LOADER,
+            data_path=place / "bundle",
+            mlflow_model=described,
+            signature=signature,
+            pip_requirements=[f"{name}=={installed(name)}" for name in _REQUIREMENTS],
+        )
+    client.log_model_artifacts(logged.model_id, str(place / "pyfunc"))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return logged.model_id, logged.artifact_location
+
+
+def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Registered:
+    """Log a retrain and register its model as the challenger; make it the champion where the gate allows it.
+
+    One run with a child run for each need. ``known``: what the model was trained on. Raises UserError when
+    MLflow cannot be reached.
+    """
+    names = {need.id: need.name.here for need in known.community.needs}
+    decision = gate(retrained.comparison, names)
+    with tempfile.TemporaryDirectory() as place, _registry(workspace) as client:
+        report = Path(place) / "report"
+        write_report(retrained, known, report)
+        experiment = _experiment(client, workspace)
+        _end_interrupted(client, experiment, workspace)
+        tags = {
+            "community": known.community.community.name,
+            "as_of": str(retrained.model.metadata["as_of"]),
+            "data_fingerprint": retrained.fingerprint,
+            **_gate_tags(decision),
+        }
+        start = time.time() - sum(retrained.seconds.values())
+        own = tags | _origin(workspace)
+        with _run(client, experiment, f"retrain {tags['as_of']}", own, start) as run_id:
+            _log_needs(client, experiment, run_id, retrained, report / "needs", own)
+            params = {**retrained.parameters, **{f"seconds_{k}": v for k, v in retrained.seconds.items()}}
+            (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
+            metrics = retrained.metrics
+            _log_values(client, run_id, params, metrics[metrics["need"] == ALL])
+            _log_data(client, run_id, retrained, workspace)
+            client.log_artifacts(run_id, str(report))
+            logged = _log_model(client, experiment, run_id, retrained.model, Path(place))
+            version = _register(client, run_id, *logged, tags)
+        promoted = decision.allowed or version_called(client, CHAMPION) is None
+        if promoted:
+            forget_copy(workspace)
+            put_in_force(client, version)
+    if promoted:
+        _fetch(workspace)
+    return Registered(version, run_id, promoted, decision)
+
+
+def _gate_tags(decision: Decision) -> dict[str, str]:
+    return {
+        "gate": "allowed" if decision.allowed else "refused",
+        "gate_reason": "; ".join(decision.reasons)[:4900],
+    }
+
+
+def _log_needs(
+    client: "MlflowClient",
+    experiment: str,
+    parent: str,
+    retrained: "Retrained",
+    reports: Path,
+    tags: Mapping[str, str],
+) -> None:
+    """A child run for each need; its report is moved out of the parent's."""
+    model = retrained.model
+    for position, need in enumerate(model.schema.needs):
+        own = retrained.metrics[retrained.metrics["need"] == need]
+        shares = dict(zip(PARTS, model.weights[position].tolist(), strict=True))
+        params = {
+            "modelled": bool(model.modelled[position]),
+            **{f"weight_{part}": share for part, share in shares.items()},
+            "calibration_slope": float(model.calibration.slope[position]),
+            "calibration_intercept": float(model.calibration.intercept[position]),
+        }
+        with _run(
+            client, experiment, need, {**tags, "need": need, "mlflow.parentRunId": parent}, time.time()
+        ) as run_id:
+            _log_values(client, run_id, params, own)
+            if (reports / need).is_dir():
+                client.log_artifacts(run_id, str(reports / need))
+    shutil.rmtree(reports, ignore_errors=True)
+
+
+def _register(
+    client: "MlflowClient", run_id: str, model_id: str, source: str, tags: Mapping[str, str]
+) -> int:
+    """Register a logged model as a new version and make it the challenger; its version."""
+    if registered_model(client) is None:
+        client.create_registered_model(NAME)
+    created = client.create_model_version(NAME, source, run_id, tags=dict(tags), model_id=model_id)
+    client.set_registered_model_alias(NAME, CHALLENGER, created.version)
+    return int(created.version)
+
+
+def promote(workspace: Path, version: int | None = None) -> int:
+    """Make a version, or else the newest challenger, the champion; its version.
+
+    Raises UserError where there is no such version.
+    """
+    with _registry(workspace) as client:
+        there = all_versions(client)
+        wanted = version or version_called(client, CHALLENGER) or max(there, default=None)
+        if not there or wanted is None:
+            raise _no_model()
+        if wanted not in there:
+            listed = say("、", ", ").join(str(one) for one in there)
+            raise UserError(
+                say(
+                    f"没有版本 {wanted}；有的版本：{listed}",
+                    f"no version {wanted}; there is {listed or 'none'}",
+                )
+            )
+        forget_copy(workspace)
+        put_in_force(client, wanted)
+    _fetch(workspace)
+    return wanted
+
+
+def rollback(workspace: Path) -> int:
+    """Put the champion before the present one back in force; its version. Raises UserError without one."""
+    with _registry(workspace) as client:
+        forget_copy(workspace)
+        version = put_back(client)
+    if version is None:
+        raise UserError(say("没有更早的正式模型可以退回", "there is no earlier champion to go back to"))
+    _fetch(workspace)
+    return version
+
+
+def champion(workspace: Path, refresh: bool = False) -> Champion:
+    """The champion, from the workspace's copy where it has one.
+
+    ``refresh`` asks the registry first whether its champion is another one by now (as when somebody moved the
+    alias on a shared server). Raises UserError where there is no champion yet.
+    """
+    copy = None if refresh else read_copy(workspace, registry_address(workspace))
+    version, files = copy or _fetch(workspace)
+    return Champion(NeedModel.load(files), version)
+
+
+def _fetch(workspace: Path) -> tuple[int, Path]:
+    """Version and directory of the registry's champion, copied into the workspace unless it is there."""
+    address = registry_address(workspace)
+    if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
+        raise _no_model()
+    with _registry(workspace) as client:
+        import mlflow.artifacts
+
+        version = version_called(client, CHAMPION)
+        if version is None:
+            raise _no_model()
+        copy = read_copy(workspace, address)
+        if copy and copy[0] == version:
+            return copy
+        with download_place(workspace) as place:
+            source = client.get_model_version_download_uri(NAME, str(version))
+            files = Path(
+                mlflow.artifacts.download_artifacts(source, dst_path=str(place), **_addresses(workspace))
+            )
+            return version, install_copy(workspace, address, version, files / _BUNDLE)
+
+
+def _no_model() -> UserError:
+    return UserError(say("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first"))

@@ -1,0 +1,96 @@
+"""What a retrain leaves to read: tables, figures and a model card in Chinese and English."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from features.build import catalogue
+from features.contract import Need
+from features.language import say
+from features.records import Known
+from models.baselines import RANKERS
+from models.card import MEASURE, against_baselines, model_card
+from models.evaluate import ALL
+from models.plots import (
+    chinese_text,
+    draw_folds,
+    draw_importance,
+    draw_lift,
+    draw_reliability,
+    panels,
+    save,
+)
+
+if TYPE_CHECKING:
+    from models.retrain import Retrained
+
+_TABLES = ("metrics", "reliability", "lift", "importance")
+
+
+def write_report(retrained: "Retrained", known: Known, directory: Path) -> None:
+    """Fill a directory: tables as CSV, figures as PNG, ``model_card.zh.md`` and ``model_card.en.md``.
+
+    ``needs/NEED/`` has a need's part of the tables and its figure. ``known``: what the model was trained on.
+    """
+    tables = {name: getattr(retrained, name) for name in _TABLES}
+    meanings = {one.name: say(one.zh, one.en) for one in catalogue(retrained.model.schema)}
+    tables["importance"] = tables["importance"].assign(meaning=lambda rows: rows["feature"].map(meanings))
+    against = against_baselines(retrained, known)
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_tables({**tables, "against_baselines": against}, directory)
+    for language in ("zh", "en"):
+        card = model_card(retrained, known, against, language)
+        (directory / f"model_card.{language}.md").write_text(card, encoding="utf-8")
+    evaluated = [need for need in known.community.needs if (tables["metrics"]["need"] == need.id).any()]
+    with chinese_text():
+        _overview(tables, evaluated, directory)
+        for need in evaluated:
+            own = {name: table[table["need"] == need.id] for name, table in tables.items()}
+            (directory / "needs" / need.id).mkdir(parents=True)
+            _write_tables(own, directory / "needs" / need.id)
+            _need_figure(own, need, directory / "needs" / need.id / "report.png")
+
+
+def _write_tables(tables: Mapping[str, pd.DataFrame], directory: Path) -> None:
+    for name, table in tables.items():
+        table.to_csv(directory / f"{name}.csv", index=False, encoding="utf-8-sig")  # opens as UTF-8 in Excel
+
+
+def _ranker_names() -> dict[str, str]:
+    return {ranker: say(zh, en) for ranker, (zh, en) in RANKERS.items()}
+
+
+def _measured(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return metrics[metrics["metric"] == metric].sort_values("fold")
+
+
+def _need_figure(own: Mapping[str, pd.DataFrame], need: Need, path: Path) -> None:
+    figure, (reliability, lift, folds, importance) = panels(4)
+    figure.suptitle(need.name.here)
+    draw_reliability(reliability, own["reliability"])
+    draw_lift(lift, own["lift"], _ranker_names())
+    title = say("名单命中率（按可走访户数）", "Hits on a list as long as can be visited")
+    draw_folds(folds, _measured(own["metrics"], MEASURE), _ranker_names(), title)
+    draw_importance(importance, own["importance"])
+    save(figure, path)
+
+
+def _overview(tables: Mapping[str, pd.DataFrame], needs: list[Need], directory: Path) -> None:
+    """Every need's calibration and lift side by side, the folds over all needs, and overall importance."""
+    for name, draw in (
+        ("reliability", lambda axes, rows: draw_reliability(axes, rows)),
+        ("lift", lambda axes, rows: draw_lift(axes, rows, _ranker_names())),
+    ):
+        figure, axes = panels(len(needs), columns=4, width=3.6, height=3.0)
+        for one, need in zip(axes, needs, strict=True):
+            draw(one, tables[name][tables[name]["need"] == need.id])
+            one.set_title(need.name.here)
+        save(figure, directory / f"{name}.png")
+    figure, (folds, importance) = panels(2, width=6.0, height=4.0)
+    overall = tables["metrics"][tables["metrics"]["need"] == ALL]
+    title = say("名单命中率，各项平均", "Hits on the lists, mean over needs")
+    draw_folds(folds, _measured(overall, MEASURE), _ranker_names(), title)
+    draw_importance(importance, tables["importance"].groupby("meaning")["gain"].sum().reset_index())
+    save(figure, directory / "overview.png")

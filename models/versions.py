@@ -1,0 +1,53 @@
+"""Which registered versions there are, which one is in force, and which ones were before it.
+
+The champion is an alias of the registered model; the champions before it stand in one of its tags.
+"""
+
+import json
+from typing import Any
+
+NAME = "xianying"  # of the experiment and of the registered model
+CHAMPION, CHALLENGER = "champion", "challenger"
+_HISTORY = "past_champions"  # tag: JSON list of versions, the latest last
+
+
+def registered_model(client: Any) -> Any | None:
+    """MLflow's registered model, or None before the first version. ``client`` is an MlflowClient."""
+    return client.get_registered_model(NAME) if client.search_registered_models(f"name = '{NAME}'") else None
+
+
+def version_called(client: Any, alias: str) -> int | None:
+    """The version that an alias names."""
+    registered = registered_model(client)
+    version = registered.aliases.get(alias) if registered else None
+    return None if version is None else int(version)
+
+
+def all_versions(client: Any) -> list[int]:
+    """Every version that is not deleted, oldest first."""
+    return sorted(int(one.version) for one in client.search_model_versions(f"name = '{NAME}'"))
+
+
+def _past_champions(client: Any) -> list[int]:
+    registered = registered_model(client)
+    return json.loads(registered.tags.get(_HISTORY, "[]")) if registered else []
+
+
+def put_in_force(client: Any, version: int) -> None:
+    """Make a version the champion and remember the one before it."""
+    current, past = version_called(client, CHAMPION), _past_champions(client)
+    if current is not None and current != version and past[-1:] != [current]:
+        client.set_registered_model_tag(NAME, _HISTORY, json.dumps([*past, current]))
+    client.set_registered_model_alias(NAME, CHAMPION, str(version))
+
+
+def put_back(client: Any) -> int | None:
+    """Make the champion before the present one the champion again; None where there is none left."""
+    current, there, past = version_called(client, CHAMPION), all_versions(client), _past_champions(client)
+    while past and (past[-1] == current or past[-1] not in there):
+        past.pop()
+    if not past:
+        return None
+    client.set_registered_model_alias(NAME, CHAMPION, str(past[-1]))
+    client.set_registered_model_tag(NAME, _HISTORY, json.dumps(past[:-1]))
+    return past[-1]

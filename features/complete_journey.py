@@ -6,7 +6,6 @@ its micro-grid.
 docs/real-data.md says what this can and cannot stand for. Run ``python -m features.complete_journey OUT``.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import yaml
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from features.atomic import write_atomically
 from features.language import UserError, say
 
 TIMEZONE = "America/New_York"
@@ -276,13 +276,10 @@ def write_contract(out: Path) -> dict[str, pd.DataFrame]:
         "outreach": outreach_table(source),
     }
     try:
-        out.mkdir(parents=True, exist_ok=True)
         texts = {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
         texts["community.yaml"] = yaml.safe_dump(community(), allow_unicode=True, sort_keys=False)
         for name, text in texts.items():
-            partial = out / f".{name}.partial"
-            partial.write_text(text, encoding="utf-8", newline="")
-            os.replace(partial, out / name)
+            write_atomically(out / name, text.encode())
     except OSError as error:
         raise UserError(
             say(f"{out}：写不进去（{error.strerror}）", f"{out}: cannot be written ({error.strerror})")

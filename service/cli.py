@@ -102,21 +102,31 @@ def _ingest(workspace: Path, directory: Path) -> None:
 @click.pass_obj
 def retrain(workspace: Path, as_of: date | None) -> None:
     """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
-    from features.records import day_of
-    from models.registry import find_champion, log_retrain
+    from features.records import day_of, known_before
+    from models.registry import log_retrain
     from models.retrain import retrain
-    from service.week import choose_as_of, open_records
+    from service.week import champion_or_none
 
-    with stage(say("读取记录", "read the records")):
-        records = open_records(workspace)
-    as_of, lines = choose_as_of(records, as_of)
-    show(lines)
-    champion = find_champion(workspace)
+    records, as_of = _open(workspace, as_of)
+    with stage(say("读取模型", "load the champion")):
+        champion = champion_or_none(workspace)
     retrained = retrain(records, day_of(as_of), champion=champion.model if champion else None)
     show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
+    show(retrained.notes)
     with stage(say("登记", "register")):
-        registered = log_retrain(workspace, retrained)
-    show([*retrained.notes, f"version {registered.version}"])
+        registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
+    show(registered.decision.reasons)
+    version = registered.version
+    show(
+        [
+            say(f"版本 {version} 已启用", f"version {version} is the champion now")
+            if registered.promoted
+            else say(
+                f"版本 {version} 未启用；要启用请运行 xianying promote {version}",
+                f"version {version} is not in force; to put it in force run xianying promote {version}",
+            )
+        ]
+    )
 
 
 @commands.command(

@@ -76,6 +76,16 @@ def read_table(path: Path) -> pd.DataFrame:
         ) from error
 
 
+def champion_or_none(workspace: Path) -> "Champion | None":
+    """The champion in force, None before the first retrain."""
+    from models.registry import champion
+
+    try:
+        return champion(workspace, refresh=True)
+    except UserError:
+        return None
+
+
 def score_week(
     workspace: Path, records: Records, as_of: date, output: Path, stage: Stage
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,0 +1,79 @@
+"""Every command and target is documented where a user looks for it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from features.contract import TABLES
+from service.cli import commands
+
+ROOT = Path(__file__).parents[1]
+READMES = ("README.md", "README.zh-CN.md")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def targets() -> set[str]:
+    """The Makefile's targets that a user calls."""
+    phony = re.search(r"^\.PHONY: (.*)$", text_of("Makefile"), re.M)
+    assert phony
+    return set(phony[1].split())
+
+
+@pytest.mark.parametrize("name", sorted(commands.commands))
+def test_every_command_has_help_and_stands_in_the_readmes(name: str) -> None:
+    command = commands.commands[name]
+    assert command.help and len(command.help) > 5
+    for readme in (*READMES, "docs/commands.md"):
+        assert re.search(rf"`(xianying )?{name}\b", text_of(readme)), f"{name} is missing in {readme}"
+
+
+def test_every_option_stands_in_the_commands_page() -> None:
+    page = text_of("docs/commands.md")
+    options = [
+        one for command in commands.commands.values() for param in command.params for one in param.opts
+    ]
+    missing = [one for one in options if one.startswith("--") and f"`{one}" not in page]
+    assert not missing
+
+
+def test_every_target_has_a_line_in_help_and_stands_in_the_readmes() -> None:
+    helped = set(re.findall(r"^([a-z-]+):.*## ", text_of("Makefile"), re.M))
+    assert helped == targets()
+    for readme in READMES:
+        missing = [target for target in targets() if f"make {target}" not in text_of(readme)]
+        assert not missing, readme
+
+
+def test_the_data_contract_names_every_column() -> None:
+    for page in ("docs/data-contract.md",):
+        for table, contract in TABLES.items():
+            for column in contract.columns:
+                assert f"`{column}`" in text_of(page), f"{table}.{column} is missing in {page}"
+
+
+def test_the_changelog_knows_this_version() -> None:
+    version = tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
+    assert f"## {version}" in text_of("CHANGELOG.md")
+
+
+@pytest.mark.parametrize("page", [*READMES, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_links_between_pages_hold(page: str) -> None:
+    here = (ROOT / page).parent
+    links = re.findall(r"\]\(([^)#\s]+)", text_of(page))
+    broken = [link for link in links if "://" not in link and not (here / link).exists()]
+    assert not broken
+
+
+def test_examples_of_settings_are_valid() -> None:
+    from features.contract import parse_community
+
+    blocks = re.findall(r"```yaml\n(.*?)```", text_of("docs/data-contract.md"), re.S)
+    assert blocks
+    for block in blocks:
+        parse_community(yaml.safe_load(block), "docs/data-contract.md")

@@ -129,12 +129,14 @@ def requests_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
     bought = bought.sort_values(["bought_at", "basket_id", "need"])
     day = bought["bought_at"].dt.tz_localize(None).dt.normalize()
     first = bought.loc[~bought.assign(day=day).duplicated(["household_id", "need", "day"])]
+    time = first["bought_at"].map(lambda one: one.isoformat())
     return pd.DataFrame(
         {
             "request_id": first["basket_id"].astype(str) + "-" + first["need"],
             "household_id": first["household_id"].astype(str),
-            "requested_at": first["bought_at"].map(lambda one: one.isoformat()),
+            "requested_at": time,
             "need": first["need"],
+            "resolved_at": time,  # nobody has to see to it any more
         }
     )
 

@@ -1,5 +1,6 @@
 """Reading a CSV: encoding, the physical line of every row, and rows whose fields cannot be told apart."""
 
+import codecs
 import csv
 import io
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from features.language import UserError, say
 LINE = "row:line"  # column with the line of each row; the colon keeps it apart from a community's columns
 LONGEST_ROW = 50  # lines that a quoted text may span before its opening quote counts as a stray one
 COMMA, NEWLINE, RETURN, QUOTE, SPACE = (ord(one) for one in ',\n\r" ')
+CHUNK = 1 << 24
 UNREADABLE = "�".encode()
 
 
@@ -89,9 +91,7 @@ def _as_utf8(content: bytes, path: Path) -> tuple[bytes, bool]:
             )
         )
     garbled = False
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
+    if not _is_utf8(content):
         try:
             content = content.decode("gb18030").encode()
         except UnicodeDecodeError:
@@ -102,6 +102,18 @@ def _as_utf8(content: bytes, path: Path) -> tuple[bytes, bool]:
     if b"\n" not in content:
         content = content.replace(b"\r", b"\n")
     return (content if content.endswith(b"\n") else content + b"\n"), garbled
+
+
+def _is_utf8(content: bytes) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for begin in range(
+            0, len(content), CHUNK
+        ):  # in parts: the whole as a str may take four times the memory
+            decoder.decode(content[begin : begin + CHUNK], final=begin + CHUNK >= len(content))
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _layout(content: bytes) -> _Layout | None:

@@ -18,6 +18,7 @@ from features.language import UserError, say
 
 SETTINGS_FILE = "community.yaml"
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
+PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
 HEADER_WITHIN = 10  # rows of a sheet among which its header is looked for: titles may stand above it
 
 
@@ -69,7 +70,8 @@ def read_table(table: str, path: Path) -> TableFile:
     try:
         read = READERS[path.suffix.lower()](path)
     except OSError as error:
-        raise UserError(say(f"{path}：读不到（{error}）", f"{path}: cannot be read ({error})")) from error
+        why = error.strerror or type(error).__name__
+        raise UserError(say(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})")) from error
     contract = TABLES[table].columns
     columns, attributes, unread, names = [], [], [], []
     for name in read.names:
@@ -105,18 +107,23 @@ def _check_columns(table: str, path: Path, names: list[str], columns: list[str])
 
 
 def _read_parquet(path: Path) -> TextRows:
+    file = path.open("rb")
     try:
-        table = pq.read_table(path)
-    except pa.ArrowException as error:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
         raise UserError(
             say(
                 f"{path}：不是完整的 parquet 文件，请重新导出",
                 f"{path}: not a whole parquet file; export it again",
             )
         ) from error
-    columns = [_column_text(column) for column in table.columns]
+    finally:
+        file.close()
+    own = [at for at, name in enumerate(table.column_names) if not name.startswith(PANDAS_INDEX)]
+    names = [table.column_names[at] for at in own]
+    columns = [_column_text(table.column(at)) for at in own]
     lines = pa.array(np.arange(1, table.num_rows + 1))
-    return TextRows(table.column_names, pa.table([*columns, lines], names=[*table.column_names, LINE]), [])
+    return TextRows(names, pa.table([*columns, lines], names=[*names, LINE]), [])
 
 
 def _column_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

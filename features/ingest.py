@@ -51,7 +51,15 @@ def ingest(
             files[table] = read_table(table, path)
     report.unread_keys, report.settings_changes = settings.unread, settings.changes
     report.unread_columns = {file.path.name: file.unread for file in files.values() if file.unread}
-    workspace.mkdir(parents=True, exist_ok=True)
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            say(
+                f"{workspace}：不能用作工作区（{error.strerror}）",
+                f"{workspace}: no place for a workspace ({error.strerror})",
+            )
+        ) from error
     with open_store(workspace) as connection:
         connection.execute("BEGIN")
         with report.stage("check"):

@@ -98,4 +98,6 @@ def _have_ids(rows: Any) -> bool:
 def _words(value: Any) -> str:
     if isinstance(value, tuple):
         return "、".join(map(str, value)) if value else say("（无）", "(none)")
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(value) if value != "" else say("（空）", "(empty)")

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.checks import raw, rules
+from features.checks import FORGIVING, raw, rules
 from features.contract import TABLES, Column
 from features.csv_rows import LINE
 from features.files import TableFile
@@ -38,8 +38,9 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
     contract = TABLES[file.table].columns
     cleaned = [f"{_filled(name(column), contract[column])} AS {raw(column)}" for column in file.columns]
     cleaned += [f"plain_text({name(column)}) AS {name(column)}" for column in file.attributes]
-    read = [f"{READ[contract[column].kind]}({raw(column)}) AS {name(column)}" for column in file.columns]
+    read = [f"{_read(raw(column), contract[column])} AS {name(column)}" for column in file.columns]
     filled = [raw(column) for column in file.columns] + [name(column) for column in file.attributes]
+    done = [column for column in file.columns if column not in FORGIVING.get(file.table, ())]
     checks = rules(file.table, file.columns, needs)
     problem = "".join(f" WHEN {condition} THEN {text(words)}" for condition, words, _ in checks)
     detail = "".join(f" WHEN {condition} THEN {value}" for condition, _, value in checks)
@@ -49,7 +50,9 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
         WITH cleaned AS (SELECT {LINE_NUMBER}, {", ".join(cleaned)} FROM incoming),
         read AS (SELECT *, {", ".join(read)} FROM cleaned WHERE coalesce({", ".join(filled)}) IS NOT NULL),
         checked AS (SELECT *, CASE{problem} END AS {PROBLEM} FROM read)
-        SELECT *, CASE WHEN {PROBLEM} IS NOT NULL THEN CASE{detail} END END AS {DETAIL} FROM checked""")
+        SELECT * EXCLUDE ({", ".join(raw(column) for column in done)}),
+            CASE WHEN {PROBLEM} IS NOT NULL THEN CASE{detail} END END AS {DETAIL}
+        FROM checked""")
     connection.unregister("incoming")
     return _set_repeated_aside(connection, file)
 
@@ -59,6 +62,10 @@ def _filled(value: str, column: Column) -> str:
     if column.required or column.kind == "text":
         return value
     return f"CASE WHEN {value} IN ({', '.join(map(text, NONE_YET))}) THEN NULL ELSE {value} END"
+
+
+def _read(value: str, column: Column) -> str:
+    return f"lower({value})" if column.allowed else f"{READ[column.kind]}({value})"
 
 
 def _tidy(rows: pa.Table) -> pa.Table:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_town import households
 
 from features.csv_rows import read_csv
 from features.files import find_tables, read_table
@@ -137,3 +138,15 @@ def test_files_of_a_directory(tiny_town):
         find_tables(tiny_town.directory)
     with pytest.raises(UserError, match="没有这个目录"):
         find_tables(tiny_town.directory / "nowhere")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "xlsx"])
+def test_a_file_damaged_in_its_middle_is_named_in_one_line(tiny_town, kind):
+    path = tiny_town.write("households", households() * 20, kind)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = b"\xff" * 400
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"households.{kind}") as caught:
+        read_table("households", path)
+    assert "\n" not in str(caught.value)

@@ -39,7 +39,7 @@ def test_arrays_of_the_tiny_town(tiny_town):
     assert rows.visible_from[-1] == rows.valid_from[-1] == day("2024-03-01")
     assert list(rows.attributes.columns) == ["children", "low_income", "housing"]
     assert list(rows.attributes.iloc[0]) == ["0", "true", "商品房"]
-    assert all(dtype == object for dtype in rows.attributes.dtypes)
+    assert set(rows.attributes.dtypes) == {np.dtype(object)}
     assert (records.has_residents, records.has_outreach) == (True, True)
     assert records.last_day == day("2024-06-06 09:00")
 

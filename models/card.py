@@ -1,5 +1,6 @@
 """The model card: what a model is for, how good it is beside the best baseline, and its limits."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from features.language import say, speaking
 from features.records import Known, date_of
 from models.baselines import MODEL, RANKERS
 from models.capacity import capacity_of_need
-from models.compare import compare, gate
+from models.compare import Decision, compare, gate
 from models.evaluate import Validation
 
 if TYPE_CHECKING:
@@ -20,30 +21,50 @@ MEASURE = "precision_at_capacity"  # decides between the model and a baseline
 BETTER, TIED, WORSE, FEW = "better", "tied", "worse", "few"
 
 
-def model_card(retrained: "Retrained", known: Known, against: pd.DataFrame, language: str) -> str:
-    """Markdown in ``zh`` or ``en``. ``known``: what the model was trained on; ``against``: the table that
-    ``against_baselines`` gives."""
+def decide(retrained: "Retrained", known: Known, has_champion: bool) -> Decision:
+    """The gate's decision, in the language in force. A model that could not be compared replaces no other."""
+    if has_champion and retrained.comparison is None:
+        line = say(
+            "没有可与现用模型比较的验证结果，不自动替换",
+            "nothing was validated to compare with the champion: it stays",
+        )
+        return Decision(False, [line])
+    return gate(retrained.comparison, {need.id: need.name.here for need in known.community.needs})
+
+
+def model_card(
+    retrained: "Retrained", known: Known, against: pd.DataFrame, has_champion: bool, language: str
+) -> str:
+    """Markdown in ``zh`` or ``en``.
+
+    ``known``: what the model was trained on; ``against``: what ``against_baselines`` gives; ``has_champion``:
+    a champion was in force when this model was trained.
+    """
     environment = Environment(
         loader=PackageLoader("models"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     with speaking(language):
         rows = [_spoken(row, known) for row in against.itertuples()]
-        decision = gate(retrained.comparison, {need.id: need.name.here for need in known.community.needs})
+        unmodelled = [
+            need.name.here
+            for need, modelled in zip(known.community.needs, retrained.model.modelled, strict=True)
+            if not modelled
+        ]
         return environment.get_template(f"model_card.{language}.md").render(
             community=known.community.community.name or say("本社区", "this community"),
             fingerprint=retrained.fingerprint[:12],
             data=_data(retrained, known),
-            excluded=say("、", ", ").join(known.community.features.exclude),
+            excluded=_listed(known.community.features.exclude),
             capacity=capacity_of_need(known),
             needs=rows,
-            beaten=say("、", ", ").join(row["name"] for row in rows if row["outcome"] == WORSE),
-            by_rate=say("、", ", ").join(
-                need.name.here
-                for need, modelled in zip(known.community.needs, retrained.model.modelled, strict=True)
-                if not modelled
-            ),
-            decision=decision,
+            beaten=_listed(row["name"] for row in rows if row["outcome"] == WORSE),
+            unmodelled=_listed(unmodelled),
+            decision=decide(retrained, known, has_champion),
         )
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return say("、", ", ").join(texts)
 
 
 def against_baselines(retrained: "Retrained", known: Known) -> pd.DataFrame:
@@ -158,6 +179,6 @@ def _data(retrained: "Retrained", known: Known) -> list[tuple[str, str]]:
             ),
         ]
     if len(retrained.metrics):
-        folds = say("、", ", ").join(sorted(set(retrained.metrics["fold"])))
+        folds = _listed(sorted(set(retrained.metrics["fold"])))
         rows.append((say("验证时段（各自的起点）", "Validation folds (their first days)"), folds))
     return rows

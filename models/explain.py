@@ -1,6 +1,6 @@
 """Why a household stands on a list: contributions turned into facts that a grid worker understands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -22,11 +22,12 @@ def reasons(
     """
     kinds, weights = fact_weights(model, features, positions)
     rows = features.rows.take(positions)
+    tell = facts(model.schema)
     found = []
     for household, need, weight in zip(rows.household.tolist(), rows.need.tolist(), weights, strict=True):
         order = np.argsort(-weight, kind="stable")
-        strongest = [kinds[kind] for kind in order if weight[kind] > 0]
-        found.append(_texts(model, known, household, need, strongest, most) or [_common(known, need)])
+        told = (tell[kinds[kind]](known, model.schema, household, need) for kind in order if weight[kind] > 0)
+        found.append(_distinct(told, most) or [_common(known, need)])
     return found
 
 
@@ -48,18 +49,14 @@ def joined(texts: Sequence[str]) -> str:
     return say("，", "; ").join(texts)
 
 
-def _texts(
-    model: NeedModel, known: Known, household: int, need: int, kinds: Sequence[str], most: int
-) -> list[str]:
-    """The first ``most`` facts of these kinds that hold for this household, without repetition."""
-    tell = facts(model.schema)
+def _distinct(told: Iterable[str], most: int) -> list[str]:
+    """The first ``most`` texts that are not empty and do not repeat one another."""
     texts: list[str] = []
-    for kind in kinds:
-        text = tell[kind](known, model.schema, household, need)
-        if text and not any(text in told or told in text for told in texts):
-            texts.append(text)
+    for text in told:
         if len(texts) == most:
             break
+        if text and not any(text in one or one in text for one in texts):
+            texts.append(text)
     return texts
 
 

@@ -26,8 +26,9 @@ import pandas as pd
 
 from features.language import UserError, say
 from features.records import Known
+from models.card import decide
 from models.champion import download_place, forget_copy, install_copy, read_copy
-from models.compare import Decision, gate
+from models.compare import Decision
 from models.evaluate import ALL
 from models.model import NeedModel
 from models.report import write_report
@@ -54,6 +55,10 @@ _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # that one call of MLflow takes
 
 
+class NoChampion(UserError):
+    """Nothing is in force yet."""
+
+
 @dataclass(frozen=True)
 class Champion:
     """The model in force and its version in the registry."""
@@ -64,12 +69,16 @@ class Champion:
 
 @dataclass(frozen=True)
 class Registered:
-    """What became of a retrain: its version, its run, and whether it is the champion now."""
+    """What became of a retrain: its version, its run, and the gate's decision."""
 
     version: int
     run_id: str
-    promoted: bool
     decision: Decision
+
+    @property
+    def promoted(self) -> bool:
+        """It is the champion now."""
+        return self.decision.allowed
 
 
 def registry_address(workspace: Path) -> str:
@@ -232,12 +241,12 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     One run with a child run for each need. ``known``: what the model was trained on. Raises UserError when
     MLflow cannot be reached.
     """
-    names = {need.id: need.name.here for need in known.community.needs}
-    decision = gate(retrained.comparison, names)
     with tempfile.TemporaryDirectory() as place, _registry(workspace) as client:
         report = Path(place) / "report"
-        write_report(retrained, known, report)
         experiment = _experiment(client, workspace)
+        has_champion = version_called(client, CHAMPION) is not None
+        decision = decide(retrained, known, has_champion)
+        write_report(retrained, known, has_champion, report)
         _end_interrupted(client, experiment, workspace)
         tags = {
             "community": known.community.community.name,
@@ -257,13 +266,12 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             client.log_artifacts(run_id, str(report))
             logged = _log_model(client, experiment, run_id, retrained.model, Path(place))
             version = _register(client, run_id, *logged, tags)
-        promoted = decision.allowed or version_called(client, CHAMPION) is None
-        if promoted:
+        if decision.allowed:
             forget_copy(workspace)
             put_in_force(client, version)
-    if promoted:
+    if decision.allowed:
         _fetch(workspace)
-    return Registered(version, run_id, promoted, decision)
+    return Registered(version, run_id, decision)
 
 
 def _gate_tags(decision: Decision) -> dict[str, str]:
@@ -351,7 +359,7 @@ def champion(workspace: Path, refresh: bool = False) -> Champion:
     """The champion, from the workspace's copy where it has one.
 
     ``refresh`` asks the registry first whether its champion is another one by now (as when somebody moved the
-    alias on a shared server). Raises UserError where there is no champion yet.
+    alias on a shared server). Raises NoChampion where there is none yet.
     """
     copy = None if refresh else read_copy(workspace, registry_address(workspace))
     version, files = copy or _fetch(workspace)
@@ -380,5 +388,7 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
             return version, install_copy(workspace, address, version, files / _BUNDLE)
 
 
-def _no_model() -> UserError:
-    return UserError(say("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first"))
+def _no_model() -> NoChampion:
+    return NoChampion(
+        say("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first")
+    )

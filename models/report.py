@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _TABLES = ("metrics", "reliability", "lift", "importance")
 
 
-def write_report(retrained: "Retrained", known: Known, directory: Path) -> None:
+def write_report(retrained: "Retrained", known: Known, has_champion: bool, directory: Path) -> None:
     """Fill a directory: tables as CSV, figures as PNG, ``model_card.zh.md`` and ``model_card.en.md``.
 
     ``needs/NEED/`` has a need's part of the tables and its figure. ``known``: what the model was trained on.
@@ -41,7 +41,7 @@ def write_report(retrained: "Retrained", known: Known, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     _write_tables({**tables, "against_baselines": against}, directory)
     for language in ("zh", "en"):
-        card = model_card(retrained, known, against, language)
+        card = model_card(retrained, known, against, has_champion, language)
         (directory / f"model_card.{language}.md").write_text(card, encoding="utf-8")
     evaluated = [need for need in known.community.needs if (tables["metrics"]["need"] == need.id).any()]
     with chinese_text():

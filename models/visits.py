@@ -1,0 +1,150 @@
+"""Random visits as training rows: what was known when each week began, and whether the visit found the need.
+
+Only visits of the arm ``random`` with a known propensity are rows; declined, not reached and unknown outcomes
+are missing, and so are outcomes of one pair on one day that contradict each other.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.build import build, catalogue
+from features.cohort import eligible
+from features.contract import OUTCOMES
+from features.language import say
+from features.records import Known, Records, Rows, known_before
+from features.schema import Schema
+
+WEEK = 7
+MOST_WEEKS = 156  # the newest so many weeks with visits are used
+HEAVIEST = 10.0  # limit of a row's weight, where the mean of its week is 1
+NEEDED, NOT_NEEDED = OUTCOMES.index("needed"), OUTCOMES.index("not_needed")
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Random visits with an outcome, each at the as-of day that begins its week; oldest first."""
+
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    as_of: np.ndarray  # int32: the day, of the retrain's weekday, from which the visit's week runs
+    found: np.ndarray  # int8: 1 where the visit found the need
+    weight: np.ndarray  # float64: inverse propensity, mean 1 in every week
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def take(self, keep: np.ndarray) -> "Visits":
+        """The visits at positions (or a mask) ``keep``."""
+        return Visits(*(value[keep] for value in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class VisitTable:
+    """Visits with the features of their pairs at the beginning of their week."""
+
+    visits: Visits
+    matrix: np.ndarray  # float32 [visits, features]
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.visits)
+
+
+def random_visits(known: Known) -> tuple[Visits, list[str]]:
+    """Usable random visits known before ``known.as_of``, and lines on what could not be used."""
+    rows = known.outreach
+    drawn = rows.random & (rows.need >= 0) & (rows.contacted < known.as_of)
+    met = drawn & np.isin(rows.outcome, (NEEDED, NOT_NEEDED))
+    with np.errstate(invalid="ignore"):
+        weighable = (rows.propensity > 0) & (rows.propensity <= 1)
+    keep = np.flatnonzero(met & weighable)
+    keep, contradicting = _one_outcome_a_day(known, keep)
+    week = known.as_of - WEEK * np.ceil((known.as_of - rows.contacted[keep]) / WEEK)
+    order = np.lexsort((rows.need[keep], rows.household[keep], week))
+    keep, week = keep[order], week[order].astype(np.int32)
+    visits = Visits(
+        household=rows.household[keep],
+        need=rows.need[keep],
+        as_of=week,
+        found=(rows.outcome[keep] == NEEDED).astype(np.int8),
+        weight=_weights(rows.propensity[keep], week),
+    )
+    return visits, _lines(int(drawn.sum()), int(met.sum()), int((met & ~weighable).sum()), contradicting)
+
+
+def _one_outcome_a_day(known: Known, keep: np.ndarray) -> tuple[np.ndarray, int]:
+    """One row for each pair and day, none where its outcomes differ; and how many rows contradicted another."""
+    rows = known.outreach
+    pair = rows.household[keep].astype(np.int64) * len(known.community.needs) + rows.need[keep]
+    day = np.floor(rows.contacted[keep]).astype(np.int64)
+    _, first, same = np.unique(np.stack([pair, day]), axis=1, return_index=True, return_inverse=True)
+    same = same.reshape(-1)
+    found = rows.outcome[keep] == NEEDED
+    times = np.bincount(same, minlength=len(first))
+    positive = np.bincount(same, found, minlength=len(first))
+    agreed = (positive == 0) | (positive == times)
+    return keep[np.sort(first[agreed])], int(times[~agreed].sum())
+
+
+def _weights(propensity: np.ndarray, week: np.ndarray) -> np.ndarray:
+    """Inverse propensity over the mean of its week, so that a week with few visits does not outweigh others."""
+    if not len(week):
+        return np.empty(0)
+    _, place = np.unique(week, return_inverse=True)
+    inverse = 1 / propensity
+    mean = np.bincount(place, inverse) / np.bincount(place)
+    return np.clip(inverse / mean[place], 1 / HEAVIEST, HEAVIEST)
+
+
+def _lines(drawn: int, met: int, unweighable: int, contradicting: int) -> list[str]:
+    lines = []
+    if drawn and not met:
+        lines.append(
+            say(
+                f"{drawn} 次随机走访没有一次见到人或有结果",
+                f"none of {drawn} random visits met anyone or has an outcome",
+            )
+        )
+    if unweighable:
+        lines.append(
+            say(
+                f"{unweighable} 次随机走访的 propensity 缺失或不在 (0, 1] 内，未使用",
+                f"{unweighable} random visits have no propensity in (0, 1] and were not used",
+            )
+        )
+    if contradicting:
+        lines.append(
+            say(
+                f"{contradicting} 条随机走访同一天结果相互矛盾，未使用",
+                f"{contradicting} outcomes of random visits contradict each other on one day and were not used",
+            )
+        )
+    return lines
+
+
+def visit_table(
+    records: Records,
+    visits: Visits,
+    schema: Schema,
+    progress: Callable[[list[int]], Iterable[int]] = iter,
+) -> VisitTable:
+    """Features of the visits as of the day that begins their week, from what was known before it.
+
+    Visits to pairs that were not known, or could not have the need, on that day are left out, and so are those
+    of all but the newest ``MOST_WEEKS`` weeks with visits. One week is built at a time.
+    """
+    days = [int(day) for day in np.unique(visits.as_of)[-MOST_WEEKS:]]
+    kept: list[np.ndarray] = []
+    matrices = [np.empty((0, len(catalogue(schema))), dtype=np.float32)]
+    for day in progress(days):
+        known = known_before(records, day)
+        on = np.flatnonzero(visits.as_of == day)
+        on = on[eligible(known)[visits.household[on], visits.need[on]]]
+        if len(on):
+            matrices.append(build(known, Rows(visits.household[on], visits.need[on]), schema).matrix)
+            kept.append(on)
+    positions = np.concatenate([*kept, np.empty(0, dtype=np.int64)]).astype(np.int64)
+    names = [one.name for one in catalogue(schema)]
+    return VisitTable(visits.take(positions), np.concatenate(matrices), names)

@@ -11,27 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from tqdm import tqdm
 
-from features.contract import Community, parse_community
+from features.atomic import write_atomically
+from features.contract import TABLES, Community, parse_community
 from features.language import UserError, say
 from features.simulated_dirt import soil
-from features.simulated_files import (
-    Names,
-    household_rows,
-    opt_out_rows,
-    outreach_rows,
-    request_rows,
-    requests_known,
-    resident_rows,
-    worker_rows,
-)
+from features.simulated_files import Names, contract_tables, request_table
 from features.simulated_office import Office
 from features.simulated_style import Style, base_style, draw_style
 from features.simulated_town import Town
 from features.simulated_truth import add_what_happened, episodes_table, truth_table
 
 DEFAULT_END = date(2026, 6, 8)
-OPT_OUT_SHARE = 0.01
+STYLE_FILE = "style.json"
+Truth = tuple[int, pd.DataFrame]  # week of the as-of date, and the truth then
 
 
 def xishan() -> dict[str, Any]:
@@ -40,20 +34,19 @@ def xishan() -> dict[str, Any]:
 
 
 def styled_community(style: Style, number: int) -> dict[str, Any]:
-    """Xishan's community.yaml with windows drawn anew for styles other than 0, and attributes as this town calls them."""
+    """Xishan's community.yaml with this town's names of attributes and, for styles but 0, other windows."""
     content = xishan()
     rng = np.random.default_rng([number, 104729])
-    names = dict(style.renamed)
     for need in content["needs"]:
         if number:
             need["horizon_weeks"] = int(np.clip(need["horizon_weeks"] + rng.integers(-4, 5), 4, 12))
             need["lead_weeks"] = int(rng.choice([0, 0, 0, 1, 2, 4]))
-        for old, new in names.items():
+        for old, new in style.renamed:
             if need.get("who"):
                 need["who"] = need["who"].replace(old, new)
-    called = content["features"]["names"]
+    called, new_names = content["features"]["names"], dict(style.renamed)
     content["features"]["names"] = {
-        names.get(one, one): name for one, name in called.items() if one not in style.hidden
+        new_names.get(one, one): name for one, name in called.items() if one not in style.hidden
     }
     return content
 
@@ -61,15 +54,13 @@ def styled_community(style: Style, number: int) -> dict[str, Any]:
 def make_town(
     households: int, weeks: int, seed: int, grids: int, microgrids: int, end: date, style: int
 ) -> tuple[Town, Community, dict[str, Any]]:
-    """A town at the Monday ``end - weeks``, its community, and the content of its community.yaml."""
-    kind = draw_style(base_style(parse_community(xishan(), "xishan.yaml")), style)
-    content = styled_community(kind, style)
-    community = parse_community(content, "community.yaml")
+    """A town ``weeks`` weeks before the Monday ``end``, its community and its community.yaml's content."""
     plain = parse_community(xishan(), "xishan.yaml")
-    eligible = [need.who.split(">")[0].strip() for need in plain.needs]
-    begins = end - timedelta(weeks=weeks)
-    town = Town(kind, begins, weeks, households, eligible, grids, microgrids, seed)
-    return town, community, content
+    kind = draw_style(base_style(plain), style)
+    content = styled_community(kind, style)
+    eligible_by = [need.who.split(">")[0].strip() for need in plain.needs]
+    town = Town(kind, end - timedelta(weeks=weeks), weeks, households, eligible_by, grids, microgrids, seed)
+    return town, parse_community(content, "community.yaml"), content
 
 
 def simulate(
@@ -89,62 +80,42 @@ def simulate(
 ) -> dict[str, int]:
     """Write a synthetic town of ``weeks`` weeks that end before the Monday ``end``; returns rows per table.
 
-    ``visit_share`` of the households are visited at random each week, ``naive_share`` because they asked most;
-    ``dirty`` is the share of rows that cannot be used or stand twice; ``style`` other than 0 draws another kind of
-    town; the truth is written for the Mondays ``as_ofs`` (default: ``end``), from ``draws`` futures. The same
-    arguments give the same files.
+    ``visit_share`` of the households are visited at random each week, ``naive_share`` because they asked
+    most; ``dirty`` is the share of rows that cannot be used or stand twice; ``style`` other than 0 draws
+    another kind of town; the truth is written for the Mondays ``as_ofs`` (default: ``end``), from ``draws``
+    futures. The same arguments give the same files.
 
-    Raises UserError where a date is not a Monday or the sizes make no town.
+    Raises UserError where a date is not a Monday, the sizes make no town, or ``out`` holds other data.
     """
     as_ofs = sorted(as_ofs or [end])
-    _check(households, weeks, grids, microgrids, end, as_ofs)
+    _check_sizes(households, weeks, grids, microgrids)
+    _check_dates(end, end - timedelta(weeks=weeks), as_ofs)
+    _check_free(out)
     town, community, content = make_town(households, weeks, seed, grids, microgrids, end, style)
-    names = Names(town)
-    rng = np.random.default_rng([seed, 9])
-    refuses = np.sort(rng.choice(households, round(OPT_OUT_SHARE * households), replace=False))
-    begins, until = _opt_outs(rng, town, refuses, weeks)
-    out_from, out_until = np.full(households, np.inf), np.full(households, np.inf)
-    out_from[refuses], out_until[refuses] = begins, until
-    office = Office(town, visit_share, naive_share, out_from, out_until)
-    asked, truths = [], []
-    ahead = max(round(need.lead_weeks + need.horizon_weeks) for need in community.needs)
-    for week in range(weeks + ahead):
-        if town.monday in as_ofs:
-            truths.append((week, truth_table(town, community, names.household, names.grid, draws)))
-        if week < weeks:
-            household, need = office.live_a_week()
-        else:
-            happened = town.step()
-            household, need = happened.household, happened.need
-        asked.append(pd.DataFrame({"household": household, "need": need, "week": week}))
-    until_day = float(town.dates(np.array(weeks)))
-    requests = request_rows(town, names, community, pd.concat(asked, ignore_index=True))
-    people = household_rows(town, names, until_day)
-    workers = worker_rows(town, names)
-    inside = begins < weeks
-    tables = {
-        "households": people.drop(columns="valid"),
-        "requests": requests_known(requests, until_day),
-        "residents": resident_rows(town, names, people).query("valid < @until_day").drop(columns="valid"),
-        "outreach": outreach_rows(office.outreach(), names, community, workers, town),
-        "opt_outs": opt_out_rows(names, town, refuses[inside], begins[inside], until[inside]),
-        "workers": workers,
-    }
+    names, office = Names(town), Office(town, visit_share, naive_share)
+    truths = _live(office, community, names, weeks, as_ofs, draws)
+    requests = request_table(town, names, community, office.requests)
+    until = float(town.dates(np.array(weeks)))
+    tables = contract_tables(town, names, community, office, requests, until)
     _write_contract(out, content, tables, dirty, seed)
-    _write_truth(out / "truth", town, community, names, requests, truths, until_day)
+    _write_truth(out / "truth", town, community, names, requests, truths, until)
     return {name: len(table) for name, table in tables.items()}
 
 
-def _check(households: int, weeks: int, grids: int, microgrids: int, end: date, as_ofs: list[date]) -> None:
-    for day in [end, *as_ofs]:
-        if day.weekday() != 0:
-            raise UserError(say(f"{day} 不是星期一，请改用星期一", f"{day} is not a Monday; choose a Monday"))
-    begins = end - timedelta(weeks=weeks)
-    for day in as_ofs:
-        if not begins <= day <= end:
-            raise UserError(
-                say(f"{day} 不在 {begins} 到 {end} 之间", f"{day} is not between {begins} and {end}")
-            )
+def _live(
+    office: Office, community: Community, names: Names, weeks: int, as_ofs: Sequence[date], draws: int
+) -> list[Truth]:
+    """Live ``weeks`` weeks and, without visits, as many more as the windows reach; the truth at the dates."""
+    town, truths = office.town, []
+    ahead = max(round(need.lead_weeks + need.horizon_weeks) for need in community.needs)
+    for week in tqdm(range(weeks + ahead), desc=say("模拟", "simulate"), delay=2, leave=False):
+        if town.monday in as_ofs:
+            truths.append((week, truth_table(town, community, names.household, names.grid, draws)))
+        office.live_a_week(visits=week < weeks)
+    return truths
+
+
+def _check_sizes(households: int, weeks: int, grids: int, microgrids: int) -> None:
     if households < 10 or weeks < 1 or not 1 <= grids <= microgrids:
         raise UserError(
             say(
@@ -154,29 +125,40 @@ def _check(households: int, weeks: int, grids: int, microgrids: int, end: date, 
         )
 
 
-def _opt_outs(
-    rng: np.random.Generator, town: Town, refuses: np.ndarray, weeks: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weeks from which and until which households refuse (until infinite: open)."""
-    begins = np.maximum(rng.integers(0, weeks + 1, len(refuses)), town.people.arrived[refuses] + 1)
-    until = np.where(rng.random(len(refuses)) < 0.3, begins + rng.integers(8, 53, len(refuses)), np.inf)
-    return begins, until
+def _check_dates(end: date, begins: date, as_ofs: Sequence[date]) -> None:
+    for day in [end, *as_ofs]:
+        if day.weekday() != 0:
+            raise UserError(say(f"{day} 不是星期一，请改用星期一", f"{day} is not a Monday; choose a Monday"))
+        if not begins <= day <= end:
+            raise UserError(
+                say(f"{day} 不在 {begins} 到 {end} 之间", f"{day} is not between {begins} and {end}")
+            )
+
+
+def _check_free(out: Path) -> None:
+    """Refuse to write over tables that are no earlier synthetic town's."""
+    held = [path for path in out.glob("*") if path.stem in {*TABLES, "community"}] if out.is_dir() else []
+    if held and not (out / "truth" / STYLE_FILE).exists():
+        raise UserError(
+            say(
+                f"{held[0]}：这里已有别的数据，请换一个目录",
+                f"{held[0]}: other data are here; choose another place",
+            )
+        )
 
 
 def _write_contract(
     out: Path, content: dict[str, Any], tables: dict[str, pd.DataFrame], dirty: float, seed: int
 ) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / "truth" / STYLE_FILE, b"{}")  # first, so that a run cut short can be run again
     text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, default_flow_style=None, width=110)
-    (out / "community.yaml").write_text(text, "utf-8")
-    if dirty:
-        tables = soil(tables, dirty, seed)
-    for name, table in tables.items():
+    write_atomically(out / "community.yaml", text.encode())
+    for name, table in (soil(tables, dirty, seed) if dirty else tables).items():
         if name == "residents":
-            table.to_parquet(out / f"{name}.parquet", index=False)
+            write_atomically(out / f"{name}.parquet", table.to_parquet(None, index=False))
         else:
             encoding = "gb18030" if name == "workers" and dirty else "utf-8"
-            table.to_csv(out / f"{name}.csv", index=False, encoding=encoding)
+            write_atomically(out / f"{name}.csv", table.to_csv(index=False).encode(encoding))
 
 
 def _write_truth(
@@ -185,22 +167,28 @@ def _write_truth(
     community: Community,
     names: Names,
     requests: pd.DataFrame,
-    truths: list[tuple[int, pd.DataFrame]],
+    truths: list[Truth],
     until: float,
 ) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     episodes = episodes_table(town, community, names.household)
-    made = requests[["household_id", "need_id", "week"]].rename(columns={"need_id": "need"})
-    tables = [add_what_happened(table, week, episodes, made, community) for week, table in truths]
-    pd.concat(tables, ignore_index=True).to_parquet(out / "probabilities.parquet", index=False)
-    episodes = episodes.drop(columns=["household", "need"]).rename(columns={"need_id": "need"})
-    episodes.to_parquet(out / "needs.parquet", index=False)
+    tables = [add_what_happened(table, week, episodes, requests, community) for week, table in truths]
     later = requests[requests["recorded"] >= until]
-    later = later[["request_id", "household_id", "need_id", "requested_at", "recorded_at"]]
-    later.rename(columns={"need_id": "need"}).to_parquet(out / "future_requests.parquet", index=False)
-    reporting = town.reporting()
-    latent = {"household_id": names.household, "arrived_week": town.people.arrived}
+    columns = ["request_id", "household_id", "need_id", "requested_at", "recorded_at"]
+    written = {
+        "probabilities": pd.concat(tables, ignore_index=True),
+        "needs": episodes,
+        "future_requests": later[columns].rename(columns={"need_id": "need"}),
+        "households": _latent(town, community, names),
+    }
+    for name, table in written.items():
+        write_atomically(out / f"{name}.parquet", table.to_parquet(None, index=False))
+    write_atomically(out / STYLE_FILE, json.dumps(asdict(town.style), ensure_ascii=False, indent=1).encode())
+
+
+def _latent(town: Town, community: Community, names: Names) -> pd.DataFrame:
+    """Per household: week of arrival and, for each need, frailty (log hazard) and share of needs reported."""
+    reporting, columns = town.reporting(), {"arrived_week": town.people.arrived}
     for index, need in enumerate(community.needs):
-        latent |= {f"frailty_{need.id}": town.frailty[:, index], f"reporting_{need.id}": reporting[:, index]}
-    pd.DataFrame(latent).to_parquet(out / "households.parquet", index=False)
-    (out / "style.json").write_text(json.dumps(asdict(town.style), ensure_ascii=False, indent=1), "utf-8")
+        columns[f"frailty_{need.id}"] = town.frailty[:, index]
+        columns[f"reporting_{need.id}"] = reporting[:, index]
+    return pd.DataFrame({"household_id": names.household, **columns})

@@ -1,70 +1,59 @@
-"""What real exports look like: rows that stand twice, cannot be read or point nowhere, and mixed date formats."""
+"""What real exports look like: rows that stand twice or cannot be read, dates in many formats."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-BAD_DATES = ("2025-13-45", "昨天", "0000-00-00", "31/02/2024")
+OTHER_FORMATS = 0.1  # share of requests whose times are written in another way
 TIME_FORMATS = ("%Y/%m/%d %H:%M", "%Y年%m月%d日 %H:%M", "%Y-%m-%dT%H:%M:%S+08:00")
+BAD_DATES = ("2025-13-45", "昨天", "0000-00-00", "31/02/2024")
+SPOILS: Mapping[str, Mapping[str, Sequence[str | None]]] = {
+    "households": {"valid_from": BAD_DATES, "household_id": (None,), "grid_id": (None,)},
+    "requests": {
+        "requested_at": BAD_DATES,
+        "household_id": ("H999999", None),
+        "request_id": (None,),
+        "need": ("养宠物", "unknown_need"),
+    },
+    "outreach": {"household_id": ("H999999",), "outcome": ("maybe",), "arm": ("抽样",)},
+}
 
 
-def soil(tables: dict[str, pd.DataFrame], share: float, seed: int) -> dict[str, pd.DataFrame]:
-    """The tables with other date formats and, added to the good rows, a ``share`` of duplicates and unusable rows."""
+def soil(tables: Mapping[str, pd.DataFrame], share: float, seed: int) -> dict[str, pd.DataFrame]:
+    """The tables with mixed time formats and, beside their rows, a ``share`` of repeated or unusable ones."""
     rng = np.random.default_rng([seed, 10])
-    soiled = dict(tables)
-    soiled["requests"] = _requests(tables["requests"], share, rng)
-    soiled["households"] = _with_spoiled(
-        tables["households"],
-        share / 2,
-        rng,
-        {"valid_from": BAD_DATES, "household_id": (None,), "grid_id": (None,)},
-    )
-    soiled["outreach"] = _with_spoiled(
-        tables["outreach"],
-        share,
-        rng,
-        {"household_id": ("H999999",), "outcome": ("maybe",), "arm": ("抽样",)},
-    )
+    soiled = {**tables, "requests": _mix_formats(tables["requests"], rng)}
+    for name, spoils in SPOILS.items():
+        soiled[name] = _with_bad_rows(soiled[name], share, spoils, rng)
     return soiled
 
 
-def _requests(table: pd.DataFrame, share: float, rng: np.random.Generator) -> pd.DataFrame:
-    mixed = table.copy()
-    for chosen, form in zip(
-        np.array_split(rng.permutation(len(table))[: round(0.1 * len(table))], 3), TIME_FORMATS, strict=True
-    ):
-        for column in ("requested_at", "recorded_at"):
-            place = mixed.columns.get_loc(column)
-            mixed.iloc[chosen, place] = pd.to_datetime(table[column].iloc[chosen]).dt.strftime(form)
-    return _with_spoiled(
-        mixed,
-        share,
-        rng,
-        {
-            "requested_at": BAD_DATES,
-            "household_id": ("H999999", None),
-            "request_id": (None,),
-            "need": ("养宠物", "unknown_need"),
-            "satisfaction": (9,),
-        },
-    )
+def _mix_formats(requests: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Writes the times of some requests in other formats; those without seconds lose them."""
+    form = rng.choice(len(TIME_FORMATS) + 1, len(requests), p=[1 - OTHER_FORMATS, *[OTHER_FORMATS / 3] * 3])
+    mixed = requests.copy()
+    for column in ("requested_at", "recorded_at"):
+        times = pd.to_datetime(requests[column])
+        for number, pattern in enumerate(TIME_FORMATS, start=1):
+            mixed[column] = mixed[column].where(form != number, times.dt.strftime(pattern))
+    return mixed
 
 
-def _with_spoiled(
-    table: pd.DataFrame, share: float, rng: np.random.Generator, ways: dict[str, tuple]
+def _with_bad_rows(
+    table: pd.DataFrame, share: float, spoils: Mapping[str, Sequence[str | None]], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Insert copies of rows: half of them unchanged, half with a new id and one column spoiled."""
-    count = round(share * len(table))
-    if not count:
-        return table
-    place = rng.integers(0, len(table), count)
-    copies = table.iloc[place].astype(object).copy()
-    for number in range(count // 2):
-        column = str(rng.choice(list(ways)))
-        identity = table.columns[0]
-        if identity != "household_id":
-            copies.iloc[number, 0] = f"X{number:06d}"
-        copies.iloc[number, table.columns.get_loc(column)] = ways[column][rng.integers(len(ways[column]))]
-        if column == "need":
-            copies.iloc[number, table.columns.get_loc("text")] = None
-    mixed = pd.concat([table.astype(object), copies])
-    return mixed.iloc[np.argsort(np.concatenate([np.arange(len(table)), place + 0.5]), kind="stable")]
+    """Puts copies after rows: every second one unchanged, the others under a new id with one cell spoiled."""
+    place = rng.integers(0, len(table), round(share * len(table))) if len(table) else np.zeros(0, np.int64)
+    copies = table.iloc[place].to_dict("records")
+    for number, row in enumerate(copies):
+        if number % 2:
+            column = str(rng.choice(list(spoils)))
+            if table.columns[0] != "household_id":
+                row[table.columns[0]] = f"X{number:06d}"
+            if column == "need" and "text" in row:
+                row["text"] = None
+            row[column] = spoils[column][int(rng.integers(len(spoils[column])))]
+    mixed = pd.concat([table.astype(object), pd.DataFrame(copies, columns=table.columns, dtype=object)])
+    order = np.argsort(np.concatenate([np.arange(len(table)), place + 0.5]), kind="stable")
+    return mixed.iloc[order]

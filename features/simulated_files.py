@@ -1,10 +1,22 @@
 """The tables of a synthetic town as the office keeps them: in the contract's columns, with its delays."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from features.contract import Community
-from features.simulated_people import ATTRIBUTES, BOOLEANS, CATEGORIES, Snapshot
+from features.simulated_office import VISIT_COLUMNS, Office
+from features.simulated_people import (
+    ATTRIBUTES,
+    BOOLEANS,
+    CATEGORIES,
+    COUPLE,
+    NUCLEAR,
+    OLD_COUPLE,
+    THREE_GENERATIONS,
+    Snapshot,
+)
 from features.simulated_town import Town
 
 CHANNELS = ("电话", "上门", "微信群", "网格走访", "12345热线")
@@ -14,15 +26,14 @@ SURNAMES = tuple("王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗�
 GIVEN = tuple("伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华建国玉兰春梅红波宁雪琳辉鹏")
 WEEKDAYS = (0.2, 0.19, 0.18, 0.17, 0.16, 0.06, 0.04)
 TEXT_SHARE = 0.08
+ANSWER_SHARE = 0.55
 
 
 def texts_of(days: np.ndarray, seconds: bool = True) -> np.ndarray:
     """Local times in days since 1970 as texts, to the second or to the day; None where NaN."""
-    stamp = np.asarray(np.round(np.nan_to_num(days) * 86400), dtype="int64").astype("datetime64[s]")
-    texts = np.char.replace(
-        np.datetime_as_string(stamp if seconds else stamp.astype("datetime64[D]")), "T", " "
-    )
-    return np.where(np.isnan(days), None, texts.astype(object))
+    stamps = pd.Series(np.round(np.nan_to_num(days) * 86400).astype("datetime64[s]"))
+    texts = stamps.dt.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d").astype(object)
+    return texts.where(~np.isnan(days), None).to_numpy()
 
 
 def ids(prefix: str, count: int, digits: int) -> np.ndarray:
@@ -39,7 +50,7 @@ class Names:
         self.microgrid = ids("M", town.microgrids, 3)
 
 
-def household_rows(town: Town, names: Names, until: float) -> pd.DataFrame:
+def household_rows(town: Town, names: Names) -> pd.DataFrame:
     """The table ``households``, and ``valid`` (days) of each row: the changes that the office heard of.
 
     Changes are heard of late or, some, never; the rows of a household follow each other by a day or more.
@@ -60,7 +71,7 @@ def household_rows(town: Town, names: Names, until: float) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     turn = table.groupby("household_id").cumcount()
     table["valid"] = (table["valid"] - turn).groupby(table["household_id"]).cummax() + turn
-    table = table[table["valid"] < until].sort_values(["valid", "household_id"], ignore_index=True)
+    table = table.sort_values(["valid", "household_id"], ignore_index=True)
     table.insert(3, "valid_from", texts_of(table["valid"].to_numpy(), seconds=False))
     return table.drop(columns=list(style.hidden)).rename(columns=dict(style.renamed))
 
@@ -82,59 +93,79 @@ def _decoded(town: Town, names: Names, snapshot: Snapshot, valid: np.ndarray) ->
     return pd.DataFrame(columns | {"valid": valid})
 
 
-def request_rows(town: Town, names: Names, community: Community, asked: pd.DataFrame) -> pd.DataFrame:
-    """The table ``requests`` of all weeks in ``asked`` (household, need, week), with ``requested``, ``recorded``,
-    ``resolved`` (days) and ``week`` beside the contract's columns.
+def request_table(
+    town: Town, names: Names, community: Community, asked: Sequence[pd.DataFrame]
+) -> pd.DataFrame:
+    """All requests, one frame a week in ``asked`` (household, need, week), as the office writes them down.
+
+    Beside the contract's columns: ``requested``, ``recorded``, ``resolved`` (days), ``need_id``, ``week``. A
+    week's rows do not change when later weeks are added, except that requests still open get resolved.
     """
-    rng = np.random.default_rng([town.seed, 6])
+    table = pd.concat([_week_of_requests(town, one) for one in asked], ignore_index=True)
+    open_since = _weeks_until_closed(town, table)
+    closed = town.dates(open_since - 1) + table.pop("inside").to_numpy()
+    table["resolved"] = np.maximum(closed, table["recorded"] + 0.05 + table.pop("handling"))
+    grade = 4.4 - 0.06 * (table["resolved"] - table["requested"]) + table.pop("mood")
+    table["satisfaction"] = grade.round().clip(1, 5).where(table.pop("answers"))
+    need = table.pop("need").to_numpy()
+    table["need_id"] = np.array([one.id for one in community.needs], dtype=object)[need]
+    spoken = table.pop("spoken").to_numpy()
+    table["need"] = table["need_id"].astype(object).where(~spoken, None)
+    table["text"] = _texts(
+        community, need, spoken, table.pop("word").to_numpy(), table.pop("phrase").to_numpy()
+    )
+    table["household_id"] = names.household[table.pop("household")]
+    table["request_id"] = ids("R", len(table), 7)
+    table["requested_at"] = texts_of(table["requested"].to_numpy())
+    table["recorded_at"] = texts_of(table["recorded"].to_numpy())
+    return table
+
+
+def _week_of_requests(town: Town, asked: pd.DataFrame) -> pd.DataFrame:
+    """Adds the time, the delay of recording and all that is left to chance to the requests of one week."""
     count = len(asked)
+    week = int(asked["week"].iloc[0]) if count else 0
+    rng = np.random.default_rng([town.seed, 6, week])
     day = rng.choice(7, count, p=WEEKDAYS) + np.clip(rng.normal(14, 3.2, count), 7, 22) / 24
-    requested = np.round((town.dates(asked["week"]) + day) * 86400) / 86400
-    delay = rng.random(count)
+    requested = np.round((town.dates(asked["week"].to_numpy()) + day) * 86400) / 86400
+    speed, minutes, days, weeks = rng.random(count), *rng.exponential(1, (3, count))
     late = np.select(
-        [delay < 0.82, delay < 0.95],
-        [rng.exponential(0.05, count), rng.uniform(0.3, 3, count)],
-        np.minimum(rng.exponential(6, count) + 2, 20),
+        [speed < 0.82, speed < 0.95], [0.05 * minutes, 0.3 + days], 2 + np.minimum(6 * weeks, 18)
     )
-    table = asked.assign(requested=requested, recorded=requested + late)
-    table["resolved"] = _resolved(town, table, rng)
-    quality = 4.4 - 0.06 * (table["resolved"] - requested) + rng.normal(0, 0.8, count)
-    answered = rng.random(count) < 0.55
-    need_ids = np.array([need.id for need in community.needs], dtype=object)[asked["need"]]
-    spoken = rng.random(count) < TEXT_SHARE
-    table = table.sort_values("recorded", kind="stable")
-    order = table.index.to_numpy()
-    return table.assign(
-        request_id=ids("R", count, 7),
-        household_id=names.household[table["household"]],
-        requested_at=texts_of(table["requested"].to_numpy()),
-        need=np.where(spoken, None, need_ids)[order],
-        text=_texts(community, asked["need"].to_numpy(), spoken, rng)[order],
-        recorded_at=texts_of(table["recorded"].to_numpy()),
+    return asked.assign(
+        requested=requested,
+        recorded=np.ceil((requested + late) * 86400) / 86400,
+        inside=rng.uniform(0, 7, count),
+        handling=rng.random(count),
+        mood=rng.normal(0, 0.8, count),
+        answers=rng.random(count) < ANSWER_SHARE,
+        spoken=rng.random(count) < TEXT_SHARE,
+        word=rng.random(count),
+        phrase=rng.integers(0, len(PHRASES), count),
         channel=np.array(CHANNELS, dtype=object)[rng.choice(len(CHANNELS), count, p=CHANNEL_SHARES)],
-        satisfaction=np.where(answered, np.clip(np.round(quality), 1, 5), np.nan)[order],
-        need_id=need_ids[order],
-    ).reset_index(drop=True)
+    ).sort_values("requested", kind="stable")
 
 
-def _resolved(town: Town, asked: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    log, needs = town.episodes, town.state.shape[1]
+def _weeks_until_closed(town: Town, asked: pd.DataFrame) -> np.ndarray:
+    """float64 per request: the first week in which its need is over; NaN while it lasts."""
+    log = town.episodes
     ended = pd.DataFrame(
-        {"cell": np.concatenate(log.cell), "week": np.concatenate(log.asked), "end": np.concatenate(log.end)}
+        {
+            "cell": np.concatenate(log.cell),
+            "week": np.concatenate(log.asked),
+            "end": np.concatenate(log.end),
+        }
     )
-    ended = ended[ended["week"] > -999].drop_duplicates(["cell", "week"])
-    cell = asked["household"].astype(np.int64) * needs + asked["need"]
-    pair = pd.DataFrame({"cell": cell.to_numpy(), "week": asked["week"].to_numpy()})
-    end = pair.merge(ended, on=["cell", "week"], how="left")["end"].to_numpy(dtype=np.float64)
-    inside = rng.uniform(0, 7, len(asked))
-    return np.maximum(town.dates(end - 1) + inside, asked["recorded"] + rng.uniform(0.05, 1, len(asked)))
+    ends = ended[ended["week"] >= 0].set_index(["cell", "week"])["end"]
+    cell = asked["household"].astype(np.int64) * town.state.shape[1] + asked["need"]
+    pairs = pd.MultiIndex.from_arrays([cell, asked["week"]])
+    return ends.reindex(pairs).to_numpy(dtype=np.float64)
 
 
 def _texts(
-    community: Community, need: np.ndarray, spoken: np.ndarray, rng: np.random.Generator
+    community: Community, need: np.ndarray, spoken: np.ndarray, word: np.ndarray, phrase: np.ndarray
 ) -> np.ndarray:
     words = [one.keywords or (one.name.zh,) for one in community.needs]
-    word, phrase = rng.random(len(need)), rng.integers(0, len(PHRASES), len(need))
     texts = np.full(len(need), None, dtype=object)
     for row in np.flatnonzero(spoken):
         options = words[need[row]]
@@ -180,94 +211,98 @@ def worker_rows(town: Town, names: Names) -> pd.DataFrame:
 
 
 def outreach_rows(
-    visits: pd.DataFrame, names: Names, community: Community, workers: pd.DataFrame, town: Town
+    town: Town, names: Names, community: Community, office: Office, workers: pd.DataFrame
 ) -> pd.DataFrame:
-    """The table ``outreach`` of visits as the office noted them (``simulated_office.Office.outreach``)."""
+    """The table ``outreach``: what the office noted of its visits."""
+    visits = pd.concat([pd.DataFrame(columns=VISIT_COLUMNS), *(one for one in office.visits if len(one))])
+    visits = visits.sort_values(["contacted", "household", "need"], ignore_index=True)
+    household, need = (visits[name].to_numpy(dtype=np.int64) for name in ("household", "need"))
     steward = workers.loc[workers["role"] == "steward", "worker_id"].to_numpy()
-    order = visits.sort_values(["contacted", "household", "need"], ignore_index=True)
-    household = order["household"].to_numpy(dtype=np.int64)
+    propensity = visits["propensity"].astype(np.float64)
+    given = visits["outreach_id"].to_numpy(dtype=object)
     return pd.DataFrame(
         {
-            "outreach_id": ids("V", len(order), 6),
+            "outreach_id": np.where(given == "", ids("V", len(visits), 6), given),
             "household_id": names.household[household],
-            "need": np.array([need.id for need in community.needs], dtype=object)[
-                order["need"].to_numpy(dtype=np.int64)
-            ],
-            "contacted_at": texts_of(order["contacted"].to_numpy(dtype=np.float64)),
-            "arm": order["arm"],
-            "outcome": order["outcome"],
-            "propensity": order["propensity"],
+            "need": np.array([one.id for one in community.needs], dtype=object)[need],
+            "contacted_at": texts_of(visits["contacted"].to_numpy(dtype=np.float64)),
+            "arm": np.where(propensity.isna(), "targeted", "random"),
+            "outcome": visits["outcome"],
+            "propensity": propensity,
             "worker_id": steward[town.people.microgrid[household]],
         }
     )
 
 
-def resident_rows(town: Town, names: Names, households: pd.DataFrame) -> pd.DataFrame:
-    """The table ``residents``: head, partner, children and elders of each household, and children born since.
+def resident_rows(town: Town, names: Names, start: np.ndarray) -> pd.DataFrame:
+    """The table ``residents``, with ``valid`` (days): those who moved in, and children born since.
 
-    ``households`` is ``household_rows`` before hiding and renaming would matter: only ids and first dates are read.
+    ``start`` (days) is when the office first knew each household.
     """
     rng = np.random.default_rng([town.seed, 8])
-    start = households.groupby("household_id")["valid"].min().reindex(names.household).to_numpy()
     values = town.first.values
-    count, kind = len(start), values["household_type"].astype(int)
-    partner = np.isin(kind, (1, 2, 4, 5))
-    gap = np.round(rng.normal(1.5, 2.5, count))
-    born = {"户主": (np.ones(count, bool), values["head_birth_year"], np.zeros(count))}
-    born["配偶"] = (partner, values["head_birth_year"] + gap, np.zeros(count))
-    for number in range(3):
-        older = 3.0 * number
-        born[f"子女{number + 1}"] = (
-            values["children"] > number,
-            values["youngest_child_birth_year"] - older,
-            np.zeros(count),
-        )
-    parent = (kind == 4) & (values["elders"] > 0)
-    born["老人1"] = (parent, values["head_birth_year"] - 27, np.zeros(count))
-    born["老人2"] = (parent & (values["elders"] > 1), values["head_birth_year"] - 25, np.zeros(count))
+    head, kind = values["head_birth_year"], values["household_type"].astype(int)
+    parents_live_in = kind == THREE_GENERATIONS
+    members = [("户主", np.ones(len(kind), bool), head)]
+    has_partner = np.isin(kind, (COUPLE, NUCLEAR, THREE_GENERATIONS, OLD_COUPLE))
+    members.append(("配偶", has_partner, head + np.round(rng.normal(1.5, 2.5, len(kind)))))
+    for older in range(3):
+        members.append(("子女", values["children"] > older, values["youngest_child_birth_year"] - 3 * older))
+    for older in range(2):
+        members.append(("老人", parents_live_in & (values["elders"] > older), head - 25 - 2 * older))
     parts = [
-        _members(names, relation, np.flatnonzero(mask), year, start)
-        for relation, (mask, year, _) in born.items()
+        _members(names, relation, np.flatnonzero(there), year[there], start[there])
+        for relation, there, year in members
     ]
     for change in town.people.changes:
-        new = change.values["youngest_child_birth_year"] == town.calendar_date(change.week).year
-        new &= change.values["household_type"] == 2
-        who = change.household[new]
-        year = np.full(count, town.calendar_date(change.week).year, dtype=np.float64)
-        parts.append(
-            _members(names, "新生儿", who, year, np.full(count, float(town.dates(np.array(change.week))) + 6))
+        year = town.calendar_date(change.week).year
+        born = (change.values["youngest_child_birth_year"] == year) & (
+            change.values["household_type"] == NUCLEAR
         )
+        when = float(town.dates(np.array(change.week))) + 6
+        parts.append(_members(names, "子女", change.household[born], year, when))
     table = pd.concat(parts, ignore_index=True)
-    table = table[table["valid"].notna()].drop_duplicates(["household_id", "relation", "birth_year"])
-    table = table.sort_values(["valid", "household_id"], kind="stable", ignore_index=True)
+    table = table.drop_duplicates(["household_id", "relation", "birth_year"], ignore_index=True)
     table["gender"] = np.where(rng.random(len(table)) < 0.5, "女", "男")
+    table = table.sort_values(["valid", "household_id"], kind="stable", ignore_index=True)
     table.insert(0, "resident_id", ids("P", len(table), 6))
     table.insert(2, "valid_from", texts_of(table["valid"].to_numpy(), seconds=False))
     return table
 
 
 def _members(
-    names: Names, relation: str, who: np.ndarray, year: np.ndarray, start: np.ndarray
+    names: Names, relation: str, household: np.ndarray, year: np.ndarray | int, valid: np.ndarray | float
 ) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "household_id": names.household[who],
-            "relation": relation.rstrip("123"),
-            "birth_year": year[who].astype(int),
-            "valid": start[who],
-        }
-    )
+    rows = pd.DataFrame({"household_id": names.household[household], "relation": relation})
+    return rows.assign(birth_year=year, valid=valid).astype({"birth_year": int, "valid": float})
 
 
-def opt_out_rows(
-    names: Names, town: Town, refuses: np.ndarray, begins: np.ndarray, until: np.ndarray
-) -> pd.DataFrame:
-    """The table ``opt_outs`` of the households ``refuses``, from and until weeks (until infinite: open)."""
-    ends = np.where(np.isinf(until), np.nan, town.dates(np.nan_to_num(until, posinf=0)))
+def opt_out_rows(town: Town, names: Names, office: Office, until: float) -> pd.DataFrame:
+    """The table ``opt_outs`` of those who refused before ``until`` (days)."""
+    refuses = np.flatnonzero(town.dates(office.out_from) < until)
+    ends = town.dates(office.out_until[refuses])
     return pd.DataFrame(
         {
             "household_id": names.household[refuses],
-            "from": texts_of(town.dates(begins), seconds=False),
-            "until": texts_of(ends, seconds=False),
+            "from": texts_of(town.dates(office.out_from[refuses]), seconds=False),
+            "until": texts_of(np.where(np.isinf(ends), np.nan, ends), seconds=False),
         }
     )
+
+
+def contract_tables(
+    town: Town, names: Names, community: Community, office: Office, requests: pd.DataFrame, until: float
+) -> dict[str, pd.DataFrame]:
+    """Every table of the contract as it stands at ``until`` (days); ``requests`` is ``request_table``."""
+    households = household_rows(town, names)
+    start = households.groupby("household_id")["valid"].min().reindex(names.household).to_numpy()
+    workers = worker_rows(town, names)
+    residents = resident_rows(town, names, start)
+    return {
+        "households": households[households["valid"] < until].drop(columns="valid"),
+        "requests": requests_known(requests, until),
+        "residents": residents[residents["valid"] < until].drop(columns="valid"),
+        "outreach": outreach_rows(town, names, community, office, workers),
+        "opt_outs": opt_out_rows(town, names, office, until),
+        "workers": workers,
+    }

@@ -36,7 +36,8 @@ NUMBERS = (
 ATTRIBUTES = (*CATEGORIES, *BOOLEANS, *NUMBERS)
 FACTORS = (
     "child_0_3", "child_4_6", "child_7_12", "child_13_17", "children", "elders", "elder_alone", "head_75",
-    "migrant", "dual_earner", "dual_7_12", "unemployed", "flexible", "income", "poor_unemployed", "disability",
+    "migrant", "dual_earner", "dual_7_12", "unemployed", "flexible", "income", "poor_unemployed",
+    "disability",
     "rents", "chronic", "chronic_75", "single_parent", "minority_language", "head_young", "education",
     "old_building",
 )  # fmt: skip
@@ -66,7 +67,7 @@ class Snapshot:
 
 @dataclass
 class People:
-    """Current attributes of every household (one array each, categories as codes) and where and since when."""
+    """Current attributes of every household (categories as codes), where it lives and since when."""
 
     values: dict[str, np.ndarray]  # float32 per household
     microgrid: np.ndarray  # int32 per household
@@ -235,7 +236,8 @@ def factors(people: People, year: int) -> np.ndarray:
     seven = (child >= 7) & (child <= 12)
     columns = (
         child <= 3, (child >= 4) & (child <= 6), seven, (child >= 13) & (child <= 17),
-        np.maximum(values["children"] - 1, 0), values["elders"], values["lives_alone"] * (values["elders"] > 0),
+        np.maximum(values["children"] - 1, 0), values["elders"],
+        values["lives_alone"] * (values["elders"] > 0),
         age >= 75, values["hukou"], dual, dual * seven, unemployed, values["employment"] == FLEXIBLE,
         1.5 - values["income_band"], unemployed * (values["income_band"] <= 1), values["disability"],
         values["rents"], chronic, chronic * (age >= 75), values["household_type"] == SINGLE_PARENT,

@@ -1,8 +1,11 @@
-"""What kind of town a synthetic town is: how strong each force of the process is, and how attributes are called."""
+"""What kind of town a synthetic town is: how strong each force is, and what attributes are called."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 
 import numpy as np
+import yaml
 
 from features.contract import Community
 from features.simulated_people import FACTORS
@@ -12,10 +15,10 @@ from features.simulated_people import FACTORS
 class NeedStyle:
     """How one need comes about.
 
-    ``rate`` is the share of all households that ask within eight average weeks; ``weeks`` how long a need lasts
-    on average; ``reporting`` the share of needs that a settled household asks about. ``bumps`` are seasonal
-    raises of the log hazard: (day of the year, or days from Spring Festival where ``festival``, width in
-    days, height). ``effects`` are log-linear in the factors of ``simulated_people``.
+    ``rate`` is the share of all households that ask within eight average weeks; ``weeks`` how long a need
+    lasts on average; ``reporting`` the share of needs that a settled household asks about. ``bumps`` are
+    seasonal raises of the log hazard: (true: relative to Spring Festival, centre as day of the year or days
+    from the festival, width in days, height). ``effects`` are log-linear in ``simulated_people.FACTORS``.
     """
 
     rate: float
@@ -23,7 +26,7 @@ class NeedStyle:
     reporting: float
     effects: dict[str, float]
     bumps: tuple[tuple[bool, float, float, float], ...] = ()
-    harmonics: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # cos, sin of one and two a year
+    harmonics: Sequence[float] = (0.0, 0.0, 0.0, 0.0)  # cos, sin of one and of two turns a year
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Style:
 
     needs: tuple[NeedStyle, ...]
     household_frailty: float = 0.5
-    pair_frailty: float = 0.75
+    pair_frailty: float = 1.1
     microgrid_frailty: float = 0.2
     microgrid_pair_frailty: float = 0.3
     season: float = 1.0  # multiplies seasonal log hazards
@@ -44,10 +47,10 @@ class Style:
     shock_height: float = 1.1  # log raise
     shock_weeks: float = 6.0
     resolution_weeks: float = 2.0
-    new_share: float = 0.3  # share of households that arrive after the first week
-    new_need: float = 0.45  # log raise of a household just arrived, fading with `fade_weeks`
-    fade_weeks: float = 110.0
-    quiet_new: float = -2.6  # changes of the log odds of reporting
+    new_share: float = 0.48  # share of households that arrive after the first week
+    new_need: float = 1.3  # log raise of a household just arrived, fading with `fade_weeks`
+    fade_weeks: float = 220.0
+    quiet_new: float = -1.9  # changes of the log odds of reporting
     quiet_elder_alone: float = -1.0
     quiet_poor: float = -0.5
     quiet_language: float = -0.6
@@ -61,76 +64,18 @@ class Style:
     renamed: tuple[tuple[str, str], ...] = ()
 
 
-def _need(
-    rate: float,
-    weeks: float,
-    reporting: float,
-    bumps: tuple = (),
-    harmonics: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
-    **effects: float,
-) -> NeedStyle:
-    return NeedStyle(rate, weeks, reporting, effects, bumps, harmonics)
-
-
-_YEAR, _FESTIVAL = False, True
-XISHAN: dict[str, NeedStyle] = {
-    "summer_childcare": _need(
-        0.03, 5, 0.62, ((_YEAR, 172, 26, 3.2), (_YEAR, 205, 22, 1.6)), child_0_3=-2.2, child_4_6=0.5, child_7_12=1.3,
-        children=0.3, dual_earner=0.5, dual_7_12=0.7, migrant=0.3, income=0.15, elders=-0.4,
-    ),
-    "after_school_class": _need(
-        0.03, 5, 0.65, ((_YEAR, 250, 16, 1.7), (_FESTIVAL, 18, 14, 1.4), (_YEAR, 200, 20, -1.0)), child_0_3=-1.8,
-        child_7_12=0.9, child_13_17=-0.3, dual_earner=0.5, education=0.2, children=0.25,
-    ),
-    "live_commerce_training": _need(
-        0.009, 7, 0.6, ((_FESTIVAL, 20, 20, 0.7), (_YEAR, 300, 25, 0.6)), head_young=0.6, flexible=0.8, unemployed=0.7,
-        migrant=0.3, education=0.15, elders=-0.2,
-    ),
-    "job_referral": _need(
-        0.02, 6, 0.6, ((_FESTIVAL, 16, 16, 1.4), (_YEAR, 182, 18, 0.6)), unemployed=1.7, flexible=0.5,
-        poor_unemployed=0.5, migrant=0.4, head_young=0.3, head_75=-3.0, income=0.2,
-    ),
-    "elder_daycare": _need(
-        0.012, 8, 0.6, ((_FESTIVAL, 10, 14, 0.5),), (0.25, 0.0, 0.0, 0.0), elders=0.5, elder_alone=0.7, head_75=0.7,
-        dual_earner=0.6, chronic=0.5, chronic_75=0.4, income=-0.1,
-    ),
-    "canteen_meal": _need(
-        0.03, 6, 0.62, ((_FESTIVAL, 0, 10, -0.7),), (0.35, 0.0, 0.15, 0.0), elders=0.5, elder_alone=1.1, head_75=0.6,
-        chronic=0.3, income=0.15, disability=0.4,
-    ),
-    "elder_visit": _need(
-        0.02, 6, 0.55, ((_FESTIVAL, -6, 14, 1.1),), (0.4, 0.1, 0.0, 0.0), elders=0.3, elder_alone=1.5, head_75=0.8,
-        chronic=0.5, disability=0.5, income=0.2,
-    ),
-    "emergency_aid": _need(
-        0.006, 5, 0.55, ((_FESTIVAL, -12, 14, 0.9),), (0.2, 0.0, 0.0, 0.0), income=0.7, poor_unemployed=0.9,
-        unemployed=0.5, disability=0.7, single_parent=0.8, chronic=0.3, elder_alone=0.3,
-    ),
-    "medical_aid": _need(
-        0.011, 7, 0.6, (), (0.4, 0.1, 0.1, 0.0), chronic=1.2, chronic_75=0.5, head_75=0.3, disability=0.7, income=0.5,
-        elders=0.2,
-    ),
-    "mediation": _need(
-        0.006, 4, 0.55, ((_FESTIVAL, 4, 10, 0.7), (_YEAR, 200, 30, 0.4)), rents=0.5, old_building=0.3, children=0.2,
-        migrant=0.2, unemployed=0.3, minority_language=0.3,
-    ),
-    "legal_help": _need(
-        0.004, 6, 0.55, ((_FESTIVAL, -18, 14, 1.0),), flexible=0.7, migrant=0.7, unemployed=0.6, disability=0.3,
-        minority_language=0.3,
-    ),
-    "home_repair": _need(
-        0.028, 3, 0.7, ((_YEAR, 170, 24, 0.9), (_YEAR, 235, 22, 0.5), (_FESTIVAL, -10, 8, 0.5)), old_building=0.45,
-        rents=-0.5, head_75=0.3, elders=0.1, income=0.1,
-    ),
-}  # fmt: skip
-
-
 def base_style(community: Community) -> Style:
-    """Xishan's style for the needs of a community.yaml, in its order.
-
-    Raises KeyError where a need is none of ``XISHAN``.
-    """
-    return Style(tuple(XISHAN[need.id] for need in community.needs))
+    """Xishan's style for the needs of a community, in its order; each must be in ``xishan_process.yaml``."""
+    content = yaml.safe_load(files("features").joinpath("xishan_process.yaml").read_text("utf-8"))
+    needs = []
+    for need in community.needs:
+        one = content[need.id]
+        bumps = tuple(
+            ("festival" in bump, float(bump.get("festival", bump.get("day"))), bump["width"], bump["height"])
+            for bump in one.pop("bumps")
+        )
+        needs.append(NeedStyle(**one, bumps=bumps))
+    return Style(tuple(needs))
 
 
 RENAMES = {
@@ -146,8 +91,9 @@ RENAMES = {
     "dual_earner": ("dual_income", "both_work"),
 }
 MAY_HIDE = (
-    "household_type", "dual_earner", "education", "home_language", "party_member", "building_year", "floor_area",
-    "chronic_illness", "disability", "income_band", "rents", "employment", "lives_alone", "hukou",
+    "household_type", "dual_earner", "education", "home_language", "party_member", "building_year",
+    "floor_area", "chronic_illness", "disability", "income_band", "rents", "employment", "lives_alone",
+    "hukou",
 )  # fmt: skip
 STRENGTHS = {  # attribute of Style: lowest and highest multiple of its usual value
     "household_frailty": (0.5, 1.6),
@@ -177,7 +123,7 @@ STRENGTHS = {  # attribute of Style: lowest and highest multiple of its usual va
 
 
 def draw_style(base: Style, number: int) -> Style:
-    """Another kind of town: every force, effect and season drawn anew around ``base``; 0 is ``base`` itself."""
+    """Another kind of town: forces, effects and seasons drawn anew around ``base``; 0 is ``base`` itself."""
     if number == 0:
         return base
     rng = np.random.default_rng([number, 7919])

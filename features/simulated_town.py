@@ -1,8 +1,8 @@
 """A synthetic town that lives week by week: needs begin, are asked about or stay silent, are met or pass.
 
-The process is described in ``docs/simulation.md``. ``Town.step`` moves it by a week and answers visits, so that
-whoever makes lists can drive it; all random numbers of a week are drawn whatever the visits are, so that two
-policies in the same town differ by what they do and not by luck.
+The process is described in ``docs/simulation.md``. ``Town.step`` moves it by a week and answers visits, so
+that whoever makes lists can drive it; all random numbers of a week are drawn whatever the visits are, so that
+two policies in the same town differ by what they do and not by luck.
 """
 
 from dataclasses import dataclass, field
@@ -160,7 +160,7 @@ class Town:
         self.ends = np.array([1 / need.weeks for need in style.needs], np.float32)
 
     def _draw_seasons(self, rng: np.random.Generator, weeks: int) -> None:
-        """Log season and trend [weeks from -WARM_UP, needs], the season with a mean factor of 1 over a year."""
+        """Log season (mean factor of 1 over a year) and trend [weeks from -WARM_UP, needs]."""
         style = self.style
         span = WARM_UP + weeks + 60
         mondays = [self.begins + timedelta(weeks=week - WARM_UP) for week in range(span)]

@@ -1,4 +1,4 @@
-"""The truth of a synthetic town at a date: what no office could know and every estimate is measured against."""
+"""The truth of a synthetic town at a date, which no office knows and every estimate is measured against."""
 
 from dataclasses import dataclass
 
@@ -55,7 +55,7 @@ def _one_future(
     excitation, shock = town.excitation.copy(), town.shock
     none = np.ones_like(silent)  # chance that the pair has not asked in its window
     own_silent, own_open, own_excitation = silent.copy(), open_.copy(), excitation.copy()
-    there = None
+    there = silent
     for ahead in range(int(ends.max())):
         base, ask = bases[ahead]
         shock = town.next_shock(rng, shock)
@@ -67,7 +67,7 @@ def _one_future(
         own_chance = town.hazard(week, own_excitation, shock, base, excitation) * town.present[:, None]
         silent = _advance(silent, open_, chance)
         own_silent = _advance(own_silent, own_open, own_chance)
-        if there is None:
+        if ahead == 0:
             there = silent + open_
         asked_now = rng.random(silent.shape, dtype=np.float32) < silent * ask
         none *= 1 - np.where((ahead >= leads) & (ahead < ends), own_silent * ask, 0)
@@ -134,8 +134,8 @@ def episodes_table(town: Town, community: Community, household_ids: np.ndarray) 
         }
     )
     table = table[table["end_week"] >= 0].sort_values(["begin_week", "household", "need"], ignore_index=True)
-    table.insert(0, "household_id", household_ids[table["household"]])
-    table.insert(2, "need_id", np.array([one.id for one in community.needs], dtype=object)[table["need"]])
+    table.insert(0, "household_id", household_ids[table.pop("household")])
+    table["need"] = np.array([one.id for one in community.needs], dtype=object)[table["need"]]
     return table
 
 
@@ -144,7 +144,7 @@ def add_what_happened(
 ) -> pd.DataFrame:
     """Adds ``in_need`` (the need is there in the coming week) and ``asked`` (in the window) to a truth table.
 
-    ``requests`` has household_id, need and ``week``.
+    ``requests`` has household_id, need_id and ``week``.
     """
     there = episodes[
         (episodes["begin_week"] <= week)
@@ -152,10 +152,10 @@ def add_what_happened(
     ]
     lead = {need.id: round(need.lead_weeks) for need in community.needs}
     length = {need.id: round(need.horizon_weeks) for need in community.needs}
-    ahead = requests["week"] - week - requests["need"].map(lead)
-    inside = requests[(ahead >= 0) & (ahead < requests["need"].map(length))]
+    ahead = requests["week"] - week - requests["need_id"].map(lead)
+    inside = requests[(ahead >= 0) & (ahead < requests["need_id"].map(length))]
     pair = pd.MultiIndex.from_frame(truth[["household_id", "need"]])
     return truth.assign(
-        in_need=pair.isin(pd.MultiIndex.from_frame(there[["household_id", "need_id"]])),
-        asked=pair.isin(pd.MultiIndex.from_frame(inside[["household_id", "need"]])),
+        in_need=pair.isin(pd.MultiIndex.from_frame(there[["household_id", "need"]])),
+        asked=pair.isin(pd.MultiIndex.from_frame(inside[["household_id", "need_id"]])),
     )

@@ -33,6 +33,10 @@ def expected_demand(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
         households=("p", "size"), expected=("p", "sum"), variance=("v", "sum")
     )
     table = table.reset_index()
+    order = table["need"].map(known.community.need_index())
+    table = (
+        table.assign(order=order).sort_values(["order", "grid_id"], ignore_index=True).drop(columns="order")
+    )
     windows = {one.id: _window(known, one.lead_weeks, one.horizon_weeks) for one in known.community.needs}
     scatter = {
         need: past_scatter(known, position, known.community.needs[position].horizon_weeks)

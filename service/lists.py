@@ -8,7 +8,7 @@ from features.language import say
 from features.records import Known, date_of
 from models.demand import programmes_for
 
-CONTACT_WORDS = ("address", "addr", "building", "room", "phone", "mobile", "tel", "contact")
+CONTACT_WORDS = ("address", "addr", "phone", "telephone", "mobile", "tel", "contact")
 CONTACT_WORDS_ZH = ("地址", "住址", "门牌", "楼栋", "楼号", "单元", "房号", "电话", "手机", "联系")
 CHILD, ELDER = 18, 60  # years: the members whose ages stand on a list
 WEEK = 7
@@ -49,13 +49,8 @@ def describe(visits: pd.DataFrame, known: Known) -> pd.DataFrame:
         last_contact=[last.get(one, "") for one in household],
         need_name=[needs[one].name.here for one in visits["need"]],
         programme=[programmes[one] for one in visits["need"]],
-        ask=[_question(needs[one]) for one in visits["need"]],
+        ask=say("近期需要吗？几个人、什么时候？", "Needed soon? For whom, and when?"),
     )
-
-
-def _question(need: Need) -> str:
-    name = need.name.here
-    return say(f"近期需要“{name}”吗？几个人、什么时候？", f"Do you need “{name}” soon? For whom, when?")
 
 
 def _programmes(need: Need, known: Known) -> str:

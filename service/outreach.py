@@ -248,11 +248,12 @@ def outreach_id(as_of: str, household_id: str, need: str) -> str:
 
 
 def _unlisted(pairs: pd.DataFrame, workers: Workers) -> list[str]:
-    if pairs["sensitive"].any() and not workers.frame["coordinator"].any():
-        return [
-            say(
-                "敏感需求只列给 coordinator，但 workers 表里没有 coordinator，本周未列",
-                "sensitive needs are listed for coordinators only, and workers has none: not listed",
-            )
-        ]
-    return []
+    """A line where nobody may see the sensitive needs."""
+    if not pairs["sensitive"].any() or workers.frame.loc[workers.frame["coordinator"], "visits"].sum() > 0:
+        return []
+    return [
+        say(
+            "敏感需求只列给 coordinator，但 workers 表里没有 weekly_visits 大于 0 的 coordinator，本周未列",
+            "sensitive needs are listed for coordinators only; workers has none with weekly_visits above 0",
+        )
+    ]

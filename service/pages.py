@@ -143,11 +143,14 @@ def _grid_rows(
 
 def _need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
     seats, no_seats = row["seats"], bool(np.isnan(row["seats"]))
-    text = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
+    spread = f"{row['low_90']:.0f}–{row['high_90']:.0f}"
+    text = f"{row['expected']:.0f} ({spread})" + (
+        "" if no_seats else say(f"，名额 {seats:.0f}", f", seats {seats:.0f}")
+    )
     return {
         "window": f"{row['begins']:%m-%d}～{row['ends'] - timedelta(days=1):%m-%d}",
         "expected": f"{row['expected']:.0f}",
-        "range": f"{row['low_90']:.0f}–{row['high_90']:.0f}",
+        "range": spread,
         "programmes": say("、", ", ").join(row["programmes"]),
         "seats": "" if no_seats else f"{seats:.0f}",
         "verdict": verdict(row, names),

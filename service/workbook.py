@@ -26,20 +26,20 @@ Column = tuple[str, str, str, float]
 # column of the visits, title in Chinese and English, width in characters
 VISIT_COLUMNS: tuple[Column, ...] = (
     ("visit_order", "序", "no.", 4),
-    ("household_id", "户号", "household", 11),
-    ("microgrid_id", "微网格", "micro-grid", 8),
-    ("contact", "地址与联系", "address", 18),
-    ("members", "重点成员", "members", 14),
-    ("last_contact", "上次联系", "last contact", 12),
-    ("need_name", "需求", "need", 12),
-    ("reason", "为什么上门", "why", 44),
-    ("programme", "可对接项目", "programme", 24),
-    ("ask", "怎么问", "what to ask", 24),
+    ("household_id", "户号", "household", 9),
+    ("microgrid_id", "微网格", "micro-grid", 7),
+    ("contact", "地址与联系", "address", 14),
+    ("members", "重点成员", "members", 10),
+    ("last_contact", "上次联系", "last contact", 10),
+    ("need_name", "需求", "need", 9),
+    ("reason", "为什么上门", "why", 38),
+    ("programme", "可对接项目", "programme", 18),
+    ("ask", "怎么问", "what to ask", 13),
 )
 FILLED_COLUMNS: tuple[Column, ...] = (
-    ("outcome", "结果", "outcome", 10),
-    ("date", "走访日期", "date", 12),
-    ("notes", "备注", "notes", 20),
+    ("outcome", "结果", "outcome", 8),
+    ("date", "走访日期", "date", 10),
+    ("notes", "备注", "notes", 14),
 )
 
 _GREY = "#9AA0A6"

@@ -34,23 +34,23 @@ class Style:
     """The forces of a town. Standard deviations are of log hazards unless they say otherwise."""
 
     needs: tuple[NeedStyle, ...]
-    household_frailty: float = 0.5
+    household_frailty: float = 0.6
     pair_frailty: float = 1.1
     microgrid_frailty: float = 0.2
     microgrid_pair_frailty: float = 0.3
     season: float = 1.0  # multiplies seasonal log hazards
     trend: float = 0.12  # yearly standard deviation of each need's slow random walk
-    branching: float = 0.2  # needs that one request brings about for the same need of the household
+    branching: float = 0.13  # needs that one request brings about for the same need of the household
     cross_branching: float = 0.04  # likewise over all other needs together
     memory_weeks: float = 10.0  # half-life of that excitation
     shock_rate: float = 0.0015  # chance per week that a micro-grid gets a shock of one need
     shock_height: float = 1.1  # log raise
     shock_weeks: float = 6.0
     resolution_weeks: float = 2.0
-    new_share: float = 0.48  # share of households that arrive after the first week
-    new_need: float = 1.3  # log raise of a household just arrived, fading with `fade_weeks`
+    new_share: float = 0.52  # share of households that arrive after the first week
+    new_need: float = 1.5  # log raise of a household just arrived, fading with `fade_weeks`
     fade_weeks: float = 220.0
-    quiet_new: float = -1.9  # changes of the log odds of reporting
+    quiet_new: float = -1.7  # changes of the log odds of reporting
     quiet_elder_alone: float = -1.0
     quiet_poor: float = -0.5
     quiet_language: float = -0.6
@@ -108,8 +108,8 @@ STRENGTHS = {  # attribute of Style: lowest and highest multiple of its usual va
     "shock_rate": (0.3, 3.0),
     "shock_height": (0.6, 1.4),
     "shock_weeks": (0.5, 2.0),
-    "new_share": (0.5, 1.3),
-    "new_need": (0.0, 1.6),
+    "new_share": (0.4, 1.2),
+    "new_need": (0.2, 1.3),
     "quiet_new": (0.4, 1.15),
     "quiet_elder_alone": (0.0, 1.6),
     "quiet_poor": (0.0, 2.0),

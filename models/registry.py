@@ -325,6 +325,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
 
     Raises UserError where there is no such version.
     """
+    _need_database(workspace)
     with _registry(workspace) as client:
         there = all_versions(client)
         wanted = version or version_called(client, CHALLENGER) or max(there, default=None)
@@ -333,10 +334,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
         if wanted not in there:
             listed = say("、", ", ").join(str(one) for one in there)
             raise UserError(
-                say(
-                    f"没有版本 {wanted}；有的版本：{listed}",
-                    f"no version {wanted}; there is {listed or 'none'}",
-                )
+                say(f"没有版本 {wanted}，只有 {listed}", f"no version {wanted}; there is {listed}")
             )
         forget_copy(workspace)
         put_in_force(client, wanted)
@@ -346,6 +344,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
 
 def rollback(workspace: Path) -> int:
     """Put the champion before the present one back in force; its version. Raises UserError without one."""
+    _need_database(workspace)
     with _registry(workspace) as client:
         forget_copy(workspace)
         version = put_back(client)
@@ -369,8 +368,7 @@ def champion(workspace: Path, refresh: bool = False) -> Champion:
 def _fetch(workspace: Path) -> tuple[int, Path]:
     """Version and directory of the registry's champion, copied into the workspace unless it is there."""
     address = registry_address(workspace)
-    if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
-        raise _no_model()
+    _need_database(workspace)
     with _registry(workspace) as client:
         import mlflow.artifacts
 
@@ -386,6 +384,13 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
                 mlflow.artifacts.download_artifacts(source, dst_path=str(place), **_addresses(workspace))
             )
             return version, install_copy(workspace, address, version, files / _BUNDLE)
+
+
+def _need_database(workspace: Path) -> None:
+    """Raise NoChampion, without making a database, where there is none yet."""
+    address = registry_address(workspace)
+    if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
+        raise _no_model()
 
 
 def _no_model() -> NoChampion:

@@ -1,0 +1,223 @@
+"""The registry on a real MLflow backend: versions, gate, promotion, rollback, and scoring without MLflow."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from hand_made import AS_OF, BAD, GOOD, hand_made_model, hand_made_retrain, make_town
+from mlflow import MlflowClient
+
+from features.build import build
+from features.cohort import cohort
+from features.language import UserError
+from features.records import Known, known_before
+from models.registry import (
+    NoChampion,
+    champion,
+    log_retrain,
+    promote,
+    registry_address,
+    rollback,
+)
+from models.retrain import Retrained
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def known() -> Known:
+    return known_before(make_town(), AS_OF)
+
+
+@pytest.fixture(scope="module")
+def good(known: Known) -> Retrained:
+    return hand_made_retrain(known.records, hand_made_model(known, GOOD, trees=True))
+
+
+@pytest.fixture(scope="module")
+def worse(known: Known, good: Retrained) -> Retrained:
+    return hand_made_retrain(known.records, hand_made_model(known, BAD), champion=good.model)
+
+
+@pytest.fixture(scope="module")
+def same(known: Known, good: Retrained) -> Retrained:
+    return hand_made_retrain(known.records, good.model, champion=good.model)
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory, good: Retrained, known: Known) -> Path:
+    """A workspace with one version; not to be changed."""
+    workspace = tmp_path_factory.mktemp("工作 区#1")
+    log_retrain(workspace, good, known)
+    return workspace
+
+
+def client(workspace: Path) -> MlflowClient:
+    return MlflowClient(registry_address(workspace), registry_address(workspace))
+
+
+def aliases(workspace: Path) -> dict[str, int]:
+    found = client(workspace).get_registered_model("xianying").aliases
+    return {name: int(version) for name, version in found.items()}
+
+
+def test_the_first_version_becomes_the_champion(logged: Path, good: Retrained) -> None:
+    assert aliases(logged) == {"champion": 1, "challenger": 1}
+    found = champion(logged)
+    assert found.version == 1
+    assert found.model.feature_names == good.model.feature_names
+
+
+def test_a_retrain_is_one_run_with_a_child_for_each_need(logged: Path, good: Retrained) -> None:
+    here = client(logged)
+    experiment = here.get_experiment_by_name("xianying")
+    runs = here.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1
+    assert {run.data.tags["need"] for run in runs if run is not parents[0]} == {
+        "childcare",
+        "meals",
+        "refuge",
+    }
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert parents[0].data.tags["data_fingerprint"] == good.fingerprint
+    assert parents[0].inputs.dataset_inputs[0].dataset.digest == good.fingerprint[:36]
+    assert parents[0].data.params["rows"] == "720"
+    files = {file.path for file in here.list_artifacts(parents[0].info.run_id)}
+    assert {"model_card.zh.md", "model_card.en.md", "metrics.csv", "lift.png", "overview.png"} <= files
+    child = next(run for run in runs if run.data.tags.get("need") == "meals")
+    newest = good.metrics.query("need == 'meals' and ranker == 'model' and metric == 'average_precision'")
+    last = newest.sort_values("fold").iloc[-1]
+    assert child.data.metrics["model/average_precision"] == pytest.approx(last["value"])
+    assert child.data.metrics["model/average_precision.low"] == pytest.approx(last["low"])
+    assert "report.png" in {file.path for file in here.list_artifacts(child.info.run_id)}
+
+
+def test_the_registered_model_gives_the_same_probabilities(
+    logged: Path, good: Retrained, known: Known
+) -> None:
+    features = build(known, cohort(known), good.model.schema)
+    frame = pd.DataFrame(features.matrix.astype(float), columns=features.names)
+    frame["need"] = np.array(good.model.schema.needs, dtype=object)[features.rows.need]
+    version = client(logged).get_model_version("xianying", "1")
+    served = mlflow.pyfunc.load_model(client(logged).get_model_version_download_uri("xianying", "1"))
+    assert version.tags["gate"] == "allowed"
+    np.testing.assert_allclose(served.predict(frame)["p_request"], good.model.predict(features))
+
+
+def test_scoring_from_the_copy_imports_no_mlflow(logged: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from models.registry import champion;"
+        f"print(champion(Path({str(logged)!r})).version, 'mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "False"]
+
+
+def test_the_gate_decides_which_version_is_in_force(
+    tmp_path: Path, good: Retrained, worse: Retrained, same: Retrained, known: Known
+) -> None:
+    assert log_retrain(tmp_path, good, known).promoted
+    refused = log_retrain(tmp_path, worse, known)
+    assert not refused.promoted
+    assert any("变差" in reason for reason in refused.decision.reasons)
+    assert aliases(tmp_path) == {"champion": 1, "challenger": 2}
+    assert champion(tmp_path).version == 1
+    tags = client(tmp_path).get_model_version("xianying", "2").tags
+    assert tags["gate"] == "refused"
+    assert "变差" in tags["gate_reason"]
+
+    assert promote(tmp_path) == 2  # by hand, against the gate
+    assert champion(tmp_path).version == 2
+    assert rollback(tmp_path) == 1
+    assert log_retrain(tmp_path, same, known).promoted
+    assert champion(tmp_path).version == 3
+    assert rollback(tmp_path) == 1
+    assert champion(tmp_path).version == 1
+    with pytest.raises(UserError, match="没有更早的正式模型"):
+        rollback(tmp_path)
+    assert champion(tmp_path).version == 1
+    with pytest.raises(UserError, match="没有版本 9，只有 1、2、3"):
+        promote(tmp_path, 9)
+    assert not log_retrain(tmp_path, good, known).promoted  # nothing to compare it with the champion by
+    assert champion(tmp_path).version == 1
+
+
+def test_another_backend_keeps_everything_and_wins_over_the_copy(
+    tmp_path: Path, good: Retrained, known: Known, logged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = f"sqlite:///{(tmp_path / 'shared.db').as_posix()}"
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere)
+    log_retrain(one, good, known)
+    log_retrain(one, good, known)
+    assert not (one / "mlflow.db").exists()
+    assert champion(two).version == 1  # a second workspace on the same registry fetches its own copy
+    assert (two / "champion" / "current.json").is_file()
+    client(two).set_registered_model_alias("xianying", "champion", "2")  # moved by someone else
+    assert champion(two).version == 1
+    assert champion(two, refresh=True).version == 2
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    with pytest.raises(NoChampion):
+        champion(two)  # the copy came from the other registry
+
+
+def test_a_lost_or_damaged_copy_is_fetched_again(logged: Path) -> None:
+    pointer = logged / "champion" / "current.json"
+    pointer.unlink()
+    assert champion(logged).version == 1
+    directory = logged / "champion" / json.loads(pointer.read_text())["directory"]
+    (directory / "model.json").unlink()
+    assert champion(logged).version == 1
+
+
+def test_a_killed_retrain_leaves_no_version_and_its_run_is_marked(
+    tmp_path: Path, good: Retrained, known: Known
+) -> None:
+    class Killed(BaseException):
+        """Ends the retrain while the model is written, as a signal would."""
+
+    class Model(type(good.model)):  # type: ignore[misc]
+        def save(self, directory: Path) -> None:
+            raise Killed
+
+    dying = replace(good, model=Model(**vars(good.model)))
+    with pytest.raises(Killed):
+        log_retrain(tmp_path, dying, known)
+    with pytest.raises(NoChampion):
+        champion(tmp_path)
+    here = client(tmp_path)
+    experiment = here.get_experiment_by_name("xianying").experiment_id
+    lost = here.search_runs([experiment], "attributes.status = 'KILLED'")[0]
+    here.update_run(lost.info.run_id, status="RUNNING")  # what a kill that nothing can catch leaves
+    assert log_retrain(tmp_path, good, known).version == 1
+    assert here.get_run(lost.info.run_id).info.status == "KILLED"
+
+
+def test_mistakes_are_told_in_one_line(
+    tmp_path: Path, good: Retrained, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for act in (champion, promote, rollback):
+        with pytest.raises(UserError, match="xianying retrain"):
+            act(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://somewhere")
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI") as caught:
+        log_retrain(tmp_path, good, known)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI") as caught:
+        champion(tmp_path)
+    assert "\n" not in str(caught.value)

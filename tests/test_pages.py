@@ -1,0 +1,142 @@
+"""The printable pages say what a worker and a coordinator need, and nothing they must not."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from week_lists import AS_OF, change, fill, make_known, make_visits
+
+from features.language import set_language
+from features.records import Known
+from models.demand import against_seats, expected_demand
+from service.handout import file_names, handout, write_handout
+from service.lists import script
+from service.pages import grid_page
+
+FETCHING = {"script", "link", "img", "iframe", "object", "embed"}
+
+
+class Tags(HTMLParser):
+    """Tags of a page, and whether each that opens also closes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.found.append(tag)
+        if tag not in ("meta", "br", "rect", "line"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        self.found.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def parsed(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert not FETCHING & set(tags.found), "a page must not load anything"
+    return tags
+
+
+def scores_of(known: Known) -> pd.DataFrame:
+    pairs = [(home, need.id) for home in known.records.household_ids for need in known.community.needs]
+    scores = pd.DataFrame(pairs, columns=["household_id", "need"])
+    return scores.assign(p_request=0.25, p_need=0.25, model_version="3")
+
+
+def risk_of(known: Known) -> pd.DataFrame:
+    homes = known.records.household_ids
+    return pd.DataFrame({"household_id": homes, "risk": 0.1, "tier": ["red"] + ["green"] * (len(homes) - 1)})
+
+
+@pytest.fixture
+def files() -> dict[str, bytes]:
+    known = make_known()
+    return handout(make_visits(known), known, scores_of(known), risk_of(known), ["一条说明"], AS_OF)
+
+
+def test_a_page_shows_every_household_its_needs_and_the_script() -> None:
+    known = make_known()
+    visits = make_visits(known)
+    page = grid_page("西山社区 · 网格 g1", script(known), visits, AS_OF)
+    assert parsed(page).found.count("article") == visits["household_id"].nunique()
+    for row in visits.to_dict("records"):
+        assert row["household_id"] in page and row["need_name"] in page and row["contact"] in page
+    assert "不再联系" in page and "老人75岁" in page and "随机走访" in page
+
+
+def test_texts_of_the_data_cannot_become_markup() -> None:
+    known = make_known()
+    visits = make_visits(known).assign(contact="<b>1</b>", reason="</td><script>x")
+    page = grid_page("a", "b", visits, AS_OF)
+    parsed(page)
+    assert "&lt;/td&gt;&lt;script&gt;x" in page
+
+
+def test_sensitive_needs_stand_on_the_coordinators_files_only(files: dict[str, bytes]) -> None:
+    assert set(files) == {
+        "grid-g1.xlsx",
+        "grid-g1.html",
+        "coordinators.xlsx",
+        "coordinators.html",
+        "overview.html",
+    }
+    assert "矛盾调解" not in files["grid-g1.html"].decode()
+    assert "矛盾调解" in files["coordinators.html"].decode()
+
+
+def test_the_overview_holds_visits_tiers_demand_and_seats(files: dict[str, bytes]) -> None:
+    page = files["overview.html"].decode()
+    tags = parsed(page)
+    assert tags.found.count("svg") == 2
+    links = re.findall(r'href="([^"]+)"', page)
+    assert set(links) == set(files) - {"overview.html"}
+    assert "一条说明" in page and "名额足够" in page and "窗口内没有对应项目" in page
+    assert ">3 (" in page or ">3</td>" in page  # twelve households at a quarter
+
+
+def test_pages_are_in_the_chosen_language() -> None:
+    set_language("en")
+    known = make_known()
+    page = grid_page("a", script(known), make_visits(known), AS_OF)
+    assert "Hello, I work for" in page and "Meals" in page and "why" in page and "为什么" not in page
+
+
+def test_demand_against_seats() -> None:
+    known = make_known()
+    seats = against_seats(expected_demand(scores_of(known), known), known.community, known.as_of)
+    table = seats.set_index("need")
+    assert table["expected"].tolist() == pytest.approx([3, 3, 3])
+    assert table.loc["meals", "seats"] == 40 and table.loc["meals", "short"] == pytest.approx(-37)
+    assert table["seats"].isna().tolist() == [True, False, True]  # childcare's programme is over
+    assert (table["low_90"] <= table["low_80"]).all() and (table["high_80"] <= table["high_90"]).all()
+    assert (table["high_90"] <= table["households"]).all()
+
+
+def test_file_names_are_safe_and_different() -> None:
+    names = file_names(["一/二", "一\\二", "a b", "A_B", "..", ""])
+    assert len({one.lower() for one in names.values()}) == 6
+    assert not any(re.search(r'[<>:"/\\|?*\s]', one) for one in names.values())
+
+
+def test_a_filled_in_workbook_is_never_overwritten(tmp_path: Path, files: dict[str, bytes]) -> None:
+    assert write_handout(tmp_path, files) == []
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert write_handout(tmp_path, files) == []
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    change(tmp_path / "grid-g1.xlsx", lambda sheet: fill(sheet, ["需要"]))
+    (line,) = write_handout(tmp_path, files)
+    assert "filled-1-grid-g1.xlsx" in line
+    assert (tmp_path / "filled-1-grid-g1.xlsx").is_file()
+    assert (tmp_path / "grid-g1.xlsx").read_bytes() == files["grid-g1.xlsx"]
+    gone = {name: content for name, content in files.items() if not name.startswith("coordinators")}
+    write_handout(tmp_path, gone)
+    assert not (tmp_path / "coordinators.html").exists()

@@ -1,0 +1,256 @@
+"""The workbook that goes out, and the same workbook coming back in every state."""
+
+import io
+import random
+from datetime import date, datetime
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from openpyxl.worksheet.worksheet import Worksheet
+from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, write_lists
+
+from features.language import set_language
+from features.records import Known
+from service.lists import script
+from service.record import Outcomes, read_outcomes
+from service.workbook import workbook
+
+TODAY = date(2025, 9, 5)
+
+
+@pytest.fixture
+def known() -> Known:
+    return make_known()
+
+
+@pytest.fixture
+def visits(known: Known) -> pd.DataFrame:
+    return make_visits(known)
+
+
+@pytest.fixture
+def book(known: Known, visits: pd.DataFrame, tmp_path: Path) -> Path:
+    return write_lists(known, visits, tmp_path / "grid-g1.xlsx")
+
+
+def read(files: list[Path], visits: pd.DataFrame, known: Known, today: date = TODAY) -> Outcomes:
+    return read_outcomes(files, visits, known.records, today)
+
+
+def test_a_sheet_a_worker_ready_to_print_and_fill_in(book: Path, visits: pd.DataFrame) -> None:
+    opened = openpyxl.load_workbook(book)
+    assert len(opened.sheetnames) == visits["worker"].nunique()
+    for sheet in opened.worksheets:
+        header, columns = columns_of(sheet)
+        assert sheet.freeze_panes == f"C{header + 1}"
+        assert sheet.print_title_rows == f"${header}:${header}"
+        assert sheet.page_setup.orientation == "landscape" and int(sheet.page_setup.paperSize) == 9
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage and sheet.page_setup.fitToHeight == 0
+        (rule,) = sheet.data_validations.dataValidation
+        assert rule.formula1 == '"需要,不需要,婉拒,未遇见"'
+        assert sheet.cell(header + 1, columns["结果"]).coordinate in rule.sqref
+        letter = sheet.cell(header, columns["outreach_id"]).column_letter
+        assert sheet.column_dimensions[letter].hidden
+        assert "谢绝" in script_of(sheet) or "不再联系" in script_of(sheet)
+
+
+def script_of(sheet: Worksheet) -> str:
+    return " ".join(str(cell.value) for row in sheet.iter_rows(max_row=3) for cell in row if cell.value)
+
+
+def test_every_listed_pair_stands_on_one_sheet_with_what_a_worker_should_know(
+    book: Path, visits: pd.DataFrame
+) -> None:
+    rows = []
+    for sheet in openpyxl.load_workbook(book).worksheets:
+        header, columns = columns_of(sheet)
+        for line in sheet.iter_rows(min_row=header + 1, values_only=True):
+            if line[columns["outreach_id"] - 1]:
+                rows.append({title: line[place - 1] for title, place in columns.items()})
+    table = pd.DataFrame(rows).set_index("outreach_id")
+    expected = visits.set_index("outreach_id").loc[table.index]
+    assert len(table) == len(visits)
+    assert table["户号"].tolist() == expected["household_id"].tolist()
+    assert table["地址与联系"].tolist() == expected["contact"].tolist()  # begins with "=": still a text
+    assert set(table.loc[table["需求"] == "老年助餐", "可对接项目"]) == {
+        "幸福食堂（40 个名额，01-01～12-31）"
+    }
+    # over before the visits begin: not offered
+    assert table.loc[table["需求"] == "暑期托管", "可对接项目"].fillna("").eq("").all()
+
+
+def test_the_same_visits_give_the_same_file(known: Known, visits: pd.DataFrame) -> None:
+    first, second = (workbook("a", script(known), visits, AS_OF) for _ in range(2))
+    assert first == second
+    set_language("en")
+    english = openpyxl.load_workbook(io.BytesIO(workbook("a", script(known), visits, AS_OF)))
+    assert "household" in columns_of(english.worksheets[0])[1]
+
+
+def test_outcomes_come_back_with_what_the_list_knew(book: Path, visits: pd.DataFrame, known: Known) -> None:
+    change(book, lambda sheet: fill(sheet, ["需要", "未遇见"], datetime(2025, 9, 3)))
+    found = read([book], visits, known)
+    assert not found.refused
+    first, second = visits.iloc[0], visits.iloc[1]
+    assert found.rows == [
+        {
+            "outreach_id": row["outreach_id"],
+            "household_id": row["household_id"],
+            "need": row["need"],
+            "arm": row["arm"],
+            "propensity": pytest.approx(row["propensity"], nan_ok=True),
+            "worker_id": row["worker_id"],
+            "contacted_at": date(2025, 9, 3),
+            "outcome": outcome,
+        }
+        for row, outcome in ((first, "needed"), (second, "not_reached"))
+    ]
+
+
+def test_a_workbook_survives_sorting_deleting_moving_and_renaming(
+    book: Path, visits: pd.DataFrame, known: Known
+) -> None:
+    names = ["需要", "不需要", "婉拒", "未遇见"]
+
+    def use(sheet: Worksheet) -> None:
+        header, columns = columns_of(sheet)
+        lines = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=header + 1) if row[0].value]
+        for line in lines:
+            line[columns["结果"] - 1] = random.Random(str(line)).choice(names)
+        random.Random(1).shuffle(lines)
+        sheet.delete_rows(header + 1, len(lines))
+        for line in lines[2:]:
+            sheet.append([None])
+            sheet.append(line)
+        sheet.delete_cols(columns["微网格"])
+        sheet.insert_cols(1, 2)
+        sheet.insert_rows(1, 3)
+        sheet.title = "已完成"
+
+    plain = change(book, use)
+    found = read([plain], visits, known)
+    assert not found.refused
+    assert len(found.rows) == (visits["worker"] == visits["worker"].iloc[0]).sum() - 2
+    given = visits.set_index("outreach_id")
+    assert all(given.at[row["outreach_id"], "need"] == row["need"] for row in found.rows)  # noqa: PD008
+
+
+def test_no_row_is_applied_twice(book: Path, visits: pd.DataFrame, known: Known) -> None:
+    change(book, lambda sheet: fill(sheet, ["需要"]))
+    (row,) = read([book, book], visits, known).rows
+    contact = {**row, "contacted_at": datetime.combine(row["contacted_at"], datetime.min.time())}
+    after = make_known(contacts=(contact,))
+    again = read([book], visits, after, today=date(2025, 12, 1))
+    assert (again.rows, again.known, again.refused) == ([], 1, [])
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        (None, TODAY),
+        ("9月3日", date(2025, 9, 3)),
+        ("2025/9/4", date(2025, 9, 4)),
+        ("9.2", date(2025, 9, 2)),
+        (45902, date(2025, 9, 2)),
+    ],
+)
+def test_dates_are_read_as_people_write_them(
+    when: object, expected: date, book: Path, visits: pd.DataFrame, known: Known
+) -> None:
+    change(book, lambda sheet: fill(sheet, ["不需要"], when))
+    (row,) = read([book], visits, known).rows
+    assert row["contacted_at"] == expected
+
+
+def test_an_older_list_without_dates_counts_in_its_own_week(
+    book: Path, visits: pd.DataFrame, known: Known
+) -> None:
+    change(book, lambda sheet: fill(sheet, ["需要"]))
+    (row,) = read([book], visits, known, today=date(2025, 11, 20)).rows
+    assert row["contacted_at"] == date(2025, 9, 7)
+
+
+def refused(book: Path, visits: pd.DataFrame, known: Known) -> str:
+    found = read([book], visits, known)
+    assert len(found.refused) == 1 and "\n" not in found.refused[0]
+    return found.refused[0]
+
+
+def test_refusals_name_file_sheet_and_cell_and_leave_the_rest(
+    book: Path, visits: pd.DataFrame, known: Known
+) -> None:
+    change(book, lambda sheet: fill(sheet, ["需要", "也许"]))
+    header, columns = columns_of(openpyxl.load_workbook(book).worksheets[0])
+    cell = openpyxl.load_workbook(book).worksheets[0].cell(header + 2, columns["结果"]).coordinate
+    line = refused(book, visits, known)
+    assert "grid-g1.xlsx" in line and "[m0]" in line and cell in line and "也许" in line
+    assert len(read([book], visits, known).rows) == 1
+
+
+def test_a_half_sorted_sheet_is_refused(book: Path, visits: pd.DataFrame, known: Known) -> None:
+    def swap(sheet: Worksheet) -> None:
+        fill(sheet, ["需要"])
+        header, columns = columns_of(sheet)
+        sheet.cell(header + 1, columns["户号"], "h99")
+
+    assert "排序" in refused(change(book, swap), visits, known)
+
+
+def test_rows_of_no_list_are_refused(book: Path, visits: pd.DataFrame, known: Known) -> None:
+    def retype(sheet: Worksheet) -> None:
+        fill(sheet, ["需要"])
+        header, columns = columns_of(sheet)
+        sheet.cell(header + 1, columns["outreach_id"], "20250901-0123456789ab")
+
+    assert "20250901-0123456789ab" in refused(change(book, retype), visits, known)
+
+
+@pytest.mark.parametrize("when", ["下周", datetime(2052, 9, 3), "2024-09-03"])
+def test_impossible_dates_are_refused(when: object, book: Path, visits: pd.DataFrame, known: Known) -> None:
+    change(book, lambda sheet: fill(sheet, ["需要"], when))
+    assert "走访日期" in refused(book, visits, known)
+
+
+def test_two_answers_to_one_row_are_refused(
+    book: Path, visits: pd.DataFrame, known: Known, tmp_path: Path
+) -> None:
+    other = tmp_path / "copy.xlsx"
+    other.write_bytes(book.read_bytes())
+    change(book, lambda sheet: fill(sheet, ["需要"]))
+    change(other, lambda sheet: fill(sheet, ["不需要"]))
+    found = read([book, other], visits, known)
+    assert len(found.rows) == 1
+    assert "copy.xlsx" in found.refused[0] and "grid-g1.xlsx" in found.refused[0]
+
+
+def test_a_sheet_without_its_ids_is_refused(book: Path, visits: pd.DataFrame, known: Known) -> None:
+    def drop(sheet: Worksheet) -> None:
+        fill(sheet, ["需要"])
+        sheet.delete_cols(columns_of(sheet)[1]["outreach_id"])
+
+    assert "outreach_id" in refused(change(book, drop), visits, known)
+
+
+@pytest.mark.parametrize("content", [b"", b"no workbook", "户号,结果\n".encode()])
+def test_other_files_are_refused(content: bytes, visits: pd.DataFrame, known: Known, tmp_path: Path) -> None:
+    path = tmp_path / "list.xlsx"
+    path.write_bytes(content)
+    assert "list.xlsx" in refused(path, visits, known)
+    path.unlink()
+    assert "list.xlsx" in refused(path, visits, known)
+
+
+def test_a_list_in_english_comes_back_too(visits: pd.DataFrame, known: Known, tmp_path: Path) -> None:
+    set_language("en")
+    book = write_lists(known, visits, tmp_path / "grid-g1.xlsx")
+
+    def answer(sheet: Worksheet) -> None:
+        header, columns = columns_of(sheet)
+        sheet.cell(header + 1, columns["outcome"], "not needed")
+
+    change(book, answer)
+    set_language("zh")
+    (row,) = read([book], visits, known).rows
+    assert row["outcome"] == "not_needed"

@@ -1,0 +1,38 @@
+"""Simple rankers that a model has to beat, each read from columns of the same features."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from features.build import Features
+
+SAME_SEASON, REQUEST_COUNT, REQUEST_COUNT_ALL = "same_season", "request_count", "request_count_all"
+ELIGIBILITY, GRID_AVERAGE, LOGISTIC, MODEL = "eligibility", "grid_average", "logistic", "model"
+RANKERS: Mapping[str, tuple[str, str]] = {
+    MODEL: ("模型", "Model"),
+    SAME_SEASON: ("去年同期申请过", "Same season last year"),
+    REQUEST_COUNT: ("近一年申请次数", "Requests within a year"),
+    REQUEST_COUNT_ALL: ("历来申请次数", "Requests so far"),
+    ELIGIBILITY: ("符合条件即列入", "Eligibility rule"),
+    GRID_AVERAGE: ("微网格平均", "Micro-grid average"),
+    LOGISTIC: ("逻辑回归", "Logistic regression"),
+}
+PROBABILITIES = (MODEL, LOGISTIC)  # rankers whose scores are probabilities
+_COLUMNS = {
+    SAME_SEASON: "requests_same_window_1_years_ago",
+    REQUEST_COUNT: "requests_364_days",
+    REQUEST_COUNT_ALL: "requests_all_time",
+    GRID_AVERAGE: "microgrid_requests_all_time",
+}
+
+
+def baseline_scores(features: Features) -> dict[str, np.ndarray]:
+    """float32 per row for each simple ranker: higher first, unknown last.
+
+    The eligibility rule gives every row the same score: whoever can have the need is as good as another.
+    """
+    scores = {ELIGIBILITY: np.ones(len(features.rows), dtype=np.float32)}
+    for ranker, column in _COLUMNS.items():
+        value = features.matrix[:, features.names.index(column)]
+        scores[ranker] = np.nan_to_num(value, nan=-1.0)
+    return scores

@@ -1,0 +1,365 @@
+"""From records to a validated, calibrated model and everything that a report says about it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit
+from tqdm import tqdm
+
+from features.build import Features, build, catalogue
+from features.cohort import cohort
+from features.labels import label_begin, label_end
+from features.language import say
+from features.records import Known, Records, date_of, known_before
+from features.schema import Schema, fit_schema
+from features.town import asked, days_observed
+from models.baselines import LOGISTIC, MODEL, PROBABILITIES
+from models.calibrate import no_calibration
+from models.capacity import capacity_of_need
+from models.compare import compare
+from models.evaluate import ALL, Evaluation, Validation, evaluate
+from models.level import asking_per_request
+from models.model import LEAST, MOST, NeedModel, combined_risk
+from models.sample import MOST_ROWS, Table, training_table
+from models.split import Split, complete, split
+from models.train import OWN, POOLED, SEEDS, THREADS, Parts, Rounds, Trainer
+from models.validate import Finish, Predicted, backtest, finish, out_of_time, probabilities
+
+LEVEL_WEIGHT = 0.8
+FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
+ROWS_EXPLAINED = 150  # of each need, for the importance of features
+SEVERE = 3
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A new model with its validation.
+
+    metrics, reliability, lift: see ``models.evaluate``. importance: need, feature, gain (mean absolute
+    contribution in log-odds). comparison: see ``models.compare``, None without a champion. notes: lines to show.
+    """
+
+    model: NeedModel
+    metrics: pd.DataFrame
+    reliability: pd.DataFrame
+    lift: pd.DataFrame
+    importance: pd.DataFrame
+    comparison: pd.DataFrame | None
+    parameters: dict[str, Any]
+    notes: list[str]
+    fingerprint: str
+    seconds: dict[str, float]
+    validation: Validation | None = None
+
+
+@dataclass
+class _Stages:
+    """Seconds of each stage, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 2)
+
+
+def retrain(
+    records: Records,
+    as_of: int,
+    champion: NeedModel | None = None,
+    seed: int = 0,
+    step_weeks: int = 2,
+    most_rows: int = MOST_ROWS,
+    threads: int = THREADS,
+) -> Retrained:
+    """Train on everything known before day ``as_of``, validate over time, compare with the champion.
+
+    Never fails for want of data: needs without requests, and all needs where the history is too short to
+    validate, are scored by their smoothed rates, with a line in ``notes`` that says so.
+    """
+    stages = _Stages()
+    known = known_before(records, as_of)
+    with stages.stage("features"):
+        schema = fit_schema(known)
+        plan = split(known, step_weeks)
+        days = plan.dates if plan.folds else ()
+        table = training_table(
+            records, known, schema, days, seed, most_rows, _progress(say("训练数据", "training data"))
+        )
+    base = _untrained(known, schema, as_of)
+    if table.label.sum() < FEWEST_POSITIVES:
+        return _only_rates(base, known, plan, stages)
+    trainer = Trainer(table, len(schema.needs), seed, threads)
+    with stages.stage("validate"):
+        predicted, rounds = backtest(
+            records, known, schema, trainer, plan, _progress(say("分段验证", "validation folds"))
+        )
+    with stages.stage("train"):
+        rows = np.arange(len(table))
+        parts, rounds = trainer.fit(rows, rounds, rows[:0])
+    with stages.stage("evaluate"):
+        model, validation = _finished(base, known, table, parts, predicted, plan)
+        found = evaluate(validation, schema.needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed)
+        model, importance = _explained(model, known, seed)
+    comparison = None
+    if champion is not None:
+        with stages.stage("compare"):
+            comparison = _compared(records, known, champion, validation, plan)
+    return Retrained(
+        model=model,
+        metrics=found.metrics,
+        reliability=found.reliability,
+        lift=found.lift,
+        importance=importance,
+        comparison=comparison,
+        parameters=_parameters(table, plan, rounds, seed, step_weeks),
+        notes=_notes(model, known, table, plan, found),
+        fingerprint=fingerprint(known),
+        seconds=stages.seconds,
+        validation=validation,
+    )
+
+
+def _progress(title: str) -> Callable[[Iterable], Iterable]:
+    return lambda items: tqdm(items, desc=title, delay=2, leave=False)
+
+
+def fingerprint(known: Known) -> str:
+    """SHA-256 of the settings and of everything known: the same data give the same."""
+    digest = hashlib.sha256(known.community.model_dump_json().encode())
+    for name in ("households", "residents", "requests", "outreach", "opt_outs"):
+        for column, values in vars(getattr(known, name)).items():
+            digest.update(f"{name}.{column}".encode())
+            if isinstance(values, pd.DataFrame) or values.dtype == object:
+                digest.update(pd.util.hash_pandas_object(pd.DataFrame(values), index=False).to_numpy().tobytes())
+            else:
+                digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
+    """A model that scores every need by its smoothed rate."""
+    needs = len(schema.needs)
+    return NeedModel(
+        schema=schema,
+        feature_names=[one.name for one in catalogue(schema)],
+        parts=None,
+        weights=np.tile([1.0, 0.0, 0.0], (needs, 1)),
+        calibration=no_calibration(needs),
+        modelled=np.zeros(needs, dtype=bool),
+        rates=smoothed_rates(known),
+        per_request=np.ones(needs),
+        level_weight=0.0,
+        usual_shift=np.zeros(needs),
+        risk_calibration=(1.0, 0.0),
+        metadata={
+            "as_of": str(date_of(as_of)),
+            "fingerprint": fingerprint(known),
+            "community": known.community.community.name,
+            "needs": {one.id: one.name.model_dump() for one in known.community.needs},
+        },
+    )
+
+
+def smoothed_rates(known: Known) -> np.ndarray:
+    """float64 [needs]: chance that a household that can have the need asks in its window, at the rate so far."""
+    rows = cohort(known)
+    needs = len(known.community.needs)
+    exposure = np.bincount(rows.need, days_observed(known)[rows.household], needs)
+    length = label_end(known.community, 0) - label_begin(known.community, 0)
+    count = np.bincount(asked(known).need, minlength=needs)
+    return -np.expm1(-(count + 0.5) * length / (exposure + length))
+
+
+def _finished(
+    base: NeedModel, known: Known, table: Table, parts: Parts, predicted: Predicted, plan: Split
+) -> tuple[NeedModel, Validation]:
+    """The model with weights, calibration and level from all folds, and the validation rows, whose
+    probabilities come from older folds only."""
+    horizon = label_end(known.community, 0) - label_begin(known.community, 0)
+    done = complete(known, table.days, known.as_of)
+    asking = np.where(done, table.pairs[:, 1], np.nan)
+    per_request = asking_per_request(known, table.days, asking)
+    modelled = np.nansum(asking, axis=0) > 0
+    whole = finish(predicted, np.ones(len(predicted), dtype=bool), horizon)
+    ours, logistic = out_of_time(predicted, plan.folds, horizon, per_request, LEVEL_WEIGHT)
+    validation = Validation(
+        predicted.household,
+        predicted.need,
+        predicted.as_of,
+        predicted.fold,
+        predicted.label,
+        {
+            MODEL: ours.astype(np.float32),
+            **predicted.baselines,
+            LOGISTIC: logistic.astype(np.float32),
+        },
+        tuple(one.name for one in plan.folds),
+    )
+    model = replace(
+        base,
+        parts=parts,
+        weights=whole.weights,
+        calibration=whole.calibration,
+        modelled=modelled,
+        per_request=per_request,
+        level_weight=LEVEL_WEIGHT,
+        risk_calibration=_risk_calibration(known, predicted, ours),
+    )
+    return model, validation
+
+
+def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept for the chance of at least one severe request, from out-of-time rows."""
+    from models.calibrate import fit_calibration
+
+    severe = np.array([one.severity >= SEVERE for one in known.community.needs])
+    scores, labels = [], []
+    for day in predicted.expected:
+        on = (predicted.as_of == day) & severe[predicted.need]
+        household = predicted.household[on]
+        risk = combined_risk(p[on], household, np.ones(on.sum(), dtype=bool), known.household_count)
+        happened = np.bincount(household, predicted.label[on], known.household_count) > 0
+        scores.append(logit(np.clip(risk[risk > 0], LEAST, MOST)))
+        labels.append(happened[risk > 0])
+    score, label = np.concatenate(scores), np.concatenate(labels).astype(np.int8)
+    found = fit_calibration(score, label, np.zeros(len(score), dtype=int), 1, repeats=2.0)
+    return float(found.slope[0]), float(found.intercept[0])
+
+
+def _explained(model: NeedModel, known: Known, seed: int) -> tuple[NeedModel, pd.DataFrame]:
+    """The model with its shift of the day of training, and the importance of features for each need."""
+    features = build(known, cohort(known), model.schema)
+    need = features.rows.need
+    shift = model.shift(known, model.log_odds(features), need)
+    draw = np.random.default_rng(seed)
+    chosen = [
+        draw.permutation(np.flatnonzero(need == one))[:ROWS_EXPLAINED] for one in np.flatnonzero(model.modelled)
+    ]
+    positions = np.concatenate(chosen) if chosen else np.empty(0, dtype=int)
+    size = np.abs(model.contributions(features, positions))
+    rows = []
+    for one in np.flatnonzero(model.modelled):
+        mine = need[positions] == one
+        gain = size[mine].mean(axis=0) if mine.any() else np.zeros(len(features.names))
+        rows += [(model.schema.needs[one], name, float(value)) for name, value in zip(features.names, gain, strict=True)]
+    return replace(model, usual_shift=shift), pd.DataFrame(rows, columns=["need", "feature", "gain"])
+
+
+def _compared(
+    records: Records, known: Known, champion: NeedModel, validation: Validation, plan: Split
+) -> pd.DataFrame:
+    """Champion and challenger on the newest fold's rows."""
+    newest = validation.take(validation.fold == len(plan.folds) - 1)
+    index = {need: position for position, need in enumerate(champion.schema.needs)}
+    ids = [one.id for one in known.community.needs]
+    if any(need not in index for need in ids) or list(champion.schema.needs) != ids:
+        return compare(newest.take(np.empty(0, dtype=int)), np.empty(0), np.empty(0), ids, 1)
+    p = np.empty(len(newest))
+    for day in np.unique(newest.as_of):
+        then = known_before(records, int(day))
+        features = build(then, cohort(then), champion.schema)
+        odds = champion.log_odds(features)
+        shift = champion.shift(then, odds, features.rows.need)
+        whole = champion.predict(features, shift)
+        on = np.flatnonzero(newest.as_of == day)
+        cell = features.rows.household.astype(np.int64) * len(ids) + features.rows.need
+        p[on] = whole[np.searchsorted(cell, newest.household[on].astype(np.int64) * len(ids) + newest.need[on])]
+    return compare(newest, p, newest.scores[MODEL], ids, capacity_of_need(known))
+
+
+def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> Retrained:
+    line = (
+        say(
+            "历史太短，无法分段验证：各项按平滑后的平均比例打分",
+            "too short a history to validate on: every need is scored by its smoothed rate",
+        )
+        if not plan.folds
+        else say(
+            "申请太少，不足以训练模型：各项按平滑后的平均比例打分",
+            "too few requests to train on: every need is scored by its smoothed rate",
+        )
+    )
+    rows = Validation(*(np.empty(0, dtype=np.int32) for _ in range(5)), {}, ())
+    nothing = evaluate(rows, base.schema.needs, 1, (), MODEL)
+    return Retrained(
+        base,
+        nothing.metrics,
+        nothing.reliability,
+        nothing.lift,
+        pd.DataFrame(columns=["need", "feature", "gain"]),
+        None,
+        {},
+        [line],
+        fingerprint(known),
+        stages.seconds,
+    )
+
+
+def _parameters(table: Table, plan: Split, rounds: Rounds, seed: int, step_weeks: int) -> dict[str, Any]:
+    return {
+        "rows": len(table),
+        "features": len(table.names),
+        "training_days": len(plan.dates),
+        "first_day": str(date_of(plan.dates[0])),
+        "last_day": str(date_of(plan.dates[-1])),
+        "step_weeks": step_weeks,
+        "folds": len(plan.folds),
+        "seed": seed,
+        "pooled_rounds": rounds.pooled,
+        "own_rounds": list(rounds.own),
+        "pooled_seeds": SEEDS,
+        "level_weight": LEVEL_WEIGHT,
+        **{f"pooled_{name}": value for name, value in POOLED.items()},
+        **{f"own_{name}": value for name, value in OWN.items() if POOLED[name] != value},
+    }
+
+
+def _notes(model: NeedModel, known: Known, table: Table, plan: Split, found: Evaluation) -> list[str]:
+    """Lines on what was trained, which needs were skipped, what won, and how good it is."""
+    first, last = date_of(plan.dates[0]), date_of(plan.dates[-1])
+    lines = [
+        say(
+            f"训练：{len(plan.dates)} 个日期（{first} 至 {last}），{len(table)} 行，{len(table.names)} 个特征",
+            f"trained on {len(plan.dates)} dates ({first} to {last}), {len(table)} rows, {len(table.names)} features",
+        )
+    ]
+    for one in np.flatnonzero(~model.modelled):
+        name = known.community.needs[one].name.here
+        lines.append(
+            say(
+                f"{name}：训练期内没有申请，跳过训练，按平滑后的平均比例打分",
+                f"{name}: no requests in the training period; not trained, scored by its smoothed rate",
+            )
+        )
+    lines += [_won(known, model, one) for one in np.flatnonzero(model.modelled)]
+    overall = found.metrics[(found.metrics["need"] == ALL) & (found.metrics["fold"] == plan.folds[-1].name)]
+    for ranker in (MODEL, "request_count"):
+        rows = overall[overall["ranker"] == ranker].set_index("metric")["value"]
+        if len(rows):
+            lines.append(
+                say(
+                    f"最新一段验证（{plan.folds[-1].name} 起）{ranker}：前2%命中率 {rows['precision_at_2_percent']:.3f}，"
+                    f"平均精确率 {rows['average_precision']:.3f}",
+                    f"newest fold (from {plan.folds[-1].name}) {ranker}: precision at 2% "
+                    f"{rows['precision_at_2_percent']:.3f}, average precision {rows['average_precision']:.3f}",
+                )
+            )
+    return lines
+
+
+def _won(known: Known, model: NeedModel, need: int) -> str:
+    name = known.community.needs[need].name.here
+    linear, pooled, own = (round(100 * one) for one in model.weights[need])
+    return say(
+        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {own}%",
+        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {own}%",
+    )

@@ -1,0 +1,117 @@
+"""The training table: every positive pair and some of the negative ones, over many as-of days, in float32."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.build import build, catalogue
+from features.cohort import cohort
+from features.labels import labels, usable
+from features.records import Known, Records, Rows, known_before
+from features.schema import Schema
+
+MOST_BYTES = 600_000_000  # of the matrix
+MOST_ROWS = 600_000
+FEWEST_ROWS = 100_000
+NEGATIVES = 30  # for each positive, at most; more of them teach nothing new
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of (household, need, as-of day); weighted, they stand for the whole population."""
+
+    matrix: np.ndarray  # float32 [rows, features]
+    names: list[str]
+    label: np.ndarray  # int8
+    weight: np.ndarray  # float32: how many pairs a row stands for
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    as_of: np.ndarray  # int32
+    days: np.ndarray  # int32 [days]: the as-of days asked for
+    pairs: np.ndarray  # float64 [days, 2, needs]: all pairs of each day, without and with a request
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def training_table(
+    records: Records,
+    known_now: Known,
+    schema: Schema,
+    days: Iterable[int],
+    seed: int = 0,
+    most_rows: int = MOST_ROWS,
+    progress: Callable[[list[int]], Iterable[int]] = iter,
+) -> Table:
+    """Features and labels of the as-of ``days`` whose labels are complete by ``known_now.as_of``.
+
+    All positives are kept unless they alone fill half of the rows; negatives of each need are drawn in
+    proportion to its positives and weighted by the inverse of their chance. The draw depends on the seed
+    and the day only. One day is built at a time.
+    """
+    days = [int(day) for day in days]
+    width = len(catalogue(schema))
+    most_rows = min(most_rows, MOST_BYTES // (4 * max(width, 1)))
+    pairs = _count(records, known_now, days)
+    chance = _chances(pairs.sum(axis=0), most_rows)
+    parts: list[tuple[np.ndarray, ...]] = []
+    matrices: list[np.ndarray] = []
+    for day in progress(days):
+        known = known_before(records, day)
+        rows, label = labelled(known, known_now)
+        keep_chance = chance[label, rows.need]
+        keep = np.random.default_rng([seed, day]).random(len(rows)) < keep_chance
+        rows, label = rows.take(keep), label[keep]
+        matrices.append(build(known, rows, schema).matrix)
+        weight = (1 / keep_chance[keep]).astype(np.float32)
+        parts.append((label, weight, rows.household, rows.need, np.full(len(rows), day, dtype=np.int32)))
+    names = [one.name for one in catalogue(schema)]
+    kinds = (np.int8, np.float32, np.int32, np.int16, np.int32)
+    parts.append(tuple(np.empty(0, dtype=kind) for kind in kinds))
+    columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
+    return Table(_stacked(matrices, width), names, *columns, np.array(days, dtype=np.int32), pairs)
+
+
+def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:
+    """The pairs of one as-of day whose label is complete by now, and their int8 labels."""
+    rows = cohort(known)
+    rows = rows.take(usable(known_now, known.as_of)[rows.need])
+    return rows, labels(known_now, rows, known.as_of)
+
+
+def _count(records: Records, known_now: Known, days: list[int]) -> np.ndarray:
+    """[days, 2, needs] pairs without and with a request."""
+    needs = len(records.community.needs)
+    total = np.zeros((len(days), 2, needs))
+    for index, day in enumerate(days):
+        rows, label = labelled(known_before(records, day), known_now)
+        total[index] = np.bincount(label * needs + rows.need, minlength=2 * needs).reshape(2, needs)
+    return total
+
+
+def _chances(total: np.ndarray, most_rows: int) -> np.ndarray:
+    """[2, needs] chance of a pair to be kept, by label and need."""
+    negative, positive = total
+    most_rows = min(most_rows, max(FEWEST_ROWS, int((1 + NEGATIVES) * positive.sum())))
+    keep_positive = min(1.0, most_rows / 2 / max(positive.sum(), 1))
+    left = most_rows - keep_positive * positive.sum()
+    # the same number of negatives per positive for every need, but never more than there are
+    low, high = 0.0, float((negative / np.maximum(positive, 1)).max(initial=1.0)) + 1
+    for _ in range(50):
+        ratio = (low + high) / 2
+        taken = np.minimum(negative, ratio * np.maximum(positive, 1)).sum()
+        low, high = (ratio, high) if taken <= left else (low, ratio)
+    keep_negative = np.minimum(1.0, low * np.maximum(positive, 1) / np.maximum(negative, 1))
+    return np.stack([keep_negative, np.full(len(positive), keep_positive)])
+
+
+def _stacked(matrices: list[np.ndarray], width: int) -> np.ndarray:
+    """The matrices below each other; each is let go once it is copied."""
+    whole = np.empty((sum(len(one) for one in matrices), width), dtype=np.float32)
+    start = 0
+    while matrices:
+        one = matrices.pop(0)
+        whole[start : start + len(one)] = one
+        start += len(one)
+    return whole

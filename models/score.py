@@ -1,0 +1,102 @@
+"""Scores of every household as of one date: one path for the weekly batch and for a single household."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.build import Features, build
+from features.cohort import cohort
+from features.records import Known, Records, date_of, known_before
+from models.model import NeedModel
+
+SEVERE = 3
+TIERS = ("red", "yellow", "green")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """``scores``: household_id, need, as_of, p_request, p_need, rank, model_version. ``risk``: household_id, as_of,
+    risk, tier. ``features`` holds the pairs (``features.rows``) in the order of ``scores``."""
+
+    scores: pd.DataFrame
+    risk: pd.DataFrame
+    known: Known
+    features: Features
+    p_request: np.ndarray
+    p_need: np.ndarray
+
+
+def score(records: Records, model: NeedModel, as_of: int, version: str | int = "") -> Scored:
+    """Score every pair that can have a need as of day ``as_of``, from what was known before it.
+
+    Probabilities depend on the whole town (its level, its neighbourhoods), so a single household is scored by
+    scoring all and picking its rows.
+    """
+    known = known_before(records, as_of)
+    features = build(known, cohort(known), model.schema)
+    rows = features.rows
+    shift = model.shift(known, model.log_odds(features), rows.need)
+    p_request = model.predict(features, shift)
+    p_need = need_given_request(p_request)
+    ids = records.household_ids
+    order = tie_order(ids)
+    scores = pd.DataFrame(
+        {
+            "household_id": ids[rows.household],
+            "need": np.array([need.id for need in known.community.needs], dtype=object)[rows.need],
+            "as_of": date_of(as_of),
+            "p_request": p_request,
+            "p_need": p_need,
+            "rank": ranks(p_need, rows.need, order[rows.household]),
+            "model_version": str(version),
+        }
+    )
+    return Scored(scores, _risk(known, model, features, p_request, order), known, features, p_request, p_need)
+
+
+def need_given_request(p_request: np.ndarray) -> np.ndarray:
+    """p_need: that a visit finds the need. Without random visits to learn from it is that of a request."""
+    return p_request
+
+
+def tie_order(ids: np.ndarray) -> np.ndarray:
+    """int64 per id: a fixed order that has nothing to do with that of the ids, for breaking ties."""
+    digests = [hashlib.blake2b(str(one).encode(), digest_size=8).digest() for one in ids]
+    numbers = np.array([int.from_bytes(one, "big") for one in digests], dtype=np.uint64)
+    return np.argsort(np.argsort(numbers, kind="stable"), kind="stable")
+
+
+def ranks(p: np.ndarray, need: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """int32 per row: 1 for the highest ``p`` of its need; ties by ``order``."""
+    sorted_rows = np.lexsort((order, -p, need))
+    result = np.empty(len(p), dtype=np.int32)
+    of_need = need[sorted_rows]
+    starts = np.flatnonzero(np.append(True, of_need[1:] != of_need[:-1])) if len(p) else np.empty(0, dtype=int)
+    lengths = np.diff(np.append(starts, len(p)))
+    result[sorted_rows] = np.arange(len(p)) - np.repeat(starts, lengths) + 1
+    return result
+
+
+def _risk(known: Known, model: NeedModel, features: Features, p: np.ndarray, order: np.ndarray) -> pd.DataFrame:
+    """Risk and tier of every household known at the date: the highest share red, the next yellow."""
+    severe = np.array([need.severity >= SEVERE for need in known.community.needs])
+    rows = features.rows
+    risk = model.risk(p, rows.household, severe[rows.need], known.household_count)
+    present = np.flatnonzero(known.present)
+    place = np.empty(len(present), dtype=int)
+    place[np.lexsort((order[present], -risk[present]))] = np.arange(len(present))
+    shares = known.community.outreach.risk
+    red = round(shares.red * len(present))
+    yellow = red + round(shares.yellow * len(present))
+    tier = np.where(place < red, 0, np.where(place < yellow, 1, 2))
+    tier[risk[present] <= 0] = 2
+    return pd.DataFrame(
+        {
+            "household_id": known.records.household_ids[present],
+            "as_of": date_of(known.as_of),
+            "risk": risk[present],
+            "tier": np.array(TIERS, dtype=object)[tier],
+        }
+    )

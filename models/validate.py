@@ -1,0 +1,166 @@
+"""Backtest: in every fold, train as if it were then, and predict later as-of days that were not trained on."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.build import Features, build
+from features.records import Known, Records, known_before
+from features.schema import Schema
+from models.baselines import baseline_scores
+from models.blend import choose_weights
+from models.calibrate import Calibration, fit_calibration, level_shift, no_calibration
+from models.level import expected_requests
+from models.sample import Table, labelled
+from models.split import STEP, Fold, Split, complete
+from models.train import PARTS, Rounds, Trainer
+
+Progress = Callable[[Iterable], Iterable]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Out-of-time log-odds of the parts, and the baselines' scores, for every pair of the validation days."""
+
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    as_of: np.ndarray  # int32
+    fold: np.ndarray  # int8
+    label: np.ndarray  # int8
+    parts: np.ndarray  # float32 [rows, parts]
+    baselines: dict[str, np.ndarray]  # float32 per row
+    expected: dict[int, np.ndarray]  # by as-of day: requests of the town expected in each need's window
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What turns the parts' log-odds into calibrated ones."""
+
+    weights: np.ndarray  # [needs, parts]
+    calibration: Calibration
+
+    def log_odds(self, parts: np.ndarray, need: np.ndarray) -> np.ndarray:
+        """float64 per row."""
+        return self.calibration.log_odds(np.einsum("ij,ij->i", parts, self.weights[need]), need)
+
+
+def trained_by(table: Table, known_now: Known, by: float) -> np.ndarray:
+    """Positions of the rows whose label was complete on day ``by``."""
+    done = complete(known_now, table.days, by)
+    return np.flatnonzero(done[np.searchsorted(table.days, table.as_of), table.need])
+
+
+def backtest(
+    records: Records,
+    known_now: Known,
+    schema: Schema,
+    trainer: Trainer,
+    split: Split,
+    progress: Progress,
+    watch: Callable[[Features], None] | None = None,
+) -> tuple[Predicted, Rounds | None]:
+    """Train and predict each fold; also the boosting rounds to use on all data.
+
+    Rounds are settled by early stopping on each fold's later rows, except in the newest fold: that one uses
+    the mean of the older folds', so that its metrics owe nothing to its own rows.
+    ``watch`` is shown the features of every day of the newest fold.
+    """
+    table = trainer.table
+    found: list[Rounds] = []
+    parts: list[tuple] = []
+    expected: dict[int, np.ndarray] = {}
+    for number, fold in enumerate(progress(split.folds)):
+        newest = number == len(split.folds) - 1
+        given = _mean_rounds(found) if newest and found else None
+        rows = trained_by(table, known_now, fold.cut)
+        later = np.flatnonzero((table.as_of >= fold.cut) & (table.as_of <= max(fold.dates)))
+        fitted, rounds = trainer.fit(rows, given, later)
+        if given is None:
+            found.append(rounds)
+        for day in fold.dates:
+            known = known_before(records, day)
+            chosen, label = labelled(known, known_now)
+            features = build(known, chosen, schema)
+            expected[day] = expected_requests(known)
+            odds = fitted.log_odds(features.matrix, chosen.need).astype(np.float32)
+            parts.append((chosen.household, chosen.need, day, number, label, odds, baseline_scores(features)))
+            if newest and watch:
+                watch(features)
+    return _joined(parts, expected), _mean_rounds(found) if found else None
+
+
+def _joined(parts: list[tuple], expected: dict[int, np.ndarray]) -> Predicted:
+    if not parts:
+        none = np.empty(0, dtype=np.int32)
+        return Predicted(none, none, none, none, none, np.empty((0, len(PARTS))), {}, {})
+    household, need, day, fold, label, odds, baselines = zip(*parts, strict=True)
+    sizes = [len(one) for one in label]
+    return Predicted(
+        np.concatenate(household),
+        np.concatenate(need),
+        np.repeat(np.array(day, dtype=np.int32), sizes),
+        np.repeat(np.array(fold, dtype=np.int8), sizes),
+        np.concatenate(label),
+        np.concatenate(odds),
+        {name: np.concatenate([one[name] for one in baselines]) for name in baselines[0]},
+        expected,
+    )
+
+
+def _mean_rounds(found: list[Rounds]) -> Rounds:
+    own = np.array([one.own for one in found])
+    seen = (own > 0).sum(axis=0)
+    mean = np.divide(own.sum(axis=0), seen, out=np.zeros(own.shape[1]), where=seen > 0)
+    return Rounds(round(float(np.mean([one.pooled for one in found]))), tuple(int(one) for one in mean))
+
+
+def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> Finish:
+    """Weights of the parts and calibration from some out-of-time rows (a mask)."""
+    needs = len(horizon_days)
+    if not predicted.label[rows].any():
+        weights = np.tile([0.5, 0.5, 0.0], (needs, 1))
+        return Finish(weights, no_calibration(needs))
+    parts, label = predicted.parts[rows].astype(np.float64), predicted.label[rows]
+    need = predicted.need[rows]
+    weights = choose_weights(parts, label, need, needs)
+    score = np.einsum("ij,ij->i", parts, weights[need])
+    repeats = float(np.maximum(horizon_days / STEP, 1).mean())
+    return Finish(weights, fit_calibration(score, label, need, needs, repeats))
+
+
+def probabilities(
+    predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarray, level_weight: np.ndarray
+) -> np.ndarray:
+    """float64 per row: expit of calibrated log-odds, each day's level set by the town's weekly counts."""
+    from scipy.special import expit
+
+    p = np.empty(len(predicted))
+    for day, expected in predicted.expected.items():
+        on = predicted.as_of == day
+        need = predicted.need[on]
+        shift = level_shift(expected * per_request, log_odds[on], need, level_weight)
+        p[on] = expit(log_odds[on] + shift[need])
+    return p
+
+
+def out_of_time(
+    predicted: Predicted, folds: tuple[Fold, ...], horizon_days: np.ndarray, per_request: np.ndarray, level_weight: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of every row by the model, and by its log-linear part alone.
+
+    Weights and calibration of a fold come from older folds only; the oldest has none.
+    """
+    model, logistic = np.empty(len(predicted)), np.empty(len(predicted))
+    weight = np.full(len(horizon_days), level_weight)
+    for number in range(len(folds)):
+        done = finish(predicted, predicted.fold < number, horizon_days)
+        alone = predicted.parts[:, 0].astype(np.float64)
+        for target, odds in ((model, done.log_odds(predicted.parts, predicted.need)), (logistic, alone)):
+            p = probabilities(predicted, odds, per_request, weight if target is model else 0 * weight)
+            mine = predicted.fold == number
+            target[mine] = p[mine]
+    return model, logistic

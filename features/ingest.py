@@ -10,7 +10,7 @@ from features.atomic import write_atomically
 from features.contract import TABLES, Community
 from features.files import TableFile, find_tables, read_table
 from features.keywords import match_texts
-from features.language import UserError, say
+from features.language import UserError, say, set_language
 from features.quarantine import Quarantined, write_quarantine
 from features.report import IngestReport, TableCounts
 from features.settings import SETTINGS_FILE, take_settings
@@ -45,6 +45,7 @@ def ingest(
         if everything:
             _require_tables(directory, paths)
         settings = take_settings(directory, workspace)
+        set_language(settings.community.community.language)
         files = {}
         for table, path in paths.items():
             tell(say(f"读取 {path.name}", f"reading {path.name}"))

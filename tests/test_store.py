@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from make_records import day
-from tiny_town import households, opt_outs, outreach, requests, residents
+from tiny_town import households, make_tiny_town, opt_outs, outreach, requests, residents
 
 from features.language import UserError
 from features.records import known_before
@@ -111,6 +113,43 @@ def test_a_correction_counts_from_the_last_row_of_its_export(tiny_town):
     }
     end = day("2024-06-19 18:00")
     assert versions == {(day("2023-06-05 09:00"), end, 0), (end, np.inf, 1)}
+
+
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "need": st.sampled_from(["childcare", "meals"]),
+        "satisfaction": st.sampled_from([1, 5]),
+        "resolved_at": st.sampled_from(["2024-06-07 09:00", "2024-07-30 09:00", ""]),
+        "household_id": st.sampled_from(["H01", "H02"]),
+    },
+)
+
+
+@settings(max_examples=5, deadline=None, phases=(Phase.explicit, Phase.generate))
+@given(st.lists(st.tuples(st.integers(0, 3), st.dictionaries(st.integers(0, 7), changes)), max_size=3))
+def test_whatever_later_exports_correct_earlier_mondays_stay_as_they_were(tmp_path_factory, exports):
+    place = tmp_path_factory.mktemp("later")
+    town = make_tiny_town(place / "export", place / "workspace")
+    for table in ("residents", "outreach", "opt_outs", "workers"):
+        (town.directory / f"{table}.csv").unlink()
+    rows, seen, last = requests(), {}, day("2024-06-06 09:00")
+    town.ingest()
+    for number, (weeks, corrected) in enumerate(exports):
+        monday = next(one for one in range(MONDAY, MONDAY + 400, 7) if one > last)
+        seen[monday] = known(town, monday)
+        rows = [row | corrected.get(index, {}) for index, row in enumerate(rows)]
+        if weeks:
+            last = monday + 7 * weeks - 3.5
+            asked = str(np.datetime64("1970-01-01") + np.timedelta64(int(last * 24), "h")) + ":00"
+            rows.append(
+                requests()[2] | {"request_id": f"N{number}", "requested_at": asked, "recorded_at": asked}
+            )
+        last = max([last, *(day(row["resolved_at"]) for row in rows if row["resolved_at"])])
+        town.write("requests", rows)
+        assert town.ingest().quarantine is None
+        for monday, values in seen.items():
+            assert known(town, monday) == values
 
 
 def test_corrections_of_corrections(tiny_town):

@@ -100,6 +100,7 @@ def _quiet() -> None:
         "MLFLOW_DISABLE_AGENT_HINT": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "GIT_PYTHON_REFRESH": "quiet",
     }.items():

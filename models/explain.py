@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from features import seasons
 from features.build import Features, catalogue, facts
 from features.language import say
 from features.records import Known, remember
@@ -15,7 +16,7 @@ def reasons(
     model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = 3
 ) -> list[list[str]]:
     """For each pair at ``positions`` of ``features.rows``: up to ``most`` facts that raised its score, the
-    strongest first; at least one.
+    strongest first, those of the season (the same for every household) last; at least one.
 
     Contributions are summed over the features that one fact explains. Facts are read from ``known``, so they
     hold on the as-of day whatever the model makes of them. Contributions are slow: ask for shown rows only.
@@ -23,10 +24,12 @@ def reasons(
     kinds, weights = fact_weights(model, features, positions)
     rows = features.rows.take(positions)
     tell = facts(model.schema)
+    general = np.isin(kinds, list(seasons.FACTS))
     found = []
     for household, need, weight in zip(rows.household.tolist(), rows.need.tolist(), weights, strict=True):
-        order = np.argsort(-weight, kind="stable")
-        told = (tell[kinds[kind]](known, model.schema, household, need) for kind in order if weight[kind] > 0)
+        raised = np.flatnonzero(weight > 0)
+        order = raised[np.lexsort((-weight[raised], general[raised]))]
+        told = (tell[kinds[kind]](known, model.schema, household, need) for kind in order)
         found.append(_distinct(told, most) or [_common(known, need)])
     return found
 

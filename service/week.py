@@ -78,11 +78,11 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def champion_or_none(workspace: Path) -> "Champion | None":
     """The champion in force, None before the first retrain."""
-    from models.registry import champion
+    from models.registry import NoChampion, champion
 
     try:
         return champion(workspace, refresh=True)
-    except UserError:
+    except NoChampion:
         return None
 
 

@@ -1,0 +1,290 @@
+"""The commands as a user meets them: data to lists and back, one line for every mistake, kill and rerun."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from tiny_town import TinyTown, make_tiny_town
+from week_lists import change, fill
+
+from features.store import read_records
+from service.cli import commands
+from service.terminal import run
+
+AS_OF = "2024-06-10"
+XIANYING = (sys.executable, "-c", "from service.cli import main; main()")
+
+
+@dataclass
+class Result:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    error: str
+
+
+Xianying = Callable[..., Result]
+
+
+@pytest.fixture
+def xianying(capsys: pytest.CaptureFixture[str]) -> Xianying:
+    """Run a command in this process."""
+
+    def call(workspace: Path, *args: object) -> Result:
+        arguments = ["--workspace", str(workspace), *map(str, args)]
+        code = run(lambda: commands(arguments, standalone_mode=False))
+        return Result(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> TinyTown:
+    """A town that was ingested and has a champion; not to be changed."""
+    home = tmp_path_factory.mktemp("town")
+    town = make_tiny_town(home / "export", home / "work space")
+    for args in (["ingest", str(town.directory)], ["retrain"]):
+        assert (
+            run(
+                lambda args=args: commands(["--workspace", str(town.workspace), *args], standalone_mode=False)
+            )
+            == 0
+        )
+    return town
+
+
+@pytest.fixture
+def town(scored: TinyTown, tmp_path: Path) -> TinyTown:
+    """A copy of that town."""
+    shutil.copytree(scored.workspace, tmp_path / "workspace")
+    return TinyTown(scored.directory, tmp_path / "workspace")
+
+
+def test_from_data_to_lists_and_back(town: TinyTown, xianying: Xianying) -> None:
+    assert "scores.parquet" in xianying(town.workspace, "score").out
+    scores = pd.read_parquet(town.workspace / "scores.parquet")
+    assert list(scores.columns) == [
+        "household_id",
+        "need",
+        "as_of",
+        "p_request",
+        "p_need",
+        "rank",
+        "model_version",
+    ]
+    assert scores["as_of"].astype(str).unique().tolist() == [AS_OF]
+    risk = pd.read_parquet(town.workspace / "risk.parquet")
+    assert len(risk) == 12 and set(risk["tier"]) <= {"red", "yellow", "green"}
+
+    result = xianying(town.workspace, "outreach")
+    assert result.code == 0 and " s\n" in result.out
+    week = town.workspace / "weeks" / AS_OF
+    visits = pd.read_parquet(week / "outreach.parquet")
+    assert not visits["household_id"].isin(["H11"]).any()  # refuses
+    assert visits["reason"].str.len().gt(0).all()
+    for grid in ("G1", "G2", "G3"):
+        assert (week / f"grid-{grid}.xlsx").is_file() and (week / f"grid-{grid}.html").is_file()
+    assert "西山社区" in (week / "overview.html").read_text("utf-8")
+    assert "暑期托管" in xianying(town.workspace, "demand").out
+
+    change(week / "grid-G1.xlsx", lambda sheet: fill(sheet, ["需要", "不需要"]))
+    first = xianying(town.workspace, "record", week / "grid-G1.xlsx", week / "grid-G2.xlsx")
+    assert first.code == 0 and "记录 2 条结果" in first.out
+    again = xianying(town.workspace, "record", week / "grid-G1.xlsx")
+    assert again.code == 0 and "记录 0 条结果，2 条此前已记录" in again.out
+    held = read_records(town.workspace).outreach
+    listed = visits.set_index("outreach_id")
+    back = [row for row in range(len(held)) if held.outreach_id[row] in listed.index]
+    assert sorted(held.outcome[back].tolist()) == [0, 1]
+    assert "按预测走访：需要 2" in xianying(town.workspace, "monitor", "--as-of", "2024-07-01").out
+
+
+def test_the_same_week_gives_the_same_lists(town: TinyTown, xianying: Xianying) -> None:
+    week = town.workspace / "weeks" / AS_OF
+    xianying(town.workspace, "outreach")
+    before = {path.name: path.read_bytes() for path in week.iterdir()}
+    xianying(town.workspace, "weekly", town.directory)
+    after = {path.name: path.read_bytes() for path in week.iterdir()}
+    assert {name: after[name] == content for name, content in before.items()} == dict.fromkeys(before, True)
+
+
+def test_weekly_does_everything_in_one_go(town: TinyTown, xianying: Xianying) -> None:
+    result = xianying(town.workspace, "weekly", town.directory)
+    assert result.code == 0
+    week = town.workspace / "weeks" / AS_OF
+    for name in ("scores.parquet", "risk.parquet", "outreach.parquet", "overview.html", "demand.csv"):
+        assert (week / name).is_file()
+    assert "requests：最后一行 2024-06-04" in result.out
+
+
+def test_outputs_go_where_they_are_wanted(town: TinyTown, xianying: Xianying, tmp_path: Path) -> None:
+    xianying(town.workspace, "score", "--output", tmp_path / "out" / "s.parquet", "--as-of", "2024-03-04")
+    assert (tmp_path / "out" / "s.parquet").is_file() and (tmp_path / "out" / "risk.parquet").is_file()
+    xianying(town.workspace, "outreach", "--output", tmp_path / "lists", "--as-of", "2024-03-04")
+    assert (tmp_path / "lists" / "outreach.parquet").is_file() and (
+        tmp_path / "lists" / "overview.html"
+    ).is_file()
+    book = change(tmp_path / "lists" / "grid-G1.xlsx", lambda sheet: fill(sheet, ["婉拒"]))
+    assert "记录 1 条结果" in xianying(town.workspace, "record", book).out
+
+
+def test_a_later_week_checks_an_earlier_one(town: TinyTown, xianying: Xianying) -> None:
+    xianying(town.workspace, "outreach", "--as-of", "2024-01-01")
+    result = xianying(town.workspace, "monitor")
+    assert "核对往周 1 个" in result.out and "老年助餐：预计" in result.out
+
+
+def test_versions_are_promoted_and_rolled_back_by_hand(town: TinyTown, xianying: Xianying) -> None:
+    assert "没有更早" in xianying(town.workspace, "rollback").error
+    assert xianying(town.workspace, "retrain").code == 0
+    assert "版本 2" in xianying(town.workspace, "promote", 2).out
+    assert "版本 1" in xianying(town.workspace, "rollback").out
+    xianying(town.workspace, "score")
+    assert set(pd.read_parquet(town.workspace / "scores.parquet")["model_version"]) == {"1"}
+
+
+def test_the_language_is_the_communitys_unless_the_environment_says_otherwise(
+    town: TinyTown, xianying: Xianying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XIANYING_LANGUAGE", "en")
+    assert "households" in xianying(town.workspace, "outreach").out
+    week = town.workspace / "weeks" / AS_OF
+    assert "Meals" in (week / "overview.html").read_text("utf-8")
+    assert "outcome" in [
+        cell.value for cell in openpyxl.load_workbook(week / "grid-G1.xlsx").worksheets[0][4]
+    ]
+
+
+def test_init_leaves_what_is_there(xianying: Xianying, tmp_path: Path) -> None:
+    assert xianying(tmp_path / "new", "init").code == 0
+    settings = tmp_path / "new" / "community.yaml"
+    settings.write_text(settings.read_text("utf-8").replace("西山社区", "东山社区"), "utf-8")
+    assert xianying(tmp_path / "new", "init").code == 0
+    assert "东山社区" in settings.read_text("utf-8")
+
+
+def one_line(result: Result, *words: str) -> None:
+    assert result.code in (1, 2)
+    assert len(result.error.strip().splitlines()) == 1
+    assert "Traceback" not in result.error
+    for word in words:
+        assert word in result.error
+
+
+MISTAKES = (
+    (["ingest", "nowhere"], "nowhere"),
+    (["score", "--as-of", "2024-13-01"], "2024-13-01"),
+    (["score", "--as-of", "next week"], "next week"),
+    (["score", "--as-of", "1990-01-01"], "1990-01-01"),
+    (["outreach", "--as-of", "1990-01-01"], "1990-01-01"),
+    (["score", "--output", "."], "."),
+    (["record", "nothing.xlsx"], "outreach"),
+    (["record"], "FILES"),
+    (["promote", "99"], "99"),
+    (["promote", "best"], "best"),
+    (["rollback"], ""),
+    (["nonsense"], "nonsense"),
+    (["score", "--nonsense"], "--nonsense"),
+    (["weekly", "nowhere"], "nowhere"),
+)
+
+
+@pytest.mark.parametrize(("args", "word"), MISTAKES, ids=[" ".join(args) for args, _ in MISTAKES])
+def test_a_mistake_ends_in_one_line(args: list[str], word: str, scored: TinyTown, xianying: Xianying) -> None:
+    one_line(xianying(scored.workspace, *args), word)
+
+
+@pytest.mark.parametrize(
+    "command", ["retrain", "score", "outreach", "demand", "monitor", "promote", "rollback"]
+)
+def test_an_empty_workspace_says_what_to_do_first(command: str, xianying: Xianying, tmp_path: Path) -> None:
+    one_line(xianying(tmp_path / "none", command), "ingest")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("command", ["score", "outreach", "demand"])
+def test_without_a_model_retrain_comes_first(command: str, tiny_town: TinyTown, xianying: Xianying) -> None:
+    xianying(tiny_town.workspace, "ingest", tiny_town.directory)
+    one_line(xianying(tiny_town.workspace, command), "retrain")
+
+
+def test_a_damaged_file_of_a_week_is_named(town: TinyTown, xianying: Xianying) -> None:
+    xianying(town.workspace, "score")
+    path = town.workspace / "weeks" / AS_OF / "scores.parquet"
+    path.write_bytes(b"PAR1")
+    one_line(xianying(town.workspace, "outreach"), str(path))
+
+
+def test_a_place_that_cannot_be_written_is_named(town: TinyTown, xianying: Xianying, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    one_line(xianying(town.workspace, "outreach", "--output", tmp_path / "file" / "lists"), "file")
+    one_line(xianying(town.workspace, "score", "--output", tmp_path / "file" / "s.parquet"), "file")
+
+
+def start(workspace: Path, *args: object) -> subprocess.Popen[str]:
+    """A command in a process of its own."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [*XIANYING, "--workspace", str(workspace), *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+    )
+
+
+def stop_after(process: subprocess.Popen[str], lines: int, how: signal.Signals) -> str:
+    """Stop a process once it has printed so many lines; what it said as an error."""
+    assert process.stdout and process.stderr
+    for _ in range(lines):
+        process.stdout.readline()
+    process.send_signal(how)
+    error = process.stderr.read()
+    process.wait(60)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"), [("retrain", 1), ("retrain", 2), ("weekly", 1), ("weekly", 9), ("weekly", 14)]
+)
+def test_killed_and_run_again(command: str, lines: int, town: TinyTown, xianying: Xianying) -> None:
+    args = [command, town.directory] if command == "weekly" else [command]
+    stop_after(start(town.workspace, *args), lines, signal.SIGKILL)
+    assert xianying(town.workspace, *args).code == 0
+    assert xianying(town.workspace, "weekly", town.directory).code == 0
+    leftover = [path for path in town.workspace.rglob(".*") if path.name not in (".", "..")]
+    visits = pd.read_parquet(town.workspace / "weeks" / AS_OF / "outreach.parquet")
+    assert len(visits) and all(path.parent.name != AS_OF or path.stat().st_size < 10**7 for path in leftover)
+
+
+def test_interrupted_says_so_in_one_line(town: TinyTown) -> None:
+    process = start(town.workspace, "weekly", town.directory)
+    error = stop_after(process, 1, signal.SIGINT)
+    assert process.returncode == 130
+    assert len(error.strip().splitlines()) == 1 and "Traceback" not in error
+
+
+def test_a_reader_that_goes_away_does_no_harm(town: TinyTown) -> None:
+    process = start(town.workspace, "weekly", town.directory)
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.wait(60)
+    assert process.returncode == 1
+
+
+def test_help_comes_at_once_and_without_heavy_imports() -> None:
+    heavy = "{'pandas', 'mlflow', 'lightgbm', 'duckdb'}"
+    program = f"import sys; from service.cli import commands; print({heavy} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

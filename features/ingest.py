@@ -125,8 +125,10 @@ def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, com
 
 
 def _store(connection: duckdb.DuckDBPyConnection, files: dict[str, TableFile], report: IngestReport) -> None:
-    before, _ = last_time(connection, {table: table for table in TABLES})
-    export, report.isolated = last_time(connection, {table: good_rows(table) for table in files})
+    before, _ = last_time(connection, {table: contract.columns for table, contract in TABLES.items()})
+    export, report.isolated = last_time(
+        connection, {good_rows(table): file.columns for table, file in files.items()}
+    )
     monday = f"date_trunc('week', TIMESTAMP {text(before)}) + INTERVAL 7 DAY" if before else "NULL"
     latest = f"TIMESTAMP {text(export)}" if export else "NULL"
     for table, file in files.items():

@@ -1,6 +1,6 @@
 """The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,17 +77,19 @@ def attribute_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list
     return [column[0] for column in columns if column[0] not in fixed]
 
 
-def last_time(connection: duckdb.DuckDBPyConnection, tables: dict[str, str]) -> tuple[str | None, int]:
-    """The last time in these tables (SQL of each by its name) and the number of rows dated beyond it.
+def last_time(
+    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Iterable[str]]
+) -> tuple[str | None, int]:
+    """The last time in these tables (SQL of each, and its columns) and how many lie beyond it.
 
     A few rows dated more than a year after all others (a mistyped year) do not count; the time is an ISO
     text, None where the tables are empty.
     """
     times = " UNION ALL ".join(
         f"SELECT {name(column)} AS time FROM {source} WHERE {name(column)} IS NOT NULL"
-        for table, source in tables.items()
+        for source, columns in sources.items()
         for column in LAST_TIMES
-        if column in TABLES[table].columns
+        if column in columns
     )
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE days AS

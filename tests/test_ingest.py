@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from make_records import day
 from tiny_town import TABLE_ROWS, TinyTown, households, make_tiny_town, outreach, requests, residents
 
+from features.contract import TABLES
 from features.ingest import ingest
 from features.language import UserError, set_language
 from features.versions import STORE
@@ -248,6 +249,19 @@ def test_only_the_required_tables_are_needed(tiny_town):
     (tiny_town.directory / "requests.csv").unlink()
     with pytest.raises(UserError, match="缺少 requests"):
         tiny_town.ingest()
+
+
+def test_only_the_required_columns_are_needed(tiny_town):
+    for table, rows in TABLE_ROWS.items():
+        required = [name for name, column in TABLES[table].columns.items() if column.required]
+        tiny_town.write(table, [{name: row[name] for name in required} for row in rows()])
+    needed = ("request_id", "household_id", "requested_at", "need")
+    tiny_town.write("requests", [{name: row[name] for name in needed} for row in requests() if row["need"]])
+    assert tiny_town.ingest().quarantine is None
+    records = tiny_town.records().requests
+    assert list(records.visible_from) == list(records.requested)
+    tiny_town.write("requests", requests())
+    assert counts(tiny_town.ingest())["requests"] == (1, 7, 0)
 
 
 def test_a_table_without_rows_is_taken(tiny_town):

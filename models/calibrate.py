@@ -53,7 +53,9 @@ def fit_calibration(
     return Calibration(np.maximum(slope, 0.2), intercept)
 
 
-def _fit(score: np.ndarray, label: np.ndarray, weight: float, center: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def _fit(
+    score: np.ndarray, label: np.ndarray, weight: float, center: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
     """Slope and intercept that minimise log loss with a normal prior; scores are centred for the prior."""
     middle = float(np.average(score, weights=expit(score)))
 

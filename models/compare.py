@@ -24,7 +24,12 @@ class Decision:
 
 
 def compare(
-    rows: Validation, champion: np.ndarray, challenger: np.ndarray, needs: Sequence[str], capacity: int, seed: int = 0
+    rows: Validation,
+    champion: np.ndarray,
+    challenger: np.ndarray,
+    needs: Sequence[str],
+    capacity: int,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Columns need, metric, champion, challenger, difference, low, high (challenger minus champion; the interval
     resamples households, the same ones for both)."""
@@ -53,7 +58,10 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
     if comparison is None:
         return Decision(True, [say("还没有正式模型，直接启用", "no champion yet: becomes the champion")])
     if comparison.empty:
-        line = say("没有两个模型都未见过的数据可比，放行", "no rows that neither model had seen to compare on: allowed")
+        line = say(
+            "没有两个模型都未见过的数据可比，放行",
+            "no rows that neither model had seen to compare on: allowed",
+        )
         return Decision(True, [line])
     reasons = []
     for row in comparison.itertuples():
@@ -72,7 +80,10 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
     if reasons:
         return Decision(False, reasons)
     count = comparison["need"].nunique()
-    return Decision(True, [say(f"{count} 项需求都不比正式模型差", f"not worse than the champion for any of {count} needs")])
+    return Decision(
+        True,
+        [say(f"{count} 项需求都不比正式模型差", f"not worse than the champion for any of {count} needs")],
+    )
 
 
 def _metric(name: str) -> str:

@@ -150,7 +150,12 @@ def values_of(
 
 
 def _measures(
-    rows: Validation, score: np.ndarray, capacity: int, probable: bool, weights: np.ndarray, most_groups: int | None
+    rows: Validation,
+    score: np.ndarray,
+    capacity: int,
+    probable: bool,
+    weights: np.ndarray,
+    most_groups: int | None,
 ) -> dict[str, np.ndarray]:
     """Each metric as an array over the columns of ``weights``."""
     result = _ranking(rows, score, capacity, weights, most_groups)
@@ -180,7 +185,10 @@ def _ranking(
     rows: Validation, score: np.ndarray, capacity: int, weights: np.ndarray, most_groups: int | None
 ) -> dict[str, np.ndarray]:
     columns = weights.shape[1]
-    sums = {name: np.zeros(columns) for name in ("all", "positive", "k", "hits", "k2", "hits2", "precision", "area")}
+    sums = {
+        name: np.zeros(columns)
+        for name in ("all", "positive", "k", "hits", "k2", "hits2", "precision", "area")
+    }
     for day in np.unique(rows.as_of):
         on = np.flatnonzero(rows.as_of == day)
         groups, count = _groups(score[on], most_groups)
@@ -274,8 +282,14 @@ def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str,
     if not found:
         return []
     overall = Values(
-        {name: _over([one.value for one in found.values()], name) for name in next(iter(found.values())).value},
-        {name: _over([one.replicates for one in found.values()], name) for name in next(iter(found.values())).replicates},
+        {
+            name: _over([one.value for one in found.values()], name)
+            for name in next(iter(found.values())).value
+        },
+        {
+            name: _over([one.replicates for one in found.values()], name)
+            for name in next(iter(found.values())).replicates
+        },
     )
     result: list[dict[str, object]] = []
     for need, values in {**found, ALL: overall}.items():

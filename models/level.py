@@ -45,7 +45,9 @@ def weekly_requests(known: Known) -> Series:
     count = np.bincount(cell, minlength=weeks * needs).reshape(weeks, needs).astype(float)
     since = np.sort(known.known_since[known.present])
     present = np.searchsorted(since, begins + WEEK / 2)
-    return Series(begins, count, np.maximum(present, 1) * _recorded_share(known, known.as_of - begins - WEEK / 2))
+    return Series(
+        begins, count, np.maximum(present, 1) * _recorded_share(known, known.as_of - begins - WEEK / 2)
+    )
 
 
 def _recorded_share(known: Known, age: np.ndarray) -> np.ndarray:

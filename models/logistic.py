@@ -163,7 +163,9 @@ def _fit(
         gradient = np.append(columns.T @ slope, slope.sum(dtype=np.float64)) + penalty * value
         return total + 0.5 * float(value @ (penalty * value)), solve_triangular(root, gradient, lower=True)
 
-    found = minimize(loss, np.zeros(len(penalty)), jac=True, method="L-BFGS-B", options={"maxiter": MOST_STEPS})
+    found = minimize(
+        loss, np.zeros(len(penalty)), jac=True, method="L-BFGS-B", options={"maxiter": MOST_STEPS}
+    )
     value = solve_triangular(root, found.x, lower=True, trans=1)
     return value[:-1], float(value[-1])
 
@@ -174,4 +176,6 @@ def _curvature(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
     part, heavy = columns[::step], step * weight[::step, None]
     weighted = part * heavy
     ones = weighted.sum(axis=0, dtype=np.float64)
-    return np.block([[(weighted.T @ part).astype(np.float64), ones[:, None]], [ones, heavy.sum(dtype=np.float64)]])
+    return np.block(
+        [[(weighted.T @ part).astype(np.float64), ones[:, None]], [ones, heavy.sum(dtype=np.float64)]]
+    )

@@ -124,7 +124,9 @@ class NeedModel:
             "risk_calibration": list(self.risk_calibration),
             "metadata": self.metadata,
         }
-        (directory / "model.json").write_text(json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8")
+        (directory / "model.json").write_text(
+            json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8"
+        )
 
     @staticmethod
     def load(directory: Path) -> "NeedModel":
@@ -156,7 +158,9 @@ def _read_parts(directory: Path, arrays: Mapping[str, np.ndarray]) -> Parts | No
     if "coefficients" not in arrays:
         return None
     prefix = "transform_"
-    transform = Transform(**{key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)})
+    transform = Transform(
+        **{key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+    )
     logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"])
     pooled = sorted(directory.glob("pooled_*.txt"))
     own = sorted(directory.glob("need_*.txt"))

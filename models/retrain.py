@@ -139,7 +139,9 @@ def fingerprint(known: Known) -> str:
         for column, values in vars(getattr(known, name)).items():
             digest.update(f"{name}.{column}".encode())
             if isinstance(values, pd.DataFrame) or values.dtype == object:
-                digest.update(pd.util.hash_pandas_object(pd.DataFrame(values), index=False).to_numpy().tobytes())
+                digest.update(
+                    pd.util.hash_pandas_object(pd.DataFrame(values), index=False).to_numpy().tobytes()
+                )
             else:
                 digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
@@ -242,7 +244,8 @@ def _explained(model: NeedModel, known: Known, seed: int) -> tuple[NeedModel, pd
     shift = model.shift(known, model.log_odds(features), need)
     draw = np.random.default_rng(seed)
     chosen = [
-        draw.permutation(np.flatnonzero(need == one))[:ROWS_EXPLAINED] for one in np.flatnonzero(model.modelled)
+        draw.permutation(np.flatnonzero(need == one))[:ROWS_EXPLAINED]
+        for one in np.flatnonzero(model.modelled)
     ]
     positions = np.concatenate(chosen) if chosen else np.empty(0, dtype=int)
     size = np.abs(model.contributions(features, positions))
@@ -250,7 +253,10 @@ def _explained(model: NeedModel, known: Known, seed: int) -> tuple[NeedModel, pd
     for one in np.flatnonzero(model.modelled):
         mine = need[positions] == one
         gain = size[mine].mean(axis=0) if mine.any() else np.zeros(len(features.names))
-        rows += [(model.schema.needs[one], name, float(value)) for name, value in zip(features.names, gain, strict=True)]
+        rows += [
+            (model.schema.needs[one], name, float(value))
+            for name, value in zip(features.names, gain, strict=True)
+        ]
     return replace(model, usual_shift=shift), pd.DataFrame(rows, columns=["need", "feature", "gain"])
 
 
@@ -272,7 +278,9 @@ def _compared(
         whole = champion.predict(features, shift)
         on = np.flatnonzero(newest.as_of == day)
         cell = features.rows.household.astype(np.int64) * len(ids) + features.rows.need
-        p[on] = whole[np.searchsorted(cell, newest.household[on].astype(np.int64) * len(ids) + newest.need[on])]
+        p[on] = whole[
+            np.searchsorted(cell, newest.household[on].astype(np.int64) * len(ids) + newest.need[on])
+        ]
     return compare(newest, p, newest.scores[MODEL], ids, capacity_of_need(known))
 
 

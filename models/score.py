@@ -73,13 +73,17 @@ def ranks(p: np.ndarray, need: np.ndarray, order: np.ndarray) -> np.ndarray:
     sorted_rows = np.lexsort((order, -p, need))
     result = np.empty(len(p), dtype=np.int32)
     of_need = need[sorted_rows]
-    starts = np.flatnonzero(np.append(True, of_need[1:] != of_need[:-1])) if len(p) else np.empty(0, dtype=int)
+    starts = (
+        np.flatnonzero(np.append(True, of_need[1:] != of_need[:-1])) if len(p) else np.empty(0, dtype=int)
+    )
     lengths = np.diff(np.append(starts, len(p)))
     result[sorted_rows] = np.arange(len(p)) - np.repeat(starts, lengths) + 1
     return result
 
 
-def _risk(known: Known, model: NeedModel, features: Features, p: np.ndarray, order: np.ndarray) -> pd.DataFrame:
+def _risk(
+    known: Known, model: NeedModel, features: Features, p: np.ndarray, order: np.ndarray
+) -> pd.DataFrame:
     """Risk and tier of every household known at the date: the highest share red, the next yellow."""
     severe = np.array([need.severity >= SEVERE for need in known.community.needs])
     rows = features.rows

@@ -1,4 +1,4 @@
-"""Fitting the parts of a need model on a training table: a log-linear ground, and boosted trees on top of it."""
+"""Fitting the parts of a need model on a training table: a log-linear ground, and trees on top of it."""
 
 from dataclasses import dataclass
 

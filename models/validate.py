@@ -1,4 +1,4 @@
-"""Backtest: in every fold, train as if it were then, and predict later as-of days that were not trained on."""
+"""Backtest: in every fold, train as if it were then, and predict later as-of days not trained on."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -148,7 +148,11 @@ def probabilities(
 
 
 def out_of_time(
-    predicted: Predicted, folds: tuple[Fold, ...], horizon_days: np.ndarray, per_request: np.ndarray, level_weight: float
+    predicted: Predicted,
+    folds: tuple[Fold, ...],
+    horizon_days: np.ndarray,
+    per_request: np.ndarray,
+    level_weight: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of every row by the model, and by its log-linear part alone.
 

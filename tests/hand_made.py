@@ -1,6 +1,7 @@
 """Models written down instead of trained, and what a retrain would say about them on a small town."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -14,6 +15,7 @@ from features.records import Known, Records, known_before
 from features.schema import fit_schema
 from models.baselines import MODEL, PROBABILITIES, baseline_scores
 from models.calibrate import no_calibration
+from models.capacity import capacity_of_need
 from models.compare import compare
 from models.evaluate import Validation, evaluate
 from models.logistic import Logistic, Transform
@@ -30,7 +32,12 @@ DAYS = (AS_OF - 182, AS_OF - 154, AS_OF - 126, AS_OF - 98)  # two folds; every l
 def make_town(households: int = 60, requests: int = 1500, community: Community | None = None) -> Records:
     """A small town in which some households ask often."""
     rows = town_rows(households=households, requests=requests)
-    return make_records(**rows, community=community or make_community(NEEDS))
+    return make_records(**rows, community=community or small_community())
+
+
+def small_community(**sections: Any) -> Community:
+    """Six visits a week for each need, in any further settings."""
+    return make_community(NEEDS, outreach={"visits_per_worker": 1}, **sections)
 
 
 def hand_made_model(known: Known, coefficients: Mapping[str, float], trees: bool = False) -> NeedModel:
@@ -88,10 +95,14 @@ def hand_made_retrain(records: Records, model: NeedModel, champion: NeedModel | 
         ("2024-03-04", "2024-04-29"),
     )
     needs = model.schema.needs
-    found = evaluate(validation, needs, 6, PROBABILITIES, MODEL, replicates=50)
+    found = evaluate(validation, needs, capacity_of_need(now), PROBABILITIES, MODEL, replicates=50)
     newest = validation.fold == 1
     old_score, new_score = np.concatenate(old)[newest], validation.scores[MODEL][newest]
-    compared = compare(validation.take(newest), old_score, new_score, needs, 6) if champion else None
+    compared = (
+        compare(validation.take(newest), old_score, new_score, needs, capacity_of_need(now))
+        if champion
+        else None
+    )
     importance = [(need, name, abs(GOOD.get(name, 0.0))) for need in needs for name in model.feature_names]
     return Retrained(
         model=model,

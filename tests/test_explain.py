@@ -25,7 +25,7 @@ NEIGHBOURS = {"microgrid_asking_28_days": 1.0}
 
 
 def a_street(**community: Any) -> Known:
-    """Household a with two children, which asked last June; three neighbours asked last week; z is far off."""
+    """Household a with two children, which asked last June; three neighbours asked last week; z is far."""
     needs = [{**need, "who": ""} for need in NEEDS]
     requests = [("r0", "a", "2023-06-12"), *((f"r{one}", f"n{one}", "2024-08-26") for one in (1, 2, 3))]
     homes = [{"household_id": f"n{one}", "children": 0} for one in (1, 2, 3)]

@@ -1,0 +1,92 @@
+"""The whole road with a trained model: data, MLflow's registry, lists with reasons, outcomes back."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from mlflow import MlflowClient
+from small_town import AS_OF, NEEDS, iso, town_rows
+from week_lists import change, fill
+
+from features.records import date_of
+from models.registry import NAME, registry_address
+from service.cli import commands
+from service.terminal import run
+
+HISTORY = 420  # days of requests: two folds
+
+
+def write_town(directory: Path) -> Path:
+    """A small town as CSV files, its sensitive need included."""
+    directory.mkdir()
+    rows = town_rows(households=80, requests=2500)
+    rows["requests"] = [row for row in rows["requests"] if row["requested_at"] >= iso(AS_OF - HISTORY)]
+    rows["residents"] = [{**row, "valid_from": "2020-01-01"} for row in rows["residents"]]
+    for table, content in rows.items():
+        pd.DataFrame(content).to_csv(directory / f"{table}.csv", index=False)
+    settings = {"community": {"name": "西山社区"}, "needs": [dict(need) for need in NEEDS]}
+    (directory / "community.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True), "utf-8")
+    return directory
+
+
+def xianying(workspace: Path, *args: str) -> int:
+    """Run a command; its exit code."""
+    return run(lambda: commands(["--workspace", str(workspace), *args], standalone_mode=False))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which a model was trained and lists were made."""
+    home = tmp_path_factory.mktemp("road")
+    town, day = write_town(home / "town"), str(date_of(AS_OF))
+    assert xianying(home / "workspace", "ingest", str(town)) == 0
+    assert xianying(home / "workspace", "retrain", "--as-of", day) == 0
+    assert xianying(home / "workspace", "outreach", "--as-of", day) == 0
+    return home / "workspace"
+
+
+def test_the_registry_holds_the_champion_with_a_run_for_each_need(workspace: Path) -> None:
+    address = registry_address(workspace)
+    client = MlflowClient(address, address)
+    version = client.get_model_version_by_alias(NAME, "champion")
+    assert version.version == "1" or version.version == 1
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    needs = {one.data.tags["need"] for one in runs if "mlflow.parentRunId" in one.data.tags}
+    assert needs == {str(need["id"]) for need in NEEDS}
+
+
+def test_scores_are_probabilities_that_tell_households_apart(workspace: Path) -> None:
+    scores = pd.read_parquet(workspace / "scores.parquet")
+    assert scores["p_request"].between(0, 1).all()
+    assert scores.groupby("need")["p_request"].nunique().min() > 10
+    ranked = scores.sort_values(["need", "rank"])
+    assert ranked.groupby("need")["p_need"].apply(lambda p: bool((np.diff(p) <= 0).all())).all()
+
+
+def test_lists_give_reasons_with_facts_and_hide_what_is_sensitive(workspace: Path) -> None:
+    week = workspace / "weeks" / str(date_of(AS_OF))
+    visits = pd.read_parquet(week / "outreach.parquet")
+    targeted = visits[visits["arm"] == "targeted"]
+    assert targeted["reason"].str.contains(r"\d").mean() > 0.9
+    assert not visits["reason"].str.contains("requests_").any()  # facts, never names of features
+    assert "refuge" in set(visits["need"])
+    for path in week.glob("grid-*.html"):
+        assert "家暴" not in path.read_text("utf-8")
+    assert "家暴" in (week / "coordinators.html").read_text("utf-8")
+
+
+def test_outcomes_come_back_and_rest_their_households(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    week = workspace / "weeks" / str(date_of(AS_OF))
+    book = sorted(week.glob("grid-*.xlsx"))[0]
+    change(book, lambda sheet: fill(sheet, ["需要", "不需要", "未遇见"]))
+    listed = pd.read_parquet(week / "outreach.parquet")
+    assert xianying(workspace, "record", str(book)) == 0
+    assert "记录 3 条结果" in capsys.readouterr().out
+    assert xianying(workspace, "outreach", "--as-of", str(date_of(AS_OF + 7))) == 0
+    later = pd.read_parquet(workspace / "weeks" / str(date_of(AS_OF + 7)) / "outreach.parquet")
+    first = listed[listed["grid_id"] == book.stem.removeprefix("grid-")].iloc[0]
+    assert first["household_id"] not in set(later["household_id"])

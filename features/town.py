@@ -117,6 +117,11 @@ def overlap(days: np.ndarray, youngest: float, oldest: float) -> np.ndarray:
     return np.clip(np.minimum(days, oldest) - youngest, 0.0, None)
 
 
+def decayed_days(days: np.ndarray, half_life: float) -> np.ndarray:
+    """Days before the as-of day, each worth half after ``half_life`` days: the exposure of decayed counts."""
+    return half_life / np.log(2) * (1 - np.exp2(-days / half_life))
+
+
 def prior_strength(count: np.ndarray, expected: np.ndarray, noise: np.ndarray | None = None) -> float:
     """Strength k of a gamma prior with mean 1 for count / expected, by the method of moments.
 

@@ -23,7 +23,7 @@ def iso(day: float) -> str:
     return (date(1970, 1, 1) + timedelta(days=int(day))).isoformat() + f"T{int(day % 1 * 24):02d}:00:00"
 
 
-def town_rows(seed: int = 0, households: int = 30, requests: int = 250) -> dict[str, list[dict[str, Any]]]:
+def town_rows(seed: int = 0, households: int = 60, requests: int = 400) -> dict[str, list[dict[str, Any]]]:
     """Rows of every table, all recorded before AS_OF; few households ask for most."""
     random = np.random.default_rng(seed)
     needs = [need["id"] for need in NEEDS]

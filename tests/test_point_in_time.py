@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from make_records import make_records
 from small_town import AS_OF, NEEDS, at, iso, town_records, town_rows
 
-from features.build import BLOCKS, block_name, summarise
+from features import history
+from features.build import BLOCKS, block_name, facts, summarise
 from features.cohort import cohort
 from features.records import known_before
 
@@ -153,8 +154,8 @@ def test_the_same_rows_seen_a_day_later_do_change_features():
         ],
     }
     known = known_before(town_records(rows), AS_OF)
-    now = columns(BLOCKS[2], known, cohort(known))
-    assert any((now[name] != before).any() for name, before in BASE_COLUMNS[BLOCKS[2]].items())
+    now = columns(history, known, cohort(known))
+    assert any((now[name] != before).any() for name, before in BASE_COLUMNS[history].items())
 
 
 @every_block
@@ -226,7 +227,7 @@ def test_runs_before_anything_was_known(block):
 @every_block
 def test_every_fact_that_a_feature_names_can_be_told(block):
     told = block.facts(SCHEMA) if hasattr(block, "facts") else block.FACTS
-    assert {feature.fact for feature in block.features(SCHEMA)} - {""} <= set(told)
+    assert {feature.fact for feature in block.features(SCHEMA)} - {""} <= set(facts(SCHEMA))
     for fact in told.values():
         for household, need in zip(BASE_ROWS.household, BASE_ROWS.need, strict=True):
             text = fact(BASE_KNOWN, SCHEMA, int(household), int(need))

@@ -1,0 +1,51 @@
+"""Requests of areas, over those expected of them, shrunk and leaving each household itself out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.records import Known
+from features.town import prior_strength, rate, shrunk
+
+
+@dataclass(frozen=True)
+class Area:
+    """Observed and expected requests of every grid, or every micro-grid."""
+
+    count: np.ndarray  # [areas, needs]
+    expected: np.ndarray  # [areas, needs]
+    dispersion: np.ndarray  # [needs] variance of a household's count over its expectation, at least 1
+    strength: np.ndarray  # [needs] prior strength of an area's ratio to 1
+
+    def besides(self, where: np.ndarray, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """[households, needs] the area's ratio without the household's own ``count`` and ``expected``.
+
+        1 where the household is in no area.
+        """
+        rest = self.count[where] - count
+        ratio = shrunk(
+            rest / self.dispersion, (self.expected[where] - expected) / self.dispersion, self.strength
+        )
+        return np.where(where[:, None] < 0, 1.0, ratio)
+
+
+def fit_area(known: Known, kind: str, count: np.ndarray, expected: np.ndarray) -> Area:
+    """Areas of a kind (``grid`` or ``microgrid``) from [households, needs] requests and expectations.
+
+    Households differ among themselves; only what areas differ beyond that counts for the strength.
+    """
+    noise = (count - expected) ** 2
+    total, mean, spread = (by_area(known, kind, values) for values in (count, expected, noise))
+    strength = [
+        prior_strength(total[:, need], mean[:, need], spread[:, need]) for need in range(count.shape[1])
+    ]
+    return Area(total, mean, np.maximum(rate(noise.sum(0), expected.sum(0)), 1.0), np.array(strength))
+
+
+def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
+    """[areas, needs] sums of [households, needs] over the households now in each grid or micro-grid."""
+    where = known.grid if kind == "grid" else known.microgrid
+    areas = len(known.records.grid_ids if kind == "grid" else known.records.microgrid_ids)
+    here = where >= 0
+    sums = [np.bincount(where[here], values[here, need], areas) for need in range(values.shape[1])]
+    return np.stack(sums, axis=1)

@@ -14,15 +14,52 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from features.atomic import write_atomically
+from features.build import catalogue
+from features.language import UserError, say
+from models.model import NeedModel
 
 DIRECTORY = "champion"
 _POINTER = "current.json"
 _DOWNLOAD = ".download-"
 _LONGEST_DOWNLOAD = 3600.0  # seconds
 _OLD_COPIES = 1  # kept for a reader that is just loading the version before
+
+
+class NoChampion(UserError):
+    """Nothing is in force yet, or only a model that this version of the program cannot use."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in force and its version in the registry."""
+
+    model: NeedModel
+    version: int
+
+
+def no_model() -> NoChampion:
+    """The message before the first retrain."""
+    return NoChampion(
+        say("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first")
+    )
+
+
+def load_champion(version: int, files: Path) -> Champion:
+    """Read a copy. Raises NoChampion where an earlier version of the program made it, with other features."""
+    try:
+        model = NeedModel.load(files)
+        outdated = model.feature_names != [one.name for one in catalogue(model.schema)]
+    except (KeyError, TypeError, ValueError):
+        outdated = True
+    if outdated:
+        zh = f"版本 {version} 是程序旧版训练的，现在不能用：请重新运行 xianying retrain"
+        en = f"version {version} was made by an earlier version of the program: run xianying retrain again"
+        raise NoChampion(say(zh, en))
+    return Champion(model, version)
 
 
 def _fingerprint(registry: str) -> str:

@@ -27,7 +27,16 @@ import pandas as pd
 from features.language import UserError, say
 from features.records import Known
 from models.card import decide
-from models.champion import download_place, forget_copy, install_copy, read_copy
+from models.champion import (
+    Champion,
+    NoChampion,
+    download_place,
+    forget_copy,
+    install_copy,
+    load_champion,
+    no_model,
+    read_copy,
+)
 from models.compare import Decision
 from models.evaluate import ALL
 from models.model import NeedModel
@@ -53,18 +62,6 @@ _LOADER = "models.served"
 _BUNDLE = "data/bundle"  # where MLflow keeps the directory "bundle" inside a logged model
 _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # that one call of MLflow takes
-
-
-class NoChampion(UserError):
-    """Nothing is in force yet."""
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The model in force and its version in the registry."""
-
-    model: NeedModel
-    version: int
 
 
 @dataclass(frozen=True)
@@ -242,10 +239,10 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     One run with a child run for each need. ``known``: what the model was trained on. Raises UserError when
     MLflow cannot be reached.
     """
+    has_champion = _has_champion(workspace)
     with tempfile.TemporaryDirectory() as place, _registry(workspace) as client:
         report = Path(place) / "report"
         experiment = _experiment(client, workspace)
-        has_champion = version_called(client, CHAMPION) is not None
         decision = decide(retrained, known, has_champion)
         write_report(retrained, known, has_champion, report)
         _end_interrupted(client, experiment, workspace)
@@ -331,7 +328,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
         there = all_versions(client)
         wanted = version or version_called(client, CHALLENGER) or max(there, default=None)
         if not there or wanted is None:
-            raise _no_model()
+            raise no_model()
         if wanted not in there:
             listed = say("、", ", ").join(str(one) for one in there)
             raise UserError(
@@ -359,11 +356,19 @@ def champion(workspace: Path, refresh: bool = False) -> Champion:
     """The champion, from the workspace's copy where it has one.
 
     ``refresh`` asks the registry first whether its champion is another one by now (as when somebody moved the
-    alias on a shared server). Raises NoChampion where there is none yet.
+    alias on a shared server). Raises NoChampion where there is none yet, or an
+    earlier version of the program made it with other features.
     """
     copy = None if refresh else read_copy(workspace, registry_address(workspace))
     version, files = copy or _fetch(workspace)
-    return Champion(NeedModel.load(files), version)
+    return load_champion(version, files)
+
+
+def _has_champion(workspace: Path) -> bool:
+    try:
+        return champion(workspace, refresh=True).version > 0
+    except NoChampion:
+        return False
 
 
 def _fetch(workspace: Path) -> tuple[int, Path]:
@@ -375,7 +380,7 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
 
         version = version_called(client, CHAMPION)
         if version is None:
-            raise _no_model()
+            raise no_model()
         copy = read_copy(workspace, address)
         if copy and copy[0] == version:
             return copy
@@ -391,10 +396,4 @@ def _need_database(workspace: Path) -> None:
     """Raise NoChampion, without making a database, where there is none yet."""
     address = registry_address(workspace)
     if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
-        raise _no_model()
-
-
-def _no_model() -> NoChampion:
-    return NoChampion(
-        say("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first")
-    )
+        raise no_model()

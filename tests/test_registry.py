@@ -183,6 +183,17 @@ def test_a_lost_or_damaged_copy_is_fetched_again(logged: Path) -> None:
     assert champion(logged).version == 1
 
 
+def test_a_champion_with_other_features_is_not_used(logged: Path) -> None:
+    pointer = json.loads((logged / "champion" / "current.json").read_text())
+    described = logged / "champion" / pointer["directory"] / "model.json"
+    whole = described.read_text("utf-8")
+    described.write_text(whole.replace('"requests_all_time"', '"requests_ever"'), encoding="utf-8")
+    with pytest.raises(NoChampion, match="请重新运行 xianying retrain"):
+        champion(logged)
+    described.write_text(whole, encoding="utf-8")
+    assert champion(logged).version == 1
+
+
 def test_a_killed_retrain_leaves_no_version_and_its_run_is_marked(
     tmp_path: Path, good: Retrained, known: Known
 ) -> None:

@@ -83,7 +83,8 @@ def past_scatter(known: Known, need: int, horizon_weeks: float) -> tuple[float, 
     1), and the standard deviation of the whole town's count that is not chance, as a share of the count
     (from the ratios of windows to the same windows a year before, halved since both scatter).
     """
-    counts = _past_counts(known, need, WEEK * horizon_weeks)
+    length = WEEK * horizon_weeks
+    counts = _past_counts(known, need, length, 0)
     total = counts.sum(axis=1)
     busy = counts[total > 0]
     between = 1.0
@@ -92,8 +93,8 @@ def past_scatter(known: Known, need: int, horizon_weeks: float) -> tuple[float, 
         parts = np.divide((busy - fitted) ** 2, fitted, out=np.zeros_like(fitted), where=fitted > 0)
         freedom = (len(busy) - 1) * ((fitted.sum(axis=0) > 0).sum() - 1)
         between = max(1.0, parts.sum() / freedom) if freedom > 0 else 1.0
-    lag = max(1, round(YEAR / (WEEK * horizon_weeks)))
-    newer, older = total[:-lag], total[lag:]
+    older = _past_counts(known, need, length, YEAR).sum(axis=1)
+    newer = total[: len(older)]
     both = (newer >= 5) & (older >= 5)  # smaller counts tell of chance only
     if both.sum() < 3:
         return between, 0.0
@@ -102,13 +103,16 @@ def past_scatter(known: Known, need: int, horizon_weeks: float) -> tuple[float, 
     return between, float(np.sqrt(max(0.0, ratio.var(ddof=1) - chance.mean()) / 2))
 
 
-def _past_counts(known: Known, need: int, length: float) -> np.ndarray:
-    """float64 [windows, grids]: households that asked in each past window, the latest window first."""
+def _past_counts(known: Known, need: int, length: float, before: float) -> np.ndarray:
+    """float64 [windows, grids]: households that asked in each past window, the latest window first.
+
+    The windows end ``before`` days before the as-of day, and reach back to the first known household.
+    """
     rows = known.requests
     mine = (rows.need == need) & (known.grid[rows.household] >= 0)
-    household, age = rows.household[mine], known.as_of - rows.requested[mine]
-    first = known.as_of - np.nanmin(known.known_since) if known.present.any() else 0.0
-    windows = int(min(PAST_WINDOWS, first // length))
+    household, age = rows.household[mine], known.as_of - before - rows.requested[mine]
+    span = known.as_of - before - np.nanmin(known.known_since) if known.present.any() else 0.0
+    windows = int(np.clip(span // length, 0, PAST_WINDOWS))
     counts = np.zeros((windows, len(known.records.grid_ids)))
     window = np.floor(age / length).astype(np.int64)
     inside = (window >= 0) & (window < windows)

@@ -11,11 +11,11 @@ import numpy as np
 from features.cohort import MONDAY
 from features.labels import label_end, usual_recording_delay
 from features.records import Known, date_of
-from features.town import YEAR, days_recorded
+from features.town import days_recorded
 
 WEEK = 7
 STEP = 4 * WEEK  # between validation as-of days
-FOLD = 13 * WEEK  # validation as-of days of one fold span so many days
+FOLD = 13 * WEEK  # the days that the validation as-of days of one fold span; less where history is short
 MOST_FOLDS = 4
 SHORTEST_HISTORY = 26 * WEEK  # recorded before the first as-of day to train on, where there is enough
 
@@ -68,18 +68,15 @@ def _mondays(known_now: Known, step: int) -> np.ndarray:
 
 def _folds(known_now: Known, days: np.ndarray) -> list[Fold]:
     validated = np.arange(days[0] + (MONDAY - days[0]) % STEP, days[-1] + 1, STEP)
-    folds: list[Fold] = []
     end = int(days[-1]) + 1
+    length = int(np.clip((end - days[0]) // 5, STEP, FOLD))
+    folds: list[Fold] = []
     for _ in range(MOST_FOLDS):
-        cut = end - FOLD
+        cut = end - length
         dates = tuple(int(day) for day in validated if cut <= day < end)
-        trained = complete(known_now, days, cut).any(axis=1)
-        if not dates or trained.sum() * (days[1] - days[0] if len(days) > 1 else STEP) < YEAR / 4:
+        trained = days[complete(known_now, days, cut).any(axis=1)]
+        if not dates or not len(trained) or trained[-1] - trained[0] < min(length, FOLD - STEP):
             break
-        folds.insert(0, Fold(f"{len(folds)}", cut, dates))
+        folds.insert(0, Fold(str(date_of(cut)), cut, dates))
         end = cut
-    return [Fold(_name(fold), fold.cut, fold.dates) for fold in folds]
-
-
-def _name(fold: Fold) -> str:
-    return str(date_of(fold.cut))
+    return folds

@@ -33,24 +33,77 @@ def no_calibration(needs: int) -> Calibration:
 
 
 def fit_calibration(
-    score: np.ndarray, label: np.ndarray, need: np.ndarray, needs: int, repeats: float = 1.0
+    score: np.ndarray,
+    label: np.ndarray,
+    need: np.ndarray,
+    day: np.ndarray,
+    needs: int,
+    repeats: float = 1.0,
 ) -> Calibration:
     """Slopes and intercepts by logistic regression: a shared pair, then each need's pulled towards it.
 
+    Slopes compare households of one as-of ``day`` only: every day and need is first given the level that was
+    observed, as days whose level was missed would otherwise flatten the slope.
     ``score``: out-of-time log-odds. ``repeats``: how many rows tell of the same request, on average (as-of
     days whose windows overlap); evidence counts by as much less.
     """
     if not label.any() or label.all():
         return no_calibration(needs)
     weight = 1.0 / repeats
+    within = _slopes(
+        score + _observed_levels(score, label, need, day, needs)[day_index(day), need],
+        label,
+        need,
+        needs,
+        weight,
+    )
+    slope = np.maximum(within, 0.2)
+    sloped = slope[need] * score
+    tight = np.array([1e-3, 2.0])
+    shared = _fit(sloped, label, weight, np.array([1.0, 0.0]), tight)
+    intercept = np.zeros(needs)
+    for one in range(needs):
+        mine = need == one
+        center = np.array([1.0, shared[1]])
+        spread = np.array([1e-3, INTERCEPT_SPREAD])
+        intercept[one] = (
+            _fit(sloped[mine], label[mine], weight, center, spread)[1] if label[mine].any() else shared[1]
+        )
+    return Calibration(slope, intercept)
+
+
+def day_index(day: np.ndarray) -> np.ndarray:
+    """Position of each row's day among the days, oldest first."""
+    return np.unique(day, return_inverse=True)[1]
+
+
+def _slopes(score: np.ndarray, label: np.ndarray, need: np.ndarray, needs: int, weight: float) -> np.ndarray:
+    """[needs] slopes, pulled towards a shared one."""
     shared = _fit(score, label, weight, np.array([1.0, 0.0]), np.array([0.5, 2.0]))
-    slope, intercept = np.full(needs, shared[0]), np.full(needs, shared[1])
-    spread = np.array([SLOPE_SPREAD, INTERCEPT_SPREAD])
+    slope = np.full(needs, shared[0])
     for one in range(needs):
         mine = need == one
         if label[mine].any():
-            slope[one], intercept[one] = _fit(score[mine], label[mine], weight, shared, spread)
-    return Calibration(np.maximum(slope, 0.2), intercept)
+            slope[one] = _fit(
+                score[mine], label[mine], weight, shared, np.array([SLOPE_SPREAD, INTERCEPT_SPREAD])
+            )[0]
+    return slope
+
+
+def _observed_levels(
+    score: np.ndarray, label: np.ndarray, need: np.ndarray, day: np.ndarray, needs: int
+) -> np.ndarray:
+    """[days, needs] shifts that give each day and need the share of requests that was observed; 0 where none."""
+    which = day_index(day)
+    shift = np.zeros((which.max() + 1, needs))
+    cell = which * needs + need
+    order = np.argsort(cell, kind="stable")
+    ends = np.flatnonzero(np.diff(cell[order], append=-1)) + 1
+    for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
+        rows = order[begin:end]
+        if label[rows].any():
+            shift.flat[cell[rows[0]]] = shift_to(score[rows], float(label[rows].mean()))
+    return shift
 
 
 def _fit(

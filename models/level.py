@@ -19,6 +19,7 @@ WAVES = 6
 WAVE_SPREAD = 0.6  # prior standard deviation of the yearly wave; the k-th overtone's is a k-th of it
 HOLIDAY_SPREAD = 0.5
 TREND_SPREAD = 0.15  # a year
+SHORTEST_FOR_WAVES = 1.25 * TROPICAL_YEAR  # days recorded
 RECENT_HALF_LIFE = 6.0  # weeks: what is remembered of the latest deviations
 RECENT_PRIOR = 0.05  # variance of the deviation from the waves that lasts for some weeks
 RIPE = 28.0  # days after which a request counts as recorded, if it ever will be
@@ -119,6 +120,8 @@ def _expected(series: Series, need: int, begin: float, end: float) -> float:
     middle = series.begins + WEEK / 2
     origin = middle[-1]
     columns, spread = _design(middle, origin)
+    if len(middle) * WEEK < SHORTEST_FOR_WAVES:
+        spread = spread * 0.01  # waves of less than a year and a bit are noise
     usual = count.sum() / exposure.sum()
     coefficients, noise = _fit(columns, spread, count, exposure * usual)
     fitted = exposure * usual * np.exp(coefficients[0] + columns @ coefficients[1:])

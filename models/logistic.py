@@ -1,9 +1,9 @@
 """Log-linear model: logistic regression on transformed features, one for each need, held near a shared one.
 
-It is a baseline, and the ground on which the boosted trees are trained (their starting log-odds).
+It is a baseline, and one of the parts of the need model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -44,6 +44,12 @@ class Transform:
         columns[:, matrix.shape[1] :] = np.isnan(matrix[:, self.told])
         return columns
 
+    def without(self, features: list[int]) -> "Transform":
+        """The same, with these features held constant."""
+        scale = self.scale.copy()
+        scale[features] = np.inf
+        return replace(self, scale=scale, told=np.setdiff1d(self.told, features))
+
 
 @dataclass(frozen=True)
 class Logistic:
@@ -52,6 +58,7 @@ class Logistic:
     transform: Transform
     intercept: np.ndarray  # float64 [needs]
     coefficients: np.ndarray  # float64 [needs, features + missing]
+    base: np.ndarray  # float64 [needs]: log-odds of the need's overall rate, where the trees begin
 
     def log_odds(self, matrix: np.ndarray, need: np.ndarray) -> np.ndarray:
         """float64 per row."""
@@ -133,7 +140,7 @@ def fit_logistic(
             own, shift = _fit(columns_of, target[mine], heavy[mine], base, OWN_RIDGE)
             coefficients[one] += own
             intercept[one] += shift
-    return Logistic(transform, intercept, coefficients)
+    return Logistic(transform, intercept, coefficients, total)
 
 
 def _log_odds_of(target: np.ndarray, weight: np.ndarray) -> float:

@@ -73,7 +73,7 @@ class NeedModel:
         if not self.parts or not len(positions):
             return total
         weight = self.weights[need]
-        total += self.parts.logistic.contributions(matrix, need)
+        total += weight[:, :1] * self.parts.logistic.contributions(matrix, need)
         pooled = self.parts.pooled
         trees = [one.predict(matrix, pred_contrib=True)[:, :-1] for one in pooled]
         from_pooled = np.mean(trees, axis=0) if trees else np.zeros(matrix.shape)
@@ -110,7 +110,11 @@ class NeedModel:
         if self.parts:
             logistic = self.parts.logistic
             arrays |= {f"transform_{name}": value for name, value in vars(logistic.transform).items()}
-            arrays |= {"coefficients": logistic.coefficients, "logistic_intercept": logistic.intercept}
+            arrays |= {
+                "coefficients": logistic.coefficients,
+                "logistic_intercept": logistic.intercept,
+                "base": logistic.base,
+            }
             for index, booster in enumerate(self.parts.pooled):
                 _write_trees(directory / f"pooled_{index}.txt", booster)
             for need, booster in self.parts.own.items():
@@ -161,7 +165,7 @@ def _read_parts(directory: Path, arrays: Mapping[str, np.ndarray]) -> Parts | No
     transform = Transform(
         **{key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
     )
-    logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"])
+    logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"], arrays["base"])
     pooled = sorted(directory.glob("pooled_*.txt"))
     own = sorted(directory.glob("need_*.txt"))
     return Parts(

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import logit
 from tqdm import tqdm
 
-from features.build import Features, build, catalogue
+from features.build import build, catalogue
 from features.cohort import cohort
 from features.labels import label_begin, label_end
 from features.language import say
@@ -20,7 +20,7 @@ from features.records import Known, Records, date_of, known_before
 from features.schema import Schema, fit_schema
 from features.town import asked, days_observed
 from models.baselines import LOGISTIC, MODEL, PROBABILITIES
-from models.calibrate import no_calibration
+from models.calibrate import fit_calibration, no_calibration
 from models.capacity import capacity_of_need
 from models.compare import compare
 from models.evaluate import ALL, Evaluation, Validation, evaluate
@@ -29,7 +29,7 @@ from models.model import LEAST, MOST, NeedModel, combined_risk
 from models.sample import MOST_ROWS, Table, training_table
 from models.split import Split, complete, split
 from models.train import OWN, POOLED, SEEDS, THREADS, Parts, Rounds, Trainer
-from models.validate import Finish, Predicted, backtest, finish, out_of_time, probabilities
+from models.validate import Predicted, backtest, finish, out_of_time
 
 LEVEL_WEIGHT = 0.8
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
@@ -76,7 +76,7 @@ def retrain(
     as_of: int,
     champion: NeedModel | None = None,
     seed: int = 0,
-    step_weeks: int = 2,
+    step_weeks: int = 4,
     most_rows: int = MOST_ROWS,
     threads: int = THREADS,
 ) -> Retrained:
@@ -104,7 +104,7 @@ def retrain(
         )
     with stages.stage("train"):
         rows = np.arange(len(table))
-        parts, rounds = trainer.fit(rows, rounds, rows[:0])
+        parts, rounds = trainer.fit(rows, rounds, rows[:0], SEEDS)
     with stages.stage("evaluate"):
         model, validation = _finished(base, known, table, parts, predicted, plan)
         found = evaluate(validation, schema.needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed)
@@ -221,10 +221,8 @@ def _finished(
 
 def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tuple[float, float]:
     """Slope and intercept for the chance of at least one severe request, from out-of-time rows."""
-    from models.calibrate import fit_calibration
-
     severe = np.array([one.severity >= SEVERE for one in known.community.needs])
-    scores, labels = [], []
+    scores, labels, days = [], [], []
     for day in predicted.expected:
         on = (predicted.as_of == day) & severe[predicted.need]
         household = predicted.household[on]
@@ -232,8 +230,11 @@ def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tupl
         happened = np.bincount(household, predicted.label[on], known.household_count) > 0
         scores.append(logit(np.clip(risk[risk > 0], LEAST, MOST)))
         labels.append(happened[risk > 0])
+        days.append(np.full((risk > 0).sum(), day))
     score, label = np.concatenate(scores), np.concatenate(labels).astype(np.int8)
-    found = fit_calibration(score, label, np.zeros(len(score), dtype=int), 1, repeats=2.0)
+    found = fit_calibration(
+        score, label, np.zeros(len(score), dtype=int), np.concatenate(days), 1, repeats=2.0
+    )
     return float(found.slope[0]), float(found.intercept[0])
 
 

@@ -12,9 +12,9 @@ from features.records import Known, Records, Rows, known_before
 from features.schema import Schema
 
 MOST_BYTES = 600_000_000  # of the matrix
-MOST_ROWS = 600_000
+MOST_ROWS = 300_000
 FEWEST_ROWS = 100_000
-NEGATIVES = 30  # for each positive, at most; more of them teach nothing new
+NEGATIVES = 15  # for each positive, at most; more of them teach little that is new
 
 
 @dataclass(frozen=True)

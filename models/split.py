@@ -16,7 +16,7 @@ from features.town import days_recorded
 WEEK = 7
 STEP = 4 * WEEK  # between validation as-of days
 FOLD = 13 * WEEK  # the days that the validation as-of days of one fold span; less where history is short
-MOST_FOLDS = 4
+MOST_FOLDS = 3
 SHORTEST_HISTORY = 26 * WEEK  # recorded before the first as-of day to train on, where there is enough
 
 
@@ -44,7 +44,7 @@ def complete(known_now: Known, days: np.ndarray, by: float) -> np.ndarray:
     return ends + delay <= by
 
 
-def split(known_now: Known, step_weeks: int = 2) -> Split:
+def split(known_now: Known, step_weeks: int = 4) -> Split:
     """As-of days for training and the folds, from what is known now.
 
     Days are Mondays on a lattice that does not move from one retrain to the next, ``step_weeks`` apart in

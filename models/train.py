@@ -5,19 +5,23 @@ from dataclasses import dataclass
 import lightgbm as lgb
 import numpy as np
 
+from features import seasons
+from features.schema import Schema
+from features.town import YEAR
 from models.logistic import Logistic, fit_logistic, fit_transform
 from models.sample import Table
 
 THREADS = 2
-SEEDS = 2  # pooled boosters averaged
-MOST_ROUNDS = 600
+SEEDS = 2  # pooled boosters averaged in the final fit
+MOST_ROUNDS = 500
 FEWEST_ROUNDS = 20
 PATIENCE = 40
 FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own
+SHORTEST_FOR_SEASONS = 1.5 * YEAR  # days trained on, below which the log-linear model leaves seasons out
 PARTS = ("logistic", "pooled", "own")
 POOLED: dict[str, object] = {
     "objective": "binary",
-    "learning_rate": 0.04,
+    "learning_rate": 0.06,
     "num_leaves": 24,
     "min_data_in_leaf": 200,
     "min_sum_hessian_in_leaf": 5.0,
@@ -31,9 +35,10 @@ POOLED: dict[str, object] = {
     "force_col_wise": True,
     "boost_from_average": False,
     "feature_pre_filter": False,
+    "is_enable_sparse": False,  # with sparse bins, Dataset.subset corrupts memory (LightGBM 4.7.0)
     "verbosity": -1,
 }
-OWN: dict[str, object] = {**POOLED, "num_leaves": 12, "min_data_in_leaf": 100, "learning_rate": 0.03}
+OWN: dict[str, object] = {**POOLED, "num_leaves": 12, "min_data_in_leaf": 100, "learning_rate": 0.05}
 
 
 @dataclass(frozen=True)
@@ -53,20 +58,21 @@ class Parts:
     own: dict[int, lgb.Booster]
 
     def log_odds(self, matrix: np.ndarray, need: np.ndarray, threads: int = THREADS) -> np.ndarray:
-        """float64 [rows, 3]: by the log-linear model, with the pooled trees, with the need's own trees.
+        """float64 [rows, 3]: by the log-linear model, by the pooled trees, by the need's own trees.
 
         A need without trees of its own uses the pooled ones.
         """
         result = np.empty((len(matrix), len(PARTS)))
         result[:, 0] = self.logistic.log_odds(matrix, need)
         trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]
-        result[:, 1] = result[:, 0] + (np.mean(trees, axis=0) if trees else 0)
+        base = self.logistic.base[need]
+        result[:, 1] = base + np.mean(trees, axis=0)
         result[:, 2] = result[:, 1]
         for one, booster in self.own.items():
             rows = np.flatnonzero(need == one)
             if len(rows):
                 own = booster.predict(matrix[rows], raw_score=True, num_threads=threads)
-                result[rows, 2] = result[rows, 0] + own
+                result[rows, 2] = base[rows] + own
         return result
 
 
@@ -92,20 +98,26 @@ class Trainer:
         table = self.table
         matrix = table.matrix[rows] if len(rows) < len(table) else table.matrix
         transform = fit_transform(matrix, table.weight[rows], self.seed)
+        if table.days.max() - table.days.min() < SHORTEST_FOR_SEASONS:
+            # what all households share on a day would be carried on without bound outside the days seen
+            seasonal = {one.name for one in seasons.features(Schema((), (), ()))}
+            transform = transform.without([index for index, one in enumerate(table.names) if one in seasonal])
         return fit_logistic(
             transform, matrix, table.label[rows], table.weight[rows], table.need[rows], self.needs, self.seed
         )
 
-    def fit(self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray) -> tuple[Parts, Rounds]:
-        """All parts from ``rows`` (positions).
+    def fit(
+        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int = 1
+    ) -> tuple[Parts, Rounds]:
+        """All parts from ``rows`` (positions), the pooled trees ``seeds`` times.
 
         Without ``rounds``, boosting goes on until the loss on the ``later`` rows stops falling.
         """
         logistic = self.fit_logistic(rows)
-        offset = logistic.log_odds(self.table.matrix, self.table.need)
+        offset = logistic.base[self.table.need]
         pooled: list[lgb.Booster] = []
         best: list[int] = []
-        for seed in range(SEEDS):
+        for seed in range(seeds):
             given = rounds.pooled if rounds else None
             booster = self._boost({**POOLED, "seed": self.seed + seed}, rows, offset, given, later)
             pooled.append(booster)

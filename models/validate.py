@@ -129,7 +129,7 @@ def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> 
     weights = choose_weights(parts, label, need, needs)
     score = np.einsum("ij,ij->i", parts, weights[need])
     repeats = float(np.maximum(horizon_days / STEP, 1).mean())
-    return Finish(weights, fit_calibration(score, label, need, needs, repeats))
+    return Finish(weights, fit_calibration(score, label, need, predicted.as_of[rows], needs, repeats))
 
 
 def probabilities(

@@ -49,7 +49,7 @@ def hand_made_model(known: Known, coefficients: Mapping[str, float], trees: bool
     still = Transform(
         np.zeros(count, bool), np.ones(count), np.zeros(count), np.ones(count), np.empty(0, np.int64)
     )
-    logistic = Logistic(still, np.full(needs, -3.0), np.tile(slopes, (needs, 1)))
+    logistic = Logistic(still, np.full(needs, -3.0), np.tile(slopes, (needs, 1)), np.full(needs, -3.0))
     return NeedModel(
         schema=schema,
         feature_names=names,

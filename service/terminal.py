@@ -12,6 +12,7 @@ import click
 
 from features.language import UserError, say
 
+YEARS = (1900, 2200)  # beyond: a slip of the pen
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
@@ -26,9 +27,11 @@ class Day(click.ParamType):
             return value
         for style in ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d"):
             try:
-                return datetime.strptime(value, style).date()
+                day = datetime.strptime(value, style).date()
             except ValueError:
                 continue
+            if YEARS[0] <= day.year <= YEARS[1]:
+                return day
         self.fail(
             say(f"“{value}”不是日期，请写成 2025-09-01", f"“{value}” is no date; write 2025-09-01"),
             param,

@@ -4,7 +4,7 @@ import io
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 from features.atomic import write_atomically
 from features.cohort import default_as_of
 from features.language import UserError, say, set_language
-from features.records import Known, Records, Rows, day_of, known_before
+from features.records import Known, Records, Rows, date_of, day_of, known_before
 from features.store import read_records
 from service.outreach import COLUMNS, plan
 
 if TYPE_CHECKING:
     from models.registry import Champion
 
+LATEST = timedelta(days=2 * 366)  # an as-of date later than this after the data is a slip of the pen
 Stage = Callable[[str], AbstractContextManager[None]]
 WEEKS, SCORES, RISK, OUTREACH, LISTED = (
     "weeks",
@@ -42,8 +43,19 @@ def open_records(workspace: Path) -> Records:
 
 
 def choose_as_of(records: Records, given: date | None) -> tuple[date, list[str]]:
-    """The as-of date in force and lines on it. Raises UserError where no household is known before it."""
-    chosen, line = (given, "") if given else default_as_of(records, datetime.now(UTC))
+    """The as-of date in force and lines on it.
+
+    Raises UserError where no household is known before it, or where it lies years after the data.
+    """
+    default, line = default_as_of(records, datetime.now(UTC))
+    chosen, last = given or default, date_of(records.last_day)
+    if chosen > last + LATEST and given:
+        raise UserError(
+            say(
+                f"{given} 离数据结束的 {last} 太远，请换一个日期",
+                f"{given} is too long after the data end ({last})",
+            )
+        )
     if not known_before(records, day_of(chosen)).present.any():
         raise UserError(
             say(
@@ -51,7 +63,7 @@ def choose_as_of(records: Records, given: date | None) -> tuple[date, list[str]]
                 f"no household is known before {chosen}; choose a later date",
             )
         )
-    return chosen, [line] if line else []
+    return chosen, [] if given else [line]
 
 
 def week_directory(workspace: Path, as_of: date) -> Path:

@@ -179,7 +179,5 @@ def _height(cells: list[tuple[str, float]]) -> float:
 
     Written out because not every program fits the height to wrapped text when it opens a file.
     """
-    lines = [
-        math.ceil(sum(1 if char < LATIN_END else 2 for char in text) / width) for text, width in cells
-    ]
+    lines = [math.ceil(sum(1 if char < LATIN_END else 2 for char in text) / width) for text, width in cells]
     return LINE_HEIGHT * max([1, *lines]) + 3

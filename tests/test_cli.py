@@ -186,6 +186,7 @@ MISTAKES = (
     (["score", "--as-of", "next week"], "next week"),
     (["score", "--as-of", "1990-01-01"], "1990-01-01"),
     (["outreach", "--as-of", "1990-01-01"], "1990-01-01"),
+    (["retrain", "--as-of", "9999-12-31"], "9999-12-31"),
     (["score", "--output", "."], "."),
     (["record", "nothing.xlsx"], "outreach"),
     (["record"], "FILES"),

@@ -11,10 +11,9 @@ from features.language import say
 from features.records import Known, Rows
 from features.schema import Schema
 from features.spoken import spoken_month
-from features.town import YEAR, Asked, Town, asked, days_observed, prior_strength, rate, requests_of, shrunk
+from features.town import YEAR, Asked, Town, asked, days_observed, rate, requests_of
 
-WINDOWS = (28, 91, 364)  # days
-HALF_LIVES = (45, 365)  # days
+WINDOWS = (91, 364)  # days
 RELATED_HALF_LIFE = 45  # days
 FOLLOWS_WITHIN = 91  # days in which a request counts as following another
 FOLLOWS_PRIOR = 20.0  # expected followers that pull a lift towards 1
@@ -23,20 +22,18 @@ FOLLOWS_MOST = 30  # a request is compared with at most so many later ones of it
 
 @dataclass(frozen=True)
 class ActivityTown:
-    """Town-wide rates, how much households differ over all needs, and which need follows which."""
+    """Which need follows which."""
 
-    rates: np.ndarray  # [needs] requests per eligible household and day
-    strength: float  # prior strength of a household's ratio to the rates, over all needs
     lift: np.ndarray  # [needs, needs] log lift of asking for the second soon after the first; diagonal 0
 
 
 def summarise(known: Known, schema: Schema) -> ActivityTown:
-    """Rates, prior strength and lifts over the whole town."""
+    """Lifts over the whole town."""
     past, able = asked(known), eligible(known)
     exposure = able * days_observed(known)[:, None]
     count = past.total() * able
     rates = rate(count.sum(0), exposure.sum(0))
-    return ActivityTown(rates, prior_strength(count.sum(1), exposure @ rates), _log_lift(past, rates))
+    return ActivityTown(_log_lift(past, rates))
 
 
 def _log_lift(past: Asked, rates: np.ndarray) -> np.ndarray:
@@ -68,20 +65,6 @@ def features(schema: Schema) -> list[Feature]:
             "as of the date",
             "known_since",
         ),
-        (
-            "household_propensity",
-            "各项申请次数与全社区同类户之比（收缩）",
-            "Requests for anything over those expected, shrunk to 1",
-            "all time",
-            "asked_anything",
-        ),
-        (
-            "other_needs_propensity",
-            "其他各项申请次数与全社区同类户之比（收缩）",
-            "Requests for other needs over those expected, shrunk to 1",
-            "all time",
-            "other_needs",
-        ),
         *(
             (
                 f"other_needs_requests_{days}_days",
@@ -91,16 +74,6 @@ def features(schema: Schema) -> list[Feature]:
                 "other_needs",
             )
             for days in WINDOWS
-        ),
-        *(
-            (
-                f"other_needs_decayed_requests_half_life_{days}_days",
-                f"申请其他事项次数，每过{days}天折半",
-                f"Requests for other needs, each worth half after {days} days",
-                "all time",
-                "other_needs",
-            )
-            for days in HALF_LIVES
         ),
         (
             f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days",
@@ -123,13 +96,6 @@ def features(schema: Schema) -> list[Feature]:
             "364 days",
             "asked_anything",
         ),
-        (
-            "needs_requested_all_time",
-            "历来申请过的事项数",
-            "Needs asked for so far",
-            "all time",
-            "asked_anything",
-        ),
         ("days_until_recorded", "申请平均几天后登记", "Mean days from request to record", "all time", ""),
     ]
     return [Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in rows]
@@ -138,35 +104,20 @@ def features(schema: Schema) -> list[Feature]:
 def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     past, table = asked(known), town.parts["activity"]
-    columns = {**_propensities(known, past, table), **_others(past, table), **_delay(known, past)}
+    columns = {"days_observed": days_observed(known)[:, None], **_others(past, table), **_delay(known, past)}
     return {
         name: np.broadcast_to(values, past.shape)[rows.household, rows.need].astype(np.float32)
         for name, values in columns.items()
     }
 
 
-def _propensities(known: Known, past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
-    """Requests over those expected, shrunk, for anything [households, 1] and for other needs."""
-    days = days_observed(known)[:, None]
-    total, expected = past.total(), days * table.rates
-    every, every_expected = total.sum(1, keepdims=True), expected.sum(1, keepdims=True)
-    return {
-        "days_observed": days,
-        "household_propensity": shrunk(every, every_expected, table.strength),
-        "other_needs_propensity": shrunk(every - total, every_expected - expected, table.strength),
-    }
-
-
 def _others(past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
     """What the household asked for besides the need, and how many needs it asked for."""
     columns = {f"other_needs_requests_{days}_days": _besides(past.count(0, days)) for days in WINDOWS}
-    for days in HALF_LIVES:
-        columns[f"other_needs_decayed_requests_half_life_{days}_days"] = _besides(past.decayed(days))
     related = past.decayed(RELATED_HALF_LIFE) @ table.lift
     columns[f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days"] = related
     columns["days_since_other_request"] = _least_besides(past.last_two()[0])
     columns["needs_requested_364_days"] = (past.count(0, YEAR) > 0).sum(1, keepdims=True)
-    columns["needs_requested_all_time"] = (past.total() > 0).sum(1, keepdims=True)
     return columns
 
 

@@ -17,9 +17,22 @@ from features.cohort import eligible
 from features.records import Known, Rows, remember
 from features.schema import Schema
 from features.similar import Column, fit, likeness, ratio
-from features.town import YEAR, Town, asked, days_observed, decayed_days, prior_strength, rate, shrunk
+from features.town import (
+    STRONGEST,
+    WEAKEST,
+    YEAR,
+    Town,
+    asked,
+    days_observed,
+    days_recorded,
+    decayed_days,
+    overlap,
+    prior_strength,
+    rate,
+    shrunk,
+)
 
-HALF_LIFE = 365  # days; what attributes mean drifts, as children grow up
+HALF_LIFE = 200  # days; what attributes mean drifts, as children grow up
 LATE_HALF_LIVES = (45, 90, 180)  # days
 LATE_SHARE = 0.1  # share of the requests expected that follows those of late
 LATE = 90  # days; the half-life of what is expected in the window
@@ -59,8 +72,8 @@ def summarise(known: Known, schema: Schema) -> ExpectedTown:
     """Every step fitted on what the steps before it leave."""
     own, able, past = _own(known), eligible(known), asked(known)
     rates = rate(own.count.sum(0), own.exposure.sum(0))
-    similar = _fit_similar(known, schema)
-    product = ratio(similar, known, schema)
+    similar = similar_factors(known, schema)
+    product = similar_ratio(similar, known, schema)
     expected = own.exposure * rates * product
     anything = fit_area(known, "microgrid", own.count.sum(1, keepdims=True), expected.sum(1, keepdims=True))
     step = _of_anything(anything, known, own.count, expected)
@@ -72,8 +85,8 @@ def summarise(known: Known, schema: Schema) -> ExpectedTown:
     exponents = _exponents(own.count, expected, others)
     product = product * others**exponents
     expected = own.exposure * rates * product
-    own_strengths = [prior_strength(own.count[:, need], expected[:, need]) for need in range(len(rates))]
-    product = product * shrunk(own.count, expected, np.array(own_strengths))
+    own_strengths = _lasting_strengths(known, own.count, expected)
+    product = product * shrunk(own.count, expected, own_strengths)
     households = able.sum(0)
     return ExpectedTown(
         rates=rates,
@@ -82,15 +95,21 @@ def summarise(known: Known, schema: Schema) -> ExpectedTown:
         microgrids=microgrids,
         others_strength=others_strength,
         exponents=exponents,
-        own_strengths=np.array(own_strengths),
+        own_strengths=own_strengths,
         mean=rate((product * able).sum(0), households),
         late_means={days: rate((past.decayed(days) * able).sum(0), households) for days in LATE_HALF_LIVES},
     )
 
 
-def _fit_similar(known: Known, schema: Schema) -> tuple[Column, ...]:
+def similar_factors(known: Known, schema: Schema) -> tuple[Column, ...]:
     """Factors of attributes on the requests of late years; made once for a Known and schema."""
     return remember(known, ("similar factors", schema), lambda: _fitted(known, schema))
+
+
+def similar_ratio(columns: tuple[Column, ...], known: Known, schema: Schema) -> np.ndarray:
+    """[households, needs] requests of similar households over the town's; a Known's own are made once."""
+    kept = remember(known, ("similar ratio", schema), lambda: (columns, ratio(columns, known, schema)))
+    return kept[1] if kept[0] is columns else ratio(columns, known, schema)
 
 
 def _fitted(known: Known, schema: Schema) -> tuple[Column, ...]:
@@ -122,6 +141,26 @@ def _exponents(count: np.ndarray, expected: np.ndarray, others: np.ndarray) -> n
             slope, curve = ((seen - weight) * log).sum(), (weight * log**2).sum()
             found[need] = np.clip(found[need] + rate(slope, curve), 0.0, MOST_EXPONENT)
     return found
+
+
+def _lasting_strengths(known: Known, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """[needs] prior strengths of the household's own ratio, from what lasts over the years.
+
+    A request makes another soon after more likely. The variance of counts takes that for a difference between
+    households, the covariance of two periods does not. Counts vary more than Poisson's by what is left over.
+    """
+    past, days = asked(known), days_observed(known)
+    split = min(YEAR, days_recorded(known) / 2)
+    late = past.count(0, split) * eligible(known)
+    share = rate(overlap(days, 0, split), days)[:, None]
+    late_expected, early_expected = expected * share, expected * (1 - share)
+    late_expected = late_expected * rate(late.sum(0), late_expected.sum(0))
+    early_expected = early_expected * rate((count - late).sum(0), early_expected.sum(0))
+    together = ((late - late_expected) * (count - late - early_expected)).sum(0)
+    lasting = rate((late_expected * early_expected).sum(0), np.maximum(together, 0))
+    excess = ((count - expected) ** 2).sum(0) - rate((expected**2).sum(0), lasting)
+    strength = lasting * np.maximum(rate(excess, expected.sum(0)), 1.0)
+    return np.where(lasting > 0, np.clip(strength, WEAKEST, STRONGEST), STRONGEST)
 
 
 def features(schema: Schema) -> list[Feature]:
@@ -176,7 +215,7 @@ def features(schema: Schema) -> list[Feature]:
 def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     table, own, past, able = town.parts["expected"], _own(known), asked(known), eligible(known)
-    similar = ratio(table.similar, known, schema)
+    similar = similar_ratio(table.similar, known, schema)
     expected = own.exposure * table.rates * similar
     step = _of_anything(table.anything, known, own.count, expected)
     area = step * table.microgrids.besides(known.microgrid, own.count, expected * step)
@@ -206,7 +245,7 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
 
 
 def _similar(known: Known, schema: Schema, household: int, need: int) -> str:
-    return likeness(_fit_similar(known, schema), known, schema, household, need)
+    return likeness(similar_factors(known, schema), known, schema, household, need)
 
 
 def _expected(known: Known, schema: Schema, household: int, need: int) -> str:

@@ -1,41 +1,19 @@
 """Block: what the household asked for before, of the need in question."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from features.catalogue import Feature
-from features.cohort import eligible
 from features.language import say
 from features.records import Known, Rows
 from features.schema import Schema
 from features.spoken import spoken_date, spoken_month
-from features.town import YEAR, Asked, Town, asked, days_observed, prior_strength, rate, requests_of, shrunk
+from features.town import YEAR, Asked, Town, asked, requests_of
 
-WINDOWS = (28, 56, 91, 182, 364)  # days
+WINDOWS = (28, 91, 182, 364)  # days
 HALF_LIVES = (14, 45, 120, 365)  # days
-YEARS_BACK = (1, 2, 3)
 OPEN_WITHIN = 182  # days; an older request without a resolution was likely never closed in the books
-
-
-@dataclass(frozen=True)
-class HistoryTown:
-    """What a household's own requests are compared with."""
-
-    rates: np.ndarray  # [needs] requests per eligible household and day
-    strengths: np.ndarray  # [needs] prior strength of a household's ratio to the rate
-
-
-def summarise(known: Known, schema: Schema) -> HistoryTown:
-    """Rates of the town and how much households differ, by need."""
-    able = eligible(known)
-    exposure = able * days_observed(known)[:, None]
-    count = asked(known).total() * able
-    rates = rate(count.sum(0), exposure.sum(0))
-    expected = exposure * rates
-    strengths = [prior_strength(count[:, need], expected[:, need]) for need in range(len(rates))]
-    return HistoryTown(rates, np.array(strengths))
 
 
 def features(schema: Schema) -> list[Feature]:
@@ -63,23 +41,9 @@ def features(schema: Schema) -> list[Feature]:
         ("days_since_request", "距上次申请的天数", "Days since the last request", "all time"),
         ("days_between_requests", "最近两次申请相隔天数", "Days between the last two requests", "all time"),
         ("never_requested", "从未申请过", "Never requested so far", "all time"),
-        ("request_rate", "每年申请次数（向全社区收缩）", "Requests a year, shrunk to the town's", "all time"),
-        (
-            "request_propensity",
-            "申请次数与全社区同类户之比（收缩）",
-            "Requests over those expected of a household of this town, shrunk to 1",
-            "all time",
-        ),
     ]
     season = [
-        *(
-            (
-                f"requests_same_window_{years}_years_ago",
-                f"{years}年前同期申请次数",
-                f"Requests in the same window {years} years ago",
-            )
-            for years in YEARS_BACK
-        ),
+        ("requests_same_window_1_years_ago", "去年同期申请次数", "Requests in the same window last year"),
         (
             "requests_same_window_all_years",
             "历年同期申请次数",
@@ -111,15 +75,8 @@ def features(schema: Schema) -> list[Feature]:
 
 def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
-    past, table = asked(known), town.parts["history"]
-    propensity = shrunk(past.total(), days_observed(known)[:, None] * table.rates, table.strengths)
-    columns = {
-        **_counts(past),
-        "request_rate": propensity * table.rates * YEAR,
-        "request_propensity": propensity,
-        **_same_window(known, past),
-        **_service(known, past),
-    }
+    past = asked(known)
+    columns = {**_counts(past), **_same_window(known, past), **_service(known, past)}
     return {name: values[rows.household, rows.need].astype(np.float32) for name, values in columns.items()}
 
 
@@ -142,15 +99,14 @@ def _same_window(known: Known, past: Asked) -> dict[str, np.ndarray]:
     needs = known.community.needs
     begin = np.array([7 * need.lead_weeks for need in needs])[past.need]
     end = begin + np.array([7 * need.horizon_weeks for need in needs])[past.need]
-    columns = {f"requests_same_window_{years}_years_ago": np.zeros(past.shape) for years in YEARS_BACK}
-    every = np.zeros(past.shape)
+    last_year, every = np.zeros(past.shape), np.zeros(past.shape)
     for years in range(1, int((past.age + end).max(initial=0) // YEAR) + 1):
         moved = YEAR * years - past.age
         count = past.total(keep=(moved >= begin) & (moved < end))
         every += count
-        if years in YEARS_BACK:
-            columns[f"requests_same_window_{years}_years_ago"] = count
-    return {**columns, "requests_same_window_all_years": every}
+        if years == 1:
+            last_year = count
+    return {"requests_same_window_1_years_ago": last_year, "requests_same_window_all_years": every}
 
 
 def _service(known: Known, past: Asked) -> dict[str, np.ndarray]:

@@ -1,131 +1,126 @@
-"""Block: what the neighbours in the micro-grid and grid ask for, leaving the household itself out."""
+"""Block: what the neighbours in the grid and micro-grid ask for of late, leaving the household itself out.
+
+Their requests are compared with those of households with the same attributes.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from features.areas import Area, by_area, fit_area
 from features.catalogue import Feature
 from features.cohort import eligible
+from features.expected import similar_factors, similar_ratio
 from features.language import say
 from features.records import Known, Rows
 from features.schema import Schema
-from features.town import YEAR, Town, asked, days_observed, overlap, prior_strength, rate, shrunk
+from features.town import YEAR, Town, asked, days_observed, overlap, rate
 
-WINDOWS: dict[str, float] = {"28_days": 28, "91_days": 91, "364_days": YEAR, "all_time": np.inf}
-RECENT, LONG = "28_days", "364_days"
+WINDOWS = (28, 91, 364)  # days
+RECENT, LONG = 28, 364
 FEWEST_TOLD = 3  # households; fewer neighbours could be recognised by a worker's words
 
 
 @dataclass(frozen=True)
-class Area:
-    """Requests and exposure of the eligible households of each micro-grid, or each grid."""
-
-    count: np.ndarray  # [areas, needs]
-    exposure: np.ndarray  # [areas, needs] eligible household-days
-    strength: np.ndarray  # [needs] prior strength of an area's ratio to the level above
-
-
-@dataclass(frozen=True)
 class Window:
-    """One window's rates, over the town and its areas."""
+    """One window's rates: of the town, and of areas over what the level above expects."""
 
     rates: np.ndarray  # [needs] requests per eligible household and day
-    dispersion: np.ndarray  # [needs] variance of a household's count over its expectation, at least 1
     grids: Area
     microgrids: Area
 
 
 @dataclass(frozen=True)
 class NeighbourTown:
-    """All windows, and how many households of each area asked recently."""
+    """All windows by days, and how many households of each area asked recently."""
 
-    windows: dict[str, Window]
-    everything: Window  # all needs over all time as if one need, exposure in expected requests
+    windows: dict[int, Window]
+    all_time: Window  # whatever the households' attributes
+    recent: Area  # micro-grids in the recent window, over what they usually ask
     asking_grid: np.ndarray  # [grids, needs]
     asking_microgrid: np.ndarray  # [micro-grids, needs]
 
 
+@dataclass(frozen=True)
+class Own:
+    """[households, needs] requests of eligible pairs in a window, and those of similar households."""
+
+    count: np.ndarray
+    similar: np.ndarray  # days of exposure times the ratio of similar households to the town
+
+
+def _own(known: Known, similar: np.ndarray, days: float) -> Own:
+    able = eligible(known)
+    exposure = able * overlap(days_observed(known), 0, days)[:, None]
+    return Own(asked(known).count(0, days) * able, exposure * similar)
+
+
 def summarise(known: Known, schema: Schema) -> NeighbourTown:
-    """Counts and exposures of every grid and micro-grid."""
-    past, able = asked(known), eligible(known)
-    days = days_observed(known)
-    windows = {}
-    for name, length in WINDOWS.items():
-        windows[name] = _window(known, past.count(0, length) * able, able * overlap(days, 0, length)[:, None])
-    asking = (past.count(0, WINDOWS[RECENT]) > 0) & able
-    every = past.total() * able
-    expected = (able * days[:, None]) @ windows["all_time"].rates
-    everything = _window(known, every.sum(1, keepdims=True), expected[:, None])
+    """Requests and expectations of every grid and micro-grid."""
+    similar = similar_ratio(similar_factors(known, schema), known, schema)
+    windows = {days: _window(known, _own(known, similar, days)) for days in WINDOWS}
+    plain = _own(known, np.ones(similar.shape), np.inf)
+    usual = _ratios(windows[LONG], known, _own(known, similar, LONG))[1]
+    recent = _own(known, similar, RECENT)
+    asking = (recent.count > 0).astype(float)
     return NeighbourTown(
-        windows, everything, _by_area(known, "grid", asking), _by_area(known, "microgrid", asking)
+        windows=windows,
+        all_time=_window(known, plain),
+        recent=fit_area(known, "microgrid", recent.count, recent.similar * windows[RECENT].rates * usual),
+        asking_grid=by_area(known, "grid", asking),
+        asking_microgrid=by_area(known, "microgrid", asking),
     )
 
 
-def _by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
-    """[areas, needs] sums of [households, needs] over the households now in each grid or micro-grid."""
-    where = known.grid if kind == "grid" else known.microgrid
-    areas = len(known.records.grid_ids if kind == "grid" else known.records.microgrid_ids)
-    here = where >= 0
-    return np.stack(
-        [np.bincount(where[here], values[here, need], areas) for need in range(values.shape[1])], axis=1
-    )
+def _window(known: Known, own: Own) -> Window:
+    rates = rate(own.count.sum(0), own.similar.sum(0))
+    expected = own.similar * rates
+    grids = fit_area(known, "grid", own.count, expected)
+    expected = expected * grids.besides(known.grid, own.count, expected)
+    return Window(rates, grids, fit_area(known, "microgrid", own.count, expected))
 
 
-def _window(known: Known, count: np.ndarray, exposure: np.ndarray) -> Window:
-    rates = rate(count.sum(0), exposure.sum(0))
-    expected = exposure * rates
-    noise = (count - expected) ** 2
-    dispersion = np.maximum(rate(noise.sum(0), expected.sum(0)), 1.0)
-    areas = {}
-    for kind in ("grid", "microgrid"):
-        total, mean, spread = (_by_area(known, kind, values) for values in (count, expected, noise))
-        strength = [
-            prior_strength(total[:, need], mean[:, need], spread[:, need]) for need in range(len(rates))
-        ]
-        areas[kind] = Area(total, _by_area(known, kind, exposure), np.array(strength))
-    return Window(rates, dispersion, areas["grid"], areas["microgrid"])
+def _ratios(window: Window, known: Known, own: Own) -> tuple[np.ndarray, np.ndarray]:
+    """[households, needs] requests over those of similar households: of the grid, and of the micro-grid."""
+    expected = own.similar * window.rates
+    grids = window.grids.besides(known.grid, own.count, expected)
+    return grids, grids * window.microgrids.besides(known.microgrid, own.count, expected * grids)
 
 
 def features(schema: Schema) -> list[Feature]:
     """The block's features, in order."""
     rows = []
-    for name, length in WINDOWS.items():
-        zh, en = (
-            ("历来", "so far")
-            if np.isinf(length)
-            else (f"近{length:.0f}天", f"in the last {length:.0f} days")
-        )
-        window = "all time" if np.isinf(length) else f"{length:.0f} days"
-        fact = "neighbours_recent" if length < YEAR else "neighbours_long"
+    for days in WINDOWS:
+        fact = "neighbours_recent" if days < LONG else "neighbours_long"
         rows += [
             (
-                f"microgrid_requests_{name}",
-                f"本微网格邻居{zh}每户年申请次数（收缩）",
-                f"Neighbours' requests per household-year in the micro-grid {en}, shrunk",
-                window,
-                fact,
-            ),
-            (
-                f"microgrid_ratio_{name}",
-                f"本微网格邻居{zh}申请频率与全社区之比（收缩）",
-                f"Neighbours' requests in the micro-grid over the town's {en}, shrunk",
-                window,
-                fact,
-            ),
-            (
-                f"grid_ratio_{name}",
-                f"本网格邻居{zh}申请频率与全社区之比（收缩）",
-                f"Neighbours' requests in the grid over the town's {en}, shrunk",
-                window,
+                f"grid_ratio_{days}_days",
+                f"本网格邻居近{days}天申请次数与同类家庭之比（收缩）",
+                f"Neighbours' requests in the grid over similar households' in {days} days, shrunk",
+                f"{days} days",
                 f"{fact}_grid",
+            ),
+            (
+                f"microgrid_ratio_{days}_days",
+                f"本微网格邻居近{days}天申请次数与同类家庭之比（收缩）",
+                f"Neighbours' requests in the micro-grid over similar households' in {days} days, shrunk",
+                f"{days} days",
+                fact,
             ),
         ]
     rows += [
         (
+            "microgrid_requests_all_time",
+            "本微网格邻居每户年申请次数（收缩）",
+            "Neighbours' requests per household-year in the micro-grid, shrunk",
+            "all time",
+            "neighbours_long",
+        ),
+        (
             "microgrid_recent_ratio",
-            "本微网格近28天申请与往常之比（收缩）",
-            "Neighbours' requests in the last 28 days over those usual in the micro-grid, shrunk",
+            "本微网格邻居近28天申请次数与往常之比（收缩）",
+            "Neighbours' requests in the micro-grid over those usual there, shrunk",
             "28 days",
             "neighbours_recent",
         ),
@@ -143,81 +138,33 @@ def features(schema: Schema) -> list[Feature]:
             "28 days",
             "neighbours_recent_grid",
         ),
-        (
-            "microgrid_all_needs_ratio",
-            "本微网格邻居各项申请频率与全社区之比（收缩）",
-            "Neighbours' requests of all kinds over the town's, shrunk",
-            "all time",
-            "",
-        ),
     ]
     return [Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in rows]
 
 
 def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
-    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
-    past, able, table = asked(known), eligible(known), town.parts["neighbours"]
-    days = days_observed(known)
-    pick = (rows.household, rows.need)
-    where = Where(rows.need, known.grid[rows.household], known.microgrid[rows.household])
+    """The block's columns for these pairs: float32 arrays of ``len(rows)``, NaN outside every grid."""
+    table = town.parts["neighbours"]
+    similar = similar_ratio(town.parts["expected"].similar, known, schema)
     columns: dict[str, np.ndarray] = {}
-    for name, length in WINDOWS.items():
-        window = table.windows[name]
-        own = Own((past.count(0, length) * able)[pick], (able * overlap(days, 0, length)[:, None])[pick])
-        grids = _ratio(window, "grids", where, own, np.ones(len(rows)))
-        microgrids = grids * _ratio(window, "microgrids", where, own, grids)
-        columns[f"microgrid_requests_{name}"] = microgrids * window.rates[rows.need] * YEAR
-        columns[f"microgrid_ratio_{name}"] = microgrids
-        columns[f"grid_ratio_{name}"] = grids
-        if name == RECENT:
-            recent = own
-    columns["microgrid_recent_ratio"] = _ratio(
-        table.windows[RECENT], "microgrids", where, recent, columns[f"microgrid_ratio_{LONG}"]
+    for days in WINDOWS:
+        own = _own(known, similar, days)
+        grids, microgrids = _ratios(table.windows[days], known, own)
+        columns[f"grid_ratio_{days}_days"], columns[f"microgrid_ratio_{days}_days"] = grids, microgrids
+    plain = _own(known, np.ones(similar.shape), np.inf)
+    columns["microgrid_requests_all_time"] = (
+        _ratios(table.all_time, known, plain)[1] * table.all_time.rates * YEAR
     )
-    asking = recent.count > 0
-    columns["microgrid_asking_28_days"] = table.asking_microgrid[where.microgrid, rows.need] - asking
-    columns["grid_asking_28_days"] = table.asking_grid[where.grid, rows.need] - asking
-    columns["microgrid_all_needs_ratio"] = _all_needs_ratio(
-        known, table, past.total() * able, able * days[:, None]
-    )[rows.household]
-    unplaced = (where.grid < 0) | (where.microgrid < 0)
-    return {name: np.where(unplaced, np.nan, values).astype(np.float32) for name, values in columns.items()}
-
-
-@dataclass(frozen=True)
-class Where:
-    """Need, grid and micro-grid of each pair."""
-
-    need: np.ndarray
-    grid: np.ndarray
-    microgrid: np.ndarray
-
-
-@dataclass(frozen=True)
-class Own:
-    """Each pair's own part of its areas' requests and exposure."""
-
-    count: np.ndarray
-    exposure: np.ndarray
-
-
-def _ratio(window: Window, kind: str, where: Where, own: Own, usual: np.ndarray) -> np.ndarray:
-    """Neighbours' requests over those expected at ``usual`` times the town's rate, shrunk to 1."""
-    area, place = (window.grids, where.grid) if kind == "grids" else (window.microgrids, where.microgrid)
-    pick = (place, where.need)
-    spread = window.dispersion[where.need]
-    expected = (area.exposure[pick] - own.exposure) * window.rates[where.need] * usual
-    return shrunk((area.count[pick] - own.count) / spread, expected / spread, area.strength[where.need])
-
-
-def _all_needs_ratio(
-    known: Known, table: NeighbourTown, count: np.ndarray, exposure: np.ndarray
-) -> np.ndarray:
-    """Per household: neighbours' requests for anything over those expected in the micro-grid, shrunk to 1."""
-    window, rates = table.everything, table.windows["all_time"].rates
-    own = Own(count.sum(1), exposure @ rates)
-    first = np.zeros(len(own.count), dtype=int)
-    return _ratio(window, "microgrids", Where(first, known.grid, known.microgrid), own, np.ones(len(first)))
+    recent = _own(known, similar, RECENT)
+    usual = recent.similar * table.windows[RECENT].rates * columns[f"microgrid_ratio_{LONG}_days"]
+    columns["microgrid_recent_ratio"] = table.recent.besides(known.microgrid, recent.count, usual)
+    columns["microgrid_asking_28_days"] = table.asking_microgrid[known.microgrid] - (recent.count > 0)
+    columns["grid_asking_28_days"] = table.asking_grid[known.grid] - (recent.count > 0)
+    placed = ((known.microgrid >= 0) & (known.grid >= 0))[rows.household]
+    return {
+        name: np.where(placed, values[rows.household, rows.need], np.nan).astype(np.float32)
+        for name, values in columns.items()
+    }
 
 
 def _neighbours_asking(known: Known, household: int, need: int, days: float, kind: str) -> int:

@@ -39,26 +39,46 @@ def slow_count_and_exposure(need: int, days: float, among: list[str]) -> tuple[i
     return count, exposure
 
 
-@pytest.mark.parametrize("window", neighbours.WINDOWS)
-def test_shrunk_rates_leave_the_household_out(window):
-    days = neighbours.WINDOWS[window]
+@pytest.mark.parametrize("days", [*neighbours.WINDOWS, np.inf])
+def test_shrunk_rates_leave_the_household_out(days):
+    """Too few households for factors of attributes: every household is like the town."""
     where = {row["household_id"]: (row["grid_id"], row["microgrid_id"]) for row in BASE["households"]}
-    table = TOWN.parts["neighbours"].windows[window]
+    table = TOWN.parts["neighbours"]
+    table = table.windows[days] if days in neighbours.WINDOWS else table.all_time
     for position in range(0, len(ROWS), 7):
         name = KNOWN.records.household_ids[ROWS.household[position]]
         need = int(ROWS.need[position])
-        spread = table.dispersion[need]
         town_count, town_exposure = slow_count_and_exposure(need, days, list(where))
         rate = town_count / town_exposure
         ratio = 1.0
         for level, area in ((0, table.grids), (1, table.microgrids)):
             among = [one for one in where if where[one][level] == where[name][level] and one != name]
             count, exposure = slow_count_and_exposure(need, days, among)
-            strength = area.strength[need]
-            ratio *= (count / spread + strength) / (exposure * rate * ratio / spread + strength)
-            made = MADE[f"{('grid', 'microgrid')[level]}_ratio_{window}"][position]
-            assert made == pytest.approx(ratio, rel=1e-4)
-        assert MADE[f"microgrid_requests_{window}"][position] == pytest.approx(ratio * rate * 364, rel=1e-4)
+            spread, strength = area.dispersion[need], area.strength[need]
+            # the grid's own ratio leaves out another household for each neighbour in the micro-grid
+            usual = 1.0 if level == 0 else mean_grid_ratio(need, days, among, where, table, rate)
+            ratio *= (count / spread + strength) / (exposure * rate * usual / spread + strength)
+            if days in neighbours.WINDOWS:
+                made = MADE[f"{('grid', 'microgrid')[level]}_ratio_{days}_days"][position]
+                assert made == pytest.approx(ratio, rel=1e-4)
+        if days == np.inf:
+            assert MADE["microgrid_requests_all_time"][position] == pytest.approx(
+                ratio * rate * 364, rel=1e-4
+            )
+
+
+def mean_grid_ratio(need, days, among, where, table, rate):
+    """Exposure-weighted mean over these households of their grid's ratio without each of them."""
+    able = [one for one in among if slow_count_and_exposure(need, days, [one])[1] > 0]
+    total = weighted = 0.0
+    for name in able:
+        rest = [one for one in where if where[one][0] == where[name][0] and one != name]
+        count, exposure = slow_count_and_exposure(need, days, rest)
+        spread, strength = table.grids.dispersion[need], table.grids.strength[need]
+        own = slow_count_and_exposure(need, days, [name])[1]
+        weighted += own * (count / spread + strength) / (exposure * rate / spread + strength)
+        total += own
+    return weighted / total if total else 1.0
 
 
 def test_neighbours_asking():

@@ -1,5 +1,6 @@
 """The command line. Commands import what they need when they run, so that each starts at once."""
 
+import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -327,4 +328,6 @@ def simulate(out: Path, end: date | None, as_ofs: tuple[date, ...], **settings: 
 
 def main() -> None:
     """Entry point."""
+    # threads that wait must not spin: an office computer does other work beside a retrain
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(lambda: commands(standalone_mode=False)))

@@ -34,8 +34,8 @@ class Column:
 def fit(known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray) -> tuple[Column, ...]:
     """Factors for requests ``count`` where the town's rate expects ``expected``, both [households, needs]."""
     names = columns_of(known, schema)
-    edges = {name: _edges(values[known.present]) for name, values in names.items()}
-    edges = {name: one for name, one in edges.items() if one is not None}
+    cut = {name: _edges(values[known.present]) for name, values in names.items()}
+    edges = {name: one for name, one in cut.items() if one is not None}
     codes = {name: _codes(names[name], one) for name, one in edges.items()}
     factors = {name: np.ones((len(one) + 2, count.shape[1])) for name, one in edges.items()}
     for need in range(count.shape[1]):

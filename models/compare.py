@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,7 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
         )
         return Decision(True, [line])
     reasons = []
+    row: Any
     for row in comparison.itertuples():
         slack = SLACK[row.metric]
         worse = row.low > slack if row.metric in LOWER_IS_BETTER else row.high < -slack

@@ -296,7 +296,15 @@ def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str,
         for name, value in values.value.items():
             low, high = interval(values.replicates[name]) if name in values.replicates else (np.nan, np.nan)
             result.append(
-                dict(need=need, ranker=ranker, fold=fold, metric=name, value=value, low=low, high=high)
+                {
+                    "need": need,
+                    "ranker": ranker,
+                    "fold": fold,
+                    "metric": name,
+                    "value": value,
+                    "low": low,
+                    "high": high,
+                }
             )
     return result
 
@@ -339,8 +347,8 @@ def _lift(rows: Validation, need: str) -> list[dict[str, object]]:
             precision = hits / taken
             asking = float(rows.label.sum())
             result.append(
-                dict(need=need, ranker=ranker, share=share, precision=precision, recall=hits / asking,
-                     lift=precision / (asking / len(rows)))
+                {"need": need, "ranker": ranker, "share": share, "precision": precision, "recall": hits / asking,
+                     "lift": precision / (asking / len(rows))}
             )  # fmt: skip
     return result
 

@@ -75,13 +75,13 @@ class NeedModel:
         weight = self.weights[need]
         total += weight[:, :1] * self.parts.logistic.contributions(matrix, need)
         pooled = self.parts.pooled
-        trees = [one.predict(matrix, pred_contrib=True)[:, :-1] for one in pooled]
+        trees = [np.asarray(one.predict(matrix, pred_contrib=True))[:, :-1] for one in pooled]
         from_pooled = np.mean(trees, axis=0) if trees else np.zeros(matrix.shape)
         from_own = from_pooled.copy()
         for one, booster in self.parts.own.items():
             rows = np.flatnonzero(need == one)
             if len(rows):
-                from_own[rows] = booster.predict(matrix[rows], pred_contrib=True)[:, :-1]
+                from_own[rows] = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
         total += weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own
         return total * (self.calibration.slope[need] * self.modelled[need])[:, None]
 
@@ -119,7 +119,7 @@ class NeedModel:
                 _write_trees(directory / f"pooled_{index}.txt", booster)
             for need, booster in self.parts.own.items():
                 _write_trees(directory / f"need_{need}.txt", booster)
-        np.savez(directory / "arrays.npz", **arrays)
+        np.savez(directory / "arrays.npz", **arrays)  # type: ignore[arg-type]
         said = {
             "version": VERSION,
             "schema": self.schema.to_json(),

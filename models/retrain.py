@@ -297,7 +297,8 @@ def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> 
             "too few requests to train on: every need is scored by its smoothed rate",
         )
     )
-    rows = Validation(*(np.empty(0, dtype=np.int32) for _ in range(5)), {}, ())
+    none = np.empty(0, dtype=np.int32)
+    rows = Validation(none, none, none, none, none, {}, ())
     nothing = evaluate(rows, base.schema.needs, 1, (), MODEL)
     return Retrained(
         base,
@@ -349,7 +350,7 @@ def _notes(model: NeedModel, known: Known, table: Table, plan: Split, found: Eva
                 f"{name}: no requests in the training period; not trained, scored by its smoothed rate",
             )
         )
-    lines += [_won(known, model, one) for one in np.flatnonzero(model.modelled)]
+    lines += [_won(known, model, int(one)) for one in np.flatnonzero(model.modelled)]
     overall = found.metrics[(found.metrics["need"] == ALL) & (found.metrics["fold"] == plan.folds[-1].name)]
     for ranker in (MODEL, "request_count"):
         rows = overall[overall["ranker"] == ranker].set_index("metric")["value"]

@@ -70,7 +70,9 @@ def training_table(
     kinds = (np.int8, np.float32, np.int32, np.int16, np.int32)
     parts.append(tuple(np.empty(0, dtype=kind) for kind in kinds))
     columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
-    return Table(_stacked(matrices, width), names, *columns, np.array(days, dtype=np.int32), pairs)
+    label, weight, household, need, as_of = columns
+    whole = _stacked(matrices, width)
+    return Table(whole, names, label, weight, household, need, as_of, np.array(days, dtype=np.int32), pairs)
 
 
 def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:

@@ -1,4 +1,5 @@
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_folds_expand_and_do_not_share_validation_days():
     assert cuts == sorted(cuts)
     days = [day for fold in plan.folds for day in fold.dates]
     assert days == sorted(set(days))
-    assert all((later - earlier) % STEP == 0 for earlier, later in zip(days, days[1:], strict=False))
+    assert all((later - earlier) % STEP == 0 for earlier, later in pairwise(days))
 
 
 def test_gap_holds_for_each_need_by_its_own_window():

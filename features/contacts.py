@@ -18,14 +18,13 @@ OUTCOME_NAMES = {
     "declined": ("谢绝", "declined"),
     "not_reached": ("未遇", "not reached"),
 }
-RECENT = 91  # days
+TOLD_OF_HOUSEHOLD = ("needed", "not_needed")  # outcomes about other needs that say something of this one
 
 
 def features(schema: Schema) -> list[Feature]:
     """The block's features, in order."""
     rows = [
         ("visits", "就本项走访次数", "Visits about this need", "all time"),
-        ("visits_91_days", "近91天就本项走访次数", "Visits about this need in the last 91 days", "91 days"),
         (
             "days_since_visit",
             "距上次就本项走访的天数",
@@ -57,6 +56,7 @@ def features(schema: Schema) -> list[Feature]:
                 "all time",
             )
             for name, (zh, en) in OUTCOME_NAMES.items()
+            if name in TOLD_OF_HOUSEHOLD
         ),
     ]
     return [Feature(name, zh, en, "outreach", window, "last_visit") for name, zh, en, window in rows]
@@ -82,7 +82,6 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
 
     of_pair = {
         "visits": count(cell, about, pairs),
-        "visits_91_days": count(cell, about & (age <= RECENT), pairs),
         "days_since_visit": youngest(cell, about, pairs),
         **{
             f"visits_{name}": count(cell, about & (outcome == code), pairs)
@@ -97,6 +96,7 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
         **{
             f"household_visits_{name}": count(visits.household, outcome == code, size)
             for code, name in enumerate(OUTCOMES)
+            if name in TOLD_OF_HOUSEHOLD
         },
     }
     columns = {name: values[pair] for name, values in of_pair.items()}

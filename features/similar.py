@@ -4,6 +4,7 @@ Multiplicative rates as insurers use them (Bailey's minimum bias): every attribu
 bin has a factor on the town's rate such that expected and observed requests agree, fitted in turns.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,6 +124,11 @@ def likeness(
         if fact not in told or weight[fact] < np.log(FEWEST_TOLD) or len(texts) == MOST_TOLD:
             continue
         text = told[fact](known, schema, household_index, need)
-        if text and text not in texts:
+        if text and not _numbers(text) & {number for told_text in texts for number in _numbers(told_text)}:
             texts.append(text)
     return say("，", ", ").join(texts)
+
+
+def _numbers(text: str) -> set[tuple[str, str]]:
+    """Numbers and their units: two texts that share one say the same, “最小的孩子9岁”, “孩子9岁、12岁”."""
+    return set(re.findall(r"(\d+)\s*([^\d\s,，、]?)", text)) or {(text, "")}

@@ -58,7 +58,6 @@ class Logistic:
     transform: Transform
     intercept: np.ndarray  # float64 [needs]
     coefficients: np.ndarray  # float64 [needs, features + missing]
-    base: np.ndarray  # float64 [needs]: log-odds of the need's overall rate, where the trees begin
 
     def log_odds(self, matrix: np.ndarray, need: np.ndarray) -> np.ndarray:
         """float64 per row."""
@@ -140,7 +139,7 @@ def fit_logistic(
             own, shift = _fit(columns_of, target[mine], heavy[mine], base, OWN_RIDGE)
             coefficients[one] += own
             intercept[one] += shift
-    return Logistic(transform, intercept, coefficients, total)
+    return Logistic(transform, intercept, coefficients)
 
 
 def _log_odds_of(target: np.ndarray, weight: np.ndarray) -> float:

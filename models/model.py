@@ -14,6 +14,7 @@ from features.build import Features
 from features.records import Known
 from features.schema import Schema
 from models.calibrate import Calibration, level_shift
+from models.ground import Ground
 from models.level import expected_requests
 from models.logistic import Logistic, Transform
 from models.train import Parts
@@ -83,6 +84,10 @@ class NeedModel:
             if len(rows):
                 from_own[rows] = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
         total += weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own
+        ground = self.parts.ground
+        total[:, ground.column] += weight[:, 1:].sum(axis=1) * (
+            ground.log_odds(matrix, need) - ground.usual[need]
+        )
         return total * (self.calibration.slope[need] * self.modelled[need])[:, None]
 
     def risk(self, p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
@@ -113,7 +118,9 @@ class NeedModel:
             arrays |= {
                 "coefficients": logistic.coefficients,
                 "logistic_intercept": logistic.intercept,
-                "base": logistic.base,
+                "ground_column": np.array(self.parts.ground.column),
+                "ground_shift": self.parts.ground.shift,
+                "ground_usual": self.parts.ground.usual,
             }
             for index, booster in enumerate(self.parts.pooled):
                 _write_trees(directory / f"pooled_{index}.txt", booster)
@@ -165,11 +172,12 @@ def _read_parts(directory: Path, arrays: Mapping[str, np.ndarray]) -> Parts | No
     transform = Transform(
         **{key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
     )
-    logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"], arrays["base"])
+    logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"])
     pooled = sorted(directory.glob("pooled_*.txt"))
     own = sorted(directory.glob("need_*.txt"))
     return Parts(
         logistic,
+        Ground(int(arrays["ground_column"]), arrays["ground_shift"], arrays["ground_usual"]),
         tuple(_read_trees(path) for path in pooled),
         {int(path.stem.removeprefix("need_")): _read_trees(path) for path in own},
     )

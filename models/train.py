@@ -8,6 +8,7 @@ import numpy as np
 from features import seasons
 from features.schema import Schema
 from features.town import YEAR
+from models.ground import Ground, fit_ground
 from models.logistic import Logistic, fit_logistic, fit_transform
 from models.sample import Table
 
@@ -54,6 +55,7 @@ class Parts:
     """The fitted parts; each gives log-odds."""
 
     logistic: Logistic
+    ground: Ground
     pooled: tuple[lgb.Booster, ...]
     own: dict[int, lgb.Booster]
 
@@ -65,8 +67,8 @@ class Parts:
         result = np.empty((len(matrix), len(PARTS)))
         result[:, 0] = self.logistic.log_odds(matrix, need)
         trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]
-        base = self.logistic.base[need]
-        result[:, 1] = base + np.mean(trees, axis=0)
+        base = self.ground.log_odds(matrix, need)
+        result[:, 1] = base + (np.mean(trees, axis=0) if trees else 0)
         result[:, 2] = result[:, 1]
         for one, booster in self.own.items():
             rows = np.flatnonzero(need == one)
@@ -114,7 +116,16 @@ class Trainer:
         Without ``rounds``, boosting goes on until the loss on the ``later`` rows stops falling.
         """
         logistic = self.fit_logistic(rows)
-        offset = logistic.base[self.table.need]
+        table = self.table
+        ground = fit_ground(
+            table.names,
+            table.matrix[rows],
+            table.label[rows],
+            table.weight[rows],
+            table.need[rows],
+            self.needs,
+        )
+        offset = ground.log_odds(table.matrix, table.need)
         pooled: list[lgb.Booster] = []
         best: list[int] = []
         for seed in range(seeds):
@@ -134,7 +145,7 @@ class Trainer:
             own[need] = booster
             own_rounds[need] = booster.current_iteration()
         found = Rounds(int(np.mean(best)), tuple(int(one) for one in own_rounds))
-        return Parts(logistic, tuple(pooled), own), found
+        return Parts(logistic, ground, tuple(pooled), own), found
 
     def _boost(
         self, parameters: dict, rows: np.ndarray, offset: np.ndarray, rounds: int | None, later: np.ndarray

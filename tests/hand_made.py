@@ -18,6 +18,7 @@ from models.calibrate import no_calibration
 from models.capacity import capacity_of_need
 from models.compare import compare
 from models.evaluate import Validation, evaluate
+from models.ground import EXPECTED, Ground
 from models.logistic import Logistic, Transform
 from models.model import NeedModel
 from models.retrain import Retrained, fingerprint
@@ -49,11 +50,16 @@ def hand_made_model(known: Known, coefficients: Mapping[str, float], trees: bool
     still = Transform(
         np.zeros(count, bool), np.ones(count), np.zeros(count), np.ones(count), np.empty(0, np.int64)
     )
-    logistic = Logistic(still, np.full(needs, -3.0), np.tile(slopes, (needs, 1)), np.full(needs, -3.0))
+    logistic = Logistic(still, np.full(needs, -3.0), np.tile(slopes, (needs, 1)))
     return NeedModel(
         schema=schema,
         feature_names=names,
-        parts=Parts(logistic, (_few_trees(count),) if trees else (), {}),
+        parts=Parts(
+            logistic,
+            Ground(names.index(EXPECTED), np.zeros(needs), np.zeros(needs)),
+            (_few_trees(count),) if trees else (),
+            {},
+        ),
         weights=np.tile([0.5, 0.5, 0.0] if trees else [1.0, 0.0, 0.0], (needs, 1)),
         calibration=no_calibration(needs),
         modelled=np.ones(needs, dtype=bool),

@@ -151,7 +151,8 @@ def against_seats(demand: pd.DataFrame, community: Community, as_of: float) -> p
     """The whole town's demand per need beside the seats of the programmes that run in its window.
 
     Adds programmes (names), seats (their sum, NaN where no programme or one without a number), shared_with
-    (other needs that draw on the same seats) and short (expected minus seats, NaN without seats).
+    (other needs that draw on the same seats), others (households expected to ask for those) and short
+    (expected and others minus seats, NaN without seats).
     """
     table = demand[demand["grid_id"] == TOWN].reset_index(drop=True)
     needs = {one.id: one for one in community.needs}
@@ -162,7 +163,9 @@ def against_seats(demand: pd.DataFrame, community: Community, as_of: float) -> p
         sorted({other for one in programmes for other in one.needs} - {need})
         for need, programmes in zip(table["need"], found, strict=True)
     ]
-    table["short"] = table["expected"] - table["seats"]
+    expected = dict(zip(table["need"], table["expected"], strict=True))
+    table["others"] = [sum(expected.get(one, 0.0) for one in shared) for shared in table["shared_with"]]
+    table["short"] = table["expected"] + table["others"] - table["seats"]
     return table
 
 

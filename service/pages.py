@@ -182,8 +182,9 @@ def verdict(row: Mapping[Any, Any], names: dict[str, str]) -> str:
         return "" if row["programmes"] else say("窗口内没有对应项目", "no programme in the window")
     shared = say("、", ", ").join(names[one] for one in row["shared_with"])
     tail = say(f"（与{shared}共用名额）", f" (seats shared with {shared})") if shared else ""
-    if row["low_90"] > row["seats"]:
+    left = row["seats"] - row["others"]
+    if row["low_90"] > left:
         return say(f"名额不够，约缺 {row['short']:.0f} 个", f"about {row['short']:.0f} seats short") + tail
-    if row["high_90"] > row["seats"]:
+    if row["high_90"] > left:
         return say("名额可能不够", "seats may not suffice") + tail
     return say("名额足够", "seats suffice") + tail

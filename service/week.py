@@ -215,7 +215,7 @@ def demand_week(workspace: Path, records: Records, as_of: date, stage: Stage) ->
     lines = []
     for row in seats.to_dict("records"):
         spread = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
-        when = f"{row['begins']}～{row['ends']}"
+        when = f"{row['begins']}～{row['ends'] - timedelta(days=1)}"
         lines.append(f"{names[row['need']]}\t{spread}\t{when}\t{verdict(row, names)}".rstrip())
     return [*lines, say(f"各网格见 {path}", f"by grid: {path}")]
 

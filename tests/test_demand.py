@@ -11,7 +11,8 @@ from make_records import make_community, make_records
 
 from features.contract import Programme
 from features.records import Known, day_of, known_before
-from models.demand import expected_demand, interval, past_scatter, runs
+from models.demand import against_seats, expected_demand, interval, past_scatter, runs
+from service.pages import verdict
 
 DAY = day_of(date(2025, 9, 1))
 GRIDS = 4
@@ -98,3 +99,23 @@ def test_programmes_run_between_their_month_days(
     programme = Programme(id="p", opens=opens, closes=closes)
     span = (day_of(date.fromisoformat(one)) for one in (begins, ends))
     assert runs(programme, *span) == expected
+
+
+def test_needs_that_share_seats_are_added_up() -> None:
+    programme = {"id": "canteen", "name": "幸福食堂", "needs": ["meals", "daycare"], "seats": 50}
+    community = make_community([{"id": "meals"}, {"id": "daycare"}, {"id": "legal"}], programmes=[programme])
+    homes = [f"h{index:03}" for index in range(100)]
+    known = known_before(make_records([{"household_id": one} for one in homes], community=community), DAY)
+    scores = pd.DataFrame({"household_id": homes * 3, "p_request": np.repeat([0.4, 0.3, 0.3], 100)})
+    demand = expected_demand(scores.assign(need=np.repeat(["meals", "daycare", "legal"], 100)), known)
+    seats = against_seats(demand, community, DAY)
+    assert seats["short"].tolist() == pytest.approx([20, 20, np.nan], nan_ok=True)
+    texts = [
+        verdict(row, {"meals": "助餐", "daycare": "日托", "legal": "法律"})
+        for row in seats.to_dict("records")
+    ]
+    assert texts == [
+        "名额不够，约缺 20 个（与日托共用名额）",
+        "名额不够，约缺 20 个（与助餐共用名额）",
+        "窗口内没有对应项目",
+    ]

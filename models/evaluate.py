@@ -79,8 +79,10 @@ class Evaluation:
 
 def resampled(households: int, replicates: int = REPLICATES, seed: int = 0) -> np.ndarray:
     """float32 [households, replicates]: how often each household was drawn."""
+    if not households:
+        return np.zeros((0, replicates), dtype=np.float32)
     generator = np.random.default_rng(seed)
-    chance = np.full(households, 1 / max(households, 1))
+    chance = np.full(households, 1 / households)
     return generator.multinomial(households, chance, size=replicates).T.astype(np.float32)
 
 

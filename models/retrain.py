@@ -305,7 +305,7 @@ def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> 
         nothing.metrics,
         nothing.reliability,
         nothing.lift,
-        pd.DataFrame(columns=["need", "feature", "gain"]),
+        pd.DataFrame({"need": [], "feature": [], "gain": np.empty(0)}),
         None,
         {},
         [line],

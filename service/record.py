@@ -87,8 +87,20 @@ def _matched(
     today: date,
 ) -> dict[str, Any]:
     """The outreach row that one filled row completes. Raises UserError where it cannot be told which."""
-    outcome = OUTCOME_OF.get(row.outcome.strip().lower())
-    if outcome is None:
+    outcome = _outcome(row)
+    one = _listed(row, list_of, community)
+    as_of = pd.Timestamp(one["as_of"]).date()
+    contacted = _visited(row, as_of)
+    if contacted is None:
+        before = held.get(row.outreach_id)
+        contacted = before[1] if before else min(today, as_of + timedelta(days=6))
+    kept = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id")
+    return {**{name: one[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
+
+
+def _outcome(row: Filled) -> str:
+    found = OUTCOME_OF.get(row.outcome.strip().lower())
+    if found is None:
         names = say("需要、不需要、婉拒、未遇见", "needed, not needed, declined, not reached")
         raise UserError(
             say(
@@ -96,6 +108,11 @@ def _matched(
                 f"{row.where}: “{row.outcome}” is none of {names}",
             )
         )
+    return found
+
+
+def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Community) -> dict[Any, Any]:
+    """The row of the list that was handed out; its household and need must be those of the filled row."""
     one = list_of.get(row.outreach_id)
     if one is None:
         shown = row.outreach_id or say("（空）", "(blank)")
@@ -105,10 +122,16 @@ def _matched(
                 f"{row.where}: {shown} is on no list of this workspace; fill in the workbook as handed out",
             )
         )
-    names_of = {need.id: {need.id, need.name.zh, need.name.en} for need in community.needs}
-    if row.household_id not in ("", one["household_id"]) or (
-        row.need and row.need not in names_of.get(one["need"], {one["need"]})
-    ):
+    need = next((need for need in community.needs if need.id == one["need"]), None)
+    if need is None:
+        raise UserError(
+            say(
+                f"{row.where}：community.yaml 里已没有需求 {one['need']}",
+                f"{row.where}: community.yaml has no need {one['need']} any more",
+            )
+        )
+    needs = ("", need.id, need.name.zh, need.name.en)
+    if row.household_id not in ("", one["household_id"]) or row.need not in needs:
         raise UserError(
             say(
                 f"{row.where}：户号或需求与发出的名单不符（应为 {one['household_id']}），可能只排序了部分列",
@@ -116,13 +139,7 @@ def _matched(
                 " were only some columns sorted?",
             )
         )
-    as_of = pd.Timestamp(one["as_of"]).date()
-    contacted = _visited(row, as_of)
-    if contacted is None:
-        before = held.get(row.outreach_id)
-        contacted = before[1] if before else min(today, as_of + timedelta(days=6))
-    kept = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id")
-    return {**{name: one[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
+    return one
 
 
 def _same_twice(row: Filled, one: dict[str, Any], first: Filled, earlier: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ that it is also an independent check of them. Usage, after `make real`:
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 HORIZON = 28
-SHARE = 0.02
 REPLICATES = 100
 MODEL, COUNT = "model", "requests so far"
 Metric = Callable[[np.ndarray, np.ndarray], float]
@@ -93,9 +93,9 @@ def model_scores(workspace: Path, date: str, history: History) -> np.ndarray:
     return table.reindex(index=history.households, columns=history.needs).to_numpy()
 
 
-def precision_at_share(asked: np.ndarray, score: np.ndarray) -> float:
-    """Expected precision of the first 2% of the list, households with equal scores in random order."""
-    places = max(1, round(SHARE * len(score)))
+def precision(asked: np.ndarray, score: np.ndarray, share: float) -> float:
+    """Expected precision of the first ``share`` of the list, households with equal scores in random order."""
+    places = max(1, round(share * len(score)))
     cut = -np.partition(-score, places - 1)[places - 1]
     above, tied = score > cut, score == cut
     return float((asked[above].sum() + asked[tied].mean() * (places - above.sum())) / places)
@@ -109,7 +109,8 @@ def calibration_error(asked: np.ndarray, probability: np.ndarray) -> float:
 
 
 RANKED: dict[str, Metric] = {
-    "precision at 2%": precision_at_share,
+    "precision at 2%": partial(precision, share=0.02),
+    "precision at 5%": partial(precision, share=0.05),
     "average precision": lambda asked, score: float(average_precision_score(asked, score)),
     "AUC": lambda asked, score: float(roc_auc_score(asked, score)),
 }
@@ -134,36 +135,45 @@ def measure(asked: list[np.ndarray], scores: Scores, rows: np.ndarray) -> np.nda
     return out
 
 
-def interval(values: np.ndarray) -> str:
-    low, high = np.quantile(values, [0.05, 0.95])
-    return f"{low:+.3f} to {high:+.3f}"
+def compared(point: np.ndarray, draws: np.ndarray, model: int, rival: int) -> list[str]:
+    """For each ranking metric: rival, model, 90% interval of the difference, and who wins.
+
+    ``point`` [methods, metrics] and ``draws`` [replicates, methods, metrics].
+    """
+    cells = []
+    for metric in range(len(RANKED)):
+        low, high = np.quantile(draws[:, model, metric] - draws[:, rival, metric], [0.05, 0.95])
+        verdict = "wins" if low > 0 else "loses" if high < 0 else "ties"
+        cells.append(
+            f"{point[rival, metric]:.3f}, {point[model, metric]:.3f} ({low:+.3f} to {high:+.3f}) {verdict}"
+        )
+    return cells
 
 
-def verdict(differences: np.ndarray) -> str:
-    low, high = np.quantile(differences, [0.05, 0.95])
-    return "wins" if low > 0 else "loses" if high < 0 else "ties"
+def print_row(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |")
 
 
-def report(history: History, methods: list[str], point: np.ndarray, draws: np.ndarray) -> None:
-    """Print both tables as Markdown; ``draws`` has the replicates in front of the axes of ``point``."""
-    names = [*RANKED, *CALIBRATED]
-    print("| method, mean of the needs | " + " | ".join(names) + " |")
-    print("|---" * (len(names) + 1) + "|")
+def report(needs: np.ndarray, methods: list[str], point: np.ndarray, draws: np.ndarray) -> None:
+    """Print the tables as Markdown; ``draws`` has the replicates in front of the axes of ``point``."""
+    mean, mean_draws = point.mean(axis=1), draws.mean(axis=2)
+    print_row("method, mean of the needs", *RANKED, *CALIBRATED)
+    print_row(*["---"] * (1 + len(RANKED) + len(CALIBRATED)))
     for row, method in enumerate(methods):
-        spread = draws[:, row].mean(axis=1).std(axis=0)
-        cells = [f"{v:.4f} ± {s:.4f}" for v, s in zip(point[row].mean(axis=0), spread, strict=True)]
-        print(f"| {method} | " + " | ".join(cells) + " |")
-    print("\n| need | " + " | ".join(f"{name}: count, model, difference (90%)" for name in RANKED) + " |")
-    print("|---" * (len(RANKED) + 1) + "|")
+        spread = mean_draws[:, row].std(axis=0)
+        print_row(method, *(f"{v:.4f} ± {s:.4f}" for v, s in zip(mean[row], spread, strict=True)))
+    print()
+    print_row("the model against", *(f"{name}: theirs, the model's (difference)" for name in RANKED))
+    print_row(*["---"] * (1 + len(RANKED)))
     model, count = methods.index(MODEL), methods.index(COUNT)
-    for need, title in [*enumerate(history.needs), (slice(None), "all (mean)")]:
-        cells = []
-        for metric in range(len(RANKED)):
-            old, new = np.mean(point[count, need, metric]), np.mean(point[model, need, metric])
-            gain = draws[:, model, need, metric] - draws[:, count, need, metric]
-            gain = gain.mean(axis=1) if gain.ndim > 1 else gain
-            cells.append(f"{old:.3f}, {new:.3f}, {interval(gain)} {verdict(gain)}")
-        print(f"| {title} | " + " | ".join(cells) + " |")
+    for rival, method in enumerate(methods):
+        if rival != model:
+            print_row(method, *compared(mean, mean_draws, model, rival))
+    print()
+    print_row("need", *(f"{name}: count's, the model's (difference)" for name in RANKED))
+    print_row(*["---"] * (1 + len(RANKED)))
+    for need, title in enumerate(needs):
+        print_row(title, *compared(point[:, need], draws[:, :, need], model, count))
 
 
 def main(arguments: list[str]) -> None:
@@ -180,7 +190,7 @@ def main(arguments: list[str]) -> None:
     everyone = np.arange(len(history.households))
     resampled = [rng.integers(0, len(everyone), len(everyone)) for _ in range(REPLICATES)]
     draws = np.stack([measure(asked, scores, rows) for rows in resampled])
-    report(history, list(scores), measure(asked, scores, everyone), draws)
+    report(history.needs, list(scores), measure(asked, scores, everyone), draws)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def test_days_are_mondays_whose_labels_are_complete(weeks, horizon):
 
 def test_folds_expand_and_do_not_share_validation_days():
     plan, _ = plan_of(200)
-    assert len(plan.folds) == 4
+    assert len(plan.folds) == 3
     cuts = [fold.cut for fold in plan.folds]
     assert cuts == sorted(cuts)
     days = [day for fold in plan.folds for day in fold.dates]

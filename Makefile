@@ -8,6 +8,7 @@ DIR ?= data
 AS_OF ?=
 TOWN ?= demo
 PORT ?= 5000
+REAL_DATES := 2017-09-04 2017-10-02 2017-11-06
 
 XIANYING := $(BIN)/xianying --workspace "$(WORKSPACE)"
 DATE := $(if $(AS_OF),--as-of "$(AS_OF)")
@@ -57,21 +58,23 @@ score: $(READY) ## score every household
 outreach: $(READY) ## the week's lists
 	$(XIANYING) outreach $(DATE)
 
+# Begins anew: a model that knows November must not score September.
 real: $(READY) ## everything on real purchase records (docs/real-data.md), into real/
 	$(BIN)/python -m features.complete_journey real/data
+	rm -rf real/workspace
 	$(BIN)/xianying --workspace real/workspace ingest real/data
-	$(BIN)/xianying --workspace real/workspace retrain --as-of 2017-09-04
-	for date in 2017-09-04 2017-10-02 2017-11-06; do \
+	for date in $(REAL_DATES); do \
+	  $(BIN)/xianying --workspace real/workspace retrain --as-of $$date && \
 	  $(BIN)/xianying --workspace real/workspace score --as-of $$date || exit 1; done
-	$(BIN)/xianying --workspace real/workspace outreach --as-of 2017-11-06
-	$(BIN)/python benchmarks/real_data.py real/data real/workspace 2017-09-04 2017-10-02 2017-11-06
+	$(BIN)/xianying --workspace real/workspace outreach --as-of $(lastword $(REAL_DATES))
+	$(BIN)/python benchmarks/real_data.py real/data real/workspace $(REAL_DATES)
 
 mlflow-ui: $(READY) ## look at the models in a browser (PORT=5000)
 	$(BIN)/mlflow ui --port $(PORT) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(WORKSPACE))/mlflow.db}"
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

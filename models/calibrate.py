@@ -13,6 +13,8 @@ from scipy.special import expit
 SLOPE_SPREAD = 0.15  # prior standard deviation of a need's slope around the shared one
 INTERCEPT_SPREAD = 0.3
 FARTHEST_SHIFT = 1.5  # log-odds
+ANY_SHIFT = 20.0  # log-odds
+LEVELS_AND_SLOPES = 3  # rounds in which each is fitted given the other
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,7 @@ def fit_calibration(
     if not label.any() or label.all():
         return no_calibration(needs)
     weight = 1.0 / repeats
-    within = _slopes(
-        score + _observed_levels(score, label, need, day, needs)[day_index(day), need],
-        label,
-        need,
-        needs,
-        weight,
-    )
-    slope = np.maximum(within, 0.2)
+    slope = np.maximum(_slopes(score, label, need, day, needs, weight), 0.2)
     sloped = slope[need] * score
     tight = np.array([1e-3, 2.0])
     shared = _fit(sloped, label, weight, np.array([1.0, 0.0]), tight)
@@ -72,48 +67,51 @@ def fit_calibration(
     return Calibration(slope, intercept)
 
 
-def day_index(day: np.ndarray) -> np.ndarray:
-    """Position of each row's day among the days, oldest first."""
-    return np.unique(day, return_inverse=True)[1]
-
-
-def _slopes(score: np.ndarray, label: np.ndarray, need: np.ndarray, needs: int, weight: float) -> np.ndarray:
-    """[needs] slopes, pulled towards a shared one."""
-    shared = _fit(score, label, weight, np.array([1.0, 0.0]), np.array([0.5, 2.0]))
-    slope = np.full(needs, shared[0])
-    for one in range(needs):
-        mine = need == one
-        if label[mine].any():
-            slope[one] = _fit(
-                score[mine], label[mine], weight, shared, np.array([SLOPE_SPREAD, INTERCEPT_SPREAD])
-            )[0]
+def _slopes(
+    score: np.ndarray, label: np.ndarray, need: np.ndarray, day: np.ndarray, needs: int, weight: float
+) -> np.ndarray:
+    """[needs] slopes within a day and need, pulled towards a shared one."""
+    which = np.unique(day, return_inverse=True)[1] * needs + need
+    heavy = expit(score)
+    center = np.bincount(which, heavy * score) / np.maximum(np.bincount(which, heavy), 1e-12)
+    apart = score - center[which]  # centred, so that slope and levels can be fitted in turn
+    slope = np.ones(needs)
+    for _ in range(LEVELS_AND_SLOPES):
+        level = _observed_levels(slope[need] * apart, label, which)
+        shared = _fit(apart, label, weight, np.array([1.0, 0.0]), np.array([0.5, 2.0]), level)
+        for one in range(needs):
+            mine = need == one
+            slope[one] = shared[0]
+            if label[mine].any():
+                spread = np.array([SLOPE_SPREAD, INTERCEPT_SPREAD])
+                slope[one] = _fit(apart[mine], label[mine], weight, shared, spread, level[mine])[0]
     return slope
 
 
-def _observed_levels(
-    score: np.ndarray, label: np.ndarray, need: np.ndarray, day: np.ndarray, needs: int
-) -> np.ndarray:
-    """[days, needs] shifts that give each day and need the share of requests that was observed; 0 where none."""
-    which = day_index(day)
-    shift = np.zeros((which.max() + 1, needs))
-    cell = which * needs + need
+def _observed_levels(score: np.ndarray, label: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Per row the shift that gives its cell the share of requests that was observed there (at least half a one)."""
+    shift = np.zeros(len(score))
     order = np.argsort(cell, kind="stable")
-    ends = np.flatnonzero(np.diff(cell[order], append=-1)) + 1
-    for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
-        rows = order[begin:end]
-        if label[rows].any():
-            shift.flat[cell[rows[0]]] = shift_to(score[rows], float(label[rows].mean()))
+    for rows in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        mean = max(float(label[rows].mean()), 0.5 / len(rows))
+        shift[rows] = shift_to(score[rows], mean, ANY_SHIFT)
     return shift
 
 
 def _fit(
-    score: np.ndarray, label: np.ndarray, weight: float, center: np.ndarray, spread: np.ndarray
+    score: np.ndarray,
+    label: np.ndarray,
+    weight: float,
+    center: np.ndarray,
+    spread: np.ndarray,
+    level: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """Slope and intercept that minimise log loss with a normal prior; scores are centred for the prior."""
+    """Slope and intercept, on top of each row's ``level``, that minimise log loss with a normal prior; scores are
+    centred for the prior."""
     middle = float(np.average(score, weights=expit(score)))
 
     def loss(value: np.ndarray) -> tuple[float, np.ndarray]:
-        odds = value[1] + middle * center[0] + value[0] * (score - middle)
+        odds = level + value[1] + middle * center[0] + value[0] * (score - middle)
         slope = weight * (expit(odds) - label)
         away = (value - prior) / spread**2
         total = weight * np.sum(np.logaddexp(0, odds) - label * odds) + 0.5 * np.sum((value - prior) * away)
@@ -124,9 +122,9 @@ def _fit(
     return np.array([found[0], found[1] + middle * center[0] - found[0] * middle])
 
 
-def shift_to(log_odds: np.ndarray, mean: float) -> float:
-    """The number that, added to these log-odds, gives probabilities of this mean (within limits)."""
-    low, high = -FARTHEST_SHIFT, FARTHEST_SHIFT
+def shift_to(log_odds: np.ndarray, mean: float, farthest: float = FARTHEST_SHIFT) -> float:
+    """The number that, added to these log-odds, gives probabilities of this mean (no farther than ``farthest``)."""
+    low, high = -farthest, farthest
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if expit(log_odds + middle).mean() < mean else (low, middle)

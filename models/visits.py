@@ -1,13 +1,15 @@
 """Random visits as training rows: what was known when each week began, and whether the visit found the need.
 
 Only visits of the arm ``random`` with a known propensity are rows; declined, not reached and unknown outcomes
-are missing, and so are outcomes of one pair on one day that contradict each other.
+are missing, and so are outcomes of one pair on one day that contradict each other. A pair that asked in the
+week, before it was visited, is left out: its visit says nothing of what a household keeps to itself.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from features.build import build, catalogue
 from features.cohort import eligible
@@ -47,6 +49,7 @@ class VisitTable:
     visits: Visits
     matrix: np.ndarray  # float32 [visits, features]
     names: list[str]
+    microgrid: np.ndarray  # int32: of the household, that day
 
     def __len__(self) -> int:
         return len(self.visits)
@@ -61,7 +64,8 @@ def random_visits(known: Known) -> tuple[Visits, list[str]]:
         weighable = (rows.propensity > 0) & (rows.propensity <= 1)
     keep = np.flatnonzero(met & weighable)
     keep, contradicting = _one_outcome_a_day(known, keep)
-    week = known.as_of - WEEK * np.ceil((known.as_of - rows.contacted[keep]) / WEEK)
+    keep = keep[~_asked_on_the_way(known, keep)]
+    week = _week(known, rows.contacted[keep])
     order = np.lexsort((rows.need[keep], rows.household[keep], week))
     keep, week = keep[order], week[order].astype(np.int32)
     visits = Visits(
@@ -86,6 +90,38 @@ def _one_outcome_a_day(known: Known, keep: np.ndarray) -> tuple[np.ndarray, int]
     positive = np.bincount(same, found, minlength=len(first))
     agreed = (positive == 0) | (positive == times)
     return keep[np.sort(first[agreed])], int(times[~agreed].sum())
+
+
+def _asked_on_the_way(known: Known, keep: np.ndarray) -> np.ndarray:
+    """bool: the pair asked before the visit, but that was not known yet when the week of the visit began."""
+    rows, requests = known.outreach, known.requests
+    needs = len(known.community.needs)
+    told = np.flatnonzero(requests.need >= 0)
+    asked = pd.DataFrame(
+        {
+            "pair": requests.household[told].astype(np.int64) * needs + requests.need[told],
+            "requested": requests.requested[told],
+            "recorded": requests.visible_from[told],
+        }
+    )
+    visits = pd.DataFrame(
+        {
+            "pair": rows.household[keep].astype(np.int64) * needs + rows.need[keep],
+            "contacted": rows.contacted[keep],
+            "week": _week(known, rows.contacted[keep]),
+            "place": np.arange(len(keep)),
+        }
+    )
+    both = visits.merge(asked, on="pair")
+    meanwhile = (both["requested"] < both["contacted"]) & (both["recorded"] >= both["week"])
+    result = np.zeros(len(keep), dtype=bool)
+    result[both["place"][meanwhile]] = True
+    return result
+
+
+def _week(known: Known, contacted: np.ndarray) -> np.ndarray:
+    """float64: the day, of the weekday of the as-of day, that begins the week of each contact."""
+    return known.as_of - WEEK * np.ceil((known.as_of - contacted) / WEEK)
 
 
 def _weights(propensity: np.ndarray, week: np.ndarray) -> np.ndarray:
@@ -136,7 +172,8 @@ def visit_table(
     of all but the newest ``MOST_WEEKS`` weeks with visits. One week is built at a time.
     """
     days = [int(day) for day in np.unique(visits.as_of)[-MOST_WEEKS:]]
-    kept: list[np.ndarray] = []
+    kept = [np.empty(0, dtype=np.int64)]
+    microgrids = [np.empty(0, dtype=np.int32)]
     matrices = [np.empty((0, len(catalogue(schema))), dtype=np.float32)]
     for day in progress(days):
         known = known_before(records, day)
@@ -145,6 +182,7 @@ def visit_table(
         if len(on):
             matrices.append(build(known, Rows(visits.household[on], visits.need[on]), schema).matrix)
             kept.append(on)
-    positions = np.concatenate([*kept, np.empty(0, dtype=np.int64)]).astype(np.int64)
+            microgrids.append(known.microgrid[visits.household[on]])
     names = [one.name for one in catalogue(schema)]
-    return VisitTable(visits.take(positions), np.concatenate(matrices), names)
+    taken = visits.take(np.concatenate(kept))
+    return VisitTable(taken, np.concatenate(matrices), names, np.concatenate(microgrids))

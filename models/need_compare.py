@@ -1,0 +1,141 @@
+"""Estimators of p_need compared on visits that they were not fitted to: other households, and later weeks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from models.evaluate import Validation, interval, resampled, values_of
+from models.pairs import Pairs
+from models.reporting import fit_positive_unlabelled, fit_reporting_rate
+from models.visit_model import PENALTIES, fit_visit_logistic, fit_visit_trees
+
+FOLDS = 4
+LATER = 26 * 7  # days of the newest visits that the later weeks hold out
+FEWEST_LATER = 10  # needs found in silent pairs in the later weeks, from which they say anything
+REQUEST, AVERAGE = "p_request", "average"
+REPORTING, VISITS, TREES, UNLABELLED = "reporting_rate", "visits", "visit_trees", "positive_unlabelled"
+AVERAGED = (VISITS, REPORTING)  # the two that differ most in what they assume
+HOUSEHOLDS, WEEKS = "other_households", "later_weeks"
+METRICS = ("log_loss", "average_precision", "area_under_curve", "predicted_over_observed")
+
+
+class Estimator(Protocol):
+    """What every estimator gives."""
+
+    def log_odds(self, pairs: Pairs) -> np.ndarray:
+        """float64 per row: that a visit finds the need, were the pair silent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Random visits with what they found; ``request`` is the request model's log-odds."""
+
+    pairs: Pairs
+    found: np.ndarray  # float64
+    weight: np.ndarray  # float64
+    as_of: np.ndarray  # int32
+    request: np.ndarray  # float64
+    needs: int
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def take(self, keep: np.ndarray) -> "Seen":
+        """The visits at positions (or a mask) ``keep``."""
+        columns = (self.found, self.weight, self.as_of, self.request)
+        return Seen(self.pairs.take(keep), *(one[keep] for one in columns), self.needs)
+
+
+def fit_estimators(seen: Seen, penalty: float) -> dict[str, Estimator]:
+    """All estimators, fitted to these visits: what silence hides is learned from silent pairs only."""
+    silent = seen.take(seen.pairs.silent)
+    of = (silent.pairs, silent.found, silent.weight)
+    logistic = fit_visit_logistic(*of, penalty)
+    return {
+        REPORTING: fit_reporting_rate(*of, seen.needs),
+        VISITS: logistic,
+        TREES: fit_visit_trees(*of, logistic),
+        UNLABELLED: fit_positive_unlabelled(seen.pairs, seen.found, seen.weight, seen.needs),
+    }
+
+
+def choose_penalty(seen: Seen, fold: np.ndarray) -> float:
+    """The penalty of the visit model with the least loss on other households' silent pairs."""
+    silent = np.flatnonzero(seen.pairs.silent)
+    seen, fold = seen.take(silent), fold[silent]
+
+    def loss(penalty: float) -> float:
+        def fit(part: Seen) -> Mapping[str, Estimator]:
+            return {VISITS: fit_visit_logistic(part.pairs, part.found, part.weight, penalty)}
+
+        return float(seen.weight @ log_loss(held_out(seen, fold, fit)[VISITS], seen.found))
+
+    return min(PENALTIES, key=loss)
+
+
+def held_out(
+    seen: Seen, fold: np.ndarray, fit: Callable[[Seen], Mapping[str, Estimator]]
+) -> dict[str, np.ndarray]:
+    """Log-odds of every visit by estimators fitted without its fold."""
+    result: dict[str, np.ndarray] = {}
+    for one in np.unique(fold):
+        apart = seen.take(fold == one)
+        for name, estimator in fit(seen.take(fold != one)).items():
+            result.setdefault(name, np.empty(len(seen)))[fold == one] = estimator.log_odds(apart.pairs)
+    return result
+
+
+def household_folds(household: np.ndarray, seed: int = 0) -> np.ndarray:
+    """int8: the fold of each row's household."""
+    drawn = np.random.default_rng(seed).permutation(int(household.max()) + 1) % FOLDS
+    return drawn[household].astype(np.int8)
+
+
+def log_loss(log_odds: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """float64 per row."""
+    return np.logaddexp(0, log_odds) - found * log_odds
+
+
+def later_weeks(seen: Seen) -> np.ndarray:
+    """bool: in the newest weeks; none where too few needs were found in them, or before them."""
+    later = seen.as_of > seen.as_of.max() - LATER
+    silent = seen.found * seen.pairs.silent
+    enough = min(silent[later].sum(), silent[~later].sum()) >= FEWEST_LATER
+    return later if enough else np.zeros(len(seen), dtype=bool)
+
+
+def with_average(odds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The estimators and the mean of AVERAGED."""
+    return {**odds, AVERAGE: np.mean([odds[name] for name in AVERAGED], axis=0)}
+
+
+def choose(losses: Mapping[str, np.ndarray]) -> str:
+    """The average, unless the best of the others loses less by more than a standard error of the difference."""
+    best = min(losses, key=lambda name: losses[name].sum())
+    gain = losses[AVERAGE] - losses[best]
+    return best if gain.sum() > gain.std() * np.sqrt(len(gain)) else AVERAGE
+
+
+def measures(seen: Seen, odds: Mapping[str, np.ndarray], validation: str, seed: int = 0) -> pd.DataFrame:
+    """Columns estimator, validation, metric, value, low, high; of silent pairs, intervals over households."""
+    keep = np.flatnonzero(seen.pairs.silent)
+    seen = seen.take(keep)
+    pairs = seen.pairs
+    draws = resampled(int(pairs.household.max()) + 1, seed=seed)
+    count = np.bincount(pairs.household, minlength=len(draws)) @ draws
+    nothing = np.zeros(len(seen), dtype=np.int8)
+    rows = Validation(pairs.household, pairs.need, nothing, nothing, seen.found, {}, (validation,))
+    table = []
+    for name, one in {REQUEST: seen.request, **{name: value[keep] for name, value in odds.items()}}.items():
+        loss = log_loss(one, seen.found)
+        values = values_of(rows, expit(one), 1, True, draws)
+        value = {**values.value, "log_loss": float(loss.mean())}
+        by_household = np.bincount(pairs.household, loss, len(draws))
+        again = {**values.replicates, "log_loss": by_household @ draws / count}
+        table += [(name, validation, metric, value[metric], *interval(again[metric])) for metric in METRICS]
+    return pd.DataFrame(table, columns=["estimator", "validation", "metric", "value", "low", "high"])

@@ -1,0 +1,121 @@
+"""What the estimators of p_need look at: a few columns for each pair, next to the request model's score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from models.kinds import Kinds, arrival_columns
+
+ASKED_WITHIN = (28, 56, 84)  # days; a need found so soon after a request is likely the one asked for
+SILENT_FOR = 182  # days without a request, after which a need found is one that the household kept to itself
+VISITED_WITHIN = 56  # days in which a visit's outcome still tells
+USUAL_SCORE = -7.0  # log of requests a day
+# prior standard deviations of the coefficients of the columns, before the penalty found by cross-validation
+SPREADS = {"score": 2.0, "town": 1.0, "visit": 1.0, "kinds": 2.0, "score_of_kind": 1.0}
+NEEDED_FEATURES = (
+    "days_since_request",
+    "household.days_known",
+    "town_requests_28_days",
+    "town_requests_91_days",
+    "town_requests_expected",
+    "days_since_visit",
+    "last_visit_needed",
+)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs as the estimators see them."""
+
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    score: np.ndarray  # float64: log of the requests a day that the request model expects, about USUAL_SCORE
+    kinds: np.ndarray  # float64 [rows, 3]: models.kinds.PARTS
+    columns: np.ndarray  # float64 [rows, columns]: all of these and more, each times its prior spread
+    asked: np.ndarray  # int8: 0 where it asked within the first of ASKED_WITHIN, ...; their number where not
+    silent: np.ndarray  # bool: did not ask within SILENT_FOR days
+
+    def __len__(self) -> int:
+        return len(self.need)
+
+    @property
+    def lately(self) -> np.ndarray:
+        """bool per row: asked within the last of ASKED_WITHIN."""
+        return self.asked < len(ASKED_WITHIN)
+
+    def take(self, keep: np.ndarray) -> "Pairs":
+        """The pairs at positions (or a mask) ``keep``."""
+        return Pairs(*(getattr(self, one.name)[keep] for one in fields(self)))
+
+
+@dataclass(frozen=True)
+class PairReader:
+    """Makes ``Pairs`` of features; what it needs from the past is fitted once."""
+
+    kinds: Kinds
+    horizon: np.ndarray  # float64 [needs] days of the label window
+
+    def read(
+        self,
+        matrix: np.ndarray,
+        names: Sequence[str],
+        household: np.ndarray,
+        need: np.ndarray,
+        microgrid: np.ndarray,
+        log_odds: np.ndarray,
+    ) -> Pairs:
+        """``microgrid``: id of each row's; ``log_odds``: of a request in the window, by the request model."""
+        names = list(names)
+
+        def value(name: str) -> np.ndarray:
+            return matrix[:, names.index(name)].astype(np.float64)
+
+        score = np.log(-np.log1p(-expit(np.clip(log_odds, -14, 7))) / self.horizon[need]) - USUAL_SCORE
+        kinds = self.kinds.parts(matrix, names, microgrid)
+        since = value("days_since_request")
+        with np.errstate(invalid="ignore"):
+            asked = np.sum([~(since <= days) for days in ASKED_WITHIN], axis=0).astype(np.int8)
+            lately = value("days_since_visit") <= VISITED_WITHIN
+            silent = ~(since <= SILENT_FOR)
+        found = value("last_visit_needed")
+        parts = {
+            "score": score[:, None],
+            "town": _town_lately(
+                *(value(f"town_requests_{one}") for one in ("28_days", "91_days", "expected"))
+            ),
+            "visit": np.column_stack([lately & (found == 1), lately & (found == 0)]),
+            "kinds": kinds,
+            "score_of_kind": score[:, None] * kinds,
+        }
+        columns = np.column_stack(
+            [
+                need[:, None] == np.arange(len(self.horizon)),
+                arrival_columns(matrix, names),
+                self.kinds.attribute_columns(matrix, names),
+                *(SPREADS[name] * part for name, part in parts.items()),
+            ]
+        )
+        return Pairs(household, need, score, kinds, columns, asked, silent)
+
+    def to_arrays(self) -> dict[str, Any]:
+        """Everything, for ``from_arrays``."""
+        return {"horizon": self.horizon, **{f"kinds_{name}": one for name, one in vars(self.kinds).items()}}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, Any]) -> "PairReader":
+        """The reader whose ``to_arrays`` this is."""
+        kinds = {
+            name.removeprefix("kinds_"): one for name, one in arrays.items() if name.startswith("kinds_")
+        }
+        return PairReader(Kinds(**{**kinds, "attributes": kinds["attributes"].tolist()}), arrays["horizon"])
+
+
+def _town_lately(month: np.ndarray, quarter: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The request model looks ahead, a visit finds what is there now: the town's requests of late over those
+    expected in the window."""
+    little = 1e-3  # requests a household and year
+    ratios = (np.stack([month, quarter], axis=1) + little) / (expected[:, None] + little)
+    return np.clip(np.log(np.nan_to_num(ratios, nan=1.0)), -2, 2)

@@ -88,12 +88,8 @@ def ingest(workspace: Path, directory: Path) -> None:
 
 def _ingest(workspace: Path, directory: Path) -> None:
     from features.ingest import ingest
-    from features.language import set_language
-    from features.store import read_settings
 
-    report = ingest(directory, workspace)
-    set_language(read_settings(workspace).community.language)
-    show(report.lines())
+    show(ingest(directory, workspace).lines())
 
 
 @commands.command(
@@ -160,6 +156,7 @@ def rollback(workspace: Path) -> None:
 
 
 def _speak(workspace: Path) -> None:
+    """Use the workspace's language from now on."""
     from features.language import set_language
     from features.store import read_settings
 
@@ -194,10 +191,12 @@ def score(workspace: Path, as_of: date | None, output: Path | None) -> None:
 
 def _open(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
     """The records and the as-of date in force."""
-    from service.week import choose_as_of, open_records
+    from features.store import read_records
+    from service.week import choose_as_of
 
+    _speak(workspace)
     with stage(say("读取记录", "read the records")):
-        records = open_records(workspace)
+        records = read_records(workspace)
     chosen, lines = choose_as_of(records, as_of)
     show(lines)
     return records, chosen
@@ -247,6 +246,7 @@ def record(workspace: Path, files: tuple[Path, ...]) -> None:
     """Read filled-in workbooks; exits 1 when some rows were refused."""
     from service.week import record_files
 
+    _speak(workspace)
     lines, refused = record_files(workspace, list(files), stage)
     show(lines)
     if refused:

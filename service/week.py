@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from features.atomic import write_atomically
 from features.cohort import default_as_of
-from features.language import UserError, say, set_language
+from features.language import UserError, say
 from features.records import Known, Records, Rows, date_of, day_of, known_before
 from features.store import read_records
 from service.outreach import COLUMNS, plan
@@ -33,13 +33,6 @@ WEEKS, SCORES, RISK, OUTREACH, LISTED = (
     "outreach.parquet",
     "listed.parquet",
 )
-
-
-def open_records(workspace: Path) -> Records:
-    """The workspace's records; its language holds from now on."""
-    records = read_records(workspace)
-    set_language(records.community.community.language)
-    return records
 
 
 def choose_as_of(records: Records, given: date | None) -> tuple[date, list[str]]:
@@ -226,7 +219,7 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
     from service.record import read_outcomes
 
     with stage(say("读取记录", "read the records")):
-        records = open_records(workspace)
+        records = read_records(workspace)
         listed = _all_listed(workspace)
     with stage(say("读取表格", "read the workbooks")):
         today = datetime.now(ZoneInfo(records.community.community.timezone)).date()

@@ -205,7 +205,7 @@ def worker_rows(town: Town, names: Names) -> pd.DataFrame:
             "role": ["grid_worker"] * grids + ["steward"] * microgrids + ["coordinator"] * 2,
             "grid_id": [*names.grid, *names.grid[town.grid_of], None, None],
             "microgrid_id": [*[None] * grids, *names.microgrid, None, None],
-            "weekly_visits": [*rng.integers(8, 13, grids), *rng.integers(3, 7, microgrids), 0, 0],
+            "weekly_visits": [*rng.integers(8, 13, grids), *rng.integers(3, 7, microgrids), 6, 6],
         }
     )
 

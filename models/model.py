@@ -11,12 +11,14 @@ import numpy as np
 from scipy.special import expit, logit
 
 from features.build import Features
+from features.language import say
 from features.records import Known
 from features.schema import Schema
 from models.calibrate import Calibration, level_shift
 from models.ground import Ground
 from models.level import expected_requests
 from models.logistic import Logistic, Transform
+from models.need_from_visits import NeedFromVisits
 from models.train import Parts
 
 VERSION = 1
@@ -43,6 +45,7 @@ class NeedModel:
     usual_shift: np.ndarray  # float64 [needs]: shift on the day of training, for rows without a town
     risk_calibration: tuple[float, float]  # slope and intercept of the combined risk's log-odds
     metadata: dict[str, Any] = field(default_factory=dict)
+    visited: NeedFromVisits | None = None  # None: p_need is p_request
 
     def log_odds(self, features: Features) -> np.ndarray:
         """float64 per row: calibrated log-odds before the shift of an as-of day."""
@@ -65,6 +68,19 @@ class NeedModel:
         """p_request: float64 per row. ``shift``: of the as-of day, by need; the day of training's by default."""
         shift = self.usual_shift if shift is None else shift
         return np.clip(expit(self.log_odds(features) + shift[features.rows.need]), LEAST, MOST)
+
+    def p_need(self, features: Features, known: Known, log_odds: np.ndarray, p: np.ndarray) -> np.ndarray:
+        """float64 per row, of a whole cohort with its ``log_odds`` and p_request ``p``: that a visit finds the
+        need. It is p_request where there were no random visits to learn from."""
+        return self.visited.predict(features, known, log_odds) if self.visited else p
+
+    def silence(self) -> str:
+        """One line: whether p_need is corrected for needs that nobody asks for."""
+        told = self.metadata.get("silence", {})
+        return say(
+            told.get("zh", "p_need 等于 p_request，没有纠正“不开口”的家庭"),
+            told.get("en", "p_need equals p_request, silence is not corrected"),
+        )
 
     def contributions(self, features: Features, positions: np.ndarray) -> np.ndarray:
         """float64 [positions, features]: by how much (log-odds) each feature raised the score, by TreeSHAP
@@ -135,6 +151,8 @@ class NeedModel:
             "risk_calibration": list(self.risk_calibration),
             "metadata": self.metadata,
         }
+        if self.visited:
+            self.visited.save(directory)
         (directory / "model.json").write_text(
             json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8"
         )
@@ -158,6 +176,7 @@ class NeedModel:
             usual_shift=arrays["usual_shift"],
             risk_calibration=tuple(said["risk_calibration"]),
             metadata=said["metadata"],
+            visited=NeedFromVisits.load(directory),
         )
 
 

@@ -47,8 +47,14 @@ class Seen:
 
     def take(self, keep: np.ndarray) -> "Seen":
         """The visits at positions (or a mask) ``keep``."""
-        columns = (self.found, self.weight, self.as_of, self.request)
-        return Seen(self.pairs.take(keep), *(one[keep] for one in columns), self.needs)
+        return Seen(
+            self.pairs.take(keep),
+            self.found[keep],
+            self.weight[keep],
+            self.as_of[keep],
+            self.request[keep],
+            self.needs,
+        )
 
 
 def fit_estimators(seen: Seen, penalty: float) -> dict[str, Estimator]:

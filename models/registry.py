@@ -260,6 +260,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
             metrics = retrained.metrics
             _log_values(client, run_id, params, metrics[metrics["need"] == ALL])
+            _log_values(client, run_id, {}, _of_visits(retrained))
             _log_data(client, run_id, retrained, workspace)
             client.log_artifacts(run_id, str(report))
             logged = _log_model(client, experiment, run_id, retrained.model, Path(place))
@@ -270,6 +271,14 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     if decision.allowed:
         _fetch(workspace)
     return Registered(version, run_id, decision)
+
+
+def _of_visits(retrained: "Retrained") -> pd.DataFrame:
+    """Estimators of p_need as rankers, named by the visits that were held out."""
+    table = retrained.visits
+    if table is None or table.empty:
+        return pd.DataFrame(columns=["ranker", "fold", "metric", "value", "low", "high"])
+    return table.assign(ranker="p_need/" + table["validation"] + "/" + table["estimator"], fold="")
 
 
 def _gate_tags(decision: Decision) -> dict[str, str]:

@@ -26,6 +26,7 @@ from models.compare import compare
 from models.evaluate import ALL, Evaluation, Validation, evaluate
 from models.level import asking_per_request
 from models.model import LEAST, MOST, NeedModel, combined_risk
+from models.need import fit_need, with_visits
 from models.sample import MOST_ROWS, Table, training_table
 from models.split import Split, complete, split
 from models.train import OWN, POOLED, SEEDS, THREADS, Parts, Rounds, Trainer
@@ -43,6 +44,7 @@ class Retrained:
 
     metrics, reliability, lift: see ``models.evaluate``. importance: need, feature, gain (mean absolute
     contribution in log-odds). comparison: see ``models.compare``, None without a champion. notes: lines to show.
+    visits: estimators of p_need on held-out random visits, see ``models.need``; empty without them.
     """
 
     model: NeedModel
@@ -56,6 +58,7 @@ class Retrained:
     fingerprint: str
     seconds: dict[str, float]
     validation: Validation | None = None
+    visits: pd.DataFrame | None = None
 
 
 @dataclass
@@ -109,6 +112,9 @@ def retrain(
         model, validation = _finished(base, known, table, parts, predicted, plan)
         found = evaluate(validation, schema.needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed)
         model, importance = _explained(model, known, seed)
+    with stages.stage("visits"):
+        visited = fit_need(records, known, model, table, seed, _progress(say("随机走访", "random visits")))
+        model = with_visits(model, visited)
     comparison = None
     if champion is not None:
         with stages.stage("compare"):
@@ -121,10 +127,11 @@ def retrain(
         importance=importance,
         comparison=comparison,
         parameters=_parameters(table, plan, rounds, seed, step_weeks),
-        notes=_notes(model, known, table, plan, found),
+        notes=[*_notes(model, known, table, plan, found), model.silence(), *visited.notes],
         fingerprint=fingerprint(known),
         seconds=stages.seconds,
         validation=validation,
+        visits=visited.comparison,
     )
 
 
@@ -308,7 +315,7 @@ def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> 
         pd.DataFrame({"need": [], "feature": [], "gain": np.empty(0)}),
         None,
         {},
-        [line],
+        [line, base.silence()],
         fingerprint(known),
         stages.seconds,
     )

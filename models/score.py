@@ -37,9 +37,10 @@ def score(records: Records, model: NeedModel, as_of: int, version: str | int = "
     known = known_before(records, as_of)
     features = build(known, cohort(known), model.schema)
     rows = features.rows
-    shift = model.shift(known, model.log_odds(features), rows.need)
+    log_odds = model.log_odds(features)
+    shift = model.shift(known, log_odds, rows.need)
     p_request = model.predict(features, shift)
-    p_need = need_given_request(p_request)
+    p_need = model.p_need(features, known, log_odds, p_request)
     ids = records.household_ids
     order = tie_order(ids)
     scores = pd.DataFrame(
@@ -54,11 +55,6 @@ def score(records: Records, model: NeedModel, as_of: int, version: str | int = "
         }
     )
     return Scored(scores, _risk(known, model, features, p_request, order), known, features, p_request, p_need)
-
-
-def need_given_request(p_request: np.ndarray) -> np.ndarray:
-    """p_need: that a visit finds the need. Without random visits to learn from it is that of a request."""
-    return p_request
 
 
 def tie_order(ids: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ import pandas as pd
 from features.build import build, catalogue
 from features.cohort import eligible
 from features.contract import OUTCOMES
-from features.language import say
 from features.records import Known, Records, Rows, known_before
 from features.schema import Schema
 
@@ -55,8 +54,8 @@ class VisitTable:
         return len(self.visits)
 
 
-def random_visits(known: Known) -> tuple[Visits, list[str]]:
-    """Usable random visits known before ``known.as_of``, and lines on what could not be used."""
+def random_visits(known: Known) -> tuple[Visits, list[tuple[str, str]]]:
+    """Usable random visits known before ``known.as_of``; what could not be used, in Chinese and in English."""
     rows = known.outreach
     drawn = rows.random & (rows.need >= 0) & (rows.contacted < known.as_of)
     met = drawn & np.isin(rows.outcome, (NEEDED, NOT_NEEDED))
@@ -134,27 +133,28 @@ def _weights(propensity: np.ndarray, week: np.ndarray) -> np.ndarray:
     return np.clip(inverse / mean[place], 1 / HEAVIEST, HEAVIEST)
 
 
-def _lines(drawn: int, met: int, unweighable: int, contradicting: int) -> list[str]:
+def _lines(drawn: int, met: int, unweighable: int, contradicting: int) -> list[tuple[str, str]]:
     lines = []
     if drawn and not met:
         lines.append(
-            say(
-                f"{drawn} 次随机走访没有一次见到人或有结果",
-                f"none of {drawn} random visits met anyone or has an outcome",
+            (
+                f"{drawn} 次随机走访都没有见到人，或没有填结果",
+                f"none of {drawn} random visits met anyone and noted an outcome",
             )
         )
     if unweighable:
         lines.append(
-            say(
-                f"{unweighable} 次随机走访的 propensity 缺失或不在 (0, 1] 内，未使用",
-                f"{unweighable} random visits have no propensity in (0, 1] and were not used",
+            (
+                f"{unweighable} 次随机走访缺少 propensity 或它不在 (0, 1] 内，未使用",
+                f"{unweighable} random visits have no propensity in (0, 1] and are not used",
             )
         )
     if contradicting:
         lines.append(
-            say(
-                f"{contradicting} 条随机走访同一天结果相互矛盾，未使用",
-                f"{contradicting} outcomes of random visits contradict each other on one day and were not used",
+            (
+                f"{contradicting} 条随机走访同户同项同日结果矛盾，未使用",
+                f"{contradicting} random visits contradict another to the same household on the same day and are "
+                "not used",
             )
         )
     return lines

@@ -1,0 +1,101 @@
+"""p_need: the probability that a visit finds the need, also where the household has not asked; as plain files."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from scipy.special import expit
+
+from features.build import Features
+from features.records import Known
+from models.need_calibration import NeedCalibration
+from models.need_compare import REPORTING, TREES, UNLABELLED, VISITS, Estimator
+from models.pairs import PairReader
+from models.reporting import PositiveUnlabelled, ReportingRate
+from models.visit_model import VisitLogistic, VisitTrees
+
+LEAST, MOST = 1e-6, 1 - 1e-6
+FILE, ARRAYS, TREES_FILE = "need.json", "need.npz", "need_trees.txt"
+KINDS = {REPORTING: ReportingRate, VISITS: VisitLogistic, UNLABELLED: PositiveUnlabelled}
+
+
+@dataclass(frozen=True)
+class NeedFromVisits:
+    """p_need from p_request and what random visits found; plain files on disk."""
+
+    reader: PairReader
+    members: dict[str, Estimator]  # their log-odds are averaged
+    calibration: NeedCalibration
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, features: Features, known: Known, log_odds: np.ndarray) -> np.ndarray:
+        """float64 per row; ``log_odds``: of a request, by the request model, without a day's shift."""
+        rows = features.rows
+        pairs = self.reader.read(
+            features.matrix,
+            features.names,
+            rows.household,
+            rows.need,
+            microgrid_ids(known, known.microgrid[rows.household]),
+            log_odds,
+        )
+        score = np.mean([one.log_odds(pairs) for one in self.members.values()], axis=0)
+        return np.clip(expit(self.calibration.log_odds(score, pairs)), LEAST, MOST)
+
+    def save(self, directory: Path) -> None:
+        """Write JSON, npz and LightGBM's text into a directory that exists."""
+        arrays = {f"reader_{name}": value for name, value in self.reader.to_arrays().items()}
+        for name, member in self.members.items():
+            plain = member.logistic if isinstance(member, VisitTrees) else member
+            arrays |= {f"{name}-{key}": np.asarray(value) for key, value in vars(plain).items()}
+            if isinstance(member, VisitTrees):
+                (directory / TREES_FILE).write_text(member.trees.model_to_string(), encoding="utf-8")
+        np.savez(directory / ARRAYS, **arrays)
+        said = {
+            "members": list(self.members),
+            "calibration": asdict(self.calibration),
+            "metadata": self.metadata,
+        }
+        (directory / FILE).write_text(json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    @staticmethod
+    def load(directory: Path) -> "NeedFromVisits | None":
+        """What ``save`` wrote; None where it did not."""
+        if not (directory / FILE).exists():
+            return None
+        said = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        with np.load(directory / ARRAYS) as file:
+            arrays = {name: file[name] for name in file.files}
+        reader = {
+            key.removeprefix("reader_"): value for key, value in arrays.items() if key.startswith("reader_")
+        }
+        calibration = said["calibration"]
+        calibration = {
+            **calibration,
+            "silent": tuple(calibration["silent"]),
+            "lately_shift": tuple(calibration["lately_shift"]),
+        }
+        return NeedFromVisits(
+            PairReader.from_arrays(reader),
+            {name: _member(name, arrays, directory) for name in said["members"]},
+            NeedCalibration(**calibration),
+            said["metadata"],
+        )
+
+
+def _member(name: str, arrays: dict[str, np.ndarray], directory: Path) -> Estimator:
+    prefix = f"{name}-"
+    own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+    if name == TREES:
+        trees = lgb.Booster(model_str=(directory / TREES_FILE).read_text(encoding="utf-8"))
+        return VisitTrees(VisitLogistic(**own), trees)
+    return KINDS[name](**own)
+
+
+def microgrid_ids(known: Known, microgrid: np.ndarray) -> np.ndarray:
+    """str ids of positions in the records; '' for -1."""
+    ids = np.append(known.records.microgrid_ids.astype(str), "")
+    return ids[microgrid]

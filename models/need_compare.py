@@ -145,3 +145,10 @@ def measures(seen: Seen, odds: Mapping[str, np.ndarray], validation: str, seed: 
         again = {**values.replicates, "log_loss": by_household @ draws / count}
         table += [(name, validation, metric, value[metric], *interval(again[metric])) for metric in METRICS]
     return pd.DataFrame(table, columns=["estimator", "validation", "metric", "value", "low", "high"])
+
+
+def as_rankers(table: pd.DataFrame | None) -> pd.DataFrame:
+    """Estimators of p_need as rankers of the metrics table, named by the visits that were held out."""
+    if table is None or table.empty:
+        return pd.DataFrame(columns=["ranker", "fold", "metric", "value", "low", "high"])
+    return table.assign(ranker="p_need/" + table["validation"] + "/" + table["estimator"], fold="")

@@ -40,6 +40,7 @@ from models.champion import (
 from models.compare import Decision
 from models.evaluate import ALL
 from models.model import NeedModel
+from models.need_compare import as_rankers
 from models.report import write_report
 from models.train import PARTS
 from models.versions import (
@@ -47,6 +48,7 @@ from models.versions import (
     CHAMPION,
     NAME,
     all_versions,
+    gate_tags,
     put_back,
     put_in_force,
     registered_model,
@@ -250,7 +252,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             "community": known.community.community.name,
             "as_of": str(retrained.model.metadata["as_of"]),
             "data_fingerprint": retrained.fingerprint,
-            **_gate_tags(decision),
+            **gate_tags(decision.allowed, decision.reasons),
         }
         start = time.time() - sum(retrained.seconds.values())
         own = tags | _origin(workspace)
@@ -260,7 +262,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
             metrics = retrained.metrics
             _log_values(client, run_id, params, metrics[metrics["need"] == ALL])
-            _log_values(client, run_id, {}, _of_visits(retrained))
+            _log_values(client, run_id, {}, as_rankers(retrained.visits))
             _log_data(client, run_id, retrained, workspace)
             client.log_artifacts(run_id, str(report))
             logged = _log_model(client, experiment, run_id, retrained.model, Path(place))
@@ -271,21 +273,6 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     if decision.allowed:
         _fetch(workspace)
     return Registered(version, run_id, decision)
-
-
-def _of_visits(retrained: "Retrained") -> pd.DataFrame:
-    """Estimators of p_need as rankers, named by the visits that were held out."""
-    table = retrained.visits
-    if table is None or table.empty:
-        return pd.DataFrame(columns=["ranker", "fold", "metric", "value", "low", "high"])
-    return table.assign(ranker="p_need/" + table["validation"] + "/" + table["estimator"], fold="")
-
-
-def _gate_tags(decision: Decision) -> dict[str, str]:
-    return {
-        "gate": "allowed" if decision.allowed else "refused",
-        "gate_reason": "; ".join(decision.reasons)[:4900],
-    }
 
 
 def _log_needs(

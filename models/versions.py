@@ -8,6 +8,7 @@ from typing import Any
 
 NAME = "xianying"  # of the experiment and of the registered model
 CHAMPION, CHALLENGER = "champion", "challenger"
+_LONGEST_TAG = 4900  # characters
 _HISTORY = "past_champions"  # tag: JSON list of versions, the latest last
 
 
@@ -51,3 +52,8 @@ def put_back(client: Any) -> int | None:
     client.set_registered_model_alias(NAME, CHAMPION, str(past[-1]))
     client.set_registered_model_tag(NAME, _HISTORY, json.dumps(past[:-1]))
     return past[-1]
+
+
+def gate_tags(allowed: bool, reasons: list[str]) -> dict[str, str]:
+    """Tags of a version that say what the gate decided on it, and why."""
+    return {"gate": "allowed" if allowed else "refused", "gate_reason": "; ".join(reasons)[:_LONGEST_TAG]}

@@ -19,6 +19,7 @@ from models.ground import Ground
 from models.level import expected_requests
 from models.logistic import Logistic, Transform
 from models.need_from_visits import NeedFromVisits
+from models.out_of_time import OutOfTime
 from models.train import Parts
 
 VERSION = 1
@@ -46,6 +47,7 @@ class NeedModel:
     risk_calibration: tuple[float, float]  # slope and intercept of the combined risk's log-odds
     metadata: dict[str, Any] = field(default_factory=dict)
     visited: NeedFromVisits | None = None  # None: p_need is p_request
+    out_of_time: OutOfTime | None = None
 
     def log_odds(self, features: Features) -> np.ndarray:
         """float64 per row: calibrated log-odds before the shift of an as-of day."""
@@ -153,6 +155,8 @@ class NeedModel:
         }
         if self.visited:
             self.visited.save(directory)
+        if self.out_of_time:
+            self.out_of_time.save(directory)
         (directory / "model.json").write_text(
             json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8"
         )
@@ -177,6 +181,7 @@ class NeedModel:
             risk_calibration=tuple(said["risk_calibration"]),
             metadata=said["metadata"],
             visited=NeedFromVisits.load(directory),
+            out_of_time=OutOfTime.load(directory),
         )
 
 

@@ -22,11 +22,12 @@ from features.town import asked, days_observed
 from models.baselines import LOGISTIC, MODEL, PROBABILITIES
 from models.calibrate import fit_calibration, no_calibration
 from models.capacity import capacity_of_need
-from models.compare import compare
+from models.challenge import compare_with_champion
 from models.evaluate import ALL, Evaluation, Validation, evaluate
 from models.level import asking_per_request
 from models.model import LEAST, MOST, NeedModel, combined_risk
 from models.need import fit_need, with_visits
+from models.out_of_time import OutOfTime, stable_hash
 from models.sample import MOST_ROWS, Table, training_table
 from models.split import Split, complete, split
 from models.train import OWN, POOLED, SEEDS, THREADS, Parts, Rounds, Trainer
@@ -118,7 +119,7 @@ def retrain(
     comparison = None
     if champion is not None:
         with stages.stage("compare"):
-            comparison = _compared(records, known, champion, validation, plan)
+            comparison = compare_with_champion(records, known, champion, validation)
     return Retrained(
         model=model,
         metrics=found.metrics,
@@ -140,17 +141,22 @@ def _progress(title: str) -> Callable[[Iterable], Iterable]:
 
 
 def fingerprint(known: Known) -> str:
-    """SHA-256 of the settings and of everything known: the same data give the same."""
+    """SHA-256 of the settings and of everything known: the same data give the same, whatever comes later."""
     digest = hashlib.sha256(known.community.model_dump_json().encode())
+    ids = {"household": known.records.household_ids, "grid": known.records.grid_ids}
+    ids["microgrid"] = known.records.microgrid_ids
     for name in ("households", "residents", "requests", "outreach", "opt_outs"):
         for column, values in vars(getattr(known, name)).items():
             digest.update(f"{name}.{column}".encode())
+            if column == "visible_to":
+                continue  # when a row was superseded is told by later rows
+            if column in ids:
+                values = stable_hash(ids[column])[values]  # positions change as others arrive
+            elif column == "resident":
+                values = np.unique(values, return_inverse=True)[1]
             if isinstance(values, pd.DataFrame) or values.dtype == object:
-                digest.update(
-                    pd.util.hash_pandas_object(pd.DataFrame(values), index=False).to_numpy().tobytes()
-                )
-            else:
-                digest.update(np.ascontiguousarray(values).tobytes())
+                values = pd.util.hash_pandas_object(pd.DataFrame(values), index=False).to_numpy()
+            digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
 
 
@@ -222,8 +228,16 @@ def _finished(
         per_request=per_request,
         level_weight=LEVEL_WEIGHT,
         risk_calibration=_risk_calibration(known, predicted, ours),
+        out_of_time=_newest(known, validation),
     )
     return model, validation
+
+
+def _newest(known: Known, validation: Validation) -> OutOfTime:
+    """The model's probabilities of the newest fold, to carry with it."""
+    rows = validation.take(validation.fold == len(validation.folds) - 1)
+    keys = stable_hash(known.records.household_ids)
+    return OutOfTime(keys[rows.household], rows.need, rows.as_of, rows.scores[MODEL])
 
 
 def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tuple[float, float]:
@@ -266,30 +280,6 @@ def _explained(model: NeedModel, known: Known, seed: int) -> tuple[NeedModel, pd
             for name, value in zip(features.names, gain, strict=True)
         ]
     return replace(model, usual_shift=shift), pd.DataFrame(rows, columns=["need", "feature", "gain"])
-
-
-def _compared(
-    records: Records, known: Known, champion: NeedModel, validation: Validation, plan: Split
-) -> pd.DataFrame:
-    """Champion and challenger on the newest fold's rows."""
-    newest = validation.take(validation.fold == len(plan.folds) - 1)
-    index = {need: position for position, need in enumerate(champion.schema.needs)}
-    ids = [one.id for one in known.community.needs]
-    if any(need not in index for need in ids) or list(champion.schema.needs) != ids:
-        return compare(newest.take(np.empty(0, dtype=int)), np.empty(0), np.empty(0), ids, 1)
-    p = np.empty(len(newest))
-    for day in np.unique(newest.as_of):
-        then = known_before(records, int(day))
-        features = build(then, cohort(then), champion.schema)
-        odds = champion.log_odds(features)
-        shift = champion.shift(then, odds, features.rows.need)
-        whole = champion.predict(features, shift)
-        on = np.flatnonzero(newest.as_of == day)
-        cell = features.rows.household.astype(np.int64) * len(ids) + features.rows.need
-        p[on] = whole[
-            np.searchsorted(cell, newest.household[on].astype(np.int64) * len(ids) + newest.need[on])
-        ]
-    return compare(newest, p, newest.scores[MODEL], ids, capacity_of_need(known))
 
 
 def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> Retrained:

@@ -1,6 +1,5 @@
 """Scores of every household as of one date: one path for the weekly batch and for a single household."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from features.build import Features, build
 from features.cohort import cohort
 from features.records import Known, Records, date_of, known_before
 from models.model import NeedModel
+from models.out_of_time import stable_hash
 
 SEVERE = 3
 TIERS = ("red", "yellow", "green")
@@ -59,9 +59,7 @@ def score(records: Records, model: NeedModel, as_of: int, version: str | int = "
 
 def tie_order(ids: np.ndarray) -> np.ndarray:
     """int64 per id: a fixed order that has nothing to do with that of the ids, for breaking ties."""
-    digests = [hashlib.blake2b(str(one).encode(), digest_size=8).digest() for one in ids]
-    numbers = np.array([int.from_bytes(one, "big") for one in digests], dtype=np.uint64)
-    return np.argsort(np.argsort(numbers, kind="stable"), kind="stable")
+    return np.argsort(np.argsort(stable_hash(ids), kind="stable"), kind="stable")
 
 
 def ranks(p: np.ndarray, need: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -1,0 +1,132 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from make_records import make_community, make_records
+from small_town import AS_OF, NEEDS, iso, town_rows
+
+from features.records import day_of, known_before
+from models.baselines import ELIGIBILITY, MODEL
+from models.challenge import compare_with_champion
+from models.compare import gate
+from models.retrain import Retrained, retrain
+from models.score import score
+
+UNASKED = {"id": "piano", "name": {"zh": "钢琴"}, "horizon_weeks": 8}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return town_rows(households=150, requests=4000)
+
+
+@pytest.fixture(scope="module")
+def community():
+    return make_community([*NEEDS, UNASKED])
+
+
+@pytest.fixture(scope="module")
+def records(rows, community):
+    return make_records(**rows, community=community)
+
+
+@pytest.fixture(scope="module")
+def retrained(records) -> Retrained:
+    return retrain(records, AS_OF, threads=1)
+
+
+def overall(found: Retrained, ranker: str, metric: str) -> float:
+    table = found.metrics.query("need == 'all' and ranker == @ranker and metric == @metric")
+    return float(table["value"].iloc[-1])
+
+
+def test_the_model_finds_more_than_the_eligibility_rule(retrained):
+    for metric in ("average_precision", "precision_at_capacity"):
+        assert overall(retrained, MODEL, metric) > 1.2 * overall(retrained, ELIGIBILITY, metric)
+
+
+def test_probabilities_sum_to_about_what_was_observed(retrained):
+    assert 0.8 < overall(retrained, MODEL, "predicted_over_observed") < 1.25
+
+
+def test_a_need_that_nobody_asked_for_is_skipped_with_a_line_and_scored(retrained, records):
+    assert any("钢琴" in line and "跳过训练" in line for line in retrained.notes)
+    assert "piano" not in set(retrained.metrics["need"])
+    scores = score(records, retrained.model, AS_OF).scores
+    piano = scores.loc[scores["need"] == "piano", "p_request"]
+    assert len(piano) == 150 and piano.nunique() == 1 and 0 < piano.iloc[0] < 0.05
+
+
+def test_the_notes_say_what_was_chosen_for_each_need(retrained):
+    assert sum("单独训练的树" in line for line in retrained.notes) == len(NEEDS)
+
+
+def test_later_rows_change_nothing_and_the_same_data_make_no_better_or_worse_challenger(
+    retrained, records, rows, community
+):
+    later = [
+        {
+            "household_id": name,
+            "need": "meals",
+            "requested_at": iso(AS_OF - 20),
+            "recorded_at": iso(AS_OF + 2),
+        }
+        for name in ("h003", "h03")  # one of them is not known yet
+    ]
+    more = make_records(**{**rows, "requests": [*rows["requests"], *later]}, community=community)
+    again = retrain(more, AS_OF, champion=retrained.model, threads=1)
+    assert again.fingerprint == retrained.fingerprint
+    values = [one.metrics[["need", "ranker", "fold", "metric", "value"]] for one in (again, retrained)]
+    pd.testing.assert_frame_equal(*values)
+    first, second = (score(records, one.model, AS_OF).scores for one in (retrained, again))
+    pd.testing.assert_frame_equal(first, second)
+    assert again.comparison is not None and len(again.comparison)
+    assert again.comparison["difference"].abs().max() < 1e-6  # not compared on what the champion had learnt
+    assert gate(again.comparison).allowed
+
+
+def test_a_champion_whose_scores_are_worthless_is_beaten_and_cannot_come_back(retrained, records):
+    old = retrained.model.out_of_time
+    worthless = replace(old, p=np.random.default_rng(0).permutation(old.p))
+    champion = replace(retrained.model, out_of_time=worthless)
+    known = known_before(records, AS_OF)
+    comparison = compare_with_champion(records, known, champion, retrained.validation)
+    better = comparison[comparison["metric"] == "average_precision"]
+    assert (better["low"] > 0).all()
+    turned = comparison.assign(
+        champion=comparison["challenger"],
+        challenger=comparison["champion"],
+        difference=-comparison["difference"],
+        low=-comparison["high"],
+        high=-comparison["low"],
+    )
+    decision = gate(turned, {"meals": "老年助餐"})
+    assert not decision.allowed
+    assert any("老年助餐" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize("requests", [0, 5])
+def test_a_dozen_households_are_scored_by_their_rates_with_a_line(requests, community):
+    rows = town_rows(households=12, requests=requests)
+    records = make_records(**rows, community=community)
+    found = retrain(records, AS_OF, threads=1)
+    assert found.metrics.empty and len(found.notes) >= 1
+    scores = score(records, found.model, AS_OF).scores
+    assert scores["p_request"].between(0, 1, inclusive="neither").all()
+
+
+def test_a_few_weeks_of_history_are_too_short_and_say_so(community):
+    start = day_of(pd.Timestamp("2024-08-05").date())
+    households = [{"household_id": f"h{one}", "children": 1, "valid_from": start - 1} for one in range(40)]
+    requests = [
+        {
+            "household_id": f"h{one}",
+            "need": "meals",
+            "requested_at": start + one / 3,
+            "recorded_at": start + one / 3,
+        }
+        for one in range(40)
+    ]
+    found = retrain(make_records(households, requests, community=community), AS_OF, threads=1)
+    assert any("历史太短" in line for line in found.notes)

@@ -18,7 +18,7 @@ from models.reporting import PositiveUnlabelled, ReportingRate
 from models.visit_model import VisitLogistic, VisitTrees
 
 LEAST, MOST = 1e-6, 1 - 1e-6
-FILE, ARRAYS, TREES_FILE = "need.json", "need.npz", "need_trees.txt"
+FILE, ARRAYS, TREES_FILE = "visits.json", "visits.npz", "visits_trees.txt"
 KINDS = {REPORTING: ReportingRate, VISITS: VisitLogistic, UNLABELLED: PositiveUnlabelled}
 
 

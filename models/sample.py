@@ -10,6 +10,7 @@ from features.cohort import cohort
 from features.labels import labels, usable
 from features.records import Known, Records, Rows, known_before
 from features.schema import Schema
+from models.loop import with_outreach
 
 MOST_BYTES = 600_000_000  # of the matrix
 MOST_ROWS = 300_000
@@ -76,10 +77,14 @@ def training_table(
 
 
 def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:
-    """The pairs of one as-of day whose label is complete by now, and their int8 labels."""
+    """The pairs of one as-of day whose label is complete by now, and their int8 labels.
+
+    Labels are corrected for what visits from the lists changed, see ``models.loop``.
+    """
     rows = cohort(known)
     rows = rows.take(usable(known_now, known.as_of)[rows.need])
-    return rows, labels(known_now, rows, known.as_of)
+    label, kept = with_outreach(known_now, rows, known.as_of, labels(known_now, rows, known.as_of))
+    return rows.take(kept), label[kept]
 
 
 def _count(records: Records, known_now: Known, days: list[int]) -> np.ndarray:

@@ -163,6 +163,34 @@ class Need(_Named):
     keywords: tuple[str, ...] = ()
 
 
+class Group(_Named):
+    """A group whose share of the lists is watched: households of ``who`` that came within so many weeks.
+
+    Households of the first export are not newcomers. One of the two must be given; both must hold.
+    """
+
+    who: str = ""
+    known_within_weeks: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _says_who(self) -> "Group":
+        if not self.who.strip() and self.known_within_weeks is None:
+            raise ValueError(
+                say(
+                    f"group {self.id}：请写 who 或 known_within_weeks",
+                    f"group {self.id}: give who or known_within_weeks",
+                )
+            )
+        if self.id == "grid" or "=" in self.id:
+            raise ValueError(
+                say(
+                    f"group {self.id}：id 不能是 grid，也不能含 =",
+                    f"group {self.id}: an id may not be grid nor hold =",
+                )
+            )
+        return self
+
+
 class Programme(_Named):
     """One programme: needs it serves, seats, and the month-day between which it runs."""
 
@@ -203,6 +231,14 @@ class RiskShares(_Section):
     yellow: float = Field(default=0.08, ge=0, le=1)
 
 
+class Parity(_Section):
+    """Groups to be reached alike: none may expect a share of its need met that is more than ``tolerance`` (a
+    share of the whole town's) below that of the whole town. ``grid`` stands for every grid."""
+
+    groups: tuple[str, ...] = Field(min_length=1)
+    tolerance: float = Field(default=0.1, ge=0, le=1)
+
+
 class OutreachSettings(_Section):
     """How much outreach the community can do and how."""
 
@@ -210,6 +246,7 @@ class OutreachSettings(_Section):
     explore_share: float = Field(default=0.1, ge=0, le=1)
     cooldown_weeks: float = Field(default=6, ge=0)
     risk: RiskShares = RiskShares()
+    parity: Parity | None = None
 
 
 class FeatureSettings(_Section):
@@ -231,6 +268,7 @@ class Community(_Section):
 
     community: Identity
     needs: tuple[Need, ...] = Field(min_length=1)
+    groups: tuple[Group, ...] = ()
     programmes: tuple[Programme, ...] = ()
     funds: tuple[Fund, ...] = ()
     outreach: OutreachSettings = OutreachSettings()
@@ -238,7 +276,8 @@ class Community(_Section):
 
     @model_validator(mode="after")
     def _ids_agree(self) -> "Community":
-        for title, rows in (("needs", self.needs), ("programmes", self.programmes), ("funds", self.funds)):
+        sections = {"needs": self.needs, "groups": self.groups}
+        for title, rows in (sections | {"programmes": self.programmes, "funds": self.funds}).items():
             ids = [row.id for row in rows]
             twice = sorted({one for one in ids if ids.count(one) > 1})
             if twice:

@@ -104,6 +104,12 @@ def fit_schema(known: Known) -> Schema:
     )
 
 
+def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
+    """What ``features.exclude`` keeps from every model, read as any other attribute would be: for an audit."""
+    exclude = set(known.community.features.exclude)
+    return tuple(one for one in _fit_table(known, table, set()) if {one.name, one.column} & exclude)
+
+
 def _fit_table(known: Known, table: TableName, exclude: set[str]) -> tuple[Attribute, ...]:
     rows: HouseholdRows | ResidentRows = getattr(known, table)
     whose = rows.resident if isinstance(rows, ResidentRows) else rows.household

@@ -1,6 +1,7 @@
 """Writes a synthetic town in the contract's files, with its truth beside it in ``truth/``."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -41,9 +42,13 @@ def styled_community(style: Style, number: int) -> dict[str, Any]:
         if number:
             need["horizon_weeks"] = int(np.clip(need["horizon_weeks"] + rng.integers(-4, 5), 4, 12))
             need["lead_weeks"] = int(rng.choice([0, 0, 0, 1, 2, 4]))
+    content["groups"] = [
+        one for one in content["groups"] if not any(name in one.get("who", "") for name in style.hidden)
+    ]
+    for one in [*content["needs"], *content["groups"]]:
         for old, new in style.renamed:
-            if need.get("who"):
-                need["who"] = need["who"].replace(old, new)
+            if one.get("who"):
+                one["who"] = re.sub(rf"\b{old}\b", new, one["who"])
     called, new_names = content["features"]["names"], dict(style.renamed)
     content["features"]["names"] = {
         new_names.get(one, one): name for one, name in called.items() if one not in style.hidden

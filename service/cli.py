@@ -10,6 +10,7 @@ import click
 
 from features.language import UserError, say
 from service.terminal import Day, run, show, stage
+from service.web.commands import COMMANDS
 
 if TYPE_CHECKING:
     from features.records import Records
@@ -324,6 +325,10 @@ def simulate(out: Path, end: date | None, as_ofs: tuple[date, ...], **settings: 
             )
         ]
     )
+
+
+for command in COMMANDS:
+    commands.add_command(command)
 
 
 def main() -> None:

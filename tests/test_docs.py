@@ -77,3 +77,17 @@ def test_examples_of_settings_are_valid() -> None:
     assert blocks
     for block in blocks:
         parse_community(yaml.safe_load(block), "docs/data-contract.md")
+
+
+def test_the_table_of_settings_is_that_of_the_service() -> None:
+    from pydantic import SecretStr
+
+    from service.web.settings import Settings
+
+    rows = []
+    for name, field in Settings.model_fields.items():
+        value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = f"`{value}`" if str(value) else ""
+        rows.append(f"| `XIANYING_{name.upper()}` | {shown} | {field.description} |")
+    found = [row for row in text_of("docs/service.md").splitlines() if row.startswith("| `XIANYING_")]
+    assert found == rows

@@ -1,0 +1,1 @@
+"""The service: an API for other systems and pages for workers, with its own database."""

@@ -1,0 +1,87 @@
+"""Signing in and out, and who one is."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, StringConstraints
+
+from service.web.identities import Asker, close_session, cookie_name, sign_in
+
+router = APIRouter(prefix="/v1/session", tags=["登录 sign-in"])
+
+
+class Credentials(BaseModel):
+    """A login and its password."""
+
+    login: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(examples=["zhang.wei"])
+    password: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+        examples=["correct horse battery"]
+    )
+
+
+class Me(BaseModel):
+    """Who asks, and what they may do."""
+
+    who: str
+    name: str
+    role: str
+    scopes: list[str]
+    grid_id: str | None
+    microgrid_id: str | None
+    csrf: str = Field(description="send it as X-CSRF-Token with every unsafe request of a browser")
+
+
+def set_cookie(request: Request, response: Response, token: str) -> None:
+    """Give a browser its session."""
+    settings = request.app.state.settings
+    response.set_cookie(
+        cookie_name(request),
+        token,
+        max_age=int(settings.session_hours * 3600),
+        httponly=True,
+        secure=settings.secure,
+        samesite="lax",
+        path="/",
+    )
+
+
+@router.post("", status_code=204, summary="登录，得到会话 cookie")
+def open_session(request: Request, credentials: Credentials) -> Response:
+    """A session cookie for a login and password; 401 where they are wrong, 429 while the login is locked."""
+    state = request.app.state
+    token = sign_in(
+        state.database,
+        credentials.login,
+        credentials.password,
+        state.settings.session_hours,
+        state.settings.attempts,
+        state.settings.lock_seconds,
+    )
+    response = Response(status_code=204)
+    set_cookie(request, response, token)
+    return response
+
+
+@router.get("", summary="当前身份")
+async def me(asker: Asker) -> Me:
+    """Who asks."""
+    return Me(
+        who=asker.who,
+        name=asker.name,
+        role=asker.role.value,
+        scopes=sorted(asker.scopes),
+        grid_id=asker.grid_id,
+        microgrid_id=asker.microgrid_id,
+        csrf=asker.csrf,
+    )
+
+
+@router.delete("", status_code=204, summary="退出登录")
+def end_session(request: Request, asker: Asker) -> Response:
+    """End the session."""
+    if asker.session:
+        close_session(request.app.state.database, asker)
+        request.app.state.identities.forget()
+    response = Response(status_code=204)
+    response.delete_cookie(cookie_name(request), path="/")
+    return response

@@ -1,0 +1,82 @@
+"""Builds the application: what it holds while it runs, its middleware and its routes."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from service.web import journal as journals
+from service.web.api import routers
+from service.web.audit import DIRECTORY, Drain
+from service.web.database import Database, open_database
+from service.web.identities import Identities
+from service.web.middleware import Frame
+from service.web.problems import add_handlers
+from service.web.settings import Settings
+
+log = logging.getLogger("xianying")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. ``app.state`` holds settings, database, identities, journal and weeks while it runs."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = await run_in_threadpool(open_database, settings)
+        hold(app, settings, database)
+        work = asyncio.create_task(_keep_up(app))
+        try:
+            yield
+        finally:
+            work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
+            await run_in_threadpool(let_go, app)
+
+    app = FastAPI(
+        title="先应 Xianying",
+        summary="未呼先应：每周走访名单、各户需求概率和走访结果",
+        version="1",
+        lifespan=lifespan,
+        docs_url="/docs" if settings.environment == "development" else None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.settings = settings
+    add_handlers(app)
+    for router in routers():
+        app.include_router(router)
+    app.add_middleware(Frame, settings=settings)
+    return app
+
+
+def hold(app: FastAPI, settings: Settings, database: Database) -> None:
+    """What the application holds while it runs."""
+    directory = settings.workspace / DIRECTORY
+    app.state.database = database
+    app.state.identities = Identities(database, settings.identity_seconds)
+    app.state.journal = journals.Journal(directory)
+    app.state.drain = Drain(database, directory)
+
+
+def let_go(app: FastAPI) -> None:
+    """Move the last audit entries and close everything."""
+    app.state.journal.close()
+    try:
+        app.state.drain.everything()
+    except Exception as error:  # they stay in the journal for the next start
+        log.warning("audit entries wait in the journal: %s", type(error).__name__)
+    app.state.database.engine.dispose()
+
+
+async def _keep_up(app: FastAPI) -> None:
+    """Every now and then: audit entries into the database."""
+    while True:
+        await asyncio.sleep(app.state.settings.refresh_seconds)
+        try:
+            await run_in_threadpool(app.state.drain.everything, app.state.journal)
+        except Exception as error:
+            log.warning("keeping up failed: %s", type(error).__name__)

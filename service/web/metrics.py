@@ -1,0 +1,32 @@
+"""Prometheus metrics of this process."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+registry = CollectorRegistry()
+REQUESTS = Counter(
+    "xianying_requests_total", "Requests by route", ("method", "route", "status"), registry=registry
+)
+SECONDS = Histogram(
+    "xianying_request_seconds",
+    "Time to an answer",
+    ("route",),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+    registry=registry,
+)
+WEEK = Gauge("xianying_week_days", "As-of day of the newest week, in days since 1970", registry=registry)
+_children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+
+def observe(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request."""
+    found = _children.get((method, route, status))
+    if found is None:
+        found = REQUESTS.labels(method, route, str(status)), SECONDS.labels(route)
+        _children[method, route, status] = found
+    found[0].inc()
+    found[1].observe(seconds)
+
+
+def exposition() -> bytes:
+    """The text that Prometheus reads."""
+    return generate_latest(registry)

@@ -1,0 +1,84 @@
+"""Runs the service: uvicorn with one or more processes, and logs as JSON without personal data."""
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.web.app import create_app
+from service.web.database import open_database
+from service.web.settings import read_settings
+
+GRACE = 20  # seconds in which requests under way may end
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, message and the fields given."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line. Of an error only its kind and place are told: its text may hold a resident's data."""
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "log": record.name,
+            **({"message": record.getMessage()} if record.msg else {}),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[0]:
+            line["error"] = record.exc_info[0].__name__
+            trace = record.exc_info[2]
+            while trace and trace.tb_next:
+                trace = trace.tb_next
+            if trace:
+                line["where"] = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        return json.dumps(line, ensure_ascii=False)
+
+
+def logging_configuration(level: str) -> dict[str, object]:
+    """For logging.config: JSON lines on standard error; uvicorn's own access log, which has paths, stays off."""
+    plain = {"handlers": ["lines"], "level": level.upper(), "propagate": False}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "service.web.run.JsonLines"}},
+        "handlers": {
+            "lines": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
+        },
+        "loggers": {
+            "uvicorn": plain,
+            "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
+            "xianying": plain,
+        },
+    }
+
+
+def from_environment() -> FastAPI:
+    """What every process of uvicorn builds."""
+    return create_app(read_settings())
+
+
+def serve(workspace: Path) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are answered first."""
+    os.environ["XIANYING_WORKSPACE"] = str(workspace)
+    settings = read_settings()
+    open_database(settings).engine.dispose()  # migrated once, and an error is told before any process starts
+    sys.stderr.flush()
+    uvicorn.run(
+        "service.web.run:from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers if settings.workers > 1 else None,
+        log_config=logging_configuration(settings.log_level),
+        access_log=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+        date_header=True,
+    )

@@ -1,0 +1,221 @@
+"""Tables of the service's database."""
+
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+def now() -> datetime:
+    """This moment, with its timezone."""
+    return datetime.now(UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC on every database, with its timezone in Python."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """To UTC."""
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """SQLite forgets the timezone: it is UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows in INTEGER columns only
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: Moment,
+        date: Date,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+    }
+
+
+class User(Base):
+    """A person who signs in."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    login: Mapped[str] = mapped_column(String(100), unique=True)
+    name: Mapped[str] = mapped_column(String(100), default="")
+    role: Mapped[str] = mapped_column(String(20))
+    grid_id: Mapped[str | None] = mapped_column(String(100))
+    microgrid_id: Mapped[str | None] = mapped_column(String(100))
+    worker_id: Mapped[str | None] = mapped_column(String(100))
+    password_hash: Mapped[str | None] = mapped_column(String(200))  # None: single sign-on only
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    locked_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class SignIn(Base):
+    """A session of a person; its token is known to the browser only."""
+
+    __tablename__ = "sign_ins"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    csrf: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+
+
+class ApiKey(Base):
+    """A machine client's key; the key itself is shown once, when it is made."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(100))
+    scopes: Mapped[list[str]]
+    grid_id: Mapped[str | None] = mapped_column(String(100))
+    microgrid_id: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Outcome(Base):
+    """What a visit found, one row each time somebody says so; the last one not undone counts."""
+
+    __tablename__ = "outcomes"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    outreach_id: Mapped[str] = mapped_column(String(64), index=True)
+    household_id: Mapped[str] = mapped_column(String(100), index=True)
+    need: Mapped[str] = mapped_column(String(100))
+    as_of: Mapped[date]
+    outcome: Mapped[str] = mapped_column(String(20))
+    contacted_on: Mapped[date]
+    arm: Mapped[str] = mapped_column(String(20))
+    propensity: Mapped[float | None]
+    worker_id: Mapped[str | None] = mapped_column(String(100))
+    note: Mapped[str] = mapped_column(Text, default="")
+    by: Mapped[str] = mapped_column(String(120))
+    token: Mapped[str] = mapped_column(String(100))  # made by the client, so that sending twice counts once
+    recorded_at: Mapped[datetime] = mapped_column(default=now)
+    undone_at: Mapped[datetime | None]
+    drained_at: Mapped[datetime | None]  # when the workspace's records took it
+
+    __table_args__ = (
+        UniqueConstraint("by", "token", name="one_outcome_a_token"),
+        Index("outcomes_to_drain", "drained_at", "id"),
+    )
+
+
+class NewRequest(Base):
+    """A request that another system or a worker entered."""
+
+    __tablename__ = "requests"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    request_id: Mapped[str] = mapped_column(String(100), unique=True)
+    household_id: Mapped[str] = mapped_column(String(100), index=True)
+    requested_at: Mapped[datetime]
+    need: Mapped[str | None] = mapped_column(String(100))
+    text: Mapped[str | None] = mapped_column(Text)
+    channel: Mapped[str | None] = mapped_column(String(50))
+    resolved_at: Mapped[datetime | None]
+    satisfaction: Mapped[int | None]
+    by: Mapped[str] = mapped_column(String(120))
+    recorded_at: Mapped[datetime] = mapped_column(default=now)
+    drained_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class Answered(Base):
+    """Answers to requests with an Idempotency-Key, given again when the request is sent again."""
+
+    __tablename__ = "answered"
+
+    by: Mapped[str] = mapped_column(String(120), primary_key=True)
+    token: Mapped[str] = mapped_column(String(100), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    answer: Mapped[dict[str, Any]]
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Refusal(Base):
+    """A household that refuses automated listing, from the moment it was noted."""
+
+    __tablename__ = "refusals"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    household_id: Mapped[str] = mapped_column(String(100), index=True)
+    begins_on: Mapped[date]
+    until: Mapped[date | None]
+    by: Mapped[str] = mapped_column(String(120))
+    at: Mapped[datetime] = mapped_column(default=now)
+    drained_at: Mapped[datetime | None]
+
+
+class Correction(Base):
+    """An attribute of a household that was wrong, and what it should say."""
+
+    __tablename__ = "corrections"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    household_id: Mapped[str] = mapped_column(String(100), index=True)
+    attribute: Mapped[str] = mapped_column(String(100))
+    value: Mapped[str | None] = mapped_column(Text)
+    by: Mapped[str] = mapped_column(String(120))
+    at: Mapped[datetime] = mapped_column(default=now)
+    drained_at: Mapped[datetime | None]
+
+
+class Deletion(Base):
+    """A household to be deleted: hidden at once; what it held leaves the workspace when it is drained."""
+
+    __tablename__ = "deletions"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    household_hash: Mapped[str] = mapped_column(String(64), index=True)
+    household_id: Mapped[str | None] = mapped_column(String(100))  # emptied once it is drained
+    by: Mapped[str] = mapped_column(String(120))
+    at: Mapped[datetime] = mapped_column(default=now)
+    drained_at: Mapped[datetime | None]
+
+
+class Entry(Base):
+    """One line of the audit log; each names the one before by its hash. Nothing is ever changed or removed."""
+
+    __tablename__ = "audit"
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=False)
+    id: Mapped[str] = mapped_column(String(64), unique=True)  # of the journal's line
+    at: Mapped[str] = mapped_column(String(40))
+    who: Mapped[str] = mapped_column(String(120), index=True)
+    action: Mapped[str] = mapped_column(String(60))
+    subject: Mapped[str] = mapped_column(Text)  # household or other thing, '' for many
+    purpose: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text)
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from service.options import NEEDS_PER_VISIT
 from service.workers import Workers
-
-NEEDS_PER_VISIT = 3
 
 
 def drawn_by_lot(

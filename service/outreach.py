@@ -11,10 +11,14 @@ import pandas as pd
 
 from features.language import say
 from features.records import Known, date_of
-from service.lottery import NEEDS_PER_VISIT, drawn_by_lot
+from service.assignment import Assignment, assign
+from service.eligible import eligible_pairs
+from service.lottery import drawn_by_lot
+from service.options import options_of
+from service.rounds import classes_of, deal
 from service.workers import Workers, workers_of
 
-HANDLED_DAYS = 365  # an unresolved request older than a year is no longer taken as being handled
+TIE = 1e-5  # of the highest worth of a visit: what decides between visits of equal worth
 COLUMNS = (
     "outreach_id",
     "as_of",
@@ -57,154 +61,71 @@ def plan(scores: pd.DataFrame, known: Known, seed: int = 0) -> Plan:
     pairs, lines = eligible_pairs(scores, known)
     pairs["area"] = workers.area[pairs["household"].to_numpy()]
     draw = np.random.default_rng([seed, known.as_of])
+    pairs["worth"] = pairs["value"]
     pairs["tie"] = draw.permutation(known.household_count)[pairs["household"].to_numpy()]
     spare = workers.frame["visits"].to_numpy().copy()
     drawn = drawn_by_lot(
         pairs[~pairs["sensitive"]], workers, spare, known.community.outreach.explore_share, draw
     )
     rest = pairs[~pairs["household"].isin(drawn["household"])]
-    coordinated = _coordinated(rest, workers, spare)
+    coordinated, best_coordinated = _coordinated(rest, workers, spare)
     rest = rest[~rest["household"].isin(coordinated["household"]) & ~rest["sensitive"]]
-    targeted = _targeted(rest, workers, spare, ~workers.frame["coordinator"].to_numpy())
+    targeted, best = _chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy())
     chosen = [one for one in (drawn, coordinated, targeted) if len(one)]
     visits = pd.concat(chosen, ignore_index=True) if chosen else targeted
-    return Plan(_finished(visits, workers, known), workers.lines + lines + _unlisted(pairs, workers))
+    lines = workers.lines + lines + _unlisted(pairs, workers) + [_optimality(best_coordinated, best)]
+    return Plan(_finished(visits, workers, known), lines)
 
 
-def eligible_pairs(scores: pd.DataFrame, known: Known) -> tuple[pd.DataFrame, list[str]]:
-    """The pairs that may be listed, and a line on those that may not.
-
-    Left out: households that refuse lists in the coming week, households contacted within the cool-down, and
-    needs for which the household has an open request that someone already handles.
-
-    Returns columns household, need (positions), p_need, value (severity times p_need), usual (the need's
-    mean p_need), sensitive, model_version.
-    """
-    community = known.community
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(scores["household_id"]))
-    need = pd.Index([one.id for one in community.needs]).get_indexer(pd.Index(scores["need"]))
-    pairs = pd.DataFrame(
-        {
-            "household": household,
-            "need": need,
-            "p_need": scores["p_need"].to_numpy(dtype=np.float64),
-            "model_version": scores["model_version"].to_numpy(),
-        }
-    )[(household >= 0) & (need >= 0)]
-    pairs = pairs[known.present[pairs["household"]]]
-    severity = np.array([one.severity for one in community.needs])
-    pairs["value"] = severity[pairs["need"]] * pairs["p_need"]
-    pairs["usual"] = pairs.groupby("need")["p_need"].transform("mean")
-    pairs["sensitive"] = np.array([one.sensitive for one in community.needs])[pairs["need"]]
-    refuses, rests, handled = _refusing(known), _resting(known), _being_handled(known)
-    keep = ~refuses[pairs["household"]] & ~rests[pairs["household"]]
-    keep &= ~handled[pairs["household"], pairs["need"]]
-    line = say(
-        f"不列入名单：{refuses.sum()} 户谢绝，{rests.sum()} 户近期已联系，{handled.sum()} 件诉求正在办理",
-        f"not listed: {refuses.sum()} households refuse, {rests.sum()} were contacted lately,"
-        f" {handled.sum()} open requests are being handled",
+def _optimality(*found: Assignment) -> str:
+    """A line on how far the chosen visits may be from the best there are."""
+    value, gap = sum(one.value for one in found), max(one.gap for one in found)
+    return say(
+        f"走访安排：预计价值 {value:.1f}，与最优的差距不超过 {gap:.4%}",
+        f"plan: expected value {value:.1f}, optimality gap at most {gap:.4%}",
     )
-    return pairs[keep].sort_values(["household", "need"], ignore_index=True), [line]
 
 
-def _refusing(known: Known) -> np.ndarray:
-    """bool per household: refuses lists at some time of the coming week, as far as is known by now.
-
-    Refusals recorded after the as-of date count too: a list made again late must respect them.
-    """
-    rows = known.records.opt_outs
-    refuses = known.opted_out.copy()
-    now = np.isinf(rows.visible_to) & (rows.begins < known.as_of + 7) & (rows.until > known.as_of)
-    refuses[rows.household[now]] = True
-    return refuses
-
-
-def _resting(known: Known) -> np.ndarray:
-    """bool per household: contacted within the cool-down before the as-of date."""
-    rests = np.zeros(known.household_count, dtype=bool)
-    weeks = known.community.outreach.cooldown_weeks
-    rests[known.outreach.household[known.outreach.contacted >= known.as_of - 7 * weeks]] = weeks > 0
-    return rests
-
-
-def _being_handled(known: Known) -> np.ndarray:
-    """bool, households x needs: an open request.
-
-    A community that never notes when a request was resolved has only open ones: there a request counts as
-    open for as long as its need's window.
-    """
-    rows = known.requests
-    open_requests = np.isnan(rows.resolved) & (rows.need >= 0)
-    window = np.array([7 * one.horizon_weeks for one in known.community.needs])[rows.need]
-    longest = np.full(len(rows), HANDLED_DAYS) if (~np.isnan(rows.resolved)).any() else window
-    open_requests &= rows.requested >= known.as_of - longest
-    handled = np.zeros((known.household_count, len(known.community.needs)), dtype=bool)
-    handled[rows.household[open_requests], rows.need[open_requests]] = True
-    return handled
-
-
-def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray) -> pd.DataFrame:
+def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray) -> tuple[pd.DataFrame, Assignment]:
     """Coordinators' visits: households with the highest sensitive needs, asked about their other needs too.
 
     Without a workers table such a visit also counts against the visits of its micro-grid.
     """
     coordinator = workers.frame["coordinator"].to_numpy()
-    with_sensitive = pairs["household"].isin(pairs.loc[pairs["sensitive"], "household"])
-    pairs = pairs[with_sensitive]
+    pairs = pairs[pairs["household"].isin(pairs.loc[pairs["sensitive"], "household"])]
+    pairs = pairs.assign(worth=pairs["worth"].where(pairs["sensitive"], 0.0))
     if not (workers.frame["worker_id"] == "").any():
-        return _targeted(pairs, workers, spare, coordinator)
+        return _chosen(pairs, workers, spare, coordinator)
     field = spare[~coordinator]  # without a table the workers stand in the order of the areas
-    visits = _targeted(pairs, workers, spare, coordinator, limit=field)
+    visits, found = _chosen(pairs, workers, spare, coordinator, most=field)
     homes = visits.drop_duplicates("household")["area"]
     spare[:-1] -= np.bincount(homes, minlength=len(field))
-    return visits
+    return visits, found
 
 
-def _targeted(
+def _chosen(
     pairs: pd.DataFrame,
     workers: Workers,
     spare: np.ndarray,
-    allowed: np.ndarray,
-    limit: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """The best households in turn, each to the ``allowed`` worker with visits to spare who covers least.
-
-    Areas covered are nested (a micro-grid in its grid), so that taking the narrowest worker first never costs
-    a better household its visit. ``limit``: at most so many households an area.
-    """
-    asked = _asked_about(pairs)
-    sums = asked[asked["sensitive"]] if asked["sensitive"].any() else asked
-    value = sums.groupby("household")["value"].sum()
-    homes = asked.drop_duplicates("household").set_index("household")[["area", "tie"]]
-    homes["value"] = value.reindex(homes.index).fillna(0)
-    homes = homes.sort_values(["value", "tie"], ascending=[False, True])
-    breadth = workers.covers.sum(axis=0)
-    candidates = [
-        sorted(np.flatnonzero(row & allowed), key=lambda worker: breadth[worker]) for row in workers.covers
-    ]
-    left = np.full(len(workers.areas), np.iinfo(np.int64).max) if limit is None else limit.copy()
-    worker_of = {}
-    for household, area in zip(homes.index, homes["area"], strict=True):
-        free = [worker for worker in candidates[area] if spare[worker] > 0]
-        if not free or left[area] <= 0:
-            continue
-        narrowest = [worker for worker in free if breadth[worker] == breadth[free[0]]]
-        worker = max(narrowest, key=lambda one: (spare[one], -one))
-        spare[worker] -= 1
-        left[area] -= 1
-        worker_of[household] = worker
-    listed = asked[asked["household"].isin(worker_of)]
-    return listed.assign(worker=listed["household"].map(worker_of), arm="targeted", propensity=np.nan)
-
-
-def _asked_about(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Up to three needs a household, sensitive first: the strongest, others where more likely than usual."""
-    pairs = pairs.sort_values(
-        ["household", "sensitive", "value", "need"], ascending=[True, False, False, True]
+    taking: np.ndarray,
+    most: np.ndarray | None = None,
+) -> tuple[pd.DataFrame, Assignment]:
+    """The visits of highest worth that the workers who take part (bool) can make; ``most`` in each area."""
+    classes = classes_of(workers, taking)
+    options = options_of(pairs)
+    worth = options.sums(options.pairs["worth"].to_numpy())
+    tie = options.pairs["tie"].to_numpy()[options.asked.max(axis=1)]
+    worth = worth + TIE * (worth.max(initial=0.0) or 1.0) * (1 - tie / (tie.max(initial=0) + 1))
+    found = assign(options.household, options.area, worth, classes.places(spare, most))
+    assert found is not None  # without further constraints no visit at all is a plan too
+    which = found.chosen[np.argsort(-worth[found.chosen], kind="stable")]
+    homes = pd.DataFrame({"household": options.household[which], "area": options.area[which]})
+    worker = deal(homes, classes, spare)
+    listed = options.chosen(found.chosen)
+    listed = listed.assign(
+        worker=listed["household"].map(worker).astype("int64"), arm="targeted", propensity=np.nan
     )
-    first = ~pairs.duplicated("household")
-    pairs = pairs[first | (pairs["p_need"] > pairs["usual"])]
-    return pairs[pairs.groupby("household").cumcount() < NEEDS_PER_VISIT]
+    return listed, found
 
 
 def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFrame:

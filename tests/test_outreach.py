@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 
 from features.records import Known, day_of, known_before
-from service.outreach import COLUMNS, NEEDS_PER_VISIT, outreach_id, plan
+from service.options import NEEDS_PER_VISIT
+from service.outreach import COLUMNS, outreach_id, plan
 
 AS_OF = "2025-09-01"
 DAY = day_of(pd.Timestamp(AS_OF).date())

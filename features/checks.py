@@ -70,7 +70,11 @@ def _between_columns(table: str, columns: set[str]) -> list[Rule]:
         parts = [one for one in ("need", "text") if one in columns]
         nothing = " AND ".join(f"{one} IS NULL" for one in parts)
         found.append((nothing, say("need 和 text 都是空的", "need and text are both empty"), "NULL"))
-    if "recorded_at" in columns:
+    if table == "feedback":
+        said = [one for one in ("kind", "satisfaction", "note", "next_visit") if one in columns]
+        nothing = " AND ".join(f"{one} IS NULL" for one in said) or "true"
+        found.append((nothing, say("没有反馈内容", "says nothing"), "NULL"))
+    if table == "requests" and "recorded_at" in columns:
         late = "requested_at > recorded_at + INTERVAL 1 DAY"
         words = say(
             "requested_at 比 recorded_at 晚一天以上", "requested_at is more than a day after recorded_at"

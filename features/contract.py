@@ -15,6 +15,7 @@ Kind = Literal["text", "time", "day", "number", "boolean"]
 OUTCOMES = ("needed", "not_needed", "declined", "not_reached")
 ARMS = ("targeted", "random")
 ROLES = ("grid_worker", "steward", "coordinator")
+FEEDBACK = ("satisfied", "wrong_person", "already_helped", "reason_wrong", "do_not_contact")
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,22 @@ TABLES: dict[str, Table] = {
         },
         key=("worker_id",),
     ),
+    "feedback": Table(
+        {
+            "feedback_id": Column("text", required=True),
+            "household_id": Column("text", required=True),
+            "recorded_at": Column("time", required=True),
+            "outreach_id": Column("text"),
+            "need": Column("text"),
+            "kind": Column("text", allowed=FEEDBACK),
+            "satisfaction": Column("number", low=1, high=5),
+            "reason_kind": Column("text"),
+            "note": Column("text"),
+            "next_visit": Column("day"),
+        },
+        key=("feedback_id",),
+        time="recorded_at",
+    ),
 }
 
 
@@ -153,7 +170,7 @@ class _Named(_Section):
 
 
 class Need(_Named):
-    """One need: its window (weeks after the as-of date), severity and who can have it."""
+    """One need: its window (weeks after the as-of date), severity, who can have it, what to ask at the door."""
 
     horizon_weeks: float = Field(default=8, gt=0, le=104)
     lead_weeks: float = Field(default=0, ge=0, le=104)
@@ -161,6 +178,12 @@ class Need(_Named):
     who: str = ""
     sensitive: bool = False
     keywords: tuple[str, ...] = ()
+    ask: Name | None = None
+
+    @field_validator("ask", mode="before")
+    @classmethod
+    def _plain_ask(cls, value: Any) -> Any:
+        return {"zh": value, "en": value} if isinstance(value, str) else value
 
 
 class Group(_Named):
@@ -192,10 +215,11 @@ class Group(_Named):
 
 
 class Programme(_Named):
-    """One programme: needs it serves, seats, and the month-day between which it runs."""
+    """One programme: needs it serves, seats (and those taken), and the month-days between which it runs."""
 
     needs: tuple[str, ...] = ()
     seats: int | None = Field(default=None, ge=0)
+    seats_taken: int | None = Field(default=None, ge=0)
     opens: str = ""
     closes: str = ""
     organiser: str = ""
@@ -208,9 +232,10 @@ class Fund(_Named):
 
 
 class Identity(_Section):
-    """The community's own name, timezone and language."""
+    """The community's own name, telephone (residents check with it who calls), timezone and language."""
 
     name: str = ""
+    phone: str = ""
     timezone: str = "Asia/Shanghai"
     language: str = "zh-CN"
 

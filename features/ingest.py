@@ -125,9 +125,11 @@ def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, com
 
 
 def _store(connection: duckdb.DuckDBPyConnection, files: dict[str, TableFile], report: IngestReport) -> None:
-    before, _ = last_time(connection, {table: contract.columns for table, contract in TABLES.items()})
+    # feedback tells when it was typed in here, not up to when an export reaches
+    dated = {table: contract.columns for table, contract in TABLES.items() if table != "feedback"}
+    before, _ = last_time(connection, dated)
     export, report.isolated = last_time(
-        connection, {good_rows(table): file.columns for table, file in files.items()}
+        connection, {good_rows(table): files[table].columns for table in dated if table in files}
     )
     monday = f"date_trunc('week', TIMESTAMP {text(before)}) + INTERVAL 7 DAY" if before else "NULL"
     latest = f"TIMESTAMP {text(export)}" if export else "NULL"

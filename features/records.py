@@ -105,6 +105,22 @@ class OptOutRows(Versions):
     until: np.ndarray  # float64 days, inf where open
 
 
+@dataclass(frozen=True)
+class FeedbackRows(Versions):
+    """What residents and workers said of a list, a reason or a visit."""
+
+    feedback_id: np.ndarray  # object str
+    outreach_id: np.ndarray  # object str or None
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16, -1 about the household as such, -2 a need that the settings no longer have
+    recorded: np.ndarray  # float64 days
+    kind: np.ndarray  # int8 index into contract.FEEDBACK, -1 where nothing was complained about
+    satisfaction: np.ndarray  # float32 1-5, NaN unknown
+    reason_kind: np.ndarray  # object str or None: kinds of the reasons complained about, joined by commas
+    note: np.ndarray  # object str or None
+    next_visit: np.ndarray  # float64 days, NaN where none was agreed
+
+
 AnyVersions = TypeVar("AnyVersions", bound=Versions)
 
 
@@ -121,6 +137,7 @@ class Records:
     requests: RequestRows
     outreach: OutreachRows
     opt_outs: OptOutRows
+    feedback: FeedbackRows
     workers: pd.DataFrame  # the contract's columns as they stand now; empty without a workers table
     has_residents: bool
     has_outreach: bool

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.contract import ARMS, OUTCOMES, TABLES, Community, read_community
+from features.contract import ARMS, FEEDBACK, OUTCOMES, TABLES, Community, read_community
 from features.keywords import match_texts
 from features.language import UserError, say
 from features.records import (
+    FeedbackRows,
     HouseholdRows,
     OptOutRows,
     OutreachRows,
@@ -20,7 +21,7 @@ from features.records import (
 )
 from features.settings import SETTINGS_FILE
 from features.sql import name, text
-from features.versions import STORE, attribute_columns, has_tables, open_store
+from features.versions import STORE, add_tables, attribute_columns, has_tables, open_store
 
 
 def read_settings(workspace: Path) -> Community:
@@ -41,6 +42,7 @@ def read_records(workspace: Path) -> Records:
     with open_store(workspace, read_only=True) as connection:
         if not has_tables(connection):
             raise _empty(workspace)
+        add_tables(connection, temporary=True)
         ids = _number_ids(connection)
         if not len(ids["household_id"]):
             raise _empty(workspace)
@@ -56,6 +58,7 @@ def read_records(workspace: Path) -> Records:
             requests=_requests(connection, community),
             outreach=outreach,
             opt_outs=_opt_outs(connection),
+            feedback=_feedback(connection),
             workers=_workers(connection),
             has_residents=len(residents) > 0,
             has_outreach=len(outreach) > 0,
@@ -205,6 +208,24 @@ def _opt_outs(connection: duckdb.DuckDBPyConnection) -> OptOutRows:
         f"""{_days('"from"')} AS begins, {_end('"until"')} AS until""",
     )
     return OptOutRows(**_numbers(rows, "household", "begins", "until"))
+
+
+def _feedback(connection: duckdb.DuckDBPyConnection) -> FeedbackRows:
+    kinds = " ".join(f"WHEN {text(one)} THEN {index}" for index, one in enumerate(FEEDBACK))
+    rows = _rows(
+        connection,
+        "feedback",
+        f"""feedback_id, outreach_id,
+        (CASE WHEN need IS NULL THEN -1 ELSE coalesce(needs.need_index, -2) END)::SMALLINT AS need,
+        {_days("recorded_at")} AS recorded, (CASE kind {kinds} ELSE -1 END)::TINYINT AS kind,
+        coalesce(satisfaction, 'nan'::DOUBLE)::FLOAT AS satisfaction, reason_kind, note,
+        {_days("CAST(next_visit AS TIMESTAMP)")} AS next_visit""",
+        "LEFT JOIN needs USING (need)",
+    )
+    return FeedbackRows(
+        **_numbers(rows, "household", "need", "recorded", "kind", "satisfaction", "next_visit"),
+        **{one: _texts(rows[one]) for one in ("feedback_id", "outreach_id", "reason_kind", "note")},
+    )
 
 
 def _workers(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:

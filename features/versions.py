@@ -22,8 +22,12 @@ OWN_TIME = {
     "outreach": "contacted_at",
     "opt_outs": '"from"',
     "workers": "TIMESTAMP '1970-01-01'",
+    "feedback": "recorded_at",
 }
-COMPLETES = {"outreach": ("outcome", "propensity", "worker_id")}  # an empty value never erases one of these
+COMPLETES = {  # an empty value never erases one of these
+    "outreach": ("outcome", "propensity", "worker_id"),
+    "feedback": ("kind", "satisfaction", "reason_kind", "note", "next_visit"),
+}
 
 
 @contextmanager
@@ -56,12 +60,19 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
         connection.close()
 
 
-def add_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables that are not there yet: the contract's columns and since when a row counts."""
+def add_tables(connection: duckdb.DuckDBPyConnection, temporary: bool = False) -> None:
+    """Create the tables that are not there yet: the contract's columns and since when a row counts.
+
+    ``temporary``: for this connection only, where the file of an older version is only read.
+    """
+    there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
     for table, contract in TABLES.items():
+        if table in there:
+            continue
         columns = ", ".join(f"{name(one)} {TYPES[column.kind]}" for one, column in contract.columns.items())
         connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {table} ({columns}, known_from TIMESTAMP, superseded_at TIMESTAMP)"
+            f"CREATE {'TEMP ' if temporary else ''}TABLE {table}"
+            f" ({columns}, known_from TIMESTAMP, superseded_at TIMESTAMP)"
         )
 
 
@@ -91,6 +102,8 @@ def last_time(
         for column in LAST_TIMES
         if column in columns
     )
+    if not times:
+        return None, 0
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE days AS
         SELECT time::DATE AS day, max(time) AS last, count(*) AS rows FROM ({times}) GROUP BY ALL""")

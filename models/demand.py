@@ -131,7 +131,7 @@ def runs(programme: Programme, begins: float, ends: float) -> bool:
 
     ``opens`` and ``closes`` are month-days; a programme may run over the turn of the year.
     """
-    opens, closes = _month_day(programme.opens, (1, 1)), _month_day(programme.closes, (12, 31))
+    opens, closes = month_day(programme.opens, (1, 1)), month_day(programme.closes, (12, 31))
     days = [date_of(day) for day in range(int(begins), max(int(np.ceil(ends)), int(begins) + 1))]
     marks = [(day.month, day.day) for day in days[:YEAR]]
     if opens <= closes:
@@ -139,7 +139,8 @@ def runs(programme: Programme, begins: float, ends: float) -> bool:
     return any(mark >= opens or mark <= closes for mark in marks)
 
 
-def _month_day(text: str, default: tuple[int, int]) -> tuple[int, int]:
+def month_day(text: str, default: tuple[int, int]) -> tuple[int, int]:
+    """Month and day of a programme's opening or closing; ``default`` where none can be read."""
     parts = text.replace("/", "-").replace(".", "-").split("-")
     try:
         return int(parts[-2]), int(parts[-1])

@@ -1,20 +1,40 @@
 """Why a household stands on a list: contributions turned into facts that a grid worker understands."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from features import seasons
-from features.build import Features, catalogue, facts
+from features.build import BLOCKS, Features, block_name, catalogue, facts
+from features.evidence import evidence
 from features.language import say
 from features.records import Known, remember
 from features.town import YEAR
 from models.model import NeedModel
 
+COMMON = "common"  # kind of the reason where no fact raised a score
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One fact that raised a score: in words, the block it comes from, and the rows behind it."""
+
+    text: str
+    kind: str
+    evidence: str
+
 
 def reasons(
     model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = 3
 ) -> list[list[str]]:
+    """The texts of ``explained``."""
+    return [[one.text for one in row] for row in explained(model, known, features, positions, most)]
+
+
+def explained(
+    model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = 3
+) -> list[list[Reason]]:
     """For each pair at ``positions`` of ``features.rows``: up to ``most`` facts that raised its score, the
     strongest first, those of the season (the same for every household) last; at least one.
 
@@ -24,13 +44,18 @@ def reasons(
     kinds, weights = fact_weights(model, features, positions)
     rows = features.rows.take(positions)
     tell = facts(model.schema)
+    block_of = {fact: block_name(block) for block in BLOCKS for fact in facts(model.schema, (block,))}
     general = np.isin(kinds, list(seasons.FACTS))
     found = []
     for household, need, weight in zip(rows.household.tolist(), rows.need.tolist(), weights, strict=True):
         raised = np.flatnonzero(weight > 0)
         order = raised[np.lexsort((-weight[raised], general[raised]))]
-        told = (tell[kinds[kind]](known, model.schema, household, need) for kind in order)
-        found.append(_distinct(told, most) or [_common(known, need)])
+        told = ((kinds[kind], tell[kinds[kind]](known, model.schema, household, need)) for kind in order)
+        chosen = [
+            Reason(text, block_of[fact], evidence(fact, known, household, need))
+            for fact, text in _distinct(told, most)
+        ]
+        found.append(chosen or [Reason(_common(known, need), COMMON, "")])
     return found
 
 
@@ -52,15 +77,15 @@ def joined(texts: Sequence[str]) -> str:
     return say("，", "; ").join(texts)
 
 
-def _distinct(told: Iterable[str], most: int) -> list[str]:
-    """The first ``most`` texts that are not empty and do not repeat one another."""
-    texts: list[str] = []
-    for text in told:
-        if len(texts) == most:
+def _distinct(told: Iterable[tuple[str, str]], most: int) -> list[tuple[str, str]]:
+    """The first ``most`` facts whose texts are not empty and do not repeat one another."""
+    chosen: list[tuple[str, str]] = []
+    for fact, text in told:
+        if len(chosen) == most:
             break
-        if text and not any(text in one or one in text for one in texts):
-            texts.append(text)
-    return texts
+        if text and not any(text in one or one in text for _, one in chosen):
+            chosen.append((fact, text))
+    return chosen
 
 
 def _common(known: Known, need: int) -> str:

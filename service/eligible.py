@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from features.feedback import suppressed
 from features.language import say
 from features.records import Known
 
@@ -12,8 +13,8 @@ HANDLED_DAYS = 365  # an unresolved request older than a year is no longer taken
 def eligible_pairs(scores: pd.DataFrame, known: Known) -> tuple[pd.DataFrame, list[str]]:
     """The pairs that may be listed, and a line on those that may not.
 
-    Left out: households that refuse lists in the coming week, households contacted within the cool-down, and
-    needs for which the household has an open request that someone already handles.
+    Left out: households that refuse lists in the coming week, households contacted within the cool-down,
+    needs for which the household has an open request that someone already handles, and what feedback rules out.
 
     Returns columns household, need (positions), p_need, value (severity times p_need), usual (the need's
     mean p_need), sensitive, model_version.
@@ -21,7 +22,7 @@ def eligible_pairs(scores: pd.DataFrame, known: Known) -> tuple[pd.DataFrame, li
     pairs = _scored(scores, known)
     refuses, rests, handled = _refusing(known), _resting(known), _being_handled(known)
     keep = ~refuses[pairs["household"]] & ~rests[pairs["household"]]
-    keep &= ~handled[pairs["household"], pairs["need"]]
+    keep &= ~(handled | suppressed(known))[pairs["household"], pairs["need"]]
     line = say(
         f"不列入名单：{refuses.sum()} 户谢绝，{rests.sum()} 户近期已联系，{handled.sum()} 件诉求正在办理",
         f"not listed: {refuses.sum()} households refuse, {rests.sum()} were contacted lately,"

@@ -1,4 +1,4 @@
-"""The rows that somebody filled in, read from a workbook of lists in whatever state it came back."""
+"""The rows in which somebody filled in something, read from a workbook of lists in whatever state it came back."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,18 +15,33 @@ HEADER_SEARCH = 30  # rows from the top among which the header row is looked for
 
 @dataclass(frozen=True)
 class Filled:
-    """One row of a workbook with an outcome, and where it stands."""
+    """One row of a workbook in which something was filled in, and where it stands."""
 
-    where: str  # file, sheet and cell of the outcome
+    sheet: str  # file and sheet
+    line: int
+    columns: dict[str, int]  # position from zero of each column of the list
     outreach_id: str
     household_id: str
     need: str
     outcome: str
     date: Any
+    feedback: str
+    satisfaction: str
+    next_visit: Any
+    notes: str
+
+    def at(self, column: str) -> str:
+        """File, sheet and cell of one of the row's columns."""
+        return f"{self.sheet} {_letters(self.columns.get(column, 0))}{self.line}"
+
+    @property
+    def where(self) -> str:
+        """File, sheet and cell of the outcome."""
+        return self.at("outcome")
 
 
 def filled_rows(path: Path) -> Iterator[Filled]:
-    """The rows of a workbook that have an outcome.
+    """The rows of a workbook in which an outcome, feedback, a note or a next visit was filled in.
 
     Raises UserError for a file that is no workbook of ours.
     """
@@ -72,18 +87,26 @@ def _rows_of(where: str, cells: list[list[Any]], header: int, columns: dict[str,
         return row[position] if position is not None and position < len(row) else ""
 
     for line, row in enumerate(cells[header + 1 :], start=header + 2):
-        outcome = _text(cell(row, "outcome"))
-        if not outcome:
+        texts = {name: _text(cell(row, name)) for name in ("outcome", "feedback", "satisfaction", "notes")}
+        next_visit = _blank_or(cell(row, "next_visit"))
+        if not any((*texts.values(), next_visit)):
             continue
-        place = f"{where} {_letters(columns['outcome'])}{line}"
         yield Filled(
-            place,
-            _text(cell(row, ID_HEADER)),
-            _text(cell(row, "household_id")),
-            _text(cell(row, "need_name")),
-            outcome,
-            cell(row, "date"),
+            sheet=where,
+            line=line,
+            columns=columns,
+            outreach_id=_text(cell(row, ID_HEADER)),
+            household_id=_text(cell(row, "household_id")),
+            need=_text(cell(row, "need_name")),
+            date=_blank_or(cell(row, "date")),
+            next_visit=next_visit,
+            **texts,
         )
+
+
+def _blank_or(value: Any) -> Any:
+    """A cell's value; "" where it holds only spaces."""
+    return value.strip() if isinstance(value, str) else value
 
 
 def _header(cells: list[list[Any]]) -> tuple[int, dict[str, int]] | None:

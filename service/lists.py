@@ -3,34 +3,36 @@
 import numpy as np
 import pandas as pd
 
-from features.contract import OUTCOMES, Need, Programme
+from features.contract import Need
 from features.language import say
 from features.records import Known, date_of
-from models.demand import programmes_for
+from service.answers import outcome_names
+from service.programmes import programmes_text
 
 CONTACT_WORDS = ("address", "addr", "phone", "telephone", "mobile", "tel", "contact")
 CONTACT_WORDS_ZH = ("地址", "住址", "门牌", "楼栋", "楼号", "单元", "房号", "电话", "手机", "联系")
 CHILD, ELDER = 18, 60  # years: the members whose ages stand on a list
-WEEK = 7
-
-
-def outcome_names() -> dict[str, str]:
-    """What the drop-down shows for each outcome of the contract."""
-    names = (say("需要", "needed"), say("不需要", "not needed"), say("婉拒", "declined"))
-    return dict(zip(OUTCOMES, (*names, say("未遇见", "not reached")), strict=True))
 
 
 def script(known: Known) -> str:
     """What to say at the door: who calls, where the information comes from, and how to refuse."""
-    name = known.community.community.name
+    identity = known.community.community
+    name, phone = identity.name, identity.phone
+    check = say(
+        f"不放心可以先打社区电话 {phone} 核实" if phone else "不放心可以先向社区核实再答复",
+        f"To be sure, call the community at {phone} first"
+        if phone
+        else "To be sure, ask the community first",
+    )
     return say(
-        f"您好，我是{name}的社区工作人员（请出示工作证）。社区根据您家在社区登记的情况和以往向社区提出的诉求，"
-        "主动来问问近期有没有需要，不收费、不推销、不问银行信息。您可以不回答；以后不想接到这样的走访，"
-        "现在告诉我就行，社区会登记并不再联系，不影响任何服务。",
-        f"Hello, I work for {name} (show your card). From what your household registered with the community"
-        " and asked it for before, we come to ask whether you need something. It costs nothing; we never ask"
-        " about bank details. You need not answer, and if you want no such visits, tell me: we note it and do"
-        " not come again. No service depends on it.",
+        f"您好，我是{name}的社区工作人员（上门请出示工作证，打电话请报姓名）。社区根据您家在社区登记的情况和以往向社区"
+        "提出的诉求，主动来问问近期有没有需要，不收费、不推销，不问银行卡、密码和验证码。"
+        f"{check}。您可以不回答；以后不想接到这样的走访，现在告诉我就行，社区会登记并不再联系，不影响任何服务。",
+        f"Hello, I work for {name} (at the door show your card, on the telephone give your name). From what your"
+        " household registered with the community and asked it for before, we come to ask whether you need"
+        f" something. It costs nothing; we never ask about bank details, passwords or codes. {check}. You need"
+        " not answer, and if you want no such visits, tell me: we note it and do not come again. No service"
+        " depends on it.",
     )
 
 
@@ -38,7 +40,7 @@ def describe(visits: pd.DataFrame, known: Known) -> pd.DataFrame:
     """The visits with the texts of a list: contact, members, last_contact, need_name, programme, ask."""
     household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
     needs = {need.id: need for need in known.community.needs}
-    programmes = {one: _programmes(need, known) for one, need in needs.items()}
+    programmes = {one: programmes_text(need, known) for one, need in needs.items()}
     distinct = np.unique(household)
     members = dict(zip(distinct, _members(known, distinct), strict=True))
     contact = dict(zip(distinct, _contact(known, distinct), strict=True))
@@ -49,27 +51,14 @@ def describe(visits: pd.DataFrame, known: Known) -> pd.DataFrame:
         last_contact=[last.get(one, "") for one in household],
         need_name=[needs[one].name.here for one in visits["need"]],
         programme=[programmes[one] for one in visits["need"]],
-        ask=say("近期需要吗？几个人、什么时候？", "Needed soon? For whom, and when?"),
+        ask=[_ask(needs[one]) for one in visits["need"]],
     )
 
 
-def _programmes(need: Need, known: Known) -> str:
-    begins = known.as_of
-    ends = known.as_of + int(WEEK * (need.lead_weeks + need.horizon_weeks))
-    texts = [_programme(one) for one in programmes_for(known.community, need.id, begins, ends)]
-    return say("；", "; ").join(texts)
-
-
-def _programme(programme: Programme) -> str:
-    details = []
-    if programme.seats is not None:
-        details.append(say(f"{programme.seats} 个名额", f"{programme.seats} seats"))
-    if programme.opens or programme.closes:
-        details.append(f"{programme.opens}～{programme.closes}")
-    if programme.organiser:
-        details.append(programme.organiser)
-    inside = say("，", ", ").join(details)
-    return f"{programme.name.here}（{inside}）" if inside else programme.name.here
+def _ask(need: Need) -> str:
+    if need.ask and need.ask.here:
+        return need.ask.here
+    return say("近期需要吗？几个人、什么时候？", "Needed soon? For whom, and when?")
 
 
 def _members(known: Known, households: np.ndarray) -> list[str]:
@@ -109,11 +98,18 @@ def _contact(known: Known, households: np.ndarray) -> list[str]:
 
 
 def _last_contacts(known: Known) -> dict[int, str]:
-    """The date and outcome of each household's latest contact, sensitive needs left out."""
+    """When each household was last contacted, in which arm, about what and with which outcome.
+
+    Sensitive needs are left out.
+    """
     rows, names = known.outreach, list(outcome_names().values())
-    told = np.array([*(not need.sensitive for need in known.community.needs), True])[rows.need]
+    needs = known.community.needs
+    told = np.array([*(not need.sensitive for need in needs), True])[rows.need]
     texts = {}
     for row in np.flatnonzero(told)[np.argsort(rows.contacted[told], kind="stable")]:
-        outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else ""
-        texts[int(rows.household[row])] = f"{date_of(rows.contacted[row])} {outcome}".strip()
+        arm = say("抽签", "by lot") if rows.random[row] else say("按预测", "targeted")
+        need = needs[rows.need[row]].name.here if rows.need[row] >= 0 else ""
+        outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else say("结果未交", "no outcome yet")
+        parts = [one for one in (arm, need, outcome) if one]
+        texts[int(rows.household[row])] = f"{date_of(rows.contacted[row])} " + say("，", ", ").join(parts)
     return texts

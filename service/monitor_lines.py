@@ -11,7 +11,7 @@ from features.contract import OUTCOMES, Community
 from features.language import say
 from features.quarantine import FOLDER
 from features.records import Records, date_of
-from service.lists import outcome_names
+from service.answers import outcome_names
 
 STALE_DAYS = 14
 QUARANTINE_SHARE = 0.02

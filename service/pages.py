@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.contract import Community
 from features.language import say
-from service.lists import outcome_names
+from service.answers import outcome_names
 
 TIERS = ("red", "yellow", "green")
 

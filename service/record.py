@@ -1,6 +1,5 @@
-"""Filled-in workbooks back into outreach rows, whatever was sorted, moved, deleted or left blank."""
+"""Filled-in workbooks back into outcomes and feedback, whatever was sorted, moved, deleted or left blank."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -12,48 +11,62 @@ import pandas as pd
 from features.contract import OUTCOMES, Community
 from features.language import UserError, say
 from features.records import Records, date_of
+from service.answers import OUTCOME_OF, read_date
 from service.filled import Filled, filled_rows
+from service.record_feedback import feedback_of, held_feedback
 
 EARLY, LATE = timedelta(days=7), timedelta(days=180)  # a visit's date around its list's week; beyond: a slip
-EXCEL_EPOCH = date(1899, 12, 30)
-WORDS = {
-    "needed": ("需要", "needed", "need", "yes", "是", "有需要"),
-    "not_needed": ("不需要", "not needed", "not_needed", "no", "否", "无需要", "没有需要"),
-    "declined": ("婉拒", "declined", "拒绝", "refused"),
-    "not_reached": ("未遇见", "not reached", "not_reached", "未遇到", "没遇见", "不在家"),
-}
-OUTCOME_OF = {word: outcome for outcome in OUTCOMES for word in WORDS[outcome]}
-DATE = re.compile(r"(?:(\d{4})\s*[-/.年]\s*)?(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[ T].*)?")
 
 
 @dataclass
 class Outcomes:
-    """What came back: rows of the contract's outreach table to add or correct, and lines on the others."""
+    """What came back: rows of the contract's tables to add or correct, and lines on the others."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    known: int = 0  # already recorded with the same outcome
+    rows: list[dict[str, Any]] = field(default_factory=list)  # outreach
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    known: int = 0  # outcomes already recorded
     refused: list[str] = field(default_factory=list)
 
 
-def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records, today: date) -> Outcomes:
-    """The outcomes in filled-in workbooks, matched with the lists that were handed out.
+def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records, now: datetime) -> Outcomes:
+    """The outcomes and the feedback in filled-in workbooks, matched with the lists that were handed out.
 
-    ``listed``: outreach.parquet of all weeks. A row without a date counts as of today, at the latest as of
-    the last day of its list's week. What cannot be matched is refused, each with file, sheet and cell.
+    ``listed``: every pair ever listed, with ``reason_kinds``. A visit without a date counts as of today, at
+    the latest as of the last day of its list's week; feedback is recorded at ``now`` (local time). What
+    cannot be matched is refused, each with file, sheet and cell; the rest of its row still counts.
     """
     found = Outcomes()
-    rows: list[Filled] = []
+    list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}
+    matched: list[tuple[Filled, dict[Any, Any]]] = []
     for path in files:
         try:
-            rows += filled_rows(path)
+            rows = list(filled_rows(path))
         except UserError as error:
             found.refused.append(str(error))
-    list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}
-    held = _held(records)
+            continue
+        for row in rows:
+            try:
+                matched.append((row, _listed(row, list_of, records.community)))
+            except UserError as error:
+                found.refused.append(str(error))
+    _read_visits(matched, _held(records), now.date(), found)
+    found.feedback, refused = feedback_of(matched, held_feedback(records), now)
+    found.refused += refused
+    return found
+
+
+def _read_visits(
+    matched: list[tuple[Filled, dict[Any, Any]]],
+    held: dict[str, tuple[str, date]],
+    today: date,
+    found: Outcomes,
+) -> None:
     seen: dict[str, tuple[Filled, dict[str, Any]]] = {}
-    for row in rows:
+    for row, listed in matched:
+        if not row.outcome:
+            continue
         try:
-            one = _matched(row, list_of, records.community, held, today)
+            one = _visit(row, listed, held, today)
             if row.outreach_id in seen:
                 _same_twice(row, one, *seen[row.outreach_id])
                 continue
@@ -61,12 +74,10 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
             found.refused.append(str(error))
             continue
         seen[row.outreach_id] = row, one
-        before = held.get(row.outreach_id)
-        if before == (one["outcome"], one["contacted_at"]):
+        if held.get(row.outreach_id) == (one["outcome"], one["contacted_at"]):
             found.known += 1
         else:
             found.rows.append(one)
-    return found
 
 
 def _held(records: Records) -> dict[str, tuple[str, date]]:
@@ -79,23 +90,18 @@ def _held(records: Records) -> dict[str, tuple[str, date]]:
     }
 
 
-def _matched(
-    row: Filled,
-    list_of: dict[str, dict[Any, Any]],
-    community: Community,
-    held: dict[str, tuple[str, date]],
-    today: date,
+def _visit(
+    row: Filled, listed: dict[Any, Any], held: dict[str, tuple[str, date]], today: date
 ) -> dict[str, Any]:
-    """The outreach row that one filled row completes. Raises UserError where it cannot be told which."""
+    """The outreach row that one filled row completes. Raises UserError where an answer cannot be read."""
     outcome = _outcome(row)
-    one = _listed(row, list_of, community)
-    as_of = pd.Timestamp(one["as_of"]).date()
+    as_of = pd.Timestamp(listed["as_of"]).date()
     contacted = _visited(row, as_of)
     if contacted is None:
         before = held.get(row.outreach_id)
         contacted = before[1] if before else min(today, as_of + timedelta(days=6))
     kept = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id")
-    return {**{name: one[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
+    return {**{name: listed[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
 
 
 def _outcome(row: Filled) -> str:
@@ -154,39 +160,19 @@ def _same_twice(row: Filled, one: dict[str, Any], first: Filled, earlier: dict[s
 
 def _visited(row: Filled, as_of: date) -> date | None:
     """The date on a row, None where it has none. Raises UserError for one that cannot be right."""
-    found = _read_date(row.date, as_of)
+    found, place = read_date(row.date, as_of), row.at("date")
     if found is None and row.date not in (None, ""):
         raise UserError(
             say(
-                f"{row.where}：走访日期“{row.date}”看不懂，请写成 2025-09-03",
-                f"{row.where}: cannot read the date “{row.date}”; write 2025-09-03",
+                f"{place}：走访日期“{row.date}”看不懂，请写成 2025-09-03",
+                f"{place}: cannot read the date “{row.date}”; write 2025-09-03",
             )
         )
     if found is not None and not as_of - EARLY <= found <= as_of + LATE:
         raise UserError(
             say(
-                f"{row.where}：走访日期 {found} 与名单的一周（{as_of} 起）相差太远",
-                f"{row.where}: the date {found} is too far from the list's week (from {as_of})",
+                f"{place}：走访日期 {found} 与名单的一周（{as_of} 起）相差太远",
+                f"{place}: the date {found} is too far from the list's week (from {as_of})",
             )
         )
     return found
-
-
-def _read_date(value: Any, as_of: date) -> date | None:
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 100_000:
-        return EXCEL_EPOCH + timedelta(days=int(value))
-    match = DATE.fullmatch(str(value).strip()) if isinstance(value, str) else None
-    if match is None:
-        return None
-    years = [int(match[1])] if match[1] else [as_of.year, as_of.year + 1, as_of.year - 1]
-    choices = []
-    for year in years:
-        try:
-            choices.append(date(year, int(match[2]), int(match[3])))
-        except ValueError:
-            continue
-    return min(choices, key=lambda one: abs(one - as_of), default=None)

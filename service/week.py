@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 from features.atomic import write_atomically
 from features.cohort import default_as_of
 from features.language import UserError, say
-from features.records import Known, Records, Rows, date_of, day_of, known_before
+from features.records import Records, date_of, day_of, known_before
 from features.store import read_records
 from service.outreach import COLUMNS, plan
 
@@ -133,6 +132,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
     from models.registry import champion
     from service.handout import handout, write_handout
     from service.lists import describe
+    from service.reasons import with_reasons
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
@@ -146,29 +146,12 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         home = week_directory(workspace, as_of)
         files = handout(visits, known, scores, risk, planned.lines, as_of)
         table = visits[list(COLUMNS)]
-        keep_listed(home, table)
+        keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
         lines = []
         for place in dict.fromkeys([home.resolve(), output.resolve()]):
             write_table(table, place / OUTREACH)
             lines += write_handout(place, files)
     return [*planned.lines, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
-
-
-def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
-    """The visits with their reasons: what raised the score, or that the household was drawn by lot."""
-    from features.build import build
-    from models.explain import joined, reasons
-
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
-    need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
-    targeted = (visits["arm"] == "targeted").to_numpy()
-    rows = Rows(household[targeted].astype(np.int32), need[targeted])
-    features = build(known, rows, model.model.schema)
-    texts = np.full(
-        len(visits), say("抽签走访：不按预测，了解真实需要", "drawn by lot, whatever the prediction"), object
-    )
-    texts[targeted] = [joined(one) for one in reasons(model.model, known, features, np.arange(len(rows)))]
-    return visits.assign(reason=texts)
 
 
 def keep_listed(home: Path, table: pd.DataFrame) -> None:
@@ -216,23 +199,26 @@ def demand_week(workspace: Path, records: Records, as_of: date, stage: Stage) ->
 def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list[str], list[str]]:
     """Store the outcomes in filled-in workbooks; lines on what was stored, and on what was refused."""
     from features.ingest import ingest
+    from service.feedback_lines import recorded_lines
     from service.record import read_outcomes
 
     with stage(say("读取记录", "read the records")):
         records = read_records(workspace)
         listed = _all_listed(workspace)
     with stage(say("读取表格", "read the workbooks")):
-        today = datetime.now(ZoneInfo(records.community.community.timezone)).date()
-        found = read_outcomes(files, listed, records, today)
-    if found.rows:
+        now = datetime.now(ZoneInfo(records.community.community.timezone))
+        found = read_outcomes(files, listed, records, now)
+    if found.rows or found.feedback:
         with stage(say("入库", "store")), tempfile.TemporaryDirectory() as directory:
-            pd.DataFrame(found.rows).to_csv(Path(directory) / "outreach.csv", index=False)
+            for table, rows in (("outreach", found.rows), ("feedback", found.feedback)):
+                if rows:
+                    pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
             ingest(Path(directory), workspace, everything=False)
     stored = say(
         f"记录 {len(found.rows)} 条结果，{found.known} 条此前已记录，{len(found.refused)} 条未能识别",
         f"{len(found.rows)} outcomes recorded, {found.known} recorded before, {len(found.refused)} refused",
     )
-    return [stored], found.refused
+    return [stored, *recorded_lines(found.feedback)], found.refused
 
 
 def _all_listed(workspace: Path) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.contract import ARMS, OUTCOMES, TABLES, Community, parse_community
+from features.contract import ARMS, FEEDBACK, OUTCOMES, TABLES, Community, parse_community
 from features.records import (
+    FeedbackRows,
     HouseholdRows,
     OptOutRows,
     OutreachRows,
@@ -51,6 +52,7 @@ def make_records(
     residents: Iterable[Row] = (),
     outreach: Iterable[Row] = (),
     opt_outs: Iterable[Row] = (),
+    feedback: Iterable[Row] = (),
     workers: Iterable[Row] = (),
     community: Community | None = None,
     has_residents: bool | None = None,
@@ -63,7 +65,7 @@ def make_records(
     A household named only in another table has no row of its own and is therefore never present.
     """
     community = community or make_community()
-    tables = [list(rows) for rows in (households, requests, residents, outreach, opt_outs)]
+    tables = [list(rows) for rows in (households, requests, residents, outreach, opt_outs, feedback)]
     tables[0] = [
         {"grid_id": "g1", "microgrid_id": "m1", "valid_from": "2020-01-01", **row} for row in tables[0]
     ]
@@ -107,6 +109,7 @@ def make_records(
         requests=_request_rows(tables[1], community, of_household),
         outreach=_outreach_rows(tables[3], community, of_household),
         opt_outs=_opt_out_rows(tables[4], of_household),
+        feedback=_feedback_rows(tables[5], community, of_household),
         workers=pd.DataFrame(list(workers), columns=list(TABLES["workers"].columns)),
         has_residents=bool(tables[2]) if has_residents is None else has_residents,
         has_outreach=bool(tables[3]) if has_outreach is None else has_outreach,
@@ -153,6 +156,25 @@ def _opt_out_rows(opt_outs, of_household) -> OptOutRows:
         household=of_household(rows),
         begins=_days(rows, "from"),
         until=np.where(np.isnan(until), np.inf, until),
+    )
+
+
+def _feedback_rows(feedback, community, of_household) -> FeedbackRows:
+    rows, seen = _versions(feedback, "recorded_at")
+    return FeedbackRows(
+        **seen,
+        feedback_id=_texts(row.get("feedback_id", f"f{index}") for index, row in enumerate(rows)),
+        outreach_id=_texts(row.get("outreach_id") for row in rows),
+        household=of_household(rows),
+        need=_needs(rows, community),
+        recorded=_days(rows, "recorded_at"),
+        kind=np.array(
+            [FEEDBACK.index(row["kind"]) if row.get("kind") else -1 for row in rows], dtype=np.int8
+        ),
+        satisfaction=np.array([row.get("satisfaction", np.nan) for row in rows], dtype=np.float32),
+        reason_kind=_texts(row.get("reason_kind") for row in rows),
+        note=_texts(row.get("note") for row in rows),
+        next_visit=_days(rows, "next_visit"),
     )
 
 

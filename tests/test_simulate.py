@@ -52,6 +52,8 @@ def test_every_style_is_in_the_contract(tmp_path: Path, style: int) -> None:
     for need in loaded.community.needs:
         assert not need.who or need.who.split()[0] in households.columns
     for name, table in TABLES.items():
+        if name == "feedback":  # comes back from the lists
+            continue
         frame = (
             pd.read_parquet(tmp_path / f"{name}.parquet")
             if name == "residents"

@@ -17,7 +17,8 @@ from service.lists import script
 from service.record import Outcomes, read_outcomes
 from service.workbook import workbook
 
-TODAY = date(2025, 9, 5)
+NOW = datetime(2025, 9, 5, 10)
+TODAY = NOW.date()
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def book(known: Known, visits: pd.DataFrame, tmp_path: Path) -> Path:
     return write_lists(known, visits, tmp_path / "grid-g1.xlsx")
 
 
-def read(files: list[Path], visits: pd.DataFrame, known: Known, today: date = TODAY) -> Outcomes:
-    return read_outcomes(files, visits, known.records, today)
+def read(files: list[Path], visits: pd.DataFrame, known: Known, now: datetime = NOW) -> Outcomes:
+    return read_outcomes(files, visits, known.records, now)
 
 
 def test_a_sheet_a_worker_ready_to_print_and_fill_in(book: Path, visits: pd.DataFrame) -> None:
@@ -48,8 +49,13 @@ def test_a_sheet_a_worker_ready_to_print_and_fill_in(book: Path, visits: pd.Data
         assert sheet.print_title_rows == f"${header}:${header}"
         assert sheet.page_setup.orientation == "landscape" and int(sheet.page_setup.paperSize) == 9
         assert sheet.sheet_properties.pageSetUpPr.fitToPage and sheet.page_setup.fitToHeight == 0
-        (rule,) = sheet.data_validations.dataValidation
-        assert rule.formula1 == '"需要,不需要,婉拒,未遇见"'
+        rules = {str(rule.formula1): rule for rule in sheet.data_validations.dataValidation}
+        assert set(rules) == {
+            '"需要,不需要,婉拒,未遇见"',
+            '"满意,人不对,已有帮扶,理由不对,理由1不对,理由2不对,理由3不对,不要再来"',
+            '"5,4,3,2,1"',
+        }
+        rule = rules['"需要,不需要,婉拒,未遇见"']
         assert sheet.cell(header + 1, columns["结果"]).coordinate in rule.sqref
         letter = sheet.cell(header, columns["outreach_id"]).column_letter
         assert sheet.column_dimensions[letter].hidden
@@ -73,12 +79,15 @@ def test_every_listed_pair_stands_on_one_sheet_with_what_a_worker_should_know(
     expected = visits.set_index("outreach_id").loc[table.index]
     assert len(table) == len(visits)
     assert table["户号"].tolist() == expected["household_id"].tolist()
-    assert table["地址与联系"].tolist() == expected["contact"].tolist()  # begins with "=": still a text
-    assert set(table.loc[table["需求"] == "老年助餐", "可对接项目"]) == {
-        "幸福食堂（40 个名额，01-01～12-31）"
+    places = (expected["microgrid_id"] + "\n" + expected["contact"]).tolist()
+    assert table["微网格·地址"].tolist() == places
+    assert table["为什么上门〔依据〕"].tolist() == expected["why"].tolist()
+    offers = table.set_index("需求")["问什么·可对接项目"]
+    assert set(offers.loc["老年助餐"]) == {
+        "现在怎么吃饭？要送餐吗？\n幸福食堂（40 个名额，约剩 40，01-01～12-31）"
     }
     # over before the visits begin: not offered
-    assert table.loc[table["需求"] == "暑期托管", "可对接项目"].fillna("").eq("").all()
+    assert set(offers.loc[["暑期托管"]]) == {"近期需要吗？几个人、什么时候？"}
 
 
 def test_the_same_visits_give_the_same_file(known: Known, visits: pd.DataFrame) -> None:
@@ -124,7 +133,7 @@ def test_a_workbook_survives_sorting_deleting_moving_and_renaming(
         for line in lines[2:]:
             sheet.append([None])
             sheet.append(line)
-        sheet.delete_cols(columns["微网格"])
+        sheet.delete_cols(columns["微网格·地址"])
         sheet.insert_cols(1, 2)
         sheet.insert_rows(1, 3)
         sheet.title = "已完成"
@@ -142,7 +151,7 @@ def test_no_row_is_applied_twice(book: Path, visits: pd.DataFrame, known: Known)
     (row,) = read([book, book], visits, known).rows
     contact = {**row, "contacted_at": datetime.combine(row["contacted_at"], datetime.min.time())}
     after = make_known(contacts=(contact,))
-    again = read([book], visits, after, today=date(2025, 12, 1))
+    again = read([book], visits, after, datetime(2025, 12, 1))
     assert (again.rows, again.known, again.refused) == ([], 1, [])
 
 
@@ -168,7 +177,7 @@ def test_an_older_list_without_dates_counts_in_its_own_week(
     book: Path, visits: pd.DataFrame, known: Known
 ) -> None:
     change(book, lambda sheet: fill(sheet, ["需要"]))
-    (row,) = read([book], visits, known, today=date(2025, 11, 20)).rows
+    (row,) = read([book], visits, known, datetime(2025, 11, 20)).rows
     assert row["contacted_at"] == date(2025, 9, 7)
 
 

@@ -18,7 +18,12 @@ from service.workbook import ID_HEADER, workbook
 AS_OF = date(2025, 9, 1)
 NEEDS = (
     {"id": "childcare", "name": {"zh": "暑期托管", "en": "Summer childcare"}, "severity": 2},
-    {"id": "meals", "name": {"zh": "老年助餐", "en": "Meals"}, "severity": 3},
+    {
+        "id": "meals",
+        "name": {"zh": "老年助餐", "en": "Meals"},
+        "severity": 3,
+        "ask": "现在怎么吃饭？要送餐吗？",
+    },
     {"id": "mediation", "name": {"zh": "矛盾调解", "en": "Mediation"}, "severity": 3, "sensitive": True},
 )
 PROGRAMMES = (
@@ -41,7 +46,7 @@ PROGRAMMES = (
 )
 
 
-def make_known(contacts: tuple = (), requests: tuple = ()) -> Known:
+def make_known(contacts: tuple = (), requests: tuple = (), feedback: tuple = ()) -> Known:
     """Twelve households in one grid with two micro-grids, an address each, and an elder in h00."""
     households = [
         {
@@ -58,6 +63,7 @@ def make_known(contacts: tuple = (), requests: tuple = ()) -> Known:
             requests,
             residents=[{"resident_id": "p1", "household_id": "h00", "birth_year": 1950}],
             outreach=contacts,
+            feedback=feedback,
             community=make_community(NEEDS, programmes=PROGRAMMES, outreach={"visits_per_worker": 4}),
         ),
         day_of(AS_OF),
@@ -71,7 +77,14 @@ def make_visits(known: Known) -> pd.DataFrame:
     scores = pd.DataFrame(pairs, columns=["household_id", "need"])
     scores = scores.assign(p_need=draw.random(len(pairs)), model_version="3")
     visits = plan(scores, known).visits
-    return describe(visits.assign(reason="孩子8岁，去年6月申请过暑托"), known)
+    return describe(
+        visits.assign(
+            reason="孩子8岁，去年6月申请过暑托",
+            why="①孩子8岁〔居民登记 2023-01-01〕\n②去年6月申请过暑托〔2024-06-12 申请（R7）〕",
+            reason_kinds="residents,history",
+        ),
+        known,
+    )
 
 
 def write_lists(known: Known, visits: pd.DataFrame, path: Path) -> Path:

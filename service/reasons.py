@@ -1,0 +1,65 @@
+"""Why each visit stands on the list: in one line, and with the rows behind it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from features.build import build
+from features.language import say
+from features.records import Known, Rows
+from models.explain import COMMON, Reason, explained, joined
+from service.answers import NUMBERS
+
+if TYPE_CHECKING:
+    from models.registry import Champion
+
+LOT = "lot"  # kind of the reason of a household that was drawn
+
+
+def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
+    """The visits with their reasons: what raised the score, or that the household was drawn by lot.
+
+    Adds reason (one line), why (each reason numbered, with the rows behind it) and reason_kinds (the kinds
+    of the reasons in that order, joined by commas).
+    """
+    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
+    need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
+    targeted = (visits["arm"] == "targeted").to_numpy()
+    rows = Rows(household[targeted].astype(np.int32), need[targeted])
+    features = build(known, rows, model.model.schema)
+    drawn = [
+        Reason(say("抽签走访：不按预测，了解真实需要", "drawn by lot, whatever the prediction"), LOT, "")
+    ]
+    found = iter(explained(model.model, known, features, np.arange(len(rows))))
+    each = [next(found) if one else drawn for one in targeted]
+    return visits.assign(
+        reason=[joined([one.text for one in row]) for row in each],
+        why=[numbered(row) for row in each],
+        reason_kinds=[",".join(one.kind for one in row) for row in each],
+    )
+
+
+def numbered(reasons: list[Reason]) -> str:
+    """Each reason on a line of its own, with its number where there are several, and its rows."""
+    lines = []
+    for number, one in zip(NUMBERS, reasons, strict=False):
+        rows = say(f"〔{one.evidence}〕", f" [{one.evidence}]") if one.evidence else ""
+        lines.append((number if len(reasons) > 1 else "") + one.text + rows)
+    return "\n".join(lines)
+
+
+def kind_names() -> dict[str, str]:
+    """What each kind of reason is called."""
+    return {
+        "household": say("住户登记", "household data"),
+        "residents": say("家庭成员", "residents"),
+        "expected": say("同类家庭", "similar households"),
+        "history": say("本户申请过本项", "own past requests"),
+        "activity": say("本户申请过别的", "requests for other needs"),
+        "neighbours": say("邻居申请", "neighbours' requests"),
+        "seasons": say("时节", "season"),
+        "contacts": say("以往走访", "past visits"),
+        COMMON: say("全社区情况", "the whole community"),
+        LOT: say("抽签", "drawn by lot"),
+    }

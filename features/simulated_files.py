@@ -101,7 +101,14 @@ def request_table(
     Beside the contract's columns: ``requested``, ``recorded``, ``resolved`` (days), ``need_id``, ``week``. A
     week's rows do not change when later weeks are added, except that requests still open get resolved.
     """
-    table = pd.concat([_week_of_requests(town, one) for one in asked], ignore_index=True)
+    return written_requests(town, names, community, [week_of_requests(town, one) for one in asked])
+
+
+def written_requests(
+    town: Town, names: Names, community: Community, weeks: Sequence[pd.DataFrame]
+) -> pd.DataFrame:
+    """``request_table`` of weeks whose chances are drawn already (``week_of_requests``)."""
+    table = pd.concat(weeks, ignore_index=True)
     open_since = _weeks_until_closed(town, table)
     closed = town.dates(open_since - 1) + table.pop("inside").to_numpy()
     table["resolved"] = np.maximum(closed, table["recorded"] + 0.05 + table.pop("handling"))
@@ -121,7 +128,7 @@ def request_table(
     return table
 
 
-def _week_of_requests(town: Town, asked: pd.DataFrame) -> pd.DataFrame:
+def week_of_requests(town: Town, asked: pd.DataFrame) -> pd.DataFrame:
     """Adds the time, the delay of recording and all that is left to chance to the requests of one week."""
     count = len(asked)
     week = int(asked["week"].iloc[0]) if count else 0

@@ -39,6 +39,33 @@ def chances(town: Town, community: Community, draws: int = 100) -> Chances:
     return Chances((asks / draws).astype(np.float32), (found / draws).astype(np.float32))
 
 
+def need_now(town: Town, draws: int = 20) -> np.ndarray:
+    """float32 [households, needs]: chance that a visit in the coming week finds the need.
+
+    The ``need`` of ``chances`` without the weeks after, averaged over ``draws`` of the week's shocks.
+    """
+    rng = np.random.default_rng([town.seed, 12, town.week])
+    base, _ = town.rates(town.week)
+    silent, open_ = town.silent, (town.state == ASKED).astype(np.float32)
+    found = np.zeros(town.state.shape)
+    for _ in range(draws):
+        shock = town.next_shock(rng, town.shock)
+        chance = town.hazard(town.week, town.excitation, shock, base) * town.present[:, None]
+        found += _advance(silent, open_, chance) + open_
+    return (found / draws).astype(np.float32)
+
+
+def groups(town: Town) -> dict[str, np.ndarray]:
+    """bool per household: the groups that report less, and everyone who is in none of them (``others``)."""
+    values, people = town.people.values, town.people
+    named = {
+        "new_resident": (people.arrived >= 0) & (town.week - people.arrived < NEW_WEEKS),
+        "elder_alone": (values["lives_alone"] > 0) & (values["elders"] > 0),
+        "low_income": values["income_band"] <= 1,
+    }
+    return named | {"others": ~np.any(list(named.values()), axis=0)}
+
+
 def _advance(silent: np.ndarray, open_: np.ndarray, chance: np.ndarray) -> np.ndarray:
     return silent + (1 - silent - open_) * chance
 
@@ -93,9 +120,7 @@ def truth_table(
     known = chances(town, community, draws)
     base, _ = town.rates(town.week)
     household, need = np.nonzero((base > 0) & town.present[:, None])
-    values, people = town.people.values, town.people
-    new = (people.arrived >= 0) & (town.week - people.arrived < NEW_WEEKS)
-    alone = (values["lives_alone"] > 0) & (values["elders"] > 0)
+    people, group = town.people, groups(town)
     recent = town.asked_at >= town.week - RECENT_WEEKS
     return pd.DataFrame(
         {
@@ -106,9 +131,9 @@ def truth_table(
             "p_need": known.need[household, need],
             "reporting": town.reporting()[household, need],
             "asked_within_12_weeks": recent[household, need],
-            "new_resident": new[household],
-            "elder_alone": alone[household],
-            "low_income": (values["income_band"] <= 1)[household],
+            "new_resident": group["new_resident"][household],
+            "elder_alone": group["elder_alone"][household],
+            "low_income": group["low_income"][household],
             "grid_id": grid_ids[town.grid_of[people.microgrid]][household],
         }
     )

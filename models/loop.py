@@ -4,11 +4,13 @@ Without this a retrain would read a household that was visited, and helped, as o
 not need. Random visits change no label here: they are drawn whatever the model says, and teach p_need.
 """
 
+from dataclasses import fields, replace
+
 import numpy as np
 
 from features.contract import OUTCOMES
 from features.labels import label_begin, label_end
-from features.records import Known, Rows
+from features.records import Known, OutreachRows, Records, Rows
 
 NEEDED, NOT_NEEDED = OUTCOMES.index("needed"), OUTCOMES.index("not_needed")
 
@@ -37,6 +39,17 @@ def with_outreach(
     corrected = np.maximum(label, met[rows.household, rows.need]).astype(np.int8)
     helped = (last_found > last_not)[rows.household, rows.need]
     return corrected, (corrected > 0) | ~helped
+
+
+def without_targeted(records: Records) -> Records:
+    """The records as they would read if no targeted visit had been written down.
+
+    A model trained on them takes the silence of a household that was helped for the absence of need: what the
+    correction is measured against.
+    """
+    outreach = records.outreach
+    kept = {one.name: getattr(outreach, one.name)[outreach.random] for one in fields(outreach)}
+    return replace(records, outreach=OutreachRows(**kept))
 
 
 def _last(known_now: Known, which: np.ndarray) -> np.ndarray:

@@ -4,11 +4,12 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from features.language import UserError, say
+from service.cli_simulate import simulate
 from service.terminal import Day, run, show, stage
 from service.web.commands import COMMANDS
 
@@ -288,43 +289,7 @@ def monitor(workspace: Path, as_of: date | None) -> None:
     show(monitor_week(workspace, records, as_of, stage))
 
 
-@commands.command(
-    help=say(
-        "生成一个虚构社区的数据目录，真相另存一旁", "write a made-up town's data, with its truth beside it"
-    )
-)
-@click.argument("out", type=Directory)
-@click.option("--households", type=click.IntRange(min=10), default=6000, show_default=True)
-@click.option("--weeks", type=click.IntRange(min=1), default=208, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--grids", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option("--microgrids", type=click.IntRange(min=1), default=43, show_default=True)
-@click.option("--end", type=Day(), help=say("数据到哪个周一为止", "the Monday at which the data end"))
-@click.option(
-    "--as-of",
-    "as_ofs",
-    type=Day(),
-    multiple=True,
-    help=say("写出真相的周一，可多次", "Mondays of the truth, may be repeated"),
-)
-@click.option("--visit-share", type=click.FloatRange(0, 1), default=0.004, show_default=True)
-@click.option("--dirty", type=click.FloatRange(0, 1), default=0.01, show_default=True)
-@click.option("--style", type=click.IntRange(min=0), default=0, show_default=True)
-def simulate(out: Path, end: date | None, as_ofs: tuple[date, ...], **settings: Any) -> None:
-    """Write a synthetic town in the contract's files."""
-    from features.simulate import DEFAULT_END, simulate
-
-    with stage(say("模拟", "simulate")):
-        counts = simulate(out, end=end or DEFAULT_END, as_ofs=as_ofs or None, **settings)
-    rows = say("，", ", ").join(f"{table} {count}" for table, count in counts.items())
-    show(
-        [
-            say(
-                f"已写入 {out}：{rows} 行；真相在 {out / 'truth'}",
-                f"wrote {out}: rows {rows}; truth in {out / 'truth'}",
-            )
-        ]
-    )
+commands.add_command(simulate)
 
 
 for command in COMMANDS:

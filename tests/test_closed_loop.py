@@ -1,0 +1,165 @@
+"""The product working on its own lists in a small town that reacts."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.language import UserError
+from features.records import Records, day_of
+from features.store import read_records
+from service.closed_loop import Run, Setting, World, live
+from service.loop_policies import ORACLE, PRODUCT
+from service.loop_report import write_report
+from service.loop_runs import read_runs, run_all
+
+SETTING = Setting(
+    households=150,
+    weeks=70,
+    weeks_ahead=3,
+    grids=1,
+    microgrids=2,
+    end=date(2025, 8, 25),
+    visit_share=0.02,
+    retrain_every=2,
+    most_rows=4000,
+)
+POLICIES = ("frequency", "random")
+FIRST = SETTING.end - timedelta(weeks=SETTING.weeks_ahead)
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the product lived three weeks; its workspace is still there."""
+    place = tmp_path_factory.mktemp("loop")
+    live(SETTING, Run(4, PRODUCT, 0.2), place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def records(product: Path) -> Records:
+    return read_records(product / "workspace")
+
+
+def listed(place: Path) -> pd.DataFrame:
+    """The lists of all weeks but the last, whose outcomes have come back."""
+    paths = sorted((place / "workspace" / "weeks").glob("*/outreach.parquet"))
+    assert len(paths) == SETTING.weeks_ahead
+    return pd.concat([pd.read_parquet(path) for path in paths[:-1]])
+
+
+def back(records: Records) -> pd.DataFrame:
+    """What the store holds of visits from the first list on."""
+    rows = records.outreach
+    frame = pd.DataFrame(
+        {
+            "outreach_id": rows.outreach_id,
+            "household": rows.household,
+            "need": rows.need,
+            "contacted": rows.contacted,
+            "arm": np.where(rows.random, "random", "targeted"),
+            "found": rows.outcome == 0,
+            "known": rows.outcome >= 0,
+            "propensity": rows.propensity,
+        }
+    )
+    return frame[frame["contacted"] >= day_of(FIRST)]
+
+
+def test_the_real_lists_go_out_and_their_outcomes_come_back_under_their_numbers(
+    product: Path, records: Records
+) -> None:
+    lists, visits = listed(product), back(records)
+    assert list((product / "workspace" / "weeks" / FIRST.isoformat()).glob("*.xlsx"))
+    assert sorted(visits["outreach_id"]) == sorted(lists["outreach_id"])
+    assert visits["known"].all()
+
+
+def test_targeted_visits_stay_targeted_and_those_by_lot_keep_their_propensity(
+    product: Path, records: Records
+) -> None:
+    both = listed(product).merge(back(records), on="outreach_id", suffixes=("", "_back"))
+    assert (both["arm"] == both["arm_back"]).all()
+    by_lot = both["arm"] == "random"
+    assert by_lot.any() and not by_lot.all()
+    assert both.loc[~by_lot, "propensity_back"].isna().all()
+    assert both.loc[by_lot, "propensity_back"].to_numpy() == pytest.approx(
+        both.loc[by_lot, "propensity"].to_numpy()
+    )
+
+
+def test_a_need_that_a_visit_found_leaves_no_request(records: Records) -> None:
+    found = back(records).query("found")
+    assert len(found)
+    requests = records.requests
+    for visit in found.itertuples():
+        same = (requests.household == visit.household) & (requests.need == visit.need)
+        monday = visit.contacted - (visit.contacted - day_of(FIRST)) % 7
+        assert not (same & (requests.requested >= monday) & (requests.requested < monday + 7)).any()
+
+
+def test_capacity_and_cool_down_hold(product: Path, records: Records) -> None:
+    lists = listed(product)
+    homes = lists.drop_duplicates(["as_of", "household_id"])
+    assert not homes.duplicated("household_id").any()
+    capacity = records.workers.set_index("worker_id")["weekly_visits"]
+    done = homes.groupby(["as_of", "worker_id"]).size().reset_index(name="visits")
+    assert (done["visits"].to_numpy() <= capacity[done["worker_id"]].to_numpy()).all()
+
+
+def test_each_week_hands_over_only_what_is_new(product: Path, tmp_path: Path) -> None:
+    world = World(SETTING, Run(4, "random", 0.2), tmp_path)
+    first, again = world.exports.write(tmp_path / "one"), world.exports.write(tmp_path / "two")
+    assert first["households"] >= 150 and first["requests"] > 0
+    assert not any(again.values())
+    assert len(pd.read_csv(product / "export" / "requests.csv")) < 50
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    run_all(out, SETTING, POLICIES, [4, 5], [0.1])
+    return out
+
+
+def test_a_run_cut_short_goes_on_where_it_was_and_gives_the_same(whole: Path, tmp_path: Path) -> None:
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all(tmp_path, SETTING, POLICIES, [4, 5], [0.1], stop)
+    kept = next((tmp_path / "runs").glob("seed-4-*.parquet"))
+    when = kept.stat().st_mtime_ns
+    run_all(tmp_path, SETTING, POLICIES, [4, 5], [0.1])
+    assert kept.stat().st_mtime_ns == when
+    pd.testing.assert_frame_equal(read_runs(tmp_path).weeks, read_runs(whole).weeks)
+
+
+def test_the_report_has_every_policy_with_intervals(whole: Path) -> None:
+    paths = write_report(whole, read_runs(whole), 0.1)
+    text = (whole / "closed_loop.md").read_text("utf-8")
+    assert all(path.stat().st_size for path in paths)
+    assert "近一年申请次数" in text and "随机" in text and "±" in text
+    weeks = pd.read_csv(whole / "closed_loop.csv")
+    assert set(weeks["policy"]) == set(POLICIES)
+    assert weeks.groupby(["seed", "policy"])["week"].nunique().eq(3).all()
+
+
+def test_another_town_is_refused(whole: Path) -> None:
+    with pytest.raises(UserError, match="换一个目录"):
+        run_all(whole, replace(SETTING, weeks=71), POLICIES, [4], [0.1])
+
+
+def test_whoever_knows_the_truth_finds_most(tmp_path: Path) -> None:
+    weeks = {
+        policy: live(replace(SETTING, weeks=55), Run(6, policy, 0.1), tmp_path / policy).weeks
+        for policy in (ORACLE, "random")
+    }
+    expected = {
+        policy: one[one["group"] == "all"][["expected", "visits"]].sum() for policy, one in weeks.items()
+    }
+    each = {policy: one["expected"] / one["visits"] for policy, one in expected.items()}
+    assert each[ORACLE] > 1.5 * each["random"]

@@ -1,141 +1,22 @@
 """The data contract: which tables and columns a community hands in, and what its community.yaml says."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.language import UserError, language, say
-
-Kind = Literal["text", "time", "day", "number", "boolean"]
-OUTCOMES = ("needed", "not_needed", "declined", "not_reached")
-ARMS = ("targeted", "random")
-ROLES = ("grid_worker", "steward", "coordinator")
-FEEDBACK = ("satisfied", "wrong_person", "already_helped", "reason_wrong", "do_not_contact")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table: its kind, whether a row without it is unusable, its allowed values."""
-
-    kind: Kind
-    required: bool = False
-    allowed: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of the contract.
-
-    ``key`` identifies a record; ``time`` is the column from which a new record counts as known.
-    Unknown columns are attributes where ``attributes`` is true, and only reported elsewhere.
-    """
-
-    columns: Mapping[str, Column]
-    key: tuple[str, ...]
-    time: str | None = None
-    required: bool = False
-    attributes: bool = False
-
-
-TABLES: dict[str, Table] = {
-    "households": Table(
-        {
-            "household_id": Column("text", required=True),
-            "grid_id": Column("text", required=True),
-            "microgrid_id": Column("text", required=True),
-            "valid_from": Column("time", required=True),
-        },
-        key=("household_id", "valid_from"),
-        time="valid_from",
-        required=True,
-        attributes=True,
-    ),
-    "requests": Table(
-        {
-            "request_id": Column("text", required=True),
-            "household_id": Column("text", required=True),
-            "requested_at": Column("time", required=True),
-            "need": Column("text"),
-            "text": Column("text"),
-            "recorded_at": Column("time"),
-            "channel": Column("text"),
-            "resolved_at": Column("time"),
-            "satisfaction": Column("number", low=1, high=5),
-        },
-        key=("request_id",),
-        time="recorded_at",
-        required=True,
-    ),
-    "residents": Table(
-        {
-            "resident_id": Column("text", required=True),
-            "household_id": Column("text", required=True),
-            "valid_from": Column("time", required=True),
-            "birth_year": Column("number", low=1900, high=2100),
-            "birth_date": Column("day"),
-        },
-        key=("resident_id", "valid_from"),
-        time="valid_from",
-        attributes=True,
-    ),
-    "outreach": Table(
-        {
-            "outreach_id": Column("text", required=True),
-            "household_id": Column("text", required=True),
-            "need": Column("text", required=True),
-            "contacted_at": Column("time", required=True),
-            "arm": Column("text", required=True, allowed=ARMS),
-            "outcome": Column("text", allowed=OUTCOMES),
-            "propensity": Column("number"),
-            "worker_id": Column("text"),
-        },
-        key=("outreach_id",),
-        time="contacted_at",
-    ),
-    "opt_outs": Table(
-        {
-            "household_id": Column("text", required=True),
-            "from": Column("time", required=True),
-            "until": Column("time"),
-        },
-        key=("household_id", "from"),
-        time="from",
-    ),
-    "workers": Table(
-        {
-            "worker_id": Column("text", required=True),
-            "name": Column("text"),
-            "role": Column("text", required=True, allowed=ROLES),
-            "grid_id": Column("text"),
-            "microgrid_id": Column("text"),
-            "weekly_visits": Column("number", low=0),
-        },
-        key=("worker_id",),
-    ),
-    "feedback": Table(
-        {
-            "feedback_id": Column("text", required=True),
-            "household_id": Column("text", required=True),
-            "recorded_at": Column("time", required=True),
-            "outreach_id": Column("text"),
-            "need": Column("text"),
-            "kind": Column("text", allowed=FEEDBACK),
-            "satisfaction": Column("number", low=1, high=5),
-            "reason_kind": Column("text"),
-            "note": Column("text"),
-            "next_visit": Column("day"),
-        },
-        key=("feedback_id",),
-        time="recorded_at",
-    ),
-}
+from features.tables import ARMS as ARMS
+from features.tables import FEEDBACK as FEEDBACK
+from features.tables import OUTCOMES as OUTCOMES
+from features.tables import ROLES as ROLES
+from features.tables import TABLES as TABLES
+from features.tables import Column as Column
+from features.tables import Kind as Kind
+from features.tables import Table as Table
 
 
 class _Section(BaseModel):
@@ -215,7 +96,11 @@ class Group(_Named):
 
 
 class Programme(_Named):
-    """One programme: needs it serves, seats (and those taken), and the month-days between which it runs."""
+    """One programme: needs it serves, seats (and those taken), and the month-days between which it runs.
+
+    ``grids``: those it serves (empty: all); ``fund``: id of the fund that pays; ``enrolment_weeks``: how long
+    before its first day people must be told.
+    """
 
     needs: tuple[str, ...] = ()
     seats: int | None = Field(default=None, ge=0)
@@ -223,12 +108,18 @@ class Programme(_Named):
     opens: str = ""
     closes: str = ""
     organiser: str = ""
+    fund: str = ""
+    grids: tuple[str, ...] = ()
+    cost_per_seat: float | None = Field(default=None, ge=0)
+    enrolment_weeks: float = Field(default=2, ge=0, le=52)
 
 
 class Fund(_Named):
-    """One fund and its budget in yuan."""
+    """One fund: its budget in yuan, what of it is spent, and the needs it may pay for (empty: all)."""
 
     budget: float = Field(default=0, ge=0)
+    spent: float = Field(default=0, ge=0)
+    needs: tuple[str, ...] = ()
 
 
 class Identity(_Section):
@@ -274,6 +165,12 @@ class OutreachSettings(_Section):
     parity: Parity | None = None
 
 
+class ProjectSettings(_Section):
+    """How many households must share a need that no seats serve for it to be proposed as a project."""
+
+    smallest: int = Field(default=20, ge=1)
+
+
 class FeatureSettings(_Section):
     """Attributes never used by a model, still used to audit it; what attributes are called in the lists."""
 
@@ -297,6 +194,7 @@ class Community(_Section):
     programmes: tuple[Programme, ...] = ()
     funds: tuple[Fund, ...] = ()
     outreach: OutreachSettings = OutreachSettings()
+    projects: ProjectSettings = ProjectSettings()
     features: FeatureSettings = FeatureSettings()
 
     @model_validator(mode="after")
@@ -309,16 +207,24 @@ class Community(_Section):
                 raise ValueError(
                     say(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice")
                 )
-        known = {need.id for need in self.needs}
-        for programme in self.programmes:
-            for need in programme.needs:
-                if need not in known:
+        known, funds = {need.id for need in self.needs}, {fund.id for fund in self.funds}
+        for title, rows in (("programmes", self.programmes), ("funds", self.funds)):
+            for row in rows:
+                for need in sorted({*row.needs} - known):
                     raise ValueError(
                         say(
-                            f"programmes {programme.id} 的 need {need} 不在 needs 里",
-                            f"programme {programme.id}: need {need} is not among the needs",
+                            f"{title} {row.id} 的 need {need} 不在 needs 里",
+                            f"{title} {row.id}: need {need} is not among the needs",
                         )
                     )
+        for programme in self.programmes:
+            if programme.fund and programme.fund not in funds:
+                raise ValueError(
+                    say(
+                        f"programmes {programme.id} 的 fund {programme.fund} 不在 funds 里",
+                        f"programmes {programme.id}: fund {programme.fund} is not among the funds",
+                    )
+                )
         return self
 
     def need_index(self) -> dict[str, int]:

@@ -65,6 +65,21 @@ def read_records(workspace: Path) -> Records:
         )
 
 
+def read_programme_history(workspace: Path, as_of: int) -> pd.DataFrame:
+    """The contract's programme_history as known before day ``as_of``, with ``opened`` in days beside
+    ``opened_at``, oldest first; no rows where none was handed in."""
+    with open_store(workspace, read_only=True) as connection:
+        tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        if "programme_history" not in tables:  # a store of an earlier version
+            return pd.DataFrame(columns=[*TABLES["programme_history"].columns, "opened"])
+        rows = connection.sql(f"""
+            SELECT {", ".join(TABLES["programme_history"].columns)}, {_days("opened_at")} AS opened
+            FROM programme_history
+            WHERE {_days("known_from")} < {as_of} AND {_end("superseded_at")} >= {as_of}
+            ORDER BY opened_at, programme_id, need""")
+        return rows.to_arrow_table().to_pandas()
+
+
 def _empty(workspace: Path) -> UserError:
     return UserError(
         say(

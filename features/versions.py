@@ -22,6 +22,7 @@ OWN_TIME = {
     "outreach": "contacted_at",
     "opt_outs": '"from"',
     "workers": "TIMESTAMP '1970-01-01'",
+    "programme_history": "opened_at",
     "feedback": "recorded_at",
 }
 COMPLETES = {  # an empty value never erases one of these

@@ -88,10 +88,15 @@ def _share_within(days: np.ndarray, kind) -> np.ndarray:
 
 def expected_requests(known: Known) -> np.ndarray:
     """float64 [needs]: requests of the whole town expected in each need's window, from what is known."""
-    series = weekly_requests(known)
     begin, end = label_begin(known.community, known.as_of), label_end(known.community, known.as_of)
+    return expected_between(known, begin[:, None], end[:, None])[:, 0]
+
+
+def expected_between(known: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """float64 [needs, spans]: requests of the whole town expected in [begin, end) (days, [needs, spans])."""
+    series = weekly_requests(known)
     each = [_expected(series, need, begin[need], end[need]) for need in range(len(begin))]
-    return np.array(each) * int(known.present.sum())
+    return np.array(each).reshape(begin.shape) * int(known.present.sum())
 
 
 def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -> np.ndarray:
@@ -113,10 +118,11 @@ def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -
     return np.divide(seen, total, out=np.ones(len(seen)), where=total > 0)
 
 
-def _expected(series: Series, need: int, begin: float, end: float) -> float:
+def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """float64 [spans]: requests expected of one household in [begins, ends)."""
     count, exposure = series.count[:, need], series.exposure
     if not count.sum():
-        return 0.0
+        return np.zeros(len(begins))
     middle = series.begins + WEEK / 2
     origin = middle[-1]
     columns, spread = _design(middle, origin)
@@ -125,11 +131,15 @@ def _expected(series: Series, need: int, begin: float, end: float) -> float:
     usual = count.sum() / exposure.sum()
     coefficients, noise = _fit(columns, spread, count, exposure * usual)
     fitted = exposure * usual * np.exp(coefficients[0] + columns @ coefficients[1:])
-    weeks = np.arange(begin + WEEK / 2, end, WEEK)
-    ahead, _ = _design(weeks, origin)
-    ahead[:, 0] = np.minimum(ahead[:, 0], 0.25)  # a trend is not carried far
-    level = usual * np.exp(coefficients[0] + ahead @ coefficients[1:]).mean()
-    return float(level * (end - begin) / WEEK * _lasting(count, fitted, noise))
+    lasting = _lasting(count, fitted, noise)
+    expected = np.empty(len(begins))
+    for place, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        weeks = np.arange(begin + min(WEEK, end - begin) / 2, end, WEEK)
+        ahead, _ = _design(weeks, origin)
+        ahead[:, 0] = np.minimum(ahead[:, 0], 0.25)  # a trend is not carried far
+        level = usual * np.exp(coefficients[0] + ahead @ coefficients[1:]).mean()
+        expected[place] = level * (end - begin) / WEEK * lasting
+    return expected
 
 
 def _lasting(count: np.ndarray, fitted: np.ndarray, noise: float) -> float:

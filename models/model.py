@@ -15,6 +15,7 @@ from features.language import say
 from features.records import Known
 from features.schema import Schema
 from models.calibrate import Calibration, level_shift
+from models.demand_spread import Spread
 from models.ground import Ground
 from models.level import expected_requests
 from models.logistic import Logistic, Transform
@@ -48,6 +49,7 @@ class NeedModel:
     metadata: dict[str, Any] = field(default_factory=dict)
     visited: NeedFromVisits | None = None  # None: p_need is p_request
     out_of_time: OutOfTime | None = None
+    spread: Spread | None = None  # of demand; None: never backtested
 
     def log_odds(self, features: Features) -> np.ndarray:
         """float64 per row: calibrated log-odds before the shift of an as-of day."""
@@ -157,6 +159,8 @@ class NeedModel:
             self.visited.save(directory)
         if self.out_of_time:
             self.out_of_time.save(directory)
+        if self.spread:
+            self.spread.save(directory)
         (directory / "model.json").write_text(
             json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8"
         )
@@ -182,6 +186,7 @@ class NeedModel:
             metadata=said["metadata"],
             visited=NeedFromVisits.load(directory),
             out_of_time=OutOfTime.load(directory),
+            spread=Spread.load(directory),
         )
 
 

@@ -38,6 +38,7 @@ from models.champion import (
     read_copy,
 )
 from models.compare import Decision
+from models.demand_backtest import as_metrics
 from models.evaluate import ALL
 from models.model import NeedModel
 from models.need_compare import as_rankers
@@ -263,6 +264,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             metrics = retrained.metrics
             _log_values(client, run_id, params, metrics[metrics["need"] == ALL])
             _log_values(client, run_id, {}, as_rankers(retrained.visits))
+            _log_values(client, run_id, {}, as_metrics(retrained.demand, ALL))
             _log_data(client, run_id, retrained, workspace)
             client.log_artifacts(run_id, str(report))
             logged = _log_model(client, experiment, run_id, retrained.model, Path(place))
@@ -298,6 +300,7 @@ def _log_needs(
             client, experiment, need, {**tags, "need": need, "mlflow.parentRunId": parent}, time.time()
         ) as run_id:
             _log_values(client, run_id, params, own)
+            _log_values(client, run_id, {}, as_metrics(retrained.demand, need))
             if (reports / need).is_dir():
                 client.log_artifacts(run_id, str(reports / need))
     shutil.rmtree(reports, ignore_errors=True)

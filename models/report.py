@@ -39,7 +39,8 @@ def write_report(retrained: "Retrained", known: Known, has_champion: bool, direc
     tables["importance"] = tables["importance"].assign(meaning=lambda rows: rows["feature"].map(meanings))
     against = against_baselines(retrained, known)
     directory.mkdir(parents=True, exist_ok=True)
-    more = {} if retrained.visits is None else {"p_need": retrained.visits}
+    extra = {"p_need": retrained.visits, "demand": retrained.demand}
+    more = {name: table for name, table in extra.items() if table is not None}
     _write_tables({**tables, "against_baselines": against, **more}, directory)
     for language in ("zh", "en"):
         card = model_card(retrained, known, against, has_champion, language)

@@ -23,6 +23,7 @@ from models.baselines import LOGISTIC, MODEL, PROBABILITIES
 from models.calibrate import fit_calibration, no_calibration
 from models.capacity import capacity_of_need
 from models.challenge import compare_with_champion
+from models.demand_backtest import backtest_demand
 from models.evaluate import ALL, Evaluation, Validation, evaluate
 from models.level import asking_per_request
 from models.model import LEAST, MOST, NeedModel, combined_risk
@@ -46,6 +47,7 @@ class Retrained:
     metrics, reliability, lift: see ``models.evaluate``. importance: need, feature, gain (mean absolute
     contribution in log-odds). comparison: see ``models.compare``, None without a champion. notes: lines to show.
     visits: estimators of p_need on held-out random visits, see ``models.need``; empty without them.
+    demand: whether intervals of demand held, see ``models.demand_backtest``.
     """
 
     model: NeedModel
@@ -60,6 +62,7 @@ class Retrained:
     seconds: dict[str, float]
     validation: Validation | None = None
     visits: pd.DataFrame | None = None
+    demand: pd.DataFrame | None = None
 
 
 @dataclass
@@ -113,6 +116,9 @@ def retrain(
         model, validation = _finished(base, known, table, parts, predicted, plan)
         found = evaluate(validation, schema.needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed)
         model, importance = _explained(model, known, seed)
+    with stages.stage("demand"):
+        spread, demand = backtest_demand(records, known, validation)
+        model = replace(model, spread=spread)
     with stages.stage("visits"):
         visited = fit_need(records, known, model, table, seed, _progress(say("随机走访", "random visits")))
         model = with_visits(model, visited)
@@ -133,6 +139,7 @@ def retrain(
         seconds=stages.seconds,
         validation=validation,
         visits=visited.comparison,
+        demand=demand,
     )
 
 

@@ -235,7 +235,7 @@ def outreach(workspace: Path, as_of: date | None, output: Path | None) -> None:
 @click.pass_obj
 def demand(workspace: Path, as_of: date | None) -> None:
     """Expected demand against seats."""
-    from service.week import demand_week
+    from service.demand_week import demand_week
 
     records, as_of = _open(workspace, as_of)
     show(demand_week(workspace, records, as_of, stage))
@@ -266,7 +266,8 @@ def record(workspace: Path, files: tuple[Path, ...]) -> None:
 @click.pass_obj
 def weekly(workspace: Path, directory: Path, as_of: date | None) -> None:
     """What cron runs on Monday."""
-    from service.week import SCORES, demand_week, list_week, monitor_week, score_week, week_directory
+    from service.demand_week import demand_week
+    from service.week import SCORES, list_week, monitor_week, score_week, week_directory
 
     _ingest(workspace, directory)
     records, as_of = _open(workspace, as_of)

@@ -10,7 +10,9 @@ from tqdm import tqdm
 from features.atomic import write_atomically
 from features.language import UserError, say
 from features.records import Known
-from models.demand import against_seats, expected_demand
+from models.demand import expected_demand
+from models.demand_spread import Spread
+from models.programmes import against_seats
 from service.filled import filled_rows
 from service.lists import script
 from service.pages import grid_page, overview_page
@@ -27,10 +29,12 @@ def handout(
     risk: pd.DataFrame,
     lines: list[str],
     as_of: date,
+    spread: Spread | None = None,
 ) -> dict[str, bytes]:
     """Content of every file of the week, by its name.
 
-    ``visits``: described visits in the order of the lists; ``scores``, ``risk``: the contract's columns.
+    ``visits``: described visits in the order of the lists; ``scores``, ``risk``: the contract's columns;
+    ``spread``: the model's, of demand.
     """
     key = visits["grid_id"].where(~visits["coordinator"], COORDINATORS)
     names = file_names([one for one in key.unique() if one != COORDINATORS])
@@ -44,7 +48,7 @@ def handout(
         files[f"{name}.xlsx"] = workbook(title, words, rows, as_of)
         files[f"{name}.html"] = grid_page(title, words, rows, as_of).encode()
         links[str(grid)] = {"workbook": f"{name}.xlsx", "page": f"{name}.html"}
-    demand = expected_demand(scores, known)
+    demand = expected_demand(scores, known, spread)
     seats = against_seats(demand, community, known.as_of)
     tiers = risk_tiers(risk, known)
     overview = overview_page(community, visits, tiers, demand, seats, links, lines, as_of)

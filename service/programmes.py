@@ -8,7 +8,7 @@ import numpy as np
 from features.contract import OUTCOMES, Need, Programme
 from features.language import say
 from features.records import Known, date_of, day_of
-from models.demand import month_day, programmes_for, runs
+from models.programmes import month_day, programmes_for, runs
 
 WEEK = 7
 

@@ -144,7 +144,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         visits = describe(with_reasons(planned.visits, known, model), known)
     with stage(say("写名单", "write the lists")):
         home = week_directory(workspace, as_of)
-        files = handout(visits, known, scores, risk, planned.lines, as_of)
+        files = handout(visits, known, scores, risk, planned.lines, as_of, model.model.spread)
         table = visits[list(COLUMNS)]
         keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
         lines = []
@@ -170,30 +170,6 @@ def _summary(visits: pd.DataFrame) -> str:
         f"{len(homes)} 户、{len(visits)} 条需求，其中抽签 {drawn} 户",
         f"{len(homes)} households, {len(visits)} needs; {drawn} households drawn by lot",
     )
-
-
-def demand_week(workspace: Path, records: Records, as_of: date, stage: Stage) -> list[str]:
-    """Expected demand against seats: kept as demand.csv in the week's directory; lines for the screen."""
-    from models.demand import against_seats, expected_demand
-    from models.registry import champion
-    from service.pages import verdict
-
-    with stage(say("读取模型", "load the champion")):
-        model = champion(workspace)
-    scores, _ = current_scores(workspace, records, as_of, model, stage)
-    with stage(say("测算", "sum")):
-        known = known_before(records, day_of(as_of))
-        demand = expected_demand(scores, known)
-        seats = against_seats(demand, records.community, known.as_of)
-        path = week_directory(workspace, as_of) / "demand.csv"
-        write_atomically(path, demand.round(2).to_csv(index=False).encode("utf-8-sig"))
-    names = {need.id: need.name.here for need in records.community.needs}
-    lines = []
-    for row in seats.to_dict("records"):
-        spread = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
-        when = f"{row['begins']}～{row['ends'] - timedelta(days=1)}"
-        lines.append(f"{names[row['need']]}\t{spread}\t{when}\t{verdict(row, names)}".rstrip())
-    return [*lines, say(f"各网格见 {path}", f"by grid: {path}")]
 
 
 def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list[str], list[str]]:

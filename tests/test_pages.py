@@ -10,7 +10,8 @@ from week_lists import AS_OF, change, fill, make_known, make_visits
 
 from features.language import set_language
 from features.records import Known
-from models.demand import against_seats, expected_demand
+from models.demand import expected_demand
+from models.programmes import against_seats
 from service.handout import file_names, handout, write_handout
 from service.lists import script
 from service.pages import grid_page

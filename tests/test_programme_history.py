@@ -1,0 +1,34 @@
+"""The optional table of what programmes offered and who came."""
+
+from make_records import day
+
+from features.store import read_programme_history
+
+ROWS = [
+    {"programme_id": "canteen", "need": "meals", "opened_at": "2024-04-01", "seats": 30, "enrolled": 20},
+    {"programme_id": "canteen", "need": "meals", "opened_at": "2024-05-01", "seats": 30, "enrolled": 24},
+    {"programme_id": "canteen", "need": "nothing", "opened_at": "2024-05-01", "seats": 30, "enrolled": 24},
+]
+
+
+def test_history_is_read_as_known_at_a_date(tiny_town) -> None:
+    tiny_town.write("programme_history", ROWS)
+    report = tiny_town.ingest()
+    assert report.quarantine is not None  # a need that the community does not have
+    assert list(read_programme_history(tiny_town.workspace, day("2024-06-10"))["enrolled"]) == [20, 24]
+    assert list(read_programme_history(tiny_town.workspace, day("2024-05-01"))["enrolled"]) == [20]
+    assert tiny_town.ingest().tables["programme_history"].unchanged == 2
+
+
+def test_a_correction_counts_from_the_export_that_brought_it(tiny_town) -> None:
+    tiny_town.write("programme_history", ROWS[:2])
+    tiny_town.ingest()
+    tiny_town.write("programme_history", [ROWS[0], ROWS[1] | {"enrolled": 29, "waiting": 3}])
+    assert tiny_town.ingest().tables["programme_history"].corrected == 1
+    now = read_programme_history(tiny_town.workspace, day("2030-01-01"))
+    assert list(now["enrolled"]) == [20, 29]
+
+
+def test_no_history_no_rows(tiny_town) -> None:
+    tiny_town.ingest()
+    assert read_programme_history(tiny_town.workspace, day("2030-01-01")).empty

@@ -160,6 +160,8 @@ class OutreachSettings(_Section):
 
     visits_per_worker: int = Field(default=6, ge=0)
     explore_share: float = Field(default=0.1, ge=0, le=1)
+    explore: Literal["uniform", "weighted"] = "uniform"
+    explore_floor: float = Field(default=0.25, gt=0, le=1)  # of the propensity of a uniform draw
     cooldown_weeks: float = Field(default=6, ge=0)
     risk: RiskShares = RiskShares()
     parity: Parity | None = None

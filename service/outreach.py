@@ -13,6 +13,7 @@ from features.language import say
 from features.records import Known, date_of
 from service.assignment import Assignment, assign
 from service.eligible import eligible_pairs
+from service.exploration import exploration_weights
 from service.lottery import drawn_by_lot
 from service.options import options_of
 from service.rounds import classes_of, deal
@@ -64,9 +65,7 @@ def plan(scores: pd.DataFrame, known: Known, seed: int = 0) -> Plan:
     pairs["worth"] = pairs["value"]
     pairs["tie"] = draw.permutation(known.household_count)[pairs["household"].to_numpy()]
     spare = workers.frame["visits"].to_numpy().copy()
-    drawn = drawn_by_lot(
-        pairs[~pairs["sensitive"]], workers, spare, known.community.outreach.explore_share, draw
-    )
+    drawn = _drawn(pairs[~pairs["sensitive"]], workers, spare, known, draw)
     rest = pairs[~pairs["household"].isin(drawn["household"])]
     coordinated, best_coordinated = _coordinated(rest, workers, spare)
     rest = rest[~rest["household"].isin(coordinated["household"]) & ~rest["sensitive"]]
@@ -75,6 +74,17 @@ def plan(scores: pd.DataFrame, known: Known, seed: int = 0) -> Plan:
     visits = pd.concat(chosen, ignore_index=True) if chosen else targeted
     lines = workers.lines + lines + _unlisted(pairs, workers) + [_optimality(best_coordinated, best)]
     return Plan(_finished(visits, workers, known), lines)
+
+
+def _drawn(
+    pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, known: Known, draw: np.random.Generator
+) -> pd.DataFrame:
+    """The visits drawn by lot, with chances as the settings say."""
+    outreach = known.community.outreach
+    weighted = outreach.explore == "weighted"
+    pairs = pairs.assign(weight=exploration_weights(pairs, workers.area, known) if weighted else 1.0)
+    floor = outreach.explore_floor if weighted else 1.0
+    return drawn_by_lot(pairs, workers, spare, outreach.explore_share, draw, floor)
 
 
 def _optimality(*found: Assignment) -> str:

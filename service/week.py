@@ -96,6 +96,7 @@ def score_week(
     """Score every household of a date with the champion; keep the tables and copy them to ``output``."""
     from models.registry import champion
     from models.score import score
+    from service.web.publish import publish
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
@@ -110,6 +111,7 @@ def score_week(
             write_table(frame, kept)
             if copy.resolve() != kept.resolve():
                 write_atomically(copy, kept.read_bytes())
+        publish(workspace, scored.scores, scored.risk, scored.known)
     return scored.scores, scored.risk
 
 
@@ -133,6 +135,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
     from service.handout import handout, write_handout
     from service.lists import describe
     from service.reasons import with_reasons
+    from service.web.publish import publish
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
@@ -151,6 +154,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         for place in dict.fromkeys([home.resolve(), output.resolve()]):
             write_table(table, place / OUTREACH)
             lines += write_handout(place, files)
+        publish(workspace, scores, risk, known, visits)
     return [*planned.lines, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
 
 

@@ -100,10 +100,14 @@ def sees_need(identity: Identity, sensitive: bool) -> bool:
     return not sensitive or identity.sensitive
 
 
+def mixed_risk(community: Community) -> bool:
+    """Whether a sensitive need may have raised a household's risk and tier."""
+    return any(need.sensitive and need.severity >= 3 for need in community.needs)
+
+
 def sees_risk(identity: Identity, community: Community) -> bool:
-    """Whether a household's risk and tier are in sight: not where a sensitive need may have raised them."""
-    mixed = any(need.sensitive and need.severity >= 3 for need in community.needs)
-    return sees_need(identity, mixed)
+    """Whether a household's risk and tier are in sight: as those of the needs that raised them."""
+    return sees_need(identity, mixed_risk(community))
 
 
 def machine_scopes(names: Iterable[str]) -> frozenset[Scope]:

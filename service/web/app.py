@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +16,9 @@ from service.web.database import Database, open_database
 from service.web.identities import Identities
 from service.web.middleware import Frame
 from service.web.problems import add_handlers
+from service.web.restrictions import Restrictions
 from service.web.settings import Settings
+from service.web.weeks import Shelf
 
 log = logging.getLogger("xianying")
 
@@ -60,6 +63,15 @@ def hold(app: FastAPI, settings: Settings, database: Database) -> None:
     app.state.identities = Identities(database, settings.identity_seconds)
     app.state.journal = journals.Journal(directory)
     app.state.drain = Drain(database, directory)
+    app.state.shelf = Shelf(settings.workspace)
+    app.state.restrictions = Restrictions(database)
+    refresh(app)
+
+
+def refresh(app: FastAPI) -> None:
+    """Look for a new week, refusals and deletions."""
+    app.state.restrictions.refresh()
+    app.state.shelf.refresh()
 
 
 def let_go(app: FastAPI) -> None:
@@ -73,10 +85,11 @@ def let_go(app: FastAPI) -> None:
 
 
 async def _keep_up(app: FastAPI) -> None:
-    """Every now and then: audit entries into the database."""
+    """Every now and then: what is new, and audit entries into the database."""
     while True:
         await asyncio.sleep(app.state.settings.refresh_seconds)
-        try:
-            await run_in_threadpool(app.state.drain.everything, app.state.journal)
-        except Exception as error:
-            log.warning("keeping up failed: %s", type(error).__name__)
+        for work in (partial(refresh, app), partial(app.state.drain.everything, app.state.journal)):
+            try:
+                await run_in_threadpool(work)
+            except Exception as error:  # tried again next time; the log says so
+                log.warning("keeping up failed: %s", type(error).__name__)

@@ -5,7 +5,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
@@ -48,6 +50,12 @@ def append(session: Session, lines: Sequence[Sequence[str]]) -> int:
     if rows:
         session.execute(insert(Entry), rows)
     return len(rows)
+
+
+def enter(session: Session, who: str, action: str, subject: str, purpose: str = "", detail: str = "") -> None:
+    """An entry in the transaction of the change that it tells of."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    append(session, [(uuid4().hex, at, who, action, subject, purpose, detail)])
 
 
 @dataclass

@@ -68,6 +68,10 @@ class Journal:
         self._wake.set()
         await asyncio.wrap_future(waiting)
 
+    def flush(self) -> None:
+        """Wait for the disk, from a thread that may wait."""
+        os.fdatasync(self._file)
+
     def _flush_for_ever(self) -> None:
         while not self._closed:
             self._wake.wait()

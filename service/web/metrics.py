@@ -1,5 +1,7 @@
 """Prometheus metrics of this process."""
 
+from datetime import date
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 registry = CollectorRegistry()
@@ -14,6 +16,13 @@ SECONDS = Histogram(
     registry=registry,
 )
 WEEK = Gauge("xianying_week_days", "As-of day of the newest week, in days since 1970", registry=registry)
+
+
+def week(as_of: str) -> None:
+    """Note the newest week."""
+    WEEK.set((date.fromisoformat(as_of) - date(1970, 1, 1)).days)
+
+
 _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
 

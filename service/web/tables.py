@@ -123,7 +123,10 @@ class Outcome(Base):
     token: Mapped[str] = mapped_column(String(100))  # made by the client, so that sending twice counts once
     recorded_at: Mapped[datetime] = mapped_column(default=now)
     undone_at: Mapped[datetime | None]
-    drained_at: Mapped[datetime | None]  # when the workspace's records took it
+    taken_at: Mapped[
+        datetime | None
+    ]  # on its way to the workspace's records: from then on it cannot be undone
+    drained_at: Mapped[datetime | None]  # in the records
 
     __table_args__ = (
         UniqueConstraint("by", "token", name="one_outcome_a_token"),
@@ -146,21 +149,11 @@ class NewRequest(Base):
     resolved_at: Mapped[datetime | None]
     satisfaction: Mapped[int | None]
     by: Mapped[str] = mapped_column(String(120))
+    token: Mapped[str] = mapped_column(String(100))
     recorded_at: Mapped[datetime] = mapped_column(default=now)
     drained_at: Mapped[datetime | None] = mapped_column(index=True)
 
-
-class Answered(Base):
-    """Answers to requests with an Idempotency-Key, given again when the request is sent again."""
-
-    __tablename__ = "answered"
-
-    by: Mapped[str] = mapped_column(String(120), primary_key=True)
-    token: Mapped[str] = mapped_column(String(100), primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    status: Mapped[int]
-    answer: Mapped[dict[str, Any]]
-    at: Mapped[datetime] = mapped_column(default=now)
+    __table_args__ = (UniqueConstraint("by", "token", name="one_request_a_token"),)
 
 
 class Refusal(Base):

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from service.web.api import health, sessions
+from service.web.api import health, needs, outcomes, scores, sessions, visits, weeks
 
 
 def routers() -> list[APIRouter]:
     """Every router of the API."""
-    return [health.router, sessions.router]
+    return [one.router for one in (health, sessions, scores, visits, weeks, needs, outcomes)]

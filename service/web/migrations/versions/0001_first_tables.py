@@ -31,16 +31,6 @@ SQLITE = tuple(
 def upgrade() -> None:
     """Every table, and triggers that keep the audit log as it is."""
     op.create_table(
-        "answered",
-        sa.Column("by", sa.String(length=120), nullable=False),
-        sa.Column("token", sa.String(length=100), nullable=False),
-        sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("answer", sa.JSON(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("by", "token"),
-    )
-    op.create_table(
         "api_keys",
         sa.Column("id", sa.String(length=16), nullable=False),
         sa.Column("key_hash", sa.String(length=64), nullable=False),
@@ -121,6 +111,7 @@ def upgrade() -> None:
         sa.Column("token", sa.String(length=100), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("by", "token", name="one_outcome_a_token"),
@@ -156,9 +147,11 @@ def upgrade() -> None:
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("satisfaction", sa.Integer(), nullable=True),
         sa.Column("by", sa.String(length=120), nullable=False),
+        sa.Column("token", sa.String(length=100), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("by", "token", name="one_request_a_token"),
         sa.UniqueConstraint("request_id"),
     )
     with op.batch_alter_table("requests", schema=None) as batch_op:
@@ -238,4 +231,3 @@ def downgrade() -> None:
 
     op.drop_table("audit")
     op.drop_table("api_keys")
-    op.drop_table("answered")

@@ -1,0 +1,115 @@
+"""Stored scores of one household or several, as the week's batch computed them."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from service.web.access import Scope, permit, sees_place
+from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
+from service.web.identities import Asker
+from service.web.problems import unknown_household
+from service.web.reading import note, noted, place_in_sight, willing
+
+router = APIRouter(prefix="/v1", tags=["评分 scores"])
+JSON = "application/json"
+MOST = 1000
+EXAMPLE: dict[str, Any] = {
+    "household_id": "h00042",
+    "as_of": "2025-09-01",
+    "grid_id": "g03",
+    "microgrid_id": "m017",
+    "model_version": "3",
+    "risk": 0.0213,
+    "tier": "yellow",
+    "scores": [{"need": "summer_childcare", "p_request": 0.0412, "p_need": 0.0633, "rank": 87}],
+}
+
+
+class Score(BaseModel):
+    """One need of a household."""
+
+    need: str
+    p_request: float = Field(description="本户在窗口期内提出申请的概率")
+    p_need: float = Field(description="这一周上门会发现需要的概率")
+    rank: int = Field(description="1 为该需求最先走访")
+
+
+class HouseholdScores(BaseModel):
+    """A household's scores of one week; risk and tier only where the asker may see them."""
+
+    household_id: str
+    as_of: str
+    grid_id: str
+    microgrid_id: str
+    model_version: str
+    risk: float | None = None
+    tier: str | None = None
+    scores: list[Score]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+
+class Batch(BaseModel):
+    """Households to look up."""
+
+    household_ids: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=100)]],
+        Field(min_length=1, max_length=MOST, examples=[["h00042", "h00043"]]),
+    ]
+    as_of: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = Field(
+        None, description="哪一周（默认最新）", examples=["2025-09-01"]
+    )
+
+
+class BatchScores(BaseModel):
+    """Scores of those in sight, and the ids of the others."""
+
+    households: list[HouseholdScores]
+    unknown: list[str]
+
+
+@router.get(
+    "/households/{household_id}/scores",
+    summary="一户的评分",
+    responses={200: {"model": HouseholdScores}, **NOT_FOUND},
+)
+async def household_scores(
+    request: Request, household_id: HouseholdId, asker: Asker, as_of: AsOf = None
+) -> Response:
+    """The scores of one household: those of the newest week, or of the week of ``as_of``."""
+    permit(asker, Scope.SCORES)
+    place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    week = request.app.state.shelf.served.week(as_of)
+    if household_id not in week.places:
+        raise unknown_household()
+    note(request, asker, "scores.read", household_id, week.as_of)
+    await noted(request)
+    return Response(week.answer(household_id, asker.sensitive), media_type=JSON)
+
+
+@router.post(
+    "/scores/batch",
+    summary="多户的评分",
+    responses={200: {"model": BatchScores}, **NOT_FOUND},
+)
+async def batch(request: Request, body: Batch, asker: Asker) -> Response:
+    """Scores of up to 1,000 households. Those unknown, out of sight or refusing are named in ``unknown``."""
+    permit(asker, Scope.SCORES)
+    served, restrictions = request.app.state.shelf.served, request.app.state.restrictions
+    week = served.week(body.as_of)
+    found, unknown = {}, []
+    for household in body.household_ids:
+        place = served.place(household)
+        seen = place and sees_place(asker, place[0], place[1]) and restrictions.listed(household)
+        if seen and household in week.places:
+            found[household] = week.answer(household, asker.sensitive)
+        else:
+            unknown.append(household)
+    if found:
+        note(request, asker, "scores.read", found, week.as_of)
+        await noted(request)
+    content = b'{"households":[' + b",".join(found.values()) + b'],"unknown":' + orjson.dumps(unknown) + b"}"
+    return Response(content, media_type=JSON)

@@ -1,0 +1,54 @@
+"""Which weeks there are, and which became new: a feed to pull."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from service.web.identities import Asker
+
+router = APIRouter(prefix="/v1/weeks", tags=["周 weeks"])
+
+
+class WeekSummary(BaseModel):
+    """One week that is served."""
+
+    as_of: str = Field(examples=["2025-09-01"])
+    model_version: str
+    published_at: str
+    households: int
+    listed: bool = Field(description="名单是否已生成")
+
+
+class Event(BaseModel):
+    """A week that was published, for the first time or anew."""
+
+    revision: int
+    as_of: str
+    at: str
+
+
+class Feed(BaseModel):
+    """What was published since a revision, and the revision to ask for next."""
+
+    revision: int
+    events: list[Event]
+
+
+@router.get("", summary="有哪些周")
+async def weeks(request: Request, asker: Asker) -> list[WeekSummary]:
+    """The weeks that are served, the newest first."""
+    served = request.app.state.shelf.served
+    return [WeekSummary(**served.weeks[as_of].said) for as_of in sorted(served.weeks, reverse=True)]
+
+
+@router.get("/feed", summary="新的一周何时发布（拉取）")
+async def feed(
+    request: Request,
+    asker: Asker,
+    since: Annotated[int, Query(ge=0, description="上次得到的 revision")] = 0,
+) -> Feed:
+    """What was published after revision ``since``. Ask from time to time with the revision of the last answer."""
+    served = request.app.state.shelf.served
+    events = [Event(**one) for one in served.feed if one["revision"] > since]
+    return Feed(revision=served.revision, events=events)

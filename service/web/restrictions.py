@@ -1,0 +1,37 @@
+"""Households that refuse automated listing or are being deleted: out of the service's sight from that moment."""
+
+from datetime import date
+
+from sqlalchemy import or_, select
+
+from service.web.database import Database
+from service.web.tables import Deletion, Refusal
+
+
+class Restrictions:
+    """The sets as the database last said; ``refresh`` asks again, at once in the process that changed them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.refusing: frozenset[str] = frozenset()
+        self.deleted: frozenset[str] = frozenset()
+        self.version = 0
+
+    def refresh(self) -> None:
+        """Ask the database."""
+        today = date.today()
+        with self._database.reading() as session:
+            refusing = session.scalars(
+                select(Refusal.household_id).where(
+                    Refusal.begins_on <= today, or_(Refusal.until.is_(None), Refusal.until > today)
+                )
+            )
+            found = frozenset(refusing)
+            named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
+            deleted = frozenset(one for one in named if one)
+        if (found, deleted) != (self.refusing, self.deleted):
+            self.refusing, self.deleted, self.version = found, deleted, self.version + 1
+
+    def listed(self, household_id: str) -> bool:
+        """Whether a household may stand on a list."""
+        return household_id not in self.refusing and household_id not in self.deleted

@@ -25,6 +25,7 @@ COMMON: Mapping[str, tuple[str, str]] = {
     "education": ("学历", "education"),
     "employed": ("有工作", "employed"),
     "employment": ("就业", "employment"),
+    "ethnicity": ("民族", "ethnicity"),
     "floor": ("住{}楼", "floor {}"),
     "gender": ("性别", "gender"),
     "household_type": ("家庭类型", "household type"),

@@ -26,13 +26,25 @@ _COLUMNS = {
 }
 
 
-def baseline_scores(features: Features) -> dict[str, np.ndarray]:
+def baseline_scores(features: Features, microgrid: np.ndarray) -> dict[str, np.ndarray]:
     """float32 per row for each simple ranker: higher first, unknown last.
 
-    The eligibility rule gives every row the same score: whoever can have the need is as good as another.
+    The eligibility rule gives every row the same score: whoever can have the need is as good as another. The
+    micro-grid average gives all of a micro-grid's rows the same: to visit by it is to go from door to door where
+    most requests come from. ``microgrid``: of each household of the records, -1 in none.
     """
     scores = {ELIGIBILITY: np.ones(len(features.rows), dtype=np.float32)}
     for ranker, column in _COLUMNS.items():
         value = features.matrix[:, features.names.index(column)]
         scores[ranker] = np.nan_to_num(value, nan=-1.0)
+    scores[GRID_AVERAGE] = _alike(scores[GRID_AVERAGE], features, microgrid)
     return scores
+
+
+def _alike(value: np.ndarray, features: Features, microgrid: np.ndarray) -> np.ndarray:
+    """The mean of a value over the rows of each micro-grid and need (each leaves its own household out)."""
+    where = microgrid[features.rows.household].astype(np.int64)
+    needs = int(features.rows.need.max(initial=0)) + 1
+    cell = (where + 1) * needs + features.rows.need
+    mean = np.bincount(cell, value) / np.maximum(np.bincount(cell), 1)
+    return np.where(where < 0, -1.0, mean[cell]).astype(np.float32)

@@ -7,12 +7,16 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from features.groups import membership
 from features.language import say, speaking
 from features.records import Known, date_of
 from models.baselines import MODEL, RANKERS
 from models.capacity import capacity_of_need
+from models.card_groups import group_tables
 from models.compare import Decision, compare, gate
 from models.evaluate import Validation
+from models.group_audit import group_lines
+from models.verdict_lines import verdict_lines
 
 if TYPE_CHECKING:
     from models.retrain import Retrained
@@ -43,6 +47,7 @@ def model_card(
     environment = Environment(
         loader=PackageLoader("models"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    groups = membership(known)
     with speaking(language):
         rows = [_spoken(row, known) for row in against.itertuples()]
         unmodelled = [
@@ -59,6 +64,9 @@ def model_card(
             needs=rows,
             beaten=_listed(row["name"] for row in rows if row["outcome"] == WORSE),
             unmodelled=_listed(unmodelled),
+            verdicts=[] if retrained.verdicts is None else verdict_lines(retrained.verdicts, known),
+            groups=group_tables(retrained.groups, groups),
+            group_lines=[] if retrained.groups is None else group_lines(retrained.groups, groups),
             decision=decide(retrained, known, has_champion),
         )
 

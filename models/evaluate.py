@@ -166,7 +166,7 @@ def _measures(
     return result
 
 
-def _groups(score: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
+def tie_groups(score: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
     """Number of the tie group of each row, the highest scores in group 0, and the number of groups."""
     _, inverse = np.unique(-score, return_inverse=True)
     count = int(inverse.max()) + 1
@@ -177,7 +177,7 @@ def _groups(score: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
     return inverse, count
 
 
-def _summed(groups: np.ndarray, count: int, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def summed(groups: np.ndarray, count: int, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """[groups, columns]: weights of the rows' households, summed by group."""
     ones = np.ones(len(rows), dtype=np.float32)
     return csr_matrix((ones, (groups, rows)), shape=(count, len(weights))) @ weights
@@ -193,10 +193,10 @@ def _ranking(
     }
     for day in np.unique(rows.as_of):
         on = np.flatnonzero(rows.as_of == day)
-        groups, count = _groups(score[on], most_groups)
+        groups, count = tie_groups(score[on], most_groups)
         asked = rows.label[on] > 0
-        total = _summed(groups, count, rows.household[on], weights).astype(np.float64)
-        positive = _summed(groups[asked], count, rows.household[on][asked], weights).astype(np.float64)
+        total = summed(groups, count, rows.household[on], weights).astype(np.float64)
+        positive = summed(groups[asked], count, rows.household[on][asked], weights).astype(np.float64)
         everyone, asking = total.sum(0), positive.sum(0)
         for k, hits, share in (("k", "hits", capacity / len(on)), ("k2", "hits2", TOP)):
             take = min(share, 1.0) * everyone
@@ -339,10 +339,10 @@ def _lift(rows: Validation, need: str) -> list[dict[str, object]]:
             hits = taken = 0.0
             for day in np.unique(rows.as_of):
                 on = np.flatnonzero(rows.as_of == day)
-                groups, count = _groups(score[on], None)
+                groups, count = tie_groups(score[on], None)
                 asked = rows.label[on] > 0
-                total = _summed(groups, count, rows.household[on], one)
-                positive = _summed(groups[asked], count, rows.household[on][asked], one)
+                total = summed(groups, count, rows.household[on], one)
+                positive = summed(groups[asked], count, rows.household[on][asked], one)
                 take = np.array([share * len(on)])
                 hits += float(hits_at(total, positive, take)[0])
                 taken += float(take[0])

@@ -122,6 +122,25 @@ def draw_folds(axes: Axes, folds: pd.DataFrame, names: Mapping[str, str], title:
         axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper left")
 
 
+def draw_groups(
+    axes: Axes, rows: pd.DataFrame, measure: str, names: Mapping[str, str], title: str, fair: float = 1.0
+) -> None:
+    """A ratio of each group with its interval; 1 is its due, ``fair`` a second line.
+
+    Columns group, and the measure with its ``_low`` and ``_high``; groups not in ``names`` are left out.
+    """
+    axes.set_title(title)
+    rows = rows[rows["group"].isin(names) & rows[measure].notna()].iloc[::-1]
+    value = rows[measure].to_numpy(float)
+    spread = np.vstack([value - rows[f"{measure}_low"], rows[f"{measure}_high"] - value])
+    spread = np.nan_to_num(np.clip(spread, 0, None))
+    axes.errorbar(value, range(len(rows)), xerr=spread, fmt="o", markersize=4, capsize=2)
+    for at in {1.0, fair}:
+        axes.axvline(at, color=_GREY, linewidth=1, linestyle="--" if at == 1 else ":")
+    axes.set_yticks(range(len(rows)), [names[one] for one in rows["group"]], fontsize=7)
+    axes.set_xlim(0, max(2.0, 1.1 * float(value.max(initial=0))))
+
+
 def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> None:
     """What the model looks at most.
 

@@ -41,8 +41,7 @@ from models.compare import Decision
 from models.demand_backtest import as_metrics
 from models.evaluate import ALL
 from models.model import NeedModel
-from models.need_compare import as_rankers
-from models.report import write_report
+from models.report import metrics_besides, write_report
 from models.train import PARTS
 from models.versions import (
     CHALLENGER,
@@ -263,8 +262,8 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
             metrics = retrained.metrics
             _log_values(client, run_id, params, metrics[metrics["need"] == ALL])
-            _log_values(client, run_id, {}, as_rankers(retrained.visits))
-            _log_values(client, run_id, {}, as_metrics(retrained.demand, ALL))
+            for table in metrics_besides(retrained):
+                _log_values(client, run_id, {}, table)
             _log_data(client, run_id, retrained, workspace)
             client.log_artifacts(run_id, str(report))
             logged = _log_model(client, experiment, run_id, retrained.model, Path(place))

@@ -8,14 +8,19 @@ import pandas as pd
 
 from features.build import catalogue
 from features.contract import Need
+from features.groups import Groups, membership
 from features.language import say
 from features.records import Known
+from models import group_shares, need_compare
 from models.baselines import RANKERS
 from models.card import MEASURE, against_baselines, model_card
+from models.demand_backtest import as_metrics
 from models.evaluate import ALL
+from models.group_audit import FAIR, against
 from models.plots import (
     chinese_text,
     draw_folds,
+    draw_groups,
     draw_importance,
     draw_lift,
     draw_reliability,
@@ -39,20 +44,29 @@ def write_report(retrained: "Retrained", known: Known, has_champion: bool, direc
     tables["importance"] = tables["importance"].assign(meaning=lambda rows: rows["feature"].map(meanings))
     against = against_baselines(retrained, known)
     directory.mkdir(parents=True, exist_ok=True)
-    extra = {"p_need": retrained.visits, "demand": retrained.demand}
-    more = {name: table for name, table in extra.items() if table is not None}
-    _write_tables({**tables, "against_baselines": against, **more}, directory)
+    names = {"p_need": "visits", "demand": "demand", "groups": "groups", "verdicts": "verdicts"}
+    more = {file: getattr(retrained, name) for file, name in names.items()}
+    there = {name: table for name, table in more.items() if table is not None}
+    _write_tables({**tables, "against_baselines": against, **there}, directory)
     for language in ("zh", "en"):
         card = model_card(retrained, known, against, has_champion, language)
         (directory / f"model_card.{language}.md").write_text(card, encoding="utf-8")
     evaluated = [need for need in known.community.needs if (tables["metrics"]["need"] == need.id).any()]
     with chinese_text():
         _overview(tables, evaluated, directory)
+        if retrained.groups is not None and len(retrained.groups):
+            _groups_figure(retrained.groups, membership(known), directory / "groups.png")
         for need in evaluated:
             own = {name: table[table["need"] == need.id] for name, table in tables.items()}
             (directory / "needs" / need.id).mkdir(parents=True)
             _write_tables(own, directory / "needs" / need.id)
             _need_figure(own, need, directory / "needs" / need.id / "report.png")
+
+
+def metrics_besides(retrained: "Retrained") -> list[pd.DataFrame]:
+    """Further tables of the form of the metrics table: estimators of p_need, intervals of demand, groups."""
+    tables = [need_compare.as_rankers(retrained.visits), as_metrics(retrained.demand, ALL)]
+    return tables if retrained.groups is None else [*tables, group_shares.as_rankers(retrained.groups)]
 
 
 def _write_tables(tables: Mapping[str, pd.DataFrame], directory: Path) -> None:
@@ -76,6 +90,21 @@ def _need_figure(own: Mapping[str, pd.DataFrame], need: Need, path: Path) -> Non
     title = say("名单命中率（按可走访户数）", "Hits on a list as long as can be visited")
     draw_folds(folds, _measured(own["metrics"], MEASURE), _ranker_names(), title)
     draw_importance(importance, own["importance"])
+    save(figure, path)
+
+
+def _groups_figure(table: pd.DataFrame, groups: Groups, path: Path) -> None:
+    """Every group's share of the lists over its share of what they are for, and its calibration."""
+    names = {one: name.here for one, name in zip(groups.ids, groups.names, strict=True)}
+    audits = list(dict.fromkeys(table["audit"]))
+    figure, axes = panels(2 * len(audits), width=6.0, height=max(3.0, 0.22 * len(names) + 1.2))
+    figure.subplots_adjust(left=0.13, wspace=0.35)  # room for the groups' names
+    for at, audit in enumerate(audits):
+        rows = table[table["audit"] == audit]
+        less, level = axes[2 * at], axes[2 * at + 1]
+        draw_groups(less, rows, "list_over_need", names, against(audit), FAIR)
+        title = say("预测与实际之比", "Predicted over observed")
+        draw_groups(level, rows, "predicted_over_observed", names, title)
     save(figure, path)
 
 

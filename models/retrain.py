@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from features.build import build, catalogue
 from features.cohort import cohort
+from features.groups import membership
 from features.labels import label_begin, label_end
 from features.language import say
 from features.records import Known, Records, date_of, known_before
@@ -24,7 +25,8 @@ from models.calibrate import fit_calibration, no_calibration
 from models.capacity import capacity_of_need
 from models.challenge import compare_with_champion
 from models.demand_backtest import backtest_demand
-from models.evaluate import ALL, Evaluation, Validation, evaluate
+from models.evaluate import Validation, evaluate
+from models.group_audit import audit_requests, group_lines
 from models.level import asking_per_request
 from models.model import LEAST, MOST, NeedModel, combined_risk
 from models.need import fit_need, with_visits
@@ -32,7 +34,10 @@ from models.out_of_time import OutOfTime, stable_hash
 from models.sample import MOST_ROWS, Table, training_table
 from models.split import Split, complete, split
 from models.train import OWN, POOLED, SEEDS, THREADS, Parts, Rounds, Trainer
+from models.training_lines import training_lines
 from models.validate import Predicted, backtest, finish, out_of_time
+from models.verdict import verdicts
+from models.verdict_lines import verdict_lines
 
 LEVEL_WEIGHT = 0.8
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
@@ -48,6 +53,7 @@ class Retrained:
     contribution in log-odds). comparison: see ``models.compare``, None without a champion. notes: lines to show.
     visits: estimators of p_need on held-out random visits, see ``models.need``; empty without them.
     demand: whether intervals of demand held, see ``models.demand_backtest``.
+    groups: shares of groups, see ``models.group_audit``. verdicts: whether a model is needed, ``models.verdict``.
     """
 
     model: NeedModel
@@ -63,6 +69,8 @@ class Retrained:
     validation: Validation | None = None
     visits: pd.DataFrame | None = None
     demand: pd.DataFrame | None = None
+    groups: pd.DataFrame | None = None
+    verdicts: pd.DataFrame | None = None
 
 
 @dataclass
@@ -122,6 +130,9 @@ def retrain(
     with stages.stage("visits"):
         visited = fit_need(records, known, model, table, seed, _progress(say("随机走访", "random visits")))
         model = with_visits(model, visited)
+    with stages.stage("groups"):
+        groups = audit_requests(records, known, validation, seed)
+        judged = verdicts(validation, known, seed)
     comparison = None
     if champion is not None:
         with stages.stage("compare"):
@@ -134,12 +145,20 @@ def retrain(
         importance=importance,
         comparison=comparison,
         parameters=_parameters(table, plan, rounds, seed, step_weeks),
-        notes=[*_notes(model, known, table, plan, found), model.silence(), *visited.notes],
+        notes=[
+            *training_lines(model, known, table, plan, found),
+            model.silence(),
+            *visited.notes,
+            *verdict_lines(judged, known),
+            *group_lines(groups, membership(known)),
+        ],
         fingerprint=fingerprint(known),
         seconds=stages.seconds,
         validation=validation,
         visits=visited.comparison,
         demand=demand,
+        groups=groups,
+        verdicts=judged,
     )
 
 
@@ -335,45 +354,3 @@ def _parameters(table: Table, plan: Split, rounds: Rounds, seed: int, step_weeks
         **{f"pooled_{name}": value for name, value in POOLED.items()},
         **{f"own_{name}": value for name, value in OWN.items() if POOLED[name] != value},
     }
-
-
-def _notes(model: NeedModel, known: Known, table: Table, plan: Split, found: Evaluation) -> list[str]:
-    """Lines on what was trained, which needs were skipped, what won, and how good it is."""
-    first, last = date_of(plan.dates[0]), date_of(plan.dates[-1])
-    lines = [
-        say(
-            f"训练：{len(plan.dates)} 个日期（{first} 至 {last}），{len(table)} 行，{len(table.names)} 个特征",
-            f"trained on {len(plan.dates)} dates ({first} to {last}), {len(table)} rows, {len(table.names)} features",
-        )
-    ]
-    for one in np.flatnonzero(~model.modelled):
-        name = known.community.needs[one].name.here
-        lines.append(
-            say(
-                f"{name}：训练期内没有申请，跳过训练，按平滑后的平均比例打分",
-                f"{name}: no requests in the training period; not trained, scored by its smoothed rate",
-            )
-        )
-    lines += [_won(known, model, int(one)) for one in np.flatnonzero(model.modelled)]
-    overall = found.metrics[(found.metrics["need"] == ALL) & (found.metrics["fold"] == plan.folds[-1].name)]
-    for ranker in (MODEL, "request_count"):
-        rows = overall[overall["ranker"] == ranker].set_index("metric")["value"]
-        if len(rows):
-            lines.append(
-                say(
-                    f"最新一段验证（{plan.folds[-1].name} 起）{ranker}：前2%命中率 {rows['precision_at_2_percent']:.3f}，"
-                    f"平均精确率 {rows['average_precision']:.3f}",
-                    f"newest fold (from {plan.folds[-1].name}) {ranker}: precision at 2% "
-                    f"{rows['precision_at_2_percent']:.3f}, average precision {rows['average_precision']:.3f}",
-                )
-            )
-    return lines
-
-
-def _won(known: Known, model: NeedModel, need: int) -> str:
-    name = known.community.needs[need].name.here
-    linear, pooled, own = (round(100 * one) for one in model.weights[need])
-    return say(
-        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {own}%",
-        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {own}%",
-    )

@@ -87,7 +87,8 @@ def backtest(
             features = build(known, chosen, schema)
             expected[day] = expected_requests(known)
             odds = fitted.log_odds(features.matrix, chosen.need).astype(np.float32)
-            parts.append((chosen.household, chosen.need, day, number, label, odds, baseline_scores(features)))
+            simple = baseline_scores(features, known.microgrid)
+            parts.append((chosen.household, chosen.need, day, number, label, odds, simple))
             if newest and watch:
                 watch(features)
     return _joined(parts, expected), _mean_rounds(found) if found else None

@@ -19,11 +19,13 @@ from models.capacity import capacity_of_need
 from models.compare import compare
 from models.evaluate import Validation, evaluate
 from models.ground import EXPECTED, Ground
+from models.group_audit import audit_requests
 from models.logistic import Logistic, Transform
 from models.model import NeedModel
 from models.retrain import Retrained, fingerprint
 from models.sample import labelled
 from models.train import Parts
+from models.verdict import verdicts
 
 GOOD = {"requests_364_days": 0.6, "requests_all_time": 0.1}  # log-odds a unit
 BAD = {"requests_364_days": -0.6, "requests_all_time": -0.1}
@@ -87,7 +89,7 @@ def hand_made_retrain(records: Records, model: NeedModel, champion: NeedModel | 
         known = known_before(records, day)
         rows, label = labelled(known, now)
         features = build(known, rows, model.schema)
-        scores = {MODEL: model.predict(features), **baseline_scores(features)}
+        scores = {MODEL: model.predict(features), **baseline_scores(features, known.microgrid)}
         old = champion.predict(features) if champion else np.zeros(len(rows))
         parts.append((rows, label, np.full(len(rows), day), np.full(len(rows), number // 2), scores, old))
     rows, label, day, fold, scores, old = zip(*parts, strict=True)
@@ -128,4 +130,6 @@ def hand_made_retrain(records: Records, model: NeedModel, champion: NeedModel | 
         fingerprint=fingerprint(now),
         seconds={"features": 1.0, "train": 2.0},
         validation=validation,
+        groups=audit_requests(records, now, validation),
+        verdicts=verdicts(validation, now),
     )

@@ -16,6 +16,7 @@ from models.card import against_baselines, decide, model_card
 from models.plots import chinese_text, draw_lift, panels, save
 from models.report import write_report
 from models.retrain import Retrained
+from models.verdict_lines import verdict_lines
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +50,12 @@ def report(good: Retrained, known: Known, tmp_path_factory: pytest.TempPathFacto
 
 def test_every_file_is_there_for_the_town_and_for_each_need(report: Path, good: Retrained) -> None:
     tables = {"metrics.csv", "reliability.csv", "lift.csv", "importance.csv"}
-    figures = {"overview.png", "reliability.png", "lift.png"}
+    figures = {"overview.png", "reliability.png", "lift.png", "groups.png"}
     cards = {"model_card.zh.md", "model_card.en.md"}
     assert {one.name for one in report.iterdir()} == tables | figures | cards | {
         "against_baselines.csv",
+        "groups.csv",
+        "verdicts.csv",
         "needs",
     }
     for need in good.model.schema.needs:
@@ -122,6 +125,15 @@ def test_the_card_says_what_the_model_is_not_for(
     assert "{{" not in text and "nan" not in text
 
 
+def test_the_card_says_whether_a_model_is_needed_and_who_is_left_out(good: Retrained, known: Known) -> None:
+    chinese, english = card(good, known), card(good, known, "en")
+    assert "到底要不要模型" in chinese and "谁被落下了" in chinese
+    assert "Do we need a model at all" in english and "Who is left out" in english
+    for line in verdict_lines(good.verdicts, known):
+        assert line in chinese
+    assert chinese.count("网格") > 2 and "| all |" in english
+
+
 def test_without_validation_the_card_says_so(good: Retrained, known: Known, tmp_path: Path) -> None:
     nothing = replace(
         good,
@@ -132,6 +144,8 @@ def test_without_validation_the_card_says_so(good: Retrained, known: Known, tmp_
         importance=good.importance[:0],
         parameters={},
         validation=None,
+        groups=None,
+        verdicts=None,
     )
     write_report(nothing, known, False, tmp_path)
     assert "还无法检验" in (tmp_path / "model_card.zh.md").read_text("utf-8")

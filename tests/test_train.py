@@ -62,6 +62,13 @@ def test_the_notes_say_what_was_chosen_for_each_need(retrained):
     assert sum("单独训练的树" in line for line in retrained.notes) == len(NEEDS)
 
 
+def test_the_notes_say_whether_a_model_is_needed_and_which_groups_get_less(retrained):
+    assert set(retrained.verdicts["need"]) == {need["id"] for need in NEEDS}
+    assert {"all", "grid=g0", "grid=g1"} == set(retrained.groups["group"])
+    assert sum("到底要不要模型" in line for line in retrained.notes) == 1
+    assert any("名单与申请相比" in line or "只占名单" in line for line in retrained.notes)
+
+
 def test_later_rows_change_nothing_and_the_same_data_make_no_better_or_worse_challenger(
     retrained, records, rows, community
 ):

@@ -1,0 +1,162 @@
+"""Do we need a model at all? For each need: the model, a rule or a programme for whole micro-grids, judged by the
+hits of lists as long as can be visited; and what one more visit would bring beside a better model.
+
+The second question is that of Perdomo's prediction-access ratio (arXiv 2312.08511), the programme for whole
+micro-grids that of Perdomo, Britton, Hardt and Abebe (arXiv 2304.06205).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.records import Known
+from models.baselines import GRID_AVERAGE, LOGISTIC, MODEL
+from models.capacity import capacity_of_need
+from models.evaluate import (
+    MOST_GROUPS,
+    Validation,
+    hits_at,
+    interval,
+    newest_fold,
+    resampled,
+    summed,
+    tie_groups,
+)
+
+PERFECT = "perfect"
+FEWEST = 20  # requests from which anything is concluded
+FARTHER = 0.1  # of the way from the model to a perfect list: what a better model is taken to be
+MARGIN = 0.25  # more visits than today's, over which the worth of one more is averaged; at least one
+LONGER = np.array([1.0, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])  # lists of a baseline, in today's lengths
+FEW = "few"
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Households on a week's list that asked, for some ranker and length: as it was, and in each replicate."""
+
+    value: float
+    again: np.ndarray  # float64 [replicates]
+
+
+def verdicts(rows: Validation, known: Known, seed: int = 0) -> pd.DataFrame:
+    """One row for each need with requests in its newest fold.
+
+    need; verdict (``model``, or the simplest ranker that is not clearly worse than the best of all; ``few`` where
+    requests are too few to say); positives; capacity; hits in 100 visits of the model, of the best baseline
+    (baseline: its name) and of whole micro-grids (model_hits, baseline_hits, grid_hits). What the model gains over
+    each, and over the verdict: gain, gain_over_grid, gain_over_verdict. more_visits: that the best baseline would
+    need every week to hit as often as the model, at most nine times today's. one_more_visit: hits that one more
+    visit a week brings. better_model: hits a week that a model a tenth closer to a perfect one brings.
+    worth_visits: the visits that bring as much. Ends of intervals stand in NAME_low and NAME_high.
+    """
+    weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
+    table = []
+    for index, need in enumerate(known.community.needs):
+        newest = newest_fold(rows, index)
+        if len(newest) and newest.label.any():
+            table.append({"need": need.id, **_of_need(newest, capacity_of_need(known), weights)})
+    return pd.DataFrame(table)
+
+
+def _of_need(rows: Validation, capacity: int, weights: np.ndarray) -> dict[str, object]:
+    more = max(1.0, MARGIN * capacity)
+    lengths = capacity * LONGER
+    curves = {name: hits_at_lengths(rows, score, lengths, weights) for name, score in rows.scores.items()}
+    hits = {name: curve[0] for name, curve in curves.items()}
+    ours, longer = hits_at_lengths(rows, rows.scores[MODEL], np.array([capacity, capacity + more]), weights)
+    (perfect,) = hits_at_lengths(rows, rows.label, np.array([capacity]), weights)
+    best = max((name for name in rows.scores if name != MODEL), key=lambda name: hits[name].value)
+    share = 100 / capacity
+    one_more = _combined(lambda now, then: (then - now) / more, ours, longer)
+    better = _combined(lambda now, most: FARTHER * (most - now), ours, perfect)
+    verdict = _verdict(rows, hits)
+    row: dict[str, object] = {
+        "verdict": verdict,
+        "positives": int(rows.label.sum()),
+        "capacity": capacity,
+        "baseline": best,
+        "model_hits": share * ours.value,
+        "baseline_hits": share * hits[best].value,
+        "grid_hits": share * hits[GRID_AVERAGE].value,
+    }
+    measured = {
+        "gain": _combined(lambda now, its: share * (now - its), ours, hits[best]),
+        "gain_over_grid": _combined(lambda now, its: share * (now - its), ours, hits[GRID_AVERAGE]),
+        "gain_over_verdict": _combined(
+            lambda now, its: share * (now - its), ours, hits[MODEL if verdict == FEW else verdict]
+        ),
+        "more_visits": _more_visits(lengths, curves[best], ours),
+        "one_more_visit": one_more,
+        "better_model": better,
+        "worth_visits": _combined(_over, better, one_more),
+    }
+    for name, found in measured.items():
+        row[name] = found.value
+        row[f"{name}_low"], row[f"{name}_high"] = interval(found.again)
+    return row
+
+
+def hits_at_lengths(
+    rows: Validation, score: np.ndarray, lengths: np.ndarray, weights: np.ndarray
+) -> list[Hits]:
+    """For each list length the mean over the as-of days of the households on it that asked; ties at random.
+
+    ``rows``: of one need. ``weights`` [households, replicates]: as ``models.evaluate.resampled`` gives them.
+    """
+    days = np.unique(rows.as_of)
+    value, again = np.zeros(len(lengths)), np.zeros((len(lengths), weights.shape[1]))
+    whole = np.ones((len(weights), 1), dtype=np.float32)
+    for day in days:
+        on = np.flatnonzero(rows.as_of == day)
+        asked = rows.label[on] > 0
+        for columns, most in ((whole, None), (weights, MOST_GROUPS)):
+            tied, count = tie_groups(score[on], most)
+            total = summed(tied, count, rows.household[on], columns).astype(np.float64)
+            positive = summed(tied[asked], count, rows.household[on][asked], columns).astype(np.float64)
+            shares = np.minimum(lengths / len(on), 1.0)
+            hits = np.stack([hits_at(total, positive, one * total.sum(axis=0)) for one in shares])
+            if most is None:
+                value += hits[:, 0]
+            else:
+                again += hits
+    return [Hits(float(one) / len(days), other / len(days)) for one, other in zip(value, again, strict=True)]
+
+
+def _combined(how, *hits: Hits) -> Hits:
+    return Hits(float(how(*(np.float64(one.value) for one in hits))), how(*(one.again for one in hits)))
+
+
+def _over(above, below):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below > 0, above / below, np.nan)
+
+
+def _more_visits(lengths: np.ndarray, curve: list[Hits], ours: Hits) -> Hits:
+    """Visits a week that a ranker needs beyond today's to hit as often as the model, at most to the longest of
+    ``lengths``. ``curve``: its hits at these lengths, today's first."""
+    replicates = np.stack([one.again for one in curve], axis=1)
+    again = [np.interp(wanted, its, lengths) for its, wanted in zip(replicates, ours.again, strict=True)]
+    value = float(np.interp(ours.value, [one.value for one in curve], lengths))
+    return Hits(value - lengths[0], np.array(again) - lengths[0])
+
+
+def _verdict(rows: Validation, hits: Mapping[str, Hits]) -> str:
+    """The simplest ranker that is not clearly worse than the best: micro-grids, then rules, then the model's
+    log-linear part; the model where it is clearly better than the best of them."""
+    if rows.label.sum() < FEWEST:
+        return FEW
+    others = {name: one.value for name, one in hits.items() if name not in (MODEL, PERFECT)}
+    rules = [name for name in others if name not in (GRID_AVERAGE, LOGISTIC)]
+    best = max(others, key=others.__getitem__)
+    if _clearly_better(hits[MODEL], hits[best]):
+        return MODEL
+    top = MODEL if hits[MODEL].value >= others[best] else best
+    simple = [GRID_AVERAGE, max(rules, key=others.__getitem__), best]
+    return next(name for name in simple if name == top or not _clearly_better(hits[top], hits[name]))
+
+
+def _clearly_better(one: Hits, other: Hits) -> bool:
+    return interval(one.again - other.again)[0] > 0

@@ -16,16 +16,17 @@ class Area:
     expected: np.ndarray  # [areas, needs]
     dispersion: np.ndarray  # [needs] variance of a household's count over its expectation, at least 1
     strength: np.ndarray  # [needs] prior strength of an area's ratio to 1
+    holds_household: bool = True  # false where the households asked about are not among those summed
 
     def besides(self, where: np.ndarray, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """[households, needs] the area's ratio without the household's own ``count`` and ``expected``.
 
         1 where the household is in no area.
         """
-        rest = self.count[where] - count
-        ratio = shrunk(
-            rest / self.dispersion, (self.expected[where] - expected) / self.dispersion, self.strength
-        )
+        rest, usual = self.count[where], self.expected[where]
+        if self.holds_household:
+            rest, usual = rest - count, usual - expected
+        ratio = shrunk(rest / self.dispersion, usual / self.dispersion, self.strength)
         return np.where(where[:, None] < 0, 1.0, ratio)
 
 

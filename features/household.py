@@ -131,9 +131,14 @@ def _current(known: Known, attribute: Attribute, value: np.ndarray) -> dict[str,
 def days_known(known: Known) -> np.ndarray:
     """Days since the first ``valid_from``; NaN for those of the first export, who were there before."""
     since = known.known_since
-    if not known.present.any():
-        return since
-    return np.where(since <= np.nanmin(since) + FIRST_BATCH, np.nan, known.as_of - since)
+    return np.where(since <= first_known(known) + FIRST_BATCH, np.nan, known.as_of - since)
+
+
+def first_known(known: Known) -> float:
+    """The first ``valid_from`` of the town's households; NaN where there is none."""
+    return remember(
+        known, "first_known", lambda: float(np.nanmin(known.known_since)) if known.present.any() else np.nan
+    )
 
 
 def facts(schema: Schema) -> dict[str, Fact]:

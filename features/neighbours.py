@@ -158,8 +158,9 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
     recent = _own(known, similar, RECENT)
     usual = recent.similar * table.windows[RECENT].rates * columns[f"microgrid_ratio_{LONG}_days"]
     columns["microgrid_recent_ratio"] = table.recent.besides(known.microgrid, recent.count, usual)
-    columns["microgrid_asking_28_days"] = table.asking_microgrid[known.microgrid] - (recent.count > 0)
-    columns["grid_asking_28_days"] = table.asking_grid[known.grid] - (recent.count > 0)
+    own_asking = (recent.count > 0) & table.recent.holds_household
+    columns["microgrid_asking_28_days"] = table.asking_microgrid[known.microgrid] - own_asking
+    columns["grid_asking_28_days"] = table.asking_grid[known.grid] - own_asking
     placed = ((known.microgrid >= 0) & (known.grid >= 0))[rows.household]
     return {
         name: np.where(placed, values[rows.household, rows.need], np.nan).astype(np.float32)

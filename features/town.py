@@ -93,6 +93,10 @@ def requests_of(known: Known, household: int) -> tuple[np.ndarray, np.ndarray]:
 
 def days_recorded(known: Known) -> float:
     """Days from the first request to the as-of day; the oldest in a thousand, likely typing errors, apart."""
+    return remember(known, "days_recorded", lambda: _days_recorded(known))
+
+
+def _days_recorded(known: Known) -> float:
     if not len(known.requests):
         return 0.0
     return float(known.as_of - np.quantile(known.requests.requested, 0.001, method="lower"))

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.build import Features, build
+from features.build import Features, build, summarise
 from features.cohort import cohort
 from features.records import Known, Records, date_of, known_before
+from features.town import Town
 from models.model import NeedModel
 from models.out_of_time import stable_hash
 
@@ -18,7 +19,8 @@ TIERS = ("red", "yellow", "green")
 @dataclass(frozen=True)
 class Scored:
     """``scores``: household_id, need, as_of, p_request, p_need, rank, model_version. ``risk``: household_id, as_of,
-    risk, tier. ``features`` holds the pairs (``features.rows``) in the order of ``scores``."""
+    risk, tier. ``features`` holds the pairs (``features.rows``) in the order of ``scores``; ``town`` and ``shift`` are
+    what they took from the whole town."""
 
     scores: pd.DataFrame
     risk: pd.DataFrame
@@ -26,16 +28,19 @@ class Scored:
     features: Features
     p_request: np.ndarray
     p_need: np.ndarray
+    town: Town
+    shift: np.ndarray
 
 
 def score(records: Records, model: NeedModel, as_of: int, version: str | int = "") -> Scored:
     """Score every pair that can have a need as of day ``as_of``, from what was known before it.
 
-    Probabilities depend on the whole town (its level, its neighbourhoods), so a single household is scored by
-    scoring all and picking its rows.
+    Probabilities depend on the whole town (its level, its neighbourhoods); ``models.live`` keeps what they took
+    from it, to score one household by itself.
     """
     known = known_before(records, as_of)
-    features = build(known, cohort(known), model.schema)
+    town = summarise(known, model.schema)
+    features = build(known, cohort(known), model.schema, town)
     rows = features.rows
     log_odds = model.log_odds(features)
     shift = model.shift(known, log_odds, rows.need)
@@ -54,7 +59,8 @@ def score(records: Records, model: NeedModel, as_of: int, version: str | int = "
             "model_version": str(version),
         }
     )
-    return Scored(scores, _risk(known, model, features, p_request, order), known, features, p_request, p_need)
+    risk = _risk(known, model, features, p_request, order)
+    return Scored(scores, risk, known, features, p_request, p_need, town, shift)
 
 
 def tie_order(ids: np.ndarray) -> np.ndarray:

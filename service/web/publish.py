@@ -6,6 +6,7 @@ never changed afterwards, so that whoever reads, or is killed in between, has th
 
 import fcntl
 import json
+import os
 import shutil
 import tempfile
 import uuid
@@ -15,27 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import orjson
 import pandas as pd
 
 from features.atomic import write_atomically
-from features.contract import Community
 from features.records import Known, date_of
-from service.web.access import mixed_risk
+from models.champion import Champion
+from models.score import Scored
+from service.web.packing import pack
 
 SERVED, POINTER = "served", "current.json"
-CONTENT, PLACES, VISITS, DEMAND, WEEK = (
-    "households.bin",
-    "households.json",
-    "visits.json",
-    "demand.json",
-    "week.json",
-)
 WEEKS_KEPT = 8
-DECIMALS = 8
 PARTIAL = ".partial-"
-_VISIT_TEXTS = ("contact", "members", "last_contact", "programme", "ask", "worker_name", "role")
 
 
 def publish(
@@ -43,141 +34,32 @@ def publish(
     scores: pd.DataFrame,
     risk: pd.DataFrame,
     known: Known,
+    model: Champion,
+    scored: Scored | None = None,
     visits: pd.DataFrame | None = None,
 ) -> None:
     """Make one week's scores, and its lists where ``visits`` (described) are given, those that are served.
 
-    Lists served before stay where only scores are given, as they do on paper.
+    Lists served before stay where only scores are given, as they do on paper. ``scored``: what live scores and
+    explanations need, kept from before where it is not given.
     """
-    from models.demand import expected_demand
-
     as_of = date_of(known.as_of).isoformat()
-    with _switching(workspace) as (served, pointer):
+    with switching(workspace) as (served, pointer):
         old = pointer["weeks"].get(as_of)
-        with _partial(served) as place:
-            write_households(place, scores, risk, known)
-            demand = expected_demand(scores, known)
-            (place / DEMAND).write_bytes(_json(_records(demand)))
-            listed = visits is not None
-            before = _read_visits(served / old) if old else []
-            if visits is not None:
-                rows = _visit_rows(visits, risk)
-                (place / VISITS).write_bytes(_json(rows + _withdrawn(before, rows)))
-            elif before:
-                (place / VISITS).write_bytes(_json(before))
-                listed = True
-            (place / WEEK).write_bytes(_json(_week(known, scores, listed)))
-            name = f"{as_of}-{uuid.uuid4().hex[:8]}"
-            place.rename(served / name)
-        pointer["weeks"][as_of] = name
+        with partial(served) as place:
+            pack(place, served / old if old else None, workspace, scores, risk, known, model, scored, visits)
+            pointer["weeks"][as_of] = settle(place, served, as_of)
 
 
-def _week(known: Known, scores: pd.DataFrame, listed: bool) -> dict[str, Any]:
-    versions = sorted(set(scores["model_version"].astype(str)))
-    return {
-        "as_of": date_of(known.as_of).isoformat(),
-        "model_version": versions[-1] if versions else "",
-        "published_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "households": int(known.present.sum()),
-        "listed": listed,
-        "community": known.community.model_dump(mode="json"),
-    }
-
-
-def _json(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Rows as dictionaries; NaN becomes null."""
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
-
-
-def write_households(place: Path, scores: pd.DataFrame, risk: pd.DataFrame, known: Known) -> None:
-    """The answer for every household, ready as bytes, twice where it has sensitive needs: without and with them."""
-    community = known.community
-    sensitive = {need.id for need in community.needs if need.sensitive}
-    mixed = mixed_risk(community)
-    where = _places(known)
-    level_of = [round(one, DECIMALS) for one in risk["risk"].to_numpy(np.float64).tolist()]
-    risks = dict(zip(risk["household_id"], zip(level_of, risk["tier"], strict=True), strict=True))
-    as_of, places, offset = date_of(known.as_of).isoformat(), {}, 0
-    with (place / CONTENT).open("wb") as file:
-        for household, rows in _by_household(scores):
-            grid, microgrid = where[household]
-            head = {
-                "household_id": household,
-                "as_of": as_of,
-                "grid_id": grid,
-                "microgrid_id": microgrid,
-                "model_version": rows[0][4],
-            }
-            level = dict(zip(("risk", "tier"), risks[household], strict=True)) if household in risks else {}
-            listed = [
-                dict(zip(("need", "p_request", "p_need", "rank"), row[:4], strict=True)) for row in rows
-            ]
-            plain = [one for one in listed if one["need"] not in sensitive]
-            open_bytes = orjson.dumps({**head, **({} if mixed else level), "scores": plain})
-            whole_bytes = orjson.dumps({**head, **level, "scores": listed})
-            if open_bytes == whole_bytes:
-                whole_bytes = b""
-            file.write(open_bytes + whole_bytes)
-            middle = offset + len(open_bytes)
-            places[household] = [grid, microgrid, offset, middle, middle + len(whole_bytes)]
-            offset = middle + len(whole_bytes)
-    (place / PLACES).write_bytes(orjson.dumps(places))
-
-
-def _places(known: Known) -> dict[str, tuple[str, str]]:
-    present = np.flatnonzero(known.present)
-    records = known.records
-    return {
-        str(household): (str(grid), str(microgrid))
-        for household, grid, microgrid in zip(
-            records.household_ids[present],
-            records.grid_ids[known.grid[present]],
-            records.microgrid_ids[known.microgrid[present]],
-            strict=True,
-        )
-    }
-
-
-def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """Each household with its (need, p_request, p_need, rank, version), in the order of the scores."""
-    columns = [
-        scores["household_id"].to_list(),
-        scores["need"].to_list(),
-        scores["p_request"].round(DECIMALS).to_list(),
-        scores["p_need"].round(DECIMALS).to_list(),
-        scores["rank"].astype(int).to_list(),
-        scores["model_version"].astype(str).to_list(),
-    ]
-    found: dict[str, list[tuple[Any, ...]]] = {}
-    for household, *row in zip(*columns, strict=True):
-        found.setdefault(household, []).append(tuple(row))
-    yield from found.items()
-
-
-def _visit_rows(visits: pd.DataFrame, risk: pd.DataFrame) -> list[dict[Any, Any]]:
-    from service.outreach import COLUMNS
-
-    tier = dict(zip(risk["household_id"], risk["tier"], strict=True))
-    columns = [*COLUMNS, *(one for one in (*_VISIT_TEXTS, "coordinator", "p_need") if one in visits)]
-    rows = _records(visits[columns].assign(as_of=visits["as_of"].astype(str)))
-    for row in rows:
-        row["tier"] = tier.get(row["household_id"])
-        row["worker_id"] = row["worker_id"] or None
-    return rows
-
-
-def _read_visits(place: Path) -> list[dict[str, Any]]:
-    return orjson.loads((place / VISITS).read_bytes()) if (place / VISITS).is_file() else []
-
-
-def _withdrawn(before: list[dict[str, Any]], rows: list[dict[Any, Any]]) -> list[dict[str, Any]]:
-    """Rows served before that are on the list no more: outcomes of a list on a phone or on paper may still come."""
-    here = {row["outreach_id"] for row in rows}
-    return [{**row, "withdrawn": True} for row in before if row["outreach_id"] not in here]
+def settle(place: Path, served: Path, as_of: str) -> str:
+    """Give a finished directory its name, once its files would survive a power cut."""
+    for path in [*place.rglob("*"), place]:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+    name = f"{as_of}-{uuid.uuid4().hex[:8]}"
+    place.rename(served / name)
+    return name
 
 
 def read_pointer(workspace: Path) -> dict[str, Any]:
@@ -189,7 +71,7 @@ def read_pointer(workspace: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _switching(workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def switching(workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Change the pointer after the block; one command at a time."""
     served = workspace / SERVED
     served.mkdir(parents=True, exist_ok=True)
@@ -217,14 +99,10 @@ def _remove_unused(served: Path, used: set[str]) -> None:
 
 
 @contextmanager
-def _partial(served: Path) -> Iterator[Path]:
+def partial(served: Path) -> Iterator[Path]:
+    """A directory to write to; what was not settled is gone after the block."""
     place = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=served))
     try:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
-
-
-def community_of(week: dict[str, Any]) -> Community:
-    """The community's settings as they were when the week was made."""
-    return Community.model_validate(week["community"])

@@ -13,18 +13,10 @@ from features.contract import Community
 from features.language import say
 from service.web import metrics
 from service.web.access import Identity, sees_need, sees_place
+from service.web.live import Live, load_live
+from service.web.packing import CONTENT, DEMAND, PLACES, WEEK, community_of, read_visits
 from service.web.problems import Problem
-from service.web.publish import (
-    CONTENT,
-    DEMAND,
-    PLACES,
-    POINTER,
-    SERVED,
-    VISITS,
-    WEEK,
-    community_of,
-    read_pointer,
-)
+from service.web.publish import POINTER, SERVED, read_pointer
 
 log = logging.getLogger("xianying")
 TRIES = 3  # a week may be replaced between reading the pointer and opening its files
@@ -58,6 +50,11 @@ class Week:
     def listed(self) -> bool:
         """Whether the week's lists have been made."""
         return bool(self.said["listed"])
+
+    @cached_property
+    def live(self) -> Live | None:
+        """What scores or explains one household of this week; None where only its lists were published."""
+        return load_live(self.directory)
 
     def answer(self, household_id: str, sensitive: bool) -> bytes:
         """The JSON of a household's scores; KeyError where it is not in the week."""
@@ -155,7 +152,6 @@ class Shelf:
         held = self.served.weeks.get(as_of)
         if held and held.directory == directory:
             return held
-        visits = directory / VISITS
         places = orjson.loads((directory / PLACES).read_bytes())
         with (directory / CONTENT).open("rb") as file:
             empty = not places
@@ -166,6 +162,6 @@ class Shelf:
             said=orjson.loads((directory / WEEK).read_bytes()),
             places={household: tuple(place) for household, place in places.items()},
             content=content,
-            visits=orjson.loads(visits.read_bytes()) if visits.is_file() else [],
+            visits=read_visits(directory),
             demand=orjson.loads((directory / DEMAND).read_bytes()),
         )

@@ -43,6 +43,8 @@ class Visit(BaseModel):
     arm: Literal["targeted", "random"]
     propensity: float | None = Field(description="抽签走访被抽中的概率")
     reason: str = Field(examples=["孩子8岁，双职工，去年6月申请过暑托"])
+    why: str = Field("", description="每条理由及其依据的记录")
+    reason_kinds: str = ""
     model_version: str
     p_need: float | None = None
     tier: str | None = Field(None, description="红黄绿；有权查看的人才有")
@@ -107,6 +109,7 @@ def selected(request: Request, asker: Identity, week: Week, wish: Filter) -> lis
     fixed = {name: value for name, value in wish.model_dump().items() if value is not None}
     hidden = {
         "coordinator",
+        "role",
         *(() if shows_risk else ("tier",)),
         *(FOR_PEOPLE if asker.role == Role.MACHINE else ()),
     }

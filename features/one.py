@@ -1,0 +1,56 @@
+"""One household apart from its town: the same features as within it, from its own rows and the town's tables."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.household import first_known
+from features.records import Known, Records, Versions, known_before
+from features.town import days_recorded
+
+
+@dataclass(frozen=True)
+class TownSpan:
+    """What blocks ask of the whole town besides its tables."""
+
+    days_recorded: float
+    first_known: float
+
+
+def span_of(known: Known) -> TownSpan:
+    """The span of a whole town."""
+    return TownSpan(days_recorded(known), first_known(known))
+
+
+def alone(records: Records, household: int) -> Records:
+    """The records of one household, which has number 0; grids and micro-grids keep their numbers."""
+
+    def mine(rows: Any) -> Any:
+        keep = np.flatnonzero(rows.household == household)
+        picked = {
+            field.name: (
+                value.iloc[keep].reset_index(drop=True) if isinstance(value, pd.DataFrame) else value[keep]
+            )
+            for field in fields(rows)
+            for value in [getattr(rows, field.name)]
+        }
+        return type(rows)(**{**picked, "household": np.zeros(len(keep), dtype=np.int32)})
+
+    tables = {
+        field.name: mine(getattr(records, field.name))
+        for field in fields(records)
+        if isinstance(getattr(records, field.name), Versions)
+    }
+    residents = tables["residents"]
+    _, numbers = np.unique(residents.resident, return_inverse=True)
+    tables["residents"] = replace(residents, resident=numbers.astype(np.int32))
+    return replace(records, household_ids=records.household_ids[[household]], **tables)
+
+
+def known_apart(records: Records, as_of: int, span: TownSpan) -> Known:
+    """What was known of a household that stands alone in its records, in a town of this span."""
+    known = known_before(records, as_of)
+    known.__dict__["_remembered"] = {"days_recorded": span.days_recorded, "first_known": span.first_known}
+    return known

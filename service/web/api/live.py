@@ -1,0 +1,263 @@
+"""Scores of records that another system posts, and why a household has the score it has."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field, StringConstraints, field_validator
+
+from features.language import say
+from features.posted import Posted
+from service.web.access import Scope, permit, sees_need, sees_place, sees_risk
+from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
+from service.web.api.outcomes import Id, OutcomeName
+from service.web.identities import Asker
+from service.web.live import Live
+from service.web.problems import Problem, unknown_household
+from service.web.reading import note, place_in_sight, willing
+from service.web.weeks import Week
+
+router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
+MOST_ROWS, MOST_CELLS = 500, 2_000_000
+Attributes = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=100)],
+        Annotated[str, StringConstraints(max_length=500)] | bool | int | float | None,
+    ],
+    Field(max_length=200),
+]
+Moment = datetime | date
+EARLIEST, LATEST = 1900, 2200
+
+
+class _Row(BaseModel):
+    @field_validator("*")
+    @classmethod
+    def _possible(cls, value: Any) -> Any:
+        if isinstance(value, date) and not EARLIEST <= value.year <= LATEST:
+            raise ValueError("year out of range")
+        return value
+
+
+class HouseholdRow(_Row):
+    """What was registered of the household from a time on."""
+
+    grid_id: Id = Field(examples=["g03"])
+    microgrid_id: Id = Field(examples=["m017"])
+    valid_from: Moment = Field(examples=["2019-03-01"])
+    attributes: Attributes = Field(default_factory=dict, examples=[{"children": 1, "income": "low"}])
+
+
+class ResidentRow(_Row):
+    """What was registered of a resident from a time on."""
+
+    resident_id: Id
+    valid_from: Moment
+    birth_year: Annotated[int, Field(ge=1900, le=2100)] | None = None
+    birth_date: date | None = None
+    attributes: Attributes = Field(default_factory=dict)
+
+
+class RequestRow(_Row):
+    """A request of the household."""
+
+    requested_at: Moment
+    need: Id | None = None
+    text: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    recorded_at: Moment | None = None
+    resolved_at: Moment | None = None
+    satisfaction: Annotated[float, Field(ge=1, le=5)] | None = None
+
+
+class OutreachRow(_Row):
+    """A visit to the household."""
+
+    need: Id
+    contacted_at: Moment
+    arm: Literal["targeted", "random"] = "targeted"
+    outcome: OutcomeName | None = None
+
+
+class PostedHousehold(BaseModel):
+    """One household with its attributes and history."""
+
+    household_id: Id = Field(examples=["new-1"])
+    households: Annotated[list[HouseholdRow], Field(min_length=1, max_length=MOST_ROWS)]
+    residents: Annotated[list[ResidentRow], Field(max_length=MOST_ROWS)] = []
+    requests: Annotated[list[RequestRow], Field(max_length=MOST_ROWS)] = []
+    outreach: Annotated[list[OutreachRow], Field(max_length=MOST_ROWS)] = []
+
+
+def live_of(week: Week) -> Live:
+    """What scores live. Raises a problem where the week was published without it."""
+    if week.live is None:
+        raise Problem(409, "not-live", say("请先运行 xianying score", "run xianying score first"), week.as_of)
+    return week.live
+
+
+@router.post("/live/scores", summary="给传来的一户记录即时评分", responses=NOT_FOUND)
+def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: AsOf = None) -> Response:
+    """The scores of posted records as of a week's date, with the same features as the week's batch.
+
+    Nothing is stored. ``rank`` is where the household would stand among all. A household that the week knows is
+    taken out of what its neighbours ask, as in the batch; its posted rows count, not those that are held.
+    """
+    permit(asker, Scope.LIVE)
+    week = request.app.state.shelf.served.week(as_of)
+    live = live_of(week)
+    newest = max(body.households, key=lambda row: _day(row.valid_from))
+    if not sees_place(asker, newest.grid_id, newest.microgrid_id):
+        raise unknown_household()
+    posted = Posted(
+        body.household_id,
+        *([row.model_dump() for row in rows] for rows in (body.households, body.residents)),
+        *([row.model_dump() for row in rows] for rows in (body.requests, body.outreach)),
+    )
+    if min(_day(row.valid_from) for row in body.households) >= date.fromisoformat(week.as_of):
+        raise Problem(
+            422,
+            "not-known-yet",
+            say(f"valid_from 要早于 {week.as_of}", f"valid_from must lie before {week.as_of}"),
+        )
+    found = live.score(posted, in_town=body.household_id in week.places)
+    note(request, asker, "live.score", body.household_id, week.as_of)
+    if request.app.state.settings.audit_durability == "disk":
+        request.app.state.journal.flush()
+    scores = [
+        {"need": need, "p_request": round(float(p), 8), "p_need": round(float(q), 8), "rank": int(rank)}
+        for need, p, q, rank in zip(found.needs, found.p_request, found.p_need, found.rank, strict=True)
+        if sees_need(asker, need in week.sensitive)
+    ]
+    level = {"risk": round(found.risk, 8), "tier": found.tier} if sees_risk(asker, week.community) else {}
+    head = {"household_id": body.household_id, "as_of": week.as_of, "model_version": live.state.version}
+    return Response(orjson.dumps({**head, **level, "scores": scores}), media_type="application/json")
+
+
+def _day(moment: Moment) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+class FeatureRows(BaseModel):
+    """Rows of features as the registered model takes them (MLflow's ``dataframe_split``)."""
+
+    columns: list[str] = Field(
+        description="need 和模型的全部特征名", examples=[["need", "requests_364_days"]]
+    )
+    data: list[list[str | float | None]]
+
+
+@router.get("/live/features", summary="模型需要哪些特征列", responses=NOT_FOUND)
+async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> list[str]:
+    """The columns that ``POST /v1/live/features`` takes, besides ``need``."""
+    permit(asker, Scope.LIVE)
+    return live_of(request.app.state.shelf.served.week(as_of)).columns
+
+
+@router.post(
+    "/live/features",
+    summary="给算好的特征行评分（与 mlflow models serve 的输入相同）",
+    responses={**NOT_FOUND, 200: {"content": {"application/json": {"example": {"p_request": [0.0412]}}}}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["dataframe_split"],
+                        "properties": {"dataframe_split": FeatureRows.model_json_schema()},
+                    }
+                }
+            },
+        }
+    },
+)
+async def live_features(request: Request, asker: Asker, as_of: AsOf = None) -> Response:
+    """p_request of each row of features, with the week's level; a row holds a need and the model's columns."""
+    permit(asker, Scope.LIVE)
+    week = request.app.state.shelf.served.week(as_of)
+    live = live_of(week)
+    needs, matrix = _matrix(await request.body(), live.columns)
+    unknown = {one for one in needs if one not in live.state.community.need_index()}
+    if unknown or not all(sees_need(asker, one in week.sensitive) for one in needs):
+        raise _wrong(say("没有这项需求", "no such need"))
+    p = live.p_request(matrix, needs)
+    return Response(orjson.dumps({"p_request": p.tolist()}), media_type="application/json")
+
+
+def _wrong(words: str) -> Problem:
+    return Problem(422, "invalid", say("请求的内容不对", "the request is not valid"), words)
+
+
+def _matrix(body: bytes, names: list[str]) -> tuple[list[str], np.ndarray]:
+    """Needs and the float32 matrix of a body; a problem for one that is not as it should be."""
+    try:
+        given = orjson.loads(body)["dataframe_split"]
+        columns, data = list(given["columns"]), list(given["data"])
+        place = columns.index("need")
+        needs = [str(row[place]) for row in data]
+        if columns[:place] + columns[place + 1 :] == names:
+            plain = [row[:place] + row[place + 1 :] for row in data]
+        else:
+            order = [columns.index(name) for name in names]
+            plain = [[row[index] for index in order] for row in data]
+        if len(data) * len(names) > MOST_CELLS:
+            raise _wrong(say("行数太多", "too many rows"))
+        matrix = np.array(plain, dtype=np.float32).reshape(len(needs), len(names))
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise _wrong(
+            say(
+                "要有 dataframe_split：columns（need 和模型的特征）与 data",
+                "dataframe_split with columns (need and the model's features) and data is needed",
+            )
+        ) from error
+    return needs, matrix
+
+
+class ReasonOut(BaseModel):
+    """A fact that raised a score."""
+
+    text: str = Field(examples=["去年6月申请过暑期托管"])
+    kind: str = Field(examples=["history"])
+    evidence: str = Field(examples=["2024-06-03 申请（R12）"])
+
+
+class Explanation(BaseModel):
+    """Why a household has its score for a need."""
+
+    household_id: str
+    as_of: str
+    need: str
+    reasons: list[ReasonOut]
+
+
+@router.get("/households/{household_id}/explanation", summary="为什么是这个分数", responses=NOT_FOUND)
+def explanation(
+    request: Request,
+    household_id: HouseholdId,
+    asker: Asker,
+    need: Annotated[str, Query(min_length=1, max_length=100, examples=["summer_childcare"])],
+    as_of: AsOf = None,
+) -> Explanation:
+    """The facts that raised one score, the strongest first, each with the records behind it."""
+    permit(asker, Scope.SCORES)
+    place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    week = request.app.state.shelf.served.week(as_of)
+    if not sees_need(asker, need in week.sensitive):
+        raise _no_score()
+    try:
+        found = live_of(week).explain(household_id, need)
+    except KeyError as error:
+        raise _no_score() from error
+    note(request, asker, "explanation.read", household_id, f"{week.as_of} {need}")
+    reasons = [ReasonOut(text=one.text, kind=one.kind, evidence=one.evidence) for one in found]
+    return Explanation(household_id=household_id, as_of=week.as_of, need=need, reasons=reasons)
+
+
+def _no_score() -> Problem:
+    return Problem(
+        404, "no-score", say("该户没有这项需求的评分", "this household has no score for this need")
+    )

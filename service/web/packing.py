@@ -1,0 +1,211 @@
+"""The files of one published week: answers ready as bytes, lists, demand, and what live scores need."""
+
+import os
+import pickle
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from features.contract import Community
+from features.records import Known, date_of
+from models.champion import Champion, read_copy
+from models.demand import expected_demand
+from models.live import town_state
+from models.registry import registry_address
+from models.score import Scored
+from service.outreach import COLUMNS
+from service.web.access import mixed_risk
+
+TOWN, RECORDS, MODEL = "town.pickle", "records.pickle", "model"
+CONTENT, PLACES, VISITS, DEMAND, WEEK = (
+    "households.bin",
+    "households.json",
+    "visits.json",
+    "demand.json",
+    "week.json",
+)
+DECIMALS = 8
+_VISIT_TEXTS = (
+    "contact",
+    "members",
+    "last_contact",
+    "programme",
+    "ask",
+    "why",
+    "reason_kinds",
+    "worker_name",
+    "role",
+)
+
+
+def pack(
+    place: Path,
+    before: Path | None,
+    workspace: Path,
+    scores: pd.DataFrame,
+    risk: pd.DataFrame,
+    known: Known,
+    model: Champion,
+    scored: Scored | None,
+    visits: pd.DataFrame | None,
+) -> None:
+    """Write one week's files into the directory ``place``; ``before``: where the week's files were until now."""
+    write_households(place, scores, risk, known)
+    write_live(place, workspace, model, scored, before)
+    demand = expected_demand(scores, known, model.model.spread)
+    (place / DEMAND).write_bytes(as_json(rows_of(demand)))
+    held = read_visits(before) if before else []
+    listed = visits is not None or bool(held)
+    if visits is not None:
+        rows = visit_rows(visits, risk)
+        held = rows + withdrawn(held, rows)
+    (place / VISITS).write_bytes(as_json(held))
+    (place / WEEK).write_bytes(as_json(week(known, scores, listed)))
+
+
+def write_live(
+    place: Path, workspace: Path, model: Champion, scored: Scored | None, before: Path | None
+) -> None:
+    """The model's files, the town's state and the records: all that scores or explains one household."""
+    copy = read_copy(workspace, registry_address(workspace))
+    if copy and copy[0] == model.version:
+        shutil.copytree(copy[1], place / MODEL, copy_function=_link)
+    else:
+        model.model.save(place / MODEL)
+    if scored:
+        records = replace(scored.known.records)  # without what was remembered of them
+        (place / TOWN).write_bytes(pickle.dumps(town_state(scored, str(model.version)), protocol=5))
+        (place / RECORDS).write_bytes(pickle.dumps(records, protocol=5))
+    elif before and (before / TOWN).is_file():
+        for name in (TOWN, RECORDS):
+            _link(before / name, place / name)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    """The same file under another name, or a copy where the file system cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def week(known: Known, scores: pd.DataFrame, listed: bool) -> dict[str, Any]:
+    """What a week is: its date, model, settings, and whether its lists were made."""
+    versions = sorted(set(scores["model_version"].astype(str)))
+    return {
+        "as_of": date_of(known.as_of).isoformat(),
+        "model_version": versions[-1] if versions else "",
+        "published_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "households": int(known.present.sum()),
+        "listed": listed,
+        "community": known.community.model_dump(mode="json"),
+    }
+
+
+def as_json(value: Any) -> bytes:
+    """Anything as JSON, NumPy's numbers included."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows as dictionaries; NaN becomes null."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def write_households(place: Path, scores: pd.DataFrame, risk: pd.DataFrame, known: Known) -> None:
+    """The answer for every household, ready as bytes, twice where it has sensitive needs: without and with them."""
+    community = known.community
+    sensitive = {need.id for need in community.needs if need.sensitive}
+    mixed = mixed_risk(community)
+    where = _places(known)
+    level_of = [round(one, DECIMALS) for one in risk["risk"].to_numpy(np.float64).tolist()]
+    risks = dict(zip(risk["household_id"], zip(level_of, risk["tier"], strict=True), strict=True))
+    as_of, places, offset = date_of(known.as_of).isoformat(), {}, 0
+    with (place / CONTENT).open("wb") as file:
+        for household, rows in _by_household(scores):
+            grid, microgrid = where[household]
+            head = {
+                "household_id": household,
+                "as_of": as_of,
+                "grid_id": grid,
+                "microgrid_id": microgrid,
+                "model_version": rows[0][4],
+            }
+            level = dict(zip(("risk", "tier"), risks[household], strict=True)) if household in risks else {}
+            listed = [
+                dict(zip(("need", "p_request", "p_need", "rank"), row[:4], strict=True)) for row in rows
+            ]
+            plain = [one for one in listed if one["need"] not in sensitive]
+            open_bytes = orjson.dumps({**head, **({} if mixed else level), "scores": plain})
+            whole_bytes = orjson.dumps({**head, **level, "scores": listed})
+            if open_bytes == whole_bytes:
+                whole_bytes = b""
+            file.write(open_bytes + whole_bytes)
+            middle = offset + len(open_bytes)
+            places[household] = [grid, microgrid, offset, middle, middle + len(whole_bytes)]
+            offset = middle + len(whole_bytes)
+    (place / PLACES).write_bytes(orjson.dumps(places))
+
+
+def _places(known: Known) -> dict[str, tuple[str, str]]:
+    present = np.flatnonzero(known.present)
+    records = known.records
+    return {
+        str(household): (str(grid), str(microgrid))
+        for household, grid, microgrid in zip(
+            records.household_ids[present],
+            records.grid_ids[known.grid[present]],
+            records.microgrid_ids[known.microgrid[present]],
+            strict=True,
+        )
+    }
+
+
+def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    """Each household with its (need, p_request, p_need, rank, version), in the order of the scores."""
+    columns = [
+        scores["household_id"].to_list(),
+        scores["need"].to_list(),
+        scores["p_request"].round(DECIMALS).to_list(),
+        scores["p_need"].round(DECIMALS).to_list(),
+        scores["rank"].astype(int).to_list(),
+        scores["model_version"].astype(str).to_list(),
+    ]
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for household, *row in zip(*columns, strict=True):
+        found.setdefault(household, []).append(tuple(row))
+    yield from found.items()
+
+
+def visit_rows(visits: pd.DataFrame, risk: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The rows of the lists with what pages and other systems show of them."""
+    tier = dict(zip(risk["household_id"], risk["tier"], strict=True))
+    columns = [*COLUMNS, *(one for one in (*_VISIT_TEXTS, "coordinator", "p_need") if one in visits)]
+    rows = rows_of(visits[columns].assign(as_of=visits["as_of"].astype(str)))
+    for row in rows:
+        row["tier"] = tier.get(row["household_id"])
+        row["worker_id"] = row["worker_id"] or None
+    return rows
+
+
+def read_visits(place: Path) -> list[dict[str, Any]]:
+    """The rows served for a week, those withdrawn since included."""
+    return orjson.loads((place / VISITS).read_bytes()) if (place / VISITS).is_file() else []
+
+
+def withdrawn(before: list[dict[str, Any]], rows: list[dict[Any, Any]]) -> list[dict[str, Any]]:
+    """Rows served before that are on the list no more: outcomes of a list on a phone or on paper may still come."""
+    here = {row["outreach_id"] for row in rows}
+    return [{**row, "withdrawn": True} for row in before if row["outreach_id"] not in here]
+
+
+def community_of(week: dict[str, Any]) -> Community:
+    """The community's settings as they were when the week was made."""
+    return Community.model_validate(week["community"])

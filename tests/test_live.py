@@ -1,0 +1,171 @@
+"""A household scored by itself gets what the week's batch gives it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hand_made import GOOD, hand_made_model, small_community
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from make_records import make_community, make_records
+from small_town import AS_OF, iso, town_rows
+
+from features.build import build, summarise
+from features.cohort import cohort
+from features.contract import TABLES
+from features.keywords import match_texts
+from features.one import alone, known_apart, span_of
+from features.posted import Posted, attribute_text, need_of_text, posted_records
+from features.records import known_before
+from models.live import score_apart, town_state
+from models.score import score
+
+ROWS = town_rows(households=60, requests=1500)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    records = make_records(**ROWS, community=small_community())
+    model = hand_made_model(known_before(records, AS_OF), GOOD, trees=True)
+    scored = score(records, model, AS_OF, 1)
+    return records, model, scored, town_state(scored, "1")
+
+
+def post(household: str, rows: dict[str, list[dict[str, Any]]] = ROWS) -> Posted:
+    """A household's rows as another system would post them."""
+
+    def time(value: Any) -> Any:
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+    def shaped(table: str) -> list[dict[str, Any]]:
+        found = []
+        for row in rows[table]:
+            if row["household_id"] != household:
+                continue
+            fixed = {key: value for key, value in row.items() if key in TABLES[table].columns}
+            times = {
+                key: time(value) for key, value in fixed.items() if TABLES[table].columns[key].kind == "time"
+            }
+            attributes = {key: value for key, value in row.items() if key not in fixed}
+            found.append({"valid_from": datetime(2020, 1, 1), **fixed, **times, "attributes": attributes})
+        return found
+
+    return Posted(
+        household, *(shaped(table) for table in ("households", "residents", "requests", "outreach"))
+    )
+
+
+def as_records(posted: Posted, state):
+    return posted_records(
+        posted, state.community, state.grid_ids, state.microgrid_ids, state.has_residents, state.has_outreach
+    )
+
+
+def test_the_features_of_a_household_by_itself_are_those_within_the_town(batch):
+    records, model, scored, _ = batch
+    known = scored.known
+    town, span, whole = summarise(known, model.schema), span_of(known), scored.features
+    for household in range(60):
+        one = known_apart(alone(records, household), AS_OF, span)
+        found = build(one, cohort(one), model.schema, town)
+        mine = whole.rows.household == household
+        assert list(found.rows.need) == list(whole.rows.need[mine])
+        assert np.array_equal(found.matrix, whole.matrix[mine], equal_nan=True)
+
+
+def test_posted_records_score_as_in_the_batch(batch):
+    _, model, scored, state = batch
+    by_household = dict(list(scored.scores.groupby("household_id")))
+    risks = scored.risk.set_index("household_id")
+    for number in range(60):
+        household = f"h{number:02d}"
+        found = score_apart(state, model, as_records(post(household), state), in_town=True)
+        kept = by_household[household]
+        assert found.needs == list(kept["need"])
+        assert found.p_request == pytest.approx(kept["p_request"].to_numpy(), abs=1e-12)
+        assert found.p_need == pytest.approx(kept["p_need"].to_numpy(), abs=1e-12)
+        assert (found.rank <= kept["rank"].to_numpy()).all()  # equal but for ties
+        assert found.risk == pytest.approx(risks.loc[household, "risk"], abs=1e-12)
+
+
+def test_a_household_that_is_new_is_scored_as_the_same_one_within_the_town(batch):
+    """Its own rows change the town's tables a little when it is added; its probabilities move no more than that."""
+    records, model, _, _ = batch
+    new = "h60"
+    rows = {
+        table: [
+            *content,
+            *(
+                {**row, "household_id": new, **_renamed(row)}
+                for row in content
+                if row["household_id"] == "h04"
+            ),
+        ]
+        for table, content in ROWS.items()
+    }
+    with_it = score(make_records(**rows, community=small_community()), model, AS_OF, 1).scores
+    state = town_state(score(records, model, AS_OF, 1), "1")
+    found = score_apart(state, model, as_records(post(new, rows), state), in_town=False)
+    kept = with_it[with_it["household_id"] == new]
+    assert found.p_request == pytest.approx(kept["p_request"].to_numpy(), rel=0.05)
+
+
+def _renamed(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: f"{row[key]}-new" for key in ("request_id", "resident_id", "outreach_id") if key in row}
+
+
+def test_what_comes_later_changes_nothing(batch):
+    _, model, _, state = batch
+    posted = post("h04")
+    later = [{"need": "meals", "requested_at": datetime.fromisoformat(iso(AS_OF)), "request_id": "x"}]
+    more = Posted("h04", posted.households, posted.residents, [*posted.requests, *later], posted.outreach)
+    before, after = (score_apart(state, model, as_records(one, state), True) for one in (posted, more))
+    assert (before.p_request == after.p_request).all()
+
+
+def test_a_household_without_any_history_in_an_unknown_place_is_scored(batch):
+    _, model, _, state = batch
+    row = {
+        "grid_id": "g9",
+        "microgrid_id": "m9",
+        "valid_from": datetime(2024, 8, 1, tzinfo=UTC),
+        "attributes": {"children": 2},
+    }
+    found = score_apart(state, model, as_records(Posted("new", [row]), state), in_town=False)
+    assert found.needs and np.isfinite(found.p_request).all() and found.tier in ("red", "yellow", "green")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (3, "3"),
+        (3.0, "3"),
+        (2.5, "2.5"),
+        (" 是 ", "是"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_attributes_become_the_texts_that_a_file_would_give(value, text):
+    assert attribute_text(value) == text
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text("托管饭菜abcAB ", max_size=8), min_size=1, max_size=5))
+def test_texts_find_the_same_need_as_in_a_file(texts):
+    import duckdb
+
+    community = make_community(
+        [{"id": "one", "keywords": ["托管", "AB", "饭"]}, {"id": "two", "keywords": ["饭菜", "托", "c"]}]
+    )
+    with duckdb.connect() as connection:
+        connection.register("texts", pd.DataFrame({"text": pd.Series(texts, dtype=object)}))
+        match_texts(connection, community, "SELECT DISTINCT text FROM texts")
+        found = dict(connection.execute("SELECT text, need_index FROM text_needs").fetchall())
+    assert {text: need_of_text(text, community) for text in set(texts)} == {
+        text: found.get(text, -1) for text in set(texts)
+    }

@@ -1,0 +1,100 @@
+"""Posted records are scored as in the batch; explanations are those of the lists."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from served_town import NEWEST, As, copy_workspace, machine, served
+from small_town import iso, town_rows
+
+from features.contract import TABLES
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory):
+    home: Path = tmp_path_factory.mktemp("live")
+    with served(copy_workspace(home / "workspace")) as client:
+        yield client
+
+
+def body_of(household: str) -> dict:
+    """The household of the town as another system would post it."""
+    rows = town_rows(households=60, requests=600)
+    found: dict = {"household_id": household}
+    for table in ("households", "residents", "requests", "outreach"):
+        mine = [row for row in rows[table] if row["household_id"] == household]
+        if table == "outreach":
+            mine = [row for row in mine if row["contacted_at"] < iso(19968 - 100)]
+        found[table] = []
+        for row in mine:
+            row = {"valid_from": "2020-01-01", **row} if table == "residents" else dict(row)
+            known = set(TABLES[table].columns) - {"household_id"}
+            plain = {name: value for name, value in row.items() if name in known}
+            extra = {name: value for name, value in row.items() if name not in TABLES[table].columns}
+            found[table].append(
+                {**plain, **({"attributes": extra} if table in ("households", "residents") else {})}
+            )
+        for row in found[table]:
+            for name in ("request_id", "outreach_id"):
+                row.pop(name, None)
+    return found
+
+
+@pytest.mark.parametrize("household", ["h04", "h07", "h33", "h44"])
+def test_posted_records_score_as_the_batch_scored_them(client, household):
+    key = machine(client, "live:score", "sensitive:read")
+    answer = client.post("/v1/live/scores", json=body_of(household), headers=key)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    kept = As(client, "wang").get(f"/v1/households/{household}/scores").json()
+    assert [one["need"] for one in found["scores"]] == [one["need"] for one in kept["scores"]]
+    for name in ("p_request", "p_need"):
+        assert [one[name] for one in found["scores"]] == pytest.approx(
+            [one[name] for one in kept["scores"]], abs=2e-8
+        )
+    assert found["risk"] == pytest.approx(kept["risk"], abs=2e-8) and found["tier"] == kept["tier"]
+
+
+def test_a_new_household_gets_scores_without_being_stored(client):
+    body = {**body_of("h04"), "household_id": "brand-new"}
+    chen = As(client, "chen")
+    found = chen.post("/v1/live/scores", body).json()
+    assert {one["need"] for one in found["scores"]} <= {"childcare", "meals"} and "tier" not in found
+    assert As(client, "wang").get("/v1/households/brand-new/scores").status_code == 404
+    assert As(client, "li").post("/v1/live/scores", body).status_code == 403
+    late = {**body, "households": [{**body["households"][0], "valid_from": "2030-01-01"}]}
+    assert chen.post("/v1/live/scores", late).status_code == 422
+
+
+def test_rows_of_features_score_as_the_registered_model_does(client):
+    from models.served import ServedModel
+
+    live = client.app.state.shelf.served.newest.live
+    wang = As(client, "wang")
+    names = wang.get("/v1/live/features").json()
+    matrix = np.random.default_rng(0).random((4, len(names))).round(3)
+    frame = pd.DataFrame(matrix, columns=names).assign(need=["meals", "childcare", "refuge", "meals"])
+    expected = (
+        ServedModel(replace(live.model, usual_shift=live.state.shift)).predict(frame)["p_request"].tolist()
+    )
+    split = {"columns": list(frame.columns), "data": frame.to_numpy().tolist()}
+    answer = wang.post("/v1/live/features", {"dataframe_split": split})
+    assert answer.json()["p_request"] == pytest.approx(expected)
+    assert As(client, "chen").post("/v1/live/features", {"dataframe_split": split}).status_code == 422
+    for wrong in ({}, {"dataframe_split": {"columns": ["need"], "data": [["meals"]]}}, [1], "x"):
+        assert wang.post("/v1/live/features", wrong).status_code == 422
+
+
+def test_an_explanation_is_that_of_the_list(client):
+    wang = As(client, "wang")
+    rows = [one for one in wang.get("/v1/visits?limit=500").json()["visits"] if one["arm"] == "targeted"]
+    for row in rows[:6]:
+        found = wang.get(f"/v1/households/{row['household_id']}/explanation?need={row['need']}").json()
+        assert found["as_of"] == NEWEST and row["reason"].startswith(found["reasons"][0]["text"])
+        assert all(one["text"] for one in found["reasons"])
+    li = As(client, "li")
+    assert li.get("/v1/households/h04/explanation?need=refuge").status_code == 404
+    assert li.get("/v1/households/h01/explanation?need=meals").status_code == 404
+    assert wang.get("/v1/households/h00/explanation?need=childcare").status_code == 404  # no children

@@ -15,7 +15,7 @@ from models.capacity import capacity_of_need
 from models.card_groups import group_tables
 from models.compare import Decision, compare, gate
 from models.evaluate import Validation
-from models.group_audit import group_lines
+from models.group_lines import group_lines
 from models.verdict_lines import verdict_lines
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pandas as pd
 from features.groups import GRID, Groups
 from features.language import say
 from models.evaluate import ALL
-from models.group_audit import against, clearly_less, counted
+from models.group_lines import against, clearly_less, counted
 
 
 def group_tables(table: pd.DataFrame | None, groups: Groups) -> list[dict[str, Any]]:

@@ -1,23 +1,22 @@
 """Who is left out: the groups' shares of a model's lists against their shares of requests, of the needs that
-random visits found, and of the need expected this week; and in words which groups get clearly less."""
+random visits found, and of the need expected this week. ``models.group_lines`` says it in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from features.groups import Groups, membership
-from features.language import say
+from features.groups import membership
 from features.records import Known, Records, known_before
 from models.baselines import MODEL
 from models.capacity import capacity_of_need
-from models.evaluate import ALL, Validation, resampled
+from models.evaluate import Validation, resampled
 from models.group_shares import COLUMNS, Audited, group_shares, listed_at
+from models.visits import random_visits
 
-REQUESTS, VISITS, WEEK = "requests", "random_visits", "week"
+REQUESTS, VISITS, WEEK, MADE = "requests", "random_visits", "week", "visits_made"
 TOP = 0.1  # of the random visits: those with the highest p_need count as listed
-FEWEST = 20  # requests, or needs, of a group from which its shares say anything
-FAIR = 0.8  # a group's share of a list over its share of need, below which it gets clearly less (four fifths)
+MADE_WITHIN = 364  # days of the visits that were made
 BLOCK = 28  # days of visits whose groups are told as of one day
 
 
@@ -63,7 +62,6 @@ def audit_visits(records: Records, known: Known, held_out: pd.DataFrame, seed: i
     listed = np.empty(len(held_out))
     for at in _each(need):
         listed[at] = listed_at(p_need[at], TOP, weight[at])
-    block_end = known.as_of - BLOCK * ((known.as_of - as_of) // BLOCK)
     ids = membership(known).ids
     audited = Audited(
         household=household,
@@ -72,7 +70,7 @@ def audit_visits(records: Records, known: Known, held_out: pd.DataFrame, seed: i
         visits=listed,
         predicted=p_need,
         weight=weight,
-        member=_members(records, household, block_end, ids),
+        member=_members(records, household, _block_end(known, as_of), ids),
     )
     return group_shares(audited, ids, VISITS, resampled(known.household_count, seed=seed))
 
@@ -105,6 +103,43 @@ def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: i
     return group_shares(audited, groups.ids, WEEK, resampled(known.household_count, seed=seed))
 
 
+def audit_made(records: Records, known: Known, seed: int = 0) -> pd.DataFrame:
+    """The targeted visits of the last year against the needs that random visits found in it.
+
+    What was really visited, beside what was really there: no model has a part in it. A share of the list is a
+    share of the targeted households, one for each day; recall, precision and calibration are missing.
+    """
+    rows = known.outreach
+    made = np.flatnonzero(~rows.random & (rows.contacted >= known.as_of - MADE_WITHIN))
+    drawn, _ = random_visits(known)
+    drawn = drawn.take(drawn.as_of >= known.as_of - MADE_WITHIN)
+    if not len(made) or not drawn.found.any():
+        return pd.DataFrame(columns=list(COLUMNS))
+    day = np.floor(rows.contacted[made]).astype(np.int64)
+    _, place, asked = np.unique(
+        np.stack([rows.household[made], day]), axis=1, return_inverse=True, return_counts=True
+    )
+    household = np.concatenate([rows.household[made], drawn.household])
+    when = np.concatenate([day, drawn.as_of])
+    ids = membership(known).ids
+    unknown = np.full(len(household), np.nan)
+    audited = Audited(
+        household=household,
+        positive=np.concatenate([np.zeros(len(made)), drawn.found.astype(np.float64)]),
+        listed=unknown,
+        visits=np.concatenate([1 / asked[place.reshape(-1)], np.zeros(len(drawn))]),
+        predicted=unknown,
+        weight=np.concatenate([np.ones(len(made)), drawn.weight]),
+        member=_members(records, household, _block_end(known, when), ids),
+    )
+    return group_shares(audited, ids, MADE, resampled(known.household_count, seed=seed))
+
+
+def _block_end(known: Known, day: np.ndarray) -> np.ndarray:
+    """The day, a multiple of BLOCK before the as-of day, as of which groups of a day are told."""
+    return known.as_of - BLOCK * ((known.as_of - day) // BLOCK)
+
+
 def _each(*keys: np.ndarray) -> Iterable[np.ndarray]:
     """Positions of the rows of each combination of keys."""
     _, inverse = np.unique(np.stack(keys), axis=1, return_inverse=True)
@@ -124,71 +159,3 @@ def _members(records: Records, household: np.ndarray, day: np.ndarray, ids: tupl
             if group in place:
                 member[on, place[group]] = then.member[household[on], at]
     return member
-
-
-def underestimated(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of groups of which less than FAIR of what was observed had been predicted, and not by chance."""
-    low = (table["predicted_over_observed"] < FAIR) & (table["predicted_over_observed_high"] < 1)
-    return table[low & (table["positives"] >= FEWEST) & (table["group"] != ALL)]
-
-
-def clearly_less(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of groups whose share of the list is below FAIR of their share of need, and not by chance."""
-    less = (table["list_over_need"] < FAIR) & (table["list_over_need_high"] < 1)
-    return table[less & (table["positives"] >= FEWEST)]
-
-
-def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
-    """For each audit a sentence on every group that clearly gets less than its share, or that none does; and on
-    every group whose requests or needs are underestimated."""
-    names = dict(zip(groups.ids, groups.names, strict=True))
-    lines = []
-    for audit in dict.fromkeys(table["audit"]):
-        own = table[table["audit"] == audit]
-        less, low = (one.to_dict("records") for one in (clearly_less(own), underestimated(own)))
-        lines += [_less_line(names[row["group"]].here, row) for row in less]
-        lines += [_low_line(names[row["group"]].here, row) for row in low]
-        if not less:
-            lines.append(
-                say(
-                    f"{against(audit)}：没有哪个群体的名单份额明显偏低",
-                    f"{against(audit)}: no group gets clearly less than its share of the list",
-                )
-            )
-    return [*lines, *groups.left_out]
-
-
-def against(audit: str) -> str:
-    """What an audit compares, in words."""
-    return {
-        REQUESTS: say("名单与申请相比", "list against requests"),
-        VISITS: say("名单与随机走访发现的需要相比", "list against needs found by random visits"),
-        WEEK: say("本周名单与预计需要相比", "this week's list against expected need"),
-    }[audit]
-
-
-def _low_line(name: str, row: Mapping) -> str:
-    value, low, high = (row[f"predicted_over_observed{end}"] for end in ("", "_low", "_high"))
-    what = counted(row["audit"])
-    return say(
-        f"{name}的{what}被低估：预测只有实际的 {value:.0%}（95% 区间 {low:.0%} 至 {high:.0%}）",
-        f"{name}: {what} are underestimated, {value:.0%} of those observed (95% interval {low:.0%} to {high:.0%})",
-    )
-
-
-def counted(audit: str) -> str:
-    """What the list is for, in words."""
-    return say("申请", "requests") if audit == REQUESTS else say("需要", "needs")
-
-
-def _less_line(name: str, row: Mapping) -> str:
-    low, high = row["list_over_need_low"], row["list_over_need_high"]
-    of_need, of_list, ratio = row["share_of_need"], row["share_of_list"], row["list_over_need"]
-    title = against(row["audit"])
-    what = counted(row["audit"])
-    return say(
-        f"{title}：{name}占{what}的 {of_need:.1%}，只占名单的 {of_list:.1%}"
-        f"（比值 {ratio:.2f}，95% 区间 {low:.2f} 至 {high:.2f}），明显偏低",
-        f"{title}: {name} has {of_need:.1%} of the {what} and only {of_list:.1%} of the list"
-        f" (ratio {ratio:.2f}, 95% interval {low:.2f} to {high:.2f}): clearly less",
-    )

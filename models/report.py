@@ -16,7 +16,7 @@ from models.baselines import RANKERS
 from models.card import MEASURE, against_baselines, model_card
 from models.demand_backtest import as_metrics
 from models.evaluate import ALL
-from models.group_audit import FAIR, against
+from models.group_lines import FAIR, against
 from models.plots import (
     chinese_text,
     draw_folds,

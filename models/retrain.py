@@ -26,7 +26,8 @@ from models.capacity import capacity_of_need
 from models.challenge import compare_with_champion
 from models.demand_backtest import backtest_demand
 from models.evaluate import Validation, evaluate
-from models.group_audit import audit_requests, group_lines
+from models.group_audit import audit_requests
+from models.group_lines import group_lines
 from models.level import asking_per_request
 from models.model import LEAST, MOST, NeedModel, combined_risk
 from models.need import fit_need, with_visits

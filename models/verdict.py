@@ -5,7 +5,7 @@ The second question is that of Perdomo's prediction-access ratio (arXiv 2312.085
 micro-grids that of Perdomo, Britton, Hardt and Abebe (arXiv 2304.06205).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from features.records import Known
 from models.baselines import GRID_AVERAGE, LOGISTIC, MODEL
 from models.capacity import capacity_of_need
 from models.evaluate import (
+    ALL,
     MOST_GROUPS,
     Validation,
     hits_at,
@@ -25,10 +26,9 @@ from models.evaluate import (
     tie_groups,
 )
 
-PERFECT = "perfect"
 FEWEST = 20  # requests from which anything is concluded
 FARTHER = 0.1  # of the way from the model to a perfect list: what a better model is taken to be
-MARGIN = 0.25  # more visits than today's, over which the worth of one more is averaged; at least one
+MARGIN = 0.25  # more visits than today's, over which the worth of one more is averaged
 LONGER = np.array([1.0, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])  # lists of a baseline, in today's lengths
 FEW = "few"
 
@@ -41,8 +41,24 @@ class Hits:
     again: np.ndarray  # float64 [replicates]
 
 
+@dataclass(frozen=True)
+class Lists:
+    """Hits a week of all rankers on lists for one need, or for all of them together."""
+
+    positives: int
+    capacity: float  # households that can be visited
+    curves: Mapping[str, list[Hits]]  # by ranker: at the lengths LONGER, in capacities
+    longer: Hits  # of the model with MARGIN more visits
+    perfect: Hits  # of a list that knows who will ask
+
+    @property
+    def hits(self) -> dict[str, Hits]:
+        """By ranker: at capacity."""
+        return {name: curve[0] for name, curve in self.curves.items()}
+
+
 def verdicts(rows: Validation, known: Known, seed: int = 0) -> pd.DataFrame:
-    """One row for each need with requests in its newest fold.
+    """One row for each need with requests in its newest fold, after one for ``all`` of them.
 
     need; verdict (``model``, or the simplest ranker that is not clearly worse than the best of all; ``few`` where
     requests are too few to say); positives; capacity; hits in 100 visits of the model, of the best baseline
@@ -53,29 +69,60 @@ def verdicts(rows: Validation, known: Known, seed: int = 0) -> pd.DataFrame:
     worth_visits: the visits that bring as much. Ends of intervals stand in NAME_low and NAME_high.
     """
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
-    table = []
+    found: dict[str, Lists] = {}
     for index, need in enumerate(known.community.needs):
         newest = newest_fold(rows, index)
         if len(newest) and newest.label.any():
-            table.append({"need": need.id, **_of_need(newest, capacity_of_need(known), weights)})
-    return pd.DataFrame(table)
+            found[need.id] = _lists(newest, capacity_of_need(known), weights)
+    if found:
+        found = {ALL: _together(list(found.values())), **found}
+    return pd.DataFrame([{"need": need, **_judged(one)} for need, one in found.items()])
 
 
-def _of_need(rows: Validation, capacity: int, weights: np.ndarray) -> dict[str, object]:
-    more = max(1.0, MARGIN * capacity)
+def _lists(rows: Validation, capacity: int, weights: np.ndarray) -> Lists:
     lengths = capacity * LONGER
-    curves = {name: hits_at_lengths(rows, score, lengths, weights) for name, score in rows.scores.items()}
-    hits = {name: curve[0] for name, curve in curves.items()}
-    ours, longer = hits_at_lengths(rows, rows.scores[MODEL], np.array([capacity, capacity + more]), weights)
-    (perfect,) = hits_at_lengths(rows, rows.label, np.array([capacity]), weights)
-    best = max((name for name in rows.scores if name != MODEL), key=lambda name: hits[name].value)
+    longer = np.array([capacity * (1 + MARGIN)])
+    return Lists(
+        int(rows.label.sum()),
+        capacity,
+        {name: hits_at_lengths(rows, score, lengths, weights) for name, score in rows.scores.items()},
+        hits_at_lengths(rows, rows.scores[MODEL], longer, weights)[0],
+        hits_at_lengths(rows, rows.label, np.array([capacity]), weights)[0],
+    )
+
+
+def _together(lists: list[Lists]) -> Lists:
+    """Every need's list with the same ranker."""
+
+    def total(hits: Iterable[Hits]) -> Hits:
+        return _combined(lambda *values: sum(values), *hits)
+
+    return Lists(
+        sum(one.positives for one in lists),
+        sum(one.capacity for one in lists),
+        {
+            name: [total(hits) for hits in zip(*(one.curves[name] for one in lists), strict=True)]
+            for name in lists[0].curves
+        },
+        total(one.longer for one in lists),
+        total(one.perfect for one in lists),
+    )
+
+
+def _judged(lists: Lists) -> dict[str, object]:
+    hits, ours, capacity = lists.hits, lists.hits[MODEL], lists.capacity
+    best = max((name for name in hits if name != MODEL), key=lambda name: hits[name].value)
+    verdict = _verdict(lists)
     share = 100 / capacity
-    one_more = _combined(lambda now, then: (then - now) / more, ours, longer)
-    better = _combined(lambda now, most: FARTHER * (most - now), ours, perfect)
-    verdict = _verdict(rows, hits)
+
+    def over(other: str) -> Hits:
+        return _combined(lambda now, its: share * (now - its), ours, hits[other])
+
+    one_more = _combined(lambda now, then: (then - now) / (MARGIN * capacity), ours, lists.longer)
+    better = _combined(lambda now, most: FARTHER * (most - now), ours, lists.perfect)
     row: dict[str, object] = {
         "verdict": verdict,
-        "positives": int(rows.label.sum()),
+        "positives": lists.positives,
         "capacity": capacity,
         "baseline": best,
         "model_hits": share * ours.value,
@@ -83,12 +130,10 @@ def _of_need(rows: Validation, capacity: int, weights: np.ndarray) -> dict[str, 
         "grid_hits": share * hits[GRID_AVERAGE].value,
     }
     measured = {
-        "gain": _combined(lambda now, its: share * (now - its), ours, hits[best]),
-        "gain_over_grid": _combined(lambda now, its: share * (now - its), ours, hits[GRID_AVERAGE]),
-        "gain_over_verdict": _combined(
-            lambda now, its: share * (now - its), ours, hits[MODEL if verdict == FEW else verdict]
-        ),
-        "more_visits": _more_visits(lengths, curves[best], ours),
+        "gain": over(best),
+        "gain_over_grid": over(GRID_AVERAGE),
+        "gain_over_verdict": over(MODEL if verdict == FEW else verdict),
+        "more_visits": _more_visits(capacity * LONGER, lists.curves[best], ours),
         "one_more_visit": one_more,
         "better_model": better,
         "worth_visits": _combined(_over, better, one_more),
@@ -143,12 +188,13 @@ def _more_visits(lengths: np.ndarray, curve: list[Hits], ours: Hits) -> Hits:
     return Hits(value - lengths[0], np.array(again) - lengths[0])
 
 
-def _verdict(rows: Validation, hits: Mapping[str, Hits]) -> str:
+def _verdict(lists: Lists) -> str:
     """The simplest ranker that is not clearly worse than the best: micro-grids, then rules, then the model's
     log-linear part; the model where it is clearly better than the best of them."""
-    if rows.label.sum() < FEWEST:
+    if lists.positives < FEWEST:
         return FEW
-    others = {name: one.value for name, one in hits.items() if name not in (MODEL, PERFECT)}
+    hits = lists.hits
+    others = {name: one.value for name, one in hits.items() if name != MODEL}
     rules = [name for name in others if name not in (GRID_AVERAGE, LOGISTIC)]
     best = max(others, key=others.__getitem__)
     if _clearly_better(hits[MODEL], hits[best]):

@@ -5,21 +5,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from features.contract import Need
 from features.language import say
 from features.records import Known
 from models.baselines import GRID_AVERAGE, LOGISTIC, MODEL, RANKERS
+from models.evaluate import ALL
 from models.verdict import FEW, LONGER
 
 NEGLIGIBLE = 0.5  # hits in 100 visits: a difference that nobody would notice
 
 
 def verdict_lines(table: pd.DataFrame, known: Known) -> list[str]:
-    """The verdicts in words: how many of each kind, then one line a need."""
-    index = known.community.need_index()
+    """The verdicts in words: how many of each kind, all needs together, then one line a need."""
+    names = {ALL: say("各项合计", "all needs")} | {one.id: one.name.here for one in known.community.needs}
     rows = table.to_dict("records")
-    lines = [_line(row, known.community.needs[index[str(row["need"])]]) for row in rows]
-    return [_summary(table["verdict"].tolist()), *lines] if rows else []
+    lines = [_line(row, names[str(row["need"])]) for row in rows]
+    return [_summary([str(row["verdict"]) for row in rows if row["need"] != ALL]), *lines] if rows else []
 
 
 def _summary(verdict: list[str]) -> str:
@@ -42,15 +42,15 @@ def _summary(verdict: list[str]) -> str:
     )
 
 
-def _line(row: Mapping, need: Need) -> str:
+def _line(row: Mapping, name: str) -> str:
     if row["verdict"] == FEW:
         few = say("申请太少，还不能下结论", "too few requests to say")
-        return say(f"{need.name.here}：{few}", f"{need.name.here}: {few}")
-    return say("。", ". ").join([_chosen(row, need), _access(row)]) + say("。", ".")
+        return say(f"{name}：{few}", f"{name}: {few}")
+    return say("。", ". ").join([_chosen(row, name), _access(row)]) + say("。", ".")
 
 
-def _chosen(row: Mapping, need: Need) -> str:
-    name, baseline = need.name.here, say(*RANKERS[row["baseline"]])
+def _chosen(row: Mapping, name: str) -> str:
+    baseline = say(*RANKERS[row["baseline"]])
     if row["verdict"] == MODEL:
         gain, between = f"{row['gain']:.1f}", _between(row, "gain")
         return say(
@@ -60,7 +60,7 @@ def _chosen(row: Mapping, need: Need) -> str:
             f" ({baseline.lower()}; {between}), which would need {_more(row)} to keep up",
         )
     text = say(f"{name}：{_simple(row['verdict'])}。", f"{name}: {_simple(row['verdict'])}. ")
-    text += _apart(row, "gain", baseline)
+    text += say("每百次走访，模型", "In 100 visits the model's hits differ ") + _apart(row, "gain", baseline)
     if row["verdict"] != row["baseline"]:
         text += say("；", "; ") + _apart(row, "gain_over_verdict", say(*RANKERS[row["verdict"]]))
     return text
@@ -88,8 +88,8 @@ def _apart(row: Mapping, gain: str, baseline: str) -> str:
     else:
         how = say("分不出高下", "no clear difference")
     return say(
-        f"每百次走访，模型与“{baseline}”相差 {points} 户（{between}），{how}",
-        f"in 100 visits the model makes {points} hits against “{baseline.lower()}” ({between}): {how}",
+        f"与“{baseline}”相差 {points} 户（{between}），{how}",
+        f"by {points} from “{baseline.lower()}” ({between}): {how}",
     )
 
 

@@ -132,6 +132,7 @@ def current_scores(
 def list_week(workspace: Path, records: Records, as_of: date, output: Path, stage: Stage) -> list[str]:
     """The week's lists into the workspace and, where that is elsewhere, into ``output``; lines on them."""
     from models.registry import champion
+    from service.group_week import list_lines
     from service.handout import handout, write_handout
     from service.lists import describe
     from service.reasons import with_reasons
@@ -154,6 +155,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         for place in dict.fromkeys([home.resolve(), output.resolve()]):
             write_table(table, place / OUTREACH)
             lines += write_handout(place, files)
+        lines += list_lines(home, scores, table, known)
         publish(workspace, scores, risk, known, model, visits=visits)
     return [*planned.lines, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
 
@@ -216,12 +218,13 @@ def _all_listed(workspace: Path) -> pd.DataFrame:
 def monitor_week(workspace: Path, records: Records, as_of: date, stage: Stage) -> list[str]:
     """Lines on the data's freshness, the quarantine, and past weeks whose windows have passed."""
     from models.monitor import freshness, outcomes, past_week
+    from service.group_week import made_lines
     from service.monitor_lines import freshness_lines, outcome_lines, past_lines, quarantine_lines
 
     known = known_before(records, day_of(as_of))
     with stage(say("查看数据", "look at the data")):
         lines = freshness_lines(freshness(known)) + quarantine_lines(workspace, records)
-        lines += outcome_lines(outcomes(known))
+        lines += outcome_lines(outcomes(known)) + made_lines(records, known)
     with stage(say("核对往周", "check past weeks")):
         weeks = []
         for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):

@@ -17,28 +17,31 @@ from features.records import Known, Records, day_of, known_before
 from models.baselines import MODEL
 from models.card_groups import group_tables
 from models.evaluate import Validation, resampled
-from models.group_audit import audit_list, audit_requests, audit_visits, clearly_less, group_lines
+from models.group_audit import audit_list, audit_made, audit_requests, audit_visits
+from models.group_lines import clearly_less, group_lines
 from models.group_shares import MEASURES, Audited, as_rankers, group_shares, listed_at
 
 AS_OF = day_of(date(2024, 6, 3))
 HOUSEHOLDS = 400  # the first half came lately
 
 
+HOUSEHOLD_ROWS = [
+    {
+        "household_id": f"H{at:03d}",
+        "grid_id": f"G{at % 2}",
+        "microgrid_id": f"M{at % 4}",
+        "valid_from": "2023-09-04" if at < HOUSEHOLDS // 2 else "2020-01-01",
+        "ethnicity": "汉族" if at % 10 else "畲族",
+    }
+    for at in range(HOUSEHOLDS)
+]
+
+
 @pytest.fixture(scope="module")
 def records() -> Records:
-    rows = [
-        {
-            "household_id": f"H{at:03d}",
-            "grid_id": f"G{at % 2}",
-            "microgrid_id": f"M{at % 4}",
-            "valid_from": "2023-09-04" if at < HOUSEHOLDS // 2 else "2020-01-01",
-            "ethnicity": "汉族" if at % 10 else "畲族",
-        }
-        for at in range(HOUSEHOLDS)
-    ]
     groups = [{"id": "new", "name": {"zh": "新居民", "en": "New residents"}, "known_within_weeks": 52}]
     features = {"exclude": ["ethnicity"]}
-    return make_records(rows, community=make_community(groups=groups, features=features))
+    return make_records(HOUSEHOLD_ROWS, community=make_community(groups=groups, features=features))
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +180,36 @@ def test_a_weeks_list_against_expected_need(known: Known) -> None:
     assert table.loc["new", ["share_of_list", "share_of_need"]].tolist() == pytest.approx([0, 0.5])
     assert table.loc["all", "recall"] == pytest.approx(90 / 800)
     assert audit_list(scores, listed.iloc[:0], known).empty
+
+
+def test_visits_made_against_needs_found_by_lot(records: Records) -> None:
+    """Targeted visits go to old households only; random ones find as much among the new."""
+    visits = [
+        {
+            "household_id": f"H{at:03d}",
+            "need": need,
+            "contacted_at": f"2024-0{1 + at % 5}-15T10:00:00",
+            "arm": "random" if at < 300 else "targeted",
+            "outcome": "needed" if at % 4 > 1 else "not_needed",
+            "propensity": 0.05 if at < 300 else np.nan,
+        }
+        for at in range(100, HOUSEHOLDS)
+        for need in (("childcare", "meals") if at % 3 else ("meals",))
+    ]
+    visited = make_records(HOUSEHOLD_ROWS, outreach=visits, community=records.community)
+    then = known_before(visited, AS_OF)
+    table = audit_made(visited, then).set_index("group")
+    assert table.loc["new", "share_of_list"] == 0
+    assert table.loc["new", "share_of_need"] == pytest.approx(0.5, abs=0.03)
+    assert table.loc["all", "households"] == 300
+    assert table["recall"].isna().all()
+    with speaking("zh"):
+        (line,) = group_lines(table.reset_index(), membership(then))
+    assert line.startswith("近一年的走访与抽签走访发现的需要相比：新居民占需要的")
+
+
+def test_without_visits_nothing_is_said_of_them(records: Records, known: Known) -> None:
+    assert group_lines(audit_made(records, known), membership(known)) == []
 
 
 def test_groups_go_to_mlflow_under_names_that_it_takes() -> None:

@@ -77,6 +77,14 @@ def test_lists_give_reasons_with_facts_and_hide_what_is_sensitive(workspace: Pat
     assert "家暴" in (week / "coordinators.html").read_text("utf-8")
 
 
+def test_the_week_says_what_each_grid_gets_beside_its_expected_need(workspace: Path) -> None:
+    groups = pd.read_csv(workspace / "weeks" / str(date_of(AS_OF)) / "groups.csv").set_index("group")
+    grids = groups[groups.index.str.startswith("grid=")]
+    for share in ("share_of_list", "share_of_need"):
+        assert grids[share].sum() == pytest.approx(1)
+    assert (groups["recall_low"] <= groups["recall_high"]).all()
+
+
 def test_outcomes_come_back_and_rest_their_households(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

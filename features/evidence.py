@@ -14,7 +14,7 @@ from features.language import say
 from features.records import Known, date_of
 from features.town import YEAR
 
-MOST = 3  # rows told of one fact, the newest first
+MOST = 2  # requests told of one fact, the newest first
 Evidence = Callable[[Known, int, int], str]
 
 
@@ -32,16 +32,16 @@ def _own_requests(known: Known, household: int, need: int) -> np.ndarray:
 
 
 def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
-    """The newest of these requests: “2025-06-03 申请（R12）”, with their needs where ``named``."""
+    """The newest of these requests: “申请 2025-06-03 R12、2025-02-11 R7”, with their needs where ``named``."""
     needs, requests = known.community.needs, known.requests
+    if not len(rows):
+        return ""
     texts = []
     for row in rows[:MOST]:
-        when, number = date_of(requests.requested[row]), requests.request_id[row]
         what = f" {needs[requests.need[row]].name.here}" if named else ""
-        texts.append(say(f"{when} 申请{what}（{number}）", f"{when} request{what} ({number})"))
-    if len(rows) > MOST:
-        texts.append(say(f"等{len(rows)}条", f"{len(rows)} in all"))
-    return say("、", ", ").join(texts)
+        texts.append(f"{date_of(requests.requested[row])}{what} {requests.request_id[row]}")
+    more = say(f"等{len(rows)}条", f", {len(rows)} in all") if len(rows) > MOST else ""
+    return say("申请 ", "requests ") + say("、", ", ").join(texts) + more
 
 
 def _asked(known: Known, household: int, need: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from features.contract import FEEDBACK
 from features.language import say
 from service.answers import feedback_names
+from service.feedback_week import FeedbackWeek
 
 
 def recorded_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -24,3 +25,42 @@ def recorded_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
             f"；{refusing} 户从现在起不再列入名单", f"; {refusing} households are on no list from now on"
         )
     return [line]
+
+
+def feedback_lines(week: FeedbackWeek) -> list[str]:
+    """Lines on the week's feedback: kinds and marks since the Monday before, then the quality of reasons."""
+    if not week:
+        return [say("还没有收到反馈", "no feedback yet")]
+    told = [f"{row['name']} {row['new']}/{row['all']}" for row in week.counts if row["all"]]
+    lines = [
+        say("反馈（上周以来/累计）：", "feedback (since last Monday/so far): ")
+        + (say("，", ", ").join(told) or say("无投诉", "no complaints"))
+        + _marks(week)
+    ]
+    if week.agreed:
+        lines.append(
+            say(f"本周约定再访 {len(week.agreed)} 户次", f"{len(week.agreed)} visits agreed for this week")
+        )
+    return lines + [quality_line(row) for row in week.quality if row["wrong"]]
+
+
+def _marks(week: FeedbackWeek) -> str:
+    marks = week.marks
+    if not marks["all"]:
+        return ""
+    new = f"{marks['new_mean']:.1f}" if marks["new"] else "—"
+    return say(
+        f"；满意度 {new}（{marks['new']:.0f} 份）/{marks['all_mean']:.1f}（{marks['all']:.0f} 份）",
+        f"; mean mark {new} ({marks['new']:.0f})/{marks['all_mean']:.1f} ({marks['all']:.0f})",
+    )
+
+
+def quality_line(row: dict[str, Any]) -> str:
+    """How often one kind of reason was said to be wrong."""
+    share = f"{row['share']:.1%}"
+    interval = f"{row['low_95']:.1%}–{row['high_95']:.1%}"
+    return say(
+        f"  理由“{row['name']}”：交回 {row['listed']} 条，{row['wrong']} 条被指不对（{share}，95% 区间 {interval}）",
+        f"  reasons “{row['name']}”: {row['wrong']} of {row['listed']} that came back said to be wrong"
+        f" ({share}, 95% interval {interval})",
+    )

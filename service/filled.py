@@ -13,6 +13,10 @@ from service.workbook import FILLED_COLUMNS, ID_HEADER, VISIT_COLUMNS
 HEADER_SEARCH = 30  # rows from the top among which the header row is looked for
 
 
+class NoList(UserError):
+    """A workbook without any list of visits."""
+
+
 @dataclass(frozen=True)
 class Filled:
     """One row of a workbook in which something was filled in, and where it stands."""
@@ -78,7 +82,7 @@ def filled_rows(path: Path) -> Iterator[Filled]:
             )
         yield from _rows_of(f"{path} [{name}]", cells, line, columns)
     if not lists:
-        raise UserError(say(f"{path}：里面没有走访名单", f"{path}: holds no list of visits"))
+        raise NoList(say(f"{path}：里面没有走访名单", f"{path}: holds no list of visits"))
 
 
 def _rows_of(where: str, cells: list[list[Any]], header: int, columns: dict[str, int]) -> Iterator[Filled]:

@@ -13,12 +13,13 @@ from features.records import Known
 from models.demand import expected_demand
 from models.demand_spread import Spread
 from models.programmes import against_seats
-from service.filled import filled_rows
+from service.feedback_week import FeedbackWeek
+from service.filled import NoList, filled_rows
 from service.lists import script
 from service.pages import grid_page, overview_page
 from service.workbook import workbook
 
-COORDINATORS = ""  # key of the coordinators' list beside the grids'
+COORDINATORS, COORDINATORS_FILE = "", "coordinators"  # key of their list beside the grids', and its file
 OURS = re.compile(r"(grid-.*|coordinators)\.(xlsx|html)")
 
 
@@ -29,12 +30,14 @@ def handout(
     risk: pd.DataFrame,
     lines: list[str],
     as_of: date,
+    feedback: FeedbackWeek,
     spread: Spread | None = None,
 ) -> dict[str, bytes]:
     """Content of every file of the week, by its name.
 
     ``visits``: described visits in the order of the lists; ``scores``, ``risk``: the contract's columns;
-    ``spread``: the model's, of demand.
+    ``feedback`` stands in the coordinators' workbook, its sums in the overview; ``spread``: the model's, of
+    demand.
     """
     key = visits["grid_id"].where(~visits["coordinator"], COORDINATORS)
     names = file_names([one for one in key.unique() if one != COORDINATORS])
@@ -42,16 +45,21 @@ def handout(
     files: dict[str, bytes] = {}
     links: dict[str, dict[str, str]] = {}
     for grid, rows in tqdm(visits.groupby(key, sort=False), desc=say("名单", "lists"), delay=2, leave=False):
-        name = names.get(str(grid), "coordinators")
+        name = names.get(str(grid), COORDINATORS_FILE)
         which = say(f"网格 {grid}", f"grid {grid}") if grid else say("社区统筹", "coordinators")
         title = f"{community.community.name} · {which}"
-        files[f"{name}.xlsx"] = workbook(title, words, rows, as_of)
+        told = feedback if name == COORDINATORS_FILE else None
+        files[f"{name}.xlsx"] = workbook(title, words, rows, as_of, told)
         files[f"{name}.html"] = grid_page(title, words, rows, as_of).encode()
         links[str(grid)] = {"workbook": f"{name}.xlsx", "page": f"{name}.html"}
+    if feedback and f"{COORDINATORS_FILE}.xlsx" not in files:
+        title = f"{community.community.name} · " + say("社区统筹", "coordinators")
+        files[f"{COORDINATORS_FILE}.xlsx"] = workbook(title, words, visits[:0], as_of, feedback)
+        links[COORDINATORS] = {"workbook": f"{COORDINATORS_FILE}.xlsx"}
     demand = expected_demand(scores, known, spread)
     seats = against_seats(demand, community, known.as_of)
     tiers = risk_tiers(risk, known)
-    overview = overview_page(community, visits, tiers, demand, seats, links, lines, as_of)
+    overview = overview_page(community, visits, tiers, demand, seats, links, lines, as_of, feedback)
     return {**files, "overview.html": overview.encode()}
 
 
@@ -108,6 +116,8 @@ def write_handout(directory: Path, files: dict[str, bytes]) -> list[str]:
 def _is_filled(path: Path) -> bool:
     try:
         return any(True for _ in filled_rows(path))
+    except NoList:
+        return False
     except UserError:
         return True  # unreadable: not ours to throw away
 

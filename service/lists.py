@@ -72,11 +72,19 @@ def _members(known: Known, households: np.ndarray) -> list[str]:
     for household in households:
         here = sorted(age for age in ages.get(int(household), []) if 0 <= age < CHILD or age >= ELDER)
         parts = [
-            say(f"孩子{age}岁", f"child {age}") if age < CHILD else say(f"老人{age}岁", f"elder {age}")
-            for age in here
+            say(f"{zh}{_joined(found)}岁", f"{en} {_joined(found)}")
+            for zh, en, found in (
+                ("孩子", "child", [age for age in here if age < CHILD]),
+                ("老人", "elder", [age for age in here if age >= ELDER]),
+            )
+            if found
         ]
-        texts.append(say("、", ", ").join(parts))
+        texts.append(say("，", "; ").join(parts))
     return texts
+
+
+def _joined(ages: list[int]) -> str:
+    return say("、", ", ").join(map(str, ages))
 
 
 def contact_columns(names: pd.Index) -> list[str]:

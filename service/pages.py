@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.contract import Community
 from features.language import say
-from service.answers import outcome_names
+from service.answers import feedback_names, outcome_names
+from service.feedback_week import FeedbackWeek
 
 TIERS = ("red", "yellow", "green")
 
@@ -59,6 +60,7 @@ def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str
         script=script,
         workers=workers,
         outcomes=list(outcome_names().values()),
+        feedback=list(feedback_names().values()),
     )
 
 
@@ -69,7 +71,7 @@ def _card(rows: pd.DataFrame) -> dict[str, Any]:
         **{name: first[name] for name in shown},
         "order": int(first["visit_order"]),
         "random": first["arm"] == "random",
-        "needs": rows[["need_name", "reason", "programme", "ask"]].to_dict("records"),
+        "needs": rows[["need_name", "why", "programme", "ask"]].to_dict("records"),
     }
 
 
@@ -82,8 +84,9 @@ def overview_page(
     files: dict[str, dict[str, str]],
     lines: Sequence[str],
     as_of: date,
+    feedback: FeedbackWeek,
 ) -> str:
-    """The week's overview: visits and tiers by grid, demand against seats, notes.
+    """The week's overview: visits and tiers by grid, demand against seats, sums of feedback, notes.
 
     ``tiers``: columns grid_id, tier, one row a household (empty without severity-3 needs). ``demand`` and
     ``seats``: from ``models.demand``. ``files``: workbook and page of each grid, and of "" (coordinators).
@@ -109,6 +112,8 @@ def overview_page(
             for need, row in zip(by_grid.index, by_grid.to_numpy(), strict=True)
         ],
         lines=lines,
+        feedback=feedback,
+        feedback_file=files.get("", {}).get("workbook"),
     )
 
 

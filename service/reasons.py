@@ -9,12 +9,13 @@ from features.build import build
 from features.language import say
 from features.records import Known, Rows
 from models.explain import COMMON, Reason, explained, joined
+from models.reason_quality import NO_REASON
 from service.answers import NUMBERS
 
 if TYPE_CHECKING:
     from models.registry import Champion
 
-LOT = "lot"  # kind of the reason of a household that was drawn
+LOT = NO_REASON
 
 
 def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
@@ -42,9 +43,14 @@ def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.Da
 
 def numbered(reasons: list[Reason]) -> str:
     """Each reason on a line of its own, with its number where there are several, and its rows."""
-    lines = []
+    lines: list[str] = []
+    first: dict[str, str] = {}  # the reason beside which rows were named
     for number, one in zip(NUMBERS, reasons, strict=False):
-        rows = say(f"〔{one.evidence}〕", f" [{one.evidence}]") if one.evidence else ""
+        told = one.evidence
+        if told in first:
+            told = say(f"同{first[told]}", f"as {first[told]}")
+        first.setdefault(one.evidence, number)
+        rows = say(f"〔{told}〕", f" [{told}]") if told else ""
         lines.append((number if len(reasons) > 1 else "") + one.text + rows)
     return "\n".join(lines)
 

@@ -132,6 +132,7 @@ def current_scores(
 def list_week(workspace: Path, records: Records, as_of: date, output: Path, stage: Stage) -> list[str]:
     """The week's lists into the workspace and, where that is elsewhere, into ``output``; lines on them."""
     from models.registry import champion
+    from service.feedback_week import feedback_week
     from service.group_week import list_lines
     from service.handout import handout, write_handout
     from service.lists import describe
@@ -148,9 +149,10 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         visits = describe(with_reasons(planned.visits, known, model), known)
     with stage(say("写名单", "write the lists")):
         home = week_directory(workspace, as_of)
-        files = handout(visits, known, scores, risk, planned.lines, as_of, model.model.spread)
         table = visits[list(COLUMNS)]
         keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
+        feedback = feedback_week(known, all_listed(workspace))
+        files = handout(visits, known, scores, risk, planned.lines, as_of, feedback, model.model.spread)
         lines = []
         for place in dict.fromkeys([home.resolve(), output.resolve()]):
             write_table(table, place / OUTREACH)
@@ -186,7 +188,14 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
 
     with stage(say("读取记录", "read the records")):
         records = read_records(workspace)
-        listed = _all_listed(workspace)
+        listed = all_listed(workspace)
+    if not len(listed):
+        raise UserError(
+            say(
+                f"{workspace}：还没有发出过名单，请先运行 xianying outreach",
+                f"{workspace}: no lists were made yet; run xianying outreach first",
+            )
+        )
     with stage(say("读取表格", "read the workbooks")):
         now = datetime.now(ZoneInfo(records.community.community.timezone))
         found = read_outcomes(files, listed, records, now)
@@ -203,21 +212,18 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
     return [stored, *recorded_lines(found.feedback)], found.refused
 
 
-def _all_listed(workspace: Path) -> pd.DataFrame:
+def all_listed(workspace: Path) -> pd.DataFrame:
+    """Every pair ever listed: the columns of outreach.parquet and reason_kinds; no rows before any list."""
     tables = [read_table(path) for path in sorted((workspace / WEEKS).glob(f"*/{LISTED}"))]
-    if not tables:
-        raise UserError(
-            say(
-                f"{workspace}：还没有发出过名单，请先运行 xianying outreach",
-                f"{workspace}: no lists were made yet; run xianying outreach first",
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
+    empty = pd.DataFrame(columns=[*COLUMNS, "reason_kinds"], dtype=object)
+    return pd.concat([empty, *tables], ignore_index=True) if tables else empty
 
 
 def monitor_week(workspace: Path, records: Records, as_of: date, stage: Stage) -> list[str]:
-    """Lines on the data's freshness, the quarantine, and past weeks whose windows have passed."""
+    """Lines on the data's freshness, the quarantine, feedback, and past weeks whose windows have passed."""
     from models.monitor import freshness, outcomes, past_week
+    from service.feedback_lines import feedback_lines
+    from service.feedback_week import feedback_week
     from service.group_week import made_lines
     from service.monitor_lines import freshness_lines, outcome_lines, past_lines, quarantine_lines
 
@@ -225,6 +231,7 @@ def monitor_week(workspace: Path, records: Records, as_of: date, stage: Stage) -
     with stage(say("查看数据", "look at the data")):
         lines = freshness_lines(freshness(known)) + quarantine_lines(workspace, records)
         lines += outcome_lines(outcomes(known)) + made_lines(records, known)
+        lines += feedback_lines(feedback_week(known, all_listed(workspace)))
     with stage(say("核对往周", "check past weeks")):
         weeks = []
         for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):

@@ -1,7 +1,6 @@
 """The week's lists as Excel workbooks: one a grid, a sheet a worker, ready to print and to fill in."""
 
 import io
-import math
 import re
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,15 +12,14 @@ from xlsxwriter.worksheet import Worksheet
 
 from features.language import say
 from service.answers import MARKS, feedback_choices, feedback_names, outcome_names
+from service.feedback_sheet import add_feedback_sheet
+from service.feedback_week import FeedbackWeek
+from service.sheet import line_height, on_a4, page_breaks
 
 HEADER_ROW = 3  # counted from zero: title, what to say and how to fill in stand above it
 ID_HEADER = "outreach_id"
 EXTRA_ROWS = 20  # rows below the list where the drop-down still works, for rows that were moved
-LATIN_END = "\u0250"  # characters from here on are wide
-LINE_HEIGHT = 14.0  # points, of text of size 10
-HEADER_HEIGHT = 30.0
-A4, A4_LONG, A4_SHORT = 9, 841.9, 595.3  # Excel's number for the paper size, and its sides in points
-SIDE, ABOVE, BELOW = 0.4, 0.5, 0.6  # margins in inches
+HEADER_HEIGHT = 30.0  # points
 OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
 FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
 
@@ -31,20 +29,22 @@ VISIT_COLUMNS: tuple[Column, ...] = (
     ("visit_order", "序", "no.", 4),
     ("household_id", "户号", "household", 9),
     ("place", "微网格·地址", "place", 13),
-    ("people", "重点成员·上次联系", "members, last contact", 16),
+    ("people", "成员·上次联系", "members, last contact", 15),
     ("need_name", "需求", "need", 9),
-    ("why", "为什么上门〔依据〕", "why [rows behind it]", 42),
+    ("why", "为什么上门〔依据〕", "why [rows behind it]", 48),
     ("offer", "问什么·可对接项目", "what to ask, programme", 27),
 )
 FILLED_COLUMNS: tuple[Column, ...] = (
-    ("outcome", "结果", "outcome", 8),
-    ("date", "走访日期", "date", 10),
-    ("feedback", "反馈", "feedback", 10),
+    ("outcome", "结果", "outcome", 7),
+    ("date", "走访日期", "date", 9.5),
+    ("feedback", "反馈", "feedback", 9),
     ("satisfaction", "满意度", "mark 1-5", 6),
-    ("next_visit", "下次走访", "next visit", 10),
-    ("notes", "备注", "notes", 16),
+    ("next_visit", "下次走访", "next visit", 9.5),
+    ("notes", "备注", "notes", 14),
 )
 COLUMNS = (*VISIT_COLUMNS, *FILLED_COLUMNS)
+WIDTHS = {name: width for name, _, _, width in COLUMNS}
+SPARE = 6  # characters of the place's width that the reasons take where no address is given
 HOUSEHOLD = ("visit_order", "household_id", "place", "people")  # the same on each row of a household
 
 _GREY, _INK_AGAIN = "#9AA0A6", "#7A828C"
@@ -73,8 +73,10 @@ FORMATS: dict[str, dict] = {
 }
 
 
-def workbook(title: str, script: str, visits: pd.DataFrame, as_of: date) -> bytes:
-    """One workbook: a sheet for each worker of ``visits``, in their order.
+def workbook(
+    title: str, script: str, visits: pd.DataFrame, as_of: date, feedback: FeedbackWeek | None = None
+) -> bytes:
+    """One workbook: a sheet for each worker of ``visits``, in their order, and one for feedback where given.
 
     ``visits``: described visits (``lists.describe``). The same visits give the same bytes.
     """
@@ -87,15 +89,27 @@ def workbook(title: str, script: str, visits: pd.DataFrame, as_of: date) -> byte
             name = str(rows["worker_name"].iloc[0])
             sheet = book.add_worksheet(_sheet_name(name, taken))
             table = _composed(rows)
+            widths = _widths(bool((rows["contact"] != "").any()))
             heights = [
-                _height([(str(row[one]), width) for one, _, _, width in VISIT_COLUMNS]) for row in table
+                line_height([(str(row[one[0]]), widths[one[0]]) for one in VISIT_COLUMNS]) for row in table
             ]
             top = _write_head(sheet, _sheet_title(title, name, as_of), script, formats)
-            _lay_out(sheet, len(table))
+            _lay_out(sheet, len(table), widths)
             _offer_choices(sheet, len(table))
             _write_rows(sheet, table, heights, formats)
-            sheet.set_h_pagebreaks(page_breaks([row["household_id"] for row in table], heights, top))
+            homes = [row["household_id"] for row in table]
+            ends = page_breaks(homes, heights, list(widths.values()), top, HEADER_HEIGHT)
+            sheet.set_h_pagebreaks([HEADER_ROW + 1 + row for row in ends])
+        if feedback:
+            add_feedback_sheet(book, feedback, formats)
     return content.getvalue()
+
+
+def _widths(addressed: bool) -> dict[str, float]:
+    """Widths of the columns in characters, with or without addresses."""
+    if addressed:
+        return WIDTHS
+    return {**WIDTHS, "place": WIDTHS["place"] - SPARE, "why": WIDTHS["why"] + SPARE}
 
 
 def _composed(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -134,22 +148,15 @@ def _sheet_name(name: str, taken: set[str]) -> str:
     return chosen
 
 
-def _lay_out(sheet: Worksheet, count: int) -> None:
+def _lay_out(sheet: Worksheet, count: int, widths: dict[str, float]) -> None:
     """Widths, frozen header, filter and the printed page (A4 landscape, one page wide)."""
-    for position, (_, _, _, width) in enumerate(COLUMNS):
+    for position, width in enumerate(widths.values()):
         sheet.set_column(position, position, width)
     sheet.set_column(len(COLUMNS), len(COLUMNS), 24, None, {"hidden": True})
     sheet.freeze_panes(HEADER_ROW + 1, 2)
     sheet.autofilter(HEADER_ROW, 0, HEADER_ROW + count, len(COLUMNS))
-    sheet.set_landscape()
-    sheet.set_paper(A4)
-    sheet.set_margins(left=SIDE, right=SIDE, top=ABOVE, bottom=BELOW)
-    sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(HEADER_ROW)
-    sheet.print_area(0, 0, HEADER_ROW + count, len(COLUMNS) - 1)
-    sheet.set_footer(
-        say("&L含个人信息，用后请妥善保管&R第 &P / &N 页", "&LPersonal data: keep safe&R&P / &N")
-    )
+    on_a4(sheet, len(COLUMNS) - 1, HEADER_ROW + count)
 
 
 def _offer_choices(sheet: Worksheet, count: int) -> None:
@@ -180,15 +187,15 @@ def _write_head(sheet: Worksheet, title: str, script: str, formats: dict[str, Fo
         f" where there is any ({wrong['do_not_contact']}: on no list from now on); 5 is the best mark. Rows"
         " may be sorted or deleted; please leave household and need as they are.",
     )
-    wide = sum(width for _, _, _, width in COLUMNS)
+    wide = sum(WIDTHS.values())
     texts = ((title, "title"), (say("开场白：", "Say: ") + script, "script"), (how, "script"))
-    heights = [22.0, *(_height([(text, wide)]) + 3 for text, _ in texts[1:]), HEADER_HEIGHT]
+    heights = [22.0, *(line_height([(text, wide)]) + 3 for text, _ in texts[1:]), HEADER_HEIGHT]
     for row, (text, style) in enumerate(texts):
         sheet.merge_range(row, 0, row, len(COLUMNS) - 1, text, formats[style])
     for row, height in enumerate(heights):
         sheet.set_row(row, height)
-    for position, title_of in enumerate([*(say(zh, en) for _, zh, en, _ in COLUMNS), ID_HEADER]):
-        sheet.write_string(HEADER_ROW, position, title_of, formats["header"])
+    for position, text in enumerate([*(say(zh, en) for _, zh, en, _ in COLUMNS), ID_HEADER]):
+        sheet.write_string(HEADER_ROW, position, text, formats["header"])
     return sum(heights)
 
 
@@ -210,39 +217,3 @@ def _write_rows(
                 dated = column in ("date", "next_visit")
                 sheet.write_blank(line, position, None, formats[edge + ("date" if dated else "fill")])
         sheet.write_string(line, len(COLUMNS), row["outreach_id"])
-
-
-def _height(cells: list[tuple[str, float]]) -> float:
-    """Height in points of a row whose cells have these texts and widths; a Chinese character takes two.
-
-    Written out because not every program fits the height to wrapped text when it opens a file.
-    """
-    return LINE_HEIGHT * max([1, *(_line_count(text, width) for text, width in cells)]) + 3
-
-
-def _line_count(text: str, width: float) -> int:
-    """Lines that a text takes in a column so many characters wide; a wide character never splits."""
-    lengths = [sum(1 if char < LATIN_END else 2 for char in line) for line in text.split("\n")]
-    return sum(max(1, math.ceil(length / (width - 1))) for length in lengths)
-
-
-def page_breaks(households: list[str], heights: list[float], top: float) -> list[int]:
-    """Rows of the sheet above which a page ends, so that no household is torn apart.
-
-    ``heights``: of the list's rows, ``top``: of everything above them, in points.
-    """
-    width = sum((7 * width + 5) * 0.75 for _, _, _, width in COLUMNS)  # pixels to points
-    scale = min(1.0, (A4_LONG - 2 * SIDE * 72) / width)
-    page = (A4_SHORT - (ABOVE + BELOW) * 72) / scale * 0.98  # programs round heights up
-    breaks, used, row = [], top, 0
-    while row < len(households):
-        end = row
-        while end < len(households) and households[end] == households[row]:
-            end += 1
-        height = sum(heights[row:end])
-        if row and used + height > page:
-            breaks.append(HEADER_ROW + 1 + row)
-            used = HEADER_HEIGHT
-        used += height
-        row = end
-    return breaks

@@ -1,9 +1,11 @@
 """What residents and workers say of a list comes back from the workbook, is kept, and acts at once."""
 
+import io
 from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 from make_records import make_community, make_records
@@ -15,9 +17,13 @@ from features.contract import FEEDBACK
 from features.feedback import suppressed
 from features.ingest import ingest
 from features.records import Known, day_of, known_before
+from models.reason_quality import reason_quality
+from service.feedback_lines import feedback_lines
+from service.feedback_week import feedback_week
 from service.handout import write_handout
 from service.outreach import plan
 from service.record import Outcomes, read_outcomes
+from service.workbook import workbook
 
 NOW = datetime(2025, 9, 5, 10, 30)
 DAY = day_of(AS_OF)
@@ -276,3 +282,56 @@ def test_a_workspace_from_before_feedback_opens_as_before(tiny_town: TinyTown) -
     part.write("feedback", ROWS)
     ingest(part.directory, part.workspace, everything=False)
     assert len(tiny_town.records().feedback) == 2
+
+
+def test_the_coordinator_sees_what_was_said_and_how_good_reasons_are() -> None:
+    known = make_known()
+    listed = make_visits(known)  # every targeted pair for two reasons: residents, history
+    first, second, third = (row for _, row in listed.iloc[2:5].iterrows())
+    contacts = tuple(
+        {**row[["outreach_id", "household_id", "need"]], "contacted_at": DAY - 3.0, "outcome": "needed"}
+        for row in (first, second)
+    )
+
+    def about(row: pd.Series, days: float, **said: object) -> dict:
+        names = ["outreach_id", "household_id", "need"]
+        return {**row[names], "feedback_id": row["outreach_id"], "recorded_at": DAY + days, **said}
+
+    feedback = (
+        about(first, -2, kind="reason_wrong", reason_kind="history", satisfaction=2, note="已上初中"),
+        about(third, -30, kind="wrong_person", satisfaction=5, next_visit=DAY + 2.0),
+    )
+    after = make_known(contacts=contacts, feedback=feedback)
+    quality = reason_quality(listed, after.records).set_index("kind")
+    assert quality.loc["history", ["listed", "wrong"]].tolist() == [3, 1]
+    assert quality.loc["residents", ["listed", "wrong"]].tolist() == [3, 0]
+    # Wilson's interval of one in three, by hand
+    assert quality.loc["history", "low_95"] == pytest.approx(0.0615, abs=5e-4)
+    assert quality.loc["history", "high_95"] == pytest.approx(0.7923, abs=5e-4)
+    week = feedback_week(after, listed)
+    assert [row["note"] for row in week.said] == ["已上初中"]  # the other is older than a week
+    assert [(row["household_id"], str(row["when"])) for row in week.agreed] == [
+        (third["household_id"], "2025-09-03")
+    ]
+    lines = "\n".join(feedback_lines(week))
+    assert "理由不对 1/1" in lines and "人不对 0/1" in lines and "2.0（1 份）/3.5（2 份）" in lines
+    assert "理由“本户申请过本项”：交回 3 条，1 条被指不对（33.3%" in lines
+    book = openpyxl.load_workbook(io.BytesIO(workbook("西山社区", "", listed[:0], AS_OF, week)))
+    cells = {str(cell.value) for row in book["居民反馈"].iter_rows() for cell in row if cell.value}
+    assert {"已上初中", "计入理由质量", "理由不对", str(third["household_id"]), "33.3%"} <= cells
+
+
+def test_without_feedback_nothing_is_shown_but_that(tmp_path: Path) -> None:
+    known = make_known()
+    week = feedback_week(known, make_visits(known))
+    assert not week and feedback_lines(week) == ["还没有收到反馈"]
+
+
+def test_the_coordinators_sheet_of_feedback_is_no_list(tmp_path: Path) -> None:
+    known = make_known(feedback=(said("wrong_person"),))
+    visits = make_visits(known)
+    week = feedback_week(known, visits)
+    path = tmp_path / "coordinators.xlsx"
+    path.write_bytes(workbook("西山社区", "", visits[:0], AS_OF, week))
+    assert "没有走访名单" in read(path, visits, known).refused[0]
+    assert write_handout(tmp_path, {path.name: b"new"}) == []  # made anew, nothing to keep

@@ -12,6 +12,7 @@ from features.language import set_language
 from features.records import Known
 from models.demand import expected_demand
 from models.programmes import against_seats
+from service.feedback_week import feedback_week
 from service.handout import file_names, handout, write_handout
 from service.lists import script
 from service.pages import grid_page
@@ -61,7 +62,9 @@ def risk_of(known: Known) -> pd.DataFrame:
 @pytest.fixture
 def files() -> dict[str, bytes]:
     known = make_known()
-    return handout(make_visits(known), known, scores_of(known), risk_of(known), ["一条说明"], AS_OF)
+    visits = make_visits(known)
+    feedback = feedback_week(known, visits)
+    return handout(visits, known, scores_of(known), risk_of(known), ["一条说明"], AS_OF, feedback)
 
 
 def test_a_page_shows_every_household_its_needs_and_the_script() -> None:
@@ -76,7 +79,7 @@ def test_a_page_shows_every_household_its_needs_and_the_script() -> None:
 
 def test_texts_of_the_data_cannot_become_markup() -> None:
     known = make_known()
-    visits = make_visits(known).assign(contact="<b>1</b>", reason="</td><script>x")
+    visits = make_visits(known).assign(contact="<b>1</b>", why="</td><script>x")
     page = grid_page("a", "b", visits, AS_OF)
     parsed(page)
     assert "&lt;/td&gt;&lt;script&gt;x" in page

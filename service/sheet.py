@@ -1,0 +1,65 @@
+"""What printed sheets share: A4 landscape one page wide, heights of wrapped text, where pages may end."""
+
+import math
+from collections.abc import Sequence
+
+from xlsxwriter.worksheet import Worksheet
+
+from features.language import say
+
+LATIN_END = "\u0250"  # characters from here on are wide
+LINE_HEIGHT = 14.0  # points, of text of size 10
+A4, A4_LONG, A4_SHORT = 9, 841.9, 595.3  # Excel's number for the paper size, and its sides in points
+SIDE, ABOVE, BELOW = 0.4, 0.5, 0.6  # margins in inches
+ROUNDING = 0.98  # of a page is counted on, as programs round heights up
+
+
+def on_a4(sheet: Worksheet, last_column: int, last_row: int) -> None:
+    """Print a sheet up to these on A4 landscape, one page wide, with a footer."""
+    sheet.set_landscape()
+    sheet.set_paper(A4)
+    sheet.set_margins(left=SIDE, right=SIDE, top=ABOVE, bottom=BELOW)
+    sheet.fit_to_pages(1, 0)
+    sheet.print_area(0, 0, last_row, last_column)
+    sheet.set_footer(
+        say("&L含个人信息，用后请妥善保管&R第 &P / &N 页", "&LPersonal data: keep safe&R&P / &N")
+    )
+
+
+def line_height(cells: Sequence[tuple[str, float]]) -> float:
+    """Height in points of a row whose cells have these texts and widths; a Chinese character takes two.
+
+    Written out because not every program fits the height to wrapped text when it opens a file.
+    """
+    return LINE_HEIGHT * max([1, *(_line_count(text, width) for text, width in cells)]) + 5
+
+
+def _line_count(text: str, width: float) -> int:
+    """Lines that a text takes in a column so many characters wide; a wide character never splits."""
+    lengths = [sum(1 if char < LATIN_END else 2 for char in line) for line in text.split("\n")]
+    return sum(max(1, math.ceil(length / width)) for length in lengths)
+
+
+def page_breaks(
+    households: Sequence[str], heights: Sequence[float], widths: Sequence[float], top: float, header: float
+) -> list[int]:
+    """Positions of the rows above which a page ends, so that no household is torn apart.
+
+    ``heights``: of the rows, ``top``: of everything above them, ``header``: of what is repeated on each page,
+    in points; ``widths``: of the columns, in characters.
+    """
+    width = sum((7 * width + 5) * 0.75 for width in widths)  # pixels to points
+    scale = min(1.0, (A4_LONG - 2 * SIDE * 72) / width)
+    page = (A4_SHORT - (ABOVE + BELOW) * 72) / scale * ROUNDING
+    breaks, used, row = [], top, 0
+    while row < len(households):
+        end = row
+        while end < len(households) and households[end] == households[row]:
+            end += 1
+        height = sum(heights[row:end])
+        if row and used + height > page:
+            breaks.append(row)
+            used = header
+        used += height
+        row = end
+    return breaks

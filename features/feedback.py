@@ -14,6 +14,14 @@ def current(rows: FeedbackRows, kind: str) -> np.ndarray:
     return np.flatnonzero(np.isinf(rows.visible_to) & (rows.kind == FEEDBACK.index(kind)))
 
 
+def refusing(known: Known) -> np.ndarray:
+    """bool per household: asked not to be contacted any more."""
+    found = np.zeros(known.household_count, dtype=bool)
+    rows = known.records.feedback
+    found[rows.household[current(rows, "do_not_contact")]] = True
+    return found
+
+
 def suppressed(known: Known) -> np.ndarray:
     """bool [households, needs]: not to be listed, as residents or workers said so.
 
@@ -23,8 +31,7 @@ def suppressed(known: Known) -> np.ndarray:
     it was recorded, whatever the as-of date: a list made again must respect it.
     """
     rows, needs = known.records.feedback, known.community.needs
-    found = np.zeros((known.household_count, len(needs)), dtype=bool)
-    found[rows.household[current(rows, "do_not_contact")]] = True
+    found = np.repeat(refusing(known)[:, None], len(needs), axis=1)
     wrong = current(rows, "wrong_person")
     wrong = wrong[known.as_of < rows.recorded[wrong] + WEEK * WRONG_PERSON_WEEKS]
     wrong = wrong[~(_last_change(known)[rows.household[wrong]] > rows.recorded[wrong])]

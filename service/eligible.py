@@ -22,11 +22,14 @@ def eligible_pairs(scores: pd.DataFrame, known: Known) -> tuple[pd.DataFrame, li
     pairs = _scored(scores, known)
     refuses, rests, handled = _refusing(known), _resting(known), _being_handled(known)
     keep = ~refuses[pairs["household"]] & ~rests[pairs["household"]]
-    keep &= ~(handled | suppressed(known))[pairs["household"], pairs["need"]]
+    held = suppressed(known)
+    keep &= ~(handled | held)[pairs["household"], pairs["need"]]
     line = say(
-        f"不列入名单：{refuses.sum()} 户谢绝，{rests.sum()} 户近期已联系，{handled.sum()} 件诉求正在办理",
+        f"不列入名单：{refuses.sum()} 户谢绝，{rests.sum()} 户近期已联系，{handled.sum()} 件诉求正在办理，"
+        f"{held.all(axis=1).sum()} 户、另 {held[~held.all(axis=1)].sum()} 项因反馈停列",
         f"not listed: {refuses.sum()} households refuse, {rests.sum()} were contacted lately,"
-        f" {handled.sum()} open requests are being handled",
+        f" {handled.sum()} open requests are being handled, feedback rules out {held.all(axis=1).sum()} households"
+        f" and {held[~held.all(axis=1)].sum()} needs of others",
     )
     return pairs[keep].sort_values(["household", "need"], ignore_index=True), [line]
 

@@ -1,5 +1,6 @@
-"""The coordinator's sheet of feedback: what was said since last week, agreed visits, the quality of reasons."""
+"""The coordinator's sheet of feedback: the quality of reasons, agreed visits, and what was said."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import xlsxwriter
@@ -10,41 +11,54 @@ from features.language import say
 from service.feedback_week import FeedbackWeek
 from service.sheet import line_height, on_a4
 
-# column of a row, title in Chinese and English, width in characters
-SAID = (
-    ("recorded", "登记日期", "recorded", 11),
-    ("household_id", "户号", "household", 10),
-    ("grid_id", "网格", "grid", 9),
-    ("need", "需求", "need", 11),
-    ("worker_id", "走访人", "worker", 9),
-    ("kind", "反馈", "feedback", 10),
-    ("reasons", "不对的理由", "wrong reasons", 16),
-    ("mark", "满意度", "mark", 7),
-    ("note", "备注", "notes", 30),
-    ("effect", "名单上的处理", "what the lists do", 24),
-)
-AGREED = (
-    ("when", "约定日期", "agreed for", 11),
-    ("household_id", "户号", "household", 10),
-    ("grid_id", "网格", "grid", 9),
-    ("need", "需求", "need", 11),
-    ("worker_id", "走访人", "worker", 9),
-    ("note", "备注", "notes", 30),
-)
+WIDTHS = (11, 10, 9, 13, 9, 10, 18, 7, 34, 24)  # of the sheet's columns, in characters
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a section: what it shows, its titles, and the sheet's columns that it takes."""
+
+    name: str
+    zh: str
+    en: str
+    first: int
+    last: int
+
+    @property
+    def width(self) -> int:
+        """Characters that fit into a line."""
+        return sum(WIDTHS[self.first : self.last + 1])
+
+
 QUALITY = (
-    ("name", "理由种类", "kind of reason", 11),
-    ("listed", "交回条数", "came back", 10),
-    ("wrong", "被指不对", "said wrong", 9),
-    ("share", "比例", "share", 11),
-    ("interval", "95% 区间", "95% interval", 9),
+    Column("name", "理由种类", "kind of reason", 0, 1),
+    Column("listed", "交回条数", "came back", 2, 2),
+    Column("wrong", "被指不对", "said wrong", 3, 3),
+    Column("share", "比例", "share", 4, 4),
+    Column("interval", "95% 区间", "95% interval", 5, 6),
 )
-Columns = tuple[tuple[str, str, str, int], ...]
+ABOUT = (
+    Column("household_id", "户号", "household", 1, 1),
+    Column("grid_id", "网格", "grid", 2, 2),
+    Column("need", "需求", "need", 3, 3),
+    Column("worker_id", "走访人", "worker", 4, 4),
+)
+AGREED = (Column("when", "约定日期", "agreed for", 0, 0), *ABOUT, Column("note", "备注", "notes", 5, 8))
+SAID = (
+    Column("recorded", "登记日期", "recorded", 0, 0),
+    *ABOUT,
+    Column("kind", "反馈", "feedback", 5, 5),
+    Column("reasons", "不对的理由", "wrong reasons", 6, 6),
+    Column("mark", "满意度", "mark", 7, 7),
+    Column("note", "备注", "notes", 8, 8),
+    Column("effect", "名单上的处理", "what the lists do", 9, 9),
+)
 
 
 def add_feedback_sheet(book: xlsxwriter.Workbook, week: FeedbackWeek, formats: dict[str, Format]) -> None:
     """Add the sheet to a workbook whose ``formats`` are those of ``service.workbook``."""
     sheet = book.add_worksheet(say("居民反馈", "feedback"))
-    for position, (_, _, _, width) in enumerate(SAID):
+    for position, width in enumerate(WIDTHS):
         sheet.set_column(position, position, width)
     quality = [
         {
@@ -54,22 +68,26 @@ def add_feedback_sheet(book: xlsxwriter.Workbook, week: FeedbackWeek, formats: d
         }
         for row in week.quality
     ]
-    sections: tuple[tuple[str, Columns, list[dict[str, Any]]], ...] = (
-        (say("上周以来的反馈", "Feedback since last week"), SAID, week.said),
+    sections = (
+        (
+            say("各类理由被指不对的比例", "How often each kind of reason was said to be wrong"),
+            QUALITY,
+            quality,
+        ),
         (say("本周约定的再访", "Visits agreed for this week"), AGREED, week.agreed),
-        (say("各类理由的质量", "Quality of each kind of reason"), QUALITY, quality),
+        (say("上周以来的意见", "What was said since last week"), SAID, week.said),
     )
     line = 0
     for title, columns, rows in sections:
         line = _section(sheet, line, title, columns, rows, formats) + 1
-    on_a4(sheet, len(SAID) - 1, line)
+    on_a4(sheet, len(WIDTHS) - 1, line)
 
 
 def _section(
     sheet: Worksheet,
     line: int,
     title: str,
-    columns: Columns,
+    columns: tuple[Column, ...],
     rows: list[dict[str, Any]],
     formats: dict[str, Format],
 ) -> int:
@@ -79,10 +97,19 @@ def _section(
     if not rows:
         sheet.write_string(line + 1, 0, say("没有", "none"))
         return line + 2
-    for position, (_, zh, en, _) in enumerate(columns):
-        sheet.write_string(line + 1, position, say(zh, en), formats["header"])
+    for column in columns:
+        _write(sheet, line + 1, column, say(column.zh, column.en), formats["header"])
     for offset, row in enumerate(rows, start=line + 2):
-        sheet.set_row(offset, line_height([(str(row[name]), width) for name, _, _, width in columns]))
-        for position, (name, _, _, _) in enumerate(columns):
-            sheet.write_string(offset, position, str(row[name]), formats["next_text"])
+        texts = [(str(row[column.name]), column.width) for column in columns]
+        sheet.set_row(offset, line_height(texts))
+        for column, (text, _) in zip(columns, texts, strict=True):
+            _write(sheet, offset, column, text, formats["next_text"])
     return line + 2 + len(rows)
+
+
+def _write(sheet: Worksheet, line: int, column: Column, text: str, style: Format) -> None:
+    if column.first == column.last:
+        sheet.write_string(line, column.first, text, style)
+    else:
+        sheet.merge_range(line, column.first, line, column.last, "", style)
+        sheet.write_string(line, column.first, text, style)

@@ -8,12 +8,18 @@ import numpy as np
 import pandas as pd
 
 from features.contract import FEEDBACK
-from features.feedback import WEEK, WRONG_PERSON_WEEKS
+from features.feedback import WEEK, WRONG_PERSON_WEEKS, refusing
 from features.language import say
-from features.records import Known, date_of
+from features.records import FeedbackRows, Known, date_of
 from models.reason_quality import reason_quality
 from service.answers import feedback_names
 from service.reasons import kind_names
+
+LOW = 2  # marks up to this one are told row by row
+# by position in FEEDBACK, and last without a kind
+ORDER = np.array(
+    [{"do_not_contact": 0, "satisfied": 4}.get(kind, index) for index, kind in enumerate(FEEDBACK)] + [5]
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,12 @@ def feedback_week(known: Known, listed: pd.DataFrame) -> FeedbackWeek:
     here = np.flatnonzero(np.isinf(rows.visible_to))
     new = here[rows.recorded[here] >= known.as_of - WEEK]
     worker = dict(zip(listed["outreach_id"], listed["worker_id"], strict=True))
-    told = new[(rows.kind[new] >= 0) | ~np.isnan(rows.satisfaction[new]) | (rows.note[new] != None)]  # noqa: E711
+    told = _worth_telling(rows, new)
     with np.errstate(invalid="ignore"):
         due = here[(rows.next_visit[here] >= known.as_of) & (rows.next_visit[here] < known.as_of + WEEK)]
+    due = due[~(refusing(known) | known.opted_out)[rows.household[due]]]
     return FeedbackWeek(
-        said=[_said(known, row, worker) for row in told[np.argsort(rows.recorded[told], kind="stable")]],
+        said=[_said(known, row, worker) for row in told],
         agreed=[_agreed(known, row, worker) for row in due[np.argsort(rows.next_visit[due], kind="stable")]],
         counts=[
             {
@@ -61,6 +68,15 @@ def feedback_week(known: Known, listed: pd.DataFrame) -> FeedbackWeek:
         marks=_marks(rows.satisfaction[new], rows.satisfaction[here]),
         quality=_quality(reason_quality(listed, known.records)),
     )
+
+
+def _worth_telling(rows: FeedbackRows, new: np.ndarray) -> np.ndarray:
+    """The new rows with a complaint, a note or a low mark: refusals first, then other complaints, then notes."""
+    complaint = rows.kind[new] > FEEDBACK.index("satisfied")
+    noted = np.array([bool(note) for note in rows.note[new]], dtype=bool)
+    with np.errstate(invalid="ignore"):
+        told = new[complaint | noted | (rows.satisfaction[new] <= LOW)]
+    return told[np.lexsort((rows.recorded[told], ORDER[rows.kind[told]]))]
 
 
 def _marks(new: np.ndarray, every: np.ndarray) -> dict[str, float]:

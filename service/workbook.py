@@ -89,11 +89,12 @@ def workbook(
             name = str(rows["worker_name"].iloc[0])
             sheet = book.add_worksheet(_sheet_name(name, taken))
             table = _composed(rows)
-            widths = _widths(bool((rows["contact"] != "").any()))
+            addressed = bool((rows["contact"] != "").any())
+            widths = _widths(addressed)
             heights = [
                 line_height([(str(row[one[0]]), widths[one[0]]) for one in VISIT_COLUMNS]) for row in table
             ]
-            top = _write_head(sheet, _sheet_title(title, name, as_of), script, formats)
+            top = _write_head(sheet, _sheet_title(title, name, as_of), script, addressed, formats)
             _lay_out(sheet, len(table), widths)
             _offer_choices(sheet, len(table))
             _write_rows(sheet, table, heights, formats)
@@ -177,7 +178,9 @@ def _offer_choices(sheet: Worksheet, count: int) -> None:
             sheet.data_validation(HEADER_ROW + 1, position, HEADER_ROW + count + EXTRA_ROWS, position, rule)
 
 
-def _write_head(sheet: Worksheet, title: str, script: str, formats: dict[str, Format]) -> float:
+def _write_head(
+    sheet: Worksheet, title: str, script: str, addressed: bool, formats: dict[str, Format]
+) -> float:
     """Title, what to say, how to fill in, and the header; returns their height in points."""
     outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
     how = say(
@@ -194,7 +197,10 @@ def _write_head(sheet: Worksheet, title: str, script: str, formats: dict[str, Fo
         sheet.merge_range(row, 0, row, len(COLUMNS) - 1, text, formats[style])
     for row, height in enumerate(heights):
         sheet.set_row(row, height)
-    for position, text in enumerate([*(say(zh, en) for _, zh, en, _ in COLUMNS), ID_HEADER]):
+    titles = {name: say(zh, en) for name, zh, en, _ in COLUMNS}
+    if not addressed:
+        titles["place"] = say("微网格", "micro-grid")
+    for position, text in enumerate([*titles.values(), ID_HEADER]):
         sheet.write_string(HEADER_ROW, position, text, formats["header"])
     return sum(heights)
 

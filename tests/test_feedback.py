@@ -313,6 +313,8 @@ def test_the_coordinator_sees_what_was_said_and_how_good_reasons_are() -> None:
     assert [(row["household_id"], str(row["when"])) for row in week.agreed] == [
         (third["household_id"], "2025-09-03")
     ]
+    refusing = {**about(third, 1, kind="do_not_contact"), "feedback_id": "F9"}
+    assert feedback_week(make_known(feedback=(*feedback, refusing)), listed).agreed == []
     lines = "\n".join(feedback_lines(week))
     assert "理由不对 1/1" in lines and "人不对 0/1" in lines and "2.0（1 份）/3.5（2 份）" in lines
     assert "理由“本户申请过本项”：交回 3 条，1 条被指不对（33.3%" in lines

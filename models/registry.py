@@ -108,7 +108,7 @@ def _quiet() -> None:
 
 
 @contextmanager
-def _registry(workspace: Path) -> Iterator["MlflowClient"]:
+def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
     """A client of the registry in force.
 
     Raises UserError with one line when the registry cannot be reached or refuses.
@@ -242,7 +242,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     MLflow cannot be reached.
     """
     has_champion = _has_champion(workspace)
-    with tempfile.TemporaryDirectory() as place, _registry(workspace) as client:
+    with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
         report = Path(place) / "report"
         experiment = _experiment(client, workspace)
         decision = decide(retrained, known, has_champion)
@@ -322,7 +322,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
     Raises UserError where there is no such version.
     """
     _need_database(workspace)
-    with _registry(workspace) as client:
+    with registry_client(workspace) as client:
         there = all_versions(client)
         wanted = version or version_called(client, CHALLENGER) or max(there, default=None)
         if not there or wanted is None:
@@ -341,7 +341,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
 def rollback(workspace: Path) -> int:
     """Put the champion before the present one back in force; its version. Raises UserError without one."""
     _need_database(workspace)
-    with _registry(workspace) as client:
+    with registry_client(workspace) as client:
         forget_copy(workspace)
         version = put_back(client)
     if version is None:
@@ -373,7 +373,7 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
     """Version and directory of the registry's champion, copied into the workspace unless it is there."""
     address = registry_address(workspace)
     _need_database(workspace)
-    with _registry(workspace) as client:
+    with registry_client(workspace) as client:
         import mlflow.artifacts
 
         version = version_called(client, CHAMPION)

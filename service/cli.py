@@ -104,6 +104,7 @@ def retrain(workspace: Path, as_of: date | None) -> None:
     from features.records import day_of, known_before
     from models.registry import log_retrain
     from models.retrain import retrain
+    from service.web.model_shelf import publish_models
     from service.week import champion_or_none
 
     records, as_of = _open(workspace, as_of)
@@ -114,6 +115,7 @@ def retrain(workspace: Path, as_of: date | None) -> None:
     show(retrained.notes)
     with stage(say("登记", "register")):
         registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
+        publish_models(workspace)
     show(registered.decision.reasons)
     version = registered.version
     show(
@@ -138,10 +140,12 @@ def retrain(workspace: Path, as_of: date | None) -> None:
 def promote(workspace: Path, version: int | None) -> None:
     """Make a version the champion by hand."""
     from models.registry import promote
+    from service.web.model_shelf import publish_models
 
     _speak(workspace)
     with stage(say("启用", "promote")):
         chosen = promote(workspace, version)
+        publish_models(workspace)
     show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])
 
 
@@ -150,10 +154,12 @@ def promote(workspace: Path, version: int | None) -> None:
 def rollback(workspace: Path) -> None:
     """Make the champion before the champion again."""
     from models.registry import rollback
+    from service.web.model_shelf import publish_models
 
     _speak(workspace)
     with stage(say("退回", "roll back")):
         chosen = rollback(workspace)
+        publish_models(workspace)
     show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])
 
 

@@ -134,3 +134,25 @@ def test_every_answer_carries_security_headers(client):
     assert headers["cache-control"] == "no-store"
     assert client.get("/v1/ready").json() == {"status": "ready"}
     assert "xianying_requests_total" in client.get("/metrics").text
+
+
+def test_too_many_requests_are_turned_away(tmp_path):
+    settings = Settings(
+        workspace=tmp_path, environment="development", rate="5/minute", sign_in_rate="3/minute"
+    )
+    with TestClient(create_app(settings)) as client:
+        key = people.make_key(client.app.state.database, "eager", ["scores:read"], 1)
+        bearer = {"Authorization": f"Bearer {key}"}
+        answers = [client.get("/v1/session", headers=bearer) for _ in range(6)]
+        assert [one.status_code for one in answers] == [200] * 5 + [429]
+        assert 0 < int(answers[-1].headers["retry-after"]) <= 61
+        assert [sign_in(client).status_code for _ in range(4)] == [401] * 3 + [429]
+
+
+def test_bodies_have_a_limit_whether_they_say_their_length_or_not(tmp_path):
+    settings = Settings(workspace=tmp_path, environment="development", largest_body=1000)
+    with TestClient(create_app(settings)) as client:
+        large = b'{"login":"' + b"x" * 2000 + b'"}'
+        for content in (large, iter([large[:900], large[900:]])):
+            answer = client.post("/v1/session", content=content, headers={"content-type": "application/json"})
+            assert answer.status_code == 413 and answer.json()["type"] == "urn:xianying:too-large"

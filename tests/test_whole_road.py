@@ -98,3 +98,18 @@ def test_outcomes_come_back_and_rest_their_households(
     later = pd.read_parquet(workspace / "weeks" / str(date_of(AS_OF + 7)) / "outreach.parquet")
     first = listed[listed["grid_id"] == book.stem.removeprefix("grid-")].iloc[0]
     assert first["household_id"] not in set(later["household_id"])
+
+
+def test_the_service_shows_what_was_registered(workspace: Path) -> None:
+    from served_town import As, served
+
+    with served(workspace) as client:
+        chen = As(client, "chen")
+        (found,) = chen.get("/v1/models").json()
+        assert found["version"] == 1 and found["alias"] == "champion" and found["metrics"]
+        files = chen.get("/v1/models/1").json()["files"]
+        assert "model_card.zh.md" in files and any(name.endswith(".png") for name in files)
+        assert "西山社区" in chen.get("/v1/models/1/card").text
+        assert chen.get("/v1/models/1/files/..%2F..%2Fmodels.json").status_code == 404
+        assert chen.get("/v1/models/2").status_code == 404
+        assert As(client, "li").get("/v1/models").status_code == 403

@@ -14,6 +14,7 @@ from service.web.api import routers
 from service.web.audit import DIRECTORY, Drain
 from service.web.database import Database, open_database
 from service.web.identities import Identities
+from service.web.limiting import Limits
 from service.web.middleware import Frame
 from service.web.problems import add_handlers
 from service.web.restrictions import Restrictions
@@ -60,6 +61,7 @@ def hold(app: FastAPI, settings: Settings, database: Database) -> None:
     """What the application holds while it runs."""
     directory = settings.workspace / DIRECTORY
     app.state.database = database
+    app.state.limits = Limits(settings.rate, settings.sign_in_rate)
     app.state.identities = Identities(database, settings.identity_seconds)
     app.state.journal = journals.Journal(directory)
     app.state.drain = Drain(database, directory)

@@ -113,6 +113,7 @@ async def signed_in(request: Request) -> Identity:
     if identity is None:
         raise not_signed_in()
     request.state.identity = identity
+    request.app.state.limits.count(identity.who)
     return identity
 
 

@@ -4,9 +4,11 @@ import logging
 import time
 from uuid import uuid4
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.web import metrics
+from service.web.problems import answer, too_large
 from service.web.settings import Settings
 
 log = logging.getLogger("xianying.access")
@@ -31,6 +33,7 @@ class Frame:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
+        self.largest = settings.largest_body
         self.headers = [*HEADERS, POLICY, *([STRICT] if settings.secure else [])]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +56,10 @@ class Frame:
             await send(message)
 
         try:
-            await self.app(scope, receive, framed)
+            if _announced(scope) > self.largest:
+                await answer(too_large())(scope, receive, framed)
+            else:
+                await self.app(scope, self._limited(receive), framed)
         finally:
             seconds = time.perf_counter() - begin
             route = _route(scope)
@@ -71,6 +77,28 @@ class Frame:
                         }
                     },
                 )
+
+    def _limited(self, receive: Receive) -> Receive:
+        """A body that does not say how long it is must not go on for ever either."""
+        got = 0
+
+        async def limited() -> Message:
+            nonlocal got
+            message = await receive()
+            got += len(message.get("body", b""))
+            if got > self.largest:
+                raise HTTPException(413)  # of the kind that FastAPI lets through while it reads a body
+            return message
+
+        return limited
+
+
+def _announced(scope: Scope) -> int:
+    """Bytes that the request says it has; 0 where it does not say."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
 
 
 def _route(scope: Scope) -> str:

@@ -59,6 +59,11 @@ def not_signed_in() -> Problem:
     )
 
 
+def too_large() -> Problem:
+    """More than a request may have."""
+    return Problem(413, "too-large", say("请求太大", "the request is too large"))
+
+
 def _forbidden(error: Forbidden) -> Problem:
     return Problem(403, "forbidden", say("没有权限", "not allowed"), scope=error.scope.value)
 
@@ -100,6 +105,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 413:
+            return answer(too_large())
         title = {404: say("没有这个地址", "no such address"), 405: say("不支持这种方法", "no such method")}
         words = title.get(error.status_code, str(error.detail))
         return answer(Problem(error.status_code, "http", words, headers=dict(error.headers or {})))

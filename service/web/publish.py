@@ -26,6 +26,7 @@ from service.web.packing import pack
 
 SERVED, POINTER = "served", "current.json"
 WEEKS_KEPT = 8
+REPORTS = "reports"  # of the registered models: service.web.model_shelf
 PARTIAL = ".partial-"
 
 
@@ -94,7 +95,7 @@ def switching(workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _remove_unused(served: Path, used: set[str]) -> None:
     """What no longer is served, and what a killed command left. Readers keep the files they have open."""
     for place in served.iterdir():
-        if place.is_dir() and place.name not in used:
+        if place.is_dir() and place.name not in used and place.name != REPORTS:
             shutil.rmtree(place, ignore_errors=True)
 
 

@@ -49,6 +49,7 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
 def open_session(request: Request, credentials: Credentials) -> Response:
     """A session cookie for a login and password; 401 where they are wrong, 429 while the login is locked."""
     state = request.app.state
+    state.limits.count_sign_in(request.client.host if request.client else "")
     token = sign_in(
         state.database,
         credentials.login,

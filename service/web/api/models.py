@@ -1,0 +1,133 @@
+"""The registered models: versions, metrics, cards and reports; and the audit log, for auditors."""
+
+import mimetypes
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+from sqlalchemy import or_, select
+
+from features.language import say
+from service.web import model_shelf
+from service.web.access import Scope, permit
+from service.web.api.answers import problem
+from service.web.identities import Asker
+from service.web.problems import Problem
+from service.web.reading import note
+from service.web.tables import Entry
+
+router = APIRouter(prefix="/v1", tags=["模型与审计 models and audit"])
+MISSING: dict[int | str, dict[str, Any]] = {404: problem("没有这个版本或文件")}
+Version = Annotated[int, Path(ge=1, le=1_000_000_000)]
+
+
+class ModelVersion(BaseModel):
+    """A registered version as MLflow has it."""
+
+    version: int
+    alias: Literal["champion", "challenger"] | None
+    run_id: str
+    as_of: str
+    registered_at: int
+    gate: str
+    gate_reason: str
+    data_fingerprint: str
+    metrics: dict[str, float]
+    parameters: dict[str, str]
+    files: list[str] = []
+
+
+class AuditEntry(BaseModel):
+    """One line of the audit log."""
+
+    number: int
+    at: str
+    who: str
+    action: str
+    subject: str
+    purpose: str
+    detail: str
+    hash: str
+
+
+def _versions(request: Request) -> list[ModelVersion]:
+    return [ModelVersion(**row) for row in model_shelf.read_models(request.app.state.settings.workspace)]
+
+
+@router.get("/models", summary="已登记的模型版本和指标")
+def models(request: Request, asker: Asker) -> list[ModelVersion]:
+    """Every version, the newest first."""
+    permit(asker, Scope.MODELS)
+    return _versions(request)
+
+
+@router.get("/models/{version}", summary="一个模型版本", responses=MISSING)
+def model(request: Request, version: Version, asker: Asker) -> ModelVersion:
+    """One version with its metrics and the files of its report."""
+    permit(asker, Scope.MODELS)
+    for one in _versions(request):
+        if one.version == version:
+            workspace = request.app.state.settings.workspace
+            return one.model_copy(update={"files": model_shelf.report_files(workspace, version)})
+    raise _missing()
+
+
+def _missing() -> Problem:
+    return Problem(404, "unknown-model", say("没有这个版本或文件", "no such version or file"))
+
+
+@router.get(
+    "/models/{version}/card",
+    summary="模型卡（Markdown）",
+    responses={200: {"content": {"text/markdown": {}}}, **MISSING},
+    response_class=Response,
+)
+def card(
+    request: Request, version: Version, asker: Asker, language: Annotated[Literal["zh", "en"], Query()] = "zh"
+) -> Response:
+    """What the model is for, how good it is beside the best baseline, and its limits."""
+    return report(request, version, f"model_card.{language}.md", asker)
+
+
+@router.get(
+    "/models/{version}/files/{name}",
+    summary="模型报告里的文件（表、图）",
+    responses={200: {"content": {"application/octet-stream": {}}}, **MISSING},
+    response_class=Response,
+)
+def report(
+    request: Request, version: Version, name: Annotated[str, Path(max_length=200)], asker: Asker
+) -> Response:
+    """One file of a version's report: a table as CSV, a figure as PNG."""
+    permit(asker, Scope.MODELS)
+    found = model_shelf.report_file(request.app.state.settings.workspace, version, name)
+    if found is None:
+        raise _missing()
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return FileResponse(found, media_type="text/markdown" if name.endswith(".md") else kind)
+
+
+@router.get("/audit", summary="审计日志：谁在何时因何查看或改动了什么")
+def entries(
+    request: Request,
+    asker: Asker,
+    household_id: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+    who: Annotated[str | None, Query(max_length=120, examples=["user:li"])] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="只要编号小于它的")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> list[AuditEntry]:
+    """The newest entries first; those of the last second may still be on their way."""
+    permit(asker, Scope.AUDIT)
+    query = select(Entry).order_by(Entry.number.desc()).limit(limit)
+    if household_id is not None:
+        among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
+        query = query.where(or_(Entry.subject == household_id, among))
+    if who is not None:
+        query = query.where(Entry.who == who)
+    if before is not None:
+        query = query.where(Entry.number < before)
+    with request.app.state.database.reading() as session:
+        found = list(session.scalars(query))
+    note(request, asker, "audit.read", household_id or "")
+    return [AuditEntry(**{name: getattr(one, name) for name in AuditEntry.model_fields}) for one in found]

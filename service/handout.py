@@ -115,7 +115,7 @@ def write_handout(directory: Path, files: dict[str, bytes]) -> list[str]:
 
 def _is_filled(path: Path) -> bool:
     try:
-        return any(True for _ in filled_rows(path))
+        return any(filled_rows(path))
     except NoList:
         return False
     except UserError:

@@ -40,10 +40,11 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
     matched: list[tuple[Filled, dict[Any, Any]]] = []
     for path in files:
         try:
-            rows = list(filled_rows(path))
+            rows, problems = filled_rows(path)
         except UserError as error:
             found.refused.append(str(error))
             continue
+        found.refused += problems
         for row in rows:
             try:
                 matched.append((row, _listed(row, list_of, records.community)))

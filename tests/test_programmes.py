@@ -1,57 +1,62 @@
-"""Programmes against demand: which run in a window, and needs that share seats."""
+"""Seats left: as the settings say, or counted since the programme opened."""
 
-from datetime import date
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from make_records import make_community, make_records
 
-from features.contract import Programme
-from features.records import day_of, known_before
-from models.demand import expected_demand
-from models.programmes import against_seats, runs
-from service.pages import verdict
+from features.records import Known, known_before
+from models.programmes import month_day
+from service.programmes import claimed, programmes_text, seats_left
 
-DAY = day_of(date(2025, 9, 1))
+AS_OF = 20332  # 2025-09-01
+CANTEEN = {
+    "id": "canteen",
+    "name": "幸福食堂",
+    "needs": ["meals"],
+    "seats": 4,
+    "opens": "03-01",
+    "closes": "12-31",
+}
+
+
+def town(**programme: Any) -> Known:
+    """h1 asked before the programme opened, h2 and h3 since then, h4's visit found the need."""
+    when = {"h1": "2025-02-20", "h2": "2025-03-02", "h3": "2025-08-01"}
+    records = make_records(
+        [{"household_id": f"h{one}"} for one in (1, 2, 3, 4, 5)],
+        [{"household_id": one, "need": "meals", "requested_at": day} for one, day in when.items()]
+        + [{"household_id": "h5", "need": "childcare", "requested_at": "2025-08-01"}],
+        outreach=[
+            {"household_id": "h4", "need": "meals", "contacted_at": "2025-08-20", "outcome": "needed"},
+            {"household_id": "h5", "need": "meals", "contacted_at": "2025-08-20", "outcome": "not_needed"},
+        ],
+        community=make_community(programmes=[{**CANTEEN, **programme}]),
+    )
+    return known_before(records, AS_OF)
 
 
 @pytest.mark.parametrize(
-    ("opens", "closes", "begins", "ends", "expected"),
+    ("programme", "left", "text"),
     [
-        ("07-05", "08-20", "2025-08-20", "2025-09-20", True),
-        ("07-05", "08-20", "2025-08-21", "2025-09-20", False),
-        ("07-05", "08-20", "2025-06-01", "2025-07-05", False),
-        ("07-05", "08-20", "2025-06-01", "2025-07-06", True),
-        ("12-01", "02-28", "2025-01-15", "2025-01-22", True),
-        ("12-01", "02-28", "2025-03-01", "2025-11-30", False),
-        ("", "", "2025-03-01", "2025-03-02", True),
-        ("07-05", "08-20", "2025-09-01", "2026-09-01", True),
+        ({}, 1, "幸福食堂（4 个名额，约剩 1，03-01～12-31）"),
+        ({"seats": 3}, 0, "幸福食堂（3 个名额可能已满，03-01～12-31）"),
+        ({"seats_taken": 1}, 3, "幸福食堂（4 个名额，剩 3，03-01～12-31）"),
+        ({"seats": None, "organiser": "居委会"}, None, "幸福食堂（03-01～12-31，居委会）"),
+        # opens within the window: nobody has a seat yet
+        ({"opens": "09-15"}, 4, "幸福食堂（4 个名额，约剩 4，09-15～12-31）"),
+        # over the turn of the year: since last September
+        ({"opens": "09-10", "closes": "09-05"}, 0, "幸福食堂（4 个名额可能已满，09-10～09-05）"),
     ],
 )
-def test_programmes_run_between_their_month_days(
-    opens: str, closes: str, begins: str, ends: str, expected: bool
-) -> None:
-    programme = Programme(id="p", opens=opens, closes=closes)
-    span = (day_of(date.fromisoformat(one)) for one in (begins, ends))
-    assert runs(programme, *span) == expected
+def test_seats_left(programme: dict, left: int | None, text: str) -> None:
+    known = town(**programme)
+    (one,) = known.community.programmes
+    assert seats_left(one, known) == left
+    assert programmes_text(known.community.needs[1], known) == text
 
 
-def test_needs_that_share_seats_are_added_up() -> None:
-    programme = {"id": "canteen", "name": "幸福食堂", "needs": ["meals", "daycare"], "seats": 30}
-    community = make_community([{"id": "meals"}, {"id": "daycare"}, {"id": "legal"}], programmes=[programme])
-    homes = [f"h{index:03}" for index in range(100)]
-    known = known_before(make_records([{"household_id": one} for one in homes], community=community), DAY)
-    scores = pd.DataFrame({"household_id": homes * 3, "p_request": np.repeat([0.4, 0.3, 0.3], 100)})
-    demand = expected_demand(scores.assign(need=np.repeat(["meals", "daycare", "legal"], 100)), known)
-    seats = against_seats(demand, community, DAY)
-    assert seats["short"].tolist() == pytest.approx([40, 40, np.nan], nan_ok=True)
-    texts = [
-        verdict(row, {"meals": "助餐", "daycare": "日托", "legal": "法律"})
-        for row in seats.to_dict("records")
-    ]
-    assert texts == [
-        "名额不够，约缺 40 个（与日托共用名额）",
-        "名额不够，约缺 40 个（与助餐共用名额）",
-        "窗口内没有对应项目",
-    ]
+def test_a_date_that_is_none_does_no_harm() -> None:
+    known = town(opens="02-30")
+    assert month_day("02-30", (1, 1)) == (2, 30)
+    assert claimed(known.community.programmes[0], known) == 3

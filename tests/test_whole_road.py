@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
+from openpyxl.worksheet.worksheet import Worksheet
 from small_town import AS_OF, NEEDS, iso, town_rows
-from week_lists import change, fill
+from week_lists import change, columns_of, fill
 
 from features.records import date_of
 from models.registry import NAME, registry_address
@@ -113,3 +115,34 @@ def test_the_service_shows_what_was_registered(workspace: Path) -> None:
         assert chen.get("/v1/models/1/files/..%2F..%2Fmodels.json").status_code == 404
         assert chen.get("/v1/models/2").status_code == 404
         assert As(client, "li").get("/v1/models").status_code == 403
+
+
+def test_a_refusal_in_a_workbook_leaves_the_same_weeks_list_at_once(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day = str(date_of(AS_OF + 14))
+    assert xianying(workspace, "outreach", "--as-of", day) == 0
+    week = workspace / "weeks" / day
+    book = sorted(week.glob("grid-*.xlsx"))[0]
+    answers = {"反馈": "不要再来", "满意度": 1, "备注": "以为是推销"}
+
+    def refuse(sheet: Worksheet) -> None:
+        header, columns = columns_of(sheet)
+        for title, value in answers.items():
+            sheet.cell(header + 1, columns[title], value)
+
+    header, columns = columns_of(openpyxl.load_workbook(book).worksheets[0])
+    home = openpyxl.load_workbook(book).worksheets[0].cell(header + 1, columns["户号"]).value
+    change(book, refuse)
+    for _ in range(2):  # the second time nothing is new
+        assert xianying(workspace, "record", str(book)) == 0
+    assert "1 户从现在起不再列入名单" in capsys.readouterr().out
+    assert xianying(workspace, "outreach", "--as-of", day) == 0
+    assert home not in set(pd.read_parquet(week / "outreach.parquet")["household_id"])
+    assert "不要再来" in (week / "overview.html").read_text("utf-8")
+    sheet = openpyxl.load_workbook(week / "coordinators.xlsx")["居民反馈"]
+    told = {str(cell.value) for row in sheet.iter_rows() for cell in row}
+    assert {home, "以为是推销", "不再列入名单"} <= told
+    capsys.readouterr()
+    assert xianying(workspace, "monitor", "--as-of", day) == 0
+    assert "不要再来 1/1" in capsys.readouterr().out

@@ -243,6 +243,28 @@ def test_a_sheet_without_its_ids_is_refused(book: Path, visits: pd.DataFrame, kn
     assert "outreach_id" in refused(change(book, drop), visits, known)
 
 
+def test_rows_moved_to_another_sheet_need_a_header_and_lose_nothing_else(
+    book: Path, visits: pd.DataFrame, known: Known
+) -> None:
+    def move(sheet: Worksheet, titled: bool) -> None:
+        header, _ = columns_of(sheet)
+        fill(sheet, ["需要"] * 5)
+        lines = [[cell.value for cell in row] for row in sheet.iter_rows(min_row=header)]
+        other = sheet.parent.create_sheet("挪来")
+        for line in [*([lines[0]] if titled else []), *lines[3:6]]:
+            other.append(line)
+        sheet.delete_rows(header + 3, 3)
+
+    change(book, lambda sheet: move(sheet, titled=True), sheet=1)
+    found = read([book], visits, known)
+    assert (len(found.rows), found.refused) == (5, [])
+    write_lists(known, visits, book)
+    change(book, lambda sheet: move(sheet, titled=False), sheet=1)
+    found = read([book], visits, known)
+    assert len(found.rows) == 2
+    assert "[挪来]" in found.refused[0] and "表头" in found.refused[0]
+
+
 @pytest.mark.parametrize("content", [b"", b"no workbook", "户号,结果\n".encode()])
 def test_other_files_are_refused(content: bytes, visits: pd.DataFrame, known: Known, tmp_path: Path) -> None:
     path = tmp_path / "list.xlsx"

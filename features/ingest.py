@@ -8,6 +8,7 @@ import duckdb
 
 from features.atomic import write_atomically
 from features.contract import TABLES, Community
+from features.erasure import drop_erased
 from features.files import TableFile, find_tables, read_table
 from features.keywords import match_texts
 from features.language import UserError, say, set_language
@@ -64,7 +65,7 @@ def ingest(
     with open_store(workspace) as connection:
         connection.execute("BEGIN")
         with report.stage("check"):
-            quarantined = _check(connection, files, settings.community, report, tell)
+            quarantined = _check(connection, workspace, files, settings.community, report, tell)
         with report.stage("store"):
             tell(say("入库", "storing"))
             _store(connection, files, report)
@@ -88,6 +89,7 @@ def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
 
 def _check(
     connection: duckdb.DuckDBPyConnection,
+    workspace: Path,
     files: dict[str, TableFile],
     community: Community,
     report: IngestReport,
@@ -101,6 +103,7 @@ def _check(
     for table, file in files.items():
         tell(say(f"检查 {file.path.name}", f"checking {file.path.name}"))
         repeated = stage(connection, file, needs)
+        report.erased += drop_erased(connection, staged(table), table, workspace)
         if table == "households":
             connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")
         if table == "outreach":

@@ -34,6 +34,7 @@ class IngestReport:
     unmatched_texts: int = 0  # requests of this export that came as text and match no need's keywords
     unusable_propensities: int = 0  # stored as missing
     isolated: int = 0  # times more than a year after all others: perhaps a mistyped year
+    erased: int = 0  # rows of households that were removed at their own wish
     quarantine: Path | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # stage → seconds
 
@@ -84,6 +85,14 @@ class IngestReport:
                 say(
                     f"outreach: {self.unusable_propensities} 行的 propensity 不在 (0, 1] 内，按缺失处理",
                     f"outreach: {self.unusable_propensities} propensities outside (0, 1] taken as missing",
+                )
+            )
+        if self.erased:
+            lines.append(
+                say(
+                    f"{self.erased} 行属于已依申请删除的住户，没有读入；请在来源系统里也删除",
+                    f"{self.erased} rows of households that were deleted at their wish left out; delete them at"
+                    " the source too",
                 )
             )
         if self.isolated:

@@ -1,5 +1,6 @@
 """The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from features.language import UserError, say
 from features.sql import TYPES, name, one_value
 
 STORE = "records.duckdb"
+PATIENCE = 2.0  # seconds to wait for another program that has the records open
 BEFORE = name("row:before")  # since when the version counts that a row corrects; NULL for a new record
 LAST_TIMES = ("valid_from", "requested_at", "recorded_at", "resolved_at", "contacted_at", "from")
 ISOLATED_DAYS = 366  # without any row before a time for it to be taken for a mistake,
@@ -39,10 +41,10 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
     """
     path = workspace / STORE
     try:
-        connection = duckdb.connect(str(path), read_only=read_only)
+        connection = _connect(path, read_only)
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
-        if "lock" in first.lower() or "different configuration" in first:
+        if _in_use(error):
             raise UserError(
                 say(
                     f"{path}：另一个命令正在使用，请等它结束后再试",
@@ -59,6 +61,23 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
         yield connection
     finally:
         connection.close()
+
+
+def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Connect; the service reads for moments at a time, which is worth waiting for."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only)
+        except duckdb.Error as error:
+            if not _in_use(error) or time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
+
+
+def _in_use(error: duckdb.Error) -> bool:
+    first = str(error).splitlines()[0]
+    return "lock" in first.lower() or "different configuration" in first
 
 
 def add_tables(connection: duckdb.DuckDBPyConnection, temporary: bool = False) -> None:

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 
 from features.contract import OUTCOMES
-from features.labels import labels, usable
+from features.labels import labels, usable, usual_recording_delay
 from features.records import Known, Rows, day_of
+from models.demand import TOWN
+from models.demand_cells import came
+from models.demand_spread import LEVELS
 
 MONTH = 28  # days
 
@@ -81,3 +84,45 @@ def outcomes(known: Known) -> pd.DataFrame:
     table = pd.crosstab(frame["arm"], frame["outcome"]).reindex(columns=range(len(OUTCOMES)), fill_value=0)
     table.columns = pd.Index(OUTCOMES)
     return table.reset_index()
+
+
+def past_demand(known: Known, demand: pd.DataFrame) -> pd.DataFrame:
+    """One past week's demand against the households that came, for spans that have passed, delay included.
+
+    ``demand``: that week's demand.csv. Households are counted in the grid where they live now. Adds observed,
+    within_80 and within_90 (bool).
+    """
+    days = {
+        name: np.array([day_of(one) for one in pd.to_datetime(demand[name]).dt.date])
+        for name in ("begins", "ends")
+    }
+    index = known.community.need_index()
+    over = (days["ends"] + usual_recording_delay(known) <= known.as_of) & demand["need"].isin(
+        index
+    ).to_numpy()
+    table = demand[over].reset_index(drop=True)
+    begins, ends = days["begins"][over], days["ends"][over]
+    grids = {name: place for place, name in enumerate(known.records.grid_ids)}
+    counts: dict[tuple[int, int], np.ndarray] = {}
+    observed = np.zeros(len(table), dtype=int)
+    for row, (need, grid) in enumerate(zip(table["need"], table["grid_id"].fillna(TOWN), strict=True)):
+        span = (begins[row], ends[row])
+        if span not in counts:
+            counts[span] = _came_by_grid(known, *span)
+        mine = counts[span][:, index[need]]
+        observed[row] = mine.sum() if grid == TOWN else mine[grids[str(grid)]] if str(grid) in grids else 0
+    table = table.assign(observed=observed)
+    for name in LEVELS:
+        inside = (table["observed"] >= table[f"low_{name}"]) & (table["observed"] <= table[f"high_{name}"])
+        table[f"within_{name}"] = inside
+    return table
+
+
+def _came_by_grid(known: Known, begin: float, end: float) -> np.ndarray:
+    """int64 [grids, needs]: households that came in [begin, end)."""
+    needs = len(known.community.needs)
+    found = came(known, np.full(needs, begin), np.full(needs, end)) & (known.grid >= 0)[:, None]
+    household, need = np.nonzero(found)
+    counts = np.zeros((len(known.records.grid_ids), needs), dtype=np.int64)
+    np.add.at(counts, (known.grid[household], need), 1)
+    return counts

@@ -1,12 +1,14 @@
 """Programmes against demand: which of them run in a need's window, and whether their seats suffice."""
 
+from calendar import monthrange
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from features.contract import Community, Programme
-from features.records import date_of
+from features.records import date_of, day_of
 from models.demand import TOWN
 
 WEEK, YEAR = 7, 364
@@ -37,6 +39,28 @@ def month_day(text: str, default: tuple[int, int]) -> tuple[int, int]:
         return int(parts[-2]), int(parts[-1])
     except (ValueError, IndexError):
         return default
+
+
+def opening(programme: Programme, day: float) -> int:
+    """The last day up to ``day`` (days) on which a programme opened."""
+    month, first = month_day(programme.opens, (1, 1))
+    today = date_of(day)
+    year = today.year if (month, first) <= (today.month, today.day) else today.year - 1
+    return _day(year, month, first)
+
+
+def next_opening(programme: Programme, day: float) -> int:
+    """The first day from ``day`` (days) on at which a programme opens, or ``day`` where it is running then."""
+    if runs(programme, day, day + 1):
+        return int(day)
+    month, first = month_day(programme.opens, (1, 1))
+    last = date_of(opening(programme, day))
+    return _day(last.year + 1, month, first)
+
+
+def _day(year: int, month: int, day: int) -> int:
+    month = min(max(month, 1), 12)
+    return day_of(date(year, month, min(max(day, 1), monthrange(year, month)[1])))
 
 
 def against_seats(demand: pd.DataFrame, community: Community, as_of: float) -> pd.DataFrame:

@@ -127,7 +127,8 @@ def retrain(
         model, importance = _explained(model, known, seed)
     with stages.stage("demand"):
         spread, demand = backtest_demand(records, known, validation)
-        model = replace(model, spread=spread)
+        told = {"demand": demand.to_dict("records")}
+        model = replace(model, spread=spread, metadata=model.metadata | told)
     with stages.stage("visits"):
         visited = fit_need(records, known, model, table, seed, _progress(say("随机走访", "random visits")))
         model = with_visits(model, visited)

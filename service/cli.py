@@ -272,15 +272,9 @@ def record(workspace: Path, files: tuple[Path, ...]) -> None:
 @click.pass_obj
 def weekly(workspace: Path, directory: Path, as_of: date | None) -> None:
     """What cron runs on Monday."""
-    from service.demand_week import demand_week
-    from service.week import SCORES, list_week, monitor_week, score_week, week_directory
+    from service.weekly import weekly
 
-    _ingest(workspace, directory)
-    records, as_of = _open(workspace, as_of)
-    score_week(workspace, records, as_of, workspace / SCORES, stage)
-    show(list_week(workspace, records, as_of, week_directory(workspace, as_of), stage))
-    show(demand_week(workspace, records, as_of, stage))
-    show(monitor_week(workspace, records, as_of, stage))
+    weekly(workspace, directory, as_of, stage, show)
 
 
 @commands.command(
@@ -290,7 +284,7 @@ def weekly(workspace: Path, directory: Path, as_of: date | None) -> None:
 @click.pass_obj
 def monitor(workspace: Path, as_of: date | None) -> None:
     """Data freshness, quarantine, and past weeks' scores and lists."""
-    from service.week import monitor_week
+    from service.monitor_week import monitor_week
 
     records, as_of = _open(workspace, as_of)
     show(monitor_week(workspace, records, as_of, stage))

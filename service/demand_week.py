@@ -1,36 +1,156 @@
-"""The week's demand on a workspace: numbers by need, grid and month, as files and lines."""
+"""The week's demand on a workspace: numbers by need, grid and month, and the three lists, as files and lines."""
 
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from features.atomic import write_atomically
+from features.contract import Community
+from features.feedback import suppressed
 from features.language import say
-from features.records import Records, day_of, known_before
-from models.demand import demand_ahead, own_windows
-from models.programmes import against_seats
-from service.pages import verdict
+from features.records import Known, Records, date_of, day_of, known_before
+from features.store import read_programme_history
+from models.demand import TOWN, WINDOWS, demand_ahead
+from models.proposals import RUN, Proposals, candidates, propose
+from service.monitor_week import DEMAND
+from service.needs_page import needs_page
+from service.needs_tables import (
+    Sheet,
+    coverage_sheet,
+    grids_sheet,
+    needs_sheet,
+    projects_sheet,
+    resources_sheets,
+    verdict,
+)
+from service.needs_workbook import needs_workbook
 from service.week import Stage, current_scores, week_directory
 
-DEMAND = "demand.csv"
+LIST_BOOK, LIST_PAGE = "needs-list.xlsx", "needs-list.html"
+CANDIDATES = "project-candidates.xlsx"  # names households: for the coordinators
 
 
 def demand_week(workspace: Path, records: Records, as_of: date, stage: Stage) -> list[str]:
-    """Expected demand against seats: kept as demand.csv in the week's directory; lines for the screen."""
+    """Expected demand against seats, kept in the week's directory with the three lists; lines for the screen."""
     from models.registry import champion
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
     scores, _ = current_scores(workspace, records, as_of, model, stage)
+    home = week_directory(workspace, as_of)
     with stage(say("测算", "sum")):
         known = known_before(records, day_of(as_of))
         demand = demand_ahead(scores, known, model.model.spread)
-        seats = against_seats(own_windows(demand), records.community, known.as_of)
-        path = week_directory(workspace, as_of) / DEMAND
-        write_atomically(path, demand.round(2).to_csv(index=False).encode("utf-8-sig"))
-    names = {need.id: need.name.here for need in records.community.needs}
+        proposals = propose(demand, known, read_programme_history(workspace, known.as_of))
+    with stage(say("写清单", "write the lists")):
+        told = model.model.metadata.get("demand", [])
+        for name, content in _files(demand, proposals, scores, told, known, as_of).items():
+            write_atomically(home / name, content)
+    return [*demand_lines(demand, proposals, records.community), *_where(home)]
+
+
+def _where(home: Path) -> list[str]:
+    return [
+        say(f"清单 {home / LIST_PAGE} 和 {LIST_BOOK}", f"lists: {home / LIST_PAGE} and {LIST_BOOK}"),
+        say(
+            f"项目候选家庭（只给社区统筹）{home / CANDIDATES}",
+            f"candidates (for coordinators only): {home / CANDIDATES}",
+        ),
+        say(f"各网格、各月见 {home / DEMAND}", f"by grid and month: {home / DEMAND}"),
+    ]
+
+
+def demand_lines(demand: pd.DataFrame, proposals: Proposals, community: Community) -> list[str]:
+    """A line for each need: expected households with the 90% interval, when, and a verdict."""
+    needs = proposals.needs.set_index("need")
+    town = demand[(demand["grid_id"] == TOWN) & (demand["span"] == WINDOWS)].set_index("need")
     lines = []
-    for row in seats.to_dict("records"):
-        spread = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
-        when = f"{row['begins']}～{row['ends'] - timedelta(days=1)}"
-        lines.append(f"{names[row['need']]}\t{spread}\t{when}\t{verdict(row, names)}".rstrip())
-    return [*lines, say(f"各网格、各月见 {path}", f"by grid and month: {path}")]
+    for need in community.needs:
+        if need.id in town.index:
+            row = town.loc[need.id].to_dict()
+            spread = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
+            when = f"{row['begins']}～{row['ends'] - timedelta(days=1)}"
+            lines.append(
+                f"{need.name.here}\t{spread}\t{when}\t{verdict(needs.loc[need.id].to_dict(), community)}"
+            )
+    count = int((proposals.projects["kind"] != RUN).sum())
+    return [*lines, say(f"提出项目 {count} 个", f"{count} projects proposed")]
+
+
+def _files(
+    demand: pd.DataFrame,
+    proposals: Proposals,
+    scores: pd.DataFrame,
+    told: list[dict],
+    known: Known,
+    as_of: date,
+) -> dict[str, bytes]:
+    community = known.community
+    needs, projects = needs_sheet(demand, proposals, community), projects_sheet(proposals, community)
+    resources, coverage = resources_sheets(proposals, community), coverage_sheet(told, community)
+    page = needs_page(demand, proposals, [needs, projects, *resources], coverage, community, as_of)
+    book = [
+        (say("需求清单", "needs"), [needs, coverage]),
+        (say("项目清单", "projects"), [projects]),
+        (say("资源清单", "resources"), resources),
+        (say("分网格分月", "by grid and month"), [grids_sheet(demand, community)]),
+    ]
+    named = candidates(proposals.projects, scores, suppressed(known), known)
+    return {
+        DEMAND: demand.round(2).to_csv(index=False).encode("utf-8-sig"),
+        LIST_PAGE: page.encode(),
+        LIST_BOOK: needs_workbook(needs.title, book, as_of),
+        CANDIDATES: needs_workbook(
+            say("项目候选家庭", "candidates"), _candidate_sheets(named, proposals, known), as_of
+        ),
+    }
+
+
+def _candidate_sheets(
+    named: pd.DataFrame, proposals: Proposals, known: Known
+) -> list[tuple[str, list[Sheet]]]:
+    """A worksheet for each proposed project; one that says so where there is none."""
+    note = say(
+        "仅供社区统筹使用，不外传。按申请可能性排列，每个名额列三户；已谢绝名单的住户不在内。是参考，不是认定。",
+        "For coordinators only. The likeliest to ask first, three for each seat; without households that refuse"
+        " lists. A suggestion, not a finding.",
+    )
+    columns = (
+        (say("户号", "household"), 14),
+        (say("网格", "grid"), 10),
+        (say("微网格", "micro-grid"), 12),
+        (say("申请可能性", "chance"), 11),
+        (say("上次申请", "last asked"), 12),
+    )
+    needs = {one.id: one.name.here for one in known.community.needs}
+    sheets: list[tuple[str, list[Sheet]]] = []
+    projects = proposals.projects.to_dict("records")
+    for place in sorted(set(named["project"])):
+        project, rows = projects[place], named[named["project"] == place]
+        name = needs[project["need"]]
+        asked = _last_asked(known, project["need"])
+        content = [
+            [
+                row["household_id"],
+                row["grid_id"],
+                row["microgrid_id"],
+                f"{row['p_request']:.1%}",
+                asked.get(row["household_id"], ""),
+            ]
+            for row in rows.to_dict("records")
+        ]
+        seats = say(f"{name}（{project['seats']} 个名额）", f"{name} ({project['seats']} seats)")
+        sheets.append((f"{len(sheets) + 1}", [Sheet(seats, note, columns, content)]))
+    nothing = Sheet(say("本期没有新项目", "no projects this time"), "", columns, [])
+    return sheets or [("1", [nothing])]
+
+
+def _last_asked(known: Known, need: str) -> dict[str, str]:
+    """The date of each household's last request of a need."""
+    rows = known.requests
+    mine = np.flatnonzero(rows.need == known.community.need_index()[need])
+    mine = mine[np.argsort(rows.requested[mine], kind="stable")]
+    ids = known.records.household_ids
+    return {ids[rows.household[row]]: str(date_of(rows.requested[row])) for row in mine}

@@ -11,6 +11,7 @@ from features.contract import OUTCOMES, Community
 from features.language import say
 from features.quarantine import FOLDER
 from features.records import Records, date_of
+from models.shares import wilson
 from service.answers import outcome_names
 
 STALE_DAYS = 14
@@ -91,7 +92,8 @@ def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
 def _need_line(name: str, row: dict[Hashable, Any]) -> str:
     predicted, observed = row["predicted"], row["observed"]
     off = observed >= FEWEST and not 1 / MISCOUNT <= predicted / observed <= MISCOUNT
-    top, listed = _share(row["top_asked"], row["top"]), _share(row["listed_asked"], row["listed"])
+    top = _with_interval(row["top_asked"], row["top"])
+    listed = _with_interval(row["listed_asked"], row["listed"])
     base = _share(observed, row["households"])
     return say(
         f"  {name}：预计 {predicted:.0f} 户，实际 {observed:.0f} 户；"
@@ -99,6 +101,34 @@ def _need_line(name: str, row: dict[Hashable, Any]) -> str:
         f"  {name}: {predicted:.0f} predicted, {observed:.0f} observed; asked among the top 2% {top},"
         f" among those listed {listed}, among all {base}",
     ) + (say("，偏差大，建议 retrain", ", far off: retrain") if off else "")
+
+
+def _with_interval(part: float, whole: float) -> str:
+    """A share with its 95% interval."""
+    if not whole:
+        return "—"
+    low, high = wilson(part, whole)
+    return f"{part / whole:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def demand_lines(checked: pd.DataFrame) -> list[str]:
+    """How often past weeks' demand lay within its intervals; ``checked``: of ``models.monitor.past_demand``."""
+    if not len(checked):
+        return []
+    lines = []
+    for whole, where in (
+        (True, say("全社区", "the whole community")),
+        (False, say("各网格", "grids")),
+    ):
+        rows = checked[(checked["grid_id"].fillna("") == "") == whole]
+        inside = _with_interval(int(rows["within_90"].sum()), len(rows))
+        lines.append(
+            say(
+                f"往周需求测算（{where}）：实际户数落在 90% 区间内 {inside}（{len(rows)} 个时段，互有重叠）",
+                f"past demand ({where}): {inside} of counts within the 90% interval ({len(rows)} spans that overlap)",
+            )
+        )
+    return lines
 
 
 def _share(part: float, whole: float) -> str:

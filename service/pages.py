@@ -30,7 +30,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """A page from a template of this package."""
     return _environment().get_template(template).render(**values)
 
 
@@ -53,7 +54,7 @@ def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str
         for _, rows in visits.groupby("worker", sort=False)
     ]
     subtitle = say(f"走访名单 · {week(as_of)}", f"Visits · {week(as_of)}")
-    return _render(
+    return render(
         "grid.html",
         title=title,
         subtitle=subtitle,
@@ -96,13 +97,13 @@ def overview_page(
     needs = [_need_row(names, {**row}) for row in seats.to_dict("records")]
     by_grid = pd.crosstab(demand["need"], demand["grid_id"], demand["expected"], aggfunc="sum").fillna(0)
     by_grid = by_grid.drop(columns="").reindex([one for one in names if one in by_grid.index])
-    return _render(
+    return render(
         "overview.html",
         title=say(f"{community.community.name} · 先应一周概览", f"{community.community.name} · overview"),
         subtitle=week(as_of),
         tiers=[_tier_name(one) for one in TIERS] if len(tiers) else [],
         grids=grids,
-        grid_bars=[_bar(row["name"], row["households"], str(row["households"])) for row in grids],
+        grid_bars=[bar(row["name"], row["households"], str(row["households"])) for row in grids],
         grid_top=max([row["households"] for row in grids], default=0) or 1,
         needs=needs,
         need_top=max([row["reach"] for row in needs], default=0) or 1,
@@ -159,7 +160,7 @@ def _need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
         "programmes": say("、", ", ").join(row["programmes"]),
         "seats": "" if no_seats else f"{seats:.0f}",
         "verdict": verdict(row, names),
-        **_bar(
+        **bar(
             names[row["need"]],
             row["expected"],
             text,
@@ -169,7 +170,7 @@ def _need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _bar(
+def bar(
     name: str,
     value: float,
     text: str,

@@ -217,26 +217,3 @@ def all_listed(workspace: Path) -> pd.DataFrame:
     tables = [read_table(path) for path in sorted((workspace / WEEKS).glob(f"*/{LISTED}"))]
     empty = pd.DataFrame(columns=[*COLUMNS, "reason_kinds"], dtype=object)
     return pd.concat([empty, *tables], ignore_index=True) if tables else empty
-
-
-def monitor_week(workspace: Path, records: Records, as_of: date, stage: Stage) -> list[str]:
-    """Lines on the data's freshness, the quarantine, feedback, and past weeks whose windows have passed."""
-    from models.monitor import freshness, outcomes, past_week
-    from service.feedback_lines import feedback_lines
-    from service.feedback_week import feedback_week
-    from service.group_week import made_lines
-    from service.monitor_lines import freshness_lines, outcome_lines, past_lines, quarantine_lines
-
-    known = known_before(records, day_of(as_of))
-    with stage(say("查看数据", "look at the data")):
-        lines = freshness_lines(freshness(known)) + quarantine_lines(workspace, records)
-        lines += outcome_lines(outcomes(known)) + made_lines(records, known)
-        lines += feedback_lines(feedback_week(known, all_listed(workspace)))
-    with stage(say("核对往周", "check past weeks")):
-        weeks = []
-        for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):
-            listed = path.with_name(OUTREACH)
-            weeks.append(past_week(known, read_table(path), read_table(listed) if listed.is_file() else None))
-        past = pd.concat(weeks) if weeks else pd.DataFrame()
-        lines += past_lines(past, records.community)
-    return lines

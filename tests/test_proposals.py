@@ -1,0 +1,173 @@
+"""What to open, where, for how many, by when, who pays and who runs it."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from make_records import make_community, make_records
+
+from features.records import Known, day_of, known_before
+from features.tables import TABLES
+from models.demand import demand_ahead
+from models.proposals import Proposals, candidates, propose
+from models.seats import seats_told, take_up
+from service.needs_tables import verdict
+
+DAY = day_of(date(2025, 6, 2))
+HOMES = 200
+NEEDS = [
+    {"id": "childcare", "horizon_weeks": 8, "lead_weeks": 2},
+    {"id": "meals", "horizon_weeks": 8},
+    {"id": "daycare", "horizon_weeks": 8},
+    {"id": "aid", "horizon_weeks": 8, "severity": 3, "sensitive": True},
+]
+CANTEEN = {
+    "id": "canteen",
+    "needs": ["meals", "daycare"],
+    "seats": 60,
+    "organiser": "养老中心",
+    "fund": "love",
+}
+CLASSROOM = {
+    "id": "classroom",
+    "needs": ["childcare"],
+    "seats": 10,
+    "opens": "07-05",
+    "closes": "08-20",
+    "organiser": "爱心联盟",
+    "fund": "main",
+    "cost_per_seat": 600,
+    "enrolment_weeks": 3,
+}
+FUNDS = [{"id": "main", "budget": 50000, "spent": 20000}, {"id": "love", "budget": 1000, "needs": ["aid"]}]
+
+
+def known_of(programmes: list[dict], requests: list[dict] | None = None, **settings: Any) -> Known:
+    homes = [{"household_id": f"h{index:03}", "grid_id": f"g{index % 4}"} for index in range(HOMES)]
+    community = make_community(NEEDS, programmes=programmes, funds=FUNDS, **settings)
+    return known_before(make_records(homes, requests or [], community=community), DAY)
+
+
+def scores_of(known: Known, chances: dict[str, float]) -> pd.DataFrame:
+    homes = known.records.household_ids
+    parts = [
+        pd.DataFrame({"household_id": homes, "need": need, "p_request": chance})
+        for need, chance in chances.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def history_of(rows: list[tuple]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=list(TABLES["programme_history"].columns))
+    return table.assign(opened=[float(day_of(one)) for one in table["opened_at"]])
+
+
+def proposals_of(known: Known, chances: dict[str, float], history: list[tuple] = ()) -> Proposals:
+    return propose(demand_ahead(scores_of(known, chances), known), known, history_of(list(history)))
+
+
+def test_what_no_seat_serves_is_proposed_with_grids_money_and_a_day() -> None:
+    found = proposals_of(known_of([CLASSROOM]), {"childcare": 0.2})
+    run, more = found.projects.to_dict("records")
+    assert (run["kind"], run["seats"]) == ("run", 10)
+    assert (more["kind"], more["programme"], more["seats"]) == ("extend", "classroom", 30)
+    assert more["low"] <= more["seats"] <= more["high"]
+    assert dict(more["grids"]) == pytest.approx({f"g{one}": 7.5 for one in range(4)})
+    assert (more["begins"], more["tell_by"]) == (date(2025, 7, 5), date(2025, 6, 14))
+    assert (more["fund"], more["organiser"], more["cost"]) == ("main", "爱心联盟", 18000)
+    main = found.funds.set_index("fund").loc["main"]
+    assert (main["planned"], main["left"]) == (24000, 6000) and not more["short_of_money"]
+
+
+def test_a_fund_that_does_not_last_is_said() -> None:
+    known = known_of([CLASSROOM | {"cost_per_seat": 2000}])
+    assert proposals_of(known, {"childcare": 0.2}).projects["short_of_money"].tolist() == [False, True]
+
+
+def test_seats_are_shared_in_proportion_by_the_needs_that_draw_on_them() -> None:
+    found = proposals_of(known_of([CANTEEN]), {"meals": 0.3, "daycare": 0.1})
+    needs = found.needs.set_index("need")
+    assert needs["served"].to_dict() == pytest.approx({"meals": 45, "daycare": 15})
+    assert needs["unserved"].to_dict() == pytest.approx({"meals": 15, "daycare": 5})
+    assert set(found.projects["kind"]) == {"run"}  # fewer than 20 households are left
+
+
+def test_the_size_of_a_project_is_the_communitys() -> None:
+    known = known_of([CANTEEN], projects={"smallest": 10})
+    found = proposals_of(known, {"meals": 0.3, "daycare": 0.1})
+    assert found.projects.query("kind == 'extend'")["need"].tolist() == ["meals"]
+
+
+def test_a_programme_serves_its_own_grids_only() -> None:
+    found = proposals_of(known_of([CANTEEN | {"grids": ["g0", "g1"], "seats": 500}]), {"meals": 0.3})
+    more = found.projects.query("kind == 'extend'").to_dict("records")[0]
+    assert {grid for grid, _ in more["grids"]} == {"g2", "g3"} and more["seats"] == 30
+
+
+def test_a_need_without_a_programme_gets_a_fund_that_may_pay() -> None:
+    found = proposals_of(known_of([]), {"aid": 0.2, "meals": 0.2})
+    projects = found.projects.set_index("need")
+    assert projects["fund"].to_dict() == {"aid": "love", "meals": "main"}
+    assert set(projects["kind"]) == {"open"} and projects["cost"].isna().all()
+    assert list(projects.index) == ["aid", "meals"]  # the most severe first
+
+
+def test_another_course_of_a_programme_of_another_season() -> None:
+    known = known_of([CLASSROOM | {"opens": "01-10", "closes": "02-20"}])
+    (row,) = proposals_of(known, {"childcare": 0.2}).projects.to_dict("records")
+    assert (row["kind"], row["programme"], row["begins"]) == ("open", "classroom", date(2025, 6, 16))
+
+
+def test_history_tells_seats_left_and_how_many_take_one() -> None:
+    asked = [{"household_id": f"h{one:03}", "need": "meals", "requested_at": DAY - 40.5} for one in range(40)]
+    known = known_of([CANTEEN], asked)
+    history = [
+        ("canteen", "meals", date(2025, 5, 1), 80, 10, 0),
+        ("canteen", "daycare", date(2025, 5, 1), 80, 30, 5),
+    ]
+    assert seats_told(known.community.programmes[0], known, history_of(history)) == (80, 40)
+    share = dict(zip(known.community.need_index(), take_up(known, history_of(history)), strict=True))
+    assert share["meals"] == pytest.approx(20 / 50)
+    assert share["childcare"] == 1 and share["daycare"] == 2  # at most two seats for each who asks
+    needs = proposals_of(known, {"meals": 0.3}, history).needs.set_index("need")
+    assert needs.loc["meals", "wanted"] == pytest.approx(24)
+    assert needs.loc["meals", "seats"] == 40
+
+
+def test_a_course_of_an_earlier_run_says_nothing_of_the_seats_left() -> None:
+    known = known_of([CLASSROOM])
+    history = history_of([("classroom", "childcare", date(2024, 7, 5), 10, 10, 4)])
+    assert seats_told(known.community.programmes[0], known, history) == (10, None)
+
+
+def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
+    homes = [{"household_id": f"h{index:03}", "grid_id": f"g{index % 4}"} for index in range(HOMES)]
+    refuses = [{"household_id": "h197", "from": DAY - 5}]
+    records = make_records(homes, [], opt_outs=refuses, community=known_of([]).community)
+    known = known_before(records, DAY)
+    scores = scores_of(known, {"meals": 0.0})
+    scores["p_request"] = np.linspace(0.1, 0.3, HOMES)
+    found = propose(demand_ahead(scores, known), known, history_of([]))
+    barred = np.zeros((HOMES, len(NEEDS)), dtype=bool)
+    barred[199] = True
+    named = candidates(found.projects, scores, barred, known)
+    assert named["household_id"].tolist()[:2] == ["h198", "h196"]
+    assert len(named) == 3 * found.projects["seats"].item()
+    assert (named["p_request"].diff().dropna() <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("unserved", "served", "high", "words"),
+    [
+        (30, 10, 60, "缺约 30 个名额"),
+        (5, 40, 70, "大致够"),
+        (15, 0, 30, "接近 20 户"),
+        (5, 0, 10, "逐户对接"),
+        (0, 10, 20, "名额够"),
+    ],
+)
+def test_verdicts(unserved: float, served: float, high: float, words: str) -> None:
+    row = {"unserved": unserved, "served": served, "wanted_high": high}
+    assert words in verdict(row, known_of([]).community)

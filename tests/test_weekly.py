@@ -1,0 +1,140 @@
+"""Monday in one go: the same data give the same files, and a run cut short is taken up again."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from tiny_town import TinyTown, make_tiny_town
+
+from service.cli import commands
+from service.terminal import run
+from service.weekly import weekly
+
+AS_OF = "2024-06-10"
+
+
+class CutShortError(Exception):
+    """Somebody pulled the plug."""
+
+
+def stages(allowed: int):
+    """Stages of which only so many may end."""
+    done = 0
+
+    @contextmanager
+    def stage(_: str) -> Iterator[None]:
+        nonlocal done
+        yield
+        done += 1
+        if done == allowed:
+            raise CutShortError
+
+    return stage
+
+
+def files(town: TinyTown) -> dict[str, bytes]:
+    home = town.workspace / "weeks" / AS_OF
+    return {path.name: path.read_bytes() for path in home.iterdir()}
+
+
+def run_weekly(town: TinyTown, allowed: int = -1) -> list[str]:
+    lines: list[str] = []
+    weekly(town.workspace, town.directory, date.fromisoformat(AS_OF), stages(allowed), lines.extend)
+    return lines
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TinyTown:
+    """A town with a champion; not to be changed."""
+    town = make_tiny_town(tmp_path_factory.mktemp("town") / "export", tmp_path_factory.mktemp("w") / "space")
+    town.write_settings(
+        programmes=[
+            {"id": "canteen", "name": "幸福食堂", "needs": ["meals"], "seats": 3, "organiser": "中心"}
+        ],
+        funds=[{"id": "love", "name": "互助金", "budget": 100}],
+        projects={"smallest": 1},
+    )
+    workspace = ["--workspace", str(town.workspace)]
+    for args in (["ingest", str(town.directory)], ["retrain"]):
+        assert run(lambda args=args: commands([*workspace, *args], standalone_mode=False)) == 0
+    return town
+
+
+@pytest.fixture
+def town(trained: TinyTown, tmp_path: Path) -> TinyTown:
+    shutil.copytree(trained.workspace, tmp_path / "space")
+    return TinyTown(trained.directory, tmp_path / "space")
+
+
+def test_twice_on_a_monday_gives_the_same_files(town: TinyTown) -> None:
+    run_weekly(town)
+    before = files(town)
+    run_weekly(town)
+    assert files(town) == before
+    assert {"outreach.parquet", "overview.html", "needs-list.xlsx", "needs-list.html", "summary.html"} <= set(
+        before
+    )
+
+
+def test_cut_short_at_any_stage_and_run_again(town: TinyTown) -> None:
+    run_weekly(town)
+    whole = files(town)
+    for allowed in (2, 4, 6, 8, 10):
+        shutil.rmtree(town.workspace / "weeks")
+        with pytest.raises(CutShortError):
+            run_weekly(town, allowed)
+        run_weekly(town)
+        assert files(town) == whole
+
+
+def test_the_summary_says_what_each_stage_did(town: TinyTown) -> None:
+    run_weekly(town)
+    page = files(town)["summary.html"].decode()
+    for words in ("隔离", "条评分", "模型版本 1", "抽签", "提出项目", "最后一行", "needs-list.html"):
+        assert words in page
+    assert "needs-list.xlsx" in page and "overview.html" in page
+
+
+def test_the_lists_of_needs_projects_and_resources(town: TinyTown) -> None:
+    run_weekly(town)
+    home = town.workspace / "weeks" / AS_OF
+    book = openpyxl.load_workbook(home / "needs-list.xlsx")
+    assert book.sheetnames == ["需求清单", "项目清单", "资源清单", "分网格分月"]
+    text = "\n".join(
+        str(cell.value)
+        for sheet in book
+        for row in sheet.iter_rows()
+        for cell in row
+        if cell.value is not None
+    )
+    assert "幸福食堂" in text and "互助金" in text and "2024-07" in text
+    page = re.sub(r"base64,[^\"]+", "", (home / "needs-list.html").read_text("utf-8"))
+    assert "H01" not in text and "H01" not in page
+    named = openpyxl.load_workbook(home / "project-candidates.xlsx")
+    assert named["1"]["A1"].value == "本期没有新项目"  # a dozen households share nothing
+
+
+def test_demand_is_told_by_need_grid_and_month(town: TinyTown) -> None:
+    run_weekly(town)
+    table = pd.read_csv(town.workspace / "weeks" / AS_OF / "demand.csv")
+    assert set(table["span"]) == {"window", "2024-06", "2024-07", "2024-08", "2024-09"}
+    assert set(table["grid_id"].fillna("")) == {"", "G1", "G2", "G3"}
+    assert (table["low_90"] <= table["low_80"]).all() and (table["high_80"] <= table["high_90"]).all()
+
+
+def test_past_demand_is_checked_once_its_windows_have_passed(
+    town: TinyTown, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*args: str) -> int:
+        return run(lambda: commands(["--workspace", str(town.workspace), *args], standalone_mode=False))
+
+    assert call("demand", "--as-of", "2024-01-01") == 0
+    capsys.readouterr()
+    assert call("monitor", "--as-of", AS_OF) == 0
+    assert "往周需求测算（全社区）：实际户数落在 90% 区间内" in capsys.readouterr().out

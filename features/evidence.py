@@ -81,10 +81,6 @@ def _anything(known: Known, household: int, need: int) -> str:
     return say("；", "; ").join(one for one in both if one)
 
 
-def _expected(known: Known, household: int, need: int) -> str:
-    return _asked(known, household, need) or _household(known, household)
-
-
 def _household(known: Known, household: int, need: int = 0) -> str:
     row = known.household_row[household]
     if row < 0:
@@ -169,7 +165,7 @@ ROWS: dict[str, Evidence] = {
     "asked_anything": _anything,
     "known_since": _first_row,
     "days_known": _first_row,
-    "expected": _expected,
+    "expected": _household,
     "similar": _household,
     "neighbours_recent": _neighbours(28, "microgrid"),
     "neighbours_recent_grid": _neighbours(28, "grid"),

@@ -51,10 +51,12 @@ def explained(
         raised = np.flatnonzero(weight > 0)
         order = raised[np.lexsort((-weight[raised], general[raised]))]
         told = ((kinds[kind], tell[kinds[kind]](known, model.schema, household, need)) for kind in order)
-        chosen = [
-            Reason(text, block_of[fact], evidence(fact, known, household, need))
-            for fact, text in _distinct(told, most)
-        ]
+        chosen = []
+        for fact, text in _distinct(told, most):
+            if fact == "expected":  # told by the household's own requests or by those like it
+                own = text == tell["asked_before"](known, model.schema, household, need)
+                fact = "asked_before" if own else "similar"
+            chosen.append(Reason(text, block_of[fact], evidence(fact, known, household, need)))
         found.append(chosen or [Reason(_common(known, need), COMMON, "")])
     return found
 

@@ -1,11 +1,14 @@
 """What a worker should know at the door: the plan's visits with household, need, programme and question."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 
+from features.ages import YEAR
 from features.contract import Need
 from features.language import say
-from features.records import Known, date_of
+from features.records import Known, date_of, day_of
 from service.answers import outcome_names
 from service.programmes import programmes_text
 
@@ -62,25 +65,35 @@ def _ask(need: Need) -> str:
 
 
 def _members(known: Known, households: np.ndarray) -> list[str]:
-    """Ages of the children and elders of each household, where a residents table gives them."""
+    """Ages of the children and elders of each household: of its residents, else of its own birth dates."""
     rows = known.resident_rows
-    ages: dict[int, list[int]] = {}
-    for household, born in zip(known.residents.household[rows], known.residents.born[rows], strict=True):
-        if np.isfinite(born):
-            ages.setdefault(int(household), []).append(int((known.as_of - born) // 365.25))
+    born: dict[int, list[float]] = {}
+    for household, day in zip(known.residents.household[rows], known.residents.born[rows], strict=True):
+        born.setdefault(int(household), []).append(float(day))
+    own = known.households.attributes.filter(regex="birth_(year|date)$")
     texts = []
     for household in households:
-        here = sorted(age for age in ages.get(int(household), []) if 0 <= age < CHILD or age >= ELDER)
+        days = born.get(int(household)) or [_birth(text) for text in own.iloc[known.household_row[household]]]
+        ages = sorted(int((known.as_of - day) // YEAR) for day in days if np.isfinite(day))
         parts = [
             say(f"{zh}{_joined(found)}岁", f"{en} {_joined(found)}")
             for zh, en, found in (
-                ("孩子", "child", [age for age in here if age < CHILD]),
-                ("老人", "elder", [age for age in here if age >= ELDER]),
+                ("孩子", "child", [age for age in ages if 0 <= age < CHILD]),
+                ("老人", "elder", [age for age in ages if age >= ELDER]),
             )
             if found
         ]
         texts.append(say("，", "; ").join(parts))
     return texts
+
+
+def _birth(text: str | None) -> float:
+    """The day of a birth year (its middle, as for residents) or birth date; NaN for anything else."""
+    try:
+        text = str(text).strip()
+        return float(day_of(date(int(text), 7, 1) if text.isdigit() else date.fromisoformat(text[:10])))
+    except ValueError:
+        return np.nan
 
 
 def _joined(ages: list[int]) -> str:

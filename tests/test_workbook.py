@@ -8,12 +8,13 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from make_records import make_community, make_records
 from openpyxl.worksheet.worksheet import Worksheet
 from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, write_lists
 
 from features.language import set_language
-from features.records import Known
-from service.lists import script
+from features.records import Known, day_of, known_before
+from service.lists import describe, script
 from service.record import Outcomes, read_outcomes
 from service.workbook import workbook
 
@@ -88,6 +89,39 @@ def test_every_listed_pair_stands_on_one_sheet_with_what_a_worker_should_know(
     }
     # over before the visits begin: not offered
     assert set(offers.loc[["暑期托管"]]) == {"近期需要吗？几个人、什么时候？"}
+
+
+def test_members_and_the_last_contact_are_told(known: Known, visits: pd.DataFrame) -> None:
+    home = visits["household_id"].iloc[0]
+    contacts = (
+        {"household_id": home, "need": "meals", "contacted_at": "2025-03-02", "outcome": "declined"},
+        {
+            "household_id": home,
+            "need": "childcare",
+            "contacted_at": "2025-06-03",
+            "arm": "random",
+            "outcome": "not_needed",
+        },
+        {"household_id": home, "need": "mediation", "contacted_at": "2025-07-01", "outcome": "needed"},
+    )
+    told = describe(visits, make_known(contacts=contacts)).set_index("household_id")
+    assert set(told.loc[[home], "last_contact"]) == {"2025-06-03 抽签，暑期托管，不需要"}
+    assert set(told.loc[["h00"], "members"]) == {"老人75岁"}
+
+
+def test_without_residents_the_household_s_own_birth_years_tell_its_members() -> None:
+    row = {"head_birth_year": "1944", "child_birth_date": "2016-09-02", "second_child_birth_year": "2020"}
+    records = make_records([{"household_id": "h00", **row}, {"household_id": "h01", "head_birth_year": None}])
+    visits = pd.DataFrame({"household_id": ["h00", "h01"], "need": "meals"})
+    told = describe(visits, known_before(records, day_of(AS_OF)))
+    assert told["members"].tolist() == ["孩子5、8岁，老人81岁", ""]
+
+
+def test_the_script_names_the_number_to_check_with(known: Known) -> None:
+    assert "先向社区核实" in script(known)
+    community = make_community(community={"name": "西山社区", "phone": "12345"})
+    named = known_before(make_records([{"household_id": "h"}], community=community), day_of(AS_OF))
+    assert "12345" in script(named) and "不再联系" in script(named)
 
 
 def test_the_same_visits_give_the_same_file(known: Known, visits: pd.DataFrame) -> None:

@@ -29,14 +29,7 @@ def alone(records: Records, household: int) -> Records:
 
     def mine(rows: Any) -> Any:
         keep = np.flatnonzero(rows.household == household)
-        picked = {
-            field.name: (
-                value.iloc[keep].reset_index(drop=True) if isinstance(value, pd.DataFrame) else value[keep]
-            )
-            for field in fields(rows)
-            for value in [getattr(rows, field.name)]
-        }
-        return type(rows)(**{**picked, "household": np.zeros(len(keep), dtype=np.int32)})
+        return type(rows)(**{**_taken(rows, keep), "household": np.zeros(len(keep), dtype=np.int32)})
 
     tables = {
         field.name: mine(getattr(records, field.name))
@@ -47,6 +40,32 @@ def alone(records: Records, household: int) -> Records:
     _, numbers = np.unique(residents.resident, return_inverse=True)
     tables["residents"] = replace(residents, resident=numbers.astype(np.int32))
     return replace(records, household_ids=records.household_ids[[household]], **tables)
+
+
+def without(records: Records, household_id: str) -> Records:
+    """The records without the rows of one household; every number stays, and nothing is called by its id."""
+    here = records.household_ids == household_id
+    nobody = np.array([f"\x00{number}" for number in range(len(here))], dtype=object)
+
+    def others(rows: Any) -> Any:
+        keep = np.flatnonzero(~here[rows.household])
+        return type(rows)(**_taken(rows, keep))
+
+    tables = {
+        field.name: others(getattr(records, field.name))
+        for field in fields(records)
+        if isinstance(getattr(records, field.name), Versions)
+    }
+    return replace(records, household_ids=np.where(here, nobody, records.household_ids), **tables)
+
+
+def _taken(rows: Versions, keep: np.ndarray) -> dict[str, Any]:
+    picked = {}
+    for field in fields(rows):
+        value = getattr(rows, field.name)
+        frame = isinstance(value, pd.DataFrame)
+        picked[field.name] = value.iloc[keep].reset_index(drop=True) if frame else value[keep]
+    return picked
 
 
 def known_apart(records: Records, as_of: int, span: TownSpan) -> Known:

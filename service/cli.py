@@ -203,11 +203,22 @@ def _open(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
     from service.week import choose_as_of
 
     _speak(workspace)
+    _take_in(workspace)
     with stage(say("读取记录", "read the records")):
         records = read_records(workspace)
     chosen, lines = choose_as_of(records, as_of)
     show(lines)
     return records, chosen
+
+
+def _take_in(workspace: Path) -> None:
+    """What came in through the service belongs to the records before anything is made of them."""
+    if (workspace / "service.db").is_file() or os.environ.get("XIANYING_DATABASE_URL"):
+        from service.web.handover import drain_service
+
+        with stage(say("转入服务收到的内容", "take in what came through the service")):
+            lines = drain_service(workspace)
+        show(lines)
 
 
 @commands.command(

@@ -8,6 +8,7 @@ import click
 
 from features.language import UserError, say
 from service.terminal import show
+from service.web import rights_commands
 
 if TYPE_CHECKING:
     from service.web.database import Database
@@ -227,4 +228,4 @@ def verify_audit(workspace: Path, head: str | None) -> None:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (serve, users, keys, audit)
+COMMANDS: tuple[click.Command, ...] = (serve, users, keys, audit, *rights_commands.COMMANDS)

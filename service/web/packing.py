@@ -76,7 +76,7 @@ def write_live(
     """The model's files, the town's state and the records: all that scores or explains one household."""
     copy = read_copy(workspace, registry_address(workspace))
     if copy and copy[0] == model.version:
-        shutil.copytree(copy[1], place / MODEL, copy_function=_link)
+        shutil.copytree(copy[1], place / MODEL, copy_function=link)
     else:
         model.model.save(place / MODEL)
     if scored:
@@ -85,10 +85,10 @@ def write_live(
         (place / RECORDS).write_bytes(pickle.dumps(records, protocol=5))
     elif before and (before / TOWN).is_file():
         for name in (TOWN, RECORDS):
-            _link(before / name, place / name)
+            link(before / name, place / name)
 
 
-def _link(source: str | Path, target: str | Path) -> None:
+def link(source: str | Path, target: str | Path) -> None:
     """The same file under another name, or a copy where the file system cannot."""
     try:
         os.link(source, target)

@@ -2,9 +2,12 @@
 
 from fastapi import APIRouter
 
-from service.web.api import health, live, models, needs, outcomes, scores, sessions, visits, weeks
+from service.web.api import health, live, models, needs, outcomes, residents, scores, sessions, visits, weeks
 
 
 def routers() -> list[APIRouter]:
     """Every router of the API."""
-    return [one.router for one in (health, sessions, scores, visits, weeks, needs, outcomes, live, models)]
+    return [
+        one.router
+        for one in (health, sessions, scores, visits, weeks, needs, outcomes, live, models, residents)
+    ]

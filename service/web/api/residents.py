@@ -1,0 +1,128 @@
+"""What residents may ask for, as a coordinator enters it for them."""
+
+from datetime import date
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field, StringConstraints
+
+from service.web import rights
+from service.web.access import Scope, permit
+from service.web.api.answers import NOT_FOUND, HouseholdId
+from service.web.identities import Asker
+from service.web.outcomes import today_in
+from service.web.reading import note, place_in_sight, purpose_of
+
+router = APIRouter(prefix="/v1/residents/{household_id}", tags=["居民权利 residents"], responses=NOT_FOUND)
+
+
+class Why(BaseModel):
+    """In words, to be read out."""
+
+    household_id: str
+    lines: list[str]
+
+
+class RefusalIn(BaseModel):
+    """Until when; without it until further notice."""
+
+    until: date | None = Field(None, examples=["2026-12-31"])
+
+
+class CorrectionIn(BaseModel):
+    """What an attribute should say."""
+
+    attribute: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(examples=["children"])
+    value: Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")] | None = Field(
+        examples=["2"]
+    )
+
+
+def _today(request: Request) -> date:
+    return today_in(request.app.state.shelf.served.week(None).community.community.timezone)
+
+
+@router.get("/why", summary="为什么列入名单（可念给居民听）")
+def why(request: Request, household_id: HouseholdId, asker: Asker) -> Why:
+    """Whether and why a household is listed, what is used, and what it may do."""
+    permit(asker, Scope.RIGHTS, Scope.SENSITIVE)
+    place_in_sight(request, asker, household_id)
+    refuses = household_id in request.app.state.restrictions.refusing
+    lines = rights.why_listed(request.app.state.shelf.served, household_id, refuses)
+    note(request, asker, "resident.why", household_id)
+    return Why(household_id=household_id, lines=lines)
+
+
+@router.post("/refusal", status_code=204, summary="谢绝自动列名，立即生效")
+def refuse(request: Request, household_id: HouseholdId, asker: Asker, body: RefusalIn) -> Response:
+    """The household stands on no list from now on, and its scores are shown to nobody."""
+    permit(asker, Scope.RIGHTS)
+    place_in_sight(request, asker, household_id)
+    state = request.app.state
+    begins = rights.refuses_from(state.shelf.served, _today(request))
+    rights.refuse(state.database, asker.who, household_id, begins, body.until, purpose_of(request))
+    state.restrictions.refresh()
+    return Response(status_code=204)
+
+
+@router.delete("/refusal", status_code=204, summary="收回谢绝")
+def accept(request: Request, household_id: HouseholdId, asker: Asker) -> Response:
+    """The household may be listed again."""
+    permit(asker, Scope.RIGHTS)
+    place_in_sight(request, asker, household_id)
+    state = request.app.state
+    rights.accept(state.database, asker.who, household_id, _today(request), purpose_of(request))
+    state.restrictions.refresh()
+    return Response(status_code=204)
+
+
+@router.get(
+    "/export",
+    summary="该户的全部资料（查阅、复制）",
+    responses={200: {"content": {"application/json": {}}}},
+    response_class=Response,
+)
+def export(request: Request, household_id: HouseholdId, asker: Asker) -> Response:
+    """Records, scores, lists, outcomes, and who looked at them."""
+    permit(asker, Scope.RIGHTS, Scope.SENSITIVE)
+    place_in_sight(request, asker, household_id)
+    state = request.app.state
+    found: dict[str, Any] = rights.export(
+        state.settings.workspace,
+        state.database,
+        state.shelf.served,
+        asker.who,
+        household_id,
+        purpose_of(request),
+    )
+    return Response(orjson.dumps(found, default=str), media_type="application/json")
+
+
+@router.post("/corrections", status_code=202, summary="更正一项登记信息")
+def correct(request: Request, household_id: HouseholdId, asker: Asker, body: CorrectionIn) -> Response:
+    """Corrected in the records, and in the next scores, with the next command on the workspace."""
+    permit(asker, Scope.RIGHTS)
+    place_in_sight(request, asker, household_id)
+    state = request.app.state
+    rights.correct(
+        state.settings.workspace,
+        state.database,
+        asker.who,
+        household_id,
+        body.attribute,
+        body.value,
+        purpose_of(request),
+    )
+    return Response(status_code=202)
+
+
+@router.delete("", status_code=202, summary="删除该户：立即不再显示，随后从全部数据中移除")
+def erase(request: Request, household_id: HouseholdId, asker: Asker) -> Response:
+    """Hidden at once; removed from records, weeks and lists with the next command on the workspace."""
+    permit(asker, Scope.RIGHTS)
+    place_in_sight(request, asker, household_id)
+    state = request.app.state
+    rights.ask_deletion(state.database, asker, household_id, purpose_of(request))
+    state.restrictions.refresh()
+    return Response(status_code=202)

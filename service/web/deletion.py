@@ -1,0 +1,137 @@
+"""A household deleted from everything that the workspace and the service hold of it."""
+
+import io
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import openpyxl
+import orjson
+import pandas as pd
+from sqlalchemy import delete, update
+
+from features.atomic import write_atomically
+from features.erasure import erase_household, leave_tombstone
+from features.language import say
+from features.one import without
+from service.web.audit import enter
+from service.web.database import Database
+from service.web.packing import CONTENT, PLACES, RECORDS, VISITS, link
+from service.web.publish import partial, settle, switching
+from service.web.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
+from service.week import write_table
+
+
+def delete_everywhere(
+    workspace: Path, database: Database, household_id: str, who: str = "command"
+) -> list[str]:
+    """Remove a household from records, weeks, lists, what is served and the database; lines on what was done.
+
+    A tombstone stays: the day and a salted hash, so that a later export does not bring the household back. The
+    audit log stays as it is. Killed in between it can be run again.
+    """
+    digest = leave_tombstone(workspace, household_id)
+    removed = erase_household(workspace, household_id)
+    files = _tables(workspace, household_id) + _lists(workspace, household_id)
+    _served(workspace, household_id)
+    with database.writing() as session:
+        for table in (Outcome, NewRequest, Refusal, Correction):
+            session.execute(delete(table).where(table.household_id == household_id))
+        changed = session.execute(
+            update(Deletion)
+            .where(Deletion.household_id == household_id)
+            .values(household_id=None, household_hash=digest, drained_at=now())
+        )
+        if not changed.rowcount:  # type: ignore[attr-defined]
+            session.add(Deletion(household_hash=digest, by=who, drained_at=now()))
+        enter(session, who, "resident.delete", digest)
+    rows = say("，", ", ").join(f"{table} {count}" for table, count in removed.items() if count)
+    return [
+        say(f"已删除一户：{rows or '没有记录'}", f"deleted a household: {rows or 'no rows'}"),
+        *([say(f"已从 {len(files)} 个文件中删去", f"taken out of {len(files)} files")] if files else []),
+        say(
+            "已启用的模型在下次 xianying retrain 后才不再含有该户的影响；备份和来源系统里的资料请另行删除",
+            "the model in force has learnt from it until the next xianying retrain; delete it from backups and from"
+            " the source too",
+        ),
+    ]
+
+
+def _tables(workspace: Path, household_id: str) -> list[Path]:
+    """Parquet tables of the weeks and of the newest scores."""
+    changed = []
+    for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]:
+        frame = pd.read_parquet(path)
+        if "household_id" in frame and (frame["household_id"] == household_id).any():
+            write_table(frame[frame["household_id"] != household_id], path)
+            changed.append(path)
+    return changed
+
+
+def _lists(workspace: Path, household_id: str) -> list[Path]:
+    """Workbooks lose the household's rows, whatever was filled in on the others stays; its printed pages go."""
+    named, changed = re.compile(rf"(?<![\w-]){re.escape(household_id)}(?![\w-])"), []
+    for path in (workspace / "weeks").glob("*/*"):
+        if path.suffix == ".xlsx" and _blank_rows(path, household_id):
+            changed.append(path)
+        elif path.suffix == ".html" and named.search(path.read_text("utf-8")):
+            path.unlink()
+            changed.append(path)
+    return changed
+
+
+def _blank_rows(path: Path, household_id: str) -> bool:
+    book = openpyxl.load_workbook(path)
+    found = False
+    for sheet in book.worksheets:
+        for row in sheet.iter_rows():
+            if any(str(cell.value) == household_id for cell in row if cell.value is not None):
+                found = True
+                for cell in row:
+                    if not isinstance(cell, openpyxl.cell.cell.MergedCell):
+                        cell.value = None
+    if found:
+        content = io.BytesIO()
+        book.save(content)
+        write_atomically(path, content.getvalue())
+    return found
+
+
+def _served(workspace: Path, household_id: str) -> None:
+    """Publish every week anew without the household."""
+    with switching(workspace) as (served, pointer):
+        for as_of, name in sorted(pointer["weeks"].items()):
+            old = served / name
+            if not old.is_dir() or household_id not in orjson.loads((old / PLACES).read_bytes()):
+                continue
+            with partial(served) as place:
+                shutil.copytree(old, place, dirs_exist_ok=True, copy_function=link)
+                _without(old, place, household_id)
+                pointer["weeks"][as_of] = settle(place, served, as_of)
+
+
+def _without(old: Path, place: Path, household_id: str) -> None:
+    places = orjson.loads((old / PLACES).read_bytes())
+    content = (old / CONTENT).read_bytes()
+    pieces, moved, offset = [], {}, 0
+    for household, (grid, microgrid, begin, middle, end) in places.items():
+        if household != household_id:
+            pieces.append(content[begin:end])
+            moved[household] = [grid, microgrid, offset, offset + middle - begin, offset + end - begin]
+            offset += end - begin
+    _write(place / CONTENT, b"".join(pieces))
+    _write(place / PLACES, orjson.dumps(moved))
+    rows = orjson.loads((old / VISITS).read_bytes())
+    _write(place / VISITS, orjson.dumps([row for row in rows if row["household_id"] != household_id]))
+    if (old / RECORDS).is_file():
+        _write(place / RECORDS, _records_without(old / RECORDS, household_id))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)  # it may be a link to the file of the week before
+    path.write_bytes(content)
+
+
+def _records_without(path: Path, household_id: str) -> bytes:
+    return pickle.dumps(without(pickle.loads(path.read_bytes()), household_id), protocol=5)

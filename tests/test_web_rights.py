@@ -1,0 +1,197 @@
+"""Residents' rights, and what came in through the service on its way to the records."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from served_town import AS_OF, NEWEST, As, copy_workspace, publish_week, served
+from service_database import database_url  # noqa: F401
+
+from features.contract import OUTCOMES
+from features.erasure import rows_of_household
+from features.records import date_of
+from features.store import read_records
+from service.cli import commands
+from service.web.handover import drain
+
+
+@pytest.fixture
+def client(tmp_path: Path, database_url: str):  # noqa: F811
+    with served(copy_workspace(tmp_path / "workspace"), database_url=database_url) as client:
+        yield client
+
+
+def workspace_of(client) -> Path:
+    return client.app.state.settings.workspace
+
+
+def drained(client) -> list[str]:
+    return drain(workspace_of(client), client.app.state.database)
+
+
+def outcomes_of(client, outreach_id: str) -> list[str | None]:
+    rows = read_records(workspace_of(client)).outreach
+    return [
+        OUTCOMES[code] if code >= 0 else None
+        for one, code, end in zip(rows.outreach_id, rows.outcome, rows.visible_to, strict=True)
+        if one == outreach_id and end == float("inf")
+    ]
+
+
+def test_outcomes_reach_the_records_once_and_undone_ones_never(client):
+    li = As(client, "li")
+    first, second = li.get("/v1/visits").json()["visits"][:2]
+    for outcome in ("not_reached", "needed"):
+        li.post("/v1/outcomes", {"outreach_id": first["outreach_id"], "outcome": outcome})
+    undone = li.post("/v1/outcomes", {"outreach_id": second["outreach_id"], "outcome": "needed"}).json()
+    li.delete(f"/v1/outcomes/{undone['id']}")
+    assert "结果 3 条" in drained(client)[0]
+    assert outcomes_of(client, first["outreach_id"]) == ["needed"]
+    assert outcomes_of(client, second["outreach_id"]) == []
+    assert drained(client) == []
+    held = next(one for one in li.get("/v1/outcomes").json() if one["outreach_id"] == first["outreach_id"])
+    refused = li.delete(f"/v1/outcomes/{held['id']}")
+    assert refused.status_code == 409 and refused.json()["type"] == "urn:xianying:recorded-already"
+    li.post("/v1/outcomes", {"outreach_id": first["outreach_id"], "outcome": "declined"})
+    drained(client)
+    assert outcomes_of(client, first["outreach_id"]) == ["declined"]
+
+
+def test_a_kill_between_the_records_and_the_mark_counts_nothing_twice(client, monkeypatch):
+    li = As(client, "li")
+    visit = li.get("/v1/visits").json()["visits"][0]
+    li.post("/v1/outcomes", {"outreach_id": visit["outreach_id"], "outcome": "needed"})
+    asked = {"household_id": "h04", "need": "meals", "requested_at": "2024-08-30T10:00:00+08:00"}
+    number = li.post("/v1/requests", asked).json()["request_id"]
+    before = len(read_records(workspace_of(client)).requests)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "service.web.handover._mark_drained", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            drained(client)
+    held = next(iter(li.get("/v1/outcomes").json()))
+    assert li.delete(f"/v1/outcomes/{held['id']}").status_code == 409  # it is on its way
+    drained(client)
+    records = read_records(workspace_of(client))
+    assert len(records.requests) == before + 1 and number in records.requests.request_id
+    assert outcomes_of(client, visit["outreach_id"]) == ["needed"]
+    assert drained(client) == []
+
+
+def test_a_refusal_takes_a_household_off_every_list_at_once_and_out_of_the_next(client):
+    wang = As(client, "wang")
+    visit = wang.get("/v1/visits").json()["visits"][0]
+    household = visit["household_id"]
+    tag = wang.get("/v1/visits?limit=500").headers["etag"]
+    assert wang.post(f"/v1/residents/{household}/refusal", {}).status_code == 204
+    after = wang.get("/v1/visits?limit=500", headers={"If-None-Match": tag})
+    assert after.status_code == 200
+    assert household not in {one["household_id"] for one in after.json()["visits"]}
+    assert household.encode() not in wang.get("/v1/visits/export?format=csv").content
+    refused = wang.get(f"/v1/households/{household}/scores")
+    assert refused.status_code == 403 and refused.json()["type"] == "urn:xianying:refuses-listing"
+    assert wang.get(f"/v1/households/{household}/explanation?need={visit['need']}").status_code == 403
+    batch = wang.post("/v1/scores/batch", {"household_ids": [household]}).json()
+    assert batch == {"households": [], "unknown": [household]}
+    assert any("谢绝" in line for line in wang.get(f"/v1/residents/{household}/why").json()["lines"])
+    drained(client)
+    publish_week(workspace_of(client), AS_OF + 7)
+    client.app.state.shelf.refresh()
+    listed = client.app.state.shelf.served.newest.visits
+    assert listed and household not in {row["household_id"] for row in listed}
+    assert wang.delete(f"/v1/residents/{household}/refusal").status_code == 204
+    assert wang.get(f"/v1/households/{household}/scores").status_code == 200
+
+
+def test_why_a_household_is_listed_is_told_in_words(client):
+    wang = As(client, "wang")
+    rows = wang.get("/v1/visits?limit=500").json()["visits"]
+    told = next(one for one in rows if one["arm"] == "targeted")
+    lines = wang.get(f"/v1/residents/{told['household_id']}/why").json()["lines"]
+    assert any(NEWEST in line and told["reason"].split("，")[0] in line for line in lines)
+    assert any("谢绝" in line and "更正" in line and "删除" in line for line in lines)
+    drawn = next(one for one in rows if one["arm"] == "random")
+    assert any(
+        "抽签" in line for line in wang.get(f"/v1/residents/{drawn['household_id']}/why").json()["lines"]
+    )
+    assert As(client, "li").get("/v1/residents/h04/why").status_code == 403
+
+
+def test_an_export_holds_all_that_is_held_and_who_looked(client):
+    wang = As(client, "wang")
+    wang.get("/v1/households/h04/scores", headers={"X-Purpose": "visit"})
+    wang.get("/v1/visits?limit=500")
+    client.app.state.drain.everything(client.app.state.journal)
+    found = wang.get("/v1/residents/h04/export").json()
+    held = rows_of_household(workspace_of(client), "h04")
+    assert {table: len(rows) for table, rows in found["records"].items()} == {
+        table: len(rows) for table, rows in held.items()
+    }
+    assert found["weeks"][NEWEST]["scores"]["household_id"] == "h04"
+    assert {"user:wang"} == {one["who"] for one in found["looked_at"]}
+    assert "visit" in {one["purpose"] for one in found["looked_at"]}
+    text = json.dumps(found)
+    assert '"h05"' not in text and '"h14"' not in text
+
+
+def test_a_correction_reaches_the_records(client):
+    wang = As(client, "wang")
+    assert (
+        wang.post("/v1/residents/h04/corrections", {"attribute": "nothing", "value": "1"}).status_code == 409
+    )
+    assert (
+        wang.post("/v1/residents/h04/corrections", {"attribute": "income", "value": "low"}).status_code == 202
+    )
+    drained(client)
+    rows = rows_of_household(workspace_of(client), "h04")["households"]
+    now = [row for row in rows if row["superseded_at"] is None]
+    assert [row["income"] for row in now] == ["low"] and len(rows) == 2
+    assert now[0]["children"] == rows[0]["children"] and now[0]["address"]
+
+
+def test_a_deleted_household_disappears_from_everything(client):
+    wang = As(client, "wang")
+    visit = wang.get("/v1/visits").json()["visits"][0]
+    household, workspace = visit["household_id"], workspace_of(client)
+    wang.post("/v1/outcomes", {"outreach_id": visit["outreach_id"], "outcome": "needed"})
+    assert wang.delete(f"/v1/residents/{household}").status_code == 202
+    assert wang.get(f"/v1/households/{household}/scores").status_code == 404  # at once
+    assert household not in {one["household_id"] for one in wang.get("/v1/visits?limit=500").json()["visits"]}
+    assert any("已删除一户" in line for line in drained(client))
+    client.app.state.shelf.refresh()
+    client.app.state.restrictions.refresh()
+    assert not any(rows_of_household(workspace, household).values())
+    for path in workspace.rglob("*"):
+        if path.is_file() and path.suffix not in (".db", ".db-wal", ".journal", ".txt"):
+            content = path.read_bytes()
+            assert f'"{household}"'.encode() not in content, path
+            if path.suffix in (".parquet", ".duckdb", ".html", ".pickle", ".bin"):
+                assert household.encode() not in content, path
+    for as_of in (NEWEST, date_of(AS_OF - 7).isoformat()):
+        others = wang.get(f"/v1/visits?as_of={as_of}&limit=500").json()["visits"]
+        assert others and household not in {one["household_id"] for one in others}
+    other = wang.get("/v1/visits").json()["visits"][0]["household_id"]
+    assert wang.get(f"/v1/households/{other}/scores").json()["household_id"] == other
+    assert wang.get(f"/v1/households/{other}/explanation?need=meals").status_code == 200
+    assert wang.get(f"/v1/households/{household}/scores").status_code == 404
+
+
+def test_the_same_by_command(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+
+    def xianying(*args: str) -> str:
+        found = CliRunner().invoke(commands, ["--workspace", str(workspace), *args], catch_exceptions=False)
+        assert found.exit_code == 0, found.output
+        return found.output
+
+    assert "这一户" in xianying("resident", "why", "h04") or "一周" in xianying("resident", "why", "h04")
+    xianying("resident", "refuse", "h04")
+    assert "谢绝" in xianying("resident", "why", "h04")
+    assert "谢绝 1 条" in xianying("drain")
+    assert "收回 1 条" in xianying("resident", "accept", "h04")
+    assert json.loads(xianying("resident", "export", "h04"))["records"]["opt_outs"]
+    assert "来源系统" in xianying("resident", "correct", "h04", "income", "high")
+    assert "已删除一户" in xianying("resident", "delete", "h04", "--yes")
+    assert "h04" not in read_records(workspace).household_ids

@@ -1,5 +1,6 @@
 """The data contract: which tables and columns a community hands in, and what its community.yaml says."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -99,7 +100,8 @@ class Programme(_Named):
     """One programme: needs it serves, seats (and those taken), and the month-days between which it runs.
 
     ``grids``: those it serves (empty: all); ``fund``: id of the fund that pays; ``enrolment_weeks``: how long
-    before its first day people must be told.
+    before its first day people must be told; ``enrol_until``: last month-day on which people can join (empty:
+    any time).
     """
 
     needs: tuple[str, ...] = ()
@@ -107,11 +109,21 @@ class Programme(_Named):
     seats_taken: int | None = Field(default=None, ge=0)
     opens: str = ""
     closes: str = ""
+    enrol_until: str = ""
     organiser: str = ""
     fund: str = ""
     grids: tuple[str, ...] = ()
     cost_per_seat: float | None = Field(default=None, ge=0)
     enrolment_weeks: float = Field(default=2, ge=0, le=52)
+
+    @field_validator("enrol_until")
+    @classmethod
+    def _month_and_day(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(0?[1-9]|1[0-2])-(0?[1-9]|[12]\d|3[01])", value):
+            raise ValueError(
+                say(f"请写月-日，例如 06-20：{value}", f"write month-day, such as 06-20: {value}")
+            )
+        return value
 
 
 class Fund(_Named):
@@ -163,6 +175,8 @@ class OutreachSettings(_Section):
     explore: Literal["uniform", "weighted"] = "uniform"
     explore_floor: float = Field(default=0.25, gt=0, le=1)  # of the propensity of a uniform draw
     cooldown_weeks: float = Field(default=6, ge=0)
+    visits_per_household_a_year: int = Field(default=12, ge=1)
+    keep_bonus: float = Field(default=0.3, ge=0)  # worth of a listed household that was not visited, on top
     risk: RiskShares = RiskShares()
     parity: Parity | None = None
 

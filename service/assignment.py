@@ -13,16 +13,16 @@ from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 from scipy.sparse import csc_array, csr_array, hstack
 
 GAP = 1e-4  # relative optimality gap that needs no further search
+LARGE, LARGE_GAP = 5000, 1e-3  # from so many options on this gap will do: closing it takes minutes
 NODES = 500  # of branch and bound at most: a limit of time would give other lists on a busy machine
 WHOLE = 1e-6  # a variable this close to 0 or 1 is decided
 
 
 @dataclass(frozen=True)
 class Side:
-    """Further constraints: low <= options @ x + further @ z <= high, with x chosen and any z >= 0."""
+    """Further constraints: low <= matrix @ x <= high, with x 1 for the chosen options and 0 for others."""
 
-    options: csr_array  # [rows, options]
-    further: csr_array  # [rows, further variables]
+    matrix: csr_array  # [rows, options]
     low: np.ndarray
     high: np.ndarray
 
@@ -62,7 +62,7 @@ def assign(
         return None
     bound = -float(relaxed.fun)
     best = _rounded(model, relaxed.x, household)
-    if best is None or _gap(model, best, bound) > GAP:
+    if best is None or _gap(model, best, bound) > (LARGE_GAP if count > LARGE else GAP):
         whole = np.zeros(model.variables)
         whole[:count] = 1
         searched = _solve(model, whole)
@@ -94,8 +94,7 @@ def _model(
     zones, zone = np.unique(places.covers, axis=0, return_inverse=True)  # areas served by the same classes
     flow_zone, flow_class = np.nonzero(zones)
     flows, classes = np.arange(len(flow_zone)), zones.shape[1]
-    further = sum(side.further.shape[1] for side in sides)
-    variables = len(options) + len(flows) + further
+    variables = len(options) + len(flows)
     homes, home = np.unique(household, return_inverse=True)
     shared = np.bincount(home)[home] > 1
 
@@ -117,14 +116,9 @@ def _model(
         constraints.append(
             LinearConstraint(rows(len(places.most), (area, options, 1.0)), -np.inf, places.most)
         )
-    before = 0
     for side in sides:
-        own = side.further.shape[1]
-        blank = csr_array((len(side.low), len(flows) + before))
-        after = csr_array((len(side.low), further - before - own))
-        matrix = hstack([side.options, blank, side.further, after]).tocsc()
-        constraints.append(LinearConstraint(matrix, side.low, side.high))
-        before += own
+        blank = csr_array((len(side.low), len(flows)))
+        constraints.append(LinearConstraint(hstack([side.matrix, blank]).tocsc(), side.low, side.high))
     cost = np.concatenate([-value, np.zeros(variables - len(options))])
     upper = np.concatenate([np.ones(len(options)), np.full(variables - len(options), np.inf)])
     return _Model(cost, upper, constraints)

@@ -1,5 +1,7 @@
 """Which pairs of household and need may stand on a list, and why the others may not. Pure, no files."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -7,31 +9,71 @@ from features.feedback import suppressed
 from features.language import say
 from features.records import Known
 
+YEAR = 365
 HANDLED_DAYS = 365  # an unresolved request older than a year is no longer taken as being handled
 
 
-def eligible_pairs(scores: pd.DataFrame, known: Known) -> tuple[pd.DataFrame, list[str]]:
-    """The pairs that may be listed, and a line on those that may not.
+@dataclass(frozen=True)
+class LeftOut:
+    """What may not be listed, and why."""
 
-    Left out: households that refuse lists in the coming week, households contacted within the cool-down,
-    needs for which the household has an open request that someone already handles, and what feedback rules out.
+    refuses: np.ndarray  # bool per household
+    rests: np.ndarray  # bool per household: contacted within the cool-down
+    used_up: np.ndarray  # bool per household: visited as often as a household may be within a year
+    handled: np.ndarray  # bool [households, needs]: an open request
+    suppressed: np.ndarray  # bool [households, needs]: feedback rules it out
+    closed: np.ndarray  # bool [households, needs]: nobody can enrol for what would meet it any more
+
+    def pairs(self) -> np.ndarray:
+        """bool [households, needs]: may not be listed."""
+        whole = self.refuses | self.rests | self.used_up
+        return whole[:, None] | self.handled | self.suppressed | self.closed
+
+    def lines(self) -> list[str]:
+        """How many are left out, in words."""
+        whole = self.suppressed.all(axis=1)
+        held = self.suppressed[~whole].sum()
+        lines = [
+            say(
+                f"不列入名单：{self.refuses.sum()} 户谢绝，{self.rests.sum()} 户近期已联系，"
+                f"{self.handled.sum()} 件诉求正在办理，{whole.sum()} 户、另 {held} 项因反馈停列",
+                f"not listed: {self.refuses.sum()} households refuse, {self.rests.sum()} were contacted lately,"
+                f" {self.handled.sum()} open requests are being handled, feedback rules out {whole.sum()}"
+                f" households and {held} needs of others",
+            )
+        ]
+        if self.used_up.any():
+            count = self.used_up.sum()
+            lines.append(
+                say(
+                    f"{count} 户一年内的走访次数已满（visits_per_household_a_year），不列入",
+                    f"not listed: {count} households had their visits of a year (visits_per_household_a_year)",
+                )
+            )
+        return lines
+
+
+def left_out(known: Known, closed: np.ndarray) -> LeftOut:
+    """What may not be listed in the week from the known day; ``closed``: bool [households, needs]."""
+    return LeftOut(
+        _refusing(known),
+        _resting(known),
+        _used_up(known),
+        _being_handled(known),
+        suppressed(known),
+        closed,
+    )
+
+
+def eligible_pairs(scores: pd.DataFrame, known: Known, out: LeftOut) -> pd.DataFrame:
+    """The pairs that may be listed.
 
     Returns columns household, need (positions), p_need, value (severity times p_need), usual (the need's
-    mean p_need), sensitive, model_version.
+    mean p_need), sensitive, model_version, in order of household and need.
     """
     pairs = _scored(scores, known)
-    refuses, rests, handled = _refusing(known), _resting(known), _being_handled(known)
-    keep = ~refuses[pairs["household"]] & ~rests[pairs["household"]]
-    held = suppressed(known)
-    keep &= ~(handled | held)[pairs["household"], pairs["need"]]
-    line = say(
-        f"不列入名单：{refuses.sum()} 户谢绝，{rests.sum()} 户近期已联系，{handled.sum()} 件诉求正在办理，"
-        f"{held.all(axis=1).sum()} 户、另 {held[~held.all(axis=1)].sum()} 项因反馈停列",
-        f"not listed: {refuses.sum()} households refuse, {rests.sum()} were contacted lately,"
-        f" {handled.sum()} open requests are being handled, feedback rules out {held.all(axis=1).sum()} households"
-        f" and {held[~held.all(axis=1)].sum()} needs of others",
-    )
-    return pairs[keep].sort_values(["household", "need"], ignore_index=True), [line]
+    keep = ~out.pairs()[pairs["household"], pairs["need"]]
+    return pairs[keep].sort_values(["household", "need"], ignore_index=True)
 
 
 def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
@@ -73,6 +115,15 @@ def _resting(known: Known) -> np.ndarray:
     weeks = known.community.outreach.cooldown_weeks
     rests[known.outreach.household[known.outreach.contacted >= known.as_of - 7 * weeks]] = weeks > 0
     return rests
+
+
+def _used_up(known: Known) -> np.ndarray:
+    """bool per household: contacted on as many days of the past year as the settings allow."""
+    rows = known.outreach
+    recent = rows.contacted >= known.as_of - YEAR
+    days = np.unique(np.stack([rows.household[recent], np.floor(rows.contacted[recent])]), axis=1)
+    made = np.bincount(days[0].astype(np.int64), minlength=known.household_count)
+    return made >= known.community.outreach.visits_per_household_a_year
 
 
 def _being_handled(known: Known) -> np.ndarray:

@@ -4,6 +4,7 @@ Any list maker with the signature of ``plan`` can take its place.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +12,13 @@ import pandas as pd
 
 from features.language import say
 from features.records import Known, date_of
-from service.assignment import Assignment, assign
-from service.eligible import eligible_pairs
+from service.choice import Chosen, chosen, left_after
+from service.eligible import eligible_pairs, left_out
+from service.enrolment import Limit, enrolment, limits_of
 from service.exploration import exploration_weights
 from service.lottery import drawn_by_lot
-from service.options import options_of
-from service.rounds import classes_of, deal
 from service.workers import Workers, workers_of
 
-TIE = 1e-5  # of the highest worth of a visit: what decides between visits of equal worth
 COLUMNS = (
     "outreach_id",
     "as_of",
@@ -48,31 +47,41 @@ class Plan:
     lines: list[str]
 
 
-def plan(scores: pd.DataFrame, known: Known, seed: int = 0) -> Plan:
+def plan(scores: pd.DataFrame, known: Known, seed: int = 0, history: pd.DataFrame | None = None) -> Plan:
     """Choose the week's visits from the scores of one as-of date.
 
     A household is visited at most once a week and asked about at most three needs. A share of the visits
     (``explore_share``) is drawn first, by lot among all eligible households, so that their propensity holds
-    for everyone; the others go to the households with the highest sum of severity times p_need. Sensitive
+    for everyone; the others are chosen together for the highest sum of severity times p_need. Sensitive
     needs stand only on coordinators' lists. The same input and seed give the same plan.
 
-    ``scores``: the contract's columns of scores.parquet.
+    ``scores``: the contract's columns of scores.parquet. ``history``: past courses of the programmes
+    (``store.read_programme_history``).
     """
-    workers = workers_of(known)
-    pairs, lines = eligible_pairs(scores, known)
-    pairs["area"] = workers.area[pairs["household"].to_numpy()]
+    workers, offered = workers_of(known), enrolment(known, history)
+    out = left_out(known, offered.closed)
+    pairs = eligible_pairs(scores, known, out)
+    household, need = pairs["household"].to_numpy(), pairs["need"].to_numpy()
     draw = np.random.default_rng([seed, known.as_of])
-    pairs["worth"] = pairs["value"]
-    pairs["tie"] = draw.permutation(known.household_count)[pairs["household"].to_numpy()]
+    pairs = pairs.assign(
+        area=workers.area[household],
+        tie=draw.permutation(known.household_count)[household],
+        within=offered.within[household, need],
+        until=offered.until[household, need],
+        worth=pairs["value"],
+    )
     spare = workers.frame["visits"].to_numpy().copy()
     drawn = _drawn(pairs[~pairs["sensitive"]], workers, spare, known, draw)
     rest = pairs[~pairs["household"].isin(drawn["household"])]
-    coordinated, best_coordinated = _coordinated(rest, workers, spare)
-    rest = rest[~rest["household"].isin(coordinated["household"]) & ~rest["sensitive"]]
-    targeted, best = _chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy())
-    chosen = [one for one in (drawn, coordinated, targeted) if len(one)]
-    visits = pd.concat(chosen, ignore_index=True) if chosen else targeted
-    lines = workers.lines + lines + _unlisted(pairs, workers) + [_optimality(best_coordinated, best)]
+    limits = left_after(limits_of(offered, pairs), drawn)
+    coordinated = _coordinated(rest, workers, spare, limits)
+    rest = rest[~rest["household"].isin(coordinated.visits["household"]) & ~rest["sensitive"]]
+    limits = left_after(limits, coordinated.visits)
+    targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits)
+    parts = [one for one in (drawn, coordinated.visits, targeted.visits) if len(one)]
+    visits = pd.concat(parts, ignore_index=True) if parts else targeted.visits
+    lines = [*workers.lines, *out.lines(), *_unlisted(pairs, workers)]
+    lines += [*_seats(known, coordinated, targeted), _optimality(coordinated, targeted)]
     return Plan(_finished(visits, workers, known), lines)
 
 
@@ -87,16 +96,7 @@ def _drawn(
     return drawn_by_lot(pairs, workers, spare, outreach.explore_share, draw, floor)
 
 
-def _optimality(*found: Assignment) -> str:
-    """A line on how far the chosen visits may be from the best there are."""
-    value, gap = sum(one.value for one in found), max(one.gap for one in found)
-    return say(
-        f"走访安排：预计价值 {value:.1f}，与最优的差距不超过 {gap:.4%}",
-        f"plan: expected value {value:.1f}, optimality gap at most {gap:.4%}",
-    )
-
-
-def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray) -> tuple[pd.DataFrame, Assignment]:
+def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, limits: Sequence[Limit]) -> Chosen:
     """Coordinators' visits: households with the highest sensitive needs, asked about their other needs too.
 
     Without a workers table such a visit also counts against the visits of its micro-grid.
@@ -105,37 +105,39 @@ def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray) -> tu
     pairs = pairs[pairs["household"].isin(pairs.loc[pairs["sensitive"], "household"])]
     pairs = pairs.assign(worth=pairs["worth"].where(pairs["sensitive"], 0.0))
     if not (workers.frame["worker_id"] == "").any():
-        return _chosen(pairs, workers, spare, coordinator)
+        return chosen(pairs, workers, spare, coordinator, limits)
     field = spare[~coordinator]  # without a table the workers stand in the order of the areas
-    visits, found = _chosen(pairs, workers, spare, coordinator, most=field)
-    homes = visits.drop_duplicates("household")["area"]
+    found = chosen(pairs, workers, spare, coordinator, limits, most=field)
+    homes = found.visits.drop_duplicates("household")["area"]
     spare[:-1] -= np.bincount(homes, minlength=len(field))
-    return visits, found
+    return found
 
 
-def _chosen(
-    pairs: pd.DataFrame,
-    workers: Workers,
-    spare: np.ndarray,
-    taking: np.ndarray,
-    most: np.ndarray | None = None,
-) -> tuple[pd.DataFrame, Assignment]:
-    """The visits of highest worth that the workers who take part (bool) can make; ``most`` in each area."""
-    classes = classes_of(workers, taking)
-    options = options_of(pairs)
-    worth = options.sums(options.pairs["worth"].to_numpy())
-    tie = options.pairs["tie"].to_numpy()[options.asked.max(axis=1)]
-    worth = worth + TIE * (worth.max(initial=0.0) or 1.0) * (1 - tie / (tie.max(initial=0) + 1))
-    found = assign(options.household, options.area, worth, classes.places(spare, most))
-    assert found is not None  # without further constraints no visit at all is a plan too
-    which = found.chosen[np.argsort(-worth[found.chosen], kind="stable")]
-    homes = pd.DataFrame({"household": options.household[which], "area": options.area[which]})
-    worker = deal(homes, classes, spare)
-    listed = options.chosen(found.chosen)
-    listed = listed.assign(
-        worker=listed["household"].map(worker).astype("int64"), arm="targeted", propensity=np.nan
+def _optimality(*found: Chosen) -> str:
+    """A line on how far the chosen visits may be from the best there are."""
+    value, gap = sum(one.value for one in found), max(one.gap for one in found)
+    return say(
+        f"走访安排：预计价值 {value:.1f}，与最优的差距不超过 {gap:.4%}",
+        f"plan: expected value {value:.1f}, optimality gap at most {gap:.4%}",
     )
-    return listed, found
+
+
+def _seats(known: Known, *found: Chosen) -> list[str]:
+    """A line where seats kept visits from asking about needs."""
+    full = {limit.programmes for one in found for limit in one.full}
+    names = [
+        programme.name.here
+        for at, programme in enumerate(known.community.programmes)
+        if any(one >> at & 1 for one in full)
+    ]
+    listed = say("、", ", ").join(names)
+    return [
+        say(
+            f"名额有限，名单没有问更多住户：{listed}（可在 programmes 里改 seats 或 seats_taken）",
+            f"as seats are limited, visits ask fewer households about: {listed}"
+            " (see seats and seats_taken of programmes)",
+        )
+    ] * bool(names)
 
 
 def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFrame:

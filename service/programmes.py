@@ -19,6 +19,8 @@ def _text(programme: Programme, known: Known) -> str:
     details = [_seats(programme, known)]
     if programme.opens or programme.closes:
         details.append(f"{programme.opens}～{programme.closes}")
+    if programme.enrol_until:
+        details.append(say(f"报名截至 {programme.enrol_until}", f"enrol until {programme.enrol_until}"))
     details.append(programme.organiser)
     inside = say("，", ", ").join(one for one in details if one)
     return f"{programme.name.here}（{inside}）" if inside else programme.name.here

@@ -17,7 +17,7 @@ from features.atomic import write_atomically
 from features.cohort import default_as_of
 from features.language import UserError, say
 from features.records import Records, date_of, day_of, known_before
-from features.store import read_records
+from features.store import read_programme_history, read_records
 from service.outreach import COLUMNS, plan
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
     scores, risk = current_scores(workspace, records, as_of, model, stage)
     known = known_before(records, day_of(as_of))
     with stage(say("排名单", "plan")):
-        planned = plan(scores, known)
+        planned = plan(scores, known, history=read_programme_history(workspace, known.as_of))
     with stage(say("写理由", "reasons")):
         visits = describe(with_reasons(planned.visits, known, model), known)
     with stage(say("写名单", "write the lists")):

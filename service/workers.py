@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.language import say
+from features.language import UserError, say
 from features.records import Known
 
 
@@ -28,7 +28,7 @@ def workers_of(known: Known) -> Workers:
 
     Grid workers and stewards visit in their micro-grid, or in their whole grid where no micro-grid is given;
     coordinators visit in their grid, or everywhere. Without a workers table every micro-grid has one worker,
-    and one coordinator visits in the whole community.
+    and one coordinator visits in the whole community. Raises UserError where nobody has any visits.
     """
     pairs = np.stack([known.grid, known.microgrid], axis=1)
     distinct, index = np.unique(pairs[known.present], axis=0, return_inverse=True)
@@ -42,8 +42,18 @@ def workers_of(known: Known) -> Workers:
     )
     if known.records.workers.empty:
         frame, covers = _one_each(areas, known.community.outreach.visits_per_worker)
-        return Workers(frame, covers, areas, area, [])
-    return Workers(*_from_table(known, areas), areas=areas, area=area, lines=_unplaced(known, areas))
+        workers = Workers(frame, covers, areas, area, [])
+    else:
+        workers = Workers(*_from_table(known, areas), areas=areas, area=area, lines=_unplaced(known, areas))
+    if not workers.frame["visits"].any():
+        raise UserError(
+            say(
+                "没有可安排的走访：请在 workers 的 weekly_visits 或 community.yaml 的 visits_per_worker 里写大于 0 的数",
+                "there are no visits to plan: set weekly_visits of workers, or visits_per_worker in"
+                " community.yaml, above 0",
+            )
+        )
+    return workers
 
 
 def _one_each(areas: pd.DataFrame, visits: int) -> tuple[pd.DataFrame, np.ndarray]:

@@ -50,7 +50,7 @@ def small_towns(draw: st.DrawFn):
 def test_no_other_choice_is_worth_more(town, limited: bool) -> None:
     household, area, value, places, use, limit = town
     limit = limit if limited else np.inf
-    side = Side(csr_array(use[None, :]), csr_array((1, 0)), np.array([-np.inf]), np.array([limit]))
+    side = Side(csr_array(use[None, :]), np.array([-np.inf]), np.array([limit]))
     found = assign(household, area, value, places, [side] if limited else [])
     assert found is not None
     assert len(np.unique(household[found.chosen])) == len(found.chosen)
@@ -63,5 +63,5 @@ def test_no_other_choice_is_worth_more(town, limited: bool) -> None:
 
 def test_what_cannot_be_met_has_no_answer() -> None:
     places = Places(np.array([[True]]), np.array([1]))
-    at_least_two = Side(csr_array(np.ones((1, 2))), csr_array((1, 0)), np.array([2.0]), np.array([np.inf]))
+    at_least_two = Side(csr_array(np.ones((1, 2))), np.array([2.0]), np.array([np.inf]))
     assert assign(np.array([0, 1]), np.array([0, 0]), np.ones(2), places, [at_least_two]) is None

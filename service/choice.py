@@ -1,0 +1,100 @@
+"""The visits chosen for what they are worth, within the workers' visits and the programmes' seats."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from service.assignment import Assignment, Places, Side, assign
+from service.enrolment import Limit
+from service.options import Options, options_of
+from service.rounds import classes_of, deal
+from service.workers import Workers
+
+TIE = 1e-5  # of the highest worth of a visit: what decides between visits of equal worth
+SLACK = 1e-6  # seats: the solver's own tolerance
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Visits chosen by their worth: pairs with worker and arm, their worth, the gap to the best, limits met."""
+
+    visits: pd.DataFrame
+    value: float
+    gap: float
+    full: tuple[Limit, ...]  # that kept visits from asking about more
+
+
+def chosen(
+    pairs: pd.DataFrame,
+    workers: Workers,
+    spare: np.ndarray,
+    taking: np.ndarray,
+    limits: Sequence[Limit],
+    most: np.ndarray | None = None,
+) -> Chosen:
+    """The visits of highest worth that the workers who take part (bool) can make.
+
+    ``pairs``: household, need, area, p_need, worth, tie, within, and what ``options_of`` reads. ``spare``:
+    visits to spare of each worker; those made are taken off. ``most``: at most so many in each area.
+    """
+    classes = classes_of(workers, taking)
+    options, found, full = _best(pairs, classes.places(spare, most), limits)
+    worth = _worth(options)
+    which = found.chosen[np.argsort(-worth[found.chosen], kind="stable")]
+    homes = pd.DataFrame({"household": options.household[which], "area": options.area[which]})
+    worker = deal(homes, classes, spare)
+    listed = options.chosen(found.chosen)
+    listed = listed.assign(
+        worker=listed["household"].map(worker).astype("int64"), arm="targeted", propensity=np.nan
+    )
+    return Chosen(listed, found.value, found.gap, full)
+
+
+def _best(
+    pairs: pd.DataFrame, places: Places, limits: Sequence[Limit]
+) -> tuple[Options, Assignment, tuple[Limit, ...]]:
+    """The best options; a limit takes part from the moment the best plan without it would break it."""
+    full: list[Limit] = []
+    while True:
+        options = options_of(pairs, _scarce(pairs, full))
+        sides = [_side(options, limit) for limit in full]
+        found = assign(options.household, options.area, _worth(options), places, sides)
+        assert found is not None  # no visit at all keeps within every limit
+        listed = options.chosen(found.chosen)
+        broken = [one for one in limits if one not in full and takers(listed, one) > one.seats + SLACK]
+        if not broken:
+            return options, found, tuple(full)
+        full += broken
+
+
+def _worth(options: Options) -> np.ndarray:
+    """float64 per option: what it is worth, no two households quite alike."""
+    worth = options.sums(options.pairs["worth"].to_numpy())
+    tie = options.pairs["tie"].to_numpy()[options.asked.max(axis=1)]
+    return worth + TIE * (worth.max(initial=0.0) or 1.0) * (1 - tie / (tie.max(initial=0) + 1))
+
+
+def _scarce(pairs: pd.DataFrame, limits: Collection[Limit]) -> set[int]:
+    """The needs that limits are about."""
+    within = pairs["within"].to_numpy()
+    return {int(need) for one in limits for need in pairs.loc[one.concerns(within), "need"].unique()}
+
+
+def _side(options: Options, limit: Limit) -> Side:
+    """Expected takers of the seats do not exceed them."""
+    pairs = options.pairs
+    use = options.sums(np.where(limit.concerns(pairs["within"].to_numpy()), pairs["p_need"], 0.0))
+    return Side(csr_array(use[None, :]), np.array([-np.inf]), np.array([limit.seats]))
+
+
+def takers(listed: pd.DataFrame, limit: Limit) -> float:
+    """Expected number of listed pairs that take one of the seats."""
+    return float(listed.loc[limit.concerns(listed["within"].to_numpy()), "p_need"].sum())
+
+
+def left_after(limits: Sequence[Limit], listed: pd.DataFrame) -> list[Limit]:
+    """The limits once these visits have been made."""
+    return [Limit(one.programmes, max(0.0, one.seats - takers(listed, one))) for one in limits]

@@ -1,6 +1,6 @@
 """Simple rankers that a model has to beat, each read from columns of the same features."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -33,12 +33,17 @@ def baseline_scores(features: Features, microgrid: np.ndarray) -> dict[str, np.n
     micro-grid average gives all of a micro-grid's rows the same: to visit by it is to go from door to door where
     most requests come from. ``microgrid``: of each household of the records, -1 in none.
     """
-    scores = {ELIGIBILITY: np.ones(len(features.rows), dtype=np.float32)}
-    for ranker, column in _COLUMNS.items():
-        value = features.matrix[:, features.names.index(column)]
-        scores[ranker] = np.nan_to_num(value, nan=-1.0)
+    everyone = np.ones(len(features.rows), dtype=np.float32)
+    scores = {ELIGIBILITY: everyone, **counted(features.matrix, features.names)}
     scores[GRID_AVERAGE] = _alike(scores[GRID_AVERAGE], features, microgrid)
     return scores
+
+
+def counted(matrix: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """float32 per row for each ranker that is a column of the features; the micro-grid's leaves the household out."""
+    return {
+        ranker: np.nan_to_num(matrix[:, names.index(column)], nan=-1.0) for ranker, column in _COLUMNS.items()
+    }
 
 
 def _alike(value: np.ndarray, features: Features, microgrid: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from models.compare import Decision, compare, gate
 from models.evaluate import Validation
 from models.group_lines import group_lines
 from models.verdict_lines import verdict_lines
+from models.visit_verdict import found_lines
 
 if TYPE_CHECKING:
     from models.retrain import Retrained
@@ -64,11 +65,16 @@ def model_card(
             needs=rows,
             beaten=_listed(row["name"] for row in rows if row["outcome"] == WORSE),
             unmodelled=_listed(unmodelled),
-            verdicts=[] if retrained.verdicts is None else verdict_lines(retrained.verdicts, known),
+            verdicts=_verdicts(retrained, known),
             groups=group_tables(retrained.groups, groups),
             group_lines=[] if retrained.groups is None else group_lines(retrained.groups, groups),
             decision=decide(retrained, known, has_champion),
         )
+
+
+def _verdicts(retrained: "Retrained", known: Known) -> list[str]:
+    lines = [] if retrained.verdicts is None else verdict_lines(retrained.verdicts, known)
+    return [*lines, *found_lines(retrained.found_by_visits)]
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -59,9 +59,7 @@ def audit_visits(records: Records, known: Known, held_out: pd.DataFrame, seed: i
         return pd.DataFrame(columns=list(COLUMNS))
     household, need, as_of = (held_out[one].to_numpy() for one in ("household", "need", "as_of"))
     p_need, weight = (held_out[one].to_numpy(dtype=np.float64) for one in ("p_need", "weight"))
-    listed = np.empty(len(held_out))
-    for at in _each(need):
-        listed[at] = listed_at(p_need[at], TOP, weight[at])
+    listed = listed_in_each(p_need, need, weight)
     ids = membership(known).ids
     audited = Audited(
         household=household,
@@ -73,6 +71,14 @@ def audit_visits(records: Records, known: Known, held_out: pd.DataFrame, seed: i
         member=_members(records, household, _block_end(known, as_of), ids),
     )
     return group_shares(audited, ids, VISITS, resampled(known.household_count, seed=seed))
+
+
+def listed_in_each(score: np.ndarray, need: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """float64 in [0, 1] per visit: among the TOP of its need, by weight."""
+    listed = np.empty(len(score))
+    for at in _each(need):
+        listed[at] = listed_at(score[at], TOP, weight[at])
+    return listed
 
 
 def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: int = 0) -> pd.DataFrame:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from features.build import Features
 from features.language import say
 from features.records import Known, Records, Rows
+from models.baselines import counted
 from models.kinds import fit_kinds
 from models.model import NeedModel
 from models.need_calibration import fit_need_calibration
@@ -44,23 +46,27 @@ class NeedFit:
     """``visited`` is None where silence is not corrected.
 
     silence: in Chinese and in English, whether it is corrected and why not. notes: more lines to show.
-    comparison: estimator, validation, metric, value, low, high, of silent pairs.
+    comparison: estimator, validation, metric, value, low, high, of silent pairs. held_out: see ``held_out_visits``,
+    None without visits.
     """
 
     visited: NeedFromVisits | None
     silence: dict[str, str]
     notes: list[str]
     comparison: pd.DataFrame
+    held_out: pd.DataFrame | None = None
 
 
-def not_corrected(zh: str, en: str, notes: Iterable[str] = ()) -> NeedFit:
+def not_corrected(
+    zh: str, en: str, notes: Iterable[str] = (), held_out: pd.DataFrame | None = None
+) -> NeedFit:
     """p_need stays p_request, for a reason given in Chinese and English."""
     silence = {
         "zh": f"p_need 等于 p_request，没有纠正“不开口”的家庭：{zh}",
         "en": f"p_need equals p_request, silence is not corrected: {en}",
     }
     columns = ["estimator", "validation", "metric", "value", "low", "high"]
-    return NeedFit(None, silence, list(notes), pd.DataFrame(columns=columns))
+    return NeedFit(None, silence, list(notes), pd.DataFrame(columns=columns), held_out)
 
 
 def with_visits(model: NeedModel, fit: NeedFit) -> NeedModel:
@@ -85,21 +91,41 @@ def fit_need(
         why = lines or [("没有随机走访", "there are no random visits")]
         return not_corrected("；".join(zh for zh, _ in why), "; ".join(en for _, en in why))
     notes = [say(*line) for line in lines]
-    seen, reader = _seen(known, model, table, visit_table(records, visits, model.schema, progress), seed)
+    visited = visit_table(records, visits, model.schema, progress)
+    seen, reader = _seen(known, model, table, visited, seed)
     silent = seen.found[seen.pairs.silent]
     found = int(silent.sum())
     if min(found, len(silent) - found) < FEWEST_FOUND:
         zh = f"随机走访在半年未申请的家庭里只有 {found} 次发现需要（至少要 {FEWEST_FOUND} 次）"
         en = f"random visits found only {found} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
-        return not_corrected(zh, en, notes)
-    fitted, comparison = _chosen(seen, reader, seed)
+        return not_corrected(zh, en, notes, held_out_visits(visited, seen, seen.request))
+    fitted, comparison, odds = _chosen(seen, reader, seed)
     by = fitted.metadata["estimator"]
     silence = {
         "zh": f"p_need 已用随机走访纠正“不开口”的家庭：半年未申请时走访 {len(silent)} 次，{found} 次发现需要（{by}）",
         "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
         f"{found} found the need ({by})",
     }
-    return NeedFit(fitted, silence, notes, comparison)
+    return NeedFit(fitted, silence, notes, comparison, held_out_visits(visited, seen, odds))
+
+
+def held_out_visits(visited: VisitTable, seen: Seen, log_odds: np.ndarray) -> pd.DataFrame:
+    """The random visits, to be told from what was known before each and without its household's visits.
+
+    Columns household, need (positions), as_of (day), found (0 or 1), weight (inverse propensity, mean 1 a week),
+    silent (did not ask for half a year), p_need, p_request, and the simple rankers of ``models.baselines``.
+    ``log_odds``: of p_need, by an estimator fitted to other households' visits.
+    """
+    visits = visited.visits
+    return pd.DataFrame(
+        {
+            **{name: getattr(visits, name) for name in ("household", "need", "as_of", "found", "weight")},
+            "silent": seen.pairs.silent,
+            "p_need": expit(log_odds),
+            "p_request": expit(seen.request),
+            **counted(visited.matrix, visited.names),
+        }
+    )
 
 
 def _seen(
@@ -123,9 +149,10 @@ def _seen(
     return Seen(pairs, visits.found.astype(float), visits.weight, visits.as_of, odds, len(horizon)), reader
 
 
-def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, pd.DataFrame]:
+def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, pd.DataFrame, np.ndarray]:
     """The estimator chosen on held-out visits, of which the later weeks count twice; calibrated on other
-    households' visits, and fitted again to all."""
+    households' visits, and fitted again to all. Then the comparison, and every visit's log-odds without its
+    household."""
     fold = household_folds(seen.pairs.household, seed)
     penalty = choose_penalty(seen, fold)
 
@@ -144,13 +171,15 @@ def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, 
             losses[name].append(_silent_loss(newest, odds))
     best = choose({name: np.concatenate(one) for name, one in losses.items()})
     whole = fit(seen)
+    calibration = fit_need_calibration(apart[best], seen.pairs, seen.found, seen.weight, seen.as_of)
     fitted = NeedFromVisits(
         reader=reader,
         members={name: whole[name] for name in (AVERAGED if best == AVERAGE else (best,))},
-        calibration=fit_need_calibration(apart[best], seen.pairs, seen.found, seen.weight, seen.as_of),
+        calibration=calibration,
         metadata={"estimator": best, "penalty": penalty, "visits": len(seen), "found": int(seen.found.sum())},
     )
-    return fitted, pd.concat(comparison, ignore_index=True)
+    odds = calibration.log_odds(apart[best], seen.pairs)
+    return fitted, pd.concat(comparison, ignore_index=True), odds
 
 
 def _silent_loss(seen: Seen, odds: np.ndarray) -> np.ndarray:

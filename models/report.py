@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from models.retrain import Retrained
 
 _TABLES = ("metrics", "reliability", "lift", "importance")
+_TABLES_IF_THERE = ("demand", "groups", "verdicts", "found_by_visits")
 
 
 def write_report(retrained: "Retrained", known: Known, has_champion: bool, directory: Path) -> None:
@@ -44,8 +45,7 @@ def write_report(retrained: "Retrained", known: Known, has_champion: bool, direc
     tables["importance"] = tables["importance"].assign(meaning=lambda rows: rows["feature"].map(meanings))
     against = against_baselines(retrained, known)
     directory.mkdir(parents=True, exist_ok=True)
-    names = {"p_need": "visits", "demand": "demand", "groups": "groups", "verdicts": "verdicts"}
-    more = {file: getattr(retrained, name) for file, name in names.items()}
+    more = {"p_need": retrained.visits} | {name: getattr(retrained, name) for name in _TABLES_IF_THERE}
     there = {name: table for name, table in more.items() if table is not None}
     _write_tables({**tables, "against_baselines": against, **there}, directory)
     for language in ("zh", "en"):

@@ -26,7 +26,7 @@ from models.capacity import capacity_of_need
 from models.challenge import compare_with_champion
 from models.demand_backtest import backtest_demand
 from models.evaluate import Validation, evaluate
-from models.group_audit import audit_requests
+from models.group_audit import audit_requests, audit_visits
 from models.group_lines import group_lines
 from models.level import asking_per_request
 from models.model import LEAST, MOST, NeedModel, combined_risk
@@ -39,6 +39,7 @@ from models.training_lines import training_lines
 from models.validate import Predicted, backtest, finish, out_of_time
 from models.verdict import verdicts
 from models.verdict_lines import verdict_lines
+from models.visit_verdict import found_at_the_top, found_lines
 
 LEVEL_WEIGHT = 0.8
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
@@ -55,6 +56,7 @@ class Retrained:
     visits: estimators of p_need on held-out random visits, see ``models.need``; empty without them.
     demand: whether intervals of demand held, see ``models.demand_backtest``.
     groups: shares of groups, see ``models.group_audit``. verdicts: whether a model is needed, ``models.verdict``.
+    found_by_visits: the same by needs that random visits found, ``models.visit_verdict``; None without them.
     """
 
     model: NeedModel
@@ -72,6 +74,7 @@ class Retrained:
     demand: pd.DataFrame | None = None
     groups: pd.DataFrame | None = None
     verdicts: pd.DataFrame | None = None
+    found_by_visits: pd.DataFrame | None = None
 
 
 @dataclass
@@ -134,7 +137,10 @@ def retrain(
         model = with_visits(model, visited)
     with stages.stage("groups"):
         groups = audit_requests(records, known, validation, seed)
-        judged = verdicts(validation, known, seed)
+        judged, found_by_visits = verdicts(validation, known, seed), None
+        if visited.held_out is not None:
+            groups = pd.concat([groups, audit_visits(records, known, visited.held_out, seed)])
+            found_by_visits = found_at_the_top(visited.held_out, seed)
     comparison = None
     if champion is not None:
         with stages.stage("compare"):
@@ -152,6 +158,7 @@ def retrain(
             model.silence(),
             *visited.notes,
             *verdict_lines(judged, known),
+            *found_lines(found_by_visits),
             *group_lines(groups, membership(known)),
         ],
         fingerprint=fingerprint(known),
@@ -161,6 +168,7 @@ def retrain(
         demand=demand,
         groups=groups,
         verdicts=judged,
+        found_by_visits=found_by_visits,
     )
 
 

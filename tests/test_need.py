@@ -13,6 +13,7 @@ from features.cohort import cohort
 from features.contract import OUTCOMES
 from features.language import speaking
 from features.records import Known, Records, known_before
+from models.group_audit import audit_visits
 from models.model import NeedModel
 from models.need import NeedFit, fit_need, with_visits
 from models.need_calibration import fit_need_calibration
@@ -98,6 +99,19 @@ def test_estimators_are_compared_on_visits_they_were_not_fitted_to(fitted: Fitte
     loss = table[(table["metric"] == "log_loss") & (table["validation"] == HOUSEHOLDS)]
     loss = loss.set_index("estimator")["value"]
     assert loss[AVERAGE] < loss[REQUEST]
+
+
+def test_every_visit_is_told_without_its_household(fitted: Fitted) -> None:
+    held_out = fitted.fit.held_out
+    assert held_out is not None and len(held_out) > 1000
+    assert held_out["p_need"].sum() == pytest.approx(held_out["found"].sum(), rel=0.2)
+    silent = held_out[held_out["silent"]]
+    newcomer = fitted.town.newcomer[silent["household"]]
+    part = silent["found"][newcomer].sum() / silent["found"].sum()
+    assert silent["p_need"][newcomer].sum() / silent["p_need"].sum() == pytest.approx(part, abs=0.1)
+    assert silent["p_request"][newcomer].sum() / silent["p_request"].sum() < part - 0.2
+    groups = audit_visits(fitted.town.records, fitted.known, held_out)
+    assert groups.set_index("group").loc["all", "positives"] == held_out["found"].sum()
 
 
 def test_a_saved_model_gives_the_same_p_need(fitted: Fitted, tmp_path) -> None:

@@ -4,6 +4,7 @@ Groups may overlap, and intervals resample households (with all their rows): bot
 MetricFrame does, whose values the tests compare these with.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from models.evaluate import ALL, interval, tie_groups
 
+MOST_LETTERS = 100  # of a group's id in a metric's name
 COUNTS = ("households", "rows", "positives")
 MEASURES = (
     "share_of_list",  # of the visits
@@ -73,7 +75,7 @@ def as_rankers(table: pd.DataFrame) -> pd.DataFrame:
     parts = [
         pd.DataFrame(
             {
-                "ranker": "groups/" + table["audit"] + "/" + table["group"].str.replace("=", "/"),
+                "ranker": "groups/" + table["audit"] + "/" + table["group"].map(_plain),
                 "fold": "",
                 "metric": one,
                 "value": table[one],
@@ -84,6 +86,11 @@ def as_rankers(table: pd.DataFrame) -> pd.DataFrame:
         for one in MEASURES
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _plain(group: str) -> str:
+    """A group's id as part of a metric's name, of which MLflow takes letters, numbers and few signs."""
+    return re.sub(r"[^\w\- :]", "_", group)[:MOST_LETTERS]
 
 
 def _sums(rows: Audited, keep: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:

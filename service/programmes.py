@@ -23,7 +23,8 @@ def _text(programme: Programme, known: Known) -> str:
         details.append(say(f"报名截至 {programme.enrol_until}", f"enrol until {programme.enrol_until}"))
     details.append(programme.organiser)
     inside = say("，", ", ").join(one for one in details if one)
-    return f"{programme.name.here}（{inside}）" if inside else programme.name.here
+    name = programme.name.here
+    return say(f"{name}（{inside}）", f"{name} ({inside})") if inside else name
 
 
 def _seats(programme: Programme, known: Known) -> str:

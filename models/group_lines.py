@@ -49,7 +49,10 @@ def against(audit: str) -> str:
     """What an audit compares, in words."""
     return {
         REQUESTS: say("名单与申请相比", "list against requests"),
-        VISITS: say("名单与随机走访发现的需要相比", "list against needs found by random visits"),
+        VISITS: say(
+            "p_need 最高的一成与随机走访发现的需要相比",
+            "the tenth with the highest p_need against needs found by random visits",
+        ),
         WEEK: say("本周名单与预计需要相比", "this week's list against expected need"),
         MADE: say(
             "近一年的走访与抽签走访发现的需要相比",

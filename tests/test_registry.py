@@ -95,6 +95,9 @@ def test_a_retrain_is_one_run_with_a_child_for_each_need(logged: Path, good: Ret
     assert parents[0].data.params["rows"] == "720"
     files = {file.path for file in here.list_artifacts(parents[0].info.run_id)}
     assert {"model_card.zh.md", "model_card.en.md", "metrics.csv", "lift.png", "overview.png"} <= files
+    assert {"groups.csv", "groups.png", "verdicts.csv"} <= files
+    found = good.groups.set_index("group").loc["grid=g0"]
+    assert parents[0].data.metrics["groups/requests/grid_g0/recall"] == pytest.approx(found["recall"])
     child = next(run for run in runs if run.data.tags.get("need") == "meals")
     newest = good.metrics.query("need == 'meals' and ranker == 'model' and metric == 'average_precision'")
     last = newest.sort_values("fold").iloc[-1]

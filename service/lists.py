@@ -39,11 +39,14 @@ def script(known: Known) -> str:
     )
 
 
-def describe(visits: pd.DataFrame, known: Known) -> pd.DataFrame:
-    """The visits with the texts of a list: contact, members, last_contact, need_name, programme, ask."""
+def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The visits with the texts of a list: contact, members, last_contact, need_name, programme, ask.
+
+    ``history``: past courses of the programmes (``store.read_programme_history``), for the seats left.
+    """
     household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
     needs = {need.id: need for need in known.community.needs}
-    programmes = {one: programmes_text(need, known) for one, need in needs.items()}
+    programmes = {one: programmes_text(need, known, history) for one, need in needs.items()}
     distinct = np.unique(household)
     members = dict(zip(distinct, _members(known, distinct), strict=True))
     contact = dict(zip(distinct, _contact(known, distinct), strict=True))

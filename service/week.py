@@ -144,9 +144,10 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
     scores, risk = current_scores(workspace, records, as_of, model, stage)
     known = known_before(records, day_of(as_of))
     with stage(say("排名单", "plan")):
-        planned = plan(scores, known, history=read_programme_history(workspace, known.as_of))
+        history = read_programme_history(workspace, known.as_of)
+        planned = plan(scores, known, history=history)
     with stage(say("写理由", "reasons")):
-        visits = describe(with_reasons(planned.visits, known, model), known)
+        visits = describe(with_reasons(planned.visits, known, model), known, history)
     with stage(say("写名单", "write the lists")):
         home = week_directory(workspace, as_of)
         table = visits[list(COLUMNS)]

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 from make_records import make_community, make_records
 
 from features.records import Known, known_before
 from models.programmes import month_day
-from service.programmes import claimed, programmes_text, seats_left
+from models.seats import claimed, seats_left
+from service.programmes import programmes_text
 
 AS_OF = 20332  # 2025-09-01
 CANTEEN = {
@@ -60,3 +62,12 @@ def test_a_date_that_is_none_does_no_harm() -> None:
     known = town(opens="02-30")
     assert month_day("02-30", (1, 1)) == (2, 30)
     assert claimed(known.community.programmes[0], known) == 3
+
+
+def test_a_course_that_was_handed_in_tells_the_seats() -> None:
+    known = town()
+    course = {"programme_id": "canteen", "need": "meals", "seats": 30.0, "enrolled": 30.0}
+    history = pd.DataFrame([{**course, "opened": AS_OF - 20.0}])
+    assert programmes_text(known.community.needs[1], known, history) == (
+        "幸福食堂（30 个名额，剩 0，03-01～12-31）"
+    )

@@ -14,6 +14,7 @@ from models.baselines import MODEL, RANKERS
 from models.capacity import capacity_of_need
 from models.card_groups import group_tables
 from models.compare import Decision, compare, gate
+from models.demand_backtest import coverage_rows
 from models.evaluate import Validation
 from models.group_lines import group_lines
 from models.verdict_lines import verdict_lines
@@ -68,6 +69,9 @@ def model_card(
             verdicts=_verdicts(retrained, known),
             groups=group_tables(retrained.groups, groups),
             group_lines=[] if retrained.groups is None else group_lines(retrained.groups, groups),
+            demand=coverage_rows(
+                retrained.demand, {need.id: need.name.here for need in known.community.needs}
+            ),
             decision=decide(retrained, known, has_champion),
         )
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from features.language import say
 from features.records import Known, Records
 from models.baselines import MODEL
 from models.demand_cells import past_cells
@@ -116,3 +117,24 @@ def as_metrics(table: pd.DataFrame | None, need: str) -> pd.DataFrame:
         for name in LEVELS
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def coverage_rows(table: pd.DataFrame | None, names: dict[str, str]) -> list[dict[str, str]]:
+    """The 90% intervals of windows that held, as texts: name, community, grid; one row a need, then all.
+
+    ``names``: of the needs, by id.
+    """
+    if table is None or table.empty:
+        return []
+    window = table[table["span"] == SPANS_TOLD[True]].set_index(["need", "place"]).to_dict("index")
+    rows = []
+    for need, name in {**names, ALL: say("全部", "all")}.items():
+        if (need, PLACES[False]) in window:
+            rows.append(
+                {"name": name, **{place: _spoken(window[(need, place)]) for place in PLACES.values()}}
+            )
+    return rows
+
+
+def _spoken(row: dict) -> str:
+    return f"{100 * row['within_90']:.0f}% [{100 * row['low_90']:.0f}, {100 * row['high_90']:.0f}]"

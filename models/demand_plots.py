@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from features.contract import Community
@@ -65,6 +66,29 @@ def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
             axes.text(column, row, f"{count:.0f}", ha="center", va="center", fontsize=9,
                       color="white" if dark else "black")  # fmt: skip
         return _png(figure)
+
+
+def draw_coverage(axes: Axes, table: pd.DataFrame, names: dict[str, str]) -> None:
+    """Shares of 90% intervals of windows that held, with their intervals, a line each need and place.
+
+    ``table``: ``models.demand_backtest.told_by_need``; ``names``: of what stands in its column ``need``.
+    """
+    window = table[table["span"] == "window"].set_index(["place", "need"])
+    there = [need for need in names if ("community", need) in window.index]
+    places = {"community": say("全社区", "community"), "grid": say("各网格", "grids")}
+    for shift, (place, name) in enumerate(places.items()):
+        rows = window.loc[place].loc[there]
+        height = np.arange(len(rows)) + 0.3 * (shift - 0.5)
+        reach = [rows["within_90"] - rows["low_90"], rows["high_90"] - rows["within_90"]]
+        axes.errorbar(rows["within_90"], height, xerr=np.abs(reach), fmt="o", markersize=4, label=name)
+    axes.axvline(0.9, color="#9aa0a6", linewidth=1, linestyle="--")
+    for line, need in enumerate(there):
+        axes.text(0.01, line, names[need], transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.set_yticks([])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.02)
+    axes.set_title(say("落在 90% 区间内的比例", "Share within the 90% interval"))
+    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0.15, 1))
 
 
 def _png(figure: Figure) -> bytes:

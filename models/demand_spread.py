@@ -76,7 +76,8 @@ def fit_spread(cells: pd.DataFrame, needs: int) -> Spread:
     grids = _beside_level(cells)
     for span in range(SPANS):
         here, there = town[town["span"] == span], grids[grids["span"] == span]
-        windows = np.array([windows_apart(here[here["need"] == need]) for need in range(needs)])
+        apart = {need: windows_apart(mine) for need, mine in here.groupby("need")}
+        windows = np.array([apart.get(need, 0.0) for need in range(needs)])
         for target, rows, usual in (
             (spread.level, here, USUAL_LEVEL),
             (spread.place, there, USUAL_PLACE),
@@ -107,24 +108,26 @@ def _beside_level(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _variances(rows: pd.DataFrame, windows: np.ndarray, usual: float) -> np.ndarray:
     """float64 [needs]: variance of the factor, each need's shrunk towards that of all."""
-    total = windows.sum()
-    every = (WEIGHT_OF_USUAL * usual**2 + total * _moment(rows)) / (WEIGHT_OF_USUAL + total)
-    own = np.array([_moment(rows[rows["need"] == need]) for need in range(len(windows))])
+    total, needs = windows.sum(), len(windows)
+    (whole,) = _moments(rows, np.zeros(len(rows), dtype=int), 1)
+    every = (WEIGHT_OF_USUAL * usual**2 + total * whole) / (WEIGHT_OF_USUAL + total)
+    own = _moments(rows, rows["need"].to_numpy(), needs)
     return (windows * own + WEIGHT_OF_OTHERS * every) / (windows + WEIGHT_OF_OTHERS)
 
 
-def _moment(rows: pd.DataFrame) -> float:
-    """The variance of the factor at which squared errors are as large as expected (Paule and Mandel)."""
-    if not len(rows):
-        return 0.0
+def _moments(rows: pd.DataFrame, group: np.ndarray, groups: int) -> np.ndarray:
+    """float64 [groups]: the variance of the factor at which squared errors are as large as expected (Paule and
+    Mandel); 0 without rows."""
     expected, variance = rows["expected"].to_numpy(), rows["variance"].to_numpy()
     squares = (rows["observed"].to_numpy() - expected) ** 2
     scale = expected**2 * (rows["left"].to_numpy() if "left" in rows else 1.0)
-    low, high = 0.0, WIDEST**2
-    for _ in range(50):
+    count = np.bincount(group, minlength=groups)
+    low, high = np.zeros(groups), np.full(groups, WIDEST**2)
+    for _ in range(40):
         middle = (low + high) / 2
-        too_small = float(np.mean(squares / np.maximum(variance + middle * scale, 1e-9))) > 1
-        low, high = (middle, high) if too_small else (low, middle)
+        errors = squares / np.maximum(variance + middle[group] * scale, 1e-9)
+        too_small = np.bincount(group, errors, groups) > count
+        low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
     return low
 
 

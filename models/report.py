@@ -15,6 +15,7 @@ from models import group_shares, need_compare
 from models.baselines import RANKERS
 from models.card import MEASURE, against_baselines, model_card
 from models.demand_backtest import as_metrics
+from models.demand_plots import draw_coverage
 from models.evaluate import ALL
 from models.group_lines import FAIR, against
 from models.plots import (
@@ -56,6 +57,8 @@ def write_report(retrained: "Retrained", known: Known, has_champion: bool, direc
         _overview(tables, evaluated, directory)
         if retrained.groups is not None and len(retrained.groups):
             _groups_figure(retrained.groups, membership(known), directory / "groups.png")
+        if retrained.demand is not None and len(retrained.demand):
+            _demand_figure(retrained.demand, known, directory / "demand.png")
         for need in evaluated:
             own = {name: table[table["need"] == need.id] for name, table in tables.items()}
             (directory / "needs" / need.id).mkdir(parents=True)
@@ -105,6 +108,13 @@ def _groups_figure(table: pd.DataFrame, groups: Groups, path: Path) -> None:
         draw_groups(less, rows, "list_over_need", names, against(audit), FAIR)
         title = say("预测与实际之比", "Predicted over observed")
         draw_groups(level, rows, "predicted_over_observed", names, title)
+    save(figure, path)
+
+
+def _demand_figure(demand: pd.DataFrame, known: Known, path: Path) -> None:
+    names = {need.id: need.name.here for need in known.community.needs} | {ALL: say("全部", "all")}
+    figure, (axes,) = panels(1, width=6.5, height=1.6 + 0.3 * len(names))
+    draw_coverage(axes, demand, names)
     save(figure, path)
 
 

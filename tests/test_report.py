@@ -151,3 +151,18 @@ def test_without_validation_the_card_says_so(good: Retrained, known: Known, tmp_
     assert "还无法检验" in (tmp_path / "model_card.zh.md").read_text("utf-8")
     assert decide(nothing, known, has_champion=False).allowed
     assert not decide(nothing, known, has_champion=True).allowed
+
+
+def test_the_report_says_whether_demand_was_foreseen(good: Retrained, known: Known, tmp_path: Path) -> None:
+    rows = [
+        {"need": need, "place": place, "span": "window", "within_90": 0.875, "low_90": 0.6, "high_90": 0.97}
+        for need in (*good.model.schema.needs, "all")
+        for place in ("community", "grid")
+    ]
+    with_demand = replace(good, demand=pd.DataFrame(rows))
+    assert "88% [60, 97]" in card(with_demand, known) and "区间可靠吗" in card(with_demand, known, "zh")
+    assert "intervals of demand" in card(with_demand, known, "en")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_report(with_demand, known, False, tmp_path / "report")
+    assert (tmp_path / "report" / "demand.png").is_file() and (tmp_path / "report" / "demand.csv").is_file()

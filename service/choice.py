@@ -37,14 +37,15 @@ def chosen(
 ) -> Chosen:
     """The visits of highest worth that the workers who take part (bool) can make.
 
-    ``pairs``: household, need, area, p_need, worth, tie, within, and what ``options_of`` reads. ``spare``:
+    ``pairs``: household, need, area, p_need, worth, tie, within, last_worker, and what ``options_of`` reads. ``spare``:
     visits to spare of each worker; those made are taken off. ``most``: at most so many in each area.
     """
     classes = classes_of(workers, taking)
     options, found, full = _best(pairs, classes.places(spare, most), limits)
     worth = _worth(options)
     which = found.chosen[np.argsort(-worth[found.chosen], kind="stable")]
-    homes = pd.DataFrame({"household": options.household[which], "area": options.area[which]})
+    first = options.pairs.iloc[options.asked[which].max(axis=1)]
+    homes = first[["household", "area", "last_worker"]]
     worker = deal(homes, classes, spare)
     listed = options.chosen(found.chosen)
     listed = listed.assign(

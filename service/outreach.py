@@ -17,6 +17,7 @@ from service.eligible import eligible_pairs, left_out
 from service.enrolment import Limit, enrolment, limits_of
 from service.exploration import exploration_weights
 from service.lottery import drawn_by_lot
+from service.stability import KEPT, NEW, dropped, last_worker, stability_lines, waiting
 from service.workers import Workers, workers_of
 
 COLUMNS = (
@@ -40,14 +41,22 @@ class Plan:
     """The week's visits: one row for each household and need to ask about, and lines that say how it went.
 
     ``visits`` has the contract's columns of outreach.parquet (``reason`` still empty), and for the pages
-    worker (a number for each list), worker_name, role, coordinator (on a coordinators' list) and p_need.
+    worker (a number for each list), worker_name, role, coordinator (on a coordinators' list), p_need and status
+    (``kept`` from the list before, or ``new``). ``dropped``: what is no longer listed, and why.
     """
 
     visits: pd.DataFrame
     lines: list[str]
+    dropped: pd.DataFrame
 
 
-def plan(scores: pd.DataFrame, known: Known, seed: int = 0, history: pd.DataFrame | None = None) -> Plan:
+def plan(
+    scores: pd.DataFrame,
+    known: Known,
+    seed: int = 0,
+    history: pd.DataFrame | None = None,
+    before: pd.DataFrame | None = None,
+) -> Plan:
     """Choose the week's visits from the scores of one as-of date.
 
     A household is visited at most once a week and asked about at most three needs. A share of the visits
@@ -56,10 +65,11 @@ def plan(scores: pd.DataFrame, known: Known, seed: int = 0, history: pd.DataFram
     needs stand only on coordinators' lists. The same input and seed give the same plan.
 
     ``scores``: the contract's columns of scores.parquet. ``history``: past courses of the programmes
-    (``store.read_programme_history``).
+    (``store.read_programme_history``). ``before``: outreach.parquet of the list before; its households that
+    nobody visited since are worth ``keep_bonus`` more, and keep their worker where possible.
     """
     workers, offered = workers_of(known), enrolment(known, history)
-    out = left_out(known, offered.closed)
+    out, kept = left_out(known, offered.closed), waiting(before, known)
     pairs = eligible_pairs(scores, known, out)
     household, need = pairs["household"].to_numpy(), pairs["need"].to_numpy()
     draw = np.random.default_rng([seed, known.as_of])
@@ -68,7 +78,8 @@ def plan(scores: pd.DataFrame, known: Known, seed: int = 0, history: pd.DataFram
         tie=draw.permutation(known.household_count)[household],
         within=offered.within[household, need],
         until=offered.until[household, need],
-        worth=pairs["value"],
+        worth=pairs["value"] * (1 + known.community.outreach.keep_bonus * kept[household]),
+        last_worker=last_worker(before, known, workers)[household],
     )
     spare = workers.frame["visits"].to_numpy().copy()
     drawn = _drawn(pairs[~pairs["sensitive"]], workers, spare, known, draw)
@@ -80,9 +91,12 @@ def plan(scores: pd.DataFrame, known: Known, seed: int = 0, history: pd.DataFram
     targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits)
     parts = [one for one in (drawn, coordinated.visits, targeted.visits) if len(one)]
     visits = pd.concat(parts, ignore_index=True) if parts else targeted.visits
-    lines = [*workers.lines, *out.lines(), *_unlisted(pairs, workers)]
+    visits["status"] = np.where(kept[visits["household"].to_numpy(dtype=int)], KEPT, NEW)
+    gone = dropped(before, visits["household"].to_numpy(), pairs, out, workers, known)
+    stayed = visits.loc[visits["status"] == KEPT, "household"].nunique()
+    lines = [*workers.lines, *out.lines(), *_unlisted(pairs, workers), *stability_lines(gone, stayed)]
     lines += [*_seats(known, coordinated, targeted), _optimality(coordinated, targeted)]
-    return Plan(_finished(visits, workers, known), lines)
+    return Plan(_finished(visits, workers, known), lines, gone)
 
 
 def _drawn(
@@ -170,7 +184,7 @@ def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFr
     )
     first = ~visits.duplicated("household")
     visits["visit_order"] = first.groupby(visits["worker"]).cumsum().astype("int64")
-    extra = ["worker", "worker_name", "role", "coordinator", "p_need"]
+    extra = ["worker", "worker_name", "role", "coordinator", "p_need", "status"]
     return visits[[*COLUMNS, *extra]].reset_index(drop=True)
 
 

@@ -72,6 +72,7 @@ def _card(rows: pd.DataFrame) -> dict[str, Any]:
         **{name: first[name] for name in shown},
         "order": int(first["visit_order"]),
         "random": first["arm"] == "random",
+        "kept": first["status"] == "kept",
         "needs": rows[["need_name", "why", "programme", "ask"]].to_dict("records"),
     }
 

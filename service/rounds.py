@@ -39,22 +39,30 @@ def classes_of(workers: Workers, taking: np.ndarray) -> Classes:
 def deal(homes: pd.DataFrame, classes: Classes, spare: np.ndarray) -> pd.Series:
     """The worker of each household; takes their visits off ``spare``.
 
-    ``homes``: household, area, in order of their value; so many that the classes can visit them all. The best
-    households of an area go to those who cover least (stewards know their doors); within a class each worker
-    has neighbouring households, and all have as many visits to spare afterwards as can be.
+    ``homes``: household, area, last_worker (-1: none), in order of their worth; so many that the classes can
+    visit them all. Where the numbers allow it a household keeps its last worker; else the best of an area go
+    to those who cover least (stewards know their doors). Within a class each worker has neighbouring
+    households, and all have as many visits to spare afterwards as can be.
     """
     worker = pd.Series(-1, index=homes["household"].to_numpy())
     if homes.empty:
         return worker
-    class_of = _class_of(homes["area"].to_numpy(), classes.places(spare))
-    for one in np.unique(class_of):
+    last = homes["last_worker"].to_numpy()
+    last_class = np.where(last >= 0, classes.of_worker[last], -1)
+    class_of = _class_of(homes["area"].to_numpy(), last_class, classes.places(spare))
+    for home, one, mine in zip(homes["household"], last, last_class == class_of, strict=True):
+        if one >= 0 and mine and spare[one] > 0:
+            worker[home] = one
+            spare[one] -= 1
+    free = (worker == -1).to_numpy()
+    for one in np.unique(class_of[free]):
         members = np.flatnonzero(classes.of_worker == one)
-        mine = homes[class_of == one].sort_values(["area", "household"])
+        mine = homes[free & (class_of == one)].sort_values(["area", "household"])
         worker[mine["household"].to_numpy()] = np.repeat(members, _loads(len(mine), members, spare))
     return worker
 
 
-def _class_of(area: np.ndarray, places: Places) -> np.ndarray:
+def _class_of(area: np.ndarray, last_class: np.ndarray, places: Places) -> np.ndarray:
     """The class that visits each household: the narrowest ones serve as many as they can."""
     flow_area, flow_class = np.nonzero(places.covers)
     flows = np.arange(len(flow_area))
@@ -71,10 +79,16 @@ def _class_of(area: np.ndarray, places: Places) -> np.ndarray:
         method="highs-ds",  # a vertex of a transport problem is whole
     )
     found = np.round(result.x).astype(int)
-    class_of = np.empty(len(area), dtype=np.int64)
+    class_of = np.full(len(area), -1, dtype=np.int64)
     for one in np.unique(area):
-        here = flow_area == one
-        class_of[area == one] = np.repeat(flow_class[here], found[here])
+        here = np.flatnonzero(area == one)
+        left = {int(flow_class[at]): int(found[at]) for at in np.flatnonzero(flow_area == one)}
+        for home in here:
+            if left.get(int(last_class[home]), 0) > 0:
+                class_of[home] = last_class[home]
+                left[int(last_class[home])] -= 1
+        rest = here[class_of[here] == -1]
+        class_of[rest] = np.repeat(list(left), list(left.values()))
     return class_of
 
 

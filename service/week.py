@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LATEST = timedelta(days=2 * 366)  # an as-of date later than this after the data is a slip of the pen
 Stage = Callable[[str], AbstractContextManager[None]]
+BEFORE = 3  # weeks after which an old list is no longer what workers have in hands
+DROPPED = "dropped.csv"
 WEEKS, SCORES, RISK, OUTREACH, LISTED = (
     "weeks",
     "scores.parquet",
@@ -144,8 +146,8 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
     scores, risk = current_scores(workspace, records, as_of, model, stage)
     known = known_before(records, day_of(as_of))
     with stage(say("排名单", "plan")):
-        history = read_programme_history(workspace, known.as_of)
-        planned = plan(scores, known, history=history)
+        history, before = read_programme_history(workspace, known.as_of), list_before(workspace, as_of)
+        planned = plan(scores, known, history=history, before=before)
     with stage(say("写理由", "reasons")):
         visits = describe(with_reasons(planned.visits, known, model), known, history)
     with stage(say("写名单", "write the lists")):
@@ -155,12 +157,23 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         feedback = feedback_week(known, all_listed(workspace))
         files = handout(visits, known, scores, risk, planned.lines, as_of, feedback, model.model.spread)
         lines = []
+        gone = planned.dropped.to_csv(index=False).encode("utf-8-sig")
         for place in dict.fromkeys([home.resolve(), output.resolve()]):
             write_table(table, place / OUTREACH)
+            write_atomically(place / DROPPED, gone)
             lines += write_handout(place, files)
         lines += list_lines(home, scores, table, known)
         publish(workspace, scores, risk, known, model, visits=visits)
     return [*planned.lines, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
+
+
+def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:
+    """The newest list of the weeks before a date, ``BEFORE`` weeks at most; None where there is none."""
+    for back in range(1, BEFORE + 1):
+        path = week_directory(workspace, as_of - timedelta(weeks=back)) / OUTREACH
+        if path.is_file():
+            return read_table(path)
+    return None
 
 
 def keep_listed(home: Path, table: pd.DataFrame) -> None:

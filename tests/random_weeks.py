@@ -168,12 +168,12 @@ def check_left_out(known: Known, visits: pd.DataFrame) -> None:
     refuses = {
         ids[home]
         for home, until in zip(known.opt_outs.household, known.opt_outs.until, strict=True)
-        if until > DAY
+        if until > known.as_of
     }
     assert not listed & refuses
     contacts = list(zip(ids[known.outreach.household], known.outreach.contacted, strict=True))
-    assert not listed & {home for home, when in contacts if DAY - when < 7 * settings.cooldown_weeks}
-    days = {(home, int(when)) for home, when in contacts if when >= DAY - 365}
+    assert not listed & {home for home, when in contacts if known.as_of - when < 7 * settings.cooldown_weeks}
+    days = {(home, int(when)) for home, when in contacts if when >= known.as_of - 365}
     for home in listed:
         assert sum(other == home for other, _ in days) < settings.visits_per_household_a_year
 
@@ -181,7 +181,7 @@ def check_left_out(known: Known, visits: pd.DataFrame) -> None:
 def check_requests(known: Known, visits: pd.DataFrame) -> None:
     """No need is asked about for which a request of the past four weeks is open."""
     rows, needs = known.requests, [need["id"] for need in NEEDS]
-    handled = np.isnan(rows.resolved) & (rows.requested >= DAY - 28)
+    handled = np.isnan(rows.resolved) & (rows.requested >= known.as_of - 28)
     pairs = zip(known.records.household_ids[rows.household[handled]], rows.need[handled], strict=True)
     listed = set(zip(visits["household_id"], visits["need"], strict=True))
     assert not listed & {(home, needs[need]) for home, need in pairs}
@@ -192,7 +192,7 @@ def check_programmes(known: Known, visits: pd.DataFrame) -> None:
     takers: dict[tuple[str, ...], dict[str, float]] = {}
     for row in visits.to_dict("records"):
         serving = _serving(known, row["need"], row["grid_id"])
-        there = [one for one in serving if not _is_over(one)]
+        there = [one for one in serving if not _is_over(one, known)]
         assert there or not serving
         if there and all(one.seats is not None for one in there):
             by_arm = takers.setdefault(tuple(one.id for one in there), {"targeted": 0.0, "random": 0.0})
@@ -218,7 +218,7 @@ def _check_everyone_finds_a_seat(takers: dict[tuple[str, ...], float], seats: di
 def _serving(known: Known, need: str, grid: str) -> list[Any]:
     """Programmes that run within the need's window and serve the grid."""
     weeks = {one["id"]: one.get("horizon_weeks", 8) for one in NEEDS}[need]
-    days = {f"{date_of(day):%m-%d}" for day in range(DAY, DAY + 7 * weeks)}
+    days = {f"{date_of(day):%m-%d}" for day in range(known.as_of, known.as_of + 7 * weeks)}
     return [
         one
         for one in known.community.programmes
@@ -228,9 +228,9 @@ def _serving(known: Known, need: str, grid: str) -> list[Any]:
     ]
 
 
-def _is_over(programme: Any) -> bool:
+def _is_over(programme: Any, known: Known) -> bool:
     """Nobody can join any more: as programmes here open in May, the last day lies within this year."""
-    return bool(programme.enrol_until) and programme.enrol_until < AS_OF[5:]
+    return bool(programme.enrol_until) and programme.enrol_until < f"{date_of(known.as_of):%m-%d}"
 
 
 def _seats(known: Known, programme: Any) -> int:
@@ -239,7 +239,7 @@ def _seats(known: Known, programme: Any) -> int:
     if programme.seats_taken is not None:
         return max(0, programme.seats - programme.seats_taken)
     since = day_of(pd.Timestamp(f"2025-{programme.opens or '01-01'}").date())
-    if programme.closes and programme.closes < AS_OF[5:]:
+    if programme.closes and programme.closes < f"{date_of(known.as_of):%m-%d}":
         return programme.seats
     rows, needs = known.outreach, [need["id"] for need in NEEDS]
     homes = {

@@ -84,7 +84,7 @@ def fit_kinds(table: Table, microgrid: np.ndarray, seed: int = 0) -> Kinds:
     if len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
     names = attribute_names(table.names)
-    center, scale = _moments(table.matrix[rows][:, _places(table.names, names)].astype(np.float64))
+    center, scale = moments(table.matrix[rows][:, _places(table.names, names)].astype(np.float64))
     nothing = np.zeros(0)
     kinds = Kinds(names, center, scale, nothing, nothing, np.empty(0, dtype=str), nothing)
     need, label = table.need[rows], table.label[rows]
@@ -108,7 +108,7 @@ def fit_kinds(table: Table, microgrid: np.ndarray, seed: int = 0) -> Kinds:
     )
 
 
-def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column's known values; inf for the spread of a constant."""
     there = ~np.isnan(values)
     count = np.maximum(there.sum(axis=0), 1)

@@ -18,11 +18,10 @@ from models.need_compare import (
     AVERAGE,
     AVERAGED,
     HOUSEHOLDS,
+    SEEDS,
     WEEKS,
-    Estimator,
     Seen,
     choose,
-    choose_penalty,
     fit_estimators,
     held_out,
     household_folds,
@@ -32,7 +31,7 @@ from models.need_compare import (
     with_average,
 )
 from models.need_from_visits import NeedFromVisits, microgrid_ids
-from models.pairs import PairReader
+from models.pairs import PairReader, fit_reader
 from models.sample import Table
 from models.visits import VisitTable, random_visits, visit_table
 
@@ -134,7 +133,7 @@ def _seen(
     """The visits as the estimators see them."""
     horizon = np.array([7.0 * need.horizon_weeks for need in known.community.needs])
     kinds = fit_kinds(table, microgrid_ids(known, known.microgrid[table.household]), seed)
-    reader = PairReader(kinds, horizon)
+    reader = fit_reader(kinds, horizon, visited.matrix, visited.names)
     visits = visited.visits
     rows = Rows(visits.household, visits.need)
     odds = model.log_odds(Features(visited.matrix, visited.names, rows, known.as_of))
@@ -154,29 +153,24 @@ def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, 
     households' visits, and fitted again to all. Then the comparison, and every visit's log-odds without its
     household."""
     fold = household_folds(seen.pairs.household, seed)
-    penalty = choose_penalty(seen, fold)
-
-    def fit(part: Seen) -> dict[str, Estimator]:
-        return fit_estimators(part, penalty)
-
-    apart = with_average(held_out(seen, fold, fit))
+    apart = with_average(held_out(seen, fold, fit_estimators))
     comparison = [measures(seen, apart, HOUSEHOLDS, seed)]
     losses = {name: [_silent_loss(seen, odds)] for name, odds in apart.items()}
     later = later_weeks(seen)
     if later.any():
-        newest, earlier = seen.take(later), fit(seen.take(~later))
+        newest, earlier = seen.take(later), fit_estimators(seen.take(~later))
         ahead = with_average({name: one.log_odds(newest.pairs) for name, one in earlier.items()})
         comparison.append(measures(newest, ahead, WEEKS, seed))
         for name, odds in ahead.items():
             losses[name].append(_silent_loss(newest, odds))
     best = choose({name: np.concatenate(one) for name, one in losses.items()})
-    whole = fit(seen)
+    whole = fit_estimators(seen, SEEDS)
     calibration = fit_need_calibration(apart[best], seen.pairs, seen.found, seen.weight, seen.as_of)
     fitted = NeedFromVisits(
         reader=reader,
         members={name: whole[name] for name in (AVERAGED if best == AVERAGE else (best,))},
         calibration=calibration,
-        metadata={"estimator": best, "penalty": penalty, "visits": len(seen), "found": int(seen.found.sum())},
+        metadata={"estimator": best, "visits": len(seen), "found": int(seen.found.sum())},
     )
     odds = calibration.log_odds(apart[best], seen.pairs)
     return fitted, pd.concat(comparison, ignore_index=True), odds

@@ -10,8 +10,7 @@ from models.pairs import ASKED_WITHIN, Pairs
 
 HALF_LIFE = 364.0  # days after which a visit counts half for the level
 SILENT_SPREAD = (0.15, 0.3)  # prior standard deviations of slope (about 1) and shift (about 0)
-LATELY_SLOPE = 0.5  # before any evidence: what is there after a request has more to do with the request
-LATELY_SPREAD = (0.25, 3.0)
+LATELY_SPREAD = (0.4, 3.0)  # what is there after a request may have more to do with the request
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def fit_need_calibration(
     columns = np.column_stack([away, np.ones(len(away))])
     own = _fit(columns, found, weight, silent, middle, np.array([1.0, 0.0]), np.array(SILENT_SPREAD))
     since = pairs.asked[:, None] == np.arange(len(ASKED_WITHIN))
-    center = np.append(LATELY_SLOPE, np.zeros(len(ASKED_WITHIN)))
+    center = np.append(1.0, np.zeros(len(ASKED_WITHIN)))
     spread = np.append(LATELY_SPREAD[0], np.full(len(ASKED_WITHIN), LATELY_SPREAD[1]))
     asked = _fit(np.column_stack([away, since]), found, weight, lately, middle, center, spread)
     return NeedCalibration(

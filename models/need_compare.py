@@ -11,14 +11,15 @@ from scipy.special import expit
 from models.evaluate import Validation, interval, resampled, values_of
 from models.pairs import Pairs
 from models.reporting import fit_positive_unlabelled, fit_reporting_rate
-from models.visit_model import PENALTIES, fit_visit_logistic, fit_visit_trees
+from models.visit_model import fit_visit_logistic, fit_visit_trees
 
 FOLDS = 4
 LATER = 26 * 7  # days of the newest visits that the later weeks hold out
 FEWEST_LATER = 10  # needs found in silent pairs in the later weeks, from which they say anything
 REQUEST, AVERAGE = "p_request", "average"
 REPORTING, VISITS, TREES, UNLABELLED = "reporting_rate", "visits", "visit_trees", "positive_unlabelled"
-AVERAGED = (VISITS, REPORTING)  # the two that differ most in what they assume
+AVERAGED = (VISITS, TREES)
+SEEDS_COMPARED, SEEDS = 2, 6  # trees averaged, in the comparison and in the model
 HOUSEHOLDS, WEEKS = "other_households", "later_weeks"
 METRICS = ("log_loss", "average_precision", "area_under_curve", "predicted_over_observed")
 
@@ -57,31 +58,16 @@ class Seen:
         )
 
 
-def fit_estimators(seen: Seen, penalty: float) -> dict[str, Estimator]:
-    """All estimators, fitted to these visits: what silence hides is learned from silent pairs only."""
+def fit_estimators(seen: Seen, seeds: int = SEEDS_COMPARED) -> dict[str, Estimator]:
+    """All estimators, fitted to these visits; what only silence tells is learned from silent pairs."""
     silent = seen.take(seen.pairs.silent)
-    of = (silent.pairs, silent.found, silent.weight)
-    logistic = fit_visit_logistic(*of, penalty)
+    of = (seen.pairs, seen.found, seen.weight)
     return {
-        REPORTING: fit_reporting_rate(*of, seen.needs),
-        VISITS: logistic,
-        TREES: fit_visit_trees(*of, logistic),
-        UNLABELLED: fit_positive_unlabelled(seen.pairs, seen.found, seen.weight, seen.needs),
+        REPORTING: fit_reporting_rate(silent.pairs, silent.found, silent.weight, seen.needs),
+        VISITS: fit_visit_logistic(*of),
+        TREES: fit_visit_trees(*of, seen.needs, seeds),
+        UNLABELLED: fit_positive_unlabelled(*of, seen.needs),
     }
-
-
-def choose_penalty(seen: Seen, fold: np.ndarray) -> float:
-    """The penalty of the visit model with the least loss on other households' silent pairs."""
-    silent = np.flatnonzero(seen.pairs.silent)
-    seen, fold = seen.take(silent), fold[silent]
-
-    def loss(penalty: float) -> float:
-        def fit(part: Seen) -> Mapping[str, Estimator]:
-            return {VISITS: fit_visit_logistic(part.pairs, part.found, part.weight, penalty)}
-
-        return float(seen.weight @ log_loss(held_out(seen, fold, fit)[VISITS], seen.found))
-
-    return min(PENALTIES, key=loss)
 
 
 def held_out(

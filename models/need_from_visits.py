@@ -18,7 +18,9 @@ from models.reporting import PositiveUnlabelled, ReportingRate
 from models.visit_model import VisitLogistic, VisitTrees
 
 LEAST, MOST = 1e-6, 1 - 1e-6
-FILE, ARRAYS, TREES_FILE = "visits.json", "visits.npz", "visits_trees.txt"
+BLOCK = 50_000  # rows read at a time
+FILE, ARRAYS = "visits.json", "visits.npz"
+TREE_FILES = "visits_trees_{}.txt"
 KINDS = {REPORTING: ReportingRate, VISITS: VisitLogistic, UNLABELLED: PositiveUnlabelled}
 
 
@@ -33,26 +35,34 @@ class NeedFromVisits:
 
     def predict(self, features: Features, known: Known, log_odds: np.ndarray) -> np.ndarray:
         """float64 per row; ``log_odds``: of a request, by the request model, without a day's shift."""
-        rows = features.rows
+        microgrid = microgrid_ids(known, known.microgrid[features.rows.household])
+        blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(features.rows), BLOCK)]
+        parts = [self._of_block(features, microgrid, log_odds, one) for one in blocks]
+        return np.clip(expit(np.concatenate([np.empty(0), *parts])), LEAST, MOST)
+
+    def _of_block(
+        self, features: Features, microgrid: np.ndarray, log_odds: np.ndarray, block: slice
+    ) -> np.ndarray:
         pairs = self.reader.read(
-            features.matrix,
+            features.matrix[block],
             features.names,
-            rows.household,
-            rows.need,
-            microgrid_ids(known, known.microgrid[rows.household]),
-            log_odds,
+            features.rows.household[block],
+            features.rows.need[block],
+            microgrid[block],
+            log_odds[block],
         )
         score = np.mean([one.log_odds(pairs) for one in self.members.values()], axis=0)
-        return np.clip(expit(self.calibration.log_odds(score, pairs)), LEAST, MOST)
+        return self.calibration.log_odds(score, pairs)
 
     def save(self, directory: Path) -> None:
         """Write JSON, npz and LightGBM's text into a directory that exists."""
         arrays = {f"reader_{name}": value for name, value in self.reader.to_arrays().items()}
         for name, member in self.members.items():
-            plain = member.logistic if isinstance(member, VisitTrees) else member
+            plain = member.start if isinstance(member, VisitTrees) else member
             arrays |= {f"{name}-{key}": np.asarray(value) for key, value in vars(plain).items()}
-            if isinstance(member, VisitTrees):
-                (directory / TREES_FILE).write_text(member.trees.model_to_string(), encoding="utf-8")
+            for index, one in enumerate(member.trees if isinstance(member, VisitTrees) else ()):
+                path = directory / TREE_FILES.format(index)
+                path.write_text(one.model_to_string(), encoding="utf-8")
         np.savez(directory / ARRAYS, **arrays)
         said = {
             "members": list(self.members),
@@ -90,7 +100,8 @@ def _member(name: str, arrays: dict[str, np.ndarray], directory: Path) -> Estima
     prefix = f"{name}-"
     own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
     if name == TREES:
-        trees = lgb.Booster(model_str=(directory / TREES_FILE).read_text(encoding="utf-8"))
+        paths = sorted(directory.glob(TREE_FILES.format("*")))
+        trees = tuple(lgb.Booster(model_str=one.read_text(encoding="utf-8")) for one in paths)
         return VisitTrees(VisitLogistic(**own), trees)
     return KINDS[name](**own)
 

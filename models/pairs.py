@@ -7,15 +7,45 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from models.kinds import Kinds, arrival_columns
+from models.kinds import Kinds, arrival_columns, moments
 
 ASKED_WITHIN = (28, 56, 84)  # days; a need found so soon after a request is likely the one asked for
 SILENT_FOR = 182  # days without a request, after which a need found is one that the household kept to itself
 VISITED_WITHIN = 56  # days in which a visit's outcome still tells
 USUAL_SCORE = -7.0  # log of requests a day
-# prior standard deviations of the coefficients of the columns, before the penalty found by cross-validation
-SPREADS = {"score": 2.0, "town": 1.0, "visit": 1.0, "kinds": 2.0, "score_of_kind": 1.0}
+# prior standard deviations of the coefficients of the columns, before the penalty of ``visit_model``
+SPREADS = {
+    "asked": 10.0,
+    "score": 2.0,
+    "score_of_asked": 5.0,
+    "town": 1.0,
+    "visit": 1.0,
+    "kinds": 2.0,
+    "score_of_kind": 1.0,
+    "past": 0.35,
+}
+PAST = (  # what the request model made its score of, and may have weighed otherwise had needs been its aim
+    "similar_ratio",
+    "area_ratio",
+    "other_needs_ratio",
+    "own_ratio",
+    "expected_without_own",
+    "expected_requests",
+    "microgrid_ratio_28_days",
+    "microgrid_ratio_91_days",
+    "microgrid_ratio_364_days",
+    "microgrid_recent_ratio",
+    "requests_all_time",
+    "decayed_requests_half_life_120_days",
+    "other_needs_requests_364_days",
+    "household_visits_needed",
+    "visits_needed",
+    "season_index",
+    "town_growth",
+)
+LITTLE = 1e-3  # added to PAST before the logarithm
 NEEDED_FEATURES = (
+    *PAST,
     "days_since_request",
     "household.days_known",
     "town_requests_28_days",
@@ -34,12 +64,21 @@ class Pairs:
     need: np.ndarray  # int16
     score: np.ndarray  # float64: log of the requests a day that the request model expects, about USUAL_SCORE
     kinds: np.ndarray  # float64 [rows, 3]: models.kinds.PARTS
-    columns: np.ndarray  # float64 [rows, columns]: all of these and more, each times its prior spread
+    columns: (
+        np.ndarray
+    )  # float64 [rows, columns]: all of these and more, each times its prior spread; first those
+    # of the need, of ``asked`` and the score, see ``first_columns``
+    matrix: np.ndarray  # float32 [rows, features]
     asked: np.ndarray  # int8: 0 where it asked within the first of ASKED_WITHIN, ...; their number where not
     silent: np.ndarray  # bool: did not ask within SILENT_FOR days
 
     def __len__(self) -> int:
         return len(self.need)
+
+    @property
+    def tree_columns(self) -> np.ndarray:
+        """float32 [rows, features + 5]: for trees; the features, need, score and kinds."""
+        return np.column_stack([self.matrix, self.need, self.score, self.kinds]).astype(np.float32)
 
     @property
     def lately(self) -> np.ndarray:
@@ -51,12 +90,19 @@ class Pairs:
         return Pairs(*(getattr(self, one.name)[keep] for one in fields(self)))
 
 
+def first_columns(needs: int) -> int:
+    """How many of ``Pairs.columns`` tell the need, when it was last asked for, and the request model's score."""
+    return needs + len(ASKED_WITHIN) + 1
+
+
 @dataclass(frozen=True)
 class PairReader:
     """Makes ``Pairs`` of features; what it needs from the past is fitted once."""
 
     kinds: Kinds
     horizon: np.ndarray  # float64 [needs] days of the label window
+    past_center: np.ndarray  # float64 [PAST]: mean of the logarithms
+    past_scale: np.ndarray  # float64 [PAST]: and their standard deviation
 
     def read(
         self,
@@ -81,28 +127,36 @@ class PairReader:
             lately = value("days_since_visit") <= VISITED_WITHIN
             silent = ~(since <= SILENT_FOR)
         found = value("last_visit_needed")
+        since_asked = asked[:, None] == np.arange(len(ASKED_WITHIN))
         parts = {
+            "asked": since_asked,
             "score": score[:, None],
+            "score_of_asked": score[:, None] * since_asked,
             "town": _town_lately(
                 *(value(f"town_requests_{one}") for one in ("28_days", "91_days", "expected"))
             ),
             "visit": np.column_stack([lately & (found == 1), lately & (found == 0)]),
             "kinds": kinds,
             "score_of_kind": score[:, None] * kinds,
+            "past": (_past(matrix, names) - self.past_center) / self.past_scale,
         }
+        weighted = {name: SPREADS[name] * part for name, part in parts.items()}
         columns = np.column_stack(
             [
                 need[:, None] == np.arange(len(self.horizon)),
+                weighted.pop("asked"),
+                weighted.pop("score"),
                 arrival_columns(matrix, names),
                 self.kinds.attribute_columns(matrix, names),
-                *(SPREADS[name] * part for name, part in parts.items()),
+                *weighted.values(),
             ]
         )
-        return Pairs(household, need, score, kinds, columns, asked, silent)
+        return Pairs(household, need, score, kinds, columns, matrix, asked, silent)
 
     def to_arrays(self) -> dict[str, Any]:
         """Everything, for ``from_arrays``."""
-        return {"horizon": self.horizon, **{f"kinds_{name}": one for name, one in vars(self.kinds).items()}}
+        own = {name: one for name, one in vars(self).items() if name != "kinds"}
+        return {**own, **{f"kinds_{name}": one for name, one in vars(self.kinds).items()}}
 
     @staticmethod
     def from_arrays(arrays: dict[str, Any]) -> "PairReader":
@@ -110,7 +164,20 @@ class PairReader:
         kinds = {
             name.removeprefix("kinds_"): one for name, one in arrays.items() if name.startswith("kinds_")
         }
-        return PairReader(Kinds(**{**kinds, "attributes": kinds["attributes"].tolist()}), arrays["horizon"])
+        own = {name: one for name, one in arrays.items() if not name.startswith("kinds_")}
+        return PairReader(Kinds(**{**kinds, "attributes": kinds["attributes"].tolist()}), **own)
+
+
+def fit_reader(kinds: Kinds, horizon: np.ndarray, matrix: np.ndarray, names: Sequence[str]) -> PairReader:
+    """The reader for pairs like those of ``matrix``."""
+    center, scale = moments(_past(matrix, names))
+    return PairReader(kinds, horizon, center, scale)
+
+
+def _past(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """float64 [rows, PAST], logarithms."""
+    places = [list(names).index(name) for name in PAST]
+    return np.log(np.nan_to_num(matrix[:, places].astype(np.float64)) + LITTLE)
 
 
 def _town_lately(month: np.ndarray, quarter: np.ndarray, expected: np.ndarray) -> np.ndarray:

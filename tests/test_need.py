@@ -183,6 +183,7 @@ def pairs_of(score: np.ndarray, kinds: np.ndarray, asked: np.ndarray) -> Pairs:
         score,
         kinds,
         np.zeros((count, 1)),
+        np.zeros((count, 1), dtype=np.float32),
         asked,
         asked == len(ASKED_WITHIN),
     )

@@ -55,9 +55,16 @@ from service.terminal import Day, show, stage
     multiple=True,
     help=say("闭环里抽签的比例，可多次", "share of visits drawn by lot, may be repeated"),
 )
+@click.option(
+    "--explore",
+    type=click.Choice(["uniform", "weighted"]),
+    help=say("闭环里怎样抽签", "how visits are drawn by lot in the closed loop"),
+)
 def simulate(out: Path, weeks_ahead: int, **settings: Any) -> None:
     """Write a synthetic town in the contract's files, or let it live on with the product's lists."""
-    closed = {name: settings.pop(name) for name in ("policies", "retrain_every", "seeds", "shares")}
+    closed = {
+        name: settings.pop(name) for name in ("policies", "retrain_every", "seeds", "shares", "explore")
+    }
     if weeks_ahead:
         _simulate_ahead(out, weeks_ahead, **closed, **settings)
     else:
@@ -87,6 +94,7 @@ def _simulate_ahead(
     retrain_every: int,
     seeds: int,
     shares: tuple[float, ...],
+    explore: str | None,
     seed: int,
     end: date | None,
     **town: Any,
@@ -95,7 +103,7 @@ def _simulate_ahead(
     from service.closed_loop import Setting
     from service.loop_policies import POLICIES
     from service.loop_report import write_report
-    from service.loop_runs import read_runs, run_all, usual_share
+    from service.loop_runs import read_runs, run_all, usual_lot
 
     names = ("households", "weeks", "grids", "microgrids", "style", "visit_share")
     setting = Setting(
@@ -104,13 +112,13 @@ def _simulate_ahead(
         retrain_every=retrain_every,
         **{name: town[name] for name in names},
     )
-    usual = usual_share()
+    usual = usual_lot()
     run_all(
         out,
         setting,
         policies or POLICIES,
         range(seed, seed + seeds),
-        shares or (usual,),
+        [(share, explore or usual[1]) for share in shares or (usual[0],)],
         lambda line: show([line]),
     )
     files = say("、", ", ").join(str(path) for path in write_report(out, read_runs(out), usual))

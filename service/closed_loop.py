@@ -34,12 +34,12 @@ from models.registry import champion, registry_address
 from models.retrain import retrain
 from models.score import score
 from service.loop_measures import expected_of_list, happened
-from service.loop_policies import MODELLED, TITLES, TWIN, UNCORRECTED, rule_scores
+from service.loop_policies import MODELLED, PRODUCT, TITLES, TWIN, UNCORRECTED, rule_scores
 from service.outreach import plan
 from service.week import OUTREACH, SCORES, list_week, read_table, score_week, week_directory
 
 CHAMPIONS = "champions"  # of the twin: its model in force after each retrain
-LOOKED_AT = 4  # weeks between two comparisons with the twin
+LOOKED_AT = 2  # weeks between two comparisons with the twin
 TRAINED_ROWS = 40_000  # of a training table at most: enough for a small town, and a third of the time
 
 
@@ -61,16 +61,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class Run:
-    """One policy in one town; ``share`` of the visits is drawn by lot."""
+    """One policy in one town; ``share`` of the visits is drawn by lot, ``explore`` says how (as in the settings)."""
 
     seed: int
     policy: str
     share: float
+    explore: str = "uniform"
 
     @property
     def name(self) -> str:
         """The name of its files."""
-        return f"seed-{self.seed}-{self.policy}-{self.share:g}"
+        return f"seed-{self.seed}-{self.policy}-{self.share:g}-{self.explore}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class World:
             setting.end,
             setting.style,
         )
-        content["outreach"]["explore_share"] = run.share
+        content["outreach"] |= {"explore_share": run.share, "explore": run.explore}
         self.office = Office(self.town, setting.visit_share)
         self.exports = Exports(self.office, self.community, content)
         for _ in range(setting.weeks):
@@ -203,7 +204,7 @@ def _list(monday: Monday) -> pd.DataFrame:
         return plan(scores, monday.known).visits
     output = week_directory(workspace, monday.as_of)
     scores, _ = score_week(workspace, monday.read, monday.as_of, workspace / SCORES, _silently)
-    if world.run.policy == TWIN:
+    if world.run.policy != PRODUCT:
         return plan(scores, monday.known).visits
     list_week(workspace, monday.records, monday.as_of, output, _silently)
     return read_table(output / OUTREACH)

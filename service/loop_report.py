@@ -37,15 +37,14 @@ SMOOTH = 4  # weeks drawn as one point of a curve
 CONFIDENCE = 0.95
 
 
-def write_report(out: Path, lived: Lived, usual: float) -> list[Path]:
+def write_report(out: Path, lived: Lived, usual: tuple[float, str]) -> list[Path]:
     """Write closed_loop.csv, closed_loop_lists.csv, closed_loop.png and closed_loop.md; their paths.
 
-    ``lived``: all runs, see ``loop_runs.read_runs``. ``usual``: the share drawn by lot of the runs that are
-    compared by policy; the others are compared by share.
+    ``lived``: all runs, see ``loop_runs.read_runs``. ``usual``: the lot (share, and how) of the runs that are
+    compared by policy; the product's are compared by lot.
     """
     weeks = lived.weeks
-    same = weeks[np.isclose(weeks["share"], usual)]
-    lists = lived.lists[np.isclose(lived.lists["share"], usual)]
+    same, lists = _with_lot(weeks, usual), _with_lot(lived.lists, usual)
     parts = [policies_table(same), groups_table(same), twin_table(lists), shares_table(weeks)]
     text = "\n\n".join([say("# 闭环模拟", "# Closed-loop simulation"), *(one for one in parts if one)])
     files = {
@@ -57,6 +56,10 @@ def write_report(out: Path, lived: Lived, usual: float) -> list[Path]:
         write_atomically(out / f"{FILE}.{ending}", content)
     write_atomically(out / f"{FILE}_lists.csv", lived.lists.to_csv(index=False).encode("utf-8-sig"))
     return [out / f"{FILE}.{ending}" for ending in files]
+
+
+def _with_lot(rows: pd.DataFrame, lot: tuple[float, str]) -> pd.DataFrame:
+    return rows[np.isclose(rows["share"], lot[0]) & (rows["explore"] == lot[1])]
 
 
 def interval(values: Iterable[float]) -> tuple[float, float]:
@@ -196,9 +199,9 @@ def twin_table(lists: pd.DataFrame) -> str:
 
 
 def shares_table(weeks: pd.DataFrame) -> str:
-    """The product by the share of visits drawn by lot; empty where only one was tried."""
+    """The product by the lot, the share of visits drawn and how; empty where only one was tried."""
     mine = weeks[weeks["policy"] == PRODUCT]
-    if mine["share"].nunique() < 2:
+    if len(mine[["share", "explore"]].drop_duplicates()) < 2:
         return ""
 
     def both(rows: pd.DataFrame) -> float:
@@ -207,12 +210,12 @@ def shares_table(weeks: pd.DataFrame) -> str:
 
     rows = []
     last = mine["week"] >= mine["week"].max() + 1 - (mine["week"].max() + 1) // 2
-    for share, one in mine.groupby("share"):
+    for (share, explore), one in mine.groupby(["share", "explore"]):
         whole = one[one["group"] == ALL]
         new = one[one["group"] == "new_resident"]
         rows.append(
             [
-                f"{share:g}",
+                f"{share:g}" + (say("（加权）", " (weighted)") if explore == "weighted" else ""),
                 str(one["seed"].nunique()),
                 _said(_per_seed(whole, both)),
                 _said(_per_seed(whole[last[whole.index]], both)),

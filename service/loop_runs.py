@@ -17,7 +17,7 @@ from service.closed_loop import Lived, Run, Setting, live
 from service.loop_policies import PRODUCT, TWIN, UNCORRECTED
 
 RUNS, WORK, SETTING = "runs", "work", "setting.json"
-COMPARED = (PRODUCT, UNCORRECTED)  # with a twin whose lists are not visited
+COMPARED = (PRODUCT, UNCORRECTED)  # with a twin whose lists are not visited, where the lot is the usual one
 
 
 def run_all(
@@ -25,38 +25,41 @@ def run_all(
     setting: Setting,
     policies: Iterable[str],
     seeds: Iterable[int],
-    shares: Iterable[float],
+    lots: Iterable[tuple[float, str]],
     tell: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Live every (seed, share, policy) that ``out`` does not hold yet; a line is told as each is done.
+    """Live every (seed, lot, policy) that ``out`` does not hold yet; a line is told as each is done.
+
+    ``lots``: the share of visits drawn by lot, and how.
 
     Raises UserError where ``out`` holds runs of another town.
     """
     _claim(out, setting)
+    usual = usual_lot()
     for seed in seeds:
-        for share in shares:
-            wanted = [Run(seed, policy, share) for policy in policies]
+        for lot in lots:
+            wanted = [Run(seed, policy, *lot) for policy in policies]
             missing = [run for run in wanted if not _kept(out, run).exists()]
-            twin = Run(seed, TWIN, share)
-            if any(run.policy in COMPARED for run in missing):
-                missing.insert(0, twin)
-            for run in missing:
-                compared = _work(out, twin) if run.policy in COMPARED else None
+            twin = Run(seed, TWIN, *lot)
+            compared = [run for run in missing if run.policy in COMPARED and lot == usual]
+            for run in [twin, *missing] if compared else missing:
+                beside = _work(out, twin) if run in compared else None
                 if run != twin or not (_kept(out, twin).exists() and _work(out, twin).exists()):
-                    _keep(out, run, live(setting, run, _work(out, run), compared))
+                    _keep(out, run, live(setting, run, _work(out, run), beside))
                     tell(say(f"完成 {run.name}", f"done: {run.name}"))
                 if run != twin:
                     shutil.rmtree(_work(out, run))
             shutil.rmtree(_work(out, twin), ignore_errors=True)
 
 
-def usual_share() -> float:
-    """The share of visits by lot that the example community has."""
-    return parse_community(xishan(), "xishan.yaml").outreach.explore_share
+def usual_lot() -> tuple[float, str]:
+    """The share of visits drawn by lot, and how, that the example community has."""
+    outreach = parse_community(xishan(), "xishan.yaml").outreach
+    return outreach.explore_share, outreach.explore
 
 
 def read_runs(out: Path) -> Lived:
-    """What all runs in ``out`` lived, with columns seed, policy and share."""
+    """What all runs in ``out`` lived, with columns seed, policy, share and explore."""
     paths = sorted(path for path in (out / RUNS).glob("*.parquet") if not path.name.startswith("lists-"))
     lists = [path.with_name(f"lists-{path.name}") for path in paths]
     return Lived(

@@ -28,6 +28,7 @@ SETTING = Setting(
     most_rows=4000,
 )
 POLICIES = ("frequency", "random")
+LOT = (0.1, "uniform")
 FIRST = SETTING.end - timedelta(weeks=SETTING.weeks_ahead)
 
 
@@ -121,7 +122,7 @@ def test_each_week_hands_over_only_what_is_new(product: Path, tmp_path: Path) ->
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole")
-    run_all(out, SETTING, POLICIES, [4, 5], [0.1])
+    run_all(out, SETTING, POLICIES, [4, 5], [LOT])
     return out
 
 
@@ -130,16 +131,16 @@ def test_a_run_cut_short_goes_on_where_it_was_and_gives_the_same(whole: Path, tm
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_all(tmp_path, SETTING, POLICIES, [4, 5], [0.1], stop)
+        run_all(tmp_path, SETTING, POLICIES, [4, 5], [LOT], stop)
     kept = next((tmp_path / "runs").glob("seed-4-*.parquet"))
     when = kept.stat().st_mtime_ns
-    run_all(tmp_path, SETTING, POLICIES, [4, 5], [0.1])
+    run_all(tmp_path, SETTING, POLICIES, [4, 5], [LOT])
     assert kept.stat().st_mtime_ns == when
     pd.testing.assert_frame_equal(read_runs(tmp_path).weeks, read_runs(whole).weeks)
 
 
 def test_the_report_has_every_policy_with_intervals(whole: Path) -> None:
-    paths = write_report(whole, read_runs(whole), 0.1)
+    paths = write_report(whole, read_runs(whole), LOT)
     text = (whole / "closed_loop.md").read_text("utf-8")
     assert all(path.stat().st_size for path in paths)
     assert "近一年申请次数" in text and "随机" in text and "±" in text
@@ -150,7 +151,7 @@ def test_the_report_has_every_policy_with_intervals(whole: Path) -> None:
 
 def test_another_town_is_refused(whole: Path) -> None:
     with pytest.raises(UserError, match="换一个目录"):
-        run_all(whole, replace(SETTING, weeks=71), POLICIES, [4], [0.1])
+        run_all(whole, replace(SETTING, weeks=71), POLICIES, [4], [LOT])
 
 
 def test_whoever_knows_the_truth_finds_most(tmp_path: Path) -> None:

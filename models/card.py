@@ -78,7 +78,7 @@ def model_card(
 
 def _verdicts(retrained: "Retrained", known: Known) -> list[str]:
     lines = [] if retrained.verdicts is None else verdict_lines(retrained.verdicts, known)
-    return [*lines, *found_lines(retrained.found_by_visits)]
+    return [*found_lines(retrained.found_by_visits), *lines]
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ from models.evaluate import (
 )
 
 FEWEST = 20  # requests from which anything is concluded
+ENOUGH = 0.8  # of the best ranker's hits: what a simpler one must have, however wide the interval
 FARTHER = 0.1  # of the way from the model to a perfect list: what a better model is taken to be
 MARGIN = 0.25  # more visits than today's, over which the worth of one more is averaged
 LONGER = np.array([1.0, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])  # lists of a baseline, in today's lengths
@@ -189,8 +190,8 @@ def _more_visits(lengths: np.ndarray, curve: list[Hits], ours: Hits) -> Hits:
 
 
 def _verdict(lists: Lists) -> str:
-    """The simplest ranker that is not clearly worse than the best: micro-grids, then rules, then the model's
-    log-linear part; the model where it is clearly better than the best of them."""
+    """The simplest ranker that is not clearly worse than the best, and has most of its hits: micro-grids, then
+    rules, then the model's log-linear part; the model where it is clearly better than the best of them."""
     if lists.positives < FEWEST:
         return FEW
     hits = lists.hits
@@ -201,7 +202,12 @@ def _verdict(lists: Lists) -> str:
         return MODEL
     top = MODEL if hits[MODEL].value >= others[best] else best
     simple = [GRID_AVERAGE, max(rules, key=others.__getitem__), best]
-    return next(name for name in simple if name == top or not _clearly_better(hits[top], hits[name]))
+    enough = [
+        name
+        for name in simple
+        if hits[name].value >= ENOUGH * hits[top].value and not _clearly_better(hits[top], hits[name])
+    ]
+    return enough[0] if enough else best
 
 
 def _clearly_better(one: Hits, other: Hits) -> bool:

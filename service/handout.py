@@ -41,7 +41,7 @@ def handout(
     """
     key = visits["grid_id"].where(~visits["coordinator"], COORDINATORS)
     names = file_names([one for one in key.unique() if one != COORDINATORS])
-    community, words = known.community, script(known)
+    community, words = known.community, script(known.community)
     files: dict[str, bytes] = {}
     links: dict[str, dict[str, str]] = {}
     for grid, rows in tqdm(visits.groupby(key, sort=False), desc=say("名单", "lists"), delay=2, leave=False):

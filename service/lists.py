@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from features.ages import YEAR
-from features.contract import Need
+from features.contract import Community, Need
 from features.language import say
 from features.records import Known, date_of, day_of
 from service.answers import outcome_names
@@ -17,9 +17,9 @@ CONTACT_WORDS_ZH = ("地址", "住址", "门牌", "楼栋", "楼号", "单元", 
 CHILD, ELDER = 18, 60  # years: the members whose ages stand on a list
 
 
-def script(known: Known) -> str:
+def script(community: Community) -> str:
     """What to say at the door: who calls, where the information comes from, and how to refuse."""
-    identity = known.community.community
+    identity = community.community
     name, phone = identity.name, identity.phone
     check = say(
         f"不放心可以先打社区电话 {phone} 核实" if phone else "不放心可以先向社区核实再答复",

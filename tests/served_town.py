@@ -25,6 +25,7 @@ from models.champion import install_copy
 from models.registry import registry_address
 from service.web import people
 from service.web.app import create_app
+from service.web.database import Database
 from service.web.identities import open_session
 from service.web.settings import Settings
 from service.web.tables import User
@@ -40,6 +41,8 @@ PEOPLE = (
     ("zhao", "grid_worker", "g1", "m1"),
     ("chen", "data_staff", None, None),
     ("sun", "auditor", None, None),
+    ("qian", "data_staff", None, None),
+    ("zhou", "auditor", None, None),
 )
 PROGRAMMES = [{"id": "canteen", "name": {"zh": "幸福食堂"}, "needs": ["meals"], "seats": 40}]
 
@@ -126,16 +129,20 @@ def _hash() -> str:
 @contextmanager
 def served(workspace: Path, **given: Any) -> Iterator[TestClient]:
     """The service on a workspace, with people: wang (coordinator), li (grid g0), zhao (micro-grid m1 of g1),
-    chen (data staff), sun (auditor)."""
+    chen and qian (data staff), sun and zhou (auditors)."""
     with TestClient(create_app(settings_for(workspace, **given)), raise_server_exceptions=False) as client:
-        database = client.app.state.database
-        if not people.users(database):
-            with database.writing() as session:
-                session.add_all(
-                    User(login=login, role=role, grid_id=grid, microgrid_id=microgrid, password_hash=_hash())
-                    for login, role, grid, microgrid in PEOPLE
-                )
+        add_people(client.app.state.database)
         yield client
+
+
+def add_people(database: Database) -> None:
+    """The people of ``served``, with PASSWORD, unless there are some already."""
+    if not people.users(database):
+        with database.writing() as session:
+            session.add_all(
+                User(login=login, role=role, grid_id=grid, microgrid_id=microgrid, password_hash=_hash())
+                for login, role, grid, microgrid in PEOPLE
+            )
 
 
 class As:

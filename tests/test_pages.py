@@ -70,7 +70,7 @@ def files() -> dict[str, bytes]:
 def test_a_page_shows_every_household_its_needs_and_the_script() -> None:
     known = make_known()
     visits = make_visits(known)
-    page = grid_page("西山社区 · 网格 g1", script(known), visits, AS_OF)
+    page = grid_page("西山社区 · 网格 g1", script(known.community), visits, AS_OF)
     assert parsed(page).found.count("article") == visits["household_id"].nunique()
     for row in visits.to_dict("records"):
         assert row["household_id"] in page and row["need_name"] in page and row["contact"] in page
@@ -110,7 +110,7 @@ def test_the_overview_holds_visits_tiers_demand_and_seats(files: dict[str, bytes
 def test_pages_are_in_the_chosen_language() -> None:
     set_language("en")
     known = make_known()
-    page = grid_page("a", script(known), make_visits(known), AS_OF)
+    page = grid_page("a", script(known.community), make_visits(known), AS_OF)
     assert "Hello, I work for" in page and "Meals" in page and "why" in page and "为什么" not in page
 
 

@@ -118,17 +118,17 @@ def test_without_residents_the_household_s_own_birth_years_tell_its_members() ->
 
 
 def test_the_script_names_the_number_to_check_with(known: Known) -> None:
-    assert "先向社区核实" in script(known)
+    assert "先向社区核实" in script(known.community)
     community = make_community(community={"name": "西山社区", "phone": "12345"})
     named = known_before(make_records([{"household_id": "h"}], community=community), day_of(AS_OF))
-    assert "12345" in script(named) and "不再联系" in script(named)
+    assert "12345" in script(named.community) and "不再联系" in script(named.community)
 
 
 def test_the_same_visits_give_the_same_file(known: Known, visits: pd.DataFrame) -> None:
-    first, second = (workbook("a", script(known), visits, AS_OF) for _ in range(2))
+    first, second = (workbook("a", script(known.community), visits, AS_OF) for _ in range(2))
     assert first == second
     set_language("en")
-    english = openpyxl.load_workbook(io.BytesIO(workbook("a", script(known), visits, AS_OF)))
+    english = openpyxl.load_workbook(io.BytesIO(workbook("a", script(known.community), visits, AS_OF)))
     assert "household" in columns_of(english.worksheets[0])[1]
 
 

@@ -89,7 +89,7 @@ def make_visits(known: Known) -> pd.DataFrame:
 
 def write_lists(known: Known, visits: pd.DataFrame, path: Path) -> Path:
     """The visits as one workbook."""
-    path.write_bytes(workbook("西山社区 · 网格 g1", script(known), visits, AS_OF))
+    path.write_bytes(workbook("西山社区 · 网格 g1", script(known.community), visits, AS_OF))
     return path
 
 

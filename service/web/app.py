@@ -16,6 +16,7 @@ from service.web.database import Database, open_database
 from service.web.identities import Identities
 from service.web.limiting import Limits
 from service.web.middleware import Frame
+from service.web.pages import add_pages
 from service.web.problems import add_handlers
 from service.web.restrictions import Restrictions
 from service.web.settings import Settings
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_handlers(app)
     for router in routers():
         app.include_router(router)
+    add_pages(app)
     app.add_middleware(Frame, settings=settings)
     return app
 

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from features.language import say
 from service.web.access import SCOPES, Identity, Role, machine_scopes
 from service.web.database import Database
-from service.web.problems import Problem, not_signed_in
+from service.web.problems import Problem, not_signed_in, outdated_page
 from service.web.tables import ApiKey, SignIn, User, now
 from service.web.tokens import hashed, new_token, password_fits, same
 
@@ -128,7 +128,7 @@ async def current_identity(request: Request) -> Identity:
 def check_csrf(identity: Identity, token: str) -> None:
     """Raise a 403 problem unless the token is that of the session."""
     if identity.session and not (token and same(token, identity.csrf)):
-        raise Problem(403, "csrf", say("页面已过期，请刷新后再试", "the page is outdated: reload it"))
+        raise outdated_page()
 
 
 Asker = Annotated[Identity, Depends(current_identity)]

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -130,3 +130,16 @@ def in_force(session: Session, outreach_ids: Iterable[str]) -> dict[str, Outcome
         .order_by(Outcome.id)
     )
     return {row.outreach_id: row for row in rows}
+
+
+def in_force_of_week(session: Session, as_of: date) -> dict[str, Outcome]:
+    """As ``in_force``, of every row of a week's lists."""
+    rows = session.scalars(
+        select(Outcome).where(Outcome.as_of == as_of, Outcome.undone_at.is_(None)).order_by(Outcome.id)
+    )
+    return {row.outreach_id: row for row in rows}
+
+
+def newest(session: Session) -> int:
+    """The number of the outcome stored last; 0 before the first."""
+    return session.scalar(select(func.max(Outcome.id))) or 0

@@ -59,6 +59,16 @@ def not_signed_in() -> Problem:
     )
 
 
+def no_such_address() -> Problem:
+    """Nothing is served there."""
+    return Problem(404, "http", say("没有这个地址", "no such address"))
+
+
+def outdated_page() -> Problem:
+    """A form without the token of its session."""
+    return Problem(403, "csrf", say("页面已过期，请刷新后再试", "the page is outdated: reload it"))
+
+
 def too_large() -> Problem:
     """More than a request may have."""
     return Problem(413, "too-large", say("请求太大", "the request is too large"))
@@ -107,7 +117,9 @@ def add_handlers(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 413:
             return answer(too_large())
-        title = {404: say("没有这个地址", "no such address"), 405: say("不支持这种方法", "no such method")}
+        if error.status_code == 404:
+            return answer(no_such_address())
+        title = {405: say("不支持这种方法", "no such method")}
         words = title.get(error.status_code, str(error.detail))
         return answer(Problem(error.status_code, "http", words, headers=dict(error.headers or {})))
 

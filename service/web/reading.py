@@ -14,9 +14,9 @@ LONGEST_PURPOSE = 200
 
 
 def purpose_of(request: Request) -> str:
-    """Why somebody asks: the header X-Purpose (percent-encoded UTF-8), '' where it is not given."""
+    """Why somebody asks: the header X-Purpose (percent-encoded UTF-8), else what the page is for, else ''."""
     given = request.headers.get("x-purpose")
-    return unquote(given)[:LONGEST_PURPOSE] if given else ""
+    return unquote(given)[:LONGEST_PURPOSE] if given else getattr(request.state, "purpose", "")
 
 
 def place_in_sight(request: Request, identity: Identity, household_id: str) -> Place:
@@ -57,6 +57,12 @@ async def noted(request: Request) -> None:
     """Wait for the disk where every entry must survive a power cut before its answer leaves."""
     if request.app.state.settings.audit_durability == "disk":
         await request.app.state.journal.durable()
+
+
+def noted_now(request: Request) -> None:
+    """As ``noted``, outside the event loop."""
+    if request.app.state.settings.audit_durability == "disk":
+        request.app.state.journal.flush()
 
 
 def rows_in_sight(request: Request, identity: Identity, week: Week) -> list[dict]:

@@ -16,7 +16,7 @@ from service.web.api.outcomes import Id, OutcomeName
 from service.web.identities import Asker
 from service.web.live import Live
 from service.web.problems import Problem, unknown_household
-from service.web.reading import note, place_in_sight, willing
+from service.web.reading import note, noted_now, place_in_sight, willing
 from service.web.weeks import Week
 
 router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
@@ -123,8 +123,7 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
         )
     found = live.score(posted, in_town=body.household_id in week.places)
     note(request, asker, "live.score", body.household_id, week.as_of)
-    if request.app.state.settings.audit_durability == "disk":
-        request.app.state.journal.flush()
+    noted_now(request)
     scores = [
         {"need": need, "p_request": round(float(p), 8), "p_need": round(float(q), 8), "rank": int(rank)}
         for need, p, q, rank in zip(found.needs, found.p_request, found.p_need, found.rank, strict=True)

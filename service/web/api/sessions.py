@@ -45,6 +45,12 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
     )
 
 
+def forget_cookie(request: Request, response: Response) -> None:
+    """Take a browser's session away."""
+    secure = request.app.state.settings.secure
+    response.delete_cookie(cookie_name(request), path="/", secure=secure, httponly=True, samesite="lax")
+
+
 @router.post("", status_code=204, summary="登录，得到会话 cookie")
 def open_session(request: Request, credentials: Credentials) -> Response:
     """A session cookie for a login and password; 401 where they are wrong, 429 while the login is locked."""
@@ -84,5 +90,5 @@ def end_session(request: Request, asker: Asker) -> Response:
         close_session(request.app.state.database, asker)
         request.app.state.identities.forget()
     response = Response(status_code=204)
-    response.delete_cookie(cookie_name(request), path="/")
+    forget_cookie(request, response)
     return response

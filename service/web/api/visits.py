@@ -15,7 +15,7 @@ from service.web.access import Identity, Role, Scope, permit, sees_risk
 from service.web.api.answers import NOT_FOUND, AsOf
 from service.web.identities import Asker
 from service.web.problems import Problem
-from service.web.reading import note, noted, rows_in_sight
+from service.web.reading import note, noted, noted_now, rows_in_sight
 from service.web.weeks import Week
 
 router = APIRouter(prefix="/v1/visits", tags=["走访名单 visits"])
@@ -197,8 +197,7 @@ def export(
     week = request.app.state.shelf.served.week(as_of)
     rows = selected(request, asker, week, wish)
     note(request, asker, "visits.export", dict.fromkeys(row["household_id"] for row in rows), week.as_of)
-    if request.app.state.settings.audit_durability == "disk":
-        request.app.state.journal.flush()
+    noted_now(request)
     return Response(
         as_file(rows, format),
         media_type=KINDS[format],

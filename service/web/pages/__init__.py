@@ -1,0 +1,13 @@
+"""Pages for people: workers, coordinators, data staff and auditors."""
+
+from fastapi import FastAPI
+
+from service.web.pages import frame, sign_in, static, visits
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add the pages to an application whose API and handlers of errors are in place."""
+    for one in (sign_in, visits, static):
+        app.include_router(one.router)
+    frame.errors_as_pages(app)
+    app.add_middleware(frame.Spoken)

@@ -1,0 +1,132 @@
+"""What every page shares: its language and size of text, the frame around it, and errors as pages."""
+
+import json
+from collections.abc import Awaitable, Callable
+from functools import cache
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from features.language import language, say, speaking
+from service.web.access import Identity
+from service.web.access import Scope as May
+from service.web.pages.static import address
+
+API = ("/v1", "/metrics")
+LANGUAGE_COOKIE, TEXT_COOKIE = "xianying_language", "xianying_text"
+LANGUAGES = {"zh": "中文", "en": "English"}
+NEXT_DEFAULT = "/"
+
+
+class Spoken:
+    """Pages are in the language of the browser's cookie, else in the community's. Pure ASGI, as ``Frame``."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["path"].startswith(API):
+            await self.app(scope, receive, send)
+            return
+        with speaking(_chosen(scope)):
+            await self.app(scope, receive, send)
+
+
+def _chosen(scope: Scope) -> str:
+    raw = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
+    try:
+        found = SimpleCookie(raw).get(LANGUAGE_COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found and found.value in LANGUAGES else ""
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("service.web"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals.update(say=say, address=address, language=language)
+    environment.filters["path"] = lambda text: quote(str(text), safe="")
+    return environment
+
+
+def page(
+    request: Request, identity: Identity | None, template: str, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """A page from a template, with the frame for somebody who is signed in, or for nobody."""
+    other = "zh" if language() == "en" else "en"
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    content = (
+        _environment()
+        .get_template(template)
+        .render(
+            identity=identity,
+            menu=menu(identity) if identity else [],
+            here=here if request.method == "GET" else NEXT_DEFAULT,
+            path=request.url.path,
+            other=(other, LANGUAGES[other]),
+            large=request.cookies.get(TEXT_COOKIE) == "large",
+            **values,
+        )
+    )
+    return HTMLResponse(content, status)
+
+
+def menu(identity: Identity) -> list[tuple[str, str]]:
+    """Addresses and names of the pages that somebody may open; the first is where one arrives."""
+    pages = [
+        ("/overview", say("概览", "Overview"), identity.everywhere and May.SCORES in identity.scopes),
+        ("/visits", say("走访", "Visits"), May.SCORES in identity.scopes),
+        ("/models", say("模型", "Models"), May.MODELS in identity.scopes),
+        ("/audit", say("审计", "Audit"), May.AUDIT in identity.scopes),
+    ]
+    return [(address, name) for address, name, allowed in pages if allowed]
+
+
+def local(address: str) -> str:
+    """An address of this service to go on to; the first page for anything else."""
+    plain = address.startswith("/") and not address.startswith(("//", "/\\"))
+    return address if plain and address.isprintable() else NEXT_DEFAULT
+
+
+def go_to(address: str) -> RedirectResponse:
+    """See another page, whatever was sent to this one."""
+    return RedirectResponse(local(address), 303)
+
+
+Handler = Callable[[Request, Any], Awaitable[Response]]
+
+
+def errors_as_pages(app: FastAPI) -> None:
+    """Show problems as pages where a page was asked for; the API's stay JSON."""
+    for kind, handler in list(app.exception_handlers.items()):
+        app.exception_handlers[kind] = _shown(handler)  # type: ignore[arg-type]
+
+
+def _shown(handler: Handler) -> Handler:
+    async def shown(request: Request, error: Any) -> Response:
+        response = await handler(request, error)
+        if request.url.path.startswith(API) or not response.body:
+            return response
+        problem = json.loads(bytes(response.body))
+        if problem["type"] == "urn:xianying:not-signed-in":
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return go_to(f"/sign-in?next={quote(here if request.method == 'GET' else NEXT_DEFAULT)}")
+        identity = getattr(request.state, "identity", None)
+        answer = page(request, identity, "problem.html", response.status_code, problem=problem)
+        if "retry-after" in response.headers:
+            answer.headers["retry-after"] = response.headers["retry-after"]
+        return answer
+
+    return shown

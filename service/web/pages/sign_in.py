@@ -1,0 +1,107 @@
+"""Signing in and out, the language and the size of text."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Query, Request, Response
+
+from service.web.api.sessions import forget_cookie, set_cookie
+from service.web.identities import SignedIn, check_csrf, close_session, sign_in
+from service.web.pages.frame import LANGUAGE_COOKIE, NEXT_DEFAULT, TEXT_COOKIE, go_to, local, menu, page
+from service.web.problems import Problem, outdated_page
+from service.web.tokens import new_token, same, signed
+
+router = APIRouter(include_in_schema=False)
+FORM_COOKIE = "xianying_form"
+YEAR = 365 * 24 * 3600
+Next = Annotated[str, Query(max_length=500)]
+
+
+@router.get("/sign-in")
+def sign_in_page(request: Request, next: Next = NEXT_DEFAULT) -> Response:
+    """The form."""
+    return _form(request, next)
+
+
+def _form(request: Request, next: str, status: int = 200, problem: str = "", login: str = "") -> Response:
+    settings = request.app.state.settings
+    nonce = request.cookies.get(FORM_COOKIE) or new_token()
+    answer = page(
+        request,
+        None,
+        "sign_in.html",
+        status,
+        next=local(next),
+        token=signed(settings.secret.get_secret_value(), nonce),
+        problem=problem,
+        login=login,
+    )
+    answer.set_cookie(FORM_COOKIE, nonce, httponly=True, secure=settings.secure, samesite="strict", path="/")
+    return answer
+
+
+@router.post("/sign-in")
+def open_session(
+    request: Request,
+    login: Annotated[str, Form(max_length=100)] = "",
+    password: Annotated[str, Form(max_length=200)] = "",
+    token: Annotated[str, Form(max_length=100)] = "",
+    next: Annotated[str, Form(max_length=500)] = NEXT_DEFAULT,
+) -> Response:
+    """Check a login and password; the form again, with what is wrong, where they do not open a session."""
+    state = request.app.state
+    settings = state.settings
+    nonce = request.cookies.get(FORM_COOKIE, "")
+    try:
+        if not nonce or not same(token, signed(settings.secret.get_secret_value(), nonce)):
+            raise outdated_page()
+        state.limits.count_sign_in(request.client.host if request.client else "")
+        session = sign_in(
+            state.database,
+            login.strip(),
+            password,
+            settings.session_hours,
+            settings.attempts,
+            settings.lock_seconds,
+        )
+    except Problem as problem:
+        answer = _form(request, next, problem.status, problem.content["title"], login)
+        answer.headers.update(problem.headers)
+        return answer
+    answer = go_to(next)
+    set_cookie(request, answer, session)
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, asker: SignedIn, csrf: Annotated[str, Form(max_length=100)] = "") -> Response:
+    """End the session."""
+    check_csrf(asker, csrf)
+    if asker.session:
+        close_session(request.app.state.database, asker)
+        request.app.state.identities.forget()
+    answer = go_to("/sign-in")
+    forget_cookie(request, answer)
+    return answer
+
+
+@router.get("/settings")
+def settings(
+    request: Request,
+    language: Literal["zh", "en"] | None = None,
+    text: Literal["large", "normal"] | None = None,
+    next: Next = NEXT_DEFAULT,
+) -> Response:
+    """Remember a language or a size of text in this browser."""
+    answer = go_to(next)
+    secure = request.app.state.settings.secure
+    for name, value in ((LANGUAGE_COOKIE, language), (TEXT_COOKIE, text)):
+        if value:
+            answer.set_cookie(name, value, YEAR, httponly=True, secure=secure, samesite="lax", path="/")
+    return answer
+
+
+@router.get("/")
+def first_page(asker: SignedIn) -> Response:
+    """On to the page where this person begins."""
+    pages = menu(asker)
+    return go_to(pages[0][0] if pages else "/sign-in")

@@ -1,0 +1,57 @@
+"""Style, script, icon and service worker: files of the package, the same for everybody."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from features.language import say
+from service.web.problems import no_such_address
+
+router = APIRouter(include_in_schema=False)
+HOME = Path(__file__).parents[1] / "static"
+WORKER = "service-worker.js"
+KINDS = {
+    "style.css": "text/css",
+    "visits.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+ALWAYS_ASKED = {"Cache-Control": "no-cache"}
+
+
+@cache
+def address(name: str) -> str:
+    """Where a file is fetched from: another address whenever its content is another."""
+    return f"/static/{name}?v={hashlib.sha256((HOME / name).read_bytes()).hexdigest()[:12]}"
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """One file."""
+    if name not in KINDS:
+        raise no_such_address()
+    return FileResponse(HOME / name, media_type=KINDS[name], headers=FOR_EVER)
+
+
+@router.get(f"/{WORKER}")
+def service_worker() -> Response:
+    """Keeps visited pages for when there is no connection; from the root, so that it serves all pages."""
+    return FileResponse(HOME / WORKER, media_type="text/javascript", headers=ALWAYS_ASKED)
+
+
+@router.get("/manifest.webmanifest")
+def manifest() -> Response:
+    """What a phone's home screen shows."""
+    content = {
+        "name": say("先应 走访", "Xianying visits"),
+        "short_name": say("先应", "Xianying"),
+        "start_url": "/visits",
+        "display": "standalone",
+        "background_color": "#f5f7fa",
+        "theme_color": "#17457f",
+        "icons": [{"src": address("icon.svg"), "sizes": "any", "type": "image/svg+xml"}],
+    }
+    return JSONResponse(content, headers=ALWAYS_ASKED, media_type="application/manifest+json")

@@ -1,0 +1,51 @@
+// Shows the lists and households opened before when there is no connection. Pages stay on the phone for a day at
+// most, and go when somebody signs out (visits.js).
+"use strict";
+const PAGES = "pages", FILES = "files", LONGEST = 24 * 3600 * 1000;
+
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener("fetch", (event) => {
+  const address = new URL(event.request.url);
+  if (event.request.method !== "GET" || address.origin !== self.location.origin) return;
+  if (address.pathname.startsWith("/static/")) event.respondWith(file(event.request));
+  else if (/^\/visits(\/|$)/.test(address.pathname)) event.respondWith(visits(event.request));
+  else if (address.pathname === "/") event.respondWith(first(event.request));
+});
+
+async function file(request) {
+  const held = await caches.match(request);
+  if (held) return held;
+  const answer = await fetch(request);
+  if (answer.ok) (await caches.open(FILES)).put(request, answer.clone());
+  return answer;
+}
+
+async function visits(request) {
+  try {
+    const answer = await fetch(request);
+    if (answer.ok && !answer.redirected) (await caches.open(PAGES)).put(request.url, answer.clone());
+    if (answer.status < 500) return answer;
+    return (await kept(request.url)) || answer;
+  } catch (error) {
+    return (await kept(request.url)) || Promise.reject(error);
+  }
+}
+
+async function first(request) {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    return (await kept(new URL("/visits", self.location).href)) || Promise.reject(error);
+  }
+}
+
+async function kept(address) {
+  const pages = await caches.open(PAGES);
+  const held = await pages.match(address);
+  if (!held) return undefined;
+  if (Date.now() - Date.parse(held.headers.get("date")) < LONGEST) return held;
+  await pages.delete(address);
+  return undefined;
+}

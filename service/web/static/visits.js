@@ -1,0 +1,203 @@
+// Outcomes are written down on the phone first and sent as soon as there is a connection. Each carries a key made here,
+// by which the service stores it once however often it is sent. Without this script the same forms work online.
+"use strict";
+(() => {
+  const body = document.body, said = body.dataset, who = said.who;
+  const PREFIX = "xianying.outcome.", KEPT = 2 * 24 * 3600 * 1000, WAIT = 5000, PURPOSE = encodeURIComponent("走访页面 visits page");
+  const all = (where, selector) => [...where.querySelectorAll(selector)];
+
+  // ---- what is written down: one item of localStorage for each outcome, so that two tabs cannot overwrite each other
+  const read = () => Object.keys(localStorage).filter((key) => key.startsWith(PREFIX))
+    .map((key) => JSON.parse(localStorage.getItem(key))).filter((one) => one.who === who).sort((a, b) => a.at - b.at);
+  const write = (one) => localStorage.setItem(PREFIX + one.token, JSON.stringify(one));
+  const forget = (one) => localStorage.removeItem(PREFIX + one.token);
+  const waits = (one) => !one.refused && (!one.number || (one.undo && !one.undone));
+  const newToken = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (x) => x.toString(16).padStart(2, "0")).join("");
+
+  // ---- sending
+  let sending = false, csrf = said.csrf, state = "";
+  const ask = (method, path, content, key) => fetch(path, {
+    method,
+    headers: {
+      "Content-Type": "application/json", "X-CSRF-Token": csrf, "X-Purpose": PURPOSE,
+      ...(key ? { "Idempotency-Key": key } : {}),
+    },
+    body: content && JSON.stringify(content),
+    cache: "no-store",
+  });
+
+  async function send(one) {
+    if (!one.number) {
+      write({ ...one, tried: true });
+      const answer = await ask("POST", "/v1/outcomes", { outreach_id: one.outreach, outcome: one.outcome, note: one.note }, one.token);
+      if (!answer.ok) return refuse(one, answer);
+      one = { ...newest(one), number: (await answer.json()).id };
+      write(one);
+    }
+    if (one.undo && !one.undone) {
+      const answer = await ask("DELETE", `/v1/outcomes/${one.number}`);
+      if (!answer.ok) return refuse(one, answer);
+      write({ ...newest(one), undone: true });
+    }
+    return "";
+  }
+  // what another tab, or a finger, changed while it was on its way
+  const newest = (one) => JSON.parse(localStorage.getItem(PREFIX + one.token)) || one;
+
+  async function refuse(one, answer) {
+    if (answer.status === 401) return "signin";
+    if (answer.status >= 500 || answer.status === 429) return "later";
+    const problem = await answer.json().catch(() => ({}));
+    if (problem.type === "urn:xianying:csrf") { // signed in anew since this page was made
+      const me = await fetch("/v1/session", { cache: "no-store" });
+      const found = me.ok ? await me.json() : {};
+      if (found.who !== who) return "signin";
+      if (found.csrf === csrf) return "later";
+      csrf = found.csrf;
+      return send(newest(one));
+    }
+    write({ ...newest(one), refused: problem.title || String(answer.status) });
+    return "";
+  }
+
+  async function flush() {
+    if (!who || sending) return;
+    sending = true;
+    try {
+      state = "";
+      for (let one; !state && (one = read().find(waits)); show()) state = await send(one);
+    } catch { // no connection
+      state = "offline";
+    }
+    sending = false;
+    for (const one of read()) if (!waits(one) && !one.refused && Date.now() - one.at > KEPT) forget(one);
+    show();
+  }
+
+  // ---- showing: what the page was made with, then what was written down since
+  // Of a row of a list: what waits, or was sent after the page was made. The page knows everything up to `newest`.
+  const newestOnPage = Number(said.newest);
+  const latest = (outreach, number) => read().filter((one) => one.outreach === outreach && !one.refused &&
+    (waits(one) || (one.undone ? one.number === number : one.number > newestOnPage))).pop();
+
+  function show() {
+    if (!who) return;
+    for (const visit of all(document, ".visit")) showVisit(visit);
+    for (const chip of all(document, "[data-chip]")) showChip(chip);
+    for (const card of all(document, ".card[data-needs]"))
+      card.classList.toggle("finished", all(card, "[data-chip]:not([hidden])").length === Number(card.dataset.needs));
+    const meter = document.querySelector(".meter progress"), cards = all(document, ".card[data-needs]");
+    if (meter && cards.length) {
+      const words = meter.parentElement.querySelector("span"), done = cards.filter((card) => card.classList.contains("finished")).length;
+      meter.value = done;
+      words.textContent = words.textContent.replace(/^\d+/, String(done));
+    }
+    showQueue();
+  }
+
+  function showChip(chip) {
+    chip.dataset.text ??= chip.textContent;
+    const number = Number(chip.dataset.number), one = latest(chip.dataset.chip, number);
+    const gone = one && one.undo;
+    chip.textContent = one && !gone ? one.name : chip.dataset.text;
+    chip.hidden = one ? Boolean(gone) : !number;
+    chip.classList.toggle("waiting", Boolean(one && waits(one)));
+  }
+
+  const made = new Map(); // of each visit: what the page said of it
+
+  function showVisit(visit) {
+    const recorded = visit.querySelector(".recorded"), answer = visit.querySelector(".answer"), was = recorded.hidden;
+    const name = recorded.querySelector(".name"), when = recorded.querySelector(".when"), undo = recorded.querySelector(".undo");
+    if (!made.has(visit)) made.set(visit, { gone: was, name: name.textContent, when: when.textContent, fixed: undo.hidden });
+    const one = latest(visit.dataset.outreach, Number(visit.dataset.number)), waiting = Boolean(one && waits(one));
+    const now = one ? { gone: Boolean(one.undo), name: one.name, when: waiting ? said.unsent : said.sent, fixed: false } : made.get(visit);
+    recorded.hidden = now.gone;
+    name.textContent = now.name;
+    when.textContent = now.when;
+    undo.hidden = now.fixed;
+    recorded.classList.toggle("waiting", waiting);
+    if (was !== recorded.hidden) answer.open = recorded.hidden;
+  }
+
+  function showQueue() {
+    const place = document.getElementById("queue"), waiting = read().filter(waits), refused = read().filter((one) => one.refused);
+    const lines = [];
+    if (waiting.length && (state || !navigator.onLine)) lines.push(`${waiting.length} ${said.waiting}`);
+    if (state === "offline" || !navigator.onLine) lines.push(said.offline);
+    if (state === "signin" && waiting.length) lines.push(said.signin);
+    place.replaceChildren(...lines.map((text) => Object.assign(document.createElement("div"), { textContent: text })));
+    for (const one of refused) {
+      const line = document.createElement("div"), button = document.createElement("button");
+      line.textContent = `${one.name} ${said.refused}: ${one.refused}`;
+      button.textContent = "×";
+      button.setAttribute("aria-label", "×");
+      button.addEventListener("click", () => { forget(one); location.reload(); });
+      line.append(button);
+      place.append(line);
+    }
+    place.hidden = !place.childNodes.length;
+  }
+
+  // ---- what fingers do
+  document.addEventListener("submit", (event) => {
+    const form = event.target, visit = form.closest(".visit");
+    if (form.id === "sign-out") return leave(event);
+    if (!visit || !who) return;
+    try {
+      if (form.classList.contains("outcome")) recordOutcome(form, event.submitter, visit.dataset.outreach);
+      else undo(visit.dataset.outreach, Number(visit.dataset.number), visit.dataset.outcome);
+    } catch {
+      return; // nothing can be kept on this phone: the form is sent as it is
+    }
+    event.preventDefault();
+    show();
+    (visit.querySelector(".recorded:not([hidden]) button") || visit.querySelector(".choices button")).focus();
+    flush();
+  });
+
+  function recordOutcome(form, button, outreach) {
+    const note = form.querySelector("textarea");
+    write({ who, token: newToken(), at: Date.now(), outreach, outcome: button.value, name: button.textContent.trim(), note: note.value.trim() });
+    note.value = "";
+  }
+
+  function undo(outreach, number, outcome) {
+    const one = latest(outreach, number) || read().find((held) => number && held.number === number);
+    if (!one) write({ who, token: newToken(), at: Date.now(), outreach, outcome, name: "", number, undo: true });
+    else if (!one.number && !one.tried) forget(one); // never left the phone
+    else write({ ...one, undo: true });
+  }
+
+  function leave(event) {
+    if (read().some(waits) && !confirm(said.leave)) event.preventDefault();
+  }
+
+  // ---- without a connection
+  async function keepPages() {
+    if (!("serviceWorker" in navigator)) return;
+    if (!who) { // nobody is signed in: pages of whoever was before must not stay
+      await caches.delete("pages");
+      return;
+    }
+    await navigator.serviceWorker.register("/service-worker.js");
+    await navigator.serviceWorker.ready;
+    if (said.keep !== "list") return;
+    const pages = await caches.open("pages"), links = all(document, ".card[data-needs] a").map((one) => one.href);
+    for (const address of [location.href, ...links]) {
+      if (address !== location.href && (await pages.match(address))) continue;
+      const answer = await fetch(address, { headers: { "X-Purpose": encodeURIComponent("备用离线 kept for offline use") } });
+      if (answer.ok && !answer.redirected) await pages.put(address, answer);
+    }
+    body.dataset.kept = "yes";
+  }
+
+  addEventListener("online", flush);
+  addEventListener("offline", show);
+  addEventListener("storage", show);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) flush(); });
+  setInterval(() => { if (read().some(waits)) flush(); }, WAIT);
+  show();
+  flush();
+  keepPages().catch(() => {});
+})();

@@ -1,0 +1,231 @@
+"""The workers' pages in a real Chromium: sign-in, list, household, outcome, undo, no connection; in both languages."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from served_browser import (
+    CHROMIUM,
+    DESKTOP,
+    PHONE,
+    SLOW,
+    Server,
+    browsing,
+    check_page,
+    sign_in,
+    start_chromium,
+)
+from served_town import copy_workspace
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found")
+expect.set_options(timeout=SLOW)
+WORDS = {
+    "zh": {
+        "wrong": "账号或密码不对",
+        "locked": "请",
+        "list": "网格 g0 走访",
+        "needed": "需要",
+        "undo": "撤销",
+        "unsent": "待发送",
+        "sent": "已发送",
+    },
+    "en": {
+        "wrong": "wrong login or password",
+        "locked": "try again in",
+        "list": "Visits, grid g0",
+        "needed": "needed",
+        "undo": "Undo",
+        "unsent": "waiting to be sent",
+        "sent": "sent",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(copy_workspace(tmp_path_factory.mktemp("pages") / "workspace"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
+
+
+def cards(page: Page):
+    return page.locator(".card[data-needs] a")
+
+
+def open_household(page: Page, number: int) -> None:
+    cards(page).nth(number).click()
+    page.wait_for_selector(".visit")
+
+
+@pytest.mark.parametrize(("language", "size", "number"), [("zh", PHONE, 0), ("en", DESKTOP, 1)])
+def test_from_signing_in_to_an_outcome_in_two_taps_and_back(server, browser, language, size, number):
+    words, before = WORDS[language], server.outcomes()
+    with browsing(browser, server, language, viewport=size) as page:
+        page.goto("/visits")
+        assert "/sign-in?next=" in page.url
+        check_page(page, "sign-in")
+        sign_in(page, "li", "not the password")
+        expect(page.get_by_role("alert")).to_contain_text(words["wrong"])
+        sign_in(page, "li")
+        expect(page.get_by_role("heading", level=1)).to_have_text(words["list"])
+        check_page(page, "list")
+        open_household(page, number)  # the first tap
+        check_page(page, "household")
+        page.get_by_role("button", name=words["needed"], exact=True).first.click()  # the second
+        recorded = page.locator(".recorded").first
+        expect(recorded).to_contain_text(words["sent"])
+        page.reload()
+        expect(recorded).to_contain_text(words["needed"])
+        assert server.outcomes() == [*before, ("user:li", "needed", False)]
+        check_page(page, "household with an outcome")
+        page.get_by_role("button", name=words["undo"]).first.click()
+        expect(recorded).to_be_hidden()
+        eventually(server, [*before, ("user:li", "needed", True)])
+        page.reload()
+        expect(recorded).to_be_hidden()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_after_too_many_wrong_passwords_the_page_says_how_long_to_wait(server, browser, language):
+    login = {"zh": "qian", "en": "zhou"}[language]
+    with browsing(browser, server, language) as page:
+        for _ in range(3):
+            sign_in(page, login, "not the password")
+        sign_in(page, login)
+        expect(page.get_by_role("alert")).to_contain_text(WORDS[language]["locked"])
+        assert page.url.endswith("/sign-in")
+
+
+@pytest.mark.parametrize(("language", "number"), [("zh", 2), ("en", 3)])
+def test_without_a_connection_outcomes_wait_on_the_phone_and_are_sent_once(server, browser, language, number):
+    words, before = WORDS[language], server.outcomes()
+    with browsing(browser, server, language) as page:
+        sign_in(page, "li")
+        page.wait_for_selector("body[data-kept=yes]")
+        page.context.set_offline(True)
+        open_household(page, number)  # never opened before: kept for this
+        page.get_by_role("button", name=words["needed"], exact=True).first.click()
+        expect(page.locator(".recorded").first).to_contain_text(words["unsent"])
+        expect(page.locator("#queue")).to_contain_text("1 ")
+        check_page(page, "household without a connection")
+        page.goto("/visits")
+        expect(page.locator(".chip.waiting")).to_have_count(1)
+        assert server.outcomes() == before
+        page.context.set_offline(False)
+        expect(page.locator("#queue")).to_be_hidden()
+        expect(page.locator(".chip.waiting")).to_have_count(0)
+        page.reload()
+        expect(page.locator(".chip:not([hidden])")).to_have_count(1 + (language == "en"))
+        eventually(server, [*before, ("user:li", "needed", False)])
+
+
+def test_an_answer_lost_on_its_way_back_does_not_count_twice(server, browser):
+    before = server.outcomes()
+    with browsing(browser, server) as page:
+        sign_in(page, "li")
+        open_household(page, 4)
+
+        def lose(route) -> None:
+            route.fetch()
+            route.abort()
+
+        page.route("**/v1/outcomes", lose)
+        page.get_by_role("button", name="不需要", exact=True).first.click()
+        expect(page.locator("#queue")).to_be_visible()
+        eventually(server, [*before, ("user:li", "not_needed", False)])
+        page.unroute("**/v1/outcomes")
+        page.get_by_role("button", name="撤销").first.click()  # nobody knows yet that it arrived
+        expect(page.locator(".recorded").first).to_be_hidden()
+        eventually(server, [*before, ("user:li", "not_needed", True)])
+
+
+def test_what_was_written_while_the_service_was_down_arrives_when_it_is_back(server, browser):
+    before = server.outcomes()
+    with browsing(browser, server) as page:
+        sign_in(page, "li")
+        open_household(page, 4)
+        server.stop()
+        try:
+            page.get_by_role("button", name="未遇见").first.click()
+            expect(page.locator("#queue")).to_be_visible()
+            page.get_by_role("button", name="撤销").first.click()
+            page.get_by_role("button", name="婉拒").first.click()
+            expect(page.locator(".recorded").first).to_contain_text("婉拒")
+        finally:
+            server.start()
+        expect(page.locator("#queue")).to_be_hidden()
+        kept = [one for one in server.outcomes()[len(before) :] if not one[2]]
+        assert kept == [("user:li", "declined", False)]
+
+
+def test_everything_but_waiting_works_without_scripts(server, browser):
+    before = server.outcomes()
+    with browsing(browser, server, java_script_enabled=False) as page:
+        sign_in(page, "li")
+        open_household(page, 5)
+        page.get_by_role("button", name="需要", exact=True).first.click()
+        expect(page.locator(".recorded").first).to_contain_text("需要")
+        page.get_by_role("button", name="撤销").first.click()
+        expect(page.locator(".recorded").first).to_be_hidden()
+        assert server.outcomes() == [*before, ("user:li", "needed", True)]
+        page.click("#language")
+        expect(page.get_by_role("button", name="needed", exact=True).first).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        assert page.url.endswith("/sign-in")
+        page.goto("/visits")
+        assert "/sign-in?next=" in page.url
+
+
+def test_a_keyboard_is_enough_and_large_text_fits_the_phone(server, browser):
+    before = server.outcomes()
+    with browsing(browser, server) as page:
+        page.goto("/sign-in")
+        page.get_by_role("link", name="大字").click()
+        press_to(page, "#login")
+        page.keyboard.type("li")
+        press_to(page, "#password")
+        page.keyboard.type("correct horse")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/visits")
+        check_page(page, "list in large text")
+        press_to(page, ".card:nth-of-type(1) a")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".visit")
+        check_page(page, "household in large text")
+        assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") > 20
+        press_to(page, ".choices .not_reached")
+        page.keyboard.press("Enter")
+        expect(page.locator(".recorded").first).to_be_visible()
+        assert page.evaluate("document.activeElement.closest('.undo') !== null")
+        page.keyboard.press("Enter")
+        expect(page.locator(".recorded").first).to_be_hidden()
+        page.goto("/visits")
+        eventually(server, [*before, ("user:li", "not_reached", True)])
+
+
+def eventually(server: Server, outcomes: list[tuple[str, str, bool]]) -> None:
+    """What was pressed is shown at once and sent then."""
+    until = time.monotonic() + SLOW / 1000
+    while server.outcomes() != outcomes and time.monotonic() < until:
+        time.sleep(0.1)
+    assert server.outcomes() == outcomes
+
+
+def press_to(page: Page, selector: str) -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("chosen => document.activeElement.matches(chosen)", selector):
+            return
+    raise AssertionError(f"Tab does not reach {selector}")

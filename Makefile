@@ -44,6 +44,7 @@ demo: $(READY) ## a made-up town of 6,000 households from data to next Monday's 
 	@echo
 	@echo "Open next:"
 	@echo "  $$(ls -d "$(WORKSPACE)"/weeks/*/ | tail -n 1)overview.html    the week at a glance, with links to every list"
+	@echo "  $$(ls -d "$(WORKSPACE)"/weeks/*/ | tail -n 1)needs-list.html  needs, projects and resources"
 	@echo "  make mlflow-ui WORKSPACE=$(WORKSPACE)    the models and how they were validated"
 
 ingest: $(READY) ## read the directory DIR into WORKSPACE

@@ -23,7 +23,8 @@ class Proposals:
     """Tables for the lists of needs, projects and resources.
 
     needs: need, take_up, wanted, wanted_low, wanted_high (seats asked for in the need's window, 80%), seats
-    (left in programmes that run then; NaN where a programme has no number), served, unserved; one row a need.
+    (left in programmes that run then; NaN where a programme has no number), spare (of these, wanted by nobody),
+    served, unserved; one row a need.
     projects: need, kind (run, extend, open), programme (id, of another season where one is to be opened; or ""),
     grids (ids, most wanted first), seats, low,
     high, begins, tell_by (dates), fund, organiser, cost (yuan, NaN unknown), short_of_money (bool).
@@ -108,6 +109,7 @@ def _needs(
     known: Known,
 ) -> pd.DataFrame:
     left = programmes.set_index("programme")["left"]
+    spare = (left - programmes.set_index("programme")["wanted"]).clip(lower=0).fillna(np.inf)
     rows = []
     for row in town.to_dict("records"):
         need = row["need"]
@@ -120,11 +122,14 @@ def _needs(
                 "wanted_low": row["low_80"] * taken[need],
                 "wanted_high": row["high_80"] * taken[need],
                 "seats": float(sum(left[one.id] for one in serving)),
+                "spare": float(sum(spare[one.id] for one in serving)),
                 "served": float(wanted[need].sum() - unserved[need].sum()),
                 "unserved": float(unserved[need].sum()),
             }
         )
-    names = ["need", "take_up", "wanted", "wanted_low", "wanted_high", "seats", "served", "unserved"]
+    names = [
+        "need", "take_up", "wanted", "wanted_low", "wanted_high", "seats", "spare", "served", "unserved",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=names)
 
 

@@ -92,10 +92,11 @@ def _files(
     resources, coverage = resources_sheets(proposals, community), coverage_sheet(told, community)
     page = needs_page(demand, proposals, [needs, projects, *resources], coverage, community, as_of)
     book = [
-        (say("需求清单", "needs"), [needs, coverage]),
+        (say("需求清单", "needs"), [needs]),
         (say("项目清单", "projects"), [projects]),
         (say("资源清单", "resources"), resources),
         (say("分网格分月", "by grid and month"), [grids_sheet(demand, community)]),
+        (say("区间可靠吗", "intervals"), [coverage]),
     ]
     named = candidates(proposals.projects, scores, suppressed(known), known)
     return {

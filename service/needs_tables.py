@@ -56,12 +56,12 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
     columns = (
         (say("需求", "need"), 12),
         (say("窗口", "window"), 22),
-        (say("可能有此需求的户", "can have it"), 9),
+        (say("可能需要的户", "can have it"), 9),
         (say("预计户数", "expected"), 8),
         (say("80% 区间", "80%"), 9),
         (say("90% 区间", "90%"), 9),
         *[(month, 12) for month in months],
-        (say("最多的网格", "most in grids"), 24),
+        (say("最多的网格", "most in grids"), 34),
         (say("想要名额", "seats wanted"), 8),
         (say("剩余名额", "seats left"), 8),
         (say("缺口", "not served"), 7),
@@ -105,10 +105,11 @@ def verdict(row: dict, community: Community) -> str:
     if row["unserved"] >= smallest:
         count = round(row["unserved"])
         return say(f"缺约 {count} 个名额，见项目清单", f"about {count} seats missing: see the projects")
-    if row["wanted_high"] - row["served"] >= smallest:
-        if row["served"] >= row["unserved"]:
+    perhaps = row["wanted_high"] - row["served"] - row["spare"]
+    if perhaps >= smallest:
+        if row["unserved"] < 1:
             return say("大致够，可能不足", "about enough, perhaps not")
-        return say(f"接近 {smallest} 户，再看一期", f"close to {smallest}: look again next time")
+        return say(f"可能满 {smallest} 户，再看一期", f"perhaps {smallest}: look again next time")
     if row["unserved"] >= 1:
         return say(f"不到 {smallest} 户，逐户对接", f"fewer than {smallest}: case by case")
     return say("名额够", "seats suffice")
@@ -141,7 +142,7 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
         (say("需求", "need"), 12),
         (say("做什么", "what"), 10),
         (say("项目", "programme"), 14),
-        (say("在哪些网格（户数）", "in grids (households)"), 26),
+        (say("在哪些网格（户数）", "in grids (households)"), 40),
         (say("名额", "seats"), 7),
         (say("80% 范围", "80%"), 9),
         (say("开始", "begins"), 11),
@@ -268,7 +269,7 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
         (say("时段", "span"), 10),
         (say("从", "from"), 11),
         (say("到", "to"), 11),
-        (say("可能有此需求的户", "can have it"), 10),
+        (say("可能需要的户", "can have it"), 10),
         (say("预计户数", "expected"), 9),
         ("80%", 9),
         ("90%", 9),

@@ -9,6 +9,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from service.needs_tables import Sheet
+from service.sheet import line_height
 from service.workbook import FORMATS, OPTIONS
 
 
@@ -30,18 +31,22 @@ def needs_workbook(title: str, sheets: Sequence[tuple[str, Sequence[Sheet]]], as
 
 
 def _write(page: Worksheet, table: Sheet, row: int, formats: dict[str, Format]) -> int:
-    """Write a table from a row on; the row after it."""
+    """Write a table from a row on; the row after it. The first table of a page sets the widths of its columns."""
+    first = row == 0
     page.write(row, 0, table.title, formats["title"])
     if table.note:
         row += 1
         page.write(row, 0, table.note)
     row += 1
+    page.set_row(row, line_height([(name, width) for name, width in table.columns]) + 2)
     for column, (name, width) in enumerate(table.columns):
         page.write(row, column, name, formats["header"])
-        if row < 4:
+        if first:
             page.set_column(column, column, width)
     for values in table.rows:
         row += 1
+        widths = [width for _, width in table.columns]
+        page.set_row(row, line_height(list(zip(map(str, values), widths, strict=True))))
         for column, value in enumerate(values):
             page.write(row, column, value, formats["next_text"])
     return row + 1

@@ -159,15 +159,21 @@ def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unserved", "served", "high", "words"),
+    ("unserved", "served", "high", "spare", "words"),
     [
-        (30, 10, 60, "缺约 30 个名额"),
-        (5, 40, 70, "大致够"),
-        (15, 0, 30, "接近 20 户"),
-        (5, 0, 10, "逐户对接"),
-        (0, 10, 20, "名额够"),
+        (30, 10, 60, 0, "缺约 30 个名额"),
+        (0, 40, 70, 5, "大致够"),
+        (0, 40, 70, 50, "名额够"),
+        (15, 0, 30, 0, "可能满 20 户"),
+        (5, 0, 10, 0, "逐户对接"),
+        (0, 10, 20, 0, "名额够"),
     ],
 )
-def test_verdicts(unserved: float, served: float, high: float, words: str) -> None:
-    row = {"unserved": unserved, "served": served, "wanted_high": high}
+def test_verdicts(unserved: float, served: float, high: float, spare: float, words: str) -> None:
+    row = {"unserved": unserved, "served": served, "wanted_high": high, "spare": spare}
     assert words in verdict(row, known_of([]).community)
+
+
+def test_seats_that_nobody_wants_are_spare_for_all_who_share_them() -> None:
+    needs = proposals_of(known_of([CANTEEN | {"seats": 90}]), {"meals": 0.3, "daycare": 0.1}).needs
+    assert needs.set_index("need")["spare"][["meals", "daycare"]].tolist() == pytest.approx([10, 10])

@@ -105,7 +105,7 @@ def test_the_lists_of_needs_projects_and_resources(town: TinyTown) -> None:
     run_weekly(town)
     home = town.workspace / "weeks" / AS_OF
     book = openpyxl.load_workbook(home / "needs-list.xlsx")
-    assert book.sheetnames == ["需求清单", "项目清单", "资源清单", "分网格分月"]
+    assert book.sheetnames == ["需求清单", "项目清单", "资源清单", "分网格分月", "区间可靠吗"]
     text = "\n".join(
         str(cell.value)
         for sheet in book

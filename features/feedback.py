@@ -36,10 +36,11 @@ def suppressed(known: Known) -> np.ndarray:
     wrong = wrong[known.as_of < rows.recorded[wrong] + WEEK * WRONG_PERSON_WEEKS]
     wrong = wrong[~(_last_change(known)[rows.household[wrong]] > rows.recorded[wrong])]
     found |= _pairs(rows, wrong, found.shape)
-    horizon = np.array([WEEK * need.horizon_weeks for need in needs])
-    for row in current(rows, "already_helped"):
-        helped = known.as_of < rows.recorded[row] + horizon
-        found |= _pairs(rows, np.array([row]), found.shape) & helped
+    helped = current(rows, "already_helped")
+    for need, one in enumerate(needs):
+        about = helped[np.isin(rows.need[helped], (need, -1))]
+        rests = known.as_of < rows.recorded[about] + WEEK * one.horizon_weeks
+        found[rows.household[about[rests]], need] = True
     return found
 
 

@@ -258,7 +258,9 @@ def demand(workspace: Path, as_of: date | None) -> None:
     show(demand_week(workspace, records, as_of, stage))
 
 
-@commands.command(help=say("读回填好的工作簿", "read outcomes back from filled-in workbooks"))
+@commands.command(
+    help=say("读回填好的工作簿：结果和反馈", "read outcomes and feedback back from filled-in workbooks")
+)
 @click.argument("files", type=File, nargs=-1, required=True)
 @click.pass_obj
 def record(workspace: Path, files: tuple[Path, ...]) -> None:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features.contract import FEEDBACK
 from features.language import say
 from service.answers import feedback_names
-from service.feedback_week import FeedbackWeek
+
+if TYPE_CHECKING:
+    from service.feedback_week import FeedbackWeek
 
 
 def recorded_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -27,7 +29,7 @@ def recorded_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [line]
 
 
-def feedback_lines(week: FeedbackWeek) -> list[str]:
+def feedback_lines(week: "FeedbackWeek") -> list[str]:
     """Lines on the week's feedback: kinds and marks since the Monday before, then the quality of reasons."""
     if not week:
         return [say("还没有收到反馈", "no feedback yet")]
@@ -44,7 +46,7 @@ def feedback_lines(week: FeedbackWeek) -> list[str]:
     return lines + [quality_line(row) for row in week.quality if row["wrong"]]
 
 
-def _marks(week: FeedbackWeek) -> str:
+def _marks(week: "FeedbackWeek") -> str:
     marks = week.marks
     if not marks["all"]:
         return ""

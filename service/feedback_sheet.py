@@ -1,15 +1,17 @@
 """The coordinator's sheet of feedback: the quality of reasons, agreed visits, and what was said."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from features.language import say
-from service.feedback_week import FeedbackWeek
 from service.sheet import line_height, on_a4
+
+if TYPE_CHECKING:
+    from service.feedback_week import FeedbackWeek
 
 WIDTHS = (11, 10, 9, 13, 9, 10, 18, 7, 34, 24)  # of the sheet's columns, in characters
 
@@ -55,7 +57,7 @@ SAID = (
 )
 
 
-def add_feedback_sheet(book: xlsxwriter.Workbook, week: FeedbackWeek, formats: dict[str, Format]) -> None:
+def add_feedback_sheet(book: xlsxwriter.Workbook, week: "FeedbackWeek", formats: dict[str, Format]) -> None:
     """Add the sheet to a workbook whose ``formats`` are those of ``service.workbook``."""
     sheet = book.add_worksheet(say("居民反馈", "feedback"))
     for position, width in enumerate(WIDTHS):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from features.contract import Community
 from features.language import say
 from service.answers import feedback_names, outcome_names
-from service.feedback_week import FeedbackWeek
+
+if TYPE_CHECKING:
+    from service.feedback_week import FeedbackWeek
 
 TIERS = ("red", "yellow", "green")
 
@@ -86,7 +88,7 @@ def overview_page(
     files: dict[str, dict[str, str]],
     lines: Sequence[str],
     as_of: date,
-    feedback: FeedbackWeek,
+    feedback: "FeedbackWeek",
 ) -> str:
     """The week's overview: visits and tiers by grid, demand against seats, sums of feedback, notes.
 

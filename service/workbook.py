@@ -3,7 +3,7 @@
 import io
 import re
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import xlsxwriter
@@ -13,8 +13,10 @@ from xlsxwriter.worksheet import Worksheet
 from features.language import say
 from service.answers import MARKS, feedback_choices, feedback_names, outcome_names
 from service.feedback_sheet import add_feedback_sheet
-from service.feedback_week import FeedbackWeek
 from service.sheet import line_height, on_a4, page_breaks
+
+if TYPE_CHECKING:
+    from service.feedback_week import FeedbackWeek
 
 HEADER_ROW = 3  # counted from zero: title, what to say and how to fill in stand above it
 ID_HEADER = "outreach_id"
@@ -74,7 +76,7 @@ FORMATS: dict[str, dict] = {
 
 
 def workbook(
-    title: str, script: str, visits: pd.DataFrame, as_of: date, feedback: FeedbackWeek | None = None
+    title: str, script: str, visits: pd.DataFrame, as_of: date, feedback: "FeedbackWeek | None" = None
 ) -> bytes:
     """One workbook: a sheet for each worker of ``visits``, in their order, and one for feedback where given.
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from features import activity, contacts, expected, history, household, neighbours, residents, seasons
 from features.catalogue import Feature
-from features.records import Known, Rows
+from features.language import language
+from features.records import Known, Rows, remember
 from features.schema import Schema
 from features.town import Town
 
@@ -43,6 +44,10 @@ def block_name(block: ModuleType) -> str:
 
 def catalogue(schema: Schema) -> list[Feature]:
     """Every feature, in the order of the matrix's columns."""
+    return remember(schema, ("catalogue", language()), lambda: _catalogue(schema))
+
+
+def _catalogue(schema: Schema) -> list[Feature]:
     return [feature for block in BLOCKS for feature in block.features(schema)]
 
 

@@ -1,13 +1,14 @@
 """Block: the household's own attributes as known at the date, ages, and what changed and when."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 
 from features.ages import YEAR
 from features.catalogue import Feature
 from features.changes import changed, days_since, history, last_change, number_within, size
-from features.language import say
+from features.language import language, say
 from features.records import Known, Rows, date_of, remember
 from features.schema import Attribute, Schema, encoded, plain_text
 from features.town import Town
@@ -20,6 +21,10 @@ RECENT = 365  # days for which it is worth saying that an attribute changed
 
 def features(schema: Schema) -> list[Feature]:
     """The block's features: three of the household's time and changes, then those of each attribute."""
+    return remember(schema, ("household features", language()), lambda: _features(schema))
+
+
+def _features(schema: Schema) -> list[Feature]:
     listed = [
         Feature(
             "household.days_known", "登记天数", "days since first registered", "households", "", "days_known"
@@ -67,6 +72,7 @@ def _features_of(attribute: Attribute) -> list[Feature]:
     return listed
 
 
+@cache
 def column_of(attribute: Attribute) -> str:
     """The name of an attribute's feature, also the beginning of its other features' names."""
     return f"household.{attribute.column}"

@@ -185,7 +185,7 @@ def _last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count:
 Made = TypeVar("Made")
 
 
-def remember(owner: "Records | Known", key: Hashable, make: Callable[[], Made]) -> Made:
+def remember(owner: Any, key: Hashable, make: Callable[[], Made]) -> Made:
     """What ``make()`` returns, made once for each ``key`` and kept for as long as ``owner`` lives.
 
     For what is derived from whole tables, row by row, and then only gathered at many as-of days (encoded

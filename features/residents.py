@@ -5,7 +5,7 @@ import numpy as np
 from features.ages import AGE_GROUPS, YEAR, aggregates, least_by_household, sum_by_household
 from features.catalogue import Feature
 from features.household import Fact
-from features.language import say
+from features.language import language, say
 from features.records import Known, Rows, remember
 from features.schema import Attribute, Schema, encoded, plain_text
 from features.town import Town
@@ -22,6 +22,10 @@ SITUATIONS = {
 
 def features(schema: Schema) -> list[Feature]:
     """The block's features; none where the town has no residents table."""
+    return remember(schema, ("residents features", language()), lambda: _features(schema))
+
+
+def _features(schema: Schema) -> list[Feature]:
     if not schema.has_residents:
         return []
     listed = []

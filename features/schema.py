@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -64,6 +65,14 @@ class Schema:
     has_residents: bool = False
     has_ages: bool = False  # residents' births are known and may be used
 
+    def __hash__(self) -> int:
+        """Computed once: a schema is the key of everything that is remembered of it."""
+        found = self.__dict__.get("_hash")
+        if found is None:
+            found = hash((self.household, self.resident, self.needs, self.has_residents, self.has_ages))
+            self.__dict__["_hash"] = found
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """A value that JSON can hold and ``from_json`` reads back."""
         return asdict(self)
@@ -78,6 +87,7 @@ class Schema:
         return Schema(**{**value, **tables, "needs": tuple(value["needs"])})
 
 
+@cache
 def plain_text(text: str) -> str:
     """A text as part of a feature's name: without spaces and the signs that LightGBM or we use ourselves."""
     return re.sub(r'[\[\]{}",:.=\s]+', "_", text)

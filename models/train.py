@@ -9,7 +9,7 @@ from features import seasons
 from features.schema import Schema
 from features.town import YEAR
 from models.ground import Ground, fit_ground
-from models.logistic import Logistic, fit_logistic, fit_transform
+from models.logistic import FEW_ROWS, Logistic, fit_logistic, fit_transform
 from models.sample import Table
 
 THREADS = 2
@@ -64,6 +64,8 @@ class Parts:
 
         A need without trees of its own uses the pooled ones.
         """
+        if len(matrix) <= FEW_ROWS:
+            threads = 1  # a second one takes longer to begin
         result = np.empty((len(matrix), len(PARTS)))
         result[:, 0] = self.logistic.log_odds(matrix, need)
         trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]

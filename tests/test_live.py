@@ -169,3 +169,31 @@ def test_texts_find_the_same_need_as_in_a_file(texts):
     assert {text: need_of_text(text, community) for text in set(texts)} == {
         text: found.get(text, -1) for text in set(texts)
     }
+
+
+@given(st.lists(st.text("0123456789.,-+eE年月日/ T:，x", max_size=12), max_size=6))
+def test_few_texts_read_one_by_one_say_what_pandas_says(texts):
+    from unittest.mock import patch
+
+    from features import values
+
+    column = np.array([one.strip() for one in texts], dtype=object)
+    for read in (values.numbers, values.days, values.births, values.booleans):
+        few = read(column)
+        with patch.object(values, "FEW", -1):
+            assert np.array_equal(few, read(column), equal_nan=True), read
+
+
+@given(st.lists(st.one_of(st.none(), st.sampled_from(["a", " a", "", "-", "NaN", "b", "12"])), max_size=8))
+def test_few_texts_are_numbered_as_many_are(column):
+    from unittest.mock import patch
+
+    from features import values
+
+    series = pd.Series(column, dtype=object)
+    codes, texts = values.factorize(series)
+    with patch.object(values, "FEW", -1):
+        others, words = values.factorize(series)
+    assert [texts[code] if code >= 0 else None for code in codes] == [
+        words[code] if code >= 0 else None for code in others
+    ]

@@ -20,6 +20,7 @@ from service.web.pages import add_pages
 from service.web.problems import add_handlers
 from service.web.restrictions import Restrictions
 from service.web.settings import Settings
+from service.web.short import Short
 from service.web.weeks import Shelf
 
 log = logging.getLogger("xianying")
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     add_pages(app)
     app.add_middleware(Frame, settings=settings)
+    app.add_middleware(Short, settings=settings)
     return app
 
 

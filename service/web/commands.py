@@ -1,5 +1,6 @@
 """Commands of the service: serving, people and keys, the audit log."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ def _database(workspace: Path) -> "Database":
 @click.pass_obj
 def serve(workspace: Path) -> None:
     """Serve until told to stop."""
+    # a request is too small for threads of its own, and they would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from service.web.run import serve
 
     serve(workspace)

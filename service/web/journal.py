@@ -32,6 +32,7 @@ class Journal:
         self._wake = threading.Event()
         self._waiting: list[Future[None]] = []
         self._closed = False
+        self._written = 0
         self._open()
         self._flusher = threading.Thread(target=self._flush_for_ever, name="journal", daemon=True)
         self._flusher.start()
@@ -56,9 +57,8 @@ class Journal:
                 os.ftruncate(self._file, self._size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._size += written
+            self._written += written
             self._lines += 1
-        if not self._wake.is_set():
-            self._wake.set()
 
     async def durable(self) -> None:
         """Wait until what was written would survive a power cut; those who wait share one flush."""
@@ -73,20 +73,23 @@ class Journal:
         os.fdatasync(self._file)
 
     def _flush_for_ever(self) -> None:
+        flushed = 0
         while not self._closed:
-            self._wake.wait()
+            self._wake.wait(FLUSH_SECONDS)  # sooner where somebody waits
             self._wake.clear()
             with self._lock:
                 waiting, self._waiting = self._waiting, []
+                written = self._written
+            if written == flushed and not waiting:
+                continue
             error = None
             try:
                 os.fdatasync(self._file)
+                flushed = written
             except OSError as one:
                 error = one
             for one_waiting in waiting:
                 one_waiting.set_exception(error) if error else one_waiting.set_result(None)
-            if not self._waiting:
-                threading.Event().wait(FLUSH_SECONDS)
 
     def turn_over(self) -> None:
         """Begin a new file where this one has grown large."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from itertools import count
 from uuid import uuid4
 
 from starlette.exceptions import HTTPException
@@ -28,13 +29,42 @@ STRICT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 NO_STORE = (b"cache-control", b"no-store")
 
 
+_prefix = uuid4().hex[:8]
+_numbers = count(1)
+
+
+def request_id() -> str:
+    """A number for a request, unlike that of any other process's request."""
+    return f"{_prefix}{next(_numbers):x}"
+
+
+def security_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
+    """Headers that every answer carries."""
+    return [*HEADERS, POLICY, *([STRICT] if settings.secure else [])]
+
+
+def log_request(
+    log: logging.Logger, number: str, method: str, route: str, status: int, seconds: float
+) -> None:
+    """A line in the log: never a path, which may name a household."""
+    if log.isEnabledFor(logging.INFO):
+        fields = {
+            "id": number,
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+        }
+        log.info("", extra={"fields": fields})
+
+
 class Frame:
     """Pure ASGI, as Starlette's BaseHTTPMiddleware costs more than the fastest answers."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.largest = settings.largest_body
-        self.headers = [*HEADERS, POLICY, *([STRICT] if settings.secure else [])]
+        self.headers = security_headers(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -42,7 +72,7 @@ class Frame:
             await self.app(scope, receive, send)
             return
         begin, status = time.perf_counter(), 500
-        number = uuid4().hex[:16]
+        number = request_id()
         scope.setdefault("state", {})["request_id"] = number
 
         async def framed(message: Message) -> None:
@@ -64,19 +94,7 @@ class Frame:
             seconds = time.perf_counter() - begin
             route = _route(scope)
             metrics.observe(scope["method"], route, status, seconds)
-            if log.isEnabledFor(logging.INFO):
-                log.info(
-                    "",
-                    extra={
-                        "fields": {
-                            "id": number,
-                            "method": scope["method"],
-                            "route": route,
-                            "status": status,
-                            "ms": round(seconds * 1000, 2),
-                        }
-                    },
-                )
+            log_request(log, number, scope["method"], route, status, seconds)
 
     def _limited(self, receive: Receive) -> Receive:
         """A body that does not say how long it is must not go on for ever either."""

@@ -15,8 +15,12 @@ LONGEST_PURPOSE = 200
 
 def purpose_of(request: Request) -> str:
     """Why somebody asks: the header X-Purpose (percent-encoded UTF-8), else what the page is for, else ''."""
-    given = request.headers.get("x-purpose")
-    return unquote(given)[:LONGEST_PURPOSE] if given else getattr(request.state, "purpose", "")
+    return purpose_from(request.headers.get("x-purpose")) or getattr(request.state, "purpose", "")
+
+
+def purpose_from(given: str | None) -> str:
+    """What the header X-Purpose says."""
+    return unquote(given)[:LONGEST_PURPOSE] if given else ""
 
 
 def place_in_sight(request: Request, identity: Identity, household_id: str) -> Place:
@@ -34,11 +38,16 @@ def place_in_sight(request: Request, identity: Identity, household_id: str) -> P
 def willing(request: Request, household_id: str) -> None:
     """Raise a 403 problem where a household refuses automated listing: its scores are shown to nobody."""
     if household_id in request.app.state.restrictions.refusing:
-        raise Problem(
-            403,
-            "refuses-listing",
-            say("该户谢绝自动列名，不显示评分", "this household refuses automated listing"),
-        )
+        raise refuses_listing()
+
+
+def refuses_listing() -> Problem:
+    """The household refuses automated listing."""
+    return Problem(
+        403,
+        "refuses-listing",
+        say("该户谢绝自动列名，不显示评分", "this household refuses automated listing"),
+    )
 
 
 def note(

@@ -3,10 +3,10 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints, field_validator
+from starlette.concurrency import run_in_threadpool
 
 from features.language import say
 from features.posted import Posted
@@ -14,13 +14,12 @@ from service.web.access import Scope, permit, sees_need, sees_place, sees_risk
 from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
 from service.web.api.outcomes import Id, OutcomeName
 from service.web.identities import Asker
-from service.web.live import Live
+from service.web.live_features import as_answer, live_of, rows_asked
 from service.web.problems import Problem, unknown_household
 from service.web.reading import note, noted_now, place_in_sight, willing
-from service.web.weeks import Week
 
 router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
-MOST_ROWS, MOST_CELLS = 500, 2_000_000
+MOST_ROWS = 500
 Attributes = Annotated[
     dict[
         Annotated[str, StringConstraints(min_length=1, max_length=100)],
@@ -88,13 +87,6 @@ class PostedHousehold(BaseModel):
     residents: Annotated[list[ResidentRow], Field(max_length=MOST_ROWS)] = []
     requests: Annotated[list[RequestRow], Field(max_length=MOST_ROWS)] = []
     outreach: Annotated[list[OutreachRow], Field(max_length=MOST_ROWS)] = []
-
-
-def live_of(week: Week) -> Live:
-    """What scores live. Raises a problem where the week was published without it."""
-    if week.live is None:
-        raise Problem(409, "not-live", say("请先运行 xianying score", "run xianying score first"), week.as_of)
-    return week.live
 
 
 @router.post("/live/scores", summary="给传来的一户记录即时评分", responses=NOT_FOUND)
@@ -175,44 +167,9 @@ async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> l
 )
 async def live_features(request: Request, asker: Asker, as_of: AsOf = None) -> Response:
     """p_request of each row of features, with the week's level; a row holds a need and the model's columns."""
-    permit(asker, Scope.LIVE)
-    week = request.app.state.shelf.served.week(as_of)
-    live = live_of(week)
-    needs, matrix = _matrix(await request.body(), live.columns)
-    unknown = {one for one in needs if one not in live.state.community.need_index()}
-    if unknown or not all(sees_need(asker, one in week.sensitive) for one in needs):
-        raise _wrong(say("没有这项需求", "no such need"))
-    p = live.p_request(matrix, needs)
-    return Response(orjson.dumps({"p_request": p.tolist()}), media_type="application/json")
-
-
-def _wrong(words: str) -> Problem:
-    return Problem(422, "invalid", say("请求的内容不对", "the request is not valid"), words)
-
-
-def _matrix(body: bytes, names: list[str]) -> tuple[list[str], np.ndarray]:
-    """Needs and the float32 matrix of a body; a problem for one that is not as it should be."""
-    try:
-        given = orjson.loads(body)["dataframe_split"]
-        columns, data = list(given["columns"]), list(given["data"])
-        place = columns.index("need")
-        needs = [str(row[place]) for row in data]
-        if columns[:place] + columns[place + 1 :] == names:
-            plain = [row[:place] + row[place + 1 :] for row in data]
-        else:
-            order = [columns.index(name) for name in names]
-            plain = [[row[index] for index in order] for row in data]
-        if len(data) * len(names) > MOST_CELLS:
-            raise _wrong(say("行数太多", "too many rows"))
-        matrix = np.array(plain, dtype=np.float32).reshape(len(needs), len(names))
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise _wrong(
-            say(
-                "要有 dataframe_split：columns（need 和模型的特征）与 data",
-                "dataframe_split with columns (need and the model's features) and data is needed",
-            )
-        ) from error
-    return needs, matrix
+    asked = rows_asked(request.app.state, asker, await request.body(), as_of)
+    found = await run_in_threadpool(asked.live.p_request, asked.matrix, asked.needs)
+    return Response(as_answer(found), media_type="application/json")
 
 
 class ReasonOut(BaseModel):

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from service.web.access import Scope, permit, sees_place
 from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
 from service.web.identities import Asker
-from service.web.problems import unknown_household
-from service.web.reading import note, noted, place_in_sight, willing
+from service.web.reading import note, noted
+from service.web.stored import answer_of
 
 router = APIRouter(prefix="/v1", tags=["评分 scores"])
 JSON = "application/json"
@@ -79,15 +79,10 @@ async def household_scores(
     request: Request, household_id: HouseholdId, asker: Asker, as_of: AsOf = None
 ) -> Response:
     """The scores of one household: those of the newest week, or of the week of ``as_of``."""
-    permit(asker, Scope.SCORES)
-    place_in_sight(request, asker, household_id)
-    willing(request, household_id)
-    week = request.app.state.shelf.served.week(as_of)
-    if household_id not in week.places:
-        raise unknown_household()
-    note(request, asker, "scores.read", household_id, week.as_of)
+    purpose = request.headers.get("x-purpose")
+    content = answer_of(request.app.state, asker, household_id, as_of, purpose)
     await noted(request)
-    return Response(week.answer(household_id, asker.sensitive), media_type=JSON)
+    return Response(content, media_type=JSON)
 
 
 @router.post(

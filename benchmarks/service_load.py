@@ -1,6 +1,6 @@
 """Load on the service beside an empty FastAPI endpoint and MLflow's own server of the same models.
 
-    python benchmarks/service.py WORKSPACE [--seconds 4] [--rounds 5] [--connections 8] [--without-mlflow]
+    python benchmarks/service_load.py WORKSPACE [--seconds 4] [--rounds 5] [--connections 8] [--without-mlflow]
 
 One process each, 8 connections, rounds in turn so that a busy machine slows all of them alike. The workspace needs a
 champion and a scored week. MLflow's server is started without a new environment and takes the model's features; the
@@ -48,9 +48,13 @@ def running(
     command: list[str], port: int, path: str, patience: float = 180, **more: str
 ) -> Iterator[psutil.Process]:
     """A server that answers; with all its processes ended afterwards."""
-    fixed = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": str(BENCH.parent)}
+    fixed = {"PYTHONPATH": str(BENCH.parent)}
+    path_of = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # mlflow starts a program of that place
     process = subprocess.Popen(
-        command, env={**os.environ, **fixed, **more}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        env={**os.environ, "PATH": path_of, **fixed, **more},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         end = time.monotonic() + patience
@@ -61,11 +65,12 @@ def running(
             except OSError:
                 time.sleep(0.3)
                 if process.poll() is not None:
-                    raise SystemExit(f"{command[0]} ended with {process.returncode}") from None
+                    raise SystemExit(f"{command} ended with {process.returncode}") from None
         yield psutil.Process(process.pid)
     finally:
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-            one.kill()
+        if process.poll() is None:
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                one.kill()
         process.wait()
 
 

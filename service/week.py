@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from features.atomic import write_atomically
 from features.cohort import default_as_of
 from features.language import UserError, say
+from features.quarantine import FOLDER
 from features.records import Records, date_of, day_of, known_before
 from features.store import read_programme_history, read_records
 from service.outreach import COLUMNS, plan
@@ -196,7 +197,6 @@ def _summary(visits: pd.DataFrame) -> str:
 
 def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list[str], list[str]]:
     """Store the outcomes in filled-in workbooks; lines on what was stored, and on what was refused."""
-    from features.ingest import ingest
     from service.feedback_lines import recorded_lines
     from service.record import read_outcomes
 
@@ -213,17 +213,35 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
     with stage(say("读取表格", "read the workbooks")):
         now = datetime.now(ZoneInfo(records.community.community.timezone))
         found = read_outcomes(files, listed, records, now)
+    lost = 0
     if found.rows or found.feedback:
-        with stage(say("入库", "store")), tempfile.TemporaryDirectory() as directory:
-            for table, rows in (("outreach", found.rows), ("feedback", found.feedback)):
-                if rows:
-                    pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
-            ingest(Path(directory), workspace, everything=False)
+        with stage(say("入库", "store")):
+            lost = _store(workspace, {"outreach": found.rows, "feedback": found.feedback})
     stored = say(
         f"记录 {len(found.rows)} 条结果，{found.known} 条此前已记录，{len(found.refused)} 条未能识别",
         f"{len(found.rows)} outcomes recorded, {found.known} recorded before, {len(found.refused)} refused",
     )
-    return [stored, *recorded_lines(found.feedback)], found.refused
+    lines = [stored, *recorded_lines(found.feedback)]
+    if lost:
+        lines.append(
+            say(
+                f"其中 {lost} 行没有入库：住户资料已删除，或见 {workspace / FOLDER}",
+                f"{lost} of these rows were not stored: their households were deleted, or see {workspace / FOLDER}",
+            )
+        )
+    return lines, found.refused
+
+
+def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
+    """Add rows of the contract's tables to the records, all or none; how many could not be used."""
+    from features.ingest import ingest
+
+    with tempfile.TemporaryDirectory() as directory:
+        for table, rows in tables.items():
+            if rows:
+                pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
+        report = ingest(Path(directory), workspace, everything=False)
+    return report.erased + sum(table.quarantined for table in report.tables.values())
 
 
 def all_listed(workspace: Path) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """What residents and workers say of a list comes back from the workbook, is kept, and acts at once."""
 
 import io
+from contextlib import nullcontext
 from datetime import date, datetime
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from make_records import make_community, make_records
 from openpyxl.worksheet.worksheet import Worksheet
 from tiny_town import TinyTown
-from week_lists import AS_OF, change, columns_of, make_known, make_visits, write_lists
+from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, write_lists
 
 from features.contract import FEEDBACK
+from features.erasure import erase_household
 from features.feedback import suppressed
 from features.ingest import ingest
 from features.records import Known, day_of, known_before
@@ -21,8 +23,10 @@ from models.reason_quality import reason_quality
 from service.feedback_lines import feedback_lines
 from service.feedback_week import feedback_week
 from service.handout import write_handout
-from service.outreach import plan
+from service.lists import describe
+from service.outreach import COLUMNS, plan
 from service.record import Outcomes, read_outcomes
+from service.week import keep_listed, record_files
 from service.workbook import workbook
 
 NOW = datetime(2025, 9, 5, 10, 30)
@@ -337,3 +341,21 @@ def test_the_coordinators_sheet_of_feedback_is_no_list(tmp_path: Path) -> None:
     path.write_bytes(workbook("西山社区", "", visits[:0], AS_OF, week))
     assert "没有走访名单" in read(path, visits, known).refused[0]
     assert write_handout(tmp_path, {path.name: b"new"}) == []  # made anew, nothing to keep
+
+
+def test_record_says_when_a_household_was_deleted_meanwhile(tiny_town: TinyTown) -> None:
+    tiny_town.ingest()
+    records = tiny_town.records()
+    known = known_before(records, day_of(date(2024, 6, 10)))
+    pairs = [(home, need.id) for home in records.household_ids for need in records.community.needs]
+    scores = pd.DataFrame(pairs, columns=["household_id", "need"]).assign(p_need=0.5, model_version="1")
+    visits = describe(plan(scores, known).visits.assign(why="", reason_kinds="history"), known)
+    keep_listed(tiny_town.workspace / "weeks" / "2024-06-10", visits[[*COLUMNS, "reason_kinds"]])
+    path = tiny_town.workspace / "list.xlsx"
+    path.write_bytes(workbook("西山社区", "", visits, date(2024, 6, 10)))
+    change(path, lambda sheet: fill(sheet, ["需要", "需要"], "6月11日"))
+    erase_household(tiny_town.workspace, visits["household_id"].iloc[0])
+    told, refused = record_files(tiny_town.workspace, [path], lambda _: nullcontext())
+    gone = int((visits["household_id"].iloc[:2] == visits["household_id"].iloc[0]).sum())
+    assert refused == []
+    assert any(f"{gone} 行没有入库" in line for line in told)

@@ -1,0 +1,112 @@
+"""The service's database: migrations up and down with data in, and an audit log that stays as it is."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from served_town import settings_for
+from service_database import database_url  # noqa: F401
+from sqlalchemy import inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from features.language import UserError
+from service.web import audit, people
+from service.web.database import connect, migrate, newest, open_database
+from service.web.journal import Journal
+from service.web.tables import Base, Entry, NewRequest, Outcome, Refusal
+
+
+@pytest.fixture
+def database(tmp_path, database_url):  # noqa: F811
+    database = open_database(settings_for(tmp_path, database_url=database_url))
+    yield database
+    database.engine.dispose()
+
+
+def fill(database) -> None:
+    """A row in every table."""
+    people.add_user(database, "wang", "coordinator", "correct horse")
+    people.make_key(database, "x", ["scores:read"], 1)
+    moment = datetime(2025, 9, 1, 9, 30, tzinfo=timezone(timedelta(hours=8)))
+    with database.writing() as session:
+        session.add(
+            Outcome(
+                outreach_id="o1", household_id="h1", need="meals", as_of=date(2025, 9, 1), outcome="needed",
+                contacted_on=date(2025, 9, 2), arm="random", propensity=0.25, by="user:wang", token="t",
+            )
+        )  # fmt: skip
+        session.add(
+            NewRequest(request_id="r1", household_id="h1", requested_at=moment, by="user:wang", token="t")
+        )
+        session.add(Refusal(household_id="h1", begins_on=date(2025, 9, 1), by="user:wang"))
+        audit.enter(session, "user:wang", "outcome.write", "h1", "测试")
+
+
+def test_migrations_go_up_and_down_with_data_in(database):
+    engine = database.engine
+    assert database.ready() and inspect(engine).has_table("audit")
+    fill(database)
+    migrate(engine)  # again: nothing changes
+    with database.reading() as session:
+        assert session.scalar(select(NewRequest.requested_at)) == datetime(2025, 9, 1, 1, 30, tzinfo=UTC)
+        assert session.scalar(select(Outcome.propensity)) == 0.25
+    migrate(engine, "base")
+    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
+    assert not database.ready()
+    migrate(engine)
+    assert database.ready() and not people.users(database)
+    fill(database)
+
+
+def test_the_migrations_make_the_tables_that_the_program_expects(database):
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    assert newest()
+
+
+def test_the_audit_log_cannot_be_changed_and_a_forged_one_is_found(database, tmp_path):
+    journal = Journal(tmp_path / "audit")
+    for number in range(5):
+        journal.write("user:wang", "scores.read", f"h{number}", "例行走访")
+    drain = audit.Drain(database, tmp_path / "audit")
+    assert drain.everything(journal) == 5 and drain.everything(journal) == 0
+    journal.close()
+    found = audit.verify(database)
+    assert found.entries == 5 and found.broken is None
+    audit.check_head(database, f"5:{found.head}")
+    for change in ("UPDATE audit SET subject = 'h9' WHERE number = 2", "DELETE FROM audit WHERE number = 2"):
+        with pytest.raises(DBAPIError, match="append-only"), database.writing() as session:
+            session.execute(text(change))
+    with database.engine.begin() as connection:  # somebody who may change the database itself
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("DROP TRIGGER audit_stays_update"))
+        else:
+            connection.execute(text("ALTER TABLE audit DISABLE TRIGGER audit_stays"))
+        connection.execute(text("UPDATE audit SET subject = 'h9' WHERE number = 2"))
+    assert audit.verify(database).broken == 2
+    with pytest.raises(UserError, match="5"):
+        audit.check_head(database, "5:0000")
+
+
+def test_lines_of_a_process_that_ended_are_adopted_once(database, tmp_path):
+    first, second = Journal(tmp_path / "audit"), Journal(tmp_path / "audit")
+    first.write("user:a", "scores.read", "h1")
+    second.write("user:b", "scores.read", "h2")
+    drain = audit.Drain(database, tmp_path / "audit")
+    assert drain.everything() == 0  # both live
+    first.close()
+    assert drain.everything() == 1
+    second.close()
+    other = audit.Drain(database, tmp_path / "audit")
+    assert other.everything() == 1 and not list((tmp_path / "audit").iterdir())
+    with database.reading() as session:
+        assert sorted(session.scalars(select(Entry.subject))) == ["h1", "h2"]
+
+
+def test_a_database_that_is_not_there_is_named_in_one_line(tmp_path):
+    with pytest.raises(UserError, match="XIANYING_DATABASE_URL"):
+        open_database(settings_for(tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none"))
+    engine = connect("sqlite:///:memory:")
+    engine.dispose()

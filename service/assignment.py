@@ -9,22 +9,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
-from scipy.sparse import csc_array, csr_array, hstack
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
+from scipy.sparse import csc_array, csr_array, hstack, vstack
 
 GAP = 1e-4  # relative optimality gap that needs no further search
-LARGE, LARGE_GAP = 5000, 1e-3  # from so many options on this gap will do: closing it takes minutes
-NODES = 500  # of branch and bound at most: a limit of time would give other lists on a busy machine
+LARGE, LARGE_GAP = 5000, 1e-3  # with more options this gap will do: a search among all takes minutes
+NODES = 200  # of branch and bound at most: a limit of time would give other lists on a busy machine
+NEAR = (0, 300, 1500)  # options beside the undecided ones that may change, in turn
 WHOLE = 1e-6  # a variable this close to 0 or 1 is decided
 
 
 @dataclass(frozen=True)
 class Side:
-    """Further constraints: low <= matrix @ x <= high, with x 1 for the chosen options and 0 for others."""
+    """Further constraints: low <= matrix @ x + further @ z <= high.
+
+    x is 1 for the chosen options and 0 for others; any z >= 0 will do (sums that several rows share).
+    """
 
     matrix: csr_array  # [rows, options]
     low: np.ndarray
     high: np.ndarray
+    further: csr_array | None = None  # [rows, further variables]
 
 
 @dataclass(frozen=True)
@@ -56,35 +61,48 @@ def assign(
         return Assignment(np.zeros(0, dtype=np.int64), 0.0, 0.0)
     scale = float(np.abs(value).max()) or 1.0
     model = _model(household, area, value / scale, places, sides)
-    count = len(household)
-    relaxed = _solve(model, np.zeros(model.variables))
-    if relaxed.x is None:
+    relaxed = _relaxed(model)
+    if relaxed is None:
         return None
-    bound = -float(relaxed.fun)
-    best = _rounded(model, relaxed.x, household)
-    if best is None or _gap(model, best, bound) > (LARGE_GAP if count > LARGE else GAP):
-        whole = np.zeros(model.variables)
-        whole[:count] = 1
-        searched = _solve(model, whole)
-        if searched.x is not None and (best is None or searched.fun < model.cost @ best):
-            best = searched.x
-        if searched.x is not None:
-            bound = min(bound, -float(searched.mip_dual_bound))
+    best, bound = None, -float(model.cost @ relaxed.values)
+    enough = LARGE_GAP if len(household) > LARGE else GAP
+    for near in NEAR:
+        best = _settled(model, relaxed, household, near, enough / 2)
+        if best is not None and _gap(model, best, bound) <= enough:
+            break
+    else:
+        if len(household) <= LARGE:
+            found = _solve(model, np.ones(len(household), dtype=bool), GAP / 2)
+            if found.x is not None:
+                best, bound = found.x, min(bound, -float(found.mip_dual_bound))
     if best is None:
         return None
-    chosen = np.flatnonzero(best[:count] > 0.5)
+    chosen = np.flatnonzero(best[: len(household)] > 0.5)
     return Assignment(chosen, float(value[chosen].sum()), _gap(model, best, bound))
+
+
+def thinkable(household: np.ndarray, area: np.ndarray, places: Places, sides: Sequence[Side]) -> bool:
+    """Whether the sides can be met when visits may be divided: quickly told, and necessary."""
+    return _relaxed(_model(household, area, np.zeros(len(household)), places, sides)) is not None
 
 
 @dataclass(frozen=True)
 class _Model:
+    """Minimise cost @ x with low <= matrix @ x <= high and 0 <= x <= upper; the options come first in x."""
+
     cost: np.ndarray
     upper: np.ndarray
-    constraints: list[LinearConstraint]
+    matrix: csc_array
+    low: np.ndarray
+    high: np.ndarray
 
-    @property
-    def variables(self) -> int:
-        return len(self.cost)
+
+@dataclass(frozen=True)
+class _Relaxed:
+    """A vertex of the linear relaxation, and how little it would cost to change each variable of it."""
+
+    values: np.ndarray
+    reduced: np.ndarray
 
 
 def _model(
@@ -94,9 +112,10 @@ def _model(
     zones, zone = np.unique(places.covers, axis=0, return_inverse=True)  # areas served by the same classes
     flow_zone, flow_class = np.nonzero(zones)
     flows, classes = np.arange(len(flow_zone)), zones.shape[1]
-    variables = len(options) + len(flows)
-    homes, home = np.unique(household, return_inverse=True)
-    shared = np.bincount(home)[home] > 1
+    shared_sums = [0 if side.further is None else side.further.shape[1] for side in sides]
+    variables = len(options) + len(flows) + sum(shared_sums)
+    several = np.bincount(household)[household] > 1
+    homes, home = np.unique(household[several], return_inverse=True)
 
     def rows(number: int, *parts: tuple[np.ndarray, np.ndarray, float]) -> csc_array:
         data = np.concatenate([np.full(len(row), factor) for row, _, factor in parts])
@@ -106,48 +125,72 @@ def _model(
     in_zone = (zone.reshape(-1)[area], options, 1.0)
     served = rows(len(zones), in_zone, (flow_zone, len(options) + flows, -1.0))
     made = rows(classes, (flow_class, len(options) + flows, 1.0))
-    once = rows(len(homes), (home[shared], options[shared], 1.0))
-    constraints = [
-        LinearConstraint(served, -np.inf, 0),
-        LinearConstraint(made, -np.inf, places.capacity),
-        LinearConstraint(once, -np.inf, 1),
-    ]
+    once = rows(len(homes), (home, options[several], 1.0))
+    blocks, high = [served, made, once], [np.zeros(len(zones)), places.capacity, np.ones(len(homes))]
     if places.most is not None:
-        constraints.append(
-            LinearConstraint(rows(len(places.most), (area, options, 1.0)), -np.inf, places.most)
-        )
-    for side in sides:
-        blank = csr_array((len(side.low), len(flows)))
-        constraints.append(LinearConstraint(hstack([side.matrix, blank]).tocsc(), side.low, side.high))
+        blocks.append(rows(len(places.most), (area, options, 1.0)))
+        high.append(places.most)
+    low = [np.full(len(one), -np.inf) for one in high]
+    for at, side in enumerate(sides):
+        begin = len(flows) + sum(shared_sums[:at])
+        blank, after = (csr_array((len(side.low), count)) for count in (begin, sum(shared_sums[at + 1 :])))
+        parts = [side.matrix, blank, *([] if side.further is None else [side.further]), after]
+        blocks.append(hstack(parts).tocsc())
+        low.append(side.low)
+        high.append(side.high)
     cost = np.concatenate([-value, np.zeros(variables - len(options))])
     upper = np.concatenate([np.ones(len(options)), np.full(variables - len(options), np.inf)])
-    return _Model(cost, upper, constraints)
+    return _Model(cost, upper, vstack(blocks).tocsc(), np.concatenate(low), np.concatenate(high))
 
 
-def _solve(
-    model: _Model, whole: np.ndarray, lower: np.ndarray | None = None, upper: np.ndarray | None = None
-):
-    bounds = Bounds(
-        np.zeros(model.variables) if lower is None else lower, model.upper if upper is None else upper
+def _relaxed(model: _Model) -> _Relaxed | None:
+    """The relaxation's best vertex; None where even that does not exist."""
+    above, below = np.isfinite(model.high), np.isfinite(model.low)
+    rows = model.matrix.tocsr()
+    result = linprog(
+        model.cost,
+        A_ub=vstack([rows[above], -rows[below]]).tocsc(),
+        b_ub=np.concatenate([model.high[above], -model.low[below]]),
+        bounds=np.column_stack([np.zeros(len(model.upper)), model.upper]),
+        method="highs",
     )
-    options = {"mip_rel_gap": GAP / 2, "node_limit": NODES}
-    result: OptimizeResult = milp(
-        model.cost, integrality=whole, bounds=bounds, constraints=model.constraints, options=options
+    if result.x is None:
+        return None
+    return _Relaxed(result.x, np.abs(result.lower.marginals + result.upper.marginals))
+
+
+def _solve(model: _Model, free: np.ndarray, gap: float, values: np.ndarray | None = None) -> OptimizeResult:
+    """The integer programme with the options that are not ``free`` (bool) fixed at whole ``values``."""
+    count = len(free)
+    lower, upper, whole = np.zeros(len(model.cost)), model.upper.copy(), np.zeros(len(model.cost))
+    whole[:count] = free
+    if values is not None:
+        lower[:count][~free] = upper[:count][~free] = values[:count][~free]
+    return milp(
+        model.cost,
+        integrality=whole,
+        bounds=Bounds(lower, upper),
+        constraints=LinearConstraint(model.matrix, model.low, model.high),
+        options={"mip_rel_gap": gap, "node_limit": NODES},
     )
-    return result
 
 
-def _rounded(model: _Model, relaxed: np.ndarray, household: np.ndarray) -> np.ndarray | None:
-    """A whole solution near the relaxed one: its decided options stay, the others are settled; None if none."""
-    values = relaxed[: len(household)]
-    open_homes = np.unique(household[np.abs(values - np.round(values)) > WHOLE])
-    if not len(open_homes):
-        return np.concatenate([np.round(values), relaxed[len(household) :]])
-    fixed = ~np.isin(household, open_homes)
-    lower, upper, whole = np.zeros(model.variables), model.upper.copy(), np.zeros(model.variables)
-    lower[: len(household)][fixed] = upper[: len(household)][fixed] = np.round(values[fixed])
-    whole[: len(household)] = ~fixed
-    return _solve(model, whole, lower, upper).x
+def _settled(
+    model: _Model, relaxed: _Relaxed, household: np.ndarray, near: int, gap: float
+) -> np.ndarray | None:
+    """A whole solution near the relaxed one; None where there is none.
+
+    Free are households that the relaxation leaves undecided and those of the ``near`` options that it would
+    cost least to decide otherwise; the others stay.
+    """
+    count = len(household)
+    values = relaxed.values[:count]
+    open_options = np.abs(values - np.round(values)) > WHOLE
+    if not open_options.any():
+        return np.concatenate([np.round(values), relaxed.values[count:]])
+    open_options[np.argsort(relaxed.reduced[:count], kind="stable")[:near]] = True
+    free = np.isin(household, household[open_options])
+    return _solve(model, free, gap, np.round(values)).x
 
 
 def _gap(model: _Model, solution: np.ndarray, bound: float) -> float:

@@ -14,9 +14,10 @@ from features.language import say
 from features.records import Known, date_of
 from service.choice import Chosen, chosen, left_after
 from service.eligible import eligible_pairs, left_out
-from service.enrolment import Limit, enrolment, limits_of
+from service.enrolment import Enrolment, Limit, enrolment, limits_of
 from service.exploration import exploration_weights
 from service.lottery import drawn_by_lot
+from service.parity import fair, parity_lines
 from service.stability import KEPT, NEW, dropped, last_worker, stability_lines, waiting
 from service.workers import Workers, workers_of
 
@@ -69,34 +70,47 @@ def plan(
     nobody visited since are worth ``keep_bonus`` more, and keep their worker where possible.
     """
     workers, offered = workers_of(known), enrolment(known, history)
-    out, kept = left_out(known, offered.closed), waiting(before, known)
-    pairs = eligible_pairs(scores, known, out)
-    household, need = pairs["household"].to_numpy(), pairs["need"].to_numpy()
-    draw = np.random.default_rng([seed, known.as_of])
-    pairs = pairs.assign(
-        area=workers.area[household],
-        tie=draw.permutation(known.household_count)[household],
-        within=offered.within[household, need],
-        until=offered.until[household, need],
-        worth=pairs["value"] * (1 + known.community.outreach.keep_bonus * kept[household]),
-        last_worker=last_worker(before, known, workers)[household],
-    )
+    out, draw = left_out(known, offered.closed), np.random.default_rng([seed, known.as_of])
+    pairs = _weighed(eligible_pairs(scores, known, out), known, workers, offered, before, draw)
     spare = workers.frame["visits"].to_numpy().copy()
     drawn = _drawn(pairs[~pairs["sensitive"]], workers, spare, known, draw)
     rest = pairs[~pairs["household"].isin(drawn["household"])]
     limits = left_after(limits_of(offered, pairs), drawn)
     coordinated = _coordinated(rest, workers, spare, limits)
     rest = rest[~rest["household"].isin(coordinated.visits["household"]) & ~rest["sensitive"]]
-    limits = left_after(limits, coordinated.visits)
-    targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits)
-    parts = [one for one in (drawn, coordinated.visits, targeted.visits) if len(one)]
+    limits, earlier = left_after(limits, coordinated.visits), [drawn, coordinated.visits]
+    field, equal = ~workers.frame["coordinator"].to_numpy(), fair(known, pairs, earlier)
+    targeted = chosen(rest, workers, spare, field, limits, fair=equal)
+    parts = [one for one in (*earlier, targeted.visits) if len(one)]
     visits = pd.concat(parts, ignore_index=True) if parts else targeted.visits
-    visits["status"] = np.where(kept[visits["household"].to_numpy(dtype=int)], KEPT, NEW)
     gone = dropped(before, visits["household"].to_numpy(), pairs, out, workers, known)
-    stayed = visits.loc[visits["status"] == KEPT, "household"].nunique()
-    lines = [*workers.lines, *out.lines(), *_unlisted(pairs, workers), *stability_lines(gone, stayed)]
+    lines = [*workers.lines, *out.lines(), *_unlisted(pairs, workers), *stability_lines(gone, visits)]
+    if equal:
+        lines += parity_lines(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
     lines += [*_seats(known, coordinated, targeted), _optimality(coordinated, targeted)]
     return Plan(_finished(visits, workers, known), lines, gone)
+
+
+def _weighed(
+    pairs: pd.DataFrame,
+    known: Known,
+    workers: Workers,
+    offered: Enrolment,
+    before: pd.DataFrame | None,
+    draw: np.random.Generator,
+) -> pd.DataFrame:
+    """The pairs with area, tie, within and until (``Enrolment``), status, worth and last_worker."""
+    household, need = pairs["household"].to_numpy(), pairs["need"].to_numpy()
+    kept = waiting(before, known)[household]
+    return pairs.assign(
+        area=workers.area[household],
+        tie=draw.permutation(known.household_count)[household],
+        within=offered.within[household, need],
+        until=offered.until[household, need],
+        status=np.where(kept, KEPT, NEW),
+        worth=pairs["value"] * (1 + known.community.outreach.keep_bonus * kept),
+        last_worker=last_worker(before, known, workers)[household],
+    )
 
 
 def _drawn(

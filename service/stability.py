@@ -110,8 +110,12 @@ def _any_of(about: list[pd.DataFrame], ruled_out: np.ndarray) -> np.ndarray:
     return np.array([ruled_out[home, need].any() for home, need in needs], dtype=bool)
 
 
-def stability_lines(table: pd.DataFrame, kept: int) -> list[str]:
-    """A line on what became of the list before; none where there was none, or all of it was visited."""
+def stability_lines(table: pd.DataFrame, visits: pd.DataFrame) -> list[str]:
+    """A line on what became of the list before; none where there was none, or all of it was visited.
+
+    ``table``: what is ``dropped``; ``visits``: household and status of what is listed.
+    """
+    kept = visits.loc[visits["status"] == KEPT, "household"].nunique()
     left = table[~table["cause"].isin(["visited", "lot"])]
     if not kept and left.empty:
         return []

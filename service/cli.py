@@ -185,16 +185,8 @@ def score(workspace: Path, as_of: date | None, output: Path | None) -> None:
 
     records, as_of = _open(workspace, as_of)
     output = output or workspace / SCORES
-    scores, _ = score_week(workspace, records, as_of, output, stage)
-    homes = scores["household_id"].nunique()
-    show(
-        [
-            say(
-                f"{as_of}：{homes} 户、{len(scores)} 条评分，写入 {output}",
-                f"{as_of}: {homes} households, {len(scores)} scores in {output}",
-            )
-        ]
-    )
+    _, _, lines = score_week(workspace, records, as_of, output, stage)
+    show(lines)
 
 
 def _open(workspace: Path, as_of: date | None) -> "tuple[Records, date]":

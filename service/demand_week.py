@@ -48,7 +48,8 @@ def demand_week(workspace: Path, records: Records, as_of: date, stage: Stage) ->
         told = model.model.metadata.get("demand", [])
         for name, content in _files(demand, proposals, scores, told, known, as_of).items():
             write_atomically(home / name, content)
-    return [*demand_lines(demand, proposals, records.community), *_where(home)]
+    lines = demand_lines(demand, proposals, records.community)
+    return [*lines, model.model.silence(), *_where(home)]
 
 
 def _where(home: Path) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from tqdm import tqdm
@@ -11,13 +12,15 @@ from features.atomic import write_atomically
 from features.language import UserError, say
 from features.records import Known
 from models.demand import expected_demand
-from models.demand_spread import Spread
 from models.programmes import against_seats
 from service.feedback_week import FeedbackWeek
 from service.filled import NoList, filled_rows
 from service.lists import script
 from service.pages import grid_page, overview_page
 from service.workbook import workbook
+
+if TYPE_CHECKING:
+    from models.model import NeedModel
 
 COORDINATORS, COORDINATORS_FILE = "", "coordinators"  # key of their list beside the grids', and its file
 OURS = re.compile(r"(grid-.*|coordinators)\.(xlsx|html)")
@@ -31,23 +34,24 @@ def handout(
     lines: list[str],
     as_of: date,
     feedback: FeedbackWeek,
-    spread: Spread | None = None,
+    model: "NeedModel | None" = None,
 ) -> dict[str, bytes]:
     """Content of every file of the week, by its name.
 
     ``visits``: described visits in the order of the lists; ``scores``, ``risk``: the contract's columns;
-    ``feedback`` stands in the coordinators' workbook, its sums in the overview; ``spread``: the model's, of
-    demand.
+    ``feedback`` stands in the coordinators' workbook, its sums in the overview; ``model`` says how demand
+    scatters, and whether the lists know of needs that nobody voices.
     """
     key = visits["grid_id"].where(~visits["coordinator"], COORDINATORS)
     names = file_names([one for one in key.unique() if one != COORDINATORS])
     community, words = known.community, script(known.community)
     files: dict[str, bytes] = {}
     links: dict[str, dict[str, str]] = {}
+    silent = "" if model and model.visited else say(" · 未纠正“不开口”的家庭", " · silence is not corrected")
     for grid, rows in tqdm(visits.groupby(key, sort=False), desc=say("名单", "lists"), delay=2, leave=False):
         name = names.get(str(grid), COORDINATORS_FILE)
         which = say(f"网格 {grid}", f"grid {grid}") if grid else say("社区统筹", "coordinators")
-        title = f"{community.community.name} · {which}"
+        title = f"{community.community.name} · {which}{silent}"
         told = feedback if name == COORDINATORS_FILE else None
         files[f"{name}.xlsx"] = workbook(title, words, rows, as_of, told)
         files[f"{name}.html"] = grid_page(title, words, rows, as_of).encode()
@@ -56,7 +60,7 @@ def handout(
         title = f"{community.community.name} · " + say("社区统筹", "coordinators")
         files[f"{COORDINATORS_FILE}.xlsx"] = workbook(title, words, visits[:0], as_of, feedback)
         links[COORDINATORS] = {"workbook": f"{COORDINATORS_FILE}.xlsx"}
-    demand = expected_demand(scores, known, spread)
+    demand = expected_demand(scores, known, model.spread if model else None)
     seats = against_seats(demand, community, known.as_of)
     tiers = risk_tiers(risk, known)
     overview = overview_page(community, visits, tiers, demand, seats, links, lines, as_of, feedback)

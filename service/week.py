@@ -95,8 +95,11 @@ def champion_or_none(workspace: Path) -> "Champion | None":
 
 def score_week(
     workspace: Path, records: Records, as_of: date, output: Path, stage: Stage
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score every household of a date with the champion; keep the tables and copy them to ``output``."""
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Score every household of a date with the champion; keep the tables and copy them to ``output``.
+
+    Returns scores, risk, and lines: how many were scored, and whether silence is corrected.
+    """
     from models.registry import champion
     from models.score import score
     from service.web.publish import publish
@@ -115,7 +118,12 @@ def score_week(
             if copy.resolve() != kept.resolve():
                 write_atomically(copy, kept.read_bytes())
         publish(workspace, scored.scores, scored.risk, scored.known, model, scored)
-    return scored.scores, scored.risk
+    households, count = scored.scores["household_id"].nunique(), len(scored.scores)
+    line = say(
+        f"{as_of}：{households} 户、{count} 条评分，模型版本 {model.version}，写入 {output}",
+        f"{as_of}: {households} households, {count} scores, model version {model.version}, in {output}",
+    )
+    return scored.scores, scored.risk, [line, model.model.silence()]
 
 
 def current_scores(
@@ -129,7 +137,7 @@ def current_scores(
         fresh = (home / SCORES).stat().st_mtime >= store.stat().st_mtime
         if fresh and set(scores["model_version"].astype(str)) <= {str(model.version)}:
             return scores, read_table(home / RISK)
-    return score_week(workspace, records, as_of, workspace / SCORES, stage)
+    return score_week(workspace, records, as_of, workspace / SCORES, stage)[:2]
 
 
 def list_week(workspace: Path, records: Records, as_of: date, output: Path, stage: Stage) -> list[str]:
@@ -156,7 +164,8 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         table = visits[list(COLUMNS)]
         keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
         feedback = feedback_week(known, all_listed(workspace))
-        files = handout(visits, known, scores, risk, planned.lines, as_of, feedback, model.model.spread)
+        said = [model.model.silence(), *planned.lines]
+        files = handout(visits, known, scores, risk, said, as_of, feedback, model.model)
         lines = []
         gone = planned.dropped.to_csv(index=False).encode("utf-8-sig")
         for place in dict.fromkeys([home.resolve(), output.resolve()]):
@@ -165,7 +174,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
             lines += write_handout(place, files)
         lines += list_lines(home, scores, table, known)
         publish(workspace, scores, risk, known, model, visits=visits)
-    return [*planned.lines, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
+    return [*said, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
 
 
 def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:

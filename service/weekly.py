@@ -46,19 +46,10 @@ def weekly(
     as_of, lines = choose_as_of(records, given)
     show(lines)
     home = week_directory(workspace, as_of)
-    scores, _ = score_week(workspace, records, as_of, workspace / SCORES, stage)
-    version = str(scores["model_version"].iloc[0]) if len(scores) else "—"
+    _, _, scored = score_week(workspace, records, as_of, workspace / SCORES, stage)
     sections = [
         Section(say("数据", "Data"), [*lines, *_told(report)]),
-        Section(
-            say("评分", "Scores"),
-            [
-                say(
-                    f"{scores['household_id'].nunique()} 户、{len(scores)} 条评分，模型版本 {version}",
-                    f"{scores['household_id'].nunique()} households, {len(scores)} scores, model version {version}",
-                )
-            ],
-        ),
+        Section(say("评分", "Scores"), scored),
     ]
     for title, make in (
         (

@@ -1,5 +1,6 @@
 """The whole road with a trained model: data, MLflow's registry, lists with reasons, outcomes back."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,27 @@ def test_the_week_says_what_each_grid_gets_beside_its_expected_need(workspace: P
     for share in ("share_of_list", "share_of_need"):
         assert grids[share].sum() == pytest.approx(1)
     assert (groups["recall_low"] <= groups["recall_high"]).all()
+
+
+def test_without_random_visits_every_output_says_that_silence_is_not_corrected(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day = str(date_of(AS_OF))
+    week = workspace / "weeks" / day
+    scores = pd.read_parquet(workspace / "scores.parquet")
+    assert (scores["p_need"] == scores["p_request"]).all()
+    capsys.readouterr()
+    for command in ("score", "outreach", "demand"):
+        assert xianying(workspace, command, "--as-of", day) == 0
+        assert "没有纠正“不开口”" in capsys.readouterr().out, command
+    assert "没有纠正“不开口”" in (week / "overview.html").read_text("utf-8")
+    for path in [*week.glob("grid-*.html"), week / "coordinators.html"]:
+        assert "未纠正“不开口”" in path.read_text("utf-8")
+    for path in week.glob("grid-*.xlsx"):
+        sheet = openpyxl.load_workbook(path).worksheets[0]
+        assert "未纠正“不开口”" in str(sheet["A1"].value)
+    (served,) = (workspace / "served").rglob("week.json")
+    assert json.loads(served.read_text("utf-8"))["silence_corrected"] is False
 
 
 def test_outcomes_come_back_and_rest_their_households(

@@ -57,7 +57,8 @@ def pack(
     visits: pd.DataFrame | None,
 ) -> None:
     """Write one week's files into the directory ``place``; ``before``: where the week's files were until now."""
-    write_households(place, scores, risk, known)
+    corrected = model.model.visited is not None
+    write_households(place, scores, risk, known, corrected)
     write_live(place, workspace, model, scored, before)
     demand = expected_demand(scores, known, model.model.spread)
     (place / DEMAND).write_bytes(as_json(rows_of(demand)))
@@ -67,7 +68,7 @@ def pack(
         rows = visit_rows(visits, risk)
         held = rows + withdrawn(held, rows)
     (place / VISITS).write_bytes(as_json(held))
-    (place / WEEK).write_bytes(as_json(week(known, scores, listed)))
+    (place / WEEK).write_bytes(as_json(week(known, scores, listed, corrected)))
 
 
 def write_live(
@@ -96,8 +97,8 @@ def link(source: str | Path, target: str | Path) -> None:
         shutil.copyfile(source, target)
 
 
-def week(known: Known, scores: pd.DataFrame, listed: bool) -> dict[str, Any]:
-    """What a week is: its date, model, settings, and whether its lists were made."""
+def week(known: Known, scores: pd.DataFrame, listed: bool, corrected: bool) -> dict[str, Any]:
+    """What a week is: its date, model, settings, whether its lists were made, and silence is corrected."""
     versions = sorted(set(scores["model_version"].astype(str)))
     return {
         "as_of": date_of(known.as_of).isoformat(),
@@ -105,6 +106,7 @@ def week(known: Known, scores: pd.DataFrame, listed: bool) -> dict[str, Any]:
         "published_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "households": int(known.present.sum()),
         "listed": listed,
+        "silence_corrected": corrected,
         "community": known.community.model_dump(mode="json"),
     }
 
@@ -119,7 +121,9 @@ def rows_of(frame: pd.DataFrame) -> list[dict[Any, Any]]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def write_households(place: Path, scores: pd.DataFrame, risk: pd.DataFrame, known: Known) -> None:
+def write_households(
+    place: Path, scores: pd.DataFrame, risk: pd.DataFrame, known: Known, corrected: bool
+) -> None:
     """The answer for every household, ready as bytes, twice where it has sensitive needs: without and with them."""
     community = known.community
     sensitive = {need.id for need in community.needs if need.sensitive}
@@ -137,6 +141,7 @@ def write_households(place: Path, scores: pd.DataFrame, risk: pd.DataFrame, know
                 "grid_id": grid,
                 "microgrid_id": microgrid,
                 "model_version": rows[0][4],
+                "silence_corrected": corrected,
             }
             level = dict(zip(("risk", "tier"), risks[household], strict=True)) if household in risks else {}
             listed = [

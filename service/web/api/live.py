@@ -122,7 +122,12 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
         if sees_need(asker, need in week.sensitive)
     ]
     level = {"risk": round(found.risk, 8), "tier": found.tier} if sees_risk(asker, week.community) else {}
-    head = {"household_id": body.household_id, "as_of": week.as_of, "model_version": live.state.version}
+    head = {
+        "household_id": body.household_id,
+        "as_of": week.as_of,
+        "model_version": live.state.version,
+        "silence_corrected": live.model.visited is not None,
+    }
     return Response(orjson.dumps({**head, **level, "scores": scores}), media_type="application/json")
 
 

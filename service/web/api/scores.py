@@ -21,6 +21,7 @@ EXAMPLE: dict[str, Any] = {
     "grid_id": "g03",
     "microgrid_id": "m017",
     "model_version": "3",
+    "silence_corrected": True,
     "risk": 0.0213,
     "tier": "yellow",
     "scores": [{"need": "summer_childcare", "p_request": 0.0412, "p_need": 0.0633, "rank": 87}],
@@ -44,6 +45,9 @@ class HouseholdScores(BaseModel):
     grid_id: str
     microgrid_id: str
     model_version: str
+    silence_corrected: bool = Field(
+        description="p_need 是否用随机走访纠正了“不开口”的家庭；否则等于 p_request"
+    )
     risk: float | None = None
     tier: str | None = None
     scores: list[Score]

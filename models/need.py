@@ -15,10 +15,7 @@ from models.kinds import fit_kinds
 from models.model import NeedModel
 from models.need_calibration import fit_need_calibration
 from models.need_compare import (
-    AVERAGE,
-    AVERAGED,
     HOUSEHOLDS,
-    SEEDS,
     WEEKS,
     Seen,
     choose,
@@ -28,7 +25,6 @@ from models.need_compare import (
     later_weeks,
     log_loss,
     measures,
-    with_average,
 )
 from models.need_from_visits import NeedFromVisits, microgrid_ids
 from models.pairs import PairReader, fit_reader
@@ -99,7 +95,7 @@ def fit_need(
         en = f"random visits found only {found} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
         return not_corrected(zh, en, notes, held_out_visits(visited, seen, seen.request))
     fitted, comparison, odds = _chosen(seen, reader, seed)
-    by = fitted.metadata["estimator"]
+    by = fitted.name
     silence = {
         "zh": f"p_need 已用随机走访纠正“不开口”的家庭：半年未申请时走访 {len(silent)} 次，{found} 次发现需要（{by}）",
         "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
@@ -153,24 +149,24 @@ def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, 
     households' visits, and fitted again to all. Then the comparison, and every visit's log-odds without its
     household."""
     fold = household_folds(seen.pairs.household, seed)
-    apart = with_average(held_out(seen, fold, fit_estimators))
+    apart = held_out(seen, fold, fit_estimators)
     comparison = [measures(seen, apart, HOUSEHOLDS, seed)]
     losses = {name: [_silent_loss(seen, odds)] for name, odds in apart.items()}
     later = later_weeks(seen)
     if later.any():
         newest, earlier = seen.take(later), fit_estimators(seen.take(~later))
-        ahead = with_average({name: one.log_odds(newest.pairs) for name, one in earlier.items()})
+        ahead = {name: one.log_odds(newest.pairs) for name, one in earlier.items()}
         comparison.append(measures(newest, ahead, WEEKS, seed))
         for name, odds in ahead.items():
             losses[name].append(_silent_loss(newest, odds))
     best = choose({name: np.concatenate(one) for name, one in losses.items()})
-    whole = fit_estimators(seen, SEEDS)
     calibration = fit_need_calibration(apart[best], seen.pairs, seen.found, seen.weight, seen.as_of)
     fitted = NeedFromVisits(
         reader=reader,
-        members={name: whole[name] for name in (AVERAGED if best == AVERAGE else (best,))},
+        name=best,
+        estimator=fit_estimators(seen)[best],
         calibration=calibration,
-        metadata={"estimator": best, "visits": len(seen), "found": int(seen.found.sum())},
+        metadata={"visits": len(seen), "found": int(seen.found.sum())},
     )
     odds = calibration.log_odds(apart[best], seen.pairs)
     return fitted, pd.concat(comparison, ignore_index=True), odds

@@ -16,10 +16,8 @@ from models.visit_model import fit_visit_logistic, fit_visit_trees
 FOLDS = 4
 LATER = 26 * 7  # days of the newest visits that the later weeks hold out
 FEWEST_LATER = 10  # needs found in silent pairs in the later weeks, from which they say anything
-REQUEST, AVERAGE = "p_request", "average"
+REQUEST = "p_request"
 REPORTING, VISITS, TREES, UNLABELLED = "reporting_rate", "visits", "visit_trees", "positive_unlabelled"
-AVERAGED = (VISITS, TREES)
-SEEDS_COMPARED, SEEDS = 2, 6  # trees averaged, in the comparison and in the model
 HOUSEHOLDS, WEEKS = "other_households", "later_weeks"
 METRICS = ("log_loss", "average_precision", "area_under_curve", "predicted_over_observed")
 
@@ -58,14 +56,14 @@ class Seen:
         )
 
 
-def fit_estimators(seen: Seen, seeds: int = SEEDS_COMPARED) -> dict[str, Estimator]:
+def fit_estimators(seen: Seen) -> dict[str, Estimator]:
     """All estimators, fitted to these visits; what only silence tells is learned from silent pairs."""
     silent = seen.take(seen.pairs.silent)
     of = (seen.pairs, seen.found, seen.weight)
     return {
         REPORTING: fit_reporting_rate(silent.pairs, silent.found, silent.weight, seen.needs),
         VISITS: fit_visit_logistic(*of),
-        TREES: fit_visit_trees(*of, seen.needs, seeds),
+        TREES: fit_visit_trees(*of, seen.needs),
         UNLABELLED: fit_positive_unlabelled(*of, seen.needs),
     }
 
@@ -101,16 +99,11 @@ def later_weeks(seen: Seen) -> np.ndarray:
     return later if enough else np.zeros(len(seen), dtype=bool)
 
 
-def with_average(odds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The estimators and the mean of AVERAGED."""
-    return {**odds, AVERAGE: np.mean([odds[name] for name in AVERAGED], axis=0)}
-
-
 def choose(losses: Mapping[str, np.ndarray]) -> str:
-    """The average, unless the best of the others loses less by more than a standard error of the difference."""
+    """VISITS, unless the best of the others loses less by more than a standard error of the difference."""
     best = min(losses, key=lambda name: losses[name].sum())
-    gain = losses[AVERAGE] - losses[best]
-    return best if gain.sum() > gain.std() * np.sqrt(len(gain)) else AVERAGE
+    gain = losses[VISITS] - losses[best]
+    return best if gain.sum() > gain.std() * np.sqrt(len(gain)) else VISITS
 
 
 def measures(seen: Seen, odds: Mapping[str, np.ndarray], validation: str, seed: int = 0) -> pd.DataFrame:

@@ -29,7 +29,8 @@ class NeedFromVisits:
     """p_need from p_request and what random visits found; plain files on disk."""
 
     reader: PairReader
-    members: dict[str, Estimator]  # their log-odds are averaged
+    name: str  # of the estimator, see ``models.need_compare``
+    estimator: Estimator
     calibration: NeedCalibration
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -51,21 +52,20 @@ class NeedFromVisits:
             microgrid[block],
             log_odds[block],
         )
-        score = np.mean([one.log_odds(pairs) for one in self.members.values()], axis=0)
-        return self.calibration.log_odds(score, pairs)
+        return self.calibration.log_odds(self.estimator.log_odds(pairs), pairs)
 
     def save(self, directory: Path) -> None:
         """Write JSON, npz and LightGBM's text into a directory that exists."""
         arrays = {f"reader_{name}": value for name, value in self.reader.to_arrays().items()}
-        for name, member in self.members.items():
-            plain = member.start if isinstance(member, VisitTrees) else member
-            arrays |= {f"{name}-{key}": np.asarray(value) for key, value in vars(plain).items()}
-            for index, one in enumerate(member.trees if isinstance(member, VisitTrees) else ()):
-                path = directory / TREE_FILES.format(index)
-                path.write_text(one.model_to_string(), encoding="utf-8")
+        trees = self.estimator.trees if isinstance(self.estimator, VisitTrees) else ()
+        plain = self.estimator.start if isinstance(self.estimator, VisitTrees) else self.estimator
+        arrays |= {f"estimator_{key}": np.asarray(value) for key, value in vars(plain).items()}
+        for index, one in enumerate(trees):
+            path = directory / TREE_FILES.format(index)
+            path.write_text(one.model_to_string(), encoding="utf-8")
         np.savez(directory / ARRAYS, **arrays)
         said = {
-            "members": list(self.members),
+            "estimator": self.name,
             "calibration": asdict(self.calibration),
             "metadata": self.metadata,
         }
@@ -79,9 +79,6 @@ class NeedFromVisits:
         said = json.loads((directory / FILE).read_text(encoding="utf-8"))
         with np.load(directory / ARRAYS) as file:
             arrays = {name: file[name] for name in file.files}
-        reader = {
-            key.removeprefix("reader_"): value for key, value in arrays.items() if key.startswith("reader_")
-        }
         calibration = said["calibration"]
         calibration = {
             **calibration,
@@ -89,16 +86,19 @@ class NeedFromVisits:
             "lately_shift": tuple(calibration["lately_shift"]),
         }
         return NeedFromVisits(
-            PairReader.from_arrays(reader),
-            {name: _member(name, arrays, directory) for name in said["members"]},
+            PairReader.from_arrays(_part(arrays, "reader_")),
+            said["estimator"],
+            _estimator(said["estimator"], _part(arrays, "estimator_"), directory),
             NeedCalibration(**calibration),
             said["metadata"],
         )
 
 
-def _member(name: str, arrays: dict[str, np.ndarray], directory: Path) -> Estimator:
-    prefix = f"{name}-"
-    own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+
+def _estimator(name: str, own: dict[str, np.ndarray], directory: Path) -> Estimator:
     if name == TREES:
         paths = sorted(directory.glob(TREE_FILES.format("*")))
         trees = tuple(lgb.Booster(model_str=one.read_text(encoding="utf-8")) for one in paths)

@@ -11,6 +11,7 @@ from models.pairs import Pairs, first_columns
 INVERSE_PENALTY = 0.02  # of coefficients whose prior spreads are those of ``pairs.SPREADS``
 START_INVERSE_PENALTY = 0.1  # of the few columns at which trees begin
 ROUNDS = 150
+SEEDS = 3  # trees are grown from so many seeds and averaged
 TREES: dict[str, object] = {
     "objective": "binary",
     "learning_rate": 0.04,
@@ -69,9 +70,7 @@ class VisitTrees:
         return self.start.log_odds(pairs) + np.mean(added, axis=0)
 
 
-def fit_visit_trees(
-    pairs: Pairs, found: np.ndarray, weight: np.ndarray, needs: int, seeds: int
-) -> VisitTrees:
+def fit_visit_trees(pairs: Pairs, found: np.ndarray, weight: np.ndarray, needs: int) -> VisitTrees:
     """A fixed, small number of rounds: there are too few visits to stop early on."""
     start = fit_visit_logistic(pairs, found, weight, first_columns(needs), START_INVERSE_PENALTY)
     data = lgb.Dataset(
@@ -82,5 +81,5 @@ def fit_visit_trees(
         params={**TREES, "seed": 0},
         free_raw_data=False,
     )
-    trees = [lgb.train({**TREES, "seed": seed}, data, num_boost_round=ROUNDS) for seed in range(seeds)]
+    trees = [lgb.train({**TREES, "seed": seed}, data, num_boost_round=ROUNDS) for seed in range(SEEDS)]
     return VisitTrees(start, tuple(trees))

@@ -17,7 +17,7 @@ from models.group_audit import audit_visits
 from models.model import NeedModel
 from models.need import NeedFit, fit_need, with_visits
 from models.need_calibration import fit_need_calibration
-from models.need_compare import AVERAGE, HOUSEHOLDS, METRICS, REQUEST, choose
+from models.need_compare import HOUSEHOLDS, METRICS, REQUEST, VISITS, choose
 from models.pairs import ASKED_WITHIN, NEEDED_FEATURES, Pairs
 from models.reporting import fit_positive_unlabelled, fit_reporting_rate
 from models.sample import Table, training_table
@@ -98,7 +98,7 @@ def test_estimators_are_compared_on_visits_they_were_not_fitted_to(fitted: Fitte
     assert (table["value"] <= table["high"] + 1e-9).all()
     loss = table[(table["metric"] == "log_loss") & (table["validation"] == HOUSEHOLDS)]
     loss = loss.set_index("estimator")["value"]
-    assert loss[AVERAGE] < loss[REQUEST]
+    assert loss[VISITS] < loss[REQUEST]
 
 
 def test_every_visit_is_told_without_its_household(fitted: Fitted) -> None:
@@ -167,12 +167,12 @@ def test_outcomes_that_contradict_each_other_are_no_evidence(fitted: Fitted) -> 
     assert "矛盾" in fit.silence["zh"]
 
 
-def test_the_average_stays_unless_another_is_clearly_better() -> None:
+def test_the_visit_model_stays_unless_another_is_clearly_better() -> None:
     draw = np.random.default_rng(0)
-    average = draw.random(1000)
-    near = average - 0.001 + 0.5 * draw.standard_normal(1000)
-    assert choose({AVERAGE: average, "other": near - (near - average).mean() - 1e-3}) == AVERAGE
-    assert choose({AVERAGE: average, "other": average - 0.1}) == "other"
+    usual = draw.random(1000)
+    near = usual - 0.001 + 0.5 * draw.standard_normal(1000)
+    assert choose({VISITS: usual, "other": near - (near - usual).mean() - 1e-3}) == VISITS
+    assert choose({VISITS: usual, "other": usual - 0.1}) == "other"
 
 
 def pairs_of(score: np.ndarray, kinds: np.ndarray, asked: np.ndarray) -> Pairs:

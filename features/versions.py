@@ -9,7 +9,7 @@ import duckdb
 
 from features.contract import TABLES
 from features.language import UserError, say
-from features.sql import TYPES, name, one_value
+from features.sql import TYPES, name, one_value, text
 
 STORE = "records.duckdb"
 PATIENCE = 2.0  # seconds to wait for another program that has the records open
@@ -78,6 +78,14 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
 def _in_use(error: duckdb.Error) -> bool:
     first = str(error).splitlines()[0]
     return "lock" in first.lower() or "different configuration" in first
+
+
+def copy_store(workspace: Path, target: Path) -> None:
+    """Write the records as they are at this moment into a new file; a writer waits, or is told, meanwhile."""
+    with open_store(workspace, read_only=True), duckdb.connect() as connection:
+        connection.execute(f"ATTACH {text(str(workspace / STORE))} AS held (READ_ONLY)")
+        connection.execute(f"ATTACH {text(str(target))} AS copied")
+        connection.execute("COPY FROM DATABASE held TO copied")
 
 
 def add_tables(connection: duckdb.DuckDBPyConnection, temporary: bool = False) -> None:

@@ -9,7 +9,7 @@ import click
 
 from features.language import UserError, say
 from service.terminal import show
-from service.web import rights_commands
+from service.web import care_commands, rights_commands
 
 if TYPE_CHECKING:
     from service.web.database import Database
@@ -231,4 +231,11 @@ def verify_audit(workspace: Path, head: str | None) -> None:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (serve, users, keys, audit, *rights_commands.COMMANDS)
+COMMANDS: tuple[click.Command, ...] = (
+    serve,
+    users,
+    keys,
+    audit,
+    *rights_commands.COMMANDS,
+    *care_commands.COMMANDS,
+)

@@ -1,0 +1,186 @@
+"""A backup of the workspace and the service's database in one file, and its way back."""
+
+import hashlib
+import io
+import json
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Date, insert, select, text
+
+from features.erasure import TOMBSTONES, erase_household, read_tombstones, tombstone
+from features.language import UserError, say
+from features.versions import STORE, copy_store, open_store
+from service.web.audit import DIRECTORY as JOURNALS
+from service.web.audit import Drain
+from service.web.database import Database, newest
+from service.web.tables import Base, Moment
+
+LEFT_OUT = frozenset(
+    {"service.db", "service.db-wal", "service.db-shm", STORE, f"{STORE}.wal", "mlflow.db", JOURNALS}
+)
+MANIFEST, ROWS = "manifest.json", "service.jsonl"
+AT_ONCE = 500
+
+
+def back_up(workspace: Path, database: Database, target: Path) -> int:
+    """Write everything that a restore needs into one .tar.gz, whole or not at all; the number of its files.
+
+    Records, models, weeks and settings as they are at one moment; the service's rows as text, so that a backup made
+    on SQLite can be restored to PostgreSQL and the other way round. Runs while the service serves.
+    """
+    Drain(database, workspace / JOURNALS).everything()
+    part = target.with_name(f".{target.name}.part")
+    sums: dict[str, str] = {}
+    try:
+        with tempfile.TemporaryDirectory() as scratch, tarfile.open(part, "w:gz") as archive:
+            for name, path in _files(workspace, Path(scratch), database):
+                sums[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+                archive.add(path, name)
+            said = {"made_at": datetime.now(UTC).isoformat(), "migration": newest(), "files": sums}
+            content = json.dumps(said).encode()
+            entry = tarfile.TarInfo(MANIFEST)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return len(sums)
+
+
+def _files(workspace: Path, scratch: Path, database: Database) -> Iterator[tuple[str, Path]]:
+    """Name in the backup and file to read, each at rest."""
+    for path in sorted(workspace.rglob("*")):
+        name = path.relative_to(workspace).as_posix()
+        hidden = any(part.startswith(".") for part in path.relative_to(workspace).parts)
+        if path.is_file() and not hidden and name.split("/")[0] not in LEFT_OUT:
+            yield name, path
+    if (workspace / STORE).is_file():
+        copy = scratch / STORE
+        copy_store(workspace, copy)
+        yield STORE, copy
+    if (workspace / "mlflow.db").is_file():
+        copy = scratch / "mlflow.db"
+        source, target = sqlite3.connect(workspace / "mlflow.db"), sqlite3.connect(copy)
+        source.backup(target)
+        source.close()
+        target.close()
+        yield "mlflow.db", copy
+    rows = scratch / ROWS
+    with rows.open("w", encoding="utf-8") as file, database.reading() as session:
+        for table in Base.metadata.sorted_tables:
+            for row in session.execute(select(table)).mappings():
+                values = {name: _plain(value) for name, value in row.items()}
+                file.write(json.dumps({"table": table.name, "row": values}, ensure_ascii=False) + "\n")
+    yield ROWS, rows
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def restore(source: Path, workspace: Path, database: Database, tombstones: Path | None = None) -> list[str]:
+    """Put a backup into an empty workspace and an empty database; lines on it.
+
+    ``tombstones``: a newer tombstones.json, whose households are removed again. Raises UserError where the backup is
+    damaged, or something is there already.
+    """
+    if any(path.name not in LEFT_OUT for path in workspace.iterdir()) or _filled(database):
+        raise UserError(
+            say(
+                f"{workspace} 或服务数据库里已有内容，请换一个空目录、空数据库",
+                f"{workspace} or the service's database holds something; restore to an empty one",
+            )
+        )
+    with tempfile.TemporaryDirectory(dir=workspace, prefix=".restoring-") as scratch:
+        _unpack(source, Path(scratch))
+        _insert_rows(database, Path(scratch) / ROWS)
+        (Path(scratch) / ROWS).unlink()
+        (Path(scratch) / MANIFEST).unlink()
+        for path in sorted(Path(scratch).iterdir()):
+            path.replace(workspace / path.name)
+    lines = [say(f"已恢复到 {workspace}", f"restored to {workspace}")]
+    return lines + (_remove_again(workspace, tombstones) if tombstones else [])
+
+
+def _filled(database: Database) -> bool:
+    with database.reading() as session:
+        return any(session.execute(select(table).limit(1)).first() for table in Base.metadata.sorted_tables)
+
+
+def _unpack(source: Path, place: Path) -> None:
+    try:
+        with tarfile.open(source, "r:gz") as archive:
+            archive.extractall(place, filter="data")
+        said = json.loads((place / MANIFEST).read_text("utf-8"))
+        damaged = [
+            name
+            for name, digest in said["files"].items()
+            if hashlib.sha256((place / name).read_bytes()).hexdigest() != digest
+        ]
+    except (OSError, tarfile.TarError, ValueError, KeyError, EOFError) as error:
+        raise UserError(say(f"{source}：不是完整的备份", f"{source}: no whole backup")) from error
+    if damaged:
+        raise UserError(say(f"{source}：{damaged[0]} 已损坏", f"{source}: {damaged[0]} is damaged"))
+    if said["migration"] > newest():
+        raise UserError(
+            say(f"{source}：由更新的程序版本备份", f"{source}: made by a newer version of the program")
+        )
+
+
+def _insert_rows(database: Database, path: Path) -> None:
+    tables = {table.name: table for table in Base.metadata.sorted_tables}
+    with database.writing() as session:
+        waiting: dict[str, list[dict[str, Any]]] = {}
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                one = json.loads(line)
+                rows = waiting.setdefault(one["table"], [])
+                rows.append(_typed(tables[one["table"]], one["row"]))
+                if len(rows) >= AT_ONCE:
+                    session.execute(insert(tables[one["table"]]), rows)
+                    rows.clear()
+        for name, rows in waiting.items():
+            if rows:
+                session.execute(insert(tables[name]), rows)
+        if session.get_bind().dialect.name == "postgresql":
+            for table in tables.values():
+                column = table.autoincrement_column
+                if column is not None and isinstance(column.type, BigInteger):
+                    session.execute(
+                        text(
+                            f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'),"
+                            f" greatest((SELECT max({column.name}) FROM {table.name}), 1))"
+                        )
+                    )
+
+
+def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
+    def read(name: str, value: Any) -> Any:
+        kind = table.columns[name].type
+        if isinstance(kind, Moment):
+            return datetime.fromisoformat(value)
+        return date.fromisoformat(value) if isinstance(kind, Date) else value
+
+    return {name: None if value is None else read(name, value) for name, value in row.items()}
+
+
+def _remove_again(workspace: Path, tombstones: Path) -> list[str]:
+    """Households that were deleted after the backup was made."""
+    held = json.loads(tombstones.read_text("utf-8"))
+    salt = held["salt"]
+    if read_tombstones(workspace)["salt"] in ("", salt):
+        (workspace / TOMBSTONES).write_text(json.dumps(held, indent=1), "utf-8")
+    with open_store(workspace, read_only=True) as connection:
+        ids = [
+            row[0] for row in connection.execute("SELECT DISTINCT household_id FROM households").fetchall()
+        ]
+    again = [one for one in ids if tombstone(salt, one) in held["households"]]
+    for household in again:
+        erase_household(workspace, household)
+    return [say(f"再次删除 {len(again)} 户", f"{len(again)} households deleted again")]

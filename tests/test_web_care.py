@@ -1,0 +1,145 @@
+"""Backup and restore, the register of fields, the impact assessment."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from served_town import As, copy_workspace, served, settings_for
+from service_database import address_of, database_url  # noqa: F401
+from sqlalchemy import func, select
+
+from features.erasure import erase_household
+from features.language import UserError
+from features.store import read_records
+from service.cli import commands
+from service.web import audit, people
+from service.web.backup import back_up, restore
+from service.web.database import open_database
+from service.web.tables import Entry, Outcome
+
+
+def xianying(workspace: Path, *args: str, code: int = 0) -> str:
+    found = CliRunner().invoke(commands, ["--workspace", str(workspace), *args])
+    if isinstance(found.exception, UserError):
+        assert code == 1, found.exception
+        return str(found.exception)
+    assert found.exit_code == code, found.output
+    return found.output
+
+
+def test_a_backup_brings_everything_back_on_either_database(tmp_path, database_url):  # noqa: F811
+    workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
+    with served(workspace) as client:
+        li = As(client, "li")
+        visit = li.get("/v1/visits").json()["visits"][0]
+        li.post("/v1/outcomes", {"outreach_id": visit["outreach_id"], "outcome": "needed"})
+        assert back_up(workspace, client.app.state.database, file) > 10  # while it serves
+        gone = visit["household_id"]
+    erase_household(workspace, gone)  # after the backup was made
+    other = tmp_path / "other"
+    other.mkdir()
+    database = open_database(settings_for(other, database_url=database_url))
+    lines = restore(file, other, database, workspace / "tombstones.json")
+    assert "再次删除 1 户" in lines[-1]
+    assert {one.login for one in people.users(database)} >= {"li", "wang"}
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Outcome)) == 1
+        assert session.scalar(select(func.count()).select_from(Entry))
+    assert audit.verify(database).broken is None
+    people.add_user(database, "new", "auditor", "correct horse")  # numbers go on after those restored
+    assert len(read_records(other).household_ids) == 59 and gone not in read_records(other).household_ids
+    with pytest.raises(UserError, match="空目录"):
+        restore(file, other, database)
+    database.engine.dispose()
+    with served(other, database_url=database_url) as client:
+        assert As(client, "wang").get("/v1/households/h04/scores").status_code in (200, 404)
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
+    workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
+    xianying(workspace, "backup", str(file))
+    half = tmp_path / "half.tar.gz"
+    half.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    forged = tmp_path / "forged.tar.gz"
+    with tarfile.open(file) as source, tarfile.open(forged, "w:gz") as target:
+        for member in source:
+            content = source.extractfile(member)
+            if member.name == "community.yaml":
+                changed = tmp_path / "changed.yaml"
+                changed.write_text("community: {name: x}", "utf-8")
+                target.add(changed, member.name)
+            else:
+                target.addfile(member, content)
+    for broken, word in ((half, "不是完整的备份"), (forged, "community.yaml")):
+        assert word in xianying(tmp_path / "new", "restore", str(broken), code=1)
+    assert "已恢复" in xianying(tmp_path / "new", "restore", str(file))
+    assert "有效" not in xianying(tmp_path / "new", "keys", "list")
+
+
+def test_every_field_must_be_registered_with_a_ground_that_carries_it(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+    assert "households.children：没有登记" in xianying(workspace, "fields", "check", code=1)
+    xianying(workspace, "fields", "draft")
+    path = workspace / "fields.yaml"
+    assert "households.children：basis, purpose, retention_months" in xianying(
+        workspace, "fields", "check", code=1
+    )
+    register = yaml.safe_load(path.read_text("utf-8"))["fields"]
+    filled = {"purpose": "安排走访", "basis": "statutory_duty", "sensitive": False, "retention_months": 240}
+    path.write_text(yaml.safe_dump({"fields": dict.fromkeys(register, filled)}, allow_unicode=True), "utf-8")
+    assert "字段登记齐全" in xianying(workspace, "fields", "check")
+    entries = {name: dict(filled) for name in register}
+    entries["households.income"] |= {"sensitive": True, "basis": "consent"}
+    entries["requests.requested_at"] |= {"retention_months": 1}
+    entries["households.gone"] = filled
+    path.write_text(yaml.safe_dump({"fields": entries}, allow_unicode=True), "utf-8")
+    said = xianying(workspace, "fields", "check", code=1)
+    for words in (
+        "income：敏感个人信息",
+        "income：敏感且模型在用",
+        "gone：数据里没有这一列",
+        "requests：",
+        "保存期限",
+    ):
+        assert words in said
+    xianying(workspace, "fields", "draft")  # keeps what was filled in
+    assert yaml.safe_load(path.read_text("utf-8"))["fields"]["households.income"]["basis"] == "consent"
+
+
+def test_the_impact_assessment_says_what_the_system_knows_and_what_a_lawyer_must(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+    with served(workspace):
+        pass
+    assert "草稿" in xianying(workspace, "assess")
+    text = (workspace / "impact-assessment.md").read_text("utf-8")
+    for words in (
+        "西山社区",
+        "住户 60",
+        "家暴求助",
+        "敏感：仅社区统筹可见",
+        "coordinator",
+        "【法律】",
+        "【填写】",
+        "没有登记",
+    ):
+        assert words in text
+
+
+def test_keys_and_people_by_command(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+    add = ["users", "add", "lin", "--role", "grid_worker", "--grid", "g0"]
+    found = CliRunner().invoke(commands, ["--workspace", str(workspace), *add], input="correct horse\n")
+    assert found.exit_code == 0, found.output
+    assert "lin\tgrid_worker\tg0" in xianying(workspace, "users", "list")
+    key = xianying(workspace, "keys", "create", "hotline", "--scope", "requests:write").strip()
+    assert key.startswith("xy_")
+    listed = xianying(workspace, "keys", "list")
+    assert "hotline" in listed and key not in listed
+    xianying(workspace, "keys", "revoke", key.split("_")[1])
+    assert "已吊销" in xianying(workspace, "keys", "list")
+    xianying(workspace, "users", "block", "lin")
+    assert "停用" in xianying(workspace, "users", "list")
+    assert json.loads(json.dumps("0:" + "0" * 64)) in xianying(workspace, "audit", "verify")

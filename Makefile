@@ -8,18 +8,19 @@ DIR ?= data
 AS_OF ?=
 TOWN ?= demo
 PORT ?= 5000
+SEEDS ?= 3
 REAL_DATES := 2017-09-04 2017-10-02 2017-11-06
 
 XIANYING := $(BIN)/xianying --workspace "$(WORKSPACE)"
 DATE := $(if $(AS_OF),--as-of "$(AS_OF)")
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint ingest retrain score outreach real mlflow-ui clean
+.PHONY: help setup demo test lint ingest retrain score outreach real closed-loop mlflow-ui clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
 	@echo "make TARGET [WORKSPACE=workspace] [AS_OF=2025-09-01] [DIR=data]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything installed (again only when the requirements changed)
 
@@ -69,6 +70,14 @@ real: $(READY) ## everything on real purchase records (docs/real-data.md), into 
 	  $(BIN)/xianying --workspace real/workspace score --as-of $$date || exit 1; done
 	$(BIN)/xianying --workspace real/workspace outreach --as-of 2017-11-06
 	$(BIN)/python benchmarks/real_data.py real/data real/workspace 2017-09-04 2017-10-02 2017-11-06
+
+# The figures of docs/closed-loop.md; cut short, it goes on where it was. SEEDS=3 is some hours.
+LOOP = XIANYING_LANGUAGE=en $(BIN)/xianying simulate closed-loop --households 2000 --weeks 120 --grids 3 \
+  --microgrids 14 --visit-share 0.01 --weeks-ahead 52 --retrain-every 8 --seeds $(SEEDS)
+closed-loop: $(READY) ## a year of working on its own lists (docs/closed-loop.md), into closed-loop/
+	$(LOOP)
+	$(LOOP) --policy product --explore-share 0 --explore-share 0.2
+	$(LOOP) --policy product --explore weighted
 
 mlflow-ui: $(READY) ## look at the models in a browser (PORT=5000)
 	$(BIN)/mlflow ui --port $(PORT) \

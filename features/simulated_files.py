@@ -301,14 +301,28 @@ def contract_tables(
     town: Town, names: Names, community: Community, office: Office, requests: pd.DataFrame, until: float
 ) -> dict[str, pd.DataFrame]:
     """Every table of the contract as it stands at ``until`` (days); ``requests`` is ``request_table``."""
+    people = people_tables(town, names)
+    people = {name: rows[rows["valid"] < until].drop(columns="valid") for name, rows in people.items()}
+    return people | other_tables(town, names, community, office, requests, until)
+
+
+def people_tables(town: Town, names: Names) -> dict[str, pd.DataFrame]:
+    """The tables ``households`` and ``residents``, each with ``valid`` (days).
+
+    They do not depend on visits, and rows of earlier weeks do not change as the town lives on.
+    """
     households = household_rows(town, names)
     start = households.groupby("household_id")["valid"].min().reindex(names.household).to_numpy()
+    return {"households": households, "residents": resident_rows(town, names, start)}
+
+
+def other_tables(
+    town: Town, names: Names, community: Community, office: Office, requests: pd.DataFrame, until: float
+) -> dict[str, pd.DataFrame]:
+    """All other tables as they stand at ``until`` (days); ``requests`` is ``request_table``."""
     workers = worker_rows(town, names)
-    residents = resident_rows(town, names, start)
     return {
-        "households": households[households["valid"] < until].drop(columns="valid"),
         "requests": requests_known(requests, until),
-        "residents": residents[residents["valid"] < until].drop(columns="valid"),
         "outreach": outreach_rows(town, names, community, office, workers),
         "opt_outs": opt_out_rows(town, names, office, until),
         "workers": workers,

@@ -2,8 +2,8 @@
 
 One run is one policy in one town (a seed). Every Monday the office's new rows go through ``ingest``, lists are
 made by the functions behind the commands, visits happen in the simulated town, and their outcomes come back
-with the next export. A retrained model passes the command's gate before it is used; MLflow is left out, as its
-runs and figures would take longer than the training.
+with the next export. A retrained model passes the command's gate before it is used. Left out is what takes time and
+changes neither models nor visits: MLflow's runs and figures and, unless wanted, the lists on paper.
 """
 
 import shutil
@@ -18,12 +18,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from features.contract import Community
 from features.ingest import ingest
 from features.language import say
 from features.records import Known, Records, day_of, known_before
 from features.simulate import make_town
 from features.simulated_export import Exports
 from features.simulated_office import Office, Planned
+from features.simulated_town import Town
 from features.simulated_truth import groups, need_now
 from features.store import read_records
 from models.card import decide
@@ -45,7 +47,10 @@ TRAINED_ROWS = 40_000  # of a training table at most: enough for a small town, a
 
 @dataclass(frozen=True)
 class Setting:
-    """The town and the work: the same for all policies and seeds. ``end`` is the Monday after the last week."""
+    """The town and the work: the same for all policies and seeds. ``end`` is the Monday after the last week.
+
+    ``papers``: the product's workbooks and pages are written, too; who is visited is the same without.
+    """
 
     households: int
     weeks: int  # of history before the first list
@@ -57,6 +62,7 @@ class Setting:
     visit_share: float = 0.004
     retrain_every: int = 8  # weeks
     most_rows: int = TRAINED_ROWS
+    papers: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,20 +97,20 @@ class World:
         shutil.rmtree(place, ignore_errors=True)
         self.setting, self.run, self.place = setting, run, place
         self.workspace = place / "workspace"
-        self.town, self.community, content = make_town(
-            setting.households,
-            setting.weeks + setting.weeks_ahead,
-            run.seed,
-            setting.grids,
-            setting.microgrids,
-            setting.end,
-            setting.style,
-        )
+        (self.town, self.community, content), (later, _, _) = (self._town() for _ in range(2))
         content["outreach"] |= {"explore_share": run.share, "explore": run.explore}
         self.office = Office(self.town, setting.visit_share)
-        self.exports = Exports(self.office, self.community, content)
+        for _ in range(setting.weeks + setting.weeks_ahead):
+            later.step()
+        self.exports = Exports(self.office, self.community, content, later)
         for _ in range(setting.weeks):
             self.office.live_a_week()
+
+    def _town(self) -> tuple[Town, Community, dict]:
+        """The town before its first week."""
+        one = self.setting
+        weeks = one.weeks + one.weeks_ahead
+        return make_town(one.households, weeks, self.run.seed, one.grids, one.microgrids, one.end, one.style)
 
     def take_in(self) -> "Monday":
         """Export what is new, ingest it, and look at the records."""
@@ -203,8 +209,8 @@ def _list(monday: Monday) -> pd.DataFrame:
         scores = rule_scores(world.run.policy, monday.known, lambda: monday.chance[here], world.run.seed)
         return plan(scores, monday.known).visits
     output = week_directory(workspace, monday.as_of)
-    scores, _, _ = score_week(workspace, monday.read, monday.as_of, workspace / SCORES, _silently)
-    if world.run.policy != PRODUCT:
+    scores, *_ = score_week(workspace, monday.read, monday.as_of, workspace / SCORES, _silently)
+    if world.run.policy != PRODUCT or not world.setting.papers:
         return plan(scores, monday.known).visits
     list_week(workspace, monday.records, monday.as_of, output, _silently)
     return read_table(output / OUTREACH)

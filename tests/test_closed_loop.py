@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.contract import TABLES
 from features.language import UserError
-from features.records import Records, day_of
+from features.records import Records, day_of, known_before
+from features.simulated_files import contract_tables, request_table
 from features.store import read_records
 from service.closed_loop import Run, Setting, World, live
 from service.loop_policies import ORACLE, PRODUCT
 from service.loop_report import write_report
 from service.loop_runs import read_runs, run_all
+from service.outreach import plan
 
 SETTING = Setting(
     households=150,
@@ -26,6 +29,7 @@ SETTING = Setting(
     visit_share=0.02,
     retrain_every=2,
     most_rows=4000,
+    papers=True,
 )
 POLICIES = ("frequency", "random")
 LOT = (0.1, "uniform")
@@ -79,6 +83,14 @@ def test_the_real_lists_go_out_and_their_outcomes_come_back_under_their_numbers(
     assert visits["known"].all()
 
 
+def test_visits_are_the_same_without_paper(product: Path, records: Records) -> None:
+    week = product / "workspace" / "weeks" / FIRST.isoformat()
+    planned = plan(pd.read_parquet(week / "scores.parquet"), known_before(records, day_of(FIRST))).visits
+    lists = pd.read_parquet(week / "outreach.parquet")
+    same = ["outreach_id", "household_id", "need", "arm", "worker_id", "visit_order"]
+    pd.testing.assert_frame_equal(planned[same], lists[same])
+
+
 def test_targeted_visits_stay_targeted_and_those_by_lot_keep_their_propensity(
     product: Path, records: Records
 ) -> None:
@@ -111,12 +123,29 @@ def test_capacity_and_cool_down_hold(product: Path, records: Records) -> None:
     assert (done["visits"].to_numpy() <= capacity[done["worker_id"]].to_numpy()).all()
 
 
-def test_each_week_hands_over_only_what_is_new(product: Path, tmp_path: Path) -> None:
-    world = World(SETTING, Run(4, "random", 0.2), tmp_path)
-    first, again = world.exports.write(tmp_path / "one"), world.exports.write(tmp_path / "two")
-    assert first["households"] >= 150 and first["requests"] > 0
-    assert not any(again.values())
-    assert len(pd.read_csv(product / "export" / "requests.csv")) < 50
+def test_weekly_exports_add_up_to_the_office_s_tables(tmp_path: Path) -> None:
+    world = World(replace(SETTING, weeks=55), Run(4, "random", 0.2), tmp_path)
+    handed, sizes = [], []
+    for _ in range(3):
+        sizes.append(world.exports.write(tmp_path / "export"))
+        files = {one: tmp_path / "export" / f"{one}.csv" for one in sizes[-1]}
+        handed.append({one: pd.read_csv(path, dtype=str) for one, path in files.items()})
+        town, names = world.town, world.exports.names
+        requests = request_table(town, names, world.community, world.office.requests)
+        until = float(town.dates(np.array(town.week)))
+        whole = contract_tables(town, names, world.community, world.office, requests, until)
+        world.office.live_a_week()
+    assert sizes[0]["households"] > 150 > 10 * sizes[1]["households"]
+    for name, table in whole.items():
+        table.to_csv(tmp_path / "whole.csv", index=False)
+        expected = pd.read_csv(tmp_path / "whole.csv", dtype=str)
+        keys = list(TABLES[name].key)
+        every = pd.concat([week[name] for week in handed]).drop_duplicates(keys, keep="last")
+        pd.testing.assert_frame_equal(
+            every.sort_values(keys, ignore_index=True),
+            expected.sort_values(keys, ignore_index=True),
+            check_dtype=False,
+        )
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,14 @@
 """Texts in Chinese (the default) and English, written side by side where they are used."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any, TypeVar
 
+Made = TypeVar("Made")
+
+LANGUAGES = ("zh", "en")
 _language = "zh"
 _speaking: ContextVar[str] = ContextVar("speaking", default="")
 
@@ -30,6 +34,12 @@ def speaking(language: str) -> Iterator[None]:
         yield
     finally:
         _speaking.reset(before)
+
+
+def in_language(chosen: str, make: Callable[..., Made], *given: Any) -> Made:
+    """What ``make`` returns in a language."""
+    with speaking(chosen):
+        return make(*given)
 
 
 def language() -> str:

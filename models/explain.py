@@ -9,7 +9,7 @@ from features import seasons
 from features.build import BLOCKS, Features, block_name, catalogue, facts
 from features.evidence import evidence
 from features.language import say
-from features.records import Known, remember
+from features.records import Known, Rows, remember
 from features.town import YEAR
 from models.model import NeedModel
 
@@ -41,8 +41,13 @@ def explained(
     Contributions are summed over the features that one fact explains. Facts are read from ``known``, so they
     hold on the as-of day whatever the model makes of them. Contributions are slow: ask for shown rows only.
     """
-    kinds, weights = fact_weights(model, features, positions)
-    rows = features.rows.take(positions)
+    return told(model, known, features.rows.take(positions), *fact_weights(model, features, positions), most)
+
+
+def told(
+    model: NeedModel, known: Known, rows: Rows, kinds: list[str], weights: np.ndarray, most: int = 3
+) -> list[list[Reason]]:
+    """``explained`` in the language in force, from the weights of ``fact_weights`` of each of ``rows``."""
     tell = facts(model.schema)
     block_of = {fact: block_name(block) for block in BLOCKS for fact in facts(model.schema, (block,))}
     general = np.isin(kinds, list(seasons.FACTS))
@@ -50,9 +55,9 @@ def explained(
     for household, need, weight in zip(rows.household.tolist(), rows.need.tolist(), weights, strict=True):
         raised = np.flatnonzero(weight > 0)
         order = raised[np.lexsort((-weight[raised], general[raised]))]
-        told = ((kinds[kind], tell[kinds[kind]](known, model.schema, household, need)) for kind in order)
+        texts = ((kinds[kind], tell[kinds[kind]](known, model.schema, household, need)) for kind in order)
         chosen = []
-        for fact, text in _distinct(told, most):
+        for fact, text in _distinct(texts, most):
             if fact == "expected":  # told by the household's own requests or by those like it
                 own = text == tell["asked_before"](known, model.schema, household, need)
                 fact = "asked_before" if own else "similar"

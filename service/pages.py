@@ -97,7 +97,7 @@ def overview_page(
     """
     grids = _grid_rows(visits, tiers, files)
     names = {need.id: need.name.here for need in community.needs}
-    needs = [_need_row(names, {**row}) for row in seats.to_dict("records")]
+    needs = [need_row(names, {**row}) for row in seats.to_dict("records")]
     by_grid = pd.crosstab(demand["need"], demand["grid_id"], demand["expected"], aggfunc="sum").fillna(0)
     by_grid = by_grid.drop(columns="").reindex([one for one in names if one in by_grid.index])
     return render(
@@ -150,7 +150,8 @@ def _grid_rows(
     return rows
 
 
-def _need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
+def need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A need's demand beside its seats, as a bar and in words; ``row`` from ``against_seats``."""
     seats, no_seats = row["seats"], bool(np.isnan(row["seats"]))
     spread = f"{row['low_90']:.0f}–{row['high_90']:.0f}"
     text = f"{row['expected']:.0f} ({spread})" + (

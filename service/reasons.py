@@ -1,14 +1,15 @@
 """Why each visit stands on the list: in one line, and with the rows behind it."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from features.build import build
-from features.language import say
+from features.language import language, say, speaking
 from features.records import Known, Rows
-from models.explain import COMMON, Reason, explained, joined
+from models.explain import COMMON, Reason, fact_weights, joined, told
 from models.reason_quality import NO_REASON
 from service.answers import NUMBERS
 
@@ -24,15 +25,31 @@ def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.Da
     Adds reason (one line), why (each reason numbered, with the rows behind it) and reason_kinds (the kinds
     of the reasons in that order, joined by commas).
     """
+    return reasons_in((language(),), visits, known, model)[language()]
+
+
+def reasons_in(
+    languages: Iterable[str], visits: pd.DataFrame, known: Known, model: "Champion"
+) -> dict[str, pd.DataFrame]:
+    """``with_reasons`` in each of these languages."""
     household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
     need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
     targeted = (visits["arm"] == "targeted").to_numpy()
     rows = Rows(household[targeted].astype(np.int32), need[targeted])
     features = build(known, rows, model.model.schema)
+    weights = fact_weights(model.model, features, np.arange(len(rows)))
+    found = {}
+    for one in languages:
+        with speaking(one):
+            found[one] = _worded(visits, targeted, told(model.model, known, rows, *weights))
+    return found
+
+
+def _worded(visits: pd.DataFrame, targeted: np.ndarray, reasons: list[list[Reason]]) -> pd.DataFrame:
     drawn = [
         Reason(say("抽签走访：不按预测，了解真实需要", "drawn by lot, whatever the prediction"), LOT, "")
     ]
-    found = iter(explained(model.model, known, features, np.arange(len(rows))))
+    found = iter(reasons)
     each = [next(found) if one else drawn for one in targeted]
     return visits.assign(
         reason=[joined([one.text for one in row]) for row in each],

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from features.atomic import write_atomically
 from features.cohort import default_as_of
-from features.language import UserError, say
+from features.language import LANGUAGES, UserError, in_language, language, say
 from features.quarantine import FOLDER
 from features.records import Records, date_of, day_of, known_before
 from features.store import read_programme_history, read_records
@@ -147,8 +147,10 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
     from service.group_week import list_lines
     from service.handout import handout, write_handout
     from service.lists import describe
-    from service.reasons import with_reasons
+    from service.reasons import reasons_in
+    from service.web.packing import Listed
     from service.web.publish import publish
+    from service.workers import workers_of
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
@@ -158,13 +160,16 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         history, before = read_programme_history(workspace, known.as_of), list_before(workspace, as_of)
         planned = plan(scores, known, history=history, before=before)
     with stage(say("写理由", "reasons")):
-        visits = describe(with_reasons(planned.visits, known, model), known, history)
+        worded = reasons_in(LANGUAGES, planned.visits, known, model)
+        visits_in = {one: in_language(one, describe, worded[one], known, history) for one in LANGUAGES}
+        visits = visits_in[language()]
     with stage(say("写名单", "write the lists")):
         home = week_directory(workspace, as_of)
         table = visits[list(COLUMNS)]
         keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
-        feedback = feedback_week(known, all_listed(workspace))
-        said = [model.model.silence(), *planned.lines]
+        listed = all_listed(workspace)
+        feedback_in = {one: in_language(one, feedback_week, known, listed) for one in LANGUAGES}
+        feedback, said = feedback_in[language()], [model.model.silence(), *planned.lines]
         files = handout(visits, known, scores, risk, said, as_of, feedback, model.model)
         lines = []
         gone = planned.dropped.to_csv(index=False).encode("utf-8-sig")
@@ -173,7 +178,8 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
             write_atomically(place / DROPPED, gone)
             lines += write_handout(place, files)
         lines += list_lines(home, scores, table, known)
-        publish(workspace, scores, risk, known, model, visits=visits)
+        made = Listed(visits_in, feedback_in, workers_of(known).frame)
+        publish(workspace, scores, risk, known, model, listed=made)
     return [*said, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
 
 

@@ -17,7 +17,7 @@ from features.language import say
 from features.one import without
 from service.web.audit import enter
 from service.web.database import Database
-from service.web.packing import CONTENT, PLACES, RECORDS, VISITS, link
+from service.web.packing import AROUND, CONTENT, PLACES, RECORDS, VISITS, link
 from service.web.publish import partial, settle, switching
 from service.web.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
 from service.week import write_table
@@ -124,8 +124,18 @@ def _without(old: Path, place: Path, household_id: str) -> None:
     _write(place / PLACES, orjson.dumps(moved))
     rows = orjson.loads((old / VISITS).read_bytes())
     _write(place / VISITS, orjson.dumps([row for row in rows if row["household_id"] != household_id]))
+    if (old / AROUND).is_file():
+        _write(place / AROUND, _around_without(old / AROUND, household_id))
     if (old / RECORDS).is_file():
         _write(place / RECORDS, _records_without(old / RECORDS, household_id))
+
+
+def _around_without(path: Path, household_id: str) -> bytes:
+    around = orjson.loads(path.read_bytes())
+    for feedback in around["feedback"].values():
+        for name in ("said", "agreed"):
+            feedback[name] = [row for row in feedback[name] if row["household_id"] != household_id]
+    return orjson.dumps(around)
 
 
 def _write(path: Path, content: bytes) -> None:

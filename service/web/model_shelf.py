@@ -66,9 +66,14 @@ def read_models(workspace: Path) -> list[dict[str, Any]]:
         return []
 
 
+def report_place(workspace: Path, version: int) -> Path:
+    """Where a version's report is kept; not every version has one."""
+    return workspace / SERVED / REPORTS / str(version)
+
+
 def report_files(workspace: Path, version: int) -> list[str]:
     """Names of the files of a version's report."""
-    place = workspace / SERVED / REPORTS / str(version)
+    place = report_place(workspace, version)
     return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
 
 
@@ -76,4 +81,4 @@ def report_file(workspace: Path, version: int, name: str) -> Path | None:
     """One file of a version's report; None where there is none of this name."""
     if name not in report_files(workspace, version):
         return None
-    return workspace / SERVED / REPORTS / str(version) / name
+    return report_place(workspace, version) / name

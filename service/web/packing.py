@@ -4,7 +4,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,26 @@ import orjson
 import pandas as pd
 
 from features.contract import Community
+from features.language import language
 from features.records import Known, date_of
 from models.champion import Champion, read_copy
 from models.demand import expected_demand
 from models.live import town_state
 from models.registry import registry_address
-from models.score import Scored
+from models.score import TIERS, Scored
+from service.feedback_week import FeedbackWeek
 from service.outreach import COLUMNS
 from service.web.access import mixed_risk
 
 TOWN, RECORDS, MODEL = "town.pickle", "records.pickle", "model"
-CONTENT, PLACES, VISITS, DEMAND, WEEK = (
+CONTENT, PLACES, VISITS, DEMAND, WEEK, AREAS, AROUND = (
     "households.bin",
     "households.json",
     "visits.json",
     "demand.json",
     "week.json",
+    "areas.json",
+    "around.json",
 )
 DECIMALS = 8
 _VISIT_TEXTS = (
@@ -45,6 +49,15 @@ _VISIT_TEXTS = (
 )
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A week's lists: described visits and feedback, each by language, and the workers (``workers_of``)."""
+
+    visits: dict[str, pd.DataFrame]
+    feedback: dict[str, FeedbackWeek]
+    workers: pd.DataFrame
+
+
 def pack(
     place: Path,
     before: Path | None,
@@ -54,7 +67,7 @@ def pack(
     known: Known,
     model: Champion,
     scored: Scored | None,
-    visits: pd.DataFrame | None,
+    listed: Listed | None,
 ) -> None:
     """Write one week's files into the directory ``place``; ``before``: where the week's files were until now."""
     corrected = model.model.visited is not None
@@ -62,13 +75,16 @@ def pack(
     write_live(place, workspace, model, scored, before)
     demand = expected_demand(scores, known, model.model.spread)
     (place / DEMAND).write_bytes(as_json(rows_of(demand)))
+    (place / AREAS).write_bytes(as_json(areas(scores, risk, known)))
     held = read_visits(before) if before else []
-    listed = visits is not None or bool(held)
-    if visits is not None:
-        rows = visit_rows(visits, risk)
+    if listed:
+        rows = visit_rows(listed.visits, risk)
         held = rows + withdrawn(held, rows)
+        write_around(place, listed)
+    elif before and (before / AROUND).is_file():
+        link(before / AROUND, place / AROUND)
     (place / VISITS).write_bytes(as_json(held))
-    (place / WEEK).write_bytes(as_json(week(known, scores, listed, corrected)))
+    (place / WEEK).write_bytes(as_json(week(known, scores, bool(listed or held), corrected)))
 
 
 def write_live(
@@ -189,14 +205,45 @@ def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, list[tuple[Any, .
     yield from found.items()
 
 
-def visit_rows(visits: pd.DataFrame, risk: pd.DataFrame) -> list[dict[Any, Any]]:
-    """The rows of the lists with what pages and other systems show of them."""
-    tier = dict(zip(risk["household_id"], risk["tier"], strict=True))
-    columns = [*COLUMNS, *(one for one in (*_VISIT_TEXTS, "coordinator", "p_need") if one in visits)]
-    rows = rows_of(visits[columns].assign(as_of=visits["as_of"].astype(str)))
+def areas(scores: pd.DataFrame, risk: pd.DataFrame, known: Known) -> list[dict[Any, Any]]:
+    """Of each micro-grid: households, how many of each tier, and how many are expected to ask for each need."""
+    where = pd.DataFrame.from_dict(_places(known), orient="index", columns=["grid_id", "microgrid_id"])
+    keys = [where["grid_id"], where["microgrid_id"]]
+    tier = pd.Series(risk["tier"].to_numpy(), risk["household_id"]).reindex(where.index)
+    counted = pd.crosstab(keys, tier).reindex(columns=list(TIERS), fill_value=0)
+    table = where.groupby(["grid_id", "microgrid_id"]).size().rename("households").to_frame()
+    table = table.join(counted).fillna(0)
+    home = where.reindex(scores["household_id"])
+    by = [home["grid_id"].to_numpy(), home["microgrid_id"].to_numpy(), scores["need"].to_numpy()]
+    sums = scores["p_request"].groupby(by).sum()
+    expected: dict[tuple[str, str], dict[str, float]] = {}
+    for (grid, microgrid, need), value in zip(sums.index.tolist(), sums.tolist(), strict=True):
+        expected.setdefault((grid, microgrid), {})[need] = round(value, 4)
+    rows = rows_of(table.reset_index())
+    return [{**row, "expected": expected.get((row["grid_id"], row["microgrid_id"]), {})} for row in rows]
+
+
+def write_around(place: Path, listed: Listed) -> None:
+    """What surrounds a week's lists: the workers with their visits, and feedback in each language."""
+    workers = rows_of(listed.workers)
+    feedback = {one: asdict(told) for one, told in listed.feedback.items()}
+    (place / AROUND).write_bytes(as_json({"workers": workers, "feedback": feedback}))
+
+
+def visit_rows(visits: dict[str, pd.DataFrame], risk: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The rows of the lists with what pages and other systems show of them, in the language in force;
+    ``translated`` holds the texts that are others in another one."""
+    own, tier = visits[language()], dict(zip(risk["household_id"], risk["tier"], strict=True))
+    columns = [*COLUMNS, *(one for one in (*_VISIT_TEXTS, "coordinator", "p_need") if one in own)]
+    rows = rows_of(own[columns].assign(as_of=own["as_of"].astype(str)))
     for row in rows:
         row["tier"] = tier.get(row["household_id"])
         row["worker_id"] = row["worker_id"] or None
+        row["translated"] = {}
+    texts = ["reason", *(name for name in _VISIT_TEXTS if name in own)]
+    for other in visits.keys() - {language()}:
+        for row, words in zip(rows, rows_of(visits[other][texts]), strict=True):
+            row["translated"][other] = {name: text for name, text in words.items() if text != row[name]}
     return rows
 
 

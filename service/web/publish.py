@@ -22,7 +22,7 @@ from features.atomic import write_atomically
 from features.records import Known, date_of
 from models.champion import Champion
 from models.score import Scored
-from service.web.packing import pack
+from service.web.packing import Listed, pack
 
 SERVED, POINTER = "served", "current.json"
 WEEKS_KEPT = 8
@@ -37,9 +37,9 @@ def publish(
     known: Known,
     model: Champion,
     scored: Scored | None = None,
-    visits: pd.DataFrame | None = None,
+    listed: Listed | None = None,
 ) -> None:
-    """Make one week's scores, and its lists where ``visits`` (described) are given, those that are served.
+    """Make one week's scores, and its lists where they are given, those that are served.
 
     Lists served before stay where only scores are given, as they do on paper. ``scored``: what live scores and
     explanations need, kept from before where it is not given.
@@ -48,7 +48,7 @@ def publish(
     with switching(workspace) as (served, pointer):
         old = pointer["weeks"].get(as_of)
         with partial(served) as place:
-            pack(place, served / old if old else None, workspace, scores, risk, known, model, scored, visits)
+            pack(place, served / old if old else None, workspace, scores, risk, known, model, scored, listed)
             pointer["weeks"][as_of] = settle(place, served, as_of)
 
 

@@ -14,7 +14,7 @@ from features.language import say
 from service.web import metrics
 from service.web.access import Identity, sees_need, sees_place
 from service.web.live import Live, load_live
-from service.web.packing import CONTENT, DEMAND, PLACES, WEEK, community_of, read_visits
+from service.web.packing import AREAS, AROUND, CONTENT, DEMAND, PLACES, WEEK, community_of, read_visits
 from service.web.problems import Problem
 from service.web.publish import POINTER, SERVED, read_pointer
 
@@ -35,6 +35,8 @@ class Week:
     content: mmap.mmap | bytes
     visits: list[dict[str, Any]]
     demand: list[dict[str, Any]]
+    areas: list[dict[str, Any]] = field(default_factory=list)
+    around: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def community(self) -> Community:
@@ -164,4 +166,11 @@ class Shelf:
             content=content,
             visits=read_visits(directory),
             demand=orjson.loads((directory / DEMAND).read_bytes()),
+            areas=_read_if_there(directory / AREAS, []),
+            around=_read_if_there(directory / AROUND, {}),
         )
+
+
+def _read_if_there(path: Path, otherwise: Any) -> Any:
+    """A file that not every published week has."""
+    return orjson.loads(path.read_bytes()) if path.is_file() else otherwise

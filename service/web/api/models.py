@@ -12,6 +12,7 @@ from features.language import say
 from service.web import model_shelf
 from service.web.access import Scope, permit
 from service.web.api.answers import problem
+from service.web.database import Database
 from service.web.identities import Asker
 from service.web.problems import Problem
 from service.web.reading import note
@@ -70,10 +71,11 @@ def model(request: Request, version: Version, asker: Asker) -> ModelVersion:
         if one.version == version:
             workspace = request.app.state.settings.workspace
             return one.model_copy(update={"files": model_shelf.report_files(workspace, version)})
-    raise _missing()
+    raise missing_model()
 
 
-def _missing() -> Problem:
+def missing_model() -> Problem:
+    """No such version, or no such file of its report."""
     return Problem(404, "unknown-model", say("没有这个版本或文件", "no such version or file"))
 
 
@@ -103,7 +105,7 @@ def report(
     permit(asker, Scope.MODELS)
     found = model_shelf.report_file(request.app.state.settings.workspace, version, name)
     if found is None:
-        raise _missing()
+        raise missing_model()
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return FileResponse(found, media_type="text/markdown" if name.endswith(".md") else kind)
 
@@ -119,6 +121,15 @@ def entries(
 ) -> list[AuditEntry]:
     """The newest entries first; those of the last second may still be on their way."""
     permit(asker, Scope.AUDIT)
+    found = audit_entries(request.app.state.database, household_id, who, before, limit)
+    note(request, asker, "audit.read", household_id or "")
+    return [AuditEntry(**{name: getattr(one, name) for name in AuditEntry.model_fields}) for one in found]
+
+
+def audit_entries(
+    database: Database, household_id: str | None, who: str | None, before: int | None, limit: int
+) -> list[Entry]:
+    """Entries of the audit log, the newest first, of one household or person where one is named."""
     query = select(Entry).order_by(Entry.number.desc()).limit(limit)
     if household_id is not None:
         among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
@@ -127,7 +138,5 @@ def entries(
         query = query.where(Entry.who == who)
     if before is not None:
         query = query.where(Entry.number < before)
-    with request.app.state.database.reading() as session:
-        found = list(session.scalars(query))
-    note(request, asker, "audit.read", household_id or "")
-    return [AuditEntry(**{name: getattr(one, name) for name in AuditEntry.model_fields}) for one in found]
+    with database.reading() as session:
+        return list(session.scalars(query))

@@ -110,6 +110,7 @@ def selected(request: Request, asker: Identity, week: Week, wish: Filter) -> lis
     hidden = {
         "coordinator",
         "role",
+        "translated",
         *(() if shows_risk else ("tier",)),
         *(FOR_PEOPLE if asker.role == Role.MACHINE else ()),
     }

@@ -2,12 +2,12 @@
 
 from fastapi import FastAPI
 
-from service.web.pages import frame, sign_in, static, visits
+from service.web.pages import audit, frame, models, overview, sign_in, static, visits
 
 
 def add_pages(app: FastAPI) -> None:
     """Add the pages to an application whose API and handlers of errors are in place."""
-    for one in (sign_in, visits, static):
+    for one in (sign_in, overview, visits, models, audit, static):
         app.include_router(one.router)
     frame.errors_as_pages(app)
     app.add_middleware(frame.Spoken)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.language import language, say, speaking
@@ -50,7 +50,7 @@ def _chosen(scope: Scope) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("service.web"),
+        loader=ChoiceLoader([PackageLoader("service.web"), PackageLoader("service")]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -86,7 +86,7 @@ def page(
 def menu(identity: Identity) -> list[tuple[str, str]]:
     """Addresses and names of the pages that somebody may open; the first is where one arrives."""
     pages = [
-        ("/overview", say("概览", "Overview"), identity.everywhere and May.SCORES in identity.scopes),
+        ("/overview", say("概览", "Overview"), {May.SCORES, May.SENSITIVE} <= identity.scopes),
         ("/visits", say("走访", "Visits"), May.SCORES in identity.scopes),
         ("/models", say("模型", "Models"), May.MODELS in identity.scopes),
         ("/audit", say("审计", "Audit"), May.AUDIT in identity.scopes),

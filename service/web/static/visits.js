@@ -185,7 +185,7 @@
     if (said.keep !== "list") return;
     const pages = await caches.open("pages"), links = all(document, ".card[data-needs] a").map((one) => one.href);
     for (const address of [location.href, ...links]) {
-      if (address !== location.href && (await pages.match(address))) continue;
+      if (await pages.match(address)) continue;
       const answer = await fetch(address, { headers: { "X-Purpose": encodeURIComponent("备用离线 kept for offline use") } });
       if (answer.ok && !answer.redirected) await pages.put(address, answer);
     }

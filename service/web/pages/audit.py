@@ -1,0 +1,73 @@
+"""The auditor's page: who looked at what and why, and whether the log is whole."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from features.language import say
+from service.web.access import Scope, permit
+from service.web.api.models import audit_entries
+from service.web.audit import verify
+from service.web.identities import SignedIn
+from service.web.pages.frame import page
+from service.web.reading import note, noted_now
+
+router = APIRouter(include_in_schema=False)
+PURPOSE = "审计页 audit page"  # why it reads, in the audit log
+AT_ONCE = 100
+Filter = Annotated[str, Query(max_length=120)]
+
+
+@router.get("/audit")
+def audit(
+    request: Request,
+    asker: SignedIn,
+    household_id: Filter = "",
+    who: Filter = "",
+    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    check: bool = False,
+) -> Response:
+    """The newest entries, of one household or person where one is named; ``check`` verifies the whole chain."""
+    permit(asker, Scope.AUDIT)
+    request.state.purpose = PURPOSE
+    household_id, who = household_id.strip(), who.strip()
+    database = request.app.state.database
+    entries = audit_entries(database, household_id or None, who or None, before, AT_ONCE)
+    note(request, asker, "audit.read", household_id)
+    noted_now(request)
+    return page(
+        request,
+        asker,
+        "audit.html",
+        entries=[(one, one.subject.strip().split("\n")) for one in entries],
+        household_id=household_id,
+        who=who,
+        more=entries[-1].number if len(entries) == AT_ONCE else None,
+        verified=verify(database) if check else None,
+        actions=actions(),
+    )
+
+
+def actions() -> dict[str, str]:
+    """What each kind of entry is called."""
+    return {
+        "visits.read": say("看名单", "read a list"),
+        "visit.read": say("看一户", "read a household"),
+        "visits.export": say("导出名单", "exported a list"),
+        "scores.read": say("看评分", "read scores"),
+        "explanation.read": say("看评分依据", "read an explanation"),
+        "outcomes.read": say("看走访结果", "read outcomes"),
+        "outcome.write": say("登记结果", "recorded an outcome"),
+        "outcome.undo": say("撤销结果", "took an outcome back"),
+        "request.write": say("登记诉求", "recorded a request"),
+        "feedback.read": say("看反馈", "read feedback"),
+        "live.score": say("即时评分", "scored live"),
+        "audit.read": say("看审计日志", "read the audit log"),
+        "resident.why": say("查列入原因", "asked why it is listed"),
+        "resident.refuse": say("登记谢绝", "noted a refusal"),
+        "resident.accept": say("收回谢绝", "ended a refusal"),
+        "resident.export": say("导出该户资料", "exported a household"),
+        "resident.correct": say("更正资料", "corrected data"),
+        "resident.ask_deletion": say("要求删除", "asked for deletion"),
+        "resident.delete": say("删除", "deleted a household"),
+    }

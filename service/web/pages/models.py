@@ -1,0 +1,166 @@
+"""The data staff's page: registered models, how good and how well calibrated they are, drift, and MLflow."""
+
+import csv
+import os
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from features.language import language, say
+from models.baselines import RANKERS
+from models.demand import TOWN
+from models.versions import NAME
+from service.monitor_week import read_look_back
+from service.web import model_shelf
+from service.web.access import Scope, permit
+from service.web.api.models import Version, missing_model
+from service.web.identities import SignedIn
+from service.web.pages.frame import page
+
+router = APIRouter(include_in_schema=False)
+MEASURES = ("precision_at_capacity", "lift_at_capacity", "calibration_error", "predicted_over_observed")
+
+
+def _workspace(request: Request) -> Path:
+    return request.app.state.settings.workspace
+
+
+@router.get("/models")
+def models(request: Request, asker: SignedIn) -> Response:
+    """Every version with its measures, and what the last look back found."""
+    permit(asker, Scope.MODELS)
+    return page(
+        request,
+        asker,
+        "models.html",
+        versions=[_shown(one) for one in model_shelf.read_models(_workspace(request))],
+        look_back=read_look_back(_workspace(request)),
+        weeks=_expected_by_week(request, asker.sensitive),
+        tracking=tracking_address(),
+    )
+
+
+@router.get("/models/{version}")
+def model(request: Request, asker: SignedIn, version: Version) -> Response:
+    """One version beside the simple rankings, its figures and its card."""
+    permit(asker, Scope.MODELS)
+    found = {one["version"]: one for one in model_shelf.read_models(_workspace(request))}
+    if version not in found:
+        raise missing_model()
+    place = model_shelf.report_place(_workspace(request), version)
+    files = model_shelf.report_files(_workspace(request), version)
+    card = place / f"model_card.{language()}.md"
+    return page(
+        request,
+        asker,
+        "model.html",
+        model=_shown(found[version]),
+        needs=_against(place, _names(request)),
+        figures=[(name, words) for name, words in figures().items() if name in files],
+        files=files,
+        card=as_html(card.read_text("utf-8")) if card.is_file() else "",
+        tracking=tracking_address(),
+    )
+
+
+def figures() -> dict[str, str]:
+    """What each figure of a report shows."""
+    return {
+        "overview.png": say(
+            "各期的名单命中率；最有用的特征", "Hits on the lists by fold; the features that help most"
+        ),
+        "reliability.png": say(
+            "校准：预测概率与实际比例", "Calibration: predicted chances against what happened"
+        ),
+        "lift.png": say("命中：走访越多，找到多少", "Lift: how many are found with so many visits"),
+        "demand.png": say("需求测算的区间是否准", "Whether the intervals of demand held"),
+        "groups.png": say("各群体在名单上的份额", "Each group's share of the lists"),
+    }
+
+
+def tracking_address() -> str:
+    """Where MLflow shows the models in a browser; '' where it runs on files of the workspace."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
+    return f"{uri}/#/models/{NAME}" if uri.startswith(("http://", "https://")) and "@" not in uri else ""
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def as_html(text: str) -> Markup:
+    """Markdown as HTML; HTML inside it stays text."""
+    return Markup(_markdown().render(text))
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    at = datetime.fromtimestamp(row["registered_at"] / 1000, UTC)
+    values = [row["metrics"].get(f"model/{one}") for one in MEASURES]
+    return {**row, "registered": f"{at:%Y-%m-%d %H:%M} UTC", "measures": values}
+
+
+def _names(request: Request) -> dict[str, str]:
+    newest = request.app.state.shelf.served.newest
+    return {need.id: need.name.here for need in newest.community.needs} if newest else {}
+
+
+def _against(place: Path, names: dict[str, str]) -> list[dict[str, Any]]:
+    """The model beside the best simple ranking for each need, from the version's report."""
+    path = place / "against_baselines.csv"
+    if not path.is_file():
+        return []
+    words = {
+        "better": say("更好", "better"),
+        "tied": say("相当", "tied"),
+        "worse": say("更差", "worse"),
+        "few": say("样本太少", "too few to say"),
+    }
+    rows = []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            zh, en = RANKERS.get(row["baseline"], (row["baseline"], row["baseline"]))
+            rows.append(
+                {
+                    "name": names.get(row["need"], row["need"]),
+                    "model": _interval(row, "model", "low", "high"),
+                    "baseline": _interval(row, "baseline_value", "baseline_low", "baseline_high"),
+                    "baseline_name": say(zh, en),
+                    "outcome": words.get(row["outcome"], row["outcome"]),
+                    "level": _number(row.get("predicted_over_observed", ""), "{:.2f}"),
+                    "error": _number(row.get("calibration_error", ""), "{:.3f}"),
+                }
+            )
+    return rows
+
+
+def _interval(row: dict[str, str], *names: str) -> str:
+    value, low, high = (_number(row[name], "{:.1%}") for name in names)
+    return f"{value} ({low}–{high})" if low and high else value
+
+
+def _number(text: str, form: str) -> str:
+    return form.format(float(text)) if text else ""
+
+
+def _expected_by_week(request: Request, sensitive: bool) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """The weeks that are served, and for each need how many households each expected to ask."""
+    weeks = sorted(request.app.state.shelf.served.weeks.values(), key=lambda one: one.as_of)
+    rows = []
+    for need, name in _names(request).items():
+        if weeks and need in weeks[-1].sensitive and not sensitive:
+            continue
+        found = [
+            next(
+                (one["expected"] for one in week.demand if (one["need"], one["grid_id"]) == (need, TOWN)),
+                None,
+            )
+            for week in weeks
+        ]
+        rows.append((name, ["—" if one is None else f"{one:.0f}" for one in found]))
+    return [week.as_of for week in weeks], rows

@@ -1,0 +1,164 @@
+"""The coordinator's overview: micro-grids as a heat table, capacity and progress, demand, complaints."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Any
+
+import pandas as pd
+from fastapi import APIRouter, Query, Request, Response
+
+from features.language import language, say
+from features.records import day_of
+from models.programmes import against_seats
+from service.answers import outcome_names
+from service.pages import need_row
+from service.web import outcomes
+from service.web.access import Scope, permit
+from service.web.api.answers import AsOf
+from service.web.identities import SignedIn
+from service.web.pages.frame import page
+from service.web.pages.visits import days_of, listed_week
+from service.web.problems import Problem
+from service.web.reading import note, noted_now, rows_in_sight
+from service.web.weeks import Week
+
+router = APIRouter(include_in_schema=False)
+PURPOSE = "概览页 overview page"  # why it reads, in the audit log
+SHADES = 6  # classes heat-0 … heat-5 of the style sheet
+Row = dict[str, Any]
+RED, VISITS = "tier:red", "visits"  # what a heat table may show, besides a need
+
+
+@router.get("/overview")
+def overview(
+    request: Request,
+    asker: SignedIn,
+    as_of: AsOf = None,
+    show: Annotated[str, Query(max_length=100)] = RED,
+) -> Response:
+    """One week of the whole community."""
+    permit(asker, Scope.SCORES, Scope.SENSITIVE)
+    request.state.purpose = PURPOSE
+    week = listed_week(request.app.state.shelf.served, as_of)
+    rows = rows_in_sight(request, asker, week)
+    with request.app.state.database.reading() as session:
+        done = outcomes.in_force_of_week(session, date.fromisoformat(week.as_of))
+    feedback = week.around.get("feedback", {}).get(language())
+    said = _still_there(request, feedback, "said")
+    agreed = _still_there(request, feedback, "agreed")
+    households = [one["household_id"] for one in said + agreed]
+    if households:
+        note(request, asker, "feedback.read", dict.fromkeys(households), week.as_of)
+        noted_now(request)
+    needs = _demand(week)
+    return page(
+        request,
+        asker,
+        "overview.html",
+        week=week,
+        days=days_of(week),
+        weeks=[one for one in request.app.state.shelf.served.weeks if one != week.as_of],
+        heat=heat(week, rows, show),
+        shown=show,
+        choices=_choices(week),
+        outcomes=_found(done, rows),
+        workers=capacity(week, rows, set(done)),
+        needs=needs,
+        need_top=max([row["reach"] for row in needs], default=0) or 1,
+        feedback=feedback,
+        said=said,
+        agreed=agreed,
+    )
+
+
+def _choices(week: Week) -> list[tuple[str, str]]:
+    return [
+        (RED, say("红色户数", "households in red")),
+        (VISITS, say("本周走访户数", "households to visit")),
+        *((need.id, need.name.here) for need in week.community.needs),
+    ]
+
+
+def heat(week: Week, rows: list[Row], show: str) -> list[dict[str, Any]]:
+    """Each grid with its micro-grids: a number, and a shade that grows with the number for each household.
+
+    Raises a 404 problem for something that cannot be shown.
+    """
+    if show not in dict(_choices(week)):
+        raise Problem(404, "unknown-need", say("没有这项需求", "no such need"))
+    visits: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        visits.setdefault((row["grid_id"], row["microgrid_id"]), set()).add(row["household_id"])
+    cells: dict[str, list[Row]] = {}
+    for area in week.areas:
+        if show == RED:
+            value = float(area["red"])
+        elif show == VISITS:
+            value = float(len(visits.get((area["grid_id"], area["microgrid_id"]), ())))
+        else:
+            value = area["expected"].get(show, 0.0)
+        share = value / area["households"] if area["households"] else 0.0
+        cell = {
+            "name": area["microgrid_id"],
+            "households": area["households"],
+            "value": value,
+            "share": share,
+        }
+        cells.setdefault(area["grid_id"], []).append(cell)
+    top = max((cell["share"] for some in cells.values() for cell in some), default=0.0) or 1.0
+    for cell in (cell for some in cells.values() for cell in some):
+        cell["shade"] = min(SHADES - 1, int(SHADES * cell["share"] / top)) if cell["value"] else 0
+    return [{"grid": grid, "cells": some} for grid, some in cells.items()]
+
+
+def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> list[Row]:
+    """Each worker with visits a week, households on the list and how many of them have all their outcomes."""
+    done = set(done)
+    found: dict[tuple[str, str, bool], Row] = {}
+    for one in week.around.get("workers", []):
+        key = (one["worker_id"], one["name"], one["coordinator"])
+        found[key] = {"name": one["name"] or say("社区统筹", "coordinators"), "visits": one["visits"]}
+        found[key] |= {"homes": set(), "left": set()}
+    for row in rows:
+        key = (row["worker_id"] or "", row.get("worker_name") or "", bool(row.get("coordinator")))
+        if key not in found:
+            continue
+        found[key]["homes"].add(row["household_id"])
+        if row["outreach_id"] not in done:
+            found[key]["left"].add(row["household_id"])
+    return [
+        {
+            "name": one["name"],
+            "visits": one["visits"],
+            "homes": len(one["homes"]),
+            "done": len(one["homes"]) - len(one["left"]),
+        }
+        for one in found.values()
+    ]
+
+
+def _found(done: dict[str, outcomes.Outcome], rows: list[Row]) -> list[tuple[str, int, int]]:
+    """Each outcome with its number, of visits by prediction and of those by lot."""
+    arms = {row["outreach_id"]: row["arm"] for row in rows}
+    here = [(held.outcome, arms[one]) for one, held in done.items() if one in arms]
+    return [
+        (name, here.count((value, "targeted")), here.count((value, "random")))
+        for value, name in outcome_names().items()
+    ]
+
+
+def _demand(week: Week) -> list[Row]:
+    """The needs' demand against seats, as on the printed overview."""
+    if not week.demand:
+        return []
+    frame = pd.DataFrame(week.demand)
+    for name in ("begins", "ends"):
+        frame[name] = [date.fromisoformat(one) for one in frame[name]]
+    table = against_seats(frame, week.community, day_of(date.fromisoformat(week.as_of)))
+    names = {need.id: need.name.here for need in week.community.needs}
+    return [need_row(names, {**row}) for row in table.to_dict("records")]
+
+
+def _still_there(request: Request, feedback: Row | None, name: str) -> list[Row]:
+    deleted = request.app.state.restrictions.deleted
+    return [one for one in (feedback or {}).get(name, []) if one["household_id"] not in deleted]

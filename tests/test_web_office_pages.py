@@ -1,0 +1,167 @@
+"""The pages of coordinators, data staff and auditors in a real Chromium, in both languages."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Browser, expect, sync_playwright
+from served_browser import (
+    CHROMIUM,
+    DESKTOP,
+    PHONE,
+    SLOW,
+    Server,
+    browsing,
+    check_page,
+    sign_in,
+    start_chromium,
+)
+from served_town import AS_OF, copy_workspace
+
+from features.records import date_of
+from features.store import read_records
+from service.monitor_week import monitor_week
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found")
+expect.set_options(timeout=SLOW)
+BOTH = pytest.mark.parametrize(("language", "size"), [("zh", PHONE), ("en", DESKTOP)])
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    workspace = copy_workspace(tmp_path_factory.mktemp("pages") / "workspace")
+    monitor_week(workspace, read_records(workspace), date_of(AS_OF), lambda _: nullcontext())
+    put_report(workspace / "served")
+    server = Server(workspace)
+    server.start()
+    yield server
+    server.stop()
+
+
+def put_report(served: Path) -> None:
+    """A registered version and its report, as ``publish_models`` leaves them."""
+    names = ("precision_at_capacity", "lift_at_capacity", "calibration_error", "predicted_over_observed")
+    row = {
+        "version": 1,
+        "alias": "champion",
+        "run_id": "abc",
+        "as_of": "2024-08-26",
+        "registered_at": 1724630400000,
+        "gate": "allowed",
+        "gate_reason": "第一版",
+        "data_fingerprint": "f" * 64,
+        "metrics": {f"model/{name}": 0.125 for name in names},
+        "parameters": {},
+    }
+    (served / "models.json").write_text(json.dumps([row]), "utf-8")
+    place = served / "reports" / "1"
+    place.mkdir(parents=True)
+    columns = (
+        "need,model,low,high,baseline,baseline_value,baseline_low,baseline_high,outcome,calibration_error"
+    )
+    values = "meals,0.25,0.2,0.3,request_count,0.2,0.1,0.3,tied,0.01"
+    text = f"{columns},predicted_over_observed\n{values},0.98\n"
+    (place / "against_baselines.csv").write_text(text, "utf-8-sig")
+    for name in ("reliability.png", "lift.png"):
+        (place / name).write_bytes(DOT)
+    for language, title in (("zh", "模型卡"), ("en", "Model card")):
+        text = f"# {title}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<script>document.title = 'x'</script>\n"
+        (place / f"model_card.{language}.md").write_text(text, "utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
+
+
+@BOTH
+def test_a_coordinator_sees_the_week_at_a_glance(server, browser, language, size):
+    with browsing(browser, server, language, viewport=size) as page:
+        sign_in(page, "wang")
+        expect(page).to_have_url(f"{server.address}/overview")
+        check_page(page, "overview")
+        assert page.locator(".heat .cell").count() == 6
+        page.select_option("#show", "meals")
+        page.locator("form.row button").click()
+        expect(page.locator("#show")).to_have_value("meals")
+        expect(page.locator(".heat .heat-5")).not_to_have_count(0)
+        progress = page.get_by_role("progressbar", name="m2")
+        before = int(progress.get_attribute("value"))
+        page.get_by_role("link", name={"zh": "走访", "en": "Visits"}[language], exact=True).click()
+        check_page(page, "choice of lists")
+        page.get_by_role("link", name={"zh": "网格 g0", "en": "Grid g0"}[language]).click()
+        card = page.locator(".card").filter(has_text="m2").filter(has_not=page.locator(".chip:visible")).first
+        card.click()
+        page.get_by_role("button", name={"zh": "不需要", "en": "not needed"}[language]).first.click()
+        expect(page.locator(".when").first).to_have_text({"zh": "已发送", "en": "sent"}[language])
+        page.goto("/overview")
+        assert int(progress.get_attribute("value")) == before + 1
+        page.goto("/visits?coordinators=true")
+        check_page(page, "the coordinators' list")
+        expect(page.locator(".card[data-needs]")).not_to_have_count(0)
+
+
+@BOTH
+def test_data_staff_see_models_calibration_and_drift(server, browser, language, size):
+    with browsing(browser, server, language, viewport=size) as page:
+        sign_in(page, "chen")
+        expect(page).to_have_url(f"{server.address}/models")
+        expect(page.locator("main")).to_contain_text(
+            {"zh": "回看 2024-09-02", "en": "Looking back 2024-09-02"}[language]
+        )
+        check_page(page, "models")
+        page.get_by_role("link", name="1", exact=True).click()
+        expect(page.locator("figure img")).to_have_count(2)
+        assert page.evaluate(
+            "[...document.images].every(one => one.loading === 'lazy' || one.naturalWidth > 0)"
+        )
+        expect(page.locator("table").first).to_contain_text("25.0% (20.0%–30.0%)")
+        page.locator("summary").click()
+        heading = page.get_by_role("heading", name={"zh": "模型卡", "en": "Model card"}[language])
+        expect(heading).to_be_visible()
+        assert page.title() != "x"
+        check_page(page, "one model")
+        page.goto("/visits")
+        expect(page.get_by_role("heading", level=1)).to_have_text(
+            {"zh": "没有权限", "en": "not allowed"}[language]
+        )
+
+
+@BOTH
+def test_an_auditor_finds_who_looked_at_a_household(server, browser, language, size):
+    with browsing(browser, server, language, viewport=size) as page:
+        sign_in(page, "li")
+        page.locator(".card a").first.click()
+        home = page.locator("main .soft").nth(1).inner_text().split(" ")[0]
+    with browsing(browser, server, language, viewport=size) as page:
+        sign_in(page, "sun")
+        page.get_by_role("link", name={"zh": "审计", "en": "Audit"}[language], exact=True).click()
+        page.fill("#household_id", home)
+        for _ in range(50):  # entries move into the database about once a second
+            page.get_by_role("button", name={"zh": "查找", "en": "Find"}[language]).click()
+            if page.locator("tbody tr").filter(has_text="household page").count():
+                break
+            page.wait_for_timeout(200)
+        row = page.locator("tbody tr").filter(has_text="household page").first
+        expect(row).to_contain_text("user:li")
+        expect(row).to_contain_text({"zh": "看一户", "en": "read a household"}[language])
+        check_page(page, "audit")
+        page.get_by_role("button", name={"zh": "校验全部", "en": "Verify all"}[language]).click()
+        expect(
+            page.get_by_role("status").filter(has_text={"zh": "完整", "en": "Whole"}[language])
+        ).to_be_visible()
+        page.goto("/overview")
+        expect(page.get_by_role("heading", level=1)).to_have_text(
+            {"zh": "没有权限", "en": "not allowed"}[language]
+        )

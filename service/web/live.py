@@ -18,7 +18,7 @@ from features.records import Known, Records, Rows, known_before
 from models.explain import Reason, explained
 from models.live import LiveScores, TownState, score_apart
 from models.model import NeedModel
-from service.web.packing import MODEL, RECORDS, TOWN
+from service.web.week_files import MODEL, RECORDS, TOWN
 
 NEED = "need"  # the feature that says which need a row is about, by its position
 _loading = threading.Lock()

@@ -2,22 +2,23 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
 from features.language import say
-from models.logistic import FEW_ROWS
 from service.web.access import Identity, Scope, permit, sees_need
-from service.web.live import Live
 from service.web.problems import Problem
 from service.web.weeks import Week
+
+if TYPE_CHECKING:
+    from service.web.live import Live
 
 MOST_CELLS = 2_000_000
 
 
-def live_of(week: Week) -> Live:
+def live_of(week: Week) -> "Live":
     """What scores live. Raises a problem where the week was published without it."""
     if week.live is None:
         raise Problem(409, "not-live", say("请先运行 xianying score", "run xianying score first"), week.as_of)
@@ -28,7 +29,7 @@ def live_of(week: Week) -> Live:
 class Asked:
     """Rows to score."""
 
-    live: Live
+    live: "Live"
     needs: list[str]
     matrix: np.ndarray  # float32 [rows, columns]
 
@@ -69,6 +70,8 @@ class Together:
         return await answer
 
     def _score(self) -> None:
+        from models.logistic import FEW_ROWS
+
         waiting, self._waiting = self._waiting, []
         while waiting:
             live, rows = waiting[0][0].live, 0
@@ -83,7 +86,7 @@ class Together:
             _answer(live, group)
 
 
-def _answer(live: Live, group: list[tuple[Asked, asyncio.Future[np.ndarray]]]) -> None:
+def _answer(live: "Live", group: list[tuple[Asked, asyncio.Future[np.ndarray]]]) -> None:
     try:
         matrix = np.concatenate([asked.matrix for asked, _ in group])
         found = live.p_request(matrix, [need for asked, _ in group for need in asked.needs])

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from features.atomic import write_atomically
-from models.registry import registry_client
 from models.versions import CHALLENGER, CHAMPION, NAME, version_called
-from service.web.publish import REPORTS, SERVED
+from service.web.week_files import REPORTS, SERVED
 
 MODELS = "models.json"
 SHOWN = (".md", ".csv", ".png", ".json")
@@ -19,6 +18,8 @@ def publish_models(workspace: Path) -> None:
 
     Raises UserError when MLflow cannot be reached.
     """
+    from models.registry import registry_client
+
     home = workspace / SERVED
     with registry_client(workspace) as client:
         named = {version_called(client, alias): alias for alias in (CHALLENGER, CHAMPION)}

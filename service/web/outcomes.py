@@ -11,7 +11,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from features.language import say
-from service.record import EARLY, LATE
 from service.web.access import Identity, Role
 from service.web.audit import enter
 from service.web.database import Database
@@ -48,6 +47,8 @@ def record(
 
     Raises a problem for a date that cannot be right, or a token that was used for something else.
     """
+    from service.record import EARLY, LATE  # what holds for workbooks
+
     as_of = date.fromisoformat(visit["as_of"])
     contacted = report.contacted_on or max(as_of, min(today, as_of + timedelta(days=6)))
     if not (as_of - EARLY <= contacted <= min(as_of + LATE, today + timedelta(days=1))):

@@ -13,7 +13,6 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from features.contract import Community
 from features.language import language
 from features.records import Known, date_of
 from models.champion import Champion, read_copy
@@ -24,17 +23,20 @@ from models.score import TIERS, Scored
 from service.feedback_week import FeedbackWeek
 from service.outreach import COLUMNS
 from service.web.access import mixed_risk
-
-TOWN, RECORDS, MODEL = "town.pickle", "records.pickle", "model"
-CONTENT, PLACES, VISITS, DEMAND, WEEK, AREAS, AROUND = (
-    "households.bin",
-    "households.json",
-    "visits.json",
-    "demand.json",
-    "week.json",
-    "areas.json",
-    "around.json",
+from service.web.week_files import (
+    AREAS,
+    AROUND,
+    CONTENT,
+    DEMAND,
+    MODEL,
+    PLACES,
+    RECORDS,
+    TOWN,
+    VISITS,
+    WEEK,
+    read_visits,
 )
+
 DECIMALS = 8
 _VISIT_TEXTS = (
     "contact",
@@ -247,17 +249,7 @@ def visit_rows(visits: dict[str, pd.DataFrame], risk: pd.DataFrame) -> list[dict
     return rows
 
 
-def read_visits(place: Path) -> list[dict[str, Any]]:
-    """The rows served for a week, those withdrawn since included."""
-    return orjson.loads((place / VISITS).read_bytes()) if (place / VISITS).is_file() else []
-
-
 def withdrawn(before: list[dict[str, Any]], rows: list[dict[Any, Any]]) -> list[dict[str, Any]]:
     """Rows served before that are on the list no more: outcomes of a list on a phone or on paper may still come."""
     here = {row["outreach_id"] for row in rows}
     return [{**row, "withdrawn": True} for row in before if row["outreach_id"] not in here]
-
-
-def community_of(week: dict[str, Any]) -> Community:
-    """The community's settings as they were when the week was made."""
-    return Community.model_validate(week["community"])

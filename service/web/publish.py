@@ -23,10 +23,9 @@ from features.records import Known, date_of
 from models.champion import Champion
 from models.score import Scored
 from service.web.packing import Listed, pack
+from service.web.week_files import POINTER, REPORTS, SERVED, read_pointer
 
-SERVED, POINTER = "served", "current.json"
 WEEKS_KEPT = 8
-REPORTS = "reports"  # of the registered models: service.web.model_shelf
 PARTIAL = ".partial-"
 
 
@@ -61,14 +60,6 @@ def settle(place: Path, served: Path, as_of: str) -> str:
     name = f"{as_of}-{uuid.uuid4().hex[:8]}"
     place.rename(served / name)
     return name
-
-
-def read_pointer(workspace: Path) -> dict[str, Any]:
-    """Which directory holds each week, and the revision, which grows with every change."""
-    try:
-        return json.loads((workspace / SERVED / POINTER).read_text("utf-8"))
-    except FileNotFoundError:
-        return {"revision": 0, "weeks": {}, "feed": []}
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from sqlalchemy import or_, select
 from features.contract import Community
 from features.erasure import rows_of_household
 from features.language import UserError, say
-from service.outreach import COLUMNS
 from service.web.access import Identity
 from service.web.audit import enter
 from service.web.database import Database
@@ -117,6 +116,8 @@ def export(
     workspace: Path, database: Database, served: Served, by: str, household_id: str, purpose: str = ""
 ) -> dict[str, Any]:
     """Everything held of a household: records, scores, lists, outcomes, and who looked at it."""
+    from service.outreach import COLUMNS
+
     with database.writing() as session:
         enter(session, by, "resident.export", household_id, purpose)
     with database.reading() as session:

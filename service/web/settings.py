@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     refresh_seconds: float = Field(
         1.0, gt=0, le=60, description="how often a new week, refusals and deletions are looked for"
     )
+    preload: bool = Field(
+        True, description="load the model at the start; else the first live score or explanation waits for it"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="of the log")
     oidc_issuer: str = Field("", description="single sign-on: address of the OpenID Connect issuer")
     oidc_client_id: str = Field("", description="single sign-on: client id")

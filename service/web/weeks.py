@@ -5,7 +5,7 @@ import mmap
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -13,10 +13,23 @@ from features.contract import Community
 from features.language import say
 from service.web import metrics
 from service.web.access import Identity, sees_need, sees_place
-from service.web.live import Live, load_live
-from service.web.packing import AREAS, AROUND, CONTENT, DEMAND, PLACES, WEEK, community_of, read_visits
 from service.web.problems import Problem
-from service.web.publish import POINTER, SERVED, read_pointer
+from service.web.week_files import (
+    AREAS,
+    AROUND,
+    CONTENT,
+    DEMAND,
+    PLACES,
+    POINTER,
+    SERVED,
+    WEEK,
+    community_of,
+    read_pointer,
+    read_visits,
+)
+
+if TYPE_CHECKING:
+    from service.web.live import Live
 
 log = logging.getLogger("xianying")
 TRIES = 3  # a week may be replaced between reading the pointer and opening its files
@@ -54,8 +67,10 @@ class Week:
         return bool(self.said["listed"])
 
     @cached_property
-    def live(self) -> Live | None:
+    def live(self) -> "Live | None":
         """What scores or explains one household of this week; None where only its lists were published."""
+        from service.web.live import load_live  # takes seconds, and most that is served needs no model
+
         return load_live(self.directory)
 
     def answer(self, household_id: str, sensitive: bool) -> bytes:

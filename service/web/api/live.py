@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field, StringConstraints, field_validator
 from starlette.concurrency import run_in_threadpool
 
 from features.language import say
-from features.posted import Posted
 from service.web.access import Scope, permit, sees_need, sees_place, sees_risk
 from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
 from service.web.api.outcomes import Id, OutcomeName
@@ -96,6 +95,8 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     Nothing is stored. ``rank`` is where the household would stand among all. A household that the week knows is
     taken out of what its neighbours ask, as in the batch; its posted rows count, not those that are held.
     """
+    from features.posted import Posted
+
     permit(asker, Scope.LIVE)
     week = request.app.state.shelf.served.week(as_of)
     live = live_of(week)

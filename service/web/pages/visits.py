@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from features.language import language, say
 from service.answers import outcome_names
-from service.lists import script
+from service.script import script
 from service.web import outcomes
 from service.web.access import Identity, Role, Scope, permit, sees_risk
 from service.web.api.answers import AsOf

@@ -192,9 +192,10 @@ def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFr
         for household, need in zip(visits["household_id"], visits["need"], strict=True)
     ]
     visits["total"] = visits.groupby("household")["value"].transform("sum")
+    visits["last_chance"] = (visits["until"] < known.as_of + 7).groupby(visits["household"]).transform("any")
     visits = visits.sort_values(
-        ["coordinator", "grid_id", "worker", "total", "tie", "value", "need"],
-        ascending=[True, True, True, False, True, False, True],
+        ["coordinator", "grid_id", "worker", "last_chance", "total", "tie", "value", "need"],
+        ascending=[True, True, True, False, False, True, False, True],
     )
     first = ~visits.duplicated("household")
     visits["visit_order"] = first.groupby(visits["worker"]).cumsum().astype("int64")

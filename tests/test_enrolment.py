@@ -1,5 +1,6 @@
 """Deadlines and seats: until when a programme takes people in, and what is left of it."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -67,6 +68,17 @@ def test_a_need_is_asked_about_until_the_last_day_and_not_later() -> None:
     assert late == {("a", "meals"), ("b", "meals")}
     after = day_of(date(2025, 8, 25))  # the class is over: what a visit finds now is not for the class
     assert ("a", "childcare") in asked_of(summer(after, enrol_until="06-01"), a=0.5, b=0.2)
+
+
+def test_who_can_enrol_this_week_only_is_visited_first() -> None:
+    known = summer(DAY, enrol_until="06-06")
+    rows = [("a", "meals", 0.9), ("b", "childcare", 0.3)]
+    scores = pd.DataFrame(rows, columns=["household_id", "need", "p_need"]).assign(model_version="1")
+    for town, first in ((known, "b"), (summer(DAY, enrol_until="06-20"), "a")):
+        one_grid = replace(town.records.households, grid=np.zeros(2, np.int32))
+        town = known_before(replace(town.records, households=one_grid), DAY)
+        visits = plan(scores, town).visits
+        assert visits.loc[visits["visit_order"] == 1, "household_id"].tolist() == [first]
 
 
 def test_a_programme_of_one_grid_closes_there_only() -> None:

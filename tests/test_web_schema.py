@@ -72,3 +72,12 @@ def test_no_request_makes_the_server_fail(client):
 
 def _plain(value: str) -> str:
     return value.encode("latin-1", "replace").decode("latin-1")
+
+
+def test_every_route_is_summed_up_in_chinese_and_names_its_errors(client):
+    found = client.get("/v1/openapi.json").json()
+    for path, methods in found["paths"].items():
+        for method, said in methods.items():
+            assert any("一" <= letter <= "鿿" for letter in said["summary"]), (path, method)
+            assert {"401", "503"} <= set(said["responses"]), (path, method)
+            assert said.get("description"), (path, method)

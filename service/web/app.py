@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.web import journal as journals
 from service.web.api import routers
+from service.web.api.answers import ALWAYS
 from service.web.audit import DIRECTORY, Drain
 from service.web.database import Database, open_database
 from service.web.identities import Identities
@@ -54,8 +55,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     add_handlers(app)
     for router in routers():
-        app.include_router(router)
+        app.include_router(router, responses=ALWAYS)
     add_pages(app)
+    if settings.single_sign_on:
+        from service.web.single_sign_on import add_single_sign_on
+
+        add_single_sign_on(app, settings)
     app.add_middleware(Frame, settings=settings)
     app.add_middleware(Short, settings=settings)
     return app

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from features.language import say
 from service.web.access import SCOPES, Identity, Role, machine_scopes
+from service.web.audit import enter
 from service.web.database import Database
 from service.web.problems import Problem, not_signed_in, outdated_page
 from service.web.tables import ApiKey, SignIn, User, now
@@ -152,6 +153,7 @@ def sign_in(
             failed = _locked(int((user.locked_until - now()).total_seconds()) + 1)
         elif user and fits and user.active and user.password_hash == stored:
             user.failures, user.locked_until = 0, None
+            enter(session, f"user:{user.login}", "session.open", "", "", "password")
             return open_session(session, user, hours)
         else:
             failed = Problem(401, "wrong-password", say("账号或密码不对", "wrong login or password"))

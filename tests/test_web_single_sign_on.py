@@ -1,0 +1,125 @@
+"""Single sign-on against an OpenID Connect issuer on this machine."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import uvicorn
+from fastapi import FastAPI, Form
+from fastapi.responses import RedirectResponse
+from fastapi.testclient import TestClient
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from service.web import people
+from service.web.app import create_app
+from service.web.settings import Settings
+
+
+def issuer_app(address: str) -> FastAPI:
+    """A small issuer: everybody is the person whose login was put into ``app.state.login``."""
+    app, key, nonces = FastAPI(), RSAKey.generate_key(2048, {"kid": "one"}), {}
+    app.state.login = "wang"
+
+    @app.get("/.well-known/openid-configuration")
+    def configuration():
+        return {
+            "issuer": address,
+            "authorization_endpoint": f"{address}/authorize",
+            "token_endpoint": f"{address}/token",
+            "jwks_uri": f"{address}/jwks",
+            "id_token_signing_alg_values_supported": ["RS256"],
+        }
+
+    @app.get("/jwks")
+    def keys():
+        return {"keys": [key.as_dict(private=False)]}
+
+    @app.get("/authorize")
+    def authorize(redirect_uri: str, state: str, nonce: str):
+        nonces["code"] = nonce
+        return RedirectResponse(f"{redirect_uri}?code=code&state={state}")
+
+    @app.post("/token")
+    def token(code: str = Form()):
+        now = int(time.time())
+        claims = {"iss": address, "aud": "xianying", "sub": "1", "iat": now, "exp": now + 60}
+        claims |= {"nonce": nonces[code], "preferred_username": app.state.login}
+        signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)
+        return {"access_token": "x", "token_type": "Bearer", "id_token": signed}
+
+    return app
+
+
+@pytest.fixture
+def issuer():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    app = issuer_app(f"http://127.0.0.1:{port}")
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield app, f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def client(tmp_path: Path, issuer):
+    settings = Settings(
+        workspace=tmp_path,
+        environment="development",
+        oidc_issuer=issuer[1],
+        oidc_client_id="xianying",
+        oidc_client_secret="secret",
+        identity_seconds=0,
+    )
+    with TestClient(create_app(settings), follow_redirects=False) as client:
+        people.add_user(client.app.state.database, "wang", "coordinator", None)
+        yield client
+
+
+def come_back(client: TestClient):
+    """Through the issuer and back, as a browser goes."""
+    import httpx2
+
+    there = client.get("/v1/session/oidc")
+    assert there.status_code == 302 and "code_challenge" in there.headers["location"]
+    back = httpx2.get(there.headers["location"])
+    assert parse_qs(urlsplit(back.headers["location"]).query)["code"] == ["code"]
+    return client.get(back.headers["location"])
+
+
+def test_who_has_an_account_gets_a_session(client):
+    answer = come_back(client)
+    assert answer.status_code == 302 and answer.headers["location"] == "/"
+    assert client.get("/v1/session").json()["who"] == "user:wang"
+
+
+def test_who_has_none_or_is_shut_out_does_not(client, issuer):
+    issuer[0].state.login = "stranger"
+    assert come_back(client).json()["type"] == "urn:xianying:no-account"
+    issuer[0].state.login = "wang"
+    people.set_active(client.app.state.database, "wang", False)
+    assert come_back(client).status_code == 403
+    assert client.get("/v1/session").status_code == 401
+
+
+def test_an_answer_that_was_not_asked_for_is_refused(client):
+    answer = client.get("/v1/session/oidc/back?code=code&state=forged")
+    assert answer.status_code == 401 and answer.json()["type"] == "urn:xianying:sign-in-failed"
+
+
+def test_an_issuer_that_is_down_is_told(tmp_path):
+    settings = Settings(
+        workspace=tmp_path, environment="development", oidc_issuer="http://127.0.0.1:1", oidc_client_id="x"
+    )
+    with TestClient(create_app(settings), follow_redirects=False) as client:
+        answer = client.get("/v1/session/oidc")
+        assert answer.status_code == 503 and answer.json()["type"] == "urn:xianying:issuer-unreachable"

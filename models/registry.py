@@ -26,7 +26,6 @@ import pandas as pd
 
 from features.language import UserError, say
 from features.records import Known
-from models.card import decide
 from models.champion import (
     Champion,
     NoChampion,
@@ -37,11 +36,8 @@ from models.champion import (
     no_model,
     read_copy,
 )
-from models.compare import Decision
-from models.demand_backtest import as_metrics
 from models.evaluate import ALL
 from models.model import NeedModel
-from models.report import metrics_besides, write_report
 from models.train import PARTS
 from models.versions import (
     CHALLENGER,
@@ -58,6 +54,7 @@ from models.versions import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from models.compare import Decision
     from models.retrain import Retrained
 
 _LOADER = "models.served"
@@ -72,7 +69,7 @@ class Registered:
 
     version: int
     run_id: str
-    decision: Decision
+    decision: "Decision"
 
     @property
     def promoted(self) -> bool:
@@ -241,6 +238,9 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     One run with a child run for each need. ``known``: what the model was trained on. Raises UserError when
     MLflow cannot be reached.
     """
+    from models.card import decide  # with the report it draws on Matplotlib, which scoring never needs
+    from models.report import metrics_besides, write_report
+
     has_champion = _has_champion(workspace)
     with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
         report = Path(place) / "report"
@@ -285,6 +285,8 @@ def _log_needs(
     tags: Mapping[str, str],
 ) -> None:
     """A child run for each need; its report is moved out of the parent's."""
+    from models.demand_backtest import as_metrics
+
     model = retrained.model
     for position, need in enumerate(model.schema.needs):
         own = retrained.metrics[retrained.metrics["need"] == need]

@@ -185,7 +185,7 @@ def score(workspace: Path, as_of: date | None, output: Path | None) -> None:
 
     records, as_of = _open(workspace, as_of)
     output = output or workspace / SCORES
-    _, _, lines = score_week(workspace, records, as_of, output, stage)
+    _, lines = score_week(workspace, records, as_of, output, stage)
     show(lines)
 
 

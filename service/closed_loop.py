@@ -209,9 +209,9 @@ def _list(monday: Monday) -> pd.DataFrame:
         scores = rule_scores(world.run.policy, monday.known, lambda: monday.chance[here], world.run.seed)
         return plan(scores, monday.known).visits
     output = week_directory(workspace, monday.as_of)
-    scores, *_ = score_week(workspace, monday.read, monday.as_of, workspace / SCORES, _silently)
+    scored, _ = score_week(workspace, monday.read, monday.as_of, workspace / SCORES, _silently)
     if world.run.policy != PRODUCT or not world.setting.papers:
-        return plan(scores, monday.known).visits
+        return plan(scored.scores, monday.known).visits
     list_week(workspace, monday.records, monday.as_of, output, _silently)
     return read_table(output / OUTREACH)
 

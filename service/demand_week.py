@@ -38,7 +38,7 @@ def demand_week(workspace: Path, records: Records, as_of: date, stage: Stage) ->
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
-    scores, _ = current_scores(workspace, records, as_of, model, stage)
+    scores, _, _ = current_scores(workspace, records, as_of, model, stage)
     home = week_directory(workspace, as_of)
     with stage(say("测算", "sum")):
         known = known_before(records, day_of(as_of))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from features.build import build
+from features.build import Features, build
 from features.language import language, say, speaking
 from features.records import Known, Rows
 from models.explain import COMMON, Reason, fact_weights, joined, told
@@ -29,15 +29,21 @@ def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.Da
 
 
 def reasons_in(
-    languages: Iterable[str], visits: pd.DataFrame, known: Known, model: "Champion"
+    languages: Iterable[str],
+    visits: pd.DataFrame,
+    known: Known,
+    model: "Champion",
+    features: Features | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """``with_reasons`` in each of these languages."""
+    """``with_reasons`` in each of these languages. ``features``: of the whole cohort of ``known``, where they are
+    at hand; else those of the visits are built."""
     household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
     need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
     targeted = (visits["arm"] == "targeted").to_numpy()
     rows = Rows(household[targeted].astype(np.int32), need[targeted])
-    features = build(known, rows, model.model.schema)
-    weights = fact_weights(model.model, features, np.arange(len(rows)))
+    features = features or build(known, rows, model.model.schema)
+    positions = _positions(features.rows, rows, len(known.community.needs))
+    weights = fact_weights(model.model, features, positions)
     found = {}
     for one in languages:
         with speaking(one):
@@ -56,6 +62,13 @@ def _worded(visits: pd.DataFrame, targeted: np.ndarray, reasons: list[list[Reaso
         why=[numbered(row) for row in each],
         reason_kinds=[",".join(one.kind for one in row) for row in each],
     )
+
+
+def _positions(within: Rows, rows: Rows, needs: int) -> np.ndarray:
+    """int64 per pair of ``rows``: where it stands in ``within``, which holds it."""
+    keys, wanted = (one.household.astype(np.int64) * needs + one.need for one in (within, rows))
+    order = np.argsort(keys, kind="stable")
+    return order[np.searchsorted(keys, wanted, sorter=order)]
 
 
 def numbered(reasons: list[Reason]) -> str:

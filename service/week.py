@@ -23,6 +23,7 @@ from service.outreach import COLUMNS, plan
 
 if TYPE_CHECKING:
     from models.registry import Champion
+    from models.score import Scored
 
 LATEST = timedelta(days=2 * 366)  # an as-of date later than this after the data is a slip of the pen
 Stage = Callable[[str], AbstractContextManager[None]]
@@ -95,10 +96,10 @@ def champion_or_none(workspace: Path) -> "Champion | None":
 
 def score_week(
     workspace: Path, records: Records, as_of: date, output: Path, stage: Stage
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+) -> "tuple[Scored, list[str]]":
     """Score every household of a date with the champion; keep the tables and copy them to ``output``.
 
-    Returns scores, risk, and lines: how many were scored, and whether silence is corrected.
+    Returns the scores, and lines: how many were scored, and whether silence is corrected.
     """
     from models.registry import champion
     from models.score import score
@@ -123,21 +124,23 @@ def score_week(
         f"{as_of}：{households} 户、{count} 条评分，模型版本 {model.version}，写入 {output}",
         f"{as_of}: {households} households, {count} scores, model version {model.version}, in {output}",
     )
-    return scored.scores, scored.risk, [line, model.model.silence()]
+    return scored, [line, model.model.silence()]
 
 
 def current_scores(
     workspace: Path, records: Records, as_of: date, model: "Champion", stage: Stage
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The scores kept for a date; scored first where they are missing, or older than the records or model."""
+) -> "tuple[pd.DataFrame, pd.DataFrame, Scored | None]":
+    """The scores and risks kept for a date; scored first where they are missing, or older than the records or
+    model. What they were made from is there only when they were scored now."""
     home = week_directory(workspace, as_of)
     store = workspace / "records.duckdb"
     if (home / SCORES).is_file() and (home / RISK).is_file():
         scores = read_table(home / SCORES)
         fresh = (home / SCORES).stat().st_mtime >= store.stat().st_mtime
         if fresh and set(scores["model_version"].astype(str)) <= {str(model.version)}:
-            return scores, read_table(home / RISK)
-    return score_week(workspace, records, as_of, workspace / SCORES, stage)[:2]
+            return scores, read_table(home / RISK), None
+    scored, _ = score_week(workspace, records, as_of, workspace / SCORES, stage)
+    return scored.scores, scored.risk, scored
 
 
 def list_week(workspace: Path, records: Records, as_of: date, output: Path, stage: Stage) -> list[str]:
@@ -154,13 +157,14 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
-    scores, risk = current_scores(workspace, records, as_of, model, stage)
-    known = known_before(records, day_of(as_of))
+    scores, risk, scored = current_scores(workspace, records, as_of, model, stage)
+    known = scored.known if scored else known_before(records, day_of(as_of))
     with stage(say("排名单", "plan")):
         history, before = read_programme_history(workspace, known.as_of), list_before(workspace, as_of)
         planned = plan(scores, known, history=history, before=before)
     with stage(say("写理由", "reasons")):
-        worded = reasons_in(LANGUAGES, planned.visits, known, model)
+        features = scored.features if scored else None
+        worded = reasons_in(LANGUAGES, planned.visits, known, model, features)
         visits_in = {one: in_language(one, describe, worded[one], known, history) for one in LANGUAGES}
         visits = visits_in[language()]
     with stage(say("写名单", "write the lists")):

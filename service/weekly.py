@@ -46,7 +46,7 @@ def weekly(
     as_of, lines = choose_as_of(records, given)
     show(lines)
     home = week_directory(workspace, as_of)
-    _, _, scored = score_week(workspace, records, as_of, workspace / SCORES, stage)
+    _, scored = score_week(workspace, records, as_of, workspace / SCORES, stage)
     sections = [
         Section(say("数据", "Data"), [*lines, *_told(report)]),
         Section(say("评分", "Scores"), scored),

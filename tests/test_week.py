@@ -1,0 +1,52 @@
+"""A week's lists are the same, however many processes make them, and need none of the training's libraries."""
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from served_town import NEWEST, copy_workspace
+from small_town import AS_OF
+
+from features.records import date_of
+from features.store import read_records
+from service.week import SCORES, list_week, read_table, score_week, week_directory
+
+HEAVY = ("mlflow", "matplotlib", "fastapi", "sqlalchemy")
+
+
+def _list(workspace: Path) -> Path:
+    home = week_directory(workspace, date_of(AS_OF))
+    list_week(workspace, read_records(workspace), date_of(AS_OF), home, lambda _: nullcontext())
+    return home
+
+
+def test_lists_are_the_same_whether_scored_just_before_or_in_another_run(tmp_path: Path) -> None:
+    workspace = copy_workspace(tmp_path)
+    home = week_directory(workspace, date_of(AS_OF))
+    records = read_records(workspace)
+    score_week(workspace, records, date_of(AS_OF), workspace / SCORES, lambda _: nullcontext())
+    kept = read_table(home / SCORES)
+    _list(workspace)
+    apart = {path.name: path.read_bytes() for path in home.iterdir()}
+    (home / SCORES).unlink()
+    _list(workspace)
+    together = {path.name: path.read_bytes() for path in home.iterdir()}
+    assert len(read_table(home / "outreach.parquet")) > 0
+    assert together == apart
+    pd.testing.assert_frame_equal(read_table(home / SCORES), kept)
+    assert np.isfinite(kept["p_need"]).all()
+
+
+def test_scoring_and_listing_load_neither_mlflow_nor_matplotlib_nor_the_service(tmp_path: Path) -> None:
+    workspace = copy_workspace(tmp_path)
+    code = (
+        "import sys\nfrom service.cli import commands\n"
+        f"for command in ('score', 'outreach'):\n"
+        f"    commands(['--workspace', {str(workspace)!r}, command, '--as-of', {NEWEST!r}], standalone_mode=False)\n"
+        f"print('loaded', sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded []"

@@ -96,6 +96,7 @@ def test_a_coordinator_sees_the_week_at_a_glance(server, browser, language, size
         page.locator("form.row button").click()
         expect(page.locator("#show")).to_have_value("meals")
         expect(page.locator(".heat .heat-5")).not_to_have_count(0)
+        page.get_by_text({"zh": "每个走访人", "en": "Each worker"}[language]).click()
         progress = page.get_by_role("progressbar", name="m2")
         before = int(progress.get_attribute("value"))
         page.get_by_role("link", name={"zh": "走访", "en": "Visits"}[language], exact=True).click()
@@ -106,6 +107,7 @@ def test_a_coordinator_sees_the_week_at_a_glance(server, browser, language, size
         page.get_by_role("button", name={"zh": "不需要", "en": "not needed"}[language]).first.click()
         expect(page.locator(".when").first).to_have_text({"zh": "已发送", "en": "sent"}[language])
         page.goto("/overview")
+        page.get_by_text({"zh": "每个走访人", "en": "Each worker"}[language]).click()
         assert int(progress.get_attribute("value")) == before + 1
         page.goto("/visits?coordinators=true")
         check_page(page, "the coordinators' list")

@@ -32,12 +32,15 @@ class Scope(StrEnum):
     REQUESTS = "requests:write"
     SUMMARIES = "summaries:read"  # needs and expected demand; nothing about one household
     MODELS = "models:read"
-    RIGHTS = "rights:write"  # refusals, exports, corrections, deletions
+    REFUSALS = "refusals:write"  # note that a household refuses automated listing
+    RIGHTS = "rights:write"  # exports, corrections, deletions, ending a refusal
     AUDIT = "audit:read"
 
 
 SCOPES: dict[Role, frozenset[Scope]] = {
-    Role.GRID_WORKER: frozenset({Scope.SCORES, Scope.OUTCOMES, Scope.REQUESTS, Scope.SUMMARIES}),
+    Role.GRID_WORKER: frozenset(
+        {Scope.SCORES, Scope.OUTCOMES, Scope.REQUESTS, Scope.REFUSALS, Scope.SUMMARIES}
+    ),
     Role.COORDINATOR: frozenset(Scope) - {Scope.AUDIT},
     Role.DATA_STAFF: frozenset({Scope.SUMMARIES, Scope.MODELS, Scope.LIVE}),
     Role.AUDITOR: frozenset({Scope.SUMMARIES, Scope.MODELS, Scope.AUDIT}),

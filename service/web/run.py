@@ -10,6 +10,9 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from features.files import SETTINGS_FILE
+from features.language import set_language
+from features.store import read_settings as read_community
 from service.web.app import create_app
 from service.web.database import open_database
 from service.web.settings import read_settings
@@ -58,8 +61,11 @@ def logging_configuration(level: str) -> dict[str, object]:
 
 
 def from_environment() -> FastAPI:
-    """What every process of uvicorn builds."""
-    return create_app(read_settings())
+    """What every process of uvicorn builds; its texts are in the community's language."""
+    settings = read_settings()
+    if (settings.workspace / SETTINGS_FILE).is_file():
+        set_language(read_community(settings.workspace).community.language)
+    return create_app(settings)
 
 
 def serve(workspace: Path) -> None:

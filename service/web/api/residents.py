@@ -57,7 +57,7 @@ def why(request: Request, household_id: HouseholdId, asker: Asker) -> Why:
 @router.post("/refusal", status_code=204, summary="谢绝自动列名，立即生效")
 def refuse(request: Request, household_id: HouseholdId, asker: Asker, body: RefusalIn) -> Response:
     """The household stands on no list from now on, and its scores are shown to nobody."""
-    permit(asker, Scope.RIGHTS)
+    permit(asker, Scope.REFUSALS)
     place_in_sight(request, asker, household_id)
     state = request.app.state
     begins = rights.refuses_from(state.shelf.served, _today(request))

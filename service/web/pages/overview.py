@@ -26,6 +26,7 @@ router = APIRouter(include_in_schema=False)
 PURPOSE = "概览页 overview page"  # why it reads, in the audit log
 SHADES = 6  # classes heat-0 … heat-5 of the style sheet
 Row = dict[str, Any]
+COUNTS = ("visits", "homes", "done")
 RED, VISITS = "tier:red", "visits"  # what a heat table may show, besides a need
 
 
@@ -50,7 +51,7 @@ def overview(
     if households:
         note(request, asker, "feedback.read", dict.fromkeys(households), week.as_of)
         noted_now(request)
-    needs = _demand(week)
+    needs, grids = _demand(week), capacity(week, rows, done)
     return page(
         request,
         asker,
@@ -62,7 +63,8 @@ def overview(
         shown=show,
         choices=_choices(week),
         outcomes=_found(done, rows),
-        workers=capacity(week, rows, set(done)),
+        workers=[one for some in grids.values() for one in some],
+        grids=_sums(grids),
         needs=needs,
         need_top=max([row["reach"] for row in needs], default=0) or 1,
         feedback=feedback,
@@ -111,29 +113,46 @@ def heat(week: Week, rows: list[Row], show: str) -> list[dict[str, Any]]:
     return [{"grid": grid, "cells": some} for grid, some in cells.items()]
 
 
-def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> list[Row]:
-    """Each worker with visits a week, households on the list and how many of them have all their outcomes."""
+def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list[Row]]:
+    """By grid ('' for the coordinators' list and those without a visit), each worker with visits a week,
+    households on the list and how many of them have all their outcomes."""
     done = set(done)
     found: dict[tuple[str, str, bool], Row] = {}
     for one in week.around.get("workers", []):
-        key = (one["worker_id"], one["name"], one["coordinator"])
-        found[key] = {"name": one["name"] or say("社区统筹", "coordinators"), "visits": one["visits"]}
-        found[key] |= {"homes": set(), "left": set()}
-    for row in rows:
-        key = (row["worker_id"] or "", row.get("worker_name") or "", bool(row.get("coordinator")))
-        if key not in found:
-            continue
-        found[key]["homes"].add(row["household_id"])
-        if row["outreach_id"] not in done:
-            found[key]["left"].add(row["household_id"])
-    return [
-        {
-            "name": one["name"],
+        found[one["worker_id"], one["name"], one["coordinator"]] = {
+            "name": one["name"] or say("社区统筹", "coordinators"),
             "visits": one["visits"],
-            "homes": len(one["homes"]),
-            "done": len(one["homes"]) - len(one["left"]),
+            "grid": "",
+            "homes": set(),
+            "left": set(),
         }
-        for one in found.values()
+    for row in rows:
+        coordinator = bool(row.get("coordinator"))
+        mine = found.get((row["worker_id"] or "", row.get("worker_name") or "", coordinator))
+        if mine is None:
+            continue
+        mine["grid"] = "" if coordinator else row["grid_id"]
+        mine["homes"].add(row["household_id"])
+        if row["outreach_id"] not in done:
+            mine["left"].add(row["household_id"])
+    grids: dict[str, list[Row]] = {}
+    for one in sorted(found.values(), key=lambda worker: (worker["grid"] == "", worker["grid"])):
+        homes = len(one["homes"])
+        counts = {"visits": one["visits"], "homes": homes, "done": homes - len(one["left"])}
+        grids.setdefault(one["grid"], []).append({"name": one["name"], **counts})
+    return grids
+
+
+def _sums(grids: dict[str, list[Row]]) -> list[Row]:
+    """A row for each grid of ``capacity``, and one for all."""
+    named = {grid: grid or say("社区统筹", "coordinators") for grid in grids}
+    every = [one for some in grids.values() for one in some]
+    return [
+        {"name": name, "workers": len(some)} | {key: sum(one[key] for one in some) for key in COUNTS}
+        for name, some in [
+            *((named[grid], some) for grid, some in grids.items()),
+            (say("合计", "all"), every),
+        ]
     ]
 
 

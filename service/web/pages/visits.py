@@ -14,7 +14,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from features.language import language, say
 from service.answers import outcome_names
 from service.script import script
-from service.web import outcomes
+from service.web import outcomes, rights
 from service.web.access import Identity, Role, Scope, permit, sees_risk
 from service.web.api.answers import AsOf
 from service.web.api.outcomes import Id, OutcomeName
@@ -210,6 +210,7 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
         before=before,
         after=after,
         longest=outcomes.LONGEST_NOTE,
+        may_refuse=Scope.REFUSALS in asker.scopes,
     )
 
 
@@ -272,6 +273,28 @@ def undo(
     return _back_to(visit)
 
 
+@router.post("/refusals")
+def refuse(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Note that a household wants no such visits: it leaves every list at once."""
+    permit(asker, Scope.REFUSALS)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    place_in_sight(request, asker, household_id)
+    state = request.app.state
+    today = outcomes.today_in(state.shelf.served.week(None).community.community.timezone)
+    begins = rights.refuses_from(state.shelf.served, today)
+    rights.refuse(state.database, asker.who, household_id, begins, purpose=purpose_of(request))
+    state.restrictions.refresh()
+    return go_to("/visits")
+
+
 def _back_to(visit: Row) -> Response:
+    if visit.get("withdrawn"):
+        return go_to("/visits")
     home = quote(visit["household_id"], safe="")
     return go_to(f"/visits/{home}?as_of={visit['as_of']}#{quote(visit['outreach_id'])}")

@@ -130,8 +130,7 @@
     for (const one of refused) {
       const line = document.createElement("div"), button = document.createElement("button");
       line.textContent = `${one.name} ${said.refused}: ${one.refused}`;
-      button.textContent = "×";
-      button.setAttribute("aria-label", "×");
+      button.textContent = said.dismiss;
       button.addEventListener("click", () => { forget(one); location.reload(); });
       line.append(button);
       place.append(line);
@@ -143,6 +142,10 @@
   document.addEventListener("submit", (event) => {
     const form = event.target, visit = form.closest(".visit");
     if (form.id === "sign-out") return leave(event);
+    if (form.id === "refuse" && !navigator.onLine) {
+      event.preventDefault();
+      alert(said.needsNetwork);
+    }
     if (!visit || !who) return;
     try {
       if (form.classList.contains("outcome")) recordOutcome(form, event.submitter, visit.dataset.outreach);

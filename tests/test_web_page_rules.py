@@ -137,3 +137,10 @@ def test_errors_are_pages_for_people_and_json_for_the_api(client):
     english = li.client.get("/nowhere", headers={"Cookie": "xianying_language=en"})
     assert "no such address" in english.text and 'lang="en"' in english.text
     assert "没有这个地址" in li.client.get("/nowhere", headers={"Cookie": "xianying_language=fr"}).text
+
+
+def test_single_sign_on_is_offered_where_there_is_an_issuer(client):
+    assert "/v1/session/oidc" not in client.get("/sign-in").text
+    issuer = {"oidc_issuer": "https://id.example", "oidc_client_id": "xianying"}
+    with served(client.app.state.settings.workspace, **issuer) as other:
+        assert 'href="/v1/session/oidc"' in other.get("/sign-in").text

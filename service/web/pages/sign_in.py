@@ -34,6 +34,7 @@ def _form(request: Request, next: str, status: int = 200, problem: str = "", log
         token=signed(settings.secret.get_secret_value(), nonce),
         problem=problem,
         login=login,
+        single_sign_on=settings.single_sign_on,
     )
     answer.set_cookie(FORM_COOKIE, nonce, httponly=True, secure=settings.secure, samesite="strict", path="/")
     return answer

@@ -87,15 +87,23 @@ class Drain:
         for path in sorted(self.directory.glob(f"*{SUFFIX}")):
             if own and path == own.path:
                 continue
-            with path.open("rb") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue  # its process lives
-                moved += self.move(path)
-                path.unlink(missing_ok=True)
-                self._read.pop(path, None)
+            try:
+                moved += self._adopt(path)
+            except FileNotFoundError:  # another process was faster
+                continue
         return moved
+
+    def _adopt(self, path: Path) -> int:
+        """Move the lines of a process that has ended and remove its file; 0 while it lives."""
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            moved = self.move(path)
+            path.unlink(missing_ok=True)
+            self._read.pop(path, None)
+            return moved
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.records import Known
-from features.town import prior_strength, rate, shrunk
+from features.town import prior_strength, rate, shrunk, sums_by
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,4 @@ def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
     """[areas, needs] sums of [households, needs] over the households now in each grid or micro-grid."""
     where = known.grid if kind == "grid" else known.microgrid
     areas = len(known.records.grid_ids if kind == "grid" else known.records.microgrid_ids)
-    here = where >= 0
-    sums = [np.bincount(where[here], values[here, need], areas) for need in range(values.shape[1])]
-    return np.stack(sums, axis=1)
+    return sums_by(where, values, areas)

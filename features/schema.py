@@ -117,15 +117,30 @@ def fit_schema(known: Known) -> Schema:
 def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
     """What ``features.exclude`` keeps from every model, read as any other attribute would be: for an audit."""
     exclude = set(known.community.features.exclude)
-    return tuple(one for one in _fit_table(known, table, set()) if {one.name, one.column} & exclude)
+    columns = {name: _columns(name) for name in getattr(known, table).attributes.columns}
+    excluded = [own for name, own in columns.items() if {name, *own} & exclude]
+    shared = set().union(
+        *excluded
+    )  # with these a column may stand back, as a birth year beside the birth date
+    related = {name for name, own in columns.items() if own & shared}
+    return tuple(one for one in _fit_table(known, table, set(), related) if {one.name, one.column} & exclude)
 
 
-def _fit_table(known: Known, table: TableName, exclude: set[str]) -> tuple[Attribute, ...]:
+def _columns(name: str) -> set[str]:
+    """What ``Attribute.column`` of a column of this name can be, whatever it turns out to hold."""
+    plain = Attribute(name, "ignored").column
+    return {plain, Attribute(name, "birth").column} if BIRTH.match(name) else {plain}
+
+
+def _fit_table(
+    known: Known, table: TableName, exclude: set[str], only: set[str] | None = None
+) -> tuple[Attribute, ...]:
+    """``only``: the names of the columns to look at; all by default."""
     rows: HouseholdRows | ResidentRows = getattr(known, table)
     whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
     order = np.lexsort((rows.visible_from, rows.valid_from, whose))
     fitted = []
-    for name in sorted(rows.attributes.columns):
+    for name in sorted(one for one in rows.attributes.columns if only is None or one in only):
         codes, texts = factorized(known.records, table, name)
         codes = codes[known_positions(known, table)][order]
         if (codes >= 0).any():

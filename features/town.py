@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from features.records import Known, remember
 
@@ -141,6 +142,15 @@ def prior_strength(count: np.ndarray, expected: np.ndarray, noise: np.ndarray | 
 def shrunk(count: np.ndarray, expected: np.ndarray, strength: np.ndarray | float) -> np.ndarray:
     """Posterior mean of count / expected under a gamma prior with mean 1 and this strength."""
     return (count + strength) / (expected + strength)
+
+
+def sums_by(group: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
+    """float64 [groups, needs]: sums of [households, needs] over the households of each group (int per household;
+    -1: in none). Adds in the order of the households, as ``numpy.bincount`` does of one need at a time."""
+    inside = group >= 0
+    begins = np.append(0, np.cumsum(inside))
+    member = csc_array((np.ones(begins[-1]), group[inside], begins), shape=(groups, len(group)))
+    return member @ np.ascontiguousarray(values, dtype=np.float64)
 
 
 def rate(count: np.ndarray, exposure: np.ndarray) -> np.ndarray:

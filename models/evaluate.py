@@ -7,6 +7,7 @@ bootstrap intervals that resample households, each with all its rows.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -77,13 +78,16 @@ class Evaluation:
     lift: pd.DataFrame
 
 
+@lru_cache(maxsize=2)  # one retrain asks for the same draws again and again
 def resampled(households: int, replicates: int = REPLICATES, seed: int = 0) -> np.ndarray:
-    """float32 [households, replicates]: how often each household was drawn."""
+    """float32 [households, replicates]: how often each household was drawn. Not to be written to."""
     if not households:
         return np.zeros((0, replicates), dtype=np.float32)
     generator = np.random.default_rng(seed)
     chance = np.full(households, 1 / households)
-    return generator.multinomial(households, chance, size=replicates).T.astype(np.float32)
+    draws = generator.multinomial(households, chance, size=replicates).T.astype(np.float32)
+    draws.flags.writeable = False
+    return draws
 
 
 def evaluate(

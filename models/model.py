@@ -71,7 +71,7 @@ class NeedModel:
     def predict(self, features: Features, shift: np.ndarray | None = None) -> np.ndarray:
         """p_request: float64 per row. ``shift``: of the as-of day, by need; the day of training's by default."""
         shift = self.usual_shift if shift is None else shift
-        return np.clip(expit(self.log_odds(features) + shift[features.rows.need]), LEAST, MOST)
+        return probability(self.log_odds(features), shift[features.rows.need])
 
     def p_need(self, features: Features, known: Known, log_odds: np.ndarray, p: np.ndarray) -> np.ndarray:
         """float64 per row, of a whole cohort with its ``log_odds`` and p_request ``p``: that a visit finds the
@@ -214,6 +214,11 @@ def _read_parts(directory: Path, arrays: Mapping[str, np.ndarray]) -> Parts | No
 
 def _read_trees(path: Path) -> lgb.Booster:
     return lgb.Booster(model_str=path.read_text(encoding="utf-8"))
+
+
+def probability(log_odds: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """float64 per row: the probability of these log-odds once they are shifted."""
+    return np.clip(expit(log_odds + shift), LEAST, MOST)
 
 
 def combined_risk(p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from models.reporting import PositiveUnlabelled, ReportingRate
 from models.visit_model import VisitLogistic, VisitTrees
 
 LEAST, MOST = 1e-6, 1 - 1e-6
-BLOCK = 50_000  # rows read at a time
+BLOCK = 8192  # rows read at a time: they become many columns, in float64
 FILE, ARRAYS = "visits.json", "visits.npz"
 TREE_FILES = "visits_trees_{}.txt"
 KINDS = {REPORTING: ReportingRate, VISITS: VisitLogistic, UNLABELLED: PositiveUnlabelled}

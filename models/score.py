@@ -9,7 +9,7 @@ from features.build import Features, build, summarise
 from features.cohort import cohort
 from features.records import Known, Records, date_of, known_before
 from features.town import Town
-from models.model import NeedModel
+from models.model import NeedModel, probability
 from models.out_of_time import stable_hash
 
 SEVERE = 3
@@ -44,7 +44,7 @@ def score(records: Records, model: NeedModel, as_of: int, version: str | int = "
     rows = features.rows
     log_odds = model.log_odds(features)
     shift = model.shift(known, log_odds, rows.need)
-    p_request = model.predict(features, shift)
+    p_request = probability(log_odds, shift[rows.need])
     p_need = model.p_need(features, known, log_odds, p_request)
     ids = records.household_ids
     order = tie_order(ids)

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, Playwright
 from served_town import PASSWORD, add_people, settings_for
 from sqlalchemy import select
 
+from service.web import people
 from service.web.database import Database, open_database
 from service.web.tables import Outcome
 
@@ -55,6 +56,7 @@ class Server:
             "XIANYING_ENVIRONMENT": "development",
             "XIANYING_PORT": str(self.port),
             "XIANYING_ATTEMPTS": "3",
+            "XIANYING_IDENTITY_SECONDS": "0",
             "XIANYING_SIGN_IN_RATE": "1000/minute",
         }
         environment.pop("XIANYING_LANGUAGE", None)
@@ -81,6 +83,10 @@ class Server:
         assert self.process
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def end_sessions(self, login: str) -> None:
+        """Whatever sessions this person has end."""
+        people.set_password(self.database, login, PASSWORD)
 
     def outcomes(self) -> list[tuple[str, str, bool]]:
         """Who, outcome and whether it was undone, of every outcome that is stored, the oldest first."""

@@ -170,6 +170,27 @@ def test_what_was_written_while_the_service_was_down_arrives_when_it_is_back(ser
         assert kept == [("user:li", "declined", False)]
 
 
+def test_outcomes_wait_for_the_person_who_entered_them(server, browser):
+    before = server.outcomes()
+    with browsing(browser, server) as page:
+        sign_in(page, "li")
+        page.wait_for_selector("body[data-kept=yes]")
+        open_household(page, 6)
+        server.end_sessions("li")
+        page.get_by_role("button", name="不需要", exact=True).first.click()
+        expect(page.locator("#queue")).to_contain_text("登录已过期")
+        sign_in(page, "wang")
+        expect(page.get_by_role("link", name="概览")).to_be_visible()
+        assert (
+            page.evaluate("caches.open('pages').then(kept => kept.match('/visits')).then(Boolean)") is False
+        )
+        page.wait_for_timeout(500)
+        assert server.outcomes() == before  # nobody sends what another has entered
+        page.get_by_role("button", name="退出").click()
+        sign_in(page, "li")
+        eventually(server, [*before, ("user:li", "not_needed", False)])
+
+
 def test_everything_but_waiting_works_without_scripts(server, browser):
     before = server.outcomes()
     with browsing(browser, server, java_script_enabled=False) as page:

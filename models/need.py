@@ -16,6 +16,7 @@ from models.model import NeedModel
 from models.need_calibration import fit_need_calibration
 from models.need_compare import (
     HOUSEHOLDS,
+    NAMES,
     WEEKS,
     Seen,
     choose,
@@ -95,11 +96,11 @@ def fit_need(
         en = f"random visits found only {found} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
         return not_corrected(zh, en, notes, held_out_visits(visited, seen, seen.request))
     fitted, comparison, odds = _chosen(seen, reader, seed)
-    by = fitted.name
+    zh, en = NAMES[fitted.name]
     silence = {
-        "zh": f"p_need 已用随机走访纠正“不开口”的家庭：半年未申请时走访 {len(silent)} 次，{found} 次发现需要（{by}）",
+        "zh": f"p_need 已用随机走访纠正“不开口”的家庭：半年未申请时走访 {len(silent)} 次，{found} 次发现需要（方法：{zh}）",
         "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
-        f"{found} found the need ({by})",
+        f"{found} found the need (method: {en})",
     }
     return NeedFit(fitted, silence, notes, comparison, held_out_visits(visited, seen, odds))
 

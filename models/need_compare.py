@@ -18,6 +18,12 @@ LATER = 26 * 7  # days of the newest visits that the later weeks hold out
 FEWEST_LATER = 10  # needs found in silent pairs in the later weeks, from which they say anything
 REQUEST = "p_request"
 REPORTING, VISITS, TREES, UNLABELLED = "reporting_rate", "visits", "visit_trees", "positive_unlabelled"
+NAMES = {  # in Chinese and in English
+    REPORTING: ("申报率修正", "reporting rate"),
+    VISITS: ("走访回归", "regression on visits"),
+    TREES: ("走访提升树", "trees on visits"),
+    UNLABELLED: ("正例与未标记", "positive and unlabelled"),
+}
 HOUSEHOLDS, WEEKS = "other_households", "later_weeks"
 METRICS = ("log_loss", "average_precision", "area_under_curve", "predicted_over_observed")
 

@@ -82,8 +82,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Lived:
-    """``weeks``: week and the columns of ``loop_measures.happened``. ``lists``: week, list, visits, expected: the
-    run's own list beside those that its twin would have made of the same town; see ``_against_twin``."""
+    """``weeks``: week, date, version (of the model) and the columns of ``loop_measures.happened``.
+
+    ``lists``: week, list, visits, expected: the run's own list beside those that its twin would have made of
+    the same town; see ``_against_twin``.
+    """
 
     weeks: pd.DataFrame
     lists: pd.DataFrame
@@ -173,7 +176,8 @@ def live(setting: Setting, run: Run, place: Path, twin: Path | None = None) -> L
         outcomes = _visit(world, listed[listed["arm"] == "random"] if run.policy == TWIN else listed)
         requests = np.bincount(world.office.requests[-1]["household"], minlength=len(world.town.people))
         done = happened(world.town, world.community, outcomes, monday.chance, group, requests)
-        rows += [{"week": week, "date": monday.as_of, **row} for row in done]
+        made_by = {"week": week, "date": monday.as_of, "version": str(listed["model_version"].max())}
+        rows += [{**made_by, **row} for row in done]
     return Lived(pd.DataFrame(rows), pd.DataFrame(lists, columns=["week", "list", "visits", "expected"]))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from service_database import database_url  # noqa: F401
 
 from features.records import date_of
 from service.web import audit
+from service.web.run import JsonLines
 
 
 @pytest.fixture
@@ -167,3 +169,18 @@ def test_before_the_first_week_there_is_nothing_and_no_error(tmp_path):
         answer = wang.get("/v1/visits")
         assert answer.status_code == 404 and "xianying score" in answer.json()["detail"]
         assert wang.get("/v1/households/h04/scores").status_code == 404
+
+
+def test_the_log_names_routes_and_nobody(client, caplog):
+    caplog.set_level(logging.INFO, "xianying")
+    wang = As(client, "wang")
+    wang.get("/v1/households/h04/scores")
+    wang.get("/v1/households/h04/nothing")
+    wang.get("/v1/visits?household_id=h04")
+    lines = [JsonLines().format(one) for one in caplog.records if one.name.startswith("xianying")]
+    assert [json.loads(line)["route"] for line in lines] == [
+        "/v1/households/{household_id}/scores",
+        "other",
+        "/v1/visits",
+    ]
+    assert not any("h04" in line or "wang" in line for line in lines)

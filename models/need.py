@@ -98,7 +98,8 @@ def fit_need(
     fitted, comparison, odds = _chosen(seen, reader, seed)
     zh, en = NAMES[fitted.name]
     silence = {
-        "zh": f"p_need 已用随机走访纠正“不开口”的家庭：半年未申请时走访 {len(silent)} 次，{found} 次发现需要（方法：{zh}）",
+        "zh": "p_need 已用随机走访纠正“不开口”的家庭："
+        f"半年未申请时走访 {len(silent)} 次，{found} 次发现需要（方法：{zh}）",
         "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
         f"{found} found the need (method: {en})",
     }

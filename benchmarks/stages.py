@@ -1,0 +1,103 @@
+"""Time and peak memory of each stage by the size of the town, each stage in a fresh process.
+
+    python benchmarks/stages.py --households 1000 --households 3000 --output results
+
+Writes ``stages.csv`` (a row a size and stage, with machine, date and versions), and prints it with the slope of
+log seconds over log households: 1 is linear. CPU seconds are told beside wall seconds, as a busy machine
+stretches the latter; quote ratios, not seconds.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+STAGES = ("ingest", "retrain", "score", "outreach")
+LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy", "duckdb")
+MEASURES = ("wall_s", "cpu_s", "peak_mb")
+
+
+def measured(*arguments: str) -> dict[str, float]:
+    """Wall and CPU seconds and the peak of resident memory (MB) of one command in a fresh process."""
+    start = time.perf_counter()
+    code = "from service.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise click.ClickException(f"{' '.join(arguments)}: exit code {process.returncode}")
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    return {
+        "wall_s": time.perf_counter() - start,
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "peak_mb": used.ru_maxrss * unit / 1e6,
+    }
+
+
+def stages_of(households: int, seed: int) -> list[dict[str, object]]:
+    """One row a stage, of a made-up town of this size."""
+    with tempfile.TemporaryDirectory() as place:
+        town, workspace = f"{place}/town", f"{place}/workspace"
+        measured("simulate", town, "--households", str(households), "--seed", str(seed))
+        rows = []
+        for stage in STAGES:
+            more = [town] if stage == "ingest" else []
+            found = measured("--workspace", workspace, stage, *more)
+            rows.append({"households": households, "stage": stage, **found})
+    return rows
+
+
+def slopes(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns stage and one a measure: its log-log slope over the sizes; NaN of a single size."""
+    rows = []
+    for stage, own in table.groupby("stage", sort=False):
+        size = np.log(own["households"])
+        fits = {one: np.polyfit(size, np.log(own[one]), 1)[0] if len(own) > 1 else np.nan for one in MEASURES}
+        rows.append({"stage": stage, **fits})
+    return pd.DataFrame(rows)
+
+
+def plot(table: pd.DataFrame, path: Path) -> None:
+    """CPU seconds and peak memory over the size, one line a stage."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, measure in zip(figure.subplots(1, 2), ("cpu_s", "peak_mb"), strict=True):
+        for stage, own in table.groupby("stage", sort=False):
+            axes.plot(own["households"], own[measure], marker="o", label=str(stage))
+        axes.set(xscale="log", yscale="log", xlabel="households", ylabel=measure)
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=100)
+
+
+@click.command()
+@click.option("--households", multiple=True, type=int, default=(10_000, 50_000), show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("benchmarks/results")
+)
+def main(households: tuple[int, ...], seed: int, output: Path) -> None:
+    """Measure every stage for towns of these sizes."""
+    output.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, object]] = []
+    about = {"date": date.today().isoformat(), "machine": platform.machine(), "cpus": os.cpu_count()}
+    about |= {"python": platform.python_version(), **{one: version(one) for one in LIBRARIES}}
+    for one in sorted(households):
+        rows += stages_of(one, seed)
+        table = pd.DataFrame(rows).assign(load=round(os.getloadavg()[0], 1), **about)
+        table.round(2).to_csv(output / "stages.csv", index=False)  # what is done is kept
+    plot(table, output / "stages.png")
+    click.echo(table[["households", "stage", *MEASURES]].round(2).to_string(index=False))
+    click.echo("log-log slopes\n" + slopes(table).round(2).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

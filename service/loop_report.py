@@ -91,6 +91,15 @@ def _per_visits(column: str) -> Callable[[pd.DataFrame], float]:
     return lambda rows: 100 * rows[column].sum() / max(rows["visits"].sum(), 1)
 
 
+def _lead(whole: pd.DataFrame, policy: str) -> list[float]:
+    """The product's needs met before asking per 100 visits less those of a policy, in the seeds that both lived."""
+    each = [
+        {seed: _per_visits("early")(rows) for seed, rows in whole[whole["policy"] == one].groupby("seed")}
+        for one in (PRODUCT, policy)
+    ]
+    return [each[0][seed] - each[1][seed] for seed in each[0].keys() & each[1].keys()]
+
+
 def _quarter(weeks: pd.Series) -> pd.Series:
     return (weeks * QUARTERS // (int(weeks.max()) + 1)).astype(int)
 
@@ -110,6 +119,7 @@ def policies_table(weeks: pd.DataFrame) -> str:
                 str(mine["seed"].nunique()),
                 f"{mine.groupby('seed')['visits'].sum().mean():.0f}",
                 _said(_per_seed(mine, early)),
+                "" if policy == PRODUCT else _said(_lead(whole, policy)),
                 *(_said(_per_seed(mine[mine["quarter"] == one], early)) for one in range(QUARTERS)),
                 _said(_per_seed(mine, _per_visits("found"))),
                 _said(_per_seed(mine, _per_visits("severity"))),
@@ -122,6 +132,7 @@ def policies_table(weeks: pd.DataFrame) -> str:
         say("种子数", "seeds"),
         say("走访户次", "visits a run"),
         say("开口前满足的需要", "needs met before asking"),
+        say("本产品多出", "this product's lead"),
         *quarters,
         say("发现的需要", "needs found"),
         say("开口前满足，按严重程度计", "met before asking, by severity"),
@@ -201,8 +212,11 @@ def twin_table(lists: pd.DataFrame) -> str:
 def shares_table(weeks: pd.DataFrame) -> str:
     """The product by the lot, the share of visits drawn and how; empty where only one was tried."""
     mine = weeks[weeks["policy"] == PRODUCT]
-    if len(mine[["share", "explore"]].drop_duplicates()) < 2:
+    lots = mine.groupby(["share", "explore"])["seed"].unique()
+    common = set.intersection(*map(set, lots)) if len(lots) > 1 else set()
+    if not common:
         return ""
+    mine = mine[mine["seed"].isin(common)]
 
     def both(rows: pd.DataFrame) -> float:
         done = (rows["early"] + rows["lot_early"]).sum()

@@ -49,7 +49,8 @@ def run_all(
                     tell(say(f"完成 {run.name}", f"done: {run.name}"))
                 if run != twin:
                     shutil.rmtree(_work(out, run))
-            shutil.rmtree(_work(out, twin), ignore_errors=True)
+            if compared:
+                shutil.rmtree(_work(out, twin))
 
 
 def usual_lot() -> tuple[float, str]:

@@ -30,7 +30,7 @@ from models.need_compare import (
 from models.need_from_visits import NeedFromVisits, microgrid_ids
 from models.pairs import PairReader, fit_reader
 from models.sample import Table
-from models.visits import VisitTable, random_visits, visit_table
+from models.visits import VisitTable, random_visits, visit_table, with_targeted
 
 FEWEST_FOUND = (
     30  # needs found (and not found) by random visits in silent pairs, from which p_need is learned
@@ -87,9 +87,9 @@ def fit_need(
         why = lines or [("没有随机走访", "there are no random visits")]
         return not_corrected("；".join(zh for zh, _ in why), "; ".join(en for _, en in why))
     notes = [say(*line) for line in lines]
-    visited = visit_table(records, visits, model.schema, progress)
+    visited = visit_table(records, with_targeted(known, visits), model.schema, progress)
     seen, reader = _seen(known, model, table, visited, seed)
-    silent = seen.found[seen.pairs.silent]
+    silent = seen.found[seen.pairs.silent & seen.drawn]
     found = int(silent.sum())
     if min(found, len(silent) - found) < FEWEST_FOUND:
         zh = f"随机走访在半年未申请的家庭里只有 {found} 次发现需要（至少要 {FEWEST_FOUND} 次）"
@@ -114,7 +114,7 @@ def held_out_visits(visited: VisitTable, seen: Seen, log_odds: np.ndarray) -> pd
     ``log_odds``: of p_need, by an estimator fitted to other households' visits.
     """
     visits = visited.visits
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             **{name: getattr(visits, name) for name in ("household", "need", "as_of", "found", "weight")},
             "silent": seen.pairs.silent,
@@ -123,6 +123,7 @@ def held_out_visits(visited: VisitTable, seen: Seen, log_odds: np.ndarray) -> pd
             **counted(visited.matrix, visited.names),
         }
     )
+    return table[seen.drawn].reset_index(drop=True)
 
 
 def _seen(
@@ -142,33 +143,40 @@ def _seen(
         visits.need,
         microgrid_ids(known, visited.microgrid),
         odds,
+        visits.targeted,
     )
     return Seen(pairs, visits.found.astype(float), visits.weight, visits.as_of, odds, len(horizon)), reader
 
 
 def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, pd.DataFrame, np.ndarray]:
-    """The estimator chosen on held-out visits, of which the later weeks count twice; calibrated on other
-    households' visits, and fitted again to all. Then the comparison, and every visit's log-odds without its
+    """The estimator chosen on held-out visits by lot, of which the later weeks count twice; calibrated on those
+    to other households, and fitted again to all. Then the comparison, and every visit's log-odds without its
     household."""
     fold = household_folds(seen.pairs.household, seed)
     apart = held_out(seen, fold, fit_estimators)
-    comparison = [measures(seen, apart, HOUSEHOLDS, seed)]
-    losses = {name: [_silent_loss(seen, odds)] for name, odds in apart.items()}
+    drawn = seen.take(seen.drawn)
+    of_drawn = {name: odds[seen.drawn] for name, odds in apart.items()}
+    comparison = [measures(drawn, of_drawn, HOUSEHOLDS, seed)]
+    losses = {name: [_silent_loss(drawn, odds)] for name, odds in of_drawn.items()}
     later = later_weeks(seen)
     if later.any():
-        newest, earlier = seen.take(later), fit_estimators(seen.take(~later))
+        newest, earlier = seen.take(later & seen.drawn), fit_estimators(seen.take(~later))
         ahead = {name: one.log_odds(newest.pairs) for name, one in earlier.items()}
         comparison.append(measures(newest, ahead, WEEKS, seed))
         for name, odds in ahead.items():
             losses[name].append(_silent_loss(newest, odds))
     best = choose({name: np.concatenate(one) for name, one in losses.items()})
-    calibration = fit_need_calibration(apart[best], seen.pairs, seen.found, seen.weight, seen.as_of)
+    calibration = fit_need_calibration(of_drawn[best], drawn.pairs, drawn.found, drawn.weight, drawn.as_of)
     fitted = NeedFromVisits(
         reader=reader,
         name=best,
         estimator=fit_estimators(seen)[best],
         calibration=calibration,
-        metadata={"visits": len(seen), "found": int(seen.found.sum())},
+        metadata={
+            "visits": len(drawn),
+            "found": int(drawn.found.sum()),
+            "targeted": len(seen) - len(drawn),
+        },
     )
     odds = calibration.log_odds(apart[best], seen.pairs)
     return fitted, pd.concat(comparison, ignore_index=True), odds

@@ -38,7 +38,7 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """Random visits with what they found; ``request`` is the request model's log-odds."""
+    """Visits with what they found; ``request`` is the request model's log-odds."""
 
     pairs: Pairs
     found: np.ndarray  # float64
@@ -49,6 +49,11 @@ class Seen:
 
     def __len__(self) -> int:
         return len(self.found)
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """bool per row: by lot."""
+        return ~self.pairs.targeted
 
     def take(self, keep: np.ndarray) -> "Seen":
         """The visits at positions (or a mask) ``keep``."""
@@ -63,14 +68,17 @@ class Seen:
 
 
 def fit_estimators(seen: Seen) -> dict[str, Estimator]:
-    """All estimators, fitted to these visits; what only silence tells is learned from silent pairs."""
-    silent = seen.take(seen.pairs.silent)
+    """All estimators, fitted to these visits.
+
+    How much is reported is learned from visits by lot only, and where only silence tells it from silent pairs.
+    """
+    silent, drawn = seen.take(seen.pairs.silent & seen.drawn), seen.take(seen.drawn)
     of = (seen.pairs, seen.found, seen.weight)
     return {
         REPORTING: fit_reporting_rate(silent.pairs, silent.found, silent.weight, seen.needs),
         VISITS: fit_visit_logistic(*of),
         TREES: fit_visit_trees(*of, seen.needs),
-        UNLABELLED: fit_positive_unlabelled(*of, seen.needs),
+        UNLABELLED: fit_positive_unlabelled(drawn.pairs, drawn.found, drawn.weight, seen.needs),
     }
 
 
@@ -100,7 +108,7 @@ def log_loss(log_odds: np.ndarray, found: np.ndarray) -> np.ndarray:
 def later_weeks(seen: Seen) -> np.ndarray:
     """bool: in the newest weeks; none where too few needs were found in them, or before them."""
     later = seen.as_of > seen.as_of.max() - LATER
-    silent = seen.found * seen.pairs.silent
+    silent = seen.found * seen.pairs.silent * seen.drawn
     enough = min(silent[later].sum(), silent[~later].sum()) >= FEWEST_LATER
     return later if enough else np.zeros(len(seen), dtype=bool)
 

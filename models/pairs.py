@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from models.kinds import Kinds, arrival_columns, moments
+from models.kinds import FARTHEST, Kinds, arrival_columns, moments
 
 ASKED_WITHIN = (28, 56, 84)  # days; a need found so soon after a request is likely the one asked for
 SILENT_FOR = 182  # days without a request, after which a need found is one that the household kept to itself
@@ -15,6 +15,7 @@ VISITED_WITHIN = 56  # days in which a visit's outcome still tells
 USUAL_SCORE = -7.0  # log of requests a day
 # prior standard deviations of the coefficients of the columns, before the penalty of ``visit_model``
 SPREADS = {
+    "targeted": 3.5,
     "asked": 10.0,
     "score": 2.0,
     "score_of_asked": 5.0,
@@ -38,8 +39,6 @@ PAST = (  # what the request model made its score of, and may have weighed other
     "requests_all_time",
     "decayed_requests_half_life_120_days",
     "other_needs_requests_364_days",
-    "household_visits_needed",
-    "visits_needed",
     "season_index",
     "town_growth",
 )
@@ -67,10 +66,11 @@ class Pairs:
     columns: (
         np.ndarray
     )  # float64 [rows, columns]: all of these and more, each times its prior spread; first those
-    # of the need, of ``asked`` and the score, see ``first_columns``
+    # of ``first_columns``
     matrix: np.ndarray  # float32 [rows, features]
     asked: np.ndarray  # int8: 0 where it asked within the first of ASKED_WITHIN, ...; their number where not
     silent: np.ndarray  # bool: did not ask within SILENT_FOR days
+    targeted: np.ndarray  # bool: seen on a visit from a list; what is expected of a visit is so of one by lot
 
     def __len__(self) -> int:
         return len(self.need)
@@ -91,8 +91,9 @@ class Pairs:
 
 
 def first_columns(needs: int) -> int:
-    """How many of ``Pairs.columns`` tell the need, when it was last asked for, and the request model's score."""
-    return needs + len(ASKED_WITHIN) + 1
+    """How many of ``Pairs.columns`` tell the need, when it was last asked for, the request model's score, and
+    whether a list chose the visit."""
+    return needs + len(ASKED_WITHIN) + 2
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,11 @@ class PairReader:
         need: np.ndarray,
         microgrid: np.ndarray,
         log_odds: np.ndarray,
+        targeted: np.ndarray | None = None,
     ) -> Pairs:
         """``microgrid``: id of each row's; ``log_odds``: of a request in the window, by the request model."""
         names = list(names)
+        targeted = np.zeros(len(need), dtype=bool) if targeted is None else targeted
 
         def value(name: str) -> np.ndarray:
             return matrix[:, names.index(name)].astype(np.float64)
@@ -131,6 +134,7 @@ class PairReader:
         parts = {
             "asked": since_asked,
             "score": score[:, None],
+            "targeted": targeted[:, None],
             "score_of_asked": score[:, None] * since_asked,
             "town": _town_lately(
                 *(value(f"town_requests_{one}") for one in ("28_days", "91_days", "expected"))
@@ -138,7 +142,7 @@ class PairReader:
             "visit": np.column_stack([lately & (found == 1), lately & (found == 0)]),
             "kinds": kinds,
             "score_of_kind": score[:, None] * kinds,
-            "past": (_past(matrix, names) - self.past_center) / self.past_scale,
+            "past": np.clip((_past(matrix, names) - self.past_center) / self.past_scale, -FARTHEST, FARTHEST),
         }
         weighted = {name: SPREADS[name] * part for name, part in parts.items()}
         columns = np.column_stack(
@@ -146,12 +150,13 @@ class PairReader:
                 need[:, None] == np.arange(len(self.horizon)),
                 weighted.pop("asked"),
                 weighted.pop("score"),
+                weighted.pop("targeted"),
                 arrival_columns(matrix, names),
                 self.kinds.attribute_columns(matrix, names),
                 *weighted.values(),
             ]
         )
-        return Pairs(household, need, score, kinds, columns, matrix, asked, silent)
+        return Pairs(household, need, score, kinds, columns, matrix, asked, silent, targeted)
 
     def to_arrays(self) -> dict[str, Any]:
         """Everything, for ``from_arrays``."""

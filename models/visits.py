@@ -19,19 +19,21 @@ from features.schema import Schema
 
 WEEK = 7
 MOST_WEEKS = 156  # the newest so many weeks with visits are used
+MOST_TARGETED = 30_000  # the newest so many outcomes of visits from lists are used
 HEAVIEST = 10.0  # limit of a row's weight, where the mean of its week is 1
 NEEDED, NOT_NEEDED = OUTCOMES.index("needed"), OUTCOMES.index("not_needed")
 
 
 @dataclass(frozen=True)
 class Visits:
-    """Random visits with an outcome, each at the as-of day that begins its week; oldest first."""
+    """Visits with an outcome, each at the as-of day that begins its week; oldest first."""
 
     household: np.ndarray  # int32
     need: np.ndarray  # int16
     as_of: np.ndarray  # int32: the day, of the retrain's weekday, from which the visit's week runs
     found: np.ndarray  # int8: 1 where the visit found the need
-    weight: np.ndarray  # float64: inverse propensity, mean 1 in every week
+    weight: np.ndarray  # float64: inverse propensity, mean 1 in every week; 1 where ``targeted``
+    targeted: np.ndarray  # bool: chosen for a list, not drawn
 
     def __len__(self) -> int:
         return len(self.found)
@@ -73,8 +75,38 @@ def random_visits(known: Known) -> tuple[Visits, list[tuple[str, str]]]:
         as_of=week,
         found=(rows.outcome[keep] == NEEDED).astype(np.int8),
         weight=_weights(rows.propensity[keep], week),
+        targeted=np.zeros(len(keep), dtype=bool),
     )
     return visits, _lines(int(drawn.sum()), int(met.sum()), int((met & ~weighable).sum()), contradicting)
+
+
+def with_targeted(known: Known, drawn: Visits) -> Visits:
+    """The random visits ``drawn`` and, marked, those made from lists whose outcome was known before
+    ``known.as_of``.
+
+    Lists choose by what was known of a household when the week began, which the features of a visit say too.
+    What they found teaches on what needs depend; how many there are, only visits drawn by lot can tell.
+    """
+    rows = known.outreach
+    keep = np.flatnonzero(
+        ~rows.random
+        & (rows.need >= 0)
+        & (rows.contacted < known.as_of)
+        & np.isin(rows.outcome, (NEEDED, NOT_NEEDED))
+    )
+    keep, _ = _one_outcome_a_day(known, keep)
+    keep = keep[~_asked_on_the_way(known, keep)]
+    newest = np.argsort(-rows.contacted[keep], kind="stable")[:MOST_TARGETED]
+    keep = keep[np.sort(newest)]
+    both = Visits(
+        household=np.concatenate([drawn.household, rows.household[keep]]),
+        need=np.concatenate([drawn.need, rows.need[keep]]),
+        as_of=np.concatenate([drawn.as_of, _week(known, rows.contacted[keep]).astype(np.int32)]),
+        found=np.concatenate([drawn.found, (rows.outcome[keep] == NEEDED).astype(np.int8)]),
+        weight=np.concatenate([drawn.weight, np.ones(len(keep))]),
+        targeted=np.concatenate([drawn.targeted, np.ones(len(keep), dtype=bool)]),
+    )
+    return both.take(np.lexsort((both.need, both.household, both.as_of)))
 
 
 def _one_outcome_a_day(known: Known, keep: np.ndarray) -> tuple[np.ndarray, int]:

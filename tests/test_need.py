@@ -186,6 +186,7 @@ def pairs_of(score: np.ndarray, kinds: np.ndarray, asked: np.ndarray) -> Pairs:
         np.zeros((count, 1), dtype=np.float32),
         asked,
         asked == len(ASKED_WITHIN),
+        np.zeros(count, dtype=bool),
     )
 
 

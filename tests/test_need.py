@@ -90,6 +90,24 @@ def test_the_number_of_silent_needs_is_about_right(fitted: Fitted) -> None:
     assert predicted == pytest.approx(there[fitted.silent].sum(), rel=0.3)
 
 
+def test_visits_from_lists_never_pass_for_visits_by_lot(fitted: Fitted) -> None:
+    rows = fitted.town.records.outreach
+    found = rows.random & (rows.outcome == OUTCOMES.index("needed"))
+    listed = {name: np.concatenate([one, one[found]]) for name, one in vars(rows).items()}
+    listed["random"] = np.concatenate([rows.random, np.zeros(found.sum(), dtype=bool)])
+    listed["propensity"] = np.concatenate([rows.propensity, np.full(found.sum(), np.nan)])
+    listed["outreach_id"] = np.concatenate([rows.outreach_id, [f"list-{one}" for one in range(found.sum())]])
+    fit = fit_of(fitted, replace(fitted.town.records, outreach=type(rows)(**listed)))
+    assert fit.visited is not None and fitted.fit.visited is not None
+    assert fit.visited.metadata["targeted"] > 0
+    assert fit.visited.metadata["found"] == fitted.fit.visited.metadata["found"]
+    assert len(fit.held_out) == len(fitted.fit.held_out)
+    place = fitted.features.rows
+    there = fitted.town.silent_need[place.household, place.need]
+    p = fitted.p_need(with_visits(fitted.model, fit))[fitted.silent]
+    assert p.sum() == pytest.approx(there[fitted.silent].sum(), rel=0.3), "every listed visit found a need"
+
+
 def test_estimators_are_compared_on_visits_they_were_not_fitted_to(fitted: Fitted) -> None:
     table = fitted.fit.comparison
     assert table["estimator"].nunique() >= 5

@@ -14,6 +14,7 @@ from features.language import say
 from service.answers import MARKS, feedback_choices, feedback_names, outcome_names
 from service.feedback_sheet import add_feedback_sheet
 from service.sheet import line_height, on_a4, page_breaks
+from service.stability import KEPT
 
 if TYPE_CHECKING:
     from service.feedback_week import FeedbackWeek
@@ -123,11 +124,15 @@ def _composed(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 name: row[name] for name in ("visit_order", "household_id", "need_name", "why", "outreach_id")
             },
             "place": _lines(row["microgrid_id"], row["contact"]),
-            "people": _lines(row["members"], row["last_contact"]),
+            "people": _lines(row["members"], row["last_contact"], _kept(row)),
             "offer": _lines(row["ask"], row["programme"]),
         }
         for row in rows.to_dict("records")
     ]
+
+
+def _kept(row: dict[Any, Any]) -> str:
+    return say("上周未走访", "kept from last week") if row["status"] == KEPT else ""
 
 
 def _lines(*texts: str) -> str:

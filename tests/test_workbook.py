@@ -109,6 +109,20 @@ def test_members_and_the_last_contact_are_told(known: Known, visits: pd.DataFram
     assert set(told.loc[["h00"], "members"]) == {"老人75岁"}
 
 
+def test_households_kept_from_last_week_are_marked(
+    known: Known, visits: pd.DataFrame, tmp_path: Path
+) -> None:
+    home = visits["household_id"].iloc[0]
+    visits["status"] = visits["household_id"].map(lambda one: "kept" if one == home else "new")
+    for sheet in openpyxl.load_workbook(write_lists(known, visits, tmp_path / "marked.xlsx")).worksheets:
+        header, columns = columns_of(sheet)
+        for row in range(header + 1, sheet.max_row + 1):
+            household = sheet.cell(row, columns["户号"]).value
+            if household:
+                said = str(sheet.cell(row, columns["成员·上次联系"]).value)
+                assert ("上周未走访" in said) == (household == home)
+
+
 def test_without_residents_the_household_s_own_birth_years_tell_its_members() -> None:
     row = {"head_birth_year": "1944", "child_birth_date": "2016-09-02", "second_child_birth_year": "2020"}
     records = make_records([{"household_id": "h00", **row}, {"household_id": "h01", "head_birth_year": None}])

@@ -170,7 +170,7 @@ def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, 
     fitted = NeedFromVisits(
         reader=reader,
         name=best,
-        estimator=fit_estimators(seen)[best],
+        estimator=fit_estimators(seen, [best])[best],
         calibration=calibration,
         metadata={
             "visits": len(drawn),

@@ -1,6 +1,6 @@
 """Estimators of p_need compared on visits that they were not fitted to: other households, and later weeks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,19 +67,20 @@ class Seen:
         )
 
 
-def fit_estimators(seen: Seen) -> dict[str, Estimator]:
-    """All estimators, fitted to these visits.
+def fit_estimators(seen: Seen, names: Iterable[str] = tuple(NAMES)) -> dict[str, Estimator]:
+    """The estimators of these ``names``, fitted to these visits.
 
     How much is reported is learned from visits by lot only, and where only silence tells it from silent pairs.
     """
     silent, drawn = seen.take(seen.pairs.silent & seen.drawn), seen.take(seen.drawn)
     of = (seen.pairs, seen.found, seen.weight)
-    return {
-        REPORTING: fit_reporting_rate(silent.pairs, silent.found, silent.weight, seen.needs),
-        VISITS: fit_visit_logistic(*of),
-        TREES: fit_visit_trees(*of, seen.needs),
-        UNLABELLED: fit_positive_unlabelled(drawn.pairs, drawn.found, drawn.weight, seen.needs),
+    ways: dict[str, Callable[[], Estimator]] = {
+        REPORTING: lambda: fit_reporting_rate(silent.pairs, silent.found, silent.weight, seen.needs),
+        VISITS: lambda: fit_visit_logistic(*of),
+        TREES: lambda: fit_visit_trees(*of, seen.needs),
+        UNLABELLED: lambda: fit_positive_unlabelled(drawn.pairs, drawn.found, drawn.weight, seen.needs),
     }
+    return {name: ways[name]() for name in names}
 
 
 def held_out(

@@ -85,7 +85,7 @@ def posted(shelf: Shelf, household: int) -> tuple[bytes, bytes, bytes]:
     """One household as raw records, as rows of features for the service, and for MLflow."""
     live = shelf.served.newest.live
     records, state = live.records, live.state
-    one = known_apart(alone(records, household), state.as_of, state.span)
+    one = known_apart(alone(records, household), state.town, live.model.schema)
     found = build(one, cohort(one), live.model.schema, state.town)
     names = [state.community.needs[need].id for need in found.rows.need]
     columns = live.columns

@@ -27,8 +27,10 @@ class ActivityTown:
     lift: np.ndarray  # [needs, needs] log lift of asking for the second soon after the first; diagonal 0
 
 
-def summarise(known: Known, schema: Schema) -> ActivityTown:
-    """Lifts over the whole town."""
+def summarise(known: Known, schema: Schema, fitted: ActivityTown | None = None) -> ActivityTown:
+    """Lifts over the whole town, those ``fitted`` before where they are given."""
+    if fitted:
+        return fitted
     past, able = asked(known), eligible(known)
     exposure = able * days_observed(known)[:, None]
     count = past.total() * able

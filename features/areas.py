@@ -1,6 +1,6 @@
 """Requests of areas, over those expected of them, shrunk and leaving each household itself out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,11 +30,16 @@ class Area:
         return np.where(where[:, None] < 0, 1.0, ratio)
 
 
-def fit_area(known: Known, kind: str, count: np.ndarray, expected: np.ndarray) -> Area:
+def fit_area(
+    known: Known, kind: str, count: np.ndarray, expected: np.ndarray, fitted: Area | None = None
+) -> Area:
     """Areas of a kind (``grid`` or ``microgrid``) from [households, needs] requests and expectations.
 
-    Households differ among themselves; only what areas differ beyond that counts for the strength.
+    Households differ among themselves; only what areas differ beyond that counts for the strength. Strength and
+    dispersion are those of ``fitted`` where it is given.
     """
+    if fitted:
+        return replace(fitted, count=by_area(known, kind, count), expected=by_area(known, kind, expected))
     noise = (count - expected) ** 2
     total, mean, spread = (by_area(known, kind, values) for values in (count, expected, noise))
     strength = [

@@ -11,7 +11,7 @@ from features.catalogue import Feature
 from features.language import language
 from features.records import Known, Rows, remember
 from features.schema import Schema
-from features.town import Town
+from features.town import Town, days_recorded
 
 BLOCKS: tuple[ModuleType, ...] = (
     household,
@@ -60,10 +60,18 @@ def facts(schema: Schema, blocks: tuple[ModuleType, ...] = BLOCKS) -> dict[str, 
     }
 
 
-def summarise(known: Known, schema: Schema) -> Town:
-    """The small tables of the whole town that blocks need; ``known`` must be the whole town's."""
-    parts = {block_name(one): one.summarise(known, schema) for one in BLOCKS if hasattr(one, "summarise")}
-    return Town(known.as_of, parts)
+def summarise(known: Known, schema: Schema, fitted: Town | None = None) -> Town:
+    """The small tables that blocks need of a town, or of a part of it that consists of whole grids.
+
+    ``fitted``: of the whole town, or of a sample of its grids. What was estimated there is kept, and only the sums
+    of grids and micro-grids are those of ``known``; ``known`` must then come from ``one.known_apart``.
+    """
+    parts = {
+        block_name(one): one.summarise(known, schema, fitted and fitted.parts[block_name(one)])
+        for one in BLOCKS
+        if hasattr(one, "summarise")
+    }
+    return Town(known.as_of, parts, days_recorded(known), household.first_known(known))
 
 
 def build(known: Known, rows: Rows, schema: Schema, town: Town | None = None) -> Features:

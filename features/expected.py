@@ -6,7 +6,7 @@ asks besides this need, times what it asked itself: each shrunk, and each beyond
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,17 +68,20 @@ def _own(known: Known) -> Own:
     return Own(asked(known).total() * able, able * days_observed(known)[:, None])
 
 
-def summarise(known: Known, schema: Schema) -> ExpectedTown:
-    """Every step fitted on what the steps before it leave."""
+def summarise(known: Known, schema: Schema, fitted: ExpectedTown | None = None) -> ExpectedTown:
+    """Every step fitted on what the steps before it leave; only the areas' sums where ``fitted`` is given."""
+    if fitted:
+        own = _own(known)
+        expected = own.exposure * fitted.rates * similar_ratio(fitted.similar, known, schema)
+        return replace(fitted, **_areas(known, own, expected, fitted))
     own, able, past = _own(known), eligible(known), asked(known)
     rates = rate(own.count.sum(0), own.exposure.sum(0))
     similar = similar_factors(known, schema)
     product = similar_ratio(similar, known, schema)
     expected = own.exposure * rates * product
-    anything = fit_area(known, "microgrid", own.count.sum(1, keepdims=True), expected.sum(1, keepdims=True))
-    step = _of_anything(anything, known, own.count, expected)
-    microgrids = fit_area(known, "microgrid", own.count, expected * step)
-    product = product * step * microgrids.besides(known.microgrid, own.count, expected * step)
+    areas = _areas(known, own, expected)
+    step = _of_anything(areas["anything"], known, own.count, expected)
+    product = product * step * areas["microgrids"].besides(known.microgrid, own.count, expected * step)
     expected = own.exposure * rates * product
     others_strength = prior_strength(own.count.sum(1), expected.sum(1))
     others = _others(own.count, expected, others_strength)
@@ -91,14 +94,24 @@ def summarise(known: Known, schema: Schema) -> ExpectedTown:
     return ExpectedTown(
         rates=rates,
         similar=similar,
-        anything=anything,
-        microgrids=microgrids,
+        **areas,
         others_strength=others_strength,
         exponents=exponents,
         own_strengths=own_strengths,
         mean=rate((product * able).sum(0), households),
         late_means={days: rate((past.decayed(days) * able).sum(0), households) for days in LATE_HALF_LIVES},
     )
+
+
+def _areas(
+    known: Known, own: Own, expected: np.ndarray, fitted: ExpectedTown | None = None
+) -> dict[str, Area]:
+    """Micro-grids: all needs as one, and each need beyond that."""
+    count, mean = own.count.sum(1, keepdims=True), expected.sum(1, keepdims=True)
+    anything = fit_area(known, "microgrid", count, mean, fitted and fitted.anything)
+    step = _of_anything(anything, known, own.count, expected)
+    microgrids = fit_area(known, "microgrid", own.count, expected * step, fitted and fitted.microgrids)
+    return {"anything": anything, "microgrids": microgrids}
 
 
 def similar_factors(known: Known, schema: Schema) -> tuple[Column, ...]:

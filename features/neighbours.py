@@ -56,29 +56,38 @@ def _own(known: Known, similar: np.ndarray, days: float) -> Own:
     return Own(asked(known).count(0, days) * able, exposure * similar)
 
 
-def summarise(known: Known, schema: Schema) -> NeighbourTown:
-    """Requests and expectations of every grid and micro-grid."""
+def summarise(known: Known, schema: Schema, fitted: NeighbourTown | None = None) -> NeighbourTown:
+    """Requests and expectations of every grid and micro-grid, at the rates and strengths of ``fitted`` if given."""
     similar = similar_ratio(similar_factors(known, schema), known, schema)
-    windows = {days: _window(known, _own(known, similar, days)) for days in WINDOWS}
+    windows = {
+        days: _window(known, _own(known, similar, days), fitted and fitted.windows[days]) for days in WINDOWS
+    }
     plain = _own(known, np.ones(similar.shape), np.inf)
     usual = _ratios(windows[LONG], known, _own(known, similar, LONG))[1]
     recent = _own(known, similar, RECENT)
     asking = (recent.count > 0).astype(float)
     return NeighbourTown(
         windows=windows,
-        all_time=_window(known, plain),
-        recent=fit_area(known, "microgrid", recent.count, recent.similar * windows[RECENT].rates * usual),
+        all_time=_window(known, plain, fitted and fitted.all_time),
+        recent=fit_area(
+            known,
+            "microgrid",
+            recent.count,
+            recent.similar * windows[RECENT].rates * usual,
+            fitted and fitted.recent,
+        ),
         asking_grid=by_area(known, "grid", asking),
         asking_microgrid=by_area(known, "microgrid", asking),
     )
 
 
-def _window(known: Known, own: Own) -> Window:
-    rates = rate(own.count.sum(0), own.similar.sum(0))
+def _window(known: Known, own: Own, fitted: Window | None = None) -> Window:
+    rates = fitted.rates if fitted else rate(own.count.sum(0), own.similar.sum(0))
     expected = own.similar * rates
-    grids = fit_area(known, "grid", own.count, expected)
+    grids = fit_area(known, "grid", own.count, expected, fitted and fitted.grids)
     expected = expected * grids.besides(known.grid, own.count, expected)
-    return Window(rates, grids, fit_area(known, "microgrid", own.count, expected))
+    microgrids = fit_area(known, "microgrid", own.count, expected, fitted and fitted.microgrids)
+    return Window(rates, grids, microgrids)
 
 
 def _ratios(window: Window, known: Known, own: Own) -> tuple[np.ndarray, np.ndarray]:

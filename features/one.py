@@ -1,27 +1,14 @@
-"""One household apart from its town: the same features as within it, from its own rows and the town's tables."""
+"""One household, or a part of a town, apart from it: the same features, from its own rows and the town's tables."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.household import first_known
 from features.records import Known, Records, Versions, known_before
-from features.town import days_recorded
-
-
-@dataclass(frozen=True)
-class TownSpan:
-    """What blocks ask of the whole town besides its tables."""
-
-    days_recorded: float
-    first_known: float
-
-
-def span_of(known: Known) -> TownSpan:
-    """The span of a whole town."""
-    return TownSpan(days_recorded(known), first_known(known))
+from features.schema import Schema
+from features.town import Town
 
 
 def alone(records: Records, household: int) -> Records:
@@ -68,8 +55,13 @@ def _taken(rows: Versions, keep: np.ndarray) -> dict[str, Any]:
     return picked
 
 
-def known_apart(records: Records, as_of: int, span: TownSpan) -> Known:
-    """What was known of a household that stands alone in its records, in a town of this span."""
-    known = known_before(records, as_of)
-    known.__dict__["_remembered"] = {"days_recorded": span.days_recorded, "first_known": span.first_known}
+def known_apart(records: Records, town: Town, schema: Schema) -> Known:
+    """What was known of a household, or of a part of a town, that stands alone in its records; what blocks ask of
+    the whole town is that of ``town``."""
+    known = known_before(records, town.as_of)
+    known.__dict__["_remembered"] = {
+        "days_recorded": town.days_recorded,
+        "first_known": town.first_known,
+        ("similar factors", schema): town.parts["expected"].similar,
+    }
     return known

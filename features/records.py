@@ -141,6 +141,9 @@ class Records:
     workers: pd.DataFrame  # the contract's columns as they stand now; empty without a workers table
     has_residents: bool
     has_outreach: bool
+    within: np.ndarray | None = (
+        None  # bool per grid: a part of a town, these grids only, see ``features.parts``
+    )
 
     @property
     def last_day(self) -> float:
@@ -223,9 +226,15 @@ class Known:
 
     @cached_property
     def household_row(self) -> np.ndarray:
-        """int64 per household: row of ``households`` with its current attributes, -1 where not known yet."""
-        rows = self.households
-        return _last_of_each(rows.household, rows.valid_from, rows.visible_from, self.household_count)
+        """int64 per household: row of ``households`` with its current attributes, -1 where not known yet.
+
+        Also -1 where the household lives outside the grids that the records are within.
+        """
+        rows, within = self.households, self.records.within
+        row = _last_of_each(rows.household, rows.valid_from, rows.visible_from, self.household_count)
+        if within is None or not len(rows):
+            return row
+        return np.where((row >= 0) & within[rows.grid[np.maximum(row, 0)]], row, -1)
 
     @cached_property
     def present(self) -> np.ndarray:

@@ -59,8 +59,13 @@ def _share_within(begin: float, end: float, kind: Callable[[int], tuple[int, int
     return inside / (end - begin)
 
 
-def summarise(known: Known, schema: Schema) -> dict[str, np.ndarray]:
-    """The block's columns by need: float64 arrays of the length of the needs."""
+def summarise(
+    known: Known, schema: Schema, fitted: dict[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """The block's columns by need, those ``fitted`` before where they are given: float64 arrays of the length of
+    the needs."""
+    if fitted:
+        return fitted
     past, able = asked(known), eligible(known)
     return {**_time_of_year(known), **_town_rates(known, past, able)}
 

@@ -43,26 +43,32 @@ def read_records(workspace: Path) -> Records:
         if not has_tables(connection):
             raise _empty(workspace)
         add_tables(connection, temporary=True)
-        ids = _number_ids(connection)
-        if not len(ids["household_id"]):
+        records = records_in(connection, community)
+        if not len(records.household_ids):
             raise _empty(workspace)
-        _number_needs(connection, community)
-        residents, outreach = _residents(connection), _outreach(connection)
-        return Records(
-            community=community,
-            household_ids=ids["household_id"],
-            grid_ids=ids["grid_id"],
-            microgrid_ids=ids["microgrid_id"],
-            households=_households(connection),
-            residents=residents,
-            requests=_requests(connection, community),
-            outreach=outreach,
-            opt_outs=_opt_outs(connection),
-            feedback=_feedback(connection),
-            workers=_workers(connection),
-            has_residents=len(residents) > 0,
-            has_outreach=len(outreach) > 0,
-        )
+        return records
+
+
+def records_in(connection: duckdb.DuckDBPyConnection, community: Community) -> Records:
+    """The records in the tables of a connection, of a whole town or a part of it."""
+    ids = _number_ids(connection)
+    _number_needs(connection, community)
+    residents, outreach = _residents(connection), _outreach(connection)
+    return Records(
+        community=community,
+        household_ids=ids["household_id"],
+        grid_ids=ids["grid_id"],
+        microgrid_ids=ids["microgrid_id"],
+        households=_households(connection),
+        residents=residents,
+        requests=_requests(connection, community),
+        outreach=outreach,
+        opt_outs=_opt_outs(connection),
+        feedback=_feedback(connection),
+        workers=_workers(connection),
+        has_residents=len(residents) > 0,
+        has_outreach=len(outreach) > 0,
+    )
 
 
 def read_programme_history(workspace: Path, as_of: int) -> pd.DataFrame:

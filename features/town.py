@@ -18,10 +18,12 @@ WEAKEST, STRONGEST = 0.02, 1e4  # limits of a prior strength, in expected reques
 
 @dataclass(frozen=True)
 class Town:
-    """Small tables for the whole town at one as-of day, by the name of the block that made them."""
+    """Small tables for the whole town at one as-of day, by the name of the block that made them, and its span."""
 
     as_of: int
     parts: Mapping[str, Any]
+    days_recorded: float
+    first_known: float
 
 
 @dataclass(frozen=True)

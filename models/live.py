@@ -9,7 +9,7 @@ from features.areas import Area
 from features.build import build
 from features.cohort import cohort
 from features.contract import Community
-from features.one import TownSpan, known_apart, span_of
+from features.one import known_apart
 from features.records import Records
 from features.town import Town
 from models.model import NeedModel
@@ -28,7 +28,6 @@ class TownState:
     has_residents: bool
     has_outreach: bool
     town: Town
-    span: TownSpan
     shift: np.ndarray  # float64 [needs]
     falling: dict[str, np.ndarray]  # p_need of every household by need, the highest first
     tiers: tuple[float, float]  # the lowest risk that is red, and that is yellow; inf where there is none
@@ -63,7 +62,6 @@ def town_state(scored: Scored, version: str) -> TownState:
         has_residents=records.has_residents,
         has_outreach=records.has_outreach,
         town=scored.town,
-        span=span_of(known),
         shift=scored.shift,
         falling={one.id: -np.sort(-p_need[need == index]) for index, one in enumerate(known.community.needs)},
         tiers=(lowest[0], lowest[1]),
@@ -93,7 +91,7 @@ def score_apart(state: TownState, model: NeedModel, records: Records, in_town: b
     neighbours ask, as in the batch.
     """
     town = state.town if in_town else without_household(state.town)
-    known = known_apart(records, state.as_of, state.span)
+    known = known_apart(records, state.town, model.schema)
     features = build(known, cohort(known), model.schema, town)
     needs = [state.community.needs[one].id for one in features.rows.need]
     log_odds = model.log_odds(features)

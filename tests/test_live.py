@@ -16,7 +16,7 @@ from features.build import build, summarise
 from features.cohort import cohort
 from features.contract import TABLES
 from features.keywords import match_texts
-from features.one import alone, known_apart, span_of
+from features.one import alone, known_apart
 from features.posted import Posted, attribute_text, need_of_text, posted_records
 from features.records import known_before
 from models.live import score_apart, town_state
@@ -66,9 +66,9 @@ def as_records(posted: Posted, state):
 def test_the_features_of_a_household_by_itself_are_those_within_the_town(batch):
     records, model, scored, _ = batch
     known = scored.known
-    town, span, whole = summarise(known, model.schema), span_of(known), scored.features
+    town, whole = summarise(known, model.schema), scored.features
     for household in range(60):
-        one = known_apart(alone(records, household), AS_OF, span)
+        one = known_apart(alone(records, household), town, model.schema)
         found = build(one, cohort(one), model.schema, town)
         mine = whole.rows.household == household
         assert list(found.rows.need) == list(whole.rows.need[mine])

@@ -76,7 +76,7 @@ class Live:
         household = int(pd.Index(self.records.household_ids).get_indexer(pd.Index([household_id]))[0])
         if household < 0:
             raise KeyError(household_id)
-        one = known_apart(alone(self.records, household), self.state.as_of, self.state.span)
+        one = known_apart(alone(self.records, household), self.state.town, self.model.schema)
         wanted = cohort(one)
         place = np.flatnonzero(wanted.need == self.state.community.need_index()[need])
         if not len(place):

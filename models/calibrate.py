@@ -4,10 +4,10 @@ probability = expit(intercept + slope * log-odds + shift), where the shift of a 
 over its cohort what the town's weekly counts lead to expect (``models.level``).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 SLOPE_SPREAD = 0.15  # prior standard deviation of a need's slope around the shared one
@@ -15,6 +15,8 @@ INTERCEPT_SPREAD = 0.3
 FARTHEST_SHIFT = 1.5  # log-odds
 ANY_SHIFT = 20.0  # log-odds
 LEVELS_AND_SLOPES = 3  # rounds in which each is fitted given the other
+MOST_STEPS = 40
+NEAR = 1e-10  # log-odds (and slope): what is nearer than this is there
 
 
 @dataclass(frozen=True)
@@ -109,26 +111,59 @@ def _fit(
     """Slope and intercept, on top of each row's ``level``, that minimise log loss with a normal prior; scores are
     centred for the prior."""
     middle = float(np.average(score, weights=expit(score)))
+    away = score - middle
+    base = level + middle * center[0]
 
-    def loss(value: np.ndarray) -> tuple[float, np.ndarray]:
-        odds = level + value[1] + middle * center[0] + value[0] * (score - middle)
-        slope = weight * (expit(odds) - label)
-        away = (value - prior) / spread**2
-        total = weight * np.sum(np.logaddexp(0, odds) - label * odds) + 0.5 * np.sum((value - prior) * away)
-        return total, np.array([slope @ (score - middle), slope.sum()]) + away
+    def slopes(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        p = expit(base + value[1] + value[0] * away)
+        miss, heavy = p - label, p * (1 - p)
+        first = weight * np.array([miss @ away, miss.sum()]) + (value - center) / spread**2
+        across = heavy @ away
+        second = weight * np.array([[(heavy * away) @ away, across], [across, heavy.sum()]])
+        return first, second + np.diag(1 / spread**2)
 
-    prior = np.array([center[0], center[1]])
-    found = minimize(loss, prior, jac=True, method="BFGS").x
+    found = _least(slopes, center)
     return np.array([found[0], found[1] + middle * center[0] - found[0] * middle])
 
 
+def _least(slopes: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], start: np.ndarray) -> np.ndarray:
+    """Where a convex function is least, by Newton's method; ``slopes`` gives its first and second derivatives.
+
+    A step that goes too far, so that the function rises at its end about as steeply as it fell, is halved.
+    """
+    value = start
+    first, second = slopes(value)
+    for _ in range(MOST_STEPS):
+        step = -np.linalg.solve(second, first)
+        fall = float(first @ step)
+        first, second = slopes(value + step)
+        while first @ step > -0.9 * fall and np.abs(step).max() > NEAR:
+            step = step / 2
+            first, second = slopes(value + step)
+        value = value + step
+        if np.abs(step).max() <= NEAR:
+            break
+    return value
+
+
 def shift_to(log_odds: np.ndarray, mean: float, farthest: float = FARTHEST_SHIFT) -> float:
-    """The number that, added to these log-odds, gives probabilities of this mean (no farther than ``farthest``)."""
-    low, high = -farthest, farthest
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if expit(log_odds + middle).mean() < mean else (low, middle)
-    return (low + high) / 2
+    """The number that, added to these log-odds, gives probabilities of this mean (no farther than ``farthest``).
+
+    By Newton's method, and by halving wherever that would leave the interval known to hold it.
+    """
+    low, high, shift = -farthest, farthest, 0.0
+    for _ in range(2 * MOST_STEPS):
+        p = expit(log_odds + shift)
+        miss = float(p.mean()) - mean
+        low, high = (shift, high) if miss < 0 else (low, shift)
+        slope = float(p @ (1 - p)) / len(p)
+        following = shift - miss / slope if slope > 0 else np.inf
+        if not low <= following <= high:
+            following = (low + high) / 2
+        moved, shift = abs(following - shift), following
+        if moved <= NEAR:
+            break
+    return shift
 
 
 def level_shift(

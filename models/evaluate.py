@@ -11,13 +11,13 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
+
+from models.ties import coarser, extremes, hits_at, ratio, summed, tie_groups
 
 REPLICATES = 200
 SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # list lengths of the lift table
 TOP = 0.02
 BINS = 10
-MOST_GROUPS = 400  # in replicates, ties are taken coarser than this far down a list
 ALL = "all"  # the row over all needs: means over needs, and totals of counts
 METRICS = (
     "positives",
@@ -85,7 +85,7 @@ def resampled(households: int, replicates: int = REPLICATES, seed: int = 0) -> n
         return np.zeros((0, replicates), dtype=np.float32)
     generator = np.random.default_rng(seed)
     chance = np.full(households, 1 / households)
-    draws = generator.multinomial(households, chance, size=replicates).T.astype(np.float32)
+    draws = generator.multinomial(households, chance, size=replicates).T.astype(np.float32, order="C")
     draws.flags.writeable = False
     return draws
 
@@ -112,12 +112,16 @@ def evaluate(
     lift: list[dict[str, object]] = []
     reliability: list[pd.DataFrame] = []
     for fold, title in enumerate(rows.folds):
+        parts = {
+            need: rows.take(np.flatnonzero((rows.fold == fold) & (rows.need == index)))
+            for index, need in enumerate(names)
+        }
         for ranker in rows.scores:
-            found: dict[str, Values] = {}
-            for index, need in enumerate(names):
-                part = rows.take(np.flatnonzero((rows.fold == fold) & (rows.need == index)))
-                if len(part) and part.label.any():
-                    found[need] = values_of(part, part.scores[ranker], capacity, ranker in probable, weights)
+            found = {
+                need: values_of(part, part.scores[ranker], capacity, ranker in probable, weights)
+                for need, part in parts.items()
+                if part.label.any()
+            }
             metrics += _tidy(found, ranker, title)
     for index, need in enumerate(names):
         newest = newest_fold(rows, index)
@@ -149,138 +153,98 @@ def values_of(
     rows: Validation, score: np.ndarray, capacity: int, probable: bool, weights: np.ndarray
 ) -> Values:
     """Metrics of one need's rows. ``weights`` [households, replicates] as ``resampled`` gives them."""
-    value = _measures(rows, score, capacity, probable, np.ones((len(weights), 1), dtype=np.float32), None)
-    value |= _extremes(rows, score, capacity)
-    repeated = _measures(rows, score, capacity, probable, weights, MOST_GROUPS)
-    return Values({name: float(one[0]) for name, one in value.items()}, repeated)
-
-
-def _measures(
-    rows: Validation,
-    score: np.ndarray,
-    capacity: int,
-    probable: bool,
-    weights: np.ndarray,
-    most_groups: int | None,
-) -> dict[str, np.ndarray]:
-    """Each metric as an array over the columns of ``weights``."""
-    result = _ranking(rows, score, capacity, weights, most_groups)
-    if probable:
-        result |= _calibration(rows, score, weights)
-    return result
-
-
-def tie_groups(score: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
-    """Number of the tie group of each row, the highest scores in group 0, and the number of groups."""
-    _, inverse = np.unique(-score, return_inverse=True)
-    count = int(inverse.max()) + 1
-    if most and count > most:
-        edge = np.unique(np.floor(np.geomspace(1, count + 1, most)).astype(int)) - 1
-        inverse = np.searchsorted(edge, inverse, side="right") - 1
-        count = len(edge)
-    return inverse, count
-
-
-def summed(groups: np.ndarray, count: int, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[groups, columns]: weights of the rows' households, summed by group."""
-    ones = np.ones(len(rows), dtype=np.float32)
-    return csr_matrix((ones, (groups, rows)), shape=(count, len(weights))) @ weights
-
-
-def _ranking(
-    rows: Validation, score: np.ndarray, capacity: int, weights: np.ndarray, most_groups: int | None
-) -> dict[str, np.ndarray]:
-    columns = weights.shape[1]
-    sums = {
-        name: np.zeros(columns)
-        for name in ("all", "positive", "k", "hits", "k2", "hits2", "precision", "area")
-    }
+    value, repeated, best, worst, taken = _Sums(1), _Sums(weights.shape[1]), 0.0, 0.0, 0
     for day in np.unique(rows.as_of):
         on = np.flatnonzero(rows.as_of == day)
-        groups, count = tie_groups(score[on], most_groups)
-        asked = rows.label[on] > 0
-        total = summed(groups, count, rows.household[on], weights).astype(np.float64)
-        positive = summed(groups[asked], count, rows.household[on][asked], weights).astype(np.float64)
+        household, asked, share = rows.household[on], rows.label[on] > 0, capacity / len(on)
+        group, count = tie_groups(score[on])
+        total, positive = (summed(group[keep], count, household[keep], None) for keep in (slice(None), asked))
+        value.add(total, positive, share)
+        take = min(capacity, len(on))
+        lucky, unlucky = extremes(total[:, 0], positive[:, 0], take)
+        best, worst, taken = best + lucky, worst + unlucky, taken + take
+        group, count = coarser(group, count)
+        repeated.add(
+            summed(group, count, household, weights),
+            summed(group[asked], count, household[asked], weights),
+            share,
+        )
+    found, again = value.measures(), repeated.measures()
+    if probable:
+        found |= _calibration(rows, score, None)
+        again |= _calibration(rows, score, weights)
+    own = {name: float(one[0]) for name, one in found.items()}
+    own["precision_at_capacity_best"] = best / max(taken, 1)
+    own["precision_at_capacity_worst"] = worst / max(taken, 1)
+    return Values(own, again)
+
+
+class _Sums:
+    """What ranking metrics need, added up over as-of days; one column a replicate."""
+
+    def __init__(self, columns: int) -> None:
+        names = ("all", "positive", "k", "hits", "k2", "hits2", "precision", "area")
+        self.of = {name: np.zeros(columns) for name in names}
+
+    def add(self, total: np.ndarray, positive: np.ndarray, share: float) -> None:
+        """One day's tie groups [groups, columns], and the share of its rows that can be visited."""
         everyone, asking = total.sum(0), positive.sum(0)
-        for k, hits, share in (("k", "hits", capacity / len(on)), ("k2", "hits2", TOP)):
-            take = min(share, 1.0) * everyone
-            sums[k] += take
-            sums[hits] += hits_at(total, positive, take)
-        sums["all"] += everyone
-        sums["positive"] += asking
-        sums["precision"] += asking * _average_precision(total, positive)
-        sums["area"] += asking * _area(total, positive)
-    base = _ratio(sums["positive"], sums["all"])
-    result = {"positives": sums["positive"], "base_rate": base}
-    for name, k, hits in (("capacity", "k", "hits"), ("2_percent", "k2", "hits2")):
-        precision = _ratio(sums[hits], sums[k])
-        result[f"precision_at_{name}"] = precision
-        result[f"recall_at_{name}"] = _ratio(sums[hits], sums["positive"])
-        result[f"lift_at_{name}"] = _ratio(precision, base)
-    result["average_precision"] = _ratio(sums["precision"], sums["positive"])
-    result["area_under_curve"] = _ratio(sums["area"], sums["positive"])
-    return result
+        for k, hits, part in (("k", "hits", share), ("k2", "hits2", TOP)):
+            take = min(part, 1.0) * everyone
+            self.of[k] += take
+            self.of[hits] += hits_at(total, positive, take)
+        self.of["all"] += everyone
+        self.of["positive"] += asking
+        self.of["precision"] += asking * _average_precision(total, positive)
+        self.of["area"] += asking * _area(total, positive)
 
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
-
-
-def hits_at(total: np.ndarray, positive: np.ndarray, take: np.ndarray) -> np.ndarray:
-    """Expected positives among the first ``take`` [columns] of tie groups [groups, columns], best group first."""
-    before = np.cumsum(total, axis=0) - total
-    part = np.clip(_ratio(take - before, total), 0, 1)
-    return np.nansum(part * positive, axis=0)
+    def measures(self) -> dict[str, np.ndarray]:
+        """Each metric as an array over the columns."""
+        of, base = self.of, ratio(self.of["positive"], self.of["all"])
+        result = {"positives": of["positive"], "base_rate": base}
+        for name, k, hits in (("capacity", "k", "hits"), ("2_percent", "k2", "hits2")):
+            precision = ratio(of[hits], of[k])
+            result[f"precision_at_{name}"] = precision
+            result[f"recall_at_{name}"] = ratio(of[hits], of["positive"])
+            result[f"lift_at_{name}"] = ratio(precision, base)
+        result["average_precision"] = ratio(of["precision"], of["positive"])
+        result["area_under_curve"] = ratio(of["area"], of["positive"])
+        return result
 
 
 def _average_precision(total: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    precision = _ratio(np.cumsum(positive, axis=0), np.cumsum(total, axis=0))
-    return np.nan_to_num(_ratio(np.nansum(precision * positive, axis=0), positive.sum(0)))
+    precision = ratio(np.cumsum(positive, axis=0), np.cumsum(total, axis=0))
+    return np.nan_to_num(ratio(np.nansum(precision * positive, axis=0), positive.sum(0)))
 
 
 def _area(total: np.ndarray, positive: np.ndarray) -> np.ndarray:
     negative = total - positive
     below = negative.sum(0) - np.cumsum(negative, axis=0) + negative / 2
-    return np.nan_to_num(_ratio((positive * below).sum(0), positive.sum(0) * negative.sum(0)))
+    return np.nan_to_num(ratio((positive * below).sum(0), positive.sum(0) * negative.sum(0)))
 
 
-def _calibration(rows: Validation, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    count = len(weights)
-
-    def by_household(values: np.ndarray) -> np.ndarray:
-        return np.bincount(rows.household, values, count) @ weights.astype(np.float64)
-
-    everyone = by_household(np.ones(len(rows)))
-    away = np.zeros(weights.shape[1])
-    for part in equal_bins(p):
-        inside = np.zeros(len(rows))
+def _calibration(rows: Validation, p: np.ndarray, weights: np.ndarray | None) -> dict[str, np.ndarray]:
+    bins = equal_bins(p)
+    away = np.zeros((len(bins), len(rows)))
+    for inside, part in zip(away, bins, strict=True):
         inside[part] = p[part] - rows.label[part]
-        away += np.abs(by_household(inside))
+    of_rows = np.stack([np.ones(len(rows)), (p - rows.label) ** 2, p, rows.label, *away])
+    if weights is None:
+        sums = of_rows.sum(axis=1, keepdims=True)
+    else:
+        by_household = [np.bincount(rows.household, one, len(weights)) for one in of_rows]
+        sums = np.stack(by_household) @ weights.astype(np.float64)
+    everyone, squares, predicted, observed = sums[:4]
     return {
-        "brier": _ratio(by_household((p - rows.label) ** 2), everyone),
-        "calibration_error": _ratio(away, everyone),
-        "predicted_over_observed": _ratio(by_household(p), by_household(rows.label.astype(float))),
+        "brier": ratio(squares, everyone),
+        "calibration_error": ratio(np.abs(sums[4:]).sum(axis=0), everyone),
+        "predicted_over_observed": ratio(predicted, observed),
     }
 
 
 def equal_bins(p: np.ndarray, bins: int = BINS) -> list[np.ndarray]:
     """Positions of ten bins of equal size, in order of probability."""
     return [one for one in np.array_split(np.argsort(p, kind="stable"), bins) if len(one)]
-
-
-def _extremes(rows: Validation, score: np.ndarray, capacity: int) -> dict[str, np.ndarray]:
-    """Precision at capacity if ties are broken as luckily, and as unluckily, as can be."""
-    best = worst = taken = 0.0
-    for day in np.unique(rows.as_of):
-        on = rows.as_of == day
-        take = min(capacity, int(on.sum()))
-        for sign in (1, -1):
-            order = np.lexsort((-sign * rows.label[on], -score[on]))
-            hits = float(rows.label[on][order[:take]].sum())
-            best, worst = (best + hits, worst) if sign > 0 else (best, worst + hits)
-        taken += take
-    found = {"precision_at_capacity_best": best, "precision_at_capacity_worst": worst}
-    return {name: np.array([value / max(taken, 1)]) for name, value in found.items()}
 
 
 def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str, object]]:
@@ -336,24 +300,20 @@ def interval(replicates: np.ndarray) -> tuple[float, float]:
 
 
 def _lift(rows: Validation, need: str) -> list[dict[str, object]]:
-    result = []
-    one = np.ones((int(rows.household.max()) + 1, 1), dtype=np.float32)
+    days = [np.flatnonzero(rows.as_of == day) for day in np.unique(rows.as_of)]
+    shares, asking, result = np.array(SHARES), float(rows.label.sum()), []
+    taken = shares * len(rows)
     for ranker, score in rows.scores.items():
-        for share in SHARES:
-            hits = taken = 0.0
-            for day in np.unique(rows.as_of):
-                on = np.flatnonzero(rows.as_of == day)
-                groups, count = tie_groups(score[on], None)
-                asked = rows.label[on] > 0
-                total = summed(groups, count, rows.household[on], one)
-                positive = summed(groups[asked], count, rows.household[on][asked], one)
-                take = np.array([share * len(on)])
-                hits += float(hits_at(total, positive, take)[0])
-                taken += float(take[0])
-            precision = hits / taken
-            asking = float(rows.label.sum())
+        hits = np.zeros(len(shares))
+        for on in days:
+            group, count = tie_groups(score[on])
+            asked = rows.label[on] > 0
+            total, positive = (summed(group[one], count, on[one], None) for one in (slice(None), asked))
+            hits += hits_at(total, positive, shares * len(on))
+        for share, hit, length in zip(SHARES, hits.tolist(), taken.tolist(), strict=True):
+            precision = hit / length
             result.append(
-                {"need": need, "ranker": ranker, "share": share, "precision": precision, "recall": hits / asking,
+                {"need": need, "ranker": ranker, "share": share, "precision": precision, "recall": hit / asking,
                      "lift": precision / (asking / len(rows))}
             )  # fmt: skip
     return result

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix
 
-from models.evaluate import ALL, interval, tie_groups
+from models.evaluate import ALL, interval
+from models.ties import ratio, tie_groups
 
 MOST_LETTERS = 100  # of a group's id in a metric's name
 COUNTS = ("households", "rows", "positives")
@@ -47,7 +49,7 @@ def listed_at(score: np.ndarray, share: float, weight: np.ndarray | None = None)
     if not len(score):
         return np.empty(0)
     weight = np.ones(len(score)) if weight is None else weight
-    tied, count = tie_groups(score, None)
+    tied, count = tie_groups(score)
     total = np.bincount(tied, weight, count)
     before = np.cumsum(total) - total
     return np.clip((min(share, 1.0) * total.sum() - before) / np.where(total > 0, total, 1), 0, 1)[tied]
@@ -58,13 +60,14 @@ def group_shares(rows: Audited, groups: Sequence[str], audit: str, draws: np.nda
 
     ``audit`` names what is audited. ``draws`` [households, replicates]: as ``models.evaluate.resampled`` gives them.
     """
-    everyone = np.ones(len(rows), dtype=bool)
-    town = _sums(rows, everyone, draws)
+    member = np.column_stack([np.ones(len(rows), dtype=bool), rows.member])
+    sums = _sums(rows, member, draws)
+    town = {name: one[0] for name, one in sums.items()}
     table: list[tuple] = []
     for at, group in enumerate([ALL, *groups]):
-        keep = everyone if not at else rows.member[:, at - 1]
+        keep = member[:, at]
         counts = (len(np.unique(rows.household[keep])), int(keep.sum()), float(rows.positive[keep].sum()))
-        found = _measures(_sums(rows, keep, draws), town)
+        found = _measures({name: one[at] for name, one in sums.items()}, town)
         values = [one for values in found for one in (float(values[0]), *interval(values[1:]))]
         table.append((audit, group, *counts, *values))
     return pd.DataFrame(table, columns=list(COLUMNS))
@@ -93,36 +96,34 @@ def _plain(group: str) -> str:
     return re.sub(r"[^\w\- :]", "_", group)[:MOST_LETTERS]
 
 
-def _sums(rows: Audited, keep: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
-    """Weighted sums over the rows of ``keep``: of the rows as they are, then in each replicate."""
-    homes, place = np.unique(rows.household[keep], return_inverse=True)
-    weight = rows.weight[keep]
+def _sums(rows: Audited, member: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """float64 [groups, 1 + replicates] each: weighted sums over the rows of every group of ``member`` [rows, groups],
+    as they are and then in each replicate."""
+    homes, place = np.unique(rows.household, return_inverse=True)
+    row, group = np.nonzero(member)
+    shape, columns = (member.shape[1], len(homes)), np.column_stack([np.ones(len(homes)), draws[homes]])
     of_row = {
-        "visits": rows.visits[keep],
-        "listed": rows.listed[keep],
-        "positive": rows.positive[keep],
-        "hits": rows.listed[keep] * rows.positive[keep],
-        "predicted": rows.predicted[keep],
+        "visits": rows.visits,
+        "listed": rows.listed,
+        "positive": rows.positive,
+        "hits": rows.listed * rows.positive,
+        "predicted": rows.predicted,
     }
-    by_household = np.stack([np.bincount(place, weight * one, len(homes)) for one in of_row.values()])
-    again = by_household @ draws[homes].astype(np.float64)
-    sums = np.column_stack([by_household.sum(axis=1), again])
-    return dict(zip(of_row, sums, strict=True))
+    return {
+        name: csr_matrix(((rows.weight * one)[row], (group, place[row])), shape=shape) @ columns
+        for name, one in of_row.items()
+    }
 
 
 def _measures(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
     """MEASURES, in their order."""
-    of_list = _ratio(own["visits"], town["visits"])
-    of_need = _ratio(own["positive"], town["positive"])
+    of_list = ratio(own["visits"], town["visits"])
+    of_need = ratio(own["positive"], town["positive"])
     return (
         of_list,
         of_need,
-        _ratio(of_list, of_need),
-        _ratio(own["hits"], own["positive"]),
-        _ratio(own["hits"], own["listed"]),
-        _ratio(own["predicted"], own["positive"]),
+        ratio(of_list, of_need),
+        ratio(own["hits"], own["positive"]),
+        ratio(own["hits"], own["listed"]),
+        ratio(own["predicted"], own["positive"]),
     )
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)

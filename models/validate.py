@@ -35,6 +35,19 @@ class Predicted:
     def __len__(self) -> int:
         return len(self.label)
 
+    def take(self, rows: np.ndarray) -> "Predicted":
+        """The rows at positions (or a mask)."""
+        return Predicted(
+            self.household[rows],
+            self.need[rows],
+            self.as_of[rows],
+            self.fold[rows],
+            self.label[rows],
+            self.parts[rows],
+            {name: one[rows] for name, one in self.baselines.items()},
+            self.expected,
+        )
+
 
 @dataclass(frozen=True)
 class Finish:
@@ -163,9 +176,9 @@ def out_of_time(
     weight = np.full(len(horizon_days), level_weight)
     for number in range(len(folds)):
         done = finish(predicted, predicted.fold < number, horizon_days)
-        alone = predicted.parts[:, 0].astype(np.float64)
-        for target, odds in ((model, done.log_odds(predicted.parts, predicted.need)), (logistic, alone)):
-            p = probabilities(predicted, odds, per_request, weight if target is model else 0 * weight)
-            mine = predicted.fold == number
-            target[mine] = p[mine]
+        mine = np.flatnonzero(predicted.fold == number)
+        own = predicted.take(mine)
+        odds = done.log_odds(own.parts, own.need)
+        model[mine] = probabilities(own, odds, per_request, weight)
+        logistic[mine] = probabilities(own, own.parts[:, 0].astype(np.float64), per_request, 0 * weight)
     return model, logistic

@@ -14,17 +14,8 @@ import pandas as pd
 from features.records import Known
 from models.baselines import GRID_AVERAGE, LOGISTIC, MODEL
 from models.capacity import capacity_of_need
-from models.evaluate import (
-    ALL,
-    MOST_GROUPS,
-    Validation,
-    hits_at,
-    interval,
-    newest_fold,
-    resampled,
-    summed,
-    tie_groups,
-)
+from models.evaluate import ALL, Validation, interval, newest_fold, resampled
+from models.ties import coarser, hits_along, summed, tie_groups
 
 FEWEST = 20  # requests from which anything is concluded
 ENOUGH = 0.8  # of the best ranker's hits: what a simpler one must have, however wide the interval
@@ -153,22 +144,20 @@ def hits_at_lengths(
     ``rows``: of one need. ``weights`` [households, replicates]: as ``models.evaluate.resampled`` gives them.
     """
     days = np.unique(rows.as_of)
-    value, again = np.zeros(len(lengths)), np.zeros((len(lengths), weights.shape[1]))
-    whole = np.ones((len(weights), 1), dtype=np.float32)
+    value, again = np.zeros((len(lengths), 1)), np.zeros((len(lengths), weights.shape[1]))
     for day in days:
         on = np.flatnonzero(rows.as_of == day)
-        asked = rows.label[on] > 0
-        for columns, most in ((whole, None), (weights, MOST_GROUPS)):
-            tied, count = tie_groups(score[on], most)
-            total = summed(tied, count, rows.household[on], columns).astype(np.float64)
-            positive = summed(tied[asked], count, rows.household[on][asked], columns).astype(np.float64)
-            shares = np.minimum(lengths / len(on), 1.0)
-            hits = np.stack([hits_at(total, positive, one * total.sum(axis=0)) for one in shares])
-            if most is None:
-                value += hits[:, 0]
-            else:
-                again += hits
-    return [Hits(float(one) / len(days), other / len(days)) for one, other in zip(value, again, strict=True)]
+        asked, household = rows.label[on] > 0, rows.household[on]
+        shares = np.minimum(lengths / len(on), 1.0)[:, None]
+        group, count = tie_groups(score[on])
+        for result, columns in ((value, None), (again, weights)):
+            if columns is not None:
+                group, count = coarser(group, count)
+            total = summed(group, count, household, columns)
+            positive = summed(group[asked], count, household[asked], columns)
+            result += hits_along(total, positive, shares * total.sum(axis=0))
+    each = zip(value[:, 0], again, strict=True)
+    return [Hits(float(one) / len(days), other / len(days)) for one, other in each]
 
 
 def _combined(how, *hits: Hits) -> Hits:

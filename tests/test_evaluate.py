@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from models.evaluate import ALL, Validation, evaluate, hits_at, resampled, values_of
+from models.evaluate import ALL, Validation, evaluate, resampled, values_of
+from models.ties import extremes, hits_along, hits_at
 
 
 def one_day(score, label, households=None):
@@ -142,6 +143,9 @@ def test_expected_hits_lie_between_none_and_all(groups, take):
     positive = np.array([min(a, b) for a, b in groups], dtype=float)[:, None]
     total = np.array([max(a, b) for a, b in groups], dtype=float)[:, None]
     hits = hits_at(total, positive, np.array([float(take)]))[0]
+    assert hits_along(total, positive, np.array([[take / 2], [take]]))[1, 0] == pytest.approx(hits)
+    best, worst = extremes(total[:, 0], positive[:, 0], float(take))
+    assert worst - 1e-9 <= hits <= best + 1e-9
     assert -1e-9 <= hits <= min(take, positive.sum()) + 1e-9
     if take >= total.sum():
         assert hits == pytest.approx(positive.sum())

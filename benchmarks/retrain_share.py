@@ -1,0 +1,169 @@
+"""How much of ``retrain`` is LightGBM's own training, in processor time and in wall time, and where the rest goes.
+
+    python benchmarks/retrain_share.py --households 10000 --households 50000 --output results
+
+Each ``retrain`` runs on a made-up town in a fresh workspace and a fresh process. LightGBM's own are the cutting into
+bins (``Dataset.construct``) and boosting (``lightgbm.train``); its predictions are not. Everything else is told by
+the command's stages; MLflow's first making of its database, which happens once a workspace, stands by itself.
+Writes ``retrain_share.json``.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+TRAINING, BESIDES = "LightGBM", "start, reading, end"
+LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy", "mlflow", "matplotlib")
+
+
+class Clock:
+    """Seconds of wall and processor time by span; time inside an inner span is not the outer one's."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, list[float]] = {}
+        self.open = [BESIDES]
+        self.last = (time.perf_counter(), time.process_time())
+
+    def turn(self) -> None:
+        """Book what passed since the last turn on the innermost open span."""
+        now = (time.perf_counter(), time.process_time())
+        booked = self.spent.setdefault(self.open[-1], [0.0, 0.0])
+        for at in range(2):
+            booked[at] += now[at] - self.last[at]
+        self.last = now
+
+    @contextmanager
+    def span(self, name: str) -> Iterator[None]:
+        """Everything in this block belongs to ``name``."""
+        self.turn()
+        self.open.append(name)
+        try:
+            yield
+        finally:
+            self.turn()
+            self.open.pop()
+
+    def timed(self, owner: Any, name: str, span: str) -> None:
+        """From now on the calls of a function belong to ``span``."""
+        function: Callable = getattr(owner, name)
+
+        @wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            with self.span(span):
+                return function(*arguments, **named)
+
+        setattr(owner, name, call)
+
+
+def retrain_here(workspace: Path, result: Path, arguments: list[str]) -> None:
+    """Run the command in this process and write what each span took."""
+    clock = Clock()
+    import lightgbm
+
+    from models import registry, retrain
+    from service import cli
+
+    registry._quiet()
+    from mlflow.store.db import utils as database
+
+    clock.timed(lightgbm, "train", TRAINING)
+    clock.timed(lightgbm.Dataset, "construct", TRAINING)
+    clock.timed(database, "_initialize_tables", "MLflow makes its database")
+    clock.timed(registry, "log_retrain", "log")
+    retrain._Stages.stage = lambda _, name: clock.span(name)
+    sys.argv = ["xianying", "--workspace", str(workspace), "retrain", *arguments]
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code:
+            raise
+    finally:
+        clock.turn()
+        result.write_text(json.dumps(clock.spent))
+
+
+def share(spent: dict[str, list[float]]) -> dict[str, Any]:
+    """Wall and processor seconds of every span, and what part of all is outside LightGBM's training."""
+    rows = {name: {"wall_s": round(one[0], 2), "cpu_s": round(one[1], 2)} for name, one in spent.items()}
+    total = [sum(one[at] for one in spent.values()) for at in range(2)]
+    outside = [1 - spent.get(TRAINING, [0.0, 0.0])[at] / total[at] for at in range(2)]
+    return {
+        "outside_wall": round(outside[0], 3),
+        "outside_cpu": round(outside[1], 3),
+        "wall_s": round(total[0], 2),
+        "cpu_s": round(total[1], 2),
+        "spans": dict(sorted(rows.items(), key=lambda one: -one[1]["cpu_s"])),
+    }
+
+
+def measured(workspace: Path, again: bool = False) -> dict[str, Any]:
+    """What ``share`` says of a retrain in a fresh process."""
+    with tempfile.TemporaryDirectory() as place:
+        result = Path(place) / "spent.json"
+        here = [sys.executable, __file__, "--here", str(workspace), "--result", str(result)]
+        subprocess.run(here, check=True, stdout=subprocess.DEVNULL)
+        found = share(json.loads(result.read_text()))
+    return {"retrain": "again" if again else "first", "load": round(os.getloadavg()[0], 1), **found}
+
+
+def of_town(households: int, again: bool) -> list[dict[str, Any]]:
+    """A retrain of a made-up town of this size and, where wanted, a second one that compares with the first."""
+    with tempfile.TemporaryDirectory() as place:
+        town, workspace = f"{place}/town", Path(place) / "workspace"
+        command = [sys.executable, "-c", "from service.cli import main; main()"]
+        for one in (
+            ["simulate", town, "--households", str(households), "--weeks", "156"],
+            ["--workspace", str(workspace), "ingest", town],
+        ):
+            subprocess.run([*command, *one], check=True, stdout=subprocess.DEVNULL)
+        runs = [measured(workspace)] + ([measured(workspace, True)] if again else [])
+        return [{"households": households, **one} for one in runs]
+
+
+@click.command()
+@click.option("--households", multiple=True, type=int, default=(10_000,), show_default=True)
+@click.option("--again", is_flag=True, help="also a second retrain, which compares with the champion")
+@click.option(
+    "--workspace", type=click.Path(path_type=Path), help="retrain this one instead of a made-up town"
+)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("benchmarks/results"))
+@click.option("--here", type=click.Path(path_type=Path), hidden=True)
+@click.option("--result", type=click.Path(path_type=Path), hidden=True)
+def main(
+    households: tuple[int, ...],
+    again: bool,
+    workspace: Path | None,
+    output: Path,
+    here: Path | None,
+    result: Path | None,
+) -> None:
+    """Measure the share of LightGBM's training in ``retrain``."""
+    if here and result:
+        retrain_here(here, result, [])
+        return
+    about = {"date": date.today().isoformat(), "machine": platform.machine(), "cpus": os.cpu_count()}
+    about |= {"python": platform.python_version(), **{one: version(one) for one in LIBRARIES}}
+    runs = [measured(workspace)] if workspace else []
+    for one in () if workspace else sorted(households):
+        runs += of_town(one, again)
+    output.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"about": about, "runs": runs}, indent=1)
+    (output / "retrain_share.json").write_text(text + "\n")
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    main()

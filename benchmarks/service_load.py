@@ -113,8 +113,8 @@ def raw(one) -> dict:
     records = one.records
     needs = [need.id for need in records.community.needs]
 
-    def attributes(frame, row: int) -> dict:
-        return {name: value for name, value in frame.iloc[row].items() if value is not None}
+    def attributes(columns, row: int) -> dict:
+        return {name: value for name, one in columns.items() if (value := one.at(row)) is not None}
 
     rows = records.households
     homes = [

@@ -14,8 +14,9 @@ from features import values
 from features.ages import YEAR, aggregates
 from features.language import UserError, say
 from features.records import Known, Records, Rows, date_of, day_of, remember
-from features.schema import BIRTH, age_name, factorized
-from features.who import Texts, parse
+from features.schema import BIRTH, age_name
+from features.values import Texts
+from features.who import parse
 
 MONDAY = 4  # 1970-01-05, in days since 1970-01-01
 
@@ -25,8 +26,8 @@ class KnownAttributes:
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        columns = known.records.households.attributes.columns
-        self._columns = {unicodedata.normalize("NFKC", str(name)): str(name) for name in columns}
+        columns = known.households.attributes
+        self._columns = {unicodedata.normalize("NFKC", name): name for name in columns}
         births = {name: BIRTH.match(name) for name in self._columns.values()}
         self._ages = {age_name(one["person"] or one["zh"] or ""): name for name, one in births.items() if one}
         self._residents = list(aggregates(known)) if known.records.has_residents else []
@@ -46,10 +47,9 @@ class KnownAttributes:
         return aggregates(self._known)[plain] if plain in self._residents else None
 
     def _texts(self, name: str) -> Texts:
-        codes, distinct = factorized(self._known.records, "households", name)
-        row = self._known.household_row
-        known_codes = np.append(codes[self._known.household_positions], -1)
-        return Texts(known_codes[row], distinct)  # row -1, not known yet, is the -1 at the end
+        column = self._known.households.attributes[name]
+        codes = np.append(column.codes, column.codes.dtype.type(-1))  # row -1: not known yet
+        return Texts(codes[self._known.household_row], column.distinct)
 
 
 def eligible(known: Known) -> np.ndarray:

@@ -4,9 +4,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from features.records import Known, Records, Versions, known_before
+from features.records import Known, Records, Versions, known_before, rows_at
 from features.schema import Schema
 from features.town import Town
 
@@ -15,17 +14,19 @@ def alone(records: Records, household: int) -> Records:
     """The records of one household, which has number 0; grids and micro-grids keep their numbers."""
 
     def mine(rows: Any) -> Any:
-        keep = np.flatnonzero(rows.household == household)
-        return type(rows)(**{**_taken(rows, keep), "household": np.zeros(len(keep), dtype=np.int32)})
+        own = rows_at(rows, np.flatnonzero(rows.household == household))
+        return replace(own, household=np.zeros(len(own), dtype=np.int32))
 
-    tables = {
+    tables: dict[str, Any] = {
         field.name: mine(getattr(records, field.name))
         for field in fields(records)
         if isinstance(getattr(records, field.name), Versions)
     }
-    residents = tables["residents"]
-    _, numbers = np.unique(residents.resident, return_inverse=True)
-    tables["residents"] = replace(residents, resident=numbers.astype(np.int32))
+    _, numbers = np.unique(tables["residents"].resident, return_inverse=True)
+    tables["residents"] = replace(tables["residents"], resident=numbers.astype(np.int32))
+    for table in ("households", "residents"):  # the town's many texts would have to be read for this one
+        own = {name: column.own() for name, column in tables[table].attributes.items()}
+        tables[table] = replace(tables[table], attributes=own)
     return replace(records, household_ids=records.household_ids[[household]], **tables)
 
 
@@ -34,25 +35,12 @@ def without(records: Records, household_id: str) -> Records:
     here = records.household_ids == household_id
     nobody = np.array([f"\x00{number}" for number in range(len(here))], dtype=object)
 
-    def others(rows: Any) -> Any:
-        keep = np.flatnonzero(~here[rows.household])
-        return type(rows)(**_taken(rows, keep))
-
     tables = {
-        field.name: others(getattr(records, field.name))
+        field.name: rows_at(rows := getattr(records, field.name), np.flatnonzero(~here[rows.household]))
         for field in fields(records)
         if isinstance(getattr(records, field.name), Versions)
     }
     return replace(records, household_ids=np.where(here, nobody, records.household_ids), **tables)
-
-
-def _taken(rows: Versions, keep: np.ndarray) -> dict[str, Any]:
-    picked = {}
-    for field in fields(rows):
-        value = getattr(rows, field.name)
-        frame = isinstance(value, pd.DataFrame)
-        picked[field.name] = value.iloc[keep].reset_index(drop=True) if frame else value[keep]
-    return picked
 
 
 def known_apart(records: Records, town: Town, schema: Schema) -> Known:

@@ -20,6 +20,7 @@ from features.records import (
     ResidentRows,
     day_of,
 )
+from features.values import Texts, read_texts
 
 SECONDS = 86400.0
 Row = Mapping[str, Any]
@@ -129,11 +130,10 @@ def _texts(values: Sequence[str | None]) -> np.ndarray:
     return texts
 
 
-def _attributes(rows: Sequence[Row]) -> pd.DataFrame:
+def _attributes(rows: Sequence[Row]) -> dict[str, Texts]:
     given = [row.get("attributes") or {} for row in rows]
     names = list(dict.fromkeys(name for one in given for name in one))
-    columns = {name: _texts([attribute_text(one.get(name)) for one in given]) for name in names}
-    return pd.DataFrame(columns, index=range(len(rows)), dtype=object)
+    return {name: read_texts([attribute_text(one.get(name)) for one in given]) for name in names}
 
 
 def _position(ids: np.ndarray, one: str) -> int:
@@ -196,7 +196,6 @@ def _requests(rows: Sequence[Row], community: Community, zone: ZoneInfo) -> Requ
         requested=np.array([day(row["requested_at"], zone) for row in ordered], dtype=np.float64),
         resolved=np.array([day(row.get("resolved_at"), zone) for row in ordered], dtype=np.float64),
         satisfaction=np.array([_number(row.get("satisfaction")) for row in ordered], dtype=np.float32),
-        channel=_texts([row.get("channel") for row in ordered]),
     )
 
 
@@ -217,7 +216,6 @@ def _outreach(rows: Sequence[Row], community: Community, zone: ZoneInfo) -> Outr
         random=np.array([row.get("arm", ARMS[0]) == ARMS[1] for row in ordered], dtype=bool),
         outcome=np.array(outcomes, dtype=np.int8),
         propensity=np.full(len(ordered), np.nan),
-        worker_id=_texts([None] * len(ordered)),
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Community
+from features.values import Texts
 
 EPOCH = date(1970, 1, 1)
 NEVER = np.inf
@@ -55,7 +56,7 @@ class HouseholdRows(Versions):
     valid_from: np.ndarray  # float64 days
     grid: np.ndarray  # int32 index into Records.grid_ids
     microgrid: np.ndarray  # int32 index into Records.microgrid_ids
-    attributes: pd.DataFrame  # one row each, every column as text (object str or None)
+    attributes: Mapping[str, Texts]  # by name, in the order in which they first came
 
 
 @dataclass(frozen=True)
@@ -66,34 +67,32 @@ class ResidentRows(Versions):
     household: np.ndarray  # int32
     valid_from: np.ndarray  # float64 days
     born: np.ndarray  # float64 days of birth; 1 July of the year where only the year is known; NaN unknown
-    attributes: pd.DataFrame
+    attributes: Mapping[str, Texts]
 
 
 @dataclass(frozen=True)
 class RequestRows(Versions):
     """Requests; ``visible_from`` is when a request was recorded, never before it was made."""
 
-    request_id: np.ndarray  # object str
+    request_id: np.ndarray  # str
     household: np.ndarray  # int32
     need: np.ndarray  # int16 index into Community.needs, -1 where the text matches no need
     requested: np.ndarray  # float64 days
     resolved: np.ndarray  # float64 days, NaN unresolved
     satisfaction: np.ndarray  # float32 1-5, NaN unknown; counts from `resolved` on
-    channel: np.ndarray  # object str or None
 
 
 @dataclass(frozen=True)
 class OutreachRows(Versions):
     """Visits and other contacts made from the lists, or drawn at random."""
 
-    outreach_id: np.ndarray  # object str
+    outreach_id: np.ndarray  # str
     household: np.ndarray  # int32
     need: np.ndarray  # int16
     contacted: np.ndarray  # float64 days
     random: np.ndarray  # bool: arm == 'random'
     outcome: np.ndarray  # int8 index into contract.OUTCOMES, -1 unknown yet
     propensity: np.ndarray  # float64, NaN unknown
-    worker_id: np.ndarray  # object str or None
 
 
 @dataclass(frozen=True)
@@ -158,11 +157,15 @@ class Records:
         return max((float(np.nanmax(one)) for one in times if len(one)), default=-np.inf)
 
 
-def _rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:
+def rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:
+    """The rows of a table at positions ``keep``, in this order."""
     picked: dict[str, Any] = {}
     for field in fields(rows):
         value = getattr(rows, field.name)
-        picked[field.name] = value.iloc[keep] if isinstance(value, pd.DataFrame) else value[keep]
+        if isinstance(value, Mapping):
+            picked[field.name] = {name: column[keep] for name, column in value.items()}
+        else:
+            picked[field.name] = value[keep]
     return type(rows)(**picked)
 
 
@@ -174,7 +177,7 @@ def _visible_part(rows: Versions, as_of: float) -> np.ndarray | slice:
 
 def visible(rows: AnyVersions, as_of: float) -> AnyVersions:
     """The rows of one table that were known before ``as_of`` (days)."""
-    return _rows_at(rows, _visible_part(rows, as_of))
+    return rows_at(rows, _visible_part(rows, as_of))
 
 
 def _last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count: int) -> np.ndarray:
@@ -212,7 +215,6 @@ class Known:
     outreach: OutreachRows
     opt_outs: OptOutRows
     household_positions: np.ndarray  # int64: where the rows of `households` stand in the records' table
-    resident_positions: np.ndarray  # int64: likewise for `residents`
 
     @property
     def community(self) -> Community:
@@ -302,13 +304,8 @@ def known_before(records: Records, as_of: int) -> Known:
         requests=requests,
         outreach=visible(records.outreach, as_of),
         opt_outs=visible(records.opt_outs, as_of),
-        household_positions=_positions(records.households, as_of),
-        resident_positions=_positions(records.residents, as_of),
+        household_positions=np.arange(len(records.households))[_visible_part(records.households, as_of)],
     )
-
-
-def _positions(rows: Versions, as_of: float) -> np.ndarray:
-    return np.arange(len(rows), dtype=np.int64)[_visible_part(rows, as_of)]
 
 
 @dataclass(frozen=True)

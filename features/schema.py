@@ -6,10 +6,9 @@ from functools import cache
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from features import values
-from features.records import HouseholdRows, Known, Records, ResidentRows, remember
+from features.records import HouseholdRows, Known, ResidentRows, remember
 from features.vocabulary import attribute_name, person_name
 
 AttributeKind = Literal["number", "boolean", "category", "birth", "date", "ignored"]
@@ -117,7 +116,7 @@ def fit_schema(known: Known) -> Schema:
 def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
     """What ``features.exclude`` keeps from every model, read as any other attribute would be: for an audit."""
     exclude = set(known.community.features.exclude)
-    columns = {name: _columns(name) for name in getattr(known, table).attributes.columns}
+    columns = {name: _columns(name) for name in getattr(known, table).attributes}
     excluded = [own for name, own in columns.items() if {name, *own} & exclude]
     shared = set().union(
         *excluded
@@ -140,11 +139,10 @@ def _fit_table(
     whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
     order = np.lexsort((rows.visible_from, rows.valid_from, whose))
     fitted = []
-    for name in sorted(one for one in rows.attributes.columns if only is None or one in only):
-        codes, texts = factorized(known.records, table, name)
-        codes = codes[known_positions(known, table)][order]
-        if (codes >= 0).any():
-            fitted.append(_fit_attribute(known, name, codes, texts, whose[order], exclude))
+    for name in sorted(one for one in rows.attributes if only is None or one in only):
+        column = rows.attributes[name][order]
+        if (column.codes >= 0).any():
+            fitted.append(_fit_attribute(known, name, column.codes, column.distinct, whose[order], exclude))
     used: set[str] = set()
     for index, attribute in enumerate(fitted):
         if attribute.kind != "ignored" and attribute.column in used:  # a birth year beside the birth date
@@ -231,10 +229,6 @@ def _changed(codes: np.ndarray, whose: np.ndarray) -> int:
     return len(np.unique(whose[1:][changed]))
 
 
-def _gather(attribute: Attribute, codes: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    return np.append(_read(attribute, texts), np.nan)[codes]
-
-
 def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
     if attribute.kind == "number":
         return values.numbers(texts)
@@ -249,30 +243,16 @@ def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
     return np.array([code.get(one, rest) for one in texts])
 
 
-def factorized(records: Records, table: TableName, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (-1 missing) of every row of the records' table, and the distinct texts; made once."""
-    frame: pd.DataFrame = getattr(records, table).attributes
-    return remember(records, ("factorized", table, name), lambda: values.factorize(frame[name]))
-
-
-def known_positions(known: Known, table: TableName) -> np.ndarray:
-    """Where the known rows of a table stand in the records' table."""
-    return known.household_positions if table == "households" else known.resident_positions
-
-
 def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:
     """float64 value of an attribute in each known row of a table.
 
     Numbers and booleans as they are, categories as their position in ``values`` (its length for the pooled
     rest), births and dates as days. Missing, and what the schema cannot read, is NaN; so is an absent column.
-    The whole table is read once for each attribute, row by row, and then gathered at every as-of day.
+    The distinct texts of the whole table are read once, and then gathered at every as-of day.
     """
-    frame: pd.DataFrame = getattr(known.records, table).attributes
-    if attribute.name not in frame.columns:
-        return np.full(len(known_positions(known, table)), np.nan)
-    whole = remember(
-        known.records,
-        ("encoded", table, attribute),
-        lambda: _gather(attribute, *factorized(known.records, table, attribute.name)),
-    )
-    return whole[known_positions(known, table)]
+    rows: HouseholdRows | ResidentRows = getattr(known, table)
+    column = rows.attributes.get(attribute.name)
+    if column is None:
+        return np.full(len(rows), np.nan)
+    key = ("read", table, attribute)
+    return column.gather(remember(known.records, key, lambda: _read(attribute, column.distinct)))

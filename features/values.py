@@ -1,6 +1,8 @@
 """Attributes arrive as texts: these read them as numbers, booleans and days, NaN where they are not."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -16,29 +18,49 @@ FEW = 32  # texts that are read one by one: pandas takes longer to begin
 EARLIEST_BIRTH, LATEST_BIRTH = 1880, 2100
 
 
-def factorize(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (int64 per row, -1 missing) and the distinct stripped texts (object) of a column of texts."""
-    if len(column) <= FEW:
-        return _factorize_few(column.to_numpy(dtype=object))
-    codes, distinct = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=True)
-    texts = np.array([str(one).strip() for one in distinct], dtype=object)
-    again, texts = pd.factorize(texts)
-    empty = np.array([one.lower() in MISSING for one in texts], dtype=bool)
-    codes_of = np.append(np.where(empty[again], -1, again), -1) if len(texts) else np.array([-1])
-    return codes_of[codes], texts
+@dataclass(frozen=True)
+class Texts:
+    """A column of texts: a code for each row and the distinct texts. A few bytes a row, whatever they say."""
+
+    codes: np.ndarray  # the smallest signed integers that can hold them; -1 missing
+    distinct: np.ndarray  # object str, stripped
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Texts":
+        return Texts(self.codes[rows], self.distinct)
+
+    def at(self, row: int) -> str | None:
+        """The text of one row."""
+        code = self.codes[row]
+        return self.distinct[code] if code >= 0 else None
+
+    def gather(self, of_distinct: np.ndarray) -> np.ndarray:
+        """float64 per row from a value of each distinct text; NaN where missing."""
+        return np.append(of_distinct.astype(np.float64), np.nan)[self.codes]
+
+    def own(self) -> "Texts":
+        """The same rows without the distinct texts that none of them has."""
+        used, codes = np.unique(self.codes, return_inverse=True)
+        missing = int(len(used) > 0 and used[0] < 0)
+        return Texts(codes - missing, self.distinct[used[missing:]])
 
 
-def _factorize_few(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def read_texts(distinct: Sequence[str | None], codes: np.ndarray | None = None) -> Texts:
+    """Texts as they were handed in, stripped, alike ones under one code, words for nothing as missing.
+
+    ``codes``: which of ``distinct`` each row has, -1 none; by default ``distinct`` has a text for each row.
+    """
     number: dict[str, int] = {}
-    codes = np.empty(len(column), dtype=np.int64)
-    for row, one in enumerate(column):
-        if one is None or one != one:
-            codes[row] = -1
-            continue
-        text = str(one).strip()
-        code = number.setdefault(text, len(number))
-        codes[row] = -1 if text.lower() in MISSING else code
-    return codes, np.array(list(number), dtype=object)
+    of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)
+    for place, one in enumerate(distinct):
+        if one is not None and (text := one.strip()).lower() not in MISSING:
+            of_distinct[place] = number.setdefault(text, len(number))
+    of_distinct = of_distinct.astype(np.min_scalar_type(-len(number) - 1))
+    texts = np.empty(len(number), dtype=object)
+    texts[:] = list(number)
+    return Texts(of_distinct[:-1] if codes is None else of_distinct[codes], texts)
 
 
 def numbers(texts: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from features import values
 from features.language import UserError, say
+from features.values import Texts
 
 LONGEST = 2000  # characters of an expression
 _ORDER: dict[type, Callable[[Any, Any], Any]] = {
@@ -38,18 +39,6 @@ _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     ast.Div: np.divide,
 }
 _WORDS = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0}
-
-
-@dataclass(frozen=True)
-class Texts:
-    """An attribute as text: a code for each household (-1 missing) and the distinct texts."""
-
-    codes: np.ndarray
-    distinct: np.ndarray
-
-    def gather(self, of_distinct: np.ndarray) -> np.ndarray:
-        """float64 per household from a value of each distinct text; NaN where missing."""
-        return np.append(of_distinct.astype(np.float64), np.nan)[self.codes]
 
 
 class Attributes(Protocol):

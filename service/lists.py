@@ -1,5 +1,7 @@
 """What a worker should know at the door: the plan's visits with household, need, programme and question."""
 
+import re
+from collections.abc import Iterable
 from datetime import date
 
 import numpy as np
@@ -15,6 +17,7 @@ from service.script import script as script
 
 CONTACT_WORDS = ("address", "addr", "phone", "telephone", "mobile", "tel", "contact")
 CONTACT_WORDS_ZH = ("地址", "住址", "门牌", "楼栋", "楼号", "单元", "房号", "电话", "手机", "联系")
+BIRTH_COLUMN = re.compile("birth_(year|date)$")
 CHILD, ELDER = 18, 60  # years: the members whose ages stand on a list
 
 
@@ -29,7 +32,7 @@ def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = 
     distinct = np.unique(household)
     members = dict(zip(distinct, _members(known, distinct), strict=True))
     contact = dict(zip(distinct, _contact(known, distinct), strict=True))
-    last = _last_contacts(known)
+    last = _last_contacts(known, distinct)
     return visits.assign(
         contact=[contact[one] for one in household],
         members=[members[one] for one in household],
@@ -49,13 +52,15 @@ def _ask(need: Need) -> str:
 def _members(known: Known, households: np.ndarray) -> list[str]:
     """Ages of the children and elders of each household: of its residents, else of its own birth dates."""
     rows = known.resident_rows
+    rows = rows[np.isin(known.residents.household[rows], households)]
     born: dict[int, list[float]] = {}
     for household, day in zip(known.residents.household[rows], known.residents.born[rows], strict=True):
         born.setdefault(int(household), []).append(float(day))
-    own = known.households.attributes.filter(regex="birth_(year|date)$")
+    own = [column for name, column in known.households.attributes.items() if BIRTH_COLUMN.search(name)]
     texts = []
     for household in households:
-        days = born.get(int(household)) or [_birth(text) for text in own.iloc[known.household_row[household]]]
+        row = known.household_row[household]
+        days = born.get(int(household)) or [_birth(column.at(row)) for column in own]
         ages = sorted(int((known.as_of - day) // YEAR) for day in days if np.isfinite(day))
         parts = [
             say(f"{zh}{_joined(found)}岁", f"{en} {_joined(found)}")
@@ -82,32 +87,34 @@ def _joined(ages: list[int]) -> str:
     return say("、", ", ").join(map(str, ages))
 
 
-def contact_columns(names: pd.Index) -> list[str]:
+def contact_columns(names: Iterable[str]) -> list[str]:
     """The attributes that say where a household lives or how to call it, by their names."""
     return [
         name
-        for name in map(str, names)
+        for name in names
         if any(word in CONTACT_WORDS for word in name.lower().split("_"))
         or any(word in name for word in CONTACT_WORDS_ZH)
     ]
 
 
 def _contact(known: Known, households: np.ndarray) -> list[str]:
-    columns = contact_columns(known.households.attributes.columns)
-    if not columns:
-        return [""] * len(households)
-    rows = known.households.attributes[columns].iloc[known.household_row[households]]
-    return [" ".join(str(one) for one in row if pd.notna(one)) for row in rows.to_numpy(dtype=object)]
+    attributes = known.households.attributes
+    columns = [attributes[name] for name in contact_columns(attributes)]
+    return [
+        " ".join(filter(None, (column.at(row) for column in columns)))
+        for row in known.household_row[households]
+    ]
 
 
-def _last_contacts(known: Known) -> dict[int, str]:
-    """When each household was last contacted, in which arm, about what and with which outcome.
+def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
+    """When each of these households was last contacted, in which arm, about what and with which outcome.
 
     Sensitive needs are left out.
     """
     rows, names = known.outreach, list(outcome_names().values())
     needs = known.community.needs
     told = np.array([*(not need.sensitive for need in needs), True])[rows.need]
+    told &= np.isin(rows.household, households)
     texts = {}
     for row in np.flatnonzero(told)[np.argsort(rows.contacted[told], kind="stable")]:
         arm = say("抽签", "by lot") if rows.random[row] else say("按预测", "targeted")

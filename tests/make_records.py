@@ -18,6 +18,7 @@ from features.records import (
     ResidentRows,
     day_of,
 )
+from features.values import Texts, read_texts
 
 Row = Mapping[str, Any]
 NEEDS = (
@@ -127,7 +128,6 @@ def _request_rows(requests, community, of_household) -> RequestRows:
         requested=_days(rows, "requested_at"),
         resolved=_days(rows, "resolved_at"),
         satisfaction=np.array([row.get("satisfaction", np.nan) for row in rows], dtype=np.float32),
-        channel=_texts(row.get("channel") for row in rows),
     )
 
 
@@ -144,7 +144,6 @@ def _outreach_rows(outreach, community, of_household) -> OutreachRows:
             [OUTCOMES.index(row["outcome"]) if row.get("outcome") else -1 for row in rows], dtype=np.int8
         ),
         propensity=np.array([row.get("propensity", np.nan) for row in rows], dtype=np.float64),
-        worker_id=_texts(row.get("worker_id") for row in rows),
     )
 
 
@@ -204,18 +203,14 @@ def _needs(rows: list[Row], community: Community) -> np.ndarray:
     return np.array([index.get(row.get("need"), -1) for row in rows], dtype=np.int16)
 
 
-def _attributes(rows: list[Row], table: str) -> pd.DataFrame:
+def _attributes(rows: list[Row], table: str) -> dict[str, Texts]:
     """Every column that the contract does not know, as text."""
     fixed = set(TABLES[table].columns) | VERSION_COLUMNS
     names = list(dict.fromkeys(name for row in rows for name in row if name not in fixed))
-    return pd.DataFrame(
-        {
-            name: _texts(None if (one := row.get(name)) is None else str(one) for row in rows)
-            for name in names
-        },
-        index=range(len(rows)),
-        dtype=object,
-    )
+    return {
+        name: read_texts([None if (one := row.get(name)) is None else str(one) for row in rows])
+        for name in names
+    }
 
 
 def _texts(values: Iterable[str | None]) -> np.ndarray:

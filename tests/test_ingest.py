@@ -43,8 +43,12 @@ def counts(report) -> dict[str, tuple[int, int, int]]:
 def assert_equal_arrays(one, other):
     """Two tables of Records, field by field."""
     for name, value in vars(one).items():
-        if hasattr(value, "columns"):
-            assert value.equals(getattr(other, name)), name
+        if name == "attributes":
+            texts = [
+                {key: [*map(text.at, range(len(text)))] for key, text in found.items()}
+                for found in (value, other.attributes)
+            ]
+            assert texts[0] == texts[1]
         else:
             np.testing.assert_array_equal(value, getattr(other, name), err_msg=name)
 
@@ -325,8 +329,8 @@ def test_attributes_may_be_called_anything(tiny_town):
     report = tiny_town.ingest()
     assert report.unread_columns == {"households.csv": ["Known_From"]}
     attributes = tiny_town.records().households.attributes
-    assert set(attributes.columns) == {"children", "low_income", "housing", *odd} - {"Known_From"}
-    assert set(attributes['a "b"']) == {f'a "b"{index}' for index in range(13)}
+    assert set(attributes) == {"children", "low_income", "housing", *odd} - {"Known_From"}
+    assert set(attributes['a "b"'].distinct) == {f'a "b"{index}' for index in range(13)}
     assert counts(tiny_town.ingest())["households"] == (0, 0, 13)
     tiny_town.write("households", [{name.upper(): value for name, value in row.items()} for row in rows])
     assert counts(tiny_town.ingest())["households"] == (0, 0, 13)

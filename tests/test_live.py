@@ -182,18 +182,3 @@ def test_few_texts_read_one_by_one_say_what_pandas_says(texts):
         few = read(column)
         with patch.object(values, "FEW", -1):
             assert np.array_equal(few, read(column), equal_nan=True), read
-
-
-@given(st.lists(st.one_of(st.none(), st.sampled_from(["a", " a", "", "-", "NaN", "b", "12"])), max_size=8))
-def test_few_texts_are_numbered_as_many_are(column):
-    from unittest.mock import patch
-
-    from features import values
-
-    series = pd.Series(column, dtype=object)
-    codes, texts = values.factorize(series)
-    with patch.object(values, "FEW", -1):
-        others, words = values.factorize(series)
-    assert [texts[code] if code >= 0 else None for code in codes] == [
-        words[code] if code >= 0 else None for code in others
-    ]

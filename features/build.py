@@ -67,7 +67,7 @@ def summarise(known: Known, schema: Schema, fitted: Town | None = None) -> Town:
     of grids and micro-grids are those of ``known``; ``known`` must then come from ``one.known_apart``.
     """
     parts = {
-        block_name(one): one.summarise(known, schema, fitted and fitted.parts[block_name(one)])
+        block_name(one): one.summarise(known, schema, fitted.parts[block_name(one)] if fitted else None)
         for one in BLOCKS
         if hasattr(one, "summarise")
     }

@@ -73,15 +73,16 @@ def summarise(known: Known, schema: Schema, fitted: ExpectedTown | None = None) 
     if fitted:
         own = _own(known)
         expected = own.exposure * fitted.rates * similar_ratio(fitted.similar, known, schema)
-        return replace(fitted, **_areas(known, own, expected, fitted))
+        anything, microgrids = _areas(known, own, expected, fitted)
+        return replace(fitted, anything=anything, microgrids=microgrids)
     own, able, past = _own(known), eligible(known), asked(known)
     rates = rate(own.count.sum(0), own.exposure.sum(0))
     similar = similar_factors(known, schema)
     product = similar_ratio(similar, known, schema)
     expected = own.exposure * rates * product
-    areas = _areas(known, own, expected)
-    step = _of_anything(areas["anything"], known, own.count, expected)
-    product = product * step * areas["microgrids"].besides(known.microgrid, own.count, expected * step)
+    anything, microgrids = _areas(known, own, expected)
+    step = _of_anything(anything, known, own.count, expected)
+    product = product * step * microgrids.besides(known.microgrid, own.count, expected * step)
     expected = own.exposure * rates * product
     others_strength = prior_strength(own.count.sum(1), expected.sum(1))
     others = _others(own.count, expected, others_strength)
@@ -94,7 +95,8 @@ def summarise(known: Known, schema: Schema, fitted: ExpectedTown | None = None) 
     return ExpectedTown(
         rates=rates,
         similar=similar,
-        **areas,
+        anything=anything,
+        microgrids=microgrids,
         others_strength=others_strength,
         exponents=exponents,
         own_strengths=own_strengths,
@@ -105,13 +107,13 @@ def summarise(known: Known, schema: Schema, fitted: ExpectedTown | None = None) 
 
 def _areas(
     known: Known, own: Own, expected: np.ndarray, fitted: ExpectedTown | None = None
-) -> dict[str, Area]:
+) -> tuple[Area, Area]:
     """Micro-grids: all needs as one, and each need beyond that."""
     count, mean = own.count.sum(1, keepdims=True), expected.sum(1, keepdims=True)
-    anything = fit_area(known, "microgrid", count, mean, fitted and fitted.anything)
+    anything = fit_area(known, "microgrid", count, mean, fitted.anything if fitted else None)
     step = _of_anything(anything, known, own.count, expected)
-    microgrids = fit_area(known, "microgrid", own.count, expected * step, fitted and fitted.microgrids)
-    return {"anything": anything, "microgrids": microgrids}
+    of_need = fitted.microgrids if fitted else None
+    return anything, fit_area(known, "microgrid", own.count, expected * step, of_need)
 
 
 def similar_factors(known: Known, schema: Schema) -> tuple[Column, ...]:

@@ -60,7 +60,8 @@ def summarise(known: Known, schema: Schema, fitted: NeighbourTown | None = None)
     """Requests and expectations of every grid and micro-grid, at the rates and strengths of ``fitted`` if given."""
     similar = similar_ratio(similar_factors(known, schema), known, schema)
     windows = {
-        days: _window(known, _own(known, similar, days), fitted and fitted.windows[days]) for days in WINDOWS
+        days: _window(known, _own(known, similar, days), fitted.windows[days] if fitted else None)
+        for days in WINDOWS
     }
     plain = _own(known, np.ones(similar.shape), np.inf)
     usual = _ratios(windows[LONG], known, _own(known, similar, LONG))[1]
@@ -68,13 +69,13 @@ def summarise(known: Known, schema: Schema, fitted: NeighbourTown | None = None)
     asking = (recent.count > 0).astype(float)
     return NeighbourTown(
         windows=windows,
-        all_time=_window(known, plain, fitted and fitted.all_time),
+        all_time=_window(known, plain, fitted.all_time if fitted else None),
         recent=fit_area(
             known,
             "microgrid",
             recent.count,
             recent.similar * windows[RECENT].rates * usual,
-            fitted and fitted.recent,
+            fitted.recent if fitted else None,
         ),
         asking_grid=by_area(known, "grid", asking),
         asking_microgrid=by_area(known, "microgrid", asking),
@@ -84,9 +85,9 @@ def summarise(known: Known, schema: Schema, fitted: NeighbourTown | None = None)
 def _window(known: Known, own: Own, fitted: Window | None = None) -> Window:
     rates = fitted.rates if fitted else rate(own.count.sum(0), own.similar.sum(0))
     expected = own.similar * rates
-    grids = fit_area(known, "grid", own.count, expected, fitted and fitted.grids)
+    grids = fit_area(known, "grid", own.count, expected, fitted.grids if fitted else None)
     expected = expected * grids.besides(known.grid, own.count, expected)
-    microgrids = fit_area(known, "microgrid", own.count, expected, fitted and fitted.microgrids)
+    microgrids = fit_area(known, "microgrid", own.count, expected, fitted.microgrids if fitted else None)
     return Window(rates, grids, microgrids)
 
 

@@ -6,6 +6,7 @@ leave it out by ``Known.opted_out``.
 
 import unicodedata
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,6 +18,9 @@ from features.records import Known, Records, Rows, date_of, day_of, remember
 from features.schema import BIRTH, age_name
 from features.values import Texts
 from features.who import parse
+
+if TYPE_CHECKING:
+    from features.parts import Parts
 
 MONDAY = 4  # 1970-01-05, in days since 1970-01-01
 
@@ -75,7 +79,7 @@ def cohort(known: Known) -> Rows:
     return Rows(household.astype(np.int32), need.astype(np.int16))
 
 
-def default_as_of(records: Records, now: datetime) -> tuple[date, str]:
+def default_as_of(records: "Records | Parts", now: datetime) -> tuple[date, str]:
     """This week's Monday in the community's timezone or, where the data end earlier, the first Monday after
     their last row; and the line that says which.
 

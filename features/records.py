@@ -145,6 +145,11 @@ class Records:
     )
 
     @property
+    def first_day(self) -> float:
+        """Time from which the first household is known, in days; ``inf`` without households."""
+        return float(self.households.visible_from.min(initial=np.inf))
+
+    @property
     def last_day(self) -> float:
         """Time of the last row of the data, in days; ``-inf`` without rows."""
         times = [

@@ -20,7 +20,7 @@ from features.records import (
     ResidentRows,
 )
 from features.settings import SETTINGS_FILE
-from features.sql import name, text
+from features.sql import name, one_value, text
 from features.values import Texts, read_texts
 from features.versions import STORE, add_tables, attribute_columns, has_tables, open_store
 
@@ -281,3 +281,13 @@ def _workers(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
             for one, column in columns.items()
         }
     )
+
+
+def count_households(workspace: Path) -> int:
+    """How many households the records of a workspace know. Raises UserError before the first ingest."""
+    if not (workspace / STORE).is_file():
+        raise _empty(workspace)
+    with open_store(workspace, read_only=True) as connection:
+        if not has_tables(connection):
+            raise _empty(workspace)
+        return int(one_value(connection, "SELECT count(DISTINCT household_id) FROM households"))

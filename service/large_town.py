@@ -1,0 +1,89 @@
+"""A week of a town too large for one piece of memory: worked on in parts, see ``features.parts``."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from features.atomic import write_atomically
+from features.language import say
+from features.parts import Parts, lay_out
+from features.records import day_of
+from features.storage import get_table
+from features.store import count_households
+from service.week import RISK, SCORES, Stage, week_directory
+
+if TYPE_CHECKING:
+    from models.score_parts import Scoring
+
+LARGE = 40_000  # households, from which a town is worked on in parts
+ROOT = "XIANYING_PARTS"  # environment: the URL below which the parts are; by default the workspace's
+PARTS = "parts"
+
+
+def parts_of(workspace: Path, stage: Stage) -> Parts | None:
+    """The parts of a large town, brought up to its records; None for a town to be read in one piece."""
+    if count_households(workspace) < int(os.environ.get("XIANYING_LARGE", LARGE)):
+        return None
+    with stage(say("分片", "lay out in parts")):
+        return lay_out(workspace, os.environ.get(ROOT) or str(workspace.resolve() / PARTS))
+
+
+def score_large(
+    workspace: Path, parts: Parts, as_of: date, output: Path, stage: Stage, spark: bool = False
+) -> "tuple[Scoring, list[str]]":
+    """``score_week`` for a large town: the same tables, and their parts below the parts' root."""
+    from models.engine import here, on_spark
+    from models.registry import champion
+    from models.score_parts import prepare, score_parts
+
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace)
+    with stage(say("全社区概要", "tables of the whole town")):
+        scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
+    with stage(say("评分", "score")):
+        score_parts(scoring, on_spark if spark else here)
+    with stage(say("写出", "write")):
+        home = week_directory(workspace, as_of)
+        households = _joined(scoring, "risk", home / RISK)
+        count = _joined(scoring, "scores", home / SCORES)
+        for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
+            if copy.resolve() != kept.resolve():
+                write_atomically(copy, kept.read_bytes())
+    line = say(
+        f"{as_of}：{households} 户、{count} 条评分，{len(parts)} 片，模型版本 {model.version}，写入 {output}",
+        f"{as_of}: {households} households, {count} scores in {len(parts)} parts, model version {model.version},"
+        f" in {output}",
+    )
+    return scoring, [line, model.model.silence()]
+
+
+def _joined(scoring: "Scoring", kind: str, path: Path) -> int:
+    """Write the tables of all parts into one file, a row group each; returns the number of rows."""
+    with replacing(path) as partial:
+        first = get_table(scoring.place(kind, 0)).schema.remove_metadata()
+        count = 0
+        with pq.ParquetWriter(partial, first) as writer:
+            for number in range(len(scoring.parts)):
+                table = get_table(scoring.place(kind, number)).replace_schema_metadata(None)
+                writer.write_table(table, row_group_size=max(len(table), 1))
+                count += len(table)
+    return count
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write, which takes its place when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,134 @@
+"""A town in parts gives what it gives in one piece."""
+
+import shutil
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from hand_made import GOOD, hand_made_model
+
+from features.build import build, summarise
+from features.cohort import cohort
+from features.ingest import ingest
+from features.one import known_apart
+from features.parts import lay_out, open_parts
+from features.records import day_of, known_before
+from features.simulate import simulate
+from features.storage import get_table
+from features.store import read_records
+from models.engine import here, on_spark
+from models.score import score
+from models.score_parts import prepare, score_parts
+
+AS_OF = day_of(date(2025, 6, 2))
+
+
+def one_after_another(task, numbers):
+    here(task, numbers, processes=1)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    place = tmp_path_factory.mktemp("parts")
+    simulate(place / "town", households=400, weeks=104, grids=5, microgrids=20, end=date(2025, 7, 7))
+    ingest(place / "town", place / "workspace")
+    return place / "workspace"
+
+
+@pytest.fixture(scope="module")
+def parts(workspace):
+    return lay_out(workspace, str(workspace / "parts"), households=120)
+
+
+@pytest.fixture(scope="module")
+def records(workspace):
+    return read_records(workspace)
+
+
+@pytest.fixture(scope="module")
+def model(records):
+    return hand_made_model(known_before(records, AS_OF), GOOD, trees=True)
+
+
+def test_every_household_is_present_in_one_part_only(parts, records):
+    assert len(parts) > 2
+    there = [
+        one.household_ids[known_before(one, AS_OF).present]
+        for one in (parts.read([number]) for number in range(len(parts)))
+    ]
+    whole = records.household_ids[known_before(records, AS_OF).present]
+    assert sorted(np.concatenate(there)) == sorted(whole)
+
+
+@pytest.mark.parametrize("as_of", [AS_OF, AS_OF - 300])
+def test_features_of_a_part_are_those_within_the_town(parts, records, model, as_of):
+    known = known_before(records, as_of)
+    town = summarise(known, model.schema)
+    rows = cohort(known)
+    whole = build(known, rows, model.schema, town)
+    place = {
+        pair: at for at, pair in enumerate(zip(records.household_ids[rows.household], rows.need, strict=True))
+    }
+    for number in range(len(parts)):
+        part = known_apart(parts.read([number]), town, model.schema)
+        own = cohort(part)
+        found = build(part, own, model.schema, summarise(part, model.schema, town))
+        ids = part.records.household_ids[own.household]
+        at = [place.pop(pair) for pair in zip(ids, own.need, strict=True)]
+        assert np.array_equal(found.matrix, whole.matrix[at], equal_nan=True)
+    assert not place
+
+
+def scores_of(scoring, kind):
+    tables = [get_table(scoring.place(kind, number)).to_pandas() for number in range(len(scoring.parts))]
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_scores_in_parts_are_those_of_the_whole_town(parts, records, model):
+    scoring = prepare(parts, model, "7", AS_OF)
+    score_parts(scoring, one_after_another)
+    whole = score(records, model, AS_OF, 7)
+    for kind, expected, keys in (
+        ("scores", whole.scores, ["household_id", "need"]),
+        ("risk", whole.risk, ["household_id"]),
+    ):
+        found = scores_of(scoring, kind).sort_values(keys, ignore_index=True)
+        pd.testing.assert_frame_equal(found, expected.sort_values(keys, ignore_index=True), check_dtype=False)
+
+
+def test_only_parts_whose_rows_changed_are_laid_out_and_scored_again(workspace, parts, model, tmp_path):
+    copy = tmp_path / "workspace"
+    shutil.copytree(workspace, copy)
+    again = lay_out(copy, str(copy / "parts"), households=120)
+    assert [one.key for one in again.parts] == [one.key for one in parts.parts]
+    assert open_parts(str(copy / "parts")) == again
+    home = again.read([1]).household_ids[0]
+    new = tmp_path / "new"
+    new.mkdir()
+    for name in ("households.csv", "community.yaml"):
+        shutil.copy(workspace.parent / "town" / name, new / name)
+    (new / "requests.csv").write_text(
+        f"request_id,household_id,requested_at,need\nnew1,{home},2025-06-30,{again.community.needs[0].id}\n"
+    )
+    ingest(new, copy)
+    lived = [number for number in range(len(again)) if home in again.read([number]).household_ids]
+    later = lay_out(copy, str(copy / "parts"), households=120)
+    changed = [
+        one.number for one, before in zip(later.parts, again.parts, strict=True) if one.key != before.key
+    ]
+    assert changed == lived
+
+
+def test_spark_gives_the_same_scores(workspace, parts, model, tmp_path):
+    pytest.importorskip("pyspark")
+    shutil.copytree(workspace / "parts" / "records", tmp_path / "records")
+    elsewhere = replace(parts, root=str(tmp_path))
+    found = {}
+    for where, each in ((parts, one_after_another), (elsewhere, on_spark)):
+        scoring = prepare(where, model, "7", AS_OF - 7)
+        score_parts(scoring, each)
+        found[where.root] = scores_of(scoring, "scores"), scores_of(scoring, "risk")
+    for one, other in zip(*found.values(), strict=True):
+        pd.testing.assert_frame_equal(one, other)

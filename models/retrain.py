@@ -20,6 +20,7 @@ from features.language import say
 from features.records import Known, Records, date_of, known_before
 from features.schema import Schema, fit_schema
 from features.town import asked, days_observed
+from features.values import Texts
 from models.baselines import LOGISTIC, MODEL, PROBABILITIES
 from models.calibrate import fit_calibration, no_calibration
 from models.capacity import capacity_of_need
@@ -190,10 +191,18 @@ def fingerprint(known: Known) -> str:
                 values = stable_hash(ids[column])[values]  # positions change as others arrive
             elif column == "resident":
                 values = np.unique(values, return_inverse=True)[1]
-            if isinstance(values, pd.DataFrame) or values.dtype == object:
-                values = pd.util.hash_pandas_object(pd.DataFrame(values), index=False).to_numpy()
-            digest.update(np.ascontiguousarray(values).tobytes())
+            for one in values.items() if isinstance(values, dict) else [("", values)]:
+                digest.update(one[0].encode() + _plain(one[1]).tobytes())
     return digest.hexdigest()
+
+
+def _plain(values: np.ndarray | Texts) -> np.ndarray:
+    """Values whose bytes tell what they are, whatever other texts there are."""
+    if isinstance(values, Texts):
+        return np.append(stable_hash(values.distinct), np.uint64(0))[values.codes]
+    if values.dtype.kind in "OT":
+        return pd.util.hash_array(values.astype(object))
+    return np.ascontiguousarray(values)
 
 
 def _untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:

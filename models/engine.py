@@ -2,34 +2,35 @@
 
 import atexit
 import os
+import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+import pyarrow as pa
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from features.language import UserError, say
 
-Task = Callable[[int], None]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def here(task: Task, numbers: list[int], processes: int = 0) -> None:
-    """Call ``task`` for each number in processes of this machine (0: one a core), with one thread each."""
-    processes = min(processes or os.cpu_count() or 1, len(numbers))
-    if processes == 1:
-        for number in tqdm(numbers, desc=say("分片", "parts"), disable=None):
-            task(number)
-        return
-    with _one_thread_each():
-        done = Parallel(processes, return_as="generator_unordered", batch_size=1)(
-            delayed(task)(number) for number in numbers
-        )
-        for _ in tqdm(done, desc=say("分片", "parts"), total=len(numbers), disable=None):
-            pass
+def here(task: Callable[[Item], Result], items: Sequence[Item], processes: int = 0) -> Iterator[Result]:
+    """What ``task`` gives for each item, in order, by processes of this machine (0: one a core) with a thread each."""
+    processes = min(processes or os.cpu_count() or 1, len(items))
+    shown = tqdm(total=len(items), desc=say("分片", "parts"), disable=None, leave=False)
+    with shown, _one_thread_each():
+        jobs = (delayed(task)(item) for item in items)
+        done = Parallel(processes, return_as="generator")(jobs) if processes > 1 else map(task, items)
+        for one in done:
+            shown.update()
+            yield one
 
 
 @contextmanager
@@ -46,9 +47,9 @@ def _one_thread_each() -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def on_spark(task: Task, numbers: list[int]) -> None:
-    """Call ``task`` for each number on Apache Spark: the session that is there, or a new one as Spark's own
-    configuration says (``spark-submit``, ``spark-defaults.conf``), by default all cores of this machine.
+def on_spark(task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """What ``task`` gives for each item, in order, on Apache Spark: the session that is there, or a new one as
+    Spark's own configuration says (``spark-submit``, ``spark-defaults.conf``), by default all cores of this machine.
 
     Raises UserError without the extra ``scale``.
     """
@@ -56,11 +57,14 @@ def on_spark(task: Task, numbers: list[int]) -> None:
 
     def run(batches):  # type: ignore[no-untyped-def]
         for batch in batches:
-            for place in batch["id"].to_pylist():
-                task(numbers[place])
-            yield batch
+            places = batch["id"].to_pylist()
+            made = [pickle.dumps(task(items[place])) for place in places]
+            yield pa.record_batch({"id": places, "made": pa.array(made, pa.binary())})
 
-    session.range(0, len(numbers), 1, max(len(numbers), 1)).mapInArrow(run, "id long").count()
+    rows = session.range(0, len(items), 1, max(len(items), 1)).mapInArrow(run, "id long, made binary")
+    made = dict(zip(*rows.toArrow().to_pydict().values(), strict=True))
+    for place in range(len(items)):
+        yield pickle.loads(made.pop(place))
 
 
 def _session():  # type: ignore[no-untyped-def]

@@ -6,7 +6,7 @@ and a part in which nothing changed is not scored again. At the end come ranks a
 """
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -26,7 +26,7 @@ from models.model import NeedModel, probability
 from models.out_of_time import stable_hash
 from models.score import SEVERE, ranks, tiers
 
-Each = Callable[[Callable[[int], None], list[int]], None]
+Each = Callable[[Callable[[int], None], Sequence[int]], Iterable[None]]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,29 @@ def log_odds(parts: Parts, number: int, model: NeedModel, town: Town) -> pa.Tabl
     return pa.table({"household_id": pa.array(known.records.household_ids[present], pa.string()), **columns})
 
 
+@dataclass(frozen=True)
+class Building:
+    """Features of a part as the model takes them, into a Parquet file below the parts' root."""
+
+    scoring: Scoring
+
+    def __call__(self, number: int) -> None:
+        """Write them, unless they are there: household_id, need and a float32 column a feature."""
+        scoring = self.scoring
+        place, key, schema = scoring.place("features", number), scoring.key_of(number), scoring.model.schema
+        if key_of(place) == key:
+            return
+        known = known_apart(scoring.parts.read([number]), scoring.fitted.town, schema)
+        made = build(known, cohort(known), schema, summarise(known, schema, scoring.fitted.town))
+        needs = pa.array([one.id for one in known.community.needs])
+        columns = {
+            "household_id": pa.array(known.records.household_ids[made.rows.household], pa.string()),
+            "need": needs.take(pa.array(made.rows.need)),
+        }
+        columns |= {name: pa.array(made.matrix[:, column]) for column, name in enumerate(made.names)}
+        put_table(place, pa.table(columns), key)
+
+
 def prepare(parts: Parts, model: NeedModel, version: str, as_of: int) -> Scoring:
     """Fit what holds for the whole town on the sample's parts; kept, and only made again when they changed."""
     sample = [parts.parts[one].key for one in parts.sample]
@@ -99,12 +122,12 @@ def prepare(parts: Parts, model: NeedModel, version: str, as_of: int) -> Scoring
 
 
 def score_parts(scoring: Scoring, each: Each) -> None:
-    """Score every part; ``each`` calls a function for each number, here or elsewhere, in any order.
+    """Score every part; ``each`` calls a function for each number, here or elsewhere (``models.engine``).
 
     Leaves one file of scores (the contract's columns) and one of risk a part, below the parts' root.
     """
     parts = scoring.parts
-    each(scoring, list(range(len(parts))))
+    list(each(scoring, range(len(parts))))
     p_request, p_need, need, household = _gathered(scoring)
     ids = [get_table(scoring.place("log_odds", one))["household_id"] for one in range(len(parts))]
     order = stable_hash(np.concatenate([one.to_numpy() for one in ids]))

@@ -1,5 +1,6 @@
 """Fitting the parts of a need model on a training table: a log-linear ground, and trees on top of it."""
 
+import os
 from dataclasses import dataclass
 
 import lightgbm as lgb
@@ -66,6 +67,7 @@ class Parts:
         """
         if len(matrix) <= FEW_ROWS:
             threads = 1  # a second one takes longer to begin
+        threads = min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads))  # one of several processes
         result = np.empty((len(matrix), len(PARTS)))
         result[:, 0] = self.logistic.log_odds(matrix, need)
         trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]

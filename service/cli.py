@@ -223,6 +223,27 @@ def score(workspace: Path, as_of: date | None, output: Path | None, spark: bool)
     show(lines)
 
 
+@commands.command(
+    help=say(
+        "写出大社区每户每项的特征（Parquet，按片）", "write a large town's features, Parquet files by part"
+    )
+)
+@as_of_option
+@spark_option
+@click.pass_obj
+def features(workspace: Path, as_of: date | None, spark: bool) -> None:
+    """The features of every household and need as the champion takes them."""
+    from features.records import Records
+    from service.large_town import features_of_large
+
+    town, as_of = _open_town(workspace, as_of)
+    if isinstance(town, Records):
+        raise UserError(
+            say("住户不多，不分片：用不着写出特征", "not a large town: it is not laid out in parts")
+        )
+    show(features_of_large(workspace, town, as_of, stage, spark))
+
+
 def _open(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
     """The records and the as-of date in force."""
     _speak(workspace)

@@ -62,6 +62,23 @@ def score_large(
     return scoring, [line, model.model.silence()]
 
 
+def features_of_large(
+    workspace: Path, parts: Parts, as_of: date, stage: Stage, spark: bool = False
+) -> list[str]:
+    """Write the features of every part below the parts' root; a line on where they are."""
+    from models.engine import here, on_spark
+    from models.registry import champion
+    from models.score_parts import Building, prepare
+
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace)
+    with stage(say("特征", "features")):
+        scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
+        list((on_spark if spark else here)(Building(scoring), range(len(parts))))
+    place = f"{parts.root}/features/as_of={as_of}"
+    return [say(f"特征在 {place}", f"features are in {place}")]
+
+
 def _joined(scoring: "Scoring", kind: str, path: Path) -> int:
     """Write the tables of all parts into one file, a row group each; returns the number of rows."""
     with replacing(path) as partial:

@@ -26,7 +26,7 @@ AS_OF = day_of(date(2025, 6, 2))
 
 
 def one_after_another(task, numbers):
-    here(task, numbers, processes=1)
+    return here(task, numbers, processes=1)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import numpy as np
 from features.catalogue import Feature
 from features.contract import OUTCOMES
 from features.language import say
+from features.own_rows import own_visits
 from features.records import Known, Rows
 from features.schema import Schema
 from features.spoken import spoken_month
@@ -117,7 +118,8 @@ def _last_answer(
 
 def _last_visit(known: Known, schema: Schema, household: int, need: int) -> str:
     visits = known.outreach
-    mine = np.flatnonzero((visits.household == household) & (visits.need == need))
+    mine = own_visits(known, household)
+    mine = mine[visits.need[mine] == need]
     if not len(mine):
         return ""
     last = mine[np.argmax(visits.contacted[mine])]

@@ -11,6 +11,7 @@ from features import neighbours, seasons
 from features.contacts import OUTCOME_NAMES
 from features.contract import OUTCOMES
 from features.language import say
+from features.own_rows import own_requests, own_residents, own_visits
 from features.records import Known, date_of
 from features.town import YEAR
 
@@ -27,7 +28,8 @@ def evidence(fact: str, known: Known, household: int, need: int) -> str:
 
 def _own_requests(known: Known, household: int, need: int) -> np.ndarray:
     """int64: the household's requests for the need, the newest first."""
-    rows = np.flatnonzero((known.requests.household == household) & (known.requests.need == need))
+    rows = own_requests(known, household)
+    rows = rows[known.requests.need[rows] == need]
     return rows[np.argsort(-known.requests.requested[rows], kind="stable")]
 
 
@@ -68,10 +70,9 @@ def _rated(known: Known, household: int, need: int) -> str:
 def _others(known: Known, household: int, need: int) -> str:
     requests, needs = known.requests, known.community.needs
     told = np.array([not one.sensitive for one in needs])
-    mine = (
-        (requests.household == household) & (requests.requested >= known.as_of - YEAR) & (requests.need >= 0)
-    )
-    rows = np.flatnonzero(mine & (requests.need != need))
+    rows = own_requests(known, household)
+    rows = rows[(requests.requested[rows] >= known.as_of - YEAR) & (requests.need[rows] >= 0)]
+    rows = rows[requests.need[rows] != need]
     rows = rows[told[requests.need[rows]]]
     return _listed(known, rows[np.argsort(-requests.requested[rows], kind="stable")], named=True)
 
@@ -95,8 +96,7 @@ def _first_row(known: Known, household: int, need: int) -> str:
 
 
 def _residents(known: Known, household: int, need: int) -> str:
-    rows = known.resident_rows
-    rows = rows[known.residents.household[rows] == household]
+    rows = own_residents(known, household)
     if not len(rows):
         return _household(known, household)
     since = date_of(known.residents.valid_from[rows].max())
@@ -107,17 +107,17 @@ def _neighbours(days: float, kind: str) -> Evidence:
     """How many of how many neighbours, and the day of the last request; never which household."""
 
     def rows(known: Known, household: int, need: int) -> str:
-        where, requests = known.grid if kind == "grid" else known.microgrid, known.requests
-        near = (where == where[household]) & known.present
-        near[household] = False
-        hit = (requests.need == need) & (requests.requested >= known.as_of - days) & near[requests.household]
+        requests = known.requests
+        hit = neighbours.requests_near(known, household, need, days, kind)
         asking = len(np.unique(requests.household[hit]))
         if asking < neighbours.FEWEST_TOLD:
             return ""
-        last = date_of(requests.requested[hit].max())
+        last, near = (
+            date_of(requests.requested[hit].max()),
+            neighbours.households_near(known, household, kind),
+        )
         return say(
-            f"邻居 {near.sum()} 户中 {asking} 户，最近 {last}",
-            f"{asking} of {near.sum()} neighbours, last {last}",
+            f"邻居 {near} 户中 {asking} 户，最近 {last}", f"{asking} of {near} neighbours, last {last}"
         )
 
     return rows
@@ -147,7 +147,8 @@ def _last_year(known: Known, household: int, need: int) -> str:
 
 def _visit(known: Known, household: int, need: int) -> str:
     visits = known.outreach
-    mine = np.flatnonzero((visits.household == household) & (visits.need == need))
+    mine = own_visits(known, household)
+    mine = mine[visits.need[mine] == need]
     if not len(mine):
         return ""
     last = mine[np.argmax(visits.contacted[mine])]

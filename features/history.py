@@ -6,7 +6,8 @@ import numpy as np
 
 from features.catalogue import Feature
 from features.language import say
-from features.records import Known, Rows
+from features.own_rows import own_requests
+from features.records import Known, Rows, remember
 from features.schema import Schema
 from features.spoken import spoken_date, spoken_month
 from features.town import YEAR, Asked, Town, asked, requests_of
@@ -169,9 +170,10 @@ def _asked_same_season(known: Known, schema: Schema, household: int, need: int) 
 
 def _open_request(known: Known, schema: Schema, household: int, need: int) -> str:
     requests = known.requests
-    if np.isnan(requests.resolved).all():  # a community that does not record resolutions
+    if not remember(known, "resolutions_recorded", lambda: bool(np.isfinite(requests.resolved).any())):
         return ""
-    mine = (requests.household == household) & (requests.need == need) & np.isnan(requests.resolved)
+    mine = own_requests(known, household)
+    mine = mine[(requests.need[mine] == need) & np.isnan(requests.resolved[mine])]
     times = requests.requested[mine]
     times = times[times >= known.as_of - OPEN_WITHIN]
     if not len(times):
@@ -182,8 +184,8 @@ def _open_request(known: Known, schema: Schema, household: int, need: int) -> st
 
 def _satisfaction(known: Known, schema: Schema, household: int, need: int) -> str:
     requests = known.requests
-    rated = (requests.household == household) & (requests.need == need) & ~np.isnan(requests.satisfaction)
-    mine = np.flatnonzero(rated)
+    mine = own_requests(known, household)
+    mine = mine[(requests.need[mine] == need) & ~np.isnan(requests.satisfaction[mine])]
     if not len(mine):
         return ""
     score = int(requests.satisfaction[mine[np.argmax(requests.requested[mine])]])

@@ -13,7 +13,8 @@ from features.catalogue import Feature
 from features.cohort import eligible
 from features.expected import similar_factors, similar_ratio
 from features.language import say
-from features.records import Known, Rows
+from features.own_rows import Grouped
+from features.records import Known, Rows, remember
 from features.schema import Schema
 from features.town import YEAR, Town, asked, days_observed, overlap, rate
 
@@ -178,13 +179,38 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
     }
 
 
+def requests_near(known: Known, household: int, need: int, days: float, kind: str) -> np.ndarray:
+    """int64: rows of ``known.requests`` for this need within so many days, of other households that are now in its
+    grid or micro-grid (``kind``)."""
+    where = known.grid if kind == "grid" else known.microgrid
+    needs, requests = len(known.community.needs), known.requests
+
+    def grouped() -> tuple[np.ndarray, Grouped]:
+        rows = np.flatnonzero((requests.need >= 0) & (requests.requested >= known.as_of - days))
+        cell = where[requests.household[rows]].astype(np.int64) * needs + requests.need[rows]
+        rows, cell = rows[cell >= 0], cell[cell >= 0]
+        return rows, Grouped(cell, needs * (int(where.max(initial=-1)) + 1))
+
+    if where[household] < 0:
+        return np.zeros(0, dtype=np.int64)
+    rows, by_cell = remember(known, ("requests near", days, kind), grouped)
+    near = rows[by_cell.of(int(where[household]) * needs + need)]
+    return near[requests.household[near] != household]
+
+
+def households_near(known: Known, household: int, kind: str) -> int:
+    """Number of other households in its grid or micro-grid."""
+    where = known.grid if kind == "grid" else known.microgrid
+    count = remember(
+        known, ("households near", kind), lambda: np.bincount(where[known.present & (where >= 0)])
+    )
+    return int(count[where[household]]) - 1 if where[household] >= 0 else 0
+
+
 def _neighbours_asking(known: Known, household: int, need: int, days: float, kind: str) -> int:
     """Households other than this one, now in its grid or micro-grid, that asked for this need lately."""
-    where = known.grid if kind == "grid" else known.microgrid
-    requests = known.requests
-    hit = requests.household[(requests.need == need) & (requests.requested >= known.as_of - days)]
-    hit = np.unique(hit)
-    return int(((where[hit] == where[household]) & (hit != household)).sum()) if where[household] >= 0 else 0
+    near = requests_near(known, household, need, days, kind)
+    return len(np.unique(known.requests.household[near]))
 
 
 def _fact(zh: str, en: str, days: float, kind: str) -> Callable[[Known, Schema, int, int], str]:

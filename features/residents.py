@@ -6,6 +6,7 @@ from features.ages import AGE_GROUPS, YEAR, aggregates, least_by_household, sum_
 from features.catalogue import Feature
 from features.household import Fact
 from features.language import language, say
+from features.own_rows import own_residents
 from features.records import Known, Rows, remember
 from features.schema import Attribute, Schema, encoded, plain_text
 from features.town import Town
@@ -143,8 +144,7 @@ def _attribute_fact(attribute: Attribute) -> Fact:
 
 def _age_fact(known: Known, schema: Schema, household: int, need: int) -> str:
     """Ages of the children and of those of 60 or more: “孩子3岁、8岁，老人82岁”, “独居老人82岁”."""
-    rows = known.resident_rows
-    here = rows[known.residents.household[rows] == household]
+    here = own_residents(known, household)
     age = np.sort(np.floor((known.as_of - known.residents.born[here]) / YEAR))
     children, elders = age[(age >= 0) & (age < 18)], age[age >= 60]
     parts = []

@@ -10,7 +10,7 @@ import numpy as np
 from features.catalogue import Feature
 from features.cohort import eligible
 from features.language import say
-from features.records import Known, Rows, date_of, day_of
+from features.records import Known, Rows, date_of, day_of, remember
 from features.schema import Schema
 from features.town import YEAR, Asked, Town, asked, days_observed, days_recorded, overlap, rate, shrunk
 
@@ -304,8 +304,12 @@ def _town_last_year(known: Known, schema: Schema, household: int, need: int) -> 
     this, requests = known.community.needs[need], known.requests
     begin = known.as_of + 7 * this.lead_weeks - YEAR
     end = min(begin + 7 * this.horizon_weeks, known.as_of)
-    inside = (requests.need == need) & (requests.requested >= begin) & (requests.requested < end)
-    count = len(np.unique(requests.household[inside]))
+
+    def asking() -> int:
+        inside = (requests.need == need) & (requests.requested >= begin) & (requests.requested < end)
+        return len(np.unique(requests.household[inside]))
+
+    count = remember(known, ("asking_last_year", need), asking)
     return (
         say(
             f"去年同期全社区{count}户申请",

@@ -100,15 +100,9 @@ def likeness(
 ) -> str:
     """The attributes for which households like this one ask most, in words: “孩子8岁，双职工”."""
     told = household.facts(schema) | residents.facts(schema)
-    values = columns_of(known, schema)
-    fact_of = {
-        feature.name: feature.fact for block in (household, residents) for feature in block.features(schema)
-    }
     weight: dict[str, float] = {}
-    for column in columns:
-        code = _codes(values[column.name][[household_index]], column.edges)[0]
-        fact = fact_of[column.name]
-        weight[fact] = weight.get(fact, 0.0) + float(np.log(column.factors[code, need]))
+    for fact, log_factors in zip(*_of_household(columns, known, schema, household_index), strict=True):
+        weight[fact] = weight.get(fact, 0.0) + float(log_factors[need])
     texts: list[str] = []
     for fact in sorted(weight, key=lambda one: -weight[one]):
         if fact not in told or weight[fact] < np.log(FEWEST_TOLD) or len(texts) == MOST_TOLD:
@@ -117,6 +111,32 @@ def likeness(
         if text and not _numbers(text) & {number for told_text in texts for number in _numbers(told_text)}:
             texts.append(text)
     return say("，", ", ").join(texts)
+
+
+def _of_household(
+    columns: tuple[Column, ...], known: Known, schema: Schema, household_index: int
+) -> tuple[list[str], np.ndarray]:
+    """Each column's fact, and float64 [columns, needs]: the logarithms of a household's factors."""
+
+    def found() -> tuple[list[str], np.ndarray]:
+        values = columns_of(known, schema)
+        of_feature = {
+            feature.name: feature.fact
+            for block in (household, residents)
+            for feature in block.features(schema)
+        }
+        factors = [
+            column.factors[_codes(values[column.name][[household_index]], column.edges)[0]]
+            for column in columns
+        ]
+        return [of_feature[column.name] for column in columns], np.log(factors)
+
+    # of the household asked for last: its needs follow one another
+    last: dict[int, tuple[list[str], np.ndarray]] = remember(known, ("likeness", schema), dict)
+    if household_index not in last:
+        last.clear()
+        last[household_index] = found()
+    return last[household_index]
 
 
 def _numbers(text: str) -> set[tuple[str, str]]:

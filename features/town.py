@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array
 
+from features.own_rows import Grouped
 from features.records import Known, remember
 
 YEAR = 364  # days; whole weeks, so that a window a year ago begins on the same weekday
@@ -90,7 +91,8 @@ def _asked(known: Known) -> Asked:
 def requests_of(known: Known, household: int) -> tuple[np.ndarray, np.ndarray]:
     """Times (days, oldest first) and needs of one household's known requests."""
     past = asked(known)
-    mine = past.household == household
+    of_household = remember(known, "asked by household", lambda: Grouped(past.household, past.shape[0]))
+    mine = of_household.of(household)
     return known.as_of - past.age[mine], past.need[mine]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, nbinom, norm, t
+from scipy.special import bdtrik, betainc, betaincc, nbdtrik, ndtri, stdtrit
 
 from models.spans import SPANS
 
@@ -139,7 +139,7 @@ def with_intervals(cells: pd.DataFrame, spread: Spread, grids: bool) -> pd.DataF
     found = {}
     for name, level in LEVELS.items():
         tail = 0.5 + level / 2
-        wider = t.ppf(tail, spread.freedom[need, span]) / norm.ppf(tail)  # the spread itself is uncertain
+        wider = stdtrit(spread.freedom[need, span], tail) / ndtri(tail)  # the spread itself is uncertain
         low, high = interval(expected, sum_of + factor * (wider * expected) ** 2, level)
         found[f"low_{name}"] = low
         found[f"high_{name}"] = np.minimum(high, cells["households"].to_numpy())
@@ -167,10 +167,19 @@ def _nearest(mean: np.ndarray, variance: np.ndarray, chance: np.ndarray) -> np.n
     hit = size / (size + sure)
     share = np.clip(1 - variance / sure, 1e-6, 1)
     trials = np.maximum(np.round(sure / share), 1)
+    each = np.minimum(sure / trials, 1)
 
     def below(k: np.ndarray) -> np.ndarray:
-        return np.where(wide, nbinom.cdf(k - 1, size, hit), binom.cdf(k - 1, trials, sure / trials))
+        """The chance of a count below k."""
+        scattered = betainc(size, np.maximum(k, 1), hit)
+        even = np.where(k > trials, 1.0, betaincc(np.maximum(k, 1), np.maximum(trials - k + 1, 1), each))
+        return np.where(k > 0, np.where(wide, scattered, even), 0.0)
 
-    k = np.where(wide, nbinom.ppf(chance, size, hit), binom.ppf(chance, trials, sure / trials))
-    k = np.maximum(k, 0)
+    # continuous quantiles, as those of scipy.stats, which takes a quarter of a second to load
+    found = np.where(
+        wide, nbdtrik(chance, size, hit), np.where(each < 1, bdtrik(chance, trials, each), trials)
+    )
+    k = np.ceil(np.maximum(found, 0))
+    for _ in range(2):  # they are rounded, by one at most
+        k = np.where((k > 0) & (below(k) >= chance), k - 1, np.where(below(k + 1) < chance, k + 1, k))
     return np.where(chance - below(k) <= below(k + 1) - chance, k, k + 1)

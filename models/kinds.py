@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from features.town import prior_strength, shrunk
 from models.sample import Table
@@ -91,6 +90,8 @@ def fit_kinds(table: Table, microgrid: np.ndarray, seed: int = 0) -> Kinds:
     columns = _columns(kinds, table, rows)
     weight = table.weight[rows].astype(np.float64)
     weight /= (weight * label).sum() / label.sum()
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky", max_iter=30)
     model.fit(columns, label, sample_weight=weight)
     expected = weight * model.predict_proba(columns)[:, 1]

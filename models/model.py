@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from scipy.special import expit, logit
 
@@ -14,6 +13,7 @@ from features.build import Features
 from features.language import say
 from features.records import Known
 from features.schema import Schema
+from models.boosting import lgb
 from models.calibrate import Calibration, level_shift
 from models.demand_spread import Spread
 from models.ground import Ground

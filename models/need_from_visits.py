@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from scipy.special import expit
 
 from features.build import Features
 from features.records import Known
+from models.boosting import lgb
 from models.need_calibration import NeedCalibration
 from models.need_compare import REPORTING, TREES, UNLABELLED, VISITS, Estimator
 from models.pairs import PairReader

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from features.feedback import current
 from features.records import Records
+from models.shares import wilson
 
 NO_REASON = "lot"  # kind of the reason of a household drawn by lot
 
@@ -24,11 +24,11 @@ def reason_quality(listed: pd.DataFrame, records: Records) -> pd.DataFrame:
     blamed = _one_a_row(pd.Series(rows.outreach_id[wrong]), pd.Series(rows.reason_kind[wrong]))
     counts = shown.merge(blamed.assign(wrong=True), how="left").fillna({"wrong": False})
     table = counts.groupby("kind")["wrong"].agg(listed="size", wrong="sum").astype("int64").reset_index()
-    tests = [binomtest(one.wrong, one.listed) for one in table.itertuples()]
-    intervals = [test.proportion_ci(0.95, method="wilson") for test in tests]
+    counted = zip(table["wrong"].tolist(), table["listed"].tolist(), strict=True)
+    intervals = [wilson(hits, total) for hits, total in counted]
     table["share"] = table["wrong"] / table["listed"]
-    table["low_95"] = [one.low for one in intervals]
-    table["high_95"] = [one.high for one in intervals]
+    table["low_95"] = [low for low, _ in intervals]
+    table["high_95"] = [high for _, high in intervals]
     return table.sort_values(["share", "kind"], ascending=[False, True], ignore_index=True)
 
 

@@ -1,7 +1,7 @@
 """Intervals of shares."""
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 
 def wilson(hits: float, total: float, level: float = 0.95) -> tuple[float, float]:
@@ -12,7 +12,7 @@ def wilson(hits: float, total: float, level: float = 0.95) -> tuple[float, float
     """
     if total <= 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + level / 2))
+    z = float(ndtri(0.5 + level / 2))
     share = hits / total
     middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))

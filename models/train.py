@@ -3,12 +3,12 @@
 import os
 from dataclasses import dataclass
 
-import lightgbm as lgb
 import numpy as np
 
 from features import seasons
 from features.schema import Schema
 from features.town import YEAR
+from models.boosting import lgb
 from models.ground import Ground, fit_ground
 from models.logistic import FEW_ROWS, Logistic, fit_logistic, fit_transform
 from models.sample import Table

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-import lightgbm as lgb
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
+from models.boosting import lgb
 from models.pairs import Pairs, first_columns
 
 INVERSE_PENALTY = 0.02  # of coefficients whose prior spreads are those of ``pairs.SPREADS``
@@ -51,6 +50,8 @@ def fit_visit_logistic(
     penalty: float = INVERSE_PENALTY,
 ) -> VisitLogistic:
     """Ridge-penalised; ``penalty`` is the inverse strength, ``columns`` how many are used (default: all)."""
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=50)
     model.fit(pairs.columns[:, :columns], found, sample_weight=weight)
     return VisitLogistic(model.intercept_[0], model.coef_[0])

@@ -6,7 +6,7 @@ undecided is settled as a small integer programme, and the optimality gap is mea
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
@@ -59,6 +59,11 @@ def assign(
     """
     if not len(household):
         return Assignment(np.zeros(0, dtype=np.int64), 0.0, 0.0)
+    if not sides:
+        kept = _contenders(household, area, value, places)
+        if len(kept) < len(household):
+            found = assign(household[kept], area[kept], value[kept], places)
+            return found and replace(found, chosen=kept[found.chosen])
     scale = float(np.abs(value).max()) or 1.0
     model = _model(household, area, value / scale, places, sides)
     relaxed = _relaxed(model)
@@ -79,6 +84,32 @@ def assign(
         return None
     chosen = np.flatnonzero(best[: len(household)] > 0.5)
     return Assignment(chosen, float(value[chosen].sum()), _gap(model, best, bound))
+
+
+def _contenders(household: np.ndarray, area: np.ndarray, value: np.ndarray, places: Places) -> np.ndarray:
+    """int64 positions, ascending: the options that can matter where visits are all that is scarce.
+
+    Of a household the best one; of the areas that the same classes serve as many of the best as these can visit,
+    and of one area no more than it may give: an option left out could always be replaced by one of these.
+    """
+    _, zone = np.unique(places.covers, axis=0, return_inverse=True)
+    zone = zone.reshape(-1)
+    reach = places.covers.astype(np.int64) @ places.capacity  # per area: visits of the classes that serve it
+    falling = np.argsort(-value, kind="stable")
+    falling = falling[np.sort(np.unique(household[falling], return_index=True)[1])]
+    if places.most is not None:
+        falling = falling[_place_within(area[falling]) < places.most[area[falling]]]
+    falling = falling[_place_within(zone[area[falling]]) < reach[area[falling]]]
+    return np.sort(falling)
+
+
+def _place_within(group: np.ndarray) -> np.ndarray:
+    """int64 per entry: how many of its group stand before it."""
+    order = np.argsort(group, kind="stable")
+    first = np.searchsorted(group[order], group[order])
+    place = np.empty(len(group), dtype=np.int64)
+    place[order] = np.arange(len(group)) - first
+    return place
 
 
 def thinkable(household: np.ndarray, area: np.ndarray, places: Places, sides: Sequence[Side]) -> bool:

@@ -111,6 +111,8 @@ def _ingest(workspace: Path, directory: Path) -> None:
 @click.pass_obj
 def retrain(workspace: Path, as_of: date | None) -> None:
     """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
+    import sklearn  # noqa: F401 - before LightGBM: models.boosting says why
+
     from features.records import Records, day_of, known_before
     from models.registry import log_retrain
     from models.retrain import retrain

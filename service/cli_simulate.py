@@ -99,6 +99,8 @@ def _simulate_ahead(
     end: date | None,
     **town: Any,
 ) -> None:
+    import sklearn  # noqa: F401 - before LightGBM: models.boosting says why
+
     from features.simulate import DEFAULT_END
     from service.closed_loop import Setting
     from service.loop_policies import POLICIES

@@ -48,34 +48,36 @@ def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str
 
     ``visits``: described visits (``lists.describe``) in the order of the lists.
     """
-    workers = [
-        {
-            "name": rows["worker_name"].iloc[0],
-            "visits": [_card(needs) for _, needs in rows.groupby("household_id", sort=False)],
-        }
-        for _, rows in visits.groupby("worker", sort=False)
-    ]
+    workers: dict[int, dict[str, list[dict[Any, Any]]]] = {}  # rows of each household, by worker
+    for row in visits.to_dict("records"):
+        workers.setdefault(row["worker"], {}).setdefault(row["household_id"], []).append(row)
     subtitle = say(f"走访名单 · {week(as_of)}", f"Visits · {week(as_of)}")
     return render(
         "grid.html",
         title=title,
         subtitle=subtitle,
         script=script,
-        workers=workers,
+        workers=[
+            {
+                "name": next(iter(homes.values()))[0]["worker_name"],
+                "visits": [_card(rows) for rows in homes.values()],
+            }
+            for homes in workers.values()
+        ],
         outcomes=list(outcome_names().values()),
         feedback=list(feedback_names().values()),
     )
 
 
-def _card(rows: pd.DataFrame) -> dict[str, Any]:
-    first = rows.iloc[0]
+def _card(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
+    first = rows[0]
     shown = ("household_id", "microgrid_id", "contact", "members", "last_contact")
     return {
         **{name: first[name] for name in shown},
         "order": int(first["visit_order"]),
         "random": first["arm"] == "random",
         "kept": first["status"] == "kept",
-        "needs": rows[["need_name", "why", "programme", "ask"]].to_dict("records"),
+        "needs": [{name: row[name] for name in ("need_name", "why", "programme", "ask")} for row in rows],
     }
 
 

@@ -17,6 +17,8 @@ def can_all_be_visited(areas: np.ndarray, places: Places) -> bool:
     seats = np.repeat(np.arange(len(places.capacity)), places.capacity)
     if len(areas) > len(seats):
         return False
+    if places.most is not None and (np.bincount(areas, minlength=len(places.most)) > places.most).any():
+        return False
     fits = places.covers[areas][:, seats]
     row, column = linear_sum_assignment(fits.astype(float), maximize=True)
     return bool(fits[row, column].all())
@@ -41,7 +43,8 @@ def small_towns(draw: st.DrawFn):
     household = np.sort(random.integers(0, 6, options))
     area = random.integers(0, areas, 6)[household]
     covers = random.random((areas, classes)) < 0.6
-    places = Places(covers, random.integers(0, 3, classes))
+    most = random.integers(0, 3, areas) if draw(st.booleans()) else None
+    places = Places(covers, random.integers(0, 3, classes), most)
     return household, area, random.random(options).round(2), places, random.random(options), random.random()
 
 

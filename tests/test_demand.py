@@ -1,5 +1,6 @@
 """Expected demand: intervals that hold, months that add up, spread read from past windows."""
 
+from collections.abc import Callable
 from datetime import date
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from make_records import make_community, make_records
+from scipy.stats import binom, nbinom
 
 from features.records import Known, day_of, known_before
 from models.demand import demand_ahead, expected_demand
@@ -66,6 +68,35 @@ def test_the_surer_interval_holds_the_other(mean: float, ratio: float) -> None:
     (low_80,), (high_80,) = interval(mean_of, variance, 0.8)
     (low_90,), (high_90,) = interval(mean_of, variance, 0.9)
     assert 0 <= low_90 <= low_80 <= high_80 <= high_90
+
+
+@given(st.floats(1e-4, 1e5), st.floats(0.01, 1), st.floats(1e-5, 3), st.sampled_from([0.8, 0.9]))
+def test_intervals_end_at_the_quantiles_of_the_distribution(
+    mean: float, even: float, factor: float, level: float
+) -> None:
+    for variance, below in (
+        (
+            mean + factor * mean**2 + 1e-3 * mean,
+            _negative_binomial(mean, mean + factor * mean**2 + 1e-3 * mean),
+        ),
+        (even * mean, _binomial(mean, even)),
+    ):
+        low, high = (float(one[0]) for one in interval(np.array([mean]), np.array([variance]), level))
+        tail = (1 - level) / 2
+        for k, chance in ((low, tail), (high + 1, 1 - tail if low > 0 else level)):
+            nearest = abs(below(k) - chance)
+            assert k == 0 or nearest <= abs(below(k - 1) - chance) + 1e-9
+            assert high == low or nearest <= abs(below(k + 1) - chance) + 1e-9
+
+
+def _negative_binomial(mean: float, variance: float) -> Callable[[float], float]:
+    size = mean**2 / (variance - mean)
+    return lambda k: float(nbinom.cdf(k - 1, size, size / (size + mean)))
+
+
+def _binomial(mean: float, even: float) -> Callable[[float], float]:
+    trials = max(round(mean / max(1 - even, 1e-6)), 1)
+    return lambda k: float(binom.cdf(k - 1, trials, min(mean / trials, 1)))
 
 
 def test_more_scatter_widens_an_interval() -> None:

@@ -39,7 +39,6 @@ def a_week_later(known: Known, before: pd.DataFrame, share: float, seed: int) ->
         "random": (seen["arm"] == "random").to_numpy(),
         "outcome": np.ones(len(seen), dtype=np.int8),
         "propensity": seen["propensity"].to_numpy(),
-        "worker_id": np.full(len(seen), None, dtype=object),
     }
     outreach = OutreachRows(
         **{name: np.concatenate([getattr(old, name), one]) for name, one in added.items()}

@@ -14,7 +14,7 @@ from features.records import date_of
 from features.store import read_records
 from service.week import SCORES, list_week, read_table, score_week, week_directory
 
-HEAVY = ("mlflow", "matplotlib", "fastapi", "sqlalchemy")
+HEAVY = ("mlflow", "matplotlib", "fastapi", "sqlalchemy", "sklearn", "scipy.stats")
 
 
 def _list(workspace: Path) -> Path:

@@ -1,5 +1,6 @@
 """The files of one published week: answers ready as bytes, lists, demand, and what live scores need."""
 
+import hashlib
 import os
 import pickle
 import shutil
@@ -35,6 +36,7 @@ from service.web.week_files import (
     VISITS,
     WEEK,
     read_visits,
+    read_week,
 )
 
 DECIMALS = 8
@@ -73,11 +75,16 @@ def pack(
 ) -> None:
     """Write one week's files into the directory ``place``; ``before``: where the week's files were until now."""
     corrected = model.model.visited is not None
-    write_households(place, scores, risk, known, corrected)
+    answers = fingerprint(scores, risk, known, corrected)
+    if before and read_week(before).get("answers") == answers:
+        for name in (CONTENT, PLACES, DEMAND, AREAS):
+            link(before / name, place / name)
+    else:
+        write_households(place, scores, risk, known, corrected)
+        demand = expected_demand(scores, known, model.model.spread)
+        (place / DEMAND).write_bytes(as_json(rows_of(demand)))
+        (place / AREAS).write_bytes(as_json(areas(scores, risk, known)))
     write_live(place, workspace, model, scored, before)
-    demand = expected_demand(scores, known, model.model.spread)
-    (place / DEMAND).write_bytes(as_json(rows_of(demand)))
-    (place / AREAS).write_bytes(as_json(areas(scores, risk, known)))
     held = read_visits(before) if before else []
     if listed:
         rows = visit_rows(listed.visits, risk)
@@ -86,7 +93,23 @@ def pack(
     elif before and (before / AROUND).is_file():
         link(before / AROUND, place / AROUND)
     (place / VISITS).write_bytes(as_json(held))
-    (place / WEEK).write_bytes(as_json(week(known, scores, bool(listed or held), corrected)))
+    said = {**week(known, scores, bool(listed or held), corrected), "answers": answers}
+    (place / WEEK).write_bytes(as_json(said))
+
+
+def fingerprint(scores: pd.DataFrame, risk: pd.DataFrame, known: Known, corrected: bool) -> str:
+    """What the answers of a week are made of, in few letters: the same for the same answers and sums."""
+    digest = hashlib.blake2b(digest_size=16)
+    records = known.records
+    numbers = [scores[name] for name in ("p_request", "p_need", "rank")] + [risk["risk"]]
+    for one in (*(column.to_numpy() for column in numbers), known.grid, known.microgrid):
+        digest.update(np.ascontiguousarray(one).tobytes())
+    texts = [scores[name] for name in ("household_id", "need", "model_version")]
+    for some in (*texts, risk["household_id"], risk["tier"], records.grid_ids, records.microgrid_ids):
+        digest.update("\x1f".join(np.asarray(some, dtype=object).tolist()).encode())
+    settings = known.community.model_dump_json()
+    digest.update(f"{known.as_of} {corrected} {DECIMALS} {len(scores)} {len(risk)} {settings}".encode())
+    return digest.hexdigest()
 
 
 def write_live(
@@ -192,19 +215,21 @@ def _places(known: Known) -> dict[str, tuple[str, str]]:
 
 
 def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """Each household with its (need, p_request, p_need, rank, version), in the order of the scores."""
+    """Each household with its (need, p_request, p_need, rank, version), in the order of its first score."""
+    code, households = pd.factorize(scores["household_id"])
+    if (np.diff(code) < 0).any():
+        order = np.argsort(code, kind="stable")
+        scores, code = scores.iloc[order], code[order]
+    begins = np.searchsorted(code, np.arange(len(households) + 1)).tolist()
     columns = [
-        scores["household_id"].to_list(),
         scores["need"].to_list(),
         scores["p_request"].round(DECIMALS).to_list(),
         scores["p_need"].round(DECIMALS).to_list(),
         scores["rank"].astype(int).to_list(),
         scores["model_version"].astype(str).to_list(),
     ]
-    found: dict[str, list[tuple[Any, ...]]] = {}
-    for household, *row in zip(*columns, strict=True):
-        found.setdefault(household, []).append(tuple(row))
-    yield from found.items()
+    for household, begin, end in zip(households.tolist(), begins, begins[1:], strict=False):
+        yield household, list(zip(*(column[begin:end] for column in columns), strict=True))
 
 
 def areas(scores: pd.DataFrame, risk: pd.DataFrame, known: Known) -> list[dict[Any, Any]]:

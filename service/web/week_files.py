@@ -35,6 +35,11 @@ def read_visits(place: Path) -> list[dict[str, Any]]:
     return orjson.loads((place / VISITS).read_bytes()) if (place / VISITS).is_file() else []
 
 
+def read_week(place: Path) -> dict[str, Any]:
+    """What a published week says of itself."""
+    return orjson.loads((place / WEEK).read_bytes())
+
+
 def community_of(week: dict[str, Any]) -> Community:
     """The community's settings as they were when the week was made."""
     return Community.model_validate(week["community"])

@@ -7,8 +7,11 @@ log seconds over log households: 1 is linear. CPU seconds are told beside wall s
 stretches the latter; quote ratios, not seconds.
 """
 
+import contextlib
 import os
 import platform
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,40 +23,61 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
+import psutil
 from matplotlib.figure import Figure
 
 STAGES = ("ingest", "retrain", "score", "outreach")
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy", "duckdb")
+WEEKS = 156
+LOOK = 0.1  # seconds
 MEASURES = ("wall_s", "cpu_s", "peak_mb")
 
 
 def measured(*arguments: str) -> dict[str, float]:
-    """Wall and CPU seconds and the peak of resident memory (MB) of one command in a fresh process."""
-    start = time.perf_counter()
+    """Wall and CPU seconds of one command in a fresh process and its children, and the peak of their resident
+    memory together (MB, looked at every tenth of a second)."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     code = "from service.cli import main; main()"
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process = psutil.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, resident(process))
+        time.sleep(LOOK)
     if process.returncode:
         raise click.ClickException(f"{' '.join(arguments)}: exit code {process.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "wall_s": time.perf_counter() - start,
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss * unit / 1e6,
+        "cpu_s": used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime,
+        "peak_mb": peak / 1e6,
     }
 
 
-def stages_of(households: int, seed: int) -> list[dict[str, object]]:
-    """One row a stage, of a made-up town of this size."""
-    with tempfile.TemporaryDirectory() as place:
-        town, workspace = f"{place}/town", f"{place}/workspace"
-        measured("simulate", town, "--households", str(households), "--seed", str(seed))
-        rows = []
-        for stage in STAGES:
-            more = [town] if stage == "ingest" else []
-            found = measured("--workspace", workspace, stage, *more)
-            rows.append({"households": households, "stage": stage, **found})
+def resident(process: psutil.Process) -> int:
+    """Bytes of a process and its children that no other process shares, and what the largest of them shares."""
+    own, shared = 0, 0
+    for one in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            memory = one.memory_info()
+            own += memory.rss - memory.shared
+            shared = max(shared, memory.shared)
+    return own + shared
+
+
+def stages_of(households: int, seed: int, place: Path) -> list[dict[str, object]]:
+    """One row a stage, of a made-up town of this size in ``place``; a town that is there already is taken."""
+    town, workspace = place / f"town-{households}", place / f"workspace-{households}"
+    if not (town / "workers.csv").is_file():  # the last file to be written
+        areas = ["--grids", str(max(1, households // 750)), "--microgrids", str(max(1, households // 140))]
+        size = ["--households", str(households), "--weeks", str(WEEKS), "--seed", str(seed)]
+        measured("simulate", str(town), *size, *areas)
+    shutil.rmtree(workspace, ignore_errors=True)
+    rows = []
+    for stage in STAGES:
+        more = [str(town)] if stage == "ingest" else []
+        found = measured("--workspace", str(workspace), stage, *more)
+        rows.append({"households": households, "stage": stage, **found})
+        click.echo(f"{households} {stage}: {found['wall_s']:.0f} s, {found['peak_mb']:.0f} MB")
     return rows
 
 
@@ -82,16 +106,20 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 @click.option("--households", multiple=True, type=int, default=(10_000, 50_000), show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option(
+    "--place", type=click.Path(path_type=Path, file_okay=False), help="where towns and workspaces are kept"
+)
+@click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("benchmarks/results")
 )
-def main(households: tuple[int, ...], seed: int, output: Path) -> None:
+def main(households: tuple[int, ...], seed: int, place: Path | None, output: Path) -> None:
     """Measure every stage for towns of these sizes."""
+    place = place or Path(tempfile.mkdtemp(prefix="xianying-stages-"))
     output.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     about = {"date": date.today().isoformat(), "machine": platform.machine(), "cpus": os.cpu_count()}
     about |= {"python": platform.python_version(), **{one: version(one) for one in LIBRARIES}}
     for one in sorted(households):
-        rows += stages_of(one, seed)
+        rows += stages_of(one, seed, place)
         table = pd.DataFrame(rows).assign(load=round(os.getloadavg()[0], 1), **about)
         table.round(2).to_csv(output / "stages.csv", index=False)  # what is done is kept
     plot(table, output / "stages.png")

@@ -1,5 +1,6 @@
-"""One household, or a part of a town, apart from it: the same features, from its own rows and the town's tables."""
+"""Some households, or a part of a town, apart from it: the same features, from their rows and the town's tables."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,22 +13,35 @@ from features.town import Town
 
 def alone(records: Records, household: int) -> Records:
     """The records of one household, which has number 0; grids and micro-grids keep their numbers."""
+    return _apart(records, np.array([household]), lambda whose: whose == household)
 
-    def mine(rows: Any) -> Any:
-        own = rows_at(rows, np.flatnonzero(rows.household == household))
-        return replace(own, household=np.zeros(len(own), dtype=np.int32))
+
+def some(records: Records, households: np.ndarray) -> Records:
+    """The records of these households (positions, ascending), numbered from 0 on in their order; grids and
+    micro-grids keep their numbers."""
+    wanted = np.zeros(len(records.household_ids), dtype=bool)
+    wanted[households] = True
+    return _apart(records, households, lambda whose: wanted[whose])
+
+
+def _apart(records: Records, households: np.ndarray, mine: Callable[[np.ndarray], np.ndarray]) -> Records:
+    """``mine`` tells which of the numbers that it is given are among the households."""
+
+    def taken(rows: Any) -> Any:
+        own = rows_at(rows, np.flatnonzero(mine(rows.household)))
+        return replace(own, household=np.searchsorted(households, own.household).astype(np.int32))
 
     tables: dict[str, Any] = {
-        field.name: mine(getattr(records, field.name))
+        field.name: taken(getattr(records, field.name))
         for field in fields(records)
         if isinstance(getattr(records, field.name), Versions)
     }
     _, numbers = np.unique(tables["residents"].resident, return_inverse=True)
     tables["residents"] = replace(tables["residents"], resident=numbers.astype(np.int32))
-    for table in ("households", "residents"):  # the town's many texts would have to be read for this one
+    for table in ("households", "residents"):  # the town's many texts would have to be read for these few
         own = {name: column.own() for name, column in tables[table].attributes.items()}
         tables[table] = replace(tables[table], attributes=own)
-    return replace(records, household_ids=records.household_ids[[household]], **tables)
+    return replace(records, household_ids=records.household_ids[households], **tables)
 
 
 def without(records: Records, household_id: str) -> Records:

@@ -87,7 +87,7 @@ def fit_need(
         why = lines or [("没有随机走访", "there are no random visits")]
         return not_corrected("；".join(zh for zh, _ in why), "; ".join(en for _, en in why))
     notes = [say(*line) for line in lines]
-    visited = visit_table(records, with_targeted(known, visits), model.schema, progress)
+    visited = visit_table(records, with_targeted(known, visits), model.schema, table.towns, progress)
     seen, reader = _seen(known, model, table, visited, seed)
     silent = seen.found[seen.pairs.silent & seen.drawn]
     found = int(silent.sum())

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.build import build, catalogue
+from features.build import build, catalogue, summarise
 from features.cohort import cohort
 from features.labels import labels, usable
 from features.records import Known, Records, Rows, known_before
 from features.schema import Schema
+from features.town import Town
 from models.loop import with_outreach
 
 MOST_BYTES = 600_000_000  # of the matrix
@@ -31,6 +32,7 @@ class Table:
     as_of: np.ndarray  # int32
     days: np.ndarray  # int32 [days]: the as-of days asked for
     pairs: np.ndarray  # float64 [days, 2, needs]: all pairs of each day, without and with a request
+    towns: dict[int, Town]  # the town's tables by as-of day
 
     def __len__(self) -> int:
         return len(self.label)
@@ -58,13 +60,15 @@ def training_table(
     chance = _chances(pairs.sum(axis=0), most_rows)
     parts: list[tuple[np.ndarray, ...]] = []
     matrices: list[np.ndarray] = []
+    towns: dict[int, Town] = {}
     for day in progress(days):
         known = known_before(records, day)
         rows, label = labelled(known, known_now)
         keep_chance = chance[label, rows.need]
         keep = np.random.default_rng([seed, day]).random(len(rows)) < keep_chance
         rows, label = rows.take(keep), label[keep]
-        matrices.append(build(known, rows, schema).matrix)
+        towns[day] = summarise(known, schema)
+        matrices.append(build(known, rows, schema, towns[day]).matrix)
         weight = (1 / keep_chance[keep]).astype(np.float32)
         parts.append((label, weight, rows.household, rows.need, np.full(len(rows), day, dtype=np.int32)))
     names = [one.name for one in catalogue(schema)]
@@ -73,7 +77,8 @@ def training_table(
     columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
     label, weight, household, need, as_of = columns
     whole = _stacked(matrices, width)
-    return Table(whole, names, label, weight, household, need, as_of, np.array(days, dtype=np.int32), pairs)
+    asked_for = np.array(days, dtype=np.int32)
+    return Table(whole, names, label, weight, household, need, as_of, asked_for, pairs, towns)
 
 
 def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:

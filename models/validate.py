@@ -67,6 +67,11 @@ def trained_by(table: Table, known_now: Known, by: float) -> np.ndarray:
     return np.flatnonzero(done[np.searchsorted(table.days, table.as_of), table.need])
 
 
+def later_rows(table: Table, fold: Fold) -> np.ndarray:
+    """Positions of the rows of a fold's validation days."""
+    return np.flatnonzero((table.as_of >= fold.cut) & (table.as_of <= max(fold.dates)))
+
+
 def backtest(
     records: Records,
     known_now: Known,
@@ -90,14 +95,13 @@ def backtest(
         newest = number == len(split.folds) - 1
         given = _mean_rounds(found) if newest and found else None
         rows = trained_by(table, known_now, fold.cut)
-        later = np.flatnonzero((table.as_of >= fold.cut) & (table.as_of <= max(fold.dates)))
-        fitted, rounds = trainer.fit(rows, given, later)
+        fitted, rounds = trainer.fit(rows, given, later_rows(table, fold))
         if given is None:
             found.append(rounds)
         for day in fold.dates:
             known = known_before(records, day)
             chosen, label = labelled(known, known_now)
-            features = build(known, chosen, schema)
+            features = build(known, chosen, schema, table.towns.get(day))
             expected[day] = expected_requests(known)
             odds = fitted.log_odds(features.matrix, chosen.need).astype(np.float32)
             simple = baseline_scores(features, known.microgrid)

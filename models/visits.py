@@ -5,17 +5,21 @@ are missing, and so are outcomes of one pair on one day that contradict each oth
 week, before it was visited, is left out: its visit says nothing of what a household keeps to itself.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from features.build import build, catalogue
-from features.cohort import eligible
+from features import expected, neighbours, seasons
+from features.build import build, catalogue, summarise
+from features.cohort import MONDAY, eligible
 from features.contract import OUTCOMES
+from features.one import known_apart, some
 from features.records import Known, Records, Rows, known_before
 from features.schema import Schema
+from features.town import Town
+from models.split import STEP
 
 WEEK = 7
 MOST_WEEKS = 156  # the newest so many weeks with visits are used
@@ -196,25 +200,54 @@ def visit_table(
     records: Records,
     visits: Visits,
     schema: Schema,
+    towns: Mapping[int, Town] | None = None,
     progress: Callable[[list[int]], Iterable[int]] = iter,
 ) -> VisitTable:
     """Features of the visits as of the day that begins their week, from what was known before it.
 
-    Visits to pairs that were not known, or could not have the need, on that day are left out, and so are those
-    of all but the newest ``MOST_WEEKS`` weeks with visits. One week is built at a time.
+    What is read of the household is of that day, and so are the town's requests by need. The tables of similar
+    households and of neighbours, slow to make and slow to change, are those of the last of the days four weeks apart
+    that is not later; ``towns`` has some of them by day. Visits to pairs that were not known, or could not have the
+    need, on that day are left out, and so are those of all but the newest ``MOST_WEEKS`` weeks with visits. One week
+    is built at a time.
     """
     days = [int(day) for day in np.unique(visits.as_of)[-MOST_WEEKS:]]
+    made = dict(towns or {})
     kept = [np.empty(0, dtype=np.int64)]
     microgrids = [np.empty(0, dtype=np.int32)]
     matrices = [np.empty((0, len(catalogue(schema))), dtype=np.float32)]
     for day in progress(days):
-        known = known_before(records, day)
+        begin = day - (day - MONDAY) % STEP
+        if begin not in made:
+            made[begin] = summarise(known_before(records, begin), schema)
         on = np.flatnonzero(visits.as_of == day)
-        on = on[eligible(known)[visits.household[on], visits.need[on]]]
+        homes, place = np.unique(visits.household[on], return_inverse=True)
+        known, town = _of_week(records, homes, made[begin], day, schema)
+        able = eligible(known)[place, visits.need[on]]
+        on, rows = on[able], Rows(place[able].astype(np.int32), visits.need[on][able])
         if len(on):
-            matrices.append(build(known, Rows(visits.household[on], visits.need[on]), schema).matrix)
+            matrices.append(_without_later(build(known, rows, schema, town).matrix, schema))
             kept.append(on)
-            microgrids.append(known.microgrid[visits.household[on]])
+            microgrids.append(known.microgrid[rows.household])
     names = [one.name for one in catalogue(schema)]
     taken = visits.take(np.concatenate(kept))
     return VisitTable(taken, np.concatenate(matrices), names, np.concatenate(microgrids))
+
+
+def _of_week(records: Records, homes: np.ndarray, town: Town, day: int, schema: Schema) -> tuple[Known, Town]:
+    """What was known of these households before a day, apart from their town; and an earlier ``town`` with the
+    whole town's requests of late, by need, as they were that day."""
+    late = {"seasons": seasons.summarise(known_before(records, day), schema)}
+    days_recorded = town.days_recorded + day - town.as_of
+    later = replace(town, as_of=day, days_recorded=days_recorded, parts={**town.parts, **late})
+    return known_apart(some(records, homes), later, schema), later
+
+
+def _without_later(matrix: np.ndarray, schema: Schema) -> np.ndarray:
+    """The sums of neighbours leave the household itself out; a request of its own that is newer than the sums must
+    not bring them below nothing."""
+    ours = [one.name for block in (expected, neighbours) for one in block.features(schema)]
+    names = [one.name for one in catalogue(schema)]
+    columns = [names.index(one) for one in ours]
+    matrix[:, columns] = np.maximum(matrix[:, columns], 0)
+    return matrix

@@ -8,6 +8,7 @@ DIR ?= data
 AS_OF ?=
 TOWN ?= demo
 PORT ?= 5000
+TUNE ?=
 SEEDS ?= 3
 REAL_DATES := 2017-09-04 2017-10-02 2017-11-06
 
@@ -51,8 +52,8 @@ demo: $(READY) ## a made-up town of 6,000 households from data to next Monday's 
 ingest: $(READY) ## read the directory DIR into WORKSPACE
 	$(XIANYING) ingest "$(DIR)"
 
-retrain: $(READY) ## train, validate and register a model
-	$(XIANYING) retrain $(DATE)
+retrain: $(READY) ## train, validate and register a model (TUNE=30: half an hour of tuning first)
+	$(XIANYING) retrain $(DATE) $(if $(TUNE),--tune "$(TUNE)")
 
 score: $(READY) ## score every household
 	$(XIANYING) score $(DATE)

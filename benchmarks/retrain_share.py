@@ -71,12 +71,14 @@ class Clock:
 def retrain_here(workspace: Path, result: Path, arguments: list[str]) -> None:
     """Run the command in this process and write what each span took."""
     clock = Clock()
-    import lightgbm
+    import sklearn  # noqa: F401  # before LightGBM, as the command does
 
-    from models import registry, retrain
+    import lightgbm  # isort: skip
+
+    from models import registry, retrain, tracking
     from service import cli
 
-    registry._quiet()
+    tracking.quiet()
     from mlflow.store.db import utils as database
 
     clock.timed(lightgbm, "train", TRAINING)

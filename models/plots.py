@@ -159,6 +159,35 @@ def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> Non
     axes.xaxis.set_major_formatter(_PERCENT)
 
 
+def draw_trials(axes: Axes, trials: pd.DataFrame) -> None:
+    """Losses of a search for parameters in the order of its trials, and the best so far.
+
+    Columns trial, state (``complete`` or ``pruned``), loss; the first trial has the usual parameters.
+    """
+    axes.set_title(say("各组参数的验证损失", "Loss of each trial"))
+    axes.set_xlabel(say("第几组", "Trial"))
+    for state, name, marker in (
+        ("complete", say("完整", "complete"), "o"),
+        ("pruned", say("提前停止", "cut short"), "x"),
+    ):
+        rows = trials[trials["state"] == state]
+        axes.plot(rows["trial"], rows["loss"], marker, markersize=4, label=name)
+    complete = trials[trials["state"] == "complete"]
+    axes.step(
+        complete["trial"], complete["loss"].cummin(), where="post", label=say("至今最好", "best so far")
+    )
+    axes.legend(fontsize=7, frameon=False)
+
+
+def draw_parameters(axes: Axes, importance: pd.DataFrame) -> None:
+    """What the losses of trials depend on. Columns parameter, share; empty where there were too few trials."""
+    axes.set_title(say("损失取决于哪些参数", "What the loss depends on"))
+    rows = importance.sort_values("share")
+    axes.barh(rows["parameter"], rows["share"], color="#a8c7ea")
+    axes.tick_params(axis="y", labelsize=7)
+    axes.xaxis.set_major_formatter(_PERCENT)
+
+
 def panels(
     count: int, columns: int = 2, width: float = 5.0, height: float = 3.6
 ) -> tuple[Figure, list[Axes]]:

@@ -7,8 +7,6 @@ alias is set: a retrain killed in between leaves no version, or one that is not 
 """
 
 import json
-import logging
-import os
 import platform
 import shutil
 import tempfile
@@ -38,7 +36,9 @@ from models.champion import (
 )
 from models.evaluate import ALL
 from models.model import NeedModel
+from models.tracking import addresses, quiet, registry_address
 from models.train import PARTS
+from models.tune import TUNING, USUAL
 from models.versions import (
     CHALLENGER,
     CHAMPION,
@@ -77,46 +77,19 @@ class Registered:
         return self.decision.allowed
 
 
-def registry_address(workspace: Path) -> str:
-    """The tracking URI in force: the environment's, else the workspace's SQLite file."""
-    return (
-        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(workspace.resolve() / 'mlflow.db').as_posix()}"
-    )
-
-
-def _addresses(workspace: Path) -> dict[str, str]:
-    address = registry_address(workspace)
-    return {"tracking_uri": address, "registry_uri": os.environ.get("MLFLOW_REGISTRY_URI") or address}
-
-
-def _quiet() -> None:
-    """No telemetry, hints, progress bars or migration notes; an unreachable server fails within seconds."""
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_DISABLE_AGENT_HINT": "true",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_LOGGING_LEVEL": "WARNING",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "GIT_PYTHON_REFRESH": "quiet",
-    }.items():
-        os.environ.setdefault(name, value)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
 @contextmanager
 def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
     """A client of the registry in force.
 
     Raises UserError with one line when the registry cannot be reached or refuses.
     """
-    _quiet()
+    quiet()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        yield MlflowClient(**_addresses(workspace))
+        yield MlflowClient(**addresses(workspace))
     except (MlflowException, SQLAlchemyError, ConnectionError) as error:
         reason = str(error).strip().splitlines()[0][:300]
         raise UserError(
@@ -258,6 +231,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
         own = tags | _origin(workspace)
         with _run(client, experiment, f"retrain {tags['as_of']}", own, start) as run_id:
             _log_needs(client, experiment, run_id, retrained, report / "needs", own)
+            _log_tuning(client, experiment, run_id, retrained, report / TUNING, own)
             params = {**retrained.parameters, **{f"seconds_{k}": v for k, v in retrained.seconds.items()}}
             (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
             metrics = retrained.metrics
@@ -305,6 +279,33 @@ def _log_needs(
             if (reports / need).is_dir():
                 client.log_artifacts(run_id, str(reports / need))
     shutil.rmtree(reports, ignore_errors=True)
+
+
+def _log_tuning(
+    client: "MlflowClient",
+    experiment: str,
+    parent: str,
+    retrained: "Retrained",
+    report: Path,
+    tags: Mapping[str, str],
+) -> None:
+    """A child run for the search for parameters: the best ones, each trial's loss by its number, and its report,
+    which is moved out of the parent's."""
+    if retrained.tuned is None:
+        return
+    from mlflow.entities import Metric
+
+    tuned, now = retrained.tuned, int(time.time() * 1000)
+    with _run(client, experiment, TUNING, {**tags, "mlflow.parentRunId": parent}, time.time()) as run_id:
+        _log_values(client, run_id, {**USUAL, **tuned.parameters}, retrained.metrics[:0])
+        pairs = tuned.trials[["trial", "loss"]].itertuples(index=False)
+        losses = [Metric("loss", float(loss), now, int(trial)) for trial, loss in pairs if np.isfinite(loss)]
+        ends = [Metric("best_loss", tuned.loss, now, 0), Metric("usual_loss", tuned.usual_loss, now, 0)]
+        for start in range(0, len(losses), _MOST_METRICS):
+            client.log_batch(run_id, metrics=losses[start : start + _MOST_METRICS])
+        client.log_batch(run_id, metrics=ends)
+        client.log_artifacts(run_id, str(report))
+    shutil.rmtree(report)
 
 
 def _register(
@@ -387,7 +388,7 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
         with download_place(workspace) as place:
             source = client.get_model_version_download_uri(NAME, str(version))
             files = Path(
-                mlflow.artifacts.download_artifacts(source, dst_path=str(place), **_addresses(workspace))
+                mlflow.artifacts.download_artifacts(source, dst_path=str(place), **addresses(workspace))
             )
             return version, install_copy(workspace, address, version, files / _BUNDLE)
 

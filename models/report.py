@@ -24,10 +24,13 @@ from models.plots import (
     draw_groups,
     draw_importance,
     draw_lift,
+    draw_parameters,
     draw_reliability,
+    draw_trials,
     panels,
     save,
 )
+from models.tune import TUNING, Tuned
 
 if TYPE_CHECKING:
     from models.retrain import Retrained
@@ -55,6 +58,8 @@ def write_report(retrained: "Retrained", known: Known, has_champion: bool, direc
     evaluated = [need for need in known.community.needs if (tables["metrics"]["need"] == need.id).any()]
     with chinese_text():
         _overview(tables, evaluated, directory)
+        if retrained.tuned is not None:
+            _tuning(retrained.tuned, directory / TUNING)
         if retrained.groups is not None and len(retrained.groups):
             _groups_figure(retrained.groups, membership(known), directory / "groups.png")
         if retrained.demand is not None and len(retrained.demand):
@@ -116,6 +121,16 @@ def _demand_figure(demand: pd.DataFrame, known: Known, path: Path) -> None:
     figure, (axes,) = panels(1, width=6.5, height=1.6 + 0.3 * len(names))
     draw_coverage(axes, demand, names)
     save(figure, path)
+
+
+def _tuning(tuned: Tuned, directory: Path) -> None:
+    """The trials as a table, their losses in order, and which parameters these depend on."""
+    directory.mkdir()
+    _write_tables({"trials": tuned.trials, "importance": tuned.importance}, directory)
+    figure, (history, importance) = panels(2)
+    draw_trials(history, tuned.trials)
+    draw_parameters(importance, tuned.importance)
+    save(figure, directory / "tuning.png")
 
 
 def _overview(tables: Mapping[str, pd.DataFrame], needs: list[Need], directory: Path) -> None:

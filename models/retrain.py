@@ -35,8 +35,9 @@ from models.need import fit_need, with_visits
 from models.out_of_time import OutOfTime, stable_hash
 from models.sample import MOST_ROWS, Table, training_table
 from models.split import Split, complete, split
-from models.train import OWN, POOLED, SEEDS, THREADS, Parts, Rounds, Trainer
+from models.train import SEEDS, THREADS, Parts, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
+from models.tune import Tuned, Tuning, settle
 from models.validate import Predicted, backtest, finish, out_of_time
 from models.verdict import verdicts
 from models.verdict_lines import verdict_lines
@@ -58,6 +59,7 @@ class Retrained:
     demand: whether intervals of demand held, see ``models.demand_backtest``.
     groups: shares of groups, see ``models.group_audit``. verdicts: whether a model is needed, ``models.verdict``.
     found_by_visits: the same by needs that random visits found, ``models.visit_verdict``; None without them.
+    tuned: the search for parameters of the trees, None where none was made.
     """
 
     model: NeedModel
@@ -70,6 +72,7 @@ class Retrained:
     notes: list[str]
     fingerprint: str
     seconds: dict[str, float]
+    tuned: Tuned | None = None
     validation: Validation | None = None
     visits: pd.DataFrame | None = None
     demand: pd.DataFrame | None = None
@@ -99,8 +102,11 @@ def retrain(
     step_weeks: int = 4,
     most_rows: int = MOST_ROWS,
     threads: int = THREADS,
+    tuning: Tuning | None = None,
 ) -> Retrained:
     """Train on everything known before day ``as_of``, validate over time, compare with the champion.
+
+    ``tuning``: a search for better parameters of the trees; without it the champion's are kept.
 
     Never fails for want of data: needs without requests, and all needs where the history is too short to
     validate, are scored by their smoothed rates, with a line in ``notes`` that says so.
@@ -117,7 +123,13 @@ def retrain(
     base = _untrained(known, schema, as_of)
     if table.label.sum() < FEWEST_POSITIVES:
         return _only_rates(base, known, plan, stages)
-    trainer = Trainer(table, len(schema.needs), seed, threads)
+    trainer, digest = Trainer(table, len(schema.needs), seed, threads), fingerprint(known)
+    with stages.stage("tune"):
+        before = champion.metadata.get("tuned") if champion else None
+        show_trials = _progress(say("调参", "tuning"))
+        settled = settle(trainer, known, plan, tuning, before, digest, show_trials)
+        trainer.trees = trees_with(settled.parameters)
+        base = replace(base, metadata=base.metadata | {"tuned": settled.metadata})
     with stages.stage("validate"):
         predicted, rounds = backtest(
             records, known, schema, trainer, plan, _progress(say("分段验证", "validation folds"))
@@ -153,17 +165,19 @@ def retrain(
         lift=found.lift,
         importance=importance,
         comparison=comparison,
-        parameters=_parameters(table, plan, rounds, seed, step_weeks),
+        parameters=_parameters(trainer, plan, rounds, step_weeks),
         notes=[
             *training_lines(model, known, table, plan, found),
+            *settled.lines,
             model.silence(),
             *visited.notes,
             *found_lines(found_by_visits),
             *verdict_lines(judged, known),
             *group_lines(groups, membership(known)),
         ],
-        fingerprint=fingerprint(known),
+        fingerprint=digest,
         seconds=stages.seconds,
+        tuned=settled.tuned,
         validation=validation,
         visits=visited.comparison,
         demand=demand,
@@ -356,7 +370,8 @@ def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> 
     )
 
 
-def _parameters(table: Table, plan: Split, rounds: Rounds, seed: int, step_weeks: int) -> dict[str, Any]:
+def _parameters(trainer: Trainer, plan: Split, rounds: Rounds, step_weeks: int) -> dict[str, Any]:
+    table, trees = trainer.table, trainer.trees
     return {
         "rows": len(table),
         "features": len(table.names),
@@ -365,11 +380,11 @@ def _parameters(table: Table, plan: Split, rounds: Rounds, seed: int, step_weeks
         "last_day": str(date_of(plan.dates[-1])),
         "step_weeks": step_weeks,
         "folds": len(plan.folds),
-        "seed": seed,
+        "seed": trainer.seed,
         "pooled_rounds": rounds.pooled,
         "own_rounds": list(rounds.own),
         "pooled_seeds": SEEDS,
         "level_weight": LEVEL_WEIGHT,
-        **{f"pooled_{name}": value for name, value in POOLED.items()},
-        **{f"own_{name}": value for name, value in OWN.items() if POOLED[name] != value},
+        **{f"pooled_{name}": value for name, value in trees.pooled.items()},
+        **{f"own_{name}": value for name, value in trees.own.items() if trees.pooled[name] != value},
     }

@@ -1,6 +1,7 @@
 """Fitting the parts of a need model on a training table: a log-linear ground, and trees on top of it."""
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ SEEDS = 2  # pooled boosters averaged in the final fit
 MOST_ROUNDS = 500
 FEWEST_ROUNDS = 20
 PATIENCE = 40
+LOSS = "binary_logloss"
 FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own
 SHORTEST_FOR_SEASONS = 1.5 * YEAR  # days trained on, below which the log-linear model leaves seasons out
 PARTS = ("logistic", "pooled", "own")
@@ -41,6 +43,29 @@ POOLED: dict[str, object] = {
     "verbosity": -1,
 }
 OWN: dict[str, object] = {**POOLED, "num_leaves": 12, "min_data_in_leaf": 100, "learning_rate": 0.05}
+SMALLER = {
+    "num_leaves": 0.5,
+    "min_data_in_leaf": 0.5,
+    "learning_rate": 5 / 6,
+}  # a need's own trees, to pooled ones
+
+
+@dataclass(frozen=True)
+class Trees:
+    """LightGBM's parameters of the pooled trees, and of each need's own."""
+
+    pooled: Mapping[str, object]
+    own: Mapping[str, object]
+
+
+def trees_with(tuned: Mapping[str, float]) -> Trees:
+    """The usual parameters, or with those that were tuned for the pooled trees in their place; a need's own trees
+    keep to them by SMALLER."""
+    if not tuned:
+        return Trees(POOLED, OWN)
+    whole = {name: value * SMALLER.get(name, 1) for name, value in tuned.items()}
+    own = {name: max(int(one), 2) if isinstance(tuned[name], int) else one for name, one in whole.items()}
+    return Trees({**POOLED, **tuned}, {**OWN, **own})
 
 
 @dataclass(frozen=True)
@@ -85,8 +110,11 @@ class Parts:
 class Trainer:
     """Fits the parts on any rows of one table; the table is cut into bins only once."""
 
-    def __init__(self, table: Table, needs: int, seed: int = 0, threads: int = THREADS) -> None:
+    def __init__(
+        self, table: Table, needs: int, seed: int = 0, threads: int = THREADS, trees: Trees | None = None
+    ) -> None:
         self.table = table
+        self.trees = trees or trees_with({})
         self.needs = needs
         self.seed = seed
         self.threads = threads
@@ -120,53 +148,66 @@ class Trainer:
         Without ``rounds``, boosting goes on until the loss on the ``later`` rows stops falling.
         """
         logistic = self.fit_logistic(rows)
-        table = self.table
-        ground = fit_ground(
-            table.names,
-            table.matrix[rows],
-            table.label[rows],
-            table.weight[rows],
-            table.need[rows],
-            self.needs,
-        )
-        offset = ground.log_odds(table.matrix, table.need)
-        pooled: list[lgb.Booster] = []
-        best: list[int] = []
-        for seed in range(seeds):
-            given = rounds.pooled if rounds else None
-            booster = self._boost({**POOLED, "seed": self.seed + seed}, rows, offset, given, later)
-            pooled.append(booster)
-            best.append(booster.current_iteration())
+        ground = self.fit_ground(rows)
+        offset = ground.log_odds(self.table.matrix, self.table.need)
+        given = rounds.pooled if rounds else None
+        pooled = [
+            self.boost({**self.trees.pooled, "seed": self.seed + seed}, rows, offset, given, later)
+            for seed in range(seeds)
+        ]
         own: dict[int, lgb.Booster] = {}
         own_rounds = np.zeros(self.needs, dtype=int)
-        for need in range(self.needs):
-            mine = rows[self.table.need[rows] == need]
-            ahead = later[self.table.need[later] == need]
-            if self.table.label[mine].sum() < FEWEST_FOR_OWN or (rounds is None and not len(ahead)):
-                continue
+        for need, mine, ahead in self.with_own(rows, later, bool(rounds)):
             given = rounds.own[need] if rounds else None
-            booster = self._boost({**OWN, "seed": self.seed}, mine, offset, given, ahead)
-            own[need] = booster
-            own_rounds[need] = booster.current_iteration()
-        found = Rounds(int(np.mean(best)), tuple(int(one) for one in own_rounds))
+            own[need] = self.boost({**self.trees.own, "seed": self.seed}, mine, offset, given, ahead)
+            own_rounds[need] = own[need].current_iteration()
+        best = int(np.mean([one.current_iteration() for one in pooled]))
+        found = Rounds(best, tuple(int(one) for one in own_rounds))
         return Parts(logistic, ground, tuple(pooled), own), found
 
-    def _boost(
+    def fit_ground(self, rows: np.ndarray) -> Ground:
+        """Where the trees begin, from some rows."""
+        table = self.table
+        parts = (table.matrix[rows], table.label[rows], table.weight[rows], table.need[rows])
+        return fit_ground(table.names, *parts, self.needs)
+
+    def with_own(
+        self, rows: np.ndarray, later: np.ndarray, settled: bool
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Each need with enough requests among ``rows`` for trees of its own, its rows, and its later ones; without
+        ``settled`` rounds it must have some of these."""
+        need = self.table.need
+        for one in range(self.needs):
+            mine, ahead = rows[need[rows] == one], later[need[later] == one]
+            if self.table.label[mine].sum() >= FEWEST_FOR_OWN and (settled or len(ahead)):
+                yield one, mine, ahead
+
+    def boost(
         self, parameters: dict, rows: np.ndarray, offset: np.ndarray, rounds: int | None, later: np.ndarray
     ) -> lgb.Booster:
-        parameters = {**parameters, "num_threads": self.threads}
-        data = self._subset(rows, offset)
+        """Trees from ``rows`` (positions), begun at ``offset`` (of the whole table)."""
         if rounds is not None:
-            return lgb.train(parameters, data, num_boost_round=max(rounds, 1))
-        booster = lgb.train(
-            {**parameters, "metric": "binary_logloss"},
-            data,
+            parameters = {**parameters, "num_threads": self.threads}
+            return lgb.train(parameters, self._subset(rows, offset), num_boost_round=max(rounds, 1))
+        booster = self._until_no_better(parameters, rows, offset, later)
+        best = max(booster.best_iteration, 1)
+        return lgb.Booster(model_str=booster.model_to_string(num_iteration=best))
+
+    def least_loss(self, parameters: dict, rows: np.ndarray, offset: np.ndarray, later: np.ndarray) -> float:
+        """The weighted log loss of the ``later`` rows at the round at which it is least."""
+        booster = self._until_no_better(parameters, rows, offset, later)
+        return float(booster.best_score["valid_0"][LOSS])
+
+    def _until_no_better(
+        self, parameters: dict, rows: np.ndarray, offset: np.ndarray, later: np.ndarray
+    ) -> lgb.Booster:
+        return lgb.train(
+            {**parameters, "num_threads": self.threads, "metric": LOSS},
+            self._subset(rows, offset),
             num_boost_round=MOST_ROUNDS,
             valid_sets=[self._subset(later, offset)],
             callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
         )
-        best = max(booster.best_iteration, 1)
-        return lgb.Booster(model_str=booster.model_to_string(num_iteration=best))
 
     def _subset(self, rows: np.ndarray, offset: np.ndarray) -> lgb.Dataset:
         data = self.binned.subset(rows.tolist())

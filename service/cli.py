@@ -108,14 +108,24 @@ def _ingest(workspace: Path, directory: Path) -> None:
     help=say("训练、验证、校准并登记一个新模型", "train, validate, calibrate and register a model")
 )
 @as_of_option
+@click.option(
+    "--tune",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    help=say(
+        "先用这么多分钟为树搜索更好的参数；0 恢复默认参数",
+        "search this many minutes for better parameters of the trees first; 0: the usual ones",
+    ),
+)
 @click.pass_obj
-def retrain(workspace: Path, as_of: date | None) -> None:
+def retrain(workspace: Path, as_of: date | None, tune: float | None) -> None:
     """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
     import sklearn  # noqa: F401 - before LightGBM: models.boosting says why
 
     from features.records import Records, day_of, known_before
     from models.registry import log_retrain
     from models.retrain import retrain
+    from models.tune import Tuning
     from service.web.model_shelf import publish_models
     from service.week import champion_or_none
 
@@ -123,7 +133,9 @@ def retrain(workspace: Path, as_of: date | None) -> None:
     records = town if isinstance(town, Records) else _sample(town)
     with stage(say("读取模型", "load the champion")):
         champion = champion_or_none(workspace)
-    retrained = retrain(records, day_of(as_of), champion=champion.model if champion else None)
+    tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
+    before = champion.model if champion else None
+    retrained = retrain(records, day_of(as_of), before, tuning=tuning)
     show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
     show(retrained.notes)
     with stage(say("登记", "register")):

@@ -32,9 +32,10 @@ from models.card import decide
 from models.champion import NoChampion, download_place, install_copy
 from models.loop import without_targeted
 from models.model import NeedModel
-from models.registry import champion, registry_address
+from models.registry import champion
 from models.retrain import retrain
 from models.score import score
+from models.tracking import registry_address
 from service.loop_measures import expected_of_list, happened
 from service.loop_policies import MODELLED, PRODUCT, TITLES, TWIN, UNCORRECTED, rule_scores
 from service.outreach import plan

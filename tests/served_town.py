@@ -22,7 +22,7 @@ from features.ingest import ingest
 from features.records import date_of, known_before
 from features.store import read_records
 from models.champion import install_copy
-from models.registry import registry_address
+from models.tracking import registry_address
 from service.web import people
 from service.web.app import create_app
 from service.web.database import Database

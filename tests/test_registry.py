@@ -22,10 +22,10 @@ from models.registry import (
     champion,
     log_retrain,
     promote,
-    registry_address,
     rollback,
 )
 from models.retrain import Retrained
+from models.tracking import registry_address
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from small_town import AS_OF, NEEDS, iso, town_rows
 from week_lists import change, columns_of, fill
 
 from features.records import date_of
-from models.registry import NAME, registry_address
+from models.registry import NAME
+from models.tracking import registry_address
 from service.cli import commands
 from service.terminal import run
 

@@ -19,8 +19,8 @@ from features.records import Known, date_of
 from models.champion import Champion, read_copy
 from models.demand import expected_demand
 from models.live import town_state
-from models.registry import registry_address
 from models.score import TIERS, Scored
+from models.tracking import registry_address
 from service.feedback_week import FeedbackWeek
 from service.outreach import COLUMNS
 from service.web.access import mixed_risk

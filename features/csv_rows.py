@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from features.language import UserError, say
 LINE = "row:line"  # column with the line of each row; the colon keeps it apart from a community's columns
 LONGEST_ROW = 50  # lines that a quoted text may span before its opening quote counts as a stray one
 COMMA, NEWLINE, RETURN, QUOTE, SPACE = (ord(one) for one in ',\n\r" ')
-CHUNK = 1 << 24
+PIECE = 1 << 24  # bytes taken apart at once
+CAREFUL = 1 << 16  # bytes read line by line where a quote is not where it belongs
 UNREADABLE = "�".encode()
 
 
@@ -39,46 +41,95 @@ class TextRows:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where rows begin and end (bytes), the line each begins on, and how many fields it has (0: blank)."""
+    """Where rows begin and end (bytes), how many lines each begins after the first, how many fields it has (0:
+    blank), and where the rows end."""
 
     starts: np.ndarray
     ends: np.ndarray
     lines: np.ndarray
     fields: np.ndarray
+    used: int
 
 
 def read_csv(path: Path) -> TextRows:
     """Read a CSV in UTF-8 or GB18030; a row with too few or too many fields becomes a ``BadRow``.
 
+    The file is taken apart piece by piece. Where a quote stands in the middle of a field, a small piece around
+    it is read line by line, and only the lines that have such quotes are lost.
+
     Raises UserError when the file is empty or is no text.
     """
     content, garbled = _as_utf8(path.read_bytes(), path)
-    layout = _layout(content)
-    if layout is None:
-        return _read_line_by_line(content, garbled, path)
+    names, at, line, bad = _header(content, path)
+    tables = [_table([pa.array([], type=pa.string())] * len(names), names, np.empty(0, dtype=np.int64))]
+    careful_until = 0
+    while at < len(content):
+        size = PIECE if at >= careful_until else CAREFUL
+        piece = content[at : at + size]
+        layout = _layout(piece)
+        if layout is None and size == PIECE:
+            careful_until = at + size
+            continue
+        if layout is None:
+            table, lost, used = _read_line_by_line(content, at, line, names, garbled)
+        else:
+            table, lost = _read_piece(piece, layout, line, names, garbled)
+            used = layout.used
+        tables.append(table)
+        bad += lost
+        line += content.count(b"\n", at, at + used)
+        at += used
+    return TextRows(names, pa.concat_tables(tables), bad)
+
+
+def _header(content: bytes, path: Path) -> tuple[list[str], int, int, list[BadRow]]:
+    """The names in the first row that is not blank, where the rows after it begin (byte, line), and lines
+    before it that cannot be read."""
+    bad: list[BadRow] = []
+    at, line = 0, 1
+    while at < len(content):
+        names, end = _fields_from(content, at)
+        text = content[at : end - 1].decode().rstrip("\r")
+        if names and text.strip():
+            return names, end, line + content.count(b"\n", at, end), bad
+        if names is None:
+            bad.append(BadRow(line, say("引号没有配对", "a quote without its counterpart"), text))
+        at, line = end, line + 1
+    raise UserError(
+        say(
+            f"{path}：文件是空的，第一行应是列名",
+            f"{path}: the file is empty; its first line should name the columns",
+        )
+    )
+
+
+def _fields_from(content: bytes, at: int) -> tuple[list[str] | None, int]:
+    """The fields of the row at ``at`` and where the next line begins; None where quotes do not match."""
+    first = end = content.index(b"\n", at) + 1
+    for _ in range(LONGEST_ROW):
+        fields = _fields(content[at : end - 1].decode().rstrip("\r"))
+        if fields is not None or end == len(content):
+            break
+        end = content.index(b"\n", end) + 1
+    return (fields, end) if fields is not None else (None, first)
+
+
+def _read_piece(
+    piece: bytes, layout: _Layout, line: int, names: list[str], garbled: bool
+) -> tuple[pa.Table, list[BadRow]]:
+    """The rows of a piece whose first line is ``line``."""
     filled = np.flatnonzero(layout.fields)
-    if not len(filled):
-        raise UserError(
-            say(
-                f"{path}：文件是空的，第一行应是列名",
-                f"{path}: the file is empty; its first line should name the columns",
-            )
-        )
-    header, body = filled[0], filled[1:]
-    names = next(csv.reader([content[layout.starts[header] : layout.ends[header]].decode()]))
-    usable = layout.fields[body] == len(names)
+    usable = layout.fields[filled] == len(names)
     if garbled:
-        usable &= np.array(
-            [UNREADABLE not in content[layout.starts[row] : layout.ends[row]] for row in body], dtype=bool
-        )
+        places = [found.start() for found in re.finditer(UNREADABLE, piece[: layout.used])]
+        usable &= ~np.isin(filled, np.searchsorted(layout.ends, places))
     bad = [
-        _bad_row(text, int(layout.lines[row]), int(layout.fields[row]), len(names))
-        for row in body[~usable]
-        if (text := content[layout.starts[row] : layout.ends[row]].decode().rstrip("\r")).strip(", ")
+        _bad_row(text, line + int(layout.lines[row]), int(layout.fields[row]), len(names))
+        for row in filled[~usable]
+        if (text := piece[layout.starts[row] : layout.ends[row]].decode().rstrip("\r")).strip(", ")
     ]
-    good = body[usable]
-    columns = _parse(content, layout, good, len(names))
-    return TextRows(names, _with_lines(columns, names, layout.lines[good]), bad)
+    good = filled[usable]
+    return _table(_parse(piece, layout, good, len(names)), names, line + layout.lines[good]), bad
 
 
 def _as_utf8(content: bytes, path: Path) -> tuple[bytes, bool]:
@@ -90,50 +141,51 @@ def _as_utf8(content: bytes, path: Path) -> tuple[bytes, bool]:
                 f"{path}: neither UTF-8 nor GB18030 text; save it as CSV UTF-8",
             )
         )
-    garbled = False
-    if not _is_utf8(content):
-        try:
-            content = content.decode("gb18030").encode()
-        except UnicodeDecodeError:
-            garbled = True
-            texts = [content.decode(encoding, "replace") for encoding in ("utf-8", "gb18030")]
-            content = min(texts, key=lambda text: text.count("�")).encode()
-    content = content.removeprefix(b"\xef\xbb\xbf")
+    recoded, garbled = _recoded(content, "utf-8"), False
+    if recoded is None:
+        recoded = _recoded(content, "gb18030")
+    if recoded is None:
+        both = [_recoded(content, encoding, "replace") or b"" for encoding in ("utf-8", "gb18030")]
+        recoded, garbled = min(both, key=lambda one: one.count(UNREADABLE)), True
+    content = recoded.removeprefix(b"\xef\xbb\xbf")
     if b"\n" not in content:
         content = content.replace(b"\r", b"\n")
     return (content if content.endswith(b"\n") else content + b"\n"), garbled
 
 
-def _is_utf8(content: bytes) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def _recoded(content: bytes, encoding: str, errors: str = "strict") -> bytes | None:
+    """The content in UTF-8, None where it is not in this encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    parts = []
     try:
-        for begin in range(
-            0, len(content), CHUNK
-        ):  # in parts: the whole as a str may take four times the memory
-            decoder.decode(content[begin : begin + CHUNK], final=begin + CHUNK >= len(content))
+        for begin in range(0, len(content), PIECE):  # the whole as a str may take four times the memory
+            text = decoder.decode(content[begin : begin + PIECE], final=begin + PIECE >= len(content))
+            parts.append(text.encode() if (encoding, errors) != ("utf-8", "strict") else b"")
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
+    return b"".join(parts) if any(parts) else content
 
 
-def _layout(content: bytes) -> _Layout | None:
-    """Where the rows are, by counting quotes; None where a quote stands in the middle of a field."""
-    letters = np.frombuffer(content, dtype=np.uint8)
+def _layout(piece: bytes) -> _Layout | None:
+    """Where the rows are that end within the piece, by counting quotes; None where there is none, or a quote
+    stands in the middle of a field."""
+    letters = np.frombuffer(piece, dtype=np.uint8)
     newlines = np.flatnonzero(letters == NEWLINE)
     commas = np.flatnonzero(letters == COMMA)
     quotes = np.flatnonzero(letters == QUOTE)
     ends = newlines
     if len(quotes):
-        if not _balanced(letters, quotes):
-            return None
         ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+    if not len(ends) or not _balanced(letters, quotes[quotes < ends[-1]]):
+        return None
+    if len(quotes):
         commas = commas[np.searchsorted(quotes, commas) % 2 == 0]
     starts = np.concatenate([[0], ends[:-1] + 1])
     fields = np.diff(np.searchsorted(commas, ends), prepend=0) + 1
     short = np.flatnonzero((fields == 1) & (ends - starts <= 80))
-    blank = [row for row in short if not content[starts[row] : ends[row]].strip()]
+    blank = [row for row in short if not piece[starts[row] : ends[row]].strip()]
     fields[blank] = 0
-    return _Layout(starts, ends, np.searchsorted(newlines, starts) + 1, fields)
+    return _Layout(starts, ends, np.searchsorted(newlines, starts), fields, int(ends[-1]) + 1)
 
 
 def _balanced(letters: np.ndarray, quotes: np.ndarray) -> bool:
@@ -155,7 +207,7 @@ def _parse(content: bytes, layout: _Layout, good: np.ndarray, width: int) -> lis
     names = [str(index) for index in range(width)]
     first = int(layout.starts[good[0]])
     if len(good) == len(layout.starts) - np.searchsorted(layout.starts, first):
-        part = content[first:]
+        part = content[first : layout.used]
     else:
         part = b"".join(content[layout.starts[row] : layout.ends[row] + 1] for row in good)
     longest = int((layout.ends[good] - layout.starts[good]).max()) + 2
@@ -168,7 +220,7 @@ def _parse(content: bytes, layout: _Layout, good: np.ndarray, width: int) -> lis
     return table.columns
 
 
-def _with_lines(columns: list, names: list[str], lines: np.ndarray) -> pa.Table:
+def _table(columns: list, names: list[str], lines: np.ndarray) -> pa.Table:
     return pa.table([*columns, pa.array(lines, type=pa.int64())], names=[*names, LINE])
 
 
@@ -180,33 +232,35 @@ def _bad_row(content: str, line: int, fields: int, width: int) -> BadRow:
     )
 
 
-def _read_line_by_line(content: bytes, garbled: bool, path: Path) -> TextRows:
-    """The slow way, for files with stray quotes: only the lines that have them are lost."""
-    lines = content.decode().split("\n")[:-1]
-    names: list[str] = []
+def _read_line_by_line(
+    content: bytes, at: int, line: int, names: list[str], garbled: bool
+) -> tuple[pa.Table, list[BadRow], int]:
+    """The slow way, for a piece with stray quotes: the rows that begin in it, and how many bytes they take."""
+    end = content.index(b"\n", min(at + CAREFUL, len(content) - 1)) + 1
+    own, beyond = content[at:end].decode().split("\n")[:-1], end
+    for _ in range(LONGEST_ROW):
+        beyond = content.find(b"\n", beyond) + 1 or len(content)
+    lines = own + content[end:beyond].decode().split("\n")[:-1]
     rows: list[list[str]] = []
     numbers: list[int] = []
     bad: list[BadRow] = []
-    at = 0
-    while at < len(lines):
-        fields, used = _next_row(lines, at, len(names))
-        text = "\n".join(lines[at : at + used]).rstrip("\r")
-        if not names and fields:
-            names = fields
-        elif fields is None:
-            bad.append(BadRow(at + 1, say("引号没有配对", "a quote without its counterpart"), text))
+    row = 0
+    while row < len(own):
+        fields, used = _next_row(lines, row, len(names))
+        text = "\n".join(lines[row : row + used]).rstrip("\r")
+        if fields is None:
+            bad.append(BadRow(line + row, say("引号没有配对", "a quote without its counterpart"), text))
         elif text.strip():
             if len(fields) == len(names) and not (garbled and "�" in text):
                 rows.append(fields)
-                numbers.append(at + 1)
+                numbers.append(line + row)
             else:
-                bad.append(_bad_row(text, at + 1, len(fields), len(names)))
-        at += used
-    if not names:
-        raise UserError(say(f"{path}：第一行应是列名", f"{path}: its first line should name the columns"))
+                bad.append(_bad_row(text, line + row, len(fields), len(names)))
+        row += used
     turned = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     columns = [pa.array(column, type=pa.string()) for column in turned]
-    return TextRows(names, _with_lines(columns, names, np.array(numbers, dtype=np.int64)), bad)
+    taken = sum(len(one.encode()) + 1 for one in lines[:row])
+    return _table(columns, names, np.array(numbers, dtype=np.int64)), bad, taken
 
 
 def _next_row(lines: list[str], at: int, width: int) -> tuple[list[str] | None, int]:

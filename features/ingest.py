@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,7 @@ from features.report import IngestReport, TableCounts
 from features.settings import SETTINGS_FILE, take_settings
 from features.sql import add_macros, one_value, text
 from features.staging import forgive, good_rows, set_aside, stage, staged
-from features.versions import add_tables, last_time, open_store, upsert
+from features.versions import add_tables, has_tables, last_time, open_store, upsert
 
 
 def ingest(
@@ -47,12 +48,7 @@ def ingest(
             _require_tables(directory, paths)
         settings = take_settings(directory, workspace)
         set_language(settings.community.community.language)
-        files = {}
-        for table, path in paths.items():
-            tell(say(f"读取 {path.name}", f"reading {path.name}"))
-            files[table] = read_table(table, path)
     report.unread_keys, report.settings_changes = settings.unread, settings.changes
-    report.unread_columns = {file.path.name: file.unread for file in files.values() if file.unread}
     try:
         workspace.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -63,11 +59,11 @@ def ingest(
             )
         ) from error
     with open_store(workspace) as connection:
-        connection.execute("BEGIN")
-        with report.stage("check"):
-            quarantined = _check(connection, workspace, files, settings.community, report, tell)
+        files, quarantined = _stage(connection, workspace, paths, settings.community, report, tell)
         with report.stage("store"):
             tell(say("入库", "storing"))
+            connection.execute("BEGIN")
+            add_tables(connection)
             _store(connection, files, report)
             report.quarantine = write_quarantine(quarantined, workspace)
             connection.execute("COMMIT")
@@ -87,37 +83,57 @@ def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
             )
 
 
-def _check(
+def _stage(
     connection: duckdb.DuckDBPyConnection,
     workspace: Path,
-    files: dict[str, TableFile],
+    paths: dict[str, Path],
     community: Community,
     report: IngestReport,
     tell: Callable[[str], None],
-) -> list[Quarantined]:
-    add_tables(connection)
+) -> tuple[dict[str, TableFile], list[Quarantined]]:
+    """Read and check one file after the other, so that no more than one is in memory."""
     add_macros(connection, community.community.timezone)
-    needs = [need.id for need in community.needs]
+    files: dict[str, TableFile] = {}
     quarantined: list[Quarantined] = []
-    connection.execute("CREATE TEMP TABLE known_households AS SELECT DISTINCT household_id FROM households")
-    for table, file in files.items():
-        tell(say(f"检查 {file.path.name}", f"checking {file.path.name}"))
-        repeated = stage(connection, file, needs)
-        report.erased += drop_erased(connection, staged(table), table, workspace)
-        if table == "households":
-            connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")
-        if table == "outreach":
-            report.unusable_propensities = forgive(connection, file)
-        found = list(set_aside(connection, file))
-        quarantined += [row for _, row in found]
-        for problem, count in Counter(problem for problem, _ in found).items():
-            report.problems[(file.path.name, problem)] = count
-        report.tables[table] = TableCounts(
-            read=file.rows.num_rows + len(file.bad), repeated=repeated, quarantined=len(found)
-        )
-    if "requests" in files and "text" in files["requests"].columns:
-        report.unmatched_texts = _unmatched_texts(connection, files["requests"], community)
-    return quarantined
+    connection.execute("CREATE TEMP TABLE known_households (household_id VARCHAR)")
+    if has_tables(connection):
+        connection.execute("INSERT INTO known_households SELECT DISTINCT household_id FROM households")
+    for table, path in paths.items():
+        tell(say(f"读取 {path.name}", f"reading {path.name}"))
+        with report.stage("read"):
+            file = read_table(table, path)
+        with report.stage("check"):
+            quarantined += _check(connection, workspace, file, community, report)
+        if file.unread:
+            report.unread_columns[path.name] = file.unread
+        files[table] = replace(file, rows=file.rows.schema.empty_table(), bad=[])
+        del file
+    return files, quarantined
+
+
+def _check(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Path,
+    file: TableFile,
+    community: Community,
+    report: IngestReport,
+) -> list[Quarantined]:
+    table = file.table
+    repeated = stage(connection, file, [need.id for need in community.needs])
+    report.erased += drop_erased(connection, staged(table), table, workspace)
+    if table == "households":
+        connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")
+    if table == "outreach":
+        report.unusable_propensities = forgive(connection, file)
+    if table == "requests" and "text" in file.columns:
+        report.unmatched_texts = _unmatched_texts(connection, file, community)
+    found = list(set_aside(connection, file))
+    for problem, count in Counter(problem for problem, _ in found).items():
+        report.problems[(file.path.name, problem)] = count
+    report.tables[table] = TableCounts(
+        read=file.rows.num_rows + len(file.bad), repeated=repeated, quarantined=len(found)
+    )
+    return [row for _, row in found]
 
 
 def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community) -> int:

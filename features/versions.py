@@ -1,5 +1,6 @@
 """The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from features.language import UserError, say
 from features.sql import TYPES, name, one_value, text
 
 STORE = "records.duckdb"
+MEMORY = "2GB"  # for DuckDB; what it needs beyond goes to a directory beside the records
+SPILLED = ".tmp"  # ending of that directory
 PATIENCE = 2.0  # seconds to wait for another program that has the records open
 BEFORE = name("row:before")  # since when the version counts that a row corrects; NULL for a new record
 LAST_TIMES = ("valid_from", "requested_at", "recorded_at", "resolved_at", "contacted_at", "from")
@@ -58,6 +61,9 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
             )
         ) from error
     try:
+        connection.execute(f"SET memory_limit = {text(MEMORY)}")
+        if not read_only:  # nobody else has it open: what lies there was left by a command that was killed
+            shutil.rmtree(path.with_name(STORE + SPILLED), ignore_errors=True)
         yield connection
     finally:
         connection.close()
@@ -162,12 +168,8 @@ def upsert(
         Numbers of new and of corrected rows.
     """
     every = _add_attributes(connection, table, attributes)
-    _find_taken(connection, table, source, every, {one.lower() for one in (*columns, *attributes)})
-    own = OWN_TIME[table]
-    connection.execute("ALTER TABLE taken ADD COLUMN known_from TIMESTAMP")
-    connection.execute(f"""
-        UPDATE taken SET known_from = CASE WHEN {BEFORE} IS NULL THEN {own}
-            ELSE greatest({own}, {BEFORE}, {corrections_from}) END""")
+    given = {one.lower() for one in (*columns, *attributes)}
+    _find_taken(connection, table, source, every, given, corrections_from)
     same = " AND ".join(f"held.{name(key)} = taken.{name(key)}" for key in TABLES[table].key)
     connection.execute(f"""
         UPDATE {table} held SET superseded_at = taken.known_from FROM taken
@@ -190,9 +192,15 @@ def _add_attributes(connection: duckdb.DuckDBPyConnection, table: str, attribute
 
 
 def _find_taken(
-    connection: duckdb.DuckDBPyConnection, table: str, source: str, every: list[str], given: set[str]
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    source: str,
+    every: list[str],
+    given: set[str],
+    corrections_from: str,
 ) -> None:
-    """Make the temporary table ``taken``: rows of ``source`` that are new or differ from what is held.
+    """Make the temporary table ``taken``: rows of ``source`` that are new or differ from what is held, and
+    from when on they count.
 
     Columns that are not ``given`` (in lower case) have the value held.
     """
@@ -210,8 +218,12 @@ def _find_taken(
     compared = [one for one in every if one.lower() in given and one not in keys]
     changed = " OR ".join(f"{value(one)} IS DISTINCT FROM held.{name(one)}" for one in compared) or "false"
     same = " AND ".join(f"new.{name(key)} = held.{name(key)}" for key in keys)
+    own = OWN_TIME[table]
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE taken AS
-        SELECT {", ".join(f"{value(one)} AS {name(one)}" for one in every)}, held.known_from AS {BEFORE}
-        FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) held ON {same}
-        WHERE held.known_from IS NULL OR {changed}""")
+        SELECT *, CASE WHEN {BEFORE} IS NULL THEN {own}
+            ELSE greatest({own}, {BEFORE}, {corrections_from}) END AS known_from
+        FROM (
+            SELECT {", ".join(f"{value(one)} AS {name(one)}" for one in every)}, held.known_from AS {BEFORE}
+            FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) held ON {same}
+            WHERE held.known_from IS NULL OR {changed})""")

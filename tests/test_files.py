@@ -2,6 +2,7 @@
 
 import csv
 import io
+from unittest.mock import patch
 
 import openpyxl
 import pandas as pd
@@ -10,9 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_town import households
 
+from features import csv_rows
 from features.csv_rows import read_csv
 from features.files import find_tables, read_table
 from features.language import UserError
+
+PIECES = (  # sizes in which a file is taken apart
+    {"PIECE": 1 << 24, "CAREFUL": 1 << 16},
+    {"PIECE": 24, "CAREFUL": 6},
+    {"PIECE": 3, "CAREFUL": 1},
+)
 
 
 def csv_file(tmp_path, content):
@@ -25,28 +33,36 @@ def rows_of(read):
     return [tuple(row.values()) for row in read.rows.to_pylist()]
 
 
-def test_lines_are_physical_lines_past_quoted_newlines_and_blank_lines(tmp_path):
-    read = read_csv(csv_file(tmp_path, 'a,b\r\n1,"x\ny"\r\n\r\n2,"say ""hi"""\r\n,\r\n3,z'))
+@pytest.mark.parametrize("pieces", PIECES)
+def test_lines_are_physical_lines_past_quoted_newlines_and_blank_lines(tmp_path, pieces):
+    with patch.multiple(csv_rows, **pieces):
+        read = read_csv(csv_file(tmp_path, 'a,b\r\n1,"x\ny"\r\n\r\n2,"say ""hi"""\r\n,\r\n3,z'))
     assert rows_of(read) == [("1", "x\ny", 2), ("2", 'say "hi"', 5), ("", "", 6), ("3", "z", 7)]
     assert read.bad == []
 
 
-def test_rows_with_another_number_of_fields_are_set_aside_with_their_line(tmp_path):
-    read = read_csv(csv_file(tmp_path, 'a,b\n1,2\n3\n"4\n4",5\n6,7,8\n9,10'))
+@pytest.mark.parametrize("pieces", PIECES)
+def test_rows_with_another_number_of_fields_are_set_aside_with_their_line(tmp_path, pieces):
+    with patch.multiple(csv_rows, **pieces):
+        read = read_csv(csv_file(tmp_path, 'a,b\n1,2\n3\n"4\n4",5\n6,7,8\n9,10'))
     assert rows_of(read) == [("1", "2", 2), ("4\n4", "5", 4), ("9", "10", 7)]
     assert [(bad.line, bad.content) for bad in read.bad] == [(3, "3"), (6, "6,7,8")]
     assert "2 个字段" in read.bad[0].reason
 
 
-def test_a_stray_quote_costs_its_own_line_only(tmp_path):
-    read = read_csv(csv_file(tmp_path, 'a,b\n1,"open\n2,two\n3,5" pipe\n"4\n4",four\n5,"x"y\n6,six\n'))
+@pytest.mark.parametrize("pieces", PIECES)
+def test_a_stray_quote_costs_its_own_line_only(tmp_path, pieces):
+    with patch.multiple(csv_rows, **pieces):
+        read = read_csv(csv_file(tmp_path, 'a,b\n1,"open\n2,two\n3,5" pipe\n"4\n4",four\n5,"x"y\n6,six\n'))
     assert rows_of(read) == [("2", "two", 3), ("3", '5" pipe', 4), ("4\n4", "four", 5), ("6", "six", 8)]
     assert [bad.line for bad in read.bad] == [2, 7]
 
 
-def test_a_byte_that_is_no_text_costs_its_row_only(tmp_path):
+@pytest.mark.parametrize("pieces", PIECES)
+def test_a_byte_that_is_no_text_costs_its_row_only(tmp_path, pieces):
     content = "a,b\n1,托管\n2,x\n3,送饭\n".encode().replace(b"x", b"\xff")
-    read = read_csv(csv_file(tmp_path, content))
+    with patch.multiple(csv_rows, **pieces):
+        read = read_csv(csv_file(tmp_path, content))
     assert rows_of(read) == [("1", "托管", 2), ("3", "送饭", 4)]
     assert [bad.line for bad in read.bad] == [3]
 
@@ -62,8 +78,8 @@ def test_encodings_and_line_ends(tmp_path, encoding, line_end):
 fields = st.text(st.sampled_from('ab,"\n托 '), max_size=6)
 
 
-@given(st.lists(st.tuples(fields, fields, fields), max_size=12))
-def test_whatever_a_csv_writer_writes_is_read_back_with_its_line(tmp_path_factory, rows):
+@given(st.lists(st.tuples(fields, fields, fields), max_size=12), st.sampled_from(PIECES))
+def test_whatever_a_csv_writer_writes_is_read_back_with_its_line(tmp_path_factory, rows, pieces):
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow("xyz")
@@ -72,7 +88,8 @@ def test_whatever_a_csv_writer_writes_is_read_back_with_its_line(tmp_path_factor
         line = text.getvalue().count("\n") + 1
         writer.writerow(row)
         expected.append((*row, line))
-    read = read_csv(csv_file(tmp_path_factory.getbasetemp(), text.getvalue()))
+    with patch.multiple(csv_rows, **pieces):
+        read = read_csv(csv_file(tmp_path_factory.getbasetemp(), text.getvalue()))
     assert rows_of(read) == expected
     assert read.bad == []
 

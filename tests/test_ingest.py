@@ -2,10 +2,10 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import duckdb
 import numpy as np
@@ -336,29 +336,55 @@ def test_attributes_may_be_called_anything(tiny_town):
     assert counts(tiny_town.ingest())["households"] == (0, 0, 13)
 
 
-def test_killed_in_the_middle_and_run_again(tiny_town, tmp_path):
-    rows = [
-        requests()[1] | {"request_id": f"K{number}", "requested_at": f"2024-05-{number % 28 + 1:02d}"}
-        for number in range(30_000)
-    ]
-    tiny_town.write("requests", rows)
-    code = (
-        "import sys; from pathlib import Path; from features.ingest import ingest\n"
-        "ingest(Path(sys.argv[1]), Path(sys.argv[2]), tell=lambda line: print(line, flush=True))"
-    )
-    command = [sys.executable, "-c", code, str(tiny_town.directory), str(tiny_town.workspace)]
-    for line, wait in ((2, 0.0), (13, 0.0), (13, 0.1)):
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
-            for _ in range(line):
-                running.stdout.readline()
-            time.sleep(wait)
-            running.send_signal(signal.SIGKILL)
-        held = {table: len(rows) for table, rows in stored(tiny_town).items()}
-        assert not held or (held["households"], held["requests"]) in ((0, 0), (13, len(rows)))
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from features.ingest import ingest
+
+seen, last = 0, int(sys.argv[3])
+
+def count(frame, event, called):
+    global seen
+    if event == "c_call" and called.__name__ in ("execute", "replace"):
+        seen += 1
+        if seen == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.setprofile(count)
+ingest(Path(sys.argv[1]), Path(sys.argv[2]))
+sys.setprofile(None)
+print(seen)
+"""
+
+
+def test_killed_at_any_moment_and_run_again(tiny_town, tmp_path):
+    """Killed before one of its queries, or before a file takes its place: as before or as after, never half."""
     tiny_town.ingest()
-    clean = TinyTown(tiny_town.directory, tmp_path / "clean")
-    clean.ingest()
-    assert stored(tiny_town) == stored(clean)
+    before = stored(tiny_town)
+    tiny_town.write(
+        "requests", [*requests(), *(one | {"request_id": f"K{one['request_id']}"} for one in requests())]
+    )
+    tiny_town.write("households", [one | {"housing": "租房"} for one in households()])
+    held = shutil.copytree(tiny_town.workspace, tmp_path / "held")
+    other = TinyTown(tiny_town.directory, held)
+
+    def run(last):
+        command = [sys.executable, "-c", KILLED, str(other.directory), str(other.workspace), str(last)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    moments = int(run(0).stdout)
+    after, files = stored(other), sorted(path.name for path in held.rglob("*"))
+    assert after["requests"] != before["requests"] and after["households"] != before["households"]
+    for share in (0.1, 0.4, 0.7, 0.9, 0.96, 1.0):
+        shutil.rmtree(held)
+        shutil.copytree(tiny_town.workspace, held)
+        left = held / f"{STORE}.tmp"  # what a run that is killed has moved out of memory
+        left.mkdir()
+        assert run(round(share * moments)).returncode == -signal.SIGKILL
+        assert stored(other) in (before, after)
+        other.ingest()
+        assert stored(other) == after
+        assert sorted(path.name for path in held.rglob("*")) == files
 
 
 @settings(max_examples=5, deadline=None)

@@ -33,7 +33,7 @@ from models.level import asking_per_request
 from models.model import LEAST, MOST, NeedModel, combined_risk
 from models.need import fit_need, with_visits
 from models.out_of_time import OutOfTime, stable_hash
-from models.sample import MOST_ROWS, Table, training_table
+from models.sample import MOST_ROWS, Source, Table, training_table
 from models.split import Split, complete, split
 from models.train import SEEDS, THREADS, Parts, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
@@ -103,10 +103,13 @@ def retrain(
     most_rows: int = MOST_ROWS,
     threads: int = THREADS,
     tuning: Tuning | None = None,
+    source: Source | None = None,
+    each: Callable = map,
 ) -> Retrained:
     """Train on everything known before day ``as_of``, validate over time, compare with the champion.
 
-    ``tuning``: a search for better parameters of the trees; without it the champion's are kept.
+    ``source`` and ``each``: where else the same records can be read, and the training sample be drawn
+    (``models.engine``). ``tuning``: a search for better parameters of the trees; without it the champion's are kept.
 
     Never fails for want of data: needs without requests, and all needs where the history is too short to
     validate, are scored by their smoothed rates, with a line in ``notes`` that says so.
@@ -117,9 +120,9 @@ def retrain(
         schema = fit_schema(known)
         plan = split(known, step_weeks)
         days = plan.dates if plan.folds else ()
-        table = training_table(
-            records, known, schema, days, seed, most_rows, _progress(say("训练数据", "training data"))
-        )
+        shown = _progress(say("训练数据", "training data"))
+        here = source or (lambda: (records, known))
+        table = training_table(here, schema, days, seed, most_rows, shown, each)
     base = _untrained(known, schema, as_of)
     if table.label.sum() < FEWEST_POSITIVES:
         return _only_rates(base, known, plan, stages)

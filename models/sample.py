@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,39 +39,83 @@ class Table:
         return len(self.label)
 
 
+Source = Callable[[], tuple[Records, Known]]  # the records, and what of them is known now
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The rows of one as-of day, see ``Table``."""
+
+    matrix: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+    rows: Rows
+    town: Town
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts the pairs of an as-of day."""
+
+    source: Source
+
+    def __call__(self, day: int) -> np.ndarray:
+        """float64 [2, needs] pairs without and with a request."""
+        records, known_now = self.source()
+        needs = len(records.community.needs)
+        rows, label = labelled(known_before(records, day), known_now)
+        return np.bincount(label * needs + rows.need, minlength=2 * needs).reshape(2, needs).astype(float)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Draws rows of an as-of day and builds their features."""
+
+    source: Source
+    schema: Schema
+    chance: np.ndarray  # float64 [2, needs] of a pair to be kept, by label and need
+    seed: int
+
+    def __call__(self, day: int) -> Drawn:
+        """The rows drawn; the draw depends on the seed and the day only."""
+        records, known_now = self.source()
+        known = known_before(records, day)
+        rows, label = labelled(known, known_now)
+        keep_chance = self.chance[label, rows.need]
+        keep = np.random.default_rng([self.seed, day]).random(len(rows)) < keep_chance
+        rows, town = rows.take(keep), summarise(known, self.schema)
+        weight = (1 / keep_chance[keep]).astype(np.float32)
+        return Drawn(build(known, rows, self.schema, town).matrix, label[keep], weight, rows, town)
+
+
 def training_table(
-    records: Records,
-    known_now: Known,
+    source: Source,
     schema: Schema,
     days: Iterable[int],
     seed: int = 0,
     most_rows: int = MOST_ROWS,
     progress: Callable[[list[int]], Iterable[int]] = iter,
+    each: Callable[[Callable[[int], Any], list[int]], Iterable[Any]] = map,
 ) -> Table:
-    """Features and labels of the as-of ``days`` whose labels are complete by ``known_now.as_of``.
+    """Features and labels of the as-of ``days`` whose labels are complete by now.
 
     All positives are kept unless they alone fill half of the rows; negatives of each need are drawn in
-    proportion to its positives and weighted by the inverse of their chance. The draw depends on the seed
-    and the day only. One day is built at a time.
+    proportion to its positives and weighted by the inverse of their chance. One day is built at a time, or
+    several side by side where ``each`` (see ``models.engine``) works so.
     """
     days = [int(day) for day in days]
-    width = len(catalogue(schema))
+    width, needs = len(catalogue(schema)), len(schema.needs)
     most_rows = min(most_rows, MOST_BYTES // (4 * max(width, 1)))
-    pairs = _count(records, known_now, days)
+    pairs = np.array([*each(Counting(source), days)]).reshape(len(days), 2, needs)
     chance = _chances(pairs.sum(axis=0), most_rows)
     parts: list[tuple[np.ndarray, ...]] = []
     matrices: list[np.ndarray] = []
     towns: dict[int, Town] = {}
-    for day in progress(days):
-        known = known_before(records, day)
-        rows, label = labelled(known, known_now)
-        keep_chance = chance[label, rows.need]
-        keep = np.random.default_rng([seed, day]).random(len(rows)) < keep_chance
-        rows, label = rows.take(keep), label[keep]
-        towns[day] = summarise(known, schema)
-        matrices.append(build(known, rows, schema, towns[day]).matrix)
-        weight = (1 / keep_chance[keep]).astype(np.float32)
-        parts.append((label, weight, rows.household, rows.need, np.full(len(rows), day, dtype=np.int32)))
+    for day, drawn in zip(progress(days), each(Drawing(source, schema, chance, seed), days), strict=True):
+        matrices.append(drawn.matrix)
+        towns[day] = drawn.town
+        household, need = drawn.rows.household, drawn.rows.need
+        parts.append((drawn.label, drawn.weight, household, need, np.full(len(need), day, dtype=np.int32)))
     names = [one.name for one in catalogue(schema)]
     kinds = (np.int8, np.float32, np.int32, np.int16, np.int32)
     parts.append(tuple(np.empty(0, dtype=kind) for kind in kinds))
@@ -90,16 +135,6 @@ def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:
     rows = rows.take(usable(known_now, known.as_of)[rows.need])
     label, kept = with_outreach(known_now, rows, known.as_of, labels(known_now, rows, known.as_of))
     return rows.take(kept), label[kept]
-
-
-def _count(records: Records, known_now: Known, days: list[int]) -> np.ndarray:
-    """[days, 2, needs] pairs without and with a request."""
-    needs = len(records.community.needs)
-    total = np.zeros((len(days), 2, needs))
-    for index, day in enumerate(days):
-        rows, label = labelled(known_before(records, day), known_now)
-        total[index] = np.bincount(label * needs + rows.need, minlength=2 * needs).reshape(2, needs)
-    return total
 
 
 def _chances(total: np.ndarray, most_rows: int) -> np.ndarray:

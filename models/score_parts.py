@@ -89,7 +89,7 @@ class Building:
     scoring: Scoring
 
     def __call__(self, number: int) -> None:
-        """Write them, unless they are there: household_id, need and a float32 column a feature."""
+        """Write them, unless they are there: household_id, need, and a float32 column for each further feature."""
         scoring = self.scoring
         place, key, schema = scoring.place("features", number), scoring.key_of(number), scoring.model.schema
         if key_of(place) == key:
@@ -101,7 +101,8 @@ class Building:
             "household_id": pa.array(known.records.household_ids[made.rows.household], pa.string()),
             "need": needs.take(pa.array(made.rows.need)),
         }
-        columns |= {name: pa.array(made.matrix[:, column]) for column, name in enumerate(made.names)}
+        for column, name in enumerate(made.names):
+            columns.setdefault(name, pa.array(made.matrix[:, column]))
         put_table(place, pa.table(columns), key)
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -117,8 +117,9 @@ def _ingest(workspace: Path, directory: Path) -> None:
         "search this many minutes for better parameters of the trees first; 0: the usual ones",
     ),
 )
+@spark_option
 @click.pass_obj
-def retrain(workspace: Path, as_of: date | None, tune: float | None) -> None:
+def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool) -> None:
     """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
     import sklearn  # noqa: F401 - before LightGBM: models.boosting says why
 
@@ -135,7 +136,13 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None) -> None:
         champion = champion_or_none(workspace)
     tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
     before = champion.model if champion else None
-    retrained = retrain(records, day_of(as_of), before, tuning=tuning)
+    elsewhere: dict[str, Any] = {}
+    if spark and not isinstance(town, Records):
+        from models.engine import on_spark
+        from models.sample_parts import FromParts
+
+        elsewhere = {"source": FromParts(town, day_of(as_of)), "each": on_spark}
+    retrained = retrain(records, day_of(as_of), before, tuning=tuning, **elsewhere)
     show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
     show(retrained.notes)
     with stage(say("登记", "register")):

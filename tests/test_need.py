@@ -47,7 +47,7 @@ def fitted() -> Fitted:
     town = make_quiet_town()
     known = known_before(town.records, AS_OF)
     plain = hand_made_model(known, {"expected_requests": 1.0, "requests_364_days": 0.3})
-    table = training_table(town.records, known, plain.schema, DAYS)
+    table = training_table(lambda: (town.records, known), plain.schema, DAYS)
     fit = fit_need(town.records, known, plain, table)
     features = build(known, cohort(known), plain.schema)
     with np.errstate(invalid="ignore"):

@@ -19,8 +19,10 @@ from features.simulate import simulate
 from features.storage import get_table
 from features.store import read_records
 from models.engine import here, on_spark
+from models.sample import training_table
+from models.sample_parts import FromParts
 from models.score import score
-from models.score_parts import prepare, score_parts
+from models.score_parts import Building, prepare, score_parts
 
 AS_OF = day_of(date(2025, 6, 2))
 
@@ -132,3 +134,32 @@ def test_spark_gives_the_same_scores(workspace, parts, model, tmp_path):
         found[where.root] = scores_of(scoring, "scores"), scores_of(scoring, "risk")
     for one, other in zip(*found.values(), strict=True):
         pd.testing.assert_frame_equal(one, other)
+
+
+def test_spark_draws_the_same_training_sample(parts, records, model):
+    pytest.importorskip("pyspark")
+    known = known_before(records, AS_OF)
+    days = [AS_OF - 7 * weeks for weeks in (40, 30, 20)]
+    one = training_table(lambda: (records, known), model.schema, days, most_rows=3000)
+    other = training_table(FromParts(parts, AS_OF), model.schema, days, most_rows=3000, each=on_spark)
+    for name in ("matrix", "label", "weight", "household", "need", "as_of", "pairs"):
+        assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "matrix")
+
+
+def test_features_are_written_by_part_and_date(parts, records, model):
+    scoring = prepare(parts, model, "7", AS_OF)
+    list(on_spark(Building(scoring), range(len(parts))))
+    written = pd.concat([get_table(scoring.place("features", one)).to_pandas() for one in range(len(parts))])
+    known = known_before(records, AS_OF)
+    whole = build(known, cohort(known), model.schema)
+    needs = np.array([one.id for one in known.community.needs])
+    keys = ["household_id", "need"]
+    names = [one for one in whole.names if one != "need"]  # there the need's position, here its id
+    expected = pd.DataFrame(whole.matrix, columns=whole.names).assign(
+        household_id=records.household_ids[whole.rows.household].astype(str), need=needs[whole.rows.need]
+    )
+    pd.testing.assert_frame_equal(
+        written.sort_values(keys, ignore_index=True)[[*keys, *names]],
+        expected.sort_values(keys, ignore_index=True)[[*keys, *names]],
+        check_dtype=False,
+    )

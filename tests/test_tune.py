@@ -31,7 +31,7 @@ def searched(records):
     """A search alone, of a few trials, on the same cut table each time."""
     known = known_before(records, AS_OF)
     schema, plan = fit_schema(known), split(known)
-    table = training_table(records, known, schema, plan.dates, most_rows=2000)
+    table = training_table(lambda: (records, known), schema, plan.dates, most_rows=2000)
     trainer = Trainer(table, len(schema.needs), threads=1)
 
     def search(journal, trials, fingerprint="f"):

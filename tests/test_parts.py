@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from features.cohort import cohort
 from features.ingest import ingest
 from features.one import known_apart
 from features.parts import lay_out, open_parts
-from features.records import day_of, known_before
+from features.records import date_of, day_of, known_before
 from features.simulate import simulate
 from features.storage import get_table
 from features.store import read_records
@@ -51,7 +52,7 @@ def records(workspace):
 
 @pytest.fixture(scope="module")
 def model(records):
-    return hand_made_model(known_before(records, AS_OF), GOOD, trees=True)
+    return replace(hand_made_model(known_before(records, AS_OF), GOOD, trees=True), level_weight=0.8)
 
 
 def test_every_household_is_present_in_one_part_only(parts, records):
@@ -100,27 +101,75 @@ def test_scores_in_parts_are_those_of_the_whole_town(parts, records, model):
         pd.testing.assert_frame_equal(found, expected.sort_values(keys, ignore_index=True), check_dtype=False)
 
 
-def test_only_parts_whose_rows_changed_are_laid_out_and_scored_again(workspace, parts, model, tmp_path):
-    copy = tmp_path / "workspace"
+def test_only_what_changed_is_done_again_and_equals_a_full_run(
+    workspace, parts, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        "features.parts.FITTED_ON", 150
+    )  # what holds for the town is fitted on some parts only
+    copy, root = tmp_path / "workspace", str(tmp_path / "parts")
     shutil.copytree(workspace, copy)
-    again = lay_out(copy, str(copy / "parts"), households=120)
-    assert [one.key for one in again.parts] == [one.key for one in parts.parts]
-    assert open_parts(str(copy / "parts")) == again
-    home = again.read([1]).household_ids[0]
-    new = tmp_path / "new"
+    before = lay_out(copy, root, households=120)
+    assert open_parts(root) == before
+    assert [one.key for one in before.parts] == [one.key for one in parts.parts]
+    assert 0 < len(before.sample) < len(before)
+    scoring = prepare(before, model, "7", AS_OF)
+    score_parts(scoring, one_after_another)
+    written = {one: Path(scoring.place("log_odds", one)).stat().st_mtime_ns for one in range(len(before))}
+
+    other = next(one for one in range(len(before)) if one not in before.sample)
+    home = known_before(before.read([other]), AS_OF)
+    household = home.records.household_ids[home.present][0]
+    lived = [one for one in range(len(before)) if household in before.read([one]).household_ids]
+    assert not set(lived) & set(before.sample)
+    scores = scores_of(scoring, "scores")
+    need = scores.loc[scores["household_id"] == household, "need"].iloc[0]
+    ask(copy, workspace.parent / "town", tmp_path / "new", household, need)
+    later = lay_out(copy, root, households=120)
+    changed = [one.number for one, old in zip(later.parts, before.parts, strict=True) if one.key != old.key]
+    assert changed == lived
+    again = prepare(later, model, "7", AS_OF)
+    score_parts(again, one_after_another)
+    for one in range(len(later)):
+        moved = Path(again.place("log_odds", one)).stat().st_mtime_ns != written[one]
+        assert moved == (one in changed)
+
+    full = prepare(lay_out(copy, str(tmp_path / "full"), households=120), model, "7", AS_OF)
+    score_parts(full, one_after_another)
+    for kind in ("scores", "risk"):
+        pd.testing.assert_frame_equal(scores_of(again, kind), scores_of(full, kind))
+    assert not scores_of(again, "scores").equals(scores)
+
+
+def ask(workspace, town, new, household, need):
+    """An export of a day with one more request, recorded before AS_OF."""
     new.mkdir()
     for name in ("households.csv", "community.yaml"):
-        shutil.copy(workspace.parent / "town" / name, new / name)
+        shutil.copy(town / name, new / name)
+    day = date_of(AS_OF - 3)
     (new / "requests.csv").write_text(
-        f"request_id,household_id,requested_at,need\nnew1,{home},2025-06-30,{again.community.needs[0].id}\n"
+        f"request_id,household_id,requested_at,need\nnew1,{household},{day},{need}\n"
     )
-    ingest(new, copy)
-    lived = [number for number in range(len(again)) if home in again.read([number]).household_ids]
-    later = lay_out(copy, str(copy / "parts"), households=120)
-    changed = [
-        one.number for one, before in zip(later.parts, again.parts, strict=True) if one.key != before.key
-    ]
-    assert changed == lived
+    ingest(new, workspace)
+
+
+def scoring_before(parts, model):
+    scoring = prepare(parts, model, "7", AS_OF)
+    score_parts(scoring, one_after_another)
+    return scoring
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_a_killed_run_goes_on_where_it_was(parts, model, tmp_path, done):
+    shutil.copytree(f"{parts.root}/records", tmp_path / "records")
+    here_too = replace(parts, root=str(tmp_path))
+    scoring = prepare(here_too, model, "7", AS_OF)
+    for number in range(done):
+        scoring(number)
+    before = {one: Path(scoring.place("log_odds", one)).stat().st_mtime_ns for one in range(done)}
+    score_parts(prepare(here_too, model, "7", AS_OF), one_after_another)
+    assert before == {one: Path(scoring.place("log_odds", one)).stat().st_mtime_ns for one in range(done)}
+    assert scores_of(scoring, "scores").equals(scores_of(scoring_before(parts, model), "scores"))
 
 
 def test_spark_gives_the_same_scores(workspace, parts, model, tmp_path):

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 from pylopdf_fonts_zh_cn import sans_path
 
 from features.language import language, say
@@ -35,6 +35,7 @@ def chinese_text() -> Iterator[None]:
         "font.family": [name, "DejaVu Sans"],
         "axes.spines.top": False,
         "axes.spines.right": False,
+        "axes.titley": 1.0,  # otherwise every tick is measured to see whether it is in the title's way
     }
     with matplotlib.rc_context(style):
         yield
@@ -69,7 +70,7 @@ def draw_reliability(axes: Axes, reliability: pd.DataFrame) -> None:
     axes.set_ylim(0, top)
 
 
-def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str]) -> None:
+def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str], legend: bool = True) -> None:
     """Lift by list length, one line a ranker.
 
     Columns ranker, share (of the households that can have the need), lift; ``names`` are the rankers' names
@@ -93,9 +94,9 @@ def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str]) -> None:
     axes.axhline(1, color=_GREY, linewidth=1, linestyle="--")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(_PERCENT)
-    axes.xaxis.set_minor_formatter("")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(bottom=0)
-    if axes.get_legend_handles_labels()[0]:
+    if legend and axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=7, frameon=False)
 
 
@@ -212,6 +213,8 @@ def panels(
             "hspace": (bottom + top - 0.2) / (height - bottom - top),
         },
     )
+    for one in axes.flat:
+        one.locator_params(nbins=4)  # ticks take longer to draw than all else
     for spare in axes.flat[count:]:
         spare.set_visible(False)
     return figure, list(axes.flat[:count])

@@ -135,13 +135,14 @@ def _tuning(tuned: Tuned, directory: Path) -> None:
 
 def _overview(tables: Mapping[str, pd.DataFrame], needs: list[Need], directory: Path) -> None:
     """Every need's calibration and lift side by side, the folds over all needs, and overall importance."""
-    for name, draw in (
-        ("reliability", lambda axes, rows: draw_reliability(axes, rows)),
-        ("lift", lambda axes, rows: draw_lift(axes, rows, _ranker_names())),
-    ):
+    for name in ("reliability", "lift"):
         figure, axes = panels(len(needs), columns=4, width=3.6, height=3.0)
         for one, need in zip(axes, needs, strict=True):
-            draw(one, tables[name][tables[name]["need"] == need.id])
+            rows = tables[name][tables[name]["need"] == need.id]
+            if name == "lift":
+                draw_lift(one, rows, _ranker_names(), legend=one is axes[0])
+            else:
+                draw_reliability(one, rows)
             figure.suptitle(one.get_title())
             one.set_title(need.name.here)
         save(figure, directory / f"{name}.png")

@@ -16,7 +16,6 @@ from work import CATEGORIES, DATES, HORIZON, NUMBERS, STEP, WINDOWS
 
 from features.cohort import MONDAY
 from features.records import Records, date_of
-from features.schema import factorized
 from features.store import read_records
 
 NEED = "home_repair"  # asked for most; its horizon is HORIZON, its window begins on the as-of date
@@ -51,9 +50,9 @@ def write_tables(records: Records, data: Path) -> None:
     rows = {"household": records.households.household, "known": times(records.households.visible_from)}
     values = {}
     for name in CATEGORIES:
-        codes, texts = factorized(records, "households", name)
-        rows[name] = codes.astype(np.int32)
-        values[name] = len(texts)
+        texts = records.households.attributes[name]
+        rows[name] = texts.codes.astype(np.int32)
+        values[name] = len(texts.distinct)
     for name in NUMBERS:
         rows[name] = attribute_number(records, name).astype(np.float32)
     pd.DataFrame(rows).to_parquet(data / "households.parquet", index=False)

@@ -37,7 +37,7 @@ from work import (
 from features.build import build, catalogue
 from features.labels import labels
 from features.records import Known, Records, Rows, day_of, known_before
-from features.schema import factorized, fit_schema
+from features.schema import fit_schema
 from features.store import read_records
 from features.town import asked
 from features.values import booleans
@@ -49,7 +49,7 @@ def attribute_columns(records: Records, values: dict[str, int]) -> np.ndarray:
     """float32 [attribute columns, household rows]: indicators of the categories, then the numbers; 0 where unknown."""
     columns = []
     for name in CATEGORIES:
-        codes, _ = factorized(records, "households", name)
+        codes = records.households.attributes[name].codes
         columns += [codes == code for code in range(values[name])]
     columns += [attribute_number(records, name) for name in NUMBERS]
     return np.array(columns, dtype=np.float32)
@@ -57,8 +57,8 @@ def attribute_columns(records: Records, values: dict[str, int]) -> np.ndarray:
 
 def attribute_number(records: Records, name: str) -> np.ndarray:
     """float64 per household row: a number, or a yes or no as 1 or 0; 0 where unknown."""
-    codes, texts = factorized(records, "households", name)
-    return np.nan_to_num(np.append(booleans(texts), 0)[codes])
+    texts = records.households.attributes[name]
+    return np.nan_to_num(texts.gather(booleans(texts.distinct)))
 
 
 def largest_known(known: Known, attributes: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ SHARED_RIDGE = 20.0  # in effective positives
 OWN_RIDGE = 60.0
 MOST_STEPS = 40
 ROWS_FOR_CURVATURE = 10_000
+ROWS_AT_ONCE = 1024  # so many fit the processor's cache
 FEW_ROWS = 100  # so few are read at once, whatever their needs
 
 
@@ -34,15 +35,18 @@ class Transform:
     def apply(self, matrix: np.ndarray) -> np.ndarray:
         """float32 [rows, features + missing], missing values at 0 (the mean)."""
         columns = np.empty((len(matrix), matrix.shape[1] + len(self.told)), dtype=np.float32)
-        values = columns[:, : matrix.shape[1]]
-        np.copyto(values, matrix)
         which = np.flatnonzero(self.logarithm)
-        values[:, which] = np.log1p(np.maximum(values[:, which], 0) / self.unit[which].astype(np.float32))
-        values -= self.center.astype(np.float32)
-        values /= self.scale.astype(np.float32)
-        np.clip(values, -FARTHEST, FARTHEST, out=values)
-        np.nan_to_num(values, copy=False, nan=0.0)
-        columns[:, matrix.shape[1] :] = np.isnan(matrix[:, self.told])
+        unit, center, scale = (one.astype(np.float32) for one in (self.unit[which], self.center, self.scale))
+        for first in range(0, len(matrix), ROWS_AT_ONCE):
+            part = slice(first, first + ROWS_AT_ONCE)
+            values = columns[part, : matrix.shape[1]]
+            np.copyto(values, matrix[part])
+            values[:, which] = np.log1p(np.maximum(values[:, which], 0) / unit)
+            values -= center
+            values /= scale
+            np.clip(values, -FARTHEST, FARTHEST, out=values)
+            values[np.isnan(values)] = 0
+            columns[part, matrix.shape[1] :] = np.isnan(matrix[part, self.told])
         return columns
 
     def without(self, features: list[int]) -> "Transform":
@@ -89,11 +93,11 @@ def fit_transform(matrix: np.ndarray, weight: np.ndarray, seed: int = 0) -> Tran
     if len(rows) > ROWS_LOOKED_AT:
         rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS_LOOKED_AT, replace=False))
     weight = weight[rows].astype(np.float64)
-    count = matrix.shape[1]
+    count, columns = matrix.shape[1], np.ascontiguousarray(matrix[rows].T)
     logarithm, unit = np.zeros(count, dtype=bool), np.ones(count)
     center, scale, told = np.zeros(count), np.full(count, np.inf), []
     for column in range(count):
-        value = matrix[rows, column].astype(np.float64)
+        value = columns[column].astype(np.float64)
         there = ~np.isnan(value)
         share = np.average(there, weights=weight)
         if SELDOM < share < 1 - SELDOM:

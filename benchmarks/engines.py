@@ -1,0 +1,104 @@
+"""Where Spark pays: a large town's log-odds by one process, by one process a core, and on Spark, side by side.
+
+    python benchmarks/engines.py WORKSPACE [WORKSPACE ...] --output benchmarks/results
+
+Each workspace holds records and a champion (``benchmarks/stages.py --place DIR`` leaves such). Every engine scores
+the parts from nothing in a fresh process; each round all engines in turn, so that a machine that slows down slows all
+of them. Writes ``engines.csv`` with ratios to one process; the Spark session is started within the time told.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+
+ENGINES = ("one process", "a process a core", "spark")
+CODE = """
+import sys
+from functools import partial
+from pathlib import Path
+from features.records import day_of
+from features.parts import open_parts
+from models.engine import here, on_spark
+from models.registry import champion
+from models.score_parts import prepare
+from service.large_town import PARTS
+from service.week import choose_as_of
+
+if __name__ == "__main__":
+    workspace, engine = Path(sys.argv[1]).resolve(), sys.argv[2]
+    parts, model = open_parts(str(workspace / PARTS)), champion(workspace)
+    as_of, _ = choose_as_of(parts, None)
+    scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
+    each = {"one process": partial(here, processes=1), "a process a core": here, "spark": on_spark}[engine]
+    list(each(scoring, range(len(parts))))
+"""
+
+
+def laid_out(workspace: Path) -> int:
+    """Lay a workspace out in parts; the number of households."""
+    from features.parts import lay_out
+    from service.large_town import PARTS
+
+    parts = lay_out(workspace, str(workspace.resolve() / PARTS))
+    return sum(part.households for part in parts.parts)
+
+
+def seconds(workspace: Path, engine: str) -> float:
+    """Wall seconds of one engine in a fresh process, from nothing."""
+    from features.storage import keep_only
+    from service.large_town import PARTS
+
+    keep_only(str(workspace.resolve() / PARTS), "log_odds/as_of=*", set())
+    begin = time.perf_counter()
+    code = workspace / "engine.py"
+    code.write_text(CODE)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(
+        [sys.executable, str(code), str(workspace), engine],
+        check=True,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - begin
+
+
+@click.command()
+@click.argument("workspaces", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--rounds", default=3, show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("benchmarks/results")
+)
+def main(workspaces: tuple[Path, ...], rounds: int, output: Path) -> None:
+    """Compare the engines on workspaces of several sizes."""
+    output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for workspace in workspaces:
+        households = laid_out(workspace)
+        took = {engine: [] for engine in ENGINES}
+        for _ in range(rounds):
+            for engine in ENGINES:
+                took[engine].append(seconds(workspace, engine))
+        first = np.array(took[ENGINES[0]])
+        for engine, found in took.items():
+            ratio = np.median(np.array(found) / first)
+            rows.append(
+                {"households": households, "engine": engine, "wall_s": np.median(found), "ratio": ratio}
+            )
+        about = {"date": date.today().isoformat(), "cpus": os.cpu_count(), "rounds": rounds}
+        about |= {one: version(one) for one in ("pyspark", "joblib", "lightgbm")}
+        table = pd.DataFrame(rows).assign(**about)
+        table.round(3).to_csv(output / "engines.csv", index=False)
+        click.echo(table.iloc[-len(ENGINES) :, :4].round(2).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

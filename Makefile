@@ -15,6 +15,7 @@ REAL_DATES := 2017-09-04 2017-10-02 2017-11-06
 XIANYING := $(BIN)/xianying --workspace "$(WORKSPACE)"
 DATE := $(if $(AS_OF),--as-of "$(AS_OF)")
 READY := $(VENV)/.ready
+SCALE := $(VENV)/.scale
 
 .PHONY: help setup demo test lint ingest retrain score outreach real closed-loop mlflow-ui clean
 .DEFAULT_GOAL := help
@@ -84,7 +85,11 @@ mlflow-ui: $(READY) ## look at the models in a browser (PORT=5000)
 	$(BIN)/mlflow ui --port $(PORT) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(WORKSPACE))/mlflow.db}"
 
-test: $(READY) ## run the tests
+$(SCALE): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[scale]'
+	@touch $@
+
+test: $(SCALE) ## run the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(READY) ## check style and types

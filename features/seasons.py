@@ -300,16 +300,23 @@ def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> F
     return fact
 
 
-def _town_last_year(known: Known, schema: Schema, household: int, need: int) -> str:
-    this, requests = known.community.needs[need], known.requests
-    begin = known.as_of + 7 * this.lead_weeks - YEAR
-    end = min(begin + 7 * this.horizon_weeks, known.as_of)
+def asking_last_year(known: Known) -> list[int]:
+    """Households that asked for each need at the time of its window, a year before."""
+    return remember(known, "asking_last_year", lambda: _asking_last_year(known))
 
-    def asking() -> int:
+
+def _asking_last_year(known: Known) -> list[int]:
+    requests, counts = known.requests, []
+    for need, this in enumerate(known.community.needs):
+        begin = known.as_of + 7 * this.lead_weeks - YEAR
+        end = min(begin + 7 * this.horizon_weeks, known.as_of)
         inside = (requests.need == need) & (requests.requested >= begin) & (requests.requested < end)
-        return len(np.unique(requests.household[inside]))
+        counts.append(len(np.unique(requests.household[inside])))
+    return counts
 
-    count = remember(known, ("asking_last_year", need), asking)
+
+def _town_last_year(known: Known, schema: Schema, household: int, need: int) -> str:
+    count = asking_last_year(known)[need]
     return (
         say(
             f"去年同期全社区{count}户申请",

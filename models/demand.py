@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from features.contract import Community
 from features.records import Known, Rows, date_of
 from models.demand_cells import expected_cells
 from models.demand_spread import Spread, unknown_spread, with_intervals
@@ -21,18 +22,25 @@ def demand_ahead(scores: pd.DataFrame, known: Known, spread: Spread | None = Non
     the whole community), span ("window" or a month as 2025-09), begins, ends (dates, ends exclusive),
     households (who can have the need), expected, low_80, high_80, low_90, high_90; in the order of the needs.
     """
-    cells = expected_cells(known, *_pairs(scores, known))
+    cells = expected_cells(known, *pairs_of(scores, known))
+    return demand_table(cells, known.records.grid_ids, known.community, spread)
+
+
+def demand_table(
+    cells: pd.DataFrame, grid_ids: np.ndarray, community: Community, spread: Spread | None
+) -> pd.DataFrame:
+    """``demand_ahead`` from its cells (``expected_cells``), whose grids are positions in ``grid_ids``."""
     cells = cells[cells["households"] > 0]
     sums = {name: (name, "sum") for name in ("households", "expected", "variance")}
     ends = {name: (name, "first") for name in ("begins", "ends")}
     town = cells.groupby(KEYS, as_index=False).agg(**sums, **ends).assign(grid=-1)
-    spread = spread or unknown_spread(len(known.community.needs))
+    spread = spread or unknown_spread(len(community.needs))
     table = pd.concat([with_intervals(town, spread, grids=False), with_intervals(cells, spread, grids=True)])
     table = table.sort_values(["need", "span", "grid"], ignore_index=True)
     begins = [date_of(day) for day in table["begins"]]
     columns = {
-        "need": np.array([one.id for one in known.community.needs], dtype=object)[table["need"]],
-        "grid_id": np.append(known.records.grid_ids, TOWN).astype(object)[table["grid"]],
+        "need": np.array([one.id for one in community.needs], dtype=object)[table["need"]],
+        "grid_id": np.append(grid_ids, TOWN).astype(object)[table["grid"]],
         "span": [
             WINDOWS if span == WINDOW else f"{begin:%Y-%m}"
             for span, begin in zip(table["span"], begins, strict=True)
@@ -54,7 +62,8 @@ def own_windows(demand: pd.DataFrame) -> pd.DataFrame:
     return demand[demand["span"] == WINDOWS].drop(columns="span").reset_index(drop=True)
 
 
-def _pairs(scores: pd.DataFrame, known: Known) -> tuple[Rows, np.ndarray]:
+def pairs_of(scores: pd.DataFrame, known: Known) -> tuple[Rows, np.ndarray]:
+    """The pairs of scores.parquet that are in a grid, and their p_request."""
     household = pd.Index(known.records.household_ids).get_indexer(pd.Index(scores["household_id"]))
     need = scores["need"].map(known.community.need_index()).to_numpy(dtype=np.float64)
     there = (household >= 0) & np.isfinite(need) & (known.grid[household] >= 0)

@@ -12,15 +12,15 @@ from models.spans import SPANS, WINDOW, spans
 MOST = 1 - 1e-9
 
 
-def expected_cells(known: Known, rows: Rows, p: np.ndarray) -> pd.DataFrame:
+def expected_cells(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray | None = None) -> pd.DataFrame:
     """What the probabilities ``p`` of pairs (of their windows) come to, by need, span and grid.
 
     Columns need, span, grid (positions), begins, ends (days), households, expected, variance (of independent
     households). A pair's hazard in its window is carried to the months in proportion to the requests that the
-    town's weekly counts expect there (``models.level``).
+    town's weekly counts expect there (``models.level``): in the ``shares`` of ``span_shares``, by default of ``known``.
     """
     begin, end = spans(known.community, known.as_of)
-    share = _shares(known, begin, end)
+    share = span_shares(known) if shares is None else shares
     hazard = -np.log1p(-np.clip(p, 0, MOST))
     grids = len(known.records.grid_ids)
     cell = rows.need.astype(np.int64) * grids + known.grid[rows.household]
@@ -46,8 +46,9 @@ def expected_cells(known: Known, rows: Rows, p: np.ndarray) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _shares(known: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def span_shares(known: Known) -> np.ndarray:
     """float64 [needs, spans]: requests expected in each span over those in the need's own window."""
+    begin, end = spans(known.community, known.as_of)
     requests = expected_between(known, begin, end)
     length = end - begin
     by_time = length / length[:, [WINDOW]]

@@ -97,10 +97,15 @@ def _distinct(told: Iterable[tuple[str, str]], most: int) -> list[tuple[str, str
 
 def _common(known: Known, need: int) -> str:
     """What holds for every household: how many asked for this need within a year."""
-    counts = remember(known, "households_asking_364_days", lambda: _asking(known))
+    counts = asking_within_a_year(known)
     return say(
         f"全社区近一年{counts[need]}户申请过本项", f"{counts[need]} households here asked within a year"
     )
+
+
+def asking_within_a_year(known: Known) -> list[int]:
+    """Households that asked for each need within a year."""
+    return remember(known, "households_asking_364_days", lambda: _asking(known))
 
 
 def _asking(known: Known) -> list[int]:

@@ -87,26 +87,33 @@ def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: i
     ``scores``: the contract's scores.parquet; ``listed``: household_id and need of the pairs on the list. Shares of
     the list are shares of the households visited.
     """
+    audited = listed_pairs(scores, listed, known)
+    if audited is None:
+        return pd.DataFrame(columns=list(COLUMNS))
+    groups = membership(known)
+    return group_shares(audited, groups.ids, WEEK, resampled(known.household_count, seed=seed))
+
+
+def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Audited | None:
+    """What ``audit_list`` is made of; None without scores or a list."""
     household = pd.Index(known.records.household_ids).get_indexer(pd.Index(scores["household_id"]))
     there = household >= 0
     scores, household = scores[there], household[there]
     if not len(scores) or not len(listed):
-        return pd.DataFrame(columns=list(COLUMNS))
+        return None
     pairs = pd.MultiIndex.from_frame(scores[["household_id", "need"]].astype(str))
     on = pairs.isin(pd.MultiIndex.from_frame(listed[["household_id", "need"]].astype(str)))
     asked = np.bincount(household[on], minlength=known.household_count)[household]
-    groups = membership(known)
     p_need = scores["p_need"].to_numpy(dtype=np.float64)
-    audited = Audited(
+    return Audited(
         household=household,
         positive=p_need,
         listed=on.astype(np.float64),
         visits=on / np.maximum(asked, 1),
         predicted=np.full(len(scores), np.nan),
         weight=np.ones(len(scores)),
-        member=groups.member[household],
+        member=membership(known).member[household],
     )
-    return group_shares(audited, groups.ids, WEEK, resampled(known.household_count, seed=seed))
 
 
 def audit_made(records: Records, known: Known, seed: int = 0) -> pd.DataFrame:

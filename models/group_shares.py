@@ -5,7 +5,7 @@ MetricFrame does, whose values the tests compare these with.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,16 +60,41 @@ def group_shares(rows: Audited, groups: Sequence[str], audit: str, draws: np.nda
 
     ``audit`` names what is audited. ``draws`` [households, replicates]: as ``models.evaluate.resampled`` gives them.
     """
+    return shares_table(group_sums(rows, groups, draws), audit)
+
+
+@dataclass(frozen=True)
+class GroupSums:
+    """Of one group, or of ALL: what parts of a town add up to."""
+
+    counts: tuple[int, int, float]  # COUNTS
+    sums: dict[str, np.ndarray]  # float64 [1 + replicates] each: as the rows are, then in each replicate
+
+    def __add__(self, other: "GroupSums") -> "GroupSums":
+        homes, rows, positives = (one + two for one, two in zip(self.counts, other.counts, strict=True))
+        sums = {name: one + other.sums[name] for name, one in self.sums.items()}
+        return GroupSums((int(homes), int(rows), positives), sums)
+
+
+def group_sums(rows: Audited, groups: Sequence[str], draws: np.ndarray) -> dict[str, GroupSums]:
+    """The sums of ALL and of every group, by its id."""
     member = np.column_stack([np.ones(len(rows), dtype=bool), rows.member])
     sums = _sums(rows, member, draws)
-    town = {name: one[0] for name, one in sums.items()}
-    table: list[tuple] = []
+    found = {}
     for at, group in enumerate([ALL, *groups]):
         keep = member[:, at]
         counts = (len(np.unique(rows.household[keep])), int(keep.sum()), float(rows.positive[keep].sum()))
-        found = _measures({name: one[at] for name, one in sums.items()}, town)
+        found[group] = GroupSums(counts, {name: one[at] for name, one in sums.items()})
+    return found
+
+
+def shares_table(sums: Mapping[str, GroupSums], audit: str) -> pd.DataFrame:
+    """The table of ``group_shares`` from sums that hold ALL."""
+    table: list[tuple] = []
+    for group, own in sums.items():
+        found = _measures(own.sums, sums[ALL].sums)
         values = [one for values in found for one in (float(values[0]), *interval(values[1:]))]
-        table.append((audit, group, *counts, *values))
+        table.append((audit, group, *own.counts, *values))
     return pd.DataFrame(table, columns=list(COLUMNS))
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from features.contract import Programme
 from features.labels import WEEK
-from features.records import Known
+from features.records import Known, remember
 from models.demand_cells import came
 from models.loop import NEEDED
 from models.programmes import opening, runs
@@ -61,6 +61,10 @@ def claimed(programme: Programme, known: Known) -> int:
 
     None have while it is not open.
     """
+    return remember(known, ("claimed", programme.id), lambda: _claimed(programme, known))
+
+
+def _claimed(programme: Programme, known: Known) -> int:
     if not runs(programme, known.as_of, known.as_of + 1):
         return 0
     since, index = opening(programme, known.as_of), known.community.need_index()

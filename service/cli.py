@@ -127,11 +127,12 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     from models.registry import log_retrain
     from models.retrain import retrain
     from models.tune import Tuning
+    from service.large_town import sample_of
     from service.web.model_shelf import publish_models
     from service.week import champion_or_none
 
     town, as_of = _open_town(workspace, as_of)
-    records = town if isinstance(town, Records) else _sample(town)
+    records = town if isinstance(town, Records) else sample_of(town, stage, show)
     with stage(say("读取模型", "load the champion")):
         champion = champion_or_none(workspace)
     tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
@@ -160,23 +161,6 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
             )
         ]
     )
-
-
-def _sample(parts: "Parts") -> "Records":
-    """The records of the parts on which a large town's model is trained."""
-    drawn = parts.sample
-    with stage(say("读取记录", "read the records")):
-        records = parts.read(drawn)
-    households = len(records.household_ids)
-    show(
-        [
-            say(
-                f"在抽取的 {len(drawn)}/{len(parts)} 片、{households} 户上训练",
-                f"trained on a sample: {len(drawn)} of {len(parts)} parts, {households} households",
-            )
-        ]
-    )
-    return records
 
 
 @commands.command(
@@ -323,10 +307,17 @@ def _take_in(workspace: Path) -> None:
 @click.pass_obj
 def outreach(workspace: Path, as_of: date | None, output: Path | None) -> None:
     """Make the week's lists."""
+    from features.records import Records
     from service.week import list_week, week_directory
 
-    records, as_of = _open(workspace, as_of)
-    show(list_week(workspace, records, as_of, output or week_directory(workspace, as_of), stage))
+    town, as_of = _open_town(workspace, as_of)
+    output = output or week_directory(workspace, as_of)
+    if isinstance(town, Records):
+        show(list_week(workspace, town, as_of, output, stage))
+    else:
+        from service.large_lists import list_large
+
+        show(list_large(workspace, town, as_of, output, stage))
 
 
 @commands.command(

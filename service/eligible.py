@@ -1,5 +1,6 @@
 """Which pairs of household and need may stand on a list, and why the others may not. Pure, no files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,28 +30,40 @@ class LeftOut:
         whole = self.refuses | self.rests | self.used_up
         return whole[:, None] | self.handled | self.suppressed | self.closed
 
-    def lines(self) -> list[str]:
-        """How many are left out, in words."""
-        whole = self.suppressed.all(axis=1)
-        held = self.suppressed[~whole].sum()
-        lines = [
+    def counts(self, here: np.ndarray | None = None) -> dict[str, int]:
+        """How many are left out by each cause; ``here``: bool per household, of those that count (all)."""
+        here = np.ones(len(self.refuses), dtype=bool) if here is None else here
+        whole: np.ndarray = np.asarray(self.suppressed.all(axis=1))
+        return {
+            "refuses": int(self.refuses[here].sum()),
+            "rests": int(self.rests[here].sum()),
+            "handled": int(self.handled[here].sum()),
+            "whole": int(whole[here].sum()),
+            "held": int(self.suppressed[here & ~whole].sum()),
+            "used_up": int(self.used_up[here].sum()),
+        }
+
+
+def left_out_lines(counts: Mapping[str, int]) -> list[str]:
+    """How many are left out (``LeftOut.counts``), in words."""
+    lines = [
+        say(
+            f"不列入名单：{counts['refuses']} 户谢绝，{counts['rests']} 户近期已联系，"
+            f"{counts['handled']} 件诉求正在办理，{counts['whole']} 户、另 {counts['held']} 项因反馈停列",
+            f"not listed: {counts['refuses']} households refuse, {counts['rests']} were contacted lately,"
+            f" {counts['handled']} open requests are being handled, feedback rules out {counts['whole']}"
+            f" households and {counts['held']} needs of others",
+        )
+    ]
+    if counts["used_up"]:
+        lines.append(
             say(
-                f"不列入名单：{self.refuses.sum()} 户谢绝，{self.rests.sum()} 户近期已联系，"
-                f"{self.handled.sum()} 件诉求正在办理，{whole.sum()} 户、另 {held} 项因反馈停列",
-                f"not listed: {self.refuses.sum()} households refuse, {self.rests.sum()} were contacted lately,"
-                f" {self.handled.sum()} open requests are being handled, feedback rules out {whole.sum()}"
-                f" households and {held} needs of others",
+                f"{counts['used_up']} 户一年内的走访次数已满（visits_per_household_a_year），不列入",
+                f"not listed: {counts['used_up']} households had their visits of a year"
+                " (visits_per_household_a_year)",
             )
-        ]
-        if self.used_up.any():
-            count = self.used_up.sum()
-            lines.append(
-                say(
-                    f"{count} 户一年内的走访次数已满（visits_per_household_a_year），不列入",
-                    f"not listed: {count} households had their visits of a year (visits_per_household_a_year)",
-                )
-            )
-        return lines
+        )
+    return lines
 
 
 def left_out(known: Known, closed: np.ndarray) -> LeftOut:
@@ -65,13 +78,17 @@ def left_out(known: Known, closed: np.ndarray) -> LeftOut:
     )
 
 
-def eligible_pairs(scores: pd.DataFrame, known: Known, out: LeftOut) -> pd.DataFrame:
-    """The pairs that may be listed.
+def eligible_pairs(
+    scores: pd.DataFrame, known: Known, out: LeftOut, usual: np.ndarray | None = None
+) -> pd.DataFrame:
+    """The pairs that may be listed. ``usual``: mean p_need of each need, by default over these scores.
 
     Returns columns household, need (positions), p_need, value (severity times p_need), usual (the need's
     mean p_need), sensitive, model_version, in order of household and need.
     """
     pairs = _scored(scores, known)
+    if usual is not None:
+        pairs["usual"] = usual[pairs["need"]]
     keep = ~out.pairs()[pairs["household"], pairs["need"]]
     return pairs[keep].sort_values(["household", "need"], ignore_index=True)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Programme
-from features.records import Known, date_of, day_of
+from features.records import Known, date_of, day_of, remember
 from models.loop import NEEDED
 from models.programmes import month_day, opening, programmes_for, runs
 from models.seats import seats_told
@@ -105,16 +105,22 @@ def seats_for_visits(programme: Programme, known: Known, history: pd.DataFrame |
     if seats is None:
         return np.inf
     if taken is None:
-        taken = _found(programme, known) if runs(programme, known.as_of, known.as_of + 1) else 0
+        taken = found(programme, known)
     return float(max(0, seats - taken))
 
 
+def found(programme: Programme, known: Known) -> int:
+    """Households that visits found to need what a programme offers, since it opened; none while it is not open."""
+    return remember(known, ("found", programme.id), lambda: _found(programme, known))
+
+
 def _found(programme: Programme, known: Known) -> int:
-    """Households that visits found to need what a programme offers, since it opened."""
+    if not runs(programme, known.as_of, known.as_of + 1):
+        return 0
     index, visits = known.community.need_index(), known.outreach
-    found = (visits.outcome == NEEDED) & (visits.contacted >= opening(programme, known.as_of))
-    found &= np.isin(visits.need, [index[need] for need in programme.needs])
-    return len(np.unique(visits.household[found]))
+    met = (visits.outcome == NEEDED) & (visits.contacted >= opening(programme, known.as_of))
+    met &= np.isin(visits.need, [index[need] for need in programme.needs])
+    return len(np.unique(visits.household[met]))
 
 
 def limits_of(enrolment: Enrolment, pairs: pd.DataFrame) -> list[Limit]:

@@ -1,6 +1,7 @@
 """The files that are handed out for a week: a workbook and a page for each grid, and the overview."""
 
 import re
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from features.atomic import write_atomically
+from features.contract import Community
 from features.language import UserError, say
 from features.records import Known
 from models.demand import expected_demand
@@ -42,13 +44,43 @@ def handout(
     ``feedback`` stands in the coordinators' workbook, its sums in the overview; ``model`` says how demand
     scatters, and whether the lists know of needs that nobody voices.
     """
-    key = visits["grid_id"].where(~visits["coordinator"], COORDINATORS)
+    key = _list_of(visits)
     names = file_names([one for one in key.unique() if one != COORDINATORS])
-    community, words = known.community, script(known.community)
+    corrected = bool(model and model.visited)
+    files, links = list_files(visits, names, known.community, as_of, corrected, feedback, shown=True)
+    demand = expected_demand(scores, known, model.spread if model else None)
+    seats = against_seats(demand, known.community, known.as_of)
+    tiers = risk_tiers(risk, known)
+    overview = overview_page(known.community, visits, tiers, demand, seats, links, lines, as_of, feedback)
+    return {**files, "overview.html": overview.encode()}
+
+
+def _list_of(visits: pd.DataFrame) -> pd.Series:
+    """The grid on whose list each row stands; COORDINATORS for theirs."""
+    return visits["grid_id"].where(~visits["coordinator"], COORDINATORS)
+
+
+def list_files(
+    visits: pd.DataFrame,
+    names: Mapping[str, str],
+    community: Community,
+    as_of: date,
+    corrected: bool,
+    feedback: FeedbackWeek | None,
+    shown: bool = False,
+) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
+    """The workbooks and pages of these visits by their file names, and links to them by grid.
+
+    ``names``: file name of each grid, without its ending. ``corrected``: whether the lists know of needs that nobody
+    voices. ``shown``: with a bar of progress.
+    """
+    key, words = _list_of(visits), script(community)
     files: dict[str, bytes] = {}
     links: dict[str, dict[str, str]] = {}
-    silent = "" if model and model.visited else say(" · 未纠正“不开口”的家庭", " · silence is not corrected")
-    for grid, rows in tqdm(visits.groupby(key, sort=False), desc=say("名单", "lists"), delay=2, leave=False):
+    silent = "" if corrected else say(" · 未纠正“不开口”的家庭", " · silence is not corrected")
+    for grid, rows in tqdm(
+        visits.groupby(key, sort=False), desc=say("名单", "lists"), delay=2, leave=False, disable=not shown
+    ):
         name = names.get(str(grid), COORDINATORS_FILE)
         which = say(f"网格 {grid}", f"grid {grid}") if grid else say("社区统筹", "coordinators")
         title = f"{community.community.name} · {which}{silent}"
@@ -60,11 +92,7 @@ def handout(
         title = f"{community.community.name} · " + say("社区统筹", "coordinators")
         files[f"{COORDINATORS_FILE}.xlsx"] = workbook(title, words, visits[:0], as_of, feedback)
         links[COORDINATORS] = {"workbook": f"{COORDINATORS_FILE}.xlsx"}
-    demand = expected_demand(scores, known, model.spread if model else None)
-    seats = against_seats(demand, community, known.as_of)
-    tiers = risk_tiers(risk, known)
-    overview = overview_page(community, visits, tiers, demand, seats, links, lines, as_of, feedback)
-    return {**files, "overview.html": overview.encode()}
+    return files, links
 
 
 def file_names(grids: list[str]) -> dict[str, str]:
@@ -93,28 +121,45 @@ def write_handout(directory: Path, files: dict[str, bytes]) -> list[str]:
     A workbook that somebody has filled in where it lay is never overwritten: it keeps its content under
     another name. Lists of grids that are no longer visited are removed.
     """
-    lines = []
     directory.mkdir(parents=True, exist_ok=True)
-    old = {path.name: path for path in directory.iterdir() if OURS.fullmatch(path.name)}
-    for name, path in sorted(old.items()):
-        if path.read_bytes() == files.get(name):
-            continue
-        if path.suffix == ".xlsx" and _is_filled(path):
-            kept = _spare_name(path)
-            path.rename(kept)
-            lines.append(
-                say(
-                    f"{path} 已有填写内容，改名保留为 {kept.name}",
-                    f"{path} holds outcomes; kept as {kept.name}",
-                )
-            )
-        elif name not in files:
-            path.unlink()
+    lines = remove_others(directory, set(files))
+    return [*lines, *write_lists(directory, files)]
+
+
+def remove_others(directory: Path, names: Collection[str]) -> list[str]:
+    """Remove lists of grids that are no longer visited, but for workbooks that were filled in; lines on those."""
+    lines = []
+    for path in sorted(directory.iterdir()):
+        if OURS.fullmatch(path.name) and path.name not in names:
+            lines += _out_of_the_way(path)
+            path.unlink(missing_ok=True)
+    return lines
+
+
+def write_lists(directory: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Write files that have changed, each whole or not at all; lines on filled-in workbooks that were in the way."""
+    lines = []
     for name, content in files.items():
         path = directory / name
-        if not path.is_file() or path.read_bytes() != content:
-            write_atomically(path, content)
+        if path.is_file() and path.read_bytes() == content:
+            continue
+        lines += _out_of_the_way(path)
+        write_atomically(path, content)
     return lines
+
+
+def _out_of_the_way(path: Path) -> list[str]:
+    """Give a workbook that somebody has filled in another name; a line where that was so."""
+    if path.suffix != ".xlsx" or not path.is_file() or not _is_filled(path):
+        return []
+    kept = _spare_name(path)
+    path.rename(kept)
+    return [
+        say(
+            f"{path} 已有填写内容，改名保留为 {kept.name}",
+            f"{path} holds outcomes; kept as {kept.name}",
+        )
+    ]
 
 
 def _is_filled(path: Path) -> bool:

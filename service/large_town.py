@@ -1,7 +1,7 @@
 """A week of a town too large for one piece of memory: worked on in parts, see ``features.parts``."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from features.atomic import write_atomically
 from features.language import say
 from features.parts import Parts, lay_out
-from features.records import day_of
+from features.records import Records, day_of
 from features.storage import get_table
 from features.store import count_households
 from service.week import RISK, SCORES, Stage, week_directory
@@ -31,6 +31,23 @@ def parts_of(workspace: Path, stage: Stage) -> Parts | None:
         return None
     with stage(say("分片", "lay out in parts")):
         return lay_out(workspace, os.environ.get(ROOT) or str(workspace.resolve() / PARTS))
+
+
+def sample_of(parts: Parts, stage: Stage, show: Callable[[list[str]], None]) -> Records:
+    """The records of the parts on which a large town's model is trained."""
+    drawn = parts.sample
+    with stage(say("读取记录", "read the records")):
+        records = parts.read(drawn)
+    households = len(records.household_ids)
+    show(
+        [
+            say(
+                f"在抽取的 {len(drawn)}/{len(parts)} 片、{households} 户上训练",
+                f"trained on a sample: {len(drawn)} of {len(parts)} parts, {households} households",
+            )
+        ]
+    )
+    return records
 
 
 def score_large(

@@ -4,21 +4,23 @@ Any list maker with the signature of ``plan`` can take its place.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import pandas as pd
 
-from features.language import say
 from features.records import Known, date_of
 from service.choice import Chosen, chosen, left_after
-from service.eligible import eligible_pairs, left_out
+from service.eligible import LeftOut, eligible_pairs, left_out
 from service.enrolment import Enrolment, Limit, enrolment, limits_of
 from service.exploration import exploration_weights
 from service.lottery import drawn_by_lot
 from service.parity import fair, parity_lines
-from service.stability import KEPT, NEW, dropped, last_worker, stability_lines, waiting
+from service.plan_sums import PlanSums
+from service.stability import KEPT, NEW, dropped, last_worker, waiting
 from service.workers import Workers, workers_of
 
 COLUMNS = (
@@ -44,11 +46,26 @@ class Plan:
     ``visits`` has the contract's columns of outreach.parquet (``reason`` still empty), and for the pages
     worker (a number for each list), worker_name, role, coordinator (on a coordinators' list), p_need and status
     (``kept`` from the list before, or ``new``). ``dropped``: what is no longer listed, and why.
+    ``seats``: those left, by programme; ``takers``: who is expected to take them, by the programmes (bits) that can
+    serve (``Enrolment.within``), of all that eligible pairs have.
     """
 
     visits: pd.DataFrame
     lines: list[str]
     dropped: pd.DataFrame
+    sums: PlanSums
+    seats: np.ndarray
+    takers: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the plan of a part of a town takes from the whole of it."""
+
+    part: int
+    usual: np.ndarray  # float64 [needs]: mean p_need over the town
+    limits: tuple[Limit, ...]  # seats that may be promised here, of the programmes that are short in the town
+    everywhere: Mapping[str, int]  # visits made here by the coordinators of the whole town, by worker_id
 
 
 def plan(
@@ -57,6 +74,7 @@ def plan(
     seed: int = 0,
     history: pd.DataFrame | None = None,
     before: pd.DataFrame | None = None,
+    share: Share | None = None,
 ) -> Plan:
     """Choose the week's visits from the scores of one as-of date.
 
@@ -67,15 +85,18 @@ def plan(
 
     ``scores``: the contract's columns of scores.parquet. ``history``: past courses of the programmes
     (``store.read_programme_history``). ``before``: outreach.parquet of the list before; its households that
-    nobody visited since are worth ``keep_bonus`` more, and keep their worker where possible.
+    nobody visited since are worth ``keep_bonus`` more, and keep their worker where possible. ``share``: where
+    ``known`` is a part of a town.
     """
-    workers, offered = workers_of(known), enrolment(known, history)
-    out, draw = left_out(known, offered.closed), np.random.default_rng([seed, known.as_of])
-    pairs = _weighed(eligible_pairs(scores, known, out), known, workers, offered, before, draw)
+    workers, offered = workers_of(known, share.everywhere if share else None), enrolment(known, history)
+    out = left_out(known, offered.closed)
+    draw = np.random.default_rng([seed, known.as_of, *([share.part] if share else [])])
+    pairs = eligible_pairs(scores, known, out, share.usual if share else None)
+    pairs = _weighed(pairs, known, workers, offered, before, draw)
     spare = workers.frame["visits"].to_numpy().copy()
     drawn = _drawn(pairs[~pairs["sensitive"]], workers, spare, known, draw)
     rest = pairs[~pairs["household"].isin(drawn["household"])]
-    limits = left_after(limits_of(offered, pairs), drawn)
+    limits = left_after(share.limits if share else limits_of(offered, pairs), drawn)
     coordinated = _coordinated(rest, workers, spare, limits)
     rest = rest[~rest["household"].isin(coordinated.visits["household"]) & ~rest["sensitive"]]
     limits, earlier = left_after(limits, coordinated.visits), [drawn, coordinated.visits]
@@ -84,11 +105,27 @@ def plan(
     parts = [one for one in (*earlier, targeted.visits) if len(one)]
     visits = pd.concat(parts, ignore_index=True) if parts else targeted.visits
     gone = dropped(before, visits["household"].to_numpy(), pairs, out, workers, known)
-    lines = [*workers.lines, *out.lines(), *_unlisted(pairs, workers), *stability_lines(gone, visits)]
-    if equal:
-        lines += parity_lines(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
-    lines += [*_seats(known, coordinated, targeted), _optimality(coordinated, targeted)]
-    return Plan(_finished(visits, workers, known), lines, gone)
+    parity = parity_lines(known, pairs, pd.concat([*earlier, targeted.plain]), visits) if equal else []
+    sums = _sums(known, workers, out, pairs, coordinated, targeted)
+    lines = sums.lines(known.community, gone, visits, parity)
+    sums_within = visits.groupby("within")["p_need"].sum()
+    used = {int(one): float(sums_within.get(one, 0.0)) for one in pairs["within"].unique() if one}
+    return Plan(_finished(visits, workers, known), lines, gone, sums, offered.seats, used)
+
+
+def _sums(known: Known, workers: Workers, out: LeftOut, pairs: pd.DataFrame, *found: Chosen) -> PlanSums:
+    """What there is to say of a plan, in numbers."""
+    part = known.records.within is not None
+    return PlanSums(
+        left_out=out.counts(known.present if part else None),
+        idle=workers.idle,
+        bare=workers.bare,
+        sensitive=bool(pairs["sensitive"].any()),
+        coordinated=int(workers.frame.loc[workers.frame["coordinator"], "visits"].sum()),
+        full=reduce(or_, (limit.programmes for one in found for limit in one.full), 0),
+        value=sum(one.value for one in found),
+        gap=max(one.gap for one in found),
+    )
 
 
 def _weighed(
@@ -141,33 +178,6 @@ def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, limit
     return found
 
 
-def _optimality(*found: Chosen) -> str:
-    """A line on how far the chosen visits may be from the best there are."""
-    value, gap = sum(one.value for one in found), max(one.gap for one in found)
-    return say(
-        f"走访安排：预计价值 {value:.1f}，与最优的差距不超过 {gap:.4%}",
-        f"plan: expected value {value:.1f}, optimality gap at most {gap:.4%}",
-    )
-
-
-def _seats(known: Known, *found: Chosen) -> list[str]:
-    """A line where seats kept visits from asking about needs."""
-    full = {limit.programmes for one in found for limit in one.full}
-    names = [
-        programme.name.here
-        for at, programme in enumerate(known.community.programmes)
-        if any(one >> at & 1 for one in full)
-    ]
-    listed = say("、", ", ").join(names)
-    return [
-        say(
-            f"名额有限，名单没有问更多住户：{listed}（可在 programmes 里改 seats 或 seats_taken）",
-            f"as seats are limited, visits ask fewer households about: {listed}"
-            " (see seats and seats_taken of programmes)",
-        )
-    ] * bool(names)
-
-
 def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFrame:
     """The chosen pairs with ids, names and the order of visits, in the order of the lists."""
     of_worker = workers.frame.iloc[visits["worker"].to_numpy(dtype=np.int64)].reset_index(drop=True)
@@ -207,15 +217,3 @@ def outreach_id(as_of: str, household_id: str, need: str) -> str:
     """The id of one listed pair: the same whenever the same list is made again."""
     digest = hashlib.blake2b("\x1f".join((as_of, household_id, need)).encode(), digest_size=6).hexdigest()
     return f"{as_of.replace('-', '')}-{digest}"
-
-
-def _unlisted(pairs: pd.DataFrame, workers: Workers) -> list[str]:
-    """A line where nobody may see the sensitive needs."""
-    if not pairs["sensitive"].any() or workers.frame.loc[workers.frame["coordinator"], "visits"].sum() > 0:
-        return []
-    return [
-        say(
-            "敏感需求只列给 coordinator，但 workers 表里没有 weekly_visits 大于 0 的 coordinator，本周未列",
-            "sensitive needs are listed for coordinators only; workers has none with weekly_visits above 0",
-        )
-    ]

@@ -16,6 +16,7 @@ from service.answers import feedback_names, outcome_names
 if TYPE_CHECKING:
     from service.feedback_week import FeedbackWeek
 
+MOST_BESIDE = 40  # grids that are drawn as bars, and stand beside one another in a table; more stand below
 TIERS = ("red", "yellow", "green")
 
 
@@ -101,21 +102,24 @@ def overview_page(
     names = {need.id: need.name.here for need in community.needs}
     needs = [need_row(names, {**row}) for row in seats.to_dict("records")]
     by_grid = pd.crosstab(demand["need"], demand["grid_id"], demand["expected"], aggfunc="sum").fillna(0)
-    by_grid = by_grid.drop(columns="").reindex([one for one in names if one in by_grid.index])
+    by_grid = by_grid.drop(columns="").reindex([one for one in names if one in by_grid.index]).rename(names)
+    few = len(grids) <= MOST_BESIDE
+    by_grid = by_grid if few else by_grid.T
     return render(
         "overview.html",
         title=say(f"{community.community.name} · 先应一周概览", f"{community.community.name} · overview"),
         subtitle=week(as_of),
         tiers=[_tier_name(one) for one in TIERS] if len(tiers) else [],
         grids=grids,
-        grid_bars=[bar(row["name"], row["households"], str(row["households"])) for row in grids],
+        grid_bars=[bar(row["name"], row["households"], str(row["households"])) for row in grids if few],
         grid_top=max([row["households"] for row in grids], default=0) or 1,
         needs=needs,
         need_top=max([row["reach"] for row in needs], default=0) or 1,
-        demand_grids=list(by_grid.columns),
+        by_grid_of=say("需求", "need") if few else say("网格", "grid"),
+        by_grid_head=list(by_grid.columns),
         by_grid=[
-            {"name": names[str(need)], "values": [f"{value:.0f}" for value in row]}
-            for need, row in zip(by_grid.index, by_grid.to_numpy(), strict=True)
+            {"name": name, "values": [f"{value:.0f}" for value in row]}
+            for name, row in zip(by_grid.index, by_grid.to_numpy(), strict=True)
         ],
         lines=lines,
         feedback=feedback,
@@ -134,9 +138,10 @@ def _grid_rows(
     """One row a grid, and one for the coordinators' lists where there are any."""
     key = visits["grid_id"].where(~visits["coordinator"], "")
     counts = tiers.groupby(["grid_id", "tier"]).size().to_dict() if len(tiers) else {}
+    of_grid = dict(tuple(visits.groupby(key)))
     rows = []
-    for grid in [*sorted({*key, *tiers["grid_id"]} - {""}), *([""] if (key == "").any() else [])]:
-        here = visits[key == grid]
+    for grid in [*sorted({*of_grid, *tiers["grid_id"]} - {""}), *([""] if "" in of_grid else [])]:
+        here = of_grid.get(grid, visits[:0])
         homes = here.drop_duplicates("household_id")
         numbers = [counts.get((grid, one), 0) for one in TIERS]
         rows.append(

@@ -185,7 +185,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         lines += list_lines(home, scores, table, known)
         made = Listed(visits_in, feedback_in, workers_of(known).frame)
         publish(workspace, scores, risk, known, model, listed=made)
-    return [*said, *lines, _summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
+    return [*said, *lines, summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
 
 
 def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:
@@ -206,7 +206,8 @@ def keep_listed(home: Path, table: pd.DataFrame) -> None:
     write_table(table, path)
 
 
-def _summary(visits: pd.DataFrame) -> str:
+def summary(visits: pd.DataFrame) -> str:
+    """How many households and needs are listed."""
     homes = visits.drop_duplicates("household_id")
     drawn = int((homes["arm"] == "random").sum())
     return say(

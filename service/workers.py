@@ -1,6 +1,7 @@
 """Who can visit how many households where: the workers table, or one worker a micro-grid without it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,15 +21,23 @@ class Workers:
     covers: np.ndarray  # bool, areas x workers
     areas: pd.DataFrame  # grid_id, microgrid_id, one row an area
     area: np.ndarray  # int32 per household
-    lines: list[str]
+    idle: tuple[str, ...] = ()  # worker_ids of the table without any area
+    bare: int = 0  # areas where nobody of the table visits
+
+    @property
+    def lines(self) -> list[str]:
+        """What is wrong with the table, in words."""
+        return unplaced_lines(self.idle, self.bare)
 
 
-def workers_of(known: Known) -> Workers:
+def workers_of(known: Known, everywhere: Mapping[str, int] | None = None) -> Workers:
     """The workers of a community as they stand, with their visits a week.
 
     Grid workers and stewards visit in their micro-grid, or in their whole grid where no micro-grid is given;
     coordinators visit in their grid, or everywhere. Without a workers table every micro-grid has one worker,
     and one coordinator visits in the whole community. Raises UserError where nobody has any visits.
+
+    ``everywhere``: of a part of a town, the visits made there by those who visit in the whole town, by worker_id.
     """
     pairs = np.stack([known.grid, known.microgrid], axis=1)
     distinct, index = np.unique(pairs[known.present], axis=0, return_inverse=True)
@@ -42,9 +51,14 @@ def workers_of(known: Known) -> Workers:
     )
     if known.records.workers.empty:
         frame, covers = _one_each(areas, known.community.outreach.visits_per_worker)
-        workers = Workers(frame, covers, areas, area, [])
+        workers = Workers(frame, covers, areas, area)
     else:
-        workers = Workers(*_from_table(known, areas), areas=areas, area=area, lines=_unplaced(known, areas))
+        frame, covers = _from_table(known, areas)
+        workers = Workers(frame, covers, areas, area, *_unplaced(frame, covers))
+    if everywhere is not None:
+        shared = frame["coordinator"] & frame["worker_id"].isin(everywhere)
+        here = frame["worker_id"].map(everywhere)
+        return replace(workers, frame=frame.assign(visits=here.where(shared, frame["visits"]).astype(int)))
     if not workers.frame["visits"].any():
         raise UserError(
             say(
@@ -97,12 +111,26 @@ def _covered(table: pd.DataFrame, areas: pd.DataFrame) -> np.ndarray:
     return covers & placed.to_numpy()[None, :]
 
 
-def _unplaced(known: Known, areas: pd.DataFrame) -> list[str]:
+def visiting_everywhere(known: Known) -> dict[str, int]:
+    """The coordinators who visit in the whole community, and their visits: one without a workers table."""
+    table, usual = known.records.workers, known.community.outreach.visits_per_worker
+    if table.empty:
+        return {"": usual}
+    table = table[(table["role"] == "coordinator") & table[["grid_id", "microgrid_id"]].isna().all(axis=1)]
+    visits = pd.to_numeric(table["weekly_visits"]).fillna(usual).astype(int)
+    return dict(sorted(zip(table["worker_id"], visits, strict=True)))
+
+
+def _unplaced(frame: pd.DataFrame, covers: np.ndarray) -> tuple[tuple[str, ...], int]:
+    """Workers who cannot visit anywhere, and the number of areas where nobody visits."""
+    idle = frame["worker_id"].to_numpy()[~covers.any(axis=0)]
+    field = ~frame["coordinator"].to_numpy()
+    return tuple(map(str, idle)), int((~covers[:, field].any(axis=1)).sum())
+
+
+def unplaced_lines(idle: Sequence[str], bare: int) -> list[str]:
     """Lines on workers who cannot visit anywhere, and areas where nobody visits."""
-    table = known.records.workers.sort_values("worker_id", kind="stable")
-    covers = _covered(table, areas)
     lines = []
-    idle = table["worker_id"].to_numpy()[~covers.any(axis=0)]
     if len(idle):
         names = "、".join(idle[:5]) if say("zh", "en") == "zh" else ", ".join(idle[:5])
         lines.append(
@@ -111,8 +139,6 @@ def _unplaced(known: Known, areas: pd.DataFrame) -> list[str]:
                 f"workers: {len(idle)} have no grid or micro-grid with households and get no list: {names}",
             )
         )
-    field = (table["role"] != "coordinator").to_numpy()
-    bare = int((~covers[:, field].any(axis=1)).sum())
     if bare:
         lines.append(
             say(f"{bare} 个微网格在 workers 表里没有人走访", f"{bare} micro-grids have no worker in workers")

@@ -22,7 +22,7 @@ def crew(covers: list[list[bool]], visits: list[int]) -> Workers:
         {"worker_id": [f"w{index}" for index in range(count)], "visits": visits, "coordinator": False}
     )
     places = pd.DataFrame({"grid_id": "g1", "microgrid_id": [f"m{index}" for index in range(areas)]})
-    return Workers(frame, np.array(covers).T, places, np.zeros(0, np.int32), [])
+    return Workers(frame, np.array(covers).T, places, np.zeros(0, np.int32))
 
 
 def some_pairs(random: np.random.Generator, homes: int, areas: int) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from features.contract import Community
 from features.language import language
 from features.records import Known, date_of
 from models.champion import Champion, read_copy
@@ -75,8 +76,8 @@ def pack(
 ) -> None:
     """Write one week's files into the directory ``place``; ``before``: where the week's files were until now."""
     corrected = model.model.visited is not None
-    answers = fingerprint(scores, risk, known, corrected)
-    if before and read_week(before).get("answers") == answers:
+    made_of = fingerprint(scores, risk, known, corrected)
+    if before and read_week(before).get("answers") == made_of:
         for name in (CONTENT, PLACES, DEMAND, AREAS):
             link(before / name, place / name)
     else:
@@ -93,8 +94,11 @@ def pack(
     elif before and (before / AROUND).is_file():
         link(before / AROUND, place / AROUND)
     (place / VISITS).write_bytes(as_json(held))
-    said = {**week(known, scores, bool(listed or held), corrected), "answers": answers}
-    (place / WEEK).write_bytes(as_json(said))
+    version = max(set(scores["model_version"].astype(str)), default="")
+    said = week(
+        known.community, known.as_of, version, int(known.present.sum()), bool(listed or held), corrected
+    )
+    (place / WEEK).write_bytes(as_json({**said, "answers": made_of}))
 
 
 def fingerprint(scores: pd.DataFrame, risk: pd.DataFrame, known: Known, corrected: bool) -> str:
@@ -116,11 +120,7 @@ def write_live(
     place: Path, workspace: Path, model: Champion, scored: Scored | None, before: Path | None
 ) -> None:
     """The model's files, the town's state and the records: all that scores or explains one household."""
-    copy = read_copy(workspace, registry_address(workspace))
-    if copy and copy[0] == model.version:
-        shutil.copytree(copy[1], place / MODEL, copy_function=link)
-    else:
-        model.model.save(place / MODEL)
+    write_model(place, workspace, model)
     if scored:
         records = replace(scored.known.records)  # without what was remembered of them
         (place / TOWN).write_bytes(pickle.dumps(town_state(scored, str(model.version)), protocol=5))
@@ -128,6 +128,15 @@ def write_live(
     elif before and (before / TOWN).is_file():
         for name in (TOWN, RECORDS):
             link(before / name, place / name)
+
+
+def write_model(place: Path, workspace: Path, model: Champion) -> None:
+    """The model's files."""
+    copy = read_copy(workspace, registry_address(workspace))
+    if copy and copy[0] == model.version:
+        shutil.copytree(copy[1], place / MODEL, copy_function=link)
+    else:
+        model.model.save(place / MODEL)
 
 
 def link(source: str | Path, target: str | Path) -> None:
@@ -138,17 +147,18 @@ def link(source: str | Path, target: str | Path) -> None:
         shutil.copyfile(source, target)
 
 
-def week(known: Known, scores: pd.DataFrame, listed: bool, corrected: bool) -> dict[str, Any]:
+def week(
+    community: Community, as_of: int, version: str, households: int, listed: bool, corrected: bool
+) -> dict[str, Any]:
     """What a week is: its date, model, settings, whether its lists were made, and silence is corrected."""
-    versions = sorted(set(scores["model_version"].astype(str)))
     return {
-        "as_of": date_of(known.as_of).isoformat(),
-        "model_version": versions[-1] if versions else "",
+        "as_of": date_of(as_of).isoformat(),
+        "model_version": version,
         "published_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "households": int(known.present.sum()),
+        "households": households,
         "listed": listed,
         "silence_corrected": corrected,
-        "community": known.community.model_dump(mode="json"),
+        "community": community.model_dump(mode="json"),
     }
 
 
@@ -165,39 +175,45 @@ def rows_of(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 def write_households(
     place: Path, scores: pd.DataFrame, risk: pd.DataFrame, known: Known, corrected: bool
 ) -> None:
-    """The answer for every household, ready as bytes, twice where it has sensitive needs: without and with them."""
+    """The answer for every household, ready as bytes, and where each stands."""
+    places, offset = {}, 0
+    with (place / CONTENT).open("wb") as file:
+        for household, where, without, whole in answers(scores, risk, known, corrected):
+            file.write(without + whole)
+            middle = offset + len(without)
+            places[household] = [*where, offset, middle, middle + len(whole)]
+            offset = middle + len(whole)
+    (place / PLACES).write_bytes(orjson.dumps(places))
+
+
+def answers(
+    scores: pd.DataFrame, risk: pd.DataFrame, known: Known, corrected: bool
+) -> Iterator[tuple[str, tuple[str, str], bytes, bytes]]:
+    """Each household with its grid and micro-grid, and its answer twice: without sensitive needs, and with them where
+    there are any (else empty)."""
     community = known.community
     sensitive = {need.id for need in community.needs if need.sensitive}
     mixed = mixed_risk(community)
     where = _places(known)
     level_of = [round(one, DECIMALS) for one in risk["risk"].to_numpy(np.float64).tolist()]
     risks = dict(zip(risk["household_id"], zip(level_of, risk["tier"], strict=True), strict=True))
-    as_of, places, offset = date_of(known.as_of).isoformat(), {}, 0
-    with (place / CONTENT).open("wb") as file:
-        for household, rows in _by_household(scores):
-            grid, microgrid = where[household]
-            head = {
-                "household_id": household,
-                "as_of": as_of,
-                "grid_id": grid,
-                "microgrid_id": microgrid,
-                "model_version": rows[0][4],
-                "silence_corrected": corrected,
-            }
-            level = dict(zip(("risk", "tier"), risks[household], strict=True)) if household in risks else {}
-            listed = [
-                dict(zip(("need", "p_request", "p_need", "rank"), row[:4], strict=True)) for row in rows
-            ]
-            plain = [one for one in listed if one["need"] not in sensitive]
-            open_bytes = orjson.dumps({**head, **({} if mixed else level), "scores": plain})
-            whole_bytes = orjson.dumps({**head, **level, "scores": listed})
-            if open_bytes == whole_bytes:
-                whole_bytes = b""
-            file.write(open_bytes + whole_bytes)
-            middle = offset + len(open_bytes)
-            places[household] = [grid, microgrid, offset, middle, middle + len(whole_bytes)]
-            offset = middle + len(whole_bytes)
-    (place / PLACES).write_bytes(orjson.dumps(places))
+    as_of = date_of(known.as_of).isoformat()
+    for household, rows in _by_household(scores):
+        grid, microgrid = where[household]
+        head = {
+            "household_id": household,
+            "as_of": as_of,
+            "grid_id": grid,
+            "microgrid_id": microgrid,
+            "model_version": rows[0][4],
+            "silence_corrected": corrected,
+        }
+        level = dict(zip(("risk", "tier"), risks[household], strict=True)) if household in risks else {}
+        listed = [dict(zip(("need", "p_request", "p_need", "rank"), row[:4], strict=True)) for row in rows]
+        plain = [one for one in listed if one["need"] not in sensitive]
+        without = orjson.dumps({**head, **({} if mixed else level), "scores": plain})
+        whole = orjson.dumps({**head, **level, "scores": listed})
+        yield household, (grid, microgrid), without, b"" if without == whole else whole
 
 
 def _places(known: Known) -> dict[str, tuple[str, str]]:

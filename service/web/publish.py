@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,11 +43,19 @@ def publish(
     Lists served before stay where only scores are given, as they do on paper. ``scored``: what live scores and
     explanations need, kept from before where it is not given.
     """
-    as_of = date_of(known.as_of).isoformat()
+
+    def fill(place: Path, before: Path | None) -> None:
+        pack(place, before, workspace, scores, risk, known, model, scored, listed)
+
+    publish_files(workspace, date_of(known.as_of).isoformat(), fill)
+
+
+def publish_files(workspace: Path, as_of: str, fill: Callable[[Path, Path | None], None]) -> None:
+    """Switch a week to the files that ``fill`` writes into a directory; it is also told where they were until now."""
     with switching(workspace) as (served, pointer):
         old = pointer["weeks"].get(as_of)
         with partial(served) as place:
-            pack(place, served / old if old else None, workspace, scores, risk, known, model, scored, listed)
+            fill(place, served / old if old else None)
             pointer["weeks"][as_of] = settle(place, served, as_of)
 
 

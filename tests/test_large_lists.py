@@ -1,0 +1,166 @@
+"""The week's lists of a town in parts: whole, within the rules, and gone on with after a kill."""
+
+import io
+from contextlib import nullcontext
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+import yaml
+from served_town import AS_OF, PROGRAMMES, copy_workspace
+
+from features.language import UserError
+from features.parts import Parts, lay_out
+from features.records import date_of, known_before
+from features.store import read_records
+from models.engine import here
+from service.large_lists import list_large
+from service.part_tasks import Planning, Survey, Writing
+from service.web.live_features import live_of
+from service.web.problems import Problem
+from service.web.weeks import Shelf, Week
+from service.week import read_table, week_directory
+
+DATE = date_of(AS_OF)
+WORKERS = (
+    "worker_id,name,role,grid_id,microgrid_id,weekly_visits\na,甲,grid_worker,g0,,4\nb,乙,grid_worker,g1,,4\n"
+)
+COORDINATOR = "c,丙,coordinator,,,5\n"
+
+
+def one_after_another(task, numbers):
+    return here(task, numbers, processes=1)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return copy_workspace(tmp_path / "workspace")
+
+
+def parts_of(workspace: Path) -> Parts:
+    parts = lay_out(workspace, str(workspace / "parts"), households=30)
+    assert len(parts) == 2
+    return parts
+
+
+def make(workspace: Path, each=one_after_another) -> list[str]:
+    home = week_directory(workspace, DATE)
+    return list_large(workspace, parts_of(workspace), DATE, home, lambda _: nullcontext(), each)
+
+
+def served(workspace: Path) -> Week:
+    shelf = Shelf(workspace)
+    shelf.refresh()
+    assert shelf.served.newest
+    return shelf.served.newest
+
+
+def files_of(workspace: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in week_directory(workspace, DATE).iterdir()}
+
+
+def test_both_parts_are_listed_within_the_rules_and_served(workspace: Path) -> None:
+    before = served(workspace)
+    whole = {home: before.content[place[2] : place[4]] for home, place in before.places.items()}
+    tail = make(workspace)[-2:]
+    visits = read_table(week_directory(workspace, DATE) / "outreach.parquet")
+    assert f"{visits['household_id'].nunique()} 户" in tail[0]
+    assert set(visits["grid_id"]) == {"g0", "g1"}
+    homes = visits.drop_duplicates("household_id")
+    targeted = homes[homes["arm"] == "targeted"]
+    assert (homes.groupby("microgrid_id").size() <= 3).all()
+    assert visits.loc[visits["arm"] == "random", "propensity"].between(0, 1, inclusive="right").all()
+    secret = visits[visits["need"] == "refuge"]
+    assert 0 < secret["household_id"].nunique() <= 3  # one coordinator, with visits_per_worker in all
+    order = secret.drop_duplicates("household_id")["visit_order"]
+    assert sorted(order) == list(range(1, len(order) + 1))
+    assert len(targeted) and not visits.duplicated(["household_id", "need"]).any()
+    week = served(workspace)
+    assert {home: week.content[place[2] : place[4]] for home, place in week.places.items()} == whole
+    rows = {row["outreach_id"] for row in week.visits if not row.get("withdrawn")}
+    assert rows == set(visits["outreach_id"])
+    assert week.live is None
+    with pytest.raises(Problem, match="分片"):
+        live_of(week)
+
+
+def test_files_are_the_same_again_and_what_is_missing_is_made_again(workspace: Path) -> None:
+    make(workspace)
+    first = files_of(workspace)
+    home = week_directory(workspace, DATE)
+    (home / "grid-g1.xlsx").unlink()
+    make(workspace)
+    assert files_of(workspace) == first
+    sheet = openpyxl.load_workbook(io.BytesIO(first["grid-g0.xlsx"])).worksheets[0]
+    assert sheet.max_row > 4
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("task", [Survey, Planning, Writing])
+def test_a_killed_run_goes_on_with_the_parts_that_are_left(workspace: Path, task, monkeypatch) -> None:
+    def killed_in_the_second(one, numbers):
+        for number in numbers:
+            if isinstance(one, task) and number == 1:
+                raise Killed
+            yield one(number)
+
+    with pytest.raises(Killed):
+        make(workspace, killed_in_the_second)
+    made: list[int] = []
+    original = task.make
+    monkeypatch.setattr(task, "make", lambda self, number: made.append(number) or original(self, number))
+    make(workspace)
+    assert made == [1]
+
+
+def test_seats_are_promised_once_in_the_whole_town(workspace: Path) -> None:
+    put(workspace, programmes=[{**PROGRAMMES[0], "seats": 1, "seats_taken": 0}])
+    lines = make(workspace)
+    visits = read_table(week_directory(workspace, DATE) / "outreach.parquet")
+    p_need = read_table(week_directory(workspace, DATE) / "scores.parquet").set_index(
+        ["household_id", "need"]
+    )["p_need"]
+    asked = visits[(visits["need"] == "meals") & (visits["arm"] == "targeted")]
+    takers = p_need.reindex(pd.MultiIndex.from_frame(asked[["household_id", "need"]])).sum()
+    assert takers <= 1 + 1e-6
+    assert any("名额有限" in line and "幸福食堂" in line for line in lines)
+
+
+def test_a_coordinator_of_the_whole_town_has_one_list(workspace: Path, tmp_path: Path) -> None:
+    put(workspace, workers=WORKERS + COORDINATOR)
+    make(workspace)
+    visits = read_table(week_directory(workspace, DATE) / "outreach.parquet")
+    own = visits[visits["worker_id"] == "c"].drop_duplicates("household_id")
+    assert sorted(own["visit_order"]) == list(range(1, len(own) + 1)) and 0 < len(own) <= 5
+    assert set(visits["worker_id"]) == {"a", "b", "c"}
+    workers = {row["worker_id"]: row["visits"] for row in served(workspace).around["workers"]}
+    assert workers == {"a": 4, "b": 4, "c": 5}
+
+
+def test_parity_is_refused_in_one_line(workspace: Path) -> None:
+    put(workspace, outreach={"parity": {"groups": ["grid"], "tolerance": 0.5}})
+    with pytest.raises(UserError, match=r"outreach\.parity"):
+        make(workspace)
+
+
+def put(workspace: Path, workers: str = "", **settings) -> None:
+    """Other settings, and a workers table."""
+    from features.ingest import ingest
+
+    town = workspace.parent / "more"
+    town.mkdir()
+    said = yaml.safe_load((workspace / "community.yaml").read_text("utf-8"))
+    for key, value in settings.items():
+        said[key] = {**said[key], **value} if isinstance(value, dict) else value
+    (town / "community.yaml").write_text(yaml.safe_dump(said, allow_unicode=True), "utf-8")
+    if workers:
+        (town / "workers.csv").write_text(workers, "utf-8")
+    records = read_records(workspace)
+    known = known_before(records, AS_OF)
+    home = records.household_ids[known.present][0]
+    (town / "opt_outs.csv").write_text(f"household_id,from\n{home},2024-01-01\n", "utf-8")
+    ingest(town, workspace, everything=False)

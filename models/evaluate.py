@@ -263,8 +263,9 @@ def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str,
     )
     result: list[dict[str, object]] = []
     for need, values in {**found, ALL: overall}.items():
+        ends = intervals(values.replicates)
         for name, value in values.value.items():
-            low, high = interval(values.replicates[name]) if name in values.replicates else (np.nan, np.nan)
+            low, high = ends.get(name, (np.nan, np.nan))
             result.append(
                 {
                     "need": need,
@@ -288,6 +289,15 @@ def _over(values: list[dict], name: str):
         predicted = [one[name] * one["positives"] for one in values]
         return np.nansum(predicted, axis=0) / np.sum(observed, axis=0)
     return np.mean([one[name] for one in values], axis=0)
+
+
+def intervals(replicates: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """``interval`` of each."""
+    together = np.array(list(replicates.values()))
+    if not np.isfinite(together).all():
+        return {name: interval(one) for name, one in replicates.items()}
+    low, high = np.percentile(together, [2.5, 97.5], axis=1).tolist()
+    return dict(zip(replicates, zip(low, high, strict=True), strict=True))
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float]:

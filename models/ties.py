@@ -27,6 +27,8 @@ def summed(group: np.ndarray, count: int, household: np.ndarray, weights: np.nda
     if weights is None:
         return size[:, None].astype(np.float64)
     ends = np.append(0, np.cumsum(size)).astype(np.int32)
+    if count <= MOST_GROUPS:
+        group = group.astype(np.int16)  # numbers of two bytes are sorted in one pass
     home = household[np.argsort(group, kind="stable")].astype(np.int32)
     ones = np.ones(len(home), dtype=weights.dtype)
     return (csr_matrix((ones, home, ends), shape=(count, len(weights))) @ weights).astype(np.float64)

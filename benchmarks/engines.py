@@ -25,16 +25,15 @@ import sys
 from functools import partial
 from pathlib import Path
 from features.records import day_of
-from features.parts import open_parts
+from features.parts import open_parts, root_of
 from models.engine import here, on_spark
 from models.registry import champion
 from models.score_parts import prepare
-from service.large_town import PARTS
 from service.week import choose_as_of
 
 if __name__ == "__main__":
     workspace, engine = Path(sys.argv[1]).resolve(), sys.argv[2]
-    parts, model = open_parts(str(workspace / PARTS)), champion(workspace)
+    parts, model = open_parts(root_of(workspace)), champion(workspace)
     as_of, _ = choose_as_of(parts, None)
     scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
     each = {"one process": partial(here, processes=1), "a process a core": here, "spark": on_spark}[engine]
@@ -44,19 +43,18 @@ if __name__ == "__main__":
 
 def laid_out(workspace: Path) -> int:
     """Lay a workspace out in parts; the number of households."""
-    from features.parts import lay_out
-    from service.large_town import PARTS
+    from features.parts import lay_out, root_of
 
-    parts = lay_out(workspace, str(workspace.resolve() / PARTS))
+    parts = lay_out(workspace, root_of(workspace))
     return sum(part.households for part in parts.parts)
 
 
 def seconds(workspace: Path, engine: str) -> float:
     """Wall seconds of one engine in a fresh process, from nothing."""
+    from features.parts import root_of
     from features.storage import keep_only
-    from service.large_town import PARTS
 
-    keep_only(str(workspace.resolve() / PARTS), "log_odds/as_of=*", set())
+    keep_only(root_of(workspace), "log_odds/as_of=*", set())
     begin = time.perf_counter()
     code = workspace / "engine.py"
     code.write_text(CODE)

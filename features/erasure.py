@@ -19,6 +19,7 @@ import duckdb
 
 from features.atomic import write_atomically
 from features.contract import TABLES
+from features.parts import forget, root_of
 from features.quarantine import FOLDER
 from features.sql import name, text
 from features.versions import STORE, has_tables, open_store
@@ -88,7 +89,7 @@ def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, 
 
 
 def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
-    """Remove every row of a household from the records and the quarantine, and leave a tombstone.
+    """Remove every row of a household from the records, its part and the quarantine, and leave a tombstone.
 
     The records are written anew without it: a database file keeps what was deleted until it is overwritten.
     Killed in between it can be run again.
@@ -97,6 +98,7 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
         Number of rows removed by table, and from the quarantine.
     """
     leave_tombstone(workspace, household_id)
+    forget(root_of(workspace))
     removed = _erase_records(workspace, household_id)
     removed[FOLDER] = sum(
         _erase_quarantine(path, household_id) for path in sorted((workspace / FOLDER).glob("*.csv"))

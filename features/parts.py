@@ -10,6 +10,7 @@ until it is replaced the old files stay what they were.
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
@@ -30,6 +31,8 @@ from features.storage import get, get_table, keep_only, put, put_table
 from features.store import read_settings, records_in
 from features.versions import add_tables, open_store
 
+ROOT = "XIANYING_PARTS"  # environment: the URL below which the parts are; by default the workspace's
+FOLDER = "parts"
 LAYOUT = "parts.json"
 HOUSEHOLDS = 16_384  # of a part, about
 FITTED_ON = 100_000  # households, about, on which what holds for the whole town is fitted
@@ -90,6 +93,16 @@ class Parts:
         return replace(
             records, within=within, has_residents=self.has_residents, has_outreach=self.has_outreach
         )
+
+
+def root_of(workspace: Path) -> str:
+    """The URL below which a workspace's parts are."""
+    return os.environ.get(ROOT) or str(workspace.resolve() / FOLDER)
+
+
+def forget(root: str) -> None:
+    """Remove the parts and all that was made of them; they are laid out again when they are needed."""
+    keep_only(root, "*", set())
 
 
 def lay_out(workspace: Path, root: str, households: int = HOUSEHOLDS) -> Parts:

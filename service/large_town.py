@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from features.atomic import write_atomically
 from features.language import say
-from features.parts import Parts, lay_out
+from features.parts import Parts, lay_out, root_of
 from features.records import Records, day_of
 from features.storage import get_table
 from features.store import count_households
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from models.score_parts import Scoring
 
 LARGE = 40_000  # households, from which a town is worked on in parts
-ROOT = "XIANYING_PARTS"  # environment: the URL below which the parts are; by default the workspace's
-PARTS = "parts"
 
 
 def parts_of(workspace: Path, stage: Stage) -> Parts | None:
@@ -30,7 +28,7 @@ def parts_of(workspace: Path, stage: Stage) -> Parts | None:
     if count_households(workspace) < int(os.environ.get("XIANYING_LARGE", LARGE)):
         return None
     with stage(say("分片", "lay out in parts")):
-        return lay_out(workspace, os.environ.get(ROOT) or str(workspace.resolve() / PARTS))
+        return lay_out(workspace, root_of(workspace))
 
 
 def sample_of(parts: Parts, stage: Stage, show: Callable[[list[str]], None]) -> Records:

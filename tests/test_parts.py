@@ -12,9 +12,10 @@ from hand_made import GOOD, hand_made_model
 
 from features.build import build, summarise
 from features.cohort import cohort
+from features.erasure import erase_household
 from features.ingest import ingest
 from features.one import known_apart
-from features.parts import lay_out, open_parts
+from features.parts import lay_out, open_parts, root_of
 from features.records import date_of, day_of, known_before
 from features.simulate import simulate
 from features.storage import get_table
@@ -139,6 +140,17 @@ def test_only_what_changed_is_done_again_and_equals_a_full_run(
     for kind in ("scores", "risk"):
         pd.testing.assert_frame_equal(scores_of(again, kind), scores_of(full, kind))
     assert not scores_of(again, "scores").equals(scores)
+
+
+def test_nothing_of_a_deleted_household_stays_in_its_part(workspace, tmp_path):
+    copy = tmp_path / "workspace"
+    shutil.copytree(workspace, copy)
+    laid = lay_out(copy, root_of(copy), households=120)
+    household = str(laid.read([1]).household_ids[0])
+    erase_household(copy, household)
+    assert not [path for path in (copy / "parts").rglob("*") if path.is_file()]
+    again = lay_out(copy, root_of(copy), households=120)
+    assert not any(household in again.read([one]).household_ids for one in range(len(again)))
 
 
 def ask(workspace, town, new, household, need):

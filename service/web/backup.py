@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Date, insert, select, text
 
 from features.erasure import TOMBSTONES, erase_household, read_tombstones, tombstone
 from features.language import UserError, say
+from features.parts import FOLDER as PARTS
 from features.versions import STORE, copy_store, open_store
 from service.web.audit import DIRECTORY as JOURNALS
 from service.web.audit import Drain
@@ -22,7 +23,7 @@ from service.web.database import Database, newest
 from service.web.tables import Base, Moment
 
 LEFT_OUT = frozenset(
-    {"service.db", "service.db-wal", "service.db-shm", STORE, f"{STORE}.wal", "mlflow.db", JOURNALS}
+    {"service.db", "service.db-wal", "service.db-shm", STORE, f"{STORE}.wal", "mlflow.db", JOURNALS, PARTS}
 )
 MANIFEST, ROWS = "manifest.json", "service.jsonl"
 AT_ONCE = 500

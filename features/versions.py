@@ -61,7 +61,7 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
             )
         ) from error
     try:
-        connection.execute(f"SET memory_limit = {text(MEMORY)}")
+        connection.execute(f"SET memory_limit = {text(MEMORY)}; SET enable_progress_bar = false")
         if not read_only:  # nobody else has it open: what lies there was left by a command that was killed
             shutil.rmtree(path.with_name(STORE + SPILLED), ignore_errors=True)
         yield connection

@@ -10,7 +10,7 @@ import click
 
 from features.language import UserError, say
 from service.cli_simulate import simulate
-from service.terminal import Day, run, show, stage
+from service.terminal import Commands, Day, progress, run, show, stage
 from service.web.commands import COMMANDS
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ spark_option = click.option(
 
 
 @click.group(
+    cls=Commands,
     help=say(
         "先应：未呼先应，预测各户需求并生成每周走访名单",
         "Needs before they are asked for: weekly outreach lists",
-    )
+    ),
 )
 @click.option(
     "--workspace",
@@ -101,7 +102,7 @@ def ingest(workspace: Path, directory: Path) -> None:
 def _ingest(workspace: Path, directory: Path) -> None:
     from features.ingest import ingest
 
-    show(ingest(directory, workspace).lines())
+    show(ingest(directory, workspace, tell=progress()).lines())
 
 
 @commands.command(

@@ -1,11 +1,13 @@
 """What every command shares: dates, timed stages, and one clear line for every mistake."""
 
+import errno
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +15,9 @@ import click
 from features.language import UserError, say
 
 YEARS = (1900, 2200)  # beyond: a slip of the pen
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL_IN_WORDS = ("no space left", "disk is full", "file too large", "max_temp_directory_size")
+PATIENCE = 2.0  # seconds after which a command says what it is at
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
@@ -51,6 +56,48 @@ def show(lines: Iterable[str]) -> None:
     """Print lines."""
     for line in lines:
         click.echo(line)
+
+
+def progress() -> Callable[[str], None]:
+    """Prints a line for each part of something that turns out to take long."""
+    begin = time.perf_counter()
+
+    def tell(line: str) -> None:
+        if time.perf_counter() - begin > PATIENCE:
+            click.echo(f"  {line}")
+
+    return tell
+
+
+class Commands(click.Group):
+    """Commands of a workspace, which is their context's object; a full disk is told alike by all of them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises UserError where the disk was full, whoever noticed it."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            place = _full(error, ctx.obj)
+            if place is None:
+                raise
+            raise UserError(
+                say(
+                    f"{place}：磁盘满了，没有写完；以前的数据和名单没有变。请腾出空间后再运行同一命令",
+                    f"{place}: the disk is full, not everything could be written; data and lists of before are as "
+                    "they were. Make room and run the same command again",
+                )
+            ) from error
+
+
+def _full(error: BaseException | None, workspace: Path) -> Path | None:
+    """The directory on whose disk there was no room, None where that is not what went wrong."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return Path(error.filename).parent if isinstance(error.filename, str) else workspace
+        if any(words in str(error).lower() for words in FULL_IN_WORDS):
+            return workspace
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def run(command: Callable[[], int | None]) -> int:

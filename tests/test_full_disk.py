@@ -1,0 +1,108 @@
+"""A full disk ends every command in one line; the lists of the last week and the records stay as they were."""
+
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from served_town import NEWEST, copy_workspace
+from small_town import AS_OF
+
+from features.contract import TABLES
+from features.records import date_of
+from features.store import read_records
+from features.versions import open_store
+from service.cli import commands
+from service.terminal import run
+
+NEXT = date_of(AS_OF + 7).isoformat()
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """No file may grow beyond ``size`` bytes, as if the disk ended there."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+def rows(workspace: Path) -> dict[str, int]:
+    with open_store(workspace, read_only=True) as connection:
+        return {one: connection.execute(f"SELECT count(*) FROM {one}").fetchall()[0][0] for one in TABLES}
+
+
+def export(workspace: Path, place: Path) -> Path:
+    """Some thousand new requests of the households that are known."""
+    place.mkdir()
+    with open_store(workspace, read_only=True) as connection:
+        known = connection.sql("SELECT * EXCLUDE (known_from, superseded_at) FROM households")
+        known.write_csv(str(place / "households.csv"))
+    asked = pd.DataFrame({"request_id": [f"new{number}" for number in range(3000)]})
+    asked["household_id"] = [f"h{number % 60:02d}" for number in range(3000)]
+    asked["need"], asked["requested_at"] = "meals", NEWEST
+    asked.to_csv(place / "requests.csv", index=False)
+    return place
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, in memory."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a file system here")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("size", [0, 20_000])
+@pytest.mark.parametrize("command", ["ingest", "score", "outreach", "demand"])
+def test_a_full_disk_costs_one_line_and_nothing_of_before(
+    command: str, size: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = copy_workspace(tmp_path / "workspace")
+    arguments = ["--workspace", str(workspace), command]
+    arguments += [str(export(workspace, tmp_path / "export"))] if command == "ingest" else ["--as-of", NEXT]
+    weeks, held = contents(workspace / "weeks"), rows(workspace)
+    read_records(workspace)
+    with room(size):
+        code = run(lambda: commands(arguments, standalone_mode=False))
+        said = capsys.readouterr().err
+        assert code == 1
+        assert "磁盘满了" in said and str(workspace) in said and len(said.splitlines()) == 1
+        assert rows(workspace) == held
+        kept = contents(workspace / "weeks")
+        assert {name: kept[name] for name in weeks} == weeks
+    assert run(lambda: commands(arguments, standalone_mode=False)) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("left", [0, 1 << 20])
+def test_a_training_for_which_there_is_no_room_changes_nothing(
+    left: int, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = copy_workspace(small_disk / "workspace")
+    weeks, champion = contents(workspace / "weeks"), contents(workspace / "champion")
+    filler = small_disk / "filler"
+    with filler.open("wb") as file:
+        file.write(bytes(shutil.disk_usage(small_disk).free - left))
+    arguments = ["--workspace", str(workspace), "retrain", "--as-of", NEWEST]
+    assert run(lambda: commands(arguments, standalone_mode=False)) == 1
+    said = capsys.readouterr().err
+    assert "磁盘满了" in said and str(workspace) in said and len(said.splitlines()) == 1
+    assert contents(workspace / "weeks") == weeks
+    assert contents(workspace / "champion") == champion
+    assert read_records(workspace).last_day < AS_OF

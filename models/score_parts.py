@@ -60,6 +60,12 @@ class Scoring:
         """Of everything that a part's log-odds are made from."""
         return f"{self.key}-{self.parts.parts[number].key}"
 
+    @property
+    def whole_key(self) -> str:
+        """Of everything that ranks and tiers are made from."""
+        keys = [self.key_of(number) for number in range(len(self.parts))]
+        return blake2b(" ".join(keys).encode(), digest_size=12).hexdigest()
+
     def __call__(self, number: int) -> None:
         """Write the log-odds of one part, unless they are there."""
         place, key = self.place("log_odds", number), self.key_of(number)
@@ -125,9 +131,13 @@ def prepare(parts: Parts, model: NeedModel, version: str, as_of: int) -> Scoring
 def score_parts(scoring: Scoring, each: Each) -> None:
     """Score every part; ``each`` calls a function for each number, here or elsewhere (``models.engine``).
 
-    Leaves one file of scores (the contract's columns) and one of risk a part, below the parts' root.
+    Leaves one file of scores (the contract's columns) and one of risk a part, below the parts' root, unless they are
+    there already.
     """
     parts = scoring.parts
+    made = [scoring.place(kind, one) for kind in ("scores", "risk") for one in range(len(parts))]
+    if all(key_of(place) == scoring.whole_key for place in made):
+        return
     list(each(scoring, range(len(parts))))
     p_request, p_need, need, household = _gathered(scoring)
     ids = [get_table(scoring.place("log_odds", one))["household_id"] for one in range(len(parts))]
@@ -187,4 +197,4 @@ def _put_dated(scoring: Scoring, kind: str, number: int, columns: dict, **last: 
         **{name: values for name, values in columns.items() if name not in first},
         **{name: pa.array([value] * length, pa.string()) for name, value in last.items()},
     }
-    put_table(scoring.place(kind, number), pa.table(ordered), scoring.key_of(number))
+    put_table(scoring.place(kind, number), pa.table(ordered), scoring.whole_key)

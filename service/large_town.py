@@ -13,7 +13,7 @@ from features.atomic import write_atomically
 from features.language import say
 from features.parts import Parts, lay_out, root_of
 from features.records import Records, day_of
-from features.storage import get_table
+from features.storage import get_table, key_of
 from features.store import count_households
 from service.week import RISK, SCORES, Stage, week_directory
 
@@ -67,7 +67,7 @@ def score_large(
         households = _joined(scoring, "risk", home / RISK)
         count = _joined(scoring, "scores", home / SCORES)
         for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
-            if copy.resolve() != kept.resolve():
+            if copy.resolve() != kept.resolve() and key_of(str(copy)) != scoring.whole_key:
                 write_atomically(copy, kept.read_bytes())
     line = say(
         f"{as_of}：{households} 户、{count} 条评分，{len(parts)} 片，模型版本 {model.version}，写入 {output}",
@@ -95,13 +95,16 @@ def features_of_large(
 
 
 def _joined(scoring: "Scoring", kind: str, path: Path) -> int:
-    """Write the tables of all parts into one file, a row group each; returns the number of rows."""
+    """Write the tables of all parts into one file, a row group each, unless it is there; the number of rows."""
+    key = {"key": scoring.whole_key}
+    if key_of(str(path)) == scoring.whole_key:
+        return pq.read_metadata(path).num_rows
     with replacing(path) as partial:
-        first = get_table(scoring.place(kind, 0)).schema.remove_metadata()
+        first = get_table(scoring.place(kind, 0)).schema.with_metadata(key)
         count = 0
         with pq.ParquetWriter(partial, first) as writer:
             for number in range(len(scoring.parts)):
-                table = get_table(scoring.place(kind, number)).replace_schema_metadata(None)
+                table = get_table(scoring.place(kind, number)).replace_schema_metadata(key)
                 writer.write_table(table, row_group_size=max(len(table), 1))
                 count += len(table)
     return count

@@ -12,6 +12,8 @@ from features.language import say
 from features.report import IngestReport
 from features.store import read_records
 from service.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
+from service.large_lists import list_large
+from service.large_town import parts_of, score_large
 from service.monitor_week import monitor_week
 from service.week import SCORES, Stage, choose_as_of, list_week, score_week, week_directory
 
@@ -41,12 +43,16 @@ def weekly(
     """
     report = ingest(directory, workspace)
     show(report.lines())
+    parts = parts_of(workspace, stage)
     with stage(say("读取记录", "read the records")):
         records = read_records(workspace)
-    as_of, lines = choose_as_of(records, given)
+    as_of, lines = choose_as_of(parts or records, given)
     show(lines)
     home = week_directory(workspace, as_of)
-    _, scored = score_week(workspace, records, as_of, workspace / SCORES, stage)
+    if parts is None:
+        _, scored = score_week(workspace, records, as_of, workspace / SCORES, stage)
+    else:
+        _, scored = score_large(workspace, parts, as_of, workspace / SCORES, stage)
     sections = [
         Section(say("数据", "Data"), [*lines, *_told(report)]),
         Section(say("评分", "Scores"), scored),
@@ -54,7 +60,11 @@ def weekly(
     for title, make in (
         (
             say("走访名单", "Visits"),
-            lambda: list_week(workspace, records, as_of, home, stage),
+            lambda: (
+                list_large(workspace, parts, as_of, home, stage)
+                if parts
+                else list_week(workspace, records, as_of, home, stage)
+            ),
         ),
         (say("需求与项目", "Needs and projects"), lambda: demand_week(workspace, records, as_of, stage)),
         (say("回看", "Looking back"), lambda: monitor_week(workspace, records, as_of, stage)),

@@ -72,7 +72,11 @@ def town(trained: TinyTown, tmp_path: Path) -> TinyTown:
     return TinyTown(trained.directory, tmp_path / "space")
 
 
-def test_twice_on_a_monday_gives_the_same_files(town: TinyTown) -> None:
+@pytest.mark.parametrize("large", ["40000", "2"])
+def test_twice_on_a_monday_gives_the_same_files(
+    town: TinyTown, large: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XIANYING_LARGE", large)  # households from which a town is worked on in parts
     run_weekly(town)
     before = files(town)
     run_weekly(town)
@@ -82,7 +86,11 @@ def test_twice_on_a_monday_gives_the_same_files(town: TinyTown) -> None:
     )
 
 
-def test_cut_short_at_any_stage_and_run_again(town: TinyTown) -> None:
+@pytest.mark.parametrize("large", ["40000", "2"])
+def test_cut_short_at_any_stage_and_run_again(
+    town: TinyTown, large: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XIANYING_LARGE", large)
     run_weekly(town)
     whole = files(town)
     for allowed in (2, 4, 6, 8, 10):

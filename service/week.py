@@ -164,8 +164,8 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         history, before = read_programme_history(workspace, known.as_of), list_before(workspace, as_of)
         planned = plan(scores, known, history=history, before=before)
     with stage(say("写理由", "reasons")):
-        features = scored.features if scored else None
-        worded = reasons_in(LANGUAGES, planned.visits, known, model, features)
+        worded = reasons_in(LANGUAGES, planned.visits, known, model, scored.features if scored else None)
+        scored = None  # the largest array of all
         visits_in = {one: in_language(one, describe, worded[one], known, history) for one in LANGUAGES}
         visits = visits_in[language()]
     with stage(say("写名单", "write the lists")):

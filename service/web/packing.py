@@ -41,6 +41,7 @@ from service.web.week_files import (
 )
 
 DECIMALS = 8
+AT_ONCE = 1024  # households whose rows are lists at the same time
 _VISIT_TEXTS = (
     "contact",
     "members",
@@ -237,15 +238,13 @@ def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, list[tuple[Any, .
         order = np.argsort(code, kind="stable")
         scores, code = scores.iloc[order], code[order]
     begins = np.searchsorted(code, np.arange(len(households) + 1)).tolist()
-    columns = [
-        scores["need"].to_list(),
-        scores["p_request"].round(DECIMALS).to_list(),
-        scores["p_need"].round(DECIMALS).to_list(),
-        scores["rank"].astype(int).to_list(),
-        scores["model_version"].astype(str).to_list(),
-    ]
-    for household, begin, end in zip(households.tolist(), begins, begins[1:], strict=False):
-        yield household, list(zip(*(column[begin:end] for column in columns), strict=True))
+    columns = scores[["need", "p_request", "p_need", "rank", "model_version"]].round(DECIMALS)
+    for first in range(0, len(households), AT_ONCE):
+        ends = begins[first : first + AT_ONCE + 1]
+        rows = [columns[name].iloc[ends[0] : ends[-1]].to_list() for name in columns]
+        table = list(zip(*rows, strict=True))
+        for household, begin, end in zip(households[first:], ends, ends[1:], strict=False):
+            yield household, table[begin - ends[0] : end - ends[0]]
 
 
 def areas(scores: pd.DataFrame, risk: pd.DataFrame, known: Known) -> list[dict[Any, Any]]:

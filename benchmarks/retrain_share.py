@@ -158,12 +158,12 @@ def main(
         return
     about = {"date": date.today().isoformat(), "machine": platform.machine(), "cpus": os.cpu_count()}
     about |= {"python": platform.python_version(), **{one: version(one) for one in LIBRARIES}}
-    runs = [measured(workspace)] if workspace else []
-    for one in () if workspace else sorted(households):
-        runs += of_town(one, again)
     output.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"about": about, "runs": runs}, indent=1)
-    (output / "retrain_share.json").write_text(text + "\n")
+    runs: list[dict[str, Any]] = []
+    for one in sorted(households) if workspace is None else [0]:
+        runs += of_town(one, again) if workspace is None else [measured(workspace)]
+        text = json.dumps({"about": about, "runs": runs}, indent=1)
+        (output / "retrain_share.json").write_text(text + "\n")  # what is done is kept
     click.echo(text)
 
 

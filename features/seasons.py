@@ -135,18 +135,18 @@ class TownPast:
     def __init__(self, past: Asked, able: np.ndarray, days: np.ndarray) -> None:
         inside = able[past.household, past.need]
         self.need, self.age = past.need[inside], past.age[inside]
-        self.able, self.days = able, days
+        # of the eligible households of each need
+        self.days = [days[who] for who in np.ascontiguousarray(able.T)]
 
     def window(
         self, youngest: np.ndarray | float, oldest: np.ndarray | float
     ) -> tuple[np.ndarray, np.ndarray]:
         """[needs] requests and eligible household-days in [as_of - oldest, as_of - youngest)."""
-        needs = self.able.shape[1]
+        needs = len(self.days)
         youngest, oldest = np.broadcast_to(youngest, needs), np.broadcast_to(oldest, needs)
         inside = (self.age > youngest[self.need]) & (self.age <= oldest[self.need])
         exposure = [
-            float(overlap(self.days[self.able[:, need]], youngest[need], oldest[need]).sum())
-            for need in range(needs)
+            float(overlap(days, *ends).sum()) for days, *ends in zip(self.days, youngest, oldest, strict=True)
         ]
         return np.bincount(self.need[inside], minlength=needs).astype(float), np.array(exposure)
 

@@ -9,6 +9,7 @@ import numpy as np
 from features.build import build, catalogue, summarise
 from features.cohort import cohort
 from features.labels import labels, usable
+from features.one import known_apart, some
 from features.records import Known, Records, Rows, known_before
 from features.schema import Schema
 from features.town import Town
@@ -17,6 +18,7 @@ from models.loop import with_outreach
 MOST_BYTES = 600_000_000  # of the matrix
 MOST_ROWS = 300_000
 FEWEST_ROWS = 100_000
+FEW = 0.5  # share of a town's households that are sooner read apart from it
 NEGATIVES = 15  # for each positive, at most; more of them teach little that is new
 
 
@@ -85,7 +87,8 @@ class Drawing:
         keep = np.random.default_rng([self.seed, day]).random(len(rows)) < keep_chance
         rows, town = rows.take(keep), summarise(known, self.schema)
         weight = (1 / keep_chance[keep]).astype(np.float32)
-        return Drawn(build(known, rows, self.schema, town).matrix, label[keep], weight, rows, town)
+        matrix = _matrix(records, known, rows, self.schema, town)
+        return Drawn(matrix, label[keep], weight, rows, town)
 
 
 def training_table(
@@ -124,6 +127,15 @@ def training_table(
     whole = _stacked(matrices, width)
     asked_for = np.array(days, dtype=np.int32)
     return Table(whole, names, label, weight, household, need, as_of, asked_for, pairs, towns)
+
+
+def _matrix(records: Records, known: Known, rows: Rows, schema: Schema, town: Town) -> np.ndarray:
+    """Features of pairs, float32 [pairs, features]; of few households of a town, from these apart."""
+    homes, place = np.unique(rows.household, return_inverse=True)
+    if len(homes) > FEW * known.household_count:
+        return build(known, rows, schema, town).matrix
+    apart = known_apart(some(records, homes), town, schema)
+    return build(apart, Rows(place.astype(np.int32), rows.need), schema, town).matrix
 
 
 def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:

@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from features.atomic import write_atomically
+from features.atomic import open_atomically, write_atomically
 from features.contract import TABLES, Community, parse_community
 from features.language import UserError, say
 from features.simulated_dirt import soil
@@ -163,7 +163,8 @@ def _write_contract(
             write_atomically(out / f"{name}.parquet", table.to_parquet(None, index=False))
         else:
             encoding = "gb18030" if name == "workers" and dirty else "utf-8"
-            write_atomically(out / f"{name}.csv", table.to_csv(index=False).encode(encoding))
+            with open_atomically(out / f"{name}.csv") as file:
+                table.to_csv(file, index=False, encoding=encoding)
 
 
 def _write_truth(

@@ -12,11 +12,11 @@ SPOILS: Mapping[str, Mapping[str, Sequence[str | None]]] = {
     "households": {"valid_from": BAD_DATES, "household_id": (None,), "grid_id": (None,)},
     "requests": {
         "requested_at": BAD_DATES,
-        "household_id": ("H999999", None),
+        "household_id": ("H000000", None),
         "request_id": (None,),
         "need": ("养宠物", "unknown_need"),
     },
-    "outreach": {"household_id": ("H999999",), "outcome": ("maybe",), "arm": ("抽样",)},
+    "outreach": {"household_id": ("H000000",), "outcome": ("maybe",), "arm": ("抽样",)},
 }
 
 
@@ -45,15 +45,19 @@ def _with_bad_rows(
 ) -> pd.DataFrame:
     """Puts copies after rows: every second one unchanged, the others under a new id with one cell spoiled."""
     place = rng.integers(0, len(table), round(share * len(table))) if len(table) else np.zeros(0, np.int64)
-    copies = table.iloc[place].to_dict("records")
-    for number, row in enumerate(copies):
-        if number % 2:
-            column = str(rng.choice(list(spoils)))
-            if table.columns[0] != "household_id":
-                row[table.columns[0]] = f"X{number:06d}"
-            if column == "need" and "text" in row:
-                row["text"] = None
-            row[column] = spoils[column][int(rng.integers(len(spoils[column])))]
-    mixed = pd.concat([table.astype(object), pd.DataFrame(copies, columns=table.columns, dtype=object)])
+    copies = table.iloc[place].copy()
+    spoiled = {
+        one: copies[one].to_numpy(dtype=object).copy()
+        for one in (table.columns[0], *spoils, "text")
+        if one in table
+    }
+    for number in range(1, len(copies), 2):
+        column = str(rng.choice(list(spoils)))
+        if table.columns[0] != "household_id":
+            spoiled[table.columns[0]][number] = f"X{number:06d}"
+        if column == "need" and "text" in spoiled:
+            spoiled["text"][number] = None
+        spoiled[column][number] = spoils[column][int(rng.integers(len(spoils[column])))]
+    mixed = pd.concat([table, copies.assign(**spoiled)])
     order = np.argsort(np.concatenate([np.arange(len(table)), place + 0.5]), kind="stable")
     return mixed.iloc[order]

@@ -232,10 +232,12 @@ class Town:
         shock: np.ndarray,
         base: np.ndarray,
         others: np.ndarray | None = None,
+        part: slice = slice(None),
     ) -> np.ndarray:
         """Weekly chance [households, needs] that a need begins where there is none.
 
-        ``others`` is the excitation that acts across needs, where it is not that within each need.
+        ``others`` is the excitation that acts across needs, where it is not that within each need; ``part`` the
+        households that the arrays are of.
         """
         style = self.style
         across = excitation if others is None else others
@@ -246,7 +248,7 @@ class Town:
         raised += (across.sum(axis=1, keepdims=True) - across) * spread
         raised *= base > 0
         factor = np.exp(self.season[week + WARM_UP] + np.float32(style.shock_height) * shock)
-        return np.minimum((base + raised) * factor[self.people.microgrid], MOST)
+        return np.minimum((base + raised) * factor[self.people.microgrid[part]], MOST)
 
     def next_shock(self, rng: np.random.Generator, shock: np.ndarray) -> np.ndarray:
         """Shocks [micro-grids, needs] of the following week: some end, some begin."""

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csc_array
 
-from features.records import Known
-from features.town import prior_strength, rate, shrunk, sums_by
+from features.records import Known, remember
+from features.town import members, prior_strength, rate, shrunk
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ def fit_area(
 
 def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
     """[areas, needs] sums of [households, needs] over the households now in each grid or micro-grid."""
+    return _members(known, kind) @ np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _members(known: Known, kind: str) -> csc_array:
     where = known.grid if kind == "grid" else known.microgrid
     areas = len(known.records.grid_ids if kind == "grid" else known.records.microgrid_ids)
-    return sums_by(where, values, areas)
+    return remember(known, ("members", kind), lambda: members(where, areas))

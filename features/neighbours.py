@@ -60,13 +60,10 @@ def _own(known: Known, similar: np.ndarray, days: float) -> Own:
 def summarise(known: Known, schema: Schema, fitted: NeighbourTown | None = None) -> NeighbourTown:
     """Requests and expectations of every grid and micro-grid, at the rates and strengths of ``fitted`` if given."""
     similar = similar_ratio(similar_factors(known, schema), known, schema)
-    windows = {
-        days: _window(known, _own(known, similar, days), fitted.windows[days] if fitted else None)
-        for days in WINDOWS
-    }
+    own = {days: _own(known, similar, days) for days in WINDOWS}
+    windows = {days: _window(known, own[days], fitted.windows[days] if fitted else None) for days in WINDOWS}
     plain = _own(known, np.ones(similar.shape), np.inf)
-    usual = _ratios(windows[LONG], known, _own(known, similar, LONG))[1]
-    recent = _own(known, similar, RECENT)
+    usual, recent = _ratios(windows[LONG], known, own[LONG])[1], own[RECENT]
     asking = (recent.count > 0).astype(float)
     return NeighbourTown(
         windows=windows,
@@ -158,15 +155,15 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
     table = town.parts["neighbours"]
     similar = similar_ratio(town.parts["expected"].similar, known, schema)
     columns: dict[str, np.ndarray] = {}
+    own = {days: _own(known, similar, days) for days in WINDOWS}
     for days in WINDOWS:
-        own = _own(known, similar, days)
-        grids, microgrids = _ratios(table.windows[days], known, own)
+        grids, microgrids = _ratios(table.windows[days], known, own[days])
         columns[f"grid_ratio_{days}_days"], columns[f"microgrid_ratio_{days}_days"] = grids, microgrids
     plain = _own(known, np.ones(similar.shape), np.inf)
     columns["microgrid_requests_all_time"] = (
         _ratios(table.all_time, known, plain)[1] * table.all_time.rates * YEAR
     )
-    recent = _own(known, similar, RECENT)
+    recent = own[RECENT]
     usual = recent.similar * table.windows[RECENT].rates * columns[f"microgrid_ratio_{LONG}_days"]
     columns["microgrid_recent_ratio"] = table.recent.besides(known.microgrid, recent.count, usual)
     own_asking = (recent.count > 0) & table.recent.holds_household

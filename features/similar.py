@@ -13,7 +13,7 @@ from features import household, residents
 from features.language import say
 from features.records import Known, remember
 from features.schema import Schema
-from features.town import sums_by
+from features.town import members
 
 BINS = 6
 SWEEPS = 2  # turns over all attributes; a third changes nothing worth its time
@@ -43,10 +43,11 @@ def fit(known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray) -
     factors = {name: np.ones((len(one) + 2, count.shape[1])) for name, one in edges.items()}
     able = expected > 0
     observed, left = np.where(able, count, 0.0), np.where(able, expected, 0.0)
-    seen = {name: sums_by(codes[name], observed, len(one)) for name, one in factors.items()}
+    having = {name: members(codes[name], len(one)) for name, one in factors.items()}
+    seen = {name: one @ observed for name, one in having.items()}
     for _ in range(SWEEPS):
         for name, code in codes.items():
-            step = (seen[name] + PRIOR) / (sums_by(code, left, len(seen[name])) + PRIOR)
+            step = (seen[name] + PRIOR) / (having[name] @ left + PRIOR)
             factors[name] *= step
             for first in range(0, len(left), ROWS_AT_ONCE):  # a part that fits the processor's cache
                 part = slice(first, first + ROWS_AT_ONCE)

@@ -148,13 +148,15 @@ def shrunk(count: np.ndarray, expected: np.ndarray, strength: np.ndarray | float
     return (count + strength) / (expected + strength)
 
 
-def sums_by(group: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
-    """float64 [groups, needs]: sums of [households, needs] over the households of each group (int per household;
-    -1: in none). Adds in the order of the households, as ``numpy.bincount`` does of one need at a time."""
+def members(group: np.ndarray, groups: int) -> csc_array:
+    """float64 [groups, households] 1 where a household is in a group (int per household; -1: in none).
+
+    ``members(...) @ values`` are the groups' sums of [households, needs]. It adds in the order of the households,
+    as ``numpy.bincount`` does of one need at a time.
+    """
     inside = group >= 0
     begins = np.append(0, np.cumsum(inside))
-    member = csc_array((np.ones(begins[-1]), group[inside], begins), shape=(groups, len(group)))
-    return member @ np.ascontiguousarray(values, dtype=np.float64)
+    return csc_array((np.ones(begins[-1]), group[inside], begins), shape=(groups, len(group)))
 
 
 def rate(count: np.ndarray, exposure: np.ndarray) -> np.ndarray:

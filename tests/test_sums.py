@@ -7,7 +7,7 @@ from small_town import at, town_records, town_rows
 
 from features import similar
 from features.cohort import eligible
-from features.town import asked, days_observed, rate, sums_by
+from features.town import asked, days_observed, members, rate
 
 
 @given(st.integers(1, 300), st.integers(1, 5), st.integers(1, 12), st.booleans(), st.integers(0, 2**32 - 1))
@@ -19,7 +19,7 @@ def test_sums_are_those_of_bincount_to_the_last_bit(
     values = draw.gamma(0.1, 10.0, (households, needs))
     here = group >= 0
     one_by_one = [np.bincount(group[here], values[here, need], groups) for need in range(needs)]
-    assert np.array_equal(sums_by(group, values, groups), np.stack(one_by_one, axis=1))
+    assert np.array_equal(members(group, groups) @ values, np.stack(one_by_one, axis=1))
 
 
 def test_factors_of_attributes_are_those_of_one_need_at_a_time() -> None:

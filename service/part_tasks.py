@@ -15,10 +15,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import pandas as pd
 
+from features.build import Features, build, summarise
 from features.groups import Groups, membership
 from features.language import LANGUAGES, in_language, language, speaking
 from features.one import known_apart
-from features.records import Known, Versions, date_of, rows_at
+from features.records import Known, Rows, Versions, date_of, rows_at
 from features.seasons import asking_last_year
 from features.storage import get, get_table, keep_only, put
 from models.champion import Champion
@@ -305,7 +306,7 @@ class Writing(Kept[Written]):
         week, planned = self.week, self._numbered(number)
         known = week.known(number, self.planning.counts)
         scores, risk = week.table("scores", number), week.table("risk", number)
-        worded = reasons_in(LANGUAGES, planned, known, self.champion)
+        worded = reasons_in(LANGUAGES, planned, known, self.champion, self._features(planned, known))
         described = {one: in_language(one, describe, worded[one], known, week.history) for one in LANGUAGES}
         visits = described[language()]
         corrected = week.scoring.model.visited is not None
@@ -324,6 +325,14 @@ class Writing(Kept[Written]):
             groups=replace(groups, member=groups.member[:0]),
             workers=workers_of(known, self.planning.shares[number].everywhere).frame,
         )
+
+    def _features(self, planned: pd.DataFrame, known: Known) -> Features:
+        """Features of the listed pairs, with what was fitted on the whole town."""
+        schema = self.week.scoring.model.schema
+        household = pd.Index(known.records.household_ids).get_indexer(pd.Index(planned["household_id"]))
+        need = planned["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
+        town = summarise(known, schema, self.week.scoring.fitted.town)
+        return build(known, Rows(household.astype(np.int32), need), schema, town)
 
     def _numbered(self, number: int) -> pd.DataFrame:
         """The planned visits; those of a coordinator of the whole town are counted on from part to part."""

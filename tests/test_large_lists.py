@@ -85,6 +85,16 @@ def test_both_parts_are_listed_within_the_rules_and_served(workspace: Path) -> N
         live_of(week)
 
 
+def test_reasons_are_those_of_the_town_in_one_piece(workspace: Path) -> None:
+    columns = ["outreach_id", "arm", "reason"]
+    whole = read_table(week_directory(workspace, DATE) / "outreach.parquet")[columns]
+    make(workspace)
+    parts = read_table(week_directory(workspace, DATE) / "outreach.parquet")[columns]
+    both = whole.merge(parts, on=["outreach_id", "arm"])
+    assert (both["arm"] == "targeted").sum() > 10
+    assert (both["reason_x"] == both["reason_y"]).all()
+
+
 def test_files_are_the_same_again_and_what_is_missing_is_made_again(workspace: Path) -> None:
     make(workspace)
     first = files_of(workspace)

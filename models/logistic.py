@@ -64,14 +64,14 @@ class Logistic:
     intercept: np.ndarray  # float64 [needs]
     coefficients: np.ndarray  # float64 [needs, features + missing]
 
-    def log_odds(self, matrix: np.ndarray, need: np.ndarray) -> np.ndarray:
-        """float64 per row."""
-        result = np.empty(len(matrix))
+    def log_odds(self, matrix: np.ndarray, need: np.ndarray, needs: np.ndarray | None = None) -> np.ndarray:
+        """float64 per row; ``needs``: those that are asked for (all), the rows of others may get 0."""
+        result = np.zeros(len(matrix))
         if len(matrix) <= FEW_ROWS:
             columns = self.transform.apply(matrix)
             terms = np.einsum("ij,ij->i", columns, self.coefficients.astype(np.float32)[need])
             return terms + self.intercept[need]
-        for one in np.unique(need):
+        for one in np.unique(need) if needs is None else needs:
             rows = np.flatnonzero(need == one)
             for part in np.array_split(rows, max(1, len(rows) // 50_000)):
                 columns = self.transform.apply(matrix[part])

@@ -58,7 +58,7 @@ class NeedModel:
         rows = np.flatnonzero(self.modelled[need])
         if self.parts and len(rows):
             matrix = features.matrix if len(rows) == len(need) else features.matrix[rows]
-            parts = self.parts.log_odds(matrix, need[rows])
+            parts = self.parts.log_odds(matrix, need[rows], used=self.weights != 0)
             score = np.einsum("ij,ij->i", parts, self.weights[need[rows]])
             result[rows] = self.calibration.log_odds(score, need[rows])
         return result
@@ -100,7 +100,7 @@ class NeedModel:
         from_pooled = np.mean(trees, axis=0) if trees else np.zeros(matrix.shape)
         from_own = from_pooled.copy()
         for one, booster in self.parts.own.items():
-            rows = np.flatnonzero(need == one)
+            rows = np.flatnonzero((need == one) & (weight[:, 2] != 0))
             if len(rows):
                 from_own[rows] = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
         total += weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own

@@ -85,23 +85,27 @@ class Parts:
     pooled: tuple[lgb.Booster, ...]
     own: dict[int, lgb.Booster]
 
-    def log_odds(self, matrix: np.ndarray, need: np.ndarray, threads: int = THREADS) -> np.ndarray:
+    def log_odds(
+        self, matrix: np.ndarray, need: np.ndarray, threads: int = THREADS, used: np.ndarray | None = None
+    ) -> np.ndarray:
         """float64 [rows, 3]: by the log-linear model, by the pooled trees, by the need's own trees.
 
-        A need without trees of its own uses the pooled ones.
+        A need without trees of its own uses the pooled ones. ``used``: bool [needs, 3], of the parts that are asked
+        for of each need (all); of others it may be anything.
         """
+        used = np.ones((int(need.max(initial=0)) + 1, len(PARTS)), dtype=bool) if used is None else used
         if len(matrix) <= FEW_ROWS:
             threads = 1  # a second one takes longer to begin
         threads = min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads))  # one of several processes
         result = np.empty((len(matrix), len(PARTS)))
-        result[:, 0] = self.logistic.log_odds(matrix, need)
+        result[:, 0] = self.logistic.log_odds(matrix, need, np.flatnonzero(used[:, 0]))
         trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]
         base = self.ground.log_odds(matrix, need)
         result[:, 1] = base + (np.mean(trees, axis=0) if trees else 0)
         result[:, 2] = result[:, 1]
         for one, booster in self.own.items():
             rows = np.flatnonzero(need == one)
-            if len(rows):
+            if len(rows) and used[one, 2]:
                 own = booster.predict(matrix[rows], raw_score=True, num_threads=threads)
                 result[rows, 2] = base[rows] + own
         return result

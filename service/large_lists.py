@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def _week(workspace: Path, scoring: Scoring, as_of: date) -> Week:
         put(place, held)
     history, before = read_programme_history(workspace, day), list_before(workspace, as_of)
     settings = parts.community.model_dump(mode="json")
-    digest = blake2b(pickle.dumps((held, settings)), digest_size=12)
+    digest = blake2b(pickle.dumps((held, settings, version("xianying"))), digest_size=12)
     for frame in (history, before):
         content = b"" if frame is None else frame.to_csv(index=False).encode()
         digest.update(blake2b(content).digest())

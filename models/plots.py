@@ -161,22 +161,21 @@ def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> Non
 
 
 def draw_trials(axes: Axes, trials: pd.DataFrame) -> None:
-    """Losses of a search for parameters in the order of its trials, and the best so far.
+    """Losses of a search for parameters in the order of its trials, against the first, and the best so far.
 
     Columns trial, state (``complete`` or ``pruned``), loss; the first trial has the usual parameters.
     """
-    axes.set_title(say("各组参数的验证损失", "Loss of each trial"))
+    axes.set_title(say("各组参数的损失与默认参数之差", "Loss of each trial against the usual parameters"))
     axes.set_xlabel(say("第几组", "Trial"))
-    for state, name, marker in (
-        ("complete", say("完整", "complete"), "o"),
-        ("pruned", say("提前停止", "cut short"), "x"),
-    ):
-        rows = trials[trials["state"] == state]
-        axes.plot(rows["trial"], rows["loss"], marker, markersize=4, label=name)
+    axes.yaxis.set_major_formatter(_PERCENT)
     complete = trials[trials["state"] == "complete"]
-    axes.step(
-        complete["trial"], complete["loss"].cummin(), where="post", label=say("至今最好", "best so far")
-    )
+    short = trials.loc[trials["state"] == "pruned", "trial"]
+    change = complete["loss"] / complete["loss"].iloc[0] - 1
+    best = say("至今最好", "best so far")
+    axes.plot(complete["trial"], change, "o", markersize=4, label=say("完整", "complete"))
+    axes.step(complete["trial"], change.cummin(), where="post", label=best)
+    where, name = axes.get_xaxis_transform(), say("提前停止", "cut short")
+    axes.plot(short, np.full(len(short), 0.02), "|", color=_GREY, transform=where, label=name)
     axes.legend(fontsize=7, frameon=False)
 
 

@@ -261,7 +261,7 @@ def _told(study: "optuna.Study") -> Tuned:
         (
             one.number,
             one.state.name.lower(),
-            one.value,
+            one.value if one in complete else np.nan,  # of one cut short only some folds are known
             one.duration.total_seconds() if one.duration else np.nan,
             *(one.params[name] for name in SPACE),
         )

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from environments import python_of, versions
-from matplotlib.figure import Figure
+from peers_tables import figures, markdown, plot, ratios
 
 PLACE = Path(__file__).resolve().parent
 CONTESTANTS = {  # script, environment (None: the project's), more arguments
@@ -91,7 +91,8 @@ def _share(process: psutil.Process) -> int:
 def environment(threads: int) -> dict[str, str]:
     """Threads for everyone; the project on the path."""
     each = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), str(threads))
-    return {**os.environ, **each, "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(PLACE.parent)}
+    more = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(PLACE.parent)}
+    return {**os.environ, **each, **more}
 
 
 def run(name: str, data: Path, output: Path, threads: int) -> dict:
@@ -116,12 +117,12 @@ def run(name: str, data: Path, output: Path, threads: int) -> dict:
     counted = [one for stage, one in stages.items() if stage not in NOT_COUNTED]
     return {
         "stages": {stage: {key: round(one[key], 2) for key in one} for stage, one in stages.items()},
-        "wall_s": sum(one["wall_s"] for one in counted),
-        "cpu_s": sum(one["cpu_s"] for one in counted),
-        "peak_mb": max(used.ru_maxrss * 1024, memory.peak) / MB,
-        "server_peak_mb": memory.server_peak / MB,
+        "wall_s": round(sum(one["wall_s"] for one in counted), 2),
+        "cpu_s": round(sum(one["cpu_s"] for one in counted), 2),
+        "peak_mb": round(max(used.ru_maxrss * 1024, memory.peak) / MB, 1),
+        "server_peak_mb": round(memory.server_peak / MB, 1),
         "predictions": _told(output, "stored"),
-        "roc_auc": [one["roc_auc"] for one in _told(output, "evaluation")],
+        "roc_auc": [round(one["roc_auc"], 5) for one in _told(output, "evaluation")],
         "versions": versions(python, LIBRARIES),
     }
 
@@ -154,41 +155,6 @@ def _checked(output: Path) -> pd.DataFrame:
     return frame.set_index(["as_of", "household"]).sort_index().astype("float64")
 
 
-def table(found: dict[str, dict]) -> pd.DataFrame:
-    """A row a contestant. Beside each way to run Triage: how many times as fast it is, by the clock and by CPU seconds,
-    and its share of the memory."""
-    rows = []
-    bases = {name: one for name, one in found.items() if name.startswith("triage")}
-    for name, one in found.items():
-        row = {"contestant": name} | {key: round(one[key], 1) for key in ("wall_s", "cpu_s", "peak_mb")}
-        for base, other in bases.items():
-            row[f"times {base}"] = round(other["wall_s"] / one["wall_s"], 1)
-            row[f"CPU times {base}"] = round(other["cpu_s"] / one["cpu_s"], 1)
-            row[f"memory of {base}"] = round(one["peak_mb"] / other["peak_mb"], 2)
-        rows.append(row | {"mean AUC": round(float(np.mean(one["roc_auc"])), 4)})
-    return pd.DataFrame(rows)
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    """The table for a page."""
-    lines = [list(frame.columns), ["---"] * frame.shape[1], *frame.astype(str).values.tolist()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def plot(frame: pd.DataFrame, households: int, path: Path) -> None:
-    """Bars: times as fast as each way to run Triage."""
-    bases = [column for column in frame if column.startswith("times ")]
-    figure = Figure(figsize=(4 * len(bases), 2.6), layout="constrained")
-    for axes, base in zip(figure.subplots(1, len(bases), sharey=True, squeeze=False)[0], bases, strict=True):
-        bars = axes.barh(frame["contestant"], frame[base], color="#4477aa")
-        axes.bar_label(bars, padding=3)
-        axes.set(xlabel=f"{base}, {households:,} households", xscale="log")
-        axes.margins(x=0.15)
-        axes.spines[["top", "right"]].set_visible(False)
-    axes.invert_yaxis()
-    figure.savefig(path, dpi=100)
-
-
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
     told = Path("/proc/cpuinfo")
@@ -213,6 +179,21 @@ def save(output: Path, households: int, result: dict) -> None:
     draft.replace(output)
 
 
+def compare(data: Path, households: int, seed: int, threads: int, only: tuple[str, ...]) -> tuple[dict, dict]:
+    """What each contestant took on one town, and how far they agree. The town is made by a process of its own, as what
+    this one needs would be counted as its children's."""
+    data.mkdir(parents=True, exist_ok=True)
+    make = [sys.executable, str(PLACE / "contestants" / "town.py"), str(data), str(households), str(seed)]
+    subprocess.run(make, check=True, env=environment(threads))
+    found, outputs = {}, {}
+    for name in only or CONTESTANTS:
+        outputs[name] = data / name.replace(" ", "-")
+        shutil.rmtree(outputs[name], ignore_errors=True)
+        found[name] = run(name, data, outputs[name], threads)
+        click.echo(f"{name}: {found[name]['wall_s']:.1f} s, {found[name]['peak_mb']:.0f} MB")
+    return found, agreement(outputs) if REFERENCE in outputs else {}
+
+
 @click.command()
 @click.option("--households", default=10_000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -231,33 +212,16 @@ def main(
     place = keep or Path(tempfile.mkdtemp(prefix="peers-"))
     about = {"date": date.today().isoformat(), "seed": seed, "threads": threads, "machine": machine()}
     try:
-        data = place / f"town-{households}-{seed}"
-        data.mkdir(parents=True, exist_ok=True)
-        make = [sys.executable, str(PLACE / "contestants" / "town.py"), str(data), str(households), str(seed)]
-        subprocess.run(
-            make, check=True, env=environment(threads)
-        )  # on its own: its memory would count as a contestant's
-        found, outputs = {}, {}
-        for name in only or CONTESTANTS:
-            outputs[name] = data / name.replace(" ", "-")
-            shutil.rmtree(outputs[name], ignore_errors=True)
-            found[name] = run(name, data, outputs[name], threads)
-            click.echo(f"{name}: {found[name]['wall_s']:.1f} s, {found[name]['peak_mb']:.0f} MB")
-        agree = agreement(outputs) if REFERENCE in outputs else {}
+        found, agree = compare(place / f"town-{households}-{seed}", households, seed, threads, only)
     finally:
         if not keep:
             shutil.rmtree(place, ignore_errors=True)
-    frame = table(found)
-    ratios = frame.set_index("contestant").to_dict("index")
-    for name, one in found.items():
-        found[name] = {
-            key: round(value, 2) if isinstance(value, float) else value for key, value in one.items()
-        }
-    result = {**about, "contestants": found, "ratios": ratios, "agreement": agree}
+    beside = ratios(found)
+    result = {**about, "contestants": found, "ratios": beside.to_dict("records"), "agreement": agree}
     save(output, households, result)
-    if any(column.startswith("times ") for column in frame):
-        plot(frame, households, output.with_name(f"{output.stem}-{households}.png"))
-    click.echo(markdown(frame))
+    if beside.shape[1] > 1:
+        plot(beside, households, output.with_name(f"{output.stem}-{households}.png"))
+    click.echo(f"{markdown(figures(found))}\n\n{markdown(beside)}\n")
     click.echo(f"differences from {REFERENCE}: {json.dumps(agree)}")
 
 

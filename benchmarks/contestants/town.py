@@ -35,7 +35,9 @@ def make_town(data: Path, households: int, seed: int) -> None:
 
 def _xianying(*arguments: str) -> None:
     command = [sys.executable, "-c", "from service.cli import main; main()", *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
 
 
 def write_tables(records: Records, data: Path) -> None:

@@ -133,8 +133,8 @@ def fit_shared(output: Path, matrix: np.ndarray, label: np.ndarray, household, a
 
     parts = splits(rows_by_date)
     jobs = range(len(parts) * len(NUM_LEAVES))
+    binned = [bins(train) for train, _ in parts]  # not beside each other: that is where memory peaks
     with ThreadPoolExecutor(THREADS) as pool:
-        binned = list(pool.map(bins, [train for train, _ in parts]))
         done = dict(zip(reversed(jobs), pool.map(fit, reversed(jobs)), strict=True))
     save_predictions(output, [done[job][1] for job in jobs], [done[job][0] for job in jobs])
 

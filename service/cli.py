@@ -393,4 +393,6 @@ def main() -> None:
     """Entry point."""
     # threads that wait must not spin: an office computer does other work beside a retrain
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Arrow's own pool keeps what was freed: 40 MB more at 10,000 households, and no faster
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     sys.exit(run(lambda: commands(standalone_mode=False)))

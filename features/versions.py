@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -61,7 +61,9 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
             )
         ) from error
     try:
-        connection.execute(f"SET memory_limit = {text(MEMORY)}; SET enable_progress_bar = false")
+        connection.execute(f"SET memory_limit = {text(MEMORY)}")
+        with suppress(duckdb.InvalidInputException):  # in a notebook, where there may be nothing to show it with
+            connection.execute("SET enable_progress_bar = false")
         if not read_only:  # nobody else has it open: what lies there was left by a command that was killed
             shutil.rmtree(path.with_name(STORE + SPILLED), ignore_errors=True)
         yield connection

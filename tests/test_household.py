@@ -14,7 +14,7 @@ from features.schema import Attribute, Schema, fit_schema
 from features.town import Town
 
 DATE = day_of(date(2024, 6, 3))
-NOWHERE = Town(DATE, {})
+NOWHERE = Town(DATE, {}, 0.0, 0.0)
 SCHEMA = Schema(
     household=(
         Attribute("children", "number", changes=True, zh="{}个孩子", en="{} children"),

@@ -15,7 +15,7 @@ from features.cohort import cohort
 from features.erasure import erase_household
 from features.ingest import ingest
 from features.one import known_apart
-from features.parts import lay_out, open_parts, root_of
+from features.parts import forget, lay_out, open_parts, root_of
 from features.records import date_of, day_of, known_before
 from features.simulate import simulate
 from features.storage import get_table
@@ -151,6 +151,20 @@ def test_nothing_of_a_deleted_household_stays_in_its_part(workspace, tmp_path):
     assert not [path for path in (copy / "parts").rglob("*") if path.is_file()]
     again = lay_out(copy, root_of(copy), households=120)
     assert not any(household in again.read([one]).household_ids for one in range(len(again)))
+
+
+def test_parts_lie_on_any_path_that_fsspec_knows(workspace, parts, model):
+    root = "memory://town"
+    elsewhere = lay_out(workspace, root, households=120)
+    assert [one.key for one in elsewhere.parts] == [one.key for one in parts.parts]
+    found = {}
+    for where in (parts, open_parts(root)):
+        scoring = prepare(where, model, "7", AS_OF)
+        score_parts(scoring, one_after_another)
+        found[where.root] = scores_of(scoring, "scores")
+    assert found[root].equals(found[parts.root])
+    forget(root)
+    assert open_parts(root) is None
 
 
 def ask(workspace, town, new, household, need):

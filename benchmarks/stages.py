@@ -91,6 +91,17 @@ def slopes(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def projected(table: pd.DataFrame, households: int) -> pd.DataFrame:
+    """Columns stage and one a measure for a larger town: the largest one's, carried on along the slope between the
+    two largest. Not measured, and to be marked so."""
+    rows = []
+    for stage, own in table.sort_values("households").groupby("stage", sort=False):
+        last, slope = own.iloc[-1], slopes(own.iloc[-2:]).iloc[0]
+        factor = households / last["households"]
+        rows.append({"stage": stage, **{one: last[one] * factor ** slope[one] for one in MEASURES}})
+    return pd.DataFrame(rows)
+
+
 def plot(table: pd.DataFrame, path: Path) -> None:
     """CPU seconds and peak memory over the size, one line a stage."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -108,10 +119,13 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 @click.option(
     "--place", type=click.Path(path_type=Path, file_okay=False), help="where towns and workspaces are kept"
 )
+@click.option("--project", type=int, help="a larger size to carry the slopes on to")
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("benchmarks/results")
 )
-def main(households: tuple[int, ...], seed: int, place: Path | None, output: Path) -> None:
+def main(
+    households: tuple[int, ...], seed: int, place: Path | None, project: int | None, output: Path
+) -> None:
     """Measure every stage for towns of these sizes."""
     place = place or Path(tempfile.mkdtemp(prefix="xianying-stages-"))
     output.mkdir(parents=True, exist_ok=True)
@@ -125,6 +139,9 @@ def main(households: tuple[int, ...], seed: int, place: Path | None, output: Pat
     plot(table, output / "stages.png")
     click.echo(table[["households", "stage", *MEASURES]].round(2).to_string(index=False))
     click.echo("log-log slopes\n" + slopes(table).round(2).to_string(index=False))
+    if project:
+        click.echo(f"projected to {project} households, not measured")
+        click.echo(projected(table, project).round(0).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ DATE := $(if $(AS_OF),--as-of "$(AS_OF)")
 READY := $(VENV)/.ready
 SCALE := $(VENV)/.scale
 
-.PHONY: help setup demo test lint ingest retrain score outreach real closed-loop mlflow-ui clean
+.PHONY: help setup demo test lint ingest retrain score outreach real closed-loop benchmark mlflow-ui clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -91,6 +91,12 @@ $(SCALE): $(READY)
 
 test: $(SCALE) ## run the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+benchmark: $(SCALE) ## sizes up to a million households, and other tools beside: benchmarks/results, an hour or so
+	PYTHONPATH=. $(BIN)/python benchmarks/stages.py --households 10000 --households 50000 --households 200000 \
+	  --households 1000000 --project 10000000
+	PYTHONPATH=. $(BIN)/python benchmarks/monday.py
+	PYTHONPATH=. $(BIN)/python benchmarks/peers.py --households 10000
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

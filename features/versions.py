@@ -62,7 +62,7 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
         ) from error
     try:
         connection.execute(f"SET memory_limit = {text(MEMORY)}")
-        with suppress(duckdb.InvalidInputException):  # in a notebook, where there may be nothing to show it with
+        with suppress(duckdb.InvalidInputException):  # a notebook may have nothing to show it with
             connection.execute("SET enable_progress_bar = false")
         if not read_only:  # nobody else has it open: what lies there was left by a command that was killed
             shutil.rmtree(path.with_name(STORE + SPILLED), ignore_errors=True)

@@ -8,6 +8,12 @@ from tiny_town import TinyTown, make_tiny_town
 from features.language import set_language
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _chinese_for_a_module() -> None:
+    """What a module prepares for its tests is Chinese too, whatever another module chose."""
+    set_language("zh")
+
+
 @pytest.fixture(autouse=True)
 def _chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts are Chinese unless a test chooses otherwise."""

@@ -234,6 +234,7 @@ def test_a_keyboard_is_enough_and_large_text_fits_the_phone(server, browser):
         assert page.evaluate("document.activeElement.closest('.undo') !== null")
         page.keyboard.press("Enter")
         expect(page.locator(".recorded").first).to_be_hidden()
+        page.goto("/visits")
         eventually(server, [*before, ("user:li", "not_reached", True)])
 
 

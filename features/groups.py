@@ -1,20 +1,21 @@
 """Groups of households that an audit looks at: those that the community names, every grid, and each value of
 the attributes that no model uses."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.cohort import KnownAttributes
 from features.contract import Group, Name
-from features.household import days_known
+from features.household import days_known, first_known
 from features.language import UserError, say
-from features.records import Known, remember
+from features.records import Known, Records, known_before, remember
 from features.schema import Attribute, TableName, encoded, unused_attributes
 from features.who import parse
 
 GRID = "grid"
+TABLES: tuple[TableName, ...] = ("households", "residents")
 WEEK = 7
 
 
@@ -52,6 +53,27 @@ class Groups:
                 )
             found += [at for at in matching if at not in found]
         return found
+
+
+@dataclass(frozen=True)
+class TownGroups:
+    """What the groups of a part of a town take from the whole town, as of one day."""
+
+    first_known: float
+    unused: Mapping[TableName, tuple[Attribute, ...]]
+
+
+def town_groups(known: Known) -> TownGroups:
+    """Of a town, or of a sample of its households."""
+    return TownGroups(first_known(known), {table: _unused_of(known, table) for table in TABLES})
+
+
+def known_in_town(records: Records, as_of: int, town: TownGroups) -> Known:
+    """What was known of the households of a part, whose groups are those of the town."""
+    known = known_before(records, as_of)
+    unused = {("unused attributes", table): held for table, held in town.unused.items()}
+    known.__dict__["_remembered"] = {"first_known": town.first_known, **unused}
+    return known
 
 
 def membership(known: Known) -> Groups:
@@ -96,11 +118,14 @@ def _grids(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
 
 
 def _unused(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
-    tables: tuple[TableName, ...] = ("households", "residents")
-    for table in tables:
-        for attribute in unused_attributes(known, table):
+    for table in TABLES:
+        for attribute in _unused_of(known, table):
             if attribute.kind in ("boolean", "category"):
                 yield from _by_value(known, table, attribute)
+
+
+def _unused_of(known: Known, table: TableName) -> tuple[Attribute, ...]:
+    return remember(known, ("unused attributes", table), lambda: unused_attributes(known, table))
 
 
 def _by_value(known: Known, table: TableName, attribute: Attribute) -> Iterator[tuple[str, Name, np.ndarray]]:

@@ -29,12 +29,17 @@ def labels(known_now: Known, rows: Rows, as_of: float) -> np.ndarray:
     ``requested_at`` counts, however late it was recorded. Only rows for which ``usable`` holds are complete.
     """
     requests = known_now.requests
-    begin, end = label_begin(known_now.community, as_of), label_end(known_now.community, as_of)
-    need = np.maximum(requests.need, 0)
-    within = (requests.need >= 0) & (requests.requested >= begin[need]) & (requests.requested < end[need])
-    asked = np.zeros((known_now.household_count, len(begin)), dtype=np.int8)
+    within = in_window(known_now.community, requests.need, requests.requested, as_of)
+    asked = np.zeros((known_now.household_count, len(known_now.community.needs)), dtype=np.int8)
     asked[requests.household[within], requests.need[within]] = 1
     return asked[rows.household, rows.need]
+
+
+def in_window(community: Community, need: np.ndarray, requested: np.ndarray, as_of: float) -> np.ndarray:
+    """bool per request: of a known need, and made within its window of ``as_of``."""
+    begin, end = label_begin(community, as_of), label_end(community, as_of)
+    place = np.maximum(need, 0)
+    return (need >= 0) & (requested >= begin[place]) & (requested < end[place])
 
 
 def usual_recording_delay(known: Known) -> float:
@@ -46,13 +51,22 @@ def usual_recording_delay(known: Known) -> float:
 
 
 def _usual_recording_delay(known: Known) -> float:
+    return usual_delay(*recording_delays(known))
+
+
+def recording_delays(known: Known) -> tuple[np.ndarray, np.ndarray]:
+    """Two float64 per request, in days: until it was first recorded, and how long ago it was made."""
     every = known.records.requests
     end = int(np.searchsorted(every.visible_from, known.as_of, side="left"))
-    if not end:
-        return 0.0
     first = np.flatnonzero(~pd.Series(every.request_id[:end]).duplicated())  # rows are in order of recording
     delay = np.maximum(every.visible_from[first] - every.requested[first], 0)
-    age = known.as_of - every.requested[first]
+    return delay, known.as_of - every.requested[first]
+
+
+def usual_delay(delay: np.ndarray, age: np.ndarray) -> float:
+    """``usual_recording_delay`` from ``recording_delays``."""
+    if not len(delay):
+        return 0.0
     if (age >= DELAY_RIPE).any():
         delay, age = delay[age >= DELAY_RIPE], age[age >= DELAY_RIPE]
     order = np.argsort(delay)

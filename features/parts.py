@@ -25,7 +25,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from features.contract import TABLES, Community
-from features.records import Records
+from features.one import some
+from features.records import Records, known_before
 from features.sql import name
 from features.storage import get, get_table, keep_only, put, put_table
 from features.store import read_settings, records_in
@@ -93,6 +94,16 @@ class Parts:
         return replace(
             records, within=within, has_residents=self.has_residents, has_outreach=self.has_outreach
         )
+
+    def own(self, number: int, as_of: int) -> Records:
+        """The households that live in a part at a date, with all their rows, as of a town: each household is in one
+        part, so that numbers add up. One that is not known yet is in the part where it will first live."""
+        records = self.read([number])
+        assert records.within is not None
+        grid = known_before(replace(records, within=None), as_of).grid
+        _, first = np.unique(records.households.household, return_index=True)
+        grid = np.where(grid >= 0, grid, records.households.grid[first])
+        return replace(some(records, np.flatnonzero(records.within[grid])), within=None)
 
 
 def root_of(workspace: Path) -> str:

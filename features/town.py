@@ -98,13 +98,12 @@ def requests_of(known: Known, household: int) -> tuple[np.ndarray, np.ndarray]:
 
 def days_recorded(known: Known) -> float:
     """Days from the first request to the as-of day; the oldest in a thousand, likely typing errors, apart."""
-    return remember(known, "days_recorded", lambda: _days_recorded(known))
+    return remember(known, "days_recorded", lambda: days_since_first(known.requests.requested, known.as_of))
 
 
-def _days_recorded(known: Known) -> float:
-    if not len(known.requests):
-        return 0.0
-    return float(known.as_of - np.quantile(known.requests.requested, 0.001, method="lower"))
+def days_since_first(requested: np.ndarray, as_of: float) -> float:
+    """``days_recorded`` from when requests were made."""
+    return float(as_of - np.quantile(requested, 0.001, method="lower")) if len(requested) else 0.0
 
 
 def days_observed(known: Known) -> np.ndarray:

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from features.contract import Community
 from features.labels import usual_recording_delay
 from features.records import Known, Records, Rows, known_before
-from models.level import expected_between
+from models.level import Course, course_of, expected_between
 from models.loop import NEEDED
 from models.spans import SPANS, WINDOW, spans
 
@@ -20,7 +21,7 @@ def expected_cells(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray |
     town's weekly counts expect there (``models.level``): in the ``shares`` of ``span_shares``, by default of ``known``.
     """
     begin, end = spans(known.community, known.as_of)
-    share = span_shares(known) if shares is None else shares
+    share = span_shares(course_of(known), known.community) if shares is None else shares
     hazard = -np.log1p(-np.clip(p, 0, MOST))
     grids = len(known.records.grid_ids)
     cell = rows.need.astype(np.int64) * grids + known.grid[rows.household]
@@ -46,10 +47,17 @@ def expected_cells(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray |
     return pd.concat(tables, ignore_index=True)
 
 
-def span_shares(known: Known) -> np.ndarray:
+def cells_of_part(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
+    """``expected_cells`` of a part of a town, with the ids of its grids in ``grid``."""
+    cells = expected_cells(known, rows, p, shares)
+    cells = cells[cells["households"] > 0]
+    return cells.assign(grid=known.records.grid_ids[cells["grid"]])
+
+
+def span_shares(course: Course, community: Community) -> np.ndarray:
     """float64 [needs, spans]: requests expected in each span over those in the need's own window."""
-    begin, end = spans(known.community, known.as_of)
-    requests = expected_between(known, begin, end)
+    begin, end = spans(community, course.as_of)
+    requests = expected_between(course, begin, end)
     length = end - begin
     by_time = length / length[:, [WINDOW]]
     window = requests[:, [WINDOW]]

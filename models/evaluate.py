@@ -90,6 +90,17 @@ def resampled(households: int, replicates: int = REPLICATES, seed: int = 0) -> n
     return draws
 
 
+def resampled_of(
+    households: int, some: np.ndarray, replicates: int = REPLICATES, seed: int = 0
+) -> np.ndarray:
+    """float32 [some, replicates]: the rows ``some`` of ``resampled``, in no more memory than these need."""
+    generator = np.random.default_rng(seed)
+    chance, draws = np.full(households, 1 / households), np.empty((len(some), replicates), dtype=np.float32)
+    for replicate in range(replicates):
+        draws[:, replicate] = generator.multinomial(households, chance)[some]
+    return draws
+
+
 def evaluate(
     rows: Validation,
     needs: Iterable[str],

@@ -1,7 +1,8 @@
 """Who is left out: the groups' shares of a model's lists against their shares of requests, of the needs that
 random visits found, and of the need expected this week. ``models.group_lines`` says it in words."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,9 @@ from models.baselines import MODEL
 from models.capacity import capacity_of_need
 from models.evaluate import Validation, resampled
 from models.group_shares import COLUMNS, Audited, group_shares, listed_at
-from models.visits import random_visits
 
 REQUESTS, VISITS, WEEK, MADE = "requests", "random_visits", "week", "visits_made"
 TOP = 0.1  # of the random visits: those with the highest p_need count as listed
-MADE_WITHIN = 364  # days of the visits that were made
 BLOCK = 28  # days of visits whose groups are told as of one day
 
 
@@ -68,7 +67,7 @@ def audit_visits(records: Records, known: Known, held_out: pd.DataFrame, seed: i
         visits=listed,
         predicted=p_need,
         weight=weight,
-        member=_members(records, household, _block_end(known, as_of), ids),
+        member=_members(records, household, block_end(known, as_of), ids),
     )
     return group_shares(audited, ids, VISITS, resampled(known.household_count, seed=seed))
 
@@ -116,39 +115,7 @@ def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Au
     )
 
 
-def audit_made(records: Records, known: Known, seed: int = 0) -> pd.DataFrame:
-    """The targeted visits of the last year against the needs that random visits found in it.
-
-    What was really visited, beside what was really there: no model has a part in it. A share of the list is a
-    share of the targeted households, one for each day; recall, precision and calibration are missing.
-    """
-    rows = known.outreach
-    made = np.flatnonzero(~rows.random & (rows.contacted >= known.as_of - MADE_WITHIN))
-    drawn, _ = random_visits(known)
-    drawn = drawn.take(drawn.as_of >= known.as_of - MADE_WITHIN)
-    if not len(made) or not drawn.found.any():
-        return pd.DataFrame(columns=list(COLUMNS))
-    day = np.floor(rows.contacted[made]).astype(np.int64)
-    _, place, asked = np.unique(
-        np.stack([rows.household[made], day]), axis=1, return_inverse=True, return_counts=True
-    )
-    household = np.concatenate([rows.household[made], drawn.household])
-    when = np.concatenate([day, drawn.as_of])
-    ids = membership(known).ids
-    unknown = np.full(len(household), np.nan)
-    audited = Audited(
-        household=household,
-        positive=np.concatenate([np.zeros(len(made)), drawn.found.astype(np.float64)]),
-        listed=unknown,
-        visits=np.concatenate([1 / asked[place.reshape(-1)], np.zeros(len(drawn))]),
-        predicted=unknown,
-        weight=np.concatenate([np.ones(len(made)), drawn.weight]),
-        member=_members(records, household, _block_end(known, when), ids),
-    )
-    return group_shares(audited, ids, MADE, resampled(known.household_count, seed=seed))
-
-
-def _block_end(known: Known, day: np.ndarray) -> np.ndarray:
+def block_end(known: Known, day: np.ndarray) -> np.ndarray:
     """The day, a multiple of BLOCK before the as-of day, as of which groups of a day are told."""
     return known.as_of - BLOCK * ((known.as_of - day) // BLOCK)
 
@@ -163,12 +130,23 @@ def _each(*keys: np.ndarray) -> Iterable[np.ndarray]:
 
 def _members(records: Records, household: np.ndarray, day: np.ndarray, ids: tuple[str, ...]) -> np.ndarray:
     """bool [rows, groups]: of the groups with these ids, as known at each row's day."""
-    member = np.zeros((len(household), len(ids)), dtype=bool)
-    place = {one: at for at, one in enumerate(ids)}
+    found = members_then(partial(known_before, records), household, day)
+    none = np.zeros(len(household), dtype=bool)
+    return np.column_stack([found.get(one, none) for one in ids]).reshape(len(household), len(ids))
+
+
+def members_then(
+    then: Callable[[int], Known], household: np.ndarray, day: np.ndarray
+) -> dict[str, np.ndarray]:
+    """bool per row, by the id of every group that there was on any of the days: a member as known at the row's day.
+
+    ``then`` gives what was known at a day.
+    """
+    found: dict[str, np.ndarray] = {}
     for one in np.unique(day):
-        then = membership(known_before(records, int(one)))
+        groups = membership(then(int(one)))
         on = np.flatnonzero(day == one)
-        for at, group in enumerate(then.ids):
-            if group in place:
-                member[on, place[group]] = then.member[household[on], at]
-    return member
+        for at, group in enumerate(groups.ids):
+            mine = found.setdefault(group, np.zeros(len(household), dtype=bool))
+            mine[on] = groups.member[household[on], at]
+    return found

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 
+from features.own_rows import Grouped
 from models.evaluate import ALL, interval
 from models.ties import ratio, tie_groups
 
@@ -38,7 +39,7 @@ class Audited:
     visits: np.ndarray  # float64: the part of a visit that the row takes
     predicted: np.ndarray  # float64: probability; NaN where nothing was observed to compare it with
     weight: np.ndarray  # float64: how many rows of the town this one stands for
-    member: np.ndarray  # bool [rows, groups]
+    member: np.ndarray | csr_array  # bool [rows, groups]
 
     def __len__(self) -> int:
         return len(self.household)
@@ -78,13 +79,14 @@ class GroupSums:
 
 def group_sums(rows: Audited, groups: Sequence[str], draws: np.ndarray) -> dict[str, GroupSums]:
     """The sums of ALL and of every group, by its id."""
-    member = np.column_stack([np.ones(len(rows), dtype=bool), rows.member])
-    sums = _sums(rows, member, draws)
-    found = {}
-    for at, group in enumerate([ALL, *groups]):
-        keep = member[:, at]
-        counts = (len(np.unique(rows.household[keep])), int(keep.sum()), float(rows.positive[keep].sum()))
-        found[group] = GroupSums(counts, {name: one[at] for name, one in sums.items()})
+    row, group = rows.member.nonzero()
+    row = np.append(np.arange(len(rows)), row)
+    group = np.append(np.zeros(len(rows), dtype=np.int64), group + 1)
+    sums, own, found = _sums(rows, row, group, 1 + len(groups), draws), Grouped(group, 1 + len(groups)), {}
+    for at, name in enumerate([ALL, *groups]):
+        keep = row[own.of(at)]
+        counts = (len(np.unique(rows.household[keep])), len(keep), float(rows.positive[keep].sum()))
+        found[name] = GroupSums(counts, {measure: one[at] for measure, one in sums.items()})
     return found
 
 
@@ -121,12 +123,13 @@ def _plain(group: str) -> str:
     return re.sub(r"[^\w\- :]", "_", group)[:MOST_LETTERS]
 
 
-def _sums(rows: Audited, member: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
-    """float64 [groups, 1 + replicates] each: weighted sums over the rows of every group of ``member`` [rows, groups],
-    as they are and then in each replicate."""
+def _sums(
+    rows: Audited, row: np.ndarray, group: np.ndarray, groups: int, draws: np.ndarray
+) -> dict[str, np.ndarray]:
+    """float64 [groups, 1 + replicates] each: weighted sums over the rows of every group (``row`` is in ``group``), as
+    they are and then in each replicate."""
     homes, place = np.unique(rows.household, return_inverse=True)
-    row, group = np.nonzero(member)
-    shape, columns = (member.shape[1], len(homes)), np.column_stack([np.ones(len(homes)), draws[homes]])
+    shape, columns = (groups, len(homes)), np.column_stack([np.ones(len(homes)), draws[homes]])
     of_row = {
         "visits": rows.visits,
         "listed": rows.listed,

@@ -5,6 +5,7 @@ number of requests, by contrast, is a short series that a log-linear model with 
 holidays carries forward well; its level corrects that of the probabilities.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from features.labels import label_begin, label_end
 from features.records import Known
 from features.seasons import TROPICAL_YEAR, summer_holiday, winter_holiday
-from features.town import asked, days_recorded
+from features.town import days_since_first
 
 WEEK = 7
 WAVES = 6
@@ -34,27 +35,47 @@ class Series:
     exposure: np.ndarray  # float64 [weeks]: households known times share of their requests recorded by now
 
 
-def weekly_requests(known: Known) -> Series:
+@dataclass(frozen=True)
+class Course:
+    """When requests were made, by need, and since when households are known: of a town, or of all its parts."""
+
+    as_of: int
+    need: np.ndarray  # int16 per known request, -1 where unknown
+    requested: np.ndarray  # float64 days
+    recorded: np.ndarray  # float64 days
+    since: np.ndarray  # float64 days per household that is known
+
+
+def course_of(known: Known) -> Course:
+    """The course of a town, or of the households that live in a part of it (``Parts.own``)."""
+    rows = known.requests
+    return Course(known.as_of, rows.need, rows.requested, rows.visible_from, known.known_since[known.present])
+
+
+def joined_course(courses: Sequence[Course]) -> Course:
+    """The course of a town from those of its parts, of which there is at least one."""
+    columns = zip(*((one.need, one.requested, one.recorded, one.since) for one in courses), strict=True)
+    return Course(courses[0].as_of, *map(np.concatenate, columns))
+
+
+def weekly_requests(course: Course, needs: int) -> Series:
     """Whole weeks back from the as-of day to the first request."""
-    past = asked(known)
-    weeks = max(int(days_recorded(known) // WEEK), 0)
-    begins = known.as_of - WEEK * np.arange(weeks, 0, -1.0)
-    week = weeks - 1 - np.floor((past.age - 1e-9) / WEEK).astype(int)
+    requested = course.requested
+    weeks = max(int(days_since_first(requested, course.as_of) // WEEK), 0)
+    begins = course.as_of - WEEK * np.arange(weeks, 0, -1.0)
+    told = course.need >= 0
+    week = weeks - 1 - np.floor((course.as_of - requested[told] - 1e-9) / WEEK).astype(int)
     inside = (week >= 0) & (week < weeks)
-    needs = past.shape[1]
-    cell = week[inside] * needs + past.need[inside]
+    cell = week[inside] * needs + course.need[told][inside]
     count = np.bincount(cell, minlength=weeks * needs).reshape(weeks, needs).astype(float)
-    since = np.sort(known.known_since[known.present])
-    present = np.searchsorted(since, begins + WEEK / 2)
-    return Series(
-        begins, count, np.maximum(present, 1) * _recorded_share(known, known.as_of - begins - WEEK / 2)
-    )
+    present = np.searchsorted(np.sort(course.since), begins + WEEK / 2)
+    share = _recorded_share(course, course.as_of - begins - WEEK / 2)
+    return Series(begins, count, np.maximum(present, 1) * share)
 
 
-def _recorded_share(known: Known, age: np.ndarray) -> np.ndarray:
+def _recorded_share(course: Course, age: np.ndarray) -> np.ndarray:
     """Share of requests that are recorded within ``age`` days, by how long the older ones took."""
-    requests = known.requests
-    delay = (requests.visible_from - requests.requested)[known.as_of - requests.requested >= RIPE]
+    delay = (course.recorded - course.requested)[course.as_of - course.requested >= RIPE]
     if not len(delay):
         return np.ones(len(age))
     return np.maximum(np.searchsorted(np.sort(delay), age, side="right") / len(delay), 0.05)
@@ -89,14 +110,14 @@ def _share_within(days: np.ndarray, kind) -> np.ndarray:
 def expected_requests(known: Known) -> np.ndarray:
     """float64 [needs]: requests of the whole town expected in each need's window, from what is known."""
     begin, end = label_begin(known.community, known.as_of), label_end(known.community, known.as_of)
-    return expected_between(known, begin[:, None], end[:, None])[:, 0]
+    return expected_between(course_of(known), begin[:, None], end[:, None])[:, 0]
 
 
-def expected_between(known: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def expected_between(course: Course, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     """float64 [needs, spans]: requests of the whole town expected in [begin, end) (days, [needs, spans])."""
-    series = weekly_requests(known)
+    series = weekly_requests(course, len(begin))
     each = [_expected(series, need, begin[need], end[need]) for need in range(len(begin))]
-    return np.array(each).reshape(begin.shape) * int(known.present.sum())
+    return np.array(each).reshape(begin.shape) * len(course.since)
 
 
 def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -> np.ndarray:

@@ -38,15 +38,18 @@ class Proposals:
     funds: pd.DataFrame
 
 
-def propose(demand: pd.DataFrame, known: Known, history: pd.DataFrame) -> Proposals:
+def propose(
+    demand: pd.DataFrame, known: Known, history: pd.DataFrame, asked: np.ndarray | None = None
+) -> Proposals:
     """Proposals from ``demand`` (``models.demand.demand_ahead``) and the programmes' ``history``.
 
+    ``asked``: of ``models.seats.take_up``; with it ``known`` may be any part of the town.
     Seats left in programmes that run within a need's window are shared among all who want them, in proportion.
     What is left over is proposed as a project where it reaches the community's ``projects.smallest``; the most
     severe needs are given money first.
     """
     window = demand[demand["span"] == WINDOWS]
-    taken = dict(zip(known.community.need_index(), take_up(known, history), strict=True))
+    taken = dict(zip(known.community.need_index(), take_up(known, history, asked), strict=True))
     grids = window[window["grid_id"] != TOWN]
     seats = grids["expected"] * grids["need"].map(taken)
     wanted = pd.Series(seats.to_numpy(), index=pd.MultiIndex.from_frame(grids[["need", "grid_id"]]))
@@ -256,7 +259,8 @@ def candidates(
     """The households to offer each proposed project to: three for each seat, the likeliest to ask first.
 
     ``barred``: bool [households, needs], not to be listed. Only households of the project's grids. Returns
-    project (its position), need, household_id, grid_id, microgrid_id, p_request.
+    project (its position), need, household_id, grid_id, microgrid_id, p_request and last_asked (date of its last
+    request of the need, "" without one). Of a part of a town: those that may be among the town's, see ``likeliest``.
     """
     household = pd.Index(known.records.household_ids).get_indexer(pd.Index(scores["household_id"]))
     need = scores["need"].map(known.community.need_index()).to_numpy(dtype=int)
@@ -270,7 +274,24 @@ def candidates(
             continue
         grids = [one for one, _ in project["grids"]]
         mine = table[(table["need"] == project["need"]) & table["grid_id"].isin(grids)]
-        best = mine.sort_values(["p_request", "household_id"], ascending=[False, True])
-        parts.append(best.head(NAMES_FOR_A_SEAT * project["seats"]).assign(project=place))
-    columns = ["project", "need", "household_id", "grid_id", "microgrid_id", "p_request"]
+        mine = likeliest(mine.assign(project=place), projects)
+        parts.append(mine.assign(last_asked=_last_asked(known, project["need"], mine["household_id"])))
+    columns = ["project", "need", "household_id", "grid_id", "microgrid_id", "p_request", "last_asked"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def likeliest(named: pd.DataFrame, projects: pd.DataFrame) -> pd.DataFrame:
+    """Of ``candidates`` (of all parts of a town), for each project those likeliest to ask: three for each seat."""
+    best = named.sort_values(["project", "p_request", "household_id"], ascending=[True, False, True])
+    most = NAMES_FOR_A_SEAT * projects["seats"].to_numpy(dtype=int)[best["project"].to_numpy(dtype=int)]
+    return best[best.groupby("project").cumcount() < most]
+
+
+def _last_asked(known: Known, need: str, household_ids: pd.Series) -> np.ndarray:
+    """object str: the date of each household's last request of a need, "" without one."""
+    rows, household = known.requests, pd.Index(known.records.household_ids).get_indexer(household_ids)
+    mine = (rows.need == known.community.need_index()[need]) & np.isin(rows.household, household)
+    last = np.full(known.household_count, -np.inf)
+    np.maximum.at(last, rows.household[mine], rows.requested[mine])
+    dates = [str(date_of(day)) if np.isfinite(day) else "" for day in last[household]]
+    return np.array(dates, dtype=object)

@@ -1,5 +1,8 @@
 """Seats of programmes: how many are left, and how many of those who ask take one."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -80,21 +83,31 @@ def _claimed(programme: Programme, known: Known) -> int:
     return len(np.unique(households))
 
 
-def take_up(known: Known, history: pd.DataFrame) -> np.ndarray:
+def take_up(known: Known, history: pd.DataFrame, asked: np.ndarray | None = None) -> np.ndarray:
     """float64 [needs]: seats asked for by each household that asks for the need.
 
     From past courses: enrolled and waiting over the households that came within one horizon of the need before
-    the opening. Without a history it is 1.
+    the opening. Without a history it is 1. ``asked``: the sums of ``asked_before`` over the parts of a town.
     """
+    taken = np.full(len(known.community.needs), PRIOR_TAKE_UP)
+    for need, row in _past_courses(known, history):
+        taken[need] += row["enrolled"] + np.nan_to_num(row["waiting"])
+    asked = PRIOR_TAKE_UP + (asked_before(known, history) if asked is None else asked)
+    return np.clip(taken / asked, 0.05, MOST_TAKE_UP)
+
+
+def asked_before(known: Known, history: pd.DataFrame) -> np.ndarray:
+    """float64 [needs]: households that came within one horizon of the need before a past course opened."""
     needs = known.community.needs
-    taken = np.full(len(needs), PRIOR_TAKE_UP)
-    asked = np.full(len(needs), PRIOR_TAKE_UP)
-    horizon = np.array([WEEK * one.horizon_weeks for one in needs])
+    asked, horizon = np.zeros(len(needs)), np.array([WEEK * one.horizon_weeks for one in needs])
+    for need, row in _past_courses(known, history):
+        end = np.full(len(needs), row["opened"])
+        asked[need] += came(known, end - horizon, end)[:, need].sum()
+    return asked
+
+
+def _past_courses(known: Known, history: pd.DataFrame) -> list[tuple[int, dict[Hashable, Any]]]:
+    """The rows of the history of which enrolment is known, each with the position of its need."""
     index = known.community.need_index()
     told = history[history["need"].isin(index) & history["enrolled"].notna()]
-    for row in told.to_dict("records"):
-        need = index[row["need"]]
-        end = np.full(len(needs), row["opened"])
-        taken[need] += row["enrolled"] + np.nan_to_num(row["waiting"])
-        asked[need] += came(known, end - horizon, end)[:, need].sum()
-    return np.clip(taken / asked, 0.05, MOST_TAKE_UP)
+    return [(index[row["need"]], row) for row in told.to_dict("records")]

@@ -62,6 +62,12 @@ class VisitTable:
 
 def random_visits(known: Known) -> tuple[Visits, list[tuple[str, str]]]:
     """Usable random visits known before ``known.as_of``; what could not be used, in Chinese and in English."""
+    visits, lines = visits_by_lot(known)
+    return replace(visits, weight=week_weights(visits.weight, visits.as_of)), lines
+
+
+def visits_by_lot(known: Known) -> tuple[Visits, list[tuple[str, str]]]:
+    """``random_visits`` with the plain inverse propensity as their weight."""
     rows = known.outreach
     drawn = rows.random & (rows.need >= 0) & (rows.contacted < known.as_of)
     met = drawn & np.isin(rows.outcome, (NEEDED, NOT_NEEDED))
@@ -78,7 +84,7 @@ def random_visits(known: Known) -> tuple[Visits, list[tuple[str, str]]]:
         need=rows.need[keep],
         as_of=week,
         found=(rows.outcome[keep] == NEEDED).astype(np.int8),
-        weight=_weights(rows.propensity[keep], week),
+        weight=1 / rows.propensity[keep],
         targeted=np.zeros(len(keep), dtype=bool),
     )
     return visits, _lines(int(drawn.sum()), int(met.sum()), int((met & ~weighable).sum()), contradicting)
@@ -159,12 +165,11 @@ def _week(known: Known, contacted: np.ndarray) -> np.ndarray:
     return known.as_of - WEEK * np.ceil((known.as_of - contacted) / WEEK)
 
 
-def _weights(propensity: np.ndarray, week: np.ndarray) -> np.ndarray:
+def week_weights(inverse: np.ndarray, week: np.ndarray) -> np.ndarray:
     """Inverse propensity over the mean of its week, so that a week with few visits does not outweigh others."""
     if not len(week):
         return np.empty(0)
     _, place = np.unique(week, return_inverse=True)
-    inverse = 1 / propensity
     mean = np.bincount(place, inverse) / np.bincount(place)
     return np.clip(inverse / mean[place], 1 / HEAVIEST, HEAVIEST)
 

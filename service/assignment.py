@@ -12,6 +12,8 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 from scipy.sparse import csc_array, csr_array, hstack, vstack
 
+from service.quiet import without_output
+
 GAP = 1e-4  # relative optimality gap that needs no further search
 LARGE, LARGE_GAP = 5000, 1e-3  # with more options this gap will do: a search among all takes minutes
 NODES = 200  # of branch and bound at most: a limit of time would give other lists on a busy machine
@@ -197,13 +199,14 @@ def _solve(model: _Model, free: np.ndarray, gap: float, values: np.ndarray | Non
     whole[:count] = free
     if values is not None:
         lower[:count][~free] = upper[:count][~free] = values[:count][~free]
-    return milp(
-        model.cost,
-        integrality=whole,
-        bounds=Bounds(lower, upper),
-        constraints=LinearConstraint(model.matrix, model.low, model.high),
-        options={"mip_rel_gap": gap, "node_limit": NODES},
-    )
+    with without_output():
+        return milp(
+            model.cost,
+            integrality=whole,
+            bounds=Bounds(lower, upper),
+            constraints=LinearConstraint(model.matrix, model.low, model.high),
+            options={"mip_rel_gap": gap, "node_limit": NODES},
+        )
 
 
 def _settled(

@@ -250,13 +250,6 @@ def features(workspace: Path, as_of: date | None, spark: bool) -> None:
     show(features_of_large(workspace, town, as_of, stage, spark))
 
 
-def _open(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
-    """The records and the as-of date in force."""
-    _speak(workspace)
-    _take_in(workspace)
-    return _read(workspace, as_of)
-
-
 def _open_town(workspace: Path, as_of: date | None) -> "tuple[Records | Parts, date]":
     """The records, in parts where the town is large, and the as-of date in force."""
     from service.large_town import parts_of
@@ -333,8 +326,8 @@ def demand(workspace: Path, as_of: date | None) -> None:
     """Expected demand against seats."""
     from service.demand_week import demand_week
 
-    records, as_of = _open(workspace, as_of)
-    show(demand_week(workspace, records, as_of, stage))
+    town, as_of = _open_town(workspace, as_of)
+    show(demand_week(workspace, town, as_of, stage))
 
 
 @commands.command(
@@ -378,8 +371,8 @@ def monitor(workspace: Path, as_of: date | None) -> None:
     """Data freshness, quarantine, and past weeks' scores and lists."""
     from service.monitor_week import monitor_week
 
-    records, as_of = _open(workspace, as_of)
-    show(monitor_week(workspace, records, as_of, stage))
+    town, as_of = _open_town(workspace, as_of)
+    show(monitor_week(workspace, town, as_of, stage))
 
 
 commands.add_command(simulate)

@@ -3,17 +3,19 @@
 from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from features.atomic import write_atomically
 from features.contract import Community
 from features.feedback import suppressed
 from features.language import say
-from features.records import Known, Records, date_of, day_of, known_before
+from features.parts import Parts
+from features.records import Records, day_of, known_before
 from features.store import read_programme_history
 from models.demand import TOWN, WINDOWS, demand_ahead
 from models.proposals import RUN, Proposals, candidates, propose
+from service.large_demand import Town, large_demand
+from service.large_town import scores_of_large
 from service.monitor_week import DEMAND
 from service.needs_page import needs_page
 from service.needs_tables import (
@@ -32,23 +34,31 @@ LIST_BOOK, LIST_PAGE = "needs-list.xlsx", "needs-list.html"
 CANDIDATES = "project-candidates.xlsx"  # names households: for the coordinators
 
 
-def demand_week(workspace: Path, records: Records, as_of: date, stage: Stage) -> list[str]:
+def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stage) -> list[str]:
     """Expected demand against seats, kept in the week's directory with the three lists; lines for the screen."""
     from models.registry import champion
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
-    scores, _, _ = current_scores(workspace, records, as_of, model, stage)
+    history, spread = read_programme_history(workspace, day_of(as_of)), model.model.spread
+    if isinstance(town, Records):
+        scores, _, _ = current_scores(workspace, town, as_of, model, stage)
+        with stage(say("测算", "sum")):
+            known = known_before(town, day_of(as_of))
+            demand = demand_ahead(scores, known, spread)
+            proposals = propose(demand, known, history)
+            named = candidates(proposals.projects, scores, suppressed(known), known)
+    else:
+        path = scores_of_large(workspace, town, as_of, stage)
+        with stage(say("测算", "sum")):
+            whole = Town(town, day_of(as_of), path, history)
+            demand, proposals, named = large_demand(whole, spread)
     home = week_directory(workspace, as_of)
-    with stage(say("测算", "sum")):
-        known = known_before(records, day_of(as_of))
-        demand = demand_ahead(scores, known, model.model.spread)
-        proposals = propose(demand, known, read_programme_history(workspace, known.as_of))
     with stage(say("写清单", "write the lists")):
         told = model.model.metadata.get("demand", [])
-        for name, content in _files(demand, proposals, scores, told, known, as_of).items():
+        for name, content in _files(demand, proposals, named, told, town.community, as_of).items():
             write_atomically(home / name, content)
-    lines = demand_lines(demand, proposals, records.community)
+    lines = demand_lines(demand, proposals, town.community)
     return [*lines, model.model.silence(), *_where(home)]
 
 
@@ -83,12 +93,11 @@ def demand_lines(demand: pd.DataFrame, proposals: Proposals, community: Communit
 def _files(
     demand: pd.DataFrame,
     proposals: Proposals,
-    scores: pd.DataFrame,
+    named: pd.DataFrame,
     told: list[dict],
-    known: Known,
+    community: Community,
     as_of: date,
 ) -> dict[str, bytes]:
-    community = known.community
     needs, projects = needs_sheet(demand, proposals, community), projects_sheet(proposals, community)
     resources, coverage = resources_sheets(proposals, community), coverage_sheet(told, community)
     page = needs_page(demand, proposals, [needs, projects, *resources], coverage, community, as_of)
@@ -99,19 +108,18 @@ def _files(
         (say("分网格分月", "by grid and month"), [grids_sheet(demand, community)]),
         (say("区间可靠吗", "intervals"), [coverage]),
     ]
-    named = candidates(proposals.projects, scores, suppressed(known), known)
     return {
         DEMAND: demand.round(2).to_csv(index=False).encode("utf-8-sig"),
         LIST_PAGE: page.encode(),
         LIST_BOOK: needs_workbook(needs.title, book, as_of),
         CANDIDATES: needs_workbook(
-            say("项目候选家庭", "candidates"), _candidate_sheets(named, proposals, known), as_of
+            say("项目候选家庭", "candidates"), _candidate_sheets(named, proposals, community), as_of
         ),
     }
 
 
 def _candidate_sheets(
-    named: pd.DataFrame, proposals: Proposals, known: Known
+    named: pd.DataFrame, proposals: Proposals, community: Community
 ) -> list[tuple[str, list[Sheet]]]:
     """A worksheet for each proposed project; one that says so where there is none."""
     note = say(
@@ -126,20 +134,19 @@ def _candidate_sheets(
         (say("申请可能性", "chance"), 11),
         (say("上次申请", "last asked"), 12),
     )
-    needs = {one.id: one.name.here for one in known.community.needs}
+    needs = {one.id: one.name.here for one in community.needs}
     sheets: list[tuple[str, list[Sheet]]] = []
     projects = proposals.projects.to_dict("records")
     for place in sorted(set(named["project"])):
         project, rows = projects[place], named[named["project"] == place]
         name = needs[project["need"]]
-        asked = _last_asked(known, project["need"])
         content = [
             [
                 row["household_id"],
                 row["grid_id"],
                 row["microgrid_id"],
                 f"{row['p_request']:.1%}",
-                asked.get(row["household_id"], ""),
+                row["last_asked"],
             ]
             for row in rows.to_dict("records")
         ]
@@ -147,12 +154,3 @@ def _candidate_sheets(
         sheets.append((f"{len(sheets) + 1}", [Sheet(seats, note, columns, content)]))
     nothing = Sheet(say("本期没有新项目", "no projects this time"), "", columns, [])
     return sheets or [("1", [nothing])]
-
-
-def _last_asked(known: Known, need: str) -> dict[str, str]:
-    """The date of each household's last request of a need."""
-    rows = known.requests
-    mine = np.flatnonzero(rows.need == known.community.need_index()[need])
-    mine = mine[np.argsort(rows.requested[mine], kind="stable")]
-    ids = known.records.household_ids
-    return {ids[rows.household[row]]: str(date_of(rows.requested[row])) for row in mine}

@@ -12,7 +12,7 @@ from features.contract import FEEDBACK
 from features.feedback import WEEK, WRONG_PERSON_WEEKS, refusing
 from features.language import say
 from features.records import FeedbackRows, Known, date_of
-from models.reason_quality import reason_quality
+from models.reason_quality import Returned, reason_quality, returned
 from models.shares import wilson
 from service.answers import feedback_names
 from service.reasons import kind_names
@@ -68,7 +68,7 @@ def feedback_week(known: Known, listed: pd.DataFrame) -> FeedbackWeek:
             for code, name in enumerate(feedback_names().values())
         ],
         marks=_marks(rows.satisfaction[new], rows.satisfaction[here]),
-        quality=_quality(reason_quality(listed, known.records)),
+        quality=quality_rows(listed, [returned(known.records)]),
     )
 
 
@@ -122,11 +122,12 @@ def _marks(new: np.ndarray, every: np.ndarray) -> dict[str, float]:
     return found
 
 
-def _quality(table: pd.DataFrame) -> list[dict[str, Any]]:
+def quality_rows(listed: pd.DataFrame, parts: Sequence[Returned]) -> list[dict[str, Any]]:
+    """``reason_quality`` with the names of the kinds."""
     names = kind_names()
     return [
         {**{str(key): value for key, value in row.items()}, "name": names.get(str(row["kind"]), row["kind"])}
-        for row in table.to_dict("records")
+        for row in reason_quality(listed, parts).to_dict("records")
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which groups a week's lists and a year's visits pass over: a table in the week's directory, and lines."""
+"""Which groups a week's lists pass over: a table in the week's directory, and lines."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from features.atomic import write_atomically
 from features.groups import membership
-from features.records import Known, Records
+from features.records import Known
 
 GROUPS = "groups.csv"
 
@@ -19,11 +19,3 @@ def list_lines(home: Path, scores: pd.DataFrame, visits: pd.DataFrame, known: Kn
     table = audit_list(scores, visits, known)
     write_atomically(home / GROUPS, table.to_csv(index=False).encode("utf-8-sig"))
     return group_lines(table, membership(known))
-
-
-def made_lines(records: Records, known: Known) -> list[str]:
-    """Lines on groups that got clearly less of the last year's visits than of the needs found by lot."""
-    from models.group_audit import audit_made
-    from models.group_lines import group_lines
-
-    return group_lines(audit_made(records, known), membership(known))

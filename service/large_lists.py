@@ -24,12 +24,13 @@ from features.records import day_of, known_before
 from features.storage import get, keep_only, put
 from features.store import read_programme_history
 from models.champion import Champion
-from models.demand import demand_table, own_windows
+from models.demand import demand_of_parts, own_windows
 from models.demand_cells import span_shares
 from models.engine import here
 from models.group_audit import WEEK as THIS_WEEK
 from models.group_lines import group_lines
 from models.group_shares import GroupSums, shares_table
+from models.level import course_of
 from models.programmes import against_seats
 from models.registry import champion
 from models.score_parts import Scoring
@@ -119,7 +120,8 @@ def _week(workspace: Path, scoring: Scoring, as_of: date) -> Week:
     place = f"{parts.root}/fitted/{scoring.day}/{scoring.key}-spans.pickle"
     held = get(place)
     if held is None:
-        held = pickle.dumps(span_shares(known_before(parts.read(parts.sample), day)))
+        course = course_of(known_before(parts.read(parts.sample), day))
+        held = pickle.dumps(span_shares(course, parts.community))
         put(place, held)
     history, before = read_programme_history(workspace, day), list_before(workspace, as_of)
     settings = parts.community.model_dump(mode="json")
@@ -186,10 +188,8 @@ def _joined(written: list[Written]) -> pd.DataFrame:
 
 def _demand(scoring: Scoring, surveys: list[Surveyed]) -> pd.DataFrame:
     """``expected_demand`` of the town."""
-    cells = pd.concat([one.cells for one in surveys], ignore_index=True)
-    grids = np.unique(cells["grid"].to_numpy(dtype=object))
-    cells = cells.assign(grid=np.searchsorted(grids, cells["grid"].to_numpy(dtype=object)))
-    return own_windows(demand_table(cells, grids, scoring.parts.community, scoring.model.spread))
+    cells, model = [one.cells for one in surveys], scoring.model
+    return own_windows(demand_of_parts(cells, scoring.parts.community, model.spread))
 
 
 def _feedback(workspace: Path, week: Week, surveys: list[Surveyed]) -> dict[str, FeedbackWeek]:

@@ -77,6 +77,20 @@ def score_large(
     return scoring, [line, model.model.silence()]
 
 
+def scores_of_large(workspace: Path, parts: Parts, as_of: date, stage: Stage) -> Path:
+    """The week's scores of a large town, a row group a part; scored first where they are missing or old."""
+    from models.registry import champion
+    from models.score_parts import prepare
+
+    path = week_directory(workspace, as_of) / SCORES
+    with stage(say("全社区概要", "tables of the whole town")):
+        model = champion(workspace)
+        scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
+    if key_of(str(path)) != scoring.whole_key:
+        score_large(workspace, parts, as_of, workspace / SCORES, stage)
+    return path
+
+
 def features_of_large(
     workspace: Path, parts: Parts, as_of: date, stage: Stage, spark: bool = False
 ) -> list[str]:

@@ -1,7 +1,7 @@
 """What monitoring found, in words."""
 
 import csv
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 from features.contract import OUTCOMES, Community
 from features.language import say
 from features.quarantine import FOLDER
-from features.records import Records, date_of
+from features.records import date_of
 from models.shares import wilson
 from service.answers import outcome_names
 
@@ -34,14 +34,14 @@ def freshness_lines(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def quarantine_lines(workspace: Path, records: Records) -> list[str]:
-    """The share of each table's rows that the newest ingest with a quarantine could not use."""
+def quarantine_lines(workspace: Path, held: Mapping[str, int]) -> list[str]:
+    """The share of each table's rows that the newest ingest with a quarantine could not use; ``held``: rows by
+    table."""
     files = sorted((workspace / FOLDER).glob("*.csv"), key=lambda path: path.stat().st_mtime)
     if not files:
         return [say("没有隔离的行", "no rows in quarantine")]
     with files[-1].open(encoding="utf-8-sig", newline="") as file:
         counts = pd.Series([row["table"] for row in csv.DictReader(file)]).value_counts()
-    held = {name: len(getattr(records, name)) for name in ("households", "residents", "requests", "outreach")}
     lines = []
     for table, count in counts.items():
         share = count / (count + held.get(str(table), 0))

@@ -24,7 +24,7 @@ from features.seasons import asking_last_year
 from features.storage import get, get_table, keep_only, put
 from models.champion import Champion
 from models.demand import pairs_of
-from models.demand_cells import expected_cells
+from models.demand_cells import cells_of_part
 from models.evaluate import resampled
 from models.explain import asking_within_a_year
 from models.group_audit import listed_pairs
@@ -142,7 +142,7 @@ class Surveyed:
 
     counts: dict[Hashable, Any]  # by the name under which they are remembered: numbers, or lists of them
     p_need: np.ndarray  # float64 [2, needs]: sums and numbers of pairs
-    cells: pd.DataFrame  # ``expected_cells`` with grid ids
+    cells: pd.DataFrame  # ``cells_of_part``
     tiers: dict[tuple[str, str], int]  # households by grid and tier
     areas: list[dict[Any, Any]]
     content: bytes  # answers of all households
@@ -168,9 +168,6 @@ class Survey(Kept[Surveyed]):
         """The survey of a part."""
         week = self.week
         known, scores, risk = week.known(number), week.table("scores", number), week.table("risk", number)
-        rows, p_request = pairs_of(scores, known)
-        cells = expected_cells(known, rows, p_request, week.shares)
-        cells = cells[cells["households"] > 0]
         content, places = _answers(scores, risk, known, week.scoring.model.visited is not None)
         grid = known.records.grid_ids[known.grid[known.present]]
         tiers = Counter(zip(map(str, grid), map(str, risk["tier"]), strict=True))
@@ -181,7 +178,7 @@ class Survey(Kept[Surveyed]):
         return Surveyed(
             counts=_counts(known),
             p_need=np.stack([np.bincount(need, one, needs) for one in (p_need, np.ones(len(need)))]),
-            cells=cells.assign(grid=known.records.grid_ids[cells["grid"]]),
+            cells=cells_of_part(known, *pairs_of(scores, known), week.shares),
             tiers=dict(tiers),
             areas=areas(scores, risk, known),
             content=content,

@@ -2,8 +2,8 @@
 
 import io
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,14 +75,29 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     write_atomically(path, content.getvalue())
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a Parquet file of the workspace. Raises UserError where it cannot be read."""
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet file of the workspace, by default all columns. Raises UserError where it cannot be read."""
+    with _readable(path):
+        return pd.read_parquet(path, columns=columns)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        return pd.read_parquet(path)
+        yield
     except (OSError, ValueError) as error:
         raise UserError(
             say(f"{path}：读不了，请删除后重新运行", f"{path}: cannot be read; delete it and run again")
         ) from error
+
+
+def scored_pieces(path: Path) -> Iterator[pa.Table]:
+    """A week's scores, a row group at a time: household_id and need as dictionaries, and p_request. Raises UserError
+    where they cannot be read."""
+    texts = ["household_id", "need"]
+    with _readable(path), pq.ParquetFile(path, read_dictionary=texts) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, [*texts, "p_request"])
 
 
 def champion_or_none(workspace: Path) -> "Champion | None":
@@ -265,8 +280,10 @@ def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
     return report.erased + sum(table.quarantined for table in report.tables.values())
 
 
-def all_listed(workspace: Path) -> pd.DataFrame:
-    """Every pair ever listed: the columns of outreach.parquet and reason_kinds; no rows before any list."""
-    tables = [read_table(path) for path in sorted((workspace / WEEKS).glob(f"*/{LISTED}"))]
-    empty = pd.DataFrame(columns=[*COLUMNS, "reason_kinds"], dtype=object)
+def all_listed(workspace: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Every pair ever listed: the columns of outreach.parquet and reason_kinds, or some of them; no rows before any
+    list."""
+    names = columns or [*COLUMNS, "reason_kinds"]
+    tables = [read_table(path, columns) for path in sorted((workspace / WEEKS).glob(f"*/{LISTED}"))]
+    empty = pd.DataFrame(columns=names, dtype=object)
     return pd.concat([empty, *tables], ignore_index=True) if tables else empty

@@ -9,6 +9,8 @@ from features.atomic import write_atomically
 from features.contract import Community
 from features.ingest import ingest
 from features.language import say
+from features.parts import Parts
+from features.records import Records
 from features.report import IngestReport
 from features.store import read_records
 from service.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
@@ -43,16 +45,14 @@ def weekly(
     """
     report = ingest(directory, workspace)
     show(report.lines())
-    parts = parts_of(workspace, stage)
-    with stage(say("读取记录", "read the records")):
-        records = read_records(workspace)
-    as_of, lines = choose_as_of(parts or records, given)
+    town = _town(workspace, stage)
+    as_of, lines = choose_as_of(town, given)
     show(lines)
     home = week_directory(workspace, as_of)
-    if parts is None:
-        _, scored = score_week(workspace, records, as_of, workspace / SCORES, stage)
+    if isinstance(town, Records):
+        _, scored = score_week(workspace, town, as_of, workspace / SCORES, stage)
     else:
-        _, scored = score_large(workspace, parts, as_of, workspace / SCORES, stage)
+        _, scored = score_large(workspace, town, as_of, workspace / SCORES, stage)
     sections = [
         Section(say("数据", "Data"), [*lines, *_told(report)]),
         Section(say("评分", "Scores"), scored),
@@ -61,19 +61,28 @@ def weekly(
         (
             say("走访名单", "Visits"),
             lambda: (
-                list_large(workspace, parts, as_of, home, stage)
-                if parts
-                else list_week(workspace, records, as_of, home, stage)
+                list_week(workspace, town, as_of, home, stage)
+                if isinstance(town, Records)
+                else list_large(workspace, town, as_of, home, stage)
             ),
         ),
-        (say("需求与项目", "Needs and projects"), lambda: demand_week(workspace, records, as_of, stage)),
-        (say("回看", "Looking back"), lambda: monitor_week(workspace, records, as_of, stage)),
+        (say("需求与项目", "Needs and projects"), lambda: demand_week(workspace, town, as_of, stage)),
+        (say("回看", "Looking back"), lambda: monitor_week(workspace, town, as_of, stage)),
     ):
         section = Section(title, make())
         show(section.lines)
         sections.append(section)
-    write_atomically(home / SUMMARY, summary_page(sections, home, records.community, as_of).encode())
+    write_atomically(home / SUMMARY, summary_page(sections, home, town.community, as_of).encode())
     show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
+
+
+def _town(workspace: Path, stage: Stage) -> Records | Parts:
+    """The records, in parts where the town is large."""
+    parts = parts_of(workspace, stage)
+    if parts is not None:
+        return parts
+    with stage(say("读取记录", "read the records")):
+        return read_records(workspace)
 
 
 def _told(report: IngestReport) -> list[str]:

@@ -1,5 +1,6 @@
 """The chosen visits against trying out every choice, on towns small enough for that."""
 
+import ctypes
 from itertools import combinations
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
 from service.assignment import GAP, Places, Side, assign
+from service.quiet import without_output
 
 
 def can_all_be_visited(areas: np.ndarray, places: Places) -> bool:
@@ -68,3 +70,13 @@ def test_what_cannot_be_met_has_no_answer() -> None:
     places = Places(np.array([[True]]), np.array([1]))
     at_least_two = Side(csr_array(np.ones((1, 2))), np.array([2.0]), np.array([np.inf]))
     assert assign(np.array([0, 1]), np.array([0, 0]), np.ones(2), places, [at_least_two]) is None
+
+
+def test_nothing_is_printed_past_python_while_a_programme_is_solved(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    print("before")
+    with without_output():
+        ctypes.CDLL(None).puts(b"a line of the solver's makers")
+    print("after")
+    assert capfd.readouterr() == ("before\nafter\n", "")

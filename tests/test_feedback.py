@@ -19,7 +19,7 @@ from features.erasure import erase_household
 from features.feedback import suppressed
 from features.ingest import ingest
 from features.records import Known, day_of, known_before
-from models.reason_quality import reason_quality
+from models.reason_quality import reason_quality, returned
 from service.feedback_lines import feedback_lines
 from service.feedback_week import feedback_week
 from service.handout import write_handout
@@ -306,7 +306,7 @@ def test_the_coordinator_sees_what_was_said_and_how_good_reasons_are() -> None:
         about(third, -30, kind="wrong_person", satisfaction=5, next_visit=DAY + 2.0),
     )
     after = make_known(contacts=contacts, feedback=feedback)
-    quality = reason_quality(listed, after.records).set_index("kind")
+    quality = reason_quality(listed, [returned(after.records)]).set_index("kind")
     assert quality.loc["history", ["listed", "wrong"]].tolist() == [3, 1]
     assert quality.loc["residents", ["listed", "wrong"]].tolist() == [3, 0]
     # Wilson's interval of one in three, by hand

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,10 @@ from features.records import Known, Records, day_of, known_before
 from models.baselines import MODEL
 from models.card_groups import group_tables
 from models.evaluate import Validation, resampled
-from models.group_audit import audit_list, audit_made, audit_requests, audit_visits
+from models.group_audit import audit_list, audit_requests, audit_visits
 from models.group_lines import clearly_less, group_lines
 from models.group_shares import MEASURES, Audited, as_rankers, group_shares, listed_at
+from models.visits_made import audit_made, visits_made
 
 AS_OF = day_of(date(2024, 6, 3))
 HOUSEHOLDS = 400  # the first half came lately
@@ -199,18 +201,19 @@ def test_visits_made_against_needs_found_by_lot(records: Records) -> None:
     ]
     visited = make_records(HOUSEHOLD_ROWS, outreach=visits, community=records.community)
     then = known_before(visited, AS_OF)
-    table = audit_made(visited, then).set_index("group")
+    made, groups = audit_made([visits_made(then, partial(known_before, visited))])
+    table = made.set_index("group")
     assert table.loc["new", "share_of_list"] == 0
     assert table.loc["new", "share_of_need"] == pytest.approx(0.5, abs=0.03)
     assert table.loc["all", "households"] == 300
     assert table["recall"].isna().all()
     with speaking("zh"):
-        (line,) = group_lines(table.reset_index(), membership(then))
+        (line,) = group_lines(made, groups)
     assert line.startswith("近一年的走访与抽签走访发现的需要相比：新居民占需要的")
 
 
 def test_without_visits_nothing_is_said_of_them(records: Records, known: Known) -> None:
-    assert group_lines(audit_made(records, known), membership(known)) == []
+    assert group_lines(*audit_made([visits_made(known, partial(known_before, records))])) == []
 
 
 def test_groups_go_to_mlflow_under_names_that_it_takes() -> None:

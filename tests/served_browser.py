@@ -118,6 +118,23 @@ def browsing(browser: Browser, server: Server, language: str = "zh", **more: Any
         context.close()
 
 
+@contextmanager
+def without_connection(page: Page, server: Server) -> Iterator[None]:
+    """The browser is offline, and nothing that it sends arrives.
+
+    A page that is left hears from Chromium that it is online, a moment before it is gone; what it sends then passes
+    the emulation (and a route of Playwright's as well).
+    """
+    assert server.process
+    page.context.set_offline(True)
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    page.context.set_offline(False)
+
+
 def sign_in(page: Page, login: str, password: str = PASSWORD) -> None:
     """Sign in by the form."""
     page.goto("/sign-in")

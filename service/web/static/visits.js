@@ -31,7 +31,8 @@
       write({ ...one, tried: true });
       const answer = await ask("POST", "/v1/outcomes", { outreach_id: one.outreach, outcome: one.outcome, note: one.note }, one.token);
       if (!answer.ok) return refuse(one, answer);
-      one = { ...newest(one), number: (await answer.json()).id };
+      const { id } = await answer.json(); // an answer comes in pieces: an undo in between must not be written over
+      one = { ...newest(one), number: id };
       write(one);
     }
     if (one.undo && !one.undone) {
@@ -177,6 +178,13 @@
   }
 
   // ---- without a connection
+  async function keep(name, address) {
+    const held = await caches.open(name);
+    if (await held.match(address)) return;
+    const answer = await fetch(address, { headers: { "X-Purpose": encodeURIComponent("备用离线 kept for offline use") } });
+    if (answer.ok && !answer.redirected) await held.put(address, answer);
+  }
+
   async function keepPages() {
     if (!("serviceWorker" in navigator)) return;
     if (!who) { // nobody is signed in: pages of whoever was before must not stay
@@ -186,12 +194,9 @@
     await navigator.serviceWorker.register("/service-worker.js");
     await navigator.serviceWorker.ready;
     if (said.keep !== "list") return;
-    const pages = await caches.open("pages"), links = all(document, ".card[data-needs] a").map((one) => one.href);
-    for (const address of [location.href, ...links]) {
-      if (await pages.match(address)) continue;
-      const answer = await fetch(address, { headers: { "X-Purpose": encodeURIComponent("备用离线 kept for offline use") } });
-      if (answer.ok && !answer.redirected) await pages.put(address, answer);
-    }
+    const links = all(document, ".card[data-needs] a"), files = all(document, "[href^='/static/'], [src^='/static/']");
+    for (const one of files) await keep("files", one.href || one.src); // kept pages are of no use without their script
+    for (const address of [location.href, ...links.map((one) => one.href)]) await keep("pages", address);
     body.dataset.kept = "yes";
   }
 

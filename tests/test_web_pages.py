@@ -190,6 +190,7 @@ def test_what_was_written_while_the_service_was_down_arrives_when_it_is_back(ser
             expect(page.locator(".recorded").first).to_contain_text("婉拒")
         finally:
             server.start()
+        expect(page.locator(".when").first).to_have_text("已发送")
         expect(page.locator("#queue")).to_be_hidden()
         kept = [one for one in server.outcomes()[len(before) :] if not one[2]]
         assert kept == [("user:li", "declined", False)]

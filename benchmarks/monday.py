@@ -4,8 +4,8 @@
 
 Makes a town, ingests and retrains it and fits the script's model, unless ``--work`` names a place where that was done.
 Then ``contestants/plain_monday.py list`` and ``xianying outreach`` (which scores first) run in turn, so that a busy
-machine slows both. Writes ``monday.json``: every run, the median of wall seconds, CPU seconds and peak memory of both,
-and their ratios.
+machine slows both. Writes ``monday-THREADS.json``: every run, the median of wall seconds, CPU seconds and peak memory of
+both, and their ratios.
 """
 
 import json
@@ -89,6 +89,12 @@ def rounds_of(work: Path, rounds: int, threads: int) -> dict[str, list[dict[str,
     return found
 
 
+def _priority() -> str:
+    """Whether the runs went before all other work, as under ``chrt --fifo 1``."""
+    fifo = hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) == os.SCHED_FIFO
+    return ", real-time priority" if fifo else ""
+
+
 @click.command()
 @click.option("--households", default=10_000, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
@@ -112,12 +118,12 @@ def main(households: int, rounds: int, threads: int, work: Path, output: Path) -
         "ratio": {one: round(median["xianying"][one] / median["plain"][one], 2) for one in MEASURES},
         "runs": runs,
         "date": date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}{_priority()}",
         "python": platform.python_version(),
         **{one: version(one) for one in LIBRARIES},
     }
     output.mkdir(parents=True, exist_ok=True)
-    (output / "monday.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (output / f"monday-{threads}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     click.echo(json.dumps({one: result[one] for one in ("median", "ratio")}, indent=1))
 
 

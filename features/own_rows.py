@@ -1,5 +1,7 @@
 """Which rows of a table are a household's own, found once for all of them: a fact then reads no more than these."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from features.records import Known, remember
@@ -21,20 +23,20 @@ class Grouped:
 
 def own_requests(known: Known, household: int) -> np.ndarray:
     """int64: a household's rows of ``known.requests``, ascending."""
-    return _of(known, "requests", known.requests.household, household)
+    return _of(known, "requests", lambda: known.requests.household, household)
 
 
 def own_visits(known: Known, household: int) -> np.ndarray:
     """int64: a household's rows of ``known.outreach``, ascending."""
-    return _of(known, "outreach", known.outreach.household, household)
+    return _of(known, "outreach", lambda: known.outreach.household, household)
 
 
 def own_residents(known: Known, household: int) -> np.ndarray:
     """int64: the current rows of ``known.residents`` that are a household's, in the order of ``resident_rows``."""
     rows = known.resident_rows
-    return rows[_of(known, "residents", known.residents.household[rows], household)]
+    return rows[_of(known, "residents", lambda: known.residents.household[rows], household)]
 
 
-def _of(known: Known, table: str, who: np.ndarray, household: int) -> np.ndarray:
-    made = remember(known, ("rows by household", table), lambda: Grouped(who, known.household_count))
+def _of(known: Known, table: str, who: Callable[[], np.ndarray], household: int) -> np.ndarray:
+    made = remember(known, ("rows by household", table), lambda: Grouped(who(), known.household_count))
     return made.of(household)

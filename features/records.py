@@ -7,7 +7,7 @@ Times are *days*: float64 days since 1970-01-01 00:00 in the community's local t
 as-of date is therefore a whole number of days (``day_of``).
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -160,6 +160,15 @@ class Records:
             self.outreach.contacted,
         ]
         return max((float(np.nanmax(one)) for one in times if len(one)), default=-np.inf)
+
+
+def positions_of(values: Iterable[Any], within: Iterable[Any]) -> np.ndarray:
+    """int64 per value: its position in ``within``, all of which differ; -1 where it is not there.
+
+    Each distinct value is looked up once: tables name a household many times.
+    """
+    codes, distinct = pd.factorize(pd.Series(values))
+    return np.append(pd.Index(within).get_indexer(pd.Index(distinct)), -1)[codes]
 
 
 def rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:

@@ -5,7 +5,9 @@ bin has a factor on the town's rate such that expected and observed requests agr
 """
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from math import isnan, log
 
 import numpy as np
 
@@ -20,7 +22,7 @@ SWEEPS = 2  # turns over all attributes; a third changes nothing worth its time
 ROWS_AT_ONCE = 4096
 PRIOR = 25.0  # expected requests that pull a bin's factor towards 1
 FEWEST = 50  # households that state an attribute
-FEWEST_TOLD = 1.1  # factor that makes an attribute worth telling
+LEAST_TOLD = log(1.1)  # logarithm of a factor that makes an attribute worth telling
 MOST_TOLD = 2  # attributes
 PAST_CHANGES = (".change", "days_since", "changes_1y")  # features of what was, not of what the household is
 
@@ -100,13 +102,17 @@ def likeness(
     columns: tuple[Column, ...], known: Known, schema: Schema, household_index: int, need: int
 ) -> str:
     """The attributes for which households like this one ask most, in words: “孩子8岁，双职工”."""
-    told = household.facts(schema) | residents.facts(schema)
+    told, attributes = remember(known, ("likeness", schema), lambda: _tellers(columns, known, schema))
     weight: dict[str, float] = {}
-    for fact, log_factors in zip(*_of_household(columns, known, schema, household_index), strict=True):
-        weight[fact] = weight.get(fact, 0.0) + float(log_factors[need])
+    for fact, values, edges, logarithms in attributes:
+        value = float(values[household_index])
+        code = len(edges) + 1 if isnan(value) else bisect_right(edges, value)
+        weight[fact] = weight.get(fact, 0.0) + logarithms[code][need]
     texts: list[str] = []
     for fact in sorted(weight, key=lambda one: -weight[one]):
-        if fact not in told or weight[fact] < np.log(FEWEST_TOLD) or len(texts) == MOST_TOLD:
+        if weight[fact] < LEAST_TOLD or len(texts) == MOST_TOLD:
+            break
+        if fact not in told:
             continue
         text = told[fact](known, schema, household_index, need)
         if text and not _numbers(text) & {number for told_text in texts for number in _numbers(told_text)}:
@@ -114,30 +120,22 @@ def likeness(
     return say("，", ", ").join(texts)
 
 
-def _of_household(
-    columns: tuple[Column, ...], known: Known, schema: Schema, household_index: int
-) -> tuple[list[str], np.ndarray]:
-    """Each column's fact, and float64 [columns, needs]: the logarithms of a household's factors."""
+def _tellers(
+    columns: tuple[Column, ...], known: Known, schema: Schema
+) -> tuple[dict[str, household.Fact], list[tuple[str, np.ndarray, list[float], list[list[float]]]]]:
+    """What ``likeness`` looks up of one household at a time, as plain lists: NumPy takes long over one number.
 
-    def found() -> tuple[list[str], np.ndarray]:
-        values = columns_of(known, schema)
-        of_feature = {
-            feature.name: feature.fact
-            for block in (household, residents)
-            for feature in block.features(schema)
-        }
-        factors = [
-            column.factors[_codes(values[column.name][[household_index]], column.edges)[0]]
-            for column in columns
-        ]
-        return [of_feature[column.name] for column in columns], np.log(factors)
-
-    # of the household asked for last: its needs follow one another
-    last: dict[int, tuple[list[str], np.ndarray]] = remember(known, ("likeness", schema), dict)
-    if household_index not in last:
-        last.clear()
-        last[household_index] = found()
-    return last[household_index]
+    The facts; and of each column its fact, the households' values, edges and the logarithms of its factors.
+    """
+    values = columns_of(known, schema)
+    of_feature = {
+        feature.name: feature.fact for block in (household, residents) for feature in block.features(schema)
+    }
+    attributes = [
+        (of_feature[one.name], values[one.name], one.edges.tolist(), np.log(one.factors).tolist())
+        for one in columns
+    ]
+    return household.facts(schema) | residents.facts(schema), attributes
 
 
 def _numbers(text: str) -> set[tuple[str, str]]:

@@ -1,13 +1,15 @@
 """How many households will ask: calibrated probabilities summed by need, grid and month, with intervals that hold."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from features.contract import Community
-from features.records import Known, Rows, date_of
+from features.records import Known, Rows, date_of, positions_of
 from models.demand_cells import expected_cells
 from models.demand_spread import Spread, unknown_spread, with_intervals
-from models.spans import WINDOW
+from models.spans import SPANS, WINDOW
 
 TOWN = ""  # grid_id of a row for the whole community
 WINDOWS = "window"  # span of a row for a need's own window; months are named as 2025-09
@@ -35,13 +37,19 @@ def demand_of_parts(cells: list[pd.DataFrame], community: Community, spread: Spr
 
 
 def demand_table(
-    cells: pd.DataFrame, grid_ids: np.ndarray, community: Community, spread: Spread | None
+    cells: pd.DataFrame,
+    grid_ids: np.ndarray,
+    community: Community,
+    spread: Spread | None,
+    wanted: Sequence[int] = range(SPANS),
 ) -> pd.DataFrame:
-    """``demand_ahead`` from its cells (``expected_cells``), whose grids are positions in ``grid_ids``."""
+    """``demand_ahead`` from its cells (``expected_cells``), whose grids are positions in ``grid_ids``: the spans
+    ``wanted``."""
     cells = cells[cells["households"] > 0]
     sums = {name: (name, "sum") for name in ("households", "expected", "variance")}
     ends = {name: (name, "first") for name in ("begins", "ends")}
     town = cells.groupby(KEYS, as_index=False).agg(**sums, **ends).assign(grid=-1)
+    town, cells = (one[one["span"].isin(wanted)] for one in (town, cells))
     spread = spread or unknown_spread(len(community.needs))
     table = pd.concat([with_intervals(town, spread, grids=False), with_intervals(cells, spread, grids=True)])
     table = table.sort_values(["need", "span", "grid"], ignore_index=True)
@@ -62,7 +70,8 @@ def demand_table(
 
 def expected_demand(scores: pd.DataFrame, known: Known, spread: Spread | None = None) -> pd.DataFrame:
     """The rows of ``demand_ahead`` for the needs' own windows."""
-    return own_windows(demand_ahead(scores, known, spread))
+    cells = expected_cells(known, *pairs_of(scores, known))
+    return own_windows(demand_table(cells, known.records.grid_ids, known.community, spread, (WINDOW,)))
 
 
 def own_windows(demand: pd.DataFrame) -> pd.DataFrame:
@@ -72,8 +81,8 @@ def own_windows(demand: pd.DataFrame) -> pd.DataFrame:
 
 def pairs_of(scores: pd.DataFrame, known: Known) -> tuple[Rows, np.ndarray]:
     """The pairs of scores.parquet that are in a grid, and their p_request."""
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(scores["household_id"]))
-    need = scores["need"].map(known.community.need_index()).to_numpy(dtype=np.float64)
-    there = (household >= 0) & np.isfinite(need) & (known.grid[household] >= 0)
+    household = positions_of(scores["household_id"], known.records.household_ids)
+    need = positions_of(scores["need"], known.community.need_index())
+    there = (household >= 0) & (need >= 0) & (known.grid[household] >= 0)
     rows = Rows(household[there].astype(np.int32), need[there].astype(np.int16))
     return rows, scores["p_request"].to_numpy(dtype=np.float64)[there]

@@ -15,6 +15,7 @@ import pandas as pd
 from models.ties import coarser, extremes, hits_at, ratio, summed, tie_groups
 
 REPLICATES = 200
+AT_ONCE = 25  # replicates
 SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # list lengths of the lift table
 TOP = 0.02
 BINS = 10
@@ -85,7 +86,10 @@ def resampled(households: int, replicates: int = REPLICATES, seed: int = 0) -> n
         return np.zeros((0, replicates), dtype=np.float32)
     generator = np.random.default_rng(seed)
     chance = np.full(households, 1 / households)
-    draws = generator.multinomial(households, chance, size=replicates).T.astype(np.float32, order="C")
+    draws = np.empty((households, replicates), dtype=np.float32)
+    for first in range(0, replicates, AT_ONCE):  # they are drawn as whole numbers of 8 bytes
+        part = draws[:, first : first + AT_ONCE]
+        part[:] = generator.multinomial(households, chance, size=part.shape[1]).T
     draws.flags.writeable = False
     return draws
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.groups import membership
-from features.records import Known, Records, known_before
+from features.records import Known, Records, known_before, positions_of
 from models.baselines import MODEL
 from models.capacity import capacity_of_need
 from models.evaluate import Validation, resampled
@@ -95,7 +95,7 @@ def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: i
 
 def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Audited | None:
     """What ``audit_list`` is made of; None without scores or a list."""
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(scores["household_id"]))
+    household = positions_of(scores["household_id"], known.records.household_ids)
     there = household >= 0
     scores, household = scores[there], household[there]
     if not len(scores) or not len(listed):

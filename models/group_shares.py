@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.sparse import csr_array, csr_matrix
 
 from features.own_rows import Grouped
-from models.evaluate import ALL, interval
+from models.evaluate import ALL, AT_ONCE, interval
 from models.ties import ratio, tie_groups
 
 MOST_LETTERS = 100  # of a group's id in a metric's name
@@ -129,7 +129,7 @@ def _sums(
     """float64 [groups, 1 + replicates] each: weighted sums over the rows of every group (``row`` is in ``group``), as
     they are and then in each replicate."""
     homes, place = np.unique(rows.household, return_inverse=True)
-    shape, columns = (groups, len(homes)), np.column_stack([np.ones(len(homes)), draws[homes]])
+    shape = (groups, len(homes))
     of_row = {
         "visits": rows.visits,
         "listed": rows.listed,
@@ -137,10 +137,15 @@ def _sums(
         "hits": rows.listed * rows.positive,
         "predicted": rows.predicted,
     }
-    return {
-        name: csr_matrix(((rows.weight * one)[row], (group, place[row])), shape=shape) @ columns
+    of_home = {
+        name: csr_matrix(((rows.weight * one)[row], (group, place[row])), shape=shape)
         for name, one in of_row.items()
     }
+    parts = [{name: one @ np.ones((len(homes), 1)) for name, one in of_home.items()}]
+    for first in range(0, draws.shape[1], AT_ONCE):
+        drawn = draws[homes, first : first + AT_ONCE].astype(np.float64)
+        parts.append({name: one @ drawn for name, one in of_home.items()})
+    return {name: np.hstack([one[name] for one in parts]) for name in of_home}
 
 
 def _measures(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:

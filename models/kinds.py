@@ -38,15 +38,20 @@ class Kinds:
     def attribute_columns(self, matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """float64 [rows, attributes]: distance from the mean in standard deviations, times a prior spread."""
         values = matrix[:, _places(names, self.attributes)].astype(np.float64)
-        values = np.clip((values - self.center) / self.scale, -FARTHEST, FARTHEST)
-        return ATTRIBUTE_SPREAD * np.nan_to_num(values)
+        values -= self.center
+        values /= self.scale
+        np.clip(values, -FARTHEST, FARTHEST, out=values)
+        return ATTRIBUTE_SPREAD * np.nan_to_num(values, copy=False)
 
-    def parts(self, matrix: np.ndarray, names: Sequence[str], microgrid: np.ndarray) -> np.ndarray:
-        """float64 [rows, PARTS]; ``microgrid``: id of each row's, 0 for one that is new."""
+    def parts(
+        self, matrix: np.ndarray, names: Sequence[str], microgrid: np.ndarray, attributes: np.ndarray
+    ) -> np.ndarray:
+        """float64 [rows, PARTS]; ``microgrid``: id of each row's, 0 for one that is new; ``attributes``: from
+        ``attribute_columns``."""
         return np.column_stack(
             [
                 arrival_columns(matrix, names) @ self.arrival_effects,
-                self.attribute_columns(matrix, names) @ self.attribute_effects,
+                attributes @ self.attribute_effects,
                 self._of_microgrid(microgrid),
             ]
         )

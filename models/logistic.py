@@ -10,6 +10,8 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from models.threads import in_threads
+
 SKEWED = 1.0  # skewness above which a column without negative values is taken as log(1 + x / its median)
 FARTHEST = 4.0  # standard deviations; transformed values are kept within
 SELDOM = 0.005  # share of the rows in which a column must be missing (or present) for a column that says so
@@ -71,11 +73,14 @@ class Logistic:
             columns = self.transform.apply(matrix)
             terms = np.einsum("ij,ij->i", columns, self.coefficients.astype(np.float32)[need])
             return terms + self.intercept[need]
-        for one in np.unique(need) if needs is None else needs:
+
+        def fill(one: int) -> None:
             rows = np.flatnonzero(need == one)
             for part in np.array_split(rows, max(1, len(rows) // 50_000)):
                 columns = self.transform.apply(matrix[part])
                 result[part] = columns @ self.coefficients[one].astype(np.float32) + self.intercept[one]
+
+        in_threads(fill, (np.unique(need) if needs is None else needs).tolist())
         return result
 
     def contributions(self, matrix: np.ndarray, need: np.ndarray) -> np.ndarray:

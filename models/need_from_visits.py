@@ -15,6 +15,7 @@ from models.need_calibration import NeedCalibration
 from models.need_compare import REPORTING, TREES, UNLABELLED, VISITS, Estimator
 from models.pairs import PairReader
 from models.reporting import PositiveUnlabelled, ReportingRate
+from models.threads import in_threads
 from models.visit_model import VisitLogistic, VisitTrees
 
 LEAST, MOST = 1e-6, 1 - 1e-6
@@ -38,7 +39,7 @@ class NeedFromVisits:
         """float64 per row; ``log_odds``: of a request, by the request model, without a day's shift."""
         microgrid = microgrid_ids(known, known.microgrid[features.rows.household])
         blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(features.rows), BLOCK)]
-        parts = [self._of_block(features, microgrid, log_odds, one) for one in blocks]
+        parts = in_threads(lambda one: self._of_block(features, microgrid, log_odds, one), blocks)
         return np.clip(expit(np.concatenate([np.empty(0), *parts])), LEAST, MOST)
 
     def _of_block(

@@ -123,7 +123,8 @@ class PairReader:
             return matrix[:, names.index(name)].astype(np.float64)
 
         score = np.log(-np.log1p(-expit(np.clip(log_odds, -14, 7))) / self.horizon[need]) - USUAL_SCORE
-        kinds = self.kinds.parts(matrix, names, microgrid)
+        attributes = self.kinds.attribute_columns(matrix, names)
+        kinds = self.kinds.parts(matrix, names, microgrid, attributes)
         since = value("days_since_request")
         with np.errstate(invalid="ignore"):
             asked = np.sum([~(since <= days) for days in ASKED_WITHIN], axis=0).astype(np.int8)
@@ -152,7 +153,7 @@ class PairReader:
                 weighted.pop("score"),
                 weighted.pop("targeted"),
                 arrival_columns(matrix, names),
-                self.kinds.attribute_columns(matrix, names),
+                attributes,
                 *weighted.values(),
             ]
         )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from features.contract import Fund, Need, Programme
 from features.labels import WEEK
-from features.records import Known, date_of
+from features.records import Known, date_of, positions_of
 from models.demand import TOWN, WINDOWS
 from models.programmes import next_opening, programmes_for
 from models.seats import seats_told, take_up
@@ -262,7 +262,7 @@ def candidates(
     project (its position), need, household_id, grid_id, microgrid_id, p_request and last_asked (date of its last
     request of the need, "" without one). Of a part of a town: those that may be among the town's, see ``likeliest``.
     """
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(scores["household_id"]))
+    household = positions_of(scores["household_id"], known.records.household_ids)
     need = scores["need"].map(known.community.need_index()).to_numpy(dtype=int)
     open_to = ~(barred[household, need] | known.opted_out[household])
     grid = known.records.grid_ids[known.grid[household]]

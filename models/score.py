@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from features.build import Features, build, summarise
 from features.cohort import cohort
@@ -33,11 +34,13 @@ class Scored:
     shift: np.ndarray
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def score(records: Records, model: NeedModel, as_of: int, version: str | int = "") -> Scored:
     """Score every pair that can have a need as of day ``as_of``, from what was known before it.
 
     Probabilities depend on the whole town (its level, its neighbourhoods); ``models.live`` keeps what they took
-    from it, to score one household by itself.
+    from it, to score one household by itself. BLAS takes one thread: with more, last digits would depend on their
+    number, and between these products they would only keep LightGBM's from working.
     """
     known = known_before(records, as_of)
     town = summarise(known, model.schema)

@@ -1,6 +1,5 @@
 """Fitting the parts of a need model on a training table: a log-linear ground, and trees on top of it."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from models.boosting import lgb
 from models.ground import Ground, fit_ground
 from models.logistic import FEW_ROWS, Logistic, fit_logistic, fit_transform
 from models.sample import Table
+from models.threads import usable_threads
 
 THREADS = 2
 SEEDS = 2  # pooled boosters averaged in the final fit
@@ -96,7 +96,7 @@ class Parts:
         used = np.ones((int(need.max(initial=0)) + 1, len(PARTS)), dtype=bool) if used is None else used
         if len(matrix) <= FEW_ROWS:
             threads = 1  # a second one takes longer to begin
-        threads = min(threads, int(os.environ.get("OMP_NUM_THREADS") or threads))  # one of several processes
+        threads = usable_threads(threads)
         result = np.empty((len(matrix), len(PARTS)))
         result[:, 0] = self.logistic.log_odds(matrix, need, np.flatnonzero(used[:, 0]))
         trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]

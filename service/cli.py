@@ -1,21 +1,20 @@
 """The command line. Commands import what they need when they run, so that each starts at once."""
 
+import atexit
+import gc
 import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from features.language import UserError, say
 from service.cli_simulate import simulate
+from service.opening import open_town, speak
 from service.terminal import Commands, Day, progress, run, show, stage
 from service.web.commands import COMMANDS
-
-if TYPE_CHECKING:
-    from features.parts import Parts
-    from features.records import Records
 
 Directory = click.Path(path_type=Path, file_okay=False)
 File = click.Path(path_type=Path, dir_okay=False)
@@ -132,7 +131,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     from service.web.model_shelf import publish_models
     from service.week import champion_or_none
 
-    town, as_of = _open_town(workspace, as_of)
+    town, as_of = open_town(workspace, as_of)
     records = town if isinstance(town, Records) else sample_of(town, stage, show)
     with stage(say("读取模型", "load the champion")):
         champion = champion_or_none(workspace)
@@ -176,7 +175,7 @@ def promote(workspace: Path, version: int | None) -> None:
     from models.registry import promote
     from service.web.model_shelf import publish_models
 
-    _speak(workspace)
+    speak(workspace)
     with stage(say("启用", "promote")):
         chosen = promote(workspace, version)
         publish_models(workspace)
@@ -190,19 +189,11 @@ def rollback(workspace: Path) -> None:
     from models.registry import rollback
     from service.web.model_shelf import publish_models
 
-    _speak(workspace)
+    speak(workspace)
     with stage(say("退回", "roll back")):
         chosen = rollback(workspace)
         publish_models(workspace)
     show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])
-
-
-def _speak(workspace: Path) -> None:
-    """Use the workspace's language from now on."""
-    from features.language import set_language
-    from features.store import read_settings
-
-    set_language(read_settings(workspace).community.language)
 
 
 @commands.command(help=say("用启用的模型给所有住户评分", "score every household with the champion"))
@@ -220,7 +211,7 @@ def score(workspace: Path, as_of: date | None, output: Path | None, spark: bool)
     from service.large_town import score_large
     from service.week import SCORES, score_week
 
-    town, as_of = _open_town(workspace, as_of)
+    town, as_of = open_town(workspace, as_of)
     output = output or workspace / SCORES
     if isinstance(town, Records):
         _, lines = score_week(workspace, town, as_of, output, stage)
@@ -242,48 +233,12 @@ def features(workspace: Path, as_of: date | None, spark: bool) -> None:
     from features.records import Records
     from service.large_town import features_of_large
 
-    town, as_of = _open_town(workspace, as_of)
+    town, as_of = open_town(workspace, as_of)
     if isinstance(town, Records):
         raise UserError(
             say("住户不多，不分片：用不着写出特征", "not a large town: it is not laid out in parts")
         )
     show(features_of_large(workspace, town, as_of, stage, spark))
-
-
-def _open_town(workspace: Path, as_of: date | None) -> "tuple[Records | Parts, date]":
-    """The records, in parts where the town is large, and the as-of date in force."""
-    from service.large_town import parts_of
-    from service.week import choose_as_of
-
-    _speak(workspace)
-    _take_in(workspace)
-    parts = parts_of(workspace, stage)
-    if parts is None:
-        return _read(workspace, as_of)
-    chosen, lines = choose_as_of(parts, as_of)
-    show(lines)
-    return parts, chosen
-
-
-def _read(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
-    from features.store import read_records
-    from service.week import choose_as_of
-
-    with stage(say("读取记录", "read the records")):
-        records = read_records(workspace)
-    chosen, lines = choose_as_of(records, as_of)
-    show(lines)
-    return records, chosen
-
-
-def _take_in(workspace: Path) -> None:
-    """What came in through the service belongs to the records before anything is made of them."""
-    if (workspace / "service.db").is_file() or os.environ.get("XIANYING_DATABASE_URL"):
-        from service.web.handover import drain_service
-
-        with stage(say("转入服务收到的内容", "take in what came through the service")):
-            lines = drain_service(workspace)
-        show(lines)
 
 
 @commands.command(
@@ -304,7 +259,7 @@ def outreach(workspace: Path, as_of: date | None, output: Path | None) -> None:
     from features.records import Records
     from service.week import list_week, week_directory
 
-    town, as_of = _open_town(workspace, as_of)
+    town, as_of = open_town(workspace, as_of)
     output = output or week_directory(workspace, as_of)
     if isinstance(town, Records):
         show(list_week(workspace, town, as_of, output, stage))
@@ -326,7 +281,7 @@ def demand(workspace: Path, as_of: date | None) -> None:
     """Expected demand against seats."""
     from service.demand_week import demand_week
 
-    town, as_of = _open_town(workspace, as_of)
+    town, as_of = open_town(workspace, as_of)
     show(demand_week(workspace, town, as_of, stage))
 
 
@@ -339,7 +294,7 @@ def record(workspace: Path, files: tuple[Path, ...]) -> None:
     """Read filled-in workbooks; exits 1 when some rows were refused."""
     from service.week import record_files
 
-    _speak(workspace)
+    speak(workspace)
     lines, refused = record_files(workspace, list(files), stage)
     show(lines)
     if refused:
@@ -371,7 +326,7 @@ def monitor(workspace: Path, as_of: date | None) -> None:
     """Data freshness, quarantine, and past weeks' scores and lists."""
     from service.monitor_week import monitor_week
 
-    town, as_of = _open_town(workspace, as_of)
+    town, as_of = open_town(workspace, as_of)
     show(monitor_week(workspace, town, as_of, stage))
 
 
@@ -384,8 +339,25 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point."""
+    code = 1
+
+    def leave() -> None:
+        """End without clearing up in memory, which takes a fifth of a second after a week's lists."""
+        ended = code
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                ended = ended or 1
+        os._exit(ended)
+
+    # the first to be registered is the last to be called: libraries end their work before
+    atexit.register(leave)
     # threads that wait must not spin: an office computer does other work beside a retrain
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Arrow's own pool keeps what was freed: 40 MB more at 10,000 households, and no faster
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    sys.exit(run(lambda: commands(standalone_mode=False)))
+    # as Python sets it, looking for cycles takes a fifteenth of a command's time
+    gc.set_threshold(100_000, 20, 20)
+    code = run(lambda: commands(standalone_mode=False))
+    sys.exit(code)

@@ -42,7 +42,7 @@ def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stag
         model = champion(workspace)
     history, spread = read_programme_history(workspace, day_of(as_of)), model.model.spread
     if isinstance(town, Records):
-        scores, _, _ = current_scores(workspace, town, as_of, model, stage)
+        scores = current_scores(workspace, town, as_of, model, stage)
         with stage(say("测算", "sum")):
             known = known_before(town, day_of(as_of))
             demand = demand_ahead(scores, known, spread)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.feedback import suppressed
 from features.language import say
-from features.records import Known
+from features.records import Known, positions_of
 
 YEAR = 365
 HANDLED_DAYS = 365  # an unresolved request older than a year is no longer taken as being handled
@@ -96,8 +96,8 @@ def eligible_pairs(
 def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
     """The scores of households and needs that are known, by position."""
     community = known.community
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(scores["household_id"]))
-    need = pd.Index([one.id for one in community.needs]).get_indexer(pd.Index(scores["need"]))
+    household = positions_of(scores["household_id"], known.records.household_ids)
+    need = positions_of(scores["need"], [one.id for one in community.needs])
     pairs = pd.DataFrame(
         {
             "household": household,

@@ -11,11 +11,12 @@ from features.records import Known
 GROUPS = "groups.csv"
 
 
-def list_lines(home: Path, scores: pd.DataFrame, visits: pd.DataFrame, known: Known) -> list[str]:
-    """Lines on groups that get clearly less of the week's lists than of expected need; all groups in groups.csv."""
-    from models.group_audit import audit_list
+def list_lines(home: Path, table: pd.DataFrame, known: Known) -> list[str]:
+    """Lines on groups that get clearly less of the week's lists than of expected need; all groups in groups.csv.
+
+    ``table``: from ``models.group_audit.audit_list``.
+    """
     from models.group_lines import group_lines
 
-    table = audit_list(scores, visits, known)
     write_atomically(home / GROUPS, table.to_csv(index=False).encode("utf-8-sig"))
     return group_lines(table, membership(known))

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from features.atomic import write_atomically
 from features.contract import Community
 from features.language import UserError, say
-from features.records import Known
+from features.records import Known, positions_of
 from models.demand import expected_demand
 from models.programmes import against_seats
 from service.feedback_week import FeedbackWeek
@@ -109,7 +109,7 @@ def file_names(grids: list[str]) -> dict[str, str]:
 
 def risk_tiers(risk: pd.DataFrame, known: Known) -> pd.DataFrame:
     """Columns grid_id, tier: one row for each household of risk.parquet."""
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(risk["household_id"]))
+    household = positions_of(risk["household_id"], known.records.household_ids)
     risk, household = risk[household >= 0], household[household >= 0]
     grid = known.records.grid_ids[known.grid[household]]
     return pd.DataFrame({"grid_id": grid, "tier": risk["tier"].astype(str).to_numpy()})

@@ -11,27 +11,28 @@ import pyarrow.parquet as pq
 
 from features.atomic import write_atomically
 from features.language import say
-from features.parts import Parts, lay_out, root_of
 from features.records import Records, day_of
-from features.storage import get_table, key_of
 from features.store import count_households
 from service.week import RISK, SCORES, Stage, week_directory
 
 if TYPE_CHECKING:
+    from features.parts import Parts
     from models.score_parts import Scoring
 
 LARGE = 40_000  # households, from which a town is worked on in parts
 
 
-def parts_of(workspace: Path, stage: Stage) -> Parts | None:
+def parts_of(workspace: Path, stage: Stage) -> "Parts | None":
     """The parts of a large town, brought up to its records; None for a town to be read in one piece."""
     if count_households(workspace) < int(os.environ.get("XIANYING_LARGE", LARGE)):
         return None
+    from features.parts import lay_out, root_of
+
     with stage(say("分片", "lay out in parts")):
         return lay_out(workspace, root_of(workspace))
 
 
-def sample_of(parts: Parts, stage: Stage, show: Callable[[list[str]], None]) -> Records:
+def sample_of(parts: "Parts", stage: Stage, show: Callable[[list[str]], None]) -> Records:
     """The records of the parts on which a large town's model is trained."""
     drawn = parts.sample
     with stage(say("读取记录", "read the records")):
@@ -49,9 +50,10 @@ def sample_of(parts: Parts, stage: Stage, show: Callable[[list[str]], None]) -> 
 
 
 def score_large(
-    workspace: Path, parts: Parts, as_of: date, output: Path, stage: Stage, spark: bool = False
+    workspace: Path, parts: "Parts", as_of: date, output: Path, stage: Stage, spark: bool = False
 ) -> "tuple[Scoring, list[str]]":
     """``score_week`` for a large town: the same tables, and their parts below the parts' root."""
+    from features.storage import key_of
     from models.engine import here, on_spark
     from models.registry import champion
     from models.score_parts import prepare, score_parts
@@ -77,8 +79,9 @@ def score_large(
     return scoring, [line, model.model.silence()]
 
 
-def scores_of_large(workspace: Path, parts: Parts, as_of: date, stage: Stage) -> Path:
+def scores_of_large(workspace: Path, parts: "Parts", as_of: date, stage: Stage) -> Path:
     """The week's scores of a large town, a row group a part; scored first where they are missing or old."""
+    from features.storage import key_of
     from models.registry import champion
     from models.score_parts import prepare
 
@@ -92,7 +95,7 @@ def scores_of_large(workspace: Path, parts: Parts, as_of: date, stage: Stage) ->
 
 
 def features_of_large(
-    workspace: Path, parts: Parts, as_of: date, stage: Stage, spark: bool = False
+    workspace: Path, parts: "Parts", as_of: date, stage: Stage, spark: bool = False
 ) -> list[str]:
     """Write the features of every part below the parts' root; a line on where they are."""
     from models.engine import here, on_spark
@@ -110,6 +113,8 @@ def features_of_large(
 
 def _joined(scoring: "Scoring", kind: str, path: Path) -> int:
     """Write the tables of all parts into one file, a row group each, unless it is there; the number of rows."""
+    from features.storage import get_table, key_of
+
     key = {"key": scoring.whole_key}
     if key_of(str(path)) == scoring.whole_key:
         return pq.read_metadata(path).num_rows

@@ -10,7 +10,7 @@ import pandas as pd
 from features.ages import YEAR
 from features.contract import Need
 from features.language import say
-from features.records import Known, date_of, day_of
+from features.records import Known, date_of, day_of, positions_of
 from service.answers import outcome_names
 from service.programmes import programmes_text
 from service.script import script as script
@@ -26,7 +26,7 @@ def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = 
 
     ``history``: past courses of the programmes (``store.read_programme_history``), for the seats left.
     """
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
+    household = positions_of(visits["household_id"], known.records.household_ids)
     needs = {need.id: need for need in known.community.needs}
     programmes = {one: programmes_text(need, known, history) for one, need in needs.items()}
     distinct = np.unique(household)

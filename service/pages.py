@@ -12,12 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from features.contract import Community
 from features.language import say
 from service.answers import feedback_names, outcome_names
+from service.table_rows import as_rows
 
 if TYPE_CHECKING:
     from service.feedback_week import FeedbackWeek
 
 MOST_BESIDE = 40  # grids that are drawn as bars, and stand beside one another in a table; more stand below
 TIERS = ("red", "yellow", "green")
+OF_HOUSEHOLD = ("household_id", "microgrid_id", "contact", "members", "last_contact")
+OF_NEED = ("need_name", "why", "programme", "ask")
+SHOWN = (*OF_HOUSEHOLD, *OF_NEED, "worker", "worker_name", "visit_order", "arm", "status")
 
 
 @cache
@@ -50,7 +54,7 @@ def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str
     ``visits``: described visits (``lists.describe``) in the order of the lists.
     """
     workers: dict[int, dict[str, list[dict[Any, Any]]]] = {}  # rows of each household, by worker
-    for row in visits.to_dict("records"):
+    for row in as_rows(visits, SHOWN):
         workers.setdefault(row["worker"], {}).setdefault(row["household_id"], []).append(row)
     subtitle = say(f"走访名单 · {week(as_of)}", f"Visits · {week(as_of)}")
     return render(
@@ -72,13 +76,12 @@ def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str
 
 def _card(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
     first = rows[0]
-    shown = ("household_id", "microgrid_id", "contact", "members", "last_contact")
     return {
-        **{name: first[name] for name in shown},
+        **{name: first[name] for name in OF_HOUSEHOLD},
         "order": int(first["visit_order"]),
         "random": first["arm"] == "random",
         "kept": first["status"] == "kept",
-        "needs": [{name: row[name] for name in ("need_name", "why", "programme", "ask")} for row in rows],
+        "needs": [{name: row[name] for name in OF_NEED} for row in rows],
     }
 
 

@@ -19,7 +19,7 @@ from features.build import Features, build, summarise
 from features.groups import Groups, membership
 from features.language import LANGUAGES, in_language, language, speaking
 from features.one import known_apart
-from features.records import Known, Rows, Versions, date_of, rows_at
+from features.records import Known, Rows, Versions, date_of, positions_of, rows_at
 from features.seasons import asking_last_year
 from features.storage import get, get_table, keep_only, put
 from models.champion import Champion
@@ -172,7 +172,7 @@ class Survey(Kept[Surveyed]):
         grid = known.records.grid_ids[known.grid[known.present]]
         tiers = Counter(zip(map(str, grid), map(str, risk["tier"]), strict=True))
         needs = len(known.community.needs)
-        need = pd.Index([one.id for one in known.community.needs]).get_indexer(pd.Index(scores["need"]))
+        need = positions_of(scores["need"], [one.id for one in known.community.needs])
         p_need = scores["p_need"].to_numpy()
         everywhere = visiting_everywhere(known)
         return Surveyed(
@@ -326,7 +326,7 @@ class Writing(Kept[Written]):
     def _features(self, planned: pd.DataFrame, known: Known) -> Features:
         """Features of the listed pairs, with what was fitted on the whole town."""
         schema = self.week.scoring.model.schema
-        household = pd.Index(known.records.household_ids).get_indexer(pd.Index(planned["household_id"]))
+        household = positions_of(planned["household_id"], known.records.household_ids)
         need = planned["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
         town = summarise(known, schema, self.week.scoring.fitted.town)
         return build(known, Rows(household.astype(np.int32), need), schema, town)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.build import Features, build
 from features.language import language, say, speaking
-from features.records import Known, Rows
+from features.records import Known, Rows, positions_of
 from models.explain import COMMON, Reason, fact_weights, joined, told
 from models.reason_quality import NO_REASON
 from service.answers import NUMBERS
@@ -37,7 +37,7 @@ def reasons_in(
 ) -> dict[str, pd.DataFrame]:
     """``with_reasons`` in each of these languages. ``features``: of the whole cohort of ``known``, where they are
     at hand; else those of the visits are built."""
-    household = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
+    household = positions_of(visits["household_id"], known.records.household_ids)
     need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
     targeted = (visits["arm"] == "targeted").to_numpy()
     rows = Rows(household[targeted].astype(np.int32), need[targeted])

@@ -1,13 +1,14 @@
 """What printed sheets share: A4 landscape one page wide, heights of wrapped text, where pages may end."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from xlsxwriter.worksheet import Worksheet
 
 from features.language import say
 
-LATIN_END = "\u0250"  # characters from here on are wide
+WIDE = re.compile("[\u0250-\U0010ffff]")
 LINE_HEIGHT = 14.0  # points, of text of size 10
 A4, A4_LONG, A4_SHORT = 9, 841.9, 595.3  # Excel's number for the paper size, and its sides in points
 SIDE, ABOVE, BELOW = 0.4, 0.5, 0.6  # margins in inches
@@ -36,7 +37,7 @@ def line_height(cells: Sequence[tuple[str, float]]) -> float:
 
 def _line_count(text: str, width: float) -> int:
     """Lines that a text takes in a column so many characters wide; a wide character never splits."""
-    lengths = [sum(1 if char < LATIN_END else 2 for char in line) for line in text.split("\n")]
+    lengths = [len(line) + len(WIDE.findall(line)) for line in text.split("\n")]
     return sum(max(1, math.ceil(length / width)) for length in lengths)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from features.language import say
-from features.records import Known, day_of
+from features.records import Known, day_of, positions_of
 from service.eligible import LeftOut
 from service.workers import Workers
 
@@ -52,7 +52,7 @@ def last_worker(before: pd.DataFrame | None, known: Known, workers: Workers) -> 
 
 
 def _households(rows: pd.DataFrame, known: Known) -> np.ndarray:
-    place = pd.Index(known.records.household_ids).get_indexer(pd.Index(rows["household_id"]))
+    place = positions_of(rows["household_id"], known.records.household_ids)
     return place[place >= 0]
 
 
@@ -77,7 +77,7 @@ def dropped(
     if before is None or not len(before):
         return pd.DataFrame(columns=list(DROPPED))
     homes = before[before["household_id"].isin(known.records.household_ids)]
-    place = pd.Index(known.records.household_ids).get_indexer(pd.Index(homes["household_id"]))
+    place = positions_of(homes["household_id"], known.records.household_ids)
     homes = homes.assign(household=place, need_at=homes["need"].map(known.community.need_index()))
     homes = homes[~homes["household"].isin(listed)]
     one = homes.drop_duplicates("household")

@@ -3,7 +3,9 @@
 import io
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +19,13 @@ from features.atomic import write_atomically
 from features.cohort import default_as_of
 from features.language import LANGUAGES, UserError, in_language, language, say
 from features.quarantine import FOLDER
-from features.records import Records, date_of, day_of, known_before
+from features.records import Known, Records, date_of, day_of, known_before
 from features.store import read_programme_history, read_records
-from service.outreach import COLUMNS, plan
+from service.outreach import COLUMNS, Plan, plan
 
 if TYPE_CHECKING:
     from features.parts import Parts
+    from models.live import TownState
     from models.registry import Champion
     from models.score import Scored
 
@@ -113,28 +116,16 @@ def champion_or_none(workspace: Path) -> "Champion | None":
 def score_week(
     workspace: Path, records: Records, as_of: date, output: Path, stage: Stage
 ) -> "tuple[Scored, list[str]]":
-    """Score every household of a date with the champion; keep the tables and copy them to ``output``.
+    """Score every household of a date with the champion; publish the scores, and keep and copy their tables.
 
     Returns the scores, and lines: how many were scored, and whether silence is corrected.
     """
     from models.registry import champion
-    from models.score import score
-    from service.web.publish import publish
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace)
-    with stage(say("评分", "score")):
-        scored = score(records, model.model, day_of(as_of), model.version)
-    with stage(say("写出", "write")):
-        home = week_directory(workspace, as_of)
-        for frame, kept, copy in (
-            (scored.risk, home / RISK, output.with_name(RISK)),
-            (scored.scores, home / SCORES, output),
-        ):
-            write_table(frame, kept)
-            if copy.resolve() != kept.resolve():
-                write_atomically(copy, kept.read_bytes())
-        publish(workspace, scored.scores, scored.risk, scored.known, model, scored)
+    scored = _scored(records, as_of, model, stage)
+    _keep(workspace, scored, model, output, stage)
     households, count = scored.scores["household_id"].nunique(), len(scored.scores)
     line = say(
         f"{as_of}：{households} 户、{count} 条评分，模型版本 {model.version}，写入 {output}",
@@ -143,64 +134,140 @@ def score_week(
     return scored, [line, model.model.silence()]
 
 
-def current_scores(
-    workspace: Path, records: Records, as_of: date, model: "Champion", stage: Stage
-) -> "tuple[pd.DataFrame, pd.DataFrame, Scored | None]":
-    """The scores and risks kept for a date; scored first where they are missing, or older than the records or
-    model. What they were made from is there only when they were scored now."""
+def _scored(records: Records, as_of: date, model: "Champion", stage: Stage) -> "Scored":
+    from models.score import score
+
+    with stage(say("评分", "score")):
+        return score(records, model.model, day_of(as_of), model.version)
+
+
+def _keep(workspace: Path, scored: "Scored", model: "Champion", output: Path, stage: Stage) -> None:
+    from models.live import town_state
+    from service.web.publish import publish
+
+    with stage(say("写出", "write")):
+        state = town_state(scored, str(model.version))
+        publish(workspace, scored.scores, scored.risk, scored.known, model, state)
+        _write_scores(workspace, scored.scores, scored.risk, scored.known.as_of, output)
+
+
+def _write_scores(
+    workspace: Path, scores: pd.DataFrame, risk: pd.DataFrame, as_of: int, output: Path
+) -> None:
+    """Keep the tables, and copy them to ``output``. They come last: where they are, the week is published too."""
+    home = week_directory(workspace, date_of(as_of))
+    for frame, kept, copy in (
+        (risk, home / RISK, output.with_name(RISK)),
+        (scores, home / SCORES, output),
+    ):
+        write_table(frame, kept)
+        if copy.resolve() != kept.resolve():
+            write_atomically(copy, kept.read_bytes())
+
+
+def _kept(workspace: Path, as_of: date, model: "Champion") -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """The scores and risks kept for a date; None where they are missing, or older than the records or model."""
     home = week_directory(workspace, as_of)
     store = workspace / "records.duckdb"
-    if (home / SCORES).is_file() and (home / RISK).is_file():
-        scores = read_table(home / SCORES)
-        fresh = (home / SCORES).stat().st_mtime >= store.stat().st_mtime
-        if fresh and set(scores["model_version"].astype(str)) <= {str(model.version)}:
-            return scores, read_table(home / RISK), None
-    scored, _ = score_week(workspace, records, as_of, workspace / SCORES, stage)
-    return scored.scores, scored.risk, scored
+    if not ((home / SCORES).is_file() and (home / RISK).is_file()):
+        return None
+    scores = read_table(home / SCORES)
+    fresh = (home / SCORES).stat().st_mtime >= store.stat().st_mtime
+    if fresh and set(scores["model_version"].astype(str).unique()) <= {str(model.version)}:
+        return scores, read_table(home / RISK)
+    return None
+
+
+def current_scores(
+    workspace: Path, records: Records, as_of: date, model: "Champion", stage: Stage
+) -> pd.DataFrame:
+    """The scores of a date: those that are kept, or made, published and kept now."""
+    if kept := _kept(workspace, as_of, model):
+        return kept[0]
+    scored = _scored(records, as_of, model, stage)
+    _keep(workspace, scored, model, workspace / SCORES, stage)
+    return scored.scores
+
+
+@dataclass(frozen=True)
+class Made:
+    """A week's lists before they are written. ``visits``: described, by language. ``state``: of the town, where it was
+    scored now."""
+
+    scores: pd.DataFrame
+    risk: pd.DataFrame
+    known: Known
+    planned: Plan
+    visits: dict[str, pd.DataFrame]
+    state: "TownState | None"
 
 
 def list_week(workspace: Path, records: Records, as_of: date, output: Path, stage: Stage) -> list[str]:
-    """The week's lists into the workspace and, where that is elsewhere, into ``output``; lines on them."""
+    """The week's lists into the workspace and, where that is elsewhere, into ``output``; lines on them.
+
+    Scores that were still to be made are published and kept with them.
+    """
     from models.registry import champion
+
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace)
+    made = _made(workspace, records, as_of, model, stage)
+    with stage(say("写名单", "write the lists")):
+        lines = _written(workspace, made, model, as_of, output)
+    return [*lines, summary(made.visits[language()]), say(f"名单在 {output}", f"lists are in {output}")]
+
+
+def _made(workspace: Path, records: Records, as_of: date, model: "Champion", stage: Stage) -> Made:
+    """The lists, from scores that are kept or made now."""
+    from models.live import town_state
+    from service.lists import describe
+    from service.reasons import reasons_in
+
+    kept, scored, state = _kept(workspace, as_of, model), None, None
+    if kept is None:
+        scored = _scored(records, as_of, model, stage)
+        kept, state = (scored.scores, scored.risk), town_state(scored, str(model.version))
+    known = scored.known if scored else known_before(records, day_of(as_of))
+    with stage(say("排名单", "plan")):
+        history, before = read_programme_history(workspace, known.as_of), list_before(workspace, as_of)
+        planned = plan(kept[0], known, history=history, before=before)
+    with stage(say("写理由", "reasons")):
+        worded = reasons_in(LANGUAGES, planned.visits, known, model, scored.features if scored else None)
+        visits = {one: in_language(one, describe, worded[one], known, history) for one in LANGUAGES}
+    return Made(*kept, known, planned, visits, state)
+
+
+def _written(workspace: Path, made: Made, model: "Champion", as_of: date, output: Path) -> list[str]:
+    """Write and publish the lists, and what was scored; lines on them."""
+    from models.group_audit import audit_list
     from service.feedback_week import feedback_week
     from service.group_week import list_lines
     from service.handout import handout, write_handout
-    from service.lists import describe
-    from service.reasons import reasons_in
     from service.web.packing import Listed
     from service.web.publish import publish
     from service.workers import workers_of
 
-    with stage(say("读取模型", "load the champion")):
-        model = champion(workspace)
-    scores, risk, scored = current_scores(workspace, records, as_of, model, stage)
-    known = scored.known if scored else known_before(records, day_of(as_of))
-    with stage(say("排名单", "plan")):
-        history, before = read_programme_history(workspace, known.as_of), list_before(workspace, as_of)
-        planned = plan(scores, known, history=history, before=before)
-    with stage(say("写理由", "reasons")):
-        worded = reasons_in(LANGUAGES, planned.visits, known, model, scored.features if scored else None)
-        scored = None  # the largest array of all
-        visits_in = {one: in_language(one, describe, worded[one], known, history) for one in LANGUAGES}
-        visits = visits_in[language()]
-    with stage(say("写名单", "write the lists")):
-        home = week_directory(workspace, as_of)
-        table = visits[list(COLUMNS)]
+    scores, risk, known, visits = made.scores, made.risk, made.known, made.visits[language()]
+    home, table = week_directory(workspace, as_of), visits[list(COLUMNS)]
+    with ThreadPoolExecutor(1) as beside:
+        audit = beside.submit(audit_list, scores, table, known)  # two million draws: NumPy's work
         keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
         listed = all_listed(workspace)
-        feedback_in = {one: in_language(one, feedback_week, known, listed) for one in LANGUAGES}
-        feedback, said = feedback_in[language()], [model.model.silence(), *planned.lines]
-        files = handout(visits, known, scores, risk, said, as_of, feedback, model.model)
-        lines = []
-        gone = planned.dropped.to_csv(index=False).encode("utf-8-sig")
+        feedback = {one: in_language(one, feedback_week, known, listed) for one in LANGUAGES}
+        said = [model.model.silence(), *made.planned.lines]
+        of_week = (visits, known, scores, risk, said, as_of, feedback[language()], model.model)
+        files = in_language(language(), handout, *of_week)
+        lines, gone = [], made.planned.dropped.to_csv(index=False).encode("utf-8-sig")
         for place in dict.fromkeys([home.resolve(), output.resolve()]):
             write_table(table, place / OUTREACH)
             write_atomically(place / DROPPED, gone)
             lines += write_handout(place, files)
-        lines += list_lines(home, scores, table, known)
-        made = Listed(visits_in, feedback_in, workers_of(known).frame)
-        publish(workspace, scores, risk, known, model, listed=made)
-    return [*said, *lines, summary(visits), say(f"名单在 {output}", f"lists are in {output}")]
+        lines += list_lines(home, audit.result(), known)
+    to_serve = Listed(made.visits, feedback, workers_of(known).frame)
+    publish(workspace, scores, risk, known, model, made.state, to_serve)
+    if made.state:
+        _write_scores(workspace, scores, risk, known.as_of, workspace / SCORES)
+    return [*said, *lines]
 
 
 def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:

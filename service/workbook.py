@@ -15,6 +15,7 @@ from service.answers import MARKS, feedback_choices, feedback_names, outcome_nam
 from service.feedback_sheet import add_feedback_sheet
 from service.sheet import line_height, on_a4, page_breaks
 from service.stability import KEPT
+from service.table_rows import as_rows
 
 if TYPE_CHECKING:
     from service.feedback_week import FeedbackWeek
@@ -49,6 +50,20 @@ COLUMNS = (*VISIT_COLUMNS, *FILLED_COLUMNS)
 WIDTHS = {name: width for name, _, _, width in COLUMNS}
 SPARE = 6  # characters of the place's width that the reasons take where no address is given
 HOUSEHOLD = ("visit_order", "household_id", "place", "people")  # the same on each row of a household
+# columns of the described visits that a sheet is made of
+SHOWN = (
+    *(
+        "worker",
+        "worker_name",
+        "visit_order",
+        "household_id",
+        "microgrid_id",
+        "contact",
+        "members",
+        "last_contact",
+    ),
+    *("status", "need_name", "why", "ask", "programme", "outreach_id"),
+)
 
 _GREY, _INK_AGAIN = "#9AA0A6", "#7A828C"
 _CELL = {
@@ -88,11 +103,11 @@ def workbook(
         book.set_properties({"title": title, "created": datetime(as_of.year, as_of.month, as_of.day)})
         formats = {name: book.add_format(format) for name, format in FORMATS.items()}
         taken: set[str] = set()
-        for _, rows in visits.groupby("worker", sort=False):
-            name = str(rows["worker_name"].iloc[0])
+        for rows in _by_worker(visits):
+            name = str(rows[0]["worker_name"])
             sheet = book.add_worksheet(_sheet_name(name, taken))
             table = _composed(rows)
-            addressed = bool((rows["contact"] != "").any())
+            addressed = any(row["contact"] != "" for row in rows)
             widths = _widths(addressed)
             heights = [
                 line_height([(str(row[one[0]]), widths[one[0]]) for one in VISIT_COLUMNS]) for row in table
@@ -116,7 +131,15 @@ def _widths(addressed: bool) -> dict[str, float]:
     return {**WIDTHS, "place": WIDTHS["place"] - SPARE, "why": WIDTHS["why"] + SPARE}
 
 
-def _composed(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _by_worker(visits: pd.DataFrame) -> list[list[dict[str, Any]]]:
+    """The rows of each worker, in the order of the lists."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in as_rows(visits, SHOWN):
+        found.setdefault(row["worker"], []).append(row)
+    return list(found.values())
+
+
+def _composed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The cells of each row: what belongs together stands in one cell, a line each."""
     return [
         {
@@ -127,11 +150,11 @@ def _composed(rows: pd.DataFrame) -> list[dict[str, Any]]:
             "people": _lines(row["members"], row["last_contact"], _kept(row)),
             "offer": _lines(row["ask"], row["programme"]),
         }
-        for row in rows.to_dict("records")
+        for row in rows
     ]
 
 
-def _kept(row: dict[Any, Any]) -> str:
+def _kept(row: dict[str, Any]) -> str:
     return say("上周未走访", "kept from last week") if row["status"] == KEPT else ""
 
 

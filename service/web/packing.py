@@ -16,14 +16,15 @@ import pandas as pd
 
 from features.contract import Community
 from features.language import language
-from features.records import Known, date_of
+from features.records import Known, Records, date_of
 from models.champion import Champion, read_copy
 from models.demand import expected_demand
-from models.live import town_state
-from models.score import TIERS, Scored
+from models.live import TownState
+from models.score import TIERS
 from models.tracking import registry_address
 from service.feedback_week import FeedbackWeek
 from service.outreach import COLUMNS
+from service.table_rows import as_rows
 from service.web.access import mixed_risk
 from service.web.week_files import (
     AREAS,
@@ -72,7 +73,7 @@ def pack(
     risk: pd.DataFrame,
     known: Known,
     model: Champion,
-    scored: Scored | None,
+    state: TownState | None,
     listed: Listed | None,
 ) -> None:
     """Write one week's files into the directory ``place``; ``before``: where the week's files were until now."""
@@ -86,7 +87,7 @@ def pack(
         demand = expected_demand(scores, known, model.model.spread)
         (place / DEMAND).write_bytes(as_json(rows_of(demand)))
         (place / AREAS).write_bytes(as_json(areas(scores, risk, known)))
-    write_live(place, workspace, model, scored, before)
+    write_live(place, workspace, model, state, known.records, before)
     held = read_visits(before) if before else []
     if listed:
         rows = visit_rows(listed.visits, risk)
@@ -95,7 +96,7 @@ def pack(
     elif before and (before / AROUND).is_file():
         link(before / AROUND, place / AROUND)
     (place / VISITS).write_bytes(as_json(held))
-    version = max(set(scores["model_version"].astype(str)), default="")
+    version = max(scores["model_version"].astype(str).unique(), default="")
     said = week(
         known.community, known.as_of, version, int(known.present.sum()), bool(listed or held), corrected
     )
@@ -118,14 +119,19 @@ def fingerprint(scores: pd.DataFrame, risk: pd.DataFrame, known: Known, correcte
 
 
 def write_live(
-    place: Path, workspace: Path, model: Champion, scored: Scored | None, before: Path | None
+    place: Path,
+    workspace: Path,
+    model: Champion,
+    state: TownState | None,
+    records: Records,
+    before: Path | None,
 ) -> None:
     """The model's files, the town's state and the records: all that scores or explains one household."""
     write_model(place, workspace, model)
-    if scored:
-        records = replace(scored.known.records)  # without what was remembered of them
-        (place / TOWN).write_bytes(pickle.dumps(town_state(scored, str(model.version)), protocol=5))
-        (place / RECORDS).write_bytes(pickle.dumps(records, protocol=5))
+    if state:
+        (place / TOWN).write_bytes(pickle.dumps(state, protocol=5))
+        forgetful = replace(records)  # without what was remembered of them
+        (place / RECORDS).write_bytes(pickle.dumps(forgetful, protocol=5))
     elif before and (before / TOWN).is_file():
         for name in (TOWN, RECORDS):
             link(before / name, place / name)
@@ -170,7 +176,7 @@ def as_json(value: Any) -> bytes:
 
 def rows_of(frame: pd.DataFrame) -> list[dict[Any, Any]]:
     """Rows as dictionaries; NaN becomes null."""
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return as_rows(frame.astype(object).where(frame.notna(), None))
 
 
 def write_households(
@@ -199,22 +205,25 @@ def answers(
     level_of = [round(one, DECIMALS) for one in risk["risk"].to_numpy(np.float64).tolist()]
     risks = dict(zip(risk["household_id"], zip(level_of, risk["tier"], strict=True), strict=True))
     as_of = date_of(known.as_of).isoformat()
-    for household, rows in _by_household(scores):
+    for household, version, rows in _by_household(scores):
         grid, microgrid = where[household]
         head = {
             "household_id": household,
             "as_of": as_of,
             "grid_id": grid,
             "microgrid_id": microgrid,
-            "model_version": rows[0][4],
+            "model_version": version,
             "silence_corrected": corrected,
         }
         level = dict(zip(("risk", "tier"), risks[household], strict=True)) if household in risks else {}
-        listed = [dict(zip(("need", "p_request", "p_need", "rank"), row[:4], strict=True)) for row in rows]
-        plain = [one for one in listed if one["need"] not in sensitive]
-        without = orjson.dumps({**head, **({} if mixed else level), "scores": plain})
-        whole = orjson.dumps({**head, **level, "scores": listed})
+        plain = [text for need, text in rows if need not in sensitive]
+        without = _answer({**head, **({} if mixed else level)}, plain)
+        whole = _answer({**head, **level}, [text for _, text in rows])
         yield household, (grid, microgrid), without, b"" if without == whole else whole
+
+
+def _answer(head: dict[str, Any], scores: list[bytes]) -> bytes:
+    return orjson.dumps(head)[:-1] + b',"scores":[' + b",".join(scores) + b"]}"
 
 
 def _places(known: Known) -> dict[str, tuple[str, str]]:
@@ -231,8 +240,8 @@ def _places(known: Known) -> dict[str, tuple[str, str]]:
     }
 
 
-def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """Each household with its (need, p_request, p_need, rank, version), in the order of its first score."""
+def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, str, list[tuple[str, bytes]]]]:
+    """Each household with the model's version and its scores, (need, JSON), in the order of its first score."""
     code, households = pd.factorize(scores["household_id"])
     if (np.diff(code) < 0).any():
         order = np.argsort(code, kind="stable")
@@ -241,10 +250,18 @@ def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, list[tuple[Any, .
     columns = scores[["need", "p_request", "p_need", "rank", "model_version"]].round(DECIMALS)
     for first in range(0, len(households), AT_ONCE):
         ends = begins[first : first + AT_ONCE + 1]
-        rows = [columns[name].iloc[ends[0] : ends[-1]].to_list() for name in columns]
-        table = list(zip(*rows, strict=True))
+        need, *numbers, version = (columns[name].iloc[ends[0] : ends[-1]].to_list() for name in columns)
+        table = list(zip(need, _scores_as_json(need, *numbers), strict=True))
         for household, begin, end in zip(households[first:], ends, ends[1:], strict=False):
-            yield household, table[begin - ends[0] : end - ends[0]]
+            yield household, version[begin - ends[0]], table[begin - ends[0] : end - ends[0]]
+
+
+def _scores_as_json(need: list[str], *numbers: list[float]) -> Iterator[bytes]:
+    """Each score as JSON from its columns, need, p_request, p_need and rank: each column is told as a whole."""
+    names = {one: orjson.dumps(one) for one in set(need)}
+    texts = (orjson.dumps(one)[1:-1].split(b",") for one in numbers)
+    for row in zip((names[one] for one in need), *texts, strict=True):
+        yield b'{"need":%b,"p_request":%b,"p_need":%b,"rank":%b}' % row
 
 
 def areas(scores: pd.DataFrame, risk: pd.DataFrame, known: Known) -> list[dict[Any, Any]]:

@@ -21,7 +21,7 @@ import pandas as pd
 from features.atomic import write_atomically
 from features.records import Known, date_of
 from models.champion import Champion
-from models.score import Scored
+from models.live import TownState
 from service.web.packing import Listed, pack
 from service.web.week_files import POINTER, REPORTS, SERVED, read_pointer
 
@@ -35,17 +35,17 @@ def publish(
     risk: pd.DataFrame,
     known: Known,
     model: Champion,
-    scored: Scored | None = None,
+    state: TownState | None = None,
     listed: Listed | None = None,
 ) -> None:
     """Make one week's scores, and its lists where they are given, those that are served.
 
-    Lists served before stay where only scores are given, as they do on paper. ``scored``: what live scores and
+    Lists served before stay where only scores are given, as they do on paper. ``state``: what live scores and
     explanations need, kept from before where it is not given.
     """
 
     def fill(place: Path, before: Path | None) -> None:
-        pack(place, before, workspace, scores, risk, known, model, scored, listed)
+        pack(place, before, workspace, scores, risk, known, model, state, listed)
 
     publish_files(workspace, date_of(known.as_of).isoformat(), fill)
 

@@ -1,0 +1,24 @@
+"""Several threads for NumPy's and LightGBM's work, during which Python lets others run."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+MOST = 2
+
+
+def usable_threads(most: int = MOST) -> int:
+    """How many threads to take, ``most`` at most: fewer where OMP_NUM_THREADS says so, as in one of several processes."""
+    return min(most, int(os.environ.get("OMP_NUM_THREADS") or most))
+
+
+def in_threads(task: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What ``task`` gives for each item, in order."""
+    threads = usable_threads(min(MOST, len(items)))
+    if threads < 2:
+        return [task(one) for one in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(task, items))

@@ -1,6 +1,6 @@
 """Learning p_need from random visits; without them, or with too few, p_need is p_request and a line says so."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.special import expit
 from features.build import Features
 from features.language import say
 from features.records import Known, Records, Rows
+from features.schema import Schema
 from models.baselines import counted
 from models.kinds import fit_kinds
 from models.model import NeedModel
@@ -70,25 +71,38 @@ def with_visits(model: NeedModel, fit: NeedFit) -> NeedModel:
     return replace(model, visited=fit.visited, metadata={**model.metadata, "silence": fit.silence})
 
 
-def fit_need(
-    records: Records,
-    known: Known,
-    model: NeedModel,
-    table: Table,
-    seed: int = 0,
-    progress: Callable[[Iterable], Iterable] = iter,
-) -> NeedFit:
-    """Learn p_need from the random visits known before ``known.as_of``.
+@dataclass(frozen=True)
+class Gathered:
+    """Random visits and what was known before each. lines: what to say of visits left out, in Chinese and English.
 
-    ``model`` is the request model and ``table`` what it was trained on. Never fails for want of visits.
+    visited and reader are None without random visits.
     """
+
+    lines: list[tuple[str, str]]
+    visited: VisitTable | None = None
+    reader: PairReader | None = None
+
+
+def gather_visits(records: Records, known: Known, schema: Schema, table: Table, seed: int = 0) -> Gathered:
+    """The random visits known before ``known.as_of``, to be learned from; ``table``: what the request model is
+    trained on. It asks for no model, and can be done while one is trained."""
     visits, lines = random_visits(known)
     if not len(visits):
+        return Gathered(lines)
+    visited = visit_table(records, with_targeted(known, visits), schema, table.towns)
+    kinds = fit_kinds(table, microgrid_ids(known, known.microgrid[table.household]), seed)
+    horizon = np.array([7.0 * need.horizon_weeks for need in known.community.needs])
+    return Gathered(lines, visited, fit_reader(kinds, horizon, visited.matrix, visited.names))
+
+
+def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) -> NeedFit:
+    """Learn p_need from random visits beside the request ``model``. Never fails for want of visits."""
+    visited, reader, lines = gathered.visited, gathered.reader, gathered.lines
+    if visited is None or reader is None:
         why = lines or [("没有随机走访", "there are no random visits")]
         return not_corrected("；".join(zh for zh, _ in why), "; ".join(en for _, en in why))
     notes = [say(*line) for line in lines]
-    visited = visit_table(records, with_targeted(known, visits), model.schema, table.towns, progress)
-    seen, reader = _seen(known, model, table, visited, seed)
+    seen = _seen(known, model, visited, reader)
     silent = seen.found[seen.pairs.silent & seen.drawn]
     found = int(silent.sum())
     if min(found, len(silent) - found) < FEWEST_FOUND:
@@ -126,13 +140,8 @@ def held_out_visits(visited: VisitTable, seen: Seen, log_odds: np.ndarray) -> pd
     return table[seen.drawn].reset_index(drop=True)
 
 
-def _seen(
-    known: Known, model: NeedModel, table: Table, visited: VisitTable, seed: int
-) -> tuple[Seen, PairReader]:
+def _seen(known: Known, model: NeedModel, visited: VisitTable, reader: PairReader) -> Seen:
     """The visits as the estimators see them."""
-    horizon = np.array([7.0 * need.horizon_weeks for need in known.community.needs])
-    kinds = fit_kinds(table, microgrid_ids(known, known.microgrid[table.household]), seed)
-    reader = fit_reader(kinds, horizon, visited.matrix, visited.names)
     visits = visited.visits
     rows = Rows(visits.household, visits.need)
     odds = model.log_odds(Features(visited.matrix, visited.names, rows, known.as_of))
@@ -145,7 +154,8 @@ def _seen(
         odds,
         visits.targeted,
     )
-    return Seen(pairs, visits.found.astype(float), visits.weight, visits.as_of, odds, len(horizon)), reader
+    needs = len(known.community.needs)
+    return Seen(pairs, visits.found.astype(float), visits.weight, visits.as_of, odds, needs)
 
 
 def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, pd.DataFrame, np.ndarray]:

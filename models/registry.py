@@ -6,9 +6,6 @@ none of it. A version is registered only once all else of its retrain is logged,
 alias is set: a retrain killed in between leaves no version, or one that is not the champion.
 """
 
-import json
-import platform
-import shutil
 import tempfile
 import time
 import warnings
@@ -17,10 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from features.language import UserError, say
 from features.records import Known
@@ -36,9 +30,18 @@ from models.champion import (
 )
 from models.evaluate import ALL
 from models.model import NeedModel
+from models.runs import (
+    end_interrupted,
+    experiment,
+    log_data,
+    log_needs,
+    log_tuning,
+    log_values,
+    one_run,
+    origin,
+)
 from models.tracking import addresses, quiet, registry_address
-from models.train import PARTS
-from models.tune import TUNING, USUAL
+from models.tune import TUNING
 from models.versions import (
     CHALLENGER,
     CHAMPION,
@@ -60,7 +63,6 @@ if TYPE_CHECKING:
 _LOADER = "models.served"
 _BUNDLE = "data/bundle"  # where MLflow keeps the directory "bundle" inside a logged model
 _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
-_MOST_PARAMS, _MOST_METRICS = 100, 1000  # that one call of MLflow takes
 
 
 @dataclass(frozen=True)
@@ -100,77 +102,15 @@ def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
         ) from error
 
 
-def _experiment(client: "MlflowClient", workspace: Path) -> str:
-    """Id of the experiment; artefacts go into the workspace unless a tracking server keeps them itself."""
-    found = client.get_experiment_by_name(NAME)
-    if found:
-        return found.experiment_id
-    served = registry_address(workspace).startswith(("http", "databricks"))
-    location = None if served else (workspace.resolve() / "mlartifacts").as_uri()
-    return client.create_experiment(NAME, artifact_location=location)
+def make_ready(workspace: Path) -> None:
+    """Load what ``log_retrain`` needs and knock at the registry, while there are no trees yet to be lost.
 
+    Raises UserError when it cannot be reached.
+    """
+    import models.report  # noqa: F401
 
-def _origin(workspace: Path) -> dict[str, str]:
-    return {"workspace": str(workspace.resolve()), "host": platform.node()}
-
-
-def _end_interrupted(client: "MlflowClient", experiment: str, workspace: Path) -> None:
-    """Mark runs of this workspace as killed that an interrupted retrain left running."""
-    running = client.search_runs([experiment], "attributes.status = 'RUNNING'")
-    for run in running:
-        if _origin(workspace).items() <= run.data.tags.items():
-            client.set_terminated(run.info.run_id, "KILLED")
-
-
-@contextmanager
-def _run(
-    client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str], start: float
-) -> Iterator[str]:
-    """One run from ``start`` (seconds since 1970) on: finished, failed or killed as this block is."""
-    run_id = client.create_run(experiment, int(start * 1000), dict(tags), name).info.run_id
-    try:
-        yield run_id
-    except Exception:
-        client.set_terminated(run_id, "FAILED")
-        raise
-    except BaseException:
-        client.set_terminated(run_id, "KILLED")
-        raise
-    client.set_terminated(run_id)
-
-
-def _log_values(
-    client: "MlflowClient", run_id: str, params: Mapping[str, Any], metrics: pd.DataFrame
-) -> None:
-    """Parameters, and metrics as ``RANKER/METRIC`` with the fold's number as step; of the newest fold also
-    the ends of the interval."""
-    from mlflow.entities import Metric, Param
-
-    now = int(time.time() * 1000)
-    steps = {fold: step for step, fold in enumerate(sorted(set(metrics["fold"])))}
-    values = []
-    rows: Iterator[Any] = metrics.itertuples()
-    for row in rows:
-        step = steps[row.fold]
-        name = f"{row.ranker}/{row.metric}"
-        values.append(Metric(name, row.value, now, step))
-        if step == len(steps) - 1:
-            values += [Metric(f"{name}.low", row.low, now, step), Metric(f"{name}.high", row.high, now, step)]
-    values = [one for one in values if np.isfinite(one.value)]
-    texts = [Param(name, str(value)[:6000]) for name, value in params.items()]
-    for start in range(0, len(texts), _MOST_PARAMS):
-        client.log_batch(run_id, params=texts[start : start + _MOST_PARAMS])
-    for start in range(0, len(values), _MOST_METRICS):
-        client.log_batch(run_id, metrics=values[start : start + _MOST_METRICS])
-
-
-def _log_data(client: "MlflowClient", run_id: str, retrained: "Retrained", workspace: Path) -> None:
-    """The records trained on, by their fingerprint, as the run's dataset."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    source = json.dumps({"uri": (workspace.resolve() / "records.duckdb").as_uri()})
-    records = Dataset("records", retrained.fingerprint[:36], "local", source)
-    client.log_inputs(run_id, [DatasetInput(records, [InputTag("mlflow.data.context", "training")])])
+    with registry_client(workspace) as client:
+        client.get_experiment_by_name(NAME)
 
 
 def _log_model(
@@ -217,10 +157,10 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     has_champion = _has_champion(workspace)
     with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
         report = Path(place) / "report"
-        experiment = _experiment(client, workspace)
+        place_of_runs = experiment(client, workspace)
         decision = decide(retrained, known, has_champion)
         write_report(retrained, known, has_champion, report)
-        _end_interrupted(client, experiment, workspace)
+        end_interrupted(client, place_of_runs, workspace)
         tags = {
             "community": known.community.community.name,
             "as_of": str(retrained.model.metadata["as_of"]),
@@ -228,19 +168,19 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             **gate_tags(decision.allowed, decision.reasons),
         }
         start = time.time() - sum(retrained.seconds.values())
-        own = tags | _origin(workspace)
-        with _run(client, experiment, f"retrain {tags['as_of']}", own, start) as run_id:
-            _log_needs(client, experiment, run_id, retrained, report / "needs", own)
-            _log_tuning(client, experiment, run_id, retrained, report / TUNING, own)
+        own = tags | origin(workspace)
+        with one_run(client, place_of_runs, f"retrain {tags['as_of']}", own, start) as run_id:
+            log_needs(client, place_of_runs, run_id, retrained, report / "needs", own)
+            log_tuning(client, place_of_runs, run_id, retrained, report / TUNING, own)
             params = {**retrained.parameters, **{f"seconds_{k}": v for k, v in retrained.seconds.items()}}
             (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
             metrics = retrained.metrics
-            _log_values(client, run_id, params, metrics[metrics["need"] == ALL])
+            log_values(client, run_id, params, metrics[metrics["need"] == ALL])
             for table in metrics_besides(retrained):
-                _log_values(client, run_id, {}, table)
-            _log_data(client, run_id, retrained, workspace)
+                log_values(client, run_id, {}, table)
+            log_data(client, run_id, retrained, workspace)
             client.log_artifacts(run_id, str(report))
-            logged = _log_model(client, experiment, run_id, retrained.model, Path(place))
+            logged = _log_model(client, place_of_runs, run_id, retrained.model, Path(place))
             version = _register(client, run_id, *logged, tags)
         if decision.allowed:
             forget_copy(workspace)
@@ -248,64 +188,6 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     if decision.allowed:
         _fetch(workspace)
     return Registered(version, run_id, decision)
-
-
-def _log_needs(
-    client: "MlflowClient",
-    experiment: str,
-    parent: str,
-    retrained: "Retrained",
-    reports: Path,
-    tags: Mapping[str, str],
-) -> None:
-    """A child run for each need; its report is moved out of the parent's."""
-    from models.demand_backtest import as_metrics
-
-    model = retrained.model
-    for position, need in enumerate(model.schema.needs):
-        own = retrained.metrics[retrained.metrics["need"] == need]
-        shares = dict(zip(PARTS, model.weights[position].tolist(), strict=True))
-        params = {
-            "modelled": bool(model.modelled[position]),
-            **{f"weight_{part}": share for part, share in shares.items()},
-            "calibration_slope": float(model.calibration.slope[position]),
-            "calibration_intercept": float(model.calibration.intercept[position]),
-        }
-        with _run(
-            client, experiment, need, {**tags, "need": need, "mlflow.parentRunId": parent}, time.time()
-        ) as run_id:
-            _log_values(client, run_id, params, own)
-            _log_values(client, run_id, {}, as_metrics(retrained.demand, need))
-            if (reports / need).is_dir():
-                client.log_artifacts(run_id, str(reports / need))
-    shutil.rmtree(reports, ignore_errors=True)
-
-
-def _log_tuning(
-    client: "MlflowClient",
-    experiment: str,
-    parent: str,
-    retrained: "Retrained",
-    report: Path,
-    tags: Mapping[str, str],
-) -> None:
-    """A child run for the search for parameters: the best ones, each trial's loss by its number, and its report,
-    which is moved out of the parent's."""
-    if retrained.tuned is None:
-        return
-    from mlflow.entities import Metric
-
-    tuned, now = retrained.tuned, int(time.time() * 1000)
-    with _run(client, experiment, TUNING, {**tags, "mlflow.parentRunId": parent}, time.time()) as run_id:
-        _log_values(client, run_id, {**USUAL, **tuned.parameters}, retrained.metrics[:0])
-        pairs = tuned.trials[["trial", "loss"]].itertuples(index=False)
-        losses = [Metric("loss", float(loss), now, int(trial)) for trial, loss in pairs if np.isfinite(loss)]
-        ends = [Metric("best_loss", tuned.loss, now, 0), Metric("usual_loss", tuned.usual_loss, now, 0)]
-        for start in range(0, len(losses), _MOST_METRICS):
-            client.log_batch(run_id, metrics=losses[start : start + _MOST_METRICS])
-        client.log_batch(run_id, metrics=ends)
-        client.log_artifacts(run_id, str(report))
-    shutil.rmtree(report)
 
 
 def _register(

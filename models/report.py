@@ -91,10 +91,9 @@ def _measured(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _need_figure(own: Mapping[str, pd.DataFrame], need: Need, path: Path) -> None:
-    figure, (reliability, lift, folds, importance) = panels(4)
+    """The folds and what the model looks at; calibration and lift stand beside the other needs' in the overview."""
+    figure, (folds, importance) = panels(2)
     figure.suptitle(need.name.here)
-    draw_reliability(reliability, own["reliability"])
-    draw_lift(lift, own["lift"], _ranker_names())
     title = say("名单命中率（按可走访户数）", "Hits on a list as long as can be visited")
     draw_folds(folds, _measured(own["metrics"], MEASURE), _ranker_names(), title)
     draw_importance(importance, own["importance"])

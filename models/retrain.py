@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 from tqdm import tqdm
 
 from features.build import build, catalogue
@@ -21,32 +20,27 @@ from features.records import Known, Records, date_of, known_before
 from features.schema import Schema, fit_schema
 from features.town import asked, days_observed
 from features.values import Texts
-from models.baselines import LOGISTIC, MODEL, PROBABILITIES
-from models.calibrate import fit_calibration, no_calibration
-from models.capacity import capacity_of_need
-from models.challenge import compare_with_champion
-from models.demand_backtest import backtest_demand
+from models.baselines import MODEL
+from models.beside import working_beside
+from models.calibrate import no_calibration
 from models.evaluate import Validation, evaluate
-from models.group_audit import audit_requests, audit_visits
+from models.group_audit import audit_visits
 from models.group_lines import group_lines
-from models.level import asking_per_request
-from models.model import LEAST, MOST, NeedModel, combined_risk
-from models.need import fit_need, with_visits
-from models.out_of_time import OutOfTime, stable_hash
-from models.sample import MOST_ROWS, Source, Table, training_table
-from models.split import Split, complete, split
-from models.train import SEEDS, THREADS, Parts, Rounds, Trainer, trees_with
+from models.judge import LEVEL_WEIGHT, judge
+from models.model import NeedModel
+from models.need import fit_need, gather_visits, with_visits
+from models.out_of_time import stable_hash
+from models.sample import MOST_ROWS, Source, training_table
+from models.split import Split, split
+from models.train import SEEDS, THREADS, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
 from models.tune import Tuned, Tuning, settle
-from models.validate import Predicted, backtest, finish, out_of_time
-from models.verdict import verdicts
+from models.validate import backtest
 from models.verdict_lines import verdict_lines
 from models.visit_verdict import found_at_the_top, found_lines
 
-LEVEL_WEIGHT = 0.8
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
-ROWS_EXPLAINED = 150  # of each need, for the importance of features
-SEVERE = 3
+ROWS_EXPLAINED = 100  # of each need, for the importance of features
 
 
 @dataclass(frozen=True)
@@ -104,12 +98,14 @@ def retrain(
     threads: int = THREADS,
     tuning: Tuning | None = None,
     source: Source | None = None,
-    each: Callable = map,
+    each: Callable | None = None,
+    meanwhile: Callable[[], object] = int,
 ) -> Retrained:
     """Train on everything known before day ``as_of``, validate over time, compare with the champion.
 
     ``source`` and ``each``: where else the same records can be read, and the training sample be drawn
     (``models.engine``). ``tuning``: a search for better parameters of the trees; without it the champion's are kept.
+    ``meanwhile``: what else to do while trees grow; what it raises ends the retrain.
 
     Never fails for want of data: needs without requests, and all needs where the history is too short to
     validate, are scored by their smoothed rates, with a line in ``notes`` that says so.
@@ -122,70 +118,65 @@ def retrain(
         days = plan.dates if plan.folds else ()
         shown = _progress(say("训练数据", "training data"))
         here = source or (lambda: (records, known))
-        table = training_table(here, schema, days, seed, most_rows, shown, each)
+        with working_beside(threads) as beside:
+            table = training_table(here, schema, days, seed, most_rows, shown, each or beside.map)
     base = _untrained(known, schema, as_of)
     if table.label.sum() < FEWEST_POSITIVES:
         return _only_rates(base, known, plan, stages)
-    trainer, digest = Trainer(table, len(schema.needs), seed, threads), fingerprint(known)
+    trainer, digest = Trainer(table, len(schema.needs), seed, threads), base.metadata["fingerprint"]
     with stages.stage("tune"):
         before = champion.metadata.get("tuned") if champion else None
         show_trials = _progress(say("调参", "tuning"))
         settled = settle(trainer, known, plan, tuning, before, digest, show_trials)
         trainer.trees = trees_with(settled.parameters)
         base = replace(base, metadata=base.metadata | {"tuned": settled.metadata})
-    with stages.stage("validate"):
-        predicted, rounds = backtest(
-            records, known, schema, trainer, plan, _progress(say("分段验证", "validation folds"))
-        )
-    with stages.stage("train"):
-        rows = np.arange(len(table))
-        parts, rounds = trainer.fit(rows, rounds, rows[:0], SEEDS)
-    with stages.stage("evaluate"):
-        model, validation = _finished(base, known, table, parts, predicted, plan)
-        found = evaluate(validation, schema.needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed)
-        model, importance = _explained(model, known, seed)
-    with stages.stage("demand"):
-        spread, demand = backtest_demand(records, known, validation)
-        told = {"demand": demand.to_dict("records")}
-        model = replace(model, spread=spread, metadata=model.metadata | told)
+    with working_beside() as beside:
+        besides = beside.submit(meanwhile)
+        with stages.stage("validate"):
+            shown = _progress(say("分段验证", "validation folds"))
+            folds, rounds = backtest(records, known, schema, trainer, plan, shown, beside)
+        besides.result()
+        judging = beside.submit(judge, records, known, base, table, plan, folds, champion, seed)
+        gathering = beside.submit(gather_visits, records, known, schema, table, seed)
+        with stages.stage("train"):
+            rows = np.arange(len(table))
+            parts, rounds = trainer.fit(rows, rounds, rows[:0], SEEDS)
+        with stages.stage("evaluate"):
+            judged, gathered = judging.result(), gathering.result()
+    with stages.stage("explain"):
+        model, importance = _explained(replace(judged.model, parts=parts), known, seed)
     with stages.stage("visits"):
-        visited = fit_need(records, known, model, table, seed, _progress(say("随机走访", "random visits")))
+        visited = fit_need(gathered, known, model, seed)
         model = with_visits(model, visited)
-    with stages.stage("groups"):
-        groups = audit_requests(records, known, validation, seed)
-        judged, found_by_visits = verdicts(validation, known, seed), None
+        groups, found_by_visits = judged.groups, None
         if visited.held_out is not None:
             groups = pd.concat([groups, audit_visits(records, known, visited.held_out, seed)])
             found_by_visits = found_at_the_top(visited.held_out, seed)
-    comparison = None
-    if champion is not None:
-        with stages.stage("compare"):
-            comparison = compare_with_champion(records, known, champion, validation)
     return Retrained(
         model=model,
-        metrics=found.metrics,
-        reliability=found.reliability,
-        lift=found.lift,
+        metrics=judged.found.metrics,
+        reliability=judged.found.reliability,
+        lift=judged.found.lift,
         importance=importance,
-        comparison=comparison,
+        comparison=judged.comparison,
         parameters=_parameters(trainer, plan, rounds, step_weeks),
         notes=[
-            *training_lines(model, known, table, plan, found),
+            *training_lines(model, known, table, plan, judged.found),
             *settled.lines,
             model.silence(),
             *visited.notes,
             *found_lines(found_by_visits),
-            *verdict_lines(judged, known),
+            *verdict_lines(judged.verdicts, known),
             *group_lines(groups, membership(known)),
         ],
         fingerprint=digest,
         seconds=stages.seconds,
         tuned=settled.tuned,
-        validation=validation,
+        validation=judged.validation,
         visits=visited.comparison,
-        demand=demand,
+        demand=judged.demand,
         groups=groups,
-        verdicts=judged,
+        verdicts=judged.verdicts,
         found_by_visits=found_by_visits,
     )
 
@@ -256,71 +247,6 @@ def smoothed_rates(known: Known) -> np.ndarray:
     return -np.expm1(-(count + 0.5) * length / (exposure + length))
 
 
-def _finished(
-    base: NeedModel, known: Known, table: Table, parts: Parts, predicted: Predicted, plan: Split
-) -> tuple[NeedModel, Validation]:
-    """The model with weights, calibration and level from all folds, and the validation rows, whose
-    probabilities come from older folds only."""
-    horizon = label_end(known.community, 0) - label_begin(known.community, 0)
-    done = complete(known, table.days, known.as_of)
-    asking = np.where(done, table.pairs[:, 1], np.nan)
-    per_request = asking_per_request(known, table.days, asking)
-    modelled = np.nansum(asking, axis=0) > 0
-    whole = finish(predicted, np.ones(len(predicted), dtype=bool), horizon)
-    ours, logistic = out_of_time(predicted, plan.folds, horizon, per_request, LEVEL_WEIGHT)
-    validation = Validation(
-        predicted.household,
-        predicted.need,
-        predicted.as_of,
-        predicted.fold,
-        predicted.label,
-        {
-            MODEL: ours.astype(np.float32),
-            **predicted.baselines,
-            LOGISTIC: logistic.astype(np.float32),
-        },
-        tuple(one.name for one in plan.folds),
-    )
-    model = replace(
-        base,
-        parts=parts,
-        weights=whole.weights,
-        calibration=whole.calibration,
-        modelled=modelled,
-        per_request=per_request,
-        level_weight=LEVEL_WEIGHT,
-        risk_calibration=_risk_calibration(known, predicted, ours),
-        out_of_time=_newest(known, validation),
-    )
-    return model, validation
-
-
-def _newest(known: Known, validation: Validation) -> OutOfTime:
-    """The model's probabilities of the newest fold, to carry with it."""
-    rows = validation.take(validation.fold == len(validation.folds) - 1)
-    keys = stable_hash(known.records.household_ids)
-    return OutOfTime(keys[rows.household], rows.need, rows.as_of, rows.scores[MODEL])
-
-
-def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept for the chance of at least one severe request, from out-of-time rows."""
-    severe = np.array([one.severity >= SEVERE for one in known.community.needs])
-    scores, labels, days = [], [], []
-    for day in predicted.expected:
-        on = (predicted.as_of == day) & severe[predicted.need]
-        household = predicted.household[on]
-        risk = combined_risk(p[on], household, np.ones(on.sum(), dtype=bool), known.household_count)
-        happened = np.bincount(household, predicted.label[on], known.household_count) > 0
-        scores.append(logit(np.clip(risk[risk > 0], LEAST, MOST)))
-        labels.append(happened[risk > 0])
-        days.append(np.full((risk > 0).sum(), day))
-    score, label = np.concatenate(scores), np.concatenate(labels).astype(np.int8)
-    found = fit_calibration(
-        score, label, np.zeros(len(score), dtype=int), np.concatenate(days), 1, repeats=2.0
-    )
-    return float(found.slope[0]), float(found.intercept[0])
-
-
 def _explained(model: NeedModel, known: Known, seed: int) -> tuple[NeedModel, pd.DataFrame]:
     """The model with its shift of the day of training, and the importance of features for each need."""
     features = build(known, cohort(known), model.schema)
@@ -368,7 +294,7 @@ def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> 
         None,
         {},
         [line, base.silence()],
-        fingerprint(known),
+        base.metadata["fingerprint"],
         stages.seconds,
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 from features import seasons
 from features.schema import Schema
 from features.town import YEAR
+from models.beside import working_beside
 from models.boosting import lgb
 from models.ground import Ground, fit_ground
 from models.logistic import FEW_ROWS, Logistic, fit_logistic, fit_transform
@@ -151,7 +152,14 @@ class Trainer:
 
         Without ``rounds``, boosting goes on until the loss on the ``later`` rows stops falling.
         """
-        logistic = self.fit_logistic(rows)
+        with working_beside() as beside:
+            logistic = beside.submit(self.fit_logistic, rows)
+            ground, pooled, own, found = self._fit_trees(rows, rounds, later, seeds)
+            return Parts(logistic.result(), ground, pooled, own), found
+
+    def _fit_trees(
+        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int
+    ) -> tuple[Ground, tuple[lgb.Booster, ...], dict[int, lgb.Booster], Rounds]:
         ground = self.fit_ground(rows)
         offset = ground.log_odds(self.table.matrix, self.table.need)
         given = rounds.pooled if rounds else None
@@ -166,8 +174,7 @@ class Trainer:
             own[need] = self.boost({**self.trees.own, "seed": self.seed}, mine, offset, given, ahead)
             own_rounds[need] = own[need].current_iteration()
         best = int(np.mean([one.current_iteration() for one in pooled]))
-        found = Rounds(best, tuple(int(one) for one in own_rounds))
-        return Parts(logistic, ground, tuple(pooled), own), found
+        return ground, tuple(pooled), own, Rounds(best, tuple(int(one) for one in own_rounds))
 
     def fit_ground(self, rows: np.ndarray) -> Ground:
         """Where the trees begin, from some rows."""

@@ -1,11 +1,12 @@
 """Backtest: in every fold, train as if it were then, and predict later as-of days not trained on."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.build import Features, build
+from features.build import build
 from features.records import Known, Records, known_before
 from features.schema import Schema
 from models.baselines import baseline_scores
@@ -14,7 +15,7 @@ from models.calibrate import Calibration, fit_calibration, level_shift, no_calib
 from models.level import expected_requests
 from models.sample import Table, labelled
 from models.split import STEP, Fold, Split, complete
-from models.train import PARTS, Rounds, Trainer
+from models.train import PARTS, Parts, Rounds, Trainer
 
 Progress = Callable[[Iterable], Iterable]
 
@@ -79,18 +80,17 @@ def backtest(
     trainer: Trainer,
     split: Split,
     progress: Progress,
-    watch: Callable[[Features], None] | None = None,
-) -> tuple[Predicted, Rounds | None]:
-    """Train and predict each fold; also the boosting rounds to use on all data.
+    beside: Executor,
+) -> tuple[list[Future], Rounds | None]:
+    """Train each fold; its later days are predicted ``beside``, while the next one's trees grow.
 
-    Rounds are settled by early stopping on each fold's later rows, except in the newest fold: that one uses
-    the mean of the older folds', so that its metrics owe nothing to its own rows.
-    ``watch`` is shown the features of every day of the newest fold.
+    Returns what becomes each fold's rows (to be ``joined``), and the boosting rounds to use on all data. Rounds are
+    settled by early stopping on each fold's later rows, except in the newest fold: that one uses the mean of the
+    older folds', so that its metrics owe nothing to its own rows.
     """
     table = trainer.table
     found: list[Rounds] = []
-    parts: list[tuple] = []
-    expected: dict[int, np.ndarray] = {}
+    waiting: list[Future] = []
     for number, fold in enumerate(progress(split.folds)):
         newest = number == len(split.folds) - 1
         given = _mean_rounds(found) if newest and found else None
@@ -98,24 +98,32 @@ def backtest(
         fitted, rounds = trainer.fit(rows, given, later_rows(table, fold))
         if given is None:
             found.append(rounds)
-        for day in fold.dates:
-            known = known_before(records, day)
-            chosen, label = labelled(known, known_now)
-            features = build(known, chosen, schema, table.towns.get(day))
-            expected[day] = expected_requests(known)
-            odds = fitted.log_odds(features.matrix, chosen.need).astype(np.float32)
-            simple = baseline_scores(features, known.microgrid)
-            parts.append((chosen.household, chosen.need, day, number, label, odds, simple))
-            if newest and watch:
-                watch(features)
-    return _joined(parts, expected), _mean_rounds(found) if found else None
+        waiting.append(beside.submit(_predict, records, known_now, schema, table, fitted, fold, number))
+    return waiting, _mean_rounds(found) if found else None
 
 
-def _joined(parts: list[tuple], expected: dict[int, np.ndarray]) -> Predicted:
-    if not parts:
+def _predict(
+    records: Records, known_now: Known, schema: Schema, table: Table, fitted: Parts, fold: Fold, number: int
+) -> list[tuple]:
+    """A tuple of columns for each day of a fold, and the requests expected on it."""
+    days = []
+    for day in fold.dates:
+        known = known_before(records, day)
+        rows, label = labelled(known, known_now)
+        features = build(known, rows, schema, table.towns.get(day))
+        odds = fitted.log_odds(features.matrix, rows.need).astype(np.float32)
+        simple = baseline_scores(features, known.microgrid)
+        days.append((rows.household, rows.need, day, number, label, odds, simple, expected_requests(known)))
+    return days
+
+
+def joined(folds: Iterable[list[tuple]]) -> Predicted:
+    """The rows of all folds, from what ``backtest`` began."""
+    days = [day for fold in folds for day in fold]
+    if not days:
         none = np.empty(0, dtype=np.int32)
         return Predicted(none, none, none, none, none, np.empty((0, len(PARTS))), {}, {})
-    household, need, day, fold, label, odds, baselines = zip(*parts, strict=True)
+    household, need, day, fold, label, odds, baselines, expected = zip(*days, strict=True)
     sizes = [len(one) for one in label]
     return Predicted(
         np.concatenate(household),
@@ -125,7 +133,7 @@ def _joined(parts: list[tuple], expected: dict[int, np.ndarray]) -> Predicted:
         np.concatenate(label),
         np.concatenate(odds),
         {name: np.concatenate([one[name] for one in baselines]) for name in baselines[0]},
-        expected,
+        dict(zip(day, expected, strict=True)),
     )
 
 

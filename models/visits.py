@@ -5,7 +5,7 @@ are missing, and so are outcomes of one pair on one day that contradict each oth
 week, before it was visited, is left out: its visit says nothing of what a household keeps to itself.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -206,7 +206,6 @@ def visit_table(
     visits: Visits,
     schema: Schema,
     towns: Mapping[int, Town] | None = None,
-    progress: Callable[[list[int]], Iterable[int]] = iter,
 ) -> VisitTable:
     """Features of the visits as of the day that begins their week, from what was known before it.
 
@@ -221,7 +220,7 @@ def visit_table(
     kept = [np.empty(0, dtype=np.int64)]
     microgrids = [np.empty(0, dtype=np.int32)]
     matrices = [np.empty((0, len(catalogue(schema))), dtype=np.float32)]
-    for day in progress(days):
+    for day in days:
         begin = day - (day - MONDAY) % STEP
         if begin not in made:
             made[begin] = summarise(known_before(records, begin), schema)

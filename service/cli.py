@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     import sklearn  # noqa: F401 - before LightGBM: models.boosting says why
 
     from features.records import Records, day_of, known_before
-    from models.registry import log_retrain
+    from models.registry import log_retrain, make_ready
     from models.retrain import retrain
     from models.tune import Tuning
     from service.large_town import sample_of
@@ -143,7 +144,8 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         from models.sample_parts import FromParts
 
         elsewhere = {"source": FromParts(town, day_of(as_of)), "each": on_spark}
-    retrained = retrain(records, day_of(as_of), before, tuning=tuning, **elsewhere)
+    beside = partial(make_ready, workspace)
+    retrained = retrain(records, day_of(as_of), before, tuning=tuning, meanwhile=beside, **elsewhere)
     show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
     show(retrained.notes)
     with stage(say("登记", "register")):

@@ -15,7 +15,7 @@ from features.language import speaking
 from features.records import Known, Records, known_before
 from models.group_audit import audit_visits
 from models.model import NeedModel
-from models.need import NeedFit, fit_need, with_visits
+from models.need import NeedFit, fit_need, gather_visits, with_visits
 from models.need_calibration import fit_need_calibration
 from models.need_compare import HOUSEHOLDS, METRICS, REQUEST, VISITS, choose
 from models.pairs import ASKED_WITHIN, NEEDED_FEATURES, Pairs
@@ -48,7 +48,7 @@ def fitted() -> Fitted:
     known = known_before(town.records, AS_OF)
     plain = hand_made_model(known, {"expected_requests": 1.0, "requests_364_days": 0.3})
     table = training_table(lambda: (town.records, known), plain.schema, DAYS)
-    fit = fit_need(town.records, known, plain, table)
+    fit = fit_need(gather_visits(town.records, known, plain.schema, table), known, plain)
     features = build(known, cohort(known), plain.schema)
     with np.errstate(invalid="ignore"):
         silent = ~(features.matrix[:, features.names.index("days_since_request")] <= 84)
@@ -62,7 +62,8 @@ def refit(fitted: Fitted, **outreach: np.ndarray) -> NeedFit:
 
 
 def fit_of(fitted: Fitted, records: Records) -> NeedFit:
-    return fit_need(records, known_before(records, AS_OF), fitted.model, fitted.table)
+    known = known_before(records, AS_OF)
+    return fit_need(gather_visits(records, known, fitted.model.schema, fitted.table), known, fitted.model)
 
 
 def test_features_that_the_estimators_read_exist(fitted: Fitted) -> None:

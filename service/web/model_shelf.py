@@ -1,6 +1,7 @@
 """What MLflow holds on the registered versions, copied for the service: it never waits for MLflow itself."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,14 @@ def _row(version: int, alias: str | None, registered: Any, run: Any) -> dict[str
 
 def _copy_report(client: Any, run_id: str, target: Path) -> None:
     """The run's texts, tables and figures; the directory appears once it is whole."""
-    part = target.with_name(f".{target.name}")
-    part.mkdir(parents=True, exist_ok=True)
-    for entry in client.list_artifacts(run_id):
-        if not entry.is_dir and entry.path.endswith(SHOWN):
-            client.download_artifacts(run_id, entry.path, str(part))
-    part.rename(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as place:
+        part = Path(place) / "report"
+        part.mkdir()
+        for path in Path(client.download_artifacts(run_id, "", place)).iterdir():
+            if path.is_file() and path.name.endswith(SHOWN):
+                path.rename(part / path.name)
+        part.rename(target)
 
 
 def read_models(workspace: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """From records to a validated, calibrated model and everything that a report says about it."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,20 +18,19 @@ from features.language import say
 from features.records import Known, Records, date_of, known_before
 from features.schema import Schema, fit_schema
 from features.town import asked, days_observed
-from features.values import Texts
 from models.baselines import MODEL
 from models.beside import working_beside
 from models.calibrate import no_calibration
 from models.evaluate import Validation, evaluate
+from models.fingerprint import fingerprint
 from models.group_audit import audit_visits
 from models.group_lines import group_lines
-from models.judge import LEVEL_WEIGHT, judge
+from models.judge import LEVEL_WEIGHT, Judged, judge
 from models.model import NeedModel
-from models.need import fit_need, gather_visits, with_visits
-from models.out_of_time import stable_hash
+from models.need import Gathered, fit_need, gather_visits, with_visits
 from models.sample import MOST_ROWS, Source, training_table
 from models.split import Split, split
-from models.train import SEEDS, THREADS, Rounds, Trainer, trees_with
+from models.train import SEEDS, THREADS, Parts, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
 from models.tune import Tuned, Tuning, settle
 from models.validate import backtest
@@ -130,23 +128,12 @@ def retrain(
         settled = settle(trainer, known, plan, tuning, before, digest, show_trials)
         trainer.trees = trees_with(settled.parameters)
         base = replace(base, metadata=base.metadata | {"tuned": settled.metadata})
-    with working_beside() as beside:
-        besides = beside.submit(meanwhile)
-        with stages.stage("validate"):
-            shown = _progress(say("分段验证", "validation folds"))
-            folds, rounds = backtest(records, known, schema, trainer, plan, shown, beside)
-        besides.result()
-        judging = beside.submit(judge, records, known, base, table, plan, folds, champion, seed)
-        gathering = beside.submit(gather_visits, records, known, schema, table, seed)
-        with stages.stage("train"):
-            rows = np.arange(len(table))
-            parts, rounds = trainer.fit(rows, rounds, rows[:0], SEEDS)
-        with stages.stage("evaluate"):
-            judged, gathered = judging.result(), gathering.result()
+    grown = _grow(records, known, base, trainer, plan, champion, meanwhile, stages)
+    judged = grown.judged
     with stages.stage("explain"):
-        model, importance = _explained(replace(judged.model, parts=parts), known, seed)
+        model, importance = _explained(replace(judged.model, parts=grown.parts), known, seed)
     with stages.stage("visits"):
-        visited = fit_need(gathered, known, model, seed)
+        visited = fit_need(grown.gathered, known, model, seed)
         model = with_visits(model, visited)
         groups, found_by_visits = judged.groups, None
         if visited.held_out is not None:
@@ -159,7 +146,7 @@ def retrain(
         lift=judged.found.lift,
         importance=importance,
         comparison=judged.comparison,
-        parameters=_parameters(trainer, plan, rounds, step_weeks),
+        parameters=_parameters(trainer, plan, grown.rounds, step_weeks),
         notes=[
             *training_lines(model, known, table, plan, judged.found),
             *settled.lines,
@@ -181,36 +168,43 @@ def retrain(
     )
 
 
+@dataclass(frozen=True)
+class _Grown:
+    parts: Parts
+    rounds: Rounds
+    judged: Judged
+    gathered: Gathered
+
+
+def _grow(
+    records: Records,
+    known: Known,
+    base: NeedModel,
+    trainer: Trainer,
+    plan: Split,
+    champion: NeedModel | None,
+    meanwhile: Callable[[], object],
+    stages: _Stages,
+) -> _Grown:
+    """The trees of each fold and the final ones; beside them all that does not wait for the final ones."""
+    table, schema, seed = trainer.table, base.schema, trainer.seed
+    with working_beside() as beside:
+        besides = beside.submit(meanwhile)
+        with stages.stage("validate"):
+            shown = _progress(say("分段验证", "validation folds"))
+            folds, rounds = backtest(records, known, schema, trainer, plan, shown, beside)
+        besides.result()
+        judging = beside.submit(judge, records, known, base, table, plan, folds, champion, seed)
+        gathering = beside.submit(gather_visits, records, known, schema, table, seed)
+        with stages.stage("train"):
+            rows = np.arange(len(table))
+            parts, rounds = trainer.fit(rows, rounds, rows[:0], SEEDS)
+        with stages.stage("evaluate"):
+            return _Grown(parts, rounds, judging.result(), gathering.result())
+
+
 def _progress(title: str) -> Callable[[Iterable], Iterable]:
     return lambda items: tqdm(items, desc=title, delay=2, leave=False)
-
-
-def fingerprint(known: Known) -> str:
-    """SHA-256 of the settings and of everything known: the same data give the same, whatever comes later."""
-    digest = hashlib.sha256(known.community.model_dump_json().encode())
-    ids = {"household": known.records.household_ids, "grid": known.records.grid_ids}
-    ids["microgrid"] = known.records.microgrid_ids
-    for name in ("households", "residents", "requests", "outreach", "opt_outs"):
-        for column, values in vars(getattr(known, name)).items():
-            digest.update(f"{name}.{column}".encode())
-            if column == "visible_to":
-                continue  # when a row was superseded is told by later rows
-            if column in ids:
-                values = stable_hash(ids[column])[values]  # positions change as others arrive
-            elif column == "resident":
-                values = np.unique(values, return_inverse=True)[1]
-            for one in values.items() if isinstance(values, dict) else [("", values)]:
-                digest.update(one[0].encode() + _plain(one[1]).tobytes())
-    return digest.hexdigest()
-
-
-def _plain(values: np.ndarray | Texts) -> np.ndarray:
-    """Values whose bytes tell what they are, whatever other texts there are."""
-    if isinstance(values, Texts):
-        return np.append(stable_hash(values.distinct), np.uint64(0))[values.codes]
-    if values.dtype.kind in "OT":
-        return pd.util.hash_array(values.astype(object))
-    return np.ascontiguousarray(values)
 
 
 def _untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:

@@ -138,14 +138,13 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         champion = champion_or_none(workspace)
     tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
     before = champion.model if champion else None
-    elsewhere: dict[str, Any] = {}
+    more: dict[str, Any] = {"meanwhile": partial(make_ready, workspace)}
     if spark and not isinstance(town, Records):
         from models.engine import on_spark
         from models.sample_parts import FromParts
 
-        elsewhere = {"source": FromParts(town, day_of(as_of)), "each": on_spark}
-    beside = partial(make_ready, workspace)
-    retrained = retrain(records, day_of(as_of), before, tuning=tuning, meanwhile=beside, **elsewhere)
+        more |= {"source": FromParts(town, day_of(as_of)), "each": on_spark}
+    retrained = retrain(records, day_of(as_of), before, tuning=tuning, **more)
     show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
     show(retrained.notes)
     with stage(say("登记", "register")):
@@ -355,8 +354,9 @@ def main() -> None:
 
     # the first to be registered is the last to be called: libraries end their work before
     atexit.register(leave)
-    # threads that wait must not spin: an office computer does other work beside a retrain
+    # threads that wait must not spin, and sums go in one order: an office computer does other work beside a retrain
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own pool keeps what was freed: 40 MB more at 10,000 households, and no faster
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # as Python sets it, looking for cycles takes a fifteenth of a command's time

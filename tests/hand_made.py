@@ -18,11 +18,12 @@ from models.calibrate import no_calibration
 from models.capacity import capacity_of_need
 from models.compare import compare
 from models.evaluate import Validation, evaluate
+from models.fingerprint import fingerprint
 from models.ground import EXPECTED, Ground
 from models.group_audit import audit_requests
 from models.logistic import Logistic, Transform
 from models.model import NeedModel
-from models.retrain import Retrained, fingerprint
+from models.retrain import Retrained
 from models.sample import labelled
 from models.train import Parts
 from models.verdict import verdicts

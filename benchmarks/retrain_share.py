@@ -98,13 +98,13 @@ def retrain_here(workspace: Path, result: Path, arguments: list[str]) -> None:
 
     import lightgbm  # isort: skip
 
-    from models import beside, registry, retrain
+    from models import registry, retrain, threads
     from service import cli
 
     clock.timed(lightgbm, "train", TRAINING)
     clock.timed(lightgbm.Dataset, "construct", TRAINING)
     clock.timed(registry, "log_retrain", "log")
-    beside.ThreadPoolExecutor = clock.beside(ThreadPoolExecutor)  # type: ignore[misc]
+    threads.ThreadPoolExecutor = clock.beside(ThreadPoolExecutor)  # type: ignore[misc]
     retrain._Stages.stage = lambda _, name: clock.span(name)
     sys.argv = ["xianying", "--workspace", str(workspace), "retrain", *arguments]
     try:

@@ -19,7 +19,6 @@ from features.records import Known, Records, date_of, known_before
 from features.schema import Schema, fit_schema
 from features.town import asked, days_observed
 from models.baselines import MODEL
-from models.beside import working_beside
 from models.calibrate import no_calibration
 from models.evaluate import Validation, evaluate
 from models.fingerprint import fingerprint
@@ -30,6 +29,7 @@ from models.model import NeedModel
 from models.need import Gathered, fit_need, gather_visits, with_visits
 from models.sample import MOST_ROWS, Source, training_table
 from models.split import Split, split
+from models.threads import working_beside
 from models.train import SEEDS, THREADS, Parts, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
 from models.tune import Tuned, Tuning, settle

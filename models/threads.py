@@ -1,13 +1,16 @@
 """Several threads for NumPy's and LightGBM's work, during which Python lets others run."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MOST = 2
+TURN = 0.0005  # seconds after which Python's lock changes hands: between two trees LightGBM waits for it
 
 
 def usable_threads(most: int = MOST) -> int:
@@ -22,3 +25,15 @@ def in_threads(task: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
         return [task(one) for one in items]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(task, items))
+
+
+@contextmanager
+def working_beside(threads: int = 1) -> Iterator[Executor]:
+    """Threads beside this one; left once all that was given to them is done."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        with ThreadPoolExecutor(threads) as beside:
+            yield beside
+    finally:
+        sys.setswitchinterval(before)

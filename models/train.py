@@ -8,12 +8,11 @@ import numpy as np
 from features import seasons
 from features.schema import Schema
 from features.town import YEAR
-from models.beside import working_beside
 from models.boosting import lgb
 from models.ground import Ground, fit_ground
 from models.logistic import FEW_ROWS, Logistic, fit_logistic, fit_transform
 from models.sample import Table
-from models.threads import usable_threads
+from models.threads import usable_threads, working_beside
 
 THREADS = 2
 SEEDS = 2  # pooled boosters averaged in the final fit

@@ -26,7 +26,7 @@ import pandas as pd
 import psutil
 from matplotlib.figure import Figure
 
-STAGES = ("ingest", "retrain", "score", "outreach")
+STAGES = ("ingest", "retrain", "score", "outreach", "demand", "monitor")
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy", "duckdb")
 WEEKS = 156
 LOOK = 0.1  # seconds

@@ -4,6 +4,8 @@ import io
 from typing import Any
 
 import fsspec
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -43,6 +45,12 @@ def get_table(url: str) -> pa.Table:
     """A Parquet file's rows."""
     filesystem, path = fsspec.url_to_fs(url)
     return pq.read_table(path, filesystem=filesystem, partitioning=None)
+
+
+def encoded_texts(column: pa.ChunkedArray) -> tuple[pd.Index, np.ndarray]:
+    """The distinct texts of a column of dictionaries, and a code for each row."""
+    held = column.unify_dictionaries().combine_chunks()
+    return pd.Index(held.dictionary.to_numpy(zero_copy_only=False), dtype=object), held.indices.to_numpy()
 
 
 def key_of(url: str) -> str | None:

@@ -20,24 +20,37 @@ def expected_cells(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray |
     households). A pair's hazard in its window is carried to the months in proportion to the requests that the
     town's weekly counts expect there (``models.level``): in the ``shares`` of ``span_shares``, by default of ``known``.
     """
-    begin, end = spans(known.community, known.as_of)
     share = span_shares(course_of(known), known.community) if shares is None else shares
+    grid, grids = known.grid[rows.household], len(known.records.grid_ids)
+    return cells_by_grid(rows.need, grid, grids, p, known.community, known.as_of, share)
+
+
+def cells_by_grid(
+    need: np.ndarray,
+    grid: np.ndarray,
+    grids: int,
+    p: np.ndarray,
+    community: Community,
+    as_of: int,
+    shares: np.ndarray,
+) -> pd.DataFrame:
+    """``expected_cells`` of pairs by their need and grid (positions; of ``grids``)."""
+    begin, end = spans(community, as_of)
     hazard = -np.log1p(-np.clip(p, 0, MOST))
-    grids = len(known.records.grid_ids)
-    cell = rows.need.astype(np.int64) * grids + known.grid[rows.household]
+    cell = need.astype(np.int64) * grids + grid
     size = len(begin) * grids
     tables = []
     for span in range(SPANS):
-        asks = -np.expm1(-hazard * share[rows.need, span])
-        need = np.repeat(np.arange(len(begin)), grids)
+        asks = -np.expm1(-hazard * shares[need, span])
+        of_need = np.repeat(np.arange(len(begin)), grids)
         tables.append(
             pd.DataFrame(
                 {
-                    "need": need,
+                    "need": of_need,
                     "span": span,
                     "grid": np.tile(np.arange(grids), len(begin)),
-                    "begins": begin[need, span],
-                    "ends": end[need, span],
+                    "begins": begin[of_need, span],
+                    "ends": end[of_need, span],
                     "households": np.bincount(cell, minlength=size),
                     "expected": np.bincount(cell, asks, size),
                     "variance": np.bincount(cell, asks * (1 - asks), size),
@@ -47,11 +60,10 @@ def expected_cells(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray |
     return pd.concat(tables, ignore_index=True)
 
 
-def cells_of_part(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
-    """``expected_cells`` of a part of a town, with the ids of its grids in ``grid``."""
-    cells = expected_cells(known, rows, p, shares)
+def named_cells(cells: pd.DataFrame, grid_ids: np.ndarray) -> pd.DataFrame:
+    """Cells of a part of a town that hold households, with the ids of its grids in ``grid``."""
     cells = cells[cells["households"] > 0]
-    return cells.assign(grid=known.records.grid_ids[cells["grid"]])
+    return cells.assign(grid=grid_ids[cells["grid"]])
 
 
 def span_shares(course: Course, community: Community) -> np.ndarray:

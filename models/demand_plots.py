@@ -12,6 +12,8 @@ from features.language import say
 from models.demand import TOWN, WINDOWS
 from models.plots import chinese_text, panels
 
+MOST_GRIDS = 100  # in the figure; all are in the tables
+
 _INK, _BAND, _SOFT = "#1d4f91", "#a8c7ea", "#d9e6f5"
 
 
@@ -41,7 +43,8 @@ def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
 
 
 def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
-    """Households expected in each need's window, by grid, as shares of the grid's households; PNG."""
+    """Households expected in each need's window, by grid, as shares of the grid's households; PNG. Of a town of more
+    than ``MOST_GRIDS`` grids those in which most are expected."""
     rows = demand[(demand["grid_id"] != TOWN) & (demand["span"] == WINDOWS)]
     rate = rows.assign(rate=rows["expected"] / rows["households"])
     needs = [need for need in community.needs if (rows["need"] == need.id).any()]
@@ -49,6 +52,14 @@ def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
     rates = rate.pivot_table("rate", "need", "grid_id").loc[order]
     counts = rows.pivot_table("expected", "need", "grid_id").loc[order].fillna(0)
     usual = rates.div(rates.mean(axis=1), axis=0)  # needs are compared with themselves only
+    title = say("各网格预计户数（颜色：与全社区平均比）", "Households by grid (colour: against the mean)")
+    if len(counts.columns) > MOST_GRIDS:
+        most = counts.sum().nlargest(MOST_GRIDS).index.sort_values()
+        rates, counts, usual = rates[most], counts[most], usual[most]
+        title = say(
+            f"预计最多的 {MOST_GRIDS} 个网格（颜色：与全社区平均比）",
+            f"Households in the {MOST_GRIDS} grids with most (colour: against the mean)",
+        )
     with chinese_text():
         figure = Figure(figsize=(2.2 + 0.75 * len(rates.columns), 0.9 + 0.36 * len(order)))
         axes = figure.add_axes((0.16, 0.02, 0.82, 0.84))
@@ -57,10 +68,7 @@ def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
         axes.xaxis.tick_top()
         axes.set_yticks(range(len(order)), [need.name.here for need in needs], fontsize=9)
         axes.tick_params(length=0)
-        axes.set_title(
-            say("各网格预计户数（颜色：与全社区平均比）", "Households by grid (colour: against the mean)"),
-            fontsize=10,
-        )
+        axes.set_title(title, fontsize=10)
         for (row, column), count in np.ndenumerate(counts.to_numpy()):
             dark = usual.to_numpy()[row, column] > 1.6
             axes.text(column, row, f"{count:.0f}", ha="center", va="center", fontsize=9,

@@ -14,6 +14,7 @@ import pyarrow as pa
 from features.contract import OUTCOMES, Community
 from features.labels import in_window, label_end, recording_delays, usual_delay
 from features.records import Known, day_of
+from features.storage import encoded_texts
 from models.demand import TOWN
 from models.demand_cells import came
 from models.demand_spread import LEVELS
@@ -193,8 +194,8 @@ def past_week(
     came, visits = asked.within(as_of), Pairs.listed(listed, asked.community)
     pieces = []
     for piece in scores:
-        ids, home = _encoded(piece["household_id"])
-        names, code = _encoded(piece["need"])
+        ids, home = encoded_texts(piece["household_id"])
+        names, code = encoded_texts(piece["need"])
         need = pd.Index([one.id for one in asked.community.needs]).get_indexer(names)[code]
         keep = passed[need]
         pairs = ids, home[keep], need[keep]
@@ -218,12 +219,6 @@ def past_week(
             }
         )
     return pd.DataFrame(rows)
-
-
-def _encoded(column: pa.ChunkedArray) -> tuple[pd.Index, np.ndarray]:
-    """The distinct texts of a dictionary, and a code for each row."""
-    held = column.unify_dictionaries().combine_chunks()
-    return pd.Index(held.dictionary.to_numpy(zero_copy_only=False), dtype=object), held.indices.to_numpy()
 
 
 def _highest(p: np.ndarray, count: int) -> np.ndarray:

@@ -7,14 +7,13 @@ import pandas as pd
 
 from features.contract import Fund, Need, Programme
 from features.labels import WEEK
-from features.records import Known, date_of, positions_of
+from features.records import Known, date_of
 from models.demand import TOWN, WINDOWS
 from models.programmes import next_opening, programmes_for
 from models.seats import seats_told, take_up
 
 MOST_OF_IT = 0.8  # of what no seat serves, that the grids named hold
 ENROLMENT_WEEKS = 2.0  # of a programme that is not in the settings yet
-NAMES_FOR_A_SEAT = 3  # few of those who are offered a seat want it
 RUN, EXTEND, OPEN = "run", "extend", "open"
 
 
@@ -251,47 +250,3 @@ def _fund_for(need: str, known: Known, left: dict[str, float]) -> str:
     able = [one for one in known.community.funds if not one.needs or need in one.needs]
     able = [one for one in able if left[one.id] > 0]
     return max(able, key=rank).id if able else ""
-
-
-def candidates(
-    projects: pd.DataFrame, scores: pd.DataFrame, barred: np.ndarray, known: Known
-) -> pd.DataFrame:
-    """The households to offer each proposed project to: three for each seat, the likeliest to ask first.
-
-    ``barred``: bool [households, needs], not to be listed. Only households of the project's grids. Returns
-    project (its position), need, household_id, grid_id, microgrid_id, p_request and last_asked (date of its last
-    request of the need, "" without one). Of a part of a town: those that may be among the town's, see ``likeliest``.
-    """
-    household = positions_of(scores["household_id"], known.records.household_ids)
-    need = scores["need"].map(known.community.need_index()).to_numpy(dtype=int)
-    open_to = ~(barred[household, need] | known.opted_out[household])
-    grid = known.records.grid_ids[known.grid[household]]
-    microgrid = known.records.microgrid_ids[known.microgrid[household]]
-    table = scores.assign(grid_id=grid, microgrid_id=microgrid)[open_to]
-    parts = []
-    for place, project in enumerate(projects.to_dict("records")):
-        if project["kind"] == RUN:
-            continue
-        grids = [one for one, _ in project["grids"]]
-        mine = table[(table["need"] == project["need"]) & table["grid_id"].isin(grids)]
-        mine = likeliest(mine.assign(project=place), projects)
-        parts.append(mine.assign(last_asked=_last_asked(known, project["need"], mine["household_id"])))
-    columns = ["project", "need", "household_id", "grid_id", "microgrid_id", "p_request", "last_asked"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
-def likeliest(named: pd.DataFrame, projects: pd.DataFrame) -> pd.DataFrame:
-    """Of ``candidates`` (of all parts of a town), for each project those likeliest to ask: three for each seat."""
-    best = named.sort_values(["project", "p_request", "household_id"], ascending=[True, False, True])
-    most = NAMES_FOR_A_SEAT * projects["seats"].to_numpy(dtype=int)[best["project"].to_numpy(dtype=int)]
-    return best[best.groupby("project").cumcount() < most]
-
-
-def _last_asked(known: Known, need: str, household_ids: pd.Series) -> np.ndarray:
-    """object str: the date of each household's last request of a need, "" without one."""
-    rows, household = known.requests, pd.Index(known.records.household_ids).get_indexer(household_ids)
-    mine = (rows.need == known.community.need_index()[need]) & np.isin(rows.household, household)
-    last = np.full(known.household_count, -np.inf)
-    np.maximum.at(last, rows.household[mine], rows.requested[mine])
-    dates = [str(date_of(day)) if np.isfinite(day) else "" for day in last[household]]
-    return np.array(dates, dtype=object)

@@ -4,17 +4,18 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from features.atomic import write_atomically
 from features.contract import Community
-from features.feedback import suppressed
 from features.language import say
 from features.parts import Parts
 from features.records import Records, day_of, known_before
 from features.store import read_programme_history
 from models.demand import TOWN, WINDOWS, demand_ahead
-from models.proposals import RUN, Proposals, candidates, propose
-from service.large_demand import Town, large_demand
+from models.demand_homes import Homes, Piece, candidates
+from models.proposals import RUN, Proposals, propose
+from service.large_demand import Asking, large_demand
 from service.large_town import scores_of_large
 from service.monitor_week import DEMAND
 from service.needs_page import needs_page
@@ -47,12 +48,12 @@ def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stag
             known = known_before(town, day_of(as_of))
             demand = demand_ahead(scores, known, spread)
             proposals = propose(demand, known, history)
-            named = candidates(proposals.projects, scores, suppressed(known), known)
+            named = candidates(proposals.projects, [Piece.of(Homes.of(known), encoded_scores(scores))])
     else:
         path = scores_of_large(workspace, town, as_of, stage)
         with stage(say("测算", "sum")):
-            whole = Town(town, day_of(as_of), path, history)
-            demand, proposals, named = large_demand(whole, spread)
+            asking = Asking(town, day_of(as_of), history)
+            demand, proposals, named = large_demand(asking, path, spread)
     home = week_directory(workspace, as_of)
     with stage(say("写清单", "write the lists")):
         told = model.model.metadata.get("demand", [])
@@ -60,6 +61,14 @@ def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stag
             write_atomically(home / name, content)
     lines = demand_lines(demand, proposals, town.community)
     return [*lines, model.model.silence(), *_where(home)]
+
+
+def encoded_scores(scores: pd.DataFrame) -> pa.Table:
+    """Scores as ``week.scored_pieces`` gives them."""
+    table = pa.table({name: scores[name].to_numpy() for name in ("household_id", "need", "p_request")})
+    for at, name in enumerate(("household_id", "need")):
+        table = table.set_column(at, name, table[name].dictionary_encode())
+    return table
 
 
 def _where(home: Path) -> list[str]:

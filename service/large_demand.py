@@ -1,93 +1,58 @@
-"""The demand of a large town from sums over its parts: the numbers of the town in one piece (``demand_week``)."""
+"""The demand of a large town from what its parts give: the numbers of the town in one piece (``demand_week``)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
-from features.feedback import suppressed
 from features.parts import Parts
-from features.records import Known, known_before
-from models.demand import demand_of_parts, pairs_of
-from models.demand_cells import cells_of_part, span_shares
+from features.records import known_before
+from models.demand import demand_of_parts
+from models.demand_cells import span_shares
+from models.demand_homes import Homes, Piece, candidates
 from models.demand_spread import Spread
 from models.engine import here
 from models.level import Course, course_of, joined_course
-from models.proposals import Proposals, candidates, likeliest, propose
+from models.proposals import Proposals, propose
 from models.seats import asked_before
+from service.week import scored_pieces
 
-Each = Callable[[Callable[[int], Any], Sequence[int]], Iterable]  # as of ``models.engine``
-
-
-@dataclass(frozen=True)
-class Town:
-    """What the tasks have in common."""
-
-    parts: Parts
-    as_of: int
-    scores: Path  # the week's, a row group a part
-    history: pd.DataFrame  # ``store.read_programme_history``
-
-    def known(self, number: int) -> Known:
-        """What was known of the households that live in a part."""
-        return known_before(self.parts.own(number, self.as_of), self.as_of)
-
-    def scores_of(self, number: int) -> pd.DataFrame:
-        """The scores of a part."""
-        with pq.ParquetFile(self.scores) as file:
-            return file.read_row_group(number).to_pandas()
+Each = Callable[["Asking", Sequence[int]], Iterable]  # as of ``models.engine``
 
 
 @dataclass(frozen=True)
 class Asking:
-    """When the households of a part asked, and how many of them came before past courses."""
+    """What demand takes from a part: when its households asked, how many came before past courses, who they are."""
 
-    town: Town
+    parts: Parts
+    as_of: int
+    history: pd.DataFrame  # ``store.read_programme_history``
 
-    def __call__(self, number: int) -> tuple[Course, np.ndarray]:
+    def __call__(self, number: int) -> tuple[Course, np.ndarray, Homes]:
         """Of one part."""
-        known = self.town.known(number)
-        return course_of(known), asked_before(known, self.town.history)
-
-
-@dataclass(frozen=True)
-class Expecting:
-    """The cells of a part."""
-
-    town: Town
-    shares: np.ndarray  # ``demand_cells.span_shares`` of the town
-
-    def __call__(self, number: int) -> pd.DataFrame:
-        """Of one part."""
-        known = self.town.known(number)
-        return cells_of_part(known, *pairs_of(self.town.scores_of(number), known), self.shares)
-
-
-@dataclass(frozen=True)
-class Naming:
-    """Candidates of a part for the town's projects."""
-
-    town: Town
-    projects: pd.DataFrame
-
-    def __call__(self, number: int) -> pd.DataFrame:
-        """Of one part."""
-        known = self.town.known(number)
-        return candidates(self.projects, self.town.scores_of(number), suppressed(known), known)
+        known = known_before(self.parts.own(number, self.as_of), self.as_of)
+        return course_of(known), asked_before(known, self.history), Homes.of(known)
 
 
 def large_demand(
-    town: Town, spread: Spread | None, each: Each = here
+    asking: Asking, scores: Path, spread: Spread | None, each: Each = here
 ) -> tuple[pd.DataFrame, Proposals, pd.DataFrame]:
-    """``demand_ahead``, ``propose`` and ``candidates`` of a town in parts; ``each`` as of ``models.engine``."""
-    parts, numbers = town.parts, range(len(town.parts))
-    courses, asked = zip(*each(Asking(town), numbers), strict=True)
+    """``demand_ahead``, ``propose`` and ``candidates`` of a town in parts.
+
+    ``scores``: the week's, a row group a part; ``each`` as of ``models.engine``.
+    """
+    parts = asking.parts
+    courses, asked, homes = zip(*each(asking, range(len(parts))), strict=True)
+
+    def pieces() -> Iterator[Piece]:
+        for own, scored in zip(homes, scored_pieces(scores), strict=True):
+            yield Piece.of(own, scored)
+
     shares = span_shares(joined_course(courses), parts.community)
-    demand = demand_of_parts(list(each(Expecting(town, shares), numbers)), parts.community, spread)
-    proposals = propose(demand, town.known(0), town.history, np.sum(asked, axis=0))
-    named = pd.concat(each(Naming(town, proposals.projects), numbers), ignore_index=True)
-    return demand, proposals, likeliest(named, proposals.projects)
+    cells = [one.cells(shares) for one in pieces()]
+    demand = demand_of_parts(cells, parts.community, spread)
+    known = known_before(parts.own(0, asking.as_of), asking.as_of)
+    proposals = propose(demand, known, asking.history, np.sum(asked, axis=0))
+    return demand, proposals, candidates(proposals.projects, pieces())

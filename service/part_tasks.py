@@ -24,7 +24,7 @@ from features.seasons import asking_last_year
 from features.storage import get, get_table, keep_only, put
 from models.champion import Champion
 from models.demand import pairs_of
-from models.demand_cells import cells_of_part
+from models.demand_cells import expected_cells, named_cells
 from models.evaluate import resampled
 from models.explain import asking_within_a_year
 from models.group_audit import listed_pairs
@@ -142,7 +142,7 @@ class Surveyed:
 
     counts: dict[Hashable, Any]  # by the name under which they are remembered: numbers, or lists of them
     p_need: np.ndarray  # float64 [2, needs]: sums and numbers of pairs
-    cells: pd.DataFrame  # ``cells_of_part``
+    cells: pd.DataFrame  # ``named_cells``
     tiers: dict[tuple[str, str], int]  # households by grid and tier
     areas: list[dict[Any, Any]]
     content: bytes  # answers of all households
@@ -178,7 +178,9 @@ class Survey(Kept[Surveyed]):
         return Surveyed(
             counts=_counts(known),
             p_need=np.stack([np.bincount(need, one, needs) for one in (p_need, np.ones(len(need)))]),
-            cells=cells_of_part(known, *pairs_of(scores, known), week.shares),
+            cells=named_cells(
+                expected_cells(known, *pairs_of(scores, known), week.shares), known.records.grid_ids
+            ),
             tiers=dict(tiers),
             areas=areas(scores, risk, known),
             content=content,

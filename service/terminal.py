@@ -118,9 +118,12 @@ def run(command: Callable[[], int | None]) -> int:
     except (OSError, MemoryError) as error:
         code = _fail(_said(error))
     except Exception as error:
-        if not _is_database_error(error):
+        if _is_interruption(error):
+            code = _fail(say("已中断，可以重新运行", "interrupted; run it again"), INTERRUPTED)
+        elif _is_database_error(error):
+            code = _fail(_said(error))
+        else:
             raise
-        code = _fail(_said(error))
     return code
 
 
@@ -134,6 +137,11 @@ def _said(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _is_interruption(error: Exception) -> bool:
+    """Whether Ctrl-C came while DuckDB was at work, which says so in an error of its own."""
+    return str(error).lower().startswith(("query interrupted", "interrupt error"))
 
 
 def _is_database_error(error: Exception) -> bool:

@@ -5,10 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import openpyxl
 import pandas as pd
 import pytest
@@ -279,6 +281,15 @@ def test_interrupted_says_so_in_one_line(town: TinyTown) -> None:
     error = stop_after(process, 1, signal.SIGINT)
     assert process.returncode == 130
     assert len(error.strip().splitlines()) == 1 and "Traceback" not in error
+
+
+def test_interrupted_in_a_query_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def query() -> None:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        duckdb.sql("SELECT sum(one.range * two.range) FROM range(1000000) one, range(1000000) two").fetchall()
+
+    assert run(query) == 130
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_a_reader_that_goes_away_does_no_harm(town: TinyTown) -> None:

@@ -12,9 +12,10 @@ from make_records import make_community, make_records
 from scipy.stats import binom, nbinom
 
 from features.records import Known, day_of, known_before
-from models.demand import demand_ahead, expected_demand
+from models.demand import WINDOWS, demand_ahead, expected_demand
 from models.demand_backtest import held_out, told_by_need
 from models.demand_cells import came, past_cells
+from models.demand_plots import MOST_GRIDS, grids_figure
 from models.demand_spread import Spread, fit_spread, interval, unknown_spread
 from models.spans import SPANS, WINDOW, month_begin, spans
 
@@ -210,3 +211,14 @@ def test_spans_are_the_window_the_rest_of_the_month_and_three_more() -> None:
         "2025-09-17", "2025-09-10", "2025-10-01", "2025-11-01", "2025-12-01",
     ]  # fmt: skip
     assert end[0, 1] == begin[0, 2] and end[0, 0] - begin[0, 0] == 28
+
+
+def test_the_figure_of_a_town_of_many_grids_shows_those_with_most() -> None:
+    community = make_community([{"id": "meals", "horizon_weeks": 8}])
+
+    def size(grids: int) -> bytes:
+        ids = [f"g{at:04}" for at in range(grids)]
+        rows = {"need": "meals", "span": WINDOWS, "grid_id": ids, "households": 100}
+        return grids_figure(pd.DataFrame({**rows, "expected": np.arange(grids) + 1.0}), community)[16:24]
+
+    assert size(MOST_GRIDS - 1) != size(MOST_GRIDS) == size(3 * MOST_GRIDS)

@@ -13,7 +13,6 @@ import pytest
 import yaml
 from hand_made import GOOD, hand_made_model
 
-from features.feedback import suppressed
 from features.ingest import ingest
 from features.language import say
 from features.parts import Parts, lay_out
@@ -22,12 +21,13 @@ from features.simulate import simulate
 from features.store import read_programme_history, read_records
 from models.champion import install_copy
 from models.demand import demand_ahead
+from models.demand_homes import Homes, Piece, candidates
 from models.evaluate import resampled, resampled_of
-from models.proposals import RUN, candidates, propose
+from models.proposals import RUN, propose
 from models.tracking import registry_address
 from models.visits_made import audit_made, visits_made
-from service.demand_week import demand_week
-from service.large_demand import Town, large_demand
+from service.demand_week import demand_week, encoded_scores
+from service.large_demand import Asking, large_demand
 from service.large_town import scores_of_large
 from service.look_back import LookAtPart, groups_of_sample, look_at_town
 from service.monitor_week import monitor_week
@@ -108,7 +108,7 @@ def test_demand_of_parts_is_the_towns(workspace: Path, parts: Parts, records: Re
     scores = scores_of_large(workspace, parts, DAY, stage)
     known = known_before(records, day_of(DAY))
     history = read_programme_history(workspace, known.as_of)
-    demand, proposals, named = large_demand(Town(parts, known.as_of, scores, history), None)
+    demand, proposals, named = large_demand(Asking(parts, known.as_of, history), scores, None)
     table = read_table(scores)
     whole = demand_ahead(table, known)
     pd.testing.assert_frame_equal(demand, whole)
@@ -116,8 +116,9 @@ def test_demand_of_parts_is_the_towns(workspace: Path, parts: Parts, records: Re
     for name in ("needs", "projects", "programmes", "funds"):
         pd.testing.assert_frame_equal(getattr(proposals, name), getattr(proposed, name))
     assert (proposed.projects["kind"] != RUN).any()
-    one_piece = candidates(proposed.projects, table, suppressed(known), known)
-    pd.testing.assert_frame_equal(named.reset_index(drop=True), one_piece, check_dtype=False)
+    one_piece = candidates(proposed.projects, [Piece.of(Homes.of(known), encoded_scores(table))])
+    assert (one_piece["last_asked"] != "").any()
+    pd.testing.assert_frame_equal(named, one_piece, check_dtype=False)
 
 
 def test_the_look_back_says_the_same(workspace: Path, parts: Parts, records: Records) -> None:

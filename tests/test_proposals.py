@@ -1,5 +1,6 @@
 """What to open, where, for how many, by when, who pays and who runs it."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,8 +12,10 @@ from make_records import make_community, make_records
 from features.records import Known, day_of, known_before
 from features.tables import TABLES
 from models.demand import demand_ahead
-from models.proposals import Proposals, candidates, propose
+from models.demand_homes import Homes, Piece, candidates
+from models.proposals import Proposals, propose
 from models.seats import seats_told, take_up
+from service.demand_week import encoded_scores
 from service.needs_tables import verdict
 
 DAY = day_of(date(2025, 6, 2))
@@ -142,6 +145,10 @@ def test_a_course_of_an_earlier_run_says_nothing_of_the_seats_left() -> None:
     assert seats_told(known.community.programmes[0], known, history) == (10, None)
 
 
+def halves(pairs: Piece) -> list[list[np.ndarray]]:
+    return [[column[half::2] for column in (pairs.home, pairs.need, pairs.p)] for half in (0, 1)]
+
+
 def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
     homes = [{"household_id": f"h{index:03}", "grid_id": f"g{index % 4}"} for index in range(HOMES)]
     refuses = [{"household_id": "h197", "from": DAY - 5}]
@@ -150,9 +157,11 @@ def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
     scores = scores_of(known, {"meals": 0.0})
     scores["p_request"] = np.linspace(0.1, 0.3, HOMES)
     found = propose(demand_ahead(scores, known), known, history_of([]))
-    barred = np.zeros((HOMES, len(NEEDS)), dtype=bool)
-    barred[199] = True
-    named = candidates(found.projects, scores, barred, known)
+    homes = Homes.of(known)
+    homes.barred[199] = True
+    pairs = Piece.of(homes, encoded_scores(scores))
+    pieces = [replace(pairs, home=one[0], need=one[1], p=one[2]) for one in halves(pairs)]
+    named = candidates(found.projects, pieces)
     assert named["household_id"].tolist()[:2] == ["h198", "h196"]
     assert len(named) == 3 * found.projects["seats"].item()
     assert (named["p_request"].diff().dropna() <= 0).all()

@@ -28,6 +28,7 @@ import click
 
 TRAINING, BESIDES, BESIDE = "LightGBM", "start, reading, end", "beside LightGBM"
 FEATURES = "features"
+WAITING = ("validate", "train", "evaluate")  # stages in which the main thread may wait for those beside
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy", "mlflow", "matplotlib")
 
 
@@ -37,13 +38,18 @@ class Clock:
     def __init__(self) -> None:
         self.spent: dict[str, list[float]] = {}
         self.open = [BESIDES]
-        self.last = (time.perf_counter(), time.process_time())
+        self.last = self.now()
+
+    @staticmethod
+    def now() -> tuple[float, float, float]:
+        """The three clocks."""
+        return time.perf_counter(), time.process_time(), time.thread_time()
 
     def turn(self) -> None:
         """Book what passed since the last turn on the innermost open span."""
-        now = (time.perf_counter(), time.process_time())
-        booked = self.spent.setdefault(self.open[-1], [0.0, 0.0])
-        for at in range(2):
+        now = self.now()
+        booked = self.spent.setdefault(self.open[-1], [0.0, 0.0, 0.0])
+        for at in range(3):
             booked[at] += now[at] - self.last[at]
         self.last = now
 
@@ -118,12 +124,18 @@ def retrain_here(workspace: Path, result: Path, arguments: list[str]) -> None:
 
 
 def share(spent: dict[str, list[float]]) -> dict[str, Any]:
-    """Wall and processor seconds of every span, and what part of all is outside LightGBM's training."""
+    """Wall and processor seconds of every span, and what part of all is outside LightGBM's training.
+
+    While trees grow, the process's time is theirs but for that of the threads beside, which go on while the main
+    thread waits for them in other spans.
+    """
     beside = spent.get(BESIDE, [0.0, 0.0])
     spans = {name: list(one) for name, one in spent.items() if name != BESIDE}
-    spans[TRAINING][1] -= beside[1]
-    wall = sum(one[0] for one in spans.values())
-    cpu = sum(one[1] for one in spans.values()) + beside[1]
+    wall, cpu = (sum(one[at] for one in spans.values()) for at in range(2))
+    waited = sum(one[1] - one[2] for name, one in spans.items() if name in WAITING)
+    spans[TRAINING][1] -= beside[1] - waited
+    for name in WAITING:
+        spans[name][1] = spans[name][2]
     spans[BESIDE] = beside
     rows = {name: {"wall_s": round(one[0], 2), "cpu_s": round(one[1], 2)} for name, one in spans.items()}
     return {

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -283,7 +283,17 @@ def test_interrupted_says_so_in_one_line(town: TinyTown) -> None:
     assert len(error.strip().splitlines()) == 1 and "Traceback" not in error
 
 
-def test_interrupted_in_a_query_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is heard in this process, also where the tests were started in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupted_in_a_query_says_so_in_one_line(
+    interruptible: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     def query() -> None:
         threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         duckdb.sql("SELECT sum(one.range * two.range) FROM range(1000000) one, range(1000000) two").fetchall()

@@ -5,12 +5,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import openpyxl
 import pandas as pd
 import pytest
@@ -283,23 +282,24 @@ def test_interrupted_says_so_in_one_line(town: TinyTown) -> None:
     assert len(error.strip().splitlines()) == 1 and "Traceback" not in error
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C is heard in this process, also where the tests were started in the background of a shell."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+ENDLESS = """
+import sys, duckdb
+from service.terminal import run
+query = "SELECT sum(one.range * two.range) FROM range(1000000) one, range(1000000) two"
+print("begun", flush=True)
+sys.exit(run(lambda: duckdb.sql(query).fetchall()))
+"""
 
 
-def test_interrupted_in_a_query_says_so_in_one_line(
-    interruptible: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def query() -> None:
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        duckdb.sql("SELECT sum(one.range * two.range) FROM range(1000000) one, range(1000000) two").fetchall()
-
-    assert run(query) == 130
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+def test_interrupted_in_a_query_says_so_in_one_line() -> None:
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=pipe, stderr=pipe, preexec_fn=_listen)
+    assert process.stdout and process.stdout.readline()
+    time.sleep(0.5)  # into the query; earlier, it would be interrupted as any other command
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(error.decode().strip().splitlines()) == 1
 
 
 def test_a_reader_that_goes_away_does_no_harm(town: TinyTown) -> None:

@@ -1,6 +1,7 @@
 """Residents' rights, and what came in through the service on its way to the records."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,27 @@ def test_a_refusal_takes_a_household_off_every_list_at_once_and_out_of_the_next(
     assert listed and household not in {row["household_id"] for row in listed}
     assert wang.delete(f"/v1/residents/{household}/refusal").status_code == 204
     assert wang.get(f"/v1/households/{household}/scores").status_code == 200
+
+
+@pytest.fixture(
+    params=["Etc/GMT+12", "Pacific/Kiritimati"]
+)  # one of them is always on another day than Shanghai
+def elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_refusal_ends_at_once_on_a_machine_with_another_date(elsewhere, client):
+    wang = As(client, "wang")
+    household = wang.get("/v1/visits").json()["visits"][0]["household_id"]
+    scores = f"/v1/households/{household}/scores"
+    assert wang.post(f"/v1/residents/{household}/refusal", {}).status_code == 204
+    assert wang.get(scores).status_code == 403
+    assert wang.delete(f"/v1/residents/{household}/refusal").status_code == 204
+    assert wang.get(scores).status_code == 200
 
 
 def test_why_a_household_is_listed_is_told_in_words(client):

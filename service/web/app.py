@@ -75,14 +75,14 @@ def hold(app: FastAPI, settings: Settings, database: Database) -> None:
     app.state.journal = journals.Journal(directory)
     app.state.drain = Drain(database, directory)
     app.state.shelf = Shelf(settings.workspace)
-    app.state.restrictions = Restrictions(database)
+    app.state.restrictions = Restrictions(database, app.state.shelf.today)
     refresh(app)
 
 
 def refresh(app: FastAPI) -> None:
     """Look for a new week, refusals and deletions."""
-    app.state.restrictions.refresh()
     app.state.shelf.refresh()
+    app.state.restrictions.refresh()
 
 
 def let_go(app: FastAPI) -> None:

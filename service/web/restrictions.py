@@ -1,5 +1,6 @@
 """Households that refuse automated listing or are being deleted: out of the service's sight from that moment."""
 
+from collections.abc import Callable
 from datetime import date
 
 from sqlalchemy import or_, select
@@ -9,17 +10,21 @@ from service.web.tables import Deletion, Refusal
 
 
 class Restrictions:
-    """The sets as the database last said; ``refresh`` asks again, at once in the process that changed them."""
+    """The sets as the database last said; ``refresh`` asks again, at once in the process that changed them.
 
-    def __init__(self, database: Database) -> None:
+    ``today``: the day in the community, whatever this machine calls it.
+    """
+
+    def __init__(self, database: Database, today: Callable[[], date]) -> None:
         self._database = database
+        self._today = today
         self.refusing: frozenset[str] = frozenset()
         self.deleted: frozenset[str] = frozenset()
         self.version = 0
 
     def refresh(self) -> None:
         """Ask the database."""
-        today = date.today()
+        today = self._today()
         with self._database.reading() as session:
             refusing = session.scalars(
                 select(Refusal.household_id).where(

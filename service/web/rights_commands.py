@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def why(workspace: Path, household: str) -> None:
     from service.web.rights import why_listed
     from service.web.weeks import Shelf
 
-    restrictions = Restrictions(_open(workspace, household))
+    restrictions = Restrictions(_open(workspace, household), partial(_today, workspace))
     restrictions.refresh()
     shelf = Shelf(workspace)
     shelf.refresh()

@@ -3,9 +3,11 @@
 import logging
 import mmap
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -151,6 +153,11 @@ class Shelf:
         if self.served.newest:
             metrics.week(self.served.newest.as_of)
         return True
+
+    def today(self) -> date:
+        """The day in the community, where the newest week says that is; before the first, on this machine."""
+        newest = self.served.newest
+        return datetime.now(ZoneInfo(newest.community.community.timezone) if newest else None).date()
 
     def _read(self) -> Served:
         for attempt in range(TRIES):

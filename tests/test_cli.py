@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,31 +279,6 @@ def test_interrupted_says_so_in_one_line(town: TinyTown) -> None:
     error = stop_after(process, 1, signal.SIGINT)
     assert process.returncode == 130
     assert len(error.strip().splitlines()) == 1 and "Traceback" not in error
-
-
-ENDLESS = """
-import sys, duckdb
-from service.terminal import run
-query = "SELECT sum(one.range * two.range) FROM range(1000000) one, range(1000000) two"
-print("begun", flush=True)
-sys.exit(run(lambda: duckdb.sql(query).fetchall()))
-"""
-
-
-def test_interrupted_in_a_query_says_so_in_one_line() -> None:
-    pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=pipe, stderr=pipe, preexec_fn=_listen)
-    assert process.stdout and process.stdout.readline()
-    try:
-        for _ in range(20):  # one that comes while the query is being planned is lost on DuckDB
-            time.sleep(1)
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert len(error.decode().strip().splitlines()) == 1
 
 
 def test_a_reader_that_goes_away_does_no_harm(town: TinyTown) -> None:

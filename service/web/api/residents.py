@@ -11,7 +11,6 @@ from service.web import rights
 from service.web.access import Scope, permit
 from service.web.api.answers import NOT_FOUND, HouseholdId
 from service.web.identities import Asker
-from service.web.outcomes import today_in
 from service.web.reading import note, place_in_sight, purpose_of
 
 router = APIRouter(prefix="/v1/residents/{household_id}", tags=["居民权利 residents"], responses=NOT_FOUND)
@@ -39,10 +38,6 @@ class CorrectionIn(BaseModel):
     )
 
 
-def _today(request: Request) -> date:
-    return today_in(request.app.state.shelf.served.week(None).community.community.timezone)
-
-
 @router.get("/why", summary="为什么列入名单（可念给居民听）")
 def why(request: Request, household_id: HouseholdId, asker: Asker) -> Why:
     """Whether and why a household is listed, what is used, and what it may do."""
@@ -60,7 +55,7 @@ def refuse(request: Request, household_id: HouseholdId, asker: Asker, body: Refu
     permit(asker, Scope.REFUSALS)
     place_in_sight(request, asker, household_id)
     state = request.app.state
-    begins = rights.refuses_from(state.shelf.served, _today(request))
+    begins = rights.refuses_from(state.shelf.served, state.shelf.today())
     rights.refuse(state.database, asker.who, household_id, begins, body.until, purpose_of(request))
     state.restrictions.refresh()
     return Response(status_code=204)
@@ -72,7 +67,7 @@ def accept(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
     state = request.app.state
-    rights.accept(state.database, asker.who, household_id, _today(request), purpose_of(request))
+    rights.accept(state.database, asker.who, household_id, state.shelf.today(), purpose_of(request))
     state.restrictions.refresh()
     return Response(status_code=204)
 

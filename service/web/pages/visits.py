@@ -286,8 +286,7 @@ def refuse(
     request.state.purpose = HOUSEHOLD
     place_in_sight(request, asker, household_id)
     state = request.app.state
-    today = outcomes.today_in(state.shelf.served.week(None).community.community.timezone)
-    begins = rights.refuses_from(state.shelf.served, today)
+    begins = rights.refuses_from(state.shelf.served, state.shelf.today())
     rights.refuse(state.database, asker.who, household_id, begins, purpose=purpose_of(request))
     state.restrictions.refresh()
     return go_to("/visits")

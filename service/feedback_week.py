@@ -1,6 +1,6 @@
 """What the coordinator should know of feedback each week: complaints, marks, agreed visits, bad reasons."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,7 +13,6 @@ from features.feedback import WEEK, WRONG_PERSON_WEEKS, refusing
 from features.language import say
 from features.records import FeedbackRows, Known, date_of
 from models.reason_quality import Returned, reason_quality, returned
-from models.shares import wilson
 from service.answers import feedback_names
 from service.reasons import kind_names
 
@@ -72,8 +71,11 @@ def feedback_week(known: Known, listed: pd.DataFrame) -> FeedbackWeek:
     )
 
 
-def joined_weeks(weeks: Sequence[FeedbackWeek]) -> FeedbackWeek:
-    """The feedback of the parts of a town as one; a household that moved from part to part is told of once."""
+def joined_weeks(weeks: Sequence[FeedbackWeek], quality: list[dict[str, Any]]) -> FeedbackWeek:
+    """The feedback of parts of a town, whose households differ, as one; ``quality``: ``quality_rows`` of the town.
+
+    Called in the language that the texts are in.
+    """
     counts = [
         {**rows[0], "new": sum(row["new"] for row in rows), "all": sum(row["all"] for row in rows)}
         for rows in zip(*(one.counts for one in weeks), strict=True)
@@ -83,25 +85,15 @@ def joined_weeks(weeks: Sequence[FeedbackWeek]) -> FeedbackWeek:
         number = marks[name] = sum(one.marks[name] for one in weeks)
         total = sum(one.marks[name] * one.marks[f"{name}_mean"] for one in weeks if one.marks[name])
         marks[f"{name}_mean"] = total / number if number else np.nan
-    quality: dict[str, dict[str, Any]] = {}
-    for row in (row for one in weeks for row in one.quality):
-        own = quality.setdefault(row["kind"], {**row, "listed": 0, "wrong": 0})
-        own["listed"] += row["listed"]
-        own["wrong"] += row["wrong"]
-    for own in quality.values():
-        low, high = wilson(own["wrong"], own["listed"])
-        own |= {"share": own["wrong"] / own["listed"], "low_95": low, "high_95": high}
+    order = dict(zip([*feedback_names().values(), ""], ORDER, strict=True))
+    said = (row for one in weeks for row in one.said)
     return FeedbackWeek(
-        said=_once(row for one in weeks for row in one.said),
-        agreed=_once(row for one in weeks for row in one.agreed),
+        said=sorted(said, key=lambda row: (order[row["kind"]], row["recorded"])),
+        agreed=sorted((row for one in weeks for row in one.agreed), key=lambda row: row["when"]),
         counts=counts,
         marks=marks,
-        quality=sorted(quality.values(), key=lambda row: (-row["share"], row["kind"])),
+        quality=quality,
     )
-
-
-def _once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({tuple(row.items()): row for row in rows}.values())
 
 
 def _worth_telling(rows: FeedbackRows, new: np.ndarray) -> np.ndarray:

@@ -32,9 +32,10 @@ from models.group_lines import group_lines
 from models.group_shares import GroupSums, shares_table
 from models.level import course_of
 from models.programmes import against_seats
+from models.reason_quality import Returned, returned
 from models.registry import champion
 from models.score_parts import Scoring
-from service.feedback_week import FeedbackWeek, feedback_week, joined_weeks
+from service.feedback_week import FeedbackWeek, feedback_week, joined_weeks, quality_rows
 from service.group_week import GROUPS
 from service.handout import file_names, list_files, remove_others, write_lists
 from service.large_town import score_large
@@ -193,16 +194,21 @@ def _demand(scoring: Scoring, surveys: list[Surveyed]) -> pd.DataFrame:
 
 
 def _feedback(workspace: Path, week: Week, surveys: list[Surveyed]) -> dict[str, FeedbackWeek]:
-    """The week's feedback in each language."""
-    listed = all_listed(workspace)
+    """The week's feedback in each language; of a household that moved, in the part where it lives at the date."""
+    listed, as_of = all_listed(workspace), day_of(week.as_of)
     found: dict[str, list[FeedbackWeek]] = {one: [] for one in LANGUAGES}
-    numbers = [number for number, one in enumerate(surveys) if one.feedback] or [0]
-    for number in numbers:
-        known = week.known(number)
+    back: list[Returned] = []
+    for number in [number for number, one in enumerate(surveys) if one.feedback] or [0]:
+        known = known_before(week.scoring.parts.own(number, as_of), as_of)
         own = listed[listed["household_id"].isin(known.records.household_ids)]
+        back.append(returned(known.records))
         for one in LANGUAGES:
             found[one].append(in_language(one, feedback_week, known, own))
-    return {one: joined_weeks(weeks) for one, weeks in found.items()}
+
+    def joined(weeks: list[FeedbackWeek]) -> FeedbackWeek:
+        return joined_weeks(weeks, quality_rows(listed, back))
+
+    return {one: in_language(one, joined, weeks) for one, weeks in found.items()}
 
 
 def _town_files(

@@ -1,7 +1,6 @@
 """What a week's look back finds on a workspace."""
 
 import json
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,8 +76,8 @@ def _now_lines(
     from service.monitor_lines import freshness_lines, outcome_lines, quarantine_lines
 
     seen = [one.seen for one in looked]
-    week = joined_weeks([one.feedback[language()] for one in looked])
-    week = replace(week, quality=quality_rows(listed, [one.returned for one in looked]))
+    quality = quality_rows(listed, [one.returned for one in looked])
+    week = joined_weeks([one.feedback[language()] for one in looked], quality)
     return [
         *freshness_lines(freshness(seen, looked[0].asked.as_of)),
         *quarantine_lines(workspace, _rows_held(seen)),

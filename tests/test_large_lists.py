@@ -4,13 +4,15 @@ import io
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
 import yaml
-from served_town import AS_OF, PROGRAMMES, copy_workspace
+from served_town import AS_OF, PROGRAMMES, copy_workspace, publish_week
 
-from features.language import UserError
+from features.ingest import ingest
+from features.language import LANGUAGES, UserError
 from features.parts import Parts, lay_out
 from features.records import date_of, known_before
 from features.store import read_records
@@ -157,10 +159,38 @@ def test_parity_is_refused_in_one_line(workspace: Path) -> None:
         make(workspace)
 
 
+def test_feedback_of_a_household_that_moved_counts_once(workspace: Path) -> None:
+    """As in the town in one piece."""
+    listed = read_table(week_directory(workspace, DATE) / "listed.parquet")
+    said = listed[["outreach_id", "household_id", "need"]].assign(
+        feedback_id=listed["outreach_id"],
+        recorded_at=f"{date_of(AS_OF - 3)}T10:00:00",
+        kind=np.resize(["reason_wrong", "wrong_person", "already_helped", "satisfied"], len(listed)),
+        reason_kind=listed["reason_kinds"],
+        satisfaction=np.resize([1, 5, 3], len(listed)),
+        next_visit=date_of(AS_OF + 2),
+    )
+    home, other = listed.iloc[0], listed[listed["grid_id"] != listed["grid_id"][0]].iloc[0]
+    moved = {"household_id": home["household_id"], "valid_from": date_of(AS_OF - 30).isoformat()}
+    moved |= {"grid_id": other["grid_id"], "microgrid_id": other["microgrid_id"]}
+    back = workspace.parent / "back"
+    back.mkdir()
+    said.to_csv(back / "feedback.csv", index=False)
+    pd.DataFrame([moved]).to_csv(back / "households.csv", index=False)
+    ingest(back, workspace, everything=False)
+    publish_week(workspace, AS_OF)
+    whole = served(workspace).around["feedback"]
+    make(workspace)
+    parts = served(workspace).around["feedback"]
+    assert whole["zh"]["quality"] and whole["zh"]["agreed"] and whole["zh"]["marks"]["all"] == len(listed)
+    for one in LANGUAGES:
+        for rows in ("said", "agreed"):
+            assert sorted(map(str, parts[one].pop(rows))) == sorted(map(str, whole[one].pop(rows)))
+    assert parts == whole
+
+
 def put(workspace: Path, workers: str = "", **settings) -> None:
     """Other settings, and a workers table."""
-    from features.ingest import ingest
-
     town = workspace.parent / "more"
     town.mkdir()
     said = yaml.safe_load((workspace / "community.yaml").read_text("utf-8"))

@@ -30,7 +30,7 @@ from features.records import Records, known_before
 from features.sql import name
 from features.storage import get, get_table, keep_only, put, put_table
 from features.store import read_settings, records_in
-from features.versions import add_tables, open_store
+from features.versions import add_moves, add_tables, open_store
 
 ROOT = "XIANYING_PARTS"  # environment: the URL below which the parts are; by default the workspace's
 FOLDER = "parts"
@@ -38,7 +38,7 @@ LAYOUT = "parts.json"
 HOUSEHOLDS = 16_384  # of a part, about
 FITTED_ON = 100_000  # households, about, on which what holds for the whole town is fitted
 GROWN = 2  # times HOUSEHOLDS, from which a part is no longer kept as it is
-ROWS = tuple(table for table in TABLES if table != "programme_history")
+ROWS = (*(table for table in TABLES if table != "programme_history"), "resident_moves")
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ def lay_out(workspace: Path, root: str, households: int = HOUSEHOLDS) -> Parts:
     old = open_parts(root)
     with open_store(workspace, read_only=True) as connection:
         add_tables(connection, temporary=True)
+        add_moves(connection)
         grids = _grids(connection)
         of_grid = _numbered(grids, old, households)
         _assign(connection, grids, of_grid)
@@ -231,7 +232,7 @@ def _keys(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
             FROM {_in_parts(table)} GROUP BY ALL""")
         for part, *sums in rows.fetchall():
             found.setdefault(part, {})[table] = [columns, *map(str, sums)]
-    digests = {part: json.dumps(tables, sort_keys=True).encode() for part, tables in found.items()}
+    digests = {part: json.dumps([ROWS, tables], sort_keys=True).encode() for part, tables in found.items()}
     return {part: blake2b(digest, digest_size=8).hexdigest() for part, digest in digests.items()}
 
 

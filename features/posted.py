@@ -166,6 +166,7 @@ def _residents(rows: Sequence[Row], zone: ZoneInfo) -> ResidentRows:
         household=_zeros(len(ordered)),
         valid_from=np.array(times, dtype=np.float64),
         born=np.array([_born(row, zone) for row in ordered], dtype=np.float64),
+        left=np.full(len(ordered), np.inf),
         attributes=_attributes(ordered),
     )
 

@@ -67,6 +67,9 @@ class ResidentRows(Versions):
     household: np.ndarray  # int32
     valid_from: np.ndarray  # float64 days
     born: np.ndarray  # float64 days of birth; 1 July of the year where only the year is known; NaN unknown
+    left: (
+        np.ndarray
+    )  # float64 days from which a later row has the resident in another household; inf where none
     attributes: Mapping[str, Texts]
 
 
@@ -282,11 +285,13 @@ class Known:
 
     @cached_property
     def resident_rows(self) -> np.ndarray:
-        """int64: rows of ``residents`` that are each resident's current one."""
+        """int64: rows of ``residents`` that are each resident's current one; none of a resident whose household is
+        now another one, also where that one's rows are not among these."""
         rows = self.residents
         count = int(rows.resident.max()) + 1 if len(rows) else 0
         last = _last_of_each(rows.resident, rows.valid_from, rows.visible_from, count)
-        return last[last >= 0]
+        last = last[last >= 0]
+        return last[rows.left[last] >= self.as_of]
 
     @cached_property
     def opted_out(self) -> np.ndarray:

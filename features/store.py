@@ -22,7 +22,7 @@ from features.records import (
 from features.settings import SETTINGS_FILE
 from features.sql import name, one_value, text
 from features.values import Texts, read_texts
-from features.versions import STORE, add_tables, attribute_columns, has_tables, open_store
+from features.versions import STORE, add_moves, add_tables, attribute_columns, has_tables, open_store
 
 
 def read_settings(workspace: Path) -> Community:
@@ -44,6 +44,7 @@ def read_records(workspace: Path) -> Records:
         if not has_tables(connection):
             raise _empty(workspace)
         add_tables(connection, temporary=True)
+        add_moves(connection)
         records = records_in(connection, community)
         if not len(records.household_ids):
             raise _empty(workspace)
@@ -51,7 +52,7 @@ def read_records(workspace: Path) -> Records:
 
 
 def records_in(connection: duckdb.DuckDBPyConnection, community: Community) -> Records:
-    """The records in the tables of a connection, of a whole town or a part of it."""
+    """The records in the tables of a connection (with ``add_moves``), of a whole town or a part of it."""
     ids = _number_ids(connection)
     _number_needs(connection, community)
     residents, outreach = _residents(connection), _outreach(connection)
@@ -198,10 +199,13 @@ def _residents(connection: duckdb.DuckDBPyConnection) -> ResidentRows:
         connection,
         "residents",
         f"""(dense_rank() OVER (ORDER BY resident_id) - 1)::INTEGER AS resident,
-        {_days("valid_from")} AS valid_from, {_days(born)} AS born{_selected("residents", names)}""",
+        {_days("valid_from")} AS valid_from, {_days(born)} AS born,
+        {_end("left_at")} AS "left"{_selected("residents", names)}""",
+        "LEFT JOIN resident_moves USING (household_id, resident_id, valid_from, known_from)",
     )
     return ResidentRows(
-        **_numbers(rows, "resident", "household", "valid_from", "born"), attributes=_attributes(rows, names)
+        **_numbers(rows, "resident", "household", "valid_from", "born", "left"),
+        attributes=_attributes(rows, names),
     )
 
 

@@ -112,6 +112,21 @@ def add_tables(connection: duckdb.DuckDBPyConnection, temporary: bool = False) -
         )
 
 
+def add_moves(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the temporary table ``resident_moves``: of each row of a resident whom a later row has in another household,
+    since when that is known (``left_at``). A household's own rows do not say so."""
+    connection.execute("""
+        CREATE TEMP TABLE resident_moves AS
+        WITH moved AS (
+            SELECT resident_id FROM residents GROUP BY resident_id HAVING min(household_id) <> max(household_id)),
+        own AS (
+            SELECT household_id, resident_id, valid_from, known_from FROM residents SEMI JOIN moved USING (resident_id))
+        SELECT own.*, min(later.known_from) AS left_at
+        FROM own JOIN own later ON own.resident_id = later.resident_id AND own.household_id <> later.household_id
+            AND (later.valid_from, later.known_from) > (own.valid_from, own.known_from)
+        GROUP BY ALL""")
+
+
 def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether an ingest has ever been finished."""
     return "households" in {row[0] for row in connection.execute("SHOW TABLES").fetchall()}

@@ -98,6 +98,7 @@ def make_records(
         household=of_household(rows),
         valid_from=_days(rows, "valid_from"),
         born=np.array([_born(row) for row in rows], dtype=np.float64),
+        left=np.array([_left(row, rows) for row in rows], dtype=np.float64),
         attributes=_attributes(rows, "residents"),
     )
     return Records(
@@ -196,6 +197,22 @@ def _born(row: Row) -> float:
     if row.get("birth_date"):
         return day(row["birth_date"])
     return day(date(int(row["birth_year"]), 7, 1)) if row.get("birth_year") else np.nan
+
+
+def _left(row: Row, rows: list[Row]) -> float:
+    """When a later row of the resident with another household becomes visible."""
+
+    def order(one: Row) -> tuple[float, float]:
+        return day(one["valid_from"]), day(one.get("visible_from", one["valid_from"]))
+
+    moves = [
+        order(one)[1]
+        for one in rows
+        if one["resident_id"] == row["resident_id"]
+        and one["household_id"] != row["household_id"]
+        and order(one) > order(row)
+    ]
+    return min(moves, default=np.inf)
 
 
 def _needs(rows: list[Row], community: Community) -> np.ndarray:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 from small_town import AS_OF, iso, town_rows
 
+from features.ages import aggregates
 from features.build import build, summarise
 from features.cohort import cohort
 from features.contract import TABLES
@@ -73,6 +74,21 @@ def test_the_features_of_a_household_by_itself_are_those_within_the_town(batch):
         mine = whole.rows.household == household
         assert list(found.rows.need) == list(whole.rows.need[mine])
         assert np.array_equal(found.matrix, whole.matrix[mine], equal_nan=True)
+
+
+def test_a_resident_who_moved_to_another_household_counts_there_only():
+    mover = next(row for row in ROWS["residents"] if row["household_id"] != "h07")
+    moved = {**mover, "household_id": "h07", "valid_from": iso(AS_OF - 90)}
+    rows = {**ROWS, "residents": [*ROWS["residents"], moved]}
+    records = make_records(**rows, community=small_community())
+    for as_of, home in ((AS_OF, "h07"), (AS_OF - 91, mover["household_id"])):
+        known = known_before(records, as_of)
+        whole = aggregates(known)["residents"]
+        apart = [aggregates(known_before(alone(records, one), as_of))["residents"][0] for one in range(60)]
+        assert np.array_equal(whole, apart, equal_nan=True)
+        here = records.household_ids[known.residents.household[known.resident_rows]]
+        names = [row["resident_id"] for row in rows["residents"] if row["household_id"] == home]
+        assert (here == home).sum() == len(set(names))
 
 
 def test_posted_records_score_as_in_the_batch(batch):

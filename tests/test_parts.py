@@ -37,6 +37,10 @@ def one_after_another(task, numbers):
 def workspace(tmp_path_factory):
     place = tmp_path_factory.mktemp("parts")
     simulate(place / "town", households=400, weeks=104, grids=5, microgrids=20, end=date(2025, 7, 7))
+    residents = pd.read_parquet(place / "town" / "residents.parquet")
+    moved = residents.iloc[::40].assign(valid_from="2025-01-06")  # to live in another household
+    moved["household_id"] = np.roll(moved["household_id"], 3)
+    pd.concat([residents, moved]).to_parquet(place / "town" / "residents.parquet")
     ingest(place / "town", place / "workspace")
     return place / "workspace"
 

@@ -1,6 +1,7 @@
 """The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
 
 import shutil
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +37,10 @@ COMPLETES = {  # an empty value never erases one of these
 }
 
 
+_of_main_thread: list[duckdb.DuckDBPyConnection] = []
+_listing = threading.Lock()
+
+
 @contextmanager
 def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the workspace's records.
@@ -66,9 +71,31 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
             connection.execute("SET enable_progress_bar = false")
         if not read_only:  # nobody else has it open: what lies there was left by a command that was killed
             shutil.rmtree(path.with_name(STORE + SPILLED), ignore_errors=True)
-        yield connection
+        with _interruptible(connection):
+            yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def _interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _listing:
+        _of_main_thread.append(connection)
+    try:
+        yield
+    finally:
+        with _listing:
+            _of_main_thread.remove(connection)
+
+
+def interrupt_queries() -> None:
+    """End what the main thread asks of the records, from another thread: the query raises there."""
+    with _listing:
+        for connection in _of_main_thread:
+            connection.interrupt()
 
 
 def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:

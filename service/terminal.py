@@ -2,7 +2,10 @@
 
 import errno
 import os
+import signal
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +21,7 @@ YEARS = (1900, 2200)  # beyond: a slip of the pen
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FULL_IN_WORDS = ("no space left", "disk is full", "file too large", "max_temp_directory_size")
 PATIENCE = 2.0  # seconds after which a command says what it is at
+AGAIN = 0.1  # seconds from one interruption of queries to the next
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
@@ -105,7 +109,8 @@ def run(command: Callable[[], int | None]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        code = command() or 0
+        with _queries_hear_interruptions():
+            code = command() or 0
     except click.ClickException as error:
         code = _fail(error.format_message(), error.exit_code)
     except UserError as error:
@@ -125,6 +130,38 @@ def run(command: Callable[[], int | None]) -> int:
         else:
             raise
     return code
+
+
+@contextmanager
+def _queries_hear_interruptions() -> Iterator[None]:
+    """Ctrl-C ends a query that is under way: DuckDB looks for signals between the main thread's pieces of work only,
+    and one piece may take minutes. The signal wakes another thread, which interrupts until the command has ended: an
+    interruption that comes while a query is being planned is forgotten."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ended = threading.Event()
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def interrupt() -> None:
+        while (numbers := heard.recv(64)) and signal.SIGINT not in numbers:
+            pass
+        store = sys.modules.get("features.versions")  # commands without records do not load DuckDB
+        while numbers and store and not ended.wait(AGAIN):
+            store.interrupt_queries()
+
+    listening = threading.Thread(target=interrupt, daemon=True)
+    listening.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(before)
+        told.close()
+        listening.join()
+        heard.close()
 
 
 def _fail(line: str, code: int = 1) -> int:

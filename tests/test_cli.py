@@ -281,6 +281,34 @@ def test_interrupted_says_so_in_one_line(town: TinyTown) -> None:
     assert len(error.strip().splitlines()) == 1 and "Traceback" not in error
 
 
+ONE_PIECE_OF_WORK = """
+import sys
+from pathlib import Path
+from features.versions import open_store
+from service.terminal import run
+
+def count():
+    with open_store(Path(sys.argv[1])) as connection:
+        print("begun", flush=True)
+        connection.execute("SELECT sum(one.range * two.range) FROM range(1000000) one, range(1000000) two").fetchall()
+
+sys.exit(run(count))
+"""
+
+
+def test_interrupted_in_a_query_says_so_in_one_line(tmp_path: Path) -> None:
+    command, pipe = [sys.executable, "-c", ONE_PIECE_OF_WORK, str(tmp_path)], subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, preexec_fn=_listen)
+    assert process.stdout and process.stdout.readline()
+    process.send_signal(signal.SIGINT)  # before the query, while it is planned or within it
+    try:
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert len(error.decode().strip().splitlines()) == 1
+
+
 def test_a_reader_that_goes_away_does_no_harm(town: TinyTown) -> None:
     process = start(town.workspace, "weekly", town.directory)
     assert process.stdout and process.stderr

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.language import UserError, language, say
+from features.mistakes import mistake_line
 from features.tables import ARMS as ARMS
 from features.tables import FEEDBACK as FEEDBACK
 from features.tables import OUTCOMES as OUTCOMES
@@ -18,7 +20,9 @@ from features.tables import TABLES as TABLES
 from features.tables import Column as Column
 from features.tables import Kind as Kind
 from features.tables import Table as Table
+from features.who import parse
 
+MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # of C where PyYAML has it: in a tenth of the time
 
 
@@ -69,6 +73,11 @@ class Need(_Named):
     def _plain_ask(cls, value: Any) -> Any:
         return {"zh": value, "en": value} if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _readable_who(self) -> "Need":
+        parse(self.who, f"need {self.id}")
+        return self
+
 
 class Group(_Named):
     """A group whose share of the lists is watched: households of ``who`` that came within so many weeks.
@@ -88,6 +97,7 @@ class Group(_Named):
                     f"group {self.id}: give who or known_within_weeks",
                 )
             )
+        parse(self.who, f"group {self.id}")
         if self.id == "grid" or "=" in self.id:
             raise ValueError(
                 say(
@@ -118,10 +128,15 @@ class Programme(_Named):
     cost_per_seat: float | None = Field(default=None, ge=0)
     enrolment_weeks: float = Field(default=2, ge=0, le=52)
 
-    @field_validator("enrol_until")
+    @field_validator("opens", "closes", "enrol_until", mode="before")
+    @classmethod
+    def _unquoted(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else value
+
+    @field_validator("opens", "closes", "enrol_until")
     @classmethod
     def _month_and_day(cls, value: str) -> str:
-        if value and not re.fullmatch(r"(0?[1-9]|1[0-2])-(0?[1-9]|[12]\d|3[01])", value):
+        if value and not MONTH_AND_DAY.fullmatch(value):
             raise ValueError(
                 say(f"请写月-日，例如 06-20：{value}", f"write month-day, such as 06-20: {value}")
             )
@@ -315,8 +330,4 @@ def parse_community(value: dict[str, Any], where: str) -> Community:
     try:
         return Community.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "community.yaml"
-        more = error.error_count() - 1
-        tail = say(f"（另有 {more} 处）", f" (and {more} more)") if more else ""
-        raise UserError(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}{tail}") from error
+        raise UserError(f"{where}: {mistake_line(error, value)}") from error

@@ -19,6 +19,8 @@ from features.language import UserError, say
 SETTINGS_FILE = "community.yaml"
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
 PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
+OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
+SHOWN = 8  # names of a header in a message
 HEADER_WITHIN = 10  # rows of a sheet among which its header is looked for: titles may stand above it
 
 
@@ -101,9 +103,26 @@ def _check_columns(table: str, path: Path, names: list[str], columns: list[str])
     if table == "requests" and not {"need", "text"} & set(columns):
         missing.append(say("need（或 text）", "need (or text)"))
     if missing:
-        raise UserError(
-            say(f"{path}：缺少列 {'、'.join(missing)}", f"{path}: column missing: {', '.join(missing)}")
-        )
+        other = next((sign for sign in OTHER_DELIMITERS if len(named) == 1 and sign in named[0]), None)
+        raise UserError(_other_delimiter(path, other) if other else _missing_columns(path, missing, names))
+
+
+def _other_delimiter(path: Path, sign: str) -> str:
+    shown = say("制表符", "tabs") if sign == "\t" else f"“{sign}”"
+    return say(
+        f"{path}：各列用{shown}隔开，请另存为逗号分隔的 CSV",
+        f"{path}: columns are separated by {shown}; save it as CSV with commas",
+    )
+
+
+def _missing_columns(path: Path, missing: list[str], names: list[str]) -> str:
+    there = [name for name in names if name]
+    more = "…" if len(there) > SHOWN else ""
+    english = "" if all(name.isascii() for name in there) else "；这些列名要写成英文"
+    return say(
+        f"{path}：缺少列 {'、'.join(missing)}（表头里有：{'、'.join(there[:SHOWN])}{more}）{english}",
+        f"{path}: column missing: {', '.join(missing)} (the header has: {', '.join(there[:SHOWN])}{more})",
+    )
 
 
 def _read_parquet(path: Path) -> TextRows:

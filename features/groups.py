@@ -114,7 +114,11 @@ def _members(known: Known, group: Group) -> np.ndarray:
 def _grids(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
     for at in np.unique(known.grid[known.present]):
         grid = str(known.records.grid_ids[at])
-        yield f"{GRID}={grid}", Name(zh=f"网格{grid}", en=f"grid {grid}"), known.grid == at
+        yield (
+            f"{GRID}={grid}",
+            Name(zh=grid if "网格" in grid else f"网格{grid}", en=f"grid {grid}"),
+            known.grid == at,
+        )
 
 
 def _unused(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:

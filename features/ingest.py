@@ -45,7 +45,7 @@ def ingest(
     with report.stage("read"):
         paths, report.unread_files = find_tables(directory)
         if everything:
-            _require_tables(directory, paths)
+            _require_tables(directory, paths, report.unread_files)
         settings = take_settings(directory, workspace)
         set_language(settings.community.community.language)
     report.unread_keys, report.settings_changes = settings.unread, settings.changes
@@ -72,11 +72,17 @@ def ingest(
     return report
 
 
-def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
+def _require_tables(directory: Path, paths: dict[str, Path], unread: list[str]) -> None:
     for table, contract in TABLES.items():
         if contract.required and table not in paths:
+            other = next((one for one in unread if Path(one).stem.lower() == table), None)
             raise UserError(
                 say(
+                    f"{directory / other}：这种文件读不了，请另存为 .xlsx 或 .csv",
+                    f"{directory / other}: such a file cannot be read; save it as .xlsx or .csv",
+                )
+                if other
+                else say(
                     f"{directory}：缺少 {table}（.csv、.parquet 或 .xlsx）",
                     f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
                 )

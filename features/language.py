@@ -53,3 +53,12 @@ def language() -> str:
 def say(zh: str, en: str) -> str:
     """The one of two texts that is in the language in force."""
     return en if language() == "en" else zh
+
+
+def grid_words(grid: str) -> str:
+    """A grid in a text: 网格 G01, unless its id says that it is one.
+
+    >>> grid_words("G01"), grid_words("第三网格")
+    ('网格 G01', '第三网格')
+    """
+    return say(grid if "网格" in grid else f"网格 {grid}", f"grid {grid}")

@@ -73,6 +73,14 @@ class IngestReport:
             say(f"community.yaml 变更 {one}", f"community.yaml changed {one}")
             for one in self.settings_changes
         ]
+        lines += [
+            say(
+                f"{table}：没有一行能用，请核对列名、格式和编号",
+                f"{table}: not a single row can be used; check columns, formats and ids",
+            )
+            for table, counts in self.tables.items()
+            if counts.read and counts.quarantined == counts.read
+        ]
         if self.unmatched_texts:
             lines.append(
                 say(

@@ -81,9 +81,10 @@ def _sheets(path: Path) -> list[tuple[str, list[list[Any]]]]:
             for name in workbook.sheet_names
         ]
     except OSError as error:
-        raise UserError(
-            say(f"{path}：读不到（{error.strerror}）", f"{path}: cannot be read ({error.strerror})")
-        ) from error
+        if not path.exists():
+            raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file")) from error
+        why = error.strerror or str(error)
+        raise UserError(say(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})")) from error
     except Exception as error:  # the reader raises its own kinds for files that are no workbooks
         raise UserError(
             say(

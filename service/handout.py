@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from features.atomic import write_atomically
 from features.contract import Community
-from features.language import UserError, say
+from features.language import UserError, grid_words, say
 from features.records import Known, positions_of
 from models.demand import expected_demand
 from models.programmes import against_seats
@@ -82,7 +82,7 @@ def list_files(
         visits.groupby(key, sort=False), desc=say("名单", "lists"), delay=2, leave=False, disable=not shown
     ):
         name = names.get(str(grid), COORDINATORS_FILE)
-        which = say(f"网格 {grid}", f"grid {grid}") if grid else say("社区统筹", "coordinators")
+        which = grid_words(str(grid)) if grid else say("社区统筹", "coordinators")
         title = f"{community.community.name} · {which}{silent}"
         told = feedback if name == COORDINATORS_FILE else None
         files[f"{name}.xlsx"] = workbook(title, words, rows, as_of, told)

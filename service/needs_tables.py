@@ -107,10 +107,10 @@ def verdict(row: dict, community: Community) -> str:
         return say(f"缺约 {count} 个名额，见项目清单", f"about {count} seats missing: see the projects")
     perhaps = row["wanted_high"] - row["served"] - row["spare"]
     if perhaps >= smallest:
-        if row["unserved"] < 1:
+        if round(row["unserved"]) < 1:
             return say("大致够，可能不足", "about enough, perhaps not")
         return say(f"可能满 {smallest} 户，再看一期", f"perhaps {smallest}: look again next time")
-    if row["unserved"] >= 1:
+    if round(row["unserved"]) >= 1:
         return say(f"不到 {smallest} 户，逐户对接", f"fewer than {smallest}: case by case")
     return say("名额够", "seats suffice")
 

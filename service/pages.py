@@ -64,7 +64,7 @@ def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str
         script=script,
         workers=[
             {
-                "name": next(iter(homes.values()))[0]["worker_name"],
+                "name": next(iter(homes.values()))[0]["worker_name"] or say("社区统筹", "coordinators"),
                 "visits": [_card(rows) for rows in homes.values()],
             }
             for homes in workers.values()

@@ -15,6 +15,7 @@ from service.answers import OUTCOME_OF, read_date
 from service.filled import Filled, filled_rows
 from service.record_feedback import feedback_of, held_feedback
 
+REST_OF_WEEK = timedelta(days=6)
 EARLY, LATE = timedelta(days=7), timedelta(days=180)  # a visit's date around its list's week; beyond: a slip
 
 
@@ -97,10 +98,10 @@ def _visit(
     """The outreach row that one filled row completes. Raises UserError where an answer cannot be read."""
     outcome = _outcome(row)
     as_of = pd.Timestamp(listed["as_of"]).date()
-    contacted = _visited(row, as_of)
+    contacted = _visited(row, as_of, today)
     if contacted is None:
         before = held.get(row.outreach_id)
-        contacted = before[1] if before else min(today, as_of + timedelta(days=6))
+        contacted = before[1] if before else min(today, as_of + REST_OF_WEEK)
     kept = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id")
     return {**{name: listed[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
 
@@ -159,7 +160,7 @@ def _same_twice(row: Filled, one: dict[str, Any], first: Filled, earlier: dict[s
         )
 
 
-def _visited(row: Filled, as_of: date) -> date | None:
+def _visited(row: Filled, as_of: date, today: date) -> date | None:
     """The date on a row, None where it has none. Raises UserError for one that cannot be right."""
     found, place = read_date(row.date, as_of), row.at("date")
     if found is None and row.date not in (None, ""):
@@ -175,5 +176,9 @@ def _visited(row: Filled, as_of: date) -> date | None:
                 f"{place}：走访日期 {found} 与名单的一周（{as_of} 起）相差太远",
                 f"{place}: the date {found} is too far from the list's week (from {as_of})",
             )
+        )
+    if found is not None and found > max(today, as_of + REST_OF_WEEK):
+        raise UserError(
+            say(f"{place}：走访日期 {found} 还没有到", f"{place}: the date {found} is yet to come")
         )
     return found

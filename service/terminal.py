@@ -16,10 +16,22 @@ from typing import Any
 import click
 
 from features.language import UserError, say
+from service.mistyped import mistyped_line
 
 YEARS = (1900, 2200)  # beyond: a slip of the pen
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FULL_IN_WORDS = ("no space left", "disk is full", "file too large", "max_temp_directory_size")
+IN_CHINESE = {
+    errno.ENOENT: "没有这个文件或目录",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "没有权限",
+    errno.EROFS: "只能读，不能写",
+    errno.EISDIR: "是目录，不是文件",
+    errno.ENOTDIR: "不是目录",
+    errno.EEXIST: "已经存在",
+    errno.EADDRINUSE: "地址已被占用",
+}
+WORKSPACE = "--workspace"
 PATIENCE = 2.0  # seconds after which a command says what it is at
 AGAIN = 0.1  # seconds from one interruption of queries to the next
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -76,6 +88,10 @@ def progress() -> Callable[[str], None]:
 class Commands(click.Group):
     """Commands of a workspace, which is their context's object; a full disk is told alike by all of them."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``--workspace`` may stand after the command as well as before it."""
+        return super().parse_args(ctx, _workspace_first(args))
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises UserError where the disk was full, whoever noticed it."""
         try:
@@ -91,6 +107,28 @@ class Commands(click.Group):
                     "they were. Make room and run the same command again",
                 )
             ) from error
+
+
+def _workspace_first(args: list[str]) -> list[str]:
+    """The arguments with ``--workspace`` and its value in front.
+
+    >>> _workspace_first(["ingest", "data", "--workspace", "here"])
+    ['--workspace', 'here', 'ingest', 'data']
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    left = iter(args)
+    for one in left:
+        if one == "--":
+            rest += [one, *left]
+        elif one.startswith(f"{WORKSPACE}="):
+            front.append(one)
+        elif one == WORKSPACE:
+            value = next(left, None)
+            front += [one] if value is None else [one, value]
+        else:
+            rest.append(one)
+    return front if front[-1:] == [WORKSPACE] else front + rest  # without a value: Click says so
 
 
 def _full(error: BaseException | None, workspace: Path) -> Path | None:
@@ -112,7 +150,7 @@ def run(command: Callable[[], int | None]) -> int:
         with _queries_hear_interruptions():
             code = command() or 0
     except click.ClickException as error:
-        code = _fail(error.format_message(), error.exit_code)
+        code = _fail(mistyped_line(error), error.exit_code)
     except UserError as error:
         code = _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
@@ -172,7 +210,12 @@ def _fail(line: str, code: int = 1) -> int:
 def _said(error: BaseException) -> str:
     """What an error of the system says, as one line with the file that it is about."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        zh = IN_CHINESE.get(error.errno or 0, error.strerror)
+        return (
+            say(f"{error.filename}：{zh}", f"{error.filename}: {error.strerror}")
+            if error.filename
+            else say(zh, error.strerror)
+        )
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from models.registry import Champion
     from models.score import Scored
 
-LATEST = timedelta(days=2 * 366)  # an as-of date later than this after the data is a slip of the pen
+LATEST = timedelta(days=2 * 366)  # an as-of date later than this after the data is a slip of the pen,
+AHEAD = timedelta(weeks=5)  # and so is one later than this after both the data and today
+FRESH = timedelta(weeks=4)  # after the data's end: what happened since is missing
 Stage = Callable[[str], AbstractContextManager[None]]
 BEFORE = 3  # weeks after which an old list is no longer what workers have in hands
 DROPPED = "dropped.csv"
@@ -45,10 +47,20 @@ WEEKS, SCORES, RISK, OUTREACH, LISTED = (
 def choose_as_of(records: "Records | Parts", given: date | None) -> tuple[date, list[str]]:
     """The as-of date in force and lines on it.
 
-    Raises UserError where no household is known before it, or where it lies years after the data.
+    Raises UserError where no household is known before it, or where it lies years after the data or is yet to come:
+    its lists would be the newest that the service shows for as long.
     """
-    default, line = default_as_of(records, datetime.now(UTC))
+    now = datetime.now(UTC)
+    default, line = default_as_of(records, now)
     chosen, last = given or default, date_of(records.last_day)
+    today = now.astimezone(ZoneInfo(records.community.community.timezone)).date()
+    if given and chosen > max(today, last) + AHEAD:
+        raise UserError(
+            say(
+                f"{given} 还早，最多到今天或数据结束后五周；请核对年份",
+                f"{given} is too far ahead, more than five weeks after today and the data; check the year",
+            )
+        )
     if chosen > last + LATEST and given:
         raise UserError(
             say(
@@ -63,6 +75,12 @@ def choose_as_of(records: "Records | Parts", given: date | None) -> tuple[date, 
                 f"no household is known before {chosen}; choose a later date",
             )
         )
+    if given and chosen > last + FRESH:
+        line = say(
+            f"截至日期 {chosen}：数据只到 {last}，此后 {(chosen - last).days} 天的情况不在其中",
+            f"as of {chosen}: the data end on {last}; what happened in the {(chosen - last).days} days since is missing",
+        )
+        return chosen, [line]
     return chosen, [] if given else [line]
 
 

@@ -104,7 +104,7 @@ def workbook(
         formats = {name: book.add_format(format) for name, format in FORMATS.items()}
         taken: set[str] = set()
         for rows in _by_worker(visits):
-            name = str(rows[0]["worker_name"])
+            name = str(rows[0]["worker_name"]) or say("社区统筹", "coordinators")
             sheet = book.add_worksheet(_sheet_name(name, taken))
             table = _composed(rows)
             addressed = any(row["contact"] != "" for row in rows)
@@ -164,9 +164,8 @@ def _lines(*texts: str) -> str:
 
 def _sheet_title(title: str, name: str, as_of: date) -> str:
     until = as_of + timedelta(days=6)
-    return say(
-        f"{title} · {name} · {as_of} 至 {until} 走访名单", f"{title} · {name} · visits {as_of} to {until}"
-    )
+    whose = title if name in title.split(" · ") else f"{title} · {name}"
+    return say(f"{whose} · {as_of} 至 {until} 走访名单", f"{whose} · visits {as_of} to {until}")
 
 
 def _sheet_name(name: str, taken: set[str]) -> str:

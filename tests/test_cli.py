@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 import openpyxl
@@ -143,6 +144,17 @@ def test_a_later_week_checks_an_earlier_one(town: TinyTown, xianying: Xianying) 
     assert "核对往周 1 个" in result.out and "老年助餐：预计" in result.out
 
 
+def test_a_date_after_the_data_says_what_is_missing_and_one_that_is_yet_to_come_is_refused(
+    town: TinyTown, xianying: Xianying
+) -> None:
+    assert "数据只到" not in xianying(town.workspace, "score", "--as-of", AS_OF).out
+    later = xianying(town.workspace, "score", "--as-of", "2024-09-02")
+    assert later.code == 0 and "的情况不在其中" in later.out
+    ahead = (date.today() + timedelta(weeks=20)).isoformat()
+    one_line(xianying(town.workspace, "outreach", "--as-of", ahead), ahead)
+    assert not (town.workspace / "weeks" / ahead).exists()
+
+
 def test_versions_are_promoted_and_rolled_back_by_hand(town: TinyTown, xianying: Xianying) -> None:
     assert "没有更早" in xianying(town.workspace, "rollback").error
     assert xianying(town.workspace, "retrain").code == 0
@@ -196,12 +208,31 @@ MISTAKES = (
     (["nonsense"], "nonsense"),
     (["score", "--nonsense"], "--nonsense"),
     (["weekly", "nowhere"], "nowhere"),
+    (["scor"], "没有命令 scor，是不是 "),
+    (["retrain", "--tune", "lang"], "--tune：lang 不是数字"),
+    (["retrain", "--tune", "-1"], "--tune：超出范围，最小 0"),
+    (["simulate"], "缺少 OUT"),
+    (
+        ["users", "add", "li", "--role", "boss"],
+        "--role：只能是 grid_worker、coordinator、data_staff、auditor",
+    ),
+    (["record", "."], "FILES：. 是目录，请给一个文件"),
+    (["users", "lost"], "没有命令 lost"),
+    (["score", "--nonsense"], "没有选项 --nonsense，用法见 --help"),
 )
 
 
 @pytest.mark.parametrize(("args", "word"), MISTAKES, ids=[" ".join(args) for args, _ in MISTAKES])
 def test_a_mistake_ends_in_one_line(args: list[str], word: str, scored: TinyTown, xianying: Xianying) -> None:
     one_line(xianying(scored.workspace, *args), word)
+
+
+def test_the_workspace_may_be_named_after_the_command(scored: TinyTown, xianying: Xianying) -> None:
+    elsewhere = scored.workspace.parent / "nowhere"
+    for named in (["--workspace", scored.workspace], [f"--workspace={scored.workspace}"]):
+        result = xianying(elsewhere, "monitor", *named)
+        assert (result.code, elsewhere.exists()) == (0, False)
+        assert xianying(elsewhere, "users", *named, "list").code == 0
 
 
 @pytest.mark.parametrize(

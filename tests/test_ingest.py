@@ -414,3 +414,14 @@ def test_a_part_of_the_tables_can_be_added(tiny_town, tmp_path):
     part.write("outreach", [outreach()[3] | {"outcome": "needed"}])
     report = ingest(part.directory, part.workspace, everything=False)
     assert counts(report) == {"outreach": (0, 1, 0)}
+
+
+def test_a_table_of_which_nothing_can_be_used_is_said(tiny_town):
+    tiny_town.write("requests", [row | {"household_id": "nobody"} for row in requests()])
+    assert "requests：没有一行能用，请核对列名、格式和编号" in tiny_town.ingest().lines()
+
+
+def test_a_required_table_in_another_format_is_named(tiny_town):
+    (tiny_town.directory / "households.csv").rename(tiny_town.directory / "households.xls")
+    with pytest.raises(UserError, match=r"households\.xls：这种文件读不了，请另存为 \.xlsx 或 \.csv"):
+        tiny_town.ingest()

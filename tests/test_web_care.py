@@ -79,6 +79,29 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
     assert "有效" not in xianying(tmp_path / "new", "keys", "list")
 
 
+def test_what_is_no_list_of_deleted_households_is_refused_before_anything_is_restored(tmp_path):
+    workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
+    xianying(workspace, "backup", str(file))
+    other = tmp_path / "other.json"
+    other.write_text("{}", "utf-8")
+    for tombstones, word in ((other, "没有恢复任何内容"), (tmp_path / "none.json", "没有这个文件")):
+        said = xianying(tmp_path / "new", "restore", str(file), "--tombstones", str(tombstones), code=1)
+        assert word in said
+        assert not (tmp_path / "new" / "community.yaml").exists()
+    assert "已恢复" in xianying(tmp_path / "new", "restore", str(file))
+
+
+def test_a_mistyped_workspace_or_file_is_told(tmp_path):
+    nowhere, workspace = tmp_path / "nowhere", copy_workspace(tmp_path / "workspace")
+    assert "没有这个工作区" in xianying(nowhere, "backup", str(tmp_path / "backup.tar.gz"), code=1)
+    assert "没有这个文件" in xianying(nowhere, "restore", str(tmp_path / "none.tar.gz"), code=1)
+    for command in (["resident", "why", "h04"], ["fields", "draft"], ["fields", "check"]):
+        assert "还没有数据" in xianying(nowhere, *command, code=1)
+    assert not nowhere.exists()
+    assert not (tmp_path / "backup.tar.gz").exists()
+    assert "没有这个目录" in xianying(workspace, "backup", str(nowhere / "backup.tar.gz"), code=1)
+
+
 def test_every_field_must_be_registered_with_a_ground_that_carries_it(tmp_path):
     workspace = copy_workspace(tmp_path / "workspace")
     assert "households.children：没有登记" in xianying(workspace, "fields", "check", code=1)
@@ -133,8 +156,15 @@ def test_keys_and_people_by_command(tmp_path):
     add = ["users", "add", "lin", "--role", "grid_worker", "--grid", "g0"]
     found = CliRunner().invoke(commands, ["--workspace", str(workspace), *add], input="correct horse\n")
     assert found.exit_code == 0, found.output
+    assert "注意" not in found.output
     assert "lin\tgrid_worker\tg0" in xianying(workspace, "users", "list")
+    elsewhere = ["users", "add", "mo", "--role", "grid_worker", "--grid", "g99"]
+    found = CliRunner().invoke(commands, ["--workspace", str(workspace), *elsewhere], input="correct horse\n")
+    assert (found.exit_code, found.stdout) == (0, "已新增 mo（grid_worker）\n")
+    assert "没有住户在 g99" in found.stderr
     key = xianying(workspace, "keys", "create", "hotline", "--scope", "requests:write").strip()
+    wrong = xianying(workspace, "keys", "create", "other", "--scope", "requests", code=1)
+    assert "没有权限 requests，只有 audit:read、" in wrong
     assert key.startswith("xy_")
     listed = xianying(workspace, "keys", "list")
     assert "hotline" in listed and key not in listed

@@ -158,6 +158,7 @@ def test_an_auditor_finds_who_looked_at_a_household(server, browser, language, s
         row = page.locator("tbody tr").filter(has_text="household page").first
         expect(row).to_contain_text("user:li")
         expect(row).to_contain_text({"zh": "看一户", "en": "read a household"}[language])
+        assert "session.open" not in page.inner_text("main")
         check_page(page, "audit")
         page.get_by_role("button", name={"zh": "校验全部", "en": "Verify all"}[language]).click()
         expect(

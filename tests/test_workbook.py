@@ -265,10 +265,20 @@ def test_rows_of_no_list_are_refused(book: Path, visits: pd.DataFrame, known: Kn
     assert "20250901-0123456789ab" in refused(change(book, retype), visits, known)
 
 
-@pytest.mark.parametrize("when", ["下周", datetime(2052, 9, 3), "2024-09-03"])
+@pytest.mark.parametrize("when", ["下周", datetime(2052, 9, 3), "2024-09-03", "2025-12-30"])
 def test_impossible_dates_are_refused(when: object, book: Path, visits: pd.DataFrame, known: Known) -> None:
     change(book, lambda sheet: fill(sheet, ["需要"], when))
     assert "走访日期" in refused(book, visits, known)
+
+
+def test_a_visit_of_a_day_that_is_yet_to_come_is_refused(
+    book: Path, visits: pd.DataFrame, known: Known, tmp_path: Path
+) -> None:
+    change(book, lambda sheet: fill(sheet, ["需要"], "2025-10-08"))
+    assert "走访日期 2025-10-08 还没有到" in refused(book, visits, known)
+    (row,) = read([book], visits, known, datetime(2025, 10, 8, 9)).rows  # weeks late, and true by then
+    assert row["contacted_at"] == date(2025, 10, 8)
+    assert "没有这个文件" in "".join(read([tmp_path / "nothing.xlsx"], visits, known).refused)
 
 
 def test_two_answers_to_one_row_are_refused(

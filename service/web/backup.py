@@ -33,8 +33,11 @@ def back_up(workspace: Path, database: Database, target: Path) -> int:
     """Write everything that a restore needs into one .tar.gz, whole or not at all; the number of its files.
 
     Records, models, weeks and settings as they are at one moment; the service's rows as text, so that a backup made
-    on SQLite can be restored to PostgreSQL and the other way round. Runs while the service serves.
+    on SQLite can be restored to PostgreSQL and the other way round. Runs while the service serves. Raises UserError
+    where there is no directory to write to.
     """
+    if not target.parent.is_dir():
+        raise UserError(say(f"{target.parent}：没有这个目录", f"{target.parent}: no such directory"))
     Drain(database, workspace / JOURNALS).everything()
     part = target.with_name(f".{target.name}.part")
     sums: dict[str, str] = {}
@@ -88,9 +91,10 @@ def _plain(value: Any) -> Any:
 def restore(source: Path, workspace: Path, database: Database, tombstones: Path | None = None) -> list[str]:
     """Put a backup into an empty workspace and an empty database; lines on it.
 
-    ``tombstones``: a newer tombstones.json, whose households are removed again. Raises UserError where the backup is
-    damaged, or something is there already.
+    ``tombstones``: a newer tombstones.json, whose households are removed again. Raises UserError where the backup or
+    the tombstones are damaged, or something is there already; nothing is restored then.
     """
+    removed = _read_newer(tombstones) if tombstones else None
     if any(path.name not in LEFT_OUT for path in workspace.iterdir()) or _filled(database):
         raise UserError(
             say(
@@ -106,7 +110,7 @@ def restore(source: Path, workspace: Path, database: Database, tombstones: Path 
         for path in sorted(Path(scratch).iterdir()):
             path.replace(workspace / path.name)
     lines = [say(f"已恢复到 {workspace}", f"restored to {workspace}")]
-    return lines + (_remove_again(workspace, tombstones) if tombstones else [])
+    return lines + (_remove_again(workspace, removed) if removed else [])
 
 
 def _filled(database: Database) -> bool:
@@ -171,9 +175,25 @@ def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
     return {name: None if value is None else read(name, value) for name, value in row.items()}
 
 
-def _remove_again(workspace: Path, tombstones: Path) -> list[str]:
+def _read_newer(path: Path) -> dict[str, Any]:
+    try:
+        held = json.loads(path.read_text("utf-8"))
+        if isinstance(held["salt"], str) and isinstance(held["households"], dict):
+            return held
+    except FileNotFoundError as error:
+        raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file")) from error
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UserError(
+        say(
+            f"{path}：不是工作区的 tombstones.json，没有恢复任何内容",
+            f"{path}: not a workspace's tombstones.json; nothing was restored",
+        )
+    )
+
+
+def _remove_again(workspace: Path, held: dict[str, Any]) -> list[str]:
     """Households that were deleted after the backup was made."""
-    held = json.loads(tombstones.read_text("utf-8"))
     salt = held["salt"]
     if read_tombstones(workspace)["salt"] in ("", salt):
         (workspace / TOMBSTONES).write_text(json.dumps(held, indent=1), "utf-8")

@@ -28,9 +28,11 @@ def _database(workspace: Path) -> "Database":
 @click.argument("file", type=File)
 @click.pass_obj
 def backup(workspace: Path, file: Path) -> None:
-    """Back up."""
+    """Back up. A mistyped workspace is not a backup of nothing."""
     from service.web.backup import back_up
 
+    if not workspace.is_dir():
+        raise UserError(say(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace"))
     with stage(say("备份", "back up")):
         count = back_up(workspace, _database(workspace), file)
     show([say(f"{count} 个文件写入 {file}；请加密存放", f"{count} files in {file}; keep it encrypted")])
@@ -52,6 +54,8 @@ def restore(workspace: Path, file: Path, tombstones: Path | None) -> None:
     """Restore."""
     from service.web.backup import restore
 
+    if not file.is_file():
+        raise UserError(say(f"{file}：没有这个文件", f"{file}: no such file"))
     workspace.mkdir(parents=True, exist_ok=True)
     with stage(say("恢复", "restore")):
         lines = restore(file, workspace, _database(workspace), tombstones)

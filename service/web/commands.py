@@ -51,6 +51,27 @@ def _password() -> str:
     return click.prompt(say("密码", "Password"), hide_input=True, confirmation_prompt=True)
 
 
+def _doubt_place(workspace: Path, grid: str | None, microgrid: str | None) -> None:
+    """Say on standard error where no household of the newest week lives in such a place: most likely it is mistyped."""
+    from service.web.weeks import Shelf
+
+    shelf = Shelf(workspace)
+    shelf.refresh()
+    newest = shelf.served.newest
+    places = {place[:2] for place in newest.places.values()} if newest else set()
+    lived_in = any(grid in (None, one) and microgrid in (None, other) for one, other in places)
+    if newest is None or lived_in or not (grid or microgrid):
+        return
+    place = "/".join(part for part in (grid, microgrid) if part)
+    click.echo(
+        say(
+            f"注意：{newest.as_of} 那一周没有住户在 {place}，请核对网格和微网格的编号",
+            f"note: in the week of {newest.as_of} nobody lives in {place}; check the ids of grid and micro-grid",
+        ),
+        err=True,
+    )
+
+
 @users.command("add", help=say("新增一人。", "add a person. ") + PASSWORD_HELP)
 @click.argument("login")
 @click.option(
@@ -83,6 +104,7 @@ def add_user(
     password = None if single_sign_on else _password()
     people.add_user(_database(workspace), login, role, password, name, grid, microgrid, worker)
     show([say(f"已新增 {login}（{role}）", f"added {login} ({role})")])
+    _doubt_place(workspace, grid, microgrid)
 
 
 @users.command(
@@ -169,6 +191,7 @@ def create_key(
     from service.web import people
 
     show([people.make_key(_database(workspace), name, scopes, days, grid, microgrid)])
+    _doubt_place(workspace, grid, microgrid)
 
 
 @keys.command("list", help=say("列出密钥（不含密钥本身）", "list the keys, without the secrets"))

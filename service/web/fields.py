@@ -85,7 +85,9 @@ def held_fields(workspace: Path) -> list[Held]:
 
 
 def draft(workspace: Path) -> str:
-    """A register with every column that is held, for the community to fill; what is registered stays."""
+    """A register with every column that is held, for the community to fill; what is registered stays. Raises UserError
+    where nothing was ingested."""
+    read_settings(workspace)  # a mistyped workspace is told, not given an empty register
     registered = _read(workspace)
     lines = [
         say(

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from features.language import UserError, say
-from service.web.access import PLACED, Role, machine_scopes
+from service.web.access import PLACED, Role, Scope, machine_scopes
 from service.web.database import Database
 from service.web.tables import ApiKey, SignIn, User, now
 from service.web.tokens import FEWEST_CHARACTERS, hash_password, hashed, new_key
@@ -94,7 +94,11 @@ def make_key(
     try:
         chosen = sorted(machine_scopes(scopes))
     except ValueError as error:
-        raise UserError(say(f"没有这个权限：{error}", f"no such scope: {error}")) from error
+        there = say("、", ", ").join(sorted(Scope))
+        unknown = next(one for one in scopes if one not in set(Scope))
+        raise UserError(
+            say(f"没有权限 {unknown}，只有 {there}", f"no scope {unknown}; there are {there}")
+        ) from error
     identity, key = new_key()
     with database.writing() as session:
         session.add(

@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 from features.contract import Community
 from features.erasure import rows_of_household
 from features.language import UserError, say
+from features.store import read_settings
 from service.web.access import Identity
 from service.web.audit import enter
 from service.web.database import Database
@@ -194,7 +195,8 @@ def ask_deletion(database: Database, identity: Identity, household_id: str, purp
 
 
 def known_household(workspace: Path, household_id: str) -> None:
-    """Raise UserError where the records hold nothing of a household."""
+    """Raise UserError where there are no records, or they hold nothing of a household."""
+    read_settings(workspace)
     if not any(rows_of_household(workspace, household_id).values()):
         raise UserError(
             say(f"没有户号 {household_id} 的记录", f"nothing is held of household {household_id}")

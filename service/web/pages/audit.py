@@ -62,6 +62,7 @@ def actions() -> dict[str, str]:
         "request.write": say("登记诉求", "recorded a request"),
         "feedback.read": say("看反馈", "read feedback"),
         "live.score": say("即时评分", "scored live"),
+        "session.open": say("登录", "signed in"),
         "audit.read": say("看审计日志", "read the audit log"),
         "resident.why": say("查列入原因", "asked why it is listed"),
         "resident.refuse": say("登记谢绝", "noted a refusal"),

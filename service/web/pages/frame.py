@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from features.language import language, say, speaking
+from features.language import grid_words, language, say, speaking
 from service.web.access import Identity
 from service.web.access import Scope as May
 from service.web.pages.static import address
@@ -56,7 +56,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(say=say, address=address, language=language)
+    environment.globals.update(say=say, grid_words=grid_words, address=address, language=language)
     environment.filters["path"] = lambda text: quote(str(text), safe="")
     return environment
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from features.language import language, say
+from features.language import grid_words, language, say
 from service.answers import outcome_names
 from service.script import script
 from service.web import outcomes, rights
@@ -117,7 +117,11 @@ def _title(asker: Identity, grid: str | None, coordinators: bool) -> str:
     if coordinators:
         return say("社区统筹名单", "The coordinators' list")
     grid = grid or asker.grid_id
-    return say(f"网格 {grid} 走访", f"Visits, grid {grid}") if grid else say("本周走访", "This week's visits")
+    return (
+        say(f"{grid_words(grid)}走访", f"Visits, grid {grid}")
+        if grid
+        else say("本周走访", "This week's visits")
+    )
 
 
 def _weeks(request: Request, week: Week) -> list[str]:

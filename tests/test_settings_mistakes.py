@@ -1,0 +1,72 @@
+"""A slip in community.yaml: one line that names the place as users know it, before anything is taken over."""
+
+import pytest
+from tiny_town import TinyTown
+
+from features.language import UserError, in_language
+
+COMMUNITY = "community: {name: 西山社区}\n"
+SLIPS = {
+    "needs.missing": (COMMUNITY, "needs: 缺少这一项", "needs: is missing"),
+    "no needs": (COMMUNITY + "needs: []", "needs: 至少要有一项", "at least one entry"),
+    "number": (
+        COMMUNITY + "needs: [{id: meals, horizon_weeks: 很多}]",
+        "needs[meals].horizon_weeks: 请写数字",
+        "write a number",
+    ),
+    "too much": (
+        COMMUNITY + "needs: [{id: meals, severity: 9}]",
+        "needs[meals].severity: 要不大于 3",
+        "3 or less",
+    ),
+    "no id": (COMMUNITY + "needs: [{id: meals}, {severity: 2}]", "needs[2].id: 缺少这一项", "is missing"),
+    "unquoted": (COMMUNITY + "needs: [{id: 12}]", "needs[12].id: 请写成文字", "in quotes"),
+    "yes or no": (
+        COMMUNITY + "needs: [{id: meals, sensitive: 也许}]",
+        "needs[meals].sensitive: 请写 true",
+        "true or false",
+    ),
+    "no list": (COMMUNITY + "needs: [{id: meals, keywords: 送饭}]", "keywords: 请写成列表", "a list"),
+    "who": (COMMUNITY + "needs: [{id: meals, who: elders >}]", "who", "who"),
+    "group": (
+        COMMUNITY + "needs: [{id: meals}]\ngroups: [{id: alone, who: '(elders'}]",
+        "group alone",
+        "group alone",
+    ),
+    "month": (
+        COMMUNITY + "needs: [{id: meals}]\nprogrammes: [{id: canteen, needs: [meals], opens: 七月}]",
+        "programmes[canteen].opens: 请写月-日",
+        "month-day",
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_is_named_where_it_stands_and_nothing_is_taken_over(tiny_town: TinyTown, slip: str) -> None:
+    text, zh, en = SLIPS[slip]
+    tiny_town.ingest()
+    held = (tiny_town.workspace / "community.yaml").read_text("utf-8")
+    (tiny_town.directory / "community.yaml").write_text(text, "utf-8")
+    for language, words in (("zh", zh), ("en", en)):
+        with pytest.raises(UserError) as caught:
+            in_language(language, tiny_town.ingest)
+        assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert (tiny_town.workspace / "community.yaml").read_text("utf-8") == held
+
+
+@pytest.mark.parametrize("opens", ["07-05", "7/5", "2026-07-05", "'2026-07-05'"])
+def test_the_day_on_which_a_programme_opens_may_be_written_in_many_ways(
+    tiny_town: TinyTown, opens: str
+) -> None:
+    from features.store import read_settings
+    from models.programmes import month_day
+
+    path = tiny_town.directory / "community.yaml"
+    path.write_text(
+        COMMUNITY + "needs: [{id: childcare}, {id: meals}, {id: hardship}]\n"
+        f"programmes: [{{id: school, needs: [meals], opens: {opens}}}]\n",
+        "utf-8",
+    )
+    tiny_town.ingest()
+    assert month_day(read_settings(tiny_town.workspace).programmes[0].opens, (1, 1)) == (7, 5)

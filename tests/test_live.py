@@ -187,6 +187,7 @@ def test_texts_find_the_same_need_as_in_a_file(texts):
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("0123456789.,-+eE年月日/ T:，x", max_size=12), max_size=6))
 def test_few_texts_read_one_by_one_say_what_pandas_says(texts):
     from unittest.mock import patch

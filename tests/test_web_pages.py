@@ -196,6 +196,49 @@ def test_what_was_written_while_the_service_was_down_arrives_when_it_is_back(ser
         assert kept == [("user:li", "declined", False)]
 
 
+def test_what_still_waits_is_told_while_it_is_being_sent(server, browser):
+    with browsing(browser, server) as page:
+        sign_in(page, "li")
+        open_household(page, 1)
+        page.route("**/v1/outcomes", lambda route: route.abort())
+        page.get_by_role("button", name="未遇见").first.click()
+        page.get_by_role("button", name="撤销").first.click()
+        page.get_by_role("button", name="婉拒").first.click()
+        expect(page.locator("#queue")).to_contain_text("2 ")
+        held = []
+        page.unroute("**/v1/outcomes")
+        page.route(
+            "**/v1/outcomes", lambda route: held.append(route) if held else held.append(route.continue_())
+        )
+        expect(page.locator("#queue")).to_contain_text("1 ")
+        expect(page.locator("#queue")).not_to_contain_text("没有网络")
+        page.wait_for_function("document.querySelector('.waiting')")
+        held[1].continue_()
+        expect(page.locator("#queue")).to_be_hidden()
+
+
+def test_files_of_earlier_versions_go_once_no_kept_page_needs_them(server, browser):
+    put = """async ([name, date]) => {
+        const files = await caches.open("files"), script = document.querySelector("script").src;
+        const content = await (await files.match(script)).text(), headers = {"Date": date, "Content-Type": "text/javascript"};
+        await files.put(name ? new URL(name, script).href : script, new Response(content, { headers }));
+    }"""
+    there = "caches.match(new URL('/static/visits.js?v=earlier', location)).then(Boolean)"
+    with browsing(browser, server) as page:
+        sign_in(page, "li")
+        page.wait_for_selector("body[data-kept=yes]")
+        page.evaluate(put, ["/static/visits.js?v=earlier", "Mon, 01 Jan 2024 00:00:00 GMT"])
+        page.reload()
+        page.wait_for_selector("body[data-kept=yes]")
+        assert page.evaluate(there)
+        page.evaluate(put, ["", "Tue, 02 Jan 2024 00:00:00 GMT"])  # the version in force, kept for long
+        page.evaluate("fetch(document.querySelector('script').src).then(answer => answer.text())")
+        until = time.monotonic() + SLOW / 1000
+        while page.evaluate(there) and time.monotonic() < until:
+            page.wait_for_timeout(100)
+        assert not page.evaluate(there)
+
+
 def test_outcomes_wait_for_the_person_who_entered_them(server, browser):
     before = server.outcomes()
     with browsing(browser, server) as page:

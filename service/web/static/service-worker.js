@@ -9,17 +9,27 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 self.addEventListener("fetch", (event) => {
   const address = new URL(event.request.url);
   if (event.request.method !== "GET" || address.origin !== self.location.origin) return;
-  if (address.pathname.startsWith("/static/")) event.respondWith(file(event.request));
+  if (address.pathname.startsWith("/static/")) event.respondWith(file(event));
   else if (/^\/visits(\/|$)/.test(address.pathname)) event.respondWith(visits(event.request));
   else if (address.pathname === "/") event.respondWith(first(event.request));
 });
 
-async function file(request) {
-  const held = await caches.match(request);
-  if (held) return held;
+async function file(event) {
+  const request = event.request, held = await caches.match(request);
+  if (held) {
+    if (!fresh(held)) event.waitUntil(forgetOthers(request.url));
+    return held;
+  }
   const answer = await fetch(request);
   if (answer.ok) (await caches.open(FILES)).put(request, answer.clone());
   return answer;
+}
+
+// Other versions of a file that has been here for longest: no kept page is old enough to need them.
+async function forgetOthers(address) {
+  const files = await caches.open(FILES), path = new URL(address).pathname;
+  for (const one of await files.keys())
+    if (one.url !== address && new URL(one.url).pathname === path) await files.delete(one);
 }
 
 async function visits(request) {
@@ -45,7 +55,11 @@ async function kept(address) {
   const pages = await caches.open(PAGES);
   const held = await pages.match(address);
   if (!held) return undefined;
-  if (Date.now() - Date.parse(held.headers.get("date")) < LONGEST) return held;
+  if (fresh(held)) return held;
   await pages.delete(address);
   return undefined;
+}
+
+function fresh(held) {
+  return Date.now() - Date.parse(held.headers.get("date")) < LONGEST;
 }

@@ -64,13 +64,13 @@
   async function flush() {
     if (!who || sending) return;
     sending = true;
+    let found = ""; // what went wrong before stays in force until everything is sent: the queue is shown up to then
     try {
-      state = "";
-      for (let one; !state && (one = read().find(waits)); show()) state = await send(one);
+      for (let one; !found && (one = read().find(waits)); show()) found = await send(one);
     } catch { // no connection
-      state = "offline";
+      found = "offline";
     }
-    sending = false;
+    [state, sending] = [found, false];
     for (const one of read()) if (!waits(one) && !one.refused && Date.now() - one.at > KEPT) forget(one);
     show();
   }
@@ -125,8 +125,8 @@
     const place = document.getElementById("queue"), waiting = read().filter(waits), refused = read().filter((one) => one.refused);
     const lines = [];
     if (waiting.length && (state || !navigator.onLine)) lines.push(`${waiting.length} ${said.waiting}`);
-    if (state === "offline" || !navigator.onLine) lines.push(said.offline);
-    if (state === "signin" && waiting.length) lines.push(said.signin);
+    if ((state === "offline" && !sending) || !navigator.onLine) lines.push(said.offline);
+    if (state === "signin" && !sending && waiting.length) lines.push(said.signin);
     place.replaceChildren(...lines.map((text) => Object.assign(document.createElement("div"), { textContent: text })));
     for (const one of refused) {
       const line = document.createElement("div"), button = document.createElement("button");

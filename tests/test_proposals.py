@@ -176,6 +176,8 @@ def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
         (15, 0, 30, 0, "可能满 20 户"),
         (5, 0, 10, 0, "逐户对接"),
         (0, 10, 20, 0, "名额够"),
+        (0.6, 0, 2, 0, "逐户对接"),  # told as a gap of 1
+        (0.4, 0, 2, 0, "名额够"),  # told as no gap
     ],
 )
 def test_verdicts(unserved: float, served: float, high: float, spare: float, words: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 from datetime import date, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits,
 from features.language import set_language
 from features.records import Known, day_of, known_before
 from service.lists import describe, script
+from service.pages import grid_page
 from service.record import Outcomes, read_outcomes
 from service.workbook import workbook
 
@@ -344,3 +346,15 @@ def test_a_list_in_english_comes_back_too(visits: pd.DataFrame, known: Known, tm
     set_language("zh")
     (row,) = read([book], visits, known).rows
     assert row["outcome"] == "not_needed"
+
+
+def test_a_list_without_a_workers_name_is_the_coordinators(
+    visits: pd.DataFrame, known: Known, tmp_path: Path
+) -> None:
+    path, nobody = tmp_path / "coordinators.xlsx", visits.assign(worker_name="")
+    path.write_bytes(workbook("西山社区 · 社区统筹", script(known.community), nobody, AS_OF))
+    sheet = openpyxl.load_workbook(path).worksheets[0]
+    assert sheet.title == "社区统筹"
+    assert sheet["A1"].value.startswith("西山社区 · 社区统筹 · 2025-09-01 至 2025-09-07")
+    page = grid_page("西山社区 · 社区统筹", script(known.community), nobody, AS_OF)
+    assert re.search(r"<h2>社区统筹 ", page)

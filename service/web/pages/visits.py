@@ -118,7 +118,7 @@ def _title(asker: Identity, grid: str | None, coordinators: bool) -> str:
         return say("社区统筹名单", "The coordinators' list")
     grid = grid or asker.grid_id
     return (
-        say(f"{grid_words(grid)}走访", f"Visits, grid {grid}")
+        say(f"{grid_words(grid)} 走访", f"Visits, grid {grid}")
         if grid
         else say("本周走访", "This week's visits")
     )

@@ -47,7 +47,14 @@ def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
 
 
 def _asked(known: Known, household: int, need: int) -> str:
-    return _listed(known, _own_requests(known, household, need))
+    """Those of the past year where the fact counts these, as it does from two on."""
+    rows, lately = _own_requests(known, household, need), _of_the_year(known, household, need)
+    return _listed(known, lately if len(lately) > 1 else rows)
+
+
+def _of_the_year(known: Known, household: int, need: int) -> np.ndarray:
+    rows = _own_requests(known, household, need)
+    return rows[known.requests.requested[rows] >= known.as_of - YEAR]
 
 
 def _same_season(known: Known, household: int, need: int) -> str:
@@ -78,7 +85,8 @@ def _others(known: Known, household: int, need: int) -> str:
 
 
 def _anything(known: Known, household: int, need: int) -> str:
-    both = (_asked(known, household, need), _others(known, household, need))
+    own = _listed(known, _of_the_year(known, household, need))
+    both = (own, _others(known, household, need))
     return say("；", "; ").join(one for one in both if one)
 
 

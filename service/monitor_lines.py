@@ -82,9 +82,16 @@ def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
                 "no past week's windows have passed yet: nothing to check",
             )
         ]
-    weeks = past["as_of"].nunique()
-    total = past.drop(columns="as_of").groupby("need").sum()
+    weeks, known = past["as_of"].nunique(), past.loc[past["hindsight"], "as_of"].nunique()
+    total = past.drop(columns=["as_of", "hindsight"]).groupby("need").sum()
     lines = [say(f"核对往周 {weeks} 个：", f"{weeks} past weeks checked:")]
+    if known:
+        lines.append(
+            say(
+                f"  其中 {known} 个由后来训练的模型评分，训练时已学过当时的结果，会显得过准",
+                f"  {known} of them scored by a model trained later, which had learnt from what came: they look too good",
+            )
+        )
     rows = {str(row["need"]): row for row in total.reset_index().to_dict("records")}
     return lines + [_need_line(need.name.here, rows[need.id]) for need in community.needs if need.id in rows]
 

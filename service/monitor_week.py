@@ -12,7 +12,7 @@ from features.contract import Community
 from features.language import LANGUAGES, in_language, language, say
 from features.parts import Parts
 from features.records import Records, day_of
-from service.week import OUTREACH, SCORES, WEEKS, Stage, all_listed, read_table, scored_pieces
+from service.week import OUTREACH, SCORES, WEEKS, Stage, all_listed, read_table, scored_by, scored_pieces
 
 if TYPE_CHECKING:
     from features.groups import Groups
@@ -99,14 +99,18 @@ def _past_lines(past: pd.DataFrame, demand: pd.DataFrame, community: Community) 
 
 
 def _past_weeks(workspace: Path, asked: "Asked") -> pd.DataFrame:
-    """``models.monitor.past_week`` of every past week with scores, with as_of."""
+    """``models.monitor.past_week`` of every past week with scores, with as_of and hindsight: whether the model that
+    scored the week was trained on what came after it."""
     from models.monitor import past_week
+    from service.web.model_shelf import read_models
 
-    weeks = []
+    weeks, trained = [], {str(one["version"]): str(one["as_of"]) for one in read_models(workspace)}
     for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):
         as_of, listed = date.fromisoformat(path.parent.name), path.with_name(OUTREACH)
         visits = read_table(listed, ["household_id", "need", "arm"]) if listed.is_file() else None
-        weeks.append(past_week(asked, day_of(as_of), scored_pieces(path), visits).assign(as_of=as_of))
+        week = past_week(asked, day_of(as_of), scored_pieces(path), visits)
+        until = trained.get(scored_by(path), "") if len(week) else ""
+        weeks.append(week.assign(as_of=as_of, hindsight=until > as_of.isoformat()))
     weeks = [one for one in weeks if len(one)]
     return pd.concat(weeks) if weeks else pd.DataFrame()
 

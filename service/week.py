@@ -121,6 +121,27 @@ def scored_pieces(path: Path) -> Iterator[pa.Table]:
             yield file.read_row_group(number, [*texts, "p_request"])
 
 
+def scored_by(path: Path) -> str:
+    """The version of the model that made a week's scores, "" where there are none."""
+    with _readable(path), pq.ParquetFile(path) as file:
+        versions = file.read_row_group(0, ["model_version"])["model_version"] if file.num_row_groups else []
+        return str(versions[0]) if len(versions) else ""
+
+
+def hindsight(model: "Champion", as_of: date) -> list[str]:
+    """A line where the model was trained on what came after a date: it knows the answers there."""
+    until = str(model.model.metadata.get("as_of", ""))
+    if until <= as_of.isoformat():
+        return []
+    return [
+        say(
+            f"注意：模型由 {until} 以前的数据训练，学过 {as_of} 以后的事，拿这一天核对会显得过准",
+            f"note: the model was trained on data up to {until} and has learnt from what came after {as_of}: a check"
+            " on that date will look too good",
+        )
+    ]
+
+
 def champion_or_none(workspace: Path) -> "Champion | None":
     """The champion in force, None before the first retrain."""
     from models.registry import NoChampion, champion
@@ -149,7 +170,7 @@ def score_week(
         f"{as_of}：{households} 户、{count} 条评分，模型版本 {model.version}，写入 {output}",
         f"{as_of}: {households} households, {count} scores, model version {model.version}, in {output}",
     )
-    return scored, [line, model.model.silence()]
+    return scored, [line, model.model.silence(), *hindsight(model, as_of)]
 
 
 def _scored(records: Records, as_of: date, model: "Champion", stage: Stage) -> "Scored":

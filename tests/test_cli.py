@@ -142,6 +142,20 @@ def test_a_later_week_checks_an_earlier_one(town: TinyTown, xianying: Xianying) 
     xianying(town.workspace, "outreach", "--as-of", "2024-01-01")
     result = xianying(town.workspace, "monitor")
     assert "核对往周 1 个" in result.out and "老年助餐：预计" in result.out
+    assert "其中 1 个由后来训练的模型评分" in result.out
+    assert (
+        "注意：模型由 2024-06-10 以前的数据训练"
+        in xianying(town.workspace, "score", "--as-of", "2024-01-01").out
+    )
+
+
+def test_a_week_scored_before_its_answers_were_known_is_checked_without_reserve(
+    town: TinyTown, xianying: Xianying
+) -> None:
+    xianying(town.workspace, "retrain", "--as-of", "2024-01-01")
+    xianying(town.workspace, "promote", "2")
+    assert "注意：" not in xianying(town.workspace, "score", "--as-of", "2024-01-01").out
+    assert "由后来训练的模型评分" not in xianying(town.workspace, "monitor").out
 
 
 def test_a_date_after_the_data_says_what_is_missing_and_one_that_is_yet_to_come_is_refused(

@@ -9,8 +9,9 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from features.sql import name, text
 from features.versions import STORE, has_tables, open_store
 
 TOMBSTONES = "tombstones.json"
+WHOLE_NUMBER = re.compile(r"^(-?\d{1,15})\.0+$")  # as ``sql.plain_text`` has it
 
 
 def household_tables() -> list[str]:
@@ -101,7 +103,8 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
     forget(root_of(workspace))
     removed = _erase_records(workspace, household_id)
     removed[FOLDER] = sum(
-        _erase_quarantine(path, household_id) for path in sorted((workspace / FOLDER).glob("*.csv"))
+        erase_rows(path, lambda row: _names(row[-1], household_id))
+        for path in sorted((workspace / FOLDER).glob("*.csv"))
     )
     return removed
 
@@ -122,6 +125,7 @@ def _erase_records(workspace: Path, household_id: str) -> dict[str, int]:
                 )
                 removed[table] = len(found.fetchall())
         connection.execute("COMMIT")
+        connection.execute("CHECKPOINT")  # a log of the old file beside the new one would make it unreadable
         here = connection.execute("SELECT current_database()").fetchall()[0][0]
         connection.execute(f"ATTACH {text(str(fresh))} AS fresh")
         connection.execute(f"COPY FROM DATABASE {name(here)} TO fresh")
@@ -130,9 +134,10 @@ def _erase_records(workspace: Path, household_id: str) -> dict[str, int]:
     return removed
 
 
-def _erase_quarantine(path: Path, household_id: str) -> int:
+def erase_rows(path: Path, belongs: Callable[[list[str]], bool]) -> int:
+    """Remove the rows of a CSV for which ``belongs`` holds; how many there were."""
     rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
-    kept = [row for row in rows if not (row and _names(row[-1], household_id))]
+    kept = [row for row in rows if not (row and belongs(row))]
     if len(kept) < len(rows):
         content = io.StringIO(newline="")
         csv.writer(content).writerows(kept)
@@ -141,9 +146,11 @@ def _erase_quarantine(path: Path, household_id: str) -> int:
 
 
 def _names(row: str, household_id: str) -> bool:
-    """Whether a set-aside row, as JSON or as it stood in the file, names a household."""
+    """Whether a set-aside row, as JSON or as it stood in the file, names a household, in whichever way ``ingest``
+    would have read as its id."""
     try:
         fields: Iterable[Any] = json.loads(row).values()
     except (ValueError, AttributeError):
-        fields = (part.strip(' "') for part in row.split(","))
-    return household_id in fields
+        fields = row.split(",")
+    plain = (str(one).strip().strip('" ') for one in fields)
+    return any(household_id in (one, WHOLE_NUMBER.sub(r"\1", one)) for one in plain)

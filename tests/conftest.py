@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tiny_town import TinyTown, make_tiny_town
 
 from features.language import set_language
+
+settings.register_profile("patient", deadline=None)  # a busy machine is not an error
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="module", autouse=True)

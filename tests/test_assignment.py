@@ -50,7 +50,7 @@ def small_towns(draw: st.DrawFn):
     return household, area, random.random(options).round(2), places, random.random(options), random.random()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small_towns(), st.booleans())
 def test_no_other_choice_is_worth_more(town, limited: bool) -> None:
     household, area, value, places, use, limit = town

@@ -1,6 +1,8 @@
 """A household that is deleted leaves nothing but a tombstone, and does not come back with the next export."""
 
 import json
+import subprocess
+import sys
 
 from features.erasure import erase_household, read_tombstones, rows_of_household
 from features.ingest import ingest
@@ -25,6 +27,48 @@ def test_a_deleted_household_is_gone_and_stays_away(tiny_town):
     assert any(str(report.erased) in line and "已依申请删除" in line for line in report.lines())
     assert household not in read_records(tiny_town.workspace).household_ids
     assert len(read_records(tiny_town.workspace).household_ids) == len(before.household_ids) - 1
+
+
+def test_set_aside_rows_are_found_however_the_id_was_written(tiny_town):
+    spoilt = ["7 ", "7.0", '"7"', "8"]
+    (tiny_town.directory / "requests.csv").write_text(
+        "request_id,household_id,requested_at,need\n"
+        + "".join(f"r{at},{one},no time,meals\n" for at, one in enumerate(spoilt))
+        + "r9, 7 ,2024-01-01,meals,too much\n"
+    )
+    ingest(tiny_town.directory, tiny_town.workspace, everything=False)
+    (path,) = (tiny_town.workspace / "quarantine").glob("*.csv")
+    assert erase_household(tiny_town.workspace, "7")["quarantine"] == 4
+    rows = path.read_text("utf-8-sig").splitlines()[1:]
+    assert len(rows) == 1 and "8" in rows[0]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from features import erasure
+replace = os.replace
+
+def replace_and_end(*given):
+    replace(*given)
+    if str(given[1]).endswith("records.duckdb"):
+        os._exit(9)
+
+os.replace = replace_and_end
+erasure.erase_household(Path(sys.argv[1]), sys.argv[2])
+"""
+
+
+def test_records_are_whole_after_a_kill_while_a_household_is_deleted(tiny_town):
+    ingest(tiny_town.directory, tiny_town.workspace)
+    before = read_records(tiny_town.workspace)
+    household = str(before.household_ids[before.requests.household[0]])
+    run = subprocess.run([sys.executable, "-c", KILLED, str(tiny_town.workspace), household], check=False)
+    assert run.returncode == 9
+    after = read_records(tiny_town.workspace)
+    assert sorted(after.household_ids) == sorted({*before.household_ids} - {household})
+    erase_household(tiny_town.workspace, household)
+    assert len(read_records(tiny_town.workspace).requests) == len(after.requests)
 
 
 def test_deleting_twice_or_somebody_unknown_does_no_harm(tiny_town):

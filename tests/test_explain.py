@@ -100,7 +100,7 @@ def town() -> Known:
     return known_before(make_town(), AS_OF)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1))
 def test_reasons_follow_the_contributions_and_are_what_the_facts_say(town: Known, seed: int) -> None:
     random = np.random.default_rng(seed)

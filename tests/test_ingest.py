@@ -387,7 +387,7 @@ def test_killed_at_any_moment_and_run_again(tiny_town, tmp_path):
         assert sorted(path.name for path in held.rglob("*")) == files
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(st.lists(st.integers(0, 7), max_size=8), min_size=1, max_size=3), st.randoms())
 def test_exports_that_overlap_in_any_way_give_the_records_of_one(tmp_path_factory, parts, random):
     place = tmp_path_factory.mktemp("overlap")

@@ -170,7 +170,7 @@ def test_attributes_become_the_texts_that_a_file_would_give(value, text):
     assert attribute_text(value) == text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text("托管饭菜abcAB ", max_size=8), min_size=1, max_size=5))
 def test_texts_find_the_same_need_as_in_a_file(texts):
     import duckdb
@@ -187,7 +187,6 @@ def test_texts_find_the_same_need_as_in_a_file(texts):
     }
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("0123456789.,-+eE年月日/ T:，x", max_size=12), max_size=6))
 def test_few_texts_read_one_by_one_say_what_pandas_says(texts):
     from unittest.mock import patch

@@ -55,7 +55,7 @@ def test_propensities_are_the_frequencies_of_many_draws(floor: float) -> None:
     assert (away**2).mean() == pytest.approx(1, abs=0.5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 30), st.sampled_from([0.05, 0.3, 1.0]))
 def test_every_draw_keeps_its_rules(seed: int, homes: int, share: float) -> None:
     random = np.random.default_rng(seed)

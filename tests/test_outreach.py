@@ -11,7 +11,7 @@ from features.records import Known, known_before
 from service.outreach import COLUMNS, outreach_id, plan
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(towns(), CELL)
 def test_no_plan_breaks_a_rule(known: Known, seed: int) -> None:
     visits = plan(scores_of(known, seed), known).visits
@@ -19,7 +19,7 @@ def test_no_plan_breaks_a_rule(known: Known, seed: int) -> None:
     check_week(known, visits)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(towns(), CELL)
 def test_same_input_gives_the_same_plan(known: Known, seed: int) -> None:
     scores = scores_of(known, seed)

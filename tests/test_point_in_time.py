@@ -132,7 +132,7 @@ BASE_COLUMNS = {block: columns(block, BASE_KNOWN, BASE_ROWS) for block in BLOCKS
 
 
 @given(rows=with_later_rows())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_later_rows_change_no_feature(rows):
     known = known_before(town_records(rows), AS_OF)
     asked = cohort(known)

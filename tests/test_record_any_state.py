@@ -64,7 +64,6 @@ def read(path: Path, known: Any = KNOWN) -> Outcomes:
 
 @settings(
     max_examples=12,
-    deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )

@@ -34,7 +34,7 @@ def plan_of(weeks, **settings):
 
 
 @given(st.integers(30, 220), st.integers(1, 26), st.integers(0, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_validation_begins_when_training_labels_have_ended(weeks, horizon, delay):
     plan, known = plan_of(weeks, horizon=horizon, delay_days=delay)
     days = np.array(plan.dates)
@@ -46,7 +46,7 @@ def test_validation_begins_when_training_labels_have_ended(weeks, horizon, delay
 
 
 @given(st.integers(2, 220), st.integers(1, 30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_days_are_mondays_whose_labels_are_complete(weeks, horizon):
     plan, known = plan_of(weeks, horizon=horizon)
     for day in plan.dates:

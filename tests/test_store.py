@@ -129,7 +129,7 @@ changes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=5, deadline=None, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=5, phases=(Phase.explicit, Phase.generate))
 @given(st.lists(st.tuples(st.integers(0, 3), st.dictionaries(st.integers(0, 7), changes)), max_size=3))
 def test_whatever_later_exports_correct_earlier_mondays_stay_as_they_were(tmp_path_factory, exports):
     place = tmp_path_factory.mktemp("later")

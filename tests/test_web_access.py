@@ -178,7 +178,7 @@ class Anybody(RuleBasedStateMachine):
 
 
 Anybody.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=15, stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
 TestAnybody = Anybody.TestCase
 

@@ -75,6 +75,9 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
                 target.addfile(member, content)
     for broken, word in ((half, "不是完整的备份"), (forged, "community.yaml")):
         assert word in xianying(tmp_path / "new", "restore", str(broken), code=1)
+    (tmp_path / "new" / "records.duckdb").write_bytes(b"")  # records of others are not overwritten
+    assert "空目录" in xianying(tmp_path / "new", "restore", str(file), code=1)
+    (tmp_path / "new" / "records.duckdb").unlink()
     assert "已恢复" in xianying(tmp_path / "new", "restore", str(file))
     assert "有效" not in xianying(tmp_path / "new", "keys", "list")
 

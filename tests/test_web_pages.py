@@ -220,7 +220,8 @@ def test_what_still_waits_is_told_while_it_is_being_sent(server, browser):
 def test_files_of_earlier_versions_go_once_no_kept_page_needs_them(server, browser):
     put = """async ([name, date]) => {
         const files = await caches.open("files"), script = document.querySelector("script").src;
-        const content = await (await files.match(script)).text(), headers = {"Date": date, "Content-Type": "text/javascript"};
+        const content = await (await files.match(script)).text();
+        const headers = {"Date": date, "Content-Type": "text/javascript"};
         await files.put(name ? new URL(name, script).href : script, new Response(content, { headers }));
     }"""
     there = "caches.match(new URL('/static/visits.js?v=earlier', location)).then(Boolean)"

@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from served_town import AS_OF, NEWEST, As, copy_workspace, publish_week, served
@@ -198,6 +199,21 @@ def test_a_deleted_household_disappears_from_everything(client):
     assert wang.get(f"/v1/households/{other}/scores").json()["household_id"] == other
     assert wang.get(f"/v1/households/{other}/explanation?need=meals").status_code == 200
     assert wang.get(f"/v1/households/{household}/scores").status_code == 404
+
+
+def test_a_deleted_household_is_not_among_the_dropped_ones_either(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+    tables = list((workspace / "weeks").glob("*/dropped.csv"))
+    dropped = pd.concat([pd.read_csv(path) for path in tables])
+    household = dropped["household_id"].iloc[0]
+    found = CliRunner().invoke(
+        commands, ["--workspace", str(workspace), "resident", "delete", household, "--yes"]
+    )
+    assert found.exit_code == 0
+    left = pd.concat([pd.read_csv(path) for path in tables])
+    assert len(left) == (dropped["household_id"] != household).sum() and household not in set(
+        left["household_id"]
+    )
 
 
 def test_the_same_by_command(tmp_path):

@@ -58,7 +58,6 @@ def test_no_request_makes_the_server_fail(client):
                 cases = operation.as_strategy(generation_mode=mode)
                 settings(
                     max_examples=EXAMPLES,
-                    deadline=None,
                     derandomize=True,
                     database=None,
                     phases=(Phase.explicit, Phase.generate),

@@ -25,6 +25,12 @@ from service.web.tables import Base, Moment
 LEFT_OUT = frozenset(
     {"service.db", "service.db-wal", "service.db-shm", STORE, f"{STORE}.wal", "mlflow.db", JOURNALS, PARTS}
 )
+OF_DATABASE = LEFT_OUT - {
+    STORE,
+    f"{STORE}.wal",
+    "mlflow.db",
+    PARTS,
+}  # there as soon as the service's database is
 MANIFEST, ROWS = "manifest.json", "service.jsonl"
 AT_ONCE = 500
 
@@ -44,7 +50,8 @@ def back_up(workspace: Path, database: Database, target: Path) -> int:
     try:
         with tempfile.TemporaryDirectory() as scratch, tarfile.open(part, "w:gz") as archive:
             for name, path in _files(workspace, Path(scratch), database):
-                sums[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+                with path.open("rb") as file:
+                    sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
                 archive.add(path, name)
             said = {"made_at": datetime.now(UTC).isoformat(), "migration": newest(), "files": sums}
             content = json.dumps(said).encode()
@@ -95,7 +102,7 @@ def restore(source: Path, workspace: Path, database: Database, tombstones: Path 
     the tombstones are damaged, or something is there already; nothing is restored then.
     """
     removed = _read_newer(tombstones) if tombstones else None
-    if any(path.name not in LEFT_OUT for path in workspace.iterdir()) or _filled(database):
+    if any(path.name not in OF_DATABASE for path in workspace.iterdir()) or _filled(database):
         raise UserError(
             say(
                 f"{workspace} 或服务数据库里已有内容，请换一个空目录、空数据库",

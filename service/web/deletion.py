@@ -1,5 +1,6 @@
 """A household deleted from everything that the workspace and the service hold of it."""
 
+import csv
 import io
 import pickle
 import re
@@ -12,7 +13,7 @@ import pandas as pd
 from sqlalchemy import delete, update
 
 from features.atomic import write_atomically
-from features.erasure import erase_household, leave_tombstone
+from features.erasure import erase_household, erase_rows, leave_tombstone
 from features.language import say
 from features.one import without
 from service.web.audit import enter
@@ -71,10 +72,12 @@ def _tables(workspace: Path, household_id: str) -> list[Path]:
 
 
 def _lists(workspace: Path, household_id: str) -> list[Path]:
-    """Workbooks lose the household's rows, whatever was filled in on the others stays; its printed pages go."""
+    """Workbooks and tables lose the household's rows, whatever was filled in on the others stays; its printed pages
+    go."""
     named, changed = re.compile(rf"(?<![\w-]){re.escape(household_id)}(?![\w-])"), []
     for path in (workspace / "weeks").glob("*/*"):
-        if path.suffix == ".xlsx" and _blank_rows(path, household_id):
+        erase = {".xlsx": _blank_rows, ".csv": _erase_rows}.get(path.suffix)
+        if erase and erase(path, household_id):
             changed.append(path)
         elif path.suffix == ".html" and named.search(path.read_text("utf-8")):
             path.unlink()
@@ -82,12 +85,21 @@ def _lists(workspace: Path, household_id: str) -> list[Path]:
     return changed
 
 
+def _erase_rows(path: Path, household_id: str) -> int:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
+    if "household_id" not in header:
+        return 0
+    column = header.index("household_id")
+    return erase_rows(path, lambda row: row[column] == household_id)
+
+
 def _blank_rows(path: Path, household_id: str) -> bool:
     book = openpyxl.load_workbook(path)
     found = False
     for sheet in book.worksheets:
         for row in sheet.iter_rows():
-            if any(str(cell.value) == household_id for cell in row if cell.value is not None):
+            if any(cell.value == household_id for cell in row):  # a text: numbers of these lists are no ids
                 found = True
                 for cell in row:
                     if not isinstance(cell, openpyxl.cell.cell.MergedCell):

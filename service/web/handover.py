@@ -97,7 +97,9 @@ def _take(workspace: Path, database: Database, zone: ZoneInfo) -> Taken:
 
 
 def _waiting(session: Session, table: Any) -> list[Any]:
-    return list(session.scalars(select(table).where(table.drained_at.is_(None)).order_by(table.id)))
+    """Locked up to the end of the transaction: what is being undone meanwhile is read as it is afterwards."""
+    rows = select(table).where(table.drained_at.is_(None)).order_by(table.id)
+    return list(session.scalars(rows.with_for_update()))
 
 
 def _take_outcomes(session: Session, taken: Taken) -> None:

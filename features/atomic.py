@@ -1,6 +1,7 @@
 """Writing a file whole or not at all."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file beside its place and move it there, so that nobody ever sees half of it."""
     with open_atomically(path) as file:
         file.write(content)
+
+
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file as ``write_atomically`` writes one, however large it is."""
+    with source.open("rb") as content, open_atomically(target) as file:
+        shutil.copyfileobj(content, file, 1 << 20)
 
 
 @contextmanager

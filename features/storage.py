@@ -1,6 +1,7 @@
 """Small and large files below a root that fsspec knows: a directory, s3://…, hdfs://…, memory://…."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -8,11 +9,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from features.atomic import write_atomically
 
 
 def put(url: str, content: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all; on this machine so that it survives a power cut."""
     filesystem, path = fsspec.url_to_fs(url)
+    if isinstance(filesystem, LocalFileSystem):
+        write_atomically(Path(path), content)
+        return
     filesystem.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     partial = f"{path}.partial"
     try:

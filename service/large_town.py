@@ -1,15 +1,14 @@
 """A week of a town too large for one piece of memory: worked on in parts, see ``features.parts``."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from features.atomic import write_atomically
+from features.atomic import copy_atomically, open_atomically
 from features.language import say
 from features.records import Records, day_of
 from features.store import count_households
@@ -70,7 +69,7 @@ def score_large(
         count = _joined(scoring, "scores", home / SCORES)
         for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
             if copy.resolve() != kept.resolve() and key_of(str(copy)) != scoring.whole_key:
-                write_atomically(copy, kept.read_bytes())
+                copy_atomically(kept, copy)
     line = say(
         f"{as_of}：{households} 户、{count} 条评分，{len(parts)} 片，模型版本 {model.version}，写入 {output}",
         f"{as_of}: {households} households, {count} scores in {len(parts)} parts, model version {model.version},"
@@ -118,26 +117,12 @@ def _joined(scoring: "Scoring", kind: str, path: Path) -> int:
     key = {"key": scoring.whole_key}
     if key_of(str(path)) == scoring.whole_key:
         return pq.read_metadata(path).num_rows
-    with replacing(path) as partial:
+    with open_atomically(path) as file:
         first = get_table(scoring.place(kind, 0)).schema.with_metadata(key)
         count = 0
-        with pq.ParquetWriter(partial, first) as writer:
+        with pq.ParquetWriter(file, first) as writer:
             for number in range(len(scoring.parts)):
                 table = get_table(scoring.place(kind, number)).replace_schema_metadata(key)
                 writer.write_table(table, row_group_size=max(len(table), 1))
                 count += len(table)
     return count
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file to write, which takes its place when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

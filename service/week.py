@@ -3,7 +3,6 @@
 import io
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.atomic import write_atomically
+from features.atomic import copy_atomically, write_atomically
 from features.cohort import default_as_of
 from features.language import LANGUAGES, UserError, in_language, language, say
 from features.quarantine import FOLDER
@@ -201,7 +200,7 @@ def _write_scores(
     ):
         write_table(frame, kept)
         if copy.resolve() != kept.resolve():
-            write_atomically(copy, kept.read_bytes())
+            copy_atomically(kept, copy)
 
 
 def _kept(workspace: Path, as_of: date, model: "Champion") -> tuple[pd.DataFrame, pd.DataFrame] | None:
@@ -279,6 +278,7 @@ def _made(workspace: Path, records: Records, as_of: date, model: "Champion", sta
 def _written(workspace: Path, made: Made, model: "Champion", as_of: date, output: Path) -> list[str]:
     """Write and publish the lists, and what was scored; lines on them."""
     from models.group_audit import audit_list
+    from models.threads import working_beside
     from service.feedback_week import feedback_week
     from service.group_week import list_lines
     from service.handout import handout, write_handout
@@ -288,7 +288,7 @@ def _written(workspace: Path, made: Made, model: "Champion", as_of: date, output
 
     scores, risk, known, visits = made.scores, made.risk, made.known, made.visits[language()]
     home, table = week_directory(workspace, as_of), visits[list(COLUMNS)]
-    with ThreadPoolExecutor(1) as beside:
+    with working_beside() as beside:
         audit = beside.submit(audit_list, scores, table, known)  # two million draws: NumPy's work
         keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
         listed = all_listed(workspace)

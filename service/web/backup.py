@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Date, insert, select, text
 
+from features.atomic import open_atomically
 from features.erasure import TOMBSTONES, erase_household, read_tombstones, tombstone
 from features.language import UserError, say
 from features.parts import FOLDER as PARTS
@@ -45,23 +46,26 @@ def back_up(workspace: Path, database: Database, target: Path) -> int:
     if not target.parent.is_dir():
         raise UserError(say(f"{target.parent}：没有这个目录", f"{target.parent}: no such directory"))
     Drain(database, workspace / JOURNALS).everything()
-    part = target.with_name(f".{target.name}.part")
     sums: dict[str, str] = {}
-    try:
-        with tempfile.TemporaryDirectory() as scratch, tarfile.open(part, "w:gz") as archive:
-            for name, path in _files(workspace, Path(scratch), database):
-                with path.open("rb") as file:
-                    sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
-                archive.add(path, name)
-            said = {"made_at": datetime.now(UTC).isoformat(), "migration": newest(), "files": sums}
-            content = json.dumps(said).encode()
-            entry = tarfile.TarInfo(MANIFEST)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        open_atomically(target) as file,
+        tarfile.open(fileobj=file, mode="w:gz") as archive,
+    ):
+        for name, path in _files(workspace, Path(scratch), database):
+            sums[name] = _sum(path)
+            archive.add(path, name)
+        said = {"made_at": datetime.now(UTC).isoformat(), "migration": newest(), "files": sums}
+        content = json.dumps(said).encode()
+        entry = tarfile.TarInfo(MANIFEST)
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
     return len(sums)
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files(workspace: Path, scratch: Path, database: Database) -> Iterator[tuple[str, Path]]:
@@ -130,11 +134,7 @@ def _unpack(source: Path, place: Path) -> None:
         with tarfile.open(source, "r:gz") as archive:
             archive.extractall(place, filter="data")
         said = json.loads((place / MANIFEST).read_text("utf-8"))
-        damaged = [
-            name
-            for name, digest in said["files"].items()
-            if hashlib.sha256((place / name).read_bytes()).hexdigest() != digest
-        ]
+        damaged = [name for name, digest in said["files"].items() if _sum(place / name) != digest]
     except (OSError, tarfile.TarError, ValueError, KeyError, EOFError) as error:
         raise UserError(say(f"{source}：不是完整的备份", f"{source}: no whole backup")) from error
     if damaged:

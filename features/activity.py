@@ -187,6 +187,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
+KIND = ("本户申请过别的", "requests for other needs")  # what reasons of this block are called
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "other_needs": _other_needs,
     "asked_anything": _asked_anything,

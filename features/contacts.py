@@ -130,4 +130,5 @@ def _last_visit(known: Known, schema: Schema, household: int, need: int) -> str:
     return say(f"{when}走访时{zh}", f"visited in {when}: {en}")
 
 
+KIND = ("以往走访", "past visits")  # what reasons of this block are called
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {"last_visit": _last_visit}

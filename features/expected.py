@@ -268,4 +268,5 @@ def _expected(known: Known, schema: Schema, household: int, need: int) -> str:
     return asked_before or _similar(known, schema, household, need)
 
 
+KIND = ("同类家庭", "similar households")  # what reasons of this block are called
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {"similar": _similar, "expected": _expected}

@@ -192,6 +192,7 @@ def _satisfaction(known: Known, schema: Schema, household: int, need: int) -> st
     return say(f"上次办结后评{score}分（满分5分）", f"rated the last service {score} of 5")
 
 
+KIND = ("本户申请过本项", "own past requests")  # what reasons of this block are called
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "asked_before": _asked_before,
     "asked_same_season": _asked_same_season,

@@ -251,4 +251,5 @@ def _move_fact(known: Known, schema: Schema, household: int, need: int) -> str:
     return say(f"{ago(days)}搬到本小区", f"moved to this block {ago(days)}") if days <= NEWCOMER else ""
 
 
+KIND = ("住户登记", "household data")  # what reasons of this block are called
 FACTS: dict[str, Fact] = {"days_known": _arrival_fact, "days_since_move": _move_fact}

@@ -218,6 +218,7 @@ def _fact(zh: str, en: str, days: float, kind: str) -> Callable[[Known, Schema, 
     return fact
 
 
+KIND = ("邻居申请", "neighbours' requests")  # what reasons of this block are called
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "neighbours_recent": _fact(
         "本小区（微网格）近一个月{}户申请",

@@ -182,6 +182,7 @@ _FACT_OF = dict.fromkeys([*AGE_GROUPS, *SITUATIONS], "residents_ages") | {
     "residents": "residents_number",
     "single_adult_with_children": "residents_single_adult",
 }
+KIND = ("家庭成员", "residents")  # what reasons of this block are called
 FACTS: dict[str, Fact] = {
     "residents_ages": _age_fact,
     "residents_number": _number_fact,

@@ -327,6 +327,7 @@ def _town_last_year(known: Known, schema: Schema, household: int, need: int) -> 
     )
 
 
+KIND = ("时节", "season")  # what reasons of this block are called
 FACTS: dict[str, Fact] = {
     "summer": _holiday_fact("暑假", "summer holiday", summer_holiday),
     "winter": _holiday_fact("寒假", "winter holiday", winter_holiday),

@@ -57,7 +57,10 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
     ``comparison``: what ``compare`` gives; None where there is no champion yet. ``names``: needs in words.
     """
     if comparison is None:
-        return Decision(True, [say("还没有正式模型，直接启用", "no champion yet: becomes the champion")])
+        return Decision(
+            True,
+            [say("还没有能用的正式模型，直接启用", "no champion that can be used: becomes the champion")],
+        )
     if comparison.empty:
         line = say(
             "没有两个模型都未见过的数据可比，放行",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from features.build import Features, build
+from features.build import BLOCKS, Features, block_name, build
 from features.language import language, say, speaking
 from features.records import Known, Rows, positions_of
 from models.explain import COMMON, Reason, fact_weights, joined, told
@@ -88,14 +88,7 @@ def numbered(reasons: list[Reason]) -> str:
 def kind_names() -> dict[str, str]:
     """What each kind of reason is called."""
     return {
-        "household": say("住户登记", "household data"),
-        "residents": say("家庭成员", "residents"),
-        "expected": say("同类家庭", "similar households"),
-        "history": say("本户申请过本项", "own past requests"),
-        "activity": say("本户申请过别的", "requests for other needs"),
-        "neighbours": say("邻居申请", "neighbours' requests"),
-        "seasons": say("时节", "season"),
-        "contacts": say("以往走访", "past visits"),
+        **{block_name(block): say(*block.KIND) for block in BLOCKS},
         COMMON: say("全社区情况", "the whole community"),
         LOT: say("抽签", "drawn by lot"),
     }

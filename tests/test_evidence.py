@@ -115,4 +115,7 @@ def test_every_kind_of_reason_has_a_name(language: str) -> None:
     from features.build import BLOCKS, block_name
 
     set_language(language)
-    assert {block_name(block) for block in BLOCKS} <= set(kind_names())
+    names = kind_names()
+    assert {block_name(block) for block in BLOCKS} <= set(names)
+    assert names["seasons"] == {"zh": "时节", "en": "season"}[language]
+    assert len(set(names.values())) == len(names)

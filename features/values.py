@@ -16,6 +16,9 @@ DATE_OF_TEXT = re.compile(DATE)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FEW = 32  # texts that are read one by one: pandas takes longer to begin
 EARLIEST_BIRTH, LATEST_BIRTH = 1880, 2100
+FIRST_BIRTH, LAST_BIRTH = (
+    (day - date(1970, 1, 1)).days for day in (date(EARLIEST_BIRTH, 1, 1), date(LATEST_BIRTH, 12, 31))
+)
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,12 @@ def _day(text: str) -> float:
 
 
 def births(texts: np.ndarray) -> np.ndarray:
-    """Day of birth from a date or a year (then 1 July); NaN outside 1880-2100."""
+    """Day of birth from a date or a year (then 1 July); NaN outside 1880-2100, as of 0001-01-01 or 9999-12-31."""
     year = numbers(texts)
     year = np.where((year >= EARLIEST_BIRTH) & (year <= LATEST_BIRTH), np.floor(year), np.nan)
     first_of_july = np.full(len(year), np.nan)
     stated = ~np.isnan(year)
     july = ((year[stated] - 1970) * 12 + 6).astype(np.int64).astype("datetime64[M]").astype("datetime64[D]")
     first_of_july[stated] = july.astype(np.int64)
-    return np.where(stated, first_of_july, days(texts))
+    born = np.where(stated, first_of_july, days(texts))
+    return np.where((born >= FIRST_BIRTH) & (born <= LAST_BIRTH), born, np.nan)

@@ -9,6 +9,7 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from importlib.metadata import version as package_version
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ from models.model import NeedModel, probability
 from models.out_of_time import stable_hash
 from models.score import SEVERE, ranks, tiers
 
+OWN_VERSION = package_version("xianying")
 Each = Callable[[Callable[[int], None], Sequence[int]], Iterable[None]]
 
 
@@ -113,9 +115,17 @@ class Building:
 
 
 def prepare(parts: Parts, model: NeedModel, version: str, as_of: int) -> Scoring:
-    """Fit what holds for the whole town on the sample's parts; kept, and only made again when they changed."""
+    """Fit what holds for the whole town on the sample's parts; kept, and only made again when they, or the version of
+    Xianying, changed."""
     sample = [parts.parts[one].key for one in parts.sample]
-    made_from = (sample, as_of, version, parts.community.model_dump(mode="json"), pickle.dumps(model))
+    made_from = (
+        sample,
+        as_of,
+        version,
+        parts.community.model_dump(mode="json"),
+        pickle.dumps(model),
+        OWN_VERSION,
+    )
     key = blake2b(pickle.dumps(made_from), digest_size=12).hexdigest()
     place = f"{parts.root}/fitted/as_of={date_of(as_of)}/{key}.pickle"
     held = get(place)
@@ -139,8 +149,7 @@ def score_parts(scoring: Scoring, each: Each) -> None:
     if all(key_of(place) == scoring.whole_key for place in made):
         return
     list(each(scoring, range(len(parts))))
-    p_request, p_need, need, household = _gathered(scoring)
-    ids = [get_table(scoring.place("log_odds", one))["household_id"] for one in range(len(parts))]
+    ids, p_request, p_need, need, household = _gathered(scoring)
     order = stable_hash(np.concatenate([one.to_numpy() for one in ids]))
     rank = ranks(p_need, need, order[household])
     severe = np.array([one.severity >= SEVERE for one in parts.community.needs])
@@ -167,11 +176,16 @@ def score_parts(scoring: Scoring, each: Each) -> None:
         keep_only(parts.root, f"{kind}/as_of=*", {f"{kind}/{scoring.day}"})
 
 
-def _gathered(scoring: Scoring) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """p_request, p_need, need and household (a running number) of every pair, part by part."""
+def _gathered(
+    scoring: Scoring,
+) -> tuple[list[pa.ChunkedArray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The household ids of each part; p_request, p_need, need and household (a running number) of every pair, part by
+    part."""
+    ids: list[pa.ChunkedArray] = []
     count, tables = 0, []
     for number in range(len(scoring.parts)):
         held = get_table(scoring.place("log_odds", number)).combine_chunks()
+        ids.append(held["household_id"])
         size = np.diff(held["need"].chunk(0).offsets.to_numpy())
         household = np.repeat(np.arange(count, count + len(held), dtype=np.int32), size)
         values = [held[name].chunk(0).values.to_numpy() for name in ("need", "log_odds", "p_need")]
@@ -183,7 +197,7 @@ def _gathered(scoring: Scoring) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
     shift = level_shift(scoring.fitted.expected, own, need, model.level_weight * model.modelled)
     household, need, scored, p_need = (np.concatenate(one) for one in zip(*tables, strict=True))
     p_request = probability(scored, shift[need])
-    return p_request, np.where(np.isnan(p_need), p_request, p_need), need, household
+    return ids, p_request, np.where(np.isnan(p_need), p_request, p_need), need, household
 
 
 def _put_dated(scoring: Scoring, kind: str, number: int, columns: dict, **last: str) -> None:

@@ -17,7 +17,6 @@ from models.threads import usable_threads, working_beside
 THREADS = 2
 SEEDS = 2  # pooled boosters averaged in the final fit
 MOST_ROUNDS = 500
-FEWEST_ROUNDS = 20
 PATIENCE = 40
 LOSS = "binary_logloss"
 FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own

@@ -6,10 +6,10 @@ from hypothesis import given
 from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
-from features import household, residents
+from features import household, residents, values
 from features.cohort import cohort
 from features.language import set_language
-from features.records import Rows, day_of, known_before
+from features.records import Rows, date_of, day_of, known_before
 from features.schema import Attribute, Schema, fit_schema
 from features.town import Town
 
@@ -292,6 +292,17 @@ def test_without_a_residents_table_there_are_no_residents_features():
     schema = fit_schema(known_before(make_records([OLD]), DATE))
     assert residents.features(schema) == []
     assert columns(residents, make_records([OLD]), schema=schema) == {}
+
+
+def test_a_birth_that_cannot_be_one_is_missing():
+    """Stand-ins for an unknown date, as some systems write them."""
+    for many in (1, 100):
+        texts = np.array(
+            ["0001-01-01", "9999-12-31", "1879", "1879-12-31", "1950-03-01", "2100"] * many, dtype=object
+        )
+        born = values.births(texts)[:6]
+        assert np.isnan(born[:4]).all()
+        assert [str(date_of(one)) for one in born[4:]] == ["1950-03-01", "2100-07-01"]
 
 
 def test_without_births_only_their_number_is_a_feature():

@@ -1,6 +1,7 @@
 """Residents' rights, and what came in through the service on its way to the records."""
 
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from served_town import AS_OF, NEWEST, As, copy_workspace, publish_week, served
 from service_database import database_url  # noqa: F401
+from sqlalchemy import event
 
 from features.contract import OUTCOMES
 from features.erasure import rows_of_household
@@ -16,6 +18,7 @@ from features.records import date_of
 from features.store import read_records
 from service.cli import commands
 from service.web.handover import drain
+from service.web.rights import refuse
 
 
 @pytest.fixture
@@ -126,6 +129,29 @@ def test_a_refusal_ends_at_once_on_a_machine_with_another_date(elsewhere, client
     assert wang.get(scores).status_code == 403
     assert wang.delete(f"/v1/residents/{household}/refusal").status_code == 204
     assert wang.get(scores).status_code == 200
+
+
+def test_a_slow_look_at_refusals_brings_back_nobody_who_refused_meanwhile(client):
+    database, restrictions = client.app.state.database, client.app.state.restrictions
+    has_read, may_go_on = threading.Event(), threading.Event()
+
+    def hold(_connection, _cursor, statement: str, *_more) -> None:
+        if "refusal" in statement.lower() and threading.current_thread() is slow:
+            has_read.set()
+            may_go_on.wait(30)
+
+    slow, fast = (threading.Thread(target=restrictions.refresh) for _ in range(2))
+    event.listen(database.engine, "after_cursor_execute", hold)
+    slow.start()
+    assert has_read.wait(30)
+    refuse(database, "user:wang", "h04", date_of(AS_OF))
+    fast.start()
+    fast.join(0.5)
+    may_go_on.set()
+    slow.join()
+    fast.join()
+    event.remove(database.engine, "after_cursor_execute", hold)
+    assert "h04" in restrictions.refusing
 
 
 def test_why_a_household_is_listed_is_told_in_words(client):

@@ -70,7 +70,12 @@ class Journal:
 
     def flush(self) -> None:
         """Wait for the disk, from a thread that may wait."""
-        os.fdatasync(self._file)
+        with self._lock:
+            file = os.dup(self._file)  # this one may be closed meanwhile, when a new file begins
+        try:
+            os.fdatasync(file)
+        finally:
+            os.close(file)
 
     def _flush_for_ever(self) -> None:
         flushed = 0
@@ -84,7 +89,7 @@ class Journal:
                 continue
             error = None
             try:
-                os.fdatasync(self._file)
+                self.flush()
                 flushed = written
             except OSError as one:
                 error = one

@@ -1,5 +1,6 @@
 """Households that refuse automated listing or are being deleted: out of the service's sight from that moment."""
 
+import threading
 from collections.abc import Callable
 from datetime import date
 
@@ -21,9 +22,14 @@ class Restrictions:
         self.refusing: frozenset[str] = frozenset()
         self.deleted: frozenset[str] = frozenset()
         self.version = 0
+        self._asking = threading.Lock()
 
     def refresh(self) -> None:
-        """Ask the database."""
+        """Ask the database; one after another, so that an answer of before never takes the place of a newer one."""
+        with self._asking:
+            self._refresh()
+
+    def _refresh(self) -> None:
         today = self._today()
         with self._database.reading() as session:
             refusing = session.scalars(

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from features.contract import Programme
+from features.language import UserError, say
 from features.records import Known, date_of, day_of, remember
 from models.loop import NEEDED
 from models.programmes import month_day, opening, programmes_for, runs
 from models.seats import seats_told
 
 WEEK = 7
+MOST_PROGRAMMES = 63
 JOINT = 6  # so many programmes that share needs are looked at in every combination; of more, singly and all
 
 
@@ -49,9 +51,17 @@ class Limit:
 def enrolment(known: Known, history: pd.DataFrame | None = None) -> Enrolment:
     """The programmes of the community as of the known day, for every household and need.
 
-    ``history``: the contract's programme_history (``store.read_programme_history``).
+    ``history``: the contract's programme_history (``store.read_programme_history``). Raises UserError where there are
+    more programmes than an int64 has bits for.
     """
     community, grids = known.community, known.records.grid_ids
+    if len(community.programmes) > MOST_PROGRAMMES:
+        raise UserError(
+            say(
+                f"community.yaml：programmes 最多 {MOST_PROGRAMMES} 个，请去掉已结束的",
+                f"community.yaml: {MOST_PROGRAMMES} programmes at most; leave out those that have ended",
+            )
+        )
     shape = (len(grids) + 1, len(community.needs))  # the last row: grid not known yet
     closed, within = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.int64)
     until = np.full(shape, np.inf)

@@ -118,3 +118,15 @@ def test_without_any_visits_to_make_the_line_says_where_to_set_them() -> None:
     known = known_before(make_records([{"household_id": "a"}], community=community), DAY)
     with pytest.raises(UserError, match="visits_per_worker"):
         asked_of(known, a=0.5)
+
+
+def test_more_programmes_than_can_be_told_apart_are_refused_in_one_line() -> None:
+    def offered(count: int) -> np.ndarray:
+        programmes = [{"id": f"p{at}", "needs": ["meals"], "seats": 2} for at in range(count)]
+        community = make_community(NEEDS, programmes=programmes)
+        known = known_before(make_records([{"household_id": "h1"}], community=community), DAY)
+        return enrolment(known).within
+
+    assert offered(63)[0, 1] == 2**63 - 1
+    with pytest.raises(UserError, match="63"):
+        offered(64)

@@ -14,6 +14,7 @@ from sqlalchemy import event
 
 from features.contract import OUTCOMES
 from features.erasure import rows_of_household
+from features.ingest import ingest
 from features.records import date_of
 from features.store import read_records
 from service.cli import commands
@@ -239,6 +240,25 @@ def test_a_deleted_household_is_not_among_the_dropped_ones_either(tmp_path):
     left = pd.concat([pd.read_csv(path) for path in tables])
     assert len(left) == (dropped["household_id"] != household).sum() and household not in set(
         left["household_id"]
+    )
+
+
+def test_nothing_stays_of_a_household_that_came_after_the_week_began(tmp_path):
+    workspace, late = copy_workspace(tmp_path / "workspace"), tmp_path / "late"
+    late.mkdir()
+    row = {"household_id": "late00", "grid_id": "g0", "microgrid_id": "m0", "valid_from": date_of(AS_OF + 2)}
+    pd.DataFrame([row]).to_csv(late / "households.csv", index=False)
+    ingest(late, workspace, everything=False)
+    publish_week(workspace, AS_OF)
+    assert any(b"late00" in path.read_bytes() for path in (workspace / "served").rglob("*.pickle"))
+    found = CliRunner().invoke(
+        commands, ["--workspace", str(workspace), "resident", "delete", "late00", "--yes"]
+    )
+    assert found.exit_code == 0
+    assert not any(
+        b"late00" in path.read_bytes()
+        for path in workspace.rglob("*")
+        if path.is_file() and "service" not in path.name
     )
 
 

@@ -116,12 +116,24 @@ def _served(workspace: Path, household_id: str) -> None:
     with switching(workspace) as (served, pointer):
         for as_of, name in sorted(pointer["weeks"].items()):
             old = served / name
-            if not old.is_dir() or household_id not in orjson.loads((old / PLACES).read_bytes()):
+            if not old.is_dir() or not _holds(old, household_id):
                 continue
             with partial(served) as place:
                 shutil.copytree(old, place, dirs_exist_ok=True, copy_function=link)
                 _without(old, place, household_id)
                 pointer["weeks"][as_of] = settle(place, served, as_of)
+
+
+def _holds(old: Path, household_id: str) -> bool:
+    """Whether a published week holds anything of a household, one included that was not known at its date yet."""
+    if household_id in orjson.loads((old / PLACES).read_bytes()):
+        return True
+    if (old / AROUND).is_file() and _around_without(old / AROUND, household_id) != (
+        old / AROUND
+    ).read_bytes():
+        return True
+    records = old / RECORDS
+    return records.is_file() and household_id in pickle.loads(records.read_bytes()).household_ids.tolist()
 
 
 def _without(old: Path, place: Path, household_id: str) -> None:

@@ -1,5 +1,6 @@
 """What an ingest did, in numbers and in words."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.language import say
+
+# changes of community.yaml after which a model answers another question: which needs, of whom, and when
+NEEDS_ANEW = re.compile(
+    r"^needs(：|: order|\.[^.]+(：|: (added|removed))|\..+\.(horizon_weeks|lead_weeks|who):)"
+)
 
 
 @dataclass
@@ -73,6 +79,13 @@ class IngestReport:
             say(f"community.yaml 变更 {one}", f"community.yaml changed {one}")
             for one in self.settings_changes
         ]
+        if any(NEEDS_ANEW.search(one) for one in self.settings_changes):
+            lines.append(
+                say(
+                    "需求变了：已有模型的，请先运行 xianying retrain，再评分",
+                    "needs changed: where there is a model, run xianying retrain before the next score",
+                )
+            )
         lines += [
             say(
                 f"{table}：没有一行能用，请核对列名、格式和编号",

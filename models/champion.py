@@ -19,6 +19,7 @@ from pathlib import Path
 
 from features.atomic import write_atomically
 from features.build import catalogue
+from features.contract import Community
 from features.language import UserError, say
 from models.model import NeedModel
 
@@ -30,7 +31,7 @@ _OLD_COPIES = 1  # kept for a reader that is just loading the version before
 
 
 class NoChampion(UserError):
-    """Nothing is in force yet, or only a model that this version of the program cannot use."""
+    """Nothing is in force yet, or only a model of other features or needs, which cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,29 @@ class Champion:
 
     model: NeedModel
     version: int
+
+
+def knows_needs(one: Champion, community: Community) -> Champion:
+    """The champion. Raises NoChampion where it was trained for other needs, or for the same in another order: a need
+    is a position to a model, and the scores of one would go to another."""
+    trained, wanted = one.model.schema.needs, tuple(need.id for need in community.needs)
+    if trained == wanted:
+        return one
+    between = say("、", ", ")
+    new = between.join(need for need in wanted if need not in trained)
+    gone = between.join(need for need in trained if need not in wanted)
+    zh = "，".join(([f"新增 {new}"] if new else []) + ([f"去掉 {gone}"] if gone else [])) or "顺序变了"
+    en = (
+        "; ".join(([f"added: {new}"] if new else []) + ([f"removed: {gone}"] if gone else []))
+        or "another order"
+    )
+    raise NoChampion(
+        say(
+            f"community.yaml 的需求与模型版本 {one.version} 的不同（{zh}）：请先运行 xianying retrain",
+            f"the needs of community.yaml are not those of model version {one.version} ({en}): run xianying retrain"
+            " first",
+        )
+    )
 
 
 def no_model() -> NoChampion:

@@ -16,6 +16,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from features.contract import Community
 from features.language import UserError, say
 from features.records import Known
 from models.champion import (
@@ -24,6 +25,7 @@ from models.champion import (
     download_place,
     forget_copy,
     install_copy,
+    knows_needs,
     load_champion,
     no_model,
     read_copy,
@@ -154,7 +156,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     from models.card import decide  # with the report it draws on Matplotlib, which scoring never needs
     from models.report import metrics_besides, write_report
 
-    has_champion = _has_champion(workspace)
+    has_champion = _has_champion(workspace, known.community)
     with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
         report = Path(place) / "report"
         place_of_runs = experiment(client, workspace)
@@ -235,21 +237,23 @@ def rollback(workspace: Path) -> int:
     return version
 
 
-def champion(workspace: Path, refresh: bool = False) -> Champion:
+def champion(workspace: Path, community: Community | None = None, refresh: bool = False) -> Champion:
     """The champion, from the workspace's copy where it has one.
 
     ``refresh`` asks the registry first whether its champion is another one by now (as when somebody moved the
-    alias on a shared server). Raises NoChampion where there is none yet, or an
-    earlier version of the program made it with other features.
+    alias on a shared server). ``community``: whose needs it must have been trained for. Raises NoChampion where
+    there is none yet, where it was trained for other needs, or where an earlier version of the program made it with
+    other features.
     """
     copy = None if refresh else read_copy(workspace, registry_address(workspace))
     version, files = copy or _fetch(workspace)
-    return load_champion(version, files)
+    found = load_champion(version, files)
+    return knows_needs(found, community) if community else found
 
 
-def _has_champion(workspace: Path) -> bool:
+def _has_champion(workspace: Path, community: Community) -> bool:
     try:
-        return champion(workspace, refresh=True).version > 0
+        return champion(workspace, community, refresh=True).version > 0
     except NoChampion:
         return False
 

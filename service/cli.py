@@ -135,7 +135,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     town, as_of = open_town(workspace, as_of)
     records = town if isinstance(town, Records) else sample_of(town, stage, show)
     with stage(say("读取模型", "load the champion")):
-        champion = champion_or_none(workspace)
+        champion = champion_or_none(workspace, records.community)
     tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
     before = champion.model if champion else None
     more: dict[str, Any] = {"meanwhile": partial(make_ready, workspace)}

@@ -40,7 +40,7 @@ def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stag
     from models.registry import champion
 
     with stage(say("读取模型", "load the champion")):
-        model = champion(workspace)
+        model = champion(workspace, town.community)
     history, spread = read_programme_history(workspace, day_of(as_of)), model.model.spread
     if isinstance(town, Records):
         scores = current_scores(workspace, town, as_of, model, stage)

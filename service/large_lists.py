@@ -77,7 +77,7 @@ def list_large(
             )
         )
     scoring, _ = score_large(workspace, parts, as_of, workspace / SCORES, stage)
-    model = champion(workspace)
+    model = champion(workspace, parts.community)
     numbers = range(len(parts))
     with stage(say("汇总", "survey")):
         week = _week(workspace, scoring, as_of)

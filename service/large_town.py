@@ -58,7 +58,7 @@ def score_large(
     from models.score_parts import prepare, score_parts
 
     with stage(say("读取模型", "load the champion")):
-        model = champion(workspace)
+        model = champion(workspace, parts.community)
     with stage(say("全社区概要", "tables of the whole town")):
         scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
     with stage(say("评分", "score")):
@@ -86,7 +86,7 @@ def scores_of_large(workspace: Path, parts: "Parts", as_of: date, stage: Stage) 
 
     path = week_directory(workspace, as_of) / SCORES
     with stage(say("全社区概要", "tables of the whole town")):
-        model = champion(workspace)
+        model = champion(workspace, parts.community)
         scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
     if key_of(str(path)) != scoring.whole_key:
         score_large(workspace, parts, as_of, workspace / SCORES, stage)
@@ -102,7 +102,7 @@ def features_of_large(
     from models.score_parts import Building, prepare
 
     with stage(say("读取模型", "load the champion")):
-        model = champion(workspace)
+        model = champion(workspace, parts.community)
     with stage(say("特征", "features")):
         scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
         list((on_spark if spark else here)(Building(scoring), range(len(parts))))

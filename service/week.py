@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 
 from features.atomic import copy_atomically, write_atomically
 from features.cohort import default_as_of
+from features.contract import Community
 from features.language import LANGUAGES, UserError, in_language, language, say
 from features.quarantine import FOLDER
 from features.records import Known, Records, date_of, day_of, known_before
+from features.settings import SETTINGS_FILE
 from features.store import read_programme_history, read_records
 from service.outreach import COLUMNS, Plan, plan
 
@@ -141,12 +143,12 @@ def hindsight(model: "Champion", as_of: date) -> list[str]:
     ]
 
 
-def champion_or_none(workspace: Path) -> "Champion | None":
-    """The champion in force, None before the first retrain."""
+def champion_or_none(workspace: Path, community: Community) -> "Champion | None":
+    """The champion in force, None where there is none for these needs."""
     from models.registry import NoChampion, champion
 
     try:
-        return champion(workspace, refresh=True)
+        return champion(workspace, community, refresh=True)
     except NoChampion:
         return None
 
@@ -161,7 +163,7 @@ def score_week(
     from models.registry import champion
 
     with stage(say("读取模型", "load the champion")):
-        model = champion(workspace)
+        model = champion(workspace, records.community)
     scored = _scored(records, as_of, model, stage)
     _keep(workspace, scored, model, output, stage)
     households, count = scored.scores["household_id"].nunique(), len(scored.scores)
@@ -204,13 +206,14 @@ def _write_scores(
 
 
 def _kept(workspace: Path, as_of: date, model: "Champion") -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """The scores and risks kept for a date; None where they are missing, or older than the records or model."""
+    """The scores and risks kept for a date; None where they are missing, or older than the records, settings or
+    model."""
     home = week_directory(workspace, as_of)
-    store = workspace / "records.duckdb"
+    made_from = [path for path in (workspace / "records.duckdb", workspace / SETTINGS_FILE) if path.is_file()]
     if not ((home / SCORES).is_file() and (home / RISK).is_file()):
         return None
     scores = read_table(home / SCORES)
-    fresh = (home / SCORES).stat().st_mtime >= store.stat().st_mtime
+    fresh = (home / SCORES).stat().st_mtime >= max(path.stat().st_mtime for path in made_from)
     if fresh and set(scores["model_version"].astype(str).unique()) <= {str(model.version)}:
         return scores, read_table(home / RISK)
     return None
@@ -248,7 +251,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
     from models.registry import champion
 
     with stage(say("读取模型", "load the champion")):
-        model = champion(workspace)
+        model = champion(workspace, records.community)
     made = _made(workspace, records, as_of, model, stage)
     with stage(say("写名单", "write the lists")):
         lines = _written(workspace, made, model, as_of, output)

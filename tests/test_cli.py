@@ -13,7 +13,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from tiny_town import TinyTown, make_tiny_town
+from tiny_town import SETTINGS, TinyTown, make_tiny_town
 from week_lists import change, fill
 
 from features.store import read_records
@@ -167,6 +167,39 @@ def test_a_date_after_the_data_says_what_is_missing_and_one_that_is_yet_to_come_
     ahead = (date.today() + timedelta(weeks=20)).isoformat()
     one_line(xianying(town.workspace, "outreach", "--as-of", ahead), ahead)
     assert not (town.workspace / "weeks" / ahead).exists()
+
+
+@pytest.mark.parametrize("change", ["新增 shopping", "去掉 meals", "顺序变了"])
+def test_a_model_of_other_needs_scores_nothing_until_it_is_trained_anew(
+    change: str, town: TinyTown, xianying: Xianying
+) -> None:
+    needs = [*SETTINGS["needs"]]
+    changed = {
+        "新增 shopping": [{"id": "shopping", "name": "代购"}, *needs],
+        "去掉 meals": [one for one in needs if one["id"] != "meals"],
+        "顺序变了": needs[::-1],
+    }[change]
+    town.write_settings(needs=changed)
+    assert "请先运行 xianying retrain" in xianying(town.workspace, "ingest", town.directory).out
+    for command in ("score", "outreach", "demand"):
+        one_line(xianying(town.workspace, command), change, "retrain")
+    assert "已启用" in xianying(town.workspace, "retrain").out
+    assert xianying(town.workspace, "score").code == 0
+    scores = pd.read_parquet(town.workspace / "scores.parquet")
+    assert set(scores["need"]) == {one["id"] for one in changed}
+
+
+def test_lists_follow_changed_settings_without_new_records(town: TinyTown, xianying: Xianying) -> None:
+    xianying(town.workspace, "outreach", "--as-of", AS_OF)
+    needs = [
+        one | ({"who": "children > 90"} if one["id"] == "childcare" else {}) for one in SETTINGS["needs"]
+    ]
+    town.write_settings(needs=needs)
+    xianying(town.workspace, "ingest", town.directory)
+    xianying(town.workspace, "outreach", "--as-of", AS_OF)
+    week = town.workspace / "weeks" / AS_OF
+    assert "childcare" not in set(pd.read_parquet(week / "outreach.parquet")["need"])
+    assert "childcare" not in set(pd.read_parquet(week / "scores.parquet")["need"])
 
 
 def test_versions_are_promoted_and_rolled_back_by_hand(town: TinyTown, xianying: Xianying) -> None:

@@ -47,11 +47,13 @@ def _read(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
     return records, chosen
 
 
-def take_in(workspace: Path) -> None:
-    """What came in through the service belongs to the records before anything is made of them."""
+def take_in(workspace: Path) -> list[str]:
+    """What came in through the service belongs to the records before anything is made of them; lines on it."""
     if (workspace / "service.db").is_file() or os.environ.get("XIANYING_DATABASE_URL"):
         from service.web.handover import drain_service
 
         with stage(say("转入服务收到的内容", "take in what came through the service")):
             lines = drain_service(workspace)
         show(lines)
+        return lines
+    return []

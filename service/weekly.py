@@ -17,6 +17,7 @@ from service.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
 from service.large_lists import list_large
 from service.large_town import parts_of, score_large
 from service.monitor_week import monitor_week
+from service.opening import take_in
 from service.week import SCORES, Stage, choose_as_of, list_week, score_week, week_directory
 
 SUMMARY = "summary.html"
@@ -45,6 +46,7 @@ def weekly(
     """
     report = ingest(directory, workspace)
     show(report.lines())
+    came_in = take_in(workspace)
     town = _town(workspace, stage)
     as_of, lines = choose_as_of(town, given)
     show(lines)
@@ -54,7 +56,7 @@ def weekly(
     else:
         _, scored = score_large(workspace, town, as_of, workspace / SCORES, stage)
     sections = [
-        Section(say("数据", "Data"), [*lines, *_told(report)]),
+        Section(say("数据", "Data"), [*lines, *_told(report), *came_in]),
         Section(say("评分", "Scores"), scored),
     ]
     for title, make in (

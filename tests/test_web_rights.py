@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,7 @@ from features.store import read_records
 from service.cli import commands
 from service.web.handover import drain
 from service.web.rights import refuse
+from service.weekly import weekly
 
 
 @pytest.fixture
@@ -109,6 +111,23 @@ def test_a_refusal_takes_a_household_off_every_list_at_once_and_out_of_the_next(
     assert listed and household not in {row["household_id"] for row in listed}
     assert wang.delete(f"/v1/residents/{household}/refusal").status_code == 204
     assert wang.get(f"/v1/households/{household}/scores").status_code == 200
+
+
+def test_a_refusal_is_out_of_the_lists_that_monday_makes(client, tmp_path, monkeypatch):
+    if address := client.app.state.settings.database_url:
+        monkeypatch.setenv("XIANYING_DATABASE_URL", address)
+    wang, workspace, town = As(client, "wang"), workspace_of(client), tmp_path / "export"
+    visit = wang.get("/v1/visits").json()["visits"][0]
+    assert wang.post(f"/v1/residents/{visit['household_id']}/refusal", {}).status_code == 204
+    town.mkdir()
+    (town / "households.csv").write_text(
+        "household_id,grid_id,microgrid_id,valid_from\nh90,g0,m0,2024-01-01\n", "utf-8"
+    )
+    (town / "requests.csv").write_text("request_id,household_id,requested_at,need\n", "utf-8")
+    weekly(workspace, town, date_of(AS_OF), lambda _: nullcontext(), lambda _: None)
+    home = workspace / "weeks" / NEWEST
+    assert visit["household_id"] not in set(pd.read_parquet(home / "outreach.parquet")["household_id"])
+    assert "谢绝 1 条" in (home / "summary.html").read_text("utf-8")
 
 
 @pytest.fixture(

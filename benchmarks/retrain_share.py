@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,34 +23,67 @@ from datetime import date
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import click
 
 TRAINING, BESIDES, BESIDE = "LightGBM", "start, reading, end", "beside LightGBM"
 FEATURES = "features"
-WAITING = ("validate", "train", "evaluate")  # stages in which the main thread may wait for those beside
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy", "mlflow", "matplotlib")
 
 
+class Beside:
+    """Wall and processor seconds of tasks in threads beside the main one, those that still run included."""
+
+    def __init__(self) -> None:
+        self.ended = [0.0, 0.0]
+        self.running: dict[
+            int, tuple[int, float]
+        ] = {}  # by thread: its clock, and what that showed at the start
+        self.lock = Lock()
+
+    def processor(self) -> float:
+        """Processor seconds so far."""
+        with self.lock:
+            running = [time.clock_gettime(clock) - start for clock, start in self.running.values()]
+            return self.ended[1] + sum(running)
+
+    def run(self, task: Callable, *arguments: Any, **named: Any) -> Any:
+        """Run a task in this thread, and count it."""
+        wall, own, thread = time.perf_counter(), time.thread_time(), threading.get_ident()
+        with self.lock:
+            self.running[thread] = (time.pthread_getcpuclockid(thread), own)
+        try:
+            return task(*arguments, **named)
+        finally:
+            with self.lock:
+                del self.running[thread]
+                self.ended[0] += time.perf_counter() - wall
+                self.ended[1] += time.thread_time() - own
+
+
 class Clock:
-    """Seconds of wall and processor time by span of the main thread; time inside an inner span is not the outer one's."""
+    """Seconds of wall and processor time by span of the main thread; time inside an inner span is not the outer one's.
+
+    Processor time of a span is that of the whole process but for tasks beside it.
+    """
 
     def __init__(self) -> None:
         self.spent: dict[str, list[float]] = {}
         self.open = [BESIDES]
+        self.besides = Beside()
         self.last = self.now()
 
-    @staticmethod
-    def now() -> tuple[float, float, float]:
-        """The three clocks."""
-        return time.perf_counter(), time.process_time(), time.thread_time()
+    def now(self) -> tuple[float, float]:
+        """Both clocks."""
+        return time.perf_counter(), time.process_time() - self.besides.processor()
 
     def turn(self) -> None:
         """Book what passed since the last turn on the innermost open span."""
         now = self.now()
-        booked = self.spent.setdefault(self.open[-1], [0.0, 0.0, 0.0])
-        for at in range(3):
+        booked = self.spent.setdefault(self.open[-1], [0.0, 0.0])
+        for at in range(2):
             booked[at] += now[at] - self.last[at]
         self.last = now
 
@@ -65,34 +99,27 @@ class Clock:
             self.open.pop()
 
     def timed(self, owner: Any, name: str, span: str) -> None:
-        """From now on the calls of a function belong to ``span``."""
+        """From now on the calls of a function in the main thread belong to ``span``."""
         function: Callable = getattr(owner, name)
 
         @wraps(function)
         def call(*arguments: Any, **named: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                return function(*arguments, **named)
             with self.span(span):
                 return function(*arguments, **named)
 
         setattr(owner, name, call)
 
     def beside(self, make: type[ThreadPoolExecutor]) -> type[ThreadPoolExecutor]:
-        """Threads whose time is booked as beside LightGBM, unless the features are built by them."""
+        """Threads whose tasks are counted as beside, unless the features are built by them."""
         clock = self
 
         class Counted(make):  # type: ignore[misc,valid-type]
             def submit(self, task: Callable, *arguments: Any, **named: Any) -> Future:
                 if clock.open[-1] == FEATURES:
                     return super().submit(task, *arguments, **named)
-                return super().submit(counted, task, *arguments, **named)
-
-        def counted(task: Callable, *arguments: Any, **named: Any) -> Any:
-            wall, own = time.perf_counter(), time.thread_time()
-            try:
-                return task(*arguments, **named)
-            finally:
-                booked = clock.spent.setdefault(BESIDE, [0.0, 0.0])
-                booked[0] += time.perf_counter() - wall
-                booked[1] += time.thread_time() - own
+                return super().submit(clock.besides.run, task, *arguments, **named)
 
         return Counted
 
@@ -120,27 +147,18 @@ def retrain_here(workspace: Path, result: Path, arguments: list[str]) -> None:
             raise
     finally:
         clock.turn()
-        result.write_text(json.dumps(clock.spent))
+        result.write_text(json.dumps({**clock.spent, BESIDE: clock.besides.ended}))
 
 
 def share(spent: dict[str, list[float]]) -> dict[str, Any]:
-    """Wall and processor seconds of every span, and what part of all is outside LightGBM's training.
-
-    While trees grow, the process's time is theirs but for that of the threads beside, which go on while the main
-    thread waits for them in other spans.
-    """
-    beside = spent.get(BESIDE, [0.0, 0.0])
-    spans = {name: list(one) for name, one in spent.items() if name != BESIDE}
-    wall, cpu = (sum(one[at] for one in spans.values()) for at in range(2))
-    waited = sum(one[1] - one[2] for name, one in spans.items() if name in WAITING)
-    spans[TRAINING][1] -= beside[1] - waited
-    for name in WAITING:
-        spans[name][1] = spans[name][2]
-    spans[BESIDE] = beside
-    rows = {name: {"wall_s": round(one[0], 2), "cpu_s": round(one[1], 2)} for name, one in spans.items()}
+    """Wall and processor seconds of every span, and what part of all is outside LightGBM's training."""
+    spans = {name: one for name, one in spent.items() if name != BESIDE}
+    wall = sum(one[0] for one in spans.values())
+    cpu = sum(one[1] for one in spent.values())
+    rows = {name: {"wall_s": round(one[0], 2), "cpu_s": round(one[1], 2)} for name, one in spent.items()}
     return {
-        "outside_wall": round(1 - spans[TRAINING][0] / wall, 3),
-        "outside_cpu": round(1 - spans[TRAINING][1] / cpu, 3),
+        "outside_wall": round(1 - spent[TRAINING][0] / wall, 3),
+        "outside_cpu": round(1 - spent[TRAINING][1] / cpu, 3),
         "wall_s": round(wall, 2),
         "cpu_s": round(cpu, 2),
         "spans": dict(sorted(rows.items(), key=lambda one: -one[1]["cpu_s"])),

@@ -24,11 +24,12 @@ class Area:
 
         1 where the household is in no area.
         """
-        rest, usual = self.count[where], self.expected[where]
+        rest, usual = self.count.take(where, axis=0), self.expected.take(where, axis=0)
         if self.holds_household:
             rest, usual = rest - count, usual - expected
         ratio = shrunk(rest / self.dispersion, usual / self.dispersion, self.strength)
-        return np.where(where[:, None] < 0, 1.0, ratio)
+        ratio[where < 0] = 1.0
+        return ratio
 
 
 def fit_area(

@@ -41,7 +41,7 @@ def fit(known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray) -
     names = columns_of(known, schema)
     cut = {name: _edges(values[known.present]) for name, values in names.items()}
     edges = {name: one for name, one in cut.items() if one is not None}
-    codes = {name: _codes(names[name], one) for name, one in edges.items()}
+    codes = {name: codes_of(known, schema, name, one) for name, one in edges.items()}
     factors = {name: np.ones((len(one) + 2, count.shape[1])) for name, one in edges.items()}
     able = expected > 0
     observed, left = np.where(able, count, 0.0), np.where(able, expected, 0.0)
@@ -53,16 +53,18 @@ def fit(known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray) -
             factors[name] *= step
             for first in range(0, len(left), ROWS_AT_ONCE):  # a part that fits the processor's cache
                 part = slice(first, first + ROWS_AT_ONCE)
-                left[part] *= step[code[part]]
+                left[part] *= step.take(code[part], axis=0)
     return tuple(Column(name, one, factors[name]) for name, one in edges.items())
 
 
 def ratio(columns: tuple[Column, ...], known: Known, schema: Schema) -> np.ndarray:
     """float64 [households, needs]: requests of households with these attributes over the town's."""
-    values = columns_of(known, schema)
     log = np.zeros((known.household_count, len(known.community.needs)))
     for column in columns:
-        log += np.log(column.factors)[_codes(values[column.name], column.edges)]
+        own, code = np.log(column.factors), codes_of(known, schema, column.name, column.edges)
+        for first in range(0, len(log), ROWS_AT_ONCE):
+            part = slice(first, first + ROWS_AT_ONCE)
+            log[part] += own.take(code[part], axis=0)
     return np.exp(log)
 
 
@@ -92,10 +94,16 @@ def _edges(values: np.ndarray) -> np.ndarray | None:
     return np.unique(np.quantile(stated, np.arange(1, BINS) / BINS))
 
 
+def codes_of(known: Known, schema: Schema, name: str, edges: np.ndarray) -> np.ndarray:
+    """uint8 per household: the bin of its attribute between these edges; the last one where it is not known."""
+    key = ("similar codes", schema, name, edges.tobytes())
+    return remember(known, key, lambda: _codes(columns_of(known, schema)[name], edges))
+
+
 def _codes(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """int64 bin of each value; the last one for NaN."""
-    codes = np.searchsorted(edges, values, side="right")
-    return np.where(np.isnan(values), len(edges) + 1, codes)
+    codes = np.searchsorted(edges, values, side="right").astype(np.uint8)
+    codes[np.isnan(values)] = len(edges) + 1
+    return codes
 
 
 def likeness(

@@ -154,8 +154,11 @@ def members(group: np.ndarray, groups: int) -> csc_array:
     as ``numpy.bincount`` does of one need at a time.
     """
     inside = group >= 0
-    begins = np.append(0, np.cumsum(inside))
-    return csc_array((np.ones(begins[-1]), group[inside], begins), shape=(groups, len(group)))
+    begins = np.arange(len(group) + 1, dtype=np.int32)
+    if not inside.all():
+        begins[1:], group = np.cumsum(inside), group[inside]
+    ones = np.ones(len(group))
+    return csc_array((ones, group.astype(np.int32), begins), shape=(groups, len(inside)))
 
 
 def rate(count: np.ndarray, exposure: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The model card: what a model is for, how good it is beside the best baseline, and its limits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,33 +94,42 @@ def against_baselines(retrained: "Retrained", known: Known) -> pd.DataFrame:
     worse; few where the rows are too few to say); calibration_error, predicted_over_observed.
     """
     metrics = newest(retrained.metrics)
-    rows = []
-    for need in [one.id for one in known.community.needs if (metrics["need"] == one.id).any()]:
-        own = metrics[metrics["need"] == need]
-        mine = own[own["ranker"] == MODEL].set_index("metric")[["value", "low", "high"]]
-        others = own[(own["ranker"] != MODEL) & (own["metric"] == MEASURE)]
-        best = others.nlargest(1, "value").iloc[0]
-        difference, low, high = _paired(retrained.validation, known, need, best["fold"], best["ranker"])
-        rows.append(
-            {
-                "need": need,
-                "positives": mine.loc["positives", "value"],
-                "model": mine.loc[MEASURE, "value"],
-                "low": mine.loc[MEASURE, "low"],
-                "high": mine.loc[MEASURE, "high"],
-                "baseline": best["ranker"],
-                "baseline_value": best["value"],
-                "baseline_low": best["low"],
-                "baseline_high": best["high"],
-                "difference": difference,
-                "difference_low": low,
-                "difference_high": high,
-                "outcome": _outcome(low, high),
-                "calibration_error": mine.loc["calibration_error", "value"],
-                "predicted_over_observed": mine.loc["predicted_over_observed", "value"],
-            }
-        )
-    return pd.DataFrame(rows)
+    own = {one.id: metrics[metrics["need"] == one.id] for one in known.community.needs}
+    own = {need: rows for need, rows in own.items() if len(rows)}
+    best = {need: _best(rows) for need, rows in own.items()}
+    paired = _paired(retrained.validation, known, best)
+    return pd.DataFrame([_beside(need, rows, best[need], paired.get(need)) for need, rows in own.items()])
+
+
+def _best(metrics: pd.DataFrame) -> pd.Series:
+    """The row of a need's best baseline."""
+    others = metrics[(metrics["ranker"] != MODEL) & (metrics["metric"] == MEASURE)]
+    return others.nlargest(1, "value").iloc[0]
+
+
+def _beside(
+    need: str, metrics: pd.DataFrame, best: pd.Series, paired: tuple[float, float, float] | None
+) -> dict[str, object]:
+    """A need's row of ``against_baselines``."""
+    mine = metrics[metrics["ranker"] == MODEL].set_index("metric")[["value", "low", "high"]]
+    difference, low, high = paired or (np.nan, np.nan, np.nan)
+    return {
+        "need": need,
+        "positives": mine.loc["positives", "value"],
+        "model": mine.loc[MEASURE, "value"],
+        "low": mine.loc[MEASURE, "low"],
+        "high": mine.loc[MEASURE, "high"],
+        "baseline": best["ranker"],
+        "baseline_value": best["value"],
+        "baseline_low": best["low"],
+        "baseline_high": best["high"],
+        "difference": difference,
+        "difference_low": low,
+        "difference_high": high,
+        "outcome": _outcome(low, high),
+        "calibration_error": mine.loc["calibration_error", "value"],
+        "predicted_over_observed": mine.loc["predicted_over_observed", "value"],
+    }
 
 
 def newest(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -129,17 +138,22 @@ def newest(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _paired(
-    validation: Validation | None, known: Known, need: str, fold: str, baseline: str
-) -> tuple[float, float, float]:
-    """Difference of the model's measure to a baseline's, with its interval; NaN where rows are too few."""
+    validation: Validation | None, known: Known, best: Mapping[str, pd.Series]
+) -> dict[str, tuple[float, float, float]]:
+    """By need the difference of the model's measure to its ``best`` baseline's, with its interval; of needs whose
+    rows are too few there is none."""
     if validation is None:
-        return np.nan, np.nan, np.nan
+        return {}
     ids = [one.id for one in known.community.needs]
-    mine = (validation.need == ids.index(need)) & (validation.fold == validation.folds.index(fold))
-    rows = validation.take(mine)
-    table = compare(rows, rows.scores[baseline], rows.scores[MODEL], ids, capacity_of_need(known))
+    baseline, compared = np.zeros(len(validation)), np.zeros(len(validation), dtype=bool)
+    for need, row in best.items():
+        fold = validation.folds.index(row["fold"])
+        mine = (validation.need == ids.index(need)) & (validation.fold == fold)
+        baseline[mine], compared[mine] = validation.scores[row["ranker"]][mine], True
+    rows = validation.take(compared)
+    table = compare(rows, baseline[compared], rows.scores[MODEL], ids, capacity_of_need(known))
     found = table[table["metric"] == MEASURE]
-    return tuple(found.iloc[0][["difference", "low", "high"]]) if len(found) else (np.nan,) * 3
+    return {row["need"]: (row["difference"], row["low"], row["high"]) for row in found.to_dict("records")}
 
 
 def _outcome(low: float, high: float) -> str:

@@ -49,6 +49,7 @@ class Validation:
     label: np.ndarray  # int8
     scores: Mapping[str, np.ndarray]  # float32 per row, by ranker
     folds: tuple[str, ...]
+    share: float = 1.0  # of the town's households: these are visited in proportion
 
     def __len__(self) -> int:
         return len(self.label)
@@ -63,6 +64,7 @@ class Validation:
             self.label[rows],
             {ranker: score[rows] for ranker, score in self.scores.items()},
             self.folds,
+            self.share,
         )
 
 
@@ -79,7 +81,7 @@ class Evaluation:
     lift: pd.DataFrame
 
 
-@lru_cache(maxsize=2)  # one retrain asks for the same draws again and again
+@lru_cache(maxsize=3)  # one retrain asks for the same draws again and again
 def resampled(households: int, replicates: int = REPLICATES, seed: int = 0) -> np.ndarray:
     """float32 [households, replicates]: how often each household was drawn. Not to be written to."""
     if not households:
@@ -168,14 +170,15 @@ def values_of(
     rows: Validation, score: np.ndarray, capacity: int, probable: bool, weights: np.ndarray
 ) -> Values:
     """Metrics of one need's rows. ``weights`` [households, replicates] as ``resampled`` gives them."""
-    value, repeated, best, worst, taken = _Sums(1), _Sums(weights.shape[1]), 0.0, 0.0, 0
+    value, repeated, best, worst, taken = _Sums(1), _Sums(weights.shape[1]), 0.0, 0.0, 0.0
     for day in np.unique(rows.as_of):
         on = np.flatnonzero(rows.as_of == day)
-        household, asked, share = rows.household[on], rows.label[on] > 0, capacity / len(on)
+        household, asked, visits = rows.household[on], rows.label[on] > 0, capacity * rows.share
+        share = visits / len(on)
         group, count = tie_groups(score[on])
         total, positive = (summed(group[keep], count, household[keep], None) for keep in (slice(None), asked))
         value.add(total, positive, share)
-        take = min(capacity, len(on))
+        take = min(visits, len(on))
         lucky, unlucky = extremes(total[:, 0], positive[:, 0], take)
         best, worst, taken = best + lucky, worst + unlucky, taken + take
         group, count = coarser(group, count)
@@ -189,8 +192,8 @@ def values_of(
         found |= _calibration(rows, score, None)
         again |= _calibration(rows, score, weights)
     own = {name: float(one[0]) for name, one in found.items()}
-    own["precision_at_capacity_best"] = best / max(taken, 1)
-    own["precision_at_capacity_worst"] = worst / max(taken, 1)
+    own["precision_at_capacity_best"] = best / taken
+    own["precision_at_capacity_worst"] = worst / taken
     return Values(own, again)
 
 

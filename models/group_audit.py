@@ -34,7 +34,7 @@ def audit_requests(records: Records, known: Known, rows: Validation, seed: int =
     score = rows.scores[MODEL].astype(np.float64)
     listed = np.empty(len(rows))
     for at in _each(rows.need, rows.as_of):
-        listed[at] = listed_at(score[at], capacity_of_need(known) / len(at))
+        listed[at] = listed_at(score[at], capacity_of_need(known) * rows.share / len(at))
     ids = membership(known).ids
     audited = Audited(
         household=rows.household,

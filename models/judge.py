@@ -1,11 +1,9 @@
-"""What out-of-time predictions say of a model: weights and calibration, metrics beside simple baselines, whether
+"""What out-of-time predictions say of a model: weights and calibration, then metrics beside simple baselines, whether
 intervals of demand held, shares of groups, whether a model is needed, and whether it beats the champion.
 
 None of it asks for the final trees: it is done while they grow.
 """
 
-from collections.abc import Iterable
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +17,7 @@ from models.calibrate import fit_calibration
 from models.capacity import capacity_of_need
 from models.challenge import compare_with_champion
 from models.demand_backtest import backtest_demand
+from models.demand_spread import Spread
 from models.evaluate import Evaluation, Validation, evaluate
 from models.group_audit import audit_requests
 from models.level import asking_per_request
@@ -26,7 +25,7 @@ from models.model import LEAST, MOST, NeedModel, combined_risk
 from models.out_of_time import OutOfTime, stable_hash
 from models.sample import Table
 from models.split import Split, complete
-from models.validate import Predicted, finish, joined, out_of_time
+from models.validate import Predicted, finish, out_of_time
 from models.verdict import verdicts
 
 LEVEL_WEIGHT = 0.8
@@ -34,12 +33,22 @@ SEVERE = 3
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A model but for its trees, and the tables that ``models.retrain.Retrained`` tells of."""
+class Calibrated:
+    """A model but for its trees, with the rows it was validated on.
+
+    Probabilities of ``validation`` come from weights and calibration of older folds only.
+    """
 
     model: NeedModel
     validation: Validation
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The spread of demand, and the tables that ``models.retrain.Retrained`` tells of."""
+
     found: Evaluation
+    spread: Spread
     demand: pd.DataFrame
     groups: pd.DataFrame
     verdicts: pd.DataFrame
@@ -47,25 +56,14 @@ class Judged:
 
 
 def judge(
-    records: Records,
-    known: Known,
-    base: NeedModel,
-    table: Table,
-    plan: Split,
-    folds: Iterable[Future],
-    champion: NeedModel | None,
-    seed: int,
+    records: Records, known: Known, calibrated: Calibrated, champion: NeedModel | None, seed: int
 ) -> Judged:
-    """Judge what ``models.validate.backtest`` began; ``base`` is a model that knows rates only."""
-    predicted = joined(fold.result() for fold in folds)
-    model, validation = _calibrated(base, known, table, predicted, plan)
+    """Every table on the rows that were validated."""
+    validation, needs = calibrated.validation, calibrated.model.schema.needs
     spread, demand = backtest_demand(records, known, validation)
-    told = {"demand": demand.to_dict("records")}
-    capacity = capacity_of_need(known)
     return Judged(
-        model=replace(model, spread=spread, metadata=model.metadata | told),
-        validation=validation,
-        found=evaluate(validation, base.schema.needs, capacity, PROBABILITIES, MODEL, seed=seed),
+        found=evaluate(validation, needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed),
+        spread=spread,
         demand=demand,
         groups=audit_requests(records, known, validation, seed),
         verdicts=verdicts(validation, known, seed),
@@ -73,11 +71,8 @@ def judge(
     )
 
 
-def _calibrated(
-    base: NeedModel, known: Known, table: Table, predicted: Predicted, plan: Split
-) -> tuple[NeedModel, Validation]:
-    """The model with weights, calibration and level from all folds, and the validation rows, whose
-    probabilities come from older folds only."""
+def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicted: Predicted) -> Calibrated:
+    """Weights, calibration and level from all folds; ``base`` is a model that knows rates only."""
     horizon = label_end(known.community, 0) - label_begin(known.community, 0)
     done = complete(known, table.days, known.as_of)
     asking = np.where(done, table.pairs[:, 1], np.nan)
@@ -97,6 +92,7 @@ def _calibrated(
             LOGISTIC: logistic.astype(np.float32),
         },
         tuple(one.name for one in plan.folds),
+        predicted.share,
     )
     model = replace(
         base,
@@ -108,7 +104,7 @@ def _calibrated(
         risk_calibration=_risk_calibration(known, predicted, ours),
         out_of_time=_newest(known, validation),
     )
-    return model, validation
+    return Calibrated(model, validation)
 
 
 def _newest(known: Known, validation: Validation) -> OutOfTime:

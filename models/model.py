@@ -63,9 +63,12 @@ class NeedModel:
             result[rows] = self.calibration.log_odds(score, need[rows])
         return result
 
-    def shift(self, known: Known, log_odds: np.ndarray, need: np.ndarray) -> np.ndarray:
-        """float64 [needs]: what to add to the log-odds of a whole cohort (its ``log_odds`` and ``need``)."""
-        expected = expected_requests(known) * self.per_request
+    def shift(
+        self, known: Known, log_odds: np.ndarray, need: np.ndarray, share: np.ndarray | float = 1.0
+    ) -> np.ndarray:
+        """float64 [needs]: what to add to the log-odds of a whole cohort (its ``log_odds`` and ``need``), or of a
+        ``share`` [needs] of it."""
+        expected = expected_requests(known) * self.per_request * share
         return level_shift(expected, log_odds, need, self.level_weight * self.modelled)
 
     def predict(self, features: Features, shift: np.ndarray | None = None) -> np.ndarray:

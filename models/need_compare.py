@@ -11,6 +11,7 @@ from scipy.special import expit
 from models.evaluate import Validation, interval, resampled, values_of
 from models.pairs import Pairs
 from models.reporting import fit_positive_unlabelled, fit_reporting_rate
+from models.threads import working_beside
 from models.visit_model import fit_visit_logistic, fit_visit_trees
 
 FOLDS = 4
@@ -80,7 +81,10 @@ def fit_estimators(seen: Seen, names: Iterable[str] = tuple(NAMES)) -> dict[str,
         TREES: lambda: fit_visit_trees(*of, seen.needs),
         UNLABELLED: lambda: fit_positive_unlabelled(drawn.pairs, drawn.found, drawn.weight, seen.needs),
     }
-    return {name: ways[name]() for name in names}
+    with working_beside() as beside:  # while trees grow
+        simple = {name: beside.submit(ways[name]) for name in names if name != TREES}
+        trees = {name: ways[name]() for name in names if name == TREES}
+        return {name: trees[name] if name in trees else simple[name].result() for name in names}
 
 
 def held_out(
@@ -123,10 +127,10 @@ def choose(losses: Mapping[str, np.ndarray]) -> str:
 
 def measures(seen: Seen, odds: Mapping[str, np.ndarray], validation: str, seed: int = 0) -> pd.DataFrame:
     """Columns estimator, validation, metric, value, low, high; of silent pairs, intervals over households."""
+    draws = resampled(int(seen.pairs.household.max()) + 1, seed=seed)
     keep = np.flatnonzero(seen.pairs.silent)
     seen = seen.take(keep)
     pairs = seen.pairs
-    draws = resampled(int(pairs.household.max()) + 1, seed=seed)
     count = np.bincount(pairs.household, minlength=len(draws)) @ draws
     nothing = np.zeros(len(seen), dtype=np.int8)
     rows = Validation(pairs.household, pairs.need, nothing, nothing, seen.found, {}, (validation,))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from features.build import build, catalogue
+from features.build import Features, catalogue, summarise
 from features.cohort import cohort
 from features.groups import membership
 from features.labels import label_begin, label_end
@@ -24,16 +24,16 @@ from models.evaluate import Validation, evaluate
 from models.fingerprint import fingerprint
 from models.group_audit import audit_visits
 from models.group_lines import group_lines
-from models.judge import LEVEL_WEIGHT, Judged, judge
+from models.judge import LEVEL_WEIGHT, Judged, calibrate, judge
 from models.model import NeedModel
-from models.need import Gathered, fit_need, gather_visits, with_visits
-from models.sample import MOST_ROWS, Source, training_table
+from models.need import NeedFit, fit_need, gather_visits, with_visits
+from models.sample import MOST_ROWS, Source, matrix_of, training_table
 from models.split import Split, split
 from models.threads import working_beside
-from models.train import SEEDS, THREADS, Parts, Rounds, Trainer, trees_with
+from models.train import SEEDS, THREADS, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
 from models.tune import Tuned, Tuning, settle
-from models.validate import backtest
+from models.validate import backtest, share_of_need, validated_households
 from models.verdict_lines import verdict_lines
 from models.visit_verdict import found_at_the_top, found_lines
 
@@ -128,55 +128,50 @@ def retrain(
         settled = settle(trainer, known, plan, tuning, before, digest, show_trials)
         trainer.trees = trees_with(settled.parameters)
         base = replace(base, metadata=base.metadata | {"tuned": settled.metadata})
-    grown = _grow(records, known, base, trainer, plan, champion, meanwhile, stages)
-    judged = grown.judged
-    with stages.stage("explain"):
-        model, importance = _explained(replace(judged.model, parts=grown.parts), known, seed)
-    with stages.stage("visits"):
-        visited = fit_need(grown.gathered, known, model, seed)
-        model = with_visits(model, visited)
-        groups, found_by_visits = judged.groups, None
-        if visited.held_out is not None:
-            groups = pd.concat([groups, audit_visits(records, known, visited.held_out, seed)])
-            found_by_visits = found_at_the_top(visited.held_out, seed)
+    learned = _learn(records, known, base, trainer, plan, champion, meanwhile, stages)
+    judged, visited, groups = learned.judged, learned.visited, learned.groups
     return Retrained(
-        model=model,
+        model=learned.model,
         metrics=judged.found.metrics,
         reliability=judged.found.reliability,
         lift=judged.found.lift,
-        importance=importance,
+        importance=learned.importance,
         comparison=judged.comparison,
-        parameters=_parameters(trainer, plan, grown.rounds, step_weeks),
+        parameters=_parameters(trainer, plan, learned.rounds, step_weeks),
         notes=[
-            *training_lines(model, known, table, plan, judged.found),
+            *training_lines(learned.model, known, table, plan, learned.validation, judged.found),
             *settled.lines,
-            model.silence(),
+            learned.model.silence(),
             *visited.notes,
-            *found_lines(found_by_visits),
+            *found_lines(learned.found_by_visits),
             *verdict_lines(judged.verdicts, known),
             *group_lines(groups, membership(known)),
         ],
         fingerprint=digest,
         seconds=stages.seconds,
         tuned=settled.tuned,
-        validation=judged.validation,
+        validation=learned.validation,
         visits=visited.comparison,
         demand=judged.demand,
         groups=groups,
         verdicts=judged.verdicts,
-        found_by_visits=found_by_visits,
+        found_by_visits=learned.found_by_visits,
     )
 
 
 @dataclass(frozen=True)
-class _Grown:
-    parts: Parts
+class _Learned:
+    model: NeedModel
     rounds: Rounds
+    importance: pd.DataFrame
+    validation: Validation
     judged: Judged
-    gathered: Gathered
+    visited: NeedFit
+    groups: pd.DataFrame
+    found_by_visits: pd.DataFrame | None
 
 
-def _grow(
+def _learn(
     records: Records,
     known: Known,
     base: NeedModel,
@@ -185,22 +180,38 @@ def _grow(
     champion: NeedModel | None,
     meanwhile: Callable[[], object],
     stages: _Stages,
-) -> _Grown:
-    """The trees of each fold and the final ones; beside them all that does not wait for the final ones."""
+) -> _Learned:
+    """The trees of each fold and the final ones, then what asks for these; beside them all that does not."""
     table, schema, seed = trainer.table, base.schema, trainer.seed
     with working_beside() as beside:
         besides = beside.submit(meanwhile)
         with stages.stage("validate"):
             shown = _progress(say("分段验证", "validation folds"))
-            folds, rounds = backtest(records, known, schema, trainer, plan, shown, beside)
+            predicted, rounds = backtest(records, known, schema, trainer, plan, shown, beside)
         besides.result()
-        judging = beside.submit(judge, records, known, base, table, plan, folds, champion, seed)
+        calibrating = beside.submit(lambda: calibrate(known, base, table, plan, predicted.result()))
         gathering = beside.submit(gather_visits, records, known, schema, table, seed)
+        building = beside.submit(_of_today, records, known, schema)
+        judging = beside.submit(lambda: judge(records, known, calibrating.result(), champion, seed))
         with stages.stage("train"):
             rows = np.arange(len(table))
             parts, rounds = trainer.fit(rows, rounds, rows[:0], SEEDS)
+        with stages.stage("explain"):
+            calibrated = calibrating.result()
+            model = replace(calibrated.model, parts=parts)
+            model, importance = _explained(known, model, *building.result(), seed)
+        with stages.stage("visits"):
+            visited = fit_need(gathering.result(), known, model, seed)
+            model, audited, found = with_visits(model, visited), [], None
+            if visited.held_out is not None:
+                audited.append(audit_visits(records, known, visited.held_out, seed))
+                found = found_at_the_top(visited.held_out, seed)
         with stages.stage("evaluate"):
-            return _Grown(parts, rounds, judging.result(), gathering.result())
+            judged = judging.result()
+    told = {"demand": judged.demand.to_dict("records")}
+    model = replace(model, spread=judged.spread, metadata=model.metadata | told)
+    groups = pd.concat([judged.groups, *audited])
+    return _Learned(model, rounds, importance, calibrated.validation, judged, visited, groups, found)
 
 
 def _progress(title: str) -> Callable[[Iterable], Iterable]:
@@ -241,11 +252,22 @@ def smoothed_rates(known: Known) -> np.ndarray:
     return -np.expm1(-(count + 0.5) * length / (exposure + length))
 
 
-def _explained(model: NeedModel, known: Known, seed: int) -> tuple[NeedModel, pd.DataFrame]:
-    """The model with its shift of the day of training, and the importance of features for each need."""
-    features = build(known, cohort(known), model.schema)
+def _of_today(records: Records, known: Known, schema: Schema) -> tuple[Features, np.ndarray]:
+    """The features of the households that are validated as of today, and their share of each need's cohort."""
+    everyone = cohort(known)
+    rows = everyone.take(validated_households(records)[everyone.household])
+    matrix = matrix_of(records, known, rows, schema, summarise(known, schema))
+    names = [one.name for one in catalogue(schema)]
+    return Features(matrix, names, rows, known.as_of), share_of_need(everyone, rows, len(schema.needs))
+
+
+def _explained(
+    known: Known, model: NeedModel, features: Features, share: np.ndarray, seed: int
+) -> tuple[NeedModel, pd.DataFrame]:
+    """The model with its shift of the day of training, and the importance of features for each need, from what
+    ``_of_today`` gives."""
     need = features.rows.need
-    shift = model.shift(known, model.log_odds(features), need)
+    shift = model.shift(known, model.log_odds(features), need, share)
     draw = np.random.default_rng(seed)
     chosen = [
         draw.permutation(np.flatnonzero(need == one))[:ROWS_EXPLAINED]
@@ -253,15 +275,15 @@ def _explained(model: NeedModel, known: Known, seed: int) -> tuple[NeedModel, pd
     ]
     positions = np.concatenate(chosen) if chosen else np.empty(0, dtype=int)
     size = np.abs(model.contributions(features, positions))
-    rows = []
+    gains = []
     for one in np.flatnonzero(model.modelled):
         mine = need[positions] == one
         gain = size[mine].mean(axis=0) if mine.any() else np.zeros(len(features.names))
-        rows += [
+        gains += [
             (model.schema.needs[one], name, float(value))
             for name, value in zip(features.names, gain, strict=True)
         ]
-    return replace(model, usual_shift=shift), pd.DataFrame(rows, columns=["need", "feature", "gain"])
+    return replace(model, usual_shift=shift), pd.DataFrame(gains, columns=["need", "feature", "gain"])
 
 
 def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> Retrained:

@@ -87,7 +87,7 @@ class Drawing:
         keep = np.random.default_rng([self.seed, day]).random(len(rows)) < keep_chance
         rows, town = rows.take(keep), summarise(known, self.schema)
         weight = (1 / keep_chance[keep]).astype(np.float32)
-        matrix = _matrix(records, known, rows, self.schema, town)
+        matrix = matrix_of(records, known, rows, self.schema, town)
         return Drawn(matrix, label[keep], weight, rows, town)
 
 
@@ -129,8 +129,11 @@ def training_table(
     return Table(whole, names, label, weight, household, need, as_of, asked_for, pairs, towns)
 
 
-def _matrix(records: Records, known: Known, rows: Rows, schema: Schema, town: Town) -> np.ndarray:
-    """Features of pairs, float32 [pairs, features]; of few households of a town, from these apart."""
+def matrix_of(records: Records, known: Known, rows: Rows, schema: Schema, town: Town) -> np.ndarray:
+    """Features of pairs, float32 [pairs, features]; of few households of a town, from these apart.
+
+    ``known``: what of the ``records`` was known at an as-of day; ``town``: what ``summarise`` made of it.
+    """
     homes, place = np.unique(rows.household, return_inverse=True)
     if len(homes) > FEW * known.household_count:
         return build(known, rows, schema, town).matrix

@@ -5,13 +5,15 @@ import numpy as np
 from features.language import say
 from features.records import Known, date_of
 from models.baselines import MODEL
-from models.evaluate import ALL, Evaluation
+from models.evaluate import ALL, Evaluation, Validation
 from models.model import NeedModel
 from models.sample import Table
 from models.split import Split
 
 
-def training_lines(model: NeedModel, known: Known, table: Table, plan: Split, found: Evaluation) -> list[str]:
+def training_lines(
+    model: NeedModel, known: Known, table: Table, plan: Split, validation: Validation, found: Evaluation
+) -> list[str]:
     """Lines on what was trained, which needs were skipped, what won, and how good it is."""
     first, last = date_of(plan.dates[0]), date_of(plan.dates[-1])
     lines = [
@@ -20,6 +22,14 @@ def training_lines(model: NeedModel, known: Known, table: Table, plan: Split, fo
             f"trained on {len(plan.dates)} dates ({first} to {last}), {len(table)} rows, {len(table.names)} features",
         )
     ]
+    if validation.share < 1:
+        share = f"{100 * validation.share:.0f}%"
+        lines.append(
+            say(
+                f"验证：只看训练所用住户中抽出的 {share}",
+                f"validated on a draw of {share} of the households trained on",
+            )
+        )
     for one in np.flatnonzero(~model.modelled):
         name = known.community.needs[one].name.here
         lines.append(

@@ -1,4 +1,8 @@
-"""Backtest: in every fold, train as if it were then, and predict later as-of days not trained on."""
+"""Backtest: in every fold, train as if it were then, and predict later as-of days not trained on.
+
+Of a large town the trees learn from all households, but only a draw of them is predicted and judged: what is fitted
+to these rows has few parameters, and their intervals say how sure it is.
+"""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
@@ -6,16 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.build import build
-from features.records import Known, Records, known_before
+from features.build import Features, summarise
+from features.records import Known, Records, Rows, known_before
 from features.schema import Schema
 from models.baselines import baseline_scores
 from models.blend import choose_weights
 from models.calibrate import Calibration, fit_calibration, level_shift, no_calibration
 from models.level import expected_requests
-from models.sample import Table, labelled
+from models.out_of_time import stable_hash
+from models.sample import Table, labelled, matrix_of
 from models.split import STEP, Fold, Split, complete
 from models.train import PARTS, Parts, Rounds, Trainer
+
+MOST_VALIDATED = 20_000  # households
 
 Progress = Callable[[Iterable], Iterable]
 
@@ -31,7 +38,10 @@ class Predicted:
     label: np.ndarray  # int8
     parts: np.ndarray  # float32 [rows, parts]
     baselines: dict[str, np.ndarray]  # float32 per row
-    expected: dict[int, np.ndarray]  # by as-of day: requests of the town expected in each need's window
+    expected: dict[
+        int, np.ndarray
+    ]  # by as-of day: requests of these households expected in each need's window
+    share: float  # of the town's households
 
     def __len__(self) -> int:
         return len(self.label)
@@ -47,6 +57,7 @@ class Predicted:
             self.parts[rows],
             {name: one[rows] for name, one in self.baselines.items()},
             self.expected,
+            self.share,
         )
 
 
@@ -81,14 +92,15 @@ def backtest(
     split: Split,
     progress: Progress,
     beside: Executor,
-) -> tuple[list[Future], Rounds | None]:
-    """Train each fold; its later days are predicted ``beside``, while the next one's trees grow.
+) -> tuple[Future, Rounds | None]:
+    """Train each fold; its later days are predicted ``beside`` (one thread, in turn), while the next one's trees grow.
 
-    Returns what becomes each fold's rows (to be ``joined``), and the boosting rounds to use on all data. Rounds are
+    Returns what becomes the rows of all folds, and the boosting rounds to use on all data. Rounds are
     settled by early stopping on each fold's later rows, except in the newest fold: that one uses the mean of the
     older folds', so that its metrics owe nothing to its own rows.
     """
-    table = trainer.table
+    table, validated = trainer.table, validated_households(records)
+    predicting = Predicting(records, known_now, schema, table, validated)
     found: list[Rounds] = []
     waiting: list[Future] = []
     for number, fold in enumerate(progress(split.folds)):
@@ -98,31 +110,62 @@ def backtest(
         fitted, rounds = trainer.fit(rows, given, later_rows(table, fold))
         if given is None:
             found.append(rounds)
-        waiting.append(beside.submit(_predict, records, known_now, schema, table, fitted, fold, number))
-    return waiting, _mean_rounds(found) if found else None
+        waiting.append(beside.submit(predicting, fitted, fold, number))
+    predicted = beside.submit(joined, waiting, float(validated.mean()))
+    return predicted, _mean_rounds(found) if found else None
 
 
-def _predict(
-    records: Records, known_now: Known, schema: Schema, table: Table, fitted: Parts, fold: Fold, number: int
-) -> list[tuple]:
-    """A tuple of columns for each day of a fold, and the requests expected on it."""
-    days = []
-    for day in fold.dates:
-        known = known_before(records, day)
-        rows, label = labelled(known, known_now)
-        features = build(known, rows, schema, table.towns.get(day))
-        odds = fitted.log_odds(features.matrix, rows.need).astype(np.float32)
-        simple = baseline_scores(features, known.microgrid)
-        days.append((rows.household, rows.need, day, number, label, odds, simple, expected_requests(known)))
-    return days
+def validated_households(records: Records) -> np.ndarray:
+    """bool [households]: those that are predicted and judged, all or MOST_VALIDATED of them.
+
+    Drawn by a hash of the id: the same ones from one retrain to the next, so that champion and challenger can be
+    compared on them.
+    """
+    if len(records.household_ids) <= MOST_VALIDATED:
+        return np.ones(len(records.household_ids), dtype=bool)
+    place = stable_hash(records.household_ids)
+    return place <= np.partition(place, MOST_VALIDATED - 1)[MOST_VALIDATED - 1]
 
 
-def joined(folds: Iterable[list[tuple]]) -> Predicted:
-    """The rows of all folds, from what ``backtest`` began."""
-    days = [day for fold in folds for day in fold]
+@dataclass(frozen=True)
+class Predicting:
+    """Predicts the days of a fold."""
+
+    records: Records
+    known_now: Known
+    schema: Schema
+    table: Table
+    validated: np.ndarray  # bool [households]
+
+    def __call__(self, fitted: Parts, fold: Fold, number: int) -> list[tuple]:
+        """A tuple of columns for each day, and the requests expected on it of the households validated."""
+        days = []
+        for day in fold.dates:
+            known = known_before(self.records, day)
+            everyone, label = labelled(known, self.known_now)
+            chosen = self.validated[everyone.household]
+            rows, label = everyone.take(chosen), label[chosen]
+            town = self.table.towns.get(day) or summarise(known, self.schema)
+            matrix = matrix_of(self.records, known, rows, self.schema, town)
+            odds = fitted.log_odds(matrix, rows.need).astype(np.float32)
+            simple = baseline_scores(Features(matrix, self.table.names, rows, day), known.microgrid)
+            expected = expected_requests(known) * share_of_need(everyone, rows, len(self.schema.needs))
+            days.append((rows.household, rows.need, day, number, label, odds, simple, expected))
+        return days
+
+
+def share_of_need(everyone: Rows, rows: Rows, needs: int) -> np.ndarray:
+    """float64 [needs]: how many of the pairs of each need the ``rows`` are."""
+    all_pairs, these = (np.bincount(one.need, minlength=needs) for one in (everyone, rows))
+    return these / np.maximum(all_pairs, 1)
+
+
+def joined(folds: Iterable[Future], share: float) -> Predicted:
+    """The rows of all folds, once they are predicted, of a ``share`` of the households."""
+    days = [day for fold in folds for day in fold.result()]
     if not days:
         none = np.empty(0, dtype=np.int32)
-        return Predicted(none, none, none, none, none, np.empty((0, len(PARTS))), {}, {})
+        return Predicted(none, none, none, none, none, np.empty((0, len(PARTS))), {}, {}, share)
     household, need, day, fold, label, odds, baselines, expected = zip(*days, strict=True)
     sizes = [len(one) for one in label]
     return Predicted(
@@ -134,6 +177,7 @@ def joined(folds: Iterable[list[tuple]]) -> Predicted:
         np.concatenate(odds),
         {name: np.concatenate([one[name] for one in baselines]) for name in baselines[0]},
         dict(zip(day, expected, strict=True)),
+        share,
     )
 
 

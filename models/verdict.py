@@ -141,14 +141,15 @@ def hits_at_lengths(
 ) -> list[Hits]:
     """For each list length the mean over the as-of days of the households on it that asked; ties at random.
 
-    ``rows``: of one need. ``weights`` [households, replicates]: as ``models.evaluate.resampled`` gives them.
+    ``rows``: of one need. ``lengths`` and hits are those of the town, of which the rows may be a share.
+    ``weights`` [households, replicates]: as ``models.evaluate.resampled`` gives them.
     """
     days = np.unique(rows.as_of)
     value, again = np.zeros((len(lengths), 1)), np.zeros((len(lengths), weights.shape[1]))
     for day in days:
         on = np.flatnonzero(rows.as_of == day)
         asked, household = rows.label[on] > 0, rows.household[on]
-        shares = np.minimum(lengths / len(on), 1.0)[:, None]
+        shares = np.minimum(lengths * rows.share / len(on), 1.0)[:, None]
         group, count = tie_groups(score[on])
         for result, columns in ((value, None), (again, weights)):
             if columns is not None:
@@ -157,7 +158,8 @@ def hits_at_lengths(
             positive = summed(group[asked], count, household[asked], columns)
             result += hits_along(total, positive, shares * total.sum(axis=0))
     each = zip(value[:, 0], again, strict=True)
-    return [Hits(float(one) / len(days), other / len(days)) for one, other in each]
+    of_town = len(days) * rows.share
+    return [Hits(float(one) / of_town, other / of_town) for one, other in each]
 
 
 def _combined(how, *hits: Hits) -> Hits:

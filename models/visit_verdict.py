@@ -25,18 +25,17 @@ def found_at_the_top(held_out: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     at random. gain: of p_need over the ranker. Intervals (95%) resample households. among: ``all`` visits, or those
     to ``silent`` pairs.
     """
-    silent = held_out[held_out["silent"]]
-    rows = [row for among, part in ((ALL, held_out), (SILENT, silent)) for row in _rows(among, part, seed)]
+    silent, draws = held_out[held_out["silent"]], resampled(int(held_out["household"].max()) + 1, seed=seed)
+    rows = [row for among, part in ((ALL, held_out), (SILENT, silent)) for row in _rows(among, part, draws)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(among: str, visits: pd.DataFrame, seed: int) -> list[tuple]:
+def _rows(among: str, visits: pd.DataFrame, draws: np.ndarray) -> list[tuple]:
     if not visits["found"].any():
         return []
     household = visits["household"].to_numpy()
     need, weight = visits["need"].to_numpy(), visits["weight"].to_numpy(dtype=np.float64)
     found = weight * visits["found"].to_numpy()
-    draws = resampled(int(household.max()) + 1, seed=seed).astype(np.float64)
     whole = np.column_stack([np.ones(len(draws)), draws])
 
     def total(value: np.ndarray) -> np.ndarray:

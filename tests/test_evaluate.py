@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,6 +55,19 @@ def test_ties_are_broken_at_random_with_best_and_worst_case():
     assert value["precision_at_capacity"] == pytest.approx((1 + 1 / 3) / 2)
     assert value["precision_at_capacity_best"] == pytest.approx(1.0)
     assert value["precision_at_capacity_worst"] == pytest.approx(0.5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=40), st.integers(1, 20))
+def test_a_draw_of_the_households_is_visited_in_proportion(rows, visits):
+    score, label = np.array(rows, dtype=float).T
+    town = one_day(np.tile(score, 2), np.tile(label, 2))  # of each household there are two
+    drawn = replace(one_day(score, label), share=0.5)
+    whole, half = (
+        values_of(one, one.scores["model"], visits, True, resampled(len(one), 10)).value
+        for one in (town, drawn)
+    )
+    for name in ("precision", "recall", "lift"):
+        assert whole[f"{name}_at_capacity"] == pytest.approx(half[f"{name}_at_capacity"], nan_ok=True)
 
 
 def test_a_rule_that_treats_all_alike_has_the_base_rate():

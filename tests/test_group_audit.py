@@ -1,6 +1,7 @@
 """What groups get of lists: values as fairlearn's MetricFrame has them, intervals, sentences."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from functools import partial
 
@@ -143,6 +144,15 @@ def test_members_are_those_of_the_day_of_the_row(records: Records, known: Known)
     label = np.arange(HOUSEHOLDS) % 3 == 0
     table = audit_requests(records, later, validation(label.astype(float), label)).set_index("group")
     assert table.loc["new", "households"] == HOUSEHOLDS // 2
+
+
+def test_of_a_draw_of_the_households_as_large_a_share_is_listed(records: Records, known: Known) -> None:
+    label = np.arange(HOUSEHOLDS) % 3 == 0
+    rows = validation(np.random.default_rng(4).random(HOUSEHOLDS), label)
+    drawn = replace(rows.take(rows.household % 2 == 0), share=0.5)
+    of_town, of_draw = (audit_requests(records, known, one).set_index("group") for one in (rows, drawn))
+    assert 0 < of_draw.loc["all", "recall"] < 1
+    assert of_draw.loc["all", "recall"] == pytest.approx(of_town.loc["all", "recall"], abs=0.15)
 
 
 def test_a_fair_list_is_said_to_be_fair(records: Records, known: Known) -> None:

@@ -7,6 +7,7 @@ from make_records import make_community, make_records
 from small_town import AS_OF, NEEDS, iso, town_rows
 
 from features.records import day_of, known_before
+from models import validate
 from models.baselines import ELIGIBILITY, MODEL
 from models.challenge import compare_with_champion
 from models.compare import gate
@@ -67,6 +68,40 @@ def test_the_notes_say_whether_a_model_is_needed_and_which_groups_get_less(retra
     assert {"all", "grid=g0", "grid=g1"} == set(retrained.groups["group"])
     assert sum("到底要不要模型" in line for line in retrained.notes) == 1
     assert any("名单与申请相比" in line or "只占名单" in line for line in retrained.notes)
+
+
+@pytest.fixture(scope="module")
+def drawn(records) -> Retrained:
+    """Of a town too large to validate every household."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validate, "MOST_VALIDATED", 100)
+        return retrain(records, AS_OF, threads=1)
+
+
+def test_of_a_large_town_a_draw_of_households_is_validated_and_all_are_trained_on(drawn, retrained):
+    assert len(np.unique(drawn.validation.household)) == 100
+    assert drawn.parameters == retrained.parameters
+    assert any("抽出的 67%" in line for line in drawn.notes)
+    assert not any("抽出的" in line for line in retrained.notes)
+    mine = np.isin(retrained.validation.household, drawn.validation.household)
+    own = drawn.validation.scores["request_count"]
+    np.testing.assert_array_equal(own, retrained.validation.scores["request_count"][mine])
+
+
+def test_a_draw_of_households_calibrates_as_all_do(drawn, retrained, records):
+    assert 0.8 < overall(drawn, MODEL, "predicted_over_observed") < 1.25
+    ours, theirs = (score(records, one.model, AS_OF).scores["p_request"] for one in (drawn, retrained))
+    assert len(ours) == len(theirs)
+    assert ours.sum() == pytest.approx(theirs.sum(), rel=0.1)
+
+
+def test_the_same_households_are_drawn_when_others_come(records, monkeypatch):
+    monkeypatch.setattr(validate, "MOST_VALIDATED", 40)
+    ids = records.household_ids
+    before = ids[:100][validate.validated_households(replace(records, household_ids=ids[:100]))]
+    after = ids[validate.validated_households(records)]
+    assert len(before) == len(after) == 40
+    assert set(after) & set(ids[:100]) <= set(before)
 
 
 def test_later_rows_change_nothing_and_the_same_data_make_no_better_or_worse_challenger(

@@ -1,5 +1,6 @@
 """Whether a model is needed: hits at capacity by hand, verdicts on towns made for them, sentences."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -56,6 +57,18 @@ def test_hits_are_those_of_the_evaluation_and_grow_with_the_list() -> None:
     assert hits[0].value == pytest.approx(40 * found.value["precision_at_capacity"])
     assert hits[0].again == pytest.approx(40 * found.replicates["precision_at_capacity"], rel=0.1)
     assert np.diff([one.value for one in hits]).min() >= 0
+
+
+def test_a_town_judged_by_a_draw_of_its_households_hits_as_many() -> None:
+    chance = np.repeat(np.random.default_rng(3).random(HOUSEHOLDS // 2) ** 4, 2)
+    asked = np.repeat(asking(chance)[:, ::2], 2, axis=1)  # two of a kind side by side
+    town, weights = validation(asked, model=chance), resampled(HOUSEHOLDS, replicates=20)
+    drawn = replace(town.take(town.household % 2 == 0), share=0.5)
+    hits, of_draw = (
+        [one.value for one in hits_at_lengths(rows, rows.scores[MODEL], 40 * LONGER, weights)]
+        for rows in (town, drawn)
+    )
+    assert of_draw == pytest.approx(hits)
 
 
 def test_a_model_that_knows_more_is_kept_and_its_gain_counted_in_visits(known: Known) -> None:

@@ -13,15 +13,11 @@ from tqdm import tqdm
 from features.build import Features, catalogue, summarise
 from features.cohort import cohort
 from features.groups import membership
-from features.labels import label_begin, label_end
 from features.language import say
 from features.records import Known, Records, date_of, known_before
 from features.schema import Schema, fit_schema
-from features.town import asked, days_observed
 from models.baselines import MODEL
-from models.calibrate import no_calibration
 from models.evaluate import Validation, evaluate
-from models.fingerprint import fingerprint
 from models.group_audit import audit_visits
 from models.group_lines import group_lines
 from models.judge import LEVEL_WEIGHT, Judged, calibrate, judge
@@ -33,6 +29,7 @@ from models.threads import working_beside
 from models.train import SEEDS, THREADS, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
 from models.tune import Tuned, Tuning, settle
+from models.untrained import untrained
 from models.validate import backtest, share_of_need, validated_households
 from models.verdict_lines import verdict_lines
 from models.visit_verdict import found_at_the_top, found_lines
@@ -118,7 +115,7 @@ def retrain(
         here = source or (lambda: (records, known))
         with working_beside(threads) as beside:
             table = training_table(here, schema, days, seed, most_rows, shown, each or beside.map)
-    base = _untrained(known, schema, as_of)
+    base = untrained(known, schema, as_of)
     if table.label.sum() < FEWEST_POSITIVES:
         return _only_rates(base, known, plan, stages)
     trainer, digest = Trainer(table, len(schema.needs), seed, threads), base.metadata["fingerprint"]
@@ -216,40 +213,6 @@ def _learn(
 
 def _progress(title: str) -> Callable[[Iterable], Iterable]:
     return lambda items: tqdm(items, desc=title, delay=2, leave=False)
-
-
-def _untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
-    """A model that scores every need by its smoothed rate."""
-    needs = len(schema.needs)
-    return NeedModel(
-        schema=schema,
-        feature_names=[one.name for one in catalogue(schema)],
-        parts=None,
-        weights=np.tile([1.0, 0.0, 0.0], (needs, 1)),
-        calibration=no_calibration(needs),
-        modelled=np.zeros(needs, dtype=bool),
-        rates=smoothed_rates(known),
-        per_request=np.ones(needs),
-        level_weight=0.0,
-        usual_shift=np.zeros(needs),
-        risk_calibration=(1.0, 0.0),
-        metadata={
-            "as_of": str(date_of(as_of)),
-            "fingerprint": fingerprint(known),
-            "community": known.community.community.name,
-            "needs": {one.id: one.name.model_dump() for one in known.community.needs},
-        },
-    )
-
-
-def smoothed_rates(known: Known) -> np.ndarray:
-    """float64 [needs]: chance that a household that can have the need asks in its window, at the rate so far."""
-    rows = cohort(known)
-    needs = len(known.community.needs)
-    exposure = np.bincount(rows.need, days_observed(known)[rows.household], needs)
-    length = label_end(known.community, 0) - label_begin(known.community, 0)
-    count = np.bincount(asked(known).need, minlength=needs)
-    return -np.expm1(-(count + 0.5) * length / (exposure + length))
 
 
 def _of_today(records: Records, known: Known, schema: Schema) -> tuple[Features, np.ndarray]:

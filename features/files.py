@@ -15,8 +15,8 @@ from python_calamine import CalamineError, CalamineWorkbook
 from features.contract import TABLES
 from features.csv_rows import LINE, BadRow, TextRows, read_csv
 from features.language import UserError, say
+from features.settings import SETTINGS_FILE
 
-SETTINGS_FILE = "community.yaml"
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
 PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")

@@ -10,8 +10,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from features.files import SETTINGS_FILE
 from features.language import set_language
+from features.settings import SETTINGS_FILE
 from features.store import read_settings as read_community
 from service.web.app import create_app
 from service.web.database import open_database

@@ -199,15 +199,17 @@ def _learn(
             model, importance = _explained(known, model, *building.result(), seed)
         with stages.stage("visits"):
             visited = fit_need(gathering.result(), known, model, seed)
-            model, audited, found = with_visits(model, visited), [], None
+            model, audited, found = with_visits(model, visited), None, None
             if visited.held_out is not None:
-                audited.append(audit_visits(records, known, visited.held_out, seed))
-                found = found_at_the_top(visited.held_out, seed)
+                with working_beside() as another:
+                    auditing = another.submit(audit_visits, records, known, visited.held_out, seed)
+                    found = found_at_the_top(visited.held_out, seed)
+                    audited = auditing.result()
         with stages.stage("evaluate"):
             judged = judging.result()
     told = {"demand": judged.demand.to_dict("records")}
     model = replace(model, spread=judged.spread, metadata=model.metadata | told)
-    groups = pd.concat([judged.groups, *audited])
+    groups = judged.groups if audited is None else pd.concat([judged.groups, audited])
     return _Learned(model, rounds, importance, calibrated.validation, judged, visited, groups, found)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from models.boosting import lgb
 from models.pairs import Pairs, first_columns
+from models.threads import usable_threads
 
 INVERSE_PENALTY = 0.02  # of coefficients whose prior spreads are those of ``pairs.SPREADS``
 START_INVERSE_PENALTY = 0.1  # of the few columns at which trees begin
@@ -66,8 +67,8 @@ class VisitTrees:
 
     def log_odds(self, pairs: Pairs) -> np.ndarray:
         """float64 per row."""
-        columns = pairs.tree_columns
-        added = [np.asarray(one.predict(columns, raw_score=True, num_threads=1)) for one in self.trees]
+        columns, threads = pairs.tree_columns, usable_threads()
+        added = [np.asarray(one.predict(columns, raw_score=True, num_threads=threads)) for one in self.trees]
         return self.start.log_odds(pairs) + np.mean(added, axis=0)
 
 

@@ -4,9 +4,9 @@ Drawn without a display and with a bundled Chinese font (Noto Sans SC), so that 
 empty boxes. Figures are in the language in force.
 """
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -41,9 +41,11 @@ def chinese_text() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG (call inside ``chinese_text``)."""
-    figure.savefig(path, dpi=100)
+def as_png(figure: Figure) -> bytes:
+    """A figure as PNG (call inside ``chinese_text``)."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=100)
+    return buffer.getvalue()
 
 
 def draw_reliability(axes: Axes, reliability: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from features.contract import Community
 from features.language import UserError, say
@@ -113,6 +113,13 @@ def make_ready(workspace: Path) -> None:
 
     with registry_client(workspace) as client:
         client.get_experiment_by_name(NAME)
+
+
+def draw_report(*told: Any) -> dict[str, bytes]:
+    """``models.report_figures.draw_validation``, loaded only now."""
+    from models.report_figures import draw_validation
+
+    return draw_validation(*told)
 
 
 def _log_model(

@@ -1,8 +1,9 @@
 """From records to a validated, calibrated model and everything that a report says about it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,7 +49,7 @@ class Retrained:
     demand: whether intervals of demand held, see ``models.demand_backtest``.
     groups: shares of groups, see ``models.group_audit``. verdicts: whether a model is needed, ``models.verdict``.
     found_by_visits: the same by needs that random visits found, ``models.visit_verdict``; None without them.
-    tuned: the search for parameters of the trees, None where none was made.
+    tuned: the search for parameters of the trees, None where none was made. figures: what ``draw`` gave.
     """
 
     model: NeedModel
@@ -68,6 +69,7 @@ class Retrained:
     groups: pd.DataFrame | None = None
     verdicts: pd.DataFrame | None = None
     found_by_visits: pd.DataFrame | None = None
+    figures: Mapping[str, bytes] | None = None
 
 
 @dataclass
@@ -95,12 +97,14 @@ def retrain(
     source: Source | None = None,
     each: Callable | None = None,
     meanwhile: Callable[[], object] = int,
+    draw: Callable[..., Mapping[str, bytes]] | None = None,
 ) -> Retrained:
     """Train on everything known before day ``as_of``, validate over time, compare with the champion.
 
     ``source`` and ``each``: where else the same records can be read, and the training sample be drawn
     (``models.engine``). ``tuning``: a search for better parameters of the trees; without it the champion's are kept.
-    ``meanwhile``: what else to do while trees grow; what it raises ends the retrain.
+    ``meanwhile``: what else to do while trees grow; what it raises ends the retrain. ``draw``: gives the report's
+    figures while visits are learned from (``models.report_figures.draw_validation``).
 
     Never fails for want of data: needs without requests, and all needs where the history is too short to
     validate, are scored by their smoothed rates, with a line in ``notes`` that says so.
@@ -125,7 +129,7 @@ def retrain(
         settled = settle(trainer, known, plan, tuning, before, digest, show_trials)
         trainer.trees = trees_with(settled.parameters)
         base = replace(base, metadata=base.metadata | {"tuned": settled.metadata})
-    learned = _learn(records, known, base, trainer, plan, champion, meanwhile, stages)
+    learned = _learn(records, known, base, trainer, plan, champion, meanwhile, draw, stages)
     judged, visited, groups = learned.judged, learned.visited, learned.groups
     return Retrained(
         model=learned.model,
@@ -153,6 +157,7 @@ def retrain(
         groups=groups,
         verdicts=judged.verdicts,
         found_by_visits=learned.found_by_visits,
+        figures=learned.figures,
     )
 
 
@@ -166,6 +171,7 @@ class _Learned:
     visited: NeedFit
     groups: pd.DataFrame
     found_by_visits: pd.DataFrame | None
+    figures: Mapping[str, bytes] | None
 
 
 def _learn(
@@ -176,6 +182,7 @@ def _learn(
     plan: Split,
     champion: NeedModel | None,
     meanwhile: Callable[[], object],
+    draw: Callable[..., Mapping[str, bytes]] | None,
     stages: _Stages,
 ) -> _Learned:
     """The trees of each fold and the final ones, then what asks for these; beside them all that does not."""
@@ -197,6 +204,12 @@ def _learn(
             calibrated = calibrating.result()
             model = replace(calibrated.model, parts=parts)
             model, importance = _explained(known, model, *building.result(), seed)
+
+        def figures() -> Mapping[str, bytes] | None:
+            told = judging.result()
+            return draw(known, schema, told.found, importance, told.demand) if draw else None
+
+        drawing = beside.submit(copy_context().run, figures)  # in the language spoken here
         with stages.stage("visits"):
             visited = fit_need(gathering.result(), known, model, seed)
             model, audited, found = with_visits(model, visited), None, None
@@ -206,11 +219,11 @@ def _learn(
                     found = found_at_the_top(visited.held_out, seed)
                     audited = auditing.result()
         with stages.stage("evaluate"):
-            judged = judging.result()
+            judged, drawn = judging.result(), drawing.result()
     told = {"demand": judged.demand.to_dict("records")}
     model = replace(model, spread=judged.spread, metadata=model.metadata | told)
     groups = judged.groups if audited is None else pd.concat([judged.groups, audited])
-    return _Learned(model, rounds, importance, calibrated.validation, judged, visited, groups, found)
+    return _Learned(model, rounds, importance, calibrated.validation, judged, visited, groups, found, drawn)
 
 
 def _progress(title: str) -> Callable[[Iterable], Iterable]:

@@ -125,7 +125,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     import sklearn  # noqa: F401 - before LightGBM: models.boosting says why
 
     from features.records import Records, day_of, known_before
-    from models.registry import log_retrain, make_ready
+    from models.registry import draw_report, log_retrain, make_ready
     from models.retrain import retrain
     from models.tune import Tuning
     from service.large_town import sample_of
@@ -138,7 +138,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         champion = champion_or_none(workspace, records.community)
     tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
     before = champion.model if champion else None
-    more: dict[str, Any] = {"meanwhile": partial(make_ready, workspace)}
+    more: dict[str, Any] = {"meanwhile": partial(make_ready, workspace), "draw": draw_report}
     if spark and not isinstance(town, Records):
         from models.engine import on_spark
         from models.sample_parts import FromParts

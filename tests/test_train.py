@@ -11,6 +11,8 @@ from models import validate
 from models.baselines import ELIGIBILITY, MODEL
 from models.challenge import compare_with_champion
 from models.compare import gate
+from models.evaluate import Evaluation
+from models.report_figures import draw_validation
 from models.retrain import Retrained, retrain
 from models.score import score
 
@@ -75,7 +77,15 @@ def drawn(records) -> Retrained:
     """Of a town too large to validate every household."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validate, "MOST_VALIDATED", 100)
-        return retrain(records, AS_OF, threads=1)
+        return retrain(records, AS_OF, threads=1, draw=draw_validation)
+
+
+def test_figures_drawn_beside_are_those_of_the_report(drawn, records):
+    found = Evaluation(drawn.metrics, drawn.reliability, drawn.lift)
+    known = known_before(records, AS_OF)
+    figures = draw_validation(known, drawn.model.schema, found, drawn.importance, drawn.demand)
+    assert drawn.figures == figures
+    assert {"overview.png", "demand.png", "needs/meals/report.png"} < set(figures)
 
 
 def test_of_a_large_town_a_draw_of_households_is_validated_and_all_are_trained_on(drawn, retrained):

@@ -5,8 +5,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from features.build import build
-from features.cohort import cohort
 from features.records import Known, Records, day_of, known_before
 from models.baselines import MODEL
 from models.capacity import capacity_of_need
@@ -15,6 +13,7 @@ from models.evaluate import Validation
 from models.model import NeedModel
 from models.out_of_time import stable_hash
 from models.split import complete
+from models.validate import validated_features
 
 
 def compare_with_champion(
@@ -54,8 +53,8 @@ def champion_probabilities(
 def _predicted(records: Records, champion: NeedModel, day: int, rows: Validation) -> np.ndarray:
     """float64 per row of one as-of day."""
     known = known_before(records, day)
-    features = build(known, cohort(known), champion.schema)
-    shift = champion.shift(known, champion.log_odds(features), features.rows.need)
+    features, share = validated_features(records, known, champion.schema)
+    shift = champion.shift(known, champion.log_odds(features), features.rows.need, share)
     whole = np.full((known.household_count, len(shift)), np.nan)
     whole[features.rows.household, features.rows.need] = champion.predict(features, shift)
     return whole[rows.household, rows.need]

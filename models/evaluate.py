@@ -35,7 +35,6 @@ METRICS = (
     "calibration_error",
     "predicted_over_observed",
 )
-OF_PROBABILITIES = METRICS[-3:]
 
 
 @dataclass(frozen=True)

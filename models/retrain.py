@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from features.build import Features, catalogue, summarise
-from features.cohort import cohort
+from features.build import Features
 from features.groups import membership
 from features.language import say
 from features.records import Known, Records, date_of, known_before
-from features.schema import Schema, fit_schema
+from features.schema import fit_schema
 from models.baselines import MODEL
 from models.evaluate import Validation, evaluate
 from models.group_audit import audit_visits
@@ -24,14 +23,14 @@ from models.group_lines import group_lines
 from models.judge import LEVEL_WEIGHT, Judged, calibrate, judge
 from models.model import NeedModel
 from models.need import NeedFit, fit_need, gather_visits, with_visits
-from models.sample import MOST_ROWS, Source, matrix_of, training_table
+from models.sample import MOST_ROWS, Source, training_table
 from models.split import Split, split
 from models.threads import working_beside
 from models.train import SEEDS, THREADS, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
 from models.tune import Tuned, Tuning, settle
 from models.untrained import untrained
-from models.validate import backtest, share_of_need, validated_households
+from models.validate import backtest, validated_features
 from models.verdict_lines import verdict_lines
 from models.visit_verdict import found_at_the_top, found_lines
 
@@ -195,7 +194,7 @@ def _learn(
         besides.result()
         calibrating = beside.submit(lambda: calibrate(known, base, table, plan, predicted.result()))
         gathering = beside.submit(gather_visits, records, known, schema, table, seed)
-        building = beside.submit(_of_today, records, known, schema)
+        building = beside.submit(validated_features, records, known, schema)
         judging = beside.submit(lambda: judge(records, known, calibrating.result(), champion, seed))
         with stages.stage("train"):
             rows = np.arange(len(table))
@@ -230,20 +229,11 @@ def _progress(title: str) -> Callable[[Iterable], Iterable]:
     return lambda items: tqdm(items, desc=title, delay=2, leave=False)
 
 
-def _of_today(records: Records, known: Known, schema: Schema) -> tuple[Features, np.ndarray]:
-    """The features of the households that are validated as of today, and their share of each need's cohort."""
-    everyone = cohort(known)
-    rows = everyone.take(validated_households(records)[everyone.household])
-    matrix = matrix_of(records, known, rows, schema, summarise(known, schema))
-    names = [one.name for one in catalogue(schema)]
-    return Features(matrix, names, rows, known.as_of), share_of_need(everyone, rows, len(schema.needs))
-
-
 def _explained(
     known: Known, model: NeedModel, features: Features, share: np.ndarray, seed: int
 ) -> tuple[NeedModel, pd.DataFrame]:
     """The model with its shift of the day of training, and the importance of features for each need, from what
-    ``_of_today`` gives."""
+    ``validated_features`` gives."""
     need = features.rows.need
     shift = model.shift(known, model.log_odds(features), need, share)
     draw = np.random.default_rng(seed)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.build import Features, summarise
+from features.build import Features, catalogue, summarise
+from features.cohort import cohort
 from features.records import Known, Records, Rows, known_before
 from features.schema import Schema
 from models.baselines import baseline_scores
@@ -125,6 +126,15 @@ def validated_households(records: Records) -> np.ndarray:
         return np.ones(len(records.household_ids), dtype=bool)
     place = stable_hash(records.household_ids)
     return place <= np.partition(place, MOST_VALIDATED - 1)[MOST_VALIDATED - 1]
+
+
+def validated_features(records: Records, known: Known, schema: Schema) -> tuple[Features, np.ndarray]:
+    """The features of the households that are validated at an as-of day, and their share of each need's cohort."""
+    everyone = cohort(known)
+    rows = everyone.take(validated_households(records)[everyone.household])
+    matrix = matrix_of(records, known, rows, schema, summarise(known, schema))
+    names = [one.name for one in catalogue(schema)]
+    return Features(matrix, names, rows, known.as_of), share_of_need(everyone, rows, len(schema.needs))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,10 @@
 """Backup and restore, the register of fields, the impact assessment."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -34,10 +38,11 @@ def test_a_backup_brings_everything_back_on_either_database(tmp_path, database_u
     workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
     with served(workspace) as client:
         li = As(client, "li")
-        visit = li.get("/v1/visits").json()["visits"][0]
-        li.post("/v1/outcomes", {"outreach_id": visit["outreach_id"], "outcome": "needed"})
+        visits = {one["household_id"]: one for one in li.get("/v1/visits").json()["visits"]}
+        for visit in list(visits.values())[:2]:
+            li.post("/v1/outcomes", {"outreach_id": visit["outreach_id"], "outcome": "needed"})
         assert back_up(workspace, client.app.state.database, file) > 10  # while it serves
-        gone = visit["household_id"]
+        gone, kept = list(visits)[:2]
     erase_household(workspace, gone)  # after the backup was made
     other = tmp_path / "other"
     other.mkdir()
@@ -46,7 +51,7 @@ def test_a_backup_brings_everything_back_on_either_database(tmp_path, database_u
     assert "再次删除 1 户" in lines[-1]
     assert {one.login for one in people.users(database)} >= {"li", "wang"}
     with database.reading() as session:
-        assert session.scalar(select(func.count()).select_from(Outcome)) == 1
+        assert list(session.scalars(select(Outcome.household_id))) == [kept]
         assert session.scalar(select(func.count()).select_from(Entry))
     assert audit.verify(database).broken is None
     people.add_user(database, "new", "auditor", "correct horse")  # numbers go on after those restored
@@ -55,7 +60,66 @@ def test_a_backup_brings_everything_back_on_either_database(tmp_path, database_u
         restore(file, other, database)
     database.engine.dispose()
     with served(other, database_url=database_url) as client:
-        assert As(client, "wang").get("/v1/households/h04/scores").status_code in (200, 404)
+        wang = As(client, "wang")
+        assert wang.get(f"/v1/households/{kept}/scores").status_code == 200
+        assert wang.get(f"/v1/households/{gone}/scores").status_code == 404
+
+
+KILLED = """
+import os, signal, sys
+from service.cli import commands
+
+seen, last = 0, int(sys.argv[1])
+
+def count(frame, event, called):
+    global seen
+    if event == "c_call" and called.__name__ in ("execute", "executemany", "commit", "replace", "unlink"):
+        seen += 1
+        if seen == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.setprofile(count)
+commands(sys.argv[2:], standalone_mode=False)
+sys.setprofile(None)
+print(seen)
+"""
+
+
+def test_a_restore_killed_at_any_moment_is_completed_by_the_next(tmp_path):
+    workspace, file, earlier = (
+        copy_workspace(tmp_path / "workspace"),
+        tmp_path / "b.tar.gz",
+        tmp_path / "a.tar.gz",
+    )
+    xianying(workspace, "backup", str(earlier))
+    xianying(workspace, "keys", "create", "other", "--scope", "scores:read")
+    xianying(workspace, "backup", str(file))
+    erase_household(workspace, "h04")
+    new = tmp_path / "new"
+    args = ["restore", str(file), "--tombstones", str(workspace / "tombstones.json")]
+
+    def run(last):
+        command = [sys.executable, "-c", KILLED, str(last), "--workspace", str(new), *args]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def there():
+        return {path.name for path in new.iterdir() if not path.name.startswith("service.db-")}
+
+    moments = int(run(0).stdout.split()[-1])
+    files, told = there(), xianying(new, "keys", "list")
+    halves = 0
+    for share in (0.3, 0.6, 0.85, 0.99):
+        shutil.rmtree(new)
+        assert run(round(share * moments)).returncode == -signal.SIGKILL
+        if (new / ".restore-begun").exists():
+            halves += 1
+            assert "另一个备份" in xianying(new, "restore", str(earlier), code=1)
+        assert "再次删除" in xianying(new, *args)
+        assert there() == files
+        assert xianying(new, "keys", "list") == told
+        assert "h04" not in read_records(new).household_ids
+    assert halves
+    assert "空目录" in xianying(new, *args, code=1)
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):

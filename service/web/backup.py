@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -13,14 +14,15 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Date, insert, select, text
 
-from features.atomic import open_atomically
-from features.erasure import TOMBSTONES, erase_household, read_tombstones, tombstone
+from features.atomic import open_atomically, write_atomically
+from features.erasure import TOMBSTONES, read_tombstones, tombstone
 from features.language import UserError, say
 from features.parts import FOLDER as PARTS
 from features.versions import STORE, copy_store, open_store
 from service.web.audit import DIRECTORY as JOURNALS
 from service.web.audit import Drain
 from service.web.database import Database, newest
+from service.web.deletion import delete_everywhere
 from service.web.tables import Base, Moment
 
 LEFT_OUT = frozenset(
@@ -33,6 +35,8 @@ OF_DATABASE = LEFT_OUT - {
     PARTS,
 }  # there as soon as the service's database is
 MANIFEST, ROWS = "manifest.json", "service.jsonl"
+SCRATCH = ".restoring-"
+BEGUN = ".restore-begun"  # the manifest of a backup while it is being restored
 AT_ONCE = 500
 
 
@@ -100,28 +104,62 @@ def _plain(value: Any) -> Any:
 
 
 def restore(source: Path, workspace: Path, database: Database, tombstones: Path | None = None) -> list[str]:
-    """Put a backup into an empty workspace and an empty database; lines on it.
+    """Put a backup into an empty workspace and an empty database; lines on it. Killed in between it can be run again.
 
     ``tombstones``: a newer tombstones.json, whose households are removed again. Raises UserError where the backup or
     the tombstones are damaged, or something is there already; nothing is restored then.
     """
     removed = _read_newer(tombstones) if tombstones else None
-    if any(path.name not in OF_DATABASE for path in workspace.iterdir()) or _filled(database):
+    begun = workspace / BEGUN
+    if not begun.is_file():
+        _refuse_unless_empty(workspace, database)
+    with tempfile.TemporaryDirectory(dir=workspace, prefix=SCRATCH) as scratch:
+        _unpack(source, Path(scratch))
+        rows, manifest = Path(scratch) / ROWS, Path(scratch) / MANIFEST
+        _refuse_another(begun, manifest)
+        write_atomically(begun, manifest.read_bytes())
+        manifest.unlink()
+        for path in sorted(Path(scratch).iterdir()):
+            if path != rows:
+                _put(path, workspace / path.name)
+        if not _filled(database):  # all rows or none: they are the last to come
+            _insert_rows(database, rows)
+    lines = [say(f"已恢复到 {workspace}", f"restored to {workspace}")]
+    lines += _remove_again(workspace, database, removed) if removed else []
+    for left in workspace.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left)
+    begun.unlink()
+    return lines
+
+
+def _refuse_unless_empty(workspace: Path, database: Database) -> None:
+    there = [one.name for one in workspace.iterdir() if not one.name.startswith(SCRATCH)]
+    if set(there) - OF_DATABASE or _filled(database):
         raise UserError(
             say(
                 f"{workspace} 或服务数据库里已有内容，请换一个空目录、空数据库",
                 f"{workspace} or the service's database holds something; restore to an empty one",
             )
         )
-    with tempfile.TemporaryDirectory(dir=workspace, prefix=".restoring-") as scratch:
-        _unpack(source, Path(scratch))
-        _insert_rows(database, Path(scratch) / ROWS)
-        (Path(scratch) / ROWS).unlink()
-        (Path(scratch) / MANIFEST).unlink()
-        for path in sorted(Path(scratch).iterdir()):
-            path.replace(workspace / path.name)
-    lines = [say(f"已恢复到 {workspace}", f"restored to {workspace}")]
-    return lines + (_remove_again(workspace, removed) if removed else [])
+
+
+def _refuse_another(begun: Path, manifest: Path) -> None:
+    """What a restore that was cut short left may only be completed from the same backup."""
+    if begun.is_file() and begun.read_bytes() != manifest.read_bytes():
+        raise UserError(
+            say(
+                f"{begun.parent}：上次恢复中断，用的是另一个备份；请用那个备份重新运行，或换一个空目录、空数据库",
+                f"{begun.parent}: a restore of another backup was cut short here; run it again with that one, or"
+                " restore to an empty directory and database",
+            )
+        )
+
+
+def _put(path: Path, place: Path) -> None:
+    """Move a file or directory to its place, in place of what a restore that was cut short put there."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    path.replace(place)
 
 
 def _filled(database: Database) -> bool:
@@ -199,16 +237,16 @@ def _read_newer(path: Path) -> dict[str, Any]:
     )
 
 
-def _remove_again(workspace: Path, held: dict[str, Any]) -> list[str]:
-    """Households that were deleted after the backup was made."""
+def _remove_again(workspace: Path, database: Database, held: dict[str, Any]) -> list[str]:
+    """Households that were deleted after the backup was made, from wherever the backup has them."""
     salt = held["salt"]
     if read_tombstones(workspace)["salt"] in ("", salt):
-        (workspace / TOMBSTONES).write_text(json.dumps(held, indent=1), "utf-8")
+        write_atomically(workspace / TOMBSTONES, json.dumps(held, indent=1).encode())
     with open_store(workspace, read_only=True) as connection:
         ids = [
             row[0] for row in connection.execute("SELECT DISTINCT household_id FROM households").fetchall()
         ]
     again = [one for one in ids if tombstone(salt, one) in held["households"]]
     for household in again:
-        erase_household(workspace, household)
+        delete_everywhere(workspace, database, household, "restore")
     return [say(f"再次删除 {len(again)} 户", f"{len(again)} households deleted again")]

@@ -23,12 +23,12 @@ from models.group_lines import group_lines
 from models.judge import LEVEL_WEIGHT, Judged, calibrate, judge
 from models.model import NeedModel
 from models.need import NeedFit, fit_need, gather_visits, with_visits
-from models.sample import MOST_ROWS, Source, training_table
+from models.sample import MOST_ROWS, Source, Table, training_table
 from models.split import Split, split
 from models.threads import working_beside
 from models.train import SEEDS, THREADS, Rounds, Trainer, trees_with
 from models.training_lines import training_lines
-from models.tune import Tuned, Tuning, settle
+from models.tune import Settled, Tuned, Tuning, settle
 from models.untrained import untrained
 from models.validate import backtest, validated_features
 from models.verdict_lines import verdict_lines
@@ -129,35 +129,8 @@ def retrain(
         trainer.trees = trees_with(settled.parameters)
         base = replace(base, metadata=base.metadata | {"tuned": settled.metadata})
     learned = _learn(records, known, base, trainer, plan, champion, meanwhile, draw, stages)
-    judged, visited, groups = learned.judged, learned.visited, learned.groups
-    return Retrained(
-        model=learned.model,
-        metrics=judged.found.metrics,
-        reliability=judged.found.reliability,
-        lift=judged.found.lift,
-        importance=learned.importance,
-        comparison=judged.comparison,
-        parameters=_parameters(trainer, plan, learned.rounds, step_weeks),
-        notes=[
-            *training_lines(learned.model, known, table, plan, learned.validation, judged.found),
-            *settled.lines,
-            learned.model.silence(),
-            *visited.notes,
-            *found_lines(learned.found_by_visits),
-            *verdict_lines(judged.verdicts, known),
-            *group_lines(groups, membership(known)),
-        ],
-        fingerprint=digest,
-        seconds=stages.seconds,
-        tuned=settled.tuned,
-        validation=learned.validation,
-        visits=visited.comparison,
-        demand=judged.demand,
-        groups=groups,
-        verdicts=judged.verdicts,
-        found_by_visits=learned.found_by_visits,
-        figures=learned.figures,
-    )
+    parameters = _parameters(trainer, plan, learned.rounds, step_weeks)
+    return _told(learned, known, table, plan, settled, parameters, stages)
 
 
 @dataclass(frozen=True)
@@ -223,6 +196,47 @@ def _learn(
     model = replace(model, spread=judged.spread, metadata=model.metadata | told)
     groups = judged.groups if audited is None else pd.concat([judged.groups, audited])
     return _Learned(model, rounds, importance, calibrated.validation, judged, visited, groups, found, drawn)
+
+
+def _told(
+    learned: _Learned,
+    known: Known,
+    table: Table,
+    plan: Split,
+    settled: Settled,
+    parameters: dict[str, Any],
+    stages: _Stages,
+) -> Retrained:
+    """What was learned, with the lines that say it."""
+    judged, visited, groups = learned.judged, learned.visited, learned.groups
+    return Retrained(
+        model=learned.model,
+        metrics=judged.found.metrics,
+        reliability=judged.found.reliability,
+        lift=judged.found.lift,
+        importance=learned.importance,
+        comparison=judged.comparison,
+        parameters=parameters,
+        notes=[
+            *training_lines(learned.model, known, table, plan, learned.validation, judged.found),
+            *settled.lines,
+            learned.model.silence(),
+            *visited.notes,
+            *found_lines(learned.found_by_visits),
+            *verdict_lines(judged.verdicts, known),
+            *group_lines(groups, membership(known)),
+        ],
+        fingerprint=learned.model.metadata["fingerprint"],
+        seconds=stages.seconds,
+        tuned=settled.tuned,
+        validation=learned.validation,
+        visits=visited.comparison,
+        demand=judged.demand,
+        groups=groups,
+        verdicts=judged.verdicts,
+        found_by_visits=learned.found_by_visits,
+        figures=learned.figures,
+    )
 
 
 def _progress(title: str) -> Callable[[Iterable], Iterable]:

@@ -43,11 +43,11 @@ class Champion:
 
 
 def knows_needs(one: Champion, community: Community) -> Champion:
-    """The champion. Raises NoChampion where it was trained for other needs, or for the same in another order: a need
-    is a position to a model, and the scores of one would go to another."""
+    """The champion. Raises NoChampion where it was trained for other needs, for the same in another order (a need is a
+    position to a model, and the scores of one would go to another) or for other windows."""
     trained, wanted = one.model.schema.needs, tuple(need.id for need in community.needs)
     if trained == wanted:
-        return one
+        return _knows_windows(one, community)
     between = say("、", ", ")
     new = between.join(need for need in wanted if need not in trained)
     gone = between.join(need for need in trained if need not in wanted)
@@ -63,6 +63,46 @@ def knows_needs(one: Champion, community: Community) -> Champion:
             " first",
         )
     )
+
+
+def _knows_windows(one: Champion, community: Community) -> Champion:
+    """The champion. Raises NoChampion where a need's window was another when it was trained: its probabilities would
+    be said of weeks that they are not about, to whoever reads the scores without a line beside them."""
+    trained = one.model.metadata.get("windows", {})  # a model of an earlier version does not tell
+    changed = [
+        need.id
+        for need in community.needs
+        if trained.get(need.id, [need.lead_weeks, need.horizon_weeks])
+        != [need.lead_weeks, need.horizon_weeks]
+    ]
+    if not changed:
+        return one
+    needs = say("、", ", ").join(changed)
+    raise NoChampion(
+        say(
+            f"community.yaml 里 {needs} 的 horizon_weeks 或 lead_weeks 改过，模型版本 {one.version} 说的是原来的时间段："
+            "请先运行 xianying retrain",
+            f"horizon_weeks or lead_weeks of {needs} in community.yaml changed: model version {one.version} speaks of"
+            " the weeks before that: run xianying retrain first",
+        )
+    )
+
+
+def of_others(one: Champion, community: Community) -> list[str]:
+    """A line where ``who`` of a need was another when the model was trained: scores mean the same, but of households
+    that it did not learn from."""
+    trained = one.model.metadata.get("who", {})
+    changed = [need.id for need in community.needs if trained.get(need.id, need.who) != need.who]
+    if not changed:
+        return []
+    needs = say("、", ", ").join(changed)
+    return [
+        say(
+            f"注意：{needs} 的 who 改过，模型版本 {one.version} 是按原来的住户范围训练的；请运行 xianying retrain",
+            f"note: who of {needs} changed, and model version {one.version} was trained on the households of before:"
+            " run xianying retrain",
+        )
+    ]
 
 
 def no_model() -> NoChampion:

@@ -33,6 +33,8 @@ def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
             "fingerprint": fingerprint(known),
             "community": known.community.community.name,
             "needs": {one.id: one.name.model_dump() for one in known.community.needs},
+            "windows": {one.id: [one.lead_weeks, one.horizon_weeks] for one in known.community.needs},
+            "who": {one.id: one.who for one in known.community.needs},
         },
     )
 

@@ -363,3 +363,7 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 20)
     code = run(lambda: commands(standalone_mode=False))
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,7 @@ from models.demand_homes import Homes, Piece, candidates
 from models.proposals import RUN, Proposals, propose
 from service.large_demand import Asking, large_demand
 from service.large_town import scores_of_large
+from service.model_lines import about
 from service.monitor_week import DEMAND
 from service.needs_page import needs_page
 from service.needs_tables import (
@@ -60,7 +61,7 @@ def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stag
         for name, content in _files(demand, proposals, named, told, town.community, as_of).items():
             write_atomically(home / name, content)
     lines = demand_lines(demand, proposals, town.community)
-    return [*lines, model.model.silence(), *_where(home)]
+    return [*lines, *about(model, town.community), *_where(home)]
 
 
 def encoded_scores(scores: pd.DataFrame) -> pa.Table:

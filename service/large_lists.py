@@ -39,6 +39,7 @@ from service.feedback_week import FeedbackWeek, feedback_week, joined_weeks, qua
 from service.group_week import GROUPS
 from service.handout import file_names, list_files, remove_others, write_lists
 from service.large_town import score_large
+from service.model_lines import about
 from service.outreach import COLUMNS, Plan, Share
 from service.pages import overview_page
 from service.part_tasks import Kept, Planning, Survey, Surveyed, Week, Writing, Written, town_counts
@@ -98,7 +99,7 @@ def list_large(
         gone = pd.concat([one.dropped for one in plans]).sort_values("household_id", ignore_index=True)
         homes = visits.assign(household=visits["household_id"])
         told = added_up(one.sums for one in plans).lines(parts.community, gone, homes, [])
-        said = [model.model.silence(), *told]
+        said = [*about(model, parts.community), *told]
         demand = _demand(scoring, surveys)
         files = _town_files(scoring, surveys, written, visits, demand, feedback[language()], said, as_of)
         lines = [line for one in written for line in one.lines]

@@ -12,7 +12,8 @@ from features.atomic import copy_atomically, open_atomically
 from features.language import say
 from features.records import Records, day_of
 from features.store import count_households
-from service.week import RISK, SCORES, Stage, hindsight, week_directory
+from service.model_lines import about, hindsight
+from service.week import RISK, SCORES, Stage, week_directory
 
 if TYPE_CHECKING:
     from features.parts import Parts
@@ -75,7 +76,7 @@ def score_large(
         f"{as_of}: {households} households, {count} scores in {len(parts)} parts, model version {model.version},"
         f" in {output}",
     )
-    return scoring, [line, model.model.silence(), *hindsight(model, as_of)]
+    return scoring, [line, *about(model, parts.community), *hindsight(model, as_of)]
 
 
 def scores_of_large(workspace: Path, parts: "Parts", as_of: date, stage: Stage) -> Path:

@@ -22,6 +22,7 @@ from features.quarantine import FOLDER
 from features.records import Known, Records, date_of, day_of, known_before
 from features.settings import SETTINGS_FILE
 from features.store import read_programme_history, read_records
+from service.model_lines import about, hindsight
 from service.outreach import COLUMNS, Plan, plan
 
 if TYPE_CHECKING:
@@ -129,20 +130,6 @@ def scored_by(path: Path) -> str:
         return str(versions[0]) if len(versions) else ""
 
 
-def hindsight(model: "Champion", as_of: date) -> list[str]:
-    """A line where the model was trained on what came after a date: it knows the answers there."""
-    until = str(model.model.metadata.get("as_of", ""))
-    if until <= as_of.isoformat():
-        return []
-    return [
-        say(
-            f"注意：模型由 {until} 以前的数据训练，学过 {as_of} 以后的事，拿这一天核对会显得过准",
-            f"note: the model was trained on data up to {until} and has learnt from what came after {as_of}: a check"
-            " on that date will look too good",
-        )
-    ]
-
-
 def champion_or_none(workspace: Path, community: Community) -> "Champion | None":
     """The champion in force, None where there is none for these needs."""
     from models.registry import NoChampion, champion
@@ -171,7 +158,7 @@ def score_week(
         f"{as_of}：{households} 户、{count} 条评分，模型版本 {model.version}，写入 {output}",
         f"{as_of}: {households} households, {count} scores, model version {model.version}, in {output}",
     )
-    return scored, [line, model.model.silence(), *hindsight(model, as_of)]
+    return scored, [line, *about(model, records.community), *hindsight(model, as_of)]
 
 
 def _scored(records: Records, as_of: date, model: "Champion", stage: Stage) -> "Scored":
@@ -296,7 +283,7 @@ def _written(workspace: Path, made: Made, model: "Champion", as_of: date, output
         keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
         listed = all_listed(workspace)
         feedback = {one: in_language(one, feedback_week, known, listed) for one in LANGUAGES}
-        said = [model.model.silence(), *made.planned.lines]
+        said = [*about(model, known.community), *made.planned.lines]
         of_week = (visits, known, scores, risk, said, as_of, feedback[language()], model.model)
         files = in_language(language(), handout, *of_week)
         lines, gone = [], made.planned.dropped.to_csv(index=False).encode("utf-8-sig")

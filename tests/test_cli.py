@@ -189,6 +189,37 @@ def test_a_model_of_other_needs_scores_nothing_until_it_is_trained_anew(
     assert set(scores["need"]) == {one["id"] for one in changed}
 
 
+@pytest.mark.parametrize("window", [{"horizon_weeks": 5}, {"lead_weeks": 2}])
+def test_a_model_of_other_windows_scores_nothing_until_it_is_trained_anew(
+    window: dict[str, int], town: TinyTown, xianying: Xianying
+) -> None:
+    needs = [one | (window if one["id"] == "meals" else {}) for one in SETTINGS["needs"]]
+    town.write_settings(needs=needs)
+    assert "请先运行 xianying retrain" in xianying(town.workspace, "ingest", town.directory).out
+    for command in ("score", "outreach", "demand"):
+        one_line(xianying(town.workspace, command), "meals", "retrain")
+    assert "已启用" in xianying(town.workspace, "retrain").out
+    assert xianying(town.workspace, "score").code == 0
+
+
+def test_every_run_says_that_a_need_has_other_households_than_the_model_was_trained_on(
+    town: TinyTown, xianying: Xianying
+) -> None:
+    needs = [one | ({"who": "children > 1"} if one["id"] == "childcare" else {}) for one in SETTINGS["needs"]]
+    town.write_settings(needs=needs)
+    xianying(town.workspace, "ingest", town.directory)
+    for command in ("score", "outreach", "demand"):
+        assert "childcare 的 who 改过" in xianying(town.workspace, command).out
+    xianying(town.workspace, "retrain")
+    assert xianying(town.workspace, "promote", "2").code == 0
+    assert "who 改过" not in xianying(town.workspace, "score").out
+
+
+def test_the_command_line_as_a_module_is_the_same(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "service.cli", "--workspace", str(tmp_path / "new"), "init"]
+    assert "community.yaml" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_lists_follow_changed_settings_without_new_records(town: TinyTown, xianying: Xianying) -> None:
     xianying(town.workspace, "outreach", "--as-of", AS_OF)
     needs = [

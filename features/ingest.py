@@ -134,6 +134,8 @@ def _check(
     if table == "requests" and "text" in file.columns:
         report.unmatched_texts = _unmatched_texts(connection, file, community)
     found = list(set_aside(connection, file))
+    if table == "programme_history":
+        report.unknown_programmes = _unknown_programmes(connection, community)
     for problem, count in Counter(problem for problem, _ in found).items():
         report.problems[(file.path.name, problem)] = count
     report.tables[table] = TableCounts(
@@ -147,6 +149,13 @@ def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, com
     texts = f"(SELECT text FROM {good_rows('requests')} WHERE text IS NOT NULL {only_text})"
     match_texts(connection, community, f"SELECT DISTINCT text FROM {texts}")
     return one_value(connection, f"SELECT count(*) FROM {texts} ANTI JOIN text_needs USING (text)")
+
+
+def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Community) -> list[str]:
+    """Those that have ended are rightly no longer in the settings, and say how many take a seat: no row is set aside."""
+    ids = f"SELECT DISTINCT programme_id FROM {good_rows('programme_history')} ORDER BY programme_id"
+    known = {one.id for one in community.programmes}
+    return [one for (one,) in connection.execute(ids).fetchall() if one not in known]
 
 
 def _store(connection: duckdb.DuckDBPyConnection, files: dict[str, TableFile], report: IngestReport) -> None:

@@ -39,6 +39,9 @@ class IngestReport:
     settings_changes: list[str] = field(default_factory=list)
     unmatched_texts: int = 0  # requests of this export that came as text and match no need's keywords
     unusable_propensities: int = 0  # stored as missing
+    unknown_programmes: list[str] = field(
+        default_factory=list
+    )  # of programme_history; ended ones, or mistyped
     isolated: int = 0  # times more than a year after all others: perhaps a mistyped year
     erased: int = 0  # rows of households that were removed at their own wish
     quarantine: Path | None = None
@@ -106,6 +109,15 @@ class IngestReport:
                 say(
                     f"outreach: {self.unusable_propensities} 行的 propensity 不在 (0, 1] 内，按缺失处理",
                     f"outreach: {self.unusable_propensities} propensities outside (0, 1] taken as missing",
+                )
+            )
+        if self.unknown_programmes:
+            ids = say("、", ", ").join(self.unknown_programmes)
+            lines.append(
+                say(
+                    f"programme_history：community.yaml 里没有项目 {ids}；已停办的可不管，写错的请改，否则名额不按它算",
+                    f"programme_history: no programme {ids} in community.yaml; correct it unless the programme has"
+                    " ended: no seats are counted by it",
                 )
             )
         if self.erased:

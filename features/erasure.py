@@ -47,6 +47,15 @@ def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict
         }
 
 
+def values_of_attribute(workspace: Path, attribute: str) -> dict[str, str | None]:
+    """What each household's newest row says for an attribute of the households table."""
+    with open_store(workspace, read_only=True) as connection:
+        found = connection.execute(f"""
+            SELECT household_id, arg_max({name(attribute)}, valid_from) FROM households
+            WHERE superseded_at IS NULL GROUP BY household_id""")
+        return dict(found.fetchall())
+
+
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, household_id: str) -> list[dict[str, Any]]:
     found = connection.execute(
         f"SELECT * FROM {table} WHERE household_id = ? ORDER BY known_from", [household_id]

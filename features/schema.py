@@ -113,6 +113,23 @@ def fit_schema(known: Known) -> Schema:
     )
 
 
+def kind_of(name: str, texts: list[str | None], whose: list[str]) -> AttributeKind:
+    """What the values of a column, of the households ``whose``, make of it; ``ignored`` where they tell nothing."""
+    column = values.read_texts(texts)
+    if PERSONAL.search(name.lower()) or not len(column.distinct):
+        return "ignored"
+    frequency = np.bincount(column.codes[column.codes >= 0], minlength=len(column.distinct))
+    return _kind(name, column.distinct, frequency, column.codes, np.array(whose))
+
+
+def readable(kind: AttributeKind, text: str) -> bool:
+    """Whether a text can be read as an attribute of this kind; one that says that nothing is known can."""
+    column = values.read_texts([text])
+    if not len(column.distinct) or kind in ("category", "ignored"):
+        return True
+    return bool(np.isfinite(_read(Attribute("", kind), column.distinct)[0]))
+
+
 def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
     """What ``features.exclude`` keeps from every model, read as any other attribute would be: for an audit."""
     exclude = set(known.community.features.exclude)

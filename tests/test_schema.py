@@ -8,7 +8,7 @@ from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
 from features.records import known_before
-from features.schema import Schema, encoded, fit_schema
+from features.schema import Schema, encoded, fit_schema, kind_of, readable
 
 LATE = 30000
 
@@ -144,3 +144,23 @@ def test_any_texts_can_be_fitted_and_encoded(seen, later, name):
 def test_rows_from_the_as_of_day_on_do_not_change_the_schema(towns):
     before, after = (fit_schema(known_before(town, AS_OF)) for town in towns)
     assert before == after
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "right", "wrong"),
+    [
+        ("elders", ["0", "1", "2", "3"], ["4", "1,000", "-", ""], ["two", "3楼"]),
+        ("rents", ["是", "否", "是", None], ["否", "true", "1"], ["maybe"]),
+        ("head_birth_year", ["1950", "1961", "1972", "1983"], ["1950", "1950-03-01"], ["1750", "50年代"]),
+        ("moved_in", ["2020-01-01", "2021-03-04", "2022-05-06", None], ["2024/3/1"], ["2024-13-01", "去年"]),
+        ("housing", ["商品房", "租房", "租房", "租房"], ["回迁房", "3"], []),
+        ("phone", ["13800000001", "13800000002", None, None], ["没有电话"], []),
+        ("unknown", [None, None, None, None], ["whatever"], []),
+    ],
+)
+def test_a_single_value_is_read_as_the_column_it_is_for(
+    name: str, texts: list[str | None], right: list[str], wrong: list[str]
+) -> None:
+    kind = kind_of(name, texts, ["a", "b", "c", "d"])
+    assert [one for one in right if not readable(kind, one)] == []
+    assert [one for one in wrong if readable(kind, one)] == []

@@ -220,6 +220,14 @@ def test_a_correction_reaches_the_records(client):
     assert now[0]["children"] == rows[0]["children"] and now[0]["address"]
 
 
+def test_a_correction_that_cannot_be_read_is_refused_by_field_and_form(client):
+    wang, path = As(client, "wang"), "/v1/residents/h04/corrections"
+    refused = wang.post(path, {"attribute": "children", "value": "两个"})
+    assert refused.status_code == 409 and "children：应是一个数，如 3，不能是“两个”" in refused.text
+    for value in ("2", "-", None):
+        assert wang.post(path, {"attribute": "children", "value": value}).status_code == 202
+
+
 def test_a_deleted_household_disappears_from_everything(client):
     wang = As(client, "wang")
     visit = wang.get("/v1/visits").json()["visits"][0]

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from features.contract import Community
-from features.erasure import rows_of_household
+from features.erasure import rows_of_household, values_of_attribute
 from features.language import UserError, say
+from features.schema import kind_of, readable
 from features.store import read_settings
 from service.web.access import Identity
 from service.web.audit import enter
@@ -171,7 +172,7 @@ def correct(
 ) -> None:
     """Note what an attribute should say; it is in the records, and in the next scores, from the next command on.
 
-    Raises UserError where the household has no such attribute.
+    Raises UserError where the household has no such attribute, or where the value cannot be read as one.
     """
     held = rows_of_household(workspace, household_id).get("households", [])
     names = [name for name in (held[0] if held else {}) if name not in FIXED]
@@ -180,9 +181,32 @@ def correct(
         raise UserError(
             say(f"没有属性 {attribute}，只有 {listed}", f"no attribute {attribute}; there are {listed}")
         )
+    _refuse_unreadable(workspace, attribute, value)
     with database.writing() as session:
         session.add(Correction(household_id=household_id, attribute=attribute, value=value, by=by))
         enter(session, by, "resident.correct", household_id, purpose, attribute)
+
+
+def _refuse_unreadable(workspace: Path, attribute: str, value: str | None) -> None:
+    """The attribute is what its values in the records make of it: a text there would count as nothing known."""
+    if value is None:
+        return
+    held = values_of_attribute(workspace, attribute)
+    kind = kind_of(attribute, list(held.values()), list(held))
+    if readable(kind, value):
+        return
+    forms = {
+        "number": say("一个数，如 3", "a number such as 3"),
+        "boolean": say("是或否", "yes or no"),
+        "birth": say(
+            "出生年份或日期，如 1950 或 1950-03-01", "a year or date of birth such as 1950 or 1950-03-01"
+        ),
+        "date": say("日期，如 2024-03-01", "a date such as 2024-03-01"),
+    }
+    form = forms[kind]
+    raise UserError(
+        say(f"{attribute}：应是{form}，不能是“{value}”", f"{attribute}: must be {form}, not '{value}'")
+    )
 
 
 def ask_deletion(database: Database, identity: Identity, household_id: str, purpose: str = "") -> None:

@@ -101,6 +101,34 @@ def test_a_household_that_wants_no_visits_is_gone_from_every_page_at_once(client
     assert ("user:li", "resident.refuse", home, "住户页 household page") in logged(client)
 
 
+def test_a_coordinator_takes_a_refusal_back_on_the_page(client):
+    li, wang, home = As(client, "li"), As(client, "wang"), rows(client, "li")[0]["household_id"]
+    assert "收回谢绝" in wang.get("/visits").text and "收回谢绝" not in li.get("/visits").text
+    li.post("/refusals", data={"csrf": li.csrf, "household_id": home})
+    assert li.post("/refusals/end", data={"csrf": li.csrf, "household_id": home}).status_code == 403
+    assert wang.post("/refusals/end", data={"csrf": "x", "household_id": home}).status_code == 403
+    assert li.get(f"/visits/{home}").status_code == 403
+    end = {"csrf": wang.csrf, "household_id": f" {home} "}
+    assert wang.post("/refusals/end", data=end, follow_redirects=False).status_code == 303
+    assert li.get(f"/visits/{home}").status_code == 200
+    again = wang.post("/refusals/end", data=end)
+    assert again.status_code == 404 and "没有登记谢绝" in again.text
+    assert wang.post("/refusals/end", data={**end, "household_id": "nobody"}).status_code == 404
+    assert ("user:wang", "resident.accept", home, "本周走访页 visits page") in logged(client)
+
+
+def test_a_form_sent_after_the_session_ended_says_that_it_was_not_stored(client):
+    client.cookies.clear()
+    home = rows(client, "li")[0]["household_id"]
+    client.cookies.clear()
+    for path in ("/refusals", "/outcomes"):
+        answer = client.post(path, data={"household_id": home, "csrf": "x"})
+        assert answer.url.path == "/sign-in" and "没有保存" in answer.text
+    assert "没有保存" not in client.post("/sign-out").text
+    assert "没有保存" not in client.get("/visits").text
+    assert As(client, "li").get(f"/visits/{home}").status_code == 200
+
+
 def test_every_look_is_in_the_audit_log_with_its_reason(client):
     li, row = As(client, "li"), rows(client, "li")[0]
     li.get("/visits")
@@ -137,6 +165,20 @@ def test_errors_are_pages_for_people_and_json_for_the_api(client):
     english = li.client.get("/nowhere", headers={"Cookie": "xianying_language=en"})
     assert "no such address" in english.text and 'lang="en"' in english.text
     assert "没有这个地址" in li.client.get("/nowhere", headers={"Cookie": "xianying_language=fr"}).text
+
+
+def test_what_is_wrong_with_a_request_is_told_in_chinese_on_pages_and_by_field_to_systems(client):
+    li = As(client, "li")
+    junk = {"headers": {"Content-Type": "multipart/form-data; boundary=x"}, "content": b"junk"}
+    for answer in (
+        li.get("/visits?as_of=x"),
+        li.get("/visits?everybody=perhaps"),
+        li.post("/outcomes", data={"csrf": li.csrf}),
+        li.send("POST", "/outcomes", **junk),
+    ):
+        main = re.sub(r"<[^>]*>", "", answer.text[answer.text.index("<main") : answer.text.index("</main")])
+        assert "请求的内容不对" in main and not re.search("[A-Za-z]", main)
+    assert "query.as_of" in li.get("/v1/visits?as_of=x").json()["detail"]
 
 
 def test_single_sign_on_is_offered_where_there_is_an_issuer(client):

@@ -119,9 +119,13 @@ def add_handlers(app: FastAPI) -> None:
             return answer(too_large())
         if error.status_code == 404:
             return answer(no_such_address())
-        title = {405: say("不支持这种方法", "no such method")}
-        words = title.get(error.status_code, str(error.detail))
-        return answer(Problem(error.status_code, "http", words, headers=dict(error.headers or {})))
+        title = {
+            400: say("请求的内容不对", "the request is not valid"),
+            405: say("不支持这种方法", "no such method"),
+        }
+        words = title.get(error.status_code, say("请求不能处理", "the request cannot be handled"))
+        detail, headers = str(error.detail), dict(error.headers or {})
+        return answer(Problem(error.status_code, "http", words, detail, headers))
 
     @app.exception_handler(UserError)
     async def _user(request: Request, error: UserError) -> JSONResponse:

@@ -21,6 +21,7 @@ API = ("/v1", "/metrics")
 LANGUAGE_COOKIE, TEXT_COOKIE = "xianying_language", "xianying_text"
 LANGUAGES = {"zh": "中文", "en": "English"}
 NEXT_DEFAULT = "/"
+FOR_SYSTEMS = ("urn:xianying:invalid", "urn:xianying:http")  # their details are for those who write programs
 
 
 class Spoken:
@@ -114,6 +115,14 @@ def errors_as_pages(app: FastAPI) -> None:
         app.exception_handlers[kind] = _shown(handler)  # type: ignore[arg-type]
 
 
+def _to_sign_in(request: Request) -> Response:
+    """To the form, and on to the page that was wanted. Whoever sent a form is told that it was not stored."""
+    if request.method == "GET":
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return go_to(f"/sign-in?next={quote(here)}")
+    return go_to("/sign-in" if request.url.path == "/sign-out" else "/sign-in?unsaved=true")
+
+
 def _shown(handler: Handler) -> Handler:
     async def shown(request: Request, error: Any) -> Response:
         response = await handler(request, error)
@@ -121,8 +130,9 @@ def _shown(handler: Handler) -> Handler:
             return response
         problem = json.loads(bytes(response.body))
         if problem["type"] == "urn:xianying:not-signed-in":
-            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return go_to(f"/sign-in?next={quote(here if request.method == 'GET' else NEXT_DEFAULT)}")
+            return _to_sign_in(request)
+        if problem["type"] in FOR_SYSTEMS:
+            problem.pop("detail", None)
         identity = getattr(request.state, "identity", None)
         answer = page(request, identity, "problem.html", response.status_code, problem=problem)
         if "retry-after" in response.headers:

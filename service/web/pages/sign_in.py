@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
+from features.language import say
 from service.web.api.sessions import forget_cookie, set_cookie
 from service.web.identities import SignedIn, check_csrf, close_session, sign_in
 from service.web.pages.frame import LANGUAGE_COOKIE, NEXT_DEFAULT, TEXT_COOKIE, go_to, local, menu, page
@@ -17,9 +18,13 @@ Next = Annotated[str, Query(max_length=500)]
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, next: Next = NEXT_DEFAULT) -> Response:
-    """The form."""
-    return _form(request, next)
+def sign_in_page(request: Request, next: Next = NEXT_DEFAULT, unsaved: bool = False) -> Response:
+    """The form. ``unsaved``: what somebody sent with a session that had ended was not stored."""
+    lost = say(
+        "登录已过期，刚才的登记没有保存；请登录后再登记一次",
+        "your sign-in had ended and what you sent was not saved: sign in and send it again",
+    )
+    return _form(request, next, problem=lost if unsaved else "")
 
 
 def _form(request: Request, next: str, status: int = 200, problem: str = "", login: str = "") -> Response:

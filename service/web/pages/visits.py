@@ -169,6 +169,7 @@ def _grids(request: Request, asker: Identity, week: Week, rows: list[Row]) -> Re
         request,
         asker,
         "grids.html",
+        may_accept=Scope.RIGHTS in asker.scopes,
         week=week,
         days=days_of(week),
         lists=[(grid, len(homes), len(homes) - len(left)) for grid, (homes, left) in sorted(lists.items())],
@@ -292,6 +293,26 @@ def refuse(
     state = request.app.state
     begins = rights.refuses_from(state.shelf.served, state.shelf.today())
     rights.refuse(state.database, asker.who, household_id, begins, purpose=purpose_of(request))
+    state.restrictions.refresh()
+    return go_to("/visits")
+
+
+@router.post("/refusals/end")
+def accept(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """A household may be listed again: a refusal noted by mistake, or taken back."""
+    permit(asker, Scope.RIGHTS)
+    check_csrf(asker, csrf)
+    request.state.purpose = LIST
+    household_id = household_id.strip()
+    place_in_sight(request, asker, household_id)
+    state = request.app.state
+    if not rights.accept(state.database, asker.who, household_id, state.shelf.today(), purpose_of(request)):
+        raise Problem(404, "no-refusal", say("该户没有登记谢绝", "this household has not refused"))
     state.restrictions.refresh()
     return go_to("/visits")
 

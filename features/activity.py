@@ -140,7 +140,7 @@ def _least_besides(age: np.ndarray) -> np.ndarray:
 
 def _delay(known: Known, past: Asked) -> dict[str, np.ndarray]:
     """[households, 1] mean days from request to record; NaN without requests."""
-    waited = (known.requests.visible_from - known.requests.requested)[past.row]
+    waited = (known.requests.recorded - known.requests.requested)[past.row]
     count = np.bincount(past.household, minlength=past.shape[0])
     total = np.bincount(past.household, waited, past.shape[0])
     mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)

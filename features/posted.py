@@ -195,6 +195,7 @@ def _requests(rows: Sequence[Row], community: Community, zone: ZoneInfo) -> Requ
         household=_zeros(len(ordered)),
         need=np.array(need, dtype=np.int16),
         requested=np.array([day(row["requested_at"], zone) for row in ordered], dtype=np.float64),
+        recorded=np.array(times, dtype=np.float64),
         resolved=np.array([day(row.get("resolved_at"), zone) for row in ordered], dtype=np.float64),
         satisfaction=np.array([_number(row.get("satisfaction")) for row in ordered], dtype=np.float32),
     )

@@ -75,12 +75,14 @@ class ResidentRows(Versions):
 
 @dataclass(frozen=True)
 class RequestRows(Versions):
-    """Requests; ``visible_from`` is when a request was recorded, never before it was made."""
+    """Requests; ``visible_from`` is when this version of one counts: a correction, as that it was resolved, begins
+    later than it was ``recorded``."""
 
     request_id: np.ndarray  # str
     household: np.ndarray  # int32
     need: np.ndarray  # int16 index into Community.needs, -1 where the text matches no need
     requested: np.ndarray  # float64 days
+    recorded: np.ndarray  # float64 days, never before it was requested
     resolved: np.ndarray  # float64 days, NaN unresolved
     satisfaction: np.ndarray  # float32 1-5, NaN unknown; counts from `resolved` on
 

@@ -22,7 +22,15 @@ from features.records import (
 from features.settings import SETTINGS_FILE
 from features.sql import name, one_value, text
 from features.values import Texts, read_texts
-from features.versions import STORE, add_moves, add_tables, attribute_columns, has_tables, open_store
+from features.versions import (
+    OWN_TIME,
+    STORE,
+    add_moves,
+    add_tables,
+    attribute_columns,
+    has_tables,
+    open_store,
+)
 
 
 def read_settings(workspace: Path) -> Community:
@@ -216,12 +224,13 @@ def _requests(connection: duckdb.DuckDBPyConnection, community: Community) -> Re
         "requests",
         f"""request_id,
         coalesce(needs.need_index, CASE WHEN need IS NULL THEN text_needs.need_index END, -1) AS need,
-        {_days("requested_at")} AS requested, {_days("resolved_at")} AS resolved,
+        {_days("requested_at")} AS requested, {_days(OWN_TIME["requests"])} AS recorded,
+        {_days("resolved_at")} AS resolved,
         coalesce(satisfaction, 'nan'::DOUBLE)::FLOAT AS satisfaction""",
         "LEFT JOIN needs USING (need) LEFT JOIN text_needs USING (text)",
     )
     return RequestRows(
-        **_numbers(rows, "household", "need", "requested", "resolved", "satisfaction"),
+        **_numbers(rows, "household", "need", "requested", "recorded", "resolved", "satisfaction"),
         request_id=_ids(rows["request_id"]),
     )
 

@@ -49,7 +49,7 @@ class Course:
 def course_of(known: Known) -> Course:
     """The course of a town, or of the households that live in a part of it (``Parts.own``)."""
     rows = known.requests
-    return Course(known.as_of, rows.need, rows.requested, rows.visible_from, known.known_since[known.present])
+    return Course(known.as_of, rows.need, rows.requested, rows.recorded, known.known_since[known.present])
 
 
 def joined_course(courses: Sequence[Course]) -> Course:

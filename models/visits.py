@@ -142,7 +142,7 @@ def _asked_on_the_way(known: Known, keep: np.ndarray) -> np.ndarray:
         {
             "pair": requests.household[told].astype(np.int64) * needs + requests.need[told],
             "requested": requests.requested[told],
-            "recorded": requests.visible_from[told],
+            "recorded": requests.recorded[told],
         }
     )
     visits = pd.DataFrame(

@@ -127,6 +127,7 @@ def _request_rows(requests, community, of_household) -> RequestRows:
         household=of_household(rows),
         need=_needs(rows, community),
         requested=_days(rows, "requested_at"),
+        recorded=np.maximum(_days(rows, "requested_at"), _days(rows, "recorded_at")),
         resolved=_days(rows, "resolved_at"),
         satisfaction=np.array([row.get("satisfaction", np.nan) for row in rows], dtype=np.float32),
     )

@@ -11,6 +11,7 @@ from tiny_town import households, make_tiny_town, opt_outs, outreach, requests, 
 from features.language import UserError
 from features.records import known_before
 from features.store import read_records, read_settings
+from models.level import course_of, weekly_requests
 
 MONDAY = int(day("2024-06-10"))  # the first one after the tiny town's last row, R8 recorded on 2024-06-06
 
@@ -162,6 +163,21 @@ def test_corrections_of_corrections(tiny_town):
         tiny_town.ingest()
     assert "0" in known(tiny_town, MONDAY)["households.children"]
     assert set(known(tiny_town, MONDAY + 1)["households.children"]) == {"9"}
+
+
+def test_a_request_that_a_later_export_tells_resolved_was_not_recorded_later(tiny_town):
+    tiny_town.ingest()
+    before = tiny_town.records()
+    at_once = {"resolved_at": "2024-06-07 12:00"}
+    tiny_town.write("requests", [row | at_once if row["request_id"] == "R2" else row for row in requests()])
+    assert tiny_town.ingest().tables["requests"].corrected == 1
+    records = tiny_town.records()
+    delay = records.requests.recorded - records.requests.requested
+    delays = dict(zip(records.requests.request_id, delay, strict=True))
+    assert delays.pop("R8") == pytest.approx(1 + 14 / 24)
+    assert set(delays.values()) == {0.0}
+    weeks = [weekly_requests(course_of(known_before(one, MONDAY + 14)), 2) for one in (before, records)]
+    np.testing.assert_array_equal(weeks[1].exposure, weeks[0].exposure)
 
 
 def test_a_late_outcome_is_a_correction_and_is_never_erased(tiny_town):

@@ -109,6 +109,8 @@ def test_a_pair_that_asked_in_the_week_before_it_was_visited_says_nothing_of_sil
     assert rows(asked(MONDAY + 6)) == 1, "known when the week began"
     assert rows(asked(MONDAY + 10)) == 1, "asked after the visit"
     assert rows({**asked(MONDAY + 8), "need": "childcare"}) == 1
+    resolved = {"resolved_at": MONDAY + 15, "visible_from": MONDAY + 16}
+    assert rows({**asked(MONDAY + 6), **resolved}) == 1, "known when the week began, resolved after it"
 
 
 def test_features_of_a_visit_know_nothing_of_its_week() -> None:

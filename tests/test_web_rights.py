@@ -289,6 +289,25 @@ def test_nothing_stays_of_a_household_that_came_after_the_week_began(tmp_path):
     )
 
 
+def test_scores_that_records_have_overtaken_are_not_taken_for_new_because_a_household_left_them(tmp_path):
+    workspace, later = copy_workspace(tmp_path / "workspace"), tmp_path / "later"
+    scores = sorted((workspace / "weeks").glob("*/scores.parquet"))[-1]
+    before, held = scores.stat().st_mtime_ns, pd.read_parquet(scores)
+    household = held["household_id"].iloc[0]
+    later.mkdir()
+    row = {"household_id": "late00", "grid_id": "g0", "microgrid_id": "m0", "valid_from": date_of(AS_OF - 2)}
+    pd.DataFrame([row]).to_csv(later / "households.csv", index=False)
+    ingest(later, workspace, everything=False)
+    found = CliRunner().invoke(
+        commands, ["--workspace", str(workspace), "resident", "delete", household, "--yes"]
+    )
+    assert found.exit_code == 0
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(scores), held[held["household_id"] != household].reset_index(drop=True)
+    )
+    assert scores.stat().st_mtime_ns == before < (workspace / "records.duckdb").stat().st_mtime_ns
+
+
 def test_the_same_by_command(tmp_path):
     workspace = copy_workspace(tmp_path / "workspace")
 

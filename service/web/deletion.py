@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import pickle
 import re
 import shutil
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import openpyxl
 import orjson
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from sqlalchemy import delete, update
 
-from features.atomic import write_atomically
+from features.atomic import open_atomically, write_atomically
 from features.erasure import erase_household, erase_rows, leave_tombstone
 from features.language import say
 from features.one import without
@@ -22,7 +25,6 @@ from service.web.packing import link
 from service.web.publish import partial, settle, switching
 from service.web.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
 from service.web.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
-from service.week import write_table
 
 
 def delete_everywhere(
@@ -64,11 +66,35 @@ def _tables(workspace: Path, household_id: str) -> list[Path]:
     """Parquet tables of the weeks and of the newest scores."""
     changed = []
     for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]:
-        frame = pd.read_parquet(path)
-        if "household_id" in frame and (frame["household_id"] == household_id).any():
-            write_table(frame[frame["household_id"] != household_id], path)
+        if _without_rows(path, household_id):
             changed.append(path)
     return changed
+
+
+def _without_rows(path: Path, household_id: str) -> bool:
+    """Take a household's rows out of a Parquet table, a row group at a time; whether it had any.
+
+    The file stays as old as it was: scores older than the records are made anew before a list is.
+    """
+    with pq.ParquetFile(path) as file:
+        groups, age = range(file.num_row_groups), path.stat()
+        if "household_id" not in file.schema_arrow.names or not any(
+            pc.any(_is(file.read_row_group(at, ["household_id"]), household_id)).as_py() for at in groups
+        ):
+            return False
+        with open_atomically(path) as rest:
+            with pq.ParquetWriter(rest, file.schema_arrow) as writer:
+                for at in groups:
+                    rows = file.read_row_group(at)
+                    writer.write_table(rows.filter(pc.invert(_is(rows, household_id))))
+            rest.flush()
+            os.utime(rest.fileno(), ns=(age.st_atime_ns, age.st_mtime_ns))
+    return True
+
+
+def _is(rows: pa.Table, household_id: str) -> pa.ChunkedArray:
+    """bool per row: of this household."""
+    return pc.fill_null(pc.equal(rows["household_id"], household_id), False)
 
 
 def _lists(workspace: Path, household_id: str) -> list[Path]:

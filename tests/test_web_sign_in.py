@@ -11,6 +11,8 @@ from sqlalchemy import update
 from features.language import UserError
 from service.web import people
 from service.web.app import create_app
+from service.web.limiting import MOST_COUNTED, Limits
+from service.web.problems import Problem
 from service.web.settings import Settings, read_settings
 from service.web.tables import ApiKey, User, now
 
@@ -156,3 +158,13 @@ def test_bodies_have_a_limit_whether_they_say_their_length_or_not(tmp_path):
         for content in (large, iter([large[:900], large[900:]])):
             answer = client.post("/v1/session", content=content, headers={"content-type": "application/json"})
             assert answer.status_code == 413 and answer.json()["type"] == "urn:xianying:too-large"
+
+
+def test_many_other_addresses_give_no_new_start_to_one_that_tried_too_often():
+    limits = Limits("1000/day", "3/day")
+    for _ in range(3):
+        limits.count_sign_in("192.0.2.1")
+    for other in range(2 * MOST_COUNTED):
+        limits.count_sign_in(f"other {other}")
+    with pytest.raises(Problem, match="太多"):
+        limits.count_sign_in("192.0.2.1")

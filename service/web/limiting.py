@@ -19,7 +19,7 @@ class Limits:
 
     def __init__(self, rate: str, sign_in_rate: str) -> None:
         self._rate, self._sign_in = parse(rate), parse(sign_in_rate)
-        self._counts: dict[tuple[str, int], int] = {}
+        self._counts: dict[tuple[str, int], int] = {}  # by who, and the second in which the window ends
 
     def count(self, who: str) -> None:
         """Count a request. Raises a 429 problem for one too many."""
@@ -29,15 +29,23 @@ class Limits:
         """Count a sign-in, successful or not. Raises a 429 problem for one too many."""
         self._count(self._sign_in, f"sign-in {address}")
 
+    def _forget(self, now: float) -> None:
+        """Windows that have ended go, and the lower half of what is left where that is much: who has sent most must
+        not begin anew because many others ask."""
+        counts = {key: seen for key, seen in self._counts.items() if key[1] > now}
+        if len(counts) > MOST_COUNTED // 2:
+            counts = dict(sorted(counts.items(), key=lambda one: one[1])[-MOST_COUNTED // 2 :])
+        self._counts = counts
+
     def _count(self, rate: RateLimitItem, key: str) -> None:
         now, length = time.time(), rate.get_expiry()
-        window = int(now // length)
-        seen = self._counts.get((key, window), 0) + 1
+        end = int(now // length + 1) * length
+        seen = self._counts.get((key, end), 0) + 1
         if seen == 1 and len(self._counts) >= MOST_COUNTED:
-            self._counts.clear()
-        self._counts[key, window] = seen
+            self._forget(now)
+        self._counts[key, end] = seen
         if seen > rate.amount:
-            wait = int((window + 1) * length - now) + 1
+            wait = int(end - now) + 1
             raise Problem(
                 429,
                 "too-many",

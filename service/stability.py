@@ -86,15 +86,14 @@ def dropped(
     served = workers.covers[pairs["area"]][:, workers.frame["visits"].to_numpy() > 0].any(axis=1)
     possible = np.isin(household, pairs["household"].to_numpy()[served])
     eligible = np.isin(household, pairs["household"])
-    about = [homes[homes["household"] == home] for home in household]
     causes = {
         "visited": last[household],
         "refuses": out.refuses[household],
         "feedback": out.suppressed[household].all(axis=1),
         "visits_used_up": out.used_up[household],
         "rests": out.rests[household],
-        "handled": ~eligible & _any_of(about, out.handled),
-        "closed": ~eligible & _any_of(about, out.closed),
+        "handled": ~eligible & _any_of(homes, out.handled)[household],
+        "closed": ~eligible & _any_of(homes, out.closed)[household],
         "lot": (one["arm"] == "random").to_numpy(),
         "unserved": ~possible,
         "others": np.ones(len(household), dtype=bool),
@@ -104,10 +103,13 @@ def dropped(
     return table[list(DROPPED)].sort_values("household_id", ignore_index=True)
 
 
-def _any_of(about: list[pd.DataFrame], ruled_out: np.ndarray) -> np.ndarray:
-    """bool per household: whether one of the needs it was listed for is ruled out."""
-    needs = [(rows["household"].iloc[0], rows["need_at"].dropna().astype(int)) for rows in about]
-    return np.array([ruled_out[home, need].any() for home, need in needs], dtype=bool)
+def _any_of(homes: pd.DataFrame, ruled_out: np.ndarray) -> np.ndarray:
+    """bool per household of the town: whether one of the needs it was listed for is ruled out."""
+    homes = homes[homes["need_at"].notna()]
+    household, need = homes["household"].to_numpy(), homes["need_at"].to_numpy(dtype=np.int64)
+    found = np.zeros(len(ruled_out), dtype=bool)
+    found[household[ruled_out[household, need]]] = True
+    return found
 
 
 def stability_lines(table: pd.DataFrame, visits: pd.DataFrame) -> list[str]:

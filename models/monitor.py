@@ -274,9 +274,7 @@ def past_demand(asked: Asked, seen: Came, demand: pd.DataFrame) -> pd.DataFrame:
     span = {one: at for at, one in enumerate(seen.spans)}
     grids = {str(name): at for at, name in enumerate(seen.grid_ids)}
     observed = []
-    for row, need, grid in zip(
-        np.flatnonzero(over), table["need"], table["grid_id"].fillna(TOWN), strict=True
-    ):
+    for row, need, grid in zip(np.flatnonzero(over), table["need"], table["grid_id"], strict=True):
         mine = seen.count[span[told[row]], :, index[need]]
         observed.append(mine.sum() if grid == TOWN else mine[grids[str(grid)]] if str(grid) in grids else 0)
     table = table.assign(observed=np.array(observed, dtype=int))

@@ -119,7 +119,10 @@ def _past_tables(workspace: Path, as_of: date) -> list[pd.DataFrame]:
     """The demand of every past week that told it by month."""
     tables = []
     for path in sorted((workspace / WEEKS).glob(f"*/{DEMAND}")):
-        told = pd.read_csv(path, encoding="utf-8-sig", dtype={"grid_id": str, "need": str, "span": str})
+        texts = {"grid_id": str, "need": str, "span": str}
+        told = pd.read_csv(
+            path, encoding="utf-8-sig", dtype=texts, na_filter=False
+        )  # a grid may be called NA
         if "span" in told and path.parent.name < as_of.isoformat():
             tables.append(told)
     return tables

@@ -145,4 +145,9 @@ def test_past_demand_is_checked_once_its_windows_have_passed(
     assert call("demand", "--as-of", "2024-01-01") == 0
     capsys.readouterr()
     assert call("monitor", "--as-of", AS_OF) == 0
-    assert "往周需求测算（全社区）：实际户数落在 90% 区间内" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "往周需求测算（全社区）：实际户数落在 90% 区间内" in told
+    table = town.workspace / "weeks" / "2024-01-01" / "demand.csv"
+    table.write_text(table.read_text("utf-8-sig").replace(",G1,", ",NA,"), "utf-8-sig")
+    assert call("monitor", "--as-of", AS_OF) == 0
+    assert capsys.readouterr().out == told, "a grid called NA is not the whole town"

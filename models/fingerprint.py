@@ -18,12 +18,14 @@ def fingerprint(known: Known) -> str:
     for name in ("households", "residents", "requests", "outreach", "opt_outs"):
         for column, values in vars(getattr(known, name)).items():
             digest.update(f"{name}.{column}".encode())
-            if column == "visible_to":
-                continue  # when a row was superseded is told by later rows
+            if column in ("visible_to", "left"):
+                continue  # when a row was superseded, or a resident left, is told by later rows
             if column in ids:
                 values = stable_hash(ids[column])[values]  # positions change as others arrive
             elif column == "resident":
                 values = np.unique(values, return_inverse=True)[1]
+            if isinstance(values, dict):  # what no row says yet is an attribute of later rows
+                values = {one: texts for one, texts in values.items() if (texts.codes >= 0).any()}
             for one in values.items() if isinstance(values, dict) else [("", values)]:
                 digest.update(one[0].encode() + _plain(one[1]).tobytes())
     return digest.hexdigest()

@@ -218,7 +218,9 @@ def promote(workspace: Path, version: int | None = None) -> int:
     _need_database(workspace)
     with registry_client(workspace) as client:
         there = all_versions(client)
-        wanted = version or version_called(client, CHALLENGER) or max(there, default=None)
+        wanted = version
+        if wanted is None:
+            wanted = version_called(client, CHALLENGER) or max(there, default=None)
         if not there or wanted is None:
             raise no_model()
         if wanted not in there:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from features.parts import Parts
 from features.records import Known, Records, known_before
 
-_read: dict[tuple[str, int], tuple[Records, Known]] = {}  # of this process, which is handed day after day
+_read: "list[tuple[FromParts, tuple[Records, Known]]]" = []  # of this process, which is handed day after day
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,8 @@ class FromParts:
 
     def __call__(self) -> tuple[Records, Known]:
         """The records of the parts in the sample, and what is known of them."""
-        drawn = self.parts.sample
-        key = (" ".join([self.parts.root, *(self.parts.parts[one].key for one in drawn)]), self.as_of)
-        if key not in _read:
+        if not _read or _read[0][0] != self:  # other rows, another day, or other settings
             _read.clear()
-            records = self.parts.read(drawn)
-            _read[key] = (records, known_before(records, self.as_of))
-        return _read[key]
+            records = self.parts.read(self.parts.sample)
+            _read.append((self, (records, known_before(records, self.as_of))))
+        return _read[0][1]

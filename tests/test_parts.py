@@ -225,6 +225,13 @@ def test_spark_draws_the_same_training_sample(parts, records, model):
         assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "matrix")
 
 
+def test_the_training_sample_has_the_settings_in_force(parts):
+    assert FromParts(parts, AS_OF)()[0].community == parts.community
+    groups = {**parts.community.model_dump(), "groups": [{"id": "all", "who": "children >= 0"}]}
+    changed = type(parts.community).model_validate(groups)
+    assert FromParts(replace(parts, community=changed), AS_OF)()[0].community == changed
+
+
 def test_features_are_written_by_part_and_date(parts, records, model):
     scoring = prepare(parts, model, "7", AS_OF)
     list(on_spark(Building(scoring), range(len(parts))))

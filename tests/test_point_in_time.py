@@ -11,6 +11,7 @@ from features import history
 from features.build import BLOCKS, block_name, facts, summarise
 from features.cohort import cohort
 from features.records import known_before
+from models.fingerprint import fingerprint
 
 every_block = pytest.mark.parametrize("block", BLOCKS, ids=block_name)
 KEYS = {
@@ -128,6 +129,7 @@ def pairs(known, rows):
     ]
 
 
+BASE_FINGERPRINT = fingerprint(BASE_KNOWN)
 BASE_COLUMNS = {block: columns(block, BASE_KNOWN, BASE_ROWS) for block in BLOCKS}
 
 
@@ -137,6 +139,7 @@ def test_later_rows_change_no_feature(rows):
     known = known_before(town_records(rows), AS_OF)
     asked = cohort(known)
     assert pairs(known, asked) == pairs(BASE_KNOWN, BASE_ROWS)
+    assert fingerprint(known) == BASE_FINGERPRINT
     town = summarise(known, SCHEMA)
     for block in BLOCKS:
         now = block.block(known, asked, town, SCHEMA)

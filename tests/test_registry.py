@@ -152,6 +152,8 @@ def test_the_gate_decides_which_version_is_in_force(
     assert champion(tmp_path).version == 1
     with pytest.raises(UserError, match="没有版本 9，只有 1、2、3"):
         promote(tmp_path, 9)
+    with pytest.raises(UserError, match="没有版本 0"):
+        promote(tmp_path, 0)
     assert not log_retrain(tmp_path, good, known).promoted  # nothing to compare it with the champion by
     assert champion(tmp_path).version == 1
 

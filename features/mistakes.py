@@ -16,7 +16,7 @@ def mistake_line(error: ValidationError, value: Any) -> str:
     first = error.errors()[0]
     more = error.error_count() - 1
     tail = say(f"（另有 {more} 处）", f" (and {more} more)") if more else ""
-    return f"{_place(first['loc'], value) or 'community.yaml'}: {_words(first)}{tail}"
+    return f"{_place(first['loc'], value) or 'community.yaml'}: {mistake_words(first)}{tail}"
 
 
 def _place(parts: Sequence[int | str], value: Any) -> str:
@@ -32,7 +32,8 @@ def _place(parts: Sequence[int | str], value: Any) -> str:
     return place
 
 
-def _words(one: Mapping[str, Any]) -> str:
+def mistake_words(one: Mapping[str, Any]) -> str:
+    """What is wrong, of one of pydantic's errors."""
     limits = one.get("ctx", {})
     known = {
         "missing": lambda: say("缺少这一项", "is missing"),

@@ -1,6 +1,8 @@
 """Residents' rights, and what came in through the service on its way to the records."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -16,6 +18,7 @@ from sqlalchemy import event
 from features.contract import OUTCOMES
 from features.erasure import rows_of_household
 from features.ingest import ingest
+from features.language import UserError
 from features.records import date_of
 from features.store import read_records
 from service.cli import commands
@@ -325,3 +328,38 @@ def test_the_same_by_command(tmp_path):
     assert "来源系统" in xianying("resident", "correct", "h04", "income", "high")
     assert "已删除一户" in xianying("resident", "delete", "h04", "--yes")
     assert "h04" not in read_records(workspace).household_ids
+
+
+KILLED = """
+import os, sys
+from service.cli import commands
+replace = os.replace
+
+def replace_and_end(*given):
+    replace(*given)
+    if str(given[1]).endswith("records.duckdb"):
+        os._exit(9)
+
+os.replace = replace_and_end
+commands(sys.argv[1:], standalone_mode=False)
+"""
+
+
+def test_a_deletion_killed_in_between_is_completed_by_running_it_again(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+    scores = workspace / "weeks" / NEWEST / "scores.parquet"
+    command = ["--workspace", str(workspace), "resident", "delete", "h04", "--yes"]
+    run = subprocess.run([sys.executable, "-c", KILLED, *command], capture_output=True, check=False)
+    assert run.returncode == 9 and "h04" in set(pd.read_parquet(scores)["household_id"])
+    again = CliRunner().invoke(commands, command)
+    assert again.exit_code == 0 and "已删除一户" in again.output
+    assert "h04" not in set(pd.read_parquet(scores)["household_id"])
+    assert isinstance(CliRunner().invoke(commands, command).exception, UserError)
+
+
+def test_who_asked_by_command_why_a_household_is_listed_is_in_the_audit_log(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+    CliRunner().invoke(commands, ["--workspace", str(workspace), "resident", "why", "h04"])
+    exported = CliRunner().invoke(commands, ["--workspace", str(workspace), "resident", "export", "h04"])
+    looked = [(one["who"], one["action"]) for one in json.loads(exported.output)["looked_at"]]
+    assert ("command", "resident.why") in looked

@@ -168,3 +168,19 @@ def test_many_other_addresses_give_no_new_start_to_one_that_tried_too_often():
         limits.count_sign_in(f"other {other}")
     with pytest.raises(Problem, match="太多"):
         limits.count_sign_in("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PORT", "abc", "请写整数"),
+        ("WORKERS", "0", "要不小于 1"),
+        ("RATE", "often", "写法如 30/minute"),
+        ("LOG_LEVEL", "loud", "只能是"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_words_of_the_language(monkeypatch, name, value, words):
+    monkeypatch.setenv("XIANYING_ENVIRONMENT", "development")
+    monkeypatch.setenv(f"XIANYING_{name}", value)
+    with pytest.raises(UserError, match=f"XIANYING_{name}: .*{words}"):
+        read_settings()

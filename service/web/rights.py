@@ -12,7 +12,6 @@ from features.erasure import rows_of_household, values_of_attribute
 from features.language import UserError, say
 from features.schema import kind_of, readable
 from features.store import read_settings
-from service.web.access import Identity
 from service.web.audit import enter
 from service.web.database import Database
 from service.web.tables import Correction, Deletion, Entry, NewRequest, Outcome, Refusal, now
@@ -209,13 +208,19 @@ def _refuse_unreadable(workspace: Path, attribute: str, value: str | None) -> No
     )
 
 
-def ask_deletion(database: Database, identity: Identity, household_id: str, purpose: str = "") -> None:
+def ask_deletion(database: Database, by: str, household_id: str, purpose: str = "") -> None:
     """Hide a household at once; what it holds is removed when the workspace next takes what came in."""
     with database.writing() as session:
         there = session.scalar(select(Deletion.id).where(Deletion.household_id == household_id))
         if there is None:
-            session.add(Deletion(household_hash="", household_id=household_id, by=identity.who))
-        enter(session, identity.who, "resident.ask_deletion", household_id, purpose)
+            session.add(Deletion(household_hash="", household_id=household_id, by=by))
+        enter(session, by, "resident.ask_deletion", household_id, purpose)
+
+
+def deletion_waits(database: Database, household_id: str) -> bool:
+    """Whether a household's deletion was asked for and is not complete, as after a kill."""
+    with database.reading() as session:
+        return bool(session.scalar(select(Deletion.id).where(Deletion.household_id == household_id)))
 
 
 def known_household(workspace: Path, household_id: str) -> None:

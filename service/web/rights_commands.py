@@ -56,14 +56,18 @@ household = click.argument("household")
 @click.pass_obj
 def why(workspace: Path, household: str) -> None:
     """Why a household is listed."""
+    from service.web.audit import enter
     from service.web.restrictions import Restrictions
     from service.web.rights import why_listed
     from service.web.weeks import Shelf
 
-    restrictions = Restrictions(_open(workspace, household), partial(_today, workspace))
+    database = _open(workspace, household)
+    restrictions = Restrictions(database, partial(_today, workspace))
     restrictions.refresh()
     shelf = Shelf(workspace)
     shelf.refresh()
+    with database.writing() as session:
+        enter(session, "command", "resident.why", household)
     show(why_listed(shelf.served, household, household in restrictions.refusing))
 
 
@@ -148,17 +152,24 @@ def correct(workspace: Path, household: str, attribute: str, value: str) -> None
 @click.option("--yes", is_flag=True, help=say("不再询问", "do not ask again"))
 @click.pass_obj
 def delete(workspace: Path, household: str, yes: bool) -> None:
-    """Delete a household from everything."""
-    from service.web.deletion import delete_everywhere
+    """Delete a household from everything. It is noted first, so that a command killed in between can be run again."""
+    from features.store import read_settings
+    from service.web.database import open_database
     from service.web.handover import drain
+    from service.web.rights import ask_deletion, deletion_waits, known_household
+    from service.web.settings import command_settings
 
-    database = _open(workspace, household)
-    if not yes:
-        click.confirm(
-            say(f"确定删除 {household}？不能恢复", f"Delete {household}? This cannot be undone"), abort=True
-        )
+    read_settings(workspace)
+    database = open_database(command_settings(workspace))
+    if not deletion_waits(database, household):
+        known_household(workspace, household)
+        if not yes:
+            click.confirm(
+                say(f"确定删除 {household}？不能恢复", f"Delete {household}? This cannot be undone"),
+                abort=True,
+            )
+        ask_deletion(database, "command", household)
     show(drain(workspace, database))
-    show(delete_everywhere(workspace, database, household))
 
 
 COMMANDS: tuple[click.Command, ...] = (drain, resident)

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.language import UserError, say
+from features.mistakes import mistake_words
 
 SHORTEST_SECRET = 32
 
@@ -65,7 +66,12 @@ class Settings(BaseSettings):
     def _readable_rate(cls, value: str) -> str:
         from limits import parse
 
-        parse(value)
+        try:
+            parse(value)
+        except ValueError as error:
+            raise ValueError(
+                say(f"“{value}” 看不懂，写法如 30/minute", f"cannot read '{value}': write such as 30/minute")
+            ) from error
         return value
 
     @model_validator(mode="after")
@@ -116,7 +122,7 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        words = first["msg"].removeprefix("Value error, ")
+        words = mistake_words(first)
         raise UserError(f"XIANYING_{name}: {words}" if name else words) from error
 
 

@@ -118,6 +118,6 @@ def erase(request: Request, household_id: HouseholdId, asker: Asker) -> Response
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
     state = request.app.state
-    rights.ask_deletion(state.database, asker, household_id, purpose_of(request))
+    rights.ask_deletion(state.database, asker.who, household_id, purpose_of(request))
     state.restrictions.refresh()
     return Response(status_code=202)

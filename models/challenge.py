@@ -42,8 +42,9 @@ def champion_probabilities(
     if champion.out_of_time:
         p = champion.out_of_time.find(keys[rows.household], rows.need, rows.as_of)
     trained_on = day_of(date.fromisoformat(champion.metadata["as_of"]))
+    known_then = known_before(records, trained_on)  # with the delay of recording that was usual then
     for day in np.unique(rows.as_of):
-        seen = complete(known, np.array([day]), trained_on)[0]
+        seen = complete(known_then, np.array([day]), trained_on)[0]
         on = np.flatnonzero((rows.as_of == day) & ~seen[rows.need])
         if len(on):
             p[on] = _predicted(records, champion, int(day), rows.take(on))

@@ -9,7 +9,7 @@ from small_town import AS_OF, NEEDS, iso, town_rows
 from features.records import day_of, known_before
 from models import validate
 from models.baselines import ELIGIBILITY, MODEL
-from models.challenge import compare_with_champion
+from models.challenge import champion_probabilities, compare_with_champion
 from models.compare import gate
 from models.evaluate import Evaluation
 from models.report_figures import draw_validation
@@ -136,6 +136,27 @@ def test_later_rows_change_nothing_and_the_same_data_make_no_better_or_worse_cha
     assert again.comparison is not None and len(again.comparison)
     assert again.comparison["difference"].abs().max() < 1e-6  # not compared on what the champion had learnt
     assert gate(again.comparison).allowed
+
+
+def test_what_a_champion_was_trained_on_stays_so_when_recording_slows_down(retrained, rows, community):
+    late = [
+        {
+            "household_id": f"h{at:02d}",
+            "need": "meals",
+            "requested_at": iso(AS_OF + 1 + day),
+            "recorded_at": iso(AS_OF + 120),
+        }
+        for at in range(60)
+        for day in range(8)
+    ]
+    slow = make_records(**{**rows, "requests": [*rows["requests"], *late]}, community=community)
+    champion = replace(retrained.model, out_of_time=None)
+    seen, still_seen = (
+        np.isnan(champion_probabilities(slow, known_before(slow, day), champion, retrained.validation))
+        for day in (AS_OF, AS_OF + 130)
+    )
+    assert seen.any()
+    np.testing.assert_array_equal(seen, still_seen)
 
 
 def test_a_champion_whose_scores_are_worthless_is_beaten_and_cannot_come_back(retrained, records):

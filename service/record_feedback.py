@@ -14,6 +14,7 @@ from service.answers import feedback_choices, read_date, read_feedback, read_mar
 from service.filled import Filled
 
 SOONEST, LATEST = timedelta(days=7), timedelta(days=400)  # an agreed visit around its list's week
+REFUSES = "do_not_contact"
 Held = dict[str, dict[str, Any]]
 
 
@@ -50,6 +51,8 @@ def feedback_of(
         for column, value in given.items():
             if one.get(column) not in (None, value):
                 refused.append(_twice(row, column))
+                if value == REFUSES:  # wherever it stands, a refusal counts
+                    one |= {"kind": REFUSES, "reason_kind": None}
             else:
                 one[column] = value
     changed = [one for key, one in found.items() if _says_more(one, held.get(key, {}))]

@@ -208,6 +208,19 @@ def test_two_copies_that_disagree_are_told(book: Path, visits: pd.DataFrame, kno
     assert "copy.xlsx" in found.refused[0]
 
 
+@pytest.mark.parametrize("refusing", [0, 1])
+def test_a_refusal_counts_in_whichever_copy_it_stands(
+    book: Path, visits: pd.DataFrame, known: Known, refusing: int
+) -> None:
+    other = book.with_name("copy.xlsx")
+    other.write_bytes(book.read_bytes())
+    for at, one in enumerate((book, other)):
+        answer(one, 反馈="不要再来" if at == refusing else "人不对")
+    found = read_outcomes([book, other], visits, known.records, NOW)
+    assert [row["kind"] for row in found.feedback] == ["do_not_contact"]
+    assert "copy.xlsx" in found.refused[0]
+
+
 def test_a_workbook_with_nothing_but_feedback_is_kept(
     book: Path, visits: pd.DataFrame, known: Known, tmp_path: Path
 ) -> None:

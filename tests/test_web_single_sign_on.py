@@ -22,7 +22,7 @@ from service.web.settings import Settings
 def issuer_app(address: str) -> FastAPI:
     """A small issuer: everybody is the person whose login was put into ``app.state.login``."""
     app, key, nonces = FastAPI(), RSAKey.generate_key(2048, {"kid": "one"}), {}
-    app.state.login = "wang"
+    app.state.login, app.state.claims = "wang", {}
 
     @app.get("/.well-known/openid-configuration")
     def configuration():
@@ -47,7 +47,7 @@ def issuer_app(address: str) -> FastAPI:
     def token(code: str = Form()):
         now = int(time.time())
         claims = {"iss": address, "aud": "xianying", "sub": "1", "iat": now, "exp": now + 60}
-        claims |= {"nonce": nonces[code], "preferred_username": app.state.login}
+        claims |= {"nonce": nonces[code], "preferred_username": app.state.login, **app.state.claims}
         signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)
         return {"access_token": "x", "token_type": "Bearer", "id_token": signed}
 
@@ -109,6 +109,19 @@ def test_who_has_none_or_is_shut_out_does_not(client, issuer):
     people.set_active(client.app.state.database, "wang", False)
     assert come_back(client).status_code == 403
     assert client.get("/v1/session").status_code == 401
+
+
+def test_a_login_that_nobody_vouches_for_opens_nothing(client, issuer):
+    for login in ("wang@example.org", "None"):
+        people.add_user(client.app.state.database, login, "coordinator", None)
+    issuer[0].state.login = None
+    assert come_back(client).json()["type"] == "urn:xianying:no-account"
+    settings = client.app.state.settings.model_copy(update={"oidc_claim": "email"})
+    client.app.state.settings = settings
+    issuer[0].state.claims = {"email": "wang@example.org", "email_verified": False}
+    assert come_back(client).json()["type"] == "urn:xianying:no-account"
+    issuer[0].state.claims["email_verified"] = True
+    assert come_back(client).status_code == 302
 
 
 def test_an_answer_that_was_not_asked_for_is_refused(client):

@@ -58,7 +58,8 @@ class Settings(BaseSettings):
     oidc_client_id: str = Field("", description="single sign-on: client id")
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="single sign-on: client secret")
     oidc_claim: str = Field(
-        "preferred_username", description="single sign-on: the claim that holds a person's login"
+        "preferred_username",
+        description="single sign-on: the claim that holds a person's login (an email only where verified)",
     )
 
     @field_validator("rate", "sign_in_rate")

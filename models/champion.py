@@ -162,10 +162,21 @@ def install_copy(workspace: Path, registry: str, version: int, files: Path) -> P
     place = workspace / DIRECTORY
     target = place / f"{version}-{uuid.uuid4().hex[:8]}"
     os.replace(files, target)
+    _reach_the_disk(target)
     pointer = {"version": version, "registry": _fingerprint(registry), "directory": target.name}
     write_atomically(place / _POINTER, json.dumps(pointer).encode())
     _remove_old(place, target)
     return target
+
+
+def _reach_the_disk(directory: Path) -> None:
+    """Wait until its files would survive a power cut: what names them must not be there before them."""
+    for path in [*directory.rglob("*"), directory, directory.parent]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _remove_old(place: Path, current: Path) -> None:

@@ -161,12 +161,12 @@ def _learn(
     table, schema, seed = trainer.table, base.schema, trainer.seed
     with working_beside() as beside:
         besides = beside.submit(meanwhile)
+        gathering = beside.submit(gather_visits, records, known, schema, table, seed)
         with stages.stage("validate"):
             shown = _progress(say("分段验证", "validation folds"))
             predicted, rounds = backtest(records, known, schema, trainer, plan, shown, beside)
         besides.result()
         calibrating = beside.submit(lambda: calibrate(known, base, table, plan, predicted.result()))
-        gathering = beside.submit(gather_visits, records, known, schema, table, seed)
         building = beside.submit(validated_features, records, known, schema)
         judging = beside.submit(lambda: judge(records, known, calibrating.result(), champion, seed))
         with stages.stage("train"):

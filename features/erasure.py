@@ -22,11 +22,10 @@ from features.atomic import write_atomically
 from features.contract import TABLES
 from features.parts import forget, root_of
 from features.quarantine import FOLDER
-from features.sql import name, text
+from features.sql import WHOLE_NUMBER, name, text
 from features.versions import STORE, has_tables, open_store
 
 TOMBSTONES = "tombstones.json"
-WHOLE_NUMBER = re.compile(r"^(-?\d{1,15})\.0+$")  # as ``sql.plain_text`` has it
 
 
 def household_tables() -> list[str]:
@@ -162,4 +161,7 @@ def _names(row: str, household_id: str) -> bool:
     except (ValueError, AttributeError):
         fields = row.split(",")
     plain = (str(one).strip().strip('" ') for one in fields)
-    return any(household_id in (one, WHOLE_NUMBER.sub(r"\1", one)) for one in plain)
+    return any(
+        household_id == one or (re.match(WHOLE_NUMBER, one) and household_id == one.split(".")[0])
+        for one in plain
+    )

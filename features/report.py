@@ -77,7 +77,7 @@ class IngestReport:
         )
         return [*lines, say(f"用时：{times}", f"time: {times}")]
 
-    def _notes(self) -> list[str]:
+    def _of_settings(self) -> list[str]:
         lines = [
             say(f"community.yaml 变更 {one}", f"community.yaml changed {one}")
             for one in self.settings_changes
@@ -89,7 +89,10 @@ class IngestReport:
                     "needs changed: where there is a model, run xianying retrain before the next score",
                 )
             )
-        lines += [
+        return lines
+
+    def _unusable(self) -> list[str]:
+        return [
             say(
                 f"{table}：没有一行能用，请核对列名、格式和编号",
                 f"{table}: not a single row can be used; check columns, formats and ids",
@@ -97,6 +100,9 @@ class IngestReport:
             for table, counts in self.tables.items()
             if counts.read and counts.quarantined == counts.read
         ]
+
+    def _notes(self) -> list[str]:
+        lines = [*self._of_settings(), *self._unusable()]
         if self.unmatched_texts:
             lines.append(
                 say(

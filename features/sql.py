@@ -21,6 +21,7 @@ READ: dict[Kind, str] = {
     "boolean": "read_boolean",
 }
 _CLOCK = r"\d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?"
+WHOLE_NUMBER = r"^-?\d{1,15}\.0+$"  # that a spreadsheet gave decimals
 _ISO = rf"^\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}([ T]{_CLOCK})?$"
 _OFFSET = r"([Zz]|[+-](0\d|1[0-4])(:?[0-5]\d)?)$"
 
@@ -48,10 +49,10 @@ def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
     20240701083000, and Excel's day numbers (45474.5).
     """
     macros = {
-        "plain_text(x)": r"""CASE
-            WHEN contains(x, '.0') AND regexp_matches(x, '^-?\d{1,15}\.0+$')
+        "plain_text(x)": rf"""CASE
+            WHEN contains(x, '.0') AND regexp_matches(x, '{WHOLE_NUMBER}')
             THEN regexp_replace(x, '\.0+$', '')
-            WHEN contains(x, '00:00:00') AND regexp_matches(x, '^\d{4}-\d\d-\d\d[ T]00:00:00(\.0+)?$')
+            WHEN contains(x, '00:00:00') AND regexp_matches(x, '^\d{{4}}-\d\d-\d\d[ T]00:00:00(\.0+)?$')
             THEN x[:10]
             WHEN x IN ('True', 'TRUE', 'False', 'FALSE') THEN lower(x)
             ELSE x END""",

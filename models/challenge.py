@@ -11,7 +11,7 @@ from models.capacity import capacity_of_need
 from models.compare import compare
 from models.evaluate import Validation
 from models.model import NeedModel
-from models.out_of_time import stable_hash
+from models.out_of_time import household_keys
 from models.split import complete
 from models.validate import validated_features
 
@@ -37,7 +37,7 @@ def champion_probabilities(
 ) -> np.ndarray:
     """float64 per row: predicted where the label was not complete on the champion's day of training, else
     from the champion's own validation; NaN where it was trained on the row."""
-    keys = stable_hash(known.records.household_ids)
+    keys = household_keys(records)
     p = np.full(len(rows), np.nan)
     if champion.out_of_time:
         p = champion.out_of_time.find(keys[rows.household], rows.need, rows.as_of)

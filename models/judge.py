@@ -22,7 +22,7 @@ from models.evaluate import Evaluation, Validation, evaluate
 from models.group_audit import audit_requests
 from models.level import asking_per_request
 from models.model import LEAST, MOST, NeedModel, combined_risk
-from models.out_of_time import OutOfTime, stable_hash
+from models.out_of_time import OutOfTime, household_keys
 from models.sample import Table
 from models.split import Split, complete
 from models.validate import Predicted, finish, out_of_time
@@ -110,7 +110,7 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
 def _newest(known: Known, validation: Validation) -> OutOfTime:
     """The model's probabilities of the newest fold, to carry with it."""
     rows = validation.take(validation.fold == len(validation.folds) - 1)
-    keys = stable_hash(known.records.household_ids)
+    keys = household_keys(known.records)
     return OutOfTime(keys[rows.household], rows.need, rows.as_of, rows.scores[MODEL])
 
 

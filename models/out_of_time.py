@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.records import Records, remember
+
 FILE = "out_of_time.npz"
 
 
@@ -18,6 +20,11 @@ def stable_hash(ids: np.ndarray) -> np.ndarray:
     """uint64 per id (text): the same on every machine, whatever other ids there are."""
     digests = [hashlib.blake2b(str(one).encode(), digest_size=8).digest() for one in ids]
     return np.array([int.from_bytes(one, "big") for one in digests], dtype=np.uint64)
+
+
+def household_keys(records: Records) -> np.ndarray:
+    """uint64 per household: ``stable_hash`` of its id, made once."""
+    return remember(records, "household keys", lambda: stable_hash(records.household_ids))
 
 
 @dataclass(frozen=True)

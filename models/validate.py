@@ -18,7 +18,7 @@ from models.baselines import baseline_scores
 from models.blend import choose_weights
 from models.calibrate import Calibration, fit_calibration, level_shift, no_calibration
 from models.level import expected_requests
-from models.out_of_time import stable_hash
+from models.out_of_time import household_keys
 from models.sample import Table, labelled, matrix_of
 from models.split import STEP, Fold, Split, complete
 from models.train import PARTS, Parts, Rounds, Trainer
@@ -124,7 +124,7 @@ def validated_households(records: Records) -> np.ndarray:
     """
     if len(records.household_ids) <= MOST_VALIDATED:
         return np.ones(len(records.household_ids), dtype=bool)
-    place = stable_hash(records.household_ids)
+    place = household_keys(records)
     return place <= np.partition(place, MOST_VALIDATED - 1)[MOST_VALIDATED - 1]
 
 

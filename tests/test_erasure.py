@@ -1,8 +1,8 @@
 """A household that is deleted leaves nothing but a tombstone, and does not come back with the next export."""
 
 import json
-import subprocess
-import sys
+
+from killed import killed_with_records_replaced
 
 from features.erasure import erase_household, read_tombstones, rows_of_household
 from features.ingest import ingest
@@ -43,19 +43,10 @@ def test_set_aside_rows_are_found_however_the_id_was_written(tiny_town):
     assert len(rows) == 1 and "8" in rows[0]
 
 
-KILLED = """
-import os, sys
+ERASE = """
 from pathlib import Path
-from features import erasure
-replace = os.replace
-
-def replace_and_end(*given):
-    replace(*given)
-    if str(given[1]).endswith("records.duckdb"):
-        os._exit(9)
-
-os.replace = replace_and_end
-erasure.erase_household(Path(sys.argv[1]), sys.argv[2])
+from features.erasure import erase_household
+erase_household(Path(sys.argv[1]), sys.argv[2])
 """
 
 
@@ -63,7 +54,7 @@ def test_records_are_whole_after_a_kill_while_a_household_is_deleted(tiny_town):
     ingest(tiny_town.directory, tiny_town.workspace)
     before = read_records(tiny_town.workspace)
     household = str(before.household_ids[before.requests.household[0]])
-    run = subprocess.run([sys.executable, "-c", KILLED, str(tiny_town.workspace), household], check=False)
+    run = killed_with_records_replaced(ERASE, str(tiny_town.workspace), household)
     assert run.returncode == 9
     after = read_records(tiny_town.workspace)
     assert sorted(after.household_ids) == sorted({*before.household_ids} - {household})

@@ -1,8 +1,6 @@
 """Residents' rights, and what came in through the service on its way to the records."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -11,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from killed import killed_with_records_replaced
 from served_town import AS_OF, NEWEST, As, copy_workspace, publish_week, served
 from service_database import database_url  # noqa: F401
 from sqlalchemy import event
@@ -330,26 +329,13 @@ def test_the_same_by_command(tmp_path):
     assert "h04" not in read_records(workspace).household_ids
 
 
-KILLED = """
-import os, sys
-from service.cli import commands
-replace = os.replace
-
-def replace_and_end(*given):
-    replace(*given)
-    if str(given[1]).endswith("records.duckdb"):
-        os._exit(9)
-
-os.replace = replace_and_end
-commands(sys.argv[1:], standalone_mode=False)
-"""
-
-
 def test_a_deletion_killed_in_between_is_completed_by_running_it_again(tmp_path):
     workspace = copy_workspace(tmp_path / "workspace")
     scores = workspace / "weeks" / NEWEST / "scores.parquet"
     command = ["--workspace", str(workspace), "resident", "delete", "h04", "--yes"]
-    run = subprocess.run([sys.executable, "-c", KILLED, *command], capture_output=True, check=False)
+    run = killed_with_records_replaced(
+        "from service.cli import commands; commands(sys.argv[1:], standalone_mode=False)", *command
+    )
     assert run.returncode == 9 and "h04" in set(pd.read_parquet(scores)["household_id"])
     again = CliRunner().invoke(commands, command)
     assert again.exit_code == 0 and "已删除一户" in again.output

@@ -65,7 +65,7 @@ outreach: $(READY) ## the week's lists
 # Begins anew: a model that knows November must not score September.
 real: $(READY) ## everything on real purchase records (docs/real-data.md), into real/
 	rm -rf real/workspace # a champion of an earlier run would have seen what came after the first date
-	$(BIN)/python -m features.complete_journey real/data
+	$(BIN)/python -m features.real_panels.complete_journey real/data
 	$(BIN)/xianying --workspace real/workspace ingest real/data
 	for date in 2017-09-04 2017-10-02 2017-11-06; do \
 	  $(BIN)/xianying --workspace real/workspace retrain --as-of $$date && \

@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.ingest import ingest
-from features.records import Records, day_of, known_before
-from features.simulate import simulate
-from features.store import read_records
-from models.demand_backtest import told_by_need
-from models.demand_cells import came, expected_cells, observed_cells
-from models.demand_spread import town_cells, with_intervals
-from models.evaluate import ALL
-from models.retrain import retrain
-from models.score import score
-from models.shares import wilson
-from models.spans import SPANS, spans
+from features.ingest.ingest import ingest
+from features.point_in_time.records import Records, day_of, known_before
+from features.simulation.simulate import simulate
+from features.store.reader import read_records
+from models.demand.backtest import told_by_need
+from models.demand.cells import came, expected_cells, observed_cells
+from models.demand.intervals import town_cells, with_intervals
+from models.demand.periods import SPANS, spans
+from models.evaluation.evaluate import ALL
+from models.evaluation.wilson import wilson
+from models.scoring.score import score
+from models.training.retrain import retrain
 
 WEEK = 7
 TRAININGS = {

@@ -43,7 +43,7 @@ if __name__ == "__main__":
 
 def laid_out(workspace: Path) -> int:
     """Lay a workspace out in parts; the number of households."""
-    from features.parts import lay_out, root_of
+    from features.store.partitions import lay_out, root_of
 
     parts = lay_out(workspace, root_of(workspace))
     return sum(part.households for part in parts.parts)
@@ -51,8 +51,8 @@ def laid_out(workspace: Path) -> int:
 
 def seconds(workspace: Path, engine: str) -> float:
     """Wall seconds of one engine in a fresh process, from nothing."""
-    from features.parts import root_of
-    from features.storage import keep_only
+    from features.store.partitions import root_of
+    from features.store.storage import keep_only
 
     keep_only(root_of(workspace), "log_odds/as_of=*", set())
     begin = time.perf_counter()

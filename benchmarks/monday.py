@@ -26,7 +26,7 @@ SCRIPT = Path(__file__).parent / "contestants" / "plain_monday.py"
 NEED = "summer_childcare"
 LIBRARIES = ("lightgbm", "numpy", "pandas", "scipy", "duckdb", "xlsxwriter")
 MEASURES = ("wall_s", "cpu_s", "peak_mb")
-XIANYING = ["-c", "from service.cli import main; main()"]
+XIANYING = ["-c", "from service.cli.commands import main; main()"]
 
 
 def measured(arguments: list[str], threads: int) -> dict[str, float]:

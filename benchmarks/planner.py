@@ -21,16 +21,16 @@ from make_records import make_community, make_records
 from scipy.stats import t
 from sklearn.isotonic import IsotonicRegression
 
-from features.cohort import cohort
-from features.records import Known, day_of, known_before
-from features.simulated_office import Planned
-from models.programmes import programmes_for
-from service.closed_loop import Monday, Run, Setting, World
-from service.eligible import eligible_pairs, left_out
-from service.enrolment import last_day_to_enrol, seats_for_visits
-from service.options import NEEDS_PER_VISIT
-from service.outreach import plan
-from service.workers import workers_of
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import Known, day_of, known_before
+from features.simulation.office import Planned
+from models.demand.programmes import programmes_for
+from service.experiments.closed_loop import Monday, Run, Setting, World
+from service.planning.eligibility import eligible_pairs, left_out
+from service.planning.options import NEEDS_PER_VISIT
+from service.planning.planner import plan
+from service.planning.seat_limits import last_day_to_enrol, seats_for_visits
+from service.planning.workers import workers_of
 
 HOUSEHOLDS, WEEKS_BEFORE, WEEKS, END = 1500, 90, 8, date(2025, 7, 14)
 BLUR = 0.7  # standard deviation of the error of the log-odds

@@ -131,8 +131,10 @@ def retrain_here(workspace: Path, result: Path, arguments: list[str]) -> None:
 
     import lightgbm  # isort: skip
 
-    from models import registry, retrain, threads
-    from service import cli
+    from models.estimators import threads
+    from models.registry import registry
+    from models.training import retrain
+    from service.cli import commands as cli
 
     clock.timed(lightgbm, "train", TRAINING)
     clock.timed(lightgbm.Dataset, "construct", TRAINING)
@@ -184,7 +186,7 @@ def of_town(households: int, again: bool) -> list[dict[str, Any]]:
     """A retrain of a made-up town of this size and, where wanted, a second one that compares with the first."""
     with tempfile.TemporaryDirectory() as place:
         town, workspace = f"{place}/town", Path(place) / "workspace"
-        command = [sys.executable, "-c", "from service.cli import main; main()"]
+        command = [sys.executable, "-c", "from service.cli.commands import main; main()"]
         for one in (
             ["simulate", town, "--households", str(households), "--weeks", "156"],
             ["--workspace", str(workspace), "ingest", town],

@@ -26,17 +26,17 @@ import numpy as np
 import psutil
 from load import measure, request, together
 
-from features.build import build
-from features.cohort import cohort
-from features.one import alone, known_apart
-from service.web import people
-from service.web.database import open_database
-from service.web.settings import command_settings
-from service.web.weeks import Shelf
+from features.blocks.build import build
+from features.point_in_time.cohort import cohort
+from features.point_in_time.subset import alone, known_apart
+from service.web.auth import people
+from service.web.base.settings import command_settings
+from service.web.database.engine import open_database
+from service.web.published.weeks import Shelf
 
 SCOPES = ("scores:read", "sensitive:read", "live:score")
 BENCH = Path(__file__).parent
-START = "from service.cli import main; main()"
+START = "from service.cli.commands import main; main()"
 
 
 def free_port() -> int:

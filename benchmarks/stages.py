@@ -37,7 +37,7 @@ def measured(*arguments: str) -> dict[str, float]:
     """Wall and CPU seconds of one command in a fresh process and its children, and the peak of their resident
     memory together (MB, looked at every tenth of a second)."""
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    code = "from service.cli import main; main()"
+    code = "from service.cli.commands import main; main()"
     process = psutil.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
     peak = 0
     while process.poll() is None:

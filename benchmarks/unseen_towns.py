@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.simulate import simulate
+from features.simulation.simulate import simulate
 
 SHARE = 0.02  # of a need's rows: the length of the list
 BINS = 10

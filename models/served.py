@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.build import Features
-from features.records import Rows
-from models.model import NeedModel
+from features.blocks.build import Features
+from features.point_in_time.records import Rows
+from models.scoring.model import NeedModel
 
 
 class ServedModel:

@@ -9,24 +9,24 @@ import pandas as pd
 from make_records import make_community, make_records
 from small_town import AS_OF, NEEDS, town_rows
 
-from features.build import build, catalogue
-from features.contract import Community
-from features.records import Known, Records, known_before
-from features.schema import fit_schema
-from models.baselines import MODEL, PROBABILITIES, baseline_scores
-from models.calibrate import no_calibration
-from models.capacity import capacity_of_need
-from models.compare import compare
-from models.evaluate import Validation, evaluate
-from models.fingerprint import fingerprint
-from models.ground import EXPECTED, Ground
-from models.group_audit import audit_requests
-from models.logistic import Logistic, Transform
-from models.model import NeedModel
-from models.retrain import Retrained
-from models.sample import labelled
-from models.train import Parts
-from models.verdict import verdicts
+from features.blocks.build import build, catalogue
+from features.contract.community import Community
+from features.point_in_time.records import Known, Records, known_before
+from features.point_in_time.schema import fit_schema
+from models.dataset.sample import labelled
+from models.estimators.calibrate import no_calibration
+from models.estimators.logistic import Logistic, Transform
+from models.estimators.offset import EXPECTED, Ground
+from models.estimators.train import Parts
+from models.evaluation.baselines import MODEL, PROBABILITIES, baseline_scores
+from models.evaluation.capacity import capacity_of_need
+from models.evaluation.compare import compare
+from models.evaluation.evaluate import Validation, evaluate
+from models.evaluation.verdict import verdicts
+from models.fairness.audit import audit_requests
+from models.scoring.fingerprint import fingerprint
+from models.scoring.model import NeedModel
+from models.training.retrain import Retrained
 
 GOOD = {"requests_364_days": 0.6, "requests_all_time": 0.1}  # log-odds a unit
 BAD = {"requests_364_days": -0.6, "requests_all_time": -0.1}

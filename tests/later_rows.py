@@ -5,7 +5,7 @@ from datetime import date
 from hypothesis import strategies as st
 from make_records import day, make_community, make_records
 
-from features.records import Records, day_of
+from features.point_in_time.records import Records, day_of
 
 AS_OF = day_of(date(2024, 6, 3))
 COMMUNITY = make_community(

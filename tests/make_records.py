@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.contract import ARMS, FEEDBACK, OUTCOMES, TABLES, Community, parse_community
-from features.records import (
+from features.contract.attribute_values import Texts, read_texts
+from features.contract.community import Community, parse_community
+from features.contract.tables import ARMS, FEEDBACK, OUTCOMES, TABLES
+from features.point_in_time.records import (
     FeedbackRows,
     HouseholdRows,
     OptOutRows,
@@ -18,7 +20,6 @@ from features.records import (
     ResidentRows,
     day_of,
 )
-from features.values import Texts, read_texts
 
 Row = Mapping[str, Any]
 NEEDS = (

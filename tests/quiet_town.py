@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from make_records import make_community, make_records
 
-from features.records import Records
+from features.point_in_time.records import Records
 
 NEEDS = (
     {"id": "meals", "name": {"zh": "老年助餐"}, "horizon_weeks": 6},

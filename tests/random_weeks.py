@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 from scipy.optimize import linprog
 
-from features.records import Known, date_of, day_of, known_before
-from service.options import NEEDS_PER_VISIT
+from features.point_in_time.records import Known, date_of, day_of, known_before
+from service.planning.options import NEEDS_PER_VISIT
 
 AS_OF = "2025-09-01"
 DAY = day_of(pd.Timestamp(AS_OF).date())

@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, Page, Playwright
 from served_town import PASSWORD, add_people, settings_for
 from sqlalchemy import select
 
-from service.web import people
-from service.web.database import Database, open_database
-from service.web.tables import Outcome
+from service.web.auth import people
+from service.web.database.engine import Database, open_database
+from service.web.database.tables import Outcome
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -63,7 +63,7 @@ class Server:
         command = [
             sys.executable,
             "-c",
-            "from service.cli import main; main()",
+            "from service.cli.commands import main; main()",
             "--workspace",
             str(self.workspace),
             "serve",

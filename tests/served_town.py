@@ -18,19 +18,19 @@ from hand_made import GOOD, hand_made_model
 from small_town import AS_OF, NEEDS, iso, town_rows
 from sqlalchemy import select
 
-from features.ingest import ingest
-from features.records import date_of, known_before
-from features.store import read_records
-from models.champion import install_copy
-from models.tracking import registry_address
-from service.web import people
+from features.ingest.ingest import ingest
+from features.point_in_time.records import date_of, known_before
+from features.store.reader import read_records
+from models.registry.champion import install_copy
+from models.registry.tracking import registry_address
 from service.web.app import create_app
-from service.web.database import Database
-from service.web.identities import open_session
-from service.web.settings import Settings
-from service.web.tables import User
-from service.web.tokens import hash_password
-from service.week import list_week, week_directory
+from service.web.auth import people
+from service.web.auth.identities import open_session
+from service.web.auth.tokens import hash_password
+from service.web.base.settings import Settings
+from service.web.database.engine import Database
+from service.web.database.tables import User
+from service.weekly.list_week import list_week, week_directory
 
 PASSWORD = "correct horse"
 WEEKS = (AS_OF - 7, AS_OF)

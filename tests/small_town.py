@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from make_records import make_community, make_records
 
-from features.cohort import cohort
-from features.records import Known, Records, Rows, day_of, known_before
-from features.schema import Schema, fit_schema
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import Known, Records, Rows, day_of, known_before
+from features.point_in_time.schema import Schema, fit_schema
 
 AS_OF = day_of(date(2024, 9, 2))
 NEEDS = (

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from small_town import at, town_records, town_rows
 
-from features.build import build
-from features.town import YEAR, asked
-from models.baselines import (
+from features.blocks.build import build
+from features.point_in_time.town_summary import YEAR, asked
+from models.evaluation.baselines import (
     ELIGIBILITY,
     GRID_AVERAGE,
     RANKERS,

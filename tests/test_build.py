@@ -3,7 +3,7 @@
 import numpy as np
 from small_town import AS_OF, at, town_records, town_rows
 
-from features.build import BLOCKS, build, catalogue, facts, summarise
+from features.blocks.build import BLOCKS, build, catalogue, facts, summarise
 
 KNOWN, ROWS, SCHEMA = at(town_records(town_rows()))
 

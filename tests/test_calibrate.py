@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from models.calibrate import FARTHEST_SHIFT, fit_calibration, level_shift, shift_to
+from models.estimators.calibrate import FARTHEST_SHIFT, fit_calibration, level_shift, shift_to
 
 
 def rows(slope: float, levels: list[float], count: int = 20_000, seed: int = 0):

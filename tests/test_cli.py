@@ -16,12 +16,12 @@ import pytest
 from tiny_town import SETTINGS, TinyTown, make_tiny_town
 from week_lists import change, fill
 
-from features.store import read_records
-from service.cli import commands
-from service.terminal import run
+from features.store.reader import read_records
+from service.cli.commands import commands
+from service.console.terminal import run
 
 AS_OF = "2024-06-10"
-XIANYING = (sys.executable, "-c", "from service.cli import main; main()")
+XIANYING = (sys.executable, "-c", "from service.cli.commands import main; main()")
 
 
 @dataclass
@@ -429,6 +429,6 @@ def test_a_reader_that_goes_away_does_no_harm(town: TinyTown) -> None:
 
 def test_help_comes_at_once_and_without_heavy_imports() -> None:
     heavy = "{'pandas', 'mlflow', 'lightgbm', 'duckdb'}"
-    program = f"import sys; from service.cli import commands; print({heavy} & set(sys.modules))"
+    program = f"import sys; from service.cli.commands import commands; print({heavy} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.contract import TABLES
+from features.contract.tables import TABLES
 from features.language import UserError
-from features.records import Records, day_of, known_before
-from features.simulated_files import contract_tables, request_table
-from features.store import read_records
-from service.closed_loop import Run, Setting, World, live
-from service.loop_policies import ORACLE, PRODUCT
-from service.loop_report import write_report
-from service.loop_runs import read_runs, run_all
-from service.outreach import plan
+from features.point_in_time.records import Records, day_of, known_before
+from features.simulation.table_files import contract_tables, request_table
+from features.store.reader import read_records
+from service.experiments.closed_loop import Run, Setting, World, live
+from service.experiments.loop_policies import ORACLE, PRODUCT
+from service.experiments.loop_report import write_report
+from service.experiments.loop_runs import read_runs, run_all
+from service.planning.planner import plan
 
 SETTING = Setting(
     households=150,

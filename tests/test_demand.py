@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 from scipy.stats import binom, nbinom
 
-from features.records import Known, day_of, known_before
-from models.demand import WINDOWS, demand_ahead, expected_demand
-from models.demand_backtest import held_out, told_by_need
-from models.demand_cells import came, past_cells
-from models.demand_plots import MOST_GRIDS, grids_figure
-from models.demand_spread import Spread, fit_spread, interval, unknown_spread
-from models.spans import SPANS, WINDOW, month_begin, spans
+from features.point_in_time.records import Known, day_of, known_before
+from models.demand.backtest import held_out, told_by_need
+from models.demand.cells import came, past_cells
+from models.demand.expected import WINDOWS, demand_ahead, expected_demand
+from models.demand.intervals import Spread, fit_spread, interval, unknown_spread
+from models.demand.periods import SPANS, WINDOW, month_begin, spans
+from models.demand.plots import MOST_GRIDS, grids_figure
 
 DAY = day_of(date(2025, 9, 1))
 GRIDS = 4

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from features.contract import TABLES
-from service.cli import commands
+from features.contract.tables import TABLES
+from service.cli.commands import commands
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -71,7 +71,7 @@ def test_links_between_pages_hold(page: str) -> None:
 
 
 def test_examples_of_settings_are_valid() -> None:
-    from features.contract import parse_community
+    from features.contract.community import parse_community
 
     blocks = re.findall(r"```yaml\n(.*?)```", text_of("docs/data-contract.md"), re.S)
     assert blocks
@@ -82,7 +82,7 @@ def test_examples_of_settings_are_valid() -> None:
 def test_the_table_of_settings_is_that_of_the_service() -> None:
     from pydantic import SecretStr
 
-    from service.web.settings import Settings
+    from service.web.base.settings import Settings
 
     rows = []
     for name, field in Settings.model_fields.items():

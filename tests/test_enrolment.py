@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from make_records import make_community, make_records
 
-from features.contract import Programme
+from features.contract.community import Programme
 from features.language import UserError, speaking
-from features.records import Known, date_of, day_of, known_before
-from service.enrolment import enrolment, last_day_to_enrol
-from service.outreach import plan
+from features.point_in_time.records import Known, date_of, day_of, known_before
+from service.planning.planner import plan
+from service.planning.seat_limits import enrolment, last_day_to_enrol
 
 DAY = day_of(date(2025, 6, 2))
 NEEDS = ({"id": "childcare", "horizon_weeks": 8, "severity": 2}, {"id": "meals", "severity": 1})

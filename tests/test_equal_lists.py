@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 from random_weeks import CELL, DAY, NEEDS, check_week, scores_of, towns
 
-from features.contract import Parity
-from features.groups import membership
+from features.blocks.groups import membership
+from features.contract.community import Parity
 from features.language import UserError, speaking
-from features.records import Known, known_before
-from models.parity import expected_recalls, short_of_parity
-from service.eligible import eligible_pairs, left_out
-from service.enrolment import enrolment
-from service.outreach import plan
+from features.point_in_time.records import Known, known_before
+from models.fairness.parity import expected_recalls, short_of_parity
+from service.planning.eligibility import eligible_pairs, left_out
+from service.planning.planner import plan
+from service.planning.seat_limits import enrolment
 
 
 def with_parity(known: Known, *groups: str, tolerance: float) -> Known:

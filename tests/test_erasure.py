@@ -4,9 +4,9 @@ import json
 
 from killed import killed_with_records_replaced
 
-from features.erasure import erase_household, read_tombstones, rows_of_household
-from features.ingest import ingest
-from features.store import read_records
+from features.ingest.erasure import erase_household, read_tombstones, rows_of_household
+from features.ingest.ingest import ingest
+from features.store.reader import read_records
 
 
 def test_a_deleted_household_is_gone_and_stays_away(tiny_town):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from models.evaluate import ALL, Validation, evaluate, resampled, values_of
-from models.ties import extremes, hits_along, hits_at
+from models.evaluation.evaluate import ALL, Validation, evaluate, resampled, values_of
+from models.evaluation.ties import extremes, hits_along, hits_at
 
 
 def one_day(score, label, households=None):

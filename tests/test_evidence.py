@@ -8,12 +8,12 @@ from hand_made import hand_made_model
 from make_records import make_community, make_records
 from small_town import AS_OF, NEEDS
 
-from features.build import build, facts
-from features.evidence import evidence
+from features.blocks.build import build, facts
+from features.blocks.evidence import evidence
 from features.language import set_language
-from features.records import Known, Rows, date_of, known_before
-from models.explain import explained
-from service.reasons import kind_names, numbered
+from features.point_in_time.records import Known, Rows, date_of, known_before
+from models.scoring.explain import explained
+from service.lists.reasons import kind_names, numbered
 
 SECRET = {"id": "refuge", "name": {"zh": "家暴求助", "en": "Refuge"}, "sensitive": True}
 
@@ -112,7 +112,7 @@ def test_reasons_carry_their_kind_and_their_rows() -> None:
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_kind_of_reason_has_a_name(language: str) -> None:
-    from features.build import BLOCKS, block_name
+    from features.blocks.build import BLOCKS, block_name
 
     set_language(language)
     names = kind_names()

@@ -5,11 +5,11 @@ import pytest
 from make_records import make_community, make_records
 from small_town import AS_OF, at
 
-from features import expected
-from features.build import build, summarise
-from features.records import known_before
-from features.schema import fit_schema
-from features.similar import likeness
+from features.blocks import expected
+from features.blocks.build import build, summarise
+from features.blocks.similar import likeness
+from features.point_in_time.records import known_before
+from features.point_in_time.schema import fit_schema
 
 NEEDS = ({"id": "childcare", "name": {"zh": "暑期托管"}}, {"id": "repair", "name": {"zh": "维修"}})
 DAYS = 1400

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 from small_town import AS_OF, NEEDS
 
-from features.build import Features, build, catalogue, facts
-from features.cohort import cohort
+from features.blocks.build import Features, build, catalogue, facts
 from features.language import set_language
-from features.records import Known, Rows, known_before
-from models.explain import fact_weights, joined, reasons
-from models.model import NeedModel
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import Known, Rows, known_before
+from models.scoring.explain import fact_weights, joined, reasons
+from models.scoring.model import NeedModel
 
 COUNT = {"requests_all_time": 1.0}
 CHILDREN = {"household.children": 1.0}

@@ -14,20 +14,20 @@ from openpyxl.worksheet.worksheet import Worksheet
 from tiny_town import TinyTown
 from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, write_lists
 
-from features.contract import FEEDBACK
-from features.erasure import erase_household
-from features.feedback import suppressed
-from features.ingest import ingest
-from features.records import Known, day_of, known_before
-from models.reason_quality import reason_quality, returned
-from service.feedback_lines import feedback_lines
-from service.feedback_week import feedback_week
-from service.handout import write_handout
-from service.lists import describe
-from service.outreach import COLUMNS, plan
-from service.record import Outcomes, read_outcomes
-from service.week import keep_listed, record_files
-from service.workbook import workbook
+from features.contract.tables import FEEDBACK
+from features.ingest.erasure import erase_household
+from features.ingest.ingest import ingest
+from features.point_in_time.feedback import suppressed
+from features.point_in_time.records import Known, day_of, known_before
+from models.monitoring.reason_quality import reason_quality, returned
+from service.lists.feedback_week import feedback_week
+from service.lists.visit_rows import describe
+from service.lists.workbook import workbook
+from service.planning.planner import COLUMNS, plan
+from service.returns.feedback_lines import feedback_lines
+from service.returns.read_outcomes import Outcomes, read_outcomes
+from service.weekly.list_files import write_handout
+from service.weekly.list_week import keep_listed, record_files
 
 NOW = datetime(2025, 9, 5, 10, 30)
 DAY = day_of(AS_OF)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_town import households
 
-from features import csv_rows
-from features.csv_rows import read_csv
-from features.files import find_tables, read_table
+from features.ingest import csv_reader as csv_rows
+from features.ingest.csv_reader import read_csv
+from features.ingest.files import find_tables, read_table
 from features.language import UserError
 
 PIECES = (  # sizes in which a file is taken apart

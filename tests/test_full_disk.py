@@ -12,12 +12,12 @@ import pytest
 from served_town import NEWEST, copy_workspace
 from small_town import AS_OF
 
-from features.contract import TABLES
-from features.records import date_of
-from features.store import read_records
-from features.versions import open_store
-from service.cli import commands
-from service.terminal import run
+from features.contract.tables import TABLES
+from features.point_in_time.records import date_of
+from features.store.database import open_store
+from features.store.reader import read_records
+from service.cli.commands import commands
+from service.console.terminal import run
 
 NEXT = date_of(AS_OF + 7).isoformat()
 

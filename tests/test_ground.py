@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from models.ground import EXPECTED, fit_ground
+from models.estimators.offset import EXPECTED, fit_ground
 
 NAMES = ["days_observed", EXPECTED]
 

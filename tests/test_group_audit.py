@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 from sklearn.metrics import precision_score, recall_score
 
-from features.groups import membership
+from features.blocks.groups import membership
 from features.language import speaking
-from features.records import Known, Records, day_of, known_before
-from models.baselines import MODEL
-from models.card_groups import group_tables
-from models.evaluate import Validation, resampled
-from models.group_audit import audit_list, audit_requests, audit_visits
-from models.group_lines import clearly_less, group_lines
-from models.group_shares import MEASURES, Audited, as_rankers, group_shares, listed_at
-from models.visits_made import audit_made, visits_made
+from features.point_in_time.records import Known, Records, day_of, known_before
+from models.evaluation.baselines import MODEL
+from models.evaluation.evaluate import Validation, resampled
+from models.fairness.audit import audit_list, audit_requests, audit_visits
+from models.fairness.lines import clearly_less, group_lines
+from models.fairness.shares import MEASURES, Audited, as_rankers, group_shares, listed_at
+from models.monitoring.visits_made import audit_made, visits_made
+from models.report.card_groups import group_tables
 
 AS_OF = day_of(date(2024, 6, 3))
 HOUSEHOLDS = 400  # the first half came lately

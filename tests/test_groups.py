@@ -5,12 +5,12 @@ from datetime import date
 import pytest
 from make_records import make_community, make_records
 
-from features.contract import parse_community
-from features.groups import membership
+from features.blocks.groups import membership
+from features.contract.community import parse_community
 from features.language import UserError
-from features.records import Known, day_of, known_before
-from features.simulate import styled_community, xishan
-from features.simulated_style import base_style, draw_style
+from features.point_in_time.records import Known, day_of, known_before
+from features.simulation.simulate import styled_community, xishan
+from features.simulation.style import base_style, draw_style
 
 HOUSEHOLDS = [
     {

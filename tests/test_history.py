@@ -7,11 +7,11 @@ import pytest
 from make_records import day, make_community, make_records
 from small_town import AS_OF, NEEDS, at, town_records, town_rows
 
-from features import activity, history
-from features.build import summarise
+from features.blocks import activity, history
+from features.blocks.build import summarise
 from features.language import set_language
-from features.records import known_before
-from features.town import prior_strength
+from features.point_in_time.records import known_before
+from features.point_in_time.town_summary import prior_strength
 
 BASE = town_rows(seed=3)
 KNOWN, ROWS, SCHEMA = at(town_records(BASE))

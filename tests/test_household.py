@@ -6,12 +6,13 @@ from hypothesis import given
 from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
-from features import household, residents, values
-from features.cohort import cohort
+from features.blocks import household, residents
+from features.contract import attribute_values as values
 from features.language import set_language
-from features.records import Rows, date_of, day_of, known_before
-from features.schema import Attribute, Schema, fit_schema
-from features.town import Town
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import Rows, date_of, day_of, known_before
+from features.point_in_time.schema import Attribute, Schema, fit_schema
+from features.point_in_time.town_summary import Town
 
 DATE = day_of(date(2024, 6, 3))
 NOWHERE = Town(DATE, {}, 0.0, 0.0)

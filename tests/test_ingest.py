@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from make_records import day
 from tiny_town import TABLE_ROWS, TinyTown, households, make_tiny_town, outreach, requests, residents
 
-from features.contract import TABLES
-from features.ingest import ingest
+from features.contract.tables import TABLES
+from features.ingest.ingest import ingest
 from features.language import UserError, set_language
-from features.versions import STORE
+from features.store.database import STORE
 
 
 def stored(town: TinyTown) -> dict[str, list[tuple]]:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_records import make_community, make_records
 
-from features.labels import label_begin, label_end, labels, usable, usual_recording_delay
-from features.records import Rows, day_of, known_before
+from features.point_in_time.labels import label_begin, label_end, labels, usable, usual_recording_delay
+from features.point_in_time.records import Rows, day_of, known_before
 
 NEEDS = [
     {"id": "now", "horizon_weeks": 8},

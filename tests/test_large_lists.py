@@ -11,18 +11,18 @@ import pytest
 import yaml
 from served_town import AS_OF, PROGRAMMES, copy_workspace, publish_week
 
-from features.ingest import ingest
+from features.ingest.ingest import ingest
 from features.language import LANGUAGES, UserError
-from features.parts import Parts, lay_out
-from features.records import date_of, known_before
-from features.store import read_records
-from models.engine import here
-from service.large_lists import list_large
-from service.part_tasks import Planning, Survey, Writing
-from service.web.live_features import live_of
-from service.web.problems import Problem
-from service.web.weeks import Shelf, Week
-from service.week import read_table, week_directory
+from features.point_in_time.records import date_of, known_before
+from features.store.partitions import Parts, lay_out
+from features.store.reader import read_records
+from models.scoring.executors import here
+from service.web.base.problems import Problem
+from service.web.published.live_features import live_of
+from service.web.published.weeks import Shelf, Week
+from service.weekly.large_lists import list_large
+from service.weekly.list_week import read_table, week_directory
+from service.weekly.partition_tasks import Planning, Survey, Writing
 
 DATE = date_of(AS_OF)
 WORKERS = (

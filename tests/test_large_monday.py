@@ -13,25 +13,25 @@ import pytest
 import yaml
 from hand_made import GOOD, hand_made_model
 
-from features.ingest import ingest
+from features.ingest.ingest import ingest
 from features.language import say
-from features.parts import Parts, lay_out
-from features.records import Records, day_of, known_before
-from features.simulate import simulate
-from features.store import read_programme_history, read_records
-from models.champion import install_copy
-from models.demand import demand_ahead
-from models.demand_homes import Homes, Piece, candidates
-from models.evaluate import resampled, resampled_of
-from models.proposals import RUN, propose
-from models.tracking import registry_address
-from models.visits_made import audit_made, visits_made
-from service.demand_week import demand_week, encoded_scores
-from service.large_demand import Asking, large_demand
-from service.large_town import scores_of_large
-from service.look_back import LookAtPart, groups_of_sample, look_at_town
-from service.monitor_week import monitor_week
-from service.week import list_week, read_table, week_directory
+from features.point_in_time.records import Records, day_of, known_before
+from features.simulation.simulate import simulate
+from features.store.partitions import Parts, lay_out
+from features.store.reader import read_programme_history, read_records
+from models.demand.candidates import Homes, Piece, candidates
+from models.demand.expected import demand_ahead
+from models.demand.proposals import RUN, propose
+from models.evaluation.evaluate import resampled, resampled_of
+from models.monitoring.visits_made import audit_made, visits_made
+from models.registry.champion import install_copy
+from models.registry.tracking import registry_address
+from service.weekly.demand_week import demand_week, encoded_scores
+from service.weekly.large_demand import Asking, large_demand
+from service.weekly.large_town import scores_of_large
+from service.weekly.list_week import list_week, read_table, week_directory
+from service.weekly.look_back import LookAtPart, groups_of_sample, look_at_town
+from service.weekly.monitor_week import monitor_week
 
 DAY, BEFORE = date(2025, 7, 7), date(2025, 2, 3)
 

@@ -10,7 +10,7 @@ MAY_IMPORT = {
     "models": {"models", "features"},
     "service": {"service", "models", "features"},
 }
-ONLY_IN = {"mlflow": {"models/registry.py", "models/runs.py"}}
+ONLY_IN = {"mlflow": {"models/registry/registry.py", "models/registry/runs.py"}}
 ONLY_UNDER = {"click": "service", "fastapi": "service"}
 
 

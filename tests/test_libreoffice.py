@@ -13,8 +13,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from week_lists import change, columns_of, make_known, make_visits, write_lists
 
 from features.language import set_language
-from features.records import Known
-from service.record import Outcomes, read_outcomes
+from features.point_in_time.records import Known
+from service.returns.read_outcomes import Outcomes, read_outcomes
 
 SOFFICE = shutil.which("soffice")
 pytestmark = pytest.mark.skipif(

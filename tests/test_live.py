@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 from small_town import AS_OF, iso, town_rows
 
-from features.ages import aggregates
-from features.build import build, summarise
-from features.cohort import cohort
-from features.contract import TABLES
-from features.keywords import match_texts
-from features.one import alone, known_apart
-from features.posted import Posted, attribute_text, need_of_text, posted_records
-from features.records import known_before
-from models.live import score_apart, town_state
-from models.score import score
+from features.blocks.build import build, summarise
+from features.contract.keywords import match_texts
+from features.contract.tables import TABLES
+from features.point_in_time.ages import aggregates
+from features.point_in_time.cohort import cohort
+from features.point_in_time.posted_household import Posted, attribute_text, need_of_text, posted_records
+from features.point_in_time.records import known_before
+from features.point_in_time.subset import alone, known_apart
+from models.scoring.live import score_apart, town_state
+from models.scoring.score import score
 
 ROWS = town_rows(households=60, requests=1500)
 
@@ -191,7 +191,7 @@ def test_texts_find_the_same_need_as_in_a_file(texts):
 def test_few_texts_read_one_by_one_say_what_pandas_says(texts):
     from unittest.mock import patch
 
-    from features import values
+    from features.contract import attribute_values as values
 
     column = np.array([one.strip() for one in texts], dtype=object)
     for read in (values.numbers, values.days, values.births, values.booleans):

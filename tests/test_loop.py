@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_records import make_records
 
-from features.labels import labels
-from features.records import Known, Rows, known_before
-from models.loop import USUAL_SHARE, with_outreach, without_targeted, would_have_asked
-from models.sample import labelled
+from features.point_in_time.labels import labels
+from features.point_in_time.records import Known, Rows, known_before
+from models.dataset.feedback_correction import USUAL_SHARE, with_outreach, without_targeted, would_have_asked
+from models.dataset.sample import labelled
 
 DAY = 19_723  # as-of day of the labels
 NOW = DAY + 400

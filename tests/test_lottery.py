@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_records import make_community, make_records
 
-from features.records import day_of, known_before
-from service.exploration import exploration_weights
-from service.lottery import drawn_by_lot, shares_of, systematic
-from service.workers import Workers
+from features.point_in_time.records import day_of, known_before
+from service.planning.exploration import exploration_weights
+from service.planning.random_visits import drawn_by_lot, shares_of, systematic
+from service.planning.workers import Workers
 
 DAY = day_of(pd.Timestamp("2025-09-01").date())
 

@@ -8,20 +8,20 @@ from hand_made import hand_made_model
 from quiet_town import AS_OF, NEEDS, QuietTown, make_quiet_town
 from scipy.special import expit
 
-from features.build import Features, build
-from features.cohort import cohort
-from features.contract import OUTCOMES
+from features.blocks.build import Features, build
+from features.contract.tables import OUTCOMES
 from features.language import speaking
-from features.records import Known, Records, known_before
-from models.group_audit import audit_visits
-from models.model import NeedModel
-from models.need import NeedFit, fit_need, gather_visits, with_visits
-from models.need_calibration import fit_need_calibration
-from models.need_compare import HOUSEHOLDS, METRICS, REQUEST, VISITS, choose
-from models.pairs import ASKED_WITHIN, NEEDED_FEATURES, Pairs
-from models.reporting import fit_positive_unlabelled, fit_reporting_rate
-from models.sample import Table, training_table
-from models.score import score
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import Known, Records, known_before
+from models.dataset.sample import Table, training_table
+from models.fairness.audit import audit_visits
+from models.scoring.model import NeedModel
+from models.scoring.score import score
+from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
+from models.underreporting.calibration import fit_need_calibration
+from models.underreporting.comparison import HOUSEHOLDS, METRICS, REQUEST, VISITS, choose
+from models.underreporting.design import ASKED_WITHIN, NEEDED_FEATURES, Pairs
+from models.underreporting.reporting import fit_positive_unlabelled, fit_reporting_rate
 
 DAYS = tuple(range(AS_OF - 7 * 50, AS_OF - 7 * 8, 28))
 TOP = 50

@@ -5,10 +5,10 @@ import pytest
 from make_records import day, make_records
 from small_town import AS_OF, NEEDS, at, iso, town_records, town_rows
 
-from features import neighbours
-from features.build import summarise
-from features.cohort import eligible
-from features.records import Rows, known_before
+from features.blocks import neighbours
+from features.blocks.build import summarise
+from features.point_in_time.cohort import eligible
+from features.point_in_time.records import Rows, known_before
 
 BASE = town_rows(seed=5, households=36, requests=500)
 KNOWN, ROWS, SCHEMA = at(town_records(BASE))

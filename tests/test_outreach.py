@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from make_records import make_community, make_records
 from random_weeks import AS_OF, CELL, DAY, NEEDS, check_week, scores_of, towns
 
-from features.records import Known, known_before
-from service.outreach import COLUMNS, outreach_id, plan
+from features.point_in_time.records import Known, known_before
+from service.planning.planner import COLUMNS, outreach_id, plan
 
 
 @settings(max_examples=60)

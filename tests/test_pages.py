@@ -9,13 +9,13 @@ import pytest
 from week_lists import AS_OF, change, fill, make_known, make_visits
 
 from features.language import set_language
-from features.records import Known
-from models.demand import expected_demand
-from models.programmes import against_seats
-from service.feedback_week import feedback_week
-from service.handout import file_names, handout, write_handout
-from service.lists import script
-from service.pages import grid_page
+from features.point_in_time.records import Known
+from models.demand.expected import expected_demand
+from models.demand.programmes import against_seats
+from service.lists.feedback_week import feedback_week
+from service.lists.pages import grid_page
+from service.lists.script import script
+from service.weekly.list_files import file_names, handout, write_handout
 
 FETCHING = {"script", "link", "img", "iframe", "object", "embed"}
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.contract import Name, Parity
-from features.groups import Groups
+from features.blocks.groups import Groups
+from features.contract.community import Name, Parity
 from features.language import speaking
-from models.parity import expected_recalls, price_lines, short_of_parity
+from models.fairness.parity import expected_recalls, price_lines, short_of_parity
 
 HOUSEHOLD = np.array([0, 0, 1, 2, 3])
 P_NEED = np.array([0.4, 0.2, 0.3, 0.1, 0.2])

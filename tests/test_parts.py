@@ -10,21 +10,21 @@ import pandas as pd
 import pytest
 from hand_made import GOOD, hand_made_model
 
-from features.build import build, summarise
-from features.cohort import cohort
-from features.erasure import erase_household
-from features.ingest import ingest
-from features.one import known_apart
-from features.parts import forget, lay_out, open_parts, root_of
-from features.records import date_of, day_of, known_before
-from features.simulate import simulate
-from features.storage import get_table
-from features.store import read_records
-from models.engine import here, on_spark
-from models.sample import training_table
-from models.sample_parts import FromParts
-from models.score import score
-from models.score_parts import Building, prepare, score_parts
+from features.blocks.build import build, summarise
+from features.ingest.erasure import erase_household
+from features.ingest.ingest import ingest
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import date_of, day_of, known_before
+from features.point_in_time.subset import known_apart
+from features.simulation.simulate import simulate
+from features.store.partitions import forget, lay_out, open_parts, root_of
+from features.store.reader import read_records
+from features.store.storage import get_table
+from models.dataset.sample import training_table
+from models.scoring.executors import here, on_spark
+from models.scoring.partitions import Building, prepare, score_parts
+from models.scoring.score import score
+from models.training.sample_partitions import FromParts
 
 AS_OF = day_of(date(2025, 6, 2))
 
@@ -110,7 +110,7 @@ def test_only_what_changed_is_done_again_and_equals_a_full_run(
     workspace, parts, model, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
-        "features.parts.FITTED_ON", 150
+        "features.store.partitions.FITTED_ON", 150
     )  # what holds for the town is fitted on some parts only
     copy, root = tmp_path / "workspace", str(tmp_path / "parts")
     shutil.copytree(workspace, copy)

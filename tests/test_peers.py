@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.ingest import ingest
-from features.labels import labels
-from features.records import Rows, day_of, known_before
-from features.simulate import simulate
-from features.store import read_records
+from features.ingest.ingest import ingest
+from features.point_in_time.labels import labels
+from features.point_in_time.records import Rows, day_of, known_before
+from features.simulation.simulate import simulate
+from features.store.reader import read_records
 
 END = date(2025, 8, 25)
 DAYS = [END - timedelta(weeks=weeks) for weeks in (40, 20, 8)]

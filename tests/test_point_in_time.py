@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from make_records import make_records
 from small_town import AS_OF, NEEDS, at, iso, town_records, town_rows
 
-from features import history
-from features.build import BLOCKS, block_name, facts, summarise
-from features.cohort import cohort
-from features.records import known_before
-from models.fingerprint import fingerprint
+from features.blocks import history
+from features.blocks.build import BLOCKS, block_name, facts, summarise
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import known_before
+from models.scoring.fingerprint import fingerprint
 
 every_block = pytest.mark.parametrize("block", BLOCKS, ids=block_name)
 KEYS = {

@@ -2,7 +2,7 @@
 
 from make_records import day
 
-from features.store import read_programme_history
+from features.store.reader import read_programme_history
 
 ROWS = [
     {"programme_id": "canteen", "need": "meals", "opened_at": "2024-04-01", "seats": 30, "enrolled": 20},

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from make_records import make_community, make_records
 
-from features.records import Known, known_before
-from models.programmes import month_day
-from models.seats import claimed, seats_left
-from service.programmes import programmes_text
+from features.point_in_time.records import Known, known_before
+from models.demand.programmes import month_day
+from models.demand.seats import claimed, seats_left
+from service.lists.programmes import programmes_text
 
 AS_OF = 20332  # 2025-09-01
 CANTEEN = {

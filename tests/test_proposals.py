@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from make_records import make_community, make_records
 
-from features.records import Known, day_of, known_before
-from features.tables import TABLES
-from models.demand import demand_ahead
-from models.demand_homes import Homes, Piece, candidates
-from models.proposals import Proposals, propose
-from models.seats import seats_told, take_up
-from service.demand_week import encoded_scores
-from service.needs_tables import verdict
+from features.contract.tables import TABLES
+from features.point_in_time.records import Known, day_of, known_before
+from models.demand.candidates import Homes, Piece, candidates
+from models.demand.expected import demand_ahead
+from models.demand.proposals import Proposals, propose
+from models.demand.seats import seats_told, take_up
+from service.lists.needs_tables import verdict
+from service.weekly.demand_week import encoded_scores
 
 DAY = day_of(date(2025, 6, 2))
 HOMES = 200

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from week_lists import columns_of, make_known, make_visits, write_lists
 
-from features.records import day_of
-from service.answers import feedback_choices, outcome_names, read_feedback
-from service.record import Outcomes, read_outcomes
+from features.point_in_time.records import day_of
+from service.lists.answers import feedback_choices, outcome_names, read_feedback
+from service.returns.read_outcomes import Outcomes, read_outcomes
 
 NOW = datetime(2025, 9, 5, 10)
 KNOWN = make_known()

@@ -13,19 +13,13 @@ import pytest
 from hand_made import AS_OF, BAD, GOOD, hand_made_model, hand_made_retrain, make_town
 from mlflow import MlflowClient
 
-from features.build import build
-from features.cohort import cohort
+from features.blocks.build import build
 from features.language import UserError
-from features.records import Known, known_before
-from models.registry import (
-    NoChampion,
-    champion,
-    log_retrain,
-    promote,
-    rollback,
-)
-from models.retrain import Retrained
-from models.tracking import registry_address
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import Known, known_before
+from models.registry.registry import NoChampion, champion, log_retrain, promote, rollback
+from models.registry.tracking import registry_address
+from models.training.retrain import Retrained
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +114,7 @@ def test_the_registered_model_gives_the_same_probabilities(
 
 def test_scoring_from_the_copy_imports_no_mlflow(logged: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from models.registry import champion;"
+        "import sys; from pathlib import Path; from models.registry.registry import champion;"
         f"print(champion(Path({str(logged)!r})).version, 'mlflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

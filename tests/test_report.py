@@ -11,13 +11,13 @@ import pytest
 from hand_made import AS_OF, BAD, GOOD, hand_made_model, hand_made_retrain, make_town, small_community
 from matplotlib.image import imread
 
-from features.records import Known, known_before
-from models.baselines import RANKERS
-from models.card import against_baselines, decide, model_card
-from models.plots import as_png, chinese_text, draw_lift, panels
-from models.report import write_report
-from models.retrain import Retrained
-from models.verdict_lines import verdict_lines
+from features.point_in_time.records import Known, known_before
+from models.evaluation.baselines import RANKERS
+from models.evaluation.plots import as_png, chinese_text, draw_lift, panels
+from models.evaluation.verdict_lines import verdict_lines
+from models.report.card import against_baselines, decide, model_card
+from models.report.report import write_report
+from models.training.retrain import Retrained
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
-from features.records import known_before
-from features.schema import Schema, encoded, fit_schema, kind_of, readable
+from features.point_in_time.records import known_before
+from features.point_in_time.schema import Schema, encoded, fit_schema, kind_of, readable
 
 LATE = 30000
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 from small_town import AS_OF, NEEDS, iso, town_records, town_rows
 
-from features.records import date_of, known_before
-from models.model import NeedModel
-from models.score import ranks, score, tie_order
+from features.point_in_time.records import date_of, known_before
+from models.scoring.model import NeedModel
+from models.scoring.score import ranks, score, tie_order
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import pytest
 from make_records import day, make_community, make_records
 from small_town import AS_OF, NEEDS, at, town_records, town_rows
 
-from features import seasons
-from features.build import summarise
-from features.cohort import cohort, eligible
-from features.records import day_of, known_before
-from features.schema import fit_schema
+from features.blocks import seasons
+from features.blocks.build import summarise
+from features.point_in_time.cohort import cohort, eligible
+from features.point_in_time.records import day_of, known_before
+from features.point_in_time.schema import fit_schema
 
 BASE = town_rows(seed=7, requests=600)
 KNOWN, ROWS, SCHEMA = at(town_records(BASE))

@@ -59,8 +59,8 @@ def test_a_slip_is_named_where_it_stands_and_nothing_is_taken_over(tiny_town: Ti
 def test_the_day_on_which_a_programme_opens_may_be_written_in_many_ways(
     tiny_town: TinyTown, opens: str
 ) -> None:
-    from features.store import read_settings
-    from models.programmes import month_day
+    from features.store.reader import read_settings
+    from models.demand.programmes import month_day
 
     path = tiny_town.directory / "community.yaml"
     path.write_text(

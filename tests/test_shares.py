@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.enrolment import Limit
-from service.shares import limits_by_part, visits_by_part
+from service.planning.partition_quotas import limits_by_part, visits_by_part
+from service.planning.seat_limits import Limit
 
 WORTH = st.lists(
     st.lists(st.floats(0, 9), max_size=6).map(lambda one: np.sort(one)[::-1]), min_size=1, max_size=5

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.contract import TABLES, read_community
+from features.contract.community import read_community
+from features.contract.tables import TABLES
 from features.language import UserError
-from features.simulate import make_town, simulate
-from features.simulated_files import Names, request_table
-from features.simulated_office import Office
-from features.simulated_town import NONE, Visits
+from features.simulation.office import Office
+from features.simulation.simulate import make_town, simulate
+from features.simulation.table_files import Names, request_table
+from features.simulation.town import NONE, Visits
 
 END = date(2025, 8, 25)
 AS_OFS = [END - timedelta(weeks=weeks) for weeks in (0, 26)]

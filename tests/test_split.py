@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_records import make_community, make_records
 
-from features.labels import label_end, usual_recording_delay
-from features.records import date_of, day_of, known_before
-from models.split import STEP, complete, split
+from features.point_in_time.labels import label_end, usual_recording_delay
+from features.point_in_time.records import date_of, day_of, known_before
+from models.dataset.split import STEP, complete, split
 
 
 def records_of(weeks, horizon=8, delay_days=0, needs=None):

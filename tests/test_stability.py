@@ -13,8 +13,8 @@ from make_records import make_community, make_records
 from random_weeks import CELL, DAY, NEEDS, check_week, scores_of, towns
 
 from features.language import speaking
-from features.records import Known, OutreachRows, date_of, known_before
-from service.outreach import COLUMNS, plan
+from features.point_in_time.records import Known, OutreachRows, date_of, known_before
+from service.planning.planner import COLUMNS, plan
 
 WEEK = 7
 

@@ -9,9 +9,9 @@ from make_records import day
 from tiny_town import households, make_tiny_town, opt_outs, outreach, requests, residents
 
 from features.language import UserError
-from features.records import known_before
-from features.store import read_records, read_settings
-from models.level import course_of, weekly_requests
+from features.point_in_time.records import known_before
+from features.store.reader import read_records, read_settings
+from models.estimators.seasonal_level import course_of, weekly_requests
 
 MONDAY = int(day("2024-06-10"))  # the first one after the tiny town's last row, R8 recorded on 2024-06-06
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_town import at, town_records, town_rows
 
-from features import similar
-from features.cohort import eligible
-from features.town import asked, days_observed, members, rate
+from features.blocks import similar
+from features.point_in_time.cohort import eligible
+from features.point_in_time.town_summary import asked, days_observed, members, rate
 
 
 @given(st.integers(1, 300), st.integers(1, 5), st.integers(1, 12), st.booleans(), st.integers(0, 2**32 - 1))

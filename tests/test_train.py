@@ -6,15 +6,15 @@ import pytest
 from make_records import make_community, make_records
 from small_town import AS_OF, NEEDS, iso, town_rows
 
-from features.records import day_of, known_before
-from models import validate
-from models.baselines import ELIGIBILITY, MODEL
-from models.challenge import champion_probabilities, compare_with_champion
-from models.compare import gate
-from models.evaluate import Evaluation
-from models.report_figures import draw_validation
-from models.retrain import Retrained, retrain
-from models.score import score
+from features.point_in_time.records import day_of, known_before
+from models.evaluation.baselines import ELIGIBILITY, MODEL
+from models.evaluation.compare import gate
+from models.evaluation.evaluate import Evaluation
+from models.report.figures import draw_validation
+from models.scoring.score import score
+from models.training import validate
+from models.training.challenge import champion_probabilities, compare_with_champion
+from models.training.retrain import Retrained, retrain
 
 UNASKED = {"id": "piano", "name": {"zh": "钢琴"}, "horizon_weeks": 8}
 

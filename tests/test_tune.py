@@ -5,15 +5,15 @@ from make_records import make_community, make_records
 from mlflow import MlflowClient
 from small_town import AS_OF, NEEDS, town_rows
 
-from features.records import known_before
-from features.schema import fit_schema
-from models.registry import NAME, log_retrain
-from models.retrain import Retrained, retrain
-from models.sample import training_table
-from models.split import split
-from models.tracking import registry_address
-from models.train import Trainer
-from models.tune import SPACE, USUAL, Tuning, tune
+from features.point_in_time.records import known_before
+from features.point_in_time.schema import fit_schema
+from models.dataset.sample import training_table
+from models.dataset.split import split
+from models.estimators.train import Trainer
+from models.registry.registry import NAME, log_retrain
+from models.registry.tracking import registry_address
+from models.training.retrain import Retrained, retrain
+from models.training.tune import SPACE, USUAL, Tuning, tune
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 from make_records import make_community, make_records
 
 from features.language import speaking
-from features.records import Known, day_of, known_before
-from models.baselines import GRID_AVERAGE, LOGISTIC, MODEL, REQUEST_COUNT
-from models.evaluate import Validation, resampled, values_of
-from models.verdict import FEW, LONGER, hits_at_lengths, verdicts
-from models.verdict_lines import verdict_lines
+from features.point_in_time.records import Known, day_of, known_before
+from models.evaluation.baselines import GRID_AVERAGE, LOGISTIC, MODEL, REQUEST_COUNT
+from models.evaluation.evaluate import Validation, resampled, values_of
+from models.evaluation.verdict import FEW, LONGER, hits_at_lengths, verdicts
+from models.evaluation.verdict_lines import verdict_lines
 
 AS_OF = day_of(date(2024, 6, 3))
 HOUSEHOLDS, MICROGRIDS = 600, 20

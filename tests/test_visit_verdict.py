@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from features.language import speaking
-from models.visit_verdict import FEWEST, found_at_the_top, found_lines
+from models.underreporting.verdict import FEWEST, found_at_the_top, found_lines
 
 VISITS = 2000
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from make_records import make_records
 
-from features.records import Records, known_before
-from features.schema import fit_schema
-from models.visits import HEAVIEST, random_visits, visit_table
+from features.point_in_time.records import Records, known_before
+from features.point_in_time.schema import fit_schema
+from models.underreporting.visits import HEAVIEST, random_visits, visit_table
 
 MONDAY = 19_723  # 2024-01-01
 AS_OF = MONDAY + 28

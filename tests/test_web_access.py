@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from served_town import AS_OF, NEWEST, PEOPLE, As, copy_workspace, machine, served
 
-from features.records import date_of
-from service.web import access
+from features.point_in_time.records import date_of
+from service.web.base import access
 
 HOUSEHOLDS = [f"h{number:02d}" for number in range(60)]
 GRID = {household: f"g{number % 2}" for number, household in enumerate(HOUSEHOLDS)}

@@ -15,14 +15,15 @@ from served_town import As, copy_workspace, served, settings_for
 from service_database import address_of, database_url  # noqa: F401
 from sqlalchemy import func, select
 
-from features.erasure import erase_household
+from features.ingest.erasure import erase_household
 from features.language import UserError
-from features.store import read_records
-from service.cli import commands
-from service.web import audit, people
-from service.web.backup import back_up, restore
-from service.web.database import open_database
-from service.web.tables import Entry, Outcome
+from features.store.reader import read_records
+from service.cli.commands import commands
+from service.web.audit import log as audit
+from service.web.auth import people
+from service.web.database.engine import open_database
+from service.web.database.tables import Entry, Outcome
+from service.web.rights.backup import back_up, restore
 
 
 def xianying(workspace: Path, *args: str, code: int = 0) -> str:

@@ -9,10 +9,11 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from features.language import UserError
-from service.web import audit, people
-from service.web.database import connect, migrate, newest, open_database
-from service.web.journal import Journal
-from service.web.tables import Base, Entry, NewRequest, Outcome, Refusal
+from service.web.audit import log as audit
+from service.web.audit.journal import Journal
+from service.web.auth import people
+from service.web.database.engine import connect, migrate, newest, open_database
+from service.web.database.tables import Base, Entry, NewRequest, Outcome, Refusal
 
 
 @pytest.fixture

@@ -21,13 +21,14 @@ from served_town import AS_OF, NEWEST, copy_workspace, publish_week, settings_fo
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select
 
-from service.web import audit, people
-from service.web.database import open_database
-from service.web.tables import Entry, Outcome
-from service.web.weeks import Shelf
+from service.web.audit import log as audit
+from service.web.auth import people
+from service.web.database.engine import open_database
+from service.web.database.tables import Entry, Outcome
+from service.web.published.weeks import Shelf
 
 ROOT = Path(__file__).parents[1]
-START = "from service.cli import main; main()"
+START = "from service.cli.commands import main; main()"
 
 
 def free_port() -> int:

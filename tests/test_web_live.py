@@ -10,8 +10,8 @@ from served_town import NEWEST, As, copy_workspace, machine, served
 from small_town import iso, town_rows
 from sqlalchemy import select
 
-from features.contract import TABLES
-from service.web.tables import Entry
+from features.contract.tables import TABLES
+from service.web.database.tables import Entry
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,9 @@ from served_browser import (
 )
 from served_town import AS_OF, copy_workspace
 
-from features.records import date_of
-from features.store import read_records
-from service.monitor_week import monitor_week
+from features.point_in_time.records import date_of
+from features.store.reader import read_records
+from service.weekly.monitor_week import monitor_week
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found")
 expect.set_options(timeout=SLOW)

@@ -7,8 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 from served_town import NEWEST, PASSWORD, As, copy_workspace, served
 
-from service.web import audit
-from service.web.tables import Outcome
+from service.web.audit import log as audit
+from service.web.database.tables import Outcome
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from served_town import AS_OF, NEWEST, As, copy_workspace, publish_week, served
 
-from features.ingest import ingest
-from features.records import date_of
-from service.web.deletion import delete_everywhere
-from service.web.weeks import Shelf, Week
+from features.ingest.ingest import ingest
+from features.point_in_time.records import date_of
+from service.web.published.weeks import Shelf, Week
+from service.web.rights.deletion import delete_everywhere
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from served_town import AS_OF, NEWEST, As, copy_workspace, machine, publish_week, served
 from service_database import database_url  # noqa: F401
 
-from features.records import date_of
-from service.web import audit
+from features.point_in_time.records import date_of
+from service.web.audit import log as audit
 from service.web.run import JsonLines
 
 

@@ -14,16 +14,16 @@ from served_town import AS_OF, NEWEST, As, copy_workspace, publish_week, served
 from service_database import database_url  # noqa: F401
 from sqlalchemy import event
 
-from features.contract import OUTCOMES
-from features.erasure import rows_of_household
-from features.ingest import ingest
+from features.contract.tables import OUTCOMES
+from features.ingest.erasure import rows_of_household
+from features.ingest.ingest import ingest
 from features.language import UserError
-from features.records import date_of
-from features.store import read_records
-from service.cli import commands
-from service.web.handover import drain
-from service.web.rights import refuse
-from service.weekly import weekly
+from features.point_in_time.records import date_of
+from features.store.reader import read_records
+from service.cli.commands import commands
+from service.web.intake.handover import drain
+from service.web.rights.rights import refuse
+from service.weekly.monday import weekly
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_kill_between_the_records_and_the_mark_counts_nothing_twice(client, mo
     before = len(read_records(workspace_of(client)).requests)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "service.web.handover._mark_drained", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+            "service.web.intake.handover._mark_drained", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
         )
         with pytest.raises(KeyboardInterrupt):
             drained(client)
@@ -334,7 +334,7 @@ def test_a_deletion_killed_in_between_is_completed_by_running_it_again(tmp_path)
     scores = workspace / "weeks" / NEWEST / "scores.parquet"
     command = ["--workspace", str(workspace), "resident", "delete", "h04", "--yes"]
     run = killed_with_records_replaced(
-        "from service.cli import commands; commands(sys.argv[1:], standalone_mode=False)", *command
+        "from service.cli.commands import commands; commands(sys.argv[1:], standalone_mode=False)", *command
     )
     assert run.returncode == 9 and "h04" in set(pd.read_parquet(scores)["household_id"])
     again = CliRunner().invoke(commands, command)

@@ -10,7 +10,7 @@ from schemathesis import GenerationMode
 from served_town import copy_workspace, machine, served
 from service_database import database_url  # noqa: F401
 
-from service.web.access import Scope
+from service.web.base.access import Scope
 
 EXAMPLES = 10  # of a route, in each mode
 

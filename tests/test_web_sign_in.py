@@ -9,12 +9,12 @@ from service_database import database_url  # noqa: F401
 from sqlalchemy import update
 
 from features.language import UserError
-from service.web import people
 from service.web.app import create_app
-from service.web.limiting import MOST_COUNTED, Limits
-from service.web.problems import Problem
-from service.web.settings import Settings, read_settings
-from service.web.tables import ApiKey, User, now
+from service.web.auth import people
+from service.web.base.limiting import MOST_COUNTED, Limits
+from service.web.base.problems import Problem
+from service.web.base.settings import Settings, read_settings
+from service.web.database.tables import ApiKey, User, now
 
 PASSWORD = "correct horse"
 

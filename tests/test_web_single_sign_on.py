@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from service.web import people
 from service.web.app import create_app
-from service.web.settings import Settings
+from service.web.auth import people
+from service.web.base.settings import Settings
 
 
 def issuer_app(address: str) -> FastAPI:

@@ -8,9 +8,9 @@ from served_town import AS_OF, NEWEST, As, copy_workspace, machine, publish_week
 from service_database import database_url  # noqa: F401
 from sqlalchemy import func, select
 
-from features.records import date_of
-from service.web import audit
-from service.web.tables import NewRequest, Outcome
+from features.point_in_time.records import date_of
+from service.web.audit import log as audit
+from service.web.database.tables import NewRequest, Outcome
 
 
 @pytest.fixture

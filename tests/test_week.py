@@ -10,9 +10,9 @@ import pandas as pd
 from served_town import NEWEST, copy_workspace
 from small_town import AS_OF
 
-from features.records import date_of
-from features.store import read_records
-from service.week import SCORES, list_week, read_table, score_week, week_directory
+from features.point_in_time.records import date_of
+from features.store.reader import read_records
+from service.weekly.list_week import SCORES, list_week, read_table, score_week, week_directory
 
 HEAVY = ("mlflow", "matplotlib", "fastapi", "sqlalchemy", "sklearn", "scipy.stats")
 
@@ -43,7 +43,7 @@ def test_lists_are_the_same_whether_scored_just_before_or_in_another_run(tmp_pat
 def test_scoring_and_listing_load_neither_mlflow_nor_matplotlib_nor_the_service(tmp_path: Path) -> None:
     workspace = copy_workspace(tmp_path)
     code = (
-        "import sys\nfrom service.cli import commands\n"
+        "import sys\nfrom service.cli.commands import commands\n"
         f"for command in ('score', 'outreach'):\n"
         f"    commands(['--workspace', {str(workspace)!r}, command, '--as-of', {NEWEST!r}], standalone_mode=False)\n"
         f"print('loaded', sorted(set({HEAVY!r}) & set(sys.modules)))"

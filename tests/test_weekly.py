@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from tiny_town import TinyTown, make_tiny_town
 
-from service.cli import commands
-from service.terminal import run
-from service.weekly import weekly
+from service.cli.commands import commands
+from service.console.terminal import run
+from service.weekly.monday import weekly
 
 AS_OF = "2024-06-10"
 

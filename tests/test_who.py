@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_records import make_community, make_records
 
-from features.cohort import eligible
+from features.contract.eligibility import parse
 from features.language import UserError
-from features.records import day_of, known_before
-from features.who import parse
+from features.point_in_time.cohort import eligible
+from features.point_in_time.records import day_of, known_before
 
 HOUSEHOLDS = [
     {

@@ -13,11 +13,11 @@ from openpyxl.worksheet.worksheet import Worksheet
 from small_town import AS_OF, NEEDS, iso, town_rows
 from week_lists import change, columns_of, fill
 
-from features.records import date_of
-from models.registry import NAME
-from models.tracking import registry_address
-from service.cli import commands
-from service.terminal import run
+from features.point_in_time.records import date_of
+from models.registry.registry import NAME
+from models.registry.tracking import registry_address
+from service.cli.commands import commands
+from service.console.terminal import run
 
 HISTORY = 420  # days of requests: two folds
 

@@ -14,11 +14,12 @@ from openpyxl.worksheet.worksheet import Worksheet
 from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, write_lists
 
 from features.language import set_language
-from features.records import Known, day_of, known_before
-from service.lists import describe, script
-from service.pages import grid_page
-from service.record import Outcomes, read_outcomes
-from service.workbook import workbook
+from features.point_in_time.records import Known, day_of, known_before
+from service.lists.pages import grid_page
+from service.lists.script import script
+from service.lists.visit_rows import describe
+from service.lists.workbook import workbook
+from service.returns.read_outcomes import Outcomes, read_outcomes
 
 NOW = datetime(2025, 9, 5, 10)
 TODAY = NOW.date()

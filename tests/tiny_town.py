@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from features.contract import TABLES
-from features.ingest import ingest
-from features.records import Records
-from features.report import IngestReport
-from features.store import read_records
+from features.contract.tables import TABLES
+from features.ingest.ingest import ingest
+from features.ingest.ingest_report import IngestReport
+from features.point_in_time.records import Records
+from features.store.reader import read_records
 
 Row = dict[str, Any]
 

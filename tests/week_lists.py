@@ -10,10 +10,11 @@ import pandas as pd
 from make_records import make_community, make_records
 from openpyxl.worksheet.worksheet import Worksheet
 
-from features.records import Known, day_of, known_before
-from service.lists import describe, script
-from service.outreach import plan
-from service.workbook import ID_HEADER, workbook
+from features.point_in_time.records import Known, day_of, known_before
+from service.lists.script import script
+from service.lists.visit_rows import describe
+from service.lists.workbook import ID_HEADER, workbook
+from service.planning.planner import plan
 
 AS_OF = date(2025, 9, 1)
 NEEDS = (

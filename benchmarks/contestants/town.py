@@ -14,9 +14,9 @@ import pandas as pd
 from with_xianying import attribute_number
 from work import CATEGORIES, DATES, HORIZON, NUMBERS, STEP, WINDOWS
 
-from features.cohort import MONDAY
-from features.records import Records, date_of
-from features.store import read_records
+from features.point_in_time.cohort import MONDAY
+from features.point_in_time.records import Records, date_of
+from features.store.reader import read_records
 
 NEED = "home_repair"  # asked for most; its horizon is HORIZON, its window begins on the as-of date
 WEEKS = (DATES * STEP + WINDOWS[-1] + 2 * HORIZON) // 7 + 1
@@ -34,7 +34,7 @@ def make_town(data: Path, households: int, seed: int) -> None:
 
 
 def _xianying(*arguments: str) -> None:
-    command = [sys.executable, "-c", "from service.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from service.cli.commands import main; main()", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])

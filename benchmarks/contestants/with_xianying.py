@@ -34,13 +34,13 @@ from work import (
     stored,
 )
 
-from features.build import build, catalogue
-from features.labels import labels
-from features.records import Known, Records, Rows, day_of, known_before
-from features.schema import fit_schema
-from features.store import read_records
-from features.town import asked
-from features.values import booleans
+from features.blocks.build import build, catalogue
+from features.contract.attribute_values import booleans
+from features.point_in_time.labels import labels
+from features.point_in_time.records import Known, Records, Rows, day_of, known_before
+from features.point_in_time.schema import fit_schema
+from features.point_in_time.town_summary import asked
+from features.store.reader import read_records
 
 ONE_THREAD = {**SETTINGS, "num_threads": 1}
 

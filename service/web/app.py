@@ -9,20 +9,20 @@ from functools import partial
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from service.web import journal as journals
 from service.web.api import routers
 from service.web.api.answers import ALWAYS
-from service.web.audit import DIRECTORY, Drain
-from service.web.database import Database, open_database
-from service.web.identities import Identities
-from service.web.limiting import Limits
-from service.web.middleware import Frame
+from service.web.audit import journal as journals
+from service.web.audit.log import DIRECTORY, Drain
+from service.web.auth.identities import Identities
+from service.web.base.limiting import Limits
+from service.web.base.middleware import Frame
+from service.web.base.problems import add_handlers
+from service.web.base.settings import Settings
+from service.web.database.engine import Database, open_database
 from service.web.pages import add_pages
-from service.web.problems import add_handlers
-from service.web.restrictions import Restrictions
-from service.web.settings import Settings
-from service.web.short import Short
-from service.web.weeks import Shelf
+from service.web.published.short import Short
+from service.web.published.weeks import Shelf
+from service.web.rights.restrictions import Restrictions
 
 log = logging.getLogger("xianying")
 
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, responses=ALWAYS)
     add_pages(app)
     if settings.single_sign_on:
-        from service.web.single_sign_on import add_single_sign_on
+        from service.web.pages.single_sign_on import add_single_sign_on
 
         add_single_sign_on(app, settings)
     app.add_middleware(Frame, settings=settings)

@@ -10,12 +10,12 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from features.contract.settings_file import SETTINGS_FILE
 from features.language import set_language
-from features.settings import SETTINGS_FILE
-from features.store import read_settings as read_community
+from features.store.reader import read_settings as read_community
 from service.web.app import create_app
-from service.web.database import open_database
-from service.web.settings import read_settings
+from service.web.base.settings import read_settings
+from service.web.database.engine import open_database
 
 GRACE = 20  # seconds in which requests under way may end
 

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request, Response
 
 from features.language import say
-from service.web import metrics
-from service.web.problems import Problem
+from service.web.base import metrics
+from service.web.base.problems import Problem
 
 router = APIRouter(tags=["运行 operation"])
 

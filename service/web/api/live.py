@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field, StringConstraints, field_validator
 from starlette.concurrency import run_in_threadpool
 
 from features.language import say
-from service.web.access import Scope, permit, sees_need, sees_place, sees_risk
 from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
 from service.web.api.outcomes import Id, OutcomeName
-from service.web.identities import Asker
-from service.web.live_features import as_answer, live_of, rows_asked
-from service.web.problems import Problem, unknown_household
-from service.web.reading import note, noted_now, place_in_sight, willing
+from service.web.auth.identities import Asker
+from service.web.base.access import Scope, permit, sees_need, sees_place, sees_risk
+from service.web.base.problems import Problem, unknown_household
+from service.web.published.live_features import as_answer, live_of, rows_asked
+from service.web.published.reading import note, noted_now, place_in_sight, willing
 
 router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
 MOST_ROWS = 500
@@ -95,7 +95,7 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     Nothing is stored. ``rank`` is where the household would stand among all. A household that the week knows is
     taken out of what its neighbours ask, as in the batch; its posted rows count, not those that are held.
     """
-    from features.posted import Posted
+    from features.point_in_time.posted_household import Posted
 
     permit(asker, Scope.LIVE)
     week = request.app.state.shelf.served.week(as_of)

@@ -9,14 +9,14 @@ from pydantic import BaseModel
 from sqlalchemy import or_, select
 
 from features.language import say
-from service.web import model_shelf
-from service.web.access import Scope, permit
 from service.web.api.answers import problem
-from service.web.database import Database
-from service.web.identities import Asker
-from service.web.problems import Problem
-from service.web.reading import note
-from service.web.tables import Entry
+from service.web.auth.identities import Asker
+from service.web.base.access import Scope, permit
+from service.web.base.problems import Problem
+from service.web.database.engine import Database
+from service.web.database.tables import Entry
+from service.web.published import model_shelf
+from service.web.published.reading import note
 
 router = APIRouter(prefix="/v1", tags=["模型与审计 models and audit"])
 MISSING: dict[int | str, dict[str, Any]] = {404: problem("没有这个版本或文件")}

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from service.web.access import Identity, Scope, permit, sees_need
 from service.web.api.answers import NOT_FOUND, AsOf
-from service.web.identities import Asker
+from service.web.auth.identities import Asker
+from service.web.base.access import Identity, Scope, permit, sees_need
 
 router = APIRouter(prefix="/v1", tags=["需求 needs"])
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Header, Path, Request
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from features.language import say
-from service.web import outcomes, requests
-from service.web.access import Scope, permit
 from service.web.api.answers import NOT_FOUND, AsOf, problem
-from service.web.identities import Asker
-from service.web.problems import Problem
-from service.web.reading import listed_row, note, place_in_sight, purpose_of, rows_in_sight
-from service.web.tables import NewRequest, Outcome, now
+from service.web.auth.identities import Asker
+from service.web.base.access import Scope, permit
+from service.web.base.problems import Problem
+from service.web.database.tables import NewRequest, Outcome, now
+from service.web.intake import outcomes, requests
+from service.web.published.reading import listed_row, note, place_in_sight, purpose_of, rows_in_sight
 
 router = APIRouter(prefix="/v1", tags=["结果与诉求 outcomes and requests"])
 CONFLICT: dict[int | str, dict[str, Any]] = {409: problem("这个 Idempotency-Key 用过了，或已入库不能撤销")}

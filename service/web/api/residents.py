@@ -7,11 +7,11 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from service.web import rights
-from service.web.access import Scope, permit
 from service.web.api.answers import NOT_FOUND, HouseholdId
-from service.web.identities import Asker
-from service.web.reading import note, place_in_sight, purpose_of
+from service.web.auth.identities import Asker
+from service.web.base.access import Scope, permit
+from service.web.published.reading import note, place_in_sight, purpose_of
+from service.web.rights import rights
 
 router = APIRouter(prefix="/v1/residents/{household_id}", tags=["居民权利 residents"], responses=NOT_FOUND)
 

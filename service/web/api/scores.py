@@ -6,11 +6,11 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.web.access import Scope, permit, sees_place
 from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
-from service.web.identities import Asker
-from service.web.reading import note, noted
-from service.web.stored import answer_of
+from service.web.auth.identities import Asker
+from service.web.base.access import Scope, permit, sees_place
+from service.web.published.reading import note, noted
+from service.web.published.stored import answer_of
 
 router = APIRouter(prefix="/v1", tags=["评分 scores"])
 JSON = "application/json"

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from service.web.identities import Asker, close_session, cookie_name, sign_in
+from service.web.auth.identities import Asker, close_session, cookie_name, sign_in
 
 router = APIRouter(prefix="/v1/session", tags=["登录 sign-in"])
 

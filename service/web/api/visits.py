@@ -11,12 +11,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from features.language import say
-from service.web.access import Identity, Role, Scope, permit, sees_risk
 from service.web.api.answers import NOT_FOUND, AsOf
-from service.web.identities import Asker
-from service.web.problems import Problem
-from service.web.reading import note, noted, noted_now, rows_in_sight
-from service.web.weeks import Week
+from service.web.auth.identities import Asker
+from service.web.base.access import Identity, Role, Scope, permit, sees_risk
+from service.web.base.problems import Problem
+from service.web.published.reading import note, noted, noted_now, rows_in_sight
+from service.web.published.weeks import Week
 
 router = APIRouter(prefix="/v1/visits", tags=["走访名单 visits"])
 MOST = 500

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from service.web.identities import Asker
+from service.web.auth.identities import Asker
 
 router = APIRouter(prefix="/v1/weeks", tags=["周 weeks"])
 

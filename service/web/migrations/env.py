@@ -1,8 +1,8 @@
-"""Alembic's environment: the engine is handed over by service.web.database.migrate."""
+"""Alembic's environment: the engine is handed over by service.web.database.engine.migrate."""
 
 from alembic import context
 
-from service.web.tables import Base
+from service.web.database.tables import Base
 
 engine = context.config.attributes["engine"]
 with engine.connect() as connection:

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from features.language import say
-from service.web.access import Scope, permit
 from service.web.api.models import audit_entries
-from service.web.audit import verify
-from service.web.identities import SignedIn
+from service.web.audit.log import verify
+from service.web.auth.identities import SignedIn
+from service.web.base.access import Scope, permit
 from service.web.pages.frame import page
-from service.web.reading import note, noted_now
+from service.web.published.reading import note, noted_now
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "审计页 audit page"  # why it reads, in the audit log

@@ -13,8 +13,8 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.language import grid_words, language, say, speaking
-from service.web.access import Identity
-from service.web.access import Scope as May
+from service.web.base.access import Identity
+from service.web.base.access import Scope as May
 from service.web.pages.static import address
 
 API = ("/v1", "/metrics")

@@ -12,15 +12,15 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from features.language import language, say
-from models.baselines import RANKERS
-from models.demand import TOWN
-from models.versions import NAME
-from service.monitor_week import read_look_back
-from service.web import model_shelf
-from service.web.access import Scope, permit
+from models.demand.expected import TOWN
+from models.evaluation.baselines import RANKERS
+from models.registry.versions import NAME
 from service.web.api.models import Version, missing_model
-from service.web.identities import SignedIn
+from service.web.auth.identities import SignedIn
+from service.web.base.access import Scope, permit
 from service.web.pages.frame import page
+from service.web.published import model_shelf
+from service.weekly.monitor_week import read_look_back
 
 router = APIRouter(include_in_schema=False)
 MEASURES = ("precision_at_capacity", "lift_at_capacity", "calibration_error", "predicted_over_observed")

@@ -8,19 +8,19 @@ import pandas as pd
 from fastapi import APIRouter, Query, Request, Response
 
 from features.language import language, say
-from features.records import day_of
-from models.programmes import against_seats
-from service.answers import outcome_names
-from service.pages import need_row
-from service.web import outcomes
-from service.web.access import Scope, permit
+from features.point_in_time.records import day_of
+from models.demand.programmes import against_seats
+from service.lists.answers import outcome_names
+from service.lists.pages import need_row
 from service.web.api.answers import AsOf
-from service.web.identities import SignedIn
+from service.web.auth.identities import SignedIn
+from service.web.base.access import Scope, permit
+from service.web.base.problems import Problem
+from service.web.intake import outcomes
 from service.web.pages.frame import page
 from service.web.pages.visits import days_of, listed_week
-from service.web.problems import Problem
-from service.web.reading import note, noted_now, rows_in_sight
-from service.web.weeks import Week
+from service.web.published.reading import note, noted_now, rows_in_sight
+from service.web.published.weeks import Week
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "概览页 overview page"  # why it reads, in the audit log

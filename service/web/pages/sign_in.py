@@ -6,10 +6,10 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from features.language import say
 from service.web.api.sessions import forget_cookie, set_cookie
-from service.web.identities import SignedIn, check_csrf, close_session, sign_in
+from service.web.auth.identities import SignedIn, check_csrf, close_session, sign_in
+from service.web.auth.tokens import new_token, same, signed
+from service.web.base.problems import Problem, outdated_page
 from service.web.pages.frame import LANGUAGE_COOKIE, NEXT_DEFAULT, TEXT_COOKIE, go_to, local, menu, page
-from service.web.problems import Problem, outdated_page
-from service.web.tokens import new_token, same, signed
 
 router = APIRouter(include_in_schema=False)
 FORM_COOKIE = "xianying_form"

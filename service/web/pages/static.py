@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from features.language import say
-from service.web.problems import no_such_address
+from service.web.base.problems import no_such_address
 
 router = APIRouter(include_in_schema=False)
 HOME = Path(__file__).parents[1] / "static"

@@ -12,16 +12,17 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from features.language import grid_words, language, say
-from service.answers import outcome_names
-from service.script import script
-from service.web import outcomes, rights
-from service.web.access import Identity, Role, Scope, permit, sees_risk
+from service.lists.answers import outcome_names
+from service.lists.script import script
 from service.web.api.answers import AsOf
 from service.web.api.outcomes import Id, OutcomeName
-from service.web.identities import SignedIn, check_csrf
+from service.web.auth.identities import SignedIn, check_csrf
+from service.web.base.access import Identity, Role, Scope, permit, sees_risk
+from service.web.base.problems import Problem
+from service.web.database.tables import Outcome
+from service.web.intake import outcomes
 from service.web.pages.frame import go_to, page
-from service.web.problems import Problem
-from service.web.reading import (
+from service.web.published.reading import (
     listed_row,
     note,
     noted_now,
@@ -30,8 +31,8 @@ from service.web.reading import (
     rows_in_sight,
     willing,
 )
-from service.web.tables import Outcome
-from service.web.weeks import Served, Week
+from service.web.published.weeks import Served, Week
+from service.web.rights import rights
 
 router = APIRouter(include_in_schema=False)
 LIST, HOUSEHOLD = "本周走访页 visits page", "住户页 household page"  # why a page reads, in the audit log

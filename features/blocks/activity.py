@@ -1,0 +1,195 @@
+"""Block: how much the household asks for anything, and for what else, besides the need in question."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.blocks.catalogue import Feature
+from features.blocks.spoken import spoken_month
+from features.language import say
+from features.point_in_time.cohort import eligible
+from features.point_in_time.records import Known, Rows
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import YEAR, Asked, Town, asked, days_observed, rate, requests_of
+
+WINDOWS = (91, 364)  # days
+RELATED_HALF_LIFE = 45  # days
+FOLLOWS_WITHIN = 91  # days in which a request counts as following another
+FOLLOWS_PRIOR = 20.0  # expected followers that pull a lift towards 1
+FOLLOWS_MOST = 30  # a request is compared with at most so many later ones of its household
+
+
+@dataclass(frozen=True)
+class ActivityTown:
+    """Which need follows which."""
+
+    lift: np.ndarray  # [needs, needs] log lift of asking for the second soon after the first; diagonal 0
+
+
+def summarise(known: Known, schema: Schema, fitted: ActivityTown | None = None) -> ActivityTown:
+    """Lifts over the whole town, those ``fitted`` before where they are given."""
+    if fitted:
+        return fitted
+    past, able = asked(known), eligible(known)
+    exposure = able * days_observed(known)[:, None]
+    count = past.total() * able
+    rates = rate(count.sum(0), exposure.sum(0))
+    return ActivityTown(_log_lift(past, rates))
+
+
+def _log_lift(past: Asked, rates: np.ndarray) -> np.ndarray:
+    """Log of observed over expected requests for one need soon after another, shrunk towards 0."""
+    count = past.shape[1]
+    order = np.lexsort((-past.age, past.household))
+    household, need, age = past.household[order], past.need[order].astype(int), past.age[order]
+    seen = np.zeros(count * count)
+    for step in range(1, min(FOLLOWS_MOST, len(order) - 1) + 1):
+        near = (household[step:] == household[:-step]) & (age[:-step] - age[step:] <= FOLLOWS_WITHIN)
+        if not near.any():
+            break
+        pair = need[:-step] * count + need[step:]
+        seen += np.bincount(pair[near], minlength=count * count)
+    exposure = np.bincount(need, np.minimum(age, FOLLOWS_WITHIN), count)
+    expected = np.outer(exposure, rates)
+    lift = np.log((seen.reshape(count, count) + FOLLOWS_PRIOR) / (expected + FOLLOWS_PRIOR))
+    np.fill_diagonal(lift, 0.0)
+    return lift
+
+
+def features(schema: Schema) -> list[Feature]:
+    """The block's features, in order."""
+    rows = [
+        (
+            "days_observed",
+            "本户申请可见的天数",
+            "Days for which its requests could be seen",
+            "as of the date",
+            "known_since",
+        ),
+        *(
+            (
+                f"other_needs_requests_{days}_days",
+                f"近{days}天申请其他事项次数",
+                f"Requests for other needs in the last {days} days",
+                f"{days} days",
+                "other_needs",
+            )
+            for days in WINDOWS
+        ),
+        (
+            f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days",
+            f"申请相关事项次数，按前后相随的程度加权，每过{RELATED_HALF_LIFE}天折半",
+            f"Requests for needs that this one follows, each worth half after {RELATED_HALF_LIFE} days",
+            "all time",
+            "other_needs",
+        ),
+        (
+            "days_since_other_request",
+            "距上次申请其他事项的天数",
+            "Days since the last request for another need",
+            "all time",
+            "other_needs",
+        ),
+        (
+            "needs_requested_364_days",
+            "近一年申请过的事项数",
+            "Needs asked for in a year",
+            "364 days",
+            "asked_anything",
+        ),
+        ("days_until_recorded", "申请平均几天后登记", "Mean days from request to record", "all time", ""),
+    ]
+    return [Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in rows]
+
+
+def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    past, table = asked(known), town.parts["activity"]
+    columns = {"days_observed": days_observed(known)[:, None], **_others(past, table), **_delay(known, past)}
+    return {
+        name: np.broadcast_to(values, past.shape)[rows.household, rows.need].astype(np.float32)
+        for name, values in columns.items()
+    }
+
+
+def _others(past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
+    """What the household asked for besides the need, and how many needs it asked for."""
+    columns = {f"other_needs_requests_{days}_days": _besides(past.count(0, days)) for days in WINDOWS}
+    related = past.decayed(RELATED_HALF_LIFE) @ table.lift
+    columns[f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days"] = related
+    columns["days_since_other_request"] = _least_besides(past.last_two()[0])
+    columns["needs_requested_364_days"] = (past.count(0, YEAR) > 0).sum(1, keepdims=True)
+    return columns
+
+
+def _besides(values: np.ndarray) -> np.ndarray:
+    """[households, needs] sum over the other needs."""
+    return values.sum(1, keepdims=True) - values
+
+
+def _least_besides(age: np.ndarray) -> np.ndarray:
+    """[households, needs] the least age among the other needs; NaN where there is none."""
+    if age.shape[1] == 1:
+        return np.full(age.shape, np.nan)
+    filled = np.where(np.isnan(age), np.inf, age)
+    least = np.partition(filled, 1, axis=1)[:, :2]
+    besides = np.where(filled == least[:, :1], least[:, 1:], least[:, :1])
+    return np.where(np.isinf(besides), np.nan, besides)
+
+
+def _delay(known: Known, past: Asked) -> dict[str, np.ndarray]:
+    """[households, 1] mean days from request to record; NaN without requests."""
+    waited = (known.requests.recorded - known.requests.requested)[past.row]
+    count = np.bincount(past.household, minlength=past.shape[0])
+    total = np.bincount(past.household, waited, past.shape[0])
+    mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return {"days_until_recorded": mean[:, None]}
+
+
+def _recent(known: Known, household: int) -> list[int]:
+    """Needs of a year's requests; sensitive ones, which a list must never tell, left out."""
+    times, needs = requests_of(known, household)
+    told = [not need.sensitive for need in known.community.needs]
+    return [int(need) for need in needs[times >= known.as_of - YEAR] if told[need]]
+
+
+def _other_needs(known: Known, schema: Schema, household: int, need: int) -> str:
+    others = [one for one in _recent(known, household) if one != need]
+    if not others:
+        return ""
+    often = max(sorted(set(others)), key=others.count)
+    name, kinds, count = known.community.needs[often].name.here, len(set(others)), len(others)
+    if kinds == 1:
+        return say(f"近一年申请过{count}次{name}", f"asked for {name} {_times(count)} in a year")
+    return say(
+        f"近一年另申请过{name}等{kinds}项，共{count}次",
+        f"asked for {kinds} other needs in a year, {_times(count)} in all, most often {name}",
+    )
+
+
+def _asked_anything(known: Known, schema: Schema, household: int, need: int) -> str:
+    count = len(_recent(known, household))
+    return (
+        say(f"近一年各项申请共{count}次", f"asked {_times(count)} in a year, all needs") if count > 1 else ""
+    )
+
+
+def _known_since(known: Known, schema: Schema, household: int, need: int) -> str:
+    since = known.known_since[household]
+    if np.isnan(since) or known.as_of - since > YEAR:
+        return ""
+    when = spoken_month(since, known.as_of)
+    return say(f"{when}才建档", f"on record only since {when}")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+KIND = ("本户申请过别的", "requests for other needs")  # what reasons of this block are called
+FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
+    "other_needs": _other_needs,
+    "asked_anything": _asked_anything,
+    "known_since": _known_since,
+}

@@ -1,0 +1,61 @@
+"""Requests of areas, over those expected of them, shrunk and leaving each household itself out."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csc_array
+
+from features.point_in_time.records import Known, remember
+from features.point_in_time.town_summary import members, prior_strength, rate, shrunk
+
+
+@dataclass(frozen=True)
+class Area:
+    """Observed and expected requests of every grid, or every micro-grid."""
+
+    count: np.ndarray  # [areas, needs]
+    expected: np.ndarray  # [areas, needs]
+    dispersion: np.ndarray  # [needs] variance of a household's count over its expectation, at least 1
+    strength: np.ndarray  # [needs] prior strength of an area's ratio to 1
+    holds_household: bool = True  # false where the households asked about are not among those summed
+
+    def besides(self, where: np.ndarray, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """[households, needs] the area's ratio without the household's own ``count`` and ``expected``.
+
+        1 where the household is in no area.
+        """
+        rest, usual = self.count.take(where, axis=0), self.expected.take(where, axis=0)
+        if self.holds_household:
+            rest, usual = rest - count, usual - expected
+        ratio = shrunk(rest / self.dispersion, usual / self.dispersion, self.strength)
+        ratio[where < 0] = 1.0
+        return ratio
+
+
+def fit_area(
+    known: Known, kind: str, count: np.ndarray, expected: np.ndarray, fitted: Area | None = None
+) -> Area:
+    """Areas of a kind (``grid`` or ``microgrid``) from [households, needs] requests and expectations.
+
+    Households differ among themselves; only what areas differ beyond that counts for the strength. Strength and
+    dispersion are those of ``fitted`` where it is given.
+    """
+    if fitted:
+        return replace(fitted, count=by_area(known, kind, count), expected=by_area(known, kind, expected))
+    noise = (count - expected) ** 2
+    total, mean, spread = (by_area(known, kind, values) for values in (count, expected, noise))
+    strength = [
+        prior_strength(total[:, need], mean[:, need], spread[:, need]) for need in range(count.shape[1])
+    ]
+    return Area(total, mean, np.maximum(rate(noise.sum(0), expected.sum(0)), 1.0), np.array(strength))
+
+
+def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
+    """[areas, needs] sums of [households, needs] over the households now in each grid or micro-grid."""
+    return _members(known, kind) @ np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _members(known: Known, kind: str) -> csc_array:
+    where = known.grid if kind == "grid" else known.microgrid
+    areas = len(known.records.grid_ids if kind == "grid" else known.records.microgrid_ids)
+    return remember(known, ("members", kind), lambda: members(where, areas))

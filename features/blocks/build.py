@@ -1,0 +1,93 @@
+"""Joins the blocks into one matrix: the only path to features, in training and in scoring."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from features.blocks import activity, contacts, expected, history, household, neighbours, residents, seasons
+from features.blocks.catalogue import Feature
+from features.language import language
+from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import Town, days_recorded
+
+BLOCKS: tuple[ModuleType, ...] = (
+    household,
+    residents,
+    expected,
+    history,
+    activity,
+    neighbours,
+    seasons,
+    contacts,
+)
+ROWS_AT_ONCE = 1024
+Fact = Callable[[Known, Schema, int, int], str]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of some pairs at one as-of day."""
+
+    matrix: np.ndarray  # float32 [pairs, features], C order; NaN where unknown
+    names: list[str]
+    rows: Rows
+    as_of: int
+
+
+def block_name(block: ModuleType) -> str:
+    """A block's name: its module's, without the package."""
+    return block.__name__.rsplit(".", 1)[-1]
+
+
+def catalogue(schema: Schema) -> list[Feature]:
+    """Every feature, in the order of the matrix's columns."""
+    return remember(schema, ("catalogue", language()), lambda: _catalogue(schema))
+
+
+def _catalogue(schema: Schema) -> list[Feature]:
+    return [feature for block in BLOCKS for feature in block.features(schema)]
+
+
+def facts(schema: Schema, blocks: tuple[ModuleType, ...] = BLOCKS) -> dict[str, Fact]:
+    """Every kind of fact of these blocks, by the name that features give it."""
+    return {
+        name: fact
+        for block in blocks
+        for name, fact in (block.facts(schema) if hasattr(block, "facts") else block.FACTS).items()
+    }
+
+
+def summarise(known: Known, schema: Schema, fitted: Town | None = None) -> Town:
+    """The small tables that blocks need of a town, or of a part of it that consists of whole grids.
+
+    ``fitted``: of the whole town, or of a sample of its grids. What was estimated there is kept, and only the sums
+    of grids and micro-grids are those of ``known``; ``known`` must then come from ``one.known_apart``.
+    """
+    parts = {
+        block_name(one): one.summarise(known, schema, fitted.parts[block_name(one)] if fitted else None)
+        for one in BLOCKS
+        if hasattr(one, "summarise")
+    }
+    return Town(known.as_of, parts, days_recorded(known), household.first_known(known))
+
+
+def build(known: Known, rows: Rows, schema: Schema, town: Town | None = None) -> Features:
+    """The features of these pairs as of ``known.as_of``.
+
+    A pair's features do not depend on which other pairs are asked for. ``town`` is made from ``known`` unless
+    given.
+    """
+    town = town or summarise(known, schema)
+    names = [feature.name for feature in catalogue(schema)]
+    matrix = np.empty((len(rows), len(names)), dtype=np.float32)
+    position = {name: column for column, name in enumerate(names)}
+    for block in BLOCKS:
+        columns = block.block(known, rows, town, schema)
+        for first in range(0, len(rows), ROWS_AT_ONCE):  # a part that fits the processor's cache
+            part = slice(first, first + ROWS_AT_ONCE)
+            for name, values in columns.items():
+                matrix[part, position[name]] = values[part]
+    return Features(matrix, names, rows, known.as_of)

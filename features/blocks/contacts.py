@@ -1,0 +1,134 @@
+"""Block: past outreach to the household and what it found."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from features.blocks.catalogue import Feature
+from features.blocks.spoken import spoken_month
+from features.contract.tables import OUTCOMES
+from features.language import say
+from features.point_in_time.records import Known, Rows
+from features.point_in_time.row_index import own_visits
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import Town
+
+OUTCOME_NAMES = {
+    "needed": ("确有需要", "needed"),
+    "not_needed": ("暂不需要", "not needed"),
+    "declined": ("谢绝", "declined"),
+    "not_reached": ("未遇", "not reached"),
+}
+TOLD_OF_HOUSEHOLD = ("needed", "not_needed")  # outcomes about other needs that say something of this one
+
+
+def features(schema: Schema) -> list[Feature]:
+    """The block's features, in order."""
+    rows = [
+        ("visits", "就本项走访次数", "Visits about this need", "all time"),
+        (
+            "days_since_visit",
+            "距上次就本项走访的天数",
+            "Days since the last visit about this need",
+            "all time",
+        ),
+        *(
+            (f"visits_{name}", f"就本项走访结果为“{zh}”的次数", f"Visits about this need: {en}", "all time")
+            for name, (zh, en) in OUTCOME_NAMES.items()
+        ),
+        (
+            "last_visit_needed",
+            "上次走访见到人时是否确有需要",
+            "Whether the last visit that met someone found the need",
+            "all time",
+        ),
+        ("household_visits", "走访本户次数", "Visits to the household", "all time"),
+        (
+            "days_since_household_visit",
+            "距上次走访本户的天数",
+            "Days since the last visit to the household",
+            "all time",
+        ),
+        *(
+            (
+                f"household_visits_{name}",
+                f"走访本户结果为“{zh}”的次数",
+                f"Visits to the household: {en}",
+                "all time",
+            )
+            for name, (zh, en) in OUTCOME_NAMES.items()
+            if name in TOLD_OF_HOUSEHOLD
+        ),
+    ]
+    return [Feature(name, zh, en, "outreach", window, "last_visit") for name, zh, en, window in rows]
+
+
+def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    visits = known.outreach
+    needs = len(known.community.needs)
+    about = visits.need >= 0
+    cell = visits.household.astype(np.int64) * needs + visits.need
+    pair = rows.household.astype(np.int64) * needs + rows.need
+    age, outcome = known.as_of - visits.contacted, visits.outcome
+    pairs, size = known.household_count * needs, known.household_count
+
+    def count(where: np.ndarray, keep: np.ndarray, size: int) -> np.ndarray:
+        return np.bincount(where[keep], minlength=size)
+
+    def youngest(where: np.ndarray, keep: np.ndarray, size: int) -> np.ndarray:
+        least = np.full(size, np.inf)
+        np.minimum.at(least, where[keep], age[keep])
+        return np.where(np.isinf(least), np.nan, least)
+
+    of_pair = {
+        "visits": count(cell, about, pairs),
+        "days_since_visit": youngest(cell, about, pairs),
+        **{
+            f"visits_{name}": count(cell, about & (outcome == code), pairs)
+            for code, name in enumerate(OUTCOMES)
+        },
+        "last_visit_needed": _last_answer(cell, about, age, outcome, pairs),
+    }
+    every = np.ones(len(visits), dtype=bool)
+    of_household = {
+        "household_visits": count(visits.household, every, size),
+        "days_since_household_visit": youngest(visits.household, every, size),
+        **{
+            f"household_visits_{name}": count(visits.household, outcome == code, size)
+            for code, name in enumerate(OUTCOMES)
+            if name in TOLD_OF_HOUSEHOLD
+        },
+    }
+    columns = {name: values[pair] for name, values in of_pair.items()}
+    columns.update({name: values[rows.household] for name, values in of_household.items()})
+    return {name: values.astype(np.float32) for name, values in columns.items()}
+
+
+def _last_answer(
+    cell: np.ndarray, about: np.ndarray, age: np.ndarray, outcome: np.ndarray, size: int
+) -> np.ndarray:
+    """1 where the last visit with an answer found the need, 0 where it did not, NaN without an answer."""
+    answered = np.flatnonzero(about & (outcome >= 0) & (outcome != OUTCOMES.index("not_reached")))
+    answered = answered[np.argsort(-age[answered], kind="stable")]
+    answer = np.full(size, np.nan)
+    answer[cell[answered]] = outcome[answered] == OUTCOMES.index("needed")
+    return answer
+
+
+def _last_visit(known: Known, schema: Schema, household: int, need: int) -> str:
+    visits = known.outreach
+    mine = own_visits(known, household)
+    mine = mine[visits.need[mine] == need]
+    if not len(mine):
+        return ""
+    last = mine[np.argmax(visits.contacted[mine])]
+    when = spoken_month(visits.contacted[last], known.as_of)
+    if visits.outcome[last] < 0:
+        return say(f"{when}走访过", f"visited in {when}")
+    zh, en = OUTCOME_NAMES[OUTCOMES[visits.outcome[last]]]
+    return say(f"{when}走访时{zh}", f"visited in {when}: {en}")
+
+
+KIND = ("以往走访", "past visits")  # what reasons of this block are called
+FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {"last_visit": _last_visit}

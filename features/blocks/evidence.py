@@ -1,0 +1,188 @@
+"""The rows behind a fact, so that whoever reads a reason can look them up: dates, tables and numbers.
+
+Read from ``Known`` only, like the facts themselves. Requests for sensitive needs are never told.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from features.blocks import neighbours, seasons
+from features.blocks.contacts import OUTCOME_NAMES
+from features.contract.tables import OUTCOMES
+from features.language import say
+from features.point_in_time.records import Known, date_of
+from features.point_in_time.row_index import own_requests, own_residents, own_visits
+from features.point_in_time.town_summary import YEAR
+
+MOST = 2  # requests told of one fact, the newest first
+Evidence = Callable[[Known, int, int], str]
+
+
+def evidence(fact: str, known: Known, household: int, need: int) -> str:
+    """The rows behind one fact of ``features.blocks.build.facts``; "" where it rests on none in particular."""
+    if fact in ROWS:
+        return ROWS[fact](known, household, need)
+    return _residents(known, household, need) if fact.startswith("resident") else _household(known, household)
+
+
+def _own_requests(known: Known, household: int, need: int) -> np.ndarray:
+    """int64: the household's requests for the need, the newest first."""
+    rows = own_requests(known, household)
+    rows = rows[known.requests.need[rows] == need]
+    return rows[np.argsort(-known.requests.requested[rows], kind="stable")]
+
+
+def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
+    """The newest of these requests: “申请 2025-06-03 R12、2025-02-11 R7”, with their needs where ``named``."""
+    needs, requests = known.community.needs, known.requests
+    if not len(rows):
+        return ""
+    texts = []
+    for row in rows[:MOST]:
+        what = f" {needs[requests.need[row]].name.here}" if named else ""
+        texts.append(f"{date_of(requests.requested[row])}{what} {requests.request_id[row]}")
+    more = say(f"等{len(rows)}条", f", {len(rows)} in all") if len(rows) > MOST else ""
+    return say("申请 ", "requests ") + say("、", ", ").join(texts) + more
+
+
+def _asked(known: Known, household: int, need: int) -> str:
+    """Those of the past year where the fact counts these, as it does from two on."""
+    rows, lately = _own_requests(known, household, need), _of_the_year(known, household, need)
+    return _listed(known, lately if len(lately) > 1 else rows)
+
+
+def _of_the_year(known: Known, household: int, need: int) -> np.ndarray:
+    rows = _own_requests(known, household, need)
+    return rows[known.requests.requested[rows] >= known.as_of - YEAR]
+
+
+def _same_season(known: Known, household: int, need: int) -> str:
+    rows, this = _own_requests(known, household, need), known.community.needs[need]
+    begin = known.as_of + 7 * this.lead_weeks
+    inside = (known.requests.requested[rows] - begin) % YEAR < 7 * this.horizon_weeks
+    return _listed(known, rows[inside])
+
+
+def _open(known: Known, household: int, need: int) -> str:
+    rows = _own_requests(known, household, need)
+    return _listed(known, rows[np.isnan(known.requests.resolved[rows])])
+
+
+def _rated(known: Known, household: int, need: int) -> str:
+    rows = _own_requests(known, household, need)
+    return _listed(known, rows[~np.isnan(known.requests.satisfaction[rows])][:1])
+
+
+def _others(known: Known, household: int, need: int) -> str:
+    requests, needs = known.requests, known.community.needs
+    told = np.array([not one.sensitive for one in needs])
+    rows = own_requests(known, household)
+    rows = rows[(requests.requested[rows] >= known.as_of - YEAR) & (requests.need[rows] >= 0)]
+    rows = rows[requests.need[rows] != need]
+    rows = rows[told[requests.need[rows]]]
+    return _listed(known, rows[np.argsort(-requests.requested[rows], kind="stable")], named=True)
+
+
+def _anything(known: Known, household: int, need: int) -> str:
+    own = _listed(known, _of_the_year(known, household, need))
+    both = (own, _others(known, household, need))
+    return say("；", "; ").join(one for one in both if one)
+
+
+def _household(known: Known, household: int, need: int = 0) -> str:
+    row = known.household_row[household]
+    if row < 0:
+        return ""
+    since = date_of(known.households.valid_from[row])
+    return say(f"住户登记 {since}", f"household as registered {since}")
+
+
+def _first_row(known: Known, household: int, need: int) -> str:
+    since = known.known_since[household]
+    return "" if np.isnan(since) else say(f"首次登记 {date_of(since)}", f"first registered {date_of(since)}")
+
+
+def _residents(known: Known, household: int, need: int) -> str:
+    rows = own_residents(known, household)
+    if not len(rows):
+        return _household(known, household)
+    since = date_of(known.residents.valid_from[rows].max())
+    return say(f"居民登记 {len(rows)} 人，{since}", f"{len(rows)} residents as registered {since}")
+
+
+def _neighbours(days: float, kind: str) -> Evidence:
+    """How many of how many neighbours, and the day of the last request; never which household."""
+
+    def rows(known: Known, household: int, need: int) -> str:
+        requests = known.requests
+        hit = neighbours.requests_near(known, household, need, days, kind)
+        asking = len(np.unique(requests.household[hit]))
+        if asking < neighbours.FEWEST_TOLD:
+            return ""
+        last, near = (
+            date_of(requests.requested[hit].max()),
+            neighbours.households_near(known, household, kind),
+        )
+        return say(
+            f"邻居 {near} 户中 {asking} 户，最近 {last}", f"{asking} of {near} neighbours, last {last}"
+        )
+
+    return rows
+
+
+def _holiday(kind: Callable[[int], tuple[int, int]]) -> Evidence:
+    def rows(known: Known, household: int, need: int) -> str:
+        year = date_of(known.as_of).year
+        begin, end = next(span for span in map(kind, (year - 1, year, year + 1)) if span[1] > known.as_of)
+        return f"{date_of(begin)}～{date_of(end - 1)}"
+
+    return rows
+
+
+def _festival(known: Known, household: int, need: int) -> str:
+    year = date_of(known.as_of).year
+    days = map(seasons.spring_festival, (year, year + 1))
+    return str(next(day for day in days if day >= date_of(known.as_of)))
+
+
+def _last_year(known: Known, household: int, need: int) -> str:
+    this = known.community.needs[need]
+    begin = known.as_of + 7 * this.lead_weeks - YEAR
+    end = min(begin + 7 * this.horizon_weeks, known.as_of)
+    return say(f"申请 {date_of(begin)}～{date_of(end - 1)}", f"requests {date_of(begin)}–{date_of(end - 1)}")
+
+
+def _visit(known: Known, household: int, need: int) -> str:
+    visits = known.outreach
+    mine = own_visits(known, household)
+    mine = mine[visits.need[mine] == need]
+    if not len(mine):
+        return ""
+    last = mine[np.argmax(visits.contacted[mine])]
+    found = OUTCOME_NAMES[OUTCOMES[visits.outcome[last]]] if visits.outcome[last] >= 0 else ("", "")
+    when = date_of(visits.contacted[last])
+    return say(f"{when} 走访 {found[0]}", f"{when} visit {found[1]}").strip()
+
+
+ROWS: dict[str, Evidence] = {
+    "asked_before": _asked,
+    "asked_same_season": _same_season,
+    "open_request": _open,
+    "satisfaction": _rated,
+    "other_needs": _others,
+    "asked_anything": _anything,
+    "known_since": _first_row,
+    "days_known": _first_row,
+    "expected": _household,
+    "similar": _household,
+    "neighbours_recent": _neighbours(28, "microgrid"),
+    "neighbours_recent_grid": _neighbours(28, "grid"),
+    "neighbours_long": _neighbours(YEAR, "microgrid"),
+    "neighbours_long_grid": _neighbours(YEAR, "grid"),
+    "summer": _holiday(seasons.summer_holiday),
+    "winter": _holiday(seasons.winter_holiday),
+    "spring_festival": _festival,
+    "town_last_year": _last_year,
+    "last_visit": _visit,
+}

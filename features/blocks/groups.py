@@ -1,0 +1,153 @@
+"""Groups of households that an audit looks at: those that the community names, every grid, and each value of
+the attributes that no model uses."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.blocks.household import days_known, first_known
+from features.contract.community import Group, Name
+from features.contract.eligibility import parse
+from features.language import UserError, say
+from features.point_in_time.cohort import KnownAttributes
+from features.point_in_time.records import Known, Records, known_before, remember
+from features.point_in_time.schema import Attribute, TableName, encoded, unused_attributes
+
+GRID = "grid"
+TABLES: tuple[TableName, ...] = ("households", "residents")
+WEEK = 7
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups and their members.
+
+    ids: of a named group its own, ``grid=G01`` of a grid, ``ethnicity=...`` of an attribute's value. left_out:
+    lines on named groups that these data cannot tell.
+    """
+
+    ids: tuple[str, ...]
+    names: tuple[Name, ...]
+    member: np.ndarray  # bool [households, groups]
+    left_out: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def positions(self, wanted: Iterable[str]) -> list[int]:
+        """Columns of the groups asked for; the part of an id before its ``=`` stands for all such groups.
+
+        Raises UserError where there is no such group.
+        """
+        found: list[int] = []
+        for one in wanted:
+            matching = [at for at, own in enumerate(self.ids) if own == one or own.split("=")[0] == one]
+            if not matching:
+                listed = say("、", ", ").join(dict.fromkeys(own.split("=")[0] for own in self.ids))
+                raise UserError(
+                    say(
+                        f"community.yaml：没有这个群体：{one}；有的是：{listed}",
+                        f"community.yaml: there is no group {one}; there are: {listed}",
+                    )
+                )
+            found += [at for at in matching if at not in found]
+        return found
+
+
+@dataclass(frozen=True)
+class TownGroups:
+    """What the groups of a part of a town take from the whole town, as of one day."""
+
+    first_known: float
+    unused: Mapping[TableName, tuple[Attribute, ...]]
+
+
+def town_groups(known: Known) -> TownGroups:
+    """Of a town, or of a sample of its households."""
+    return TownGroups(first_known(known), {table: _unused_of(known, table) for table in TABLES})
+
+
+def known_in_town(records: Records, as_of: int, town: TownGroups) -> Known:
+    """What was known of the households of a part, whose groups are those of the town."""
+    known = known_before(records, as_of)
+    unused = {("unused attributes", table): held for table, held in town.unused.items()}
+    known.__dict__["_remembered"] = {"first_known": town.first_known, **unused}
+    return known
+
+
+def membership(known: Known) -> Groups:
+    """The groups as known at the date: named ones first, then grids, then values of unused attributes.
+
+    Only households known by then are members of anything. A resident's attribute makes a member of the whole
+    household.
+    """
+    return remember(known, "groups", lambda: _membership(known))
+
+
+def _membership(known: Known) -> Groups:
+    columns: list[tuple[str, Name, np.ndarray]] = []
+    left_out: list[str] = []
+    for group in known.community.groups:
+        try:
+            columns.append((group.id, group.name, _members(known, group)))
+        except UserError as error:  # an audit that cannot be made stops nobody's list
+            left_out.append(str(error))
+    columns += [*_grids(known), *_unused(known)]
+    member = np.zeros((known.household_count, len(columns)), dtype=bool)
+    for at, (_, _, members) in enumerate(columns):
+        member[:, at] = members & known.present
+    return Groups(
+        tuple(one for one, _, _ in columns), tuple(name for _, name, _ in columns), member, tuple(left_out)
+    )
+
+
+def _members(known: Known, group: Group) -> np.ndarray:
+    who = parse(group.who, f"group {group.id}")
+    members = who.evaluate(KnownAttributes(known), known.household_count)
+    if group.known_within_weeks is not None:
+        with np.errstate(invalid="ignore"):
+            members &= days_known(known) <= WEEK * group.known_within_weeks
+    return members
+
+
+def _grids(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
+    for at in np.unique(known.grid[known.present]):
+        grid = str(known.records.grid_ids[at])
+        yield (
+            f"{GRID}={grid}",
+            Name(zh=grid if "网格" in grid else f"网格{grid}", en=f"grid {grid}"),
+            known.grid == at,
+        )
+
+
+def _unused(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
+    for table in TABLES:
+        for attribute in _unused_of(known, table):
+            if attribute.kind in ("boolean", "category"):
+                yield from _by_value(known, table, attribute)
+
+
+def _unused_of(known: Known, table: TableName) -> tuple[Attribute, ...]:
+    return remember(known, ("unused attributes", table), lambda: unused_attributes(known, table))
+
+
+def _by_value(known: Known, table: TableName, attribute: Attribute) -> Iterator[tuple[str, Name, np.ndarray]]:
+    zh, en = attribute.plain_name
+    value = encoded(known, table, attribute)
+    for code, own, word_zh, word_en in _values(attribute):
+        if table == "households":
+            members = np.append(value, np.nan)[known.household_row] == code
+        else:
+            rows = known.resident_rows
+            members = np.zeros(known.household_count, dtype=bool)
+            members[known.residents.household[rows[value[rows] == code]]] = True
+        yield f"{attribute.name}={own}", Name(zh=f"{zh}：{word_zh}", en=f"{en}: {word_en}"), members
+
+
+def _values(attribute: Attribute) -> list[tuple[int, str, str, str]]:
+    """Code, name in the id, Chinese and English name of each value."""
+    if attribute.kind == "boolean":
+        return [(1, "yes", "是", "yes"), (0, "no", "否", "no")]
+    listed = [(code, text, text, text) for code, text in enumerate(attribute.values)]
+    return [*listed, (len(listed), "other", "其他", "other")] if attribute.pooled else listed

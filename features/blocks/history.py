@@ -1,0 +1,201 @@
+"""Block: what the household asked for before, of the need in question."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from features.blocks.catalogue import Feature
+from features.blocks.spoken import spoken_date, spoken_month
+from features.language import say
+from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.row_index import own_requests
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import YEAR, Asked, Town, asked, requests_of
+
+WINDOWS = (28, 91, 182, 364)  # days
+HALF_LIVES = (14, 45, 120, 365)  # days
+OPEN_WITHIN = 182  # days; an older request without a resolution was likely never closed in the books
+
+
+def features(schema: Schema) -> list[Feature]:
+    """The block's features, in order."""
+    before = [
+        *(
+            (
+                f"requests_{days}_days",
+                f"近{days}天申请次数",
+                f"Requests in the last {days} days",
+                f"{days} days",
+            )
+            for days in WINDOWS
+        ),
+        ("requests_all_time", "历来申请次数", "Requests so far", "all time"),
+        *(
+            (
+                f"decayed_requests_half_life_{days}_days",
+                f"历来申请次数，每过{days}天折半",
+                f"Requests so far, each worth half after {days} days",
+                "all time",
+            )
+            for days in HALF_LIVES
+        ),
+        ("days_since_request", "距上次申请的天数", "Days since the last request", "all time"),
+        ("days_between_requests", "最近两次申请相隔天数", "Days between the last two requests", "all time"),
+        ("never_requested", "从未申请过", "Never requested so far", "all time"),
+    ]
+    season = [
+        ("requests_same_window_1_years_ago", "去年同期申请次数", "Requests in the same window last year"),
+        (
+            "requests_same_window_all_years",
+            "历年同期申请次数",
+            "Requests in the same window of all years before",
+        ),
+    ]
+    service = [
+        (
+            "open_requests",
+            "近半年未办结的申请数",
+            "Requests of half a year still open",
+            "182 days",
+            "open_request",
+        ),
+        (
+            "last_satisfaction",
+            "上次办结的满意度",
+            "Satisfaction with the last service",
+            "all time",
+            "satisfaction",
+        ),
+    ]
+    return [
+        *(Feature(name, zh, en, "requests", window, "asked_before") for name, zh, en, window in before),
+        *(Feature(name, zh, en, "requests", "label window", "asked_same_season") for name, zh, en in season),
+        *(Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in service),
+    ]
+
+
+def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    past = asked(known)
+    columns = {**_counts(past), **_same_window(known, past), **_service(known, past)}
+    return {name: values[rows.household, rows.need].astype(np.float32) for name, values in columns.items()}
+
+
+def _counts(past: Asked) -> dict[str, np.ndarray]:
+    """[households, needs] counts, decayed counts and times since."""
+    total = past.total()
+    last, before = past.last_two()
+    return {
+        **{f"requests_{days}_days": past.count(0, days) for days in WINDOWS},
+        "requests_all_time": total,
+        **{f"decayed_requests_half_life_{days}_days": past.decayed(days) for days in HALF_LIVES},
+        "days_since_request": last,
+        "days_between_requests": before - last,
+        "never_requested": total == 0,
+    }
+
+
+def _same_window(known: Known, past: Asked) -> dict[str, np.ndarray]:
+    """[households, needs] requests in the label window moved back by whole years."""
+    needs = known.community.needs
+    begin = np.array([7 * need.lead_weeks for need in needs])[past.need]
+    end = begin + np.array([7 * need.horizon_weeks for need in needs])[past.need]
+    last_year, every = np.zeros(past.shape), np.zeros(past.shape)
+    for years in range(1, int((past.age + end).max(initial=0) // YEAR) + 1):
+        moved = YEAR * years - past.age
+        count = past.total(keep=(moved >= begin) & (moved < end))
+        every += count
+        if years == 1:
+            last_year = count
+    return {"requests_same_window_1_years_ago": last_year, "requests_same_window_all_years": every}
+
+
+def _service(known: Known, past: Asked) -> dict[str, np.ndarray]:
+    """[households, needs] how earlier requests were dealt with."""
+    unresolved = np.isnan(known.requests.resolved[past.row])
+    satisfaction = known.requests.satisfaction[past.row]
+    rated = np.flatnonzero(~np.isnan(satisfaction))
+    last = np.full(past.shape, np.nan)
+    last[past.household[rated], past.need[rated]] = satisfaction[rated]  # oldest first, so the newest stays
+    return {
+        "open_requests": past.total(keep=unresolved & (past.age <= OPEN_WITHIN)),
+        "last_satisfaction": last,
+    }
+
+
+def _asked_before(known: Known, schema: Schema, household: int, need: int) -> str:
+    times, needs = requests_of(known, household)
+    times = times[needs == need]
+    name = known.community.needs[need].name.here
+    if not len(times):
+        return ""
+    last, year = spoken_date(times[-1], known.as_of), int((times >= known.as_of - YEAR).sum())
+    if year > 1:
+        return say(
+            f"近一年申请过{year}次{name}，最近一次是{last}",
+            f"asked for {name} {year} times in a year, last on {last}",
+        )
+    if len(times) > 1:
+        return say(
+            f"共申请过{len(times)}次{name}，最近一次是{last}",
+            f"asked for {name} {len(times)} times so far, last on {last}",
+        )
+    return say(f"{last}申请过{name}", f"asked for {name} on {last}")
+
+
+def _asked_same_season(known: Known, schema: Schema, household: int, need: int) -> str:
+    times, needs = requests_of(known, household)
+    this = known.community.needs[need]
+    begin = known.as_of + 7 * this.lead_weeks
+    end = begin + 7 * this.horizon_weeks
+    times = times[needs == need]
+    inside = [
+        time
+        for time in times
+        if any(
+            begin - YEAR * years <= time < end - YEAR * years
+            for years in range(1, 1 + int((end - time) // YEAR))
+        )
+    ]
+    if not inside:
+        return ""
+    when = spoken_month(inside[-1], known.as_of)
+    if len(inside) > 1:
+        return say(
+            f"往年同期申请过{len(inside)}次{this.name.here}，最近是{when}",
+            f"asked for {this.name.here} {len(inside)} times at this time of year, last in {when}",
+        )
+    return say(f"{when}申请过{this.name.here}", f"asked for {this.name.here} in {when}")
+
+
+def _open_request(known: Known, schema: Schema, household: int, need: int) -> str:
+    requests = known.requests
+    if not remember(known, "resolutions_recorded", lambda: bool(np.isfinite(requests.resolved).any())):
+        return ""
+    mine = own_requests(known, household)
+    mine = mine[(requests.need[mine] == need) & np.isnan(requests.resolved[mine])]
+    times = requests.requested[mine]
+    times = times[times >= known.as_of - OPEN_WITHIN]
+    if not len(times):
+        return ""
+    when = spoken_date(times.max(), known.as_of)
+    return say(f"{when}的申请还没有办结", f"the request of {when} is still open")
+
+
+def _satisfaction(known: Known, schema: Schema, household: int, need: int) -> str:
+    requests = known.requests
+    mine = own_requests(known, household)
+    mine = mine[(requests.need[mine] == need) & ~np.isnan(requests.satisfaction[mine])]
+    if not len(mine):
+        return ""
+    score = int(requests.satisfaction[mine[np.argmax(requests.requested[mine])]])
+    return say(f"上次办结后评{score}分（满分5分）", f"rated the last service {score} of 5")
+
+
+KIND = ("本户申请过本项", "own past requests")  # what reasons of this block are called
+FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
+    "asked_before": _asked_before,
+    "asked_same_season": _asked_same_season,
+    "open_request": _open_request,
+    "satisfaction": _satisfaction,
+}

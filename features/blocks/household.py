@@ -1,0 +1,255 @@
+"""Block: the household's own attributes as known at the date, ages, and what changed and when."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+
+from features.blocks.catalogue import Feature
+from features.language import language, say
+from features.point_in_time.ages import YEAR
+from features.point_in_time.changes import changed, days_since, history, last_change, number_within, size
+from features.point_in_time.records import Known, Rows, date_of, remember
+from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
+from features.point_in_time.town_summary import Town
+
+Fact = Callable[[Known, Schema, int, int], str]
+FIRST_BATCH = 31.0  # days after the earliest valid_from; households known by then were there before
+NEWCOMER = 730  # days for which it is worth saying that a household moved in
+RECENT = 365  # days for which it is worth saying that an attribute changed
+
+
+def features(schema: Schema) -> list[Feature]:
+    """The block's features: three of the household's time and changes, then those of each attribute."""
+    return remember(schema, ("household features", language()), lambda: _features(schema))
+
+
+def _features(schema: Schema) -> list[Feature]:
+    listed = [
+        Feature(
+            "household.days_known", "登记天数", "days since first registered", "households", "", "days_known"
+        ),
+        Feature(
+            "household.days_since_move",
+            "距迁移天数",
+            "days since it moved",
+            "households",
+            "",
+            "days_since_move",
+        ),
+        Feature("household.days_since_change", "距最近一次变动天数", "days since any change", "households"),
+        Feature("household.changes_1y", "近一年变动次数", "changes", "households", "365 days"),
+    ]
+    for attribute in schema.household:
+        listed += _features_of(attribute)
+    return listed
+
+
+def _features_of(attribute: Attribute) -> list[Feature]:
+    zh, en = attribute.plain_name
+    column, fact = column_of(attribute), fact_name(attribute)
+
+    def feature(name: str, zh: str, en: str, window: str = "as of the date") -> Feature:
+        return Feature(name, zh, en, "households", window, fact)
+
+    if attribute.kind == "ignored":
+        return []
+    if attribute.kind == "birth":
+        return [feature(column, f"{zh}年龄", f"age of {en}")]
+    if attribute.kind == "date":
+        return [feature(column, f"距{zh}天数", f"days since {en}")]
+    if attribute.kind == "category":
+        listed = [
+            feature(f"{column}={plain_text(one)}", f"{zh}为{one}", f"{en} is {one}")
+            for one in attribute.values
+        ]
+    else:
+        listed = [feature(column, zh, en)]
+    if attribute.changes:
+        listed.append(feature(f"{column}.changed_days", f"{zh}变动至今天数", f"days since {en} changed", ""))
+    if attribute.changes and attribute.kind == "number":
+        listed.append(feature(f"{column}.change", f"{zh}最近一次的增减", f"latest change of {en}", ""))
+    return listed
+
+
+@cache
+def column_of(attribute: Attribute) -> str:
+    """The name of an attribute's feature, also the beginning of its other features' names."""
+    return f"household.{attribute.column}"
+
+
+def fact_name(attribute: Attribute) -> str:
+    """The fact that the features of an attribute share."""
+    return column_of(attribute)
+
+
+def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+    """float32 of ``len(rows)`` for each of ``features(schema)``."""
+    whole = household_columns(known, schema)
+    return {one.name: whole[one.name][rows.household] for one in features(schema)}
+
+
+def household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    """float32 per household for each feature; made once for a Known and schema."""
+    return remember(known, ("household", schema), lambda: _household_columns(known, schema))
+
+
+def _household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    """NaN wherever something is missing or never happened."""
+    row = known.household_row
+    past = history(known)
+    columns: dict[str, np.ndarray] = {"household.days_known": days_known(known)}
+    anything = changed(past, known.households.microgrid.astype(np.float64))
+    columns["household.days_since_move"] = days_since(known, past, last_change(past, anything))
+    for attribute in schema.household:
+        if attribute.kind == "ignored":
+            continue
+        value = encoded(known, "households", attribute)
+        columns |= _current(known, attribute, np.append(value, np.nan)[row])
+        if attribute.kind not in ("number", "boolean", "category"):
+            continue
+        change = changed(past, value)
+        anything = anything | change
+        if attribute.changes:
+            last = last_change(past, change)
+            columns[f"{column_of(attribute)}.changed_days"] = days_since(known, past, last)
+            if attribute.kind == "number":
+                columns[f"{column_of(attribute)}.change"] = size(past, value, last)
+    columns["household.days_since_change"] = days_since(known, past, last_change(past, anything))
+    columns["household.changes_1y"] = number_within(known, past, anything, RECENT)
+    return {name: value.astype(np.float32) for name, value in columns.items()}
+
+
+def _current(known: Known, attribute: Attribute, value: np.ndarray) -> dict[str, np.ndarray]:
+    if attribute.kind == "birth":
+        return {column_of(attribute): (known.as_of - value) / YEAR}
+    if attribute.kind == "date":
+        return {column_of(attribute): known.as_of - value}
+    if attribute.kind == "category":
+        missing = np.isnan(value)
+        return {
+            f"{column_of(attribute)}={plain_text(one)}": np.where(missing, np.nan, value == code)
+            for code, one in enumerate(attribute.values)
+        }
+    return {column_of(attribute): value}
+
+
+def days_known(known: Known) -> np.ndarray:
+    """Days since the first ``valid_from``; NaN for those of the first export, who were there before."""
+    since = known.known_since
+    return np.where(since <= first_known(known) + FIRST_BATCH, np.nan, known.as_of - since)
+
+
+def first_known(known: Known) -> float:
+    """The first ``valid_from`` of the town's households; NaN where there is none."""
+    return remember(
+        known, "first_known", lambda: float(np.nanmin(known.known_since)) if known.present.any() else np.nan
+    )
+
+
+def facts(schema: Schema) -> dict[str, Fact]:
+    """The block's facts: those of ``FACTS`` and one for each attribute of the schema."""
+    return FACTS | {fact_name(one): _attribute_fact(one) for one in schema.household if one.kind != "ignored"}
+
+
+def _attribute_fact(attribute: Attribute) -> Fact:
+    """“双职工”, “2个孩子”, “孩子8岁”, “户籍：外来”, with “去年10月起” where it changed lately."""
+
+    def fact(known: Known, schema: Schema, household: int, need: int) -> str:
+        columns = household_columns(known, schema)
+        if attribute.kind == "birth":
+            return _age_fact(attribute, float(columns[column_of(attribute)][household]))
+        if attribute.kind == "date":
+            days = float(columns[column_of(attribute)][household])
+            return say(f"{attribute.zh}：{ago(days)}", f"{attribute.en}: {ago(days)}") if days >= 0 else ""
+        value = _current_value(columns, attribute, household)
+        if np.isnan(value):
+            return ""
+        since = (
+            float(columns[f"{column_of(attribute)}.changed_days"][household]) if attribute.changes else np.nan
+        )
+        month = month_of(known.as_of, since) if since <= RECENT else ""
+        if attribute.kind == "boolean" and "{}" in attribute.zh:  # a number of which only 0 and 1 occur
+            return _number_fact(attribute, value, np.nan, "")
+        if attribute.kind == "number":
+            change = columns[f"{column_of(attribute)}.change"][household] if month else np.nan
+            return _number_fact(attribute, value, float(change), month)
+        return _state_fact(attribute, value, month)
+
+    return fact
+
+
+def _current_value(columns: Mapping[str, np.ndarray], attribute: Attribute, household: int) -> float:
+    """A number, a truth or the position of a category value (their number for another one); NaN missing."""
+    column = column_of(attribute)
+    if attribute.kind != "category":
+        return float(columns[column][household])
+    held = np.array([columns[f"{column}={plain_text(one)}"][household] for one in attribute.values])
+    if not len(held) or np.isnan(held[0]):
+        return np.nan
+    return float(np.argmax(held)) if held.any() else float(len(held))
+
+
+def _age_fact(attribute: Attribute, age: float) -> str:
+    if not age >= -0.5:  # where only the year is known, the birth is taken to be on 1 July
+        return ""
+    if age < 1:
+        return say(f"{attribute.zh}不到1岁", f"{attribute.en} not yet one year old")
+    return say(f"{attribute.zh}{np.floor(age):.0f}岁", f"{attribute.en} aged {np.floor(age):.0f}")
+
+
+def _number_fact(attribute: Attribute, value: float, change: float, month: str) -> str:
+    if not value and not month:
+        return ""
+    name, number = say(attribute.zh, attribute.en), _plain(value)
+    now = name.format(number) if "{}" in name else say(f"{name}{number}", f"{name} {number}")
+    before = _plain(value - change)
+    return say(f"{now}（{month}前为{before}）", f"{now} ({before} before {month})") if month else now
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _state_fact(attribute: Attribute, value: float, month: str) -> str:
+    name = say(*attribute.plain_name)
+    if attribute.kind == "boolean":
+        if value:
+            return say(f"{month}起{name}", f"{name} since {month}") if month else name
+        return say(f"{month}起不再：{name}", f"no longer since {month}: {name}") if month else ""
+    if value >= len(attribute.values):
+        return ""
+    state = say(f"{name}：{attribute.values[int(value)]}", f"{name}: {attribute.values[int(value)]}")
+    return say(f"{state}（{month}起）", f"{state} (since {month})") if month else state
+
+
+def month_of(as_of: int, days_ago: float) -> str:
+    """The month so many days before the as-of day: 去年10月, 今年3月, 2021年5月."""
+    then, now = date_of(as_of - days_ago), date_of(as_of)
+    year = {now.year: "今年", now.year - 1: "去年"}.get(then.year, f"{then.year}年")
+    return say(f"{year}{then.month}月", f"{then:%B %Y}")
+
+
+def ago(days: float) -> str:
+    """A time ago in the largest unit of which there are two: 5天前, 3周前, 5个月前, 3年前."""
+    for length, zh, en in ((365.25, "年", "years"), (30.44, "个月", "months"), (7, "周", "weeks")):
+        if days >= 2 * length:
+            return say(f"{days // length:.0f}{zh}前", f"{days // length:.0f} {en} ago")
+    return say(f"{days:.0f}天前", f"{days:.0f} days ago")
+
+
+def _arrival_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    days = float(household_columns(known, schema)["household.days_known"][household])
+    if not days <= NEWCOMER:
+        return ""
+    when = ago(days)
+    return say(f"搬来{when.removesuffix('前')}", f"moved in {when}")
+
+
+def _move_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    days = float(household_columns(known, schema)["household.days_since_move"][household])
+    return say(f"{ago(days)}搬到本小区", f"moved to this block {ago(days)}") if days <= NEWCOMER else ""
+
+
+KIND = ("住户登记", "household data")  # what reasons of this block are called
+FACTS: dict[str, Fact] = {"days_known": _arrival_fact, "days_since_move": _move_fact}

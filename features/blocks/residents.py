@@ -1,0 +1,190 @@
+"""Block: who lives in the household as known at the date: ages, elders alone, residents' attributes."""
+
+import numpy as np
+
+from features.blocks.catalogue import Feature
+from features.blocks.household import Fact
+from features.language import language, say
+from features.point_in_time.ages import AGE_GROUPS, YEAR, aggregates, least_by_household, sum_by_household
+from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.row_index import own_residents
+from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
+from features.point_in_time.town_summary import Town
+
+SITUATIONS = {
+    "residents": ("人口数", "residents"),
+    "youngest_age": ("最小年龄", "youngest age"),
+    "oldest_age": ("最大年龄", "oldest age"),
+    "youngest_child_age": ("最小孩子的年龄", "age of the youngest child"),
+    "elder_alone": ("老人独居", "elder living alone"),
+    "single_adult_with_children": ("一个成人带孩子", "one adult with children"),
+}
+
+
+def features(schema: Schema) -> list[Feature]:
+    """The block's features; none where the town has no residents table."""
+    return remember(schema, ("residents features", language()), lambda: _features(schema))
+
+
+def _features(schema: Schema) -> list[Feature]:
+    if not schema.has_residents:
+        return []
+    listed = []
+    if schema.has_ages:
+        named = {name: (group[2] + "人数", group[3]) for name, group in AGE_GROUPS.items()} | SITUATIONS
+    else:
+        named = {"residents": SITUATIONS["residents"]}
+    for name, (zh, en) in named.items():
+        listed.append(Feature(f"residents.{name}", zh, en, "residents", "as of the date", _FACT_OF[name]))
+    for attribute in schema.resident:
+        for name, (zh, en) in _columns_of(attribute).items():
+            fact = column_of(attribute) if attribute.kind in ("boolean", "category") else ""
+            listed.append(Feature(name, zh, en, "residents", "as of the date", fact))
+    return listed
+
+
+def column_of(attribute: Attribute) -> str:
+    """The name of a resident attribute's feature, or the beginning of its features' names."""
+    return f"resident.{attribute.column}"
+
+
+def _columns_of(attribute: Attribute) -> dict[str, tuple[str, str]]:
+    zh, en = attribute.plain_name
+    name = column_of(attribute)
+    if attribute.kind == "number":
+        return {
+            f"{name}.mean": (f"居民{zh}的平均", f"mean of residents' {en}"),
+            f"{name}.max": (f"居民{zh}的最大", f"largest of residents' {en}"),
+        }
+    if attribute.kind == "boolean":
+        return {f"{name}": (f"有居民：{zh}", f"a resident: {en}")}
+    if attribute.kind == "date":
+        return {f"{name}.days": (f"距最近的{zh}天数", f"days since residents' latest {en}")}
+    if attribute.kind == "category":
+        return {
+            f"{name}={plain_text(value)}": (f"{zh}为{value}的居民数", f"residents with {en} {value}")
+            for value in attribute.values
+        }
+    return {}
+
+
+def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+    """float32 of ``len(rows)`` for each of ``features(schema)``."""
+    if not schema.has_residents:
+        return {}
+    whole = household_columns(known, schema)
+    return {one.name: whole[one.name][rows.household] for one in features(schema)}
+
+
+def household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    """float32 per household for each feature; made once for a Known and schema."""
+    return remember(known, ("residents", schema), lambda: _household_columns(known, schema))
+
+
+def _household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    columns = {f"residents.{name}": value for name, value in aggregates(known).items()}
+    rows = known.resident_rows
+    household = known.residents.household[rows]
+    for attribute in schema.resident:
+        if attribute.kind in ("ignored", "birth"):
+            continue
+        columns |= _aggregated(known, attribute, household, encoded(known, "residents", attribute)[rows])
+    return {name: value.astype(np.float32) for name, value in columns.items()}
+
+
+def _aggregated(
+    known: Known, attribute: Attribute, household: np.ndarray, value: np.ndarray
+) -> dict[str, np.ndarray]:
+    name = column_of(attribute)
+    stated = ~np.isnan(value)
+    household, value = household[stated], value[stated]
+    number = sum_by_household(known, household, np.ones(len(value)))
+    number[number == 0] = np.nan
+    if attribute.kind == "number":
+        mean = sum_by_household(known, household, value) / number
+        return {f"{name}.mean": mean, f"{name}.max": -least_by_household(known, household, -value)}
+    if attribute.kind == "boolean":
+        return {name: -least_by_household(known, household, -value)}
+    if attribute.kind == "date":
+        return {f"{name}.days": least_by_household(known, household, known.as_of - value)}
+    return {
+        f"{name}={plain_text(one)}": np.where(
+            np.isnan(number), np.nan, sum_by_household(known, household, value == code)
+        )
+        for code, one in enumerate(attribute.values)
+    }
+
+
+def facts(schema: Schema) -> dict[str, Fact]:
+    """The block's facts: those of ``FACTS`` and one for each yes-or-no or category attribute of residents."""
+    return FACTS | {
+        column_of(one): _attribute_fact(one) for one in schema.resident if one.kind in ("boolean", "category")
+    }
+
+
+def _attribute_fact(attribute: Attribute) -> Fact:
+    """“家里有人：慢性病”, “家里1人职业为退休”."""
+
+    def fact(known: Known, schema: Schema, household: int, need: int) -> str:
+        columns = household_columns(known, schema)
+        name = column_of(attribute)
+        if attribute.kind == "boolean":
+            here = columns[name][household] > 0
+            return say(f"家里有人：{attribute.zh}", f"someone here: {attribute.en}") if here else ""
+        numbers = {value: columns[f"{name}={plain_text(value)}"][household] for value in attribute.values}
+        counted = say("、", ", ").join(
+            say(f"{value}{number:.0f}人", f"{value} {number:.0f}")
+            for value, number in numbers.items()
+            if number > 0
+        )
+        return say(f"{attribute.zh}：{counted}", f"{attribute.en}: {counted}") if counted else ""
+
+    return fact
+
+
+def _age_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    """Ages of the children and of those of 60 or more: “孩子3岁、8岁，老人82岁”, “独居老人82岁”."""
+    here = own_residents(known, household)
+    age = np.sort(np.floor((known.as_of - known.residents.born[here]) / YEAR))
+    children, elders = age[(age >= 0) & (age < 18)], age[age >= 60]
+    parts = []
+    if len(children):
+        ages = say("、", ", ").join(say(f"{one:.0f}岁", f"{one:.0f}") for one in children)
+        parts.append(
+            say(f"孩子{ages}", f"children aged {ages}" if len(children) > 1 else f"child aged {ages}")
+        )
+    if len(elders):
+        ages = say("、", ", ").join(say(f"{one:.0f}岁", f"{one:.0f}") for one in elders)
+        alone = len(here) == 1
+        parts.append(
+            say(
+                f"独居老人{ages}" if alone else f"老人{ages}",
+                f"elder aged {ages} living alone" if alone else f"elders aged {ages}",
+            )
+        )
+    return say("，", ", ").join(parts)
+
+
+def _number_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    number = aggregates(known)["residents"][household]
+    return "" if np.isnan(number) else say(f"家里{number:.0f}口人", f"{number:.0f} residents")
+
+
+def _single_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    columns = aggregates(known)
+    if columns["single_adult_with_children"][household] != 1:
+        return _age_fact(known, schema, household, need)
+    children = columns["children"][household]
+    return say(f"一个大人带{children:.0f}个孩子", f"one adult with {children:.0f} children")
+
+
+_FACT_OF = dict.fromkeys([*AGE_GROUPS, *SITUATIONS], "residents_ages") | {
+    "residents": "residents_number",
+    "single_adult_with_children": "residents_single_adult",
+}
+KIND = ("家庭成员", "residents")  # what reasons of this block are called
+FACTS: dict[str, Fact] = {
+    "residents_ages": _age_fact,
+    "residents_number": _number_fact,
+    "residents_single_adult": _single_fact,
+}

@@ -1,0 +1,346 @@
+"""Block: the time of year of the label window, holidays and festivals, and how much the town asks then."""
+
+from collections.abc import Callable
+from datetime import date
+from functools import lru_cache
+
+import holidays
+import numpy as np
+
+from features.blocks.catalogue import Feature
+from features.language import say
+from features.point_in_time.cohort import eligible
+from features.point_in_time.records import Known, Rows, date_of, day_of, remember
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import (
+    YEAR,
+    Asked,
+    Town,
+    asked,
+    days_observed,
+    days_recorded,
+    overlap,
+    rate,
+    shrunk,
+)
+
+Fact = Callable[[Known, Schema, int, int], str]
+WINDOWS = (28, 91, 364)
+YEARS_BACK = (1, 2, 3)
+SUMMER = ((7, 1), (8, 31))  # first and last day of the summer holiday
+WINTER_BEFORE, WINTER_AFTER = 14, 15  # days around Spring Festival; the Lantern Festival is its fifteenth day
+INDEX_PRIOR = 20.0  # expected requests that pull a seasonal index towards 1
+GROWTH_PRIOR = 50.0  # expected requests that pull growth towards 1
+TROPICAL_YEAR = 365.2425
+COVERED = 0.5  # share of a past window that the records must cover
+
+
+@lru_cache(maxsize=256)
+def spring_festival(year: int) -> date:
+    """First day of the Chinese lunar year that begins in this year."""
+    days = holidays.country_holidays("CN", years=year, categories=("public",), language="en_US")
+    return min(days.get_named("Chinese New Year (Spring Festival)", lookup="startswith"))
+
+
+def summer_holiday(year: int) -> tuple[int, int]:
+    """First day of the summer holiday and the day after it, in days since 1970."""
+    return day_of(date(year, *SUMMER[0])), day_of(date(year, *SUMMER[1])) + 1
+
+
+def winter_holiday(year: int) -> tuple[int, int]:
+    """First day of the winter holiday and the day after it, in days since 1970."""
+    festival = day_of(spring_festival(year))
+    return festival - WINTER_BEFORE, festival + WINTER_AFTER
+
+
+def _spans(day: float, kind: Callable[[int], tuple[int, int]]) -> list[tuple[int, int]]:
+    year = date_of(day).year
+    return [kind(one) for one in (year - 1, year, year + 1, year + 2, year + 3)]
+
+
+def _weeks_to(day: float, kind: Callable[[int], tuple[int, int]]) -> float:
+    """Weeks from a day to the next beginning of a holiday."""
+    return min(begin - day for begin, _ in _spans(day, kind) if begin >= day) / 7
+
+
+def _share_within(begin: float, end: float, kind: Callable[[int], tuple[int, int]]) -> float:
+    """Share of [begin, end) within a holiday."""
+    inside = sum(max(0.0, min(end, last) - max(begin, first)) for first, last in _spans(begin, kind))
+    return inside / (end - begin)
+
+
+def summarise(
+    known: Known, schema: Schema, fitted: dict[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """The block's columns by need, those ``fitted`` before where they are given: float64 arrays of the length of
+    the needs."""
+    if fitted:
+        return fitted
+    past, able = asked(known), eligible(known)
+    return {**_time_of_year(known), **_town_rates(known, past, able)}
+
+
+def _time_of_year(known: Known) -> dict[str, np.ndarray]:
+    needs = known.community.needs
+    lead = np.array([7.0 * need.lead_weeks for need in needs])
+    length = np.array([7.0 * need.horizon_weeks for need in needs])
+    begins = known.as_of + lead
+    middle = begins + length / 2
+    new_year = np.array([day_of(date(date_of(day).year, 1, 1)) for day in middle])
+    angle = 2 * np.pi * (middle - new_year) / TROPICAL_YEAR
+    windows = list(zip(begins, begins + length, strict=True))
+
+    return {
+        "need": np.arange(len(needs), dtype=float),
+        "horizon_weeks": length / 7,
+        "lead_weeks": lead / 7,
+        "severity": np.array([float(need.severity) for need in needs]),
+        "year_sine": np.sin(angle),
+        "year_cosine": np.cos(angle),
+        "half_year_sine": np.sin(2 * angle),
+        "half_year_cosine": np.cos(2 * angle),
+        "weeks_to_summer_holiday": np.array([_weeks_to(day, summer_holiday) for day in begins]),
+        "weeks_to_winter_holiday": np.array([_weeks_to(day, winter_holiday) for day in begins]),
+        "weeks_to_spring_festival": np.array([_weeks_to(day, _festival_span) for day in begins]),
+        "summer_holiday_share": np.array([_share_within(*window, summer_holiday) for window in windows]),
+        "winter_holiday_share": np.array([_share_within(*window, winter_holiday) for window in windows]),
+        "years_recorded": np.full(len(needs), days_recorded(known) / YEAR),
+    }
+
+
+def _festival_span(year: int) -> tuple[int, int]:
+    festival = day_of(spring_festival(year))
+    return festival, festival + 1
+
+
+def _town_rates(known: Known, past: Asked, able: np.ndarray) -> dict[str, np.ndarray]:
+    """Requests per eligible household and year: lately, at this time in earlier years, and expected now."""
+    past_requests, recorded = TownPast(past, able, days_observed(known)), days_recorded(known)
+    columns = {f"town_requests_{days}_days": past_requests.rate(0, days) * YEAR for days in WINDOWS}
+    needs = known.community.needs
+    lead = np.array([7.0 * need.lead_weeks for need in needs])
+    length = np.array([7.0 * need.horizon_weeks for need in needs])
+    seen, usual = np.zeros(len(needs)), np.zeros(len(needs))
+    for years in YEARS_BACK:
+        youngest, oldest = YEAR * years - lead - length, YEAR * years - lead
+        covered = (youngest >= 0) & (recorded - youngest >= COVERED * length)
+        count, exposure = past_requests.window(np.maximum(youngest, 0), oldest)
+        value = np.where(covered, rate(count, exposure) * YEAR, np.nan)
+        columns[f"town_requests_same_window_{years}_years_ago"] = value
+        seen += np.where(covered, count, 0)
+        usual += np.where(covered, exposure * past_requests.rate(YEAR * (years - 1), YEAR * years), 0)
+    index = np.where(usual > 0, shrunk(seen, usual, INDEX_PRIOR), np.nan)
+    growth = _growth(past_requests, recorded, len(needs))
+    columns["season_index"] = index
+    columns["town_growth"] = growth
+    columns["town_requests_expected"] = (
+        columns["town_requests_364_days"] * np.nan_to_num(index, nan=1.0) * np.nan_to_num(growth, nan=1.0)
+    )
+    return columns
+
+
+class TownPast:
+    """The requests of eligible households and their exposure, over any window of the past."""
+
+    def __init__(self, past: Asked, able: np.ndarray, days: np.ndarray) -> None:
+        inside = able[past.household, past.need]
+        self.need, self.age = past.need[inside], past.age[inside]
+        # of the eligible households of each need
+        self.days = [days[who] for who in np.ascontiguousarray(able.T)]
+
+    def window(
+        self, youngest: np.ndarray | float, oldest: np.ndarray | float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """[needs] requests and eligible household-days in [as_of - oldest, as_of - youngest)."""
+        needs = len(self.days)
+        youngest, oldest = np.broadcast_to(youngest, needs), np.broadcast_to(oldest, needs)
+        inside = (self.age > youngest[self.need]) & (self.age <= oldest[self.need])
+        exposure = [
+            float(overlap(days, *ends).sum()) for days, *ends in zip(self.days, youngest, oldest, strict=True)
+        ]
+        return np.bincount(self.need[inside], minlength=needs).astype(float), np.array(exposure)
+
+    def rate(self, youngest: float, oldest: float) -> np.ndarray:
+        """[needs] requests per eligible household and day."""
+        return rate(*self.window(youngest, oldest))
+
+
+def _growth(past: TownPast, recorded: float, needs: int) -> np.ndarray:
+    """[needs] requests in the last 13 weeks over those at the same weeks' rate a year ago, shrunk to 1."""
+    if recorded < YEAR + 91:
+        return np.full(needs, np.nan)
+    count, exposure = past.window(0, 91)
+    return shrunk(count, exposure * past.rate(YEAR, YEAR + 91), GROWTH_PRIOR)
+
+
+def features(schema: Schema) -> list[Feature]:
+    """The block's features, in order."""
+    own = [
+        ("need", "事项", "The need", "", ""),
+        ("horizon_weeks", "预测窗口周数", "Weeks of the label window", "", ""),
+        ("lead_weeks", "窗口开始前的周数", "Weeks before the label window", "", ""),
+        ("severity", "紧要程度", "Severity of the need", "", ""),
+        ("year_sine", "窗口在一年中的位置（正弦）", "Time of year of the window, sine", "label window", ""),
+        (
+            "year_cosine",
+            "窗口在一年中的位置（余弦）",
+            "Time of year of the window, cosine",
+            "label window",
+            "",
+        ),
+        (
+            "half_year_sine",
+            "窗口在半年中的位置（正弦）",
+            "Time of half-year of the window, sine",
+            "label window",
+            "",
+        ),
+        (
+            "half_year_cosine",
+            "窗口在半年中的位置（余弦）",
+            "Time of half-year of the window, cosine",
+            "label window",
+            "",
+        ),
+        (
+            "weeks_to_summer_holiday",
+            "窗口开始到暑假的周数",
+            "Weeks to the summer holiday",
+            "label window",
+            "summer",
+        ),
+        (
+            "weeks_to_winter_holiday",
+            "窗口开始到寒假的周数",
+            "Weeks to the winter holiday",
+            "label window",
+            "winter",
+        ),
+        (
+            "weeks_to_spring_festival",
+            "窗口开始到春节的周数",
+            "Weeks to Spring Festival",
+            "label window",
+            "spring_festival",
+        ),
+        (
+            "summer_holiday_share",
+            "窗口在暑假内的比例",
+            "Share of the window in the summer holiday",
+            "label window",
+            "summer",
+        ),
+        (
+            "winter_holiday_share",
+            "窗口在寒假内的比例",
+            "Share of the window in the winter holiday",
+            "label window",
+            "winter",
+        ),
+    ]
+    town = [
+        ("years_recorded", "已有记录的年数", "Years of records", "all time", ""),
+        *(
+            (
+                f"town_requests_{days}_days",
+                f"全社区近{days}天每户年申请次数",
+                f"Requests per household-year in the last {days} days",
+                f"{days} days",
+                "",
+            )
+            for days in WINDOWS
+        ),
+        *(
+            (
+                f"town_requests_same_window_{years}_years_ago",
+                f"全社区{years}年前同期每户年申请次数",
+                f"Requests per household-year in the window, {years} years before",
+                "label window",
+                "town_last_year",
+            )
+            for years in YEARS_BACK
+        ),
+        (
+            "season_index",
+            "往年同期与全年平均之比",
+            "Requests in the window in years before over the year's mean",
+            "label window",
+            "town_last_year",
+        ),
+        (
+            "town_growth",
+            "近13周申请与去年同期之比",
+            "Requests in 13 weeks over those a year before",
+            "91 days",
+            "",
+        ),
+        (
+            "town_requests_expected",
+            "全社区窗口内预计每户年申请次数",
+            "Requests per household-year expected in the window",
+            "label window",
+            "town_last_year",
+        ),
+    ]
+    return [
+        *(Feature(name, zh, en, "community.yaml", window, fact) for name, zh, en, window, fact in own),
+        *(Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in town),
+    ]
+
+
+def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    return {name: values.astype(np.float32)[rows.need] for name, values in town.parts["seasons"].items()}
+
+
+def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> Fact:
+    """Tells how far a holiday is off, or that it has begun, when that is before the window ends."""
+
+    def fact(known: Known, schema: Schema, household: int, need: int) -> str:
+        this = known.community.needs[need]
+        for begin, end in _spans(known.as_of, kind):
+            if begin <= known.as_of < end:
+                left = int(np.ceil((end - known.as_of) / 7))
+                return say(f"{zh}还剩{left}周", f"{left} weeks of the {en} left")
+            weeks = (begin - known.as_of) / 7
+            if 0 < weeks <= this.lead_weeks + this.horizon_weeks:
+                return say(f"离{zh}还有{int(np.ceil(weeks))}周", f"{int(np.ceil(weeks))} weeks to the {en}")
+        return ""
+
+    return fact
+
+
+def asking_last_year(known: Known) -> list[int]:
+    """Households that asked for each need at the time of its window, a year before."""
+    return remember(known, "asking_last_year", lambda: _asking_last_year(known))
+
+
+def _asking_last_year(known: Known) -> list[int]:
+    requests, counts = known.requests, []
+    for need, this in enumerate(known.community.needs):
+        begin = known.as_of + 7 * this.lead_weeks - YEAR
+        end = min(begin + 7 * this.horizon_weeks, known.as_of)
+        inside = (requests.need == need) & (requests.requested >= begin) & (requests.requested < end)
+        counts.append(len(np.unique(requests.household[inside])))
+    return counts
+
+
+def _town_last_year(known: Known, schema: Schema, household: int, need: int) -> str:
+    count = asking_last_year(known)[need]
+    return (
+        say(
+            f"去年同期全社区{count}户申请",
+            f"{count} households of the community asked at this time last year",
+        )
+        if count
+        else ""
+    )
+
+
+KIND = ("时节", "season")  # what reasons of this block are called
+FACTS: dict[str, Fact] = {
+    "summer": _holiday_fact("暑假", "summer holiday", summer_holiday),
+    "winter": _holiday_fact("寒假", "winter holiday", winter_holiday),
+    "spring_festival": _holiday_fact("春节", "Spring Festival", _festival_span),
+    "town_last_year": _town_last_year,
+}

@@ -1,0 +1,151 @@
+"""How much more households with the same attributes ask than the town: one shrunk factor for each attribute.
+
+Multiplicative rates as insurers use them (Bailey's minimum bias): every attribute is cut into bins, and each
+bin has a factor on the town's rate such that expected and observed requests agree, fitted in turns.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from math import isnan, log
+
+import numpy as np
+
+from features.blocks import household, residents
+from features.language import say
+from features.point_in_time.records import Known, remember
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import members
+
+BINS = 6
+SWEEPS = 2  # turns over all attributes; a third changes nothing worth its time
+ROWS_AT_ONCE = 4096
+PRIOR = 25.0  # expected requests that pull a bin's factor towards 1
+FEWEST = 50  # households that state an attribute
+LEAST_TOLD = log(1.1)  # logarithm of a factor that makes an attribute worth telling
+MOST_TOLD = 2  # attributes
+PAST_CHANGES = (".change", "days_since", "changes_1y")  # features of what was, not of what the household is
+
+
+@dataclass(frozen=True)
+class Column:
+    """One attribute's factors; the last bin holds the households of which it is not known."""
+
+    name: str  # of a feature of the blocks household or residents
+    edges: np.ndarray  # float64, between bins
+    factors: np.ndarray  # float64 [bins, needs]
+
+
+def fit(known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray) -> tuple[Column, ...]:
+    """Factors for requests ``count`` where the town's rate expects ``expected``, both [households, needs]."""
+    names = columns_of(known, schema)
+    cut = {name: _edges(values[known.present]) for name, values in names.items()}
+    edges = {name: one for name, one in cut.items() if one is not None}
+    codes = {name: codes_of(known, schema, name, one) for name, one in edges.items()}
+    factors = {name: np.ones((len(one) + 2, count.shape[1])) for name, one in edges.items()}
+    able = expected > 0
+    observed, left = np.where(able, count, 0.0), np.where(able, expected, 0.0)
+    having = {name: members(codes[name], len(one)) for name, one in factors.items()}
+    seen = {name: one @ observed for name, one in having.items()}
+    for _ in range(SWEEPS):
+        for name, code in codes.items():
+            step = (seen[name] + PRIOR) / (having[name] @ left + PRIOR)
+            factors[name] *= step
+            for first in range(0, len(left), ROWS_AT_ONCE):  # a part that fits the processor's cache
+                part = slice(first, first + ROWS_AT_ONCE)
+                left[part] *= step.take(code[part], axis=0)
+    return tuple(Column(name, one, factors[name]) for name, one in edges.items())
+
+
+def ratio(columns: tuple[Column, ...], known: Known, schema: Schema) -> np.ndarray:
+    """float64 [households, needs]: requests of households with these attributes over the town's."""
+    log = np.zeros((known.household_count, len(known.community.needs)))
+    for column in columns:
+        own, code = np.log(column.factors), codes_of(known, schema, column.name, column.edges)
+        for first in range(0, len(log), ROWS_AT_ONCE):
+            part = slice(first, first + ROWS_AT_ONCE)
+            log[part] += own.take(code[part], axis=0)
+    return np.exp(log)
+
+
+def columns_of(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    """The attributes of the blocks household and residents, by feature name: float32 per household."""
+    return remember(known, ("similar", schema), lambda: _columns_of(known, schema))
+
+
+def _columns_of(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    names = [feature.name for block in (household, residents) for feature in block.features(schema)]
+    values = household.household_columns(known, schema)
+    if schema.has_residents:
+        values = {**values, **residents.household_columns(known, schema)}
+    return {name: values[name] for name in names if not any(part in name for part in PAST_CHANGES)}
+
+
+def _edges(values: np.ndarray) -> np.ndarray | None:
+    """Boundaries between values, or between quantiles of many; None where there is nothing to tell apart."""
+    stated = values[~np.isnan(values)].astype(np.float64)
+    if len(stated) < FEWEST:
+        return None
+    distinct = np.unique(stated)
+    if len(distinct) == 1 and len(stated) == len(values):
+        return None
+    if len(distinct) <= BINS:
+        return (distinct[1:] + distinct[:-1]) / 2
+    return np.unique(np.quantile(stated, np.arange(1, BINS) / BINS))
+
+
+def codes_of(known: Known, schema: Schema, name: str, edges: np.ndarray) -> np.ndarray:
+    """uint8 per household: the bin of its attribute between these edges; the last one where it is not known."""
+    key = ("similar codes", schema, name, edges.tobytes())
+    return remember(known, key, lambda: _codes(columns_of(known, schema)[name], edges))
+
+
+def _codes(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    codes = np.searchsorted(edges, values, side="right").astype(np.uint8)
+    codes[np.isnan(values)] = len(edges) + 1
+    return codes
+
+
+def likeness(
+    columns: tuple[Column, ...], known: Known, schema: Schema, household_index: int, need: int
+) -> str:
+    """The attributes for which households like this one ask most, in words: “孩子8岁，双职工”."""
+    told, attributes = remember(known, ("likeness", schema), lambda: _tellers(columns, known, schema))
+    weight: dict[str, float] = {}
+    for fact, values, edges, logarithms in attributes:
+        value = float(values[household_index])
+        code = len(edges) + 1 if isnan(value) else bisect_right(edges, value)
+        weight[fact] = weight.get(fact, 0.0) + logarithms[code][need]
+    texts: list[str] = []
+    for fact in sorted(weight, key=lambda one: -weight[one]):
+        if weight[fact] < LEAST_TOLD or len(texts) == MOST_TOLD:
+            break
+        if fact not in told:
+            continue
+        text = told[fact](known, schema, household_index, need)
+        if text and not _numbers(text) & {number for told_text in texts for number in _numbers(told_text)}:
+            texts.append(text)
+    return say("，", ", ").join(texts)
+
+
+def _tellers(
+    columns: tuple[Column, ...], known: Known, schema: Schema
+) -> tuple[dict[str, household.Fact], list[tuple[str, np.ndarray, list[float], list[list[float]]]]]:
+    """What ``likeness`` looks up of one household at a time, as plain lists: NumPy takes long over one number.
+
+    The facts; and of each column its fact, the households' values, edges and the logarithms of its factors.
+    """
+    values = columns_of(known, schema)
+    of_feature = {
+        feature.name: feature.fact for block in (household, residents) for feature in block.features(schema)
+    }
+    attributes = [
+        (of_feature[one.name], values[one.name], one.edges.tolist(), np.log(one.factors).tolist())
+        for one in columns
+    ]
+    return household.facts(schema) | residents.facts(schema), attributes
+
+
+def _numbers(text: str) -> set[tuple[str, str]]:
+    """Numbers and their units: two texts that share one say the same, “最小的孩子9岁”, “孩子9岁、12岁”."""
+    return set(re.findall(r"(\d+)\s*([^\d\s,，、]?)", text)) or {(text, "")}

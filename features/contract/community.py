@@ -1,0 +1,325 @@
+"""The data contract: which tables and columns a community hands in, and what its community.yaml says."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from features.contract.eligibility import parse
+from features.contract.settings_mistakes import mistake_line
+from features.language import UserError, language, say
+
+MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # of C where PyYAML has it: in a tenth of the time
+
+
+class _Section(BaseModel):
+    """A section of community.yaml; keys that nobody reads are kept so that they can be reported."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Name(_Section):
+    """A name in Chinese and English; one of the two stands in for the other."""
+
+    zh: str = ""
+    en: str = ""
+
+    @property
+    def here(self) -> str:
+        """The name in the language in force."""
+        return (self.en or self.zh) if language() == "en" else (self.zh or self.en)
+
+
+class _Named(_Section):
+    id: str = Field(min_length=1)
+    name: Name = Name()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_default(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            name = value.get("name") or str(value.get("id", ""))
+            value = {**value, "name": {"zh": name, "en": name} if isinstance(name, str) else name}
+        return value
+
+
+class Need(_Named):
+    """One need: its window (weeks after the as-of date), severity, who can have it, what to ask at the door."""
+
+    horizon_weeks: float = Field(default=8, gt=0, le=104)
+    lead_weeks: float = Field(default=0, ge=0, le=104)
+    severity: int = Field(default=2, ge=1, le=3)
+    who: str = ""
+    sensitive: bool = False
+    keywords: tuple[str, ...] = ()
+    ask: Name | None = None
+
+    @field_validator("ask", mode="before")
+    @classmethod
+    def _plain_ask(cls, value: Any) -> Any:
+        return {"zh": value, "en": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _readable_who(self) -> "Need":
+        parse(self.who, f"need {self.id}")
+        return self
+
+
+class Group(_Named):
+    """A group whose share of the lists is watched: households of ``who`` that came within so many weeks.
+
+    Households of the first export are not newcomers. One of the two must be given; both must hold.
+    """
+
+    who: str = ""
+    known_within_weeks: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _says_who(self) -> "Group":
+        if not self.who.strip() and self.known_within_weeks is None:
+            raise ValueError(
+                say(
+                    f"group {self.id}：请写 who 或 known_within_weeks",
+                    f"group {self.id}: give who or known_within_weeks",
+                )
+            )
+        parse(self.who, f"group {self.id}")
+        if self.id == "grid" or "=" in self.id:
+            raise ValueError(
+                say(
+                    f"group {self.id}：id 不能是 grid，也不能含 =",
+                    f"group {self.id}: an id may not be grid nor hold =",
+                )
+            )
+        return self
+
+
+class Programme(_Named):
+    """One programme: needs it serves, seats (and those taken), and the month-days between which it runs.
+
+    ``grids``: those it serves (empty: all); ``fund``: id of the fund that pays; ``enrolment_weeks``: how long
+    before its first day people must be told; ``enrol_until``: last month-day on which people can join (empty:
+    any time).
+    """
+
+    needs: tuple[str, ...] = ()
+    seats: int | None = Field(default=None, ge=0)
+    seats_taken: int | None = Field(default=None, ge=0)
+    opens: str = ""
+    closes: str = ""
+    enrol_until: str = ""
+    organiser: str = ""
+    fund: str = ""
+    grids: tuple[str, ...] = ()
+    cost_per_seat: float | None = Field(default=None, ge=0)
+    enrolment_weeks: float = Field(default=2, ge=0, le=52)
+
+    @field_validator("opens", "closes", "enrol_until", mode="before")
+    @classmethod
+    def _unquoted(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else value
+
+    @field_validator("opens", "closes", "enrol_until")
+    @classmethod
+    def _month_and_day(cls, value: str) -> str:
+        if value and not MONTH_AND_DAY.fullmatch(value):
+            raise ValueError(
+                say(f"请写月-日，例如 06-20：{value}", f"write month-day, such as 06-20: {value}")
+            )
+        return value
+
+
+class Fund(_Named):
+    """One fund: its budget in yuan, what of it is spent, and the needs it may pay for (empty: all)."""
+
+    budget: float = Field(default=0, ge=0)
+    spent: float = Field(default=0, ge=0)
+    needs: tuple[str, ...] = ()
+
+
+class Identity(_Section):
+    """The community's own name, telephone (residents check with it who calls), timezone and language."""
+
+    name: str = ""
+    phone: str = ""
+    timezone: str = "Asia/Shanghai"
+    language: str = "zh-CN"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(say(f"没有这个时区：{value}", f"no such timezone: {value}")) from error
+        return value
+
+
+class RiskShares(_Section):
+    """Share of households in the red tier, and in the yellow tier that follows it."""
+
+    red: float = Field(default=0.02, ge=0, le=1)
+    yellow: float = Field(default=0.08, ge=0, le=1)
+
+
+class Parity(_Section):
+    """Groups to be reached alike: none may expect a share of its need met that is more than ``tolerance`` (a
+    share of the whole town's) below that of the whole town. ``grid`` stands for every grid."""
+
+    groups: tuple[str, ...] = Field(min_length=1)
+    tolerance: float = Field(default=0.1, ge=0, le=1)
+
+
+class OutreachSettings(_Section):
+    """How much outreach the community can do and how."""
+
+    visits_per_worker: int = Field(default=6, ge=0)
+    explore_share: float = Field(default=0.1, ge=0, le=1)
+    explore: Literal["uniform", "weighted"] = "uniform"
+    explore_floor: float = Field(default=0.25, gt=0, le=1)  # of the propensity of a uniform draw
+    cooldown_weeks: float = Field(default=6, ge=0)
+    visits_per_household_a_year: int = Field(default=12, ge=1)
+    keep_bonus: float = Field(default=0.3, ge=0)  # worth of a listed household that was not visited, on top
+    risk: RiskShares = RiskShares()
+    parity: Parity | None = None
+
+
+class ProjectSettings(_Section):
+    """How many households must share a need that no seats serve for it to be proposed as a project."""
+
+    smallest: int = Field(default=20, ge=1)
+
+
+class FeatureSettings(_Section):
+    """Attributes never used by a model, still used to audit it; what attributes are called in the lists."""
+
+    exclude: tuple[str, ...] = ()
+    names: dict[str, Name] = Field(default_factory=dict)
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _plain_names(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: {"zh": one, "en": one} if isinstance(one, str) else one for key, one in value.items()}
+
+
+class Community(_Section):
+    """What community.yaml says."""
+
+    community: Identity
+    needs: tuple[Need, ...] = Field(min_length=1)
+    groups: tuple[Group, ...] = ()
+    programmes: tuple[Programme, ...] = ()
+    funds: tuple[Fund, ...] = ()
+    outreach: OutreachSettings = OutreachSettings()
+    projects: ProjectSettings = ProjectSettings()
+    features: FeatureSettings = FeatureSettings()
+
+    @model_validator(mode="after")
+    def _ids_agree(self) -> "Community":
+        sections = {"needs": self.needs, "groups": self.groups}
+        for title, rows in (sections | {"programmes": self.programmes, "funds": self.funds}).items():
+            ids = [row.id for row in rows]
+            twice = sorted({one for one in ids if ids.count(one) > 1})
+            if twice:
+                raise ValueError(
+                    say(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice")
+                )
+        known, funds = {need.id for need in self.needs}, {fund.id for fund in self.funds}
+        for title, rows in (("programmes", self.programmes), ("funds", self.funds)):
+            for row in rows:
+                for need in sorted({*row.needs} - known):
+                    raise ValueError(
+                        say(
+                            f"{title} {row.id} 的 need {need} 不在 needs 里",
+                            f"{title} {row.id}: need {need} is not among the needs",
+                        )
+                    )
+        for programme in self.programmes:
+            if programme.fund and programme.fund not in funds:
+                raise ValueError(
+                    say(
+                        f"programmes {programme.id} 的 fund {programme.fund} 不在 funds 里",
+                        f"programmes {programme.id}: fund {programme.fund} is not among the funds",
+                    )
+                )
+        return self
+
+    def need_index(self) -> dict[str, int]:
+        """Position of each need id in ``needs``, the order used by every array."""
+        return {need.id: index for index, need in enumerate(self.needs)}
+
+
+@dataclass(frozen=True)
+class LoadedCommunity:
+    """A community.yaml and the keys in it that nothing reads."""
+
+    community: Community
+    unread: list[str] = field(default_factory=list)
+
+
+def _unread_keys(section: BaseModel, where: str) -> list[str]:
+    found = [f"{where}{key}" for key in (section.__pydantic_extra__ or {})]
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            found += _unread_keys(value, f"{where}{name}.")
+        elif isinstance(value, tuple):
+            for item in value:
+                if isinstance(item, BaseModel):
+                    found += _unread_keys(item, f"{where}{name}[{getattr(item, 'id', '')}].")
+    return found
+
+
+def read_community(path: Path) -> LoadedCommunity:
+    """Read a community.yaml (UTF-8 or GB18030).
+
+    Raises UserError with one line naming the file and the key when it cannot be used.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            say(
+                f"{path}：读不到，请放入 community.yaml",
+                f"{path}: cannot be read; put a community.yaml there",
+            )
+        ) from error
+    try:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("gb18030")
+        value = yaml.load(text, LOADER)
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UserError(
+            say(
+                f"{path}{line}：不是有效的 YAML，请检查缩进和冒号",
+                f"{path}{line}: not valid YAML; check indents and colons",
+            )
+        ) from error
+    if not isinstance(value, dict):
+        raise UserError(
+            say(
+                f"{path}：缺少 community 和 needs 两节",
+                f"{path}: the sections community and needs are missing",
+            )
+        )
+    return LoadedCommunity(community := parse_community(value, str(path)), _unread_keys(community, ""))
+
+
+def parse_community(value: dict[str, Any], where: str) -> Community:
+    """Check the content of a community.yaml; ``where`` names it in the UserError raised for bad content."""
+    try:
+        return Community.model_validate(value)
+    except ValidationError as error:
+        raise UserError(f"{where}: {mistake_line(error, value)}") from error

@@ -1,0 +1,167 @@
+"""One household's rows: what is held of it, and how all of it is removed for good, leaving a tombstone.
+
+A tombstone is a salted hash: it does not say who was removed, but the same household is recognised when a
+later export brings it again, and left out.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from features.atomic import write_atomically
+from features.contract.tables import TABLES
+from features.ingest.quarantine import FOLDER
+from features.store.database import STORE, has_tables, open_store
+from features.store.partitions import forget, root_of
+from features.store.sql import WHOLE_NUMBER, name, text
+
+TOMBSTONES = "tombstones.json"
+
+
+def household_tables() -> list[str]:
+    """The tables whose rows belong to a household."""
+    return [table for table, contract in TABLES.items() if "household_id" in contract.columns]
+
+
+def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Every row of a household by table, with when it became known and when another one took its place."""
+    if not (workspace / STORE).is_file():
+        return {}
+    with open_store(workspace, read_only=True) as connection:
+        if not has_tables(connection):
+            return {}
+        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        return {
+            table: _rows(connection, table, household_id) for table in household_tables() if table in there
+        }
+
+
+def values_of_attribute(workspace: Path, attribute: str) -> dict[str, str | None]:
+    """What each household's newest row says for an attribute of the households table."""
+    with open_store(workspace, read_only=True) as connection:
+        found = connection.execute(f"""
+            SELECT household_id, arg_max({name(attribute)}, valid_from) FROM households
+            WHERE superseded_at IS NULL GROUP BY household_id""")
+        return dict(found.fetchall())
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, table: str, household_id: str) -> list[dict[str, Any]]:
+    found = connection.execute(
+        f"SELECT * FROM {table} WHERE household_id = ? ORDER BY known_from", [household_id]
+    )
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def read_tombstones(workspace: Path) -> dict[str, Any]:
+    """``salt`` and ``households``: when each was removed, by its hash."""
+    try:
+        return json.loads((workspace / TOMBSTONES).read_text("utf-8"))
+    except FileNotFoundError:
+        return {"salt": "", "households": {}}
+
+
+def tombstone(salt: str, household_id: str) -> str:
+    """What is left of a household's id."""
+    return hashlib.sha256((salt + household_id).encode()).hexdigest()
+
+
+def leave_tombstone(workspace: Path, household_id: str) -> str:
+    """Note that a household was removed; the hash. From now on no ingest takes a row of it."""
+    held = read_tombstones(workspace)
+    held["salt"] = held["salt"] or secrets.token_hex(16)
+    digest = tombstone(held["salt"], household_id)
+    held["households"].setdefault(digest, datetime.now(UTC).isoformat(timespec="seconds"))
+    write_atomically(workspace / TOMBSTONES, json.dumps(held, indent=1).encode())
+    return digest
+
+
+def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, workspace: Path) -> int:
+    """Remove rows of removed households from a staged table; how many there were."""
+    held = read_tombstones(workspace)
+    if not held["households"] or table not in household_tables():
+        return 0
+    erased = ", ".join(map(text, held["households"]))
+    where = f"sha256({text(held['salt'])} || household_id) IN ({erased})"
+    count = connection.execute(f"SELECT count(*) FROM {staged} WHERE {where}").fetchall()[0][0]
+    connection.execute(f"DELETE FROM {staged} WHERE {where}")
+    return int(count)
+
+
+def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
+    """Remove every row of a household from the records, its part and the quarantine, and leave a tombstone.
+
+    The records are written anew without it: a database file keeps what was deleted until it is overwritten.
+    Killed in between it can be run again.
+
+    Returns:
+        Number of rows removed by table, and from the quarantine.
+    """
+    leave_tombstone(workspace, household_id)
+    forget(root_of(workspace))
+    removed = _erase_records(workspace, household_id)
+    removed[FOLDER] = sum(
+        erase_rows(path, lambda row: _names(row[-1], household_id))
+        for path in sorted((workspace / FOLDER).glob("*.csv"))
+    )
+    return removed
+
+
+def _erase_records(workspace: Path, household_id: str) -> dict[str, int]:
+    if not (workspace / STORE).is_file():
+        return {}
+    removed: dict[str, int] = {}
+    fresh = workspace / f".{STORE}.erasing"
+    fresh.unlink(missing_ok=True)
+    with open_store(workspace) as connection:
+        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        connection.execute("BEGIN")
+        for table in household_tables():
+            if table in there:
+                found = connection.execute(
+                    f"DELETE FROM {table} WHERE household_id = ? RETURNING 1", [household_id]
+                )
+                removed[table] = len(found.fetchall())
+        connection.execute("COMMIT")
+        connection.execute("CHECKPOINT")  # a log of the old file beside the new one would make it unreadable
+        here = connection.execute("SELECT current_database()").fetchall()[0][0]
+        connection.execute(f"ATTACH {text(str(fresh))} AS fresh")
+        connection.execute(f"COPY FROM DATABASE {name(here)} TO fresh")
+        connection.execute("DETACH fresh")
+        os.replace(fresh, workspace / STORE)
+    return removed
+
+
+def erase_rows(path: Path, belongs: Callable[[list[str]], bool]) -> int:
+    """Remove the rows of a CSV for which ``belongs`` holds; how many there were."""
+    rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
+    kept = [row for row in rows if not (row and belongs(row))]
+    if len(kept) < len(rows):
+        content = io.StringIO(newline="")
+        csv.writer(content).writerows(kept)
+        write_atomically(path, content.getvalue().encode("utf-8-sig"))
+    return len(rows) - len(kept)
+
+
+def _names(row: str, household_id: str) -> bool:
+    """Whether a set-aside row, as JSON or as it stood in the file, names a household, in whichever way ``ingest``
+    would have read as its id."""
+    try:
+        fields: Iterable[Any] = json.loads(row).values()
+    except (ValueError, AttributeError):
+        fields = row.split(",")
+    plain = (str(one).strip().strip('" ') for one in fields)
+    return any(
+        household_id == one or (re.match(WHOLE_NUMBER, one) and household_id == one.split(".")[0])
+        for one in plain
+    )

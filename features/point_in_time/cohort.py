@@ -1,0 +1,107 @@
+"""Which (household, need) pairs exist at an as-of date, and which as-of date is the default one.
+
+A household that opted out stays in the cohort: it may still ask, and its requests teach the model; the lists
+leave it out by ``Known.opted_out``.
+"""
+
+import unicodedata
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from features.contract import attribute_values as values
+from features.contract.attribute_values import Texts
+from features.contract.eligibility import parse
+from features.language import UserError, say
+from features.point_in_time.ages import YEAR, aggregates
+from features.point_in_time.records import Known, Records, Rows, date_of, day_of, remember
+from features.point_in_time.schema import BIRTH, age_name
+
+if TYPE_CHECKING:
+    from features.store.partitions import Parts
+
+MONDAY = 4  # 1970-01-05, in days since 1970-01-01
+
+
+class KnownAttributes:
+    """What an eligibility expression may name: current attributes, ages, and numbers of residents."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        columns = known.households.attributes
+        self._columns = {unicodedata.normalize("NFKC", name): name for name in columns}
+        births = {name: BIRTH.match(name) for name in self._columns.values()}
+        self._ages = {age_name(one["person"] or one["zh"] or ""): name for name, one in births.items() if one}
+        self._residents = list(aggregates(known)) if known.records.has_residents else []
+
+    def names(self) -> list[str]:
+        """The attributes, then the ages from birth attributes, then numbers of residents."""
+        return list(dict.fromkeys([*self._columns.values(), *self._ages, *self._residents]))
+
+    def find(self, name: str) -> Texts | np.ndarray | None:
+        """Current values of a name, an attribute of that name first; None where there is none."""
+        plain = unicodedata.normalize("NFKC", name)
+        if plain in self._columns:
+            return self._texts(self._columns[plain])
+        if plain in self._ages:
+            texts = self._texts(self._ages[plain])
+            return np.floor((self._known.as_of - texts.gather(values.births(texts.distinct))) / YEAR)
+        return aggregates(self._known)[plain] if plain in self._residents else None
+
+    def _texts(self, name: str) -> Texts:
+        column = self._known.households.attributes[name]
+        codes = np.append(column.codes, column.codes.dtype.type(-1))  # row -1: not known yet
+        return Texts(codes[self._known.household_row], column.distinct)
+
+
+def eligible(known: Known) -> np.ndarray:
+    """bool [households, needs]: known at the date and able to have the need by its ``who``.
+
+    Raises UserError where a ``who`` cannot be read or names an attribute that does not exist.
+    """
+    return remember(known, "eligible", lambda: _eligible(known))
+
+
+def _eligible(known: Known) -> np.ndarray:
+    attributes = KnownAttributes(known)
+    able = np.empty((known.household_count, len(known.community.needs)), dtype=bool)
+    for index, need in enumerate(known.community.needs):
+        who = parse(need.who, f"need {need.id}")
+        able[:, index] = known.present & who.evaluate(attributes, known.household_count)
+    return able
+
+
+def cohort(known: Known) -> Rows:
+    """Every (household, need) pair present and eligible, by household, then need."""
+    household, need = np.nonzero(eligible(known))
+    return Rows(household.astype(np.int32), need.astype(np.int16))
+
+
+def default_as_of(records: "Records | Parts", now: datetime) -> tuple[date, str]:
+    """This week's Monday in the community's timezone or, where the data end earlier, the first Monday after
+    their last row; and the line that says which.
+
+    ``now`` is an instant with an offset. Raises UserError without any data.
+    """
+    if not np.isfinite(records.last_day):
+        raise UserError(
+            say("还没有数据：请先运行 xianying ingest 目录", "no data yet: run xianying ingest DIR first")
+        )
+    today = now.astimezone(ZoneInfo(records.community.community.timezone)).date()
+    monday = today - timedelta(days=today.weekday())
+    after_data = date_of(MONDAY + 7 * (np.floor((records.last_day - MONDAY) / 7) + 1))
+    if after_data >= monday:
+        return monday, say(f"截至日期 {monday}（本周一）", f"as of {monday} (this week's Monday)")
+    last = date_of(records.last_day)
+    return after_data, say(
+        f"截至日期 {after_data}：数据只到 {last}，取其后的第一个周一",
+        f"as of {after_data}: the data end on {last}; this is the first Monday after",
+    )
+
+
+def mondays(first: date, last: date) -> list[date]:
+    """Every Monday from ``first`` to ``last``, both included."""
+    start = day_of(first) + (MONDAY - day_of(first)) % 7
+    return [date_of(day) for day in range(start, day_of(last) + 1, 7)]

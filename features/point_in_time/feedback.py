@@ -1,0 +1,62 @@
+"""What feedback does at once: which households and needs are not to be listed, and for how long."""
+
+import numpy as np
+
+from features.contract.tables import FEEDBACK
+from features.point_in_time.records import FeedbackRows, Known
+
+WEEK = 7
+WRONG_PERSON_WEEKS = 26
+
+
+def current(rows: FeedbackRows, kind: str) -> np.ndarray:
+    """int64: the rows of this kind as they stand now, corrected ones left out."""
+    return np.flatnonzero(np.isinf(rows.visible_to) & (rows.kind == FEEDBACK.index(kind)))
+
+
+def refusing(known: Known) -> np.ndarray:
+    """bool per household: asked not to be contacted any more."""
+    found = np.zeros(known.household_count, dtype=bool)
+    rows = known.records.feedback
+    found[rows.household[current(rows, "do_not_contact")]] = True
+    return found
+
+
+def suppressed(known: Known) -> np.ndarray:
+    """bool [households, needs]: not to be listed, as residents or workers said so.
+
+    ``do_not_contact``: the household, until another feedback with the same id takes it back.
+    ``wrong_person``: the need (all needs where none was named) for 26 weeks, or until the household's or its
+    residents' data change. ``already_helped``: the need for its horizon. Feedback counts from the moment
+    it was recorded, whatever the as-of date: a list made again must respect it.
+    """
+    rows, needs = known.records.feedback, known.community.needs
+    found = np.repeat(refusing(known)[:, None], len(needs), axis=1)
+    wrong = current(rows, "wrong_person")
+    wrong = wrong[known.as_of < rows.recorded[wrong] + WEEK * WRONG_PERSON_WEEKS]
+    wrong = wrong[~(_last_change(known)[rows.household[wrong]] > rows.recorded[wrong])]
+    found |= _pairs(rows, wrong, found.shape)
+    helped = current(rows, "already_helped")
+    for need, one in enumerate(needs):
+        about = helped[np.isin(rows.need[helped], (need, -1))]
+        rests = known.as_of < rows.recorded[about] + WEEK * one.horizon_weeks
+        found[rows.household[about[rests]], need] = True
+    return found
+
+
+def _pairs(rows: FeedbackRows, at: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """bool [households, needs]: what the feedback rows ``at`` are about."""
+    found = np.zeros(shape, dtype=bool)
+    whole = rows.need[at] == -1
+    found[rows.household[at[whole]]] = True
+    one = at[rows.need[at] >= 0]
+    found[rows.household[one], rows.need[one]] = True
+    return found
+
+
+def _last_change(known: Known) -> np.ndarray:
+    """float64 days per household: its newest row or that of a resident; -inf where not known yet."""
+    last = np.full(known.household_count, -np.inf)
+    for rows in (known.households, known.residents):
+        np.maximum.at(last, rows.household, rows.visible_from)
+    return last

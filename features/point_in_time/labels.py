@@ -1,0 +1,80 @@
+"""Labels: did the household ask for the need in [as_of + lead, as_of + lead + horizon)?"""
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community
+from features.point_in_time.records import Known, Rows, remember
+
+WEEK = 7.0
+DELAY_QUANTILE = 0.95
+DELAY_HALF_LIFE = 182.0  # days after which a request counts half in the usual delay
+DELAY_RIPE = 28.0  # days; of younger requests the slow ones are still missing
+
+
+def label_begin(community: Community, as_of: float) -> np.ndarray:
+    """float64 day per need at which its label window begins."""
+    return as_of + WEEK * np.array([need.lead_weeks for need in community.needs], dtype=np.float64)
+
+
+def label_end(community: Community, as_of: float) -> np.ndarray:
+    """float64 day per need at which its label window has ended."""
+    horizon = np.array([need.horizon_weeks for need in community.needs], dtype=np.float64)
+    return label_begin(community, as_of) + WEEK * horizon
+
+
+def labels(known_now: Known, rows: Rows, as_of: float) -> np.ndarray:
+    """int8 per row: 1 where the household asked within the window of ``as_of``, by what is known now.
+
+    ``requested_at`` counts, however late it was recorded. Only rows for which ``usable`` holds are complete.
+    """
+    requests = known_now.requests
+    within = in_window(known_now.community, requests.need, requests.requested, as_of)
+    asked = np.zeros((known_now.household_count, len(known_now.community.needs)), dtype=np.int8)
+    asked[requests.household[within], requests.need[within]] = 1
+    return asked[rows.household, rows.need]
+
+
+def in_window(community: Community, need: np.ndarray, requested: np.ndarray, as_of: float) -> np.ndarray:
+    """bool per request: of a known need, and made within its window of ``as_of``."""
+    begin, end = label_begin(community, as_of), label_end(community, as_of)
+    place = np.maximum(need, 0)
+    return (need >= 0) & (requested >= begin[place]) & (requested < end[place])
+
+
+def usual_recording_delay(known: Known) -> float:
+    """Days within which 95 of 100 requests are recorded, newer requests counting more; 0 without requests.
+
+    A request counts by its first recording, also where it was corrected later.
+    """
+    return remember(known, "usual recording delay", lambda: _usual_recording_delay(known))
+
+
+def _usual_recording_delay(known: Known) -> float:
+    return usual_delay(*recording_delays(known))
+
+
+def recording_delays(known: Known) -> tuple[np.ndarray, np.ndarray]:
+    """Two float64 per request, in days: until it was first recorded, and how long ago it was made."""
+    every = known.records.requests
+    end = int(np.searchsorted(every.visible_from, known.as_of, side="left"))
+    first = np.flatnonzero(~pd.Series(every.request_id[:end]).duplicated())  # rows are in order of recording
+    delay = np.maximum(every.visible_from[first] - every.requested[first], 0)
+    return delay, known.as_of - every.requested[first]
+
+
+def usual_delay(delay: np.ndarray, age: np.ndarray) -> float:
+    """``usual_recording_delay`` from ``recording_delays``."""
+    if not len(delay):
+        return 0.0
+    if (age >= DELAY_RIPE).any():
+        delay, age = delay[age >= DELAY_RIPE], age[age >= DELAY_RIPE]
+    order = np.argsort(delay)
+    weight = np.cumsum(np.exp2(-age[order] / DELAY_HALF_LIFE))
+    reached = np.searchsorted(weight, DELAY_QUANTILE * weight[-1])
+    return float(delay[order][min(reached, len(order) - 1)])
+
+
+def usable(known_now: Known, as_of: float) -> np.ndarray:
+    """bool per need: the label window of ``as_of`` and the usual recording delay after it have passed."""
+    return label_end(known_now.community, as_of) + usual_recording_delay(known_now) <= known_now.as_of

@@ -1,0 +1,239 @@
+"""Records of one household that were not read from a file: as another system posts them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from features.contract.attribute_values import Texts, read_texts
+from features.contract.community import Community
+from features.contract.tables import ARMS, OUTCOMES
+from features.point_in_time.records import (
+    FeedbackRows,
+    HouseholdRows,
+    OptOutRows,
+    OutreachRows,
+    Records,
+    RequestRows,
+    ResidentRows,
+    day_of,
+)
+
+SECONDS = 86400.0
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One household's rows with the contract's columns; times are datetimes, dates or None, and attributes
+    anything that JSON holds."""
+
+    household_id: str
+    households: Sequence[Row]  # grid_id, microgrid_id, valid_from, attributes
+    residents: Sequence[Row] = ()  # resident_id, valid_from, birth_year or birth_date, attributes
+    requests: Sequence[Row] = field(
+        default=()
+    )  # need or text, requested_at, recorded_at, resolved_at, satisfaction
+    outreach: Sequence[Row] = field(default=())  # need, contacted_at, arm, outcome
+
+
+def posted_records(
+    posted: Posted,
+    community: Community,
+    grid_ids: np.ndarray,
+    microgrid_ids: np.ndarray,
+    has_residents: bool,
+    has_outreach: bool,
+) -> Records:
+    """The household as the only one of its records, in a town with these grids and micro-grids (sorted ids).
+
+    A grid or micro-grid that the town does not know is none (-1). Nothing is checked: times and needs are.
+    """
+    zone = ZoneInfo(community.community.timezone)
+    return Records(
+        community=community,
+        household_ids=np.array([posted.household_id], dtype=object),
+        grid_ids=grid_ids,
+        microgrid_ids=microgrid_ids,
+        households=_households(posted.households, grid_ids, microgrid_ids, zone),
+        residents=_residents(posted.residents, zone),
+        requests=_requests(posted.requests, community, zone),
+        outreach=_outreach(posted.outreach, community, zone),
+        opt_outs=OptOutRows(**_seen([]), household=_zeros(0), begins=np.empty(0), until=np.empty(0)),
+        feedback=_no_feedback(),
+        workers=pd.DataFrame(),
+        has_residents=has_residents,
+        has_outreach=has_outreach,
+    )
+
+
+def day(value: Any, zone: ZoneInfo) -> float:
+    """Days since 1970-01-01 in local time; a datetime without offset is local; NaN for None."""
+    if value is None:
+        return float("nan")
+    if isinstance(value, datetime):
+        local = value if value.tzinfo is None else value.astimezone(zone).replace(tzinfo=None)
+        return local.replace(tzinfo=UTC).timestamp() / SECONDS
+    if isinstance(value, date):
+        return float(day_of(value))
+    return float(value)
+
+
+def attribute_text(value: Any) -> str | None:
+    """An attribute as the records keep it: a text, or None where it says nothing."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value).strip()
+    return text or None
+
+
+def need_of_text(text: str | None, community: Community) -> int:
+    """The need whose keywords stand in a text; -1 where none does. As ``keywords.match_texts`` has it."""
+    if not text:
+        return -1
+    small, best, found = text.lower(), (0, 0), -1
+    for index, need in enumerate(community.needs):
+        hits = {word for one in need.keywords if (word := one.strip().lower()) and word in small}
+        score = (len(hits), max(map(len, hits), default=0))
+        if score > best:
+            best, found = score, index
+    return found
+
+
+def _zeros(count: int) -> np.ndarray:
+    return np.zeros(count, dtype=np.int32)
+
+
+def _seen(times: Sequence[float]) -> dict[str, np.ndarray]:
+    return {
+        "visible_from": np.array(times, dtype=np.float64),
+        "visible_to": np.full(len(times), np.inf),
+    }
+
+
+def _ordered(rows: Sequence[Row], time: Any) -> tuple[list[Row], list[float]]:
+    """The rows in the order in which they became known, and when."""
+    timed = sorted(((time(row), index) for index, row in enumerate(rows)), key=lambda one: one)
+    return [rows[index] for _, index in timed], [moment for moment, _ in timed]
+
+
+def _texts(values: Sequence[str | None]) -> np.ndarray:
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = values
+    return texts
+
+
+def _attributes(rows: Sequence[Row]) -> dict[str, Texts]:
+    given = [row.get("attributes") or {} for row in rows]
+    names = list(dict.fromkeys(name for one in given for name in one))
+    return {name: read_texts([attribute_text(one.get(name)) for one in given]) for name in names}
+
+
+def _position(ids: np.ndarray, one: str) -> int:
+    place = int(np.searchsorted(ids, one))
+    return place if place < len(ids) and ids[place] == one else -1
+
+
+def _households(
+    rows: Sequence[Row], grid_ids: np.ndarray, microgrid_ids: np.ndarray, zone: ZoneInfo
+) -> HouseholdRows:
+    ordered, times = _ordered(rows, lambda row: day(row["valid_from"], zone))
+    return HouseholdRows(
+        **_seen(times),
+        household=_zeros(len(ordered)),
+        valid_from=np.array(times, dtype=np.float64),
+        grid=np.array([_position(grid_ids, row["grid_id"]) for row in ordered], dtype=np.int32),
+        microgrid=np.array(
+            [_position(microgrid_ids, row["microgrid_id"]) for row in ordered], dtype=np.int32
+        ),
+        attributes=_attributes(ordered),
+    )
+
+
+def _residents(rows: Sequence[Row], zone: ZoneInfo) -> ResidentRows:
+    ordered, times = _ordered(rows, lambda row: day(row["valid_from"], zone))
+    number = {one: index for index, one in enumerate(sorted({str(row["resident_id"]) for row in rows}))}
+    return ResidentRows(
+        **_seen(times),
+        resident=np.array([number[str(row["resident_id"])] for row in ordered], dtype=np.int32),
+        household=_zeros(len(ordered)),
+        valid_from=np.array(times, dtype=np.float64),
+        born=np.array([_born(row, zone) for row in ordered], dtype=np.float64),
+        left=np.full(len(ordered), np.inf),
+        attributes=_attributes(ordered),
+    )
+
+
+def _born(row: Row, zone: ZoneInfo) -> float:
+    if row.get("birth_date"):
+        return day(row["birth_date"], zone)
+    return float(day_of(date(int(row["birth_year"]), 7, 1))) if row.get("birth_year") else float("nan")
+
+
+def _requests(rows: Sequence[Row], community: Community, zone: ZoneInfo) -> RequestRows:
+    index = community.need_index()
+
+    def known(row: Row) -> float:
+        asked = day(row["requested_at"], zone)
+        return max(asked, day(row["recorded_at"], zone)) if row.get("recorded_at") else asked
+
+    ordered, times = _ordered(rows, known)
+    need = [
+        index.get(row["need"], -1) if row.get("need") else need_of_text(row.get("text"), community)
+        for row in ordered
+    ]
+    return RequestRows(
+        **_seen(times),
+        request_id=_texts([str(row.get("request_id", "")) for row in ordered]),
+        household=_zeros(len(ordered)),
+        need=np.array(need, dtype=np.int16),
+        requested=np.array([day(row["requested_at"], zone) for row in ordered], dtype=np.float64),
+        recorded=np.array(times, dtype=np.float64),
+        resolved=np.array([day(row.get("resolved_at"), zone) for row in ordered], dtype=np.float64),
+        satisfaction=np.array([_number(row.get("satisfaction")) for row in ordered], dtype=np.float32),
+    )
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _outreach(rows: Sequence[Row], community: Community, zone: ZoneInfo) -> OutreachRows:
+    index = community.need_index()
+    ordered, times = _ordered(rows, lambda row: day(row["contacted_at"], zone))
+    outcomes = [OUTCOMES.index(row["outcome"]) if row.get("outcome") else -1 for row in ordered]
+    return OutreachRows(
+        **_seen(times),
+        outreach_id=_texts([str(row.get("outreach_id", "")) for row in ordered]),
+        household=_zeros(len(ordered)),
+        need=np.array([index.get(row["need"], -1) for row in ordered], dtype=np.int16),
+        contacted=np.array(times, dtype=np.float64),
+        random=np.array([row.get("arm", ARMS[0]) == ARMS[1] for row in ordered], dtype=bool),
+        outcome=np.array(outcomes, dtype=np.int8),
+        propensity=np.full(len(ordered), np.nan),
+    )
+
+
+def _no_feedback() -> FeedbackRows:
+    texts, numbers = _texts([]), np.empty(0)
+    return FeedbackRows(
+        **_seen([]),
+        feedback_id=texts,
+        outreach_id=texts,
+        household=_zeros(0),
+        need=np.empty(0, dtype=np.int16),
+        recorded=numbers,
+        kind=np.empty(0, dtype=np.int8),
+        satisfaction=np.empty(0, dtype=np.float32),
+        reason_kind=texts,
+        note=texts,
+        next_visit=numbers,
+    )

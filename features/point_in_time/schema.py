@@ -1,0 +1,275 @@
+"""The schema: what each attribute means, fitted once from what was known then; it travels with the model."""
+
+import re
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+
+from features.contract import attribute_values as values
+from features.contract.vocabulary import attribute_name, person_name
+from features.point_in_time.records import HouseholdRows, Known, ResidentRows, remember
+
+AttributeKind = Literal["number", "boolean", "category", "birth", "date", "ignored"]
+TableName = Literal["households", "residents"]
+MOST_VALUES = 20  # category values with a column of their own; the rest are pooled
+RAREST_VALUE = 0.002  # share of the rows below which a value is pooled
+ALIKE = 0.95  # share of the values that must be of a kind for the attribute to be of it
+FEWEST_CHANGES = 10  # households in which an attribute must have changed for its changes to be features
+LONGEST_VALUE = 30  # mean characters of a category value; longer texts are free text
+BIRTH = re.compile(r"^(?:(?P<person>.*)_)?birth_(?:year|date)$|^(?P<zh>.*)出生(?:年|年份|日期|年月日)$")
+PERSONAL = re.compile(
+    r"(^|_)(name|phone|mobile|telephone|address|id_card|id_number|email|remarks?|notes?)$"
+    r"|姓名|电话|手机|地址|住址|门牌|身份证|证件号|邮箱|备注|微信"
+)
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute column: its kind, the category values known (most frequent first), its name in words."""
+
+    name: str
+    kind: AttributeKind
+    values: tuple[str, ...] = ()
+    pooled: bool = False  # there were rarer values besides; what is not in `values` counts as one of them
+    changes: bool = False  # it changed in enough households for its changes to be features
+    zh: str = ""
+    en: str = ""
+
+    @property
+    def person(self) -> str:
+        """Whose birth it is: ``head`` for head_birth_year; the attribute's age is called ``head_age``."""
+        found = BIRTH.match(self.name)
+        return ((found["person"] or found["zh"]) if found else "") or ""
+
+    @property
+    def column(self) -> str:
+        """Its name as part of a feature's name; of a birth, the age's: ``head_age`` for head_birth_year."""
+        return plain_text(age_name(self.person) if self.kind == "birth" else self.name)
+
+    @property
+    def plain_name(self) -> tuple[str, str]:
+        """Its Chinese and English name without the place for a number."""
+        return self.zh.replace("{}", "").strip(), self.en.replace("{}", "").strip()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Attributes of households and residents, in the order of their names, and the needs' ids."""
+
+    household: tuple[Attribute, ...]
+    resident: tuple[Attribute, ...]
+    needs: tuple[str, ...]
+    has_residents: bool = False
+    has_ages: bool = False  # residents' births are known and may be used
+
+    def __hash__(self) -> int:
+        """Computed once: a schema is the key of everything that is remembered of it."""
+        found = self.__dict__.get("_hash")
+        if found is None:
+            found = hash((self.household, self.resident, self.needs, self.has_residents, self.has_ages))
+            self.__dict__["_hash"] = found
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """A value that JSON can hold and ``from_json`` reads back."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> "Schema":
+        """The schema that ``to_json`` wrote."""
+        tables = {
+            table: tuple(Attribute(**{**one, "values": tuple(one["values"])}) for one in value[table])
+            for table in ("household", "resident")
+        }
+        return Schema(**{**value, **tables, "needs": tuple(value["needs"])})
+
+
+@cache
+def plain_text(text: str) -> str:
+    """A text as part of a feature's name: without spaces and the signs that LightGBM or we use ourselves."""
+    return re.sub(r'[\[\]{}",:.=\s]+', "_", text)
+
+
+def age_name(person: str) -> str:
+    """What the age of a person with a birth attribute is called: ``head_age``, or ``age``."""
+    return f"{person}_age" if person else "age"
+
+
+def fit_schema(known: Known) -> Schema:
+    """The schema of the attributes as known at ``known.as_of``.
+
+    Excluded, constant, personal (name, phone, address) and nearly unique columns become ``ignored``.
+    """
+    exclude = set(known.community.features.exclude)
+    births = {"birth_year", "birth_date", "age"}
+    return Schema(
+        household=_fit_table(known, "households", exclude),
+        resident=_fit_table(known, "residents", exclude),
+        needs=tuple(need.id for need in known.community.needs),
+        has_residents=len(known.residents) > 0,
+        has_ages=bool((~np.isnan(known.residents.born)).any()) and not births & exclude,
+    )
+
+
+def kind_of(name: str, texts: list[str | None], whose: list[str]) -> AttributeKind:
+    """What the values of a column, of the households ``whose``, make of it; ``ignored`` where they tell nothing."""
+    column = values.read_texts(texts)
+    if PERSONAL.search(name.lower()) or not len(column.distinct):
+        return "ignored"
+    frequency = np.bincount(column.codes[column.codes >= 0], minlength=len(column.distinct))
+    return _kind(name, column.distinct, frequency, column.codes, np.array(whose))
+
+
+def readable(kind: AttributeKind, text: str) -> bool:
+    """Whether a text can be read as an attribute of this kind; one that says that nothing is known can."""
+    column = values.read_texts([text])
+    if not len(column.distinct) or kind in ("category", "ignored"):
+        return True
+    return bool(np.isfinite(_read(Attribute("", kind), column.distinct)[0]))
+
+
+def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
+    """What ``features.exclude`` keeps from every model, read as any other attribute would be: for an audit."""
+    exclude = set(known.community.features.exclude)
+    columns = {name: _columns(name) for name in getattr(known, table).attributes}
+    excluded = [own for name, own in columns.items() if {name, *own} & exclude]
+    shared = set().union(
+        *excluded
+    )  # with these a column may stand back, as a birth year beside the birth date
+    related = {name for name, own in columns.items() if own & shared}
+    return tuple(one for one in _fit_table(known, table, set(), related) if {one.name, one.column} & exclude)
+
+
+def _columns(name: str) -> set[str]:
+    """What ``Attribute.column`` of a column of this name can be, whatever it turns out to hold."""
+    plain = Attribute(name, "ignored").column
+    return {plain, Attribute(name, "birth").column} if BIRTH.match(name) else {plain}
+
+
+def _fit_table(
+    known: Known, table: TableName, exclude: set[str], only: set[str] | None = None
+) -> tuple[Attribute, ...]:
+    """``only``: the names of the columns to look at; all by default."""
+    rows: HouseholdRows | ResidentRows = getattr(known, table)
+    whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
+    order = np.lexsort((rows.visible_from, rows.valid_from, whose))
+    fitted = []
+    for name in sorted(one for one in rows.attributes if only is None or one in only):
+        column = rows.attributes[name][order]
+        if (column.codes >= 0).any():
+            fitted.append(_fit_attribute(known, name, column.codes, column.distinct, whose[order], exclude))
+    used: set[str] = set()
+    for index, attribute in enumerate(fitted):
+        if attribute.kind != "ignored" and attribute.column in used:  # a birth year beside the birth date
+            fitted[index] = Attribute(attribute.name, "ignored")
+        used.add(attribute.column)
+    return tuple(fitted)
+
+
+def _fit_attribute(
+    known: Known, name: str, codes: np.ndarray, texts: np.ndarray, whose: np.ndarray, exclude: set[str]
+) -> Attribute:
+    """``codes`` and ``whose`` (household or resident) are of the known rows, oldest first for each."""
+    frequency = np.bincount(codes[codes >= 0], minlength=len(texts))
+    attribute = Attribute(name, "birth")
+    birth = BIRTH.match(name)
+    if {name, *([age_name(attribute.person)] if birth else [])} & exclude:
+        return Attribute(name, "ignored")
+    if PERSONAL.search(name.lower()) or (frequency == len(codes)).any():
+        return Attribute(name, "ignored")
+    kind = _kind(name, texts, frequency, codes, whose)
+    names = known.community.features.names
+    zh, en = person_name(attribute.person, names, name) if kind == "birth" else attribute_name(name, names)
+    common = _category_values(texts, frequency) if kind == "category" else ()
+    return Attribute(
+        name=name,
+        kind=kind,
+        values=common,
+        pooled=kind == "category" and len(common) < int((frequency > 0).sum()),
+        changes=kind in ("number", "boolean", "category") and _changed(codes, whose) >= FEWEST_CHANGES,
+        zh=zh,
+        en=en,
+    )
+
+
+def _kind(
+    name: str, texts: np.ndarray, frequency: np.ndarray, codes: np.ndarray, whose: np.ndarray
+) -> AttributeKind:
+    seen = np.flatnonzero(frequency)
+    texts, frequency = texts[seen], frequency[seen]
+    everything = frequency.sum()
+
+    def mostly(read: np.ndarray) -> bool:
+        return frequency[~np.isnan(read)].sum() >= ALIKE * everything
+
+    as_numbers = values.numbers(texts)
+    truth = values.booleans(texts)
+    owners = len(np.unique(whose[codes >= 0]))
+    if BIRTH.match(name) and mostly(values.births(texts)):
+        return "birth"
+    if mostly(np.where(np.isin(truth, (0.0, 1.0)), truth, np.nan)):
+        return "boolean"
+    if mostly(as_numbers):
+        return "ignored" if _identifiers(texts, owners) else "number"
+    if mostly(values.days(texts)):
+        return "date"
+    length = float(np.average([len(one) for one in texts], weights=frequency))
+    unique = len(texts) > 5 and len(texts) > 0.5 * owners
+    return "ignored" if unique or length > LONGEST_VALUE else "category"
+
+
+def _identifiers(texts: np.ndarray, owners: int) -> bool:
+    """Nearly unique whole numbers of one length (telephone, card) or with leading zeros are no quantities."""
+    if len(texts) < 10 or len(texts) < 0.8 * owners:
+        return False
+    digits = [one for one in texts if one.isdigit()]
+    of_one_length = len({len(one) for one in digits}) <= 2 and all(len(one) >= 8 for one in digits)
+    return len(digits) >= ALIKE * len(texts) and (
+        of_one_length or any(one[0] == "0" for one in digits if one[1:])
+    )
+
+
+def _category_values(texts: np.ndarray, frequency: np.ndarray) -> tuple[str, ...]:
+    common = [
+        index for index in np.flatnonzero(frequency) if frequency[index] >= RAREST_VALUE * frequency.sum()
+    ]
+    common.sort(key=lambda index: (-frequency[index], texts[index]))
+    named = {plain_text(texts[index]): str(texts[index]) for index in reversed(common)}
+    return tuple(reversed(named.values()))[:MOST_VALUES]
+
+
+def _changed(codes: np.ndarray, whose: np.ndarray) -> int:
+    """In how many households or residents a value followed another one."""
+    changed = (whose[1:] == whose[:-1]) & (codes[1:] != codes[:-1]) & (codes[1:] >= 0) & (codes[:-1] >= 0)
+    return len(np.unique(whose[1:][changed]))
+
+
+def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
+    if attribute.kind == "number":
+        return values.numbers(texts)
+    if attribute.kind == "boolean":
+        return values.booleans(texts)
+    if attribute.kind == "birth":
+        return values.births(texts)
+    if attribute.kind == "date":
+        return values.days(texts)
+    code = {value: float(index) for index, value in enumerate(attribute.values)}
+    rest = float(len(code)) if attribute.pooled else np.nan
+    return np.array([code.get(one, rest) for one in texts])
+
+
+def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:
+    """float64 value of an attribute in each known row of a table.
+
+    Numbers and booleans as they are, categories as their position in ``values`` (its length for the pooled
+    rest), births and dates as days. Missing, and what the schema cannot read, is NaN; so is an absent column.
+    The distinct texts of the whole table are read once, and then gathered at every as-of day.
+    """
+    rows: HouseholdRows | ResidentRows = getattr(known, table)
+    column = rows.attributes.get(attribute.name)
+    if column is None:
+        return np.full(len(rows), np.nan)
+    key = ("read", table, attribute)
+    return column.gather(remember(known.records, key, lambda: _read(attribute, column.distinct)))

@@ -1,0 +1,69 @@
+"""Some households, or a part of a town, apart from it: the same features, from their rows and the town's tables."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from features.point_in_time.records import Known, Records, Versions, known_before, rows_at
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import Town
+
+
+def alone(records: Records, household: int) -> Records:
+    """The records of one household, which has number 0; grids and micro-grids keep their numbers."""
+    return _apart(records, np.array([household]), lambda whose: whose == household)
+
+
+def some(records: Records, households: np.ndarray) -> Records:
+    """The records of these households (positions, ascending), numbered from 0 on in their order; grids and
+    micro-grids keep their numbers."""
+    wanted = np.zeros(len(records.household_ids), dtype=bool)
+    wanted[households] = True
+    return _apart(records, households, lambda whose: wanted[whose])
+
+
+def _apart(records: Records, households: np.ndarray, mine: Callable[[np.ndarray], np.ndarray]) -> Records:
+    """``mine`` tells which of the numbers that it is given are among the households."""
+
+    def taken(rows: Any) -> Any:
+        own = rows_at(rows, np.flatnonzero(mine(rows.household)))
+        return replace(own, household=np.searchsorted(households, own.household).astype(np.int32))
+
+    tables: dict[str, Any] = {
+        field.name: taken(getattr(records, field.name))
+        for field in fields(records)
+        if isinstance(getattr(records, field.name), Versions)
+    }
+    _, numbers = np.unique(tables["residents"].resident, return_inverse=True)
+    tables["residents"] = replace(tables["residents"], resident=numbers.astype(np.int32))
+    for table in ("households", "residents"):  # the town's many texts would have to be read for these few
+        own = {name: column.own() for name, column in tables[table].attributes.items()}
+        tables[table] = replace(tables[table], attributes=own)
+    return replace(records, household_ids=records.household_ids[households], **tables)
+
+
+def without(records: Records, household_id: str) -> Records:
+    """The records without the rows of one household; every number stays, and nothing is called by its id."""
+    here = records.household_ids == household_id
+    nobody = np.array([f"\x00{number}" for number in range(len(here))], dtype=object)
+
+    tables = {
+        field.name: rows_at(rows := getattr(records, field.name), np.flatnonzero(~here[rows.household]))
+        for field in fields(records)
+        if isinstance(getattr(records, field.name), Versions)
+    }
+    return replace(records, household_ids=np.where(here, nobody, records.household_ids), **tables)
+
+
+def known_apart(records: Records, town: Town, schema: Schema) -> Known:
+    """What was known of a household, or of a part of a town, that stands alone in its records; what blocks ask of
+    the whole town is that of ``town``."""
+    known = known_before(records, town.as_of)
+    known.__dict__["_remembered"] = {
+        "days_recorded": town.days_recorded,
+        "first_known": town.first_known,
+        ("similar factors", schema): town.parts["expected"].similar,
+    }
+    return known

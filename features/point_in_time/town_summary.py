@@ -1,0 +1,166 @@
+"""What blocks share: past requests by household and need, exposure, and shrinkage towards the whole town.
+
+A *cell* is household * number of needs + need. Arrays over cells have the shape [households, needs].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csc_array
+
+from features.point_in_time.records import Known, remember
+from features.point_in_time.row_index import Grouped
+
+YEAR = 364  # days; whole weeks, so that a window a year ago begins on the same weekday
+WEAKEST, STRONGEST = 0.02, 1e4  # limits of a prior strength, in expected requests
+
+
+@dataclass(frozen=True)
+class Town:
+    """Small tables for the whole town at one as-of day, by the name of the block that made them, and its span."""
+
+    as_of: int
+    parts: Mapping[str, Any]
+    days_recorded: float
+    first_known: float
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The known requests whose need is known, oldest first, as seen from the as-of day."""
+
+    shape: tuple[int, int]  # households, needs
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    cell: np.ndarray  # int64
+    age: np.ndarray  # float64 days before the as-of day, > 0
+    row: np.ndarray  # int64: its row in Known.requests
+
+    def count(self, youngest: float, oldest: float) -> np.ndarray:
+        """float64 [households, needs]: requests made in [as_of - oldest, as_of - youngest)."""
+        return self.total(None, (self.age > youngest) & (self.age <= oldest))
+
+    def decayed(self, half_life: float) -> np.ndarray:
+        """float64 [households, needs]: requests, each worth half as much after ``half_life`` days."""
+        return self.total(np.exp2(-self.age / half_life))
+
+    def total(self, weight: np.ndarray | None = None, keep: np.ndarray | None = None) -> np.ndarray:
+        """float64 [households, needs]: sum of ``weight`` (default 1) over requests, or those to ``keep``."""
+        cell = self.cell if keep is None else self.cell[keep]
+        if weight is not None and keep is not None:
+            weight = weight[keep]
+        return np.bincount(cell, weight, self.shape[0] * self.shape[1]).astype(float).reshape(self.shape)
+
+    def last_two(self) -> tuple[np.ndarray, np.ndarray]:
+        """Two [households, needs]: ages of the last request and of the one before it, NaN where none."""
+        order = np.argsort(self.cell, kind="stable")  # oldest first within a cell
+        cell, age = self.cell[order], self.age[order]
+        newest = np.append(cell[1:] != cell[:-1], True)[: len(cell)]
+        second = np.append(newest[1:] & (cell[1:] == cell[:-1]), False)[: len(cell)]
+        both = []
+        for which in (newest, second):
+            ages = np.full(self.shape, np.nan)
+            ages.reshape(-1)[cell[which]] = age[which]
+            both.append(ages)
+        return both[0], both[1]
+
+
+def asked(known: Known) -> Asked:
+    """The known requests, sorted by when they were made; made once for each Known."""
+    return remember(known, "asked", lambda: _asked(known))
+
+
+def _asked(known: Known) -> Asked:
+    requests = known.requests
+    row = np.argsort(requests.requested, kind="stable")
+    row = row[requests.need[row] >= 0]
+    shape = (known.household_count, len(known.community.needs))
+    household, need = requests.household[row], requests.need[row]
+    return Asked(
+        shape=shape,
+        household=household,
+        need=need,
+        cell=household.astype(np.int64) * shape[1] + need,
+        age=known.as_of - requests.requested[row],
+        row=row,
+    )
+
+
+def requests_of(known: Known, household: int) -> tuple[np.ndarray, np.ndarray]:
+    """Times (days, oldest first) and needs of one household's known requests."""
+    past = asked(known)
+    of_household = remember(known, "asked by household", lambda: Grouped(past.household, past.shape[0]))
+    mine = of_household.of(household)
+    return known.as_of - past.age[mine], past.need[mine]
+
+
+def days_recorded(known: Known) -> float:
+    """Days from the first request to the as-of day; the oldest in a thousand, likely typing errors, apart."""
+    return remember(known, "days_recorded", lambda: days_since_first(known.requests.requested, known.as_of))
+
+
+def days_since_first(requested: np.ndarray, as_of: float) -> float:
+    """``days_recorded`` from when requests were made."""
+    return float(as_of - np.quantile(requested, 0.001, method="lower")) if len(requested) else 0.0
+
+
+def days_observed(known: Known) -> np.ndarray:
+    """float64 per household: days for which its requests could have been seen; 0 where not known yet.
+
+    Known since its first row or its first request, but not from before the town's own requests begin.
+    """
+    return remember(known, "days_observed", lambda: _days_observed(known, asked(known)))
+
+
+def _days_observed(known: Known, past: Asked) -> np.ndarray:
+    days = np.where(known.present, known.as_of - np.nan_to_num(known.known_since, nan=known.as_of), 0.0)
+    np.maximum.at(days, past.household, past.age)
+    return np.minimum(days, days_recorded(known))
+
+
+def overlap(days: np.ndarray, youngest: float, oldest: float) -> np.ndarray:
+    """Days of [as_of - oldest, as_of - youngest) that lie within the last ``days`` before the as-of day."""
+    return np.clip(np.minimum(days, oldest) - youngest, 0.0, None)
+
+
+def decayed_days(days: np.ndarray, half_life: float) -> np.ndarray:
+    """Days before the as-of day, each worth half after ``half_life`` days: the exposure of decayed counts."""
+    return half_life / np.log(2) * (1 - np.exp2(-days / half_life))
+
+
+def prior_strength(count: np.ndarray, expected: np.ndarray, noise: np.ndarray | None = None) -> float:
+    """Strength k of a gamma prior with mean 1 for count / expected, by the method of moments.
+
+    A group's ratio has variance 1/k; ``noise`` is the variance of each count given its ratio (default:
+    Poisson, its expectation).
+    """
+    excess = np.sum((count - expected) ** 2) - np.sum(expected if noise is None else noise)
+    if excess <= 0:
+        return STRONGEST
+    return float(np.clip(np.sum(expected**2) / excess, WEAKEST, STRONGEST))
+
+
+def shrunk(count: np.ndarray, expected: np.ndarray, strength: np.ndarray | float) -> np.ndarray:
+    """Posterior mean of count / expected under a gamma prior with mean 1 and this strength."""
+    return (count + strength) / (expected + strength)
+
+
+def members(group: np.ndarray, groups: int) -> csc_array:
+    """float64 [groups, households] 1 where a household is in a group (int per household; -1: in none).
+
+    ``members(...) @ values`` are the groups' sums of [households, needs]. It adds in the order of the households,
+    as ``numpy.bincount`` does of one need at a time.
+    """
+    inside = group >= 0
+    begins = np.arange(len(group) + 1, dtype=np.int32)
+    if not inside.all():
+        begins[1:], group = np.cumsum(inside), group[inside]
+    ones = np.ones(len(group))
+    return csc_array((ones, group.astype(np.int32), begins), shape=(groups, len(inside)))
+
+
+def rate(count: np.ndarray, exposure: np.ndarray) -> np.ndarray:
+    """count / exposure, 0 where there is no exposure."""
+    return np.divide(count, exposure, out=np.zeros(np.shape(count)), where=np.asarray(exposure) > 0)

@@ -1,0 +1,195 @@
+"""The truth of a synthetic town at a date, which no office knows and every estimate is measured against."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community
+from features.simulation.town import ASKED, Town
+
+RECENT_WEEKS = 12
+NEW_WEEKS = 104
+AT_ONCE = 8192  # households whose futures are drawn together
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Probabilities [households, needs] at the Monday before which the town stands."""
+
+    request: np.ndarray  # asks within the need's window
+    need: np.ndarray  # a visit in the coming week finds the need
+
+
+def chances(town: Town, community: Community, draws: int = 100) -> Chances:
+    """What the coming weeks hold, given every latent rate and every request and visit so far.
+
+    Averages over ``draws`` of the town's future (shocks, requests and what they excite). Within a draw the
+    chance that a pair asks is carried exactly: the pair's own first request of the window is never drawn.
+    """
+    leads = np.array([round(need.lead_weeks) for need in community.needs])
+    ends = leads + np.array([round(need.horizon_weeks) for need in community.needs])
+    rng = np.random.default_rng([town.seed, 3, town.week])
+    asks = np.zeros(town.state.shape)
+    found = np.zeros(town.state.shape)
+    bases = [town.rates(town.week + ahead) for ahead in range(int(ends.max()))]
+    for first in range(0, len(asks), AT_ONCE):  # a part of the households that fits the processor's cache
+        part = slice(first, first + AT_ONCE)
+        own = [(base[part], ask[part]) for base, ask in bases]
+        for _ in range(draws):
+            one, there = _one_future(town, part, own, leads, ends, rng)
+            asks[part] += one
+            found[part] += there
+    return Chances((asks / draws).astype(np.float32), (found / draws).astype(np.float32))
+
+
+def need_now(town: Town, draws: int = 20) -> np.ndarray:
+    """float32 [households, needs]: chance that a visit in the coming week finds the need.
+
+    The ``need`` of ``chances`` without the weeks after, averaged over ``draws`` of the week's shocks.
+    """
+    rng = np.random.default_rng([town.seed, 12, town.week])
+    base, _ = town.rates(town.week)
+    silent, open_ = town.silent, (town.state == ASKED).astype(np.float32)
+    found = np.zeros(town.state.shape)
+    for _ in range(draws):
+        shock = town.next_shock(rng, town.shock)
+        chance = town.hazard(town.week, town.excitation, shock, base) * town.present[:, None]
+        found += _advance(silent, open_, chance) + open_
+    return (found / draws).astype(np.float32)
+
+
+def groups(town: Town) -> dict[str, np.ndarray]:
+    """bool per household: the groups that report less, and everyone who is in none of them (``others``)."""
+    values, people = town.people.values, town.people
+    named = {
+        "new_resident": (people.arrived >= 0) & (town.week - people.arrived < NEW_WEEKS),
+        "elder_alone": (values["lives_alone"] > 0) & (values["elders"] > 0),
+        "low_income": values["income_band"] <= 1,
+    }
+    return named | {"others": ~np.any(list(named.values()), axis=0)}
+
+
+def _advance(silent: np.ndarray, open_: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    return silent + (1 - silent - open_) * chance
+
+
+def _one_future(
+    town: Town, part: slice, bases: list, leads: np.ndarray, ends: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Chance of a request in the window, and of the need being there in the first week, in one future of a part
+    of the households."""
+    keep, resolved = (
+        np.float32(0.5 ** (1 / town.style.memory_weeks)),
+        np.float32(1 - 1 / town.style.resolution_weeks),
+    )
+    silent, open_ = town.silent[part].copy(), (town.state[part] == ASKED).astype(np.float32)
+    excitation, shock, present = town.excitation[part].copy(), town.shock, town.present[part, None]
+    none = np.ones_like(silent)  # chance that the pair has not asked in its window
+    own_silent, own_open, own_excitation = silent.copy(), open_.copy(), excitation.copy()
+    there = silent
+    for ahead in range(int(ends.max())):
+        base, ask = bases[ahead]
+        shock = town.next_shock(rng, shock)
+        week = town.week + ahead
+        starts = np.flatnonzero(leads == ahead)
+        own_silent[:, starts], own_open[:, starts] = silent[:, starts], open_[:, starts]
+        own_excitation[:, starts] = excitation[:, starts]
+        chance = town.hazard(week, excitation, shock, base, part=part) * present
+        own_chance = town.hazard(week, own_excitation, shock, base, excitation, part) * present
+        silent = _advance(silent, open_, chance)
+        own_silent = _advance(own_silent, own_open, own_chance)
+        if ahead == 0:
+            there = silent + open_
+        asked_now = rng.random(silent.shape, dtype=np.float32) < silent * ask
+        none *= 1 - np.where((ahead >= leads) & (ahead < ends), own_silent * ask, 0)
+        silent, open_ = _without_request(silent, open_, ask, town.ends, resolved)
+        silent[asked_now], open_[asked_now] = 0, resolved
+        own_silent, own_open = _without_request(own_silent, own_open, ask, town.ends, resolved)
+        excitation = excitation * keep + asked_now
+        own_excitation *= keep
+    return 1 - none, there
+
+
+def _without_request(
+    silent: np.ndarray, open_: np.ndarray, ask: np.ndarray, ends: np.ndarray, resolved: np.float32
+) -> tuple[np.ndarray, np.ndarray]:
+    given = 1 / (1 - silent * ask)
+    return silent * (1 - ask) * given * (1 - ends), open_ * given * resolved
+
+
+def truth_table(
+    town: Town, community: Community, household_ids: np.ndarray, grid_ids: np.ndarray, draws: int
+) -> pd.DataFrame:
+    """One row for each pair that can have the need: the chances of the coming weeks and the groups."""
+    known = chances(town, community, draws)
+    base, _ = town.rates(town.week)
+    household, need = np.nonzero((base > 0) & town.present[:, None])
+    people, group = town.people, groups(town)
+    recent = town.asked_at >= town.week - RECENT_WEEKS
+    return pd.DataFrame(
+        {
+            "household_id": household_ids[household],
+            "need": np.array([one.id for one in community.needs], dtype=object)[need],
+            "as_of": town.monday.isoformat(),
+            "p_request": known.request[household, need],
+            "p_need": known.need[household, need],
+            "reporting": town.reporting()[household, need],
+            "asked_within_12_weeks": recent[household, need],
+            "new_resident": group["new_resident"][household],
+            "elder_alone": group["elder_alone"][household],
+            "low_income": group["low_income"][household],
+            "grid_id": grid_ids[town.grid_of[people.microgrid]][household],
+        }
+    )
+
+
+def episodes_table(town: Town, community: Community, household_ids: np.ndarray) -> pd.DataFrame:
+    """Every need that began since the first week: begin and end week, week of the request, met by a visit.
+
+    ``end_week`` is the first week without it; needs still there at the end of the simulation have none.
+    """
+    log = town.episodes
+    going = np.flatnonzero(town.state)
+    asked_at, begun = town.asked_at.ravel()[going], town.begun.ravel()[going]
+    cell = np.concatenate([*log.cell, going])
+    table = pd.DataFrame(
+        {
+            "household": cell // town.state.shape[1],
+            "need": cell % town.state.shape[1],
+            "begin_week": np.concatenate([*log.begin, begun]),
+            "end_week": np.concatenate([*log.end, np.full(len(going), np.iinfo(np.int16).max)]),
+            "asked_week": np.concatenate([*log.asked, np.where(asked_at >= begun, asked_at, -999)]),
+            "met_by_visit": np.concatenate([*log.met, np.zeros(len(going), bool)]),
+        }
+    )
+    table = table[table["end_week"] >= 0].sort_values(["begin_week", "household", "need"], ignore_index=True)
+    table.insert(0, "household_id", household_ids[table.pop("household")])
+    table["need"] = np.array([one.id for one in community.needs], dtype=object)[table["need"]]
+    return table
+
+
+def add_what_happened(
+    truth: pd.DataFrame, week: int, episodes: pd.DataFrame, requests: pd.DataFrame, community: Community
+) -> pd.DataFrame:
+    """Adds to a truth table what an omniscient office sees.
+
+    ``in_need``: the need is there in the coming week; ``asked``: in the window; ``asked_last_year``: number
+    of requests in the 52 weeks before. ``requests`` has household_id, need_id and ``week``.
+    """
+    there = episodes[
+        (episodes["begin_week"] <= week)
+        & ((episodes["end_week"] > week) | (episodes["met_by_visit"] & (episodes["end_week"] == week)))
+    ]
+    lead = {need.id: round(need.lead_weeks) for need in community.needs}
+    length = {need.id: round(need.horizon_weeks) for need in community.needs}
+    ahead = requests["week"] - week - requests["need_id"].map(lead)
+    inside = requests[(ahead >= 0) & (ahead < requests["need_id"].map(length))]
+    past = requests[(requests["week"] < week) & (requests["week"] >= week - 52)]
+    pair = pd.MultiIndex.from_frame(truth[["household_id", "need"]])
+    asked_last_year = past.groupby(["household_id", "need_id"]).size().reindex(pair, fill_value=0)
+    return truth.assign(
+        in_need=pair.isin(pd.MultiIndex.from_frame(there[["household_id", "need"]])),
+        asked=pair.isin(pd.MultiIndex.from_frame(inside[["household_id", "need_id"]])),
+        asked_last_year=asked_last_year.to_numpy(),
+    )

@@ -1,0 +1,273 @@
+"""The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from features.contract.tables import TABLES
+from features.language import UserError, say
+from features.store.sql import TYPES, name, one_value, text
+
+STORE = "records.duckdb"
+MEMORY = "2GB"  # for DuckDB; what it needs beyond goes to a directory beside the records
+SPILLED = ".tmp"  # ending of that directory
+PATIENCE = 2.0  # seconds to wait for another program that has the records open
+BEFORE = name("row:before")  # since when the version counts that a row corrects; NULL for a new record
+LAST_TIMES = ("valid_from", "requested_at", "recorded_at", "resolved_at", "contacted_at", "from")
+ISOLATED_DAYS = 366  # without any row before a time for it to be taken for a mistake,
+FEW = 0.001  # where no more than this share of the rows lies beyond
+OWN_TIME = {
+    "households": "valid_from",
+    "requests": "greatest(requested_at, coalesce(recorded_at, requested_at))",
+    "residents": "valid_from",
+    "outreach": "contacted_at",
+    "opt_outs": '"from"',
+    "workers": "TIMESTAMP '1970-01-01'",
+    "programme_history": "opened_at",
+    "feedback": "recorded_at",
+}
+COMPLETES = {  # an empty value never erases one of these
+    "outreach": ("outcome", "propensity", "worker_id"),
+    "feedback": ("kind", "satisfaction", "reason_kind", "note", "next_visit"),
+}
+
+
+_of_main_thread: list[duckdb.DuckDBPyConnection] = []
+_listing = threading.Lock()
+
+
+@contextmanager
+def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the workspace's records.
+
+    Raises UserError when another command is at work on them, or the file is damaged.
+    """
+    path = workspace / STORE
+    try:
+        connection = _connect(path, read_only)
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        if _in_use(error):
+            raise UserError(
+                say(
+                    f"{path}：另一个命令正在使用，请等它结束后再试",
+                    f"{path}: another command is using it; try again when it has finished",
+                )
+            ) from error
+        raise UserError(
+            say(
+                f"{path}：打不开，文件可能已损坏（{first}）",
+                f"{path}: cannot be opened, perhaps damaged ({first})",
+            )
+        ) from error
+    try:
+        connection.execute(f"SET memory_limit = {text(MEMORY)}")
+        with suppress(duckdb.InvalidInputException):  # a notebook may have nothing to show it with
+            connection.execute("SET enable_progress_bar = false")
+        if not read_only:  # nobody else has it open: what lies there was left by a command that was killed
+            shutil.rmtree(path.with_name(STORE + SPILLED), ignore_errors=True)
+        with _interruptible(connection):
+            yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _listing:
+        _of_main_thread.append(connection)
+    try:
+        yield
+    finally:
+        with _listing:
+            _of_main_thread.remove(connection)
+
+
+def interrupt_queries() -> None:
+    """End what the main thread asks of the records, from another thread: the query raises there."""
+    with _listing:
+        for connection in _of_main_thread:
+            connection.interrupt()
+
+
+def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Connect; the service reads for moments at a time, which is worth waiting for."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only)
+        except duckdb.Error as error:
+            if not _in_use(error) or time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
+
+
+def _in_use(error: duckdb.Error) -> bool:
+    first = str(error).splitlines()[0]
+    return "lock" in first.lower() or "different configuration" in first
+
+
+def copy_store(workspace: Path, target: Path) -> None:
+    """Write the records as they are at this moment into a new file; a writer waits, or is told, meanwhile."""
+    with open_store(workspace, read_only=True), duckdb.connect() as connection:
+        connection.execute(f"ATTACH {text(str(workspace / STORE))} AS held (READ_ONLY)")
+        connection.execute(f"ATTACH {text(str(target))} AS copied")
+        connection.execute("COPY FROM DATABASE held TO copied")
+
+
+def add_tables(connection: duckdb.DuckDBPyConnection, temporary: bool = False) -> None:
+    """Create the tables that are not there yet: the contract's columns and since when a row counts.
+
+    ``temporary``: for this connection only, where the file of an older version is only read.
+    """
+    there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    for table, contract in TABLES.items():
+        if table in there:
+            continue
+        columns = ", ".join(f"{name(one)} {TYPES[column.kind]}" for one, column in contract.columns.items())
+        connection.execute(
+            f"CREATE {'TEMP ' if temporary else ''}TABLE {table}"
+            f" ({columns}, known_from TIMESTAMP, superseded_at TIMESTAMP)"
+        )
+
+
+def add_moves(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the temporary table ``resident_moves``: of each row of a resident whom a later row has in another household,
+    since when that is known (``left_at``). A household's own rows do not say so."""
+    connection.execute("""
+        CREATE TEMP TABLE resident_moves AS
+        WITH moved AS (
+            SELECT resident_id FROM residents GROUP BY resident_id HAVING min(household_id) <> max(household_id)),
+        own AS (
+            SELECT household_id, resident_id, valid_from, known_from FROM residents SEMI JOIN moved USING (resident_id))
+        SELECT own.*, min(later.known_from) AS left_at
+        FROM own JOIN own later ON own.resident_id = later.resident_id AND own.household_id <> later.household_id
+            AND (later.valid_from, later.known_from) > (own.valid_from, own.known_from)
+        GROUP BY ALL""")
+
+
+def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether an ingest has ever been finished."""
+    return "households" in {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+
+
+def attribute_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    """Names of a table's attributes, in the order in which they first came."""
+    columns = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
+    fixed = {*TABLES[table].columns, "known_from", "superseded_at"}
+    return [column[0] for column in columns if column[0] not in fixed]
+
+
+def last_time(
+    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Iterable[str]]
+) -> tuple[str | None, int]:
+    """The last time in these tables (SQL of each, and its columns) and how many lie beyond it.
+
+    A few rows dated more than a year after all others (a mistyped year) do not count; the time is an ISO
+    text, None where the tables are empty.
+    """
+    times = " UNION ALL ".join(
+        f"SELECT {name(column)} AS time FROM {source} WHERE {name(column)} IS NOT NULL"
+        for source, columns in sources.items()
+        for column in LAST_TIMES
+        if column in columns
+    )
+    if not times:
+        return None, 0
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE days AS
+        SELECT time::DATE AS day, max(time) AS last, count(*) AS rows FROM ({times}) GROUP BY ALL""")
+    beyond = f"""(SELECT min(day) FROM (
+        SELECT day, day - lag(day) OVER (ORDER BY day) AS gap, sum(rows) OVER (ORDER BY day DESC) AS rest,
+            sum(rows) OVER () AS every FROM days) WHERE gap > {ISOLATED_DAYS} AND rest <= {FEW} * every)"""
+    found = connection.execute(f"""
+        SELECT (max(last) FILTER (NOT isolated))::VARCHAR, coalesce(sum(rows) FILTER (isolated), 0)::BIGINT
+        FROM (SELECT *, coalesce(day >= {beyond}, false) AS isolated FROM days)""").fetchall()
+    return found[0]
+
+
+def upsert(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    source: str,
+    columns: list[str],
+    attributes: list[str],
+    corrections_from: str,
+) -> tuple[int, int]:
+    """Add the rows of ``source`` that are new and the new versions of those that changed.
+
+    Only ``columns`` and ``attributes``, which the file has, are compared; others keep their value.
+    A corrected row counts until its correction does: from ``corrections_from`` (SQL) or its own time,
+    whichever is later.
+
+    Returns:
+        Numbers of new and of corrected rows.
+    """
+    every = _add_attributes(connection, table, attributes)
+    given = {one.lower() for one in (*columns, *attributes)}
+    _find_taken(connection, table, source, every, given, corrections_from)
+    same = " AND ".join(f"held.{name(key)} = taken.{name(key)}" for key in TABLES[table].key)
+    connection.execute(f"""
+        UPDATE {table} held SET superseded_at = taken.known_from FROM taken
+        WHERE held.superseded_at IS NULL AND taken.{BEFORE} IS NOT NULL AND {same}""")
+    names = ", ".join([*(name(one) for one in every), "known_from"])
+    connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM taken")
+    new = one_value(connection, f"SELECT count(*) - count({BEFORE}) FROM taken")
+    corrected = one_value(connection, f"SELECT count({BEFORE}) FROM taken")
+    connection.execute("DROP TABLE taken")
+    return new, corrected
+
+
+def _add_attributes(connection: duckdb.DuckDBPyConnection, table: str, attributes: list[str]) -> list[str]:
+    """Add columns for attributes that are new; returns all columns. Upper and lower case are alike."""
+    there = {one.lower() for one in attribute_columns(connection, table)}
+    for attribute in attributes:
+        if attribute.lower() not in there:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name(attribute)} VARCHAR")
+    return [*TABLES[table].columns, *attribute_columns(connection, table)]
+
+
+def _find_taken(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    source: str,
+    every: list[str],
+    given: set[str],
+    corrections_from: str,
+) -> None:
+    """Make the temporary table ``taken``: rows of ``source`` that are new or differ from what is held, and
+    from when on they count.
+
+    Columns that are not ``given`` (in lower case) have the value held.
+    """
+    keys = TABLES[table].key
+
+    def value(column: str) -> str:
+        if column in keys:
+            return f"new.{name(column)}"
+        if column.lower() not in given:
+            return f"held.{name(column)}"
+        if column in COMPLETES.get(table, ()):
+            return f"coalesce(new.{name(column)}, held.{name(column)})"
+        return f"new.{name(column)}"
+
+    compared = [one for one in every if one.lower() in given and one not in keys]
+    changed = " OR ".join(f"{value(one)} IS DISTINCT FROM held.{name(one)}" for one in compared) or "false"
+    same = " AND ".join(f"new.{name(key)} = held.{name(key)}" for key in keys)
+    own = OWN_TIME[table]
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE taken AS
+        SELECT *, CASE WHEN {BEFORE} IS NULL THEN {own}
+            ELSE greatest({own}, {BEFORE}, {corrections_from}) END AS known_from
+        FROM (
+            SELECT {", ".join(f"{value(one)} AS {name(one)}" for one in every)}, held.known_from AS {BEFORE}
+            FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) held ON {same}
+            WHERE held.known_from IS NULL OR {changed})""")

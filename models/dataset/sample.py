@@ -1,0 +1,179 @@
+"""The training table: every positive pair and some of the negative ones, over many as-of days, in float32."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.blocks.build import build, catalogue, summarise
+from features.point_in_time.cohort import cohort
+from features.point_in_time.labels import labels, usable
+from features.point_in_time.records import Known, Records, Rows, known_before
+from features.point_in_time.schema import Schema
+from features.point_in_time.subset import known_apart, some
+from features.point_in_time.town_summary import Town
+from models.dataset.feedback_correction import with_outreach
+
+MOST_BYTES = 600_000_000  # of the matrix
+MOST_ROWS = 300_000
+FEWEST_ROWS = 100_000
+FEW = 0.5  # share of a town's households that are sooner read apart from it
+NEGATIVES = 15  # for each positive, at most; more of them teach little that is new
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of (household, need, as-of day); weighted, they stand for the whole population."""
+
+    matrix: np.ndarray  # float32 [rows, features]
+    names: list[str]
+    label: np.ndarray  # int8
+    weight: np.ndarray  # float32: how many pairs a row stands for
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    as_of: np.ndarray  # int32
+    days: np.ndarray  # int32 [days]: the as-of days asked for
+    pairs: np.ndarray  # float64 [days, 2, needs]: all pairs of each day, without and with a request
+    towns: dict[int, Town]  # the town's tables by as-of day
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+Source = Callable[[], tuple[Records, Known]]  # the records, and what of them is known now
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The rows of one as-of day, see ``Table``."""
+
+    matrix: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+    rows: Rows
+    town: Town
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts the pairs of an as-of day."""
+
+    source: Source
+
+    def __call__(self, day: int) -> np.ndarray:
+        """float64 [2, needs] pairs without and with a request."""
+        records, known_now = self.source()
+        needs = len(records.community.needs)
+        rows, label = labelled(known_before(records, day), known_now)
+        return np.bincount(label * needs + rows.need, minlength=2 * needs).reshape(2, needs).astype(float)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Draws rows of an as-of day and builds their features."""
+
+    source: Source
+    schema: Schema
+    chance: np.ndarray  # float64 [2, needs] of a pair to be kept, by label and need
+    seed: int
+
+    def __call__(self, day: int) -> Drawn:
+        """The rows drawn; the draw depends on the seed and the day only."""
+        records, known_now = self.source()
+        known = known_before(records, day)
+        rows, label = labelled(known, known_now)
+        keep_chance = self.chance[label, rows.need]
+        keep = np.random.default_rng([self.seed, day]).random(len(rows)) < keep_chance
+        rows, town = rows.take(keep), summarise(known, self.schema)
+        weight = (1 / keep_chance[keep]).astype(np.float32)
+        matrix = matrix_of(records, known, rows, self.schema, town)
+        return Drawn(matrix, label[keep], weight, rows, town)
+
+
+def training_table(
+    source: Source,
+    schema: Schema,
+    days: Iterable[int],
+    seed: int = 0,
+    most_rows: int = MOST_ROWS,
+    progress: Callable[[list[int]], Iterable[int]] = iter,
+    each: Callable[[Callable[[int], Any], list[int]], Iterable[Any]] = map,
+) -> Table:
+    """Features and labels of the as-of ``days`` whose labels are complete by now.
+
+    All positives are kept unless they alone fill half of the rows; negatives of each need are drawn in
+    proportion to its positives and weighted by the inverse of their chance. One day is built at a time, or
+    several side by side where ``each`` (see ``models.scoring.executors``) works so.
+    """
+    days = [int(day) for day in days]
+    width, needs = len(catalogue(schema)), len(schema.needs)
+    most_rows = min(most_rows, MOST_BYTES // (4 * max(width, 1)))
+    pairs = np.array([*each(Counting(source), days)]).reshape(len(days), 2, needs)
+    chance = _chances(pairs.sum(axis=0), most_rows)
+    parts: list[tuple[np.ndarray, ...]] = []
+    matrices: list[np.ndarray] = []
+    towns: dict[int, Town] = {}
+    for day, drawn in zip(progress(days), each(Drawing(source, schema, chance, seed), days), strict=True):
+        matrices.append(drawn.matrix)
+        towns[day] = drawn.town
+        household, need = drawn.rows.household, drawn.rows.need
+        parts.append((drawn.label, drawn.weight, household, need, np.full(len(need), day, dtype=np.int32)))
+    names = [one.name for one in catalogue(schema)]
+    kinds = (np.int8, np.float32, np.int32, np.int16, np.int32)
+    parts.append(tuple(np.empty(0, dtype=kind) for kind in kinds))
+    columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
+    label, weight, household, need, as_of = columns
+    whole = _stacked(matrices, width)
+    asked_for = np.array(days, dtype=np.int32)
+    return Table(whole, names, label, weight, household, need, as_of, asked_for, pairs, towns)
+
+
+def matrix_of(records: Records, known: Known, rows: Rows, schema: Schema, town: Town) -> np.ndarray:
+    """Features of pairs, float32 [pairs, features]; of few households of a town, from these apart.
+
+    ``known``: what of the ``records`` was known at an as-of day; ``town``: what ``summarise`` made of it.
+    """
+    homes, place = np.unique(rows.household, return_inverse=True)
+    if len(homes) > FEW * known.household_count:
+        return build(known, rows, schema, town).matrix
+    apart = known_apart(some(records, homes), town, schema)
+    return build(apart, Rows(place.astype(np.int32), rows.need), schema, town).matrix
+
+
+def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:
+    """The pairs of one as-of day whose label is complete by now, and their int8 labels.
+
+    Labels are corrected for what visits from the lists changed, see ``models.dataset.feedback_correction``.
+    """
+    rows = cohort(known)
+    rows = rows.take(usable(known_now, known.as_of)[rows.need])
+    label, kept = with_outreach(known_now, rows, known.as_of, labels(known_now, rows, known.as_of))
+    return rows.take(kept), label[kept]
+
+
+def _chances(total: np.ndarray, most_rows: int) -> np.ndarray:
+    """[2, needs] chance of a pair to be kept, by label and need."""
+    negative, positive = total
+    most_rows = min(most_rows, max(FEWEST_ROWS, int((1 + NEGATIVES) * positive.sum())))
+    keep_positive = min(1.0, most_rows / 2 / max(positive.sum(), 1))
+    left = most_rows - keep_positive * positive.sum()
+    # the same number of negatives per positive for every need, but never more than there are
+    low, high = 0.0, float((negative / np.maximum(positive, 1)).max(initial=1.0)) + 1
+    for _ in range(50):
+        ratio = (low + high) / 2
+        taken = np.minimum(negative, ratio * np.maximum(positive, 1)).sum()
+        low, high = (ratio, high) if taken <= left else (low, ratio)
+    keep_negative = np.minimum(1.0, low * np.maximum(positive, 1) / np.maximum(negative, 1))
+    return np.stack([keep_negative, np.full(len(positive), keep_positive)])
+
+
+def _stacked(matrices: list[np.ndarray], width: int) -> np.ndarray:
+    """The matrices below each other; each is let go once it is copied."""
+    whole = np.empty((sum(len(one) for one in matrices), width), dtype=np.float32)
+    start = 0
+    while matrices:
+        one = matrices.pop(0)
+        whole[start : start + len(one)] = one
+        start += len(one)
+    return whole

@@ -1,0 +1,82 @@
+"""Temporal folds: as-of days to train on, and later ones to validate on, with a gap between them.
+
+A model of a fold is trained as if the retrain had happened on the fold's ``cut``: only on labels whose whole
+window, and the usual recording delay after it, had passed by then. Its validation as-of days are ``cut`` or later.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.point_in_time.cohort import MONDAY
+from features.point_in_time.labels import label_end, usual_recording_delay
+from features.point_in_time.records import Known, date_of
+from features.point_in_time.town_summary import days_recorded
+
+WEEK = 7
+STEP = 4 * WEEK  # between validation as-of days
+FOLD = 13 * WEEK  # the days that the validation as-of days of one fold span; less where history is short
+MOST_FOLDS = 3
+SHORTEST_HISTORY = 26 * WEEK  # recorded before the first as-of day to train on, where there is enough
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Trained on labels complete by ``cut``; validated on ``dates`` (as-of days, ``cut`` or later)."""
+
+    name: str
+    cut: int
+    dates: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """As-of days to train on, oldest first, and the folds, oldest first."""
+
+    dates: tuple[int, ...]
+    folds: tuple[Fold, ...]
+
+
+def complete(known_now: Known, days: np.ndarray, by: float) -> np.ndarray:
+    """bool [days, needs]: the label of each as-of day was complete on day ``by``, recording delay included."""
+    delay = usual_recording_delay(known_now)
+    ends = np.stack([label_end(known_now.community, day) for day in days]) if len(days) else np.empty((0, 0))
+    return ends + delay <= by
+
+
+def split(known_now: Known, step_weeks: int = 4) -> Split:
+    """As-of days for training and the folds, from what is known now.
+
+    Days are Mondays on a lattice that does not move from one retrain to the next, ``step_weeks`` apart in
+    training and four weeks apart in validation. Folds go back at most a year; the newest ends where the
+    labels of the need with the shortest window do. Without enough history there are fewer folds, or none.
+    """
+    days = _mondays(known_now, step_weeks * WEEK)
+    usable = complete(known_now, days, known_now.as_of).any(axis=1) if len(days) else np.empty(0, dtype=bool)
+    days = days[usable]
+    if not len(days):
+        return Split((), ())
+    return Split(tuple(int(day) for day in days), tuple(_folds(known_now, days)))
+
+
+def _mondays(known_now: Known, step: int) -> np.ndarray:
+    recorded = days_recorded(known_now)
+    start = known_now.as_of - recorded + min(SHORTEST_HISTORY, recorded / 4)
+    first = MONDAY + step * int(np.ceil((start - MONDAY) / step))
+    return np.arange(first, known_now.as_of, step)
+
+
+def _folds(known_now: Known, days: np.ndarray) -> list[Fold]:
+    validated = np.arange(days[0] + (MONDAY - days[0]) % STEP, days[-1] + 1, STEP)
+    end = int(days[-1]) + 1
+    length = int(np.clip((end - days[0]) // 5, STEP, FOLD))
+    folds: list[Fold] = []
+    for _ in range(MOST_FOLDS):
+        cut = end - length
+        dates = tuple(int(day) for day in validated if cut <= day < end)
+        trained = days[complete(known_now, days, cut).any(axis=1)]
+        if not dates or not len(trained) or trained[-1] - trained[0] < min(length, FOLD - STEP):
+            break
+        folds.insert(0, Fold(str(date_of(cut)), cut, dates))
+        end = cut
+    return folds

@@ -1,0 +1,140 @@
+"""Did past intervals of demand hold? The spread of the counts, and coverage told by need."""
+
+import numpy as np
+import pandas as pd
+
+from features.language import say
+from features.point_in_time.records import Known, Records
+from models.demand.cells import past_cells
+from models.demand.intervals import (
+    LEVELS,
+    Spread,
+    fit_spread,
+    town_cells,
+    unknown_spread,
+    windows_apart,
+    with_intervals,
+)
+from models.demand.periods import WINDOW
+from models.evaluation.baselines import MODEL
+from models.evaluation.evaluate import ALL, Validation
+from models.evaluation.wilson import wilson
+
+PLACES = {False: "community", True: "grid"}
+SPANS_TOLD = {True: "window", False: "month"}
+
+
+def backtest_demand(
+    records: Records, known_now: Known, validation: Validation | None
+) -> tuple[Spread, pd.DataFrame]:
+    """The spread that past out-of-time predictions show, and how often intervals made without them held.
+
+    Returns the spread and a table (see ``told_by_need``), empty where nothing was validated.
+    """
+    needs = [one.id for one in known_now.community.needs]
+    if validation is None or not len(validation):
+        return unknown_spread(len(needs)), told_by_need(pd.DataFrame(), needs)
+    p = validation.scores[MODEL].astype(np.float64)
+    cells = past_cells(records, known_now, validation.household, validation.need, validation.as_of, p)
+    return fit_spread(cells, len(needs)), told_by_need(held_out(cells, len(needs)), needs)
+
+
+def held_out(cells: pd.DataFrame, needs: int) -> pd.DataFrame:
+    """Past cells (``demand_cells.past_cells``) with intervals made without them; ``grids`` says of what.
+
+    For each as-of day the spread is fitted on cells of other days whose own span does not overlap.
+    """
+    parts = []
+    for day in np.unique(cells["as_of"]) if len(cells) else ():
+        apart = (cells["as_of"] - day).abs() >= cells["ends"] - cells["begins"]
+        spread, mine = fit_spread(cells[apart], needs), cells[cells["as_of"] == day]
+        for grids, rows in ((False, town_cells(mine)), (True, mine)):
+            parts.append(with_intervals(rows, spread, grids).assign(grids=grids))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def told_by_need(told: pd.DataFrame, needs: list[str]) -> pd.DataFrame:
+    """Shares of ``observed`` within the intervals, one row a need and one over all (``all``).
+
+    Columns need, place ("community", "grid"), span ("window", "month"), expected (mean), observed (mean), cells,
+    windows (that do not overlap, over places), and for 80 and 90 within_80, low_80 and high_80 (a 95%
+    interval of the share that goes by ``windows``).
+    """
+    columns = ["need", "place", "span", "expected", "observed", "cells", "windows"]
+    columns += [f"{name}_{level}" for level in LEVELS for name in ("within", "low", "high")]
+    if not len(told):
+        return pd.DataFrame(columns=columns)
+    for name in LEVELS:
+        inside = (told["observed"] >= told[f"low_{name}"]) & (told["observed"] <= told[f"high_{name}"])
+        told = told.assign(**{f"within_{name}": inside.astype(float)})
+    told = told.assign(
+        place=told["grids"].map(PLACES), span=(told["span"] == WINDOW).map(SPANS_TOLD), month=told["span"]
+    )
+    rows = []
+    told["need"] = np.array(needs, dtype=object)[told["need"]]
+    for (need, place, span), mine in told.groupby(["need", "place", "span"]):
+        rows.append({"need": need, "place": place, "span": span, **_shares(mine)})
+    table = pd.DataFrame(rows)
+    for (place, span), mine in told.groupby(["place", "span"]):
+        windows = table.loc[(table["place"] == place) & (table["span"] == span), "windows"].sum()
+        rows.append({"need": ALL, "place": place, "span": span, **_shares(mine, windows)})
+    return pd.DataFrame(rows)[columns]
+
+
+def _shares(rows: pd.DataFrame, windows: float | None = None) -> dict[str, float]:
+    if windows is None:
+        places = max(len(rows) / len(rows[["as_of", "month"]].drop_duplicates()), 1)
+        windows = places * windows_apart(rows)
+    found = {
+        "expected": rows["expected"].mean(),
+        "observed": rows["observed"].mean(),
+        "cells": len(rows),
+        "windows": windows,
+    }
+    for name in LEVELS:
+        share = float(rows[f"within_{name}"].mean())
+        found[f"within_{name}"] = share
+        found[f"low_{name}"], found[f"high_{name}"] = wilson(share * windows, windows)
+    return found
+
+
+def as_metrics(table: pd.DataFrame | None, need: str) -> pd.DataFrame:
+    """The rows of ``told_by_need`` on one need as metrics of a ranker ``demand``, like those of ``evaluate``."""
+    if table is None or table.empty:
+        return pd.DataFrame(columns=["ranker", "fold", "metric", "value", "low", "high"])
+    table = table[table["need"] == need]
+    parts = [
+        pd.DataFrame(
+            {
+                "ranker": "demand",
+                "fold": "",
+                "metric": f"within_{name}/" + table["span"] + "/" + table["place"],
+                "value": table[f"within_{name}"],
+                "low": table[f"low_{name}"],
+                "high": table[f"high_{name}"],
+            }
+        )
+        for name in LEVELS
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def coverage_rows(table: pd.DataFrame | None, names: dict[str, str]) -> list[dict[str, str]]:
+    """The 90% intervals of windows that held, as texts: name, community, grid; one row a need, then all.
+
+    ``names``: of the needs, by id.
+    """
+    if table is None or table.empty:
+        return []
+    window = table[table["span"] == SPANS_TOLD[True]].set_index(["need", "place"]).to_dict("index")
+    rows = []
+    for need, name in {**names, ALL: say("全部", "all")}.items():
+        if (need, PLACES[False]) in window:
+            rows.append(
+                {"name": name, **{place: _spoken(window[(need, place)]) for place in PLACES.values()}}
+            )
+    return rows
+
+
+def _spoken(row: dict) -> str:
+    return f"{100 * row['within_90']:.0f}% [{100 * row['low_90']:.0f}, {100 * row['high_90']:.0f}]"

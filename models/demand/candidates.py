@@ -1,0 +1,128 @@
+"""The households of a town, or of a part of it, as far as demand asks: their grids, and whom projects may be offered.
+
+A town is worked on in pieces: its parts, each with its scores, or itself as the one piece.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.contract.community import Community
+from features.point_in_time.feedback import suppressed
+from features.point_in_time.records import Known, date_of
+from features.store.storage import encoded_texts
+from models.demand.cells import cells_by_grid, named_cells
+from models.demand.proposals import RUN
+
+NAMES_FOR_A_SEAT = 3  # few of those who are offered a seat want it
+NEVER = np.iinfo(np.int32).min
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Those that are present at the date."""
+
+    community: Community
+    as_of: int
+    ids: pa.StringArray
+    grid: np.ndarray  # int32, position in grid_ids
+    grid_ids: np.ndarray  # object str
+    microgrid: np.ndarray  # int32, position in microgrid_ids
+    microgrid_ids: np.ndarray  # object str
+    barred: np.ndarray  # bool [homes, needs]: not to be listed
+    last_asked: np.ndarray  # int32 [homes, needs]: day of the last request; NEVER
+
+    @staticmethod
+    def of(known: Known) -> "Homes":
+        """Of a town, or of the households that live in a part of it (``Parts.own``)."""
+        here, rows = np.flatnonzero(known.present), known.requests
+        told = rows.need >= 0
+        last = np.full((known.household_count, len(known.community.needs)), NEVER, dtype=np.int32)
+        days = np.floor(rows.requested[told]).astype(np.int32)
+        np.maximum.at(last, (rows.household[told], rows.need[told]), days)
+        return Homes(
+            community=known.community,
+            as_of=known.as_of,
+            ids=pa.array(known.records.household_ids[here], pa.string()),
+            grid=known.grid[here],
+            grid_ids=known.records.grid_ids,
+            microgrid=known.microgrid[here],
+            microgrid_ids=known.records.microgrid_ids,
+            barred=suppressed(known)[here] | known.opted_out[here][:, None],
+            last_asked=last[here],
+        )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Households and their scores."""
+
+    homes: Homes
+    home: np.ndarray  # int64 per scored pair: position in homes
+    need: np.ndarray  # int64: position
+    p: np.ndarray  # float64: p_request
+
+    @staticmethod
+    def of(homes: Homes, scores: pa.Table) -> "Piece":
+        """``scores``: household_id and need as dictionaries, and p_request; pairs of others are left out."""
+        ids, own = encoded_texts(scores["household_id"])
+        names, code = encoded_texts(scores["need"])
+        home = pd.Index(homes.ids.to_numpy(zero_copy_only=False), dtype=object).get_indexer(ids)[own]
+        need = pd.Index([one.id for one in homes.community.needs]).get_indexer(names)[code]
+        there = (home >= 0) & (need >= 0)
+        return Piece(homes, home[there], need[there], scores["p_request"].to_numpy()[there])
+
+    def cells(self, shares: np.ndarray) -> pd.DataFrame:
+        """``demand_cells.named_cells``; ``shares``: of ``span_shares``."""
+        homes = self.homes
+        grid, grids = homes.grid[self.home], len(homes.grid_ids)
+        cells = cells_by_grid(self.need, grid, grids, self.p, homes.community, homes.as_of, shares)
+        return named_cells(cells, homes.grid_ids)
+
+
+def candidates(projects: pd.DataFrame, pieces: Iterable[Piece]) -> pd.DataFrame:
+    """The households to offer each proposed project to: three for each seat, the likeliest to ask first.
+
+    Only households of the project's grids that may be listed. Returns project (its position), need, household_id,
+    grid_id, microgrid_id, p_request and last_asked (date of its last request of the need, "" without one).
+    """
+    best: dict[int, pd.DataFrame] = {}
+    told = {at: row for at, row in enumerate(projects.to_dict("records")) if row["kind"] != RUN}
+    for piece in pieces:
+        for at, project in told.items():
+            most = NAMES_FOR_A_SEAT * project["seats"]
+            held = best.get(at)
+            least = held["p_request"].iloc[-1] if held is not None and len(held) == most else -np.inf
+            found = _offered(piece, project, least, most).assign(project=at)
+            both = found if held is None or not len(held) else pd.concat([held, found])
+            best[at] = both.sort_values(["p_request", "household_id"], ascending=[False, True]).head(most)
+    columns = ["project", "need", "household_id", "grid_id", "microgrid_id", "p_request", "last_asked"]
+    tables = [one for one in best.values() if len(one)]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def _offered(piece: Piece, project: dict, least: float, most: int) -> pd.DataFrame:
+    """Those of a piece that a project may be offered to, the ``most`` likeliest of at least ``least``."""
+    homes = piece.homes
+    need, grids = homes.community.need_index()[project["need"]], [grid for grid, _ in project["grids"]]
+    in_grids = np.isin(homes.grid_ids.astype(str), np.array(grids, dtype=str))
+    rows = np.flatnonzero((piece.need == need) & (piece.p >= least))
+    rows = rows[in_grids[homes.grid[piece.home[rows]]] & ~homes.barred[piece.home[rows], need]]
+    if len(rows) > most:
+        rows = rows[piece.p[rows] >= np.partition(piece.p[rows], len(rows) - most)[len(rows) - most]]
+    home = piece.home[rows]
+    return pd.DataFrame(
+        {
+            "need": project["need"],
+            "household_id": homes.ids.take(pa.array(home)).to_numpy(zero_copy_only=False),
+            "grid_id": homes.grid_ids[homes.grid[home]],
+            "microgrid_id": homes.microgrid_ids[homes.microgrid[home]],
+            "p_request": piece.p[rows],
+            "last_asked": [
+                "" if day == NEVER else str(date_of(day)) for day in homes.last_asked[home, need].tolist()
+            ],
+        }
+    )

@@ -1,0 +1,88 @@
+"""How many households will ask: calibrated probabilities summed by need, grid and month, with intervals that hold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community
+from features.point_in_time.records import Known, Rows, date_of, positions_of
+from models.demand.cells import expected_cells
+from models.demand.intervals import Spread, unknown_spread, with_intervals
+from models.demand.periods import SPANS, WINDOW
+
+TOWN = ""  # grid_id of a row for the whole community
+WINDOWS = "window"  # span of a row for a need's own window; months are named as 2025-09
+KEYS = ["need", "span"]
+
+
+def demand_ahead(scores: pd.DataFrame, known: Known, spread: Spread | None = None) -> pd.DataFrame:
+    """Expected number of households that ask for each need, by grid and for the whole community, within the
+    need's window and in this month (from the as-of day on) and the next three.
+
+    ``scores``: the contract's columns; ``spread``: the model's, from its backtest. Returns need, grid_id ("" for
+    the whole community), span ("window" or a month as 2025-09), begins, ends (dates, ends exclusive),
+    households (who can have the need), expected, low_80, high_80, low_90, high_90; in the order of the needs.
+    """
+    cells = expected_cells(known, *pairs_of(scores, known))
+    return demand_table(cells, known.records.grid_ids, known.community, spread)
+
+
+def demand_of_parts(cells: list[pd.DataFrame], community: Community, spread: Spread | None) -> pd.DataFrame:
+    """``demand_ahead`` from the cells of a town's parts, whose column ``grid`` holds ids."""
+    table = pd.concat(cells, ignore_index=True).sort_values(["span", "need", "grid"], ignore_index=True)
+    ids = table["grid"].to_numpy(dtype=object)
+    grids = np.unique(ids)
+    return demand_table(table.assign(grid=np.searchsorted(grids, ids)), grids, community, spread)
+
+
+def demand_table(
+    cells: pd.DataFrame,
+    grid_ids: np.ndarray,
+    community: Community,
+    spread: Spread | None,
+    wanted: Sequence[int] = range(SPANS),
+) -> pd.DataFrame:
+    """``demand_ahead`` from its cells (``expected_cells``), whose grids are positions in ``grid_ids``: the spans
+    ``wanted``."""
+    cells = cells[cells["households"] > 0]
+    sums = {name: (name, "sum") for name in ("households", "expected", "variance")}
+    ends = {name: (name, "first") for name in ("begins", "ends")}
+    town = cells.groupby(KEYS, as_index=False).agg(**sums, **ends).assign(grid=-1)
+    town, cells = (one[one["span"].isin(wanted)] for one in (town, cells))
+    spread = spread or unknown_spread(len(community.needs))
+    table = pd.concat([with_intervals(town, spread, grids=False), with_intervals(cells, spread, grids=True)])
+    table = table.sort_values(["need", "span", "grid"], ignore_index=True)
+    begins = [date_of(day) for day in table["begins"]]
+    columns = {
+        "need": np.array([one.id for one in community.needs], dtype=object)[table["need"]],
+        "grid_id": np.append(grid_ids, TOWN).astype(object)[table["grid"]],
+        "span": [
+            WINDOWS if span == WINDOW else f"{begin:%Y-%m}"
+            for span, begin in zip(table["span"], begins, strict=True)
+        ],
+        "begins": begins,
+        "ends": [date_of(day) for day in table["ends"]],
+    }
+    numbers = ["households", "expected", "low_80", "high_80", "low_90", "high_90"]
+    return pd.DataFrame(columns | {name: table[name].to_numpy() for name in numbers})
+
+
+def expected_demand(scores: pd.DataFrame, known: Known, spread: Spread | None = None) -> pd.DataFrame:
+    """The rows of ``demand_ahead`` for the needs' own windows."""
+    cells = expected_cells(known, *pairs_of(scores, known))
+    return own_windows(demand_table(cells, known.records.grid_ids, known.community, spread, (WINDOW,)))
+
+
+def own_windows(demand: pd.DataFrame) -> pd.DataFrame:
+    """The rows for the needs' own windows, without ``span``."""
+    return demand[demand["span"] == WINDOWS].drop(columns="span").reset_index(drop=True)
+
+
+def pairs_of(scores: pd.DataFrame, known: Known) -> tuple[Rows, np.ndarray]:
+    """The pairs of scores.parquet that are in a grid, and their p_request."""
+    household = positions_of(scores["household_id"], known.records.household_ids)
+    need = positions_of(scores["need"], known.community.need_index())
+    there = (household >= 0) & (need >= 0) & (known.grid[household] >= 0)
+    rows = Rows(household[there].astype(np.int32), need[there].astype(np.int16))
+    return rows, scores["p_request"].to_numpy(dtype=np.float64)[there]

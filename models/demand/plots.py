@@ -1,0 +1,105 @@
+"""Figures of demand: months ahead with their intervals, and where it is expected."""
+
+import io
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from features.contract.community import Community
+from features.language import say
+from models.demand.expected import TOWN, WINDOWS
+from models.evaluation.plots import chinese_text, panels
+
+MOST_GRIDS = 100  # in the figure; all are in the tables
+
+_INK, _BAND, _SOFT = "#1d4f91", "#a8c7ea", "#d9e6f5"
+
+
+def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
+    """A panel for each need: households expected each month, 80% and 90% intervals; PNG.
+
+    ``demand``: ``models.demand.expected.demand_ahead``. Numbers are a day's, times the days of a usual month, so that
+    months of which only a part is left can be compared.
+    """
+    town = demand[(demand["grid_id"] == TOWN) & (demand["span"] != WINDOWS)]
+    needs = [need for need in community.needs if (town["need"] == need.id).any()]
+    with chinese_text():
+        figure, axes = panels(len(needs), columns=4, width=3.2, height=2.3)
+        for one, need in zip(axes, needs, strict=True):
+            rows = town[town["need"] == need.id]
+            days = (pd.to_datetime(rows["ends"]) - pd.to_datetime(rows["begins"])).dt.days.to_numpy()
+            scale = 30 / days
+            place = np.arange(len(rows))
+            for level, colour in (("90", _SOFT), ("80", _BAND)):
+                low, high = rows[f"low_{level}"] * scale, rows[f"high_{level}"] * scale
+                one.bar(place, high - low, bottom=low, width=0.8, color=colour)
+            one.plot(place, rows["expected"] * scale, color=_INK, marker="o", markersize=4)
+            one.set_xticks(place, [span[2:] for span in rows["span"]], fontsize=8)
+            one.set_ylim(bottom=0)
+            one.set_title(need.name.here, fontsize=10)
+        return _png(figure)
+
+
+def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
+    """Households expected in each need's window, by grid, as shares of the grid's households; PNG. Of a town of more
+    than ``MOST_GRIDS`` grids those in which most are expected."""
+    rows = demand[(demand["grid_id"] != TOWN) & (demand["span"] == WINDOWS)]
+    rate = rows.assign(rate=rows["expected"] / rows["households"])
+    needs = [need for need in community.needs if (rows["need"] == need.id).any()]
+    order = [need.id for need in needs]
+    rates = rate.pivot_table("rate", "need", "grid_id").loc[order]
+    counts = rows.pivot_table("expected", "need", "grid_id").loc[order].fillna(0)
+    usual = rates.div(rates.mean(axis=1), axis=0)  # needs are compared with themselves only
+    title = say("各网格预计户数（颜色：与全社区平均比）", "Households by grid (colour: against the mean)")
+    if len(counts.columns) > MOST_GRIDS:
+        most = counts.sum().nlargest(MOST_GRIDS).index.sort_values()
+        rates, counts, usual = rates[most], counts[most], usual[most]
+        title = say(
+            f"预计最多的 {MOST_GRIDS} 个网格（颜色：与全社区平均比）",
+            f"Households in the {MOST_GRIDS} grids with most (colour: against the mean)",
+        )
+    with chinese_text():
+        figure = Figure(figsize=(2.2 + 0.75 * len(rates.columns), 0.9 + 0.36 * len(order)))
+        axes = figure.add_axes((0.16, 0.02, 0.82, 0.84))
+        axes.imshow(usual, cmap="Blues", vmin=0, vmax=2.5, aspect="auto")
+        axes.set_xticks(range(len(rates.columns)), rates.columns, fontsize=9)
+        axes.xaxis.tick_top()
+        axes.set_yticks(range(len(order)), [need.name.here for need in needs], fontsize=9)
+        axes.tick_params(length=0)
+        axes.set_title(title, fontsize=10)
+        for (row, column), count in np.ndenumerate(counts.to_numpy()):
+            dark = usual.to_numpy()[row, column] > 1.6
+            axes.text(column, row, f"{count:.0f}", ha="center", va="center", fontsize=9,
+                      color="white" if dark else "black")  # fmt: skip
+        return _png(figure)
+
+
+def draw_coverage(axes: Axes, table: pd.DataFrame, names: dict[str, str]) -> None:
+    """Shares of 90% intervals of windows that held, with their intervals, a line each need and place.
+
+    ``table``: ``models.demand.backtest.told_by_need``; ``names``: of what stands in its column ``need``.
+    """
+    window = table[table["span"] == "window"].set_index(["place", "need"])
+    there = [need for need in names if ("community", need) in window.index]
+    places = {"community": say("全社区", "community"), "grid": say("各网格", "grids")}
+    for shift, (place, name) in enumerate(places.items()):
+        rows = window.loc[place].loc[there]
+        height = np.arange(len(rows)) + 0.3 * (shift - 0.5)
+        reach = [rows["within_90"] - rows["low_90"], rows["high_90"] - rows["within_90"]]
+        axes.errorbar(rows["within_90"], height, xerr=np.abs(reach), fmt="o", markersize=4, label=name)
+    axes.axvline(0.9, color="#9aa0a6", linewidth=1, linestyle="--")
+    for line, need in enumerate(there):
+        axes.text(0.01, line, names[need], transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.set_yticks([])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.02)
+    axes.set_title(say("落在 90% 区间内的比例", "Share within the 90% interval"))
+    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0.15, 1))
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
+    return content.getvalue()

@@ -1,0 +1,95 @@
+"""Programmes against demand: which of them run in a need's window, and whether their seats suffice."""
+
+from calendar import monthrange
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community, Programme
+from features.point_in_time.records import date_of, day_of
+from models.demand.expected import TOWN
+
+WEEK, YEAR = 7, 364
+
+
+def programmes_for(community: Community, need: str, begins: float, ends: float) -> list[Programme]:
+    """The programmes that serve a need and run at some time in [begins, ends) (days)."""
+    return [one for one in community.programmes if need in one.needs and runs(one, begins, ends)]
+
+
+def runs(programme: Programme, begins: float, ends: float) -> bool:
+    """Whether a programme runs at some time in [begins, ends); one without dates always does.
+
+    ``opens`` and ``closes`` are month-days; a programme may run over the turn of the year.
+    """
+    opens, closes = month_day(programme.opens, (1, 1)), month_day(programme.closes, (12, 31))
+    days = [date_of(day) for day in range(int(begins), max(int(np.ceil(ends)), int(begins) + 1))]
+    marks = [(day.month, day.day) for day in days[:YEAR]]
+    if opens <= closes:
+        return any(opens <= mark <= closes for mark in marks)
+    return any(mark >= opens or mark <= closes for mark in marks)
+
+
+def month_day(text: str, default: tuple[int, int]) -> tuple[int, int]:
+    """Month and day of a programme's opening or closing; ``default`` where none can be read."""
+    parts = text.replace("/", "-").replace(".", "-").split("-")
+    try:
+        return int(parts[-2]), int(parts[-1])
+    except (ValueError, IndexError):
+        return default
+
+
+def opening(programme: Programme, day: float) -> int:
+    """The last day up to ``day`` (days) on which a programme opened."""
+    month, first = month_day(programme.opens, (1, 1))
+    today = date_of(day)
+    year = today.year if (month, first) <= (today.month, today.day) else today.year - 1
+    return _day(year, month, first)
+
+
+def next_opening(programme: Programme, day: float) -> int:
+    """The first day from ``day`` (days) on at which a programme opens, or ``day`` where it is running then."""
+    if runs(programme, day, day + 1):
+        return int(day)
+    month, first = month_day(programme.opens, (1, 1))
+    last = date_of(opening(programme, day))
+    return _day(last.year + 1, month, first)
+
+
+def _day(year: int, month: int, day: int) -> int:
+    month = min(max(month, 1), 12)
+    return day_of(date(year, month, min(max(day, 1), monthrange(year, month)[1])))
+
+
+def against_seats(demand: pd.DataFrame, community: Community, as_of: float) -> pd.DataFrame:
+    """The whole town's demand per need beside the seats of the programmes that run in its window.
+
+    Adds programmes (names), seats (their sum, NaN where no programme or one without a number), shared_with
+    (other needs that draw on the same seats), others (households expected to ask for those) and short
+    (expected and others minus seats, NaN without seats).
+    """
+    table = demand[demand["grid_id"] == TOWN].reset_index(drop=True)
+    needs = {one.id: one for one in community.needs}
+    found = [_serving(needs, community, need, as_of) for need in table["need"]]
+    table["programmes"] = [[one.name.here for one in programmes] for programmes in found]
+    table["seats"] = [_seats(programmes) for programmes in found]
+    table["shared_with"] = [
+        sorted({other for one in programmes for other in one.needs} - {need})
+        for need, programmes in zip(table["need"], found, strict=True)
+    ]
+    expected = dict(zip(table["need"], table["expected"], strict=True))
+    table["others"] = [sum(expected.get(one, 0.0) for one in shared) for shared in table["shared_with"]]
+    table["short"] = table["expected"] + table["others"] - table["seats"]
+    return table
+
+
+def _serving(needs: dict, community: Community, need: str, as_of: float) -> list[Programme]:
+    begins = as_of + WEEK * needs[need].lead_weeks
+    return programmes_for(community, need, begins, begins + WEEK * needs[need].horizon_weeks)
+
+
+def _seats(programmes: Sequence[Programme]) -> float:
+    seats = [one.seats for one in programmes]
+    return float(sum(seats)) if seats and None not in seats else float("nan")  # type: ignore[arg-type]

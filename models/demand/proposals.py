@@ -1,0 +1,252 @@
+"""What to open, where, for how many, by when, who pays and who runs it: demand against seats and funds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Fund, Need, Programme
+from features.point_in_time.labels import WEEK
+from features.point_in_time.records import Known, date_of
+from models.demand.expected import TOWN, WINDOWS
+from models.demand.programmes import next_opening, programmes_for
+from models.demand.seats import seats_told, take_up
+
+MOST_OF_IT = 0.8  # of what no seat serves, that the grids named hold
+ENROLMENT_WEEKS = 2.0  # of a programme that is not in the settings yet
+RUN, EXTEND, OPEN = "run", "extend", "open"
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Tables for the lists of needs, projects and resources.
+
+    needs: need, take_up, wanted, wanted_low, wanted_high (seats asked for in the need's window, 80%), seats
+    (left in programmes that run then; NaN where a programme has no number), spare (of these, wanted by nobody),
+    served, unserved; one row a need.
+    projects: need, kind (run, extend, open), programme (id, of another season where one is to be opened; or ""),
+    grids (ids, most wanted first), seats, low,
+    high, begins, tell_by (dates), fund, organiser, cost (yuan, NaN unknown), short_of_money (bool).
+    programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, else none
+    are taken to be), wanted. funds: fund, budget, spent, planned, left.
+    """
+
+    needs: pd.DataFrame
+    projects: pd.DataFrame
+    programmes: pd.DataFrame
+    funds: pd.DataFrame
+
+
+def propose(
+    demand: pd.DataFrame, known: Known, history: pd.DataFrame, asked: np.ndarray | None = None
+) -> Proposals:
+    """Proposals from ``demand`` (``models.demand.expected.demand_ahead``) and the programmes' ``history``.
+
+    ``asked``: of ``models.demand.seats.take_up``; with it ``known`` may be any part of the town.
+    Seats left in programmes that run within a need's window are shared among all who want them, in proportion.
+    What is left over is proposed as a project where it reaches the community's ``projects.smallest``; the most
+    severe needs are given money first.
+    """
+    window = demand[demand["span"] == WINDOWS]
+    taken = dict(zip(known.community.need_index(), take_up(known, history, asked), strict=True))
+    grids = window[window["grid_id"] != TOWN]
+    seats = grids["expected"] * grids["need"].map(taken)
+    wanted = pd.Series(seats.to_numpy(), index=pd.MultiIndex.from_frame(grids[["need", "grid_id"]]))
+    unserved, programmes = _fill_seats(wanted, known, history)
+    needs = _needs(window[window["grid_id"] == TOWN], taken, wanted, unserved, programmes, known)
+    projects = _running(programmes, wanted, unserved, known) + _missing(needs, unserved, known)
+    funded, funds = _with_money(projects, known)
+    return Proposals(needs, funded, programmes, funds)
+
+
+def _window(need: Need, known: Known) -> tuple[float, float]:
+    begins = known.as_of + WEEK * need.lead_weeks
+    return begins, begins + WEEK * need.horizon_weeks
+
+
+def _serving(known: Known) -> dict[str, list[Programme]]:
+    """The programmes that run within each need's window, by the need's id."""
+    return {
+        need.id: programmes_for(known.community, need.id, *_window(need, known))
+        for need in known.community.needs
+    }
+
+
+def _covered(wanted: pd.Series, programme: Programme, serving: dict[str, list[Programme]]) -> np.ndarray:
+    """bool per (need, grid): whom a programme serves within the need's window."""
+    needs = [need for need, programmes in serving.items() if programme in programmes]
+    mine = wanted.index.get_level_values("need").isin(needs)
+    if programme.grids:
+        mine = mine & wanted.index.get_level_values("grid_id").isin(programme.grids)
+    return np.asarray(mine)
+
+
+def _fill_seats(wanted: pd.Series, known: Known, history: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """What no seat serves of each (need, grid), and the programmes with seats left and wanted."""
+    serving, unserved, rows = _serving(known), wanted.copy(), []
+    for programme in known.community.programmes:
+        mine = _covered(wanted, programme, serving)
+        seats, taken = seats_told(programme, known, history)
+        left = np.nan if seats is None else float(max(0, seats - (taken or 0)))
+        asked = float(unserved[mine].sum())
+        share = 1.0 if np.isnan(left) else min(1.0, left / asked) if asked else 0.0
+        unserved[mine] *= 1 - share
+        rows.append(
+            {
+                "programme": programme.id,
+                "left": left,
+                "told": taken is not None,
+                "wanted": asked,
+            }
+        )
+    return unserved, pd.DataFrame(rows, columns=["programme", "left", "told", "wanted"])
+
+
+def _needs(
+    town: pd.DataFrame,
+    taken: dict[str, float],
+    wanted: pd.Series,
+    unserved: pd.Series,
+    programmes: pd.DataFrame,
+    known: Known,
+) -> pd.DataFrame:
+    left = programmes.set_index("programme")["left"]
+    spare = (left - programmes.set_index("programme")["wanted"]).clip(lower=0).fillna(np.inf)
+    rows = []
+    for row in town.to_dict("records"):
+        need = row["need"]
+        serving = _serving(known)[need]
+        rows.append(
+            {
+                "need": need,
+                "take_up": taken[need],
+                "wanted": float(wanted[need].sum()),
+                "wanted_low": row["low_80"] * taken[need],
+                "wanted_high": row["high_80"] * taken[need],
+                "seats": float(sum(left[one.id] for one in serving)),
+                "spare": float(sum(spare[one.id] for one in serving)),
+                "served": float(wanted[need].sum() - unserved[need].sum()),
+                "unserved": float(unserved[need].sum()),
+            }
+        )
+    names = [
+        "need", "take_up", "wanted", "wanted_low", "wanted_high", "seats", "spare", "served", "unserved",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=names)
+
+
+def _running(programmes: pd.DataFrame, wanted: pd.Series, unserved: pd.Series, known: Known) -> list[dict]:
+    """A row for each programme and need that it serves within the need's window."""
+    rows, serving = [], _serving(known)
+    for programme, told in zip(known.community.programmes, programmes.to_dict("records"), strict=True):
+        mine = _covered(wanted, programme, serving)
+        for need in known.community.needs:
+            here = mine & (wanted.index.get_level_values("need") == need.id)
+            seats = float((wanted - unserved)[here].sum())
+            if not here.any() or (told["left"] == 0):
+                continue
+            begins = next_opening(programme, _window(need, known)[0])
+            rows.append(
+                _row(need, RUN, programme, _largest(wanted[here]), seats, seats, seats, begins, known)
+            )
+    return rows
+
+
+def _missing(needs: pd.DataFrame, unserved: pd.Series, known: Known) -> list[dict]:
+    """A row for each need of which enough is not served: extend a programme, or open one."""
+    rows, serving = [], _serving(known)
+    for told in needs.to_dict("records"):
+        if told["unserved"] < known.community.projects.smallest:
+            continue
+        need = known.community.needs[known.community.need_index()[told["need"]]]
+        running = next(iter(serving[need.id]), None)
+        begins = _window(need, known)[0]
+        if running:
+            begins = next_opening(running, begins)
+        programme = running or next((one for one in known.community.programmes if need.id in one.needs), None)
+        low, high = (max(told[one] - told["served"], 0.0) for one in ("wanted_low", "wanted_high"))
+        kind = EXTEND if running else OPEN
+        grids = _largest(unserved[need.id])
+        rows.append(_row(need, kind, programme, grids, told["unserved"], low, high, begins, known))
+    return rows
+
+
+def _largest(wanted: pd.Series) -> list[tuple[str, float]]:
+    """The grids with most, and what they want, until most of it is told."""
+    by_grid = wanted.groupby(level="grid_id").sum().sort_values(ascending=False, kind="stable")
+    before = by_grid.cumsum() - by_grid
+    kept = by_grid[(before < MOST_OF_IT * by_grid.sum()) & (by_grid > 0)]
+    return [(str(grid), float(value)) for grid, value in kept.items()]
+
+
+def _row(
+    need: Need,
+    kind: str,
+    programme: Programme | None,
+    grids: list[tuple[str, float]],
+    seats: float,
+    low: float,
+    high: float,
+    begins: float,
+    known: Known,
+) -> dict:
+    weeks = programme.enrolment_weeks if programme else ENROLMENT_WEEKS
+    count = int(np.ceil(seats - 1e-6))
+    cost = programme.cost_per_seat if programme else None
+    return {
+        "need": need.id,
+        "kind": kind,
+        "programme": programme.id if programme else "",
+        "grids": grids,
+        "seats": count,
+        "low": int(np.floor(low)),
+        "high": int(np.ceil(high)),
+        "begins": date_of(begins),
+        "tell_by": date_of(max(begins - WEEK * weeks, known.as_of)),
+        "fund": programme.fund if programme else "",
+        "organiser": programme.organiser if programme else "",
+        "cost": np.nan if cost is None else cost * count,
+        "severity": need.severity,
+    }
+
+
+def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The projects with a fund each, and the funds with what is planned and left."""
+    columns = [
+        "need", "kind", "programme", "grids", "seats", "low", "high", "begins", "tell_by", "fund",
+        "organiser", "cost", "short_of_money",
+    ]  # fmt: skip
+    left = {one.id: one.budget - one.spent for one in known.community.funds}
+    planned = dict.fromkeys(left, 0.0)
+    order = {RUN: 0, EXTEND: 1, OPEN: 1}
+    rows = []
+    for row in sorted(projects, key=lambda one: (order[one["kind"]], -one["severity"], -one["seats"])):
+        fund = row["fund"] or ("" if row["kind"] == RUN else _fund_for(row["need"], known, left))
+        cost = np.nan_to_num(row["cost"])
+        if fund:
+            left[fund] -= cost
+            planned[fund] += cost
+        rows.append({**row, "fund": fund, "short_of_money": bool(fund and left[fund] < 0)})
+    funds = [
+        {
+            "fund": one.id,
+            "budget": one.budget,
+            "spent": one.spent,
+            "planned": planned[one.id],
+            "left": left[one.id],
+        }
+        for one in known.community.funds
+    ]
+    names = ["fund", "budget", "spent", "planned", "left"]
+    return pd.DataFrame(rows, columns=columns), pd.DataFrame(funds, columns=names)
+
+
+def _fund_for(need: str, known: Known, left: dict[str, float]) -> str:
+    """The fund that may pay for a need and has most left, those that name the need first; "" without one."""
+
+    def rank(fund: Fund) -> tuple[bool, float]:
+        return need in fund.needs, left[fund.id]
+
+    able = [one for one in known.community.funds if not one.needs or need in one.needs]
+    able = [one for one in able if left[one.id] > 0]
+    return max(able, key=rank).id if able else ""

@@ -1,0 +1,113 @@
+"""Seats of programmes: how many are left, and how many of those who ask take one."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Programme
+from features.point_in_time.labels import WEEK
+from features.point_in_time.records import Known, remember
+from models.dataset.feedback_correction import NEEDED
+from models.demand.cells import came
+from models.demand.programmes import opening, runs
+
+PRIOR_TAKE_UP = (
+    10.0  # households of whom each takes a seat, as which the assumption counts before any history
+)
+MOST_TAKE_UP = 2.0
+
+
+def seats_left(programme: Programme, known: Known, history: pd.DataFrame | None = None) -> int | None:
+    """Seats that are not taken yet; None for a programme without a number of seats.
+
+    Taken are those that are told (``seats_told``) or, where none are, the households that have asked since the
+    programme opened.
+    """
+    seats, taken = seats_told(programme, known, history)
+    if seats is None:
+        return None
+    return max(0, seats - (claimed(programme, known) if taken is None else taken))
+
+
+def seats_told(
+    programme: Programme, known: Known, history: pd.DataFrame | None = None
+) -> tuple[int | None, int | None]:
+    """Seats and those taken, None where nobody has told.
+
+    By the newest course in ``history`` (``store.read_programme_history``) where that is the present one, else by
+    the settings.
+    """
+    present = _present_course(programme, known, history)
+    seats, taken = programme.seats, programme.seats_taken
+    if present is not None:
+        if present["seats"].notna().any():
+            seats = int(present["seats"].max())
+        if present["enrolled"].notna().any():
+            taken = int(present["enrolled"].sum())
+    return seats, taken
+
+
+def _present_course(programme: Programme, known: Known, history: pd.DataFrame | None) -> pd.DataFrame | None:
+    """The rows of the newest course or month of a programme, if it belongs to the run that is open now."""
+    if history is None or not runs(programme, known.as_of, known.as_of + 1):
+        return None
+    mine = history[history["programme_id"] == programme.id]
+    mine = mine[mine["opened"] == mine["opened"].max()]
+    began = opening(programme, known.as_of)
+    return mine if len(mine) and mine["opened"].max() >= began else None
+
+
+def claimed(programme: Programme, known: Known) -> int:
+    """Households that asked for one of a programme's needs, or that a visit found to need it, since it opened.
+
+    None have while it is not open.
+    """
+    return remember(known, ("claimed", programme.id), lambda: _claimed(programme, known))
+
+
+def _claimed(programme: Programme, known: Known) -> int:
+    if not runs(programme, known.as_of, known.as_of + 1):
+        return 0
+    since, index = opening(programme, known.as_of), known.community.need_index()
+    served = [index[need] for need in programme.needs]
+    asked, visits = known.requests, known.outreach
+    found = visits.outcome == NEEDED
+    households = np.concatenate(
+        [
+            asked.household[(asked.requested >= since) & np.isin(asked.need, served)],
+            visits.household[found & (visits.contacted >= since) & np.isin(visits.need, served)],
+        ]
+    )
+    return len(np.unique(households))
+
+
+def take_up(known: Known, history: pd.DataFrame, asked: np.ndarray | None = None) -> np.ndarray:
+    """float64 [needs]: seats asked for by each household that asks for the need.
+
+    From past courses: enrolled and waiting over the households that came within one horizon of the need before
+    the opening. Without a history it is 1. ``asked``: the sums of ``asked_before`` over the parts of a town.
+    """
+    taken = np.full(len(known.community.needs), PRIOR_TAKE_UP)
+    for need, row in _past_courses(known, history):
+        taken[need] += row["enrolled"] + np.nan_to_num(row["waiting"])
+    asked = PRIOR_TAKE_UP + (asked_before(known, history) if asked is None else asked)
+    return np.clip(taken / asked, 0.05, MOST_TAKE_UP)
+
+
+def asked_before(known: Known, history: pd.DataFrame) -> np.ndarray:
+    """float64 [needs]: households that came within one horizon of the need before a past course opened."""
+    needs = known.community.needs
+    asked, horizon = np.zeros(len(needs)), np.array([WEEK * one.horizon_weeks for one in needs])
+    for need, row in _past_courses(known, history):
+        end = np.full(len(needs), row["opened"])
+        asked[need] += came(known, end - horizon, end)[:, need].sum()
+    return asked
+
+
+def _past_courses(known: Known, history: pd.DataFrame) -> list[tuple[int, dict[Hashable, Any]]]:
+    """The rows of the history of which enrolment is known, each with the position of its need."""
+    index = known.community.need_index()
+    told = history[history["need"].isin(index) & history["enrolled"].notna()]
+    return [(index[row["need"]], row) for row in told.to_dict("records")]

@@ -1,0 +1,184 @@
+"""Scores to probabilities: a shape for each need, fitted out of time, and a level for each as-of day.
+
+probability = expit(intercept + slope * log-odds + shift), where the shift of a need at an as-of day makes the mean
+over its cohort what the town's weekly counts lead to expect (``models.estimators.seasonal_level``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+SLOPE_SPREAD = 0.15  # prior standard deviation of a need's slope around the shared one
+INTERCEPT_SPREAD = 0.3
+FARTHEST_SHIFT = 1.5  # log-odds
+ANY_SHIFT = 20.0  # log-odds
+LEVELS_AND_SLOPES = 3  # rounds in which each is fitted given the other
+MOST_STEPS = 40
+NEAR = 1e-10  # log-odds (and slope): what is nearer than this is there
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Slope and intercept of each need's log-odds."""
+
+    slope: np.ndarray  # float64 [needs]
+    intercept: np.ndarray  # float64 [needs]
+
+    def log_odds(self, score: np.ndarray, need: np.ndarray) -> np.ndarray:
+        """Calibrated log-odds, before any shift."""
+        return self.intercept[need] + self.slope[need] * score
+
+
+def no_calibration(needs: int) -> Calibration:
+    """Leaves log-odds as they are."""
+    return Calibration(np.ones(needs), np.zeros(needs))
+
+
+def fit_calibration(
+    score: np.ndarray,
+    label: np.ndarray,
+    need: np.ndarray,
+    day: np.ndarray,
+    needs: int,
+    repeats: float = 1.0,
+) -> Calibration:
+    """Slopes and intercepts by logistic regression: a shared pair, then each need's pulled towards it.
+
+    Slopes compare households of one as-of ``day`` only: every day and need is first given the level that was
+    observed, as days whose level was missed would otherwise flatten the slope.
+    ``score``: out-of-time log-odds. ``repeats``: how many rows tell of the same request, on average (as-of
+    days whose windows overlap); evidence counts by as much less.
+    """
+    if not label.any() or label.all():
+        return no_calibration(needs)
+    weight = 1.0 / repeats
+    slope = np.maximum(_slopes(score, label, need, day, needs, weight), 0.2)
+    sloped = slope[need] * score
+    tight = np.array([1e-3, 2.0])
+    shared = _fit(sloped, label, weight, np.array([1.0, 0.0]), tight)
+    intercept = np.zeros(needs)
+    for one in range(needs):
+        mine = need == one
+        center = np.array([1.0, shared[1]])
+        spread = np.array([1e-3, INTERCEPT_SPREAD])
+        intercept[one] = (
+            _fit(sloped[mine], label[mine], weight, center, spread)[1] if label[mine].any() else shared[1]
+        )
+    return Calibration(slope, intercept)
+
+
+def _slopes(
+    score: np.ndarray, label: np.ndarray, need: np.ndarray, day: np.ndarray, needs: int, weight: float
+) -> np.ndarray:
+    """[needs] slopes within a day and need, pulled towards a shared one."""
+    which = np.unique(day, return_inverse=True)[1] * needs + need
+    heavy = expit(score)
+    center = np.bincount(which, heavy * score) / np.maximum(np.bincount(which, heavy), 1e-12)
+    apart = score - center[which]  # centred, so that slope and levels can be fitted in turn
+    slope = np.ones(needs)
+    for _ in range(LEVELS_AND_SLOPES):
+        level = _observed_levels(slope[need] * apart, label, which)
+        shared = _fit(apart, label, weight, np.array([1.0, 0.0]), np.array([0.5, 2.0]), level)
+        for one in range(needs):
+            mine = need == one
+            slope[one] = shared[0]
+            if label[mine].any():
+                spread = np.array([SLOPE_SPREAD, INTERCEPT_SPREAD])
+                slope[one] = _fit(apart[mine], label[mine], weight, shared, spread, level[mine])[0]
+    return slope
+
+
+def _observed_levels(score: np.ndarray, label: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Per row the shift that gives its cell the share of requests that was observed there (at least half a one)."""
+    shift = np.zeros(len(score))
+    order = np.argsort(cell, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        mean = max(float(label[rows].mean()), 0.5 / len(rows))
+        shift[rows] = shift_to(score[rows], mean, ANY_SHIFT)
+    return shift
+
+
+def _fit(
+    score: np.ndarray,
+    label: np.ndarray,
+    weight: float,
+    center: np.ndarray,
+    spread: np.ndarray,
+    level: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    """Slope and intercept, on top of each row's ``level``, that minimise log loss with a normal prior; scores are
+    centred for the prior."""
+    middle = float(np.average(score, weights=expit(score)))
+    away = score - middle
+    base = level + middle * center[0]
+
+    def slopes(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        p = expit(base + value[1] + value[0] * away)
+        miss, heavy = p - label, p * (1 - p)
+        first = weight * np.array([miss @ away, miss.sum()]) + (value - center) / spread**2
+        across = heavy @ away
+        second = weight * np.array([[(heavy * away) @ away, across], [across, heavy.sum()]])
+        return first, second + np.diag(1 / spread**2)
+
+    found = _least(slopes, center)
+    return np.array([found[0], found[1] + middle * center[0] - found[0] * middle])
+
+
+def _least(slopes: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], start: np.ndarray) -> np.ndarray:
+    """Where a convex function is least, by Newton's method; ``slopes`` gives its first and second derivatives.
+
+    A step that goes too far, so that the function rises at its end about as steeply as it fell, is halved.
+    """
+    value = start
+    first, second = slopes(value)
+    for _ in range(MOST_STEPS):
+        step = -np.linalg.solve(second, first)
+        fall = float(first @ step)
+        first, second = slopes(value + step)
+        while first @ step > -0.9 * fall and np.abs(step).max() > NEAR:
+            step = step / 2
+            first, second = slopes(value + step)
+        value = value + step
+        if np.abs(step).max() <= NEAR:
+            break
+    return value
+
+
+def shift_to(log_odds: np.ndarray, mean: float, farthest: float = FARTHEST_SHIFT) -> float:
+    """The number that, added to these log-odds, gives probabilities of this mean (no farther than ``farthest``).
+
+    By Newton's method, and by halving wherever that would leave the interval known to hold it.
+    """
+    low, high, shift = -farthest, farthest, 0.0
+    for _ in range(2 * MOST_STEPS):
+        p = expit(log_odds + shift)
+        miss = float(p.mean()) - mean
+        low, high = (shift, high) if miss < 0 else (low, shift)
+        slope = float(p @ (1 - p)) / len(p)
+        following = shift - miss / slope if slope > 0 else np.inf
+        if not low <= following <= high:
+            following = (low + high) / 2
+        moved, shift = abs(following - shift), following
+        if moved <= NEAR:
+            break
+    return shift
+
+
+def level_shift(
+    expected: np.ndarray, log_odds: np.ndarray, need: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """float64 [needs]: shifts that bring the sum of a cohort's probabilities to the ``expected`` number.
+
+    The sum aimed at lies between the model's own and the expected one, on a logarithmic scale, by
+    ``weight`` [needs] (0: no shift).
+    """
+    shift = np.zeros(len(expected))
+    for one in np.flatnonzero((expected > 0) & (weight > 0)):
+        mine = log_odds[need == one]
+        if len(mine):
+            own = float(expit(mine).mean())
+            aim = np.exp((1 - weight[one]) * np.log(own) + weight[one] * np.log(expected[one] / len(mine)))
+            shift[one] = shift_to(mine, min(float(aim), 0.95))
+    return shift

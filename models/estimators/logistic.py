@@ -1,0 +1,206 @@
+"""Log-linear model: logistic regression on transformed features, one for each need, held near a shared one.
+
+It is a baseline, and one of the parts of the need model.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from models.estimators.threads import in_threads
+
+SKEWED = 1.0  # skewness above which a column without negative values is taken as log(1 + x / its median)
+FARTHEST = 4.0  # standard deviations; transformed values are kept within
+SELDOM = 0.005  # share of the rows in which a column must be missing (or present) for a column that says so
+ROWS_LOOKED_AT = 40_000  # rows from which a column's centre and spread are taken
+SHARED_RIDGE = 20.0  # in effective positives
+OWN_RIDGE = 60.0
+MOST_STEPS = 40
+ROWS_FOR_CURVATURE = 10_000
+ROWS_AT_ONCE = 1024  # so many fit the processor's cache
+FEW_ROWS = 100  # so few are read at once, whatever their needs
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How feature columns become columns of about unit spread without missing values."""
+
+    logarithm: np.ndarray  # bool [features]
+    unit: np.ndarray  # float64 [features]: x / unit goes into the logarithm
+    center: np.ndarray  # float64 [features]
+    scale: np.ndarray  # float64 [features], inf for a constant column
+    told: np.ndarray  # int64 [missing]: features that have a column 'is missing'
+
+    def apply(self, matrix: np.ndarray) -> np.ndarray:
+        """float32 [rows, features + missing], missing values at 0 (the mean)."""
+        columns = np.empty((len(matrix), matrix.shape[1] + len(self.told)), dtype=np.float32)
+        which = np.flatnonzero(self.logarithm)
+        unit, center, scale = (one.astype(np.float32) for one in (self.unit[which], self.center, self.scale))
+        for first in range(0, len(matrix), ROWS_AT_ONCE):
+            part = slice(first, first + ROWS_AT_ONCE)
+            values = columns[part, : matrix.shape[1]]
+            np.copyto(values, matrix[part])
+            values[:, which] = np.log1p(np.maximum(values[:, which], 0) / unit)
+            values -= center
+            values /= scale
+            np.clip(values, -FARTHEST, FARTHEST, out=values)
+            values[np.isnan(values)] = 0
+            columns[part, matrix.shape[1] :] = np.isnan(matrix[part, self.told])
+        return columns
+
+    def without(self, features: list[int]) -> "Transform":
+        """The same, with these features held constant."""
+        scale = self.scale.copy()
+        scale[features] = np.inf
+        return replace(self, scale=scale, told=np.setdiff1d(self.told, features))
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Log-odds = intercept of the need + coefficients of the need times transformed features."""
+
+    transform: Transform
+    intercept: np.ndarray  # float64 [needs]
+    coefficients: np.ndarray  # float64 [needs, features + missing]
+
+    def log_odds(self, matrix: np.ndarray, need: np.ndarray, needs: np.ndarray | None = None) -> np.ndarray:
+        """float64 per row; ``needs``: those that are asked for (all), the rows of others may get 0."""
+        result = np.zeros(len(matrix))
+        if len(matrix) <= FEW_ROWS:
+            columns = self.transform.apply(matrix)
+            terms = np.einsum("ij,ij->i", columns, self.coefficients.astype(np.float32)[need])
+            return terms + self.intercept[need]
+
+        def fill(one: int) -> None:
+            rows = np.flatnonzero(need == one)
+            for part in np.array_split(rows, max(1, len(rows) // 50_000)):
+                columns = self.transform.apply(matrix[part])
+                result[part] = columns @ self.coefficients[one].astype(np.float32) + self.intercept[one]
+
+        in_threads(fill, (np.unique(need) if needs is None else needs).tolist())
+        return result
+
+    def contributions(self, matrix: np.ndarray, need: np.ndarray) -> np.ndarray:
+        """float64 [rows, features]: each feature's part of the log-odds, relative to its mean."""
+        terms = self.transform.apply(matrix) * self.coefficients[need]
+        features = matrix.shape[1]
+        parts = terms[:, :features].astype(np.float64)
+        parts[:, self.transform.told] += terms[:, features:]
+        return parts
+
+
+def fit_transform(matrix: np.ndarray, weight: np.ndarray, seed: int = 0) -> Transform:
+    """Transform fitted on weighted rows (a sample where there are many)."""
+    rows = np.arange(len(matrix))
+    if len(rows) > ROWS_LOOKED_AT:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS_LOOKED_AT, replace=False))
+    weight = weight[rows].astype(np.float64)
+    count, columns = matrix.shape[1], np.ascontiguousarray(matrix[rows].T)
+    logarithm, unit = np.zeros(count, dtype=bool), np.ones(count)
+    center, scale, told = np.zeros(count), np.full(count, np.inf), []
+    for column in range(count):
+        value = columns[column].astype(np.float64)
+        there = ~np.isnan(value)
+        share = np.average(there, weights=weight)
+        if SELDOM < share < 1 - SELDOM:
+            told.append(column)
+        value, heavy = value[there], weight[there]
+        if not len(value) or value.min() == value.max():
+            continue
+        mean, spread = _moments(value, heavy)
+        if value.min() >= 0 and _skewness((value - mean) / spread, heavy) > SKEWED:
+            logarithm[column], unit[column] = True, np.median(value[value > 0])
+            mean, spread = _moments(np.log1p(value / unit[column]), heavy)
+        center[column], scale[column] = mean, spread
+    return Transform(logarithm, unit, center, scale, np.array(told, dtype=np.int64))
+
+
+def _skewness(away: np.ndarray, weight: np.ndarray) -> float:
+    """Of standardised values; a power of 3 would take far longer than two products."""
+    return float(np.average(away * away * away, weights=weight))
+
+
+def _moments(value: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    mean = np.average(value, weights=weight)
+    return float(mean), float(max(np.sqrt(np.average((value - mean) ** 2, weights=weight)), 1e-9))
+
+
+def fit_logistic(
+    transform: Transform,
+    matrix: np.ndarray,
+    label: np.ndarray,
+    weight: np.ndarray,
+    need: np.ndarray,
+    needs: int,
+    seed: int = 0,
+    most_rows: int = 150_000,
+) -> Logistic:
+    """One model over all needs, then each need's own coefficients, pulled towards the shared ones.
+
+    ``weight`` may be any positive numbers; a need without positive rows keeps the shared coefficients.
+    """
+    rows = np.arange(len(label))
+    if len(rows) > most_rows:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, most_rows, replace=False))
+    columns = transform.apply(matrix[rows])
+    target, heavy, which = label[rows].astype(np.float32), weight[rows].astype(np.float32), need[rows]
+    total = np.array([_log_odds_of(target[which == one], heavy[which == one]) for one in range(needs)])
+    shared, _ = _fit(columns, target, heavy, total[which].astype(np.float32), SHARED_RIDGE)
+    intercept, coefficients = total.copy(), np.tile(shared, (needs, 1))
+    for one in range(needs):
+        mine = which == one
+        if target[mine].any():
+            columns_of = columns[mine]
+            base = np.float32(total[one]) + columns_of @ shared.astype(np.float32)
+            own, shift = _fit(columns_of, target[mine], heavy[mine], base, OWN_RIDGE)
+            coefficients[one] += own
+            intercept[one] += shift
+    return Logistic(transform, intercept, coefficients)
+
+
+def _log_odds_of(target: np.ndarray, weight: np.ndarray) -> float:
+    positive, total = float(weight @ target), float(weight.sum())
+    return float(np.log((positive + 0.1) / (total - positive + 10.0)))
+
+
+def _fit(
+    columns: np.ndarray, target: np.ndarray, weight: np.ndarray, offset: np.ndarray, ridge: float
+) -> tuple[np.ndarray, float]:
+    """Ridge-penalised coefficients and intercept on top of an offset.
+
+    The penalty is ``ridge`` / 2 times the squared coefficients where a positive row weighs 1 on average. L-BFGS
+    works on coordinates in which the curvature, taken at the start from some of the rows, is one everywhere.
+    """
+    unit = float((weight * target).sum() / max(target.sum(), 1))
+    weight = (weight / max(unit, 1e-9)).astype(np.float32)
+    penalty = np.append(np.full(columns.shape[1], ridge), 1e-3)
+    p = expit(offset)
+    root = np.linalg.cholesky(_curvature(columns, weight * p * (1 - p)) + np.diag(penalty))
+
+    def loss(place: np.ndarray) -> tuple[float, np.ndarray]:
+        value = solve_triangular(root, place, lower=True, trans=1)
+        score = offset + columns @ value[:-1].astype(np.float32) + np.float32(value[-1])
+        total = float((weight * (np.logaddexp(0, score) - target * score)).sum(dtype=np.float64))
+        slope = weight * (expit(score) - target)
+        gradient = np.append(columns.T @ slope, slope.sum(dtype=np.float64)) + penalty * value
+        return total + 0.5 * float(value @ (penalty * value)), solve_triangular(root, gradient, lower=True)
+
+    found = minimize(
+        loss, np.zeros(len(penalty)), jac=True, method="L-BFGS-B", options={"maxiter": MOST_STEPS}
+    )
+    value = solve_triangular(root, found.x, lower=True, trans=1)
+    return value[:-1], float(value[-1])
+
+
+def _curvature(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """float64 [columns + 1, columns + 1]: weighted sums of products, a column of ones last; from some rows."""
+    step = max(1, len(columns) // ROWS_FOR_CURVATURE)
+    part, heavy = columns[::step], step * weight[::step, None]
+    weighted = part * heavy
+    ones = weighted.sum(axis=0, dtype=np.float64)
+    return np.block(
+        [[(weighted.T @ part).astype(np.float64), ones[:, None]], [ones, heavy.sum(dtype=np.float64)]]
+    )

@@ -1,0 +1,191 @@
+"""How many households of the whole town will ask in each need's window: weekly counts carried forward.
+
+Trees average over seasons, so the sum of their probabilities comes out too high when a season ends. The weekly
+number of requests, by contrast, is a short series that a log-linear model with a trend, yearly waves and school
+holidays carries forward well; its level corrects that of the probabilities.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.blocks.seasons import TROPICAL_YEAR, summer_holiday, winter_holiday
+from features.point_in_time.labels import label_begin, label_end
+from features.point_in_time.records import Known
+from features.point_in_time.town_summary import days_since_first
+
+WEEK = 7
+WAVES = 6
+WAVE_SPREAD = 0.6  # prior standard deviation of the yearly wave; the k-th overtone's is a k-th of it
+HOLIDAY_SPREAD = 0.5
+TREND_SPREAD = 0.15  # a year
+SHORTEST_FOR_WAVES = 1.25 * TROPICAL_YEAR  # days recorded
+RECENT_HALF_LIFE = 6.0  # weeks: what is remembered of the latest deviations
+RECENT_PRIOR = 0.05  # variance of the deviation from the waves that lasts for some weeks
+RIPE = 28.0  # days after which a request counts as recorded, if it ever will be
+
+
+@dataclass(frozen=True)
+class Series:
+    """Weekly requests of each need up to the as-of day."""
+
+    begins: np.ndarray  # float64 [weeks]: first day of each week
+    count: np.ndarray  # float64 [weeks, needs]
+    exposure: np.ndarray  # float64 [weeks]: households known times share of their requests recorded by now
+
+
+@dataclass(frozen=True)
+class Course:
+    """When requests were made, by need, and since when households are known: of a town, or of all its parts."""
+
+    as_of: int
+    need: np.ndarray  # int16 per known request, -1 where unknown
+    requested: np.ndarray  # float64 days
+    recorded: np.ndarray  # float64 days
+    since: np.ndarray  # float64 days per household that is known
+
+
+def course_of(known: Known) -> Course:
+    """The course of a town, or of the households that live in a part of it (``Parts.own``)."""
+    rows = known.requests
+    return Course(known.as_of, rows.need, rows.requested, rows.recorded, known.known_since[known.present])
+
+
+def joined_course(courses: Sequence[Course]) -> Course:
+    """The course of a town from those of its parts, of which there is at least one."""
+    columns = zip(*((one.need, one.requested, one.recorded, one.since) for one in courses), strict=True)
+    return Course(courses[0].as_of, *map(np.concatenate, columns))
+
+
+def weekly_requests(course: Course, needs: int) -> Series:
+    """Whole weeks back from the as-of day to the first request."""
+    requested = course.requested
+    weeks = max(int(days_since_first(requested, course.as_of) // WEEK), 0)
+    begins = course.as_of - WEEK * np.arange(weeks, 0, -1.0)
+    told = course.need >= 0
+    week = weeks - 1 - np.floor((course.as_of - requested[told] - 1e-9) / WEEK).astype(int)
+    inside = (week >= 0) & (week < weeks)
+    cell = week[inside] * needs + course.need[told][inside]
+    count = np.bincount(cell, minlength=weeks * needs).reshape(weeks, needs).astype(float)
+    present = np.searchsorted(np.sort(course.since), begins + WEEK / 2)
+    share = _recorded_share(course, course.as_of - begins - WEEK / 2)
+    return Series(begins, count, np.maximum(present, 1) * share)
+
+
+def _recorded_share(course: Course, age: np.ndarray) -> np.ndarray:
+    """Share of requests that are recorded within ``age`` days, by how long the older ones took."""
+    delay = (course.recorded - course.requested)[course.as_of - course.requested >= RIPE]
+    if not len(delay):
+        return np.ones(len(age))
+    return np.maximum(np.searchsorted(np.sort(delay), age, side="right") / len(delay), 0.05)
+
+
+def _design(days: np.ndarray, origin: float) -> tuple[np.ndarray, np.ndarray]:
+    """Columns (trend, waves, holidays) at each day, and the prior standard deviation of their coefficients."""
+    years = (days - origin) / TROPICAL_YEAR
+    columns, spread = [years], [TREND_SPREAD]
+    for wave in range(1, WAVES + 1):
+        angle = 2 * np.pi * wave * (days / TROPICAL_YEAR)
+        columns += [np.sin(angle), np.cos(angle)]
+        spread += [WAVE_SPREAD / wave] * 2
+    for kind in (summer_holiday, winter_holiday):
+        columns.append(_share_within(days, kind))
+        spread.append(HOLIDAY_SPREAD)
+    return np.stack(columns, axis=1), np.array(spread)
+
+
+def _share_within(days: np.ndarray, kind) -> np.ndarray:
+    """Share of the week around each day that lies within a holiday."""
+    if not len(days):
+        return np.empty(0)
+    first, last = 1970 + int(days.min() // 365.25) - 1, 1970 + int(days.max() // 365.25) + 1
+    inside = np.zeros(len(days))
+    for year in range(first, last + 1):
+        begin, end = kind(year)
+        inside += np.clip(np.minimum(days + WEEK / 2, end) - np.maximum(days - WEEK / 2, begin), 0, None)
+    return inside / WEEK
+
+
+def expected_requests(known: Known) -> np.ndarray:
+    """float64 [needs]: requests of the whole town expected in each need's window, from what is known."""
+    begin, end = label_begin(known.community, known.as_of), label_end(known.community, known.as_of)
+    return expected_between(course_of(known), begin[:, None], end[:, None])[:, 0]
+
+
+def expected_between(course: Course, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """float64 [needs, spans]: requests of the whole town expected in [begin, end) (days, [needs, spans])."""
+    series = weekly_requests(course, len(begin))
+    each = [_expected(series, need, begin[need], end[need]) for need in range(len(begin))]
+    return np.array(each).reshape(begin.shape) * len(course.since)
+
+
+def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -> np.ndarray:
+    """float64 [needs]: households that asked at all per request, over the windows of past as-of ``days``.
+
+    ``asking`` [days, needs]: households that asked, 0 where not known; such days must be left out of a need by
+    NaN. A need that nobody asked for gets 1.
+    """
+    requests = known_now.requests
+    told = requests.need >= 0
+    need, requested = requests.need[told], requests.requested[told]
+    made = np.zeros(asking.shape)
+    for index, day in enumerate(days):
+        begin, end = label_begin(known_now.community, day), label_end(known_now.community, day)
+        inside = (requested >= begin[need]) & (requested < end[need])
+        made[index] = np.bincount(need[inside], minlength=asking.shape[1])
+    made[np.isnan(asking)] = 0
+    seen, total = np.nansum(asking, axis=0), made.sum(axis=0)
+    return np.divide(seen, total, out=np.ones(len(seen)), where=total > 0)
+
+
+def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """float64 [spans]: requests expected of one household in [begins, ends)."""
+    count, exposure = series.count[:, need], series.exposure
+    if not count.sum():
+        return np.zeros(len(begins))
+    middle = series.begins + WEEK / 2
+    origin = middle[-1]
+    columns, spread = _design(middle, origin)
+    if len(middle) * WEEK < SHORTEST_FOR_WAVES:
+        spread = spread * 0.01  # waves of less than a year and a bit are noise
+    usual = count.sum() / exposure.sum()
+    coefficients, noise = _fit(columns, spread, count, exposure * usual)
+    fitted = exposure * usual * np.exp(coefficients[0] + columns @ coefficients[1:])
+    lasting = _lasting(count, fitted, noise)
+    expected = np.empty(len(begins))
+    for place, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        weeks = np.arange(begin + min(WEEK, end - begin) / 2, end, WEEK)
+        ahead, _ = _design(weeks, origin)
+        ahead[:, 0] = np.minimum(ahead[:, 0], 0.25)  # a trend is not carried far
+        level = usual * np.exp(coefficients[0] + ahead @ coefficients[1:]).mean()
+        expected[place] = level * (end - begin) / WEEK * lasting
+    return expected
+
+
+def _lasting(count: np.ndarray, fitted: np.ndarray, noise: float) -> float:
+    """The latest deviation from the fitted level, shrunk to 1 by how uncertain it is."""
+    age = np.arange(len(count), 0, -1.0) - 0.5
+    weight = np.exp2(-age / RECENT_HALF_LIFE)
+    seen, usual = float(weight @ count), float(weight @ fitted)
+    strength = noise / RECENT_PRIOR
+    return (seen + strength) / (usual + strength)
+
+
+def _fit(
+    columns: np.ndarray, spread: np.ndarray, count: np.ndarray, usual: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Intercept and coefficients of a Poisson regression with normal priors, and its overdispersion (>= 1)."""
+    with_one = np.column_stack([np.ones(len(columns)), columns])
+    prior = np.append(1e-4, 1 / spread**2)
+    coefficients, noise = np.zeros(with_one.shape[1]), 1.0
+    for _ in range(25):
+        mean = usual * np.exp(np.clip(with_one @ coefficients, -6, 6))
+        noise = max(1.0, float(np.sum((count - mean) ** 2 / np.maximum(mean, 0.1)) / max(len(count) - 8, 1)))
+        slope = with_one.T @ (count - mean) / noise - prior * coefficients
+        curve = (with_one.T * (mean / noise)) @ with_one + np.diag(prior)
+        step = np.linalg.solve(curve, slope)
+        coefficients += np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-6:
+            break
+    return coefficients, noise

@@ -1,0 +1,225 @@
+"""Fitting the parts of a need model on a training table: a log-linear ground, and trees on top of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.blocks import seasons
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import YEAR
+from models.dataset.sample import Table
+from models.estimators.boosting import lgb
+from models.estimators.logistic import FEW_ROWS, Logistic, fit_logistic, fit_transform
+from models.estimators.offset import Ground, fit_ground
+from models.estimators.threads import usable_threads, working_beside
+
+THREADS = 2
+SEEDS = 2  # pooled boosters averaged in the final fit
+MOST_ROUNDS = 500
+PATIENCE = 40
+LOSS = "binary_logloss"
+FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own
+SHORTEST_FOR_SEASONS = 1.5 * YEAR  # days trained on, below which the log-linear model leaves seasons out
+PARTS = ("logistic", "pooled", "own")
+POOLED: dict[str, object] = {
+    "objective": "binary",
+    "learning_rate": 0.06,
+    "num_leaves": 24,
+    "min_data_in_leaf": 200,
+    "min_sum_hessian_in_leaf": 5.0,
+    "feature_fraction": 0.4,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "lambda_l2": 20.0,
+    "max_bin": 127,
+    "path_smooth": 20.0,
+    "deterministic": True,
+    "force_col_wise": True,
+    "boost_from_average": False,
+    "feature_pre_filter": False,
+    "is_enable_sparse": False,  # with sparse bins, Dataset.subset corrupts memory (LightGBM 4.7.0)
+    "verbosity": -1,
+}
+OWN: dict[str, object] = {**POOLED, "num_leaves": 12, "min_data_in_leaf": 100, "learning_rate": 0.05}
+SMALLER = {
+    "num_leaves": 0.5,
+    "min_data_in_leaf": 0.5,
+    "learning_rate": 5 / 6,
+}  # a need's own trees, to pooled ones
+
+
+@dataclass(frozen=True)
+class Trees:
+    """LightGBM's parameters of the pooled trees, and of each need's own."""
+
+    pooled: Mapping[str, object]
+    own: Mapping[str, object]
+
+
+def trees_with(tuned: Mapping[str, float]) -> Trees:
+    """The usual parameters, or with those that were tuned for the pooled trees in their place; a need's own trees
+    keep to them by SMALLER."""
+    if not tuned:
+        return Trees(POOLED, OWN)
+    whole = {name: value * SMALLER.get(name, 1) for name, value in tuned.items()}
+    own = {name: max(int(one), 2) if isinstance(tuned[name], int) else one for name, one in whole.items()}
+    return Trees({**POOLED, **tuned}, {**OWN, **own})
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Boosting rounds: of the pooled trees, and of each need's own (0: none)."""
+
+    pooled: int
+    own: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The fitted parts; each gives log-odds."""
+
+    logistic: Logistic
+    ground: Ground
+    pooled: tuple[lgb.Booster, ...]
+    own: dict[int, lgb.Booster]
+
+    def log_odds(
+        self, matrix: np.ndarray, need: np.ndarray, threads: int = THREADS, used: np.ndarray | None = None
+    ) -> np.ndarray:
+        """float64 [rows, 3]: by the log-linear model, by the pooled trees, by the need's own trees.
+
+        A need without trees of its own uses the pooled ones. ``used``: bool [needs, 3], of the parts that are asked
+        for of each need (all); of others it may be anything.
+        """
+        used = np.ones((int(need.max(initial=0)) + 1, len(PARTS)), dtype=bool) if used is None else used
+        if len(matrix) <= FEW_ROWS:
+            threads = 1  # a second one takes longer to begin
+        threads = usable_threads(threads)
+        result = np.empty((len(matrix), len(PARTS)))
+        result[:, 0] = self.logistic.log_odds(matrix, need, np.flatnonzero(used[:, 0]))
+        trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]
+        base = self.ground.log_odds(matrix, need)
+        result[:, 1] = base + (np.mean(trees, axis=0) if trees else 0)
+        result[:, 2] = result[:, 1]
+        for one, booster in self.own.items():
+            rows = np.flatnonzero(need == one)
+            if len(rows) and used[one, 2]:
+                own = booster.predict(matrix[rows], raw_score=True, num_threads=threads)
+                result[rows, 2] = base[rows] + own
+        return result
+
+
+class Trainer:
+    """Fits the parts on any rows of one table; the table is cut into bins only once."""
+
+    def __init__(
+        self, table: Table, needs: int, seed: int = 0, threads: int = THREADS, trees: Trees | None = None
+    ) -> None:
+        self.table = table
+        self.trees = trees or trees_with({})
+        self.needs = needs
+        self.seed = seed
+        self.threads = threads
+        self.binned = lgb.Dataset(
+            table.matrix,
+            table.label,
+            weight=table.weight,
+            feature_name=[f"f{index}" for index in range(len(table.names))],
+            params={**POOLED, "num_threads": threads},
+            free_raw_data=False,
+        ).construct()
+
+    def fit_logistic(self, rows: np.ndarray) -> Logistic:
+        """The log-linear model of some rows."""
+        table = self.table
+        matrix = table.matrix[rows] if len(rows) < len(table) else table.matrix
+        transform = fit_transform(matrix, table.weight[rows], self.seed)
+        if table.days.max() - table.days.min() < SHORTEST_FOR_SEASONS:
+            # what all households share on a day would be carried on without bound outside the days seen
+            seasonal = {one.name for one in seasons.features(Schema((), (), ()))}
+            transform = transform.without([index for index, one in enumerate(table.names) if one in seasonal])
+        return fit_logistic(
+            transform, matrix, table.label[rows], table.weight[rows], table.need[rows], self.needs, self.seed
+        )
+
+    def fit(
+        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int = 1
+    ) -> tuple[Parts, Rounds]:
+        """All parts from ``rows`` (positions), the pooled trees ``seeds`` times.
+
+        Without ``rounds``, boosting goes on until the loss on the ``later`` rows stops falling.
+        """
+        with working_beside() as beside:
+            logistic = beside.submit(self.fit_logistic, rows)
+            ground, pooled, own, found = self._fit_trees(rows, rounds, later, seeds)
+            return Parts(logistic.result(), ground, pooled, own), found
+
+    def _fit_trees(
+        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int
+    ) -> tuple[Ground, tuple[lgb.Booster, ...], dict[int, lgb.Booster], Rounds]:
+        ground = self.fit_ground(rows)
+        offset = ground.log_odds(self.table.matrix, self.table.need)
+        given = rounds.pooled if rounds else None
+        pooled = [
+            self.boost({**self.trees.pooled, "seed": self.seed + seed}, rows, offset, given, later)
+            for seed in range(seeds)
+        ]
+        own: dict[int, lgb.Booster] = {}
+        own_rounds = np.zeros(self.needs, dtype=int)
+        for need, mine, ahead in self.with_own(rows, later, bool(rounds)):
+            given = rounds.own[need] if rounds else None
+            own[need] = self.boost({**self.trees.own, "seed": self.seed}, mine, offset, given, ahead)
+            own_rounds[need] = own[need].current_iteration()
+        best = int(np.mean([one.current_iteration() for one in pooled]))
+        return ground, tuple(pooled), own, Rounds(best, tuple(int(one) for one in own_rounds))
+
+    def fit_ground(self, rows: np.ndarray) -> Ground:
+        """Where the trees begin, from some rows."""
+        table = self.table
+        parts = (table.matrix[rows], table.label[rows], table.weight[rows], table.need[rows])
+        return fit_ground(table.names, *parts, self.needs)
+
+    def with_own(
+        self, rows: np.ndarray, later: np.ndarray, settled: bool
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Each need with enough requests among ``rows`` for trees of its own, its rows, and its later ones; without
+        ``settled`` rounds it must have some of these."""
+        need = self.table.need
+        for one in range(self.needs):
+            mine, ahead = rows[need[rows] == one], later[need[later] == one]
+            if self.table.label[mine].sum() >= FEWEST_FOR_OWN and (settled or len(ahead)):
+                yield one, mine, ahead
+
+    def boost(
+        self, parameters: dict, rows: np.ndarray, offset: np.ndarray, rounds: int | None, later: np.ndarray
+    ) -> lgb.Booster:
+        """Trees from ``rows`` (positions), begun at ``offset`` (of the whole table)."""
+        if rounds is not None:
+            parameters = {**parameters, "num_threads": self.threads}
+            return lgb.train(parameters, self._subset(rows, offset), num_boost_round=max(rounds, 1))
+        booster = self._until_no_better(parameters, rows, offset, later)
+        best = max(booster.best_iteration, 1)
+        return lgb.Booster(model_str=booster.model_to_string(num_iteration=best))
+
+    def least_loss(self, parameters: dict, rows: np.ndarray, offset: np.ndarray, later: np.ndarray) -> float:
+        """The weighted log loss of the ``later`` rows at the round at which it is least."""
+        booster = self._until_no_better(parameters, rows, offset, later)
+        return float(booster.best_score["valid_0"][LOSS])
+
+    def _until_no_better(
+        self, parameters: dict, rows: np.ndarray, offset: np.ndarray, later: np.ndarray
+    ) -> lgb.Booster:
+        return lgb.train(
+            {**parameters, "num_threads": self.threads, "metric": LOSS},
+            self._subset(rows, offset),
+            num_boost_round=MOST_ROUNDS,
+            valid_sets=[self._subset(later, offset)],
+            callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+        )
+
+    def _subset(self, rows: np.ndarray, offset: np.ndarray) -> lgb.Dataset:
+        data = self.binned.subset(rows.tolist())
+        data.construct()
+        data.set_init_score(offset[rows])
+        return data

@@ -1,0 +1,55 @@
+"""Simple rankers that a model has to beat, each read from columns of the same features."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from features.blocks.build import Features
+
+SAME_SEASON, REQUEST_COUNT, REQUEST_COUNT_ALL = "same_season", "request_count", "request_count_all"
+ELIGIBILITY, GRID_AVERAGE, LOGISTIC, MODEL = "eligibility", "grid_average", "logistic", "model"
+RANKERS: Mapping[str, tuple[str, str]] = {
+    MODEL: ("模型", "Model"),
+    SAME_SEASON: ("去年同期申请过", "Same season last year"),
+    REQUEST_COUNT: ("近一年申请次数", "Requests within a year"),
+    REQUEST_COUNT_ALL: ("历来申请次数", "Requests so far"),
+    ELIGIBILITY: ("符合条件即列入", "Eligibility rule"),
+    GRID_AVERAGE: ("微网格平均", "Micro-grid average"),
+    LOGISTIC: ("逻辑回归", "Logistic regression"),
+}
+PROBABILITIES = (MODEL, LOGISTIC)  # rankers whose scores are probabilities
+_COLUMNS = {
+    SAME_SEASON: "requests_same_window_1_years_ago",
+    REQUEST_COUNT: "requests_364_days",
+    REQUEST_COUNT_ALL: "requests_all_time",
+    GRID_AVERAGE: "microgrid_requests_all_time",
+}
+
+
+def baseline_scores(features: Features, microgrid: np.ndarray) -> dict[str, np.ndarray]:
+    """float32 per row for each simple ranker: higher first, unknown last.
+
+    The eligibility rule gives every row the same score: whoever can have the need is as good as another. The
+    micro-grid average gives all of a micro-grid's rows the same: to visit by it is to go from door to door where
+    most requests come from. ``microgrid``: of each household of the records, -1 in none.
+    """
+    everyone = np.ones(len(features.rows), dtype=np.float32)
+    scores = {ELIGIBILITY: everyone, **counted(features.matrix, features.names)}
+    scores[GRID_AVERAGE] = _alike(scores[GRID_AVERAGE], features, microgrid)
+    return scores
+
+
+def counted(matrix: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """float32 per row for each ranker that is a column of the features; the micro-grid's leaves the household out."""
+    return {
+        ranker: np.nan_to_num(matrix[:, names.index(column)], nan=-1.0) for ranker, column in _COLUMNS.items()
+    }
+
+
+def _alike(value: np.ndarray, features: Features, microgrid: np.ndarray) -> np.ndarray:
+    """The mean of a value over the rows of each micro-grid and need (each leaves its own household out)."""
+    where = microgrid[features.rows.household].astype(np.int64)
+    needs = int(features.rows.need.max(initial=0)) + 1
+    cell = (where + 1) * needs + features.rows.need
+    mean = np.bincount(cell, value) / np.maximum(np.bincount(cell), 1)
+    return np.where(where < 0, -1.0, mean[cell]).astype(np.float32)

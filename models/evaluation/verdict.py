@@ -1,0 +1,205 @@
+"""Do we need a model at all? For each need: the model, a rule or a programme for whole micro-grids, judged by the
+hits of lists as long as can be visited; and what one more visit would bring beside a better model.
+
+The second question is that of Perdomo's prediction-access ratio (arXiv 2312.08511), the programme for whole
+micro-grids that of Perdomo, Britton, Hardt and Abebe (arXiv 2304.06205).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.point_in_time.records import Known
+from models.evaluation.baselines import GRID_AVERAGE, LOGISTIC, MODEL
+from models.evaluation.capacity import capacity_of_need
+from models.evaluation.evaluate import ALL, Validation, interval, newest_fold, resampled
+from models.evaluation.ties import coarser, hits_along, summed, tie_groups
+
+FEWEST = 20  # requests from which anything is concluded
+ENOUGH = 0.8  # of the best ranker's hits: what a simpler one must have, however wide the interval
+FARTHER = 0.1  # of the way from the model to a perfect list: what a better model is taken to be
+MARGIN = 0.25  # more visits than today's, over which the worth of one more is averaged
+LONGER = np.array([1.0, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])  # lists of a baseline, in today's lengths
+FEW = "few"
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Households on a week's list that asked, for some ranker and length: as it was, and in each replicate."""
+
+    value: float
+    again: np.ndarray  # float64 [replicates]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Hits a week of all rankers on lists for one need, or for all of them together."""
+
+    positives: int
+    capacity: float  # households that can be visited
+    curves: Mapping[str, list[Hits]]  # by ranker: at the lengths LONGER, in capacities
+    longer: Hits  # of the model with MARGIN more visits
+    perfect: Hits  # of a list that knows who will ask
+
+    @property
+    def hits(self) -> dict[str, Hits]:
+        """By ranker: at capacity."""
+        return {name: curve[0] for name, curve in self.curves.items()}
+
+
+def verdicts(rows: Validation, known: Known, seed: int = 0) -> pd.DataFrame:
+    """One row for each need with requests in its newest fold, after one for ``all`` of them.
+
+    need; verdict (``model``, or the simplest ranker that is not clearly worse than the best of all; ``few`` where
+    requests are too few to say); positives; capacity; hits in 100 visits of the model, of the best baseline
+    (baseline: its name) and of whole micro-grids (model_hits, baseline_hits, grid_hits). What the model gains over
+    each, and over the verdict: gain, gain_over_grid, gain_over_verdict. more_visits: that the best baseline would
+    need every week to hit as often as the model, at most nine times today's. one_more_visit: hits that one more
+    visit a week brings. better_model: hits a week that a model a tenth closer to a perfect one brings.
+    worth_visits: the visits that bring as much. Ends of intervals stand in NAME_low and NAME_high.
+    """
+    weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
+    found: dict[str, Lists] = {}
+    for index, need in enumerate(known.community.needs):
+        newest = newest_fold(rows, index)
+        if len(newest) and newest.label.any():
+            found[need.id] = _lists(newest, capacity_of_need(known), weights)
+    if found:
+        found = {ALL: _together(list(found.values())), **found}
+    return pd.DataFrame([{"need": need, **_judged(one)} for need, one in found.items()])
+
+
+def _lists(rows: Validation, capacity: int, weights: np.ndarray) -> Lists:
+    lengths = capacity * LONGER
+    longer = np.array([capacity * (1 + MARGIN)])
+    return Lists(
+        int(rows.label.sum()),
+        capacity,
+        {name: hits_at_lengths(rows, score, lengths, weights) for name, score in rows.scores.items()},
+        hits_at_lengths(rows, rows.scores[MODEL], longer, weights)[0],
+        hits_at_lengths(rows, rows.label, np.array([capacity]), weights)[0],
+    )
+
+
+def _together(lists: list[Lists]) -> Lists:
+    """Every need's list with the same ranker."""
+
+    def total(hits: Iterable[Hits]) -> Hits:
+        return _combined(lambda *values: sum(values), *hits)
+
+    return Lists(
+        sum(one.positives for one in lists),
+        sum(one.capacity for one in lists),
+        {
+            name: [total(hits) for hits in zip(*(one.curves[name] for one in lists), strict=True)]
+            for name in lists[0].curves
+        },
+        total(one.longer for one in lists),
+        total(one.perfect for one in lists),
+    )
+
+
+def _judged(lists: Lists) -> dict[str, object]:
+    hits, ours, capacity = lists.hits, lists.hits[MODEL], lists.capacity
+    best = max((name for name in hits if name != MODEL), key=lambda name: hits[name].value)
+    verdict = _verdict(lists)
+    share = 100 / capacity
+
+    def over(other: str) -> Hits:
+        return _combined(lambda now, its: share * (now - its), ours, hits[other])
+
+    one_more = _combined(lambda now, then: (then - now) / (MARGIN * capacity), ours, lists.longer)
+    better = _combined(lambda now, most: FARTHER * (most - now), ours, lists.perfect)
+    row: dict[str, object] = {
+        "verdict": verdict,
+        "positives": lists.positives,
+        "capacity": capacity,
+        "baseline": best,
+        "model_hits": share * ours.value,
+        "baseline_hits": share * hits[best].value,
+        "grid_hits": share * hits[GRID_AVERAGE].value,
+    }
+    measured = {
+        "gain": over(best),
+        "gain_over_grid": over(GRID_AVERAGE),
+        "gain_over_verdict": over(MODEL if verdict == FEW else verdict),
+        "more_visits": _more_visits(capacity * LONGER, lists.curves[best], ours),
+        "one_more_visit": one_more,
+        "better_model": better,
+        "worth_visits": _combined(_over, better, one_more),
+    }
+    for name, found in measured.items():
+        row[name] = found.value
+        row[f"{name}_low"], row[f"{name}_high"] = interval(found.again)
+    return row
+
+
+def hits_at_lengths(
+    rows: Validation, score: np.ndarray, lengths: np.ndarray, weights: np.ndarray
+) -> list[Hits]:
+    """For each list length the mean over the as-of days of the households on it that asked; ties at random.
+
+    ``rows``: of one need. ``lengths`` and hits are those of the town, of which the rows may be a share.
+    ``weights`` [households, replicates]: as ``models.evaluation.evaluate.resampled`` gives them.
+    """
+    days = np.unique(rows.as_of)
+    value, again = np.zeros((len(lengths), 1)), np.zeros((len(lengths), weights.shape[1]))
+    for day in days:
+        on = np.flatnonzero(rows.as_of == day)
+        asked, household = rows.label[on] > 0, rows.household[on]
+        shares = np.minimum(lengths * rows.share / len(on), 1.0)[:, None]
+        group, count = tie_groups(score[on])
+        for result, columns in ((value, None), (again, weights)):
+            if columns is not None:
+                group, count = coarser(group, count)
+            total = summed(group, count, household, columns)
+            positive = summed(group[asked], count, household[asked], columns)
+            result += hits_along(total, positive, shares * total.sum(axis=0))
+    each = zip(value[:, 0], again, strict=True)
+    of_town = len(days) * rows.share
+    return [Hits(float(one) / of_town, other / of_town) for one, other in each]
+
+
+def _combined(how, *hits: Hits) -> Hits:
+    return Hits(float(how(*(np.float64(one.value) for one in hits))), how(*(one.again for one in hits)))
+
+
+def _over(above, below):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below > 0, above / below, np.nan)
+
+
+def _more_visits(lengths: np.ndarray, curve: list[Hits], ours: Hits) -> Hits:
+    """Visits a week that a ranker needs beyond today's to hit as often as the model, at most to the longest of
+    ``lengths``. ``curve``: its hits at these lengths, today's first."""
+    replicates = np.stack([one.again for one in curve], axis=1)
+    again = [np.interp(wanted, its, lengths) for its, wanted in zip(replicates, ours.again, strict=True)]
+    value = float(np.interp(ours.value, [one.value for one in curve], lengths))
+    return Hits(value - lengths[0], np.array(again) - lengths[0])
+
+
+def _verdict(lists: Lists) -> str:
+    """The simplest ranker that is not clearly worse than the best, and has most of its hits: micro-grids, then
+    rules, then the model's log-linear part; the model where it is clearly better than the best of them."""
+    if lists.positives < FEWEST:
+        return FEW
+    hits = lists.hits
+    others = {name: one.value for name, one in hits.items() if name != MODEL}
+    rules = [name for name in others if name not in (GRID_AVERAGE, LOGISTIC)]
+    best = max(others, key=others.__getitem__)
+    if _clearly_better(hits[MODEL], hits[best]):
+        return MODEL
+    top = MODEL if hits[MODEL].value >= others[best] else best
+    simple = [GRID_AVERAGE, max(rules, key=others.__getitem__), best]
+    enough = [
+        name
+        for name in simple
+        if hits[name].value >= ENOUGH * hits[top].value and not _clearly_better(hits[top], hits[name])
+    ]
+    return enough[0] if enough else best
+
+
+def _clearly_better(one: Hits, other: Hits) -> bool:
+    return interval(one.again - other.again)[0] > 0

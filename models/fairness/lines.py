@@ -1,0 +1,88 @@
+"""Which groups get clearly less than their share, and whose needs are underestimated, in words."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from features.blocks.groups import Groups
+from features.language import say
+from models.evaluation.evaluate import ALL
+from models.fairness.audit import MADE, REQUESTS, VISITS, WEEK
+
+FEWEST = 20  # requests, or needs, of a group from which its shares say anything
+FAIR = 0.8  # a group's share of a list over its share of need, below which it gets clearly less (four fifths)
+
+
+def underestimated(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of groups of which less than FAIR of what was observed had been predicted, and not by chance."""
+    low = (table["predicted_over_observed"] < FAIR) & (table["predicted_over_observed_high"] < 1)
+    return table[low & (table["positives"] >= FEWEST) & (table["group"] != ALL)]
+
+
+def clearly_less(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of groups whose share of the list is below FAIR of their share of need, and not by chance."""
+    less = (table["list_over_need"] < FAIR) & (table["list_over_need_high"] < 1)
+    return table[less & (table["positives"] >= FEWEST)]
+
+
+def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
+    """For each audit a sentence on every group that clearly gets less than its share, or that none does; and on
+    every group whose requests or needs are underestimated."""
+    names = dict(zip(groups.ids, groups.names, strict=True))
+    lines = []
+    for audit in dict.fromkeys(table["audit"]):
+        own = table[table["audit"] == audit]
+        less, low = (one.to_dict("records") for one in (clearly_less(own), underestimated(own)))
+        lines += [_less_line(names[row["group"]].here, row) for row in less]
+        lines += [_low_line(names[row["group"]].here, row) for row in low]
+        if not less:
+            lines.append(
+                say(
+                    f"{against(audit)}：没有哪个群体的名单份额明显偏低",
+                    f"{against(audit)}: no group gets clearly less than its share of the list",
+                )
+            )
+    return [*lines, *groups.left_out]
+
+
+def against(audit: str) -> str:
+    """What an audit compares, in words."""
+    return {
+        REQUESTS: say("名单与申请相比", "list against requests"),
+        VISITS: say(
+            "p_need 最高的一成与随机走访发现的需要相比",
+            "the tenth with the highest p_need against needs found by random visits",
+        ),
+        WEEK: say("本周名单与预计需要相比", "this week's list against expected need"),
+        MADE: say(
+            "近一年的走访与抽签走访发现的需要相比",
+            "visits of the last year against needs found by random visits",
+        ),
+    }[audit]
+
+
+def _low_line(name: str, row: Mapping) -> str:
+    value, low, high = (row[f"predicted_over_observed{end}"] for end in ("", "_low", "_high"))
+    what = counted(row["audit"])
+    return say(
+        f"{name}的{what}被低估：预测只有实际的 {value:.0%}（95% 区间 {low:.0%} 至 {high:.0%}）",
+        f"{name}: {what} are underestimated, {value:.0%} of those observed (95% interval {low:.0%} to {high:.0%})",
+    )
+
+
+def counted(audit: str) -> str:
+    """What the list is for, in words."""
+    return say("申请", "requests") if audit == REQUESTS else say("需要", "needs")
+
+
+def _less_line(name: str, row: Mapping) -> str:
+    low, high = row["list_over_need_low"], row["list_over_need_high"]
+    of_need, of_list, ratio = row["share_of_need"], row["share_of_list"], row["list_over_need"]
+    title = against(row["audit"])
+    what = counted(row["audit"])
+    return say(
+        f"{title}：{name}占{what}的 {of_need:.1%}，只占名单的 {of_list:.1%}"
+        f"（比值 {ratio:.2f}，95% 区间 {low:.2f} 至 {high:.2f}），明显偏低",
+        f"{title}: {name} has {of_need:.1%} of the {what} and only {of_list:.1%} of the list"
+        f" (ratio {ratio:.2f}, 95% interval {low:.2f} to {high:.2f}): clearly less",
+    )

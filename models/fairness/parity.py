@@ -1,0 +1,96 @@
+"""Equal recall in list making: what part of each group's expected need a list meets, and what asking for more
+equal parts costs. Pure; the list maker itself is in ``service``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.blocks.groups import Groups
+from features.contract.community import Parity
+from features.language import say
+from models.evaluation.evaluate import ALL
+
+
+def expected_recalls(
+    household: np.ndarray, p_need: np.ndarray, listed: np.ndarray, groups: Groups
+) -> pd.DataFrame:
+    """What a list is expected to find in each group, by p_need.
+
+    household, p_need, listed (bool): one for each pair that might be listed. Columns group, need (sum of p_need),
+    visits (households listed), found (sum of p_need listed), recall (found over need), relative (recall over that
+    of all). The first row, ``all``, is the whole town.
+    """
+    member = np.column_stack([np.ones(len(groups.member), dtype=bool), groups.member])
+    homes = np.unique(household[listed])
+    frame = pd.DataFrame(
+        {
+            "group": [ALL, *groups.ids],
+            "need": _by_group(household, p_need, member),
+            "visits": member[homes].sum(axis=0),
+            "found": _by_group(household[listed], p_need[listed], member),
+        }
+    )
+    frame["recall"] = frame["found"] / frame["need"].where(frame["need"] > 0)
+    overall = frame["recall"].iloc[0]
+    return frame.assign(relative=frame["recall"] / overall if overall > 0 else np.nan)
+
+
+def _by_group(household: np.ndarray, value: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """float64 [groups]: sum of a value of pairs over the members of each group."""
+    return np.bincount(household, value, len(member)) @ member
+
+
+def short_of_parity(recalls: pd.DataFrame, groups: Groups, parity: Parity) -> list[str]:
+    """The groups of a parity setting of which a list meets less than 1 - tolerance times what it meets of all.
+
+    ``recalls``: what ``expected_recalls`` gives. Raises UserError where a group of the setting does not exist.
+    """
+    wanted = [groups.ids[at] for at in groups.positions(parity.groups)]
+    rows = _by_id(recalls)
+    return [one for one in wanted if rows[one]["relative"] < 1 - parity.tolerance - 1e-9]
+
+
+def price_lines(without: pd.DataFrame, within: pd.DataFrame, groups: Groups, parity: Parity) -> list[str]:
+    """What parity costs and brings, in words: needs found in 100 visits, and each group's part, before and after.
+
+    ``without``, ``within``: ``expected_recalls`` of the list made without the constraint, and with it.
+    """
+    before, after = _by_id(without), _by_id(within)
+    lines = [_price(before[ALL], after[ALL])]
+    town = f"{before[ALL]['recall']:.1%} → {after[ALL]['recall']:.1%}"
+    for at in groups.positions(parity.groups):
+        one, name = groups.ids[at], groups.names[at].here
+        if before[one]["need"] > 0:
+            own = f"{before[one]['recall']:.1%} → {after[one]['recall']:.1%}"
+            lines.append(
+                say(
+                    f"  {name}：名单满足其预计需要的 {own}（全体 {town}）",
+                    f"  {name}: the list meets {own} of its expected need (of all: {town})",
+                )
+            )
+    short = short_of_parity(within, groups, parity)
+    return [*lines, _not_reached(short, groups)] if short else lines
+
+
+def _by_id(recalls: pd.DataFrame) -> dict[str, dict[str, float]]:
+    rows: list[dict[str, Any]] = recalls.to_dict("records")  # type: ignore[assignment]
+    return {row["group"]: row for row in rows}
+
+
+def _price(before: dict[str, float], after: dict[str, float]) -> str:
+    old, new = (100 * one["found"] / max(one["visits"], 1) for one in (before, after))
+    return say(
+        f"各群体均等：每百次走访预计发现 {old:.1f} → {new:.1f} 项需要（{new - old:+.1f}）",
+        f"parity: needs expected in 100 visits {old:.1f} → {new:.1f} ({new - old:+.1f})",
+    )
+
+
+def _not_reached(short: Sequence[str], groups: Groups) -> str:
+    names = dict(zip(groups.ids, groups.names, strict=True))
+    listed = say("、", ", ").join(names[one].here for one in short)
+    return say(
+        f"  以下群体受走访人力所限仍达不到容许范围：{listed}",
+        f"  still below the tolerance, as visits are limited: {listed}",
+    )

@@ -1,0 +1,162 @@
+"""What each group of households gets of a list, beside its part of what the list is for.
+
+Groups may overlap, and intervals resample households (with all their rows): both are more than fairlearn's
+MetricFrame does, whose values the tests compare these with.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array, csr_matrix
+
+from features.point_in_time.row_index import Grouped
+from models.evaluation.evaluate import ALL, AT_ONCE, interval
+from models.evaluation.ties import ratio, tie_groups
+
+MOST_LETTERS = 100  # of a group's id in a metric's name
+COUNTS = ("households", "rows", "positives")
+MEASURES = (
+    "share_of_list",  # of the visits
+    "share_of_need",  # of the positives
+    "list_over_need",  # the first over the second
+    "recall",  # of the positives those listed
+    "precision",  # of those listed the positives
+    "predicted_over_observed",
+)
+COLUMNS = ("audit", "group", *COUNTS, *(f"{one}{end}" for one in MEASURES for end in ("", "_low", "_high")))
+
+
+@dataclass(frozen=True)
+class Audited:
+    """Pairs that could be listed, and what came of them. All arrays have one value a row."""
+
+    household: np.ndarray  # int
+    positive: np.ndarray  # float64: 1 where it was what the list is for, or the chance that it is
+    listed: np.ndarray  # float64 in [0, 1]: on the list; a part where a tie is broken at random
+    visits: np.ndarray  # float64: the part of a visit that the row takes
+    predicted: np.ndarray  # float64: probability; NaN where nothing was observed to compare it with
+    weight: np.ndarray  # float64: how many rows of the town this one stands for
+    member: np.ndarray | csr_array  # bool [rows, groups]
+
+    def __len__(self) -> int:
+        return len(self.household)
+
+
+def listed_at(score: np.ndarray, share: float, weight: np.ndarray | None = None) -> np.ndarray:
+    """float64 in [0, 1] per row: on a list of the best ``share`` of the weight; those tied at its end in part."""
+    if not len(score):
+        return np.empty(0)
+    weight = np.ones(len(score)) if weight is None else weight
+    tied, count = tie_groups(score)
+    total = np.bincount(tied, weight, count)
+    before = np.cumsum(total) - total
+    return np.clip((min(share, 1.0) * total.sum() - before) / np.where(total > 0, total, 1), 0, 1)[tied]
+
+
+def group_shares(rows: Audited, groups: Sequence[str], audit: str, draws: np.ndarray) -> pd.DataFrame:
+    """COLUMNS: a row for the whole town, ``all``, then one a group; ends of 95% intervals in _low and _high.
+
+    ``audit`` names what is audited. ``draws`` [households, replicates]: as ``models.evaluation.evaluate.resampled`` gives them.
+    """
+    return shares_table(group_sums(rows, groups, draws), audit)
+
+
+@dataclass(frozen=True)
+class GroupSums:
+    """Of one group, or of ALL: what parts of a town add up to."""
+
+    counts: tuple[int, int, float]  # COUNTS
+    sums: dict[str, np.ndarray]  # float64 [1 + replicates] each: as the rows are, then in each replicate
+
+    def __add__(self, other: "GroupSums") -> "GroupSums":
+        homes, rows, positives = (one + two for one, two in zip(self.counts, other.counts, strict=True))
+        sums = {name: one + other.sums[name] for name, one in self.sums.items()}
+        return GroupSums((int(homes), int(rows), positives), sums)
+
+
+def group_sums(rows: Audited, groups: Sequence[str], draws: np.ndarray) -> dict[str, GroupSums]:
+    """The sums of ALL and of every group, by its id."""
+    row, group = rows.member.nonzero()
+    row = np.append(np.arange(len(rows)), row)
+    group = np.append(np.zeros(len(rows), dtype=np.int64), group + 1)
+    sums, own, found = _sums(rows, row, group, 1 + len(groups), draws), Grouped(group, 1 + len(groups)), {}
+    for at, name in enumerate([ALL, *groups]):
+        keep = row[own.of(at)]
+        counts = (len(np.unique(rows.household[keep])), len(keep), float(rows.positive[keep].sum()))
+        found[name] = GroupSums(counts, {measure: one[at] for measure, one in sums.items()})
+    return found
+
+
+def shares_table(sums: Mapping[str, GroupSums], audit: str) -> pd.DataFrame:
+    """The table of ``group_shares`` from sums that hold ALL."""
+    table: list[tuple] = []
+    for group, own in sums.items():
+        found = _measures(own.sums, sums[ALL].sums)
+        values = [one for values in found for one in (float(values[0]), *interval(values[1:]))]
+        table.append((audit, group, *own.counts, *values))
+    return pd.DataFrame(table, columns=list(COLUMNS))
+
+
+def as_rankers(table: pd.DataFrame) -> pd.DataFrame:
+    """Groups as rankers of the metrics table (ranker, fold, metric, value, low, high), named by their audit."""
+    parts = [
+        pd.DataFrame(
+            {
+                "ranker": "groups/" + table["audit"] + "/" + table["group"].map(_plain),
+                "fold": "",
+                "metric": one,
+                "value": table[one],
+                "low": table[f"{one}_low"],
+                "high": table[f"{one}_high"],
+            }
+        )
+        for one in MEASURES
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _plain(group: str) -> str:
+    """A group's id as part of a metric's name, of which MLflow takes letters, numbers and few signs."""
+    return re.sub(r"[^\w\- :]", "_", group)[:MOST_LETTERS]
+
+
+def _sums(
+    rows: Audited, row: np.ndarray, group: np.ndarray, groups: int, draws: np.ndarray
+) -> dict[str, np.ndarray]:
+    """float64 [groups, 1 + replicates] each: weighted sums over the rows of every group (``row`` is in ``group``), as
+    they are and then in each replicate."""
+    homes, place = np.unique(rows.household, return_inverse=True)
+    shape = (groups, len(homes))
+    of_row = {
+        "visits": rows.visits,
+        "listed": rows.listed,
+        "positive": rows.positive,
+        "hits": rows.listed * rows.positive,
+        "predicted": rows.predicted,
+    }
+    of_home = {
+        name: csr_matrix(((rows.weight * one)[row], (group, place[row])), shape=shape)
+        for name, one in of_row.items()
+    }
+    parts = [{name: one @ np.ones((len(homes), 1)) for name, one in of_home.items()}]
+    for first in range(0, draws.shape[1], AT_ONCE):
+        drawn = draws[homes, first : first + AT_ONCE].astype(np.float64)
+        parts.append({name: one @ drawn for name, one in of_home.items()})
+    return {name: np.hstack([one[name] for one in parts]) for name in of_home}
+
+
+def _measures(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """MEASURES, in their order."""
+    of_list = ratio(own["visits"], town["visits"])
+    of_need = ratio(own["positive"], town["positive"])
+    return (
+        of_list,
+        of_need,
+        ratio(of_list, of_need),
+        ratio(own["hits"], own["positive"]),
+        ratio(own["hits"], own["listed"]),
+        ratio(own["predicted"], own["positive"]),
+    )

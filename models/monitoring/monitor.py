@@ -1,0 +1,285 @@
+"""How fresh the data are, and how past weeks' scores and lists did once their windows had passed.
+
+What is told of a town is made of the sums of its parts, or of the one piece that it is.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.contract.community import Community
+from features.contract.tables import OUTCOMES
+from features.point_in_time.labels import in_window, label_end, recording_delays, usual_delay
+from features.point_in_time.records import Known, day_of
+from features.store.storage import encoded_texts
+from models.demand.cells import came
+from models.demand.expected import TOWN
+from models.demand.intervals import LEVELS
+
+MONTH = 28  # days
+TOP = 0.02  # of a need's households: those with the highest p_request
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Of a town, or of the households that live in a part of it."""
+
+    rows: dict[str, int]  # by table, of all versions
+    freshness: (
+        pd.DataFrame
+    )  # table, last (days), rows (of the newest four weeks) and year (of the one before them)
+    outcomes: pd.DataFrame  # arm, and a column an outcome: contacts
+
+    @staticmethod
+    def of(known: Known) -> "Seen":
+        """What is to be seen of it."""
+        tables = ("households", "residents", "requests", "outreach")
+        rows = {table: len(getattr(known.records, table)) for table in tables}
+        return Seen(rows, _freshness(known), outcomes(known))
+
+
+def _freshness(known: Known) -> pd.DataFrame:
+    tables = {
+        "households": known.households.valid_from,
+        "residents": known.residents.valid_from,
+        "requests": known.requests.requested,
+        "outreach": known.outreach.contacted,
+    }
+    rows = []
+    for table, times in tables.items():
+        if len(times):
+            age = known.as_of - times
+            year = ((age > MONTH) & (age <= 14 * MONTH)).sum()
+            rows.append((table, float(times.max()), int((age <= MONTH).sum()), int(year)))
+    return pd.DataFrame(rows, columns=["table", "last", "rows", "year"])
+
+
+def freshness(parts: Sequence[Seen], as_of: int) -> pd.DataFrame:
+    """When each table had its last row, and how many came lately; tables without rows are left out.
+
+    Returns table, last (days), age (days before the as-of date), rows (of the newest four weeks) and
+    usual_rows (mean of four weeks over the year before).
+    """
+    table = pd.concat([one.freshness for one in parts]).groupby("table", as_index=False, sort=False)
+    found = table.agg(last=("last", "max"), rows=("rows", "sum"), year=("year", "sum"))
+    order = {name: at for at, name in enumerate(parts[0].rows)}
+    found = found.sort_values("table", key=lambda names: names.map(order), ignore_index=True)
+    age, usual = as_of - found["last"], found["year"] / 13
+    return found.assign(age=age, usual_rows=usual)[["table", "last", "age", "rows", "usual_rows"]]
+
+
+def outcomes(known: Known) -> pd.DataFrame:
+    """Per arm: contacts with an outcome, and how many had each of the contract's outcomes."""
+    rows = known.outreach
+    told = rows.outcome >= 0
+    frame = pd.DataFrame(
+        {"arm": np.where(rows.random[told], "random", "targeted"), "outcome": rows.outcome[told]}
+    )
+    table = pd.crosstab(frame["arm"], frame["outcome"]).reindex(columns=range(len(OUTCOMES)), fill_value=0)
+    table.columns = pd.Index(OUTCOMES)
+    return table.reset_index()
+
+
+def joined_outcomes(parts: Sequence[Seen]) -> pd.DataFrame:
+    """``outcomes`` of the whole town."""
+    return pd.concat([one.outcomes for one in parts]).groupby("arm", as_index=False).sum()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asked for what: of a town, or of the households that live in a part of it."""
+
+    as_of: int  # of the look back
+    community: Community
+    household_ids: np.ndarray  # object str: of those who asked
+    household: np.ndarray  # int64 per request: position in household_ids
+    need: np.ndarray  # int16
+    requested: np.ndarray  # float64 days
+    delays: tuple[np.ndarray, np.ndarray]  # ``labels.recording_delays``
+
+    @staticmethod
+    def of(known: Known) -> "Asked":
+        """What was asked before the as-of date."""
+        rows = known.requests
+        told = rows.need >= 0
+        homes, household = np.unique(rows.household[told], return_inverse=True)
+        ids = known.records.household_ids[homes].astype(object)
+        delays = recording_delays(known)
+        return Asked(
+            known.as_of, known.community, ids, household, rows.need[told], rows.requested[told], delays
+        )
+
+    @staticmethod
+    def joined(parts: "Sequence[Asked]") -> "Asked":
+        """Of the whole town."""
+        begins = np.cumsum([0, *(len(one.household_ids) for one in parts)])
+        return Asked(
+            parts[0].as_of,
+            parts[0].community,
+            np.concatenate([one.household_ids for one in parts]),
+            np.concatenate([one.household + begin for one, begin in zip(parts, begins[:-1], strict=True)]),
+            np.concatenate([one.need for one in parts]),
+            np.concatenate([one.requested for one in parts]),
+            tuple(map(np.concatenate, zip(*(one.delays for one in parts), strict=True))),  # type: ignore[arg-type]
+        )
+
+    @cached_property
+    def homes(self) -> pd.Index:
+        """``household_ids``, to look them up."""
+        return pd.Index(self.household_ids, dtype=object)
+
+    @cached_property
+    def delay(self) -> float:
+        """The usual recording delay."""
+        return usual_delay(*self.delays)
+
+    def passed(self, as_of: int) -> np.ndarray:
+        """bool per need: the window of ``as_of`` and the usual delay after it have passed."""
+        return label_end(self.community, as_of) + self.delay <= self.as_of
+
+    def within(self, as_of: int) -> "Pairs":
+        """The pairs that asked in the window of ``as_of``."""
+        rows = in_window(self.community, self.need, self.requested, as_of)
+        return Pairs.of(self.homes, self.household[rows], self.need[rows], self.community)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Some pairs of households and needs."""
+
+    homes: pd.Index  # household ids
+    there: np.ndarray  # bool [homes and one more, that is none of them, needs]
+
+    @staticmethod
+    def of(homes: pd.Index, household: np.ndarray, need: np.ndarray, community: Community) -> "Pairs":
+        """The pairs of positions in ``homes`` and of needs."""
+        there = np.zeros((len(homes) + 1, len(community.needs)), dtype=bool)
+        there[household, need] = True
+        return Pairs(homes, there)
+
+    @staticmethod
+    def listed(listed: pd.DataFrame | None, community: Community) -> "Pairs":
+        """The targeted pairs of outreach.parquet."""
+        if listed is None:
+            return Pairs.of(pd.Index([], dtype=object), np.empty(0, int), np.empty(0, int), community)
+        rows = listed[(listed["arm"] == "targeted") & listed["need"].isin(community.need_index())]
+        household, homes = pd.factorize(rows["household_id"].to_numpy(dtype=object))
+        need = rows["need"].map(community.need_index()).to_numpy(dtype=int)
+        return Pairs.of(pd.Index(homes, dtype=object), household, need, community)
+
+    def __getitem__(self, pairs: tuple[pd.Index, np.ndarray, np.ndarray]) -> np.ndarray:
+        """bool: which of the pairs of ids, positions in them, and needs are among these."""
+        ids, home, need = pairs
+        return self.there[self.homes.get_indexer(ids)[home], need]
+
+
+def past_week(
+    asked: Asked, as_of: int, scores: Iterable[pa.Table], listed: pd.DataFrame | None
+) -> pd.DataFrame:
+    """One past week's scores against what happened, for each need whose window and usual delay have passed.
+
+    ``scores``: that week's scores.parquet in pieces, with household_id and need as dictionaries; ``listed``: its
+    outreach.parquet, None where no lists were made. Returns need, households, predicted and observed number that
+    asked, top and top_asked (size and hits of the top 2% by p_request), listed and listed_asked (targeted pairs,
+    and those that asked).
+    """
+    passed = np.append(asked.passed(as_of), False)  # a need that the settings no longer have
+    if not passed.any():
+        return pd.DataFrame()
+    came, visits = asked.within(as_of), Pairs.listed(listed, asked.community)
+    pieces = []
+    for piece in scores:
+        ids, home = encoded_texts(piece["household_id"])
+        names, code = encoded_texts(piece["need"])
+        need = pd.Index([one.id for one in asked.community.needs]).get_indexer(names)[code]
+        keep = passed[need]
+        pairs = ids, home[keep], need[keep]
+        p = piece["p_request"].to_numpy()[keep]
+        pieces.append((need[keep].astype(np.int16), p, came[pairs], visits[pairs]))
+    need, p, hit, targeted = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    rows = []
+    for at in np.unique(need):
+        own = np.flatnonzero(need == at)
+        top = own[_highest(p[own], int(np.ceil(TOP * len(own))))]
+        rows.append(
+            {
+                "need": asked.community.needs[at].id,
+                "households": len(own),
+                "predicted": p[own].sum(),
+                "observed": hit[own].sum(),
+                "top": len(top),
+                "top_asked": hit[top].sum(),
+                "listed": targeted[own].sum(),
+                "listed_asked": (hit & targeted)[own].sum(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _highest(p: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the ``count`` (1 at least) highest, of those tied at the end the first."""
+    last = np.partition(p, len(p) - count)[len(p) - count]
+    above = np.flatnonzero(p > last)
+    return np.append(above, np.flatnonzero(p == last)[: count - len(above)])
+
+
+@dataclass(frozen=True)
+class Came:
+    """How many households came in each of some spans (days, ends exclusive), by the grid where they live now."""
+
+    spans: tuple[Span, ...]
+    grid_ids: np.ndarray  # object str
+    count: np.ndarray  # int32 [spans, grids, needs]
+
+    @staticmethod
+    def of(known: Known, spans: Sequence[Span]) -> "Came":
+        """Of a town, or of the households that live in a part of it."""
+        needs, grids = len(known.community.needs), len(known.records.grid_ids)
+        count = np.zeros((len(spans), grids, needs), dtype=np.int32)
+        for at, (begin, end) in enumerate(spans):
+            found = came(known, np.full(needs, begin), np.full(needs, end)) & (known.grid >= 0)[:, None]
+            household, need = np.nonzero(found)
+            np.add.at(count[at], (known.grid[household], need), 1)
+        here = np.unique(known.grid[known.present])
+        return Came(tuple(spans), known.records.grid_ids[here], count[:, here])
+
+    @staticmethod
+    def joined(parts: "Sequence[Came]") -> "Came":
+        """Of the whole town: a grid is in one part."""
+        grids = np.concatenate([one.grid_ids for one in parts])
+        return Came(parts[0].spans, grids, np.concatenate([one.count for one in parts], axis=1))
+
+
+def spans_told(demand: pd.DataFrame) -> list[Span]:
+    """The span of each row of demand.csv."""
+    days = [[day_of(one) for one in pd.to_datetime(demand[name]).dt.date] for name in ("begins", "ends")]
+    return list(zip(*days, strict=True))
+
+
+def past_demand(asked: Asked, seen: Came, demand: pd.DataFrame) -> pd.DataFrame:
+    """One past week's demand against the households that came, for spans that have passed, delay included.
+
+    ``demand``: that week's demand.csv; ``seen``: of all its spans that ended before the as-of date. Households are
+    counted in the grid where they live now. Adds observed, within_80 and within_90 (bool).
+    """
+    index, told = asked.community.need_index(), spans_told(demand)
+    over = np.array([end + asked.delay <= asked.as_of for _, end in told], dtype=bool)
+    over &= demand["need"].isin(index).to_numpy()
+    table = demand[over].reset_index(drop=True)
+    span = {one: at for at, one in enumerate(seen.spans)}
+    grids = {str(name): at for at, name in enumerate(seen.grid_ids)}
+    observed = []
+    for row, need, grid in zip(np.flatnonzero(over), table["need"], table["grid_id"], strict=True):
+        mine = seen.count[span[told[row]], :, index[need]]
+        observed.append(mine.sum() if grid == TOWN else mine[grids[str(grid)]] if str(grid) in grids else 0)
+    table = table.assign(observed=np.array(observed, dtype=int))
+    for name in LEVELS:
+        inside = (table["observed"] >= table[f"low_{name}"]) & (table["observed"] <= table[f"high_{name}"])
+        table[f"within_{name}"] = inside
+    return table

@@ -1,0 +1,59 @@
+"""How good each kind of reason is: how often those who saw it on a list said that it was wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.point_in_time.feedback import current
+from features.point_in_time.records import Records
+from models.evaluation.wilson import wilson
+
+NO_REASON = "lot"  # kind of the reason of a household drawn by lot
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What came back of lists: of a town, or of who lives in a part of it."""
+
+    outreach_ids: np.ndarray  # object str: with an outcome or with feedback
+    blamed: pd.DataFrame  # outreach_id and kind of each reason that was said to be wrong
+
+
+def returned(records: Records) -> Returned:
+    """What came back, as it stands now."""
+    visits, rows = records.outreach, records.feedback
+    ids = [visits.outreach_id[visits.outcome >= 0], rows.outreach_id[np.isinf(rows.visible_to)]]
+    wrong = current(rows, "reason_wrong")
+    blamed = _one_a_row(pd.Series(rows.outreach_id[wrong]), pd.Series(rows.reason_kind[wrong]))
+    return Returned(np.concatenate([one.astype(object) for one in ids]), blamed)
+
+
+def reason_quality(listed: pd.DataFrame, parts: Sequence[Returned]) -> pd.DataFrame:
+    """The share of listed reasons of each kind that was complained about (``reason_wrong``).
+
+    ``listed``: outreach_id and reason_kinds (joined by commas) of every pair ever listed; only pairs that
+    came back, with an outcome or any feedback, count; ``parts``: of a town in one piece, or of all its parts.
+    Returns kind, listed, wrong, share, low_95 and high_95 (Wilson), the worst first.
+    """
+    came_back = listed["outreach_id"].isin({one for part in parts for one in part.outreach_ids} - {None})
+    shown = _one_a_row(listed.loc[came_back, "outreach_id"], listed.loc[came_back, "reason_kinds"])
+    shown = shown[shown["kind"] != NO_REASON]
+    blamed = pd.concat([one.blamed for one in parts]).drop_duplicates()
+    counts = shown.merge(blamed.assign(wrong=True), how="left").fillna({"wrong": False})
+    table = counts.groupby("kind")["wrong"].agg(listed="size", wrong="sum").astype("int64").reset_index()
+    counted = zip(table["wrong"].tolist(), table["listed"].tolist(), strict=True)
+    intervals = [wilson(hits, total) for hits, total in counted]
+    table["share"] = table["wrong"] / table["listed"]
+    table["low_95"] = [low for low, _ in intervals]
+    table["high_95"] = [high for _, high in intervals]
+    return table.sort_values(["share", "kind"], ascending=[False, True], ignore_index=True)
+
+
+def _one_a_row(outreach_id: pd.Series, kinds: pd.Series) -> pd.DataFrame:
+    """outreach_id and kind: each kind of a pair once."""
+    frame = pd.DataFrame({"outreach_id": outreach_id.to_numpy(), "kind": kinds.to_numpy()}, dtype=object)
+    frame = frame[frame["kind"].notna() & frame["outreach_id"].notna()]
+    frame = frame.assign(kind=frame["kind"].astype(str).str.split(",")).explode("kind")
+    return frame[frame["kind"] != ""].drop_duplicates(ignore_index=True)

@@ -1,0 +1,137 @@
+"""Which groups the visits of the last year passed over, beside the needs that random visits found in it.
+
+What was really visited, beside what was really there: no model has a part in it. A town in parts gives the visits of
+each part, of which one table is made: the town's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import csr_array
+
+from features.blocks.groups import GRID, Groups, membership
+from features.contract.community import Name
+from features.point_in_time.records import Known
+from models.evaluation.evaluate import resampled_of
+from models.fairness.audit import BLOCK, MADE, block_end, members_then
+from models.fairness.shares import COLUMNS, Audited, group_shares
+from models.underreporting.visits import visits_by_lot, week_weights
+
+MADE_WITHIN = 364  # days of the visits that were made
+
+
+@dataclass(frozen=True)
+class VisitsMade:
+    """The targeted visits of a year, a row each, and then those by lot: of a town, or of who lives in a part of it."""
+
+    household_ids: pa.StringArray  # of all households
+    household: np.ndarray  # int, position in household_ids
+    week: np.ndarray  # int32 day that begins the week of a visit by lot, -1 of a targeted one
+    found: np.ndarray  # bool: by lot, and the need was there
+    visit: np.ndarray  # float64: the part of a targeted household's visit that day; 0 by lot
+    weight: np.ndarray  # float64: inverse propensity; 1 of targeted ones
+    member: csr_array  # bool [rows, columns]: as known at the time
+    columns: tuple[str, ...]  # ids of groups
+    groups: Groups  # as known now, without members
+    named: int  # of these the first so many are those that the community names
+
+    def __len__(self) -> int:
+        return len(self.household)
+
+
+def days_told(as_of: int) -> list[int]:
+    """The days as of which a visit's household may be told to be a member of groups."""
+    return list(range(as_of, as_of - MADE_WITHIN - 1, -BLOCK))
+
+
+def visits_made(known: Known, then: Callable[[int], Known]) -> VisitsMade:
+    """The visits of the year before ``known``; ``then`` gives what was known at each of ``days_told``."""
+    rows, begin = known.outreach, known.as_of - MADE_WITHIN
+    made = np.flatnonzero(~rows.random & (rows.contacted >= begin))
+    drawn, _ = visits_by_lot(known)
+    drawn = drawn.take(drawn.as_of >= begin)
+    day = np.floor(rows.contacted[made]).astype(np.int64)
+    _, place, asked = np.unique(
+        np.stack([rows.household[made], day]), axis=1, return_inverse=True, return_counts=True
+    )
+    household = np.concatenate([rows.household[made], drawn.household])
+    when = np.concatenate([day, drawn.as_of])
+    member = members_then(then, household, block_end(known, when))
+    groups = membership(known)
+    return VisitsMade(
+        household_ids=pa.array(known.records.household_ids, pa.string()),
+        household=household,
+        week=np.concatenate([np.full(len(made), -1), drawn.as_of]).astype(np.int32),
+        found=np.concatenate([np.zeros(len(made), dtype=bool), drawn.found == 1]),
+        visit=np.concatenate([1 / asked[place.reshape(-1)], np.zeros(len(drawn))]),
+        weight=np.concatenate([np.ones(len(made)), drawn.weight]),
+        member=csr_array(np.array(list(member.values()), dtype=bool).reshape(len(member), len(household)).T),
+        columns=tuple(member),
+        groups=replace(groups, member=groups.member[:0]),
+        named=len(known.community.groups) - len(groups.left_out),
+    )
+
+
+def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame, Groups]:
+    """The targeted visits against the needs that random visits found, and the groups, without members.
+
+    ``parts``: of a town in one piece, or of all its parts. A share of the list is a share of the targeted households,
+    one for each day; recall, precision and calibration are missing. Without visits of either kind there are no rows.
+    """
+    groups = _joined_groups(parts)
+    week, found, visit, weight = (
+        np.concatenate([getattr(one, name) for one in parts]) for name in ("week", "found", "visit", "weight")
+    )
+    lot = week >= 0
+    if lot.all() or not found.any():
+        return pd.DataFrame(columns=list(COLUMNS)), groups
+    weight[lot] = week_weights(weight[lot], week[lot])
+    number, households = _numbered(parts)
+    homes, household = np.unique(number, return_inverse=True)
+    unknown = np.full(len(week), np.nan)
+    audited = Audited(
+        household, found.astype(float), unknown, visit, unknown, weight, _members(parts, groups)
+    )
+    return group_shares(audited, groups.ids, MADE, resampled_of(households, homes, seed=seed)), groups
+
+
+def _joined_groups(parts: Sequence[VisitsMade]) -> Groups:
+    """Named groups, then grids by their ids, then values of attributes."""
+    names: dict[str, Name] = {}
+    for one in parts:
+        names.update(zip(one.groups.ids, one.groups.names, strict=True))
+    named = dict.fromkeys(group for one in parts for group in one.groups.ids[: one.named])
+    others = [one for one in names if one not in named]
+    grids = sorted(one for one in others if one.startswith(f"{GRID}="))
+    ids = tuple(dict.fromkeys([*named, *grids, *others]))
+    left_out = dict.fromkeys(line for one in parts for line in one.groups.left_out)
+    nobody = np.zeros((0, len(ids)), dtype=bool)
+    return Groups(ids, tuple(names[one] for one in ids), nobody, tuple(left_out))
+
+
+def _numbered(parts: Sequence[VisitsMade]) -> tuple[np.ndarray, int]:
+    """The number of each row's household in the order of the whole town's ids, and how many there are."""
+    begins = np.cumsum([0, *(len(one.household_ids) for one in parts)])
+    order = pc.sort_indices(pa.chunked_array([one.household_ids for one in parts])).to_numpy()
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = np.arange(len(order))
+    rows = [begin + one.household for begin, one in zip(begins[:-1], parts, strict=True)]
+    return number[np.concatenate(rows)], len(order)
+
+
+def _members(parts: Sequence[VisitsMade], groups: Groups) -> csr_array:
+    """bool [rows, groups] of all parts."""
+    place = {one: at for at, one in enumerate(groups.ids)}
+    rows, columns, begin = [], [], 0
+    for part in parts:
+        row, column = part.member.nonzero()
+        at = np.array([place.get(one, -1) for one in part.columns], dtype=np.int64)[column]
+        rows.append(begin + row[at >= 0])
+        columns.append(at[at >= 0])
+        begin += len(part)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    return csr_array((np.ones(len(row), dtype=bool), (row, column)), shape=(begin, len(groups)))

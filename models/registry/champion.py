@@ -1,0 +1,191 @@
+"""The workspace's own copy of the champion, so that scoring needs neither MLflow nor its server.
+
+``champion/current.json`` names the version in force, the registry it came from and the directory beside it
+that holds its files. Replacing the one small file switches versions in a single step: whoever reads or is
+killed in between sees the old champion or the new one, never half of each.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.atomic import write_atomically
+from features.blocks.build import catalogue
+from features.contract.community import Community
+from features.language import UserError, say
+from models.scoring.model import NeedModel
+
+DIRECTORY = "champion"
+_POINTER = "current.json"
+_DOWNLOAD = ".download-"
+_LONGEST_DOWNLOAD = 3600.0  # seconds
+_OLD_COPIES = 1  # kept for a reader that is just loading the version before
+
+
+class NoChampion(UserError):
+    """Nothing is in force yet, or only a model of other features or needs, which cannot be used."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in force and its version in the registry."""
+
+    model: NeedModel
+    version: int
+
+
+def knows_needs(one: Champion, community: Community) -> Champion:
+    """The champion. Raises NoChampion where it was trained for other needs, for the same in another order (a need is a
+    position to a model, and the scores of one would go to another) or for other windows."""
+    trained, wanted = one.model.schema.needs, tuple(need.id for need in community.needs)
+    if trained == wanted:
+        return _knows_windows(one, community)
+    between = say("、", ", ")
+    new = between.join(need for need in wanted if need not in trained)
+    gone = between.join(need for need in trained if need not in wanted)
+    zh = "，".join(([f"新增 {new}"] if new else []) + ([f"去掉 {gone}"] if gone else [])) or "顺序变了"
+    en = (
+        "; ".join(([f"added: {new}"] if new else []) + ([f"removed: {gone}"] if gone else []))
+        or "another order"
+    )
+    raise NoChampion(
+        say(
+            f"community.yaml 的需求与模型版本 {one.version} 的不同（{zh}）：请先运行 xianying retrain",
+            f"the needs of community.yaml are not those of model version {one.version} ({en}): run xianying retrain"
+            " first",
+        )
+    )
+
+
+def _knows_windows(one: Champion, community: Community) -> Champion:
+    """The champion. Raises NoChampion where a need's window was another when it was trained: its probabilities would
+    be said of weeks that they are not about, to whoever reads the scores without a line beside them."""
+    trained = one.model.metadata.get("windows", {})  # a model of an earlier version does not tell
+    changed = [
+        need.id
+        for need in community.needs
+        if trained.get(need.id, [need.lead_weeks, need.horizon_weeks])
+        != [need.lead_weeks, need.horizon_weeks]
+    ]
+    if not changed:
+        return one
+    needs = say("、", ", ").join(changed)
+    raise NoChampion(
+        say(
+            f"community.yaml 里 {needs} 的 horizon_weeks 或 lead_weeks 改过，模型版本 {one.version} 说的是原来的时间段："
+            "请先运行 xianying retrain",
+            f"horizon_weeks or lead_weeks of {needs} in community.yaml changed: model version {one.version} speaks of"
+            " the weeks before that: run xianying retrain first",
+        )
+    )
+
+
+def of_others(one: Champion, community: Community) -> list[str]:
+    """A line where ``who`` of a need was another when the model was trained: scores mean the same, but of households
+    that it did not learn from."""
+    trained = one.model.metadata.get("who", {})
+    changed = [need.id for need in community.needs if trained.get(need.id, need.who) != need.who]
+    if not changed:
+        return []
+    needs = say("、", ", ").join(changed)
+    return [
+        say(
+            f"注意：{needs} 的 who 改过，模型版本 {one.version} 是按原来的住户范围训练的；请运行 xianying retrain",
+            f"note: who of {needs} changed, and model version {one.version} was trained on the households of before:"
+            " run xianying retrain",
+        )
+    ]
+
+
+def no_model() -> NoChampion:
+    """The message before the first retrain."""
+    return NoChampion(
+        say("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first")
+    )
+
+
+def load_champion(version: int, files: Path) -> Champion:
+    """Read a copy. Raises NoChampion where an earlier version of the program made it, with other features."""
+    try:
+        model = NeedModel.load(files)
+        outdated = model.feature_names != [one.name for one in catalogue(model.schema)]
+    except (KeyError, TypeError, ValueError):
+        outdated = True
+    if outdated:
+        zh = f"版本 {version} 是程序旧版训练的，现在不能用：请重新运行 xianying retrain"
+        en = f"version {version} was made by an earlier version of the program: run xianying retrain again"
+        raise NoChampion(say(zh, en))
+    return Champion(model, version)
+
+
+def _fingerprint(registry: str) -> str:
+    """A registry's address without revealing a password in it."""
+    return hashlib.sha256(registry.encode()).hexdigest()[:16]
+
+
+def read_copy(workspace: Path, registry: str) -> tuple[int, Path] | None:
+    """Version and directory of the copy; None where there is none or it came from another registry."""
+    try:
+        pointer = json.loads((workspace / DIRECTORY / _POINTER).read_text(encoding="utf-8"))
+        version, origin = int(pointer["version"]), str(pointer["registry"])
+        files = workspace / DIRECTORY / str(pointer["directory"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    there = origin == _fingerprint(registry) and (files / "model.json").is_file()
+    return (version, files) if there else None
+
+
+def forget_copy(workspace: Path) -> None:
+    """Stop using the copy: the next reader asks the registry."""
+    (workspace / DIRECTORY / _POINTER).unlink(missing_ok=True)
+
+
+@contextmanager
+def download_place(workspace: Path) -> Iterator[Path]:
+    """A directory to download to, on the workspace's file system; gone after the block."""
+    place = workspace / DIRECTORY
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=_DOWNLOAD, dir=place) as directory:
+        yield Path(directory)
+
+
+def install_copy(workspace: Path, registry: str, version: int, files: Path) -> Path:
+    """Make the directory ``files`` (moved) the copy in force; it must be on the workspace's file system."""
+    place = workspace / DIRECTORY
+    target = place / f"{version}-{uuid.uuid4().hex[:8]}"
+    os.replace(files, target)
+    _reach_the_disk(target)
+    pointer = {"version": version, "registry": _fingerprint(registry), "directory": target.name}
+    write_atomically(place / _POINTER, json.dumps(pointer).encode())
+    _remove_old(place, target)
+    return target
+
+
+def _reach_the_disk(directory: Path) -> None:
+    """Wait until its files would survive a power cut: what names them must not be there before them."""
+    for path in [*directory.rglob("*"), directory, directory.parent]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _remove_old(place: Path, current: Path) -> None:
+    """Delete older copies and what interrupted downloads left."""
+    others = [one for one in place.iterdir() if one.is_dir() and one != current]
+    copies = sorted(
+        (one for one in others if not one.name.startswith(_DOWNLOAD)), key=lambda one: one.stat().st_mtime
+    )
+    long_ago = time.time() - _LONGEST_DOWNLOAD
+    left = [one for one in others if one.name.startswith(_DOWNLOAD) and one.stat().st_mtime < long_ago]
+    for directory in [*copies[:-_OLD_COPIES], *left]:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,295 @@
+"""MLflow: runs of a retrain, registered versions, and which of them is the champion.
+
+The backend is ``MLFLOW_TRACKING_URI`` where it is set, else an SQLite file in the workspace. MLflow is
+imported inside functions only: it takes seconds, and scoring from the workspace's copy of the champion needs
+none of it. A version is registered only once all else of its retrain is logged, and is in force only once its
+alias is set: a retrain killed in between leaves no version, or one that is not the champion.
+"""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.contract.community import Community
+from features.language import UserError, say
+from features.point_in_time.records import Known
+from models.evaluation.evaluate import ALL
+from models.registry.champion import (
+    Champion,
+    NoChampion,
+    download_place,
+    forget_copy,
+    install_copy,
+    knows_needs,
+    load_champion,
+    no_model,
+    read_copy,
+)
+from models.registry.runs import (
+    end_interrupted,
+    experiment,
+    log_data,
+    log_needs,
+    log_tuning,
+    log_values,
+    one_run,
+    origin,
+)
+from models.registry.tracking import addresses, quiet, registry_address
+from models.registry.versions import (
+    CHALLENGER,
+    CHAMPION,
+    NAME,
+    all_versions,
+    gate_tags,
+    put_back,
+    put_in_force,
+    registered_model,
+    version_called,
+)
+from models.scoring.model import NeedModel
+from models.training.tune import TUNING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from models.evaluation.compare import Decision
+    from models.training.retrain import Retrained
+
+_LOADER = "models.served"
+_BUNDLE = "data/bundle"  # where MLflow keeps the directory "bundle" inside a logged model
+_REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What became of a retrain: its version, its run, and the gate's decision."""
+
+    version: int
+    run_id: str
+    decision: "Decision"
+
+    @property
+    def promoted(self) -> bool:
+        """It is the champion now."""
+        return self.decision.allowed
+
+
+@contextmanager
+def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
+    """A client of the registry in force.
+
+    Raises UserError with one line when the registry cannot be reached or refuses.
+    """
+    quiet()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield MlflowClient(**addresses(workspace))
+    except (MlflowException, SQLAlchemyError, ConnectionError) as error:
+        reason = str(error).strip().splitlines()[0][:300]
+        raise UserError(
+            say(
+                f"MLflow 出错（请检查 MLFLOW_TRACKING_URI 或工作区里的 mlflow.db）：{reason}",
+                f"MLflow failed (check MLFLOW_TRACKING_URI, or mlflow.db in the workspace): {reason}",
+            )
+        ) from error
+
+
+def make_ready(workspace: Path) -> None:
+    """Load what ``log_retrain`` needs and knock at the registry, while there are no trees yet to be lost.
+
+    Raises UserError when it cannot be reached.
+    """
+    import models.report  # noqa: F401
+
+    with registry_client(workspace) as client:
+        client.get_experiment_by_name(NAME)
+
+
+def draw_report(*told: Any) -> dict[str, bytes]:
+    """``models.report.figures.draw_validation``, loaded only now."""
+    from models.report.figures import draw_validation
+
+    return draw_validation(*told)
+
+
+def _log_model(
+    client: "MlflowClient", experiment: str, run_id: str, model: NeedModel, place: Path
+) -> tuple[str, str]:
+    """Log one pyfunc model with all needs; its id and where its files are."""
+    import mlflow.pyfunc
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    model.save(place / "bundle")
+    logged = client.create_logged_model(experiment, NAME, run_id)
+    features = [ColSpec(DataType.double, name) for name in model.feature_names if name != "need"]
+    signature = ModelSignature(
+        Schema([ColSpec(DataType.string, "need"), *features]), Schema([ColSpec(DataType.double, "p_request")])
+    )
+    described = Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example.*")  # the signature is made by hand
+        mlflow.pyfunc.save_model(
+            place / "pyfunc",
+            loader_module=_LOADER,
+            data_path=place / "bundle",
+            mlflow_model=described,
+            signature=signature,
+            pip_requirements=[f"{name}=={installed(name)}" for name in _REQUIREMENTS],
+        )
+    client.log_model_artifacts(logged.model_id, str(place / "pyfunc"))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return logged.model_id, logged.artifact_location
+
+
+def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Registered:
+    """Log a retrain and register its model as the challenger; make it the champion where the gate allows it.
+
+    One run with a child run for each need. ``known``: what the model was trained on. Raises UserError when
+    MLflow cannot be reached.
+    """
+    from models.report.card import decide  # with the report it draws on Matplotlib, which scoring never needs
+    from models.report.report import metrics_besides, write_report
+
+    has_champion = _has_champion(workspace, known.community)
+    with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
+        report = Path(place) / "report"
+        place_of_runs = experiment(client, workspace)
+        decision = decide(retrained, known, has_champion)
+        write_report(retrained, known, has_champion, report)
+        end_interrupted(client, place_of_runs, workspace)
+        tags = {
+            "community": known.community.community.name,
+            "as_of": str(retrained.model.metadata["as_of"]),
+            "data_fingerprint": retrained.fingerprint,
+            **gate_tags(decision.allowed, decision.reasons),
+        }
+        start = time.time() - sum(retrained.seconds.values())
+        own = tags | origin(workspace)
+        with one_run(client, place_of_runs, f"retrain {tags['as_of']}", own, start) as run_id:
+            log_needs(client, place_of_runs, run_id, retrained, report / "needs", own)
+            log_tuning(client, place_of_runs, run_id, retrained, report / TUNING, own)
+            params = {**retrained.parameters, **{f"seconds_{k}": v for k, v in retrained.seconds.items()}}
+            (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
+            metrics = retrained.metrics
+            log_values(client, run_id, params, metrics[metrics["need"] == ALL])
+            for table in metrics_besides(retrained):
+                log_values(client, run_id, {}, table)
+            log_data(client, run_id, retrained, workspace)
+            client.log_artifacts(run_id, str(report))
+            logged = _log_model(client, place_of_runs, run_id, retrained.model, Path(place))
+            version = _register(client, run_id, *logged, tags)
+        if decision.allowed:
+            forget_copy(workspace)
+            put_in_force(client, version)
+    if decision.allowed:
+        _fetch(workspace)
+    return Registered(version, run_id, decision)
+
+
+def _register(
+    client: "MlflowClient", run_id: str, model_id: str, source: str, tags: Mapping[str, str]
+) -> int:
+    """Register a logged model as a new version and make it the challenger; its version."""
+    if registered_model(client) is None:
+        client.create_registered_model(NAME)
+    created = client.create_model_version(NAME, source, run_id, tags=dict(tags), model_id=model_id)
+    client.set_registered_model_alias(NAME, CHALLENGER, created.version)
+    return int(created.version)
+
+
+def promote(workspace: Path, version: int | None = None) -> int:
+    """Make a version, or else the newest challenger, the champion; its version.
+
+    Raises UserError where there is no such version.
+    """
+    _need_database(workspace)
+    with registry_client(workspace) as client:
+        there = all_versions(client)
+        wanted = version
+        if wanted is None:
+            wanted = version_called(client, CHALLENGER) or max(there, default=None)
+        if not there or wanted is None:
+            raise no_model()
+        if wanted not in there:
+            listed = say("、", ", ").join(str(one) for one in there)
+            raise UserError(
+                say(f"没有版本 {wanted}，只有 {listed}", f"no version {wanted}; there is {listed}")
+            )
+        forget_copy(workspace)
+        put_in_force(client, wanted)
+    _fetch(workspace)
+    return wanted
+
+
+def rollback(workspace: Path) -> int:
+    """Put the champion before the present one back in force; its version. Raises UserError without one."""
+    _need_database(workspace)
+    with registry_client(workspace) as client:
+        forget_copy(workspace)
+        version = put_back(client)
+    if version is None:
+        raise UserError(say("没有更早的正式模型可以退回", "there is no earlier champion to go back to"))
+    _fetch(workspace)
+    return version
+
+
+def champion(workspace: Path, community: Community | None = None, refresh: bool = False) -> Champion:
+    """The champion, from the workspace's copy where it has one.
+
+    ``refresh`` asks the registry first whether its champion is another one by now (as when somebody moved the
+    alias on a shared server). ``community``: whose needs it must have been trained for. Raises NoChampion where
+    there is none yet, where it was trained for other needs, or where an earlier version of the program made it with
+    other features.
+    """
+    copy = None if refresh else read_copy(workspace, registry_address(workspace))
+    version, files = copy or _fetch(workspace)
+    found = load_champion(version, files)
+    return knows_needs(found, community) if community else found
+
+
+def _has_champion(workspace: Path, community: Community) -> bool:
+    try:
+        return champion(workspace, community, refresh=True).version > 0
+    except NoChampion:
+        return False
+
+
+def _fetch(workspace: Path) -> tuple[int, Path]:
+    """Version and directory of the registry's champion, copied into the workspace unless it is there."""
+    address = registry_address(workspace)
+    _need_database(workspace)
+    with registry_client(workspace) as client:
+        import mlflow.artifacts
+
+        version = version_called(client, CHAMPION)
+        if version is None:
+            raise no_model()
+        copy = read_copy(workspace, address)
+        if copy and copy[0] == version:
+            return copy
+        with download_place(workspace) as place:
+            source = client.get_model_version_download_uri(NAME, str(version))
+            files = Path(
+                mlflow.artifacts.download_artifacts(source, dst_path=str(place), **addresses(workspace))
+            )
+            return version, install_copy(workspace, address, version, files / _BUNDLE)
+
+
+def _need_database(workspace: Path) -> None:
+    """Raise NoChampion, without making a database, where there is none yet."""
+    address = registry_address(workspace)
+    if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
+        raise no_model()

@@ -1,0 +1,157 @@
+"""What a retrain leaves in MLflow's runs: parameters, metrics, reports; one run with a child run for each need."""
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from models.estimators.train import PARTS
+from models.registry.tracking import registry_address
+from models.registry.versions import NAME
+from models.training.tune import TUNING, USUAL
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from models.training.retrain import Retrained
+
+_MOST_PARAMS, _MOST_METRICS = 100, 1000  # that one call of MLflow takes
+
+
+def experiment(client: "MlflowClient", workspace: Path) -> str:
+    """Id of the experiment; artefacts go into the workspace unless a tracking server keeps them itself."""
+    found = client.get_experiment_by_name(NAME)
+    if found:
+        return found.experiment_id
+    served = registry_address(workspace).startswith(("http", "databricks"))
+    location = None if served else (workspace.resolve() / "mlartifacts").as_uri()
+    return client.create_experiment(NAME, artifact_location=location)
+
+
+def origin(workspace: Path) -> dict[str, str]:
+    """Tags that say where a run was made."""
+    return {"workspace": str(workspace.resolve()), "host": platform.node()}
+
+
+def end_interrupted(client: "MlflowClient", experiment: str, workspace: Path) -> None:
+    """Mark runs of this workspace as killed that an interrupted retrain left running."""
+    running = client.search_runs([experiment], "attributes.status = 'RUNNING'")
+    for run in running:
+        if origin(workspace).items() <= run.data.tags.items():
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+@contextmanager
+def one_run(
+    client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str], start: float
+) -> Iterator[str]:
+    """One run from ``start`` (seconds since 1970) on: finished, failed or killed as this block is."""
+    run_id = client.create_run(experiment, int(start * 1000), dict(tags), name).info.run_id
+    try:
+        yield run_id
+    except Exception:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    except BaseException:
+        client.set_terminated(run_id, "KILLED")
+        raise
+    client.set_terminated(run_id)
+
+
+def log_values(client: "MlflowClient", run_id: str, params: Mapping[str, Any], metrics: pd.DataFrame) -> None:
+    """Parameters, and metrics as ``RANKER/METRIC`` with the fold's number as step; of the newest fold also
+    the ends of the interval."""
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    steps = {fold: step for step, fold in enumerate(sorted(set(metrics["fold"])))}
+    values = []
+    rows: Iterator[Any] = metrics.itertuples()
+    for row in rows:
+        step = steps[row.fold]
+        name = f"{row.ranker}/{row.metric}"
+        values.append(Metric(name, row.value, now, step))
+        if step == len(steps) - 1:
+            values += [Metric(f"{name}.low", row.low, now, step), Metric(f"{name}.high", row.high, now, step)]
+    values = [one for one in values if np.isfinite(one.value)]
+    texts = [Param(name, str(value)[:6000]) for name, value in params.items()]
+    for start in range(0, len(texts), _MOST_PARAMS):
+        client.log_batch(run_id, params=texts[start : start + _MOST_PARAMS])
+    _log_metrics(client, run_id, values)
+
+
+def _log_metrics(client: "MlflowClient", run_id: str, values: list[Any]) -> None:
+    for start in range(0, len(values), _MOST_METRICS):
+        client.log_batch(run_id, metrics=values[start : start + _MOST_METRICS])
+
+
+def log_data(client: "MlflowClient", run_id: str, retrained: "Retrained", workspace: Path) -> None:
+    """The records trained on, by their fingerprint, as the run's dataset."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = json.dumps({"uri": (workspace.resolve() / "records.duckdb").as_uri()})
+    records = Dataset("records", retrained.fingerprint[:36], "local", source)
+    client.log_inputs(run_id, [DatasetInput(records, [InputTag("mlflow.data.context", "training")])])
+
+
+def log_needs(
+    client: "MlflowClient",
+    experiment: str,
+    parent: str,
+    retrained: "Retrained",
+    reports: Path,
+    tags: Mapping[str, str],
+) -> None:
+    """A child run for each need; its report is moved out of the parent's."""
+    from models.demand.backtest import as_metrics
+
+    model = retrained.model
+    for position, need in enumerate(model.schema.needs):
+        own = retrained.metrics[retrained.metrics["need"] == need]
+        shares = dict(zip(PARTS, model.weights[position].tolist(), strict=True))
+        params = {
+            "modelled": bool(model.modelled[position]),
+            **{f"weight_{part}": share for part, share in shares.items()},
+            "calibration_slope": float(model.calibration.slope[position]),
+            "calibration_intercept": float(model.calibration.intercept[position]),
+        }
+        with one_run(
+            client, experiment, need, {**tags, "need": need, "mlflow.parentRunId": parent}, time.time()
+        ) as run_id:
+            log_values(client, run_id, params, own)
+            log_values(client, run_id, {}, as_metrics(retrained.demand, need))
+            if (reports / need).is_dir():
+                client.log_artifacts(run_id, str(reports / need))
+    shutil.rmtree(reports, ignore_errors=True)
+
+
+def log_tuning(
+    client: "MlflowClient",
+    experiment: str,
+    parent: str,
+    retrained: "Retrained",
+    report: Path,
+    tags: Mapping[str, str],
+) -> None:
+    """A child run for the search for parameters: the best ones, each trial's loss by its number, and its report,
+    which is moved out of the parent's."""
+    if retrained.tuned is None:
+        return
+    from mlflow.entities import Metric
+
+    tuned, now = retrained.tuned, int(time.time() * 1000)
+    with one_run(client, experiment, TUNING, {**tags, "mlflow.parentRunId": parent}, time.time()) as run_id:
+        log_values(client, run_id, {**USUAL, **tuned.parameters}, retrained.metrics[:0])
+        pairs = tuned.trials[["trial", "loss"]].itertuples(index=False)
+        losses = [Metric("loss", float(loss), now, int(trial)) for trial, loss in pairs if np.isfinite(loss)]
+        ends = [Metric("best_loss", tuned.loss, now, 0), Metric("usual_loss", tuned.usual_loss, now, 0)]
+        _log_metrics(client, run_id, losses + ends)
+        client.log_artifacts(run_id, str(report))
+    shutil.rmtree(report)

@@ -1,0 +1,134 @@
+"""The figures of a retrain's report, as PNG."""
+
+import pandas as pd
+
+from features.blocks.build import catalogue
+from features.blocks.groups import Groups
+from features.contract.community import Need
+from features.language import say
+from features.point_in_time.records import Known
+from features.point_in_time.schema import Schema
+from models.demand.plots import draw_coverage
+from models.evaluation.baselines import RANKERS
+from models.evaluation.evaluate import ALL, Evaluation
+from models.evaluation.plots import (
+    as_png,
+    chinese_text,
+    draw_folds,
+    draw_groups,
+    draw_importance,
+    draw_lift,
+    draw_parameters,
+    draw_reliability,
+    draw_trials,
+    panels,
+)
+from models.fairness.lines import FAIR, against
+from models.report.card import MEASURE
+from models.training.tune import Tuned
+
+
+def meaning_of_features(schema: Schema) -> dict[str, str]:
+    """By name of the feature, in the language in force."""
+    return {one.name: say(one.zh, one.en) for one in catalogue(schema)}
+
+
+def evaluated(metrics: pd.DataFrame, known: Known) -> list[Need]:
+    """The needs that the metrics tell of."""
+    return [need for need in known.community.needs if (metrics["need"] == need.id).any()]
+
+
+def draw_validation(
+    known: Known,
+    schema: Schema,
+    found: Evaluation,
+    importance: pd.DataFrame,
+    demand: pd.DataFrame | None,
+) -> dict[str, bytes]:
+    """Figures of what validation found and of what the model looks at, by their path in the report.
+
+    Tables as in ``models.training.retrain.Retrained``.
+    """
+    meanings = meaning_of_features(schema)
+    importance = importance.assign(meaning=importance["feature"].map(meanings))
+    needs = evaluated(found.metrics, known)
+    with chinese_text():
+        figures = _overview(found, importance, needs)
+        if demand is not None and len(demand):
+            figures["demand.png"] = _demand_figure(demand, known)
+        for need in needs:
+            figures[f"needs/{need.id}/report.png"] = _need_figure(found.metrics, importance, need)
+    return figures
+
+
+def _ranker_names() -> dict[str, str]:
+    return {ranker: say(zh, en) for ranker, (zh, en) in RANKERS.items()}
+
+
+def _measured(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return metrics[metrics["metric"] == metric].sort_values("fold")
+
+
+def draw_group_audits(table: pd.DataFrame, groups: Groups) -> bytes:
+    """Every group's share of the lists over its share of what they are for, and its calibration."""
+    names = {one: name.here for one, name in zip(groups.ids, groups.names, strict=True)}
+    audits = list(dict.fromkeys(table["audit"]))
+    with chinese_text():
+        figure, axes = panels(2 * len(audits), width=6.0, height=max(3.0, 0.22 * len(names) + 1.2))
+        figure.subplots_adjust(left=0.13, wspace=0.35)  # room for the groups' names
+        for at, audit in enumerate(audits):
+            rows = table[table["audit"] == audit]
+            less, level = axes[2 * at], axes[2 * at + 1]
+            draw_groups(less, rows, "list_over_need", names, against(audit), FAIR)
+            title = say("预测与实际之比", "Predicted over observed")
+            draw_groups(level, rows, "predicted_over_observed", names, title)
+        return as_png(figure)
+
+
+def draw_tuning(tuned: Tuned) -> bytes:
+    """The losses of the trials in order, and which parameters these depend on."""
+    with chinese_text():
+        figure, (history, importance) = panels(2)
+        draw_trials(history, tuned.trials)
+        draw_parameters(importance, tuned.importance)
+        return as_png(figure)
+
+
+def _need_figure(metrics: pd.DataFrame, importance: pd.DataFrame, need: Need) -> bytes:
+    """The folds and what the model looks at; calibration and lift stand beside the other needs' in the overview."""
+    figure, (folds, looks) = panels(2)
+    figure.suptitle(need.name.here)
+    title = say("名单命中率（按可走访户数）", "Hits on a list as long as can be visited")
+    draw_folds(folds, _measured(metrics[metrics["need"] == need.id], MEASURE), _ranker_names(), title)
+    draw_importance(looks, importance[importance["need"] == need.id])
+    return as_png(figure)
+
+
+def _demand_figure(demand: pd.DataFrame, known: Known) -> bytes:
+    names = {need.id: need.name.here for need in known.community.needs} | {ALL: say("全部", "all")}
+    figure, (axes,) = panels(1, width=6.5, height=1.6 + 0.3 * len(names))
+    draw_coverage(axes, demand, names)
+    return as_png(figure)
+
+
+def _overview(found: Evaluation, importance: pd.DataFrame, needs: list[Need]) -> dict[str, bytes]:
+    """Every need's calibration and lift side by side, the folds over all needs, and overall importance."""
+    figures = {}
+    for name, table in (("reliability", found.reliability), ("lift", found.lift)):
+        figure, axes = panels(len(needs), columns=4, width=3.6, height=3.0)
+        for one, need in zip(axes, needs, strict=True):
+            rows = table[table["need"] == need.id]
+            if name == "lift":
+                draw_lift(one, rows, _ranker_names(), legend=one is axes[0])
+            else:
+                draw_reliability(one, rows)
+            figure.suptitle(one.get_title())
+            one.set_title(need.name.here)
+        figures[f"{name}.png"] = as_png(figure)
+    figure, (folds, looks) = panels(2, width=6.0, height=4.0)
+    overall = found.metrics[found.metrics["need"] == ALL]
+    title = say("名单命中率，各项平均", "Hits on the lists, mean over needs")
+    draw_folds(folds, _measured(overall, MEASURE), _ranker_names(), title)
+    draw_importance(looks, importance.groupby("meaning")["gain"].sum().reset_index())
+    figures["overview.png"] = as_png(figure)
+    return figures

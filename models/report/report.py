@@ -1,0 +1,86 @@
+"""What a retrain leaves to read: tables, figures and a model card in Chinese and English."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from features.blocks.groups import membership
+from features.point_in_time.records import Known
+from models.demand.backtest import as_metrics
+from models.evaluation.evaluate import ALL, Evaluation
+from models.fairness import shares as group_shares
+from models.report.card import against_baselines, model_card
+from models.report.figures import (
+    draw_group_audits,
+    draw_tuning,
+    draw_validation,
+    evaluated,
+    meaning_of_features,
+)
+from models.training.tune import TUNING
+from models.underreporting import comparison as need_compare
+
+if TYPE_CHECKING:
+    from models.training.retrain import Retrained
+
+_TABLES = ("metrics", "reliability", "lift", "importance")
+_TABLES_IF_THERE = ("demand", "groups", "verdicts", "found_by_visits")
+
+
+def write_report(retrained: "Retrained", known: Known, has_champion: bool, directory: Path) -> None:
+    """Fill a directory: tables as CSV, figures as PNG, ``model_card.zh.md`` and ``model_card.en.md``.
+
+    ``needs/NEED/`` has a need's part of the tables and its figure. ``known``: what the model was trained on.
+    """
+    tables = {name: getattr(retrained, name) for name in _TABLES}
+    meanings = meaning_of_features(retrained.model.schema)
+    tables["importance"] = tables["importance"].assign(meaning=lambda rows: rows["feature"].map(meanings))
+    against = against_baselines(retrained, known)
+    directory.mkdir(parents=True, exist_ok=True)
+    more = {"p_need": retrained.visits} | {name: getattr(retrained, name) for name in _TABLES_IF_THERE}
+    there = {name: table for name, table in more.items() if table is not None}
+    _write_tables({**tables, "against_baselines": against, **there}, directory)
+    for language in ("zh", "en"):
+        card = model_card(retrained, known, against, has_champion, language)
+        (directory / f"model_card.{language}.md").write_text(card, encoding="utf-8")
+    for need in evaluated(retrained.metrics, known):
+        (directory / "needs" / need.id).mkdir(parents=True)
+        own = {name: table[table["need"] == need.id] for name, table in tables.items()}
+        _write_tables(own, directory / "needs" / need.id)
+    if retrained.tuned is not None:
+        (directory / TUNING).mkdir()
+        trials = {"trials": retrained.tuned.trials, "importance": retrained.tuned.importance}
+        _write_tables(trials, directory / TUNING)
+    for name, figure in {
+        **(retrained.figures or _drawn(retrained, known)),
+        **_late(retrained, known),
+    }.items():
+        (directory / name).write_bytes(figure)
+
+
+def _drawn(retrained: "Retrained", known: Known) -> dict[str, bytes]:
+    found = Evaluation(retrained.metrics, retrained.reliability, retrained.lift)
+    return draw_validation(known, retrained.model.schema, found, retrained.importance, retrained.demand)
+
+
+def _late(retrained: "Retrained", known: Known) -> dict[str, bytes]:
+    """Figures of what is known only at the end: groups, as visits find them, and a search for parameters."""
+    figures = {}
+    if retrained.groups is not None and len(retrained.groups):
+        figures["groups.png"] = draw_group_audits(retrained.groups, membership(known))
+    if retrained.tuned is not None:
+        figures[f"{TUNING}/tuning.png"] = draw_tuning(retrained.tuned)
+    return figures
+
+
+def metrics_besides(retrained: "Retrained") -> list[pd.DataFrame]:
+    """Further tables of the form of the metrics table: estimators of p_need, intervals of demand, groups."""
+    tables = [need_compare.as_rankers(retrained.visits), as_metrics(retrained.demand, ALL)]
+    return tables if retrained.groups is None else [*tables, group_shares.as_rankers(retrained.groups)]
+
+
+def _write_tables(tables: Mapping[str, pd.DataFrame], directory: Path) -> None:
+    for name, table in tables.items():
+        table.to_csv(directory / f"{name}.csv", index=False, encoding="utf-8-sig")  # opens as UTF-8 in Excel

@@ -1,0 +1,230 @@
+"""The need model: everything that turns features into calibrated probabilities, as plain files."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit
+
+from features.blocks.build import Features
+from features.language import say
+from features.point_in_time.records import Known
+from features.point_in_time.schema import Schema
+from models.dataset.out_of_time import OutOfTime
+from models.demand.intervals import Spread
+from models.estimators.boosting import lgb
+from models.estimators.calibrate import Calibration, level_shift
+from models.estimators.logistic import Logistic, Transform
+from models.estimators.offset import Ground
+from models.estimators.seasonal_level import expected_requests
+from models.estimators.train import Parts
+from models.underreporting.p_need import NeedFromVisits
+
+VERSION = 1
+LEAST, MOST = 1e-6, 1 - 1e-6  # probabilities are kept within
+
+
+@dataclass(frozen=True)
+class NeedModel:
+    """One model for all needs of a community.
+
+    ``rates`` [needs] are smoothed shares of pairs with a request: the score of needs that were not modelled
+    (``modelled`` false). ``level_weight`` says how much the town's weekly counts set the level; 0 leaves it.
+    """
+
+    schema: Schema
+    feature_names: list[str]
+    parts: Parts | None
+    weights: np.ndarray  # float64 [needs, parts], rows sum to 1
+    calibration: Calibration
+    modelled: np.ndarray  # bool [needs]
+    rates: np.ndarray  # float64 [needs]
+    per_request: np.ndarray  # float64 [needs]: households that ask at all per request expected in a window
+    level_weight: float
+    usual_shift: np.ndarray  # float64 [needs]: shift on the day of training, for rows without a town
+    risk_calibration: tuple[float, float]  # slope and intercept of the combined risk's log-odds
+    metadata: dict[str, Any] = field(default_factory=dict)
+    visited: NeedFromVisits | None = None  # None: p_need is p_request
+    out_of_time: OutOfTime | None = None
+    spread: Spread | None = None  # of demand; None: never backtested
+
+    def log_odds(self, features: Features) -> np.ndarray:
+        """float64 per row: calibrated log-odds before the shift of an as-of day."""
+        need = features.rows.need
+        result = logit(np.clip(self.rates[need], LEAST, MOST))
+        rows = np.flatnonzero(self.modelled[need])
+        if self.parts and len(rows):
+            matrix = features.matrix if len(rows) == len(need) else features.matrix[rows]
+            parts = self.parts.log_odds(matrix, need[rows], used=self.weights != 0)
+            score = np.einsum("ij,ij->i", parts, self.weights[need[rows]])
+            result[rows] = self.calibration.log_odds(score, need[rows])
+        return result
+
+    def shift(
+        self, known: Known, log_odds: np.ndarray, need: np.ndarray, share: np.ndarray | float = 1.0
+    ) -> np.ndarray:
+        """float64 [needs]: what to add to the log-odds of a whole cohort (its ``log_odds`` and ``need``), or of a
+        ``share`` [needs] of it."""
+        expected = expected_requests(known) * self.per_request * share
+        return level_shift(expected, log_odds, need, self.level_weight * self.modelled)
+
+    def predict(self, features: Features, shift: np.ndarray | None = None) -> np.ndarray:
+        """p_request: float64 per row. ``shift``: of the as-of day, by need; the day of training's by default."""
+        shift = self.usual_shift if shift is None else shift
+        return probability(self.log_odds(features), shift[features.rows.need])
+
+    def p_need(self, features: Features, known: Known, log_odds: np.ndarray, p: np.ndarray) -> np.ndarray:
+        """float64 per row, of a whole cohort with its ``log_odds`` and p_request ``p``: that a visit finds the
+        need. It is p_request where there were no random visits to learn from."""
+        return self.visited.predict(features, known, log_odds) if self.visited else p
+
+    def silence(self) -> str:
+        """One line: whether p_need is corrected for needs that nobody asks for."""
+        told = self.metadata.get("silence", {})
+        return say(
+            told.get("zh", "p_need 等于 p_request，没有纠正“不开口”的家庭"),
+            told.get("en", "p_need equals p_request, silence is not corrected"),
+        )
+
+    def contributions(self, features: Features, positions: np.ndarray) -> np.ndarray:
+        """float64 [positions, features]: by how much (log-odds) each feature raised the score, by TreeSHAP
+        and, in the log-linear part, coefficient times distance from the mean."""
+        matrix, need = features.matrix[positions], features.rows.need[positions]
+        total = np.zeros(matrix.shape)
+        if not self.parts or not len(positions):
+            return total
+        weight = self.weights[need]
+        total += weight[:, :1] * self.parts.logistic.contributions(matrix, need)
+        pooled = self.parts.pooled
+        trees = [np.asarray(one.predict(matrix, pred_contrib=True))[:, :-1] for one in pooled]
+        from_pooled = np.mean(trees, axis=0) if trees else np.zeros(matrix.shape)
+        from_own = from_pooled.copy()
+        for one, booster in self.parts.own.items():
+            rows = np.flatnonzero((need == one) & (weight[:, 2] != 0))
+            if len(rows):
+                from_own[rows] = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
+        total += weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own
+        ground = self.parts.ground
+        total[:, ground.column] += weight[:, 1:].sum(axis=1) * (
+            ground.log_odds(matrix, need) - ground.usual[need]
+        )
+        return total * (self.calibration.slope[need] * self.modelled[need])[:, None]
+
+    def risk(self, p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
+        """float64 [count]: per household the calibrated probability of at least one severe request.
+
+        ``severe``: bool per row, of a need with severity 3. 0 where a household has no such row.
+        """
+        combined = combined_risk(p, household, severe, count)
+        slope, intercept = self.risk_calibration
+        risk = expit(intercept + slope * logit(np.clip(combined, LEAST, MOST)))
+        return np.where(combined > 0, risk, 0.0)
+
+    def save(self, directory: Path) -> None:
+        """Write JSON, npz and LightGBM's text files into a directory, made where missing."""
+        directory.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, np.ndarray] = {
+            "weights": self.weights,
+            "slope": self.calibration.slope,
+            "intercept": self.calibration.intercept,
+            "modelled": self.modelled,
+            "rates": self.rates,
+            "per_request": self.per_request,
+            "usual_shift": self.usual_shift,
+        }
+        if self.parts:
+            logistic = self.parts.logistic
+            arrays |= {f"transform_{name}": value for name, value in vars(logistic.transform).items()}
+            arrays |= {
+                "coefficients": logistic.coefficients,
+                "logistic_intercept": logistic.intercept,
+                "ground_column": np.array(self.parts.ground.column),
+                "ground_shift": self.parts.ground.shift,
+                "ground_usual": self.parts.ground.usual,
+            }
+            for index, booster in enumerate(self.parts.pooled):
+                _write_trees(directory / f"pooled_{index}.txt", booster)
+            for need, booster in self.parts.own.items():
+                _write_trees(directory / f"need_{need}.txt", booster)
+        np.savez(directory / "arrays.npz", **arrays)  # type: ignore[arg-type]
+        said = {
+            "version": VERSION,
+            "schema": self.schema.to_json(),
+            "feature_names": self.feature_names,
+            "level_weight": self.level_weight,
+            "risk_calibration": list(self.risk_calibration),
+            "metadata": self.metadata,
+        }
+        if self.visited:
+            self.visited.save(directory)
+        if self.out_of_time:
+            self.out_of_time.save(directory)
+        if self.spread:
+            self.spread.save(directory)
+        (directory / "model.json").write_text(
+            json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8"
+        )
+
+    @staticmethod
+    def load(directory: Path) -> "NeedModel":
+        """The model that ``save`` wrote."""
+        said = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+        with np.load(directory / "arrays.npz") as file:
+            arrays = {name: file[name] for name in file.files}
+        return NeedModel(
+            schema=Schema.from_json(said["schema"]),
+            feature_names=said["feature_names"],
+            parts=_read_parts(directory, arrays),
+            weights=arrays["weights"],
+            calibration=Calibration(arrays["slope"], arrays["intercept"]),
+            modelled=arrays["modelled"],
+            rates=arrays["rates"],
+            per_request=arrays["per_request"],
+            level_weight=said["level_weight"],
+            usual_shift=arrays["usual_shift"],
+            risk_calibration=tuple(said["risk_calibration"]),
+            metadata=said["metadata"],
+            visited=NeedFromVisits.load(directory),
+            out_of_time=OutOfTime.load(directory),
+            spread=Spread.load(directory),
+        )
+
+
+def _write_trees(path: Path, booster: lgb.Booster) -> None:
+    path.write_text(booster.model_to_string(), encoding="utf-8")
+
+
+def _read_parts(directory: Path, arrays: Mapping[str, np.ndarray]) -> Parts | None:
+    if "coefficients" not in arrays:
+        return None
+    prefix = "transform_"
+    transform = Transform(
+        **{key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+    )
+    logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"])
+    pooled = sorted(directory.glob("pooled_*.txt"))
+    own = sorted(directory.glob("need_*.txt"))
+    return Parts(
+        logistic,
+        Ground(int(arrays["ground_column"]), arrays["ground_shift"], arrays["ground_usual"]),
+        tuple(_read_trees(path) for path in pooled),
+        {int(path.stem.removeprefix("need_")): _read_trees(path) for path in own},
+    )
+
+
+def _read_trees(path: Path) -> lgb.Booster:
+    return lgb.Booster(model_str=path.read_text(encoding="utf-8"))
+
+
+def probability(log_odds: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """float64 per row: the probability of these log-odds once they are shifted."""
+    return np.clip(expit(log_odds + shift), LEAST, MOST)
+
+
+def combined_risk(p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
+    """float64 [count]: chance of at least one severe request, as if needs were independent."""
+    none = np.bincount(household[severe], np.log1p(-np.clip(p[severe], 0, MOST)), minlength=count)
+    return -np.expm1(none)

@@ -1,0 +1,49 @@
+"""The model before any training: every need by its smoothed rate."""
+
+import numpy as np
+
+from features.blocks.build import catalogue
+from features.point_in_time.cohort import cohort
+from features.point_in_time.labels import label_begin, label_end
+from features.point_in_time.records import Known, date_of
+from features.point_in_time.schema import Schema
+from features.point_in_time.town_summary import asked, days_observed
+from models.estimators.calibrate import no_calibration
+from models.scoring.fingerprint import fingerprint
+from models.scoring.model import NeedModel
+
+
+def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
+    """A model that scores every need by its smoothed rate."""
+    needs = len(schema.needs)
+    return NeedModel(
+        schema=schema,
+        feature_names=[one.name for one in catalogue(schema)],
+        parts=None,
+        weights=np.tile([1.0, 0.0, 0.0], (needs, 1)),
+        calibration=no_calibration(needs),
+        modelled=np.zeros(needs, dtype=bool),
+        rates=_smoothed_rates(known),
+        per_request=np.ones(needs),
+        level_weight=0.0,
+        usual_shift=np.zeros(needs),
+        risk_calibration=(1.0, 0.0),
+        metadata={
+            "as_of": str(date_of(as_of)),
+            "fingerprint": fingerprint(known),
+            "community": known.community.community.name,
+            "needs": {one.id: one.name.model_dump() for one in known.community.needs},
+            "windows": {one.id: [one.lead_weeks, one.horizon_weeks] for one in known.community.needs},
+            "who": {one.id: one.who for one in known.community.needs},
+        },
+    )
+
+
+def _smoothed_rates(known: Known) -> np.ndarray:
+    """float64 [needs]: chance that a household that can have the need asks in its window, at the rate so far."""
+    rows = cohort(known)
+    needs = len(known.community.needs)
+    exposure = np.bincount(rows.need, days_observed(known)[rows.household], needs)
+    length = label_end(known.community, 0) - label_begin(known.community, 0)
+    count = np.bincount(asked(known).need, minlength=needs)
+    return -np.expm1(-(count + 0.5) * length / (exposure + length))

@@ -1,0 +1,36 @@
+"""Which parts of the model to trust for each need: weights of their log-odds, chosen on out-of-time rows."""
+
+import numpy as np
+
+from models.estimators.train import PARTS
+
+STEP = 0.25  # of the grid of weights
+SHARED_ROWS = 300.0  # positive rows' worth of evidence that the needs together give to each need's choice
+
+
+def choose_weights(parts: np.ndarray, label: np.ndarray, need: np.ndarray, needs: int) -> np.ndarray:
+    """float64 [needs, parts]: for each need the weights (they sum to 1) of least log loss.
+
+    ``parts``: out-of-time log-odds [rows, parts]. A need's own loss is joined by that over all needs, so that
+    a need with few requests follows what is best for all.
+    """
+    grid = _grid()
+    loss = np.zeros((needs, len(grid)))
+    positive = np.bincount(need, label, needs)
+    for index, weights in enumerate(grid):
+        score = parts @ weights
+        loss[:, index] = np.bincount(need, np.logaddexp(0, score) - label * score, needs)
+    per_positive = loss.sum(0) / max(positive.sum(), 1)
+    together = loss + SHARED_ROWS * per_positive
+    return grid[together.argmin(axis=1)]
+
+
+def _grid() -> np.ndarray:
+    """Every combination of weights in steps that sum to 1; the first of equals is the simplest."""
+    count = round(1 / STEP)
+    combinations = [
+        (count - pooled - own, pooled, own) for own in range(count + 1) for pooled in range(count + 1 - own)
+    ]
+    grid = np.array(combinations, dtype=np.float64) / count
+    assert grid.shape[1] == len(PARTS)
+    return grid

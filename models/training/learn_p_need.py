@@ -1,0 +1,196 @@
+"""Learning p_need from random visits; without them, or with too few, p_need is p_request and a line says so."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from features.blocks.build import Features
+from features.language import say
+from features.point_in_time.records import Known, Records, Rows
+from features.point_in_time.schema import Schema
+from models.dataset.sample import Table
+from models.evaluation.baselines import counted
+from models.scoring.model import NeedModel
+from models.underreporting.calibration import fit_need_calibration
+from models.underreporting.comparison import (
+    HOUSEHOLDS,
+    NAMES,
+    WEEKS,
+    Seen,
+    choose,
+    fit_estimators,
+    held_out,
+    household_folds,
+    later_weeks,
+    log_loss,
+    measures,
+)
+from models.underreporting.design import PairReader, fit_reader
+from models.underreporting.p_need import NeedFromVisits, microgrid_ids
+from models.underreporting.reporting_effects import fit_kinds
+from models.underreporting.visits import VisitTable, random_visits, visit_table, with_targeted
+
+FEWEST_FOUND = (
+    30  # needs found (and not found) by random visits in silent pairs, from which p_need is learned
+)
+
+
+@dataclass(frozen=True)
+class NeedFit:
+    """``visited`` is None where silence is not corrected.
+
+    silence: in Chinese and in English, whether it is corrected and why not. notes: more lines to show.
+    comparison: estimator, validation, metric, value, low, high, of silent pairs. held_out: see ``held_out_visits``,
+    None without visits.
+    """
+
+    visited: NeedFromVisits | None
+    silence: dict[str, str]
+    notes: list[str]
+    comparison: pd.DataFrame
+    held_out: pd.DataFrame | None = None
+
+
+def not_corrected(
+    zh: str, en: str, notes: Iterable[str] = (), held_out: pd.DataFrame | None = None
+) -> NeedFit:
+    """p_need stays p_request, for a reason given in Chinese and English."""
+    silence = {
+        "zh": f"p_need 等于 p_request，没有纠正“不开口”的家庭：{zh}",
+        "en": f"p_need equals p_request, silence is not corrected: {en}",
+    }
+    columns = ["estimator", "validation", "metric", "value", "low", "high"]
+    return NeedFit(None, silence, list(notes), pd.DataFrame(columns=columns), held_out)
+
+
+def with_visits(model: NeedModel, fit: NeedFit) -> NeedModel:
+    """The model with its p_need, or the reason why that is p_request."""
+    return replace(model, visited=fit.visited, metadata={**model.metadata, "silence": fit.silence})
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Random visits and what was known before each. lines: what to say of visits left out, in Chinese and English.
+
+    visited and reader are None without random visits.
+    """
+
+    lines: list[tuple[str, str]]
+    visited: VisitTable | None = None
+    reader: PairReader | None = None
+
+
+def gather_visits(records: Records, known: Known, schema: Schema, table: Table, seed: int = 0) -> Gathered:
+    """The random visits known before ``known.as_of``, to be learned from; ``table``: what the request model is
+    trained on. It asks for no model, and can be done while one is trained."""
+    visits, lines = random_visits(known)
+    if not len(visits):
+        return Gathered(lines)
+    visited = visit_table(records, with_targeted(known, visits), schema, table.towns)
+    kinds = fit_kinds(table, microgrid_ids(known, known.microgrid[table.household]), seed)
+    horizon = np.array([7.0 * need.horizon_weeks for need in known.community.needs])
+    return Gathered(lines, visited, fit_reader(kinds, horizon, visited.matrix, visited.names))
+
+
+def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) -> NeedFit:
+    """Learn p_need from random visits beside the request ``model``. Never fails for want of visits."""
+    visited, reader, lines = gathered.visited, gathered.reader, gathered.lines
+    if visited is None or reader is None:
+        why = lines or [("没有随机走访", "there are no random visits")]
+        return not_corrected("；".join(zh for zh, _ in why), "; ".join(en for _, en in why))
+    notes = [say(*line) for line in lines]
+    seen = _seen(known, model, visited, reader)
+    silent = seen.found[seen.pairs.silent & seen.drawn]
+    found = int(silent.sum())
+    if min(found, len(silent) - found) < FEWEST_FOUND:
+        zh = f"随机走访在半年未申请的家庭里只有 {found} 次发现需要（至少要 {FEWEST_FOUND} 次）"
+        en = f"random visits found only {found} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
+        return not_corrected(zh, en, notes, held_out_visits(visited, seen, seen.request))
+    fitted, comparison, odds = _chosen(seen, reader, seed)
+    zh, en = NAMES[fitted.name]
+    silence = {
+        "zh": "p_need 已用随机走访纠正“不开口”的家庭："
+        f"半年未申请时走访 {len(silent)} 次，{found} 次发现需要（方法：{zh}）",
+        "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
+        f"{found} found the need (method: {en})",
+    }
+    return NeedFit(fitted, silence, notes, comparison, held_out_visits(visited, seen, odds))
+
+
+def held_out_visits(visited: VisitTable, seen: Seen, log_odds: np.ndarray) -> pd.DataFrame:
+    """The random visits, to be told from what was known before each and without its household's visits.
+
+    Columns household, need (positions), as_of (day), found (0 or 1), weight (inverse propensity, mean 1 a week),
+    silent (did not ask for half a year), p_need, p_request, and the simple rankers of ``models.evaluation.baselines``.
+    ``log_odds``: of p_need, by an estimator fitted to other households' visits.
+    """
+    visits = visited.visits
+    table = pd.DataFrame(
+        {
+            **{name: getattr(visits, name) for name in ("household", "need", "as_of", "found", "weight")},
+            "silent": seen.pairs.silent,
+            "p_need": expit(log_odds),
+            "p_request": expit(seen.request),
+            **counted(visited.matrix, visited.names),
+        }
+    )
+    return table[seen.drawn].reset_index(drop=True)
+
+
+def _seen(known: Known, model: NeedModel, visited: VisitTable, reader: PairReader) -> Seen:
+    """The visits as the estimators see them."""
+    visits = visited.visits
+    rows = Rows(visits.household, visits.need)
+    odds = model.log_odds(Features(visited.matrix, visited.names, rows, known.as_of))
+    pairs = reader.read(
+        visited.matrix,
+        visited.names,
+        visits.household,
+        visits.need,
+        microgrid_ids(known, visited.microgrid),
+        odds,
+        visits.targeted,
+    )
+    needs = len(known.community.needs)
+    return Seen(pairs, visits.found.astype(float), visits.weight, visits.as_of, odds, needs)
+
+
+def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, pd.DataFrame, np.ndarray]:
+    """The estimator chosen on held-out visits by lot, of which the later weeks count twice; calibrated on those
+    to other households, and fitted again to all. Then the comparison, and every visit's log-odds without its
+    household."""
+    fold = household_folds(seen.pairs.household, seed)
+    apart = held_out(seen, fold, fit_estimators)
+    drawn = seen.take(seen.drawn)
+    of_drawn = {name: odds[seen.drawn] for name, odds in apart.items()}
+    comparison = [measures(drawn, of_drawn, HOUSEHOLDS, seed)]
+    losses = {name: [_silent_loss(drawn, odds)] for name, odds in of_drawn.items()}
+    later = later_weeks(seen)
+    if later.any():
+        newest, earlier = seen.take(later & seen.drawn), fit_estimators(seen.take(~later))
+        ahead = {name: one.log_odds(newest.pairs) for name, one in earlier.items()}
+        comparison.append(measures(newest, ahead, WEEKS, seed))
+        for name, odds in ahead.items():
+            losses[name].append(_silent_loss(newest, odds))
+    best = choose({name: np.concatenate(one) for name, one in losses.items()})
+    calibration = fit_need_calibration(of_drawn[best], drawn.pairs, drawn.found, drawn.weight, drawn.as_of)
+    fitted = NeedFromVisits(
+        reader=reader,
+        name=best,
+        estimator=fit_estimators(seen, [best])[best],
+        calibration=calibration,
+        metadata={
+            "visits": len(drawn),
+            "found": int(drawn.found.sum()),
+            "targeted": len(seen) - len(drawn),
+        },
+    )
+    odds = calibration.log_odds(apart[best], seen.pairs)
+    return fitted, pd.concat(comparison, ignore_index=True), odds
+
+
+def _silent_loss(seen: Seen, odds: np.ndarray) -> np.ndarray:
+    return log_loss(odds, seen.found)[seen.pairs.silent]

@@ -1,0 +1,63 @@
+"""What a retrain says of its training: what it saw, which needs it skipped, what each model is made of."""
+
+import numpy as np
+
+from features.language import say
+from features.point_in_time.records import Known, date_of
+from models.dataset.sample import Table
+from models.dataset.split import Split
+from models.evaluation.baselines import MODEL
+from models.evaluation.evaluate import ALL, Evaluation, Validation
+from models.scoring.model import NeedModel
+
+
+def training_lines(
+    model: NeedModel, known: Known, table: Table, plan: Split, validation: Validation, found: Evaluation
+) -> list[str]:
+    """Lines on what was trained, which needs were skipped, what won, and how good it is."""
+    first, last = date_of(plan.dates[0]), date_of(plan.dates[-1])
+    lines = [
+        say(
+            f"训练：{len(plan.dates)} 个日期（{first} 至 {last}），{len(table)} 行，{len(table.names)} 个特征",
+            f"trained on {len(plan.dates)} dates ({first} to {last}), {len(table)} rows, {len(table.names)} features",
+        )
+    ]
+    if validation.share < 1:
+        share = f"{100 * validation.share:.0f}%"
+        lines.append(
+            say(
+                f"验证：只看训练所用住户中抽出的 {share}",
+                f"validated on a draw of {share} of the households trained on",
+            )
+        )
+    for one in np.flatnonzero(~model.modelled):
+        name = known.community.needs[one].name.here
+        lines.append(
+            say(
+                f"{name}：训练期内没有申请，跳过训练，按平滑后的平均比例打分",
+                f"{name}: no requests in the training period; not trained, scored by its smoothed rate",
+            )
+        )
+    lines += [_won(known, model, int(one)) for one in np.flatnonzero(model.modelled)]
+    overall = found.metrics[(found.metrics["need"] == ALL) & (found.metrics["fold"] == plan.folds[-1].name)]
+    for ranker in (MODEL, "request_count"):
+        rows = overall[overall["ranker"] == ranker].set_index("metric")["value"]
+        if len(rows):
+            lines.append(
+                say(
+                    f"最新一段验证（{plan.folds[-1].name} 起）{ranker}：前2%命中率 {rows['precision_at_2_percent']:.3f}，"
+                    f"平均精确率 {rows['average_precision']:.3f}",
+                    f"newest fold (from {plan.folds[-1].name}) {ranker}: precision at 2% "
+                    f"{rows['precision_at_2_percent']:.3f}, average precision {rows['average_precision']:.3f}",
+                )
+            )
+    return lines
+
+
+def _won(known: Known, model: NeedModel, need: int) -> str:
+    name = known.community.needs[need].name.here
+    linear, pooled, own = (round(100 * one) for one in model.weights[need])
+    return say(
+        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {own}%",
+        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {own}%",
+    )

@@ -1,0 +1,285 @@
+"""Tuning of LightGBM's parameters on the folds, by Optuna: what to try, how it is judged, where it is kept.
+
+Every trial boosts from the same cut of the table into bins, so nothing that changes the bins is searched. A trial is
+judged where boosting itself is settled: on the later rows of all folds but the newest, whose metrics must owe nothing
+to its own rows. The first trial has the usual parameters, so that what is chosen is never worse on these rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from features.atomic import write_atomically
+from features.language import say
+from features.point_in_time.records import Known, date_of
+from models.dataset.split import Split
+from models.estimators.train import POOLED, Trainer, trees_with
+from models.training.validate import later_rows, trained_by
+
+if TYPE_CHECKING:
+    import optuna
+
+TUNING = "tuning"  # the child run, and its part of the report
+# of the pooled trees; a need's own keep to them (models.estimators.train.SMALLER)
+SPACE: dict[
+    str, tuple[float, float, bool]
+] = {  # least, most, on a logarithmic scale; whole numbers stay whole
+    "learning_rate": (0.02, 0.15, True),
+    "num_leaves": (6, 64, True),
+    "min_data_in_leaf": (50, 1000, True),
+    "feature_fraction": (0.15, 0.9, False),
+    "bagging_fraction": (0.4, 1.0, False),
+    "lambda_l2": (1.0, 100.0, True),
+    "path_smooth": (1.0, 200.0, True),
+}
+USUAL: dict[str, Any] = {name: POOLED[name] for name in SPACE}
+STEPS_BEFORE_PRUNING = 5  # trials whose losses the later ones are held against
+COLUMNS = ("trial", "state", "loss", "seconds", *SPACE)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is asked for: minutes of trials (0: none, and the usual parameters), at most so many, and a file.
+
+    ``journal``: where the trials are kept as they end, so that a retrain that was cut short goes on with them; it
+    holds those of one table only. None: in memory.
+    """
+
+    minutes: float
+    most_trials: int | None = None
+    journal: Path | None = None
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came of it. trials: COLUMNS, one row each. importance: parameter, share of the differences in loss."""
+
+    parameters: dict[str, float]
+    loss: float
+    usual_loss: float
+    trials: pd.DataFrame
+    importance: pd.DataFrame
+
+    def line(self) -> str:
+        """One line on what was tried and gained."""
+        count, better = len(self.trials), 1 - self.loss / self.usual_loss
+        return say(
+            f"调参：试了 {count} 组，验证损失 {self.usual_loss:.5f} → {self.loss:.5f}（减少 {better:.2%}）",
+            f"tuning: {count} sets tried, loss on the folds {self.usual_loss:.5f} to {self.loss:.5f} "
+            f"({better:.2%} less)",
+        )
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The parameters to train with. tuned: of a search made now. metadata: of the search they come from, for the
+    model to keep; None for the usual ones. lines: what to say of it."""
+
+    parameters: Mapping[str, float]
+    tuned: Tuned | None = None
+    metadata: dict[str, Any] | None = None
+    lines: tuple[str, ...] = ()
+
+
+def settle(
+    trainer: Trainer,
+    known_now: Known,
+    plan: Split,
+    tuning: Tuning | None,
+    before: Mapping[str, Any] | None,
+    fingerprint: str,
+    progress: Callable[[Any], Any],
+) -> Settled:
+    """Parameters found by a search, or else those of ``before``: the metadata of the champion's search, if any.
+
+    ``fingerprint``: of the data; a journal of other data is begun anew.
+    """
+    kept = {name: value for name, value in (before or {}).get("parameters", {}).items() if name in SPACE}
+    if tuning is None and before and kept:
+        line = say(
+            f"树的参数沿用启用模型 {before['as_of']} 调好的（retrain --tune 0 恢复默认）",
+            f"parameters of the trees: the champion's, tuned as of {before['as_of']} (retrain --tune 0: the usual ones)",
+        )
+        return Settled(kept, None, dict(before), (line,))
+    if tuning is None or not tuning.minutes:
+        return Settled({})
+    tuned = tune(trainer, known_now, plan, tuning, fingerprint, kept, progress)
+    told = {
+        "as_of": str(date_of(known_now.as_of)),
+        "parameters": tuned.parameters,
+        "loss": tuned.loss,
+        "usual_loss": tuned.usual_loss,
+        "trials": len(tuned.trials),
+    }
+    return Settled(tuned.parameters, tuned, told, (tuned.line(),))
+
+
+def tune(
+    trainer: Trainer,
+    known_now: Known,
+    plan: Split,
+    tuning: Tuning,
+    fingerprint: str,
+    first: Mapping[str, float],
+    progress: Callable[[Any], Any],
+) -> Tuned:
+    """Search until the time is over that was asked for, trials of an interrupted search of the same data included.
+
+    ``first``: parameters tried after the usual ones, such as the champion's.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = _study(tuning.journal, f"{fingerprint} {len(trainer.table)} {trainer.seed}", trainer.seed)
+    folds = _folds(trainer, known_now, plan)
+    _ask_for(study, USUAL, first)
+    for _ in progress(_until(study, 60 * tuning.minutes, tuning.most_trials)):
+        study.optimize(lambda trial: _loss(trial, trainer, folds), n_trials=1)
+    return _told(study)
+
+
+def _ask_for(study: "optuna.Study", *wanted: Mapping[str, float]) -> None:
+    """Have these parameters tried next unless they were, or wait for it."""
+    from optuna.trial import TrialState
+
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    there = [one.params for one in _ended(study)]
+    there += [one.system_attrs.get("fixed_params", {}) for one in waiting]
+    for one in wanted:
+        if one and one not in there:
+            study.enqueue_trial(dict(one))
+            there.append(dict(one))
+
+
+def _until(study: "optuna.Study", seconds: float, most_trials: int | None) -> Iterator[int]:
+    """Once for each trial that is still to be made; at least one must have been."""
+    while True:
+        done = _ended(study)
+        spent = sum(one.duration.total_seconds() for one in done if one.duration)
+        if done and (spent >= seconds or len(done) >= (most_trials or np.inf)):
+            return
+        yield len(done)
+
+
+def _ended(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def _study(journal: Path | None, name: str, seed: int) -> "optuna.Study":
+    """The study of these data, from the journal where it has one; a trial that was cut short has failed."""
+    import optuna
+
+    if journal and journal.is_file():
+        lines = journal.read_bytes().splitlines(keepends=True)
+        whole = [one for one in lines if one.endswith(b"\n")]  # the last may have been cut short
+        same = any(name.encode() in one for one in whole)
+        write_atomically(journal, b"".join(whole) if same else b"")
+    study = _opened(journal, name)
+    trials = study.get_trials(deepcopy=False)
+    for one in trials:
+        if one.state == optuna.trial.TrialState.RUNNING:
+            study.tell(one.number, state=optuna.trial.TrialState.FAIL)
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(trials), multivariate=True)
+    return study
+
+
+def _opened(journal: Path | None, name: str) -> "optuna.Study":
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    storage = None
+    if journal:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        storage = JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
+    return optuna.create_study(
+        storage=storage,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=STEPS_BEFORE_PRUNING),
+        study_name=name,
+        direction="minimize",
+        load_if_exists=True,
+    )
+
+
+def _folds(
+    trainer: Trainer, known_now: Known, plan: Split
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows trained on, later rows, and where trees begin, of each fold that settles the rounds of boosting."""
+    found = []
+    for fold in plan.folds[:-1] or plan.folds:
+        rows = trained_by(trainer.table, known_now, fold.cut)
+        ground = trainer.fit_ground(rows)
+        offset = ground.log_odds(trainer.table.matrix, trainer.table.need)
+        found.append((rows, later_rows(trainer.table, fold), offset))
+    return found
+
+
+def _loss(
+    trial: "optuna.Trial", trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> float:
+    """Mean log loss of the pooled and of the needs' own trees on the later rows; told, and cut short, in between."""
+    import optuna
+
+    trees = trees_with({name: _suggested(trial, name) for name in SPACE})
+    weight, total, sum_of = trainer.table.weight, 0.0, 0.0
+    step = 0
+    for rows, later, offset in folds:
+        parts = [(trees.pooled, rows, later)]
+        parts += [(trees.own, mine, ahead) for _, mine, ahead in trainer.with_own(rows, later, False)]
+        for parameters, mine, ahead in parts:
+            loss = trainer.least_loss({**parameters, "seed": trainer.seed}, mine, offset, ahead)
+            heavy = float(weight[ahead].sum())
+            total, sum_of = total + heavy * loss, sum_of + heavy
+            trial.report(total / sum_of, step)
+            step += 1
+            if trial.should_prune():
+                raise optuna.TrialPruned
+    return total / sum_of
+
+
+def _suggested(trial: "optuna.Trial", name: str) -> float:
+    least, most, log = SPACE[name]
+    if isinstance(USUAL[name], int):
+        return trial.suggest_int(name, int(least), int(most), log=log)
+    return trial.suggest_float(name, least, most, log=log)
+
+
+def _told(study: "optuna.Study") -> Tuned:
+    import optuna
+
+    ended = _ended(study)
+    complete = [one for one in ended if one.state == optuna.trial.TrialState.COMPLETE]
+    best = min(complete, key=lambda one: (one.value, one.number))
+    usual = next(one for one in complete if one.params == USUAL)
+    rows = [
+        (
+            one.number,
+            one.state.name.lower(),
+            one.value if one in complete else np.nan,  # of one cut short only some folds are known
+            one.duration.total_seconds() if one.duration else np.nan,
+            *(one.params[name] for name in SPACE),
+        )
+        for one in ended
+    ]
+    return Tuned(
+        parameters={} if best is usual else dict(best.params),
+        loss=float(best.value or 0.0),
+        usual_loss=float(usual.value or 0.0),
+        trials=pd.DataFrame(rows, columns=list(COLUMNS)),
+        importance=_importance(study, len({one.value for one in complete})),
+    )
+
+
+def _importance(study: "optuna.Study", different: int) -> pd.DataFrame:
+    """Columns parameter and share; empty where too few trials differ."""
+    import optuna
+
+    enough = different > len(SPACE)
+    shares = optuna.importance.get_param_importances(study) if enough else {}
+    return pd.DataFrame({"parameter": list(shares), "share": list(shares.values())})

@@ -1,0 +1,250 @@
+"""Backtest: in every fold, train as if it were then, and predict later as-of days not trained on.
+
+Of a large town the trees learn from all households, but only a draw of them is predicted and judged: what is fitted
+to these rows has few parameters, and their intervals say how sure it is.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.blocks.build import Features, catalogue, summarise
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import Known, Records, Rows, known_before
+from features.point_in_time.schema import Schema
+from models.dataset.out_of_time import household_keys
+from models.dataset.sample import Table, labelled, matrix_of
+from models.dataset.split import STEP, Fold, Split, complete
+from models.estimators.calibrate import Calibration, fit_calibration, level_shift, no_calibration
+from models.estimators.seasonal_level import expected_requests
+from models.estimators.train import PARTS, Parts, Rounds, Trainer
+from models.evaluation.baselines import baseline_scores
+from models.training.blend import choose_weights
+
+MOST_VALIDATED = 20_000  # households
+
+Progress = Callable[[Iterable], Iterable]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Out-of-time log-odds of the parts, and the baselines' scores, for every pair of the validation days."""
+
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    as_of: np.ndarray  # int32
+    fold: np.ndarray  # int8
+    label: np.ndarray  # int8
+    parts: np.ndarray  # float32 [rows, parts]
+    baselines: dict[str, np.ndarray]  # float32 per row
+    expected: dict[
+        int, np.ndarray
+    ]  # by as-of day: requests of these households expected in each need's window
+    share: float  # of the town's households
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: np.ndarray) -> "Predicted":
+        """The rows at positions (or a mask)."""
+        return Predicted(
+            self.household[rows],
+            self.need[rows],
+            self.as_of[rows],
+            self.fold[rows],
+            self.label[rows],
+            self.parts[rows],
+            {name: one[rows] for name, one in self.baselines.items()},
+            self.expected,
+            self.share,
+        )
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What turns the parts' log-odds into calibrated ones."""
+
+    weights: np.ndarray  # [needs, parts]
+    calibration: Calibration
+
+    def log_odds(self, parts: np.ndarray, need: np.ndarray) -> np.ndarray:
+        """float64 per row."""
+        return self.calibration.log_odds(np.einsum("ij,ij->i", parts, self.weights[need]), need)
+
+
+def trained_by(table: Table, known_now: Known, by: float) -> np.ndarray:
+    """Positions of the rows whose label was complete on day ``by``."""
+    done = complete(known_now, table.days, by)
+    return np.flatnonzero(done[np.searchsorted(table.days, table.as_of), table.need])
+
+
+def later_rows(table: Table, fold: Fold) -> np.ndarray:
+    """Positions of the rows of a fold's validation days."""
+    return np.flatnonzero((table.as_of >= fold.cut) & (table.as_of <= max(fold.dates)))
+
+
+def backtest(
+    records: Records,
+    known_now: Known,
+    schema: Schema,
+    trainer: Trainer,
+    split: Split,
+    progress: Progress,
+    beside: Executor,
+) -> tuple[Future, Rounds | None]:
+    """Train each fold; its later days are predicted ``beside`` (one thread, in turn), while the next one's trees grow.
+
+    Returns what becomes the rows of all folds, and the boosting rounds to use on all data. Rounds are
+    settled by early stopping on each fold's later rows, except in the newest fold: that one uses the mean of the
+    older folds', so that its metrics owe nothing to its own rows.
+    """
+    table, validated = trainer.table, validated_households(records)
+    predicting = Predicting(records, known_now, schema, table, validated)
+    found: list[Rounds] = []
+    waiting: list[Future] = []
+    for number, fold in enumerate(progress(split.folds)):
+        newest = number == len(split.folds) - 1
+        given = _mean_rounds(found) if newest and found else None
+        rows = trained_by(table, known_now, fold.cut)
+        fitted, rounds = trainer.fit(rows, given, later_rows(table, fold))
+        if given is None:
+            found.append(rounds)
+        waiting.append(beside.submit(predicting, fitted, fold, number))
+    predicted = beside.submit(joined, waiting, float(validated.mean()))
+    return predicted, _mean_rounds(found) if found else None
+
+
+def validated_households(records: Records) -> np.ndarray:
+    """bool [households]: those that are predicted and judged, all or MOST_VALIDATED of them.
+
+    Drawn by a hash of the id: the same ones from one retrain to the next, so that champion and challenger can be
+    compared on them.
+    """
+    if len(records.household_ids) <= MOST_VALIDATED:
+        return np.ones(len(records.household_ids), dtype=bool)
+    place = household_keys(records)
+    return place <= np.partition(place, MOST_VALIDATED - 1)[MOST_VALIDATED - 1]
+
+
+def validated_features(records: Records, known: Known, schema: Schema) -> tuple[Features, np.ndarray]:
+    """The features of the households that are validated at an as-of day, and their share of each need's cohort."""
+    everyone = cohort(known)
+    rows = everyone.take(validated_households(records)[everyone.household])
+    matrix = matrix_of(records, known, rows, schema, summarise(known, schema))
+    names = [one.name for one in catalogue(schema)]
+    return Features(matrix, names, rows, known.as_of), share_of_need(everyone, rows, len(schema.needs))
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """Predicts the days of a fold."""
+
+    records: Records
+    known_now: Known
+    schema: Schema
+    table: Table
+    validated: np.ndarray  # bool [households]
+
+    def __call__(self, fitted: Parts, fold: Fold, number: int) -> list[tuple]:
+        """A tuple of columns for each day, and the requests expected on it of the households validated."""
+        days = []
+        for day in fold.dates:
+            known = known_before(self.records, day)
+            everyone, label = labelled(known, self.known_now)
+            chosen = self.validated[everyone.household]
+            rows, label = everyone.take(chosen), label[chosen]
+            town = self.table.towns.get(day) or summarise(known, self.schema)
+            matrix = matrix_of(self.records, known, rows, self.schema, town)
+            odds = fitted.log_odds(matrix, rows.need).astype(np.float32)
+            simple = baseline_scores(Features(matrix, self.table.names, rows, day), known.microgrid)
+            expected = expected_requests(known) * share_of_need(everyone, rows, len(self.schema.needs))
+            days.append((rows.household, rows.need, day, number, label, odds, simple, expected))
+        return days
+
+
+def share_of_need(everyone: Rows, rows: Rows, needs: int) -> np.ndarray:
+    """float64 [needs]: how many of the pairs of each need the ``rows`` are."""
+    all_pairs, these = (np.bincount(one.need, minlength=needs) for one in (everyone, rows))
+    return these / np.maximum(all_pairs, 1)
+
+
+def joined(folds: Iterable[Future], share: float) -> Predicted:
+    """The rows of all folds, once they are predicted, of a ``share`` of the households."""
+    days = [day for fold in folds for day in fold.result()]
+    if not days:
+        none = np.empty(0, dtype=np.int32)
+        return Predicted(none, none, none, none, none, np.empty((0, len(PARTS))), {}, {}, share)
+    household, need, day, fold, label, odds, baselines, expected = zip(*days, strict=True)
+    sizes = [len(one) for one in label]
+    return Predicted(
+        np.concatenate(household),
+        np.concatenate(need),
+        np.repeat(np.array(day, dtype=np.int32), sizes),
+        np.repeat(np.array(fold, dtype=np.int8), sizes),
+        np.concatenate(label),
+        np.concatenate(odds),
+        {name: np.concatenate([one[name] for one in baselines]) for name in baselines[0]},
+        dict(zip(day, expected, strict=True)),
+        share,
+    )
+
+
+def _mean_rounds(found: list[Rounds]) -> Rounds:
+    own = np.array([one.own for one in found])
+    seen = (own > 0).sum(axis=0)
+    mean = np.divide(own.sum(axis=0), seen, out=np.zeros(own.shape[1]), where=seen > 0)
+    return Rounds(round(float(np.mean([one.pooled for one in found]))), tuple(int(one) for one in mean))
+
+
+def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> Finish:
+    """Weights of the parts and calibration from some out-of-time rows (a mask)."""
+    needs = len(horizon_days)
+    if not predicted.label[rows].any():
+        weights = np.tile([0.5, 0.5, 0.0], (needs, 1))
+        return Finish(weights, no_calibration(needs))
+    parts, label = predicted.parts[rows].astype(np.float64), predicted.label[rows]
+    need = predicted.need[rows]
+    weights = choose_weights(parts, label, need, needs)
+    score = np.einsum("ij,ij->i", parts, weights[need])
+    repeats = float(np.maximum(horizon_days / STEP, 1).mean())
+    return Finish(weights, fit_calibration(score, label, need, predicted.as_of[rows], needs, repeats))
+
+
+def probabilities(
+    predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarray, level_weight: np.ndarray
+) -> np.ndarray:
+    """float64 per row: expit of calibrated log-odds, each day's level set by the town's weekly counts."""
+    from scipy.special import expit
+
+    p = np.empty(len(predicted))
+    for day, expected in predicted.expected.items():
+        on = predicted.as_of == day
+        need = predicted.need[on]
+        shift = level_shift(expected * per_request, log_odds[on], need, level_weight)
+        p[on] = expit(log_odds[on] + shift[need])
+    return p
+
+
+def out_of_time(
+    predicted: Predicted,
+    folds: tuple[Fold, ...],
+    horizon_days: np.ndarray,
+    per_request: np.ndarray,
+    level_weight: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of every row by the model, and by its log-linear part alone.
+
+    Weights and calibration of a fold come from older folds only; the oldest has none.
+    """
+    model, logistic = np.empty(len(predicted)), np.empty(len(predicted))
+    weight = np.full(len(horizon_days), level_weight)
+    for number in range(len(folds)):
+        done = finish(predicted, predicted.fold < number, horizon_days)
+        mine = np.flatnonzero(predicted.fold == number)
+        own = predicted.take(mine)
+        odds = done.log_odds(own.parts, own.need)
+        model[mine] = probabilities(own, odds, per_request, weight)
+        logistic[mine] = probabilities(own, own.parts[:, 0].astype(np.float64), per_request, 0 * weight)
+    return model, logistic

@@ -1,0 +1,133 @@
+"""What out-of-time predictions say of a model: weights and calibration, then metrics beside simple baselines, whether
+intervals of demand held, shares of groups, whether a model is needed, and whether it beats the champion.
+
+None of it asks for the final trees: it is done while they grow.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit
+
+from features.point_in_time.labels import label_begin, label_end
+from features.point_in_time.records import Known, Records
+from models.dataset.out_of_time import OutOfTime, household_keys
+from models.dataset.sample import Table
+from models.dataset.split import Split, complete
+from models.demand.backtest import backtest_demand
+from models.demand.intervals import Spread
+from models.estimators.calibrate import fit_calibration
+from models.estimators.seasonal_level import asking_per_request
+from models.evaluation.baselines import LOGISTIC, MODEL, PROBABILITIES
+from models.evaluation.capacity import capacity_of_need
+from models.evaluation.evaluate import Evaluation, Validation, evaluate
+from models.evaluation.verdict import verdicts
+from models.fairness.audit import audit_requests
+from models.scoring.model import LEAST, MOST, NeedModel, combined_risk
+from models.training.challenge import compare_with_champion
+from models.training.validate import Predicted, finish, out_of_time
+
+LEVEL_WEIGHT = 0.8
+SEVERE = 3
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A model but for its trees, with the rows it was validated on.
+
+    Probabilities of ``validation`` come from weights and calibration of older folds only.
+    """
+
+    model: NeedModel
+    validation: Validation
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The spread of demand, and the tables that ``models.training.retrain.Retrained`` tells of."""
+
+    found: Evaluation
+    spread: Spread
+    demand: pd.DataFrame
+    groups: pd.DataFrame
+    verdicts: pd.DataFrame
+    comparison: pd.DataFrame | None
+
+
+def judge(
+    records: Records, known: Known, calibrated: Calibrated, champion: NeedModel | None, seed: int
+) -> Judged:
+    """Every table on the rows that were validated."""
+    validation, needs = calibrated.validation, calibrated.model.schema.needs
+    spread, demand = backtest_demand(records, known, validation)
+    return Judged(
+        found=evaluate(validation, needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed),
+        spread=spread,
+        demand=demand,
+        groups=audit_requests(records, known, validation, seed),
+        verdicts=verdicts(validation, known, seed),
+        comparison=compare_with_champion(records, known, champion, validation) if champion else None,
+    )
+
+
+def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicted: Predicted) -> Calibrated:
+    """Weights, calibration and level from all folds; ``base`` is a model that knows rates only."""
+    horizon = label_end(known.community, 0) - label_begin(known.community, 0)
+    done = complete(known, table.days, known.as_of)
+    asking = np.where(done, table.pairs[:, 1], np.nan)
+    per_request = asking_per_request(known, table.days, asking)
+    modelled = np.nansum(asking, axis=0) > 0
+    whole = finish(predicted, np.ones(len(predicted), dtype=bool), horizon)
+    ours, logistic = out_of_time(predicted, plan.folds, horizon, per_request, LEVEL_WEIGHT)
+    validation = Validation(
+        predicted.household,
+        predicted.need,
+        predicted.as_of,
+        predicted.fold,
+        predicted.label,
+        {
+            MODEL: ours.astype(np.float32),
+            **predicted.baselines,
+            LOGISTIC: logistic.astype(np.float32),
+        },
+        tuple(one.name for one in plan.folds),
+        predicted.share,
+    )
+    model = replace(
+        base,
+        weights=whole.weights,
+        calibration=whole.calibration,
+        modelled=modelled,
+        per_request=per_request,
+        level_weight=LEVEL_WEIGHT,
+        risk_calibration=_risk_calibration(known, predicted, ours),
+        out_of_time=_newest(known, validation),
+    )
+    return Calibrated(model, validation)
+
+
+def _newest(known: Known, validation: Validation) -> OutOfTime:
+    """The model's probabilities of the newest fold, to carry with it."""
+    rows = validation.take(validation.fold == len(validation.folds) - 1)
+    keys = household_keys(known.records)
+    return OutOfTime(keys[rows.household], rows.need, rows.as_of, rows.scores[MODEL])
+
+
+def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept for the chance of at least one severe request, from out-of-time rows."""
+    severe = np.array([one.severity >= SEVERE for one in known.community.needs])
+    scores, labels, days = [], [], []
+    for day in predicted.expected:
+        on = (predicted.as_of == day) & severe[predicted.need]
+        household = predicted.household[on]
+        risk = combined_risk(p[on], household, np.ones(on.sum(), dtype=bool), known.household_count)
+        happened = np.bincount(household, predicted.label[on], known.household_count) > 0
+        scores.append(logit(np.clip(risk[risk > 0], LEAST, MOST)))
+        labels.append(happened[risk > 0])
+        days.append(np.full((risk > 0).sum(), day))
+    score, label = np.concatenate(scores), np.concatenate(labels).astype(np.int8)
+    found = fit_calibration(
+        score, label, np.zeros(len(score), dtype=int), np.concatenate(days), 1, repeats=2.0
+    )
+    return float(found.slope[0]), float(found.intercept[0])

@@ -1,0 +1,152 @@
+"""Estimators of p_need compared on visits that they were not fitted to: other households, and later weeks."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from models.estimators.threads import working_beside
+from models.evaluation.evaluate import Validation, interval, resampled, values_of
+from models.underreporting.design import Pairs
+from models.underreporting.reporting import fit_positive_unlabelled, fit_reporting_rate
+from models.underreporting.visit_model import fit_visit_logistic, fit_visit_trees
+
+FOLDS = 4
+LATER = 26 * 7  # days of the newest visits that the later weeks hold out
+FEWEST_LATER = 10  # needs found in silent pairs in the later weeks, from which they say anything
+REQUEST = "p_request"
+REPORTING, VISITS, TREES, UNLABELLED = "reporting_rate", "visits", "visit_trees", "positive_unlabelled"
+NAMES = {  # in Chinese and in English
+    REPORTING: ("申报率修正", "reporting rate"),
+    VISITS: ("走访回归", "regression on visits"),
+    TREES: ("走访提升树", "trees on visits"),
+    UNLABELLED: ("正例与未标记", "positive and unlabelled"),
+}
+HOUSEHOLDS, WEEKS = "other_households", "later_weeks"
+METRICS = ("log_loss", "average_precision", "area_under_curve", "predicted_over_observed")
+
+
+class Estimator(Protocol):
+    """What every estimator gives."""
+
+    def log_odds(self, pairs: Pairs) -> np.ndarray:
+        """float64 per row: that a visit finds the need, were the pair silent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Visits with what they found; ``request`` is the request model's log-odds."""
+
+    pairs: Pairs
+    found: np.ndarray  # float64
+    weight: np.ndarray  # float64
+    as_of: np.ndarray  # int32
+    request: np.ndarray  # float64
+    needs: int
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """bool per row: by lot."""
+        return ~self.pairs.targeted
+
+    def take(self, keep: np.ndarray) -> "Seen":
+        """The visits at positions (or a mask) ``keep``."""
+        return Seen(
+            self.pairs.take(keep),
+            self.found[keep],
+            self.weight[keep],
+            self.as_of[keep],
+            self.request[keep],
+            self.needs,
+        )
+
+
+def fit_estimators(seen: Seen, names: Iterable[str] = tuple(NAMES)) -> dict[str, Estimator]:
+    """The estimators of these ``names``, fitted to these visits.
+
+    How much is reported is learned from visits by lot only, and where only silence tells it from silent pairs.
+    """
+    silent, drawn = seen.take(seen.pairs.silent & seen.drawn), seen.take(seen.drawn)
+    of = (seen.pairs, seen.found, seen.weight)
+    ways: dict[str, Callable[[], Estimator]] = {
+        REPORTING: lambda: fit_reporting_rate(silent.pairs, silent.found, silent.weight, seen.needs),
+        VISITS: lambda: fit_visit_logistic(*of),
+        TREES: lambda: fit_visit_trees(*of, seen.needs),
+        UNLABELLED: lambda: fit_positive_unlabelled(drawn.pairs, drawn.found, drawn.weight, seen.needs),
+    }
+    with working_beside() as beside:  # while trees grow
+        simple = {name: beside.submit(ways[name]) for name in names if name != TREES}
+        trees = {name: ways[name]() for name in names if name == TREES}
+        return {name: trees[name] if name in trees else simple[name].result() for name in names}
+
+
+def held_out(
+    seen: Seen, fold: np.ndarray, fit: Callable[[Seen], Mapping[str, Estimator]]
+) -> dict[str, np.ndarray]:
+    """Log-odds of every visit by estimators fitted without its fold."""
+    result: dict[str, np.ndarray] = {}
+    for one in np.unique(fold):
+        apart = seen.take(fold == one)
+        for name, estimator in fit(seen.take(fold != one)).items():
+            result.setdefault(name, np.empty(len(seen)))[fold == one] = estimator.log_odds(apart.pairs)
+    return result
+
+
+def household_folds(household: np.ndarray, seed: int = 0) -> np.ndarray:
+    """int8: the fold of each row's household."""
+    drawn = np.random.default_rng(seed).permutation(int(household.max()) + 1) % FOLDS
+    return drawn[household].astype(np.int8)
+
+
+def log_loss(log_odds: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """float64 per row."""
+    return np.logaddexp(0, log_odds) - found * log_odds
+
+
+def later_weeks(seen: Seen) -> np.ndarray:
+    """bool: in the newest weeks; none where too few needs were found in them, or before them."""
+    later = seen.as_of > seen.as_of.max() - LATER
+    silent = seen.found * seen.pairs.silent * seen.drawn
+    enough = min(silent[later].sum(), silent[~later].sum()) >= FEWEST_LATER
+    return later if enough else np.zeros(len(seen), dtype=bool)
+
+
+def choose(losses: Mapping[str, np.ndarray]) -> str:
+    """VISITS, unless the best of the others loses less by more than a standard error of the difference."""
+    best = min(losses, key=lambda name: losses[name].sum())
+    gain = losses[VISITS] - losses[best]
+    return best if gain.sum() > gain.std() * np.sqrt(len(gain)) else VISITS
+
+
+def measures(seen: Seen, odds: Mapping[str, np.ndarray], validation: str, seed: int = 0) -> pd.DataFrame:
+    """Columns estimator, validation, metric, value, low, high; of silent pairs, intervals over households."""
+    draws = resampled(int(seen.pairs.household.max()) + 1, seed=seed)
+    keep = np.flatnonzero(seen.pairs.silent)
+    seen = seen.take(keep)
+    pairs = seen.pairs
+    count = np.bincount(pairs.household, minlength=len(draws)) @ draws
+    nothing = np.zeros(len(seen), dtype=np.int8)
+    rows = Validation(pairs.household, pairs.need, nothing, nothing, seen.found, {}, (validation,))
+    table = []
+    for name, one in {REQUEST: seen.request, **{name: value[keep] for name, value in odds.items()}}.items():
+        loss = log_loss(one, seen.found)
+        values = values_of(rows, expit(one), 1, True, draws)
+        value = {**values.value, "log_loss": float(loss.mean())}
+        by_household = np.bincount(pairs.household, loss, len(draws))
+        again = {**values.replicates, "log_loss": by_household @ draws / count}
+        table += [(name, validation, metric, value[metric], *interval(again[metric])) for metric in METRICS]
+    return pd.DataFrame(table, columns=["estimator", "validation", "metric", "value", "low", "high"])
+
+
+def as_rankers(table: pd.DataFrame | None) -> pd.DataFrame:
+    """Estimators of p_need as rankers of the metrics table, named by the visits that were held out."""
+    if table is None or table.empty:
+        return pd.DataFrame(columns=["ranker", "fold", "metric", "value", "low", "high"])
+    return table.assign(ranker="p_need/" + table["validation"] + "/" + table["estimator"], fold="")

@@ -1,0 +1,194 @@
+"""What the estimators of p_need look at: a few columns for each pair, next to the request model's score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from models.underreporting.reporting_effects import FARTHEST, Kinds, arrival_columns, moments
+
+ASKED_WITHIN = (28, 56, 84)  # days; a need found so soon after a request is likely the one asked for
+SILENT_FOR = 182  # days without a request, after which a need found is one that the household kept to itself
+VISITED_WITHIN = 56  # days in which a visit's outcome still tells
+USUAL_SCORE = -7.0  # log of requests a day
+# prior standard deviations of the coefficients of the columns, before the penalty of ``visit_model``
+SPREADS = {
+    "targeted": 3.5,
+    "asked": 10.0,
+    "score": 2.0,
+    "score_of_asked": 5.0,
+    "town": 1.0,
+    "visit": 1.0,
+    "kinds": 2.0,
+    "score_of_kind": 1.0,
+    "past": 0.35,
+}
+PAST = (  # what the request model made its score of, and may have weighed otherwise had needs been its aim
+    "similar_ratio",
+    "area_ratio",
+    "other_needs_ratio",
+    "own_ratio",
+    "expected_without_own",
+    "expected_requests",
+    "microgrid_ratio_28_days",
+    "microgrid_ratio_91_days",
+    "microgrid_ratio_364_days",
+    "microgrid_recent_ratio",
+    "requests_all_time",
+    "decayed_requests_half_life_120_days",
+    "other_needs_requests_364_days",
+    "season_index",
+    "town_growth",
+)
+LITTLE = 1e-3  # added to PAST before the logarithm
+NEEDED_FEATURES = (
+    *PAST,
+    "days_since_request",
+    "household.days_known",
+    "town_requests_28_days",
+    "town_requests_91_days",
+    "town_requests_expected",
+    "days_since_visit",
+    "last_visit_needed",
+)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs as the estimators see them."""
+
+    household: np.ndarray  # int32
+    need: np.ndarray  # int16
+    score: np.ndarray  # float64: log of the requests a day that the request model expects, about USUAL_SCORE
+    kinds: np.ndarray  # float64 [rows, 3]: models.underreporting.reporting_effects.PARTS
+    columns: (
+        np.ndarray
+    )  # float64 [rows, columns]: all of these and more, each times its prior spread; first those
+    # of ``first_columns``
+    matrix: np.ndarray  # float32 [rows, features]
+    asked: np.ndarray  # int8: 0 where it asked within the first of ASKED_WITHIN, ...; their number where not
+    silent: np.ndarray  # bool: did not ask within SILENT_FOR days
+    targeted: np.ndarray  # bool: seen on a visit from a list; what is expected of a visit is so of one by lot
+
+    def __len__(self) -> int:
+        return len(self.need)
+
+    @property
+    def tree_columns(self) -> np.ndarray:
+        """float32 [rows, features + 5]: for trees; the features, need, score and kinds."""
+        return np.column_stack([self.matrix, self.need, self.score, self.kinds]).astype(np.float32)
+
+    @property
+    def lately(self) -> np.ndarray:
+        """bool per row: asked within the last of ASKED_WITHIN."""
+        return self.asked < len(ASKED_WITHIN)
+
+    def take(self, keep: np.ndarray) -> "Pairs":
+        """The pairs at positions (or a mask) ``keep``."""
+        return Pairs(*(getattr(self, one.name)[keep] for one in fields(self)))
+
+
+def first_columns(needs: int) -> int:
+    """How many of ``Pairs.columns`` tell the need, when it was last asked for, the request model's score, and
+    whether a list chose the visit."""
+    return needs + len(ASKED_WITHIN) + 2
+
+
+@dataclass(frozen=True)
+class PairReader:
+    """Makes ``Pairs`` of features; what it needs from the past is fitted once."""
+
+    kinds: Kinds
+    horizon: np.ndarray  # float64 [needs] days of the label window
+    past_center: np.ndarray  # float64 [PAST]: mean of the logarithms
+    past_scale: np.ndarray  # float64 [PAST]: and their standard deviation
+
+    def read(
+        self,
+        matrix: np.ndarray,
+        names: Sequence[str],
+        household: np.ndarray,
+        need: np.ndarray,
+        microgrid: np.ndarray,
+        log_odds: np.ndarray,
+        targeted: np.ndarray | None = None,
+    ) -> Pairs:
+        """``microgrid``: id of each row's; ``log_odds``: of a request in the window, by the request model."""
+        names = list(names)
+        targeted = np.zeros(len(need), dtype=bool) if targeted is None else targeted
+
+        def value(name: str) -> np.ndarray:
+            return matrix[:, names.index(name)].astype(np.float64)
+
+        score = np.log(-np.log1p(-expit(np.clip(log_odds, -14, 7))) / self.horizon[need]) - USUAL_SCORE
+        attributes = self.kinds.attribute_columns(matrix, names)
+        kinds = self.kinds.parts(matrix, names, microgrid, attributes)
+        since = value("days_since_request")
+        with np.errstate(invalid="ignore"):
+            asked = np.sum([~(since <= days) for days in ASKED_WITHIN], axis=0).astype(np.int8)
+            lately = value("days_since_visit") <= VISITED_WITHIN
+            silent = ~(since <= SILENT_FOR)
+        found = value("last_visit_needed")
+        since_asked = asked[:, None] == np.arange(len(ASKED_WITHIN))
+        parts = {
+            "asked": since_asked,
+            "score": score[:, None],
+            "targeted": targeted[:, None],
+            "score_of_asked": score[:, None] * since_asked,
+            "town": _town_lately(
+                *(value(f"town_requests_{one}") for one in ("28_days", "91_days", "expected"))
+            ),
+            "visit": np.column_stack([lately & (found == 1), lately & (found == 0)]),
+            "kinds": kinds,
+            "score_of_kind": score[:, None] * kinds,
+            "past": np.clip((_past(matrix, names) - self.past_center) / self.past_scale, -FARTHEST, FARTHEST),
+        }
+        weighted = {name: SPREADS[name] * part for name, part in parts.items()}
+        columns = np.column_stack(
+            [
+                need[:, None] == np.arange(len(self.horizon)),
+                weighted.pop("asked"),
+                weighted.pop("score"),
+                weighted.pop("targeted"),
+                arrival_columns(matrix, names),
+                attributes,
+                *weighted.values(),
+            ]
+        )
+        return Pairs(household, need, score, kinds, columns, matrix, asked, silent, targeted)
+
+    def to_arrays(self) -> dict[str, Any]:
+        """Everything, for ``from_arrays``."""
+        own = {name: one for name, one in vars(self).items() if name != "kinds"}
+        return {**own, **{f"kinds_{name}": one for name, one in vars(self.kinds).items()}}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, Any]) -> "PairReader":
+        """The reader whose ``to_arrays`` this is."""
+        kinds = {
+            name.removeprefix("kinds_"): one for name, one in arrays.items() if name.startswith("kinds_")
+        }
+        own = {name: one for name, one in arrays.items() if not name.startswith("kinds_")}
+        return PairReader(Kinds(**{**kinds, "attributes": kinds["attributes"].tolist()}), **own)
+
+
+def fit_reader(kinds: Kinds, horizon: np.ndarray, matrix: np.ndarray, names: Sequence[str]) -> PairReader:
+    """The reader for pairs like those of ``matrix``."""
+    center, scale = moments(_past(matrix, names))
+    return PairReader(kinds, horizon, center, scale)
+
+
+def _past(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """float64 [rows, PAST], logarithms."""
+    places = [list(names).index(name) for name in PAST]
+    return np.log(np.nan_to_num(matrix[:, places].astype(np.float64)) + LITTLE)
+
+
+def _town_lately(month: np.ndarray, quarter: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The request model looks ahead, a visit finds what is there now: the town's requests of late over those
+    expected in the window."""
+    little = 1e-3  # requests a household and year
+    ratios = (np.stack([month, quarter], axis=1) + little) / (expected[:, None] + little)
+    return np.clip(np.log(np.nan_to_num(ratios, nan=1.0)), -2, 2)

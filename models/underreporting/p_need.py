@@ -1,0 +1,113 @@
+"""p_need: the probability that a visit finds the need, also where the household has not asked; as plain files."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from features.blocks.build import Features
+from features.point_in_time.records import Known
+from models.estimators.boosting import lgb
+from models.estimators.threads import in_threads
+from models.underreporting.calibration import NeedCalibration
+from models.underreporting.comparison import REPORTING, TREES, UNLABELLED, VISITS, Estimator
+from models.underreporting.design import PairReader
+from models.underreporting.reporting import PositiveUnlabelled, ReportingRate
+from models.underreporting.visit_model import VisitLogistic, VisitTrees
+
+LEAST, MOST = 1e-6, 1 - 1e-6
+BLOCK = 8192  # rows read at a time: they become many columns, in float64
+FILE, ARRAYS = "visits.json", "visits.npz"
+TREE_FILES = "visits_trees_{}.txt"
+KINDS = {REPORTING: ReportingRate, VISITS: VisitLogistic, UNLABELLED: PositiveUnlabelled}
+
+
+@dataclass(frozen=True)
+class NeedFromVisits:
+    """p_need from p_request and what random visits found; plain files on disk."""
+
+    reader: PairReader
+    name: str  # of the estimator, see ``models.underreporting.comparison``
+    estimator: Estimator
+    calibration: NeedCalibration
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, features: Features, known: Known, log_odds: np.ndarray) -> np.ndarray:
+        """float64 per row; ``log_odds``: of a request, by the request model, without a day's shift."""
+        microgrid = microgrid_ids(known, known.microgrid[features.rows.household])
+        blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(features.rows), BLOCK)]
+        parts = in_threads(lambda one: self._of_block(features, microgrid, log_odds, one), blocks)
+        return np.clip(expit(np.concatenate([np.empty(0), *parts])), LEAST, MOST)
+
+    def _of_block(
+        self, features: Features, microgrid: np.ndarray, log_odds: np.ndarray, block: slice
+    ) -> np.ndarray:
+        pairs = self.reader.read(
+            features.matrix[block],
+            features.names,
+            features.rows.household[block],
+            features.rows.need[block],
+            microgrid[block],
+            log_odds[block],
+        )
+        return self.calibration.log_odds(self.estimator.log_odds(pairs), pairs)
+
+    def save(self, directory: Path) -> None:
+        """Write JSON, npz and LightGBM's text into a directory that exists."""
+        arrays = {f"reader_{name}": value for name, value in self.reader.to_arrays().items()}
+        trees = self.estimator.trees if isinstance(self.estimator, VisitTrees) else ()
+        plain = self.estimator.start if isinstance(self.estimator, VisitTrees) else self.estimator
+        arrays |= {f"estimator_{key}": np.asarray(value) for key, value in vars(plain).items()}
+        for index, one in enumerate(trees):
+            path = directory / TREE_FILES.format(index)
+            path.write_text(one.model_to_string(), encoding="utf-8")
+        np.savez(directory / ARRAYS, **arrays)
+        said = {
+            "estimator": self.name,
+            "calibration": asdict(self.calibration),
+            "metadata": self.metadata,
+        }
+        (directory / FILE).write_text(json.dumps(said, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    @staticmethod
+    def load(directory: Path) -> "NeedFromVisits | None":
+        """What ``save`` wrote; None where it did not."""
+        if not (directory / FILE).exists():
+            return None
+        said = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        with np.load(directory / ARRAYS) as file:
+            arrays = {name: file[name] for name in file.files}
+        calibration = said["calibration"]
+        calibration = {
+            **calibration,
+            "silent": tuple(calibration["silent"]),
+            "lately_shift": tuple(calibration["lately_shift"]),
+        }
+        return NeedFromVisits(
+            PairReader.from_arrays(_part(arrays, "reader_")),
+            said["estimator"],
+            _estimator(said["estimator"], _part(arrays, "estimator_"), directory),
+            NeedCalibration(**calibration),
+            said["metadata"],
+        )
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+
+def _estimator(name: str, own: dict[str, np.ndarray], directory: Path) -> Estimator:
+    if name == TREES:
+        paths = sorted(directory.glob(TREE_FILES.format("*")))
+        trees = tuple(lgb.Booster(model_str=one.read_text(encoding="utf-8")) for one in paths)
+        return VisitTrees(VisitLogistic(**own), trees)
+    return KINDS[name](**own)
+
+
+def microgrid_ids(known: Known, microgrid: np.ndarray) -> np.ndarray:
+    """str ids of positions in the records; '' for -1."""
+    ids = np.append(known.records.microgrid_ids.astype(str), "")
+    return ids[microgrid]

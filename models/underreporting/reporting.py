@@ -1,0 +1,119 @@
+"""Estimators of p_need that correct the request model for how many needs are reported.
+
+Needs that last some weeks and are reported with probability r leave, for each request, (1 - r) / r silent ones.
+Both estimators multiply the requests expected of a pair by that ratio; they differ in how r is found.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from features.point_in_time.town_summary import prior_strength, shrunk
+from models.underreporting.design import USUAL_SCORE, Pairs
+
+USUAL_REPORTING = 0.7
+LEAST_SILENCE = 0.03  # floor of -log(reporting rate), softened over SOFTNESS
+SOFTNESS = 0.125
+GROUPS = 5  # of kinds of households, from those that ask least to those that ask most
+PRIOR_FOUND = 20.0  # visits that found a need, as which the whole town's share counts in each group
+LEAST, MOST = 1e-6, 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class ReportingRate:
+    """p_need in proportion to requests * (1 - r) / r, where log r is linear in the effects of ``Kinds``."""
+
+    intercept: np.ndarray  # float64 [needs]
+    slope: np.ndarray  # float64 []: of the request model's score
+    usual: np.ndarray  # float64 []: log r where all effects are 0
+    share: np.ndarray  # float64 [3]: how much of an effect on requests is reporting; 0 none, 1 all
+
+    def log_odds(self, pairs: Pairs) -> np.ndarray:
+        """float64 per row."""
+        silence = _silence(self.usual + pairs.kinds @ self.share)
+        known = self.intercept[pairs.need] + self.slope * pairs.score
+        return known + np.log(np.expm1(silence))
+
+
+def _silence(log_reporting: np.ndarray) -> np.ndarray:
+    """-log(reporting rate), kept above LEAST_SILENCE."""
+    return LEAST_SILENCE + SOFTNESS * np.logaddexp(0, -(log_reporting + LEAST_SILENCE) / SOFTNESS)
+
+
+def fit_reporting_rate(pairs: Pairs, found: np.ndarray, weight: np.ndarray, needs: int) -> ReportingRate:
+    """Fitted by penalised likelihood: without evidence all effects are reporting, and r is 0.7 elsewhere."""
+    start = float(logit(np.clip(np.average(found, weights=weight), LEAST, MOST)))
+    center = np.concatenate([np.zeros(needs), [start, 1.0, np.log(USUAL_REPORTING)], np.ones(3)])
+    spread = np.concatenate([np.full(needs, 0.7), [5.0, 0.3, 0.3], np.ones(3)])
+
+    def made(value: np.ndarray) -> ReportingRate:
+        shared, slope, usual = value[needs : needs + 3]
+        return ReportingRate(value[:needs] + shared, np.array(slope), np.array(usual), value[needs + 3 :])
+
+    def loss(value: np.ndarray) -> tuple[float, np.ndarray]:
+        model = made(value)
+        odds = model.log_odds(pairs)
+        each = weight * (expit(odds) - found)
+        log_reporting = model.usual + pairs.kinds @ model.share
+        silence = _silence(log_reporting)
+        steep = -np.exp(silence) / np.expm1(silence) * expit(-(log_reporting + LEAST_SILENCE) / SOFTNESS)
+        gradient = np.concatenate(
+            [
+                np.bincount(pairs.need, each, needs),
+                [each.sum(), each @ pairs.score, each @ steep],
+                (each * steep) @ pairs.kinds,
+            ]
+        )
+        away = (value - center) / spread**2
+        total = weight @ (np.logaddexp(0, odds) - found * odds) + 0.5 * (value - center) @ away
+        return float(total), gradient + away
+
+    return made(minimize(loss, center, jac=True, method="L-BFGS-B", options={"maxiter": 300}).x)
+
+
+@dataclass(frozen=True)
+class PositiveUnlabelled:
+    """Requests are labelled needs, silence is unlabelled (Elkan and Noto 2008).
+
+    Of the needs that visits found in a group of households, the share whose household had asked lately is the
+    chance r of a need to be labelled there; a silent pair has (1 - r) / r times the requests expected of it.
+    """
+
+    edges: np.ndarray  # float64 [GROUPS - 1]: of the summed effects of ``Kinds``
+    odds: np.ndarray  # float64 [GROUPS]: (1 - r) / r
+    level: np.ndarray  # float64 [needs]: silent needs found, over requests expected a day times odds
+
+    def log_odds(self, pairs: Pairs) -> np.ndarray:
+        """float64 per row."""
+        expected = self._expected(pairs) * self.level[pairs.need]
+        return logit(np.clip(-np.expm1(-expected), LEAST, MOST))
+
+    def _expected(self, pairs: Pairs) -> np.ndarray:
+        group = np.searchsorted(self.edges, _kind(pairs))
+        return np.exp(pairs.score + USUAL_SCORE) * self.odds[group]
+
+
+def _kind(pairs: Pairs) -> np.ndarray:
+    return pairs.kinds.sum(axis=1)
+
+
+def fit_positive_unlabelled(
+    pairs: Pairs, found: np.ndarray, weight: np.ndarray, needs: int
+) -> PositiveUnlabelled:
+    """Shares counted in groups of equal size, each shrunk towards the whole town's."""
+    kind, silent = _kind(pairs), pairs.silent
+    edges = np.quantile(kind, np.arange(1, GROUPS) / GROUPS)
+    group, positive = np.searchsorted(edges, kind), weight * found
+    labelled = np.bincount(group, positive * pairs.lately, GROUPS)
+    every = labelled + np.bincount(group, positive * silent, GROUPS)
+    overall = (labelled.sum() + 1) / (every.sum() + 2)
+    share = (labelled + PRIOR_FOUND * overall) / (every + PRIOR_FOUND)
+    model = PositiveUnlabelled(edges, (1 - share) / share, np.ones(needs))
+    expected = (weight * model._expected(pairs))[silent]
+    count = np.bincount(pairs.need[silent], positive[silent], needs)
+    usual = np.bincount(pairs.need[silent], expected, needs)
+    usual *= (count.sum() + 1) / max(usual.sum(), 1e-9)
+    town = (count.sum() + 1) / max(expected.sum(), 1e-9)
+    return replace(model, level=town * shrunk(count, usual, prior_strength(count, usual)))

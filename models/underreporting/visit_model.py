@@ -1,0 +1,87 @@
+"""Estimators of p_need fitted to the visits themselves: a penalised logistic regression, and boosted trees."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.estimators.boosting import lgb
+from models.estimators.threads import usable_threads
+from models.underreporting.design import Pairs, first_columns
+
+INVERSE_PENALTY = 0.02  # of coefficients whose prior spreads are those of ``pairs.SPREADS``
+START_INVERSE_PENALTY = 0.1  # of the few columns at which trees begin
+ROUNDS = 150
+SEEDS = 3  # trees are grown from so many seeds and averaged
+TREES: dict[str, object] = {
+    "objective": "binary",
+    "learning_rate": 0.04,
+    "num_leaves": 4,
+    "min_data_in_leaf": 150,
+    "min_sum_hessian_in_leaf": 3.0,
+    "lambda_l2": 20.0,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.6,
+    "bagging_freq": 1,
+    "max_bin": 127,
+    "boost_from_average": False,
+    "deterministic": True,
+    "force_col_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+}
+
+
+@dataclass(frozen=True)
+class VisitLogistic:
+    """Log-odds linear in the first of ``Pairs.columns``, as many as there are coefficients."""
+
+    intercept: np.ndarray  # float64 []
+    coefficients: np.ndarray  # float64 [columns]
+
+    def log_odds(self, pairs: Pairs) -> np.ndarray:
+        """float64 per row."""
+        return pairs.columns[:, : len(self.coefficients)] @ self.coefficients + self.intercept
+
+
+def fit_visit_logistic(
+    pairs: Pairs,
+    found: np.ndarray,
+    weight: np.ndarray,
+    columns: int | None = None,
+    penalty: float = INVERSE_PENALTY,
+) -> VisitLogistic:
+    """Ridge-penalised; ``penalty`` is the inverse strength, ``columns`` how many are used (default: all)."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=50)
+    model.fit(pairs.columns[:, :columns], found, sample_weight=weight)
+    return VisitLogistic(model.intercept_[0], model.coef_[0])
+
+
+@dataclass(frozen=True)
+class VisitTrees:
+    """Small boosted trees over all features that begin at the request model's score; several, averaged."""
+
+    start: VisitLogistic
+    trees: tuple[lgb.Booster, ...]
+
+    def log_odds(self, pairs: Pairs) -> np.ndarray:
+        """float64 per row."""
+        columns, threads = pairs.tree_columns, usable_threads()
+        added = [np.asarray(one.predict(columns, raw_score=True, num_threads=threads)) for one in self.trees]
+        return self.start.log_odds(pairs) + np.mean(added, axis=0)
+
+
+def fit_visit_trees(pairs: Pairs, found: np.ndarray, weight: np.ndarray, needs: int) -> VisitTrees:
+    """A fixed, small number of rounds: there are too few visits to stop early on."""
+    start = fit_visit_logistic(pairs, found, weight, first_columns(needs), START_INVERSE_PENALTY)
+    data = lgb.Dataset(
+        pairs.tree_columns,
+        found,
+        weight=weight,
+        init_score=start.log_odds(pairs),
+        params={**TREES, "seed": 0},
+        free_raw_data=False,
+    )
+    trees = [lgb.train({**TREES, "seed": seed}, data, num_boost_round=ROUNDS) for seed in range(SEEDS)]
+    return VisitTrees(start, tuple(trees))

@@ -1,0 +1,230 @@
+"""What every command shares: dates, timed stages, and one clear line for every mistake."""
+
+import errno
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from features.language import UserError, say
+from service.console.mistyped import mistyped_line
+
+YEARS = (1900, 2200)  # beyond: a slip of the pen
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL_IN_WORDS = ("no space left", "disk is full", "file too large", "max_temp_directory_size")
+IN_CHINESE = {
+    errno.ENOENT: "没有这个文件或目录",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "没有权限",
+    errno.EROFS: "只能读，不能写",
+    errno.EISDIR: "是目录，不是文件",
+    errno.ENOTDIR: "不是目录",
+    errno.EEXIST: "已经存在",
+    errno.EADDRINUSE: "地址已被占用",
+}
+WORKSPACE = "--workspace"
+PATIENCE = 2.0  # seconds after which a command says what it is at
+AGAIN = 0.1  # seconds from one interruption of queries to the next
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+
+
+class Day(click.ParamType):
+    """A date as 2025-09-01."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The date that a text names."""
+        if isinstance(value, date):
+            return value
+        for style in ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d"):
+            try:
+                day = datetime.strptime(value, style).date()
+            except ValueError:
+                continue
+            if YEARS[0] <= day.year <= YEARS[1]:
+                return day
+        self.fail(
+            say(f"“{value}”不是日期，请写成 2025-09-01", f"“{value}” is no date; write 2025-09-01"),
+            param,
+            ctx,
+        )
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Print how long a stage took."""
+    begin = time.perf_counter()
+    yield
+    click.echo(f"  {name} {time.perf_counter() - begin:.1f} s")
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        click.echo(line)
+
+
+def progress() -> Callable[[str], None]:
+    """Prints a line for each part of something that turns out to take long."""
+    begin = time.perf_counter()
+
+    def tell(line: str) -> None:
+        if time.perf_counter() - begin > PATIENCE:
+            click.echo(f"  {line}")
+
+    return tell
+
+
+class Commands(click.Group):
+    """Commands of a workspace, which is their context's object; a full disk is told alike by all of them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``--workspace`` may stand after the command as well as before it."""
+        return super().parse_args(ctx, _workspace_first(args))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises UserError where the disk was full, whoever noticed it."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            place = _full(error, ctx.obj)
+            if place is None:
+                raise
+            raise UserError(
+                say(
+                    f"{place}：磁盘满了，没有写完；以前的数据和名单没有变。请腾出空间后再运行同一命令",
+                    f"{place}: the disk is full, not everything could be written; data and lists of before are as "
+                    "they were. Make room and run the same command again",
+                )
+            ) from error
+
+
+def _workspace_first(args: list[str]) -> list[str]:
+    """The arguments with ``--workspace`` and its value in front.
+
+    >>> _workspace_first(["ingest", "data", "--workspace", "here"])
+    ['--workspace', 'here', 'ingest', 'data']
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    left = iter(args)
+    for one in left:
+        if one == "--":
+            rest += [one, *left]
+        elif one.startswith(f"{WORKSPACE}="):
+            front.append(one)
+        elif one == WORKSPACE:
+            value = next(left, None)
+            front += [one] if value is None else [one, value]
+        else:
+            rest.append(one)
+    return front if front[-1:] == [WORKSPACE] else front + rest  # without a value: Click says so
+
+
+def _full(error: BaseException | None, workspace: Path) -> Path | None:
+    """The directory on whose disk there was no room, None where that is not what went wrong."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return Path(error.filename).parent if isinstance(error.filename, str) else workspace
+        if any(words in str(error).lower() for words in FULL_IN_WORDS):
+            return workspace
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def run(command: Callable[[], int | None]) -> int:
+    """Run a command and return its exit code; every mistake ends in one clear line, no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        with _queries_hear_interruptions():
+            code = command() or 0
+    except click.ClickException as error:
+        code = _fail(mistyped_line(error), error.exit_code)
+    except UserError as error:
+        code = _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        code = _fail(say("已中断，可以重新运行", "interrupted; run it again"), INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (OSError, MemoryError) as error:
+        code = _fail(_said(error))
+    except Exception as error:
+        if _is_interruption(error):
+            code = _fail(say("已中断，可以重新运行", "interrupted; run it again"), INTERRUPTED)
+        elif _is_database_error(error):
+            code = _fail(_said(error))
+        else:
+            raise
+    return code
+
+
+@contextmanager
+def _queries_hear_interruptions() -> Iterator[None]:
+    """Ctrl-C ends a query that is under way: DuckDB looks for signals between the main thread's pieces of work only,
+    and one piece may take minutes. The signal wakes another thread, which interrupts until the command has ended: an
+    interruption that comes while a query is being planned is forgotten."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ended = threading.Event()
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+
+    def interrupt() -> None:
+        while (numbers := heard.recv(64)) and signal.SIGINT not in numbers:
+            pass
+        store = sys.modules.get("features.store.database")  # commands without records do not load DuckDB
+        while numbers and store and not ended.wait(AGAIN):
+            store.interrupt_queries()
+
+    listening = threading.Thread(target=interrupt, daemon=True)
+    listening.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(before)
+        told.close()
+        listening.join()
+        heard.close()
+
+
+def _fail(line: str, code: int = 1) -> int:
+    click.echo(say(f"错误：{line}", f"Error: {line}"), err=True)
+    return code
+
+
+def _said(error: BaseException) -> str:
+    """What an error of the system says, as one line with the file that it is about."""
+    if isinstance(error, OSError) and error.strerror:
+        zh = IN_CHINESE.get(error.errno or 0, error.strerror)
+        return (
+            say(f"{error.filename}：{zh}", f"{error.filename}: {error.strerror}")
+            if error.filename
+            else say(zh, error.strerror)
+        )
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _is_interruption(error: Exception) -> bool:
+    """Whether Ctrl-C came while DuckDB was at work, which says so in an error of its own."""
+    return str(error).lower().startswith(("query interrupted", "interrupt error"))
+
+
+def _is_database_error(error: Exception) -> bool:
+    """Whether the store failed (disk full, no permission): told like any error of the system."""
+    duckdb = sys.modules.get("duckdb")
+    return duckdb is not None and isinstance(error, duckdb.Error)

@@ -1,0 +1,68 @@
+"""What a week of the closed loop did, by group of households, and how good a list is by the truth."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community
+from features.simulation.town import Town
+
+ALL = "all"
+TARGETED = "targeted"
+
+
+def happened(
+    town: Town,
+    community: Community,
+    visits: pd.DataFrame,
+    chance: np.ndarray,
+    group: dict[str, np.ndarray],
+    requests: np.ndarray,
+) -> list[dict[str, Any]]:
+    """One row for each group, and one for ``all``, on the week that the town has just lived.
+
+    ``visits``: household and need (positions), arm, outcome; ``chance``: ``need_now`` before the week;
+    ``group``: ``groups`` before the week; ``requests``: number of each household's requests in the week.
+
+    Columns, of the targeted visits (and ``lot_...`` of those drawn by lot): visits (households, reached or
+    not), pairs (asked about), found (needs found), early (of these, not yet asked for), severity (sum of the
+    severities of ``early``), expected (sum of ``chance`` over the pairs). Of the whole group: households,
+    begun (needs that began in the week), requests.
+    """
+    week = town.week - 1
+    household, need = visits["household"].to_numpy(), visits["need"].to_numpy()
+    found = (visits["outcome"] == "needed").to_numpy()
+    early = found & (town.asked_at[household, need] < town.begun[household, need])
+    severity = np.array([one.severity for one in community.needs])[need]
+    begun = (town.begun == week).sum(axis=1)
+    present = town.people.arrived < week
+    rows = []
+    for name, inside in {ALL: np.ones(len(present), bool), **group}.items():
+        row: dict[str, Any] = {"group": name}
+        for prefix, arm in (("", TARGETED), ("lot_", "random")):
+            mine = inside[household] & (visits["arm"] == arm).to_numpy()
+            row |= {
+                f"{prefix}visits": len(np.unique(household[mine])),
+                f"{prefix}pairs": int(mine.sum()),
+                f"{prefix}found": int(found[mine].sum()),
+                f"{prefix}early": int(early[mine].sum()),
+                f"{prefix}severity": int(severity[early & mine].sum()),
+                f"{prefix}expected": float(chance[household[mine], need[mine]].sum()),
+            }
+        row |= {
+            "households": int((present & inside).sum()),
+            "begun": int(begun[inside].sum()),
+            "requests": int(requests[inside].sum()),
+        }
+        rows.append(row)
+    return rows
+
+
+def expected_of_list(visits: pd.DataFrame, chance: np.ndarray) -> dict[str, float]:
+    """Of a list's targeted visits: visits (households), and expected needs there (sum of ``chance``)."""
+    targeted = visits[visits["arm"] == TARGETED]
+    return {
+        "visits": float(targeted["household"].nunique()),
+        "expected": float(chance[targeted["household"], targeted["need"]].sum()),
+    }

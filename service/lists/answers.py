@@ -1,0 +1,93 @@
+"""What people write into a list: outcomes, feedback, marks and dates, read as the contract has them."""
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from features.contract.tables import FEEDBACK, OUTCOMES
+from features.language import say
+
+EXCEL_EPOCH = date(1899, 12, 30)
+MARKS = 5  # satisfaction is marked from 1 to 5
+OUTCOME_WORDS = {
+    "needed": ("需要", "needed", "need", "yes", "是", "有需要"),
+    "not_needed": ("不需要", "not needed", "not_needed", "no", "否", "无需要", "没有需要"),
+    "declined": ("婉拒", "declined", "拒绝", "refused"),
+    "not_reached": ("未遇见", "not reached", "not_reached", "未遇到", "没遇见", "不在家"),
+}
+FEEDBACK_WORDS = {
+    "satisfied": ("满意", "satisfied", "无", "没有", "none"),
+    "wrong_person": ("人不对", "wrong person", "wrong_person", "查无此人", "搬走", "已搬走"),
+    "already_helped": ("已有帮扶", "already helped", "already_helped", "已帮扶", "已解决"),
+    "reason_wrong": ("理由不对", "reason wrong", "reason_wrong", "情况不符"),
+    "do_not_contact": ("不要再来", "do not contact", "do_not_contact", "不要联系", "谢绝走访"),
+}
+OUTCOME_OF = {word: outcome for outcome in OUTCOMES for word in OUTCOME_WORDS[outcome]}
+FEEDBACK_OF = {word: kind for kind in FEEDBACK for word in FEEDBACK_WORDS[kind]}
+NUMBERS = "①②③"
+ONE_REASON = re.compile(r"(?:理由|reason)\s*([①②③123])\s*(?:不对|wrong)")
+DATE = re.compile(r"(?:(\d{4})\s*[-/.年]\s*)?(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[ T].*)?")
+
+
+def outcome_names() -> dict[str, str]:
+    """What the drop-down shows for each outcome of the contract."""
+    names = (say("需要", "needed"), say("不需要", "not needed"), say("婉拒", "declined"))
+    return dict(zip(OUTCOMES, (*names, say("未遇见", "not reached")), strict=True))
+
+
+def feedback_names() -> dict[str, str]:
+    """What each kind of feedback is called."""
+    return {kind: say(FEEDBACK_WORDS[kind][0], FEEDBACK_WORDS[kind][1]) for kind in FEEDBACK}
+
+
+def feedback_choices() -> list[str]:
+    """What the drop-down for feedback shows: each kind, and which of the reasons is wrong."""
+    names = feedback_names()
+    one = [say(f"理由{number}不对", f"reason {number} wrong") for number in (1, 2, 3)]
+    before = [names[kind] for kind in FEEDBACK[:4]]
+    return [*before, *one, names["do_not_contact"]]
+
+
+def read_feedback(text: str) -> tuple[str, int | None] | None:
+    """A kind of feedback and, where one was named, the reason's position from zero; None where unreadable.
+
+    >>> read_feedback("人不对"), read_feedback("理由②不对"), read_feedback("也许")
+    (('wrong_person', None), ('reason_wrong', 1), None)
+    """
+    text = text.strip().lower()
+    if match := ONE_REASON.fullmatch(text):
+        number = match[1]
+        return "reason_wrong", NUMBERS.index(number) if number in NUMBERS else int(number) - 1
+    kind = FEEDBACK_OF.get(text)
+    return (kind, None) if kind else None
+
+
+def read_mark(text: str) -> int | None:
+    """A satisfaction from 1 to 5; None where it is none.
+
+    >>> read_mark("4分"), read_mark("5"), read_mark("6")
+    (4, 5, None)
+    """
+    match = re.fullmatch(r"([1-5])\s*(?:分|星)?", text.strip())
+    return int(match[1]) if match else None
+
+
+def read_date(value: Any, as_of: date) -> date | None:
+    """A date as people write it, without a year the nearest to ``as_of``; None where it is none."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 100_000:
+        return EXCEL_EPOCH + timedelta(days=int(value))
+    match = DATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    years = [int(match[1])] if match[1] else [as_of.year, as_of.year + 1, as_of.year - 1]
+    choices = []
+    for year in years:
+        try:
+            choices.append(date(year, int(match[2]), int(match[3])))
+        except ValueError:
+            continue
+    return min(choices, key=lambda one: abs(one - as_of), default=None)

@@ -1,0 +1,173 @@
+"""What the coordinator should know of feedback each week: complaints, marks, agreed visits, bad reasons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.contract.tables import FEEDBACK
+from features.language import say
+from features.point_in_time.feedback import WEEK, WRONG_PERSON_WEEKS, refusing
+from features.point_in_time.records import FeedbackRows, Known, date_of
+from models.monitoring.reason_quality import Returned, reason_quality, returned
+from service.lists.answers import feedback_names
+from service.lists.reasons import kind_names
+
+LOW = 2  # marks up to this one are told row by row
+# by position in FEEDBACK, and last without a kind
+ORDER = np.array(
+    [{"do_not_contact": 0, "satisfied": 4}.get(kind, index) for index, kind in enumerate(FEEDBACK)] + [5]
+)
+
+
+@dataclass(frozen=True)
+class FeedbackWeek:
+    """Feedback since the Monday before: what was said, visits agreed for the week, the quality of reasons.
+
+    ``said`` and ``agreed`` hold texts for the coordinator, sensitive needs included; ``counts`` and ``marks``
+    hold sums only.
+    """
+
+    said: list[dict[str, Any]]
+    agreed: list[dict[str, Any]]
+    counts: list[dict[str, Any]]  # name of the kind, new, all
+    marks: dict[str, float]  # new and all: number of marks; new_mean and all_mean: their mean
+    quality: list[dict[str, Any]]
+
+    def __bool__(self) -> bool:
+        return bool(self.said or self.agreed or self.marks["all"] or any(row["all"] for row in self.counts))
+
+
+def feedback_week(known: Known, listed: pd.DataFrame) -> FeedbackWeek:
+    """Feedback as it stands now, for the week from the as-of date.
+
+    New is what was recorded since the Monday before, whatever week its list was for. ``listed``: outreach_id,
+    reason_kinds and worker_id of every pair ever listed.
+    """
+    rows = known.records.feedback
+    here = np.flatnonzero(np.isinf(rows.visible_to))
+    new = here[rows.recorded[here] >= known.as_of - WEEK]
+    worker = dict(zip(listed["outreach_id"], listed["worker_id"], strict=True))
+    told = _worth_telling(rows, new)
+    with np.errstate(invalid="ignore"):
+        due = here[(rows.next_visit[here] >= known.as_of) & (rows.next_visit[here] < known.as_of + WEEK)]
+    due = due[~(refusing(known) | known.opted_out)[rows.household[due]]]
+    return FeedbackWeek(
+        said=[_said(known, row, worker) for row in told],
+        agreed=[_agreed(known, row, worker) for row in due[np.argsort(rows.next_visit[due], kind="stable")]],
+        counts=[
+            {
+                "name": name,
+                "new": int((rows.kind[new] == code).sum()),
+                "all": int((rows.kind[here] == code).sum()),
+            }
+            for code, name in enumerate(feedback_names().values())
+        ],
+        marks=_marks(rows.satisfaction[new], rows.satisfaction[here]),
+        quality=quality_rows(listed, [returned(known.records)]),
+    )
+
+
+def joined_weeks(weeks: Sequence[FeedbackWeek], quality: list[dict[str, Any]]) -> FeedbackWeek:
+    """The feedback of parts of a town, whose households differ, as one; ``quality``: ``quality_rows`` of the town.
+
+    Called in the language that the texts are in.
+    """
+    counts = [
+        {**rows[0], "new": sum(row["new"] for row in rows), "all": sum(row["all"] for row in rows)}
+        for rows in zip(*(one.counts for one in weeks), strict=True)
+    ]
+    marks: dict[str, float] = {}
+    for name in ("new", "all"):
+        number = marks[name] = sum(one.marks[name] for one in weeks)
+        total = sum(one.marks[name] * one.marks[f"{name}_mean"] for one in weeks if one.marks[name])
+        marks[f"{name}_mean"] = total / number if number else np.nan
+    order = dict(zip([*feedback_names().values(), ""], ORDER, strict=True))
+    said = (row for one in weeks for row in one.said)
+    return FeedbackWeek(
+        said=sorted(said, key=lambda row: (order[row["kind"]], row["recorded"])),
+        agreed=sorted((row for one in weeks for row in one.agreed), key=lambda row: row["when"]),
+        counts=counts,
+        marks=marks,
+        quality=quality,
+    )
+
+
+def _worth_telling(rows: FeedbackRows, new: np.ndarray) -> np.ndarray:
+    """The new rows with a complaint, a note or a low mark: refusals first, then other complaints, then notes."""
+    complaint = rows.kind[new] > FEEDBACK.index("satisfied")
+    noted = np.array([bool(note) for note in rows.note[new]], dtype=bool)
+    with np.errstate(invalid="ignore"):
+        told = new[complaint | noted | (rows.satisfaction[new] <= LOW)]
+    return told[np.lexsort((rows.recorded[told], ORDER[rows.kind[told]]))]
+
+
+def _marks(new: np.ndarray, every: np.ndarray) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, marks in (("new", new), ("all", every)):
+        marks = marks[~np.isnan(marks)]
+        found[name] = len(marks)
+        found[f"{name}_mean"] = float(marks.mean()) if len(marks) else np.nan
+    return found
+
+
+def quality_rows(listed: pd.DataFrame, parts: Sequence[Returned]) -> list[dict[str, Any]]:
+    """``reason_quality`` with the names of the kinds."""
+    names = kind_names()
+    return [
+        {**{str(key): value for key, value in row.items()}, "name": names.get(str(row["kind"]), row["kind"])}
+        for row in reason_quality(listed, parts).to_dict("records")
+    ]
+
+
+def _said(known: Known, row: int, worker: dict[str, str]) -> dict[str, Any]:
+    rows, names = known.records.feedback, list(feedback_names().values())
+    kinds = kind_names()
+    reasons = [kinds.get(one, one) for one in (rows.reason_kind[row] or "").split(",") if one]
+    mark = rows.satisfaction[row]
+    return {
+        **_about(known, row, worker),
+        "recorded": date_of(rows.recorded[row]),
+        "kind": names[rows.kind[row]] if rows.kind[row] >= 0 else "",
+        "reasons": say("、", ", ").join(reasons) if rows.kind[row] == FEEDBACK.index("reason_wrong") else "",
+        "mark": "" if np.isnan(mark) else f"{mark:.0f}",
+        "note": rows.note[row] or "",
+        "effect": _effect(known, row),
+    }
+
+
+def _agreed(known: Known, row: int, worker: dict[str, str]) -> dict[str, Any]:
+    rows = known.records.feedback
+    when: date = date_of(rows.next_visit[row])
+    return {**_about(known, row, worker), "when": when, "note": rows.note[row] or ""}
+
+
+def _about(known: Known, row: int, worker: dict[str, str]) -> dict[str, str]:
+    """Household, grid, need and worker of a row of feedback."""
+    rows = known.records.feedback
+    household, need, grid = rows.household[row], rows.need[row], known.grid[rows.household[row]]
+    given = worker.get(rows.outreach_id[row] or "")
+    return {
+        "household_id": known.records.household_ids[household],
+        "grid_id": known.records.grid_ids[grid] if grid >= 0 else "",
+        "need": known.community.needs[need].name.here if need >= 0 else "",
+        "worker_id": str(given) if given and pd.notna(given) else "",
+    }
+
+
+def _effect(known: Known, row: int) -> str:
+    """What a row of feedback does to the lists."""
+    rows = known.records.feedback
+    kind = FEEDBACK[rows.kind[row]] if rows.kind[row] >= 0 else ""
+    if kind == "do_not_contact":
+        return say("不再列入名单", "on no list any more")
+    if kind == "wrong_person":
+        until = date_of(rows.recorded[row] + WEEK * WRONG_PERSON_WEEKS)
+        return say(f"本项停列到 {until}，资料更新则恢复", f"need not listed until {until}, or new data")
+    if kind == "already_helped" and rows.need[row] >= 0:
+        until = date_of(rows.recorded[row] + WEEK * known.community.needs[rows.need[row]].horizon_weeks)
+        return say(f"本项停列到 {until}", f"need not listed until {until}")
+    return say("计入理由质量", "counts in the quality of reasons") if kind == "reason_wrong" else ""

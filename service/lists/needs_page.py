@@ -1,0 +1,57 @@
+"""The month's lists of needs, projects and resources as one page with plots."""
+
+import base64
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community
+from features.language import say
+from models.demand.expected import TOWN, WINDOWS
+from models.demand.plots import grids_figure, months_figure
+from models.demand.proposals import Proposals
+from service.lists.needs_tables import Sheet
+from service.lists.pages import bar, render
+
+
+def needs_page(
+    demand: pd.DataFrame,
+    proposals: Proposals,
+    sheets: Sequence[Sheet],
+    coverage: Sheet,
+    community: Community,
+    as_of: date,
+) -> str:
+    """The page: bars of needs against seats left, the tables ``sheets``, months ahead, grids, and coverage."""
+    needs = _bars(demand, proposals, community)
+    return render(
+        "needs_list.html",
+        title=say(f"{community.community.name} · 需求清单", f"{community.community.name} · needs"),
+        subtitle=say(f"{as_of} 测算", f"as of {as_of}"),
+        needs=needs,
+        need_top=max([row["reach"] for row in needs], default=0) or 1,
+        sheets=sheets,
+        months=base64.b64encode(months_figure(demand, community)).decode(),
+        grids=base64.b64encode(grids_figure(demand, community)).decode(),
+        coverage=coverage,
+    )
+
+
+def _bars(demand: pd.DataFrame, proposals: Proposals, community: Community) -> list[dict[str, Any]]:
+    window = demand[(demand["span"] == WINDOWS) & (demand["grid_id"] == TOWN)].set_index("need")
+    seats = proposals.needs.set_index("need")["seats"]
+    programmes = {need for one in community.programmes for need in one.needs}
+    rows = []
+    for need in community.needs:
+        if need.id not in window.index:
+            continue
+        row, left = window.loc[need.id].to_dict(), float(seats[need.id])
+        mark = None if np.isnan(left) or need.id not in programmes else left
+        text = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
+        if mark is not None:
+            text += say(f"，剩余名额 {mark:.0f}", f", {mark:.0f} seats left")
+        rows.append(bar(need.name.here, row["expected"], text, (row["low_90"], row["high_90"]), mark))
+    return rows

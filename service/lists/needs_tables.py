@@ -1,0 +1,311 @@
+"""The lists of needs, projects and resources in words: what stands in the workbook and on the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community
+from features.language import say
+from models.demand.expected import TOWN, WINDOWS
+from models.demand.proposals import EXTEND, OPEN, RUN, Proposals
+
+MOST_GRIDS = 4  # that a line names
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table in words: its title, a note, column titles with widths (characters), and rows."""
+
+    title: str
+    note: str
+    columns: tuple[tuple[str, float], ...]
+    rows: list[list[Any]]
+
+
+def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community) -> Sheet:
+    """需求清单: a row for each need with its window, the months ahead, seats and a verdict."""
+    town = demand[demand["grid_id"] == TOWN]
+    months = list(dict.fromkeys(town.loc[town["span"] != WINDOWS, "span"]))
+    told = proposals.needs.set_index("need")
+    rows = []
+    for need in community.needs:
+        mine = town[town["need"] == need.id].set_index("span")
+        if WINDOWS not in mine.index:
+            continue
+        window, seats = mine.loc[WINDOWS].to_dict(), told.loc[need.id].to_dict()
+        rows.append(
+            [
+                need.name.here,
+                f"{window['begins']}～{window['ends'] - timedelta(days=1)}",
+                int(window["households"]),
+                round(float(window["expected"])),
+                _range(window, "80"),
+                _range(window, "90"),
+                *[_month(mine.loc[month].to_dict()) for month in months],
+                _grids(demand, need.id),
+                round(seats["wanted"]),
+                "" if np.isnan(seats["seats"]) else round(seats["seats"]),
+                round(seats["unserved"]),
+                verdict(seats, community),
+            ]
+        )
+    columns = (
+        (say("需求", "need"), 12),
+        (say("窗口", "window"), 22),
+        (say("可能需要的户", "can have it"), 9),
+        (say("预计户数", "expected"), 8),
+        (say("80% 区间", "80%"), 9),
+        (say("90% 区间", "90%"), 9),
+        *[(month, 12) for month in months],
+        (say("最多的网格", "most in grids"), 34),
+        (say("想要名额", "seats wanted"), 8),
+        (say("剩余名额", "seats left"), 8),
+        (say("缺口", "not served"), 7),
+        (say("结论", "so"), 26),
+    )
+    note = say(
+        "预计户数：窗口内或当月会来申请（或上门时发现需要）的户数；月份栏是“预计（90% 区间）”，本月只算剩下的日子。",
+        "Expected: households that ask within the window or month (or are found in need by a visit); months are"
+        " told as expected (90% interval), this month from today on.",
+    )
+    return Sheet(say("需求清单", "Needs"), note, columns, rows)
+
+
+def _range(row: dict, level: str) -> str:
+    return f"{row[f'low_{level}']:.0f}–{row[f'high_{level}']:.0f}"
+
+
+def _month(row: dict) -> str:
+    return say(
+        f"{row['expected']:.0f}（{_range(row, '90')}）", f"{row['expected']:.0f} ({_range(row, '90')})"
+    )
+
+
+def _grids(demand: pd.DataFrame, need: str) -> str:
+    mine = demand[(demand["need"] == need) & (demand["grid_id"] != TOWN) & (demand["span"] == WINDOWS)]
+    best = mine.sort_values(["expected", "grid_id"], ascending=[False, True]).head(MOST_GRIDS)
+    return _places(list(zip(best["grid_id"], best["expected"], strict=True)))
+
+
+def _places(grids: Sequence[tuple[str, float]]) -> str:
+    texts = [f"{grid} {count:.0f}" for grid, count in grids[:MOST_GRIDS]]
+    more = len(grids) - MOST_GRIDS
+    if more > 0:
+        texts.append(say(f"另 {more} 个网格", f"{more} more"))
+    return say("、", ", ").join(texts)
+
+
+def verdict(row: dict, community: Community) -> str:
+    """What a need's demand against the seats left comes to; ``row`` of ``Proposals.needs``."""
+    smallest = community.projects.smallest
+    if row["unserved"] >= smallest:
+        count = round(row["unserved"])
+        return say(f"缺约 {count} 个名额，见项目清单", f"about {count} seats missing: see the projects")
+    perhaps = row["wanted_high"] - row["served"] - row["spare"]
+    if perhaps >= smallest:
+        if round(row["unserved"]) < 1:
+            return say("大致够，可能不足", "about enough, perhaps not")
+        return say(f"可能满 {smallest} 户，再看一期", f"perhaps {smallest}: look again next time")
+    if round(row["unserved"]) >= 1:
+        return say(f"不到 {smallest} 户，逐户对接", f"fewer than {smallest}: case by case")
+    return say("名额够", "seats suffice")
+
+
+def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
+    """项目清单: what to open, where, for how many, by when, which fund pays and who runs it."""
+    needs = {one.id: one.name.here for one in community.needs}
+    programmes = {one.id: one.name.here for one in community.programmes}
+    funds = {one.id: one.name.here for one in community.funds}
+    unknown = say("待定", "to be settled")
+    rows = [
+        [
+            needs[row["need"]],
+            _kinds()[row["kind"]],
+            _programme(row, programmes),
+            _places(row["grids"]),
+            row["seats"],
+            "" if row["kind"] == RUN else f"{row['low']}–{row['high']}",
+            str(row["begins"]),
+            str(row["tell_by"]),
+            funds.get(row["fund"], unknown),
+            "" if np.isnan(row["cost"]) else round(row["cost"]),
+            row["organiser"] or unknown,
+            say("资金不足", "not enough money") if row["short_of_money"] else "",
+        ]
+        for row in proposals.projects.to_dict("records")
+    ]
+    columns = (
+        (say("需求", "need"), 12),
+        (say("做什么", "what"), 10),
+        (say("项目", "programme"), 14),
+        (say("在哪些网格（户数）", "in grids (households)"), 40),
+        (say("名额", "seats"), 7),
+        (say("80% 范围", "80%"), 9),
+        (say("开始", "begins"), 11),
+        (say("最晚通知", "tell by"), 11),
+        (say("出资", "fund"), 16),
+        (say("费用（元）", "cost (yuan)"), 10),
+        (say("组织方", "organiser"), 16),
+        (say("备注", "notes"), 12),
+    )
+    smallest = community.projects.smallest
+    note = say(
+        f"没有名额可用的共同需求满 {smallest} 户就提出项目；“按计划开”是已有项目在窗口内预计接纳的户数。",
+        f"A shared need of {smallest} households without seats is proposed as a project; 'run' tells how many"
+        " an existing programme is expected to take.",
+    )
+    return Sheet(say("项目清单", "Projects"), note, columns, rows)
+
+
+def _programme(row: dict[Any, Any], programmes: dict[str, str]) -> str:
+    name = programmes.get(row["programme"])
+    if not name:
+        return say("新项目", "new")
+    return say(f"{name}（另开一期）", f"{name} (another course)") if row["kind"] == OPEN else name
+
+
+def _kinds() -> dict[str, str]:
+    return {
+        RUN: say("按计划开", "run"),
+        EXTEND: say("增加名额", "add seats"),
+        OPEN: say("新开项目", "open"),
+    }
+
+
+def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
+    """资源清单: programmes with seats, funds with what is left, organisers."""
+    needs = {one.id: one.name.here for one in community.needs}
+    funds = {one.id: one.name.here for one in community.funds}
+    told = proposals.programmes.set_index("programme").to_dict("index")
+    programmes, organisers = [], dict[str, list[str]]()
+    for one in community.programmes:
+        left, wanted = float(told[one.id]["left"]), float(told[one.id]["wanted"])
+        programmes.append(
+            [
+                one.name.here,
+                say("、", ", ").join(needs[need] for need in one.needs),
+                say("、", ", ").join(one.grids) or say("全社区", "all"),
+                "" if one.seats is None else one.seats,
+                "" if np.isnan(left) else int(left) if told[one.id]["told"] else _untold(left),
+                round(wanted),
+                f"{one.opens}～{one.closes}" if one.opens or one.closes else say("全年", "all year"),
+                one.organiser,
+                funds.get(one.fund, ""),
+                "" if one.cost_per_seat is None else round(one.cost_per_seat),
+            ]
+        )
+        if one.organiser:
+            organisers.setdefault(one.organiser, []).append(one.name.here)
+    money = [
+        [funds[row["fund"]], *(round(row[name]) for name in ("budget", "spent", "planned", "left"))]
+        for row in proposals.funds.to_dict("records")
+    ]
+    resources = say("资源清单", "Resources")
+    return [
+        Sheet(f"{resources} · {say('项目', 'programmes')}", "", _programme_columns(), programmes),
+        Sheet(f"{resources} · {say('资金（元）', 'funds (yuan)')}", "", _fund_columns(), money),
+        Sheet(
+            f"{resources} · {say('组织方', 'organisers')}",
+            "",
+            ((say("组织方", "organiser"), 24), (say("承办的项目", "runs"), 40)),
+            [[name, say("、", ", ").join(names)] for name, names in organisers.items()],
+        ),
+    ]
+
+
+def _untold(left: float) -> str:
+    return say(f"{left:.0f}（未报已用）", f"{left:.0f} (taken: not told)")
+
+
+def _programme_columns() -> tuple[tuple[str, float], ...]:
+    return (
+        (say("项目", "programme"), 16),
+        (say("服务的需求", "needs"), 22),
+        (say("网格", "grids"), 12),
+        (say("名额", "seats"), 8),
+        (say("剩余", "left"), 8),
+        (say("窗口内想来的户", "wanted in the window"), 10),
+        (say("开放", "open"), 14),
+        (say("组织方", "organiser"), 18),
+        (say("出资", "fund"), 16),
+        (say("每个名额（元）", "yuan a seat"), 10),
+    )
+
+
+def _fund_columns() -> tuple[tuple[str, float], ...]:
+    return (
+        (say("资金", "fund"), 20),
+        (say("预算", "budget"), 12),
+        (say("已用", "spent"), 12),
+        (say("本清单安排", "planned here"), 12),
+        (say("剩余", "left"), 12),
+    )
+
+
+def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
+    """Every need, grid and month."""
+    names = {one.id: one.name.here for one in community.needs}
+    rows = [
+        [
+            names[row["need"]],
+            row["grid_id"],
+            say("窗口", "window") if row["span"] == WINDOWS else row["span"],
+            str(row["begins"]),
+            str(row["ends"] - timedelta(days=1)),
+            int(row["households"]),
+            round(row["expected"], 1),
+            _range(row, "80"),
+            _range(row, "90"),
+        ]
+        for row in demand[demand["grid_id"] != TOWN].to_dict("records")
+    ]
+    columns = (
+        (say("需求", "need"), 14),
+        (say("网格", "grid"), 10),
+        (say("时段", "span"), 10),
+        (say("从", "from"), 11),
+        (say("到", "to"), 11),
+        (say("可能需要的户", "can have it"), 10),
+        (say("预计户数", "expected"), 9),
+        ("80%", 9),
+        ("90%", 9),
+    )
+    return Sheet(say("分网格分月", "By grid and month"), "", columns, rows)
+
+
+def coverage_sheet(told: Sequence[dict[str, Any]], community: Community) -> Sheet:
+    """Whether past intervals held, by need; ``told``: rows of ``models.demand.backtest.told_by_need``."""
+    names = {one.id: one.name.here for one in community.needs} | {"all": say("全部", "all")}
+    table = {(row["need"], row["place"], row["span"]): row for row in told}
+    shown = [
+        (need, place, span)
+        for need in names
+        for place, span in (("community", "window"), ("grid", "window"), ("community", "month"))
+    ]
+    rows = []
+    for need, name in names.items():
+        found = [table.get(key) for key in shown if key[0] == need]
+        if any(found):
+            rows.append([name, *[_share(row) for row in found]])
+    columns = (
+        (say("需求", "need"), 14),
+        (say("全社区·窗口", "community, window"), 20),
+        (say("网格·窗口", "grid, window"), 20),
+        (say("全社区·月", "community, month"), 20),
+    )
+    note = say(
+        "过去一年里，实际户数落在 90% 区间内的比例（区间由不含该时段的数据得出；方括号是这一比例的 95% 区间）。",
+        "Share of past windows of a year whose count lay within the 90% interval, made without that window; in"
+        " brackets the share's own 95% interval.",
+    )
+    return Sheet(say("区间可靠吗", "Do the intervals hold"), note, columns, rows)
+
+
+def _share(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    return f"{row['within_90']:.0%} [{row['low_90']:.0%}, {row['high_90']:.0%}]"

@@ -1,0 +1,52 @@
+"""The month's lists of needs, projects and resources as a workbook, and candidates for the coordinators."""
+
+import io
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from service.lists.needs_tables import Sheet
+from service.lists.sheet import line_height
+from service.lists.workbook import FORMATS, OPTIONS
+
+
+def needs_workbook(title: str, sheets: Sequence[tuple[str, Sequence[Sheet]]], as_of: date) -> bytes:
+    """A workbook with a worksheet for each (name, tables below each other). The same tables give the same bytes."""
+    content = io.BytesIO()
+    with xlsxwriter.Workbook(content, OPTIONS) as book:
+        book.set_properties({"title": title, "created": datetime(as_of.year, as_of.month, as_of.day)})
+        formats = {name: book.add_format(FORMATS[name]) for name in ("title", "header", "next_text")}
+        for name, tables in sheets:
+            page = book.add_worksheet(name)
+            page.set_landscape()
+            page.set_paper(9)
+            page.fit_to_pages(1, 0)
+            row = 0
+            for table in tables:
+                row = _write(page, table, row, formats) + 2
+    return content.getvalue()
+
+
+def _write(page: Worksheet, table: Sheet, row: int, formats: dict[str, Format]) -> int:
+    """Write a table from a row on; the row after it. The first table of a page sets the widths of its columns."""
+    first = row == 0
+    page.write(row, 0, table.title, formats["title"])
+    if table.note:
+        row += 1
+        page.write(row, 0, table.note)
+    row += 1
+    page.set_row(row, line_height([(name, width) for name, width in table.columns]) + 2)
+    for column, (name, width) in enumerate(table.columns):
+        page.write(row, column, name, formats["header"])
+        if first:
+            page.set_column(column, column, width)
+    for values in table.rows:
+        row += 1
+        widths = [width for _, width in table.columns]
+        page.set_row(row, line_height(list(zip(map(str, values), widths, strict=True))))
+        for column, value in enumerate(values):
+            page.write(row, column, value, formats["next_text"])
+    return row + 1

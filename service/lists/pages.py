@@ -1,0 +1,210 @@
+"""Printable pages: a list for each grid, and the week's overview with its plots. Self-contained HTML."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from features.contract.community import Community
+from features.language import say
+from service.lists.answers import feedback_names, outcome_names
+from service.lists.table_rows import as_rows
+
+if TYPE_CHECKING:
+    from service.lists.feedback_week import FeedbackWeek
+
+MOST_BESIDE = 40  # grids that are drawn as bars, and stand beside one another in a table; more stand below
+TIERS = ("red", "yellow", "green")
+OF_HOUSEHOLD = ("household_id", "microgrid_id", "contact", "members", "last_contact")
+OF_NEED = ("need_name", "why", "programme", "ask")
+SHOWN = (*OF_HOUSEHOLD, *OF_NEED, "worker", "worker_name", "visit_order", "arm", "status")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("service"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals["say"] = say
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from a template of this package."""
+    return _environment().get_template(template).render(**values)
+
+
+def week(as_of: date) -> str:
+    """The week from a date as a text."""
+    until = as_of + timedelta(days=6)
+    return say(f"{as_of} 至 {until}", f"{as_of} to {until}")
+
+
+def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str:
+    """The page of one grid: a section for each worker, a card for each household.
+
+    ``visits``: described visits (``lists.describe``) in the order of the lists.
+    """
+    workers: dict[int, dict[str, list[dict[Any, Any]]]] = {}  # rows of each household, by worker
+    for row in as_rows(visits, SHOWN):
+        workers.setdefault(row["worker"], {}).setdefault(row["household_id"], []).append(row)
+    subtitle = say(f"走访名单 · {week(as_of)}", f"Visits · {week(as_of)}")
+    return render(
+        "grid.html",
+        title=title,
+        subtitle=subtitle,
+        script=script,
+        workers=[
+            {
+                "name": next(iter(homes.values()))[0]["worker_name"] or say("社区统筹", "coordinators"),
+                "visits": [_card(rows) for rows in homes.values()],
+            }
+            for homes in workers.values()
+        ],
+        outcomes=list(outcome_names().values()),
+        feedback=list(feedback_names().values()),
+    )
+
+
+def _card(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
+    first = rows[0]
+    return {
+        **{name: first[name] for name in OF_HOUSEHOLD},
+        "order": int(first["visit_order"]),
+        "random": first["arm"] == "random",
+        "kept": first["status"] == "kept",
+        "needs": [{name: row[name] for name in OF_NEED} for row in rows],
+    }
+
+
+def overview_page(
+    community: Community,
+    visits: pd.DataFrame,
+    tiers: pd.DataFrame,
+    demand: pd.DataFrame,
+    seats: pd.DataFrame,
+    files: dict[str, dict[str, str]],
+    lines: Sequence[str],
+    as_of: date,
+    feedback: "FeedbackWeek",
+) -> str:
+    """The week's overview: visits and tiers by grid, demand against seats, sums of feedback, notes.
+
+    ``tiers``: columns grid_id, tier, one row a household (empty without severity-3 needs). ``demand`` and
+    ``seats``: from ``models.demand.expected``. ``files``: workbook and page of each grid, and of "" (coordinators).
+    """
+    grids = _grid_rows(visits, tiers, files)
+    names = {need.id: need.name.here for need in community.needs}
+    needs = [need_row(names, {**row}) for row in seats.to_dict("records")]
+    by_grid = pd.crosstab(demand["need"], demand["grid_id"], demand["expected"], aggfunc="sum").fillna(0)
+    by_grid = by_grid.drop(columns="").reindex([one for one in names if one in by_grid.index]).rename(names)
+    few = len(grids) <= MOST_BESIDE
+    by_grid = by_grid if few else by_grid.T
+    return render(
+        "overview.html",
+        title=say(f"{community.community.name} · 先应一周概览", f"{community.community.name} · overview"),
+        subtitle=week(as_of),
+        tiers=[_tier_name(one) for one in TIERS] if len(tiers) else [],
+        grids=grids,
+        grid_bars=[bar(row["name"], row["households"], str(row["households"])) for row in grids if few],
+        grid_top=max([row["households"] for row in grids], default=0) or 1,
+        needs=needs,
+        need_top=max([row["reach"] for row in needs], default=0) or 1,
+        by_grid_of=say("需求", "need") if few else say("网格", "grid"),
+        by_grid_head=list(by_grid.columns),
+        by_grid=[
+            {"name": name, "values": [f"{value:.0f}" for value in row]}
+            for name, row in zip(by_grid.index, by_grid.to_numpy(), strict=True)
+        ],
+        lines=lines,
+        feedback=feedback,
+        feedback_file=files.get("", {}).get("workbook"),
+    )
+
+
+def _tier_name(tier: str) -> str:
+    names = {"red": say("红", "red"), "yellow": say("黄", "yellow"), "green": say("绿", "green")}
+    return names[tier]
+
+
+def _grid_rows(
+    visits: pd.DataFrame, tiers: pd.DataFrame, files: dict[str, dict[str, str]]
+) -> list[dict[str, Any]]:
+    """One row a grid, and one for the coordinators' lists where there are any."""
+    key = visits["grid_id"].where(~visits["coordinator"], "")
+    counts = tiers.groupby(["grid_id", "tier"]).size().to_dict() if len(tiers) else {}
+    of_grid = dict(tuple(visits.groupby(key)))
+    rows = []
+    for grid in [*sorted({*of_grid, *tiers["grid_id"]} - {""}), *([""] if "" in of_grid else [])]:
+        here = of_grid.get(grid, visits[:0])
+        homes = here.drop_duplicates("household_id")
+        numbers = [counts.get((grid, one), 0) for one in TIERS]
+        rows.append(
+            {
+                "name": grid or say("社区统筹", "coordinators"),
+                "households": len(homes),
+                "random": int((homes["arm"] == "random").sum()),
+                "needs": len(here),
+                "tiers": (numbers if grid else [""] * len(TIERS)) if len(tiers) else [],
+                "files": files.get(grid),
+            }
+        )
+    return rows
+
+
+def need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A need's demand beside its seats, as a bar and in words; ``row`` from ``against_seats``."""
+    seats, no_seats = row["seats"], bool(np.isnan(row["seats"]))
+    spread = f"{row['low_90']:.0f}–{row['high_90']:.0f}"
+    text = f"{row['expected']:.0f} ({spread})" + (
+        "" if no_seats else say(f"，名额 {seats:.0f}", f", seats {seats:.0f}")
+    )
+    return {
+        "window": f"{row['begins']:%m-%d}～{row['ends'] - timedelta(days=1):%m-%d}",
+        "expected": f"{row['expected']:.0f}",
+        "range": spread,
+        "programmes": say("、", ", ").join(row["programmes"]),
+        "seats": "" if no_seats else f"{seats:.0f}",
+        "verdict": verdict(row, names),
+        **bar(
+            names[row["need"]],
+            row["expected"],
+            text,
+            (row["low_90"], row["high_90"]),
+            None if no_seats else seats,
+        ),
+    }
+
+
+def bar(
+    name: str,
+    value: float,
+    text: str,
+    interval: tuple[float, float] | None = None,
+    mark: float | None = None,
+) -> dict[str, Any]:
+    """A bar of ``charts.html``; ``reach`` is the largest value drawn."""
+    reach = max(value, interval[1] if interval else 0, mark or 0)
+    return {"name": name, "value": value, "text": text, "interval": interval, "mark": mark, "reach": reach}
+
+
+def verdict(row: Mapping[Any, Any], names: dict[str, str]) -> str:
+    """What a need's demand against its seats comes to, in words; ``row`` from ``against_seats``."""
+    if np.isnan(row["seats"]):
+        return "" if row["programmes"] else say("窗口内没有对应项目", "no programme in the window")
+    shared = say("、", ", ").join(names[one] for one in row["shared_with"])
+    tail = say(f"（与{shared}共用名额）", f" (seats shared with {shared})") if shared else ""
+    left = row["seats"] - row["others"]
+    if row["low_90"] > left:
+        return say(f"名额不够，约缺 {row['short']:.0f} 个", f"about {row['short']:.0f} seats short") + tail
+    if row["high_90"] > left:
+        return say("名额可能不够", "seats may not suffice") + tail
+    return say("名额足够", "seats suffice") + tail

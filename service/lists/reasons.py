@@ -1,0 +1,94 @@
+"""Why each visit stands on the list: in one line, and with the rows behind it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from features.blocks.build import BLOCKS, Features, block_name, build
+from features.language import language, say, speaking
+from features.point_in_time.records import Known, Rows, positions_of
+from models.monitoring.reason_quality import NO_REASON
+from models.scoring.explain import COMMON, Reason, fact_weights, joined, told
+from service.lists.answers import NUMBERS
+
+if TYPE_CHECKING:
+    from models.registry.registry import Champion
+
+LOT = NO_REASON
+
+
+def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
+    """The visits with their reasons: what raised the score, or that the household was drawn by lot.
+
+    Adds reason (one line), why (each reason numbered, with the rows behind it) and reason_kinds (the kinds
+    of the reasons in that order, joined by commas).
+    """
+    return reasons_in((language(),), visits, known, model)[language()]
+
+
+def reasons_in(
+    languages: Iterable[str],
+    visits: pd.DataFrame,
+    known: Known,
+    model: "Champion",
+    features: Features | None = None,
+) -> dict[str, pd.DataFrame]:
+    """``with_reasons`` in each of these languages. ``features``: of the whole cohort of ``known``, where they are
+    at hand; else those of the visits are built."""
+    household = positions_of(visits["household_id"], known.records.household_ids)
+    need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
+    targeted = (visits["arm"] == "targeted").to_numpy()
+    rows = Rows(household[targeted].astype(np.int32), need[targeted])
+    features = features or build(known, rows, model.model.schema)
+    positions = _positions(features.rows, rows, len(known.community.needs))
+    weights = fact_weights(model.model, features, positions)
+    found = {}
+    for one in languages:
+        with speaking(one):
+            found[one] = _worded(visits, targeted, told(model.model, known, rows, *weights))
+    return found
+
+
+def _worded(visits: pd.DataFrame, targeted: np.ndarray, reasons: list[list[Reason]]) -> pd.DataFrame:
+    drawn = [
+        Reason(say("抽签走访：不按预测，了解真实需要", "drawn by lot, whatever the prediction"), LOT, "")
+    ]
+    found = iter(reasons)
+    each = [next(found) if one else drawn for one in targeted]
+    return visits.assign(
+        reason=[joined([one.text for one in row]) for row in each],
+        why=[numbered(row) for row in each],
+        reason_kinds=[",".join(one.kind for one in row) for row in each],
+    )
+
+
+def _positions(within: Rows, rows: Rows, needs: int) -> np.ndarray:
+    """int64 per pair of ``rows``: where it stands in ``within``, which holds it."""
+    keys, wanted = (one.household.astype(np.int64) * needs + one.need for one in (within, rows))
+    order = np.argsort(keys, kind="stable")
+    return order[np.searchsorted(keys, wanted, sorter=order)]
+
+
+def numbered(reasons: list[Reason]) -> str:
+    """Each reason on a line of its own, with its number where there are several, and its rows."""
+    lines: list[str] = []
+    first: dict[str, str] = {}  # the reason beside which rows were named
+    for number, one in zip(NUMBERS, reasons, strict=False):
+        told = one.evidence
+        if told in first:
+            told = say(f"同{first[told]}", f"as {first[told]}")
+        first.setdefault(one.evidence, number)
+        rows = say(f"〔{told}〕", f" [{told}]") if told else ""
+        lines.append((number if len(reasons) > 1 else "") + one.text + rows)
+    return "\n".join(lines)
+
+
+def kind_names() -> dict[str, str]:
+    """What each kind of reason is called."""
+    return {
+        **{block_name(block): say(*block.KIND) for block in BLOCKS},
+        COMMON: say("全社区情况", "the whole community"),
+        LOT: say("抽签", "drawn by lot"),
+    }

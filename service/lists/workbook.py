@@ -1,0 +1,254 @@
+"""The week's lists as Excel workbooks: one a grid, a sheet a worker, ready to print and to fill in."""
+
+import io
+import re
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from features.language import say
+from service.lists.answers import MARKS, feedback_choices, feedback_names, outcome_names
+from service.lists.feedback_sheet import add_feedback_sheet
+from service.lists.sheet import line_height, on_a4, page_breaks
+from service.lists.table_rows import as_rows
+from service.planning.stability import KEPT
+
+if TYPE_CHECKING:
+    from service.lists.feedback_week import FeedbackWeek
+
+HEADER_ROW = 3  # counted from zero: title, what to say and how to fill in stand above it
+ID_HEADER = "outreach_id"
+EXTRA_ROWS = 20  # rows below the list where the drop-down still works, for rows that were moved
+HEADER_HEIGHT = 30.0  # points
+OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
+
+Column = tuple[str, str, str, float]
+# column of the list, title in Chinese and English, width in characters
+VISIT_COLUMNS: tuple[Column, ...] = (
+    ("visit_order", "序", "no.", 4),
+    ("household_id", "户号", "household", 9),
+    ("place", "微网格·地址", "place", 13),
+    ("people", "成员·上次联系", "members, last contact", 15),
+    ("need_name", "需求", "need", 9),
+    ("why", "为什么上门〔依据〕", "why [rows behind it]", 48),
+    ("offer", "问什么·可对接项目", "what to ask, programme", 27),
+)
+FILLED_COLUMNS: tuple[Column, ...] = (
+    ("outcome", "结果", "outcome", 7),
+    ("date", "走访日期", "date", 9.5),
+    ("feedback", "反馈", "feedback", 9),
+    ("satisfaction", "满意度", "mark 1-5", 6),
+    ("next_visit", "下次走访", "next visit", 9.5),
+    ("notes", "备注", "notes", 14),
+)
+COLUMNS = (*VISIT_COLUMNS, *FILLED_COLUMNS)
+WIDTHS = {name: width for name, _, _, width in COLUMNS}
+SPARE = 6  # characters of the place's width that the reasons take where no address is given
+HOUSEHOLD = ("visit_order", "household_id", "place", "people")  # the same on each row of a household
+# columns of the described visits that a sheet is made of
+SHOWN = (
+    *(
+        "worker",
+        "worker_name",
+        "visit_order",
+        "household_id",
+        "microgrid_id",
+        "contact",
+        "members",
+        "last_contact",
+    ),
+    *("status", "need_name", "why", "ask", "programme", "outreach_id"),
+)
+
+_GREY, _INK_AGAIN = "#9AA0A6", "#7A828C"
+_CELL = {
+    "text_wrap": True,
+    "valign": "top",
+    "align": "left",
+    "font_size": 10,
+    "border": 1,
+    "border_color": _GREY,
+}
+_FIRST = {**_CELL, "top": 2, "top_color": "#1D4F91"}  # a line above every household
+_FILL = {"bg_color": "#FFF8DC"}
+_DATE = {"num_format": "yyyy-mm-dd", **_FILL}
+FORMATS: dict[str, dict] = {
+    "title": {"bold": True, "font_size": 14, "valign": "vcenter"},
+    "script": {"text_wrap": True, "valign": "vcenter", "font_size": 10, "bg_color": "#EEF3FA"},
+    "header": {"bold": True, "text_wrap": True, "valign": "vcenter", "border": 1, "bg_color": "#DCE6F4"},
+    "first_text": _FIRST,
+    "first_fill": {**_FIRST, **_FILL},
+    "first_date": {**_FIRST, **_DATE},
+    "next_text": _CELL,
+    "next_again": {**_CELL, "font_color": _INK_AGAIN},
+    "next_fill": {**_CELL, **_FILL},
+    "next_date": {**_CELL, **_DATE},
+}
+
+
+def workbook(
+    title: str, script: str, visits: pd.DataFrame, as_of: date, feedback: "FeedbackWeek | None" = None
+) -> bytes:
+    """One workbook: a sheet for each worker of ``visits``, in their order, and one for feedback where given.
+
+    ``visits``: described visits (``lists.describe``). The same visits give the same bytes.
+    """
+    content = io.BytesIO()
+    with xlsxwriter.Workbook(content, OPTIONS) as book:
+        book.set_properties({"title": title, "created": datetime(as_of.year, as_of.month, as_of.day)})
+        formats = {name: book.add_format(format) for name, format in FORMATS.items()}
+        taken: set[str] = set()
+        for rows in _by_worker(visits):
+            name = str(rows[0]["worker_name"]) or say("社区统筹", "coordinators")
+            sheet = book.add_worksheet(_sheet_name(name, taken))
+            table = _composed(rows)
+            addressed = any(row["contact"] != "" for row in rows)
+            widths = _widths(addressed)
+            heights = [
+                line_height([(str(row[one[0]]), widths[one[0]]) for one in VISIT_COLUMNS]) for row in table
+            ]
+            top = _write_head(sheet, _sheet_title(title, name, as_of), script, addressed, formats)
+            _lay_out(sheet, len(table), widths)
+            _offer_choices(sheet, len(table))
+            _write_rows(sheet, table, heights, formats)
+            homes = [row["household_id"] for row in table]
+            ends = page_breaks(homes, heights, list(widths.values()), top, HEADER_HEIGHT)
+            sheet.set_h_pagebreaks([HEADER_ROW + 1 + row for row in ends])
+        if feedback:
+            add_feedback_sheet(book, feedback, formats)
+    return content.getvalue()
+
+
+def _widths(addressed: bool) -> dict[str, float]:
+    """Widths of the columns in characters, with or without addresses."""
+    if addressed:
+        return WIDTHS
+    return {**WIDTHS, "place": WIDTHS["place"] - SPARE, "why": WIDTHS["why"] + SPARE}
+
+
+def _by_worker(visits: pd.DataFrame) -> list[list[dict[str, Any]]]:
+    """The rows of each worker, in the order of the lists."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in as_rows(visits, SHOWN):
+        found.setdefault(row["worker"], []).append(row)
+    return list(found.values())
+
+
+def _composed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cells of each row: what belongs together stands in one cell, a line each."""
+    return [
+        {
+            **{
+                name: row[name] for name in ("visit_order", "household_id", "need_name", "why", "outreach_id")
+            },
+            "place": _lines(row["microgrid_id"], row["contact"]),
+            "people": _lines(row["members"], row["last_contact"], _kept(row)),
+            "offer": _lines(row["ask"], row["programme"]),
+        }
+        for row in rows
+    ]
+
+
+def _kept(row: dict[str, Any]) -> str:
+    return say("上周未走访", "kept from last week") if row["status"] == KEPT else ""
+
+
+def _lines(*texts: str) -> str:
+    return "\n".join(text for text in texts if text)
+
+
+def _sheet_title(title: str, name: str, as_of: date) -> str:
+    until = as_of + timedelta(days=6)
+    whose = title if name in title.split(" · ") else f"{title} · {name}"
+    return say(f"{whose} · {as_of} 至 {until} 走访名单", f"{whose} · visits {as_of} to {until}")
+
+
+def _sheet_name(name: str, taken: set[str]) -> str:
+    """A sheet name as Excel allows it, different from those ``taken``."""
+    safe = FORBIDDEN.sub("_", name).strip()[:25] or "0"
+    chosen, number = safe, 2
+    while chosen.lower() in taken:
+        chosen, number = f"{safe}-{number}", number + 1
+    taken.add(chosen.lower())
+    return chosen
+
+
+def _lay_out(sheet: Worksheet, count: int, widths: dict[str, float]) -> None:
+    """Widths, frozen header, filter and the printed page (A4 landscape, one page wide)."""
+    for position, width in enumerate(widths.values()):
+        sheet.set_column(position, position, width)
+    sheet.set_column(len(COLUMNS), len(COLUMNS), 24, None, {"hidden": True})
+    sheet.freeze_panes(HEADER_ROW + 1, 2)
+    sheet.autofilter(HEADER_ROW, 0, HEADER_ROW + count, len(COLUMNS))
+    sheet.repeat_rows(HEADER_ROW)
+    on_a4(sheet, len(COLUMNS) - 1, HEADER_ROW + count)
+
+
+def _offer_choices(sheet: Worksheet, count: int) -> None:
+    """Drop-downs for what is chosen rather than written."""
+    choices = {
+        "outcome": list(outcome_names().values()),
+        "feedback": feedback_choices(),
+        "satisfaction": [str(mark) for mark in range(MARKS, 0, -1)],
+    }
+    for position, (column, zh, en, _) in enumerate(COLUMNS):
+        if column in choices:
+            rule = {
+                "validate": "list",
+                "source": choices[column],
+                "error_title": say(zh, en),
+                "error_message": say("请从下拉列表中选择", "please choose from the list"),
+            }
+            sheet.data_validation(HEADER_ROW + 1, position, HEADER_ROW + count + EXTRA_ROWS, position, rule)
+
+
+def _write_head(
+    sheet: Worksheet, title: str, script: str, addressed: bool, formats: dict[str, Format]
+) -> float:
+    """Title, what to say, how to fill in, and the header; returns their height in points."""
+    outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
+    how = say(
+        f"填写：每行在“结果”里选 {outcomes}；走访日期不填则按交表日计；有意见在“反馈”里选（{wrong['do_not_contact']}"
+        "＝立即不再列入名单），满意度 5 为最好。可以排序、删行，请不要改动户号和需求。",
+        f"To fill in: choose {outcomes} on each row; without a date the day of return counts. Choose feedback"
+        f" where there is any ({wrong['do_not_contact']}: on no list from now on); 5 is the best mark. Rows"
+        " may be sorted or deleted; please leave household and need as they are.",
+    )
+    wide = sum(WIDTHS.values())
+    texts = ((title, "title"), (say("开场白：", "Say: ") + script, "script"), (how, "script"))
+    heights = [22.0, *(line_height([(text, wide)]) + 3 for text, _ in texts[1:]), HEADER_HEIGHT]
+    for row, (text, style) in enumerate(texts):
+        sheet.merge_range(row, 0, row, len(COLUMNS) - 1, text, formats[style])
+    for row, height in enumerate(heights):
+        sheet.set_row(row, height)
+    titles = {name: say(zh, en) for name, zh, en, _ in COLUMNS}
+    if not addressed:
+        titles["place"] = say("微网格", "micro-grid")
+    for position, text in enumerate([*titles.values(), ID_HEADER]):
+        sheet.write_string(HEADER_ROW, position, text, formats["header"])
+    return sum(heights)
+
+
+def _write_rows(
+    sheet: Worksheet, table: list[dict[str, Any]], heights: list[float], formats: dict[str, Format]
+) -> None:
+    before = None
+    for line, (row, height) in enumerate(zip(table, heights, strict=True), start=HEADER_ROW + 1):
+        again = row["household_id"] == before
+        before, edge = row["household_id"], "next_" if again else "first_"
+        sheet.set_row(line, height)
+        for position, (column, _, _, _) in enumerate(COLUMNS):
+            if column == "visit_order":
+                sheet.write_number(line, position, row[column], formats[edge + "text"])
+            elif column in row:
+                style = "next_again" if again and column in HOUSEHOLD else edge + "text"
+                sheet.write_string(line, position, row[column], formats[style])
+            else:
+                dated = column in ("date", "next_visit")
+                sheet.write_blank(line, position, None, formats[edge + ("date" if dated else "fill")])
+        sheet.write_string(line, len(COLUMNS), row["outreach_id"])

@@ -1,0 +1,159 @@
+"""Which pairs of household and need may stand on a list, and why the others may not. Pure, no files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.language import say
+from features.point_in_time.feedback import suppressed
+from features.point_in_time.records import Known, positions_of
+
+YEAR = 365
+HANDLED_DAYS = 365  # an unresolved request older than a year is no longer taken as being handled
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What may not be listed, and why."""
+
+    refuses: np.ndarray  # bool per household
+    rests: np.ndarray  # bool per household: contacted within the cool-down
+    used_up: np.ndarray  # bool per household: visited as often as a household may be within a year
+    handled: np.ndarray  # bool [households, needs]: an open request
+    suppressed: np.ndarray  # bool [households, needs]: feedback rules it out
+    closed: np.ndarray  # bool [households, needs]: nobody can enrol for what would meet it any more
+
+    def pairs(self) -> np.ndarray:
+        """bool [households, needs]: may not be listed."""
+        whole = self.refuses | self.rests | self.used_up
+        return whole[:, None] | self.handled | self.suppressed | self.closed
+
+    def counts(self, here: np.ndarray | None = None) -> dict[str, int]:
+        """How many are left out by each cause; ``here``: bool per household, of those that count (all)."""
+        here = np.ones(len(self.refuses), dtype=bool) if here is None else here
+        whole: np.ndarray = np.asarray(self.suppressed.all(axis=1))
+        return {
+            "refuses": int(self.refuses[here].sum()),
+            "rests": int(self.rests[here].sum()),
+            "handled": int(self.handled[here].sum()),
+            "whole": int(whole[here].sum()),
+            "held": int(self.suppressed[here & ~whole].sum()),
+            "used_up": int(self.used_up[here].sum()),
+        }
+
+
+def left_out_lines(counts: Mapping[str, int]) -> list[str]:
+    """How many are left out (``LeftOut.counts``), in words."""
+    lines = [
+        say(
+            f"不列入名单：{counts['refuses']} 户谢绝，{counts['rests']} 户近期已联系，"
+            f"{counts['handled']} 件诉求正在办理，{counts['whole']} 户、另 {counts['held']} 项因反馈停列",
+            f"not listed: {counts['refuses']} households refuse, {counts['rests']} were contacted lately,"
+            f" {counts['handled']} open requests are being handled, feedback rules out {counts['whole']}"
+            f" households and {counts['held']} needs of others",
+        )
+    ]
+    if counts["used_up"]:
+        lines.append(
+            say(
+                f"{counts['used_up']} 户一年内的走访次数已满（visits_per_household_a_year），不列入",
+                f"not listed: {counts['used_up']} households had their visits of a year"
+                " (visits_per_household_a_year)",
+            )
+        )
+    return lines
+
+
+def left_out(known: Known, closed: np.ndarray) -> LeftOut:
+    """What may not be listed in the week from the known day; ``closed``: bool [households, needs]."""
+    return LeftOut(
+        _refusing(known),
+        _resting(known),
+        _used_up(known),
+        _being_handled(known),
+        suppressed(known),
+        closed,
+    )
+
+
+def eligible_pairs(
+    scores: pd.DataFrame, known: Known, out: LeftOut, usual: np.ndarray | None = None
+) -> pd.DataFrame:
+    """The pairs that may be listed. ``usual``: mean p_need of each need, by default over these scores.
+
+    Returns columns household, need (positions), p_need, value (severity times p_need), usual (the need's
+    mean p_need), sensitive, model_version, in order of household and need.
+    """
+    pairs = _scored(scores, known)
+    if usual is not None:
+        pairs["usual"] = usual[pairs["need"]]
+    keep = ~out.pairs()[pairs["household"], pairs["need"]]
+    return pairs[keep].sort_values(["household", "need"], ignore_index=True)
+
+
+def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """The scores of households and needs that are known, by position."""
+    community = known.community
+    household = positions_of(scores["household_id"], known.records.household_ids)
+    need = positions_of(scores["need"], [one.id for one in community.needs])
+    pairs = pd.DataFrame(
+        {
+            "household": household,
+            "need": need,
+            "p_need": scores["p_need"].to_numpy(dtype=np.float64),
+            "model_version": scores["model_version"].to_numpy(),
+        }
+    )[(household >= 0) & (need >= 0)]
+    pairs = pairs[known.present[pairs["household"]]]
+    severity = np.array([one.severity for one in community.needs])
+    pairs["value"] = severity[pairs["need"]] * pairs["p_need"]
+    pairs["usual"] = pairs.groupby("need")["p_need"].transform("mean")
+    pairs["sensitive"] = np.array([one.sensitive for one in community.needs])[pairs["need"]]
+    return pairs
+
+
+def _refusing(known: Known) -> np.ndarray:
+    """bool per household: refuses lists at some time of the coming week, as far as is known by now.
+
+    Refusals recorded after the as-of date count too: a list made again late must respect them.
+    """
+    rows = known.records.opt_outs
+    refuses = known.opted_out.copy()
+    now = np.isinf(rows.visible_to) & (rows.begins < known.as_of + 7) & (rows.until > known.as_of)
+    refuses[rows.household[now]] = True
+    return refuses
+
+
+def _resting(known: Known) -> np.ndarray:
+    """bool per household: contacted within the cool-down before the as-of date."""
+    rests = np.zeros(known.household_count, dtype=bool)
+    weeks = known.community.outreach.cooldown_weeks
+    rests[known.outreach.household[known.outreach.contacted >= known.as_of - 7 * weeks]] = weeks > 0
+    return rests
+
+
+def _used_up(known: Known) -> np.ndarray:
+    """bool per household: contacted on as many days of the past year as the settings allow."""
+    rows = known.outreach
+    recent = rows.contacted >= known.as_of - YEAR
+    days = np.unique(np.stack([rows.household[recent], np.floor(rows.contacted[recent])]), axis=1)
+    made = np.bincount(days[0].astype(np.int64), minlength=known.household_count)
+    return made >= known.community.outreach.visits_per_household_a_year
+
+
+def _being_handled(known: Known) -> np.ndarray:
+    """bool, households x needs: an open request.
+
+    A community that never notes when a request was resolved has only open ones: there a request counts as
+    open for as long as its need's window.
+    """
+    rows = known.requests
+    open_requests = np.isnan(rows.resolved) & (rows.need >= 0)
+    window = np.array([7 * one.horizon_weeks for one in known.community.needs])[rows.need]
+    longest = np.full(len(rows), HANDLED_DAYS) if (~np.isnan(rows.resolved)).any() else window
+    open_requests &= rows.requested >= known.as_of - longest
+    handled = np.zeros((known.household_count, len(known.community.needs)), dtype=bool)
+    handled[rows.household[open_requests], rows.need[open_requests]] = True
+    return handled

@@ -1,0 +1,103 @@
+"""Equal recall as a constraint of the list: no group's expected share of need met falls far below the town's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array, vstack
+
+from features.blocks.groups import membership
+from features.language import UserError, say
+from features.point_in_time.records import Known
+from models.fairness.parity import expected_recalls, price_lines
+from service.planning.integer_program import Side
+from service.planning.options import Options
+
+SURE = 1e-6  # on the safe side by more than the solver's own tolerance
+
+
+@dataclass(frozen=True)
+class Fair:
+    """What each group must be found of its expected need.
+
+    For every group: found / need >= (1 - tolerance) x the same of all, with ``found`` before the choice.
+    """
+
+    tolerance: float
+    names: tuple[str, ...]
+    member: np.ndarray  # bool [households, groups]
+    need: np.ndarray  # float64 per group: sum of p_need over all eligible pairs
+    found: np.ndarray  # float64 per group: of the visits that are chosen already
+    all_need: float
+    all_found: float
+
+    def side(self, options: Options) -> Side:
+        """The constraint, in needs found; what is found in all is a sum that the groups share."""
+        found = options.sums(options.pairs["p_need"].to_numpy())
+        wanted = (1 - self.tolerance) * self.need / self.all_need
+        low = wanted * self.all_found - self.found + SURE * (wanted > 0)
+        groups = csr_array(self.member[options.household].T * found)
+        matrix = vstack([groups, csr_array(found[None, :])])
+        further = csr_array(np.append(-wanted, -1.0)[:, None])
+        return Side(matrix, np.append(low, 0.0), np.append(np.full(len(low), np.inf), 0.0), further)
+
+    def short(self, listed: pd.DataFrame) -> list[str]:
+        """The names of the groups that these visits, with those before, leave too far behind."""
+        chance = listed["p_need"].to_numpy()
+        found = self.found + chance @ self.member[listed["household"].to_numpy(dtype=int)]
+        wanted = (1 - self.tolerance) * self.need / self.all_need * (self.all_found + chance.sum())
+        return [name for name, less in zip(self.names, found < wanted, strict=True) if less]
+
+
+def fair(known: Known, pairs: pd.DataFrame, listed: Sequence[pd.DataFrame]) -> Fair | None:
+    """The constraint of the settings; None without one, or where no group of it has any need.
+
+    ``pairs``: all eligible pairs; ``listed``: those that are chosen already. Raises UserError where a group does
+    not exist.
+    """
+    parity = known.community.outreach.parity
+    if parity is None:
+        return None
+    groups = membership(known)
+    at = np.array(groups.positions(parity.groups))
+    home, chance = pairs["household"].to_numpy(), pairs["p_need"].to_numpy()
+    need = chance @ groups.member[home][:, at]
+    if not need.any():
+        return None
+    at, need = at[need > 0], need[need > 0]
+    before = pd.concat([one[["household", "p_need"]] for one in listed])
+    have, member = before["p_need"].to_numpy(dtype=np.float64), groups.member[:, at]
+    found = have @ member[before["household"].to_numpy(dtype=int)]
+    names = tuple(groups.names[one].here for one in at)
+    return Fair(parity.tolerance, names, member, need, found, float(chance.sum()), float(have.sum()))
+
+
+def as_many(options: Options, count: int) -> Side:
+    """At least so many visits: nobody is made equal by leaving others without."""
+    ones = csr_array(np.ones((1, len(options.household))))
+    return Side(ones, np.array([float(count)]), np.array([np.inf]))
+
+
+def too_strict(fair: Fair, possible: float, short: Sequence[str]) -> UserError:
+    """The error that says to what a tolerance must be widened, and for whom."""
+    names, enough = say("、", ", ").join(short[:5]), np.ceil(100 * possible) / 100
+    return UserError(
+        say(
+            f"community.yaml：outreach.parity.tolerance {fair.tolerance:g} 本周做不到（{names}），放宽到 {enough:.2f}"
+            " 可以；也可以减少 groups，降低 explore_share，或在这些群体所在的地方增加走访人力",
+            f"community.yaml: outreach.parity.tolerance {fair.tolerance:g} cannot be met this week ({names});"
+            f" {enough:.2f} can. Or name fewer groups, lower explore_share, or add visits where they live",
+        )
+    )
+
+
+def parity_lines(known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within: pd.DataFrame) -> list[str]:
+    """What parity costs and brings, in words; ``without``, ``within``: the listed pairs of both lists."""
+    parity, groups = known.community.outreach.parity, membership(known)
+    assert parity is not None
+    home, chance = pairs["household"].to_numpy(), pairs["p_need"].to_numpy()
+    keys = pd.MultiIndex.from_frame(pairs[["household", "need"]])
+    listed = [keys.isin(pd.MultiIndex.from_frame(one[["household", "need"]])) for one in (without, within)]
+    before, after = (expected_recalls(home, chance, one, groups) for one in listed)
+    return price_lines(before, after, groups, parity)

@@ -1,0 +1,93 @@
+"""What a plan says of itself, in numbers that parts of a town can add up, and in words."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from features.contract.community import Community
+from features.language import say
+from service.planning.eligibility import left_out_lines
+from service.planning.stability import stability_lines
+from service.planning.workers import unplaced_lines
+
+
+@dataclass(frozen=True)
+class PlanSums:
+    """Numbers on the plan of a town, or of a part of it."""
+
+    left_out: Mapping[str, int]  # ``LeftOut.counts``
+    idle: tuple[str, ...]  # workers without any area
+    bare: int  # areas where nobody visits
+    sensitive: bool  # whether there are sensitive needs to list
+    coordinated: int  # visits of coordinators
+    full: int  # programmes (bits) whose seats kept visits from asking about more
+    value: float
+    gap: float  # relative, at most
+
+    def lines(
+        self, community: Community, gone: pd.DataFrame, visits: pd.DataFrame, parity: list[str]
+    ) -> list[str]:
+        """What stands below a list: ``gone`` are those dropped, ``parity`` the lines on parity."""
+        return [
+            *unplaced_lines(self.idle, self.bare),
+            *left_out_lines(self.left_out),
+            *self._unlisted(),
+            *stability_lines(gone, visits),
+            *parity,
+            *self._seats(community),
+            self._optimality(),
+        ]
+
+    def _unlisted(self) -> list[str]:
+        """A line where nobody may see the sensitive needs."""
+        if not self.sensitive or self.coordinated > 0:
+            return []
+        return [
+            say(
+                "敏感需求只列给 coordinator，但 workers 表里没有 weekly_visits 大于 0 的 coordinator，本周未列",
+                "sensitive needs are listed for coordinators only; workers has none with weekly_visits above 0",
+            )
+        ]
+
+    def _seats(self, community: Community) -> list[str]:
+        """A line where seats kept visits from asking about needs."""
+        names = [one.name.here for at, one in enumerate(community.programmes) if self.full >> at & 1]
+        listed = say("、", ", ").join(names)
+        return [
+            say(
+                f"名额有限，名单没有问更多住户：{listed}（可在 programmes 里改 seats 或 seats_taken）",
+                f"as seats are limited, visits ask fewer households about: {listed}"
+                " (see seats and seats_taken of programmes)",
+            )
+        ] * bool(names)
+
+    def _optimality(self) -> str:
+        """A line on how far the chosen visits may be from the best there are."""
+        return say(
+            f"走访安排：预计价值 {self.value:.1f}，与最优的差距不超过 {self.gap:.4%}",
+            f"plan: expected value {self.value:.1f}, optimality gap at most {self.gap:.4%}",
+        )
+
+
+def added_up(parts: Iterable[PlanSums]) -> PlanSums:
+    """The numbers of a whole town. A worker is idle who is so in every part."""
+    parts = list(parts)
+    left: Counter[str] = Counter()
+    for one in parts:
+        left.update(one.left_out)
+    everywhere = set.intersection(*(set(one.idle) for one in parts))
+    full = 0
+    for one in parts:
+        full |= one.full
+    return PlanSums(
+        left_out=left,
+        idle=tuple(sorted(everywhere)),
+        bare=sum(one.bare for one in parts),
+        sensitive=any(one.sensitive for one in parts),
+        coordinated=sum(one.coordinated for one in parts),
+        full=full,
+        value=sum(one.value for one in parts),
+        gap=max(one.gap for one in parts),
+    )

@@ -1,0 +1,219 @@
+"""Which households to visit next week, and what to ask them: from scores to a plan. Pure, no files.
+
+Any list maker with the signature of ``plan`` can take its place.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+import numpy as np
+import pandas as pd
+
+from features.point_in_time.records import Known, date_of
+from service.planning.choice import Chosen, chosen, left_after
+from service.planning.eligibility import LeftOut, eligible_pairs, left_out
+from service.planning.exploration import exploration_weights
+from service.planning.parity import fair, parity_lines
+from service.planning.plan_summary import PlanSums
+from service.planning.random_visits import drawn_by_lot
+from service.planning.seat_limits import Enrolment, Limit, enrolment, limits_of
+from service.planning.stability import KEPT, NEW, dropped, last_worker, waiting
+from service.planning.workers import Workers, workers_of
+
+COLUMNS = (
+    "outreach_id",
+    "as_of",
+    "worker_id",
+    "grid_id",
+    "microgrid_id",
+    "household_id",
+    "need",
+    "visit_order",
+    "arm",
+    "propensity",
+    "reason",
+    "model_version",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The week's visits: one row for each household and need to ask about, and lines that say how it went.
+
+    ``visits`` has the contract's columns of outreach.parquet (``reason`` still empty), and for the pages
+    worker (a number for each list), worker_name, role, coordinator (on a coordinators' list), p_need and status
+    (``kept`` from the list before, or ``new``). ``dropped``: what is no longer listed, and why.
+    ``seats``: those left, by programme; ``takers``: who is expected to take them, by the programmes (bits) that can
+    serve (``Enrolment.within``), of all that eligible pairs have.
+    """
+
+    visits: pd.DataFrame
+    lines: list[str]
+    dropped: pd.DataFrame
+    sums: PlanSums
+    seats: np.ndarray
+    takers: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the plan of a part of a town takes from the whole of it."""
+
+    part: int
+    usual: np.ndarray  # float64 [needs]: mean p_need over the town
+    limits: tuple[Limit, ...]  # seats that may be promised here, of the programmes that are short in the town
+    everywhere: Mapping[str, int]  # visits made here by the coordinators of the whole town, by worker_id
+
+
+def plan(
+    scores: pd.DataFrame,
+    known: Known,
+    seed: int = 0,
+    history: pd.DataFrame | None = None,
+    before: pd.DataFrame | None = None,
+    share: Share | None = None,
+) -> Plan:
+    """Choose the week's visits from the scores of one as-of date.
+
+    A household is visited at most once a week and asked about at most three needs. A share of the visits
+    (``explore_share``) is drawn first, by lot among all eligible households, so that their propensity holds
+    for everyone; the others are chosen together for the highest sum of severity times p_need. Sensitive
+    needs stand only on coordinators' lists. The same input and seed give the same plan.
+
+    ``scores``: the contract's columns of scores.parquet. ``history``: past courses of the programmes
+    (``store.read_programme_history``). ``before``: outreach.parquet of the list before; its households that
+    nobody visited since are worth ``keep_bonus`` more, and keep their worker where possible. ``share``: where
+    ``known`` is a part of a town.
+    """
+    workers, offered = workers_of(known, share.everywhere if share else None), enrolment(known, history)
+    out = left_out(known, offered.closed)
+    draw = np.random.default_rng([seed, known.as_of, *([share.part] if share else [])])
+    pairs = eligible_pairs(scores, known, out, share.usual if share else None)
+    pairs = _weighed(pairs, known, workers, offered, before, draw)
+    spare = workers.frame["visits"].to_numpy().copy()
+    drawn = _drawn(pairs[~pairs["sensitive"]], workers, spare, known, draw)
+    rest = pairs[~pairs["household"].isin(drawn["household"])]
+    limits = left_after(share.limits if share else limits_of(offered, pairs), drawn)
+    coordinated = _coordinated(rest, workers, spare, limits)
+    rest = rest[~rest["household"].isin(coordinated.visits["household"]) & ~rest["sensitive"]]
+    limits, earlier = left_after(limits, coordinated.visits), [drawn, coordinated.visits]
+    field, equal = ~workers.frame["coordinator"].to_numpy(), fair(known, pairs, earlier)
+    targeted = chosen(rest, workers, spare, field, limits, fair=equal)
+    parts = [one for one in (*earlier, targeted.visits) if len(one)]
+    visits = pd.concat(parts, ignore_index=True) if parts else targeted.visits
+    gone = dropped(before, visits["household"].to_numpy(), pairs, out, workers, known)
+    parity = parity_lines(known, pairs, pd.concat([*earlier, targeted.plain]), visits) if equal else []
+    sums = _sums(known, workers, out, pairs, coordinated, targeted)
+    lines = sums.lines(known.community, gone, visits, parity)
+    sums_within = visits.groupby("within")["p_need"].sum()
+    used = {int(one): float(sums_within.get(one, 0.0)) for one in pairs["within"].unique() if one}
+    return Plan(_finished(visits, workers, known), lines, gone, sums, offered.seats, used)
+
+
+def _sums(known: Known, workers: Workers, out: LeftOut, pairs: pd.DataFrame, *found: Chosen) -> PlanSums:
+    """What there is to say of a plan, in numbers."""
+    part = known.records.within is not None
+    return PlanSums(
+        left_out=out.counts(known.present if part else None),
+        idle=workers.idle,
+        bare=workers.bare,
+        sensitive=bool(pairs["sensitive"].any()),
+        coordinated=int(workers.frame.loc[workers.frame["coordinator"], "visits"].sum()),
+        full=reduce(or_, (limit.programmes for one in found for limit in one.full), 0),
+        value=sum(one.value for one in found),
+        gap=max(one.gap for one in found),
+    )
+
+
+def _weighed(
+    pairs: pd.DataFrame,
+    known: Known,
+    workers: Workers,
+    offered: Enrolment,
+    before: pd.DataFrame | None,
+    draw: np.random.Generator,
+) -> pd.DataFrame:
+    """The pairs with area, tie, within and until (``Enrolment``), status, worth and last_worker."""
+    household, need = pairs["household"].to_numpy(), pairs["need"].to_numpy()
+    kept = waiting(before, known)[household]
+    return pairs.assign(
+        area=workers.area[household],
+        tie=draw.permutation(known.household_count)[household],
+        within=offered.within[household, need],
+        until=offered.until[household, need],
+        status=np.where(kept, KEPT, NEW),
+        worth=pairs["value"] * (1 + known.community.outreach.keep_bonus * kept),
+        last_worker=last_worker(before, known, workers)[household],
+    )
+
+
+def _drawn(
+    pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, known: Known, draw: np.random.Generator
+) -> pd.DataFrame:
+    """The visits drawn by lot, with chances as the settings say."""
+    outreach = known.community.outreach
+    weighted = outreach.explore == "weighted"
+    pairs = pairs.assign(weight=exploration_weights(pairs, workers.area, known) if weighted else 1.0)
+    floor = outreach.explore_floor if weighted else 1.0
+    return drawn_by_lot(pairs, workers, spare, outreach.explore_share, draw, floor)
+
+
+def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, limits: Sequence[Limit]) -> Chosen:
+    """Coordinators' visits: households with the highest sensitive needs, asked about their other needs too.
+
+    Without a workers table such a visit also counts against the visits of its micro-grid.
+    """
+    coordinator = workers.frame["coordinator"].to_numpy()
+    pairs = pairs[pairs["household"].isin(pairs.loc[pairs["sensitive"], "household"])]
+    pairs = pairs.assign(worth=pairs["worth"].where(pairs["sensitive"], 0.0))
+    if not (workers.frame["worker_id"] == "").any():
+        return chosen(pairs, workers, spare, coordinator, limits)
+    field = spare[~coordinator]  # without a table the workers stand in the order of the areas
+    found = chosen(pairs, workers, spare, coordinator, limits, most=field)
+    homes = found.visits.drop_duplicates("household")["area"]
+    spare[:-1] -= np.bincount(homes, minlength=len(field))
+    return found
+
+
+def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFrame:
+    """The chosen pairs with ids, names and the order of visits, in the order of the lists."""
+    of_worker = workers.frame.iloc[visits["worker"].to_numpy(dtype=np.int64)].reset_index(drop=True)
+    of_area = workers.areas.iloc[visits["area"].to_numpy(dtype=np.int64)].reset_index(drop=True)
+    visits = visits.reset_index(drop=True)
+    as_of = date_of(known.as_of)
+    needs = np.array([one.id for one in known.community.needs], dtype=object)
+    visits = visits.assign(
+        as_of=as_of,
+        worker_id=of_worker["worker_id"],
+        worker_name=of_worker["name"],
+        role=of_worker["role"],
+        coordinator=of_worker["coordinator"],
+        grid_id=of_area["grid_id"],
+        microgrid_id=of_area["microgrid_id"],
+        household_id=known.records.household_ids[visits["household"].to_numpy(dtype=int)],
+        need=needs[visits["need"].to_numpy(dtype=int)],
+        reason="",
+    )
+    visits["outreach_id"] = [
+        outreach_id(as_of.isoformat(), household, need)
+        for household, need in zip(visits["household_id"], visits["need"], strict=True)
+    ]
+    visits["total"] = visits.groupby("household")["value"].transform("sum")
+    visits["last_chance"] = (visits["until"] < known.as_of + 7).groupby(visits["household"]).transform("any")
+    visits = visits.sort_values(
+        ["coordinator", "grid_id", "worker", "last_chance", "total", "tie", "value", "need"],
+        ascending=[True, True, True, False, False, True, False, True],
+    )
+    first = ~visits.duplicated("household")
+    visits["visit_order"] = first.groupby(visits["worker"]).cumsum().astype("int64")
+    extra = ["worker", "worker_name", "role", "coordinator", "p_need", "status"]
+    return visits[[*COLUMNS, *extra]].reset_index(drop=True)
+
+
+def outreach_id(as_of: str, household_id: str, need: str) -> str:
+    """The id of one listed pair: the same whenever the same list is made again."""
+    digest = hashlib.blake2b("\x1f".join((as_of, household_id, need)).encode(), digest_size=6).hexdigest()
+    return f"{as_of.replace('-', '')}-{digest}"

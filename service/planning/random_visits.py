@@ -1,0 +1,120 @@
+"""Visits drawn by lot: what keeps the estimates honest about households that nobody would have listed.
+
+Every draw is a systematic sample (one random start over cumulated chances, in random order), so that the
+probability with which a pair is drawn is exactly the one recorded (Särndal, Swensson, Wretman: Model Assisted
+Survey Sampling, 1992, section 3.4).
+"""
+
+import numpy as np
+import pandas as pd
+
+from service.planning.options import NEEDS_PER_VISIT
+from service.planning.workers import Workers
+
+
+def drawn_by_lot(
+    pairs: pd.DataFrame,
+    workers: Workers,
+    spare: np.ndarray,
+    share: float,
+    draw: np.random.Generator,
+    floor: float = 1.0,
+) -> pd.DataFrame:
+    """Households drawn in each area and up to three needs of each, with the ``propensity`` of each pair.
+
+    Every worker gives ``share`` of his or her visits, spread over the areas covered in proportion to their
+    eligible households. Within an area the chances of households, and within a household those of its needs,
+    follow the column ``weight`` of the pairs as far as ``floor`` allows: no pair has a propensity below
+    ``floor`` times that of a uniform draw. With a floor of 1 the draw is uniform.
+
+    ``pairs``: sorted by household. Takes the visits off ``spare`` (per worker).
+    """
+    homes = pairs.drop_duplicates("household")[["household", "area"]]
+    visits, expected, most = _visits(homes["area"].to_numpy(), workers, share, draw.random())
+    size = pairs.groupby("household")["need"].size().reindex(homes["household"]).to_numpy()
+    first = np.cumsum(size) - size
+    weight = pairs["weight"].to_numpy(dtype=np.float64)
+    asked = np.minimum(size, NEEDS_PER_VISIT)
+    of_home = np.add.reduceat(weight, first) * asked / size if len(size) else weight
+    each = np.sqrt(floor)  # of two draws in turn
+    rows, worker, chance = [], [], []
+    for area in np.flatnonzero(visits.sum(axis=0)):
+        here = np.flatnonzero(homes["area"].to_numpy() == area)
+        shares = shares_of(of_home[here], each, int(most[area]))
+        who = np.repeat(np.arange(len(visits)), visits[:, area])
+        for home, one in zip(systematic(shares, len(who), draw), draw.permutation(who), strict=True):
+            of_need = slice(first[here[home]], first[here[home]] + size[here[home]])
+            needs = shares_of(weight[of_need], each, int(asked[here[home]]))
+            picked = systematic(needs, int(asked[here[home]]), draw)
+            rows.append(of_need.start + picked)
+            worker.append(np.full(len(picked), one))
+            chance.append(expected[area] * shares[home] * asked[here[home]] * needs[picked])
+        np.subtract.at(spare, who, 1)
+    if not rows:
+        return pairs.iloc[:0].assign(worker=0, arm="random", propensity=np.nan)
+    drawn = pairs.iloc[np.concatenate(rows)]
+    propensity = np.minimum(np.concatenate(chance), 1.0)
+    return drawn.assign(worker=np.concatenate(worker), arm="random", propensity=propensity)
+
+
+def _visits(
+    area: np.ndarray, workers: Workers, share: float, start: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many visits each worker gives to each area for one random start in [0, 1).
+
+    One systematic draw over workers and their areas turns fractions into whole visits: it keeps each worker
+    within one of ``share``, and makes the expected number in an area exact. Returns the visits [workers,
+    areas], and for each area the expected number of visits and the most of any start.
+    """
+    count = np.bincount(area, minlength=len(workers.areas)).astype(np.float64)
+    taking = np.where(workers.frame["coordinator"], 0, share * workers.frame["visits"].to_numpy())
+    weight = (workers.covers * count[:, None]).T
+    reached = weight.sum(axis=1, keepdims=True)
+    wanted = weight / np.where(reached > 0, reached, 1) * taking[:, None]
+    wanted *= np.minimum(1, count / np.maximum(wanted.sum(axis=0), 1e-12))
+    wanted = _fitting(wanted, count)
+    ends = np.cumsum(wanted).reshape(wanted.shape)
+    begins = np.concatenate([[0], ends.ravel()[:-1]]).reshape(wanted.shape)
+    visits = (np.floor(ends + start) - np.floor(begins + start)).astype(int)
+    most = np.zeros(len(count), dtype=int)
+    for one in np.flatnonzero(wanted.sum(axis=0)):
+        begin, end = begins[wanted[:, one] > 0, one], ends[wanted[:, one] > 0, one]
+        starts = np.append(1 - end % 1, 0)[:, None]  # the number changes only where an end passes a whole one
+        most[one] = (np.floor(end + starts + 1e-9) - np.floor(begin + starts - 1e-9)).sum(axis=1).max()
+    return visits, wanted.sum(axis=0), np.maximum(np.minimum(most, count.astype(int)), visits.sum(axis=0))
+
+
+def _fitting(wanted: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Where more might be drawn than live in an area, only workers with the largest parts draw there."""
+    for area in np.flatnonzero(np.ceil(wanted).sum(axis=0) > count):
+        order = np.argsort(-wanted[:, area], kind="stable")
+        drawn = np.cumsum(np.ceil(wanted[order, area]))
+        wanted[order[drawn > count[area]], area] = 0
+    return wanted
+
+
+def shares_of(weight: np.ndarray, floor: float, most: int) -> np.ndarray:
+    """Shares that add up to 1, in proportion to ``weight`` between two bounds.
+
+    At least ``floor`` times an equal share, and small enough that ``most`` can be drawn without repetition.
+    """
+    count = len(weight)
+    if most >= count or floor >= 1 or not weight.any():
+        return np.full(count, 1 / count)
+    low, high = floor / count, 1 / most
+    weight = np.maximum(weight, 1e-9 * weight.max())
+    few, many = 0.0, high / weight.min()
+    for _ in range(100):
+        middle = (few + many) / 2
+        few, many = (middle, many) if np.clip(middle * weight, low, high).sum() < 1 else (few, middle)
+    return np.clip(many * weight, low, high)
+
+
+def systematic(shares: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
+    """``count`` different positions, each with probability count x its share, ascending."""
+    if count >= len(shares):
+        return np.arange(len(shares))
+    order = draw.permutation(len(shares))
+    ends = np.cumsum(shares[order]) * count
+    ends = np.floor(ends / ends[-1] * count + draw.random())
+    return np.sort(order[np.flatnonzero(np.diff(ends, prepend=0.0))])

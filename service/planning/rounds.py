@@ -1,0 +1,102 @@
+"""Dealing the chosen households out to the workers who visit them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
+
+from service.planning.integer_program import Places
+from service.planning.workers import Workers
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Workers who cover the same areas are interchangeable: they form a class, the narrowest first."""
+
+    of_worker: np.ndarray  # int per worker, -1 for those who take no part
+    covers: np.ndarray  # bool, areas x classes
+
+    def places(self, spare: np.ndarray, most: np.ndarray | None = None) -> Places:
+        """Where the classes can visit; ``spare``: visits to spare of each worker."""
+        taking = self.of_worker >= 0
+        capacity = np.bincount(
+            self.of_worker[taking], weights=spare[taking], minlength=self.covers.shape[1]
+        ).astype(np.int64)
+        return Places(self.covers, capacity, most)
+
+
+def classes_of(workers: Workers, taking: np.ndarray) -> Classes:
+    """The classes of the workers who take part (bool per worker)."""
+    of_worker = np.full(len(taking), -1, dtype=np.int64)
+    covers, index = np.unique(workers.covers[:, taking], axis=1, return_inverse=True)
+    order = np.argsort(covers.sum(axis=0), kind="stable")
+    of_worker[taking] = np.argsort(order)[index.reshape(-1)]
+    return Classes(of_worker, covers[:, order])
+
+
+def deal(homes: pd.DataFrame, classes: Classes, spare: np.ndarray) -> pd.Series:
+    """The worker of each household; takes their visits off ``spare``.
+
+    ``homes``: household, area, last_worker (-1: none), in order of their worth; so many that the classes can
+    visit them all. Where the numbers allow it a household keeps its last worker; else the best of an area go
+    to those who cover least (stewards know their doors). Within a class each worker has neighbouring
+    households, and all have as many visits to spare afterwards as can be.
+    """
+    worker = pd.Series(-1, index=homes["household"].to_numpy())
+    if homes.empty:
+        return worker
+    last = homes["last_worker"].to_numpy()
+    last_class = np.where(last >= 0, classes.of_worker[last], -1)
+    class_of = _class_of(homes["area"].to_numpy(), last_class, classes.places(spare))
+    for home, one, mine in zip(homes["household"], last, last_class == class_of, strict=True):
+        if one >= 0 and mine and spare[one] > 0:
+            worker[home] = one
+            spare[one] -= 1
+    free = (worker == -1).to_numpy()
+    for one in np.unique(class_of[free]):
+        members = np.flatnonzero(classes.of_worker == one)
+        mine = homes[free & (class_of == one)].sort_values(["area", "household"])
+        worker[mine["household"].to_numpy()] = np.repeat(members, _loads(len(mine), members, spare))
+    return worker
+
+
+def _class_of(area: np.ndarray, last_class: np.ndarray, places: Places) -> np.ndarray:
+    """The class that visits each household: the narrowest ones serve as many as they can."""
+    flow_area, flow_class = np.nonzero(places.covers)
+    flows = np.arange(len(flow_area))
+    areas, classes = places.covers.shape
+    given = csr_array((np.ones(len(flows)), (flow_area, flows)), shape=(areas, len(flows)))
+    made = csr_array((np.ones(len(flows)), (flow_class, flows)), shape=(classes, len(flows)))
+    breadth = places.covers.sum(axis=0)
+    result = linprog(
+        breadth[flow_class] / max(1, breadth.max(initial=1)),
+        A_ub=made,
+        b_ub=places.capacity,
+        A_eq=given,
+        b_eq=np.bincount(area, minlength=areas),
+        method="highs-ds",  # a vertex of a transport problem is whole
+    )
+    found = np.round(result.x).astype(int)
+    class_of = np.full(len(area), -1, dtype=np.int64)
+    for one in np.unique(area):
+        here = np.flatnonzero(area == one)
+        left = {int(flow_class[at]): int(found[at]) for at in np.flatnonzero(flow_area == one)}
+        for home in here:
+            if left.get(int(last_class[home]), 0) > 0:
+                class_of[home] = last_class[home]
+                left[int(last_class[home])] -= 1
+        rest = here[class_of[here] == -1]
+        class_of[rest] = np.repeat(list(left), list(left.values()))
+    return class_of
+
+
+def _loads(count: int, members: np.ndarray, spare: np.ndarray) -> np.ndarray:
+    """How many of ``count`` visits each member makes: always the next to whoever has most to spare."""
+    loads = np.zeros(len(members), dtype=np.int64)
+    for _ in range(count):
+        one = int(np.argmax(spare[members]))
+        loads[one] += 1
+        spare[members[one]] -= 1
+    return loads

@@ -1,0 +1,167 @@
+"""Until when the programmes that serve a need take people in, and how many more they can take. Pure."""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Programme
+from features.language import UserError, say
+from features.point_in_time.records import Known, date_of, day_of, remember
+from models.dataset.feedback_correction import NEEDED
+from models.demand.programmes import month_day, opening, programmes_for, runs
+from models.demand.seats import seats_told
+
+WEEK = 7
+MOST_PROGRAMMES = 63
+JOINT = 6  # so many programmes that share needs are looked at in every combination; of more, singly and all
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What the programmes of the community mean for visits in the coming week.
+
+    A need is *closed* for a household when programmes serve it there within its window, and none of them takes
+    anybody in any more. ``until``: the last day to enrol with any of them, inf where there is no such day.
+    ``within``: for each pair whose programmes all have a number of seats, the programmes as bits; 0 for others.
+    """
+
+    closed: np.ndarray  # bool [households, needs]
+    until: np.ndarray  # float64 days [households, needs]
+    within: np.ndarray  # int64 [households, needs]
+    seats: np.ndarray  # float64 per programme: seats left, inf where there is no number
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many seats are left in these programmes (bits) for all pairs that no other programme can serve."""
+
+    programmes: int
+    seats: float
+
+    def concerns(self, within: np.ndarray) -> np.ndarray:
+        """bool per pair: whether it draws on these seats, by its ``within``."""
+        return (within != 0) & (within & ~self.programmes == 0)
+
+
+def enrolment(known: Known, history: pd.DataFrame | None = None) -> Enrolment:
+    """The programmes of the community as of the known day, for every household and need.
+
+    ``history``: the contract's programme_history (``store.read_programme_history``). Raises UserError where there are
+    more programmes than an int64 has bits for.
+    """
+    community, grids = known.community, known.records.grid_ids
+    if len(community.programmes) > MOST_PROGRAMMES:
+        raise UserError(
+            say(
+                f"community.yaml：programmes 最多 {MOST_PROGRAMMES} 个，请去掉已结束的",
+                f"community.yaml: {MOST_PROGRAMMES} programmes at most; leave out those that have ended",
+            )
+        )
+    shape = (len(grids) + 1, len(community.needs))  # the last row: grid not known yet
+    closed, within = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.int64)
+    until = np.full(shape, np.inf)
+    seats = np.array([seats_for_visits(one, known, history) for one in community.programmes])
+    position = {one.id: at for at, one in enumerate(community.programmes)}
+    for at, need in enumerate(community.needs):
+        begins = known.as_of + WEEK * need.lead_weeks
+        running = programmes_for(community, need.id, begins, begins + WEEK * need.horizon_weeks)
+        last = {one.id: last_day_to_enrol(one, begins) for one in running}
+        for row, grid in enumerate(grids):
+            here = [one for one in running if not one.grids or grid in one.grids]
+            free = [one for one in here if last[one.id] >= known.as_of]
+            closed[row, at] = bool(here) and not free
+            until[row, at] = max((last[one.id] for one in free), default=np.inf)
+            if free and all(np.isfinite(seats[position[one.id]]) for one in free):
+                within[row, at] = sum(1 << position[one.id] for one in free)
+    return Enrolment(closed[known.grid], until[known.grid], within[known.grid], seats)
+
+
+def last_day_to_enrol(programme: Programme, begins: float) -> float:
+    """The last day (since 1970) on which people can still join the season that runs on or after ``begins``.
+
+    ``enrol_until`` of a programme is the last such month-day before it closes; inf without one.
+    """
+    if not programme.enrol_until:
+        return np.inf
+    closes = _next(*month_day(programme.closes, (12, 31)), date_of(begins))
+    month, day = month_day(programme.enrol_until, (12, 31))
+    last = _day(closes.year, month, day)
+    return float(day_of(last if last <= closes else _day(closes.year - 1, month, day)))
+
+
+def _next(month: int, day: int, begins: date) -> date:
+    """The first such month-day on or after a date."""
+    found = _day(begins.year, month, day)
+    return found if found >= begins else _day(begins.year + 1, month, day)
+
+
+def _day(year: int, month: int, day: int) -> date:
+    month = min(max(month, 1), 12)
+    return date(year, month, min(max(day, 1), monthrange(year, month)[1]))
+
+
+def seats_for_visits(programme: Programme, known: Known, history: pd.DataFrame | None = None) -> float:
+    """Seats that visits may still promise; inf where nobody has told how many there are.
+
+    Where nobody has told how many are taken, it is those of the households that a visit found in need since
+    the programme opened. Requests do not count: many of them come to nothing, and need no visit.
+    """
+    seats, taken = seats_told(programme, known, history)
+    if seats is None:
+        return np.inf
+    if taken is None:
+        taken = found(programme, known)
+    return float(max(0, seats - taken))
+
+
+def found(programme: Programme, known: Known) -> int:
+    """Households that visits found to need what a programme offers, since it opened; none while it is not open."""
+    return remember(known, ("found", programme.id), lambda: _found(programme, known))
+
+
+def _found(programme: Programme, known: Known) -> int:
+    if not runs(programme, known.as_of, known.as_of + 1):
+        return 0
+    index, visits = known.community.need_index(), known.outreach
+    met = (visits.outcome == NEEDED) & (visits.contacted >= opening(programme, known.as_of))
+    met &= np.isin(visits.need, [index[need] for need in programme.needs])
+    return len(np.unique(visits.household[met]))
+
+
+def limits_of(enrolment: Enrolment, pairs: pd.DataFrame) -> list[Limit]:
+    """What the seats left allow: expected takers of each set of programmes do not exceed its seats.
+
+    By Hall's theorem all takers find a seat when, for every set of programmes that share needs, those who can
+    be served by no other one do. ``pairs``: column ``within``.
+    """
+    sets = [int(one) for one in np.unique(pairs["within"]) if one]
+    limits = []
+    for joined in _joined(sets):
+        for subset in _subsets(joined):
+            if any(one & ~subset == 0 for one in sets):
+                seats = sum(left for at, left in enumerate(enrolment.seats) if subset >> at & 1)
+                limits.append(Limit(subset, float(seats)))
+    return limits
+
+
+def _joined(sets: list[int]) -> list[int]:
+    """The sets of programmes (bits) joined where they overlap."""
+    joined: list[int] = []
+    for one in sets:
+        apart = [other for other in joined if not other & one]
+        for other in joined:
+            one |= other if other & one else 0
+        joined = [*apart, one]
+    return joined
+
+
+def _subsets(programmes: int) -> Iterator[int]:
+    bits = [1 << at for at in range(programmes.bit_length()) if programmes >> at & 1]
+    sizes = range(1, len(bits) + 1) if len(bits) <= JOINT else (1, len(bits))
+    for size in sizes:
+        yield from (sum(one) for one in combinations(bits, size))

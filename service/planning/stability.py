@@ -1,0 +1,133 @@
+"""From one week's list to the next: households that were not visited stay, or it is said why they do not. Pure."""
+
+import numpy as np
+import pandas as pd
+
+from features.language import say
+from features.point_in_time.records import Known, day_of, positions_of
+from service.planning.eligibility import LeftOut
+from service.planning.workers import Workers
+
+KEPT, NEW = "kept", "new"
+DROPPED = ("household_id", "grid_id", "microgrid_id", "arm", "cause", "cause_text")
+
+
+def cause_text(cause: str) -> str:
+    """Why a household is not on the list any more, in words."""
+    texts = {
+        "visited": say("已联系", "was contacted"),
+        "refuses": say("谢绝列入名单", "refuses lists"),
+        "feedback": say("按反馈停列", "ruled out by feedback"),
+        "visits_used_up": say("一年内走访次数已满", "had its visits of a year"),
+        "rests": say("近期已联系", "was contacted lately"),
+        "handled": say("诉求正在办理", "its request is being handled"),
+        "closed": say("报名已截止", "nobody can enrol any more"),
+        "lot": say("上周抽签走访，只限当周", "was drawn by lot for that week only"),
+        "unserved": say("没有人走访该微网格，或已不在评分之列", "nobody visits there, or it has no score"),
+        "others": say("其他住户更需要", "others need a visit more"),
+    }
+    return texts[cause]
+
+
+def waiting(before: pd.DataFrame | None, known: Known) -> np.ndarray:
+    """bool per household: chosen for the list before, and not contacted since.
+
+    ``before``: the contract's columns of outreach.parquet of the list before this one.
+    """
+    found = np.zeros(known.household_count, dtype=bool)
+    if before is not None and len(before):
+        found[_households(before[before["arm"] == "targeted"], known)] = True
+        found[_contacted_since(before, known)] = False
+    return found
+
+
+def last_worker(before: pd.DataFrame | None, known: Known, workers: Workers) -> np.ndarray:
+    """int64 per household: the worker who had it on the list before, -1 for none."""
+    found = np.full(known.household_count, -1, dtype=np.int64)
+    if before is not None and len(before):
+        place = {one: at for at, one in enumerate(workers.frame["worker_id"]) if one}
+        rows = before[before["household_id"].isin(known.records.household_ids)]
+        found[_households(rows, known)] = rows["worker_id"].map(place).fillna(-1).astype(np.int64)
+    return found
+
+
+def _households(rows: pd.DataFrame, known: Known) -> np.ndarray:
+    place = positions_of(rows["household_id"], known.records.household_ids)
+    return place[place >= 0]
+
+
+def _contacted_since(before: pd.DataFrame, known: Known) -> np.ndarray:
+    """The households contacted on or after the first day of the list before."""
+    since = day_of(pd.Timestamp(before["as_of"].iloc[0]).date())
+    return np.unique(known.outreach.household[known.outreach.contacted >= since])
+
+
+def dropped(
+    before: pd.DataFrame | None,
+    listed: np.ndarray,
+    pairs: pd.DataFrame,
+    out: LeftOut,
+    workers: Workers,
+    known: Known,
+) -> pd.DataFrame:
+    """One row for each household of the list before that is not on this one, with the cause (``DROPPED``).
+
+    ``listed``: the households on this list; ``pairs``: the eligible pairs, with household and area.
+    """
+    if before is None or not len(before):
+        return pd.DataFrame(columns=list(DROPPED))
+    homes = before[before["household_id"].isin(known.records.household_ids)]
+    place = positions_of(homes["household_id"], known.records.household_ids)
+    homes = homes.assign(household=place, need_at=homes["need"].map(known.community.need_index()))
+    homes = homes[~homes["household"].isin(listed)]
+    one = homes.drop_duplicates("household")
+    household, last = one["household"].to_numpy(), np.zeros(known.household_count, dtype=bool)
+    last[_contacted_since(before, known)] = True
+    served = workers.covers[pairs["area"]][:, workers.frame["visits"].to_numpy() > 0].any(axis=1)
+    possible = np.isin(household, pairs["household"].to_numpy()[served])
+    eligible = np.isin(household, pairs["household"])
+    causes = {
+        "visited": last[household],
+        "refuses": out.refuses[household],
+        "feedback": out.suppressed[household].all(axis=1),
+        "visits_used_up": out.used_up[household],
+        "rests": out.rests[household],
+        "handled": ~eligible & _any_of(homes, out.handled)[household],
+        "closed": ~eligible & _any_of(homes, out.closed)[household],
+        "lot": (one["arm"] == "random").to_numpy(),
+        "unserved": ~possible,
+        "others": np.ones(len(household), dtype=bool),
+    }
+    cause = np.array(list(causes), dtype=object)[np.argmax(np.array(list(causes.values())), axis=0)]
+    table = one.assign(cause=cause, cause_text=[cause_text(str(name)) for name in cause])
+    return table[list(DROPPED)].sort_values("household_id", ignore_index=True)
+
+
+def _any_of(homes: pd.DataFrame, ruled_out: np.ndarray) -> np.ndarray:
+    """bool per household of the town: whether one of the needs it was listed for is ruled out."""
+    homes = homes[homes["need_at"].notna()]
+    household, need = homes["household"].to_numpy(), homes["need_at"].to_numpy(dtype=np.int64)
+    found = np.zeros(len(ruled_out), dtype=bool)
+    found[household[ruled_out[household, need]]] = True
+    return found
+
+
+def stability_lines(table: pd.DataFrame, visits: pd.DataFrame) -> list[str]:
+    """A line on what became of the list before; none where there was none, or all of it was visited.
+
+    ``table``: what is ``dropped``; ``visits``: household and status of what is listed.
+    """
+    kept = visits.loc[visits["status"] == KEPT, "household"].nunique()
+    left = table[~table["cause"].isin(["visited", "lot"])]
+    if not kept and left.empty:
+        return []
+    counts = left["cause_text"].value_counts(sort=False)
+    zh = "，".join(f"{text} {count} 户" for text, count in counts.items())
+    en = ", ".join(f"{text}: {count}" for text, count in counts.items())
+    return [
+        say(
+            f"上周名单未走访的住户：保留 {kept} 户，移出 {len(left)} 户" + (f"（{zh}）" if zh else ""),
+            f"of last week's list, not visited: {kept} households kept, {len(left)} dropped"
+            + (f" ({en})" if en else ""),
+        )
+    ]

@@ -1,0 +1,68 @@
+"""Feedback in words: what was just recorded, and what the coordinator should know of it each week."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from features.contract.tables import FEEDBACK
+from features.language import say
+from service.lists.answers import feedback_names
+
+if TYPE_CHECKING:
+    from service.lists.feedback_week import FeedbackWeek
+
+
+def recorded_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line on feedback rows just stored; none without any."""
+    if not rows:
+        return []
+    kinds, names = Counter(row["kind"] for row in rows), feedback_names()
+    counted = [f"{names[kind]} {kinds[kind]}" for kind in FEEDBACK if kinds[kind]]
+    refusing = len({row["household_id"] for row in rows if row["kind"] == "do_not_contact"})
+    line = say(f"记录反馈 {len(rows)} 条", f"{len(rows)} rows of feedback recorded")
+    if counted:
+        line += say("：", ": ") + say("，", ", ").join(counted)
+    if refusing:
+        line += say(
+            f"；{refusing} 户从现在起不再列入名单", f"; {refusing} households are on no list from now on"
+        )
+    return [line]
+
+
+def feedback_lines(week: "FeedbackWeek") -> list[str]:
+    """Lines on the week's feedback: kinds and marks since the Monday before, then the quality of reasons."""
+    if not week:
+        return [say("还没有收到反馈", "no feedback yet")]
+    told = [f"{row['name']} {row['new']}/{row['all']}" for row in week.counts if row["all"]]
+    lines = [
+        say("反馈（上周以来/累计）：", "feedback (since last Monday/so far): ")
+        + (say("，", ", ").join(told) or say("无投诉", "no complaints"))
+        + _marks(week)
+    ]
+    if week.agreed:
+        lines.append(
+            say(f"本周约定再访 {len(week.agreed)} 户次", f"{len(week.agreed)} visits agreed for this week")
+        )
+    return lines + [quality_line(row) for row in week.quality if row["wrong"]]
+
+
+def _marks(week: "FeedbackWeek") -> str:
+    marks = week.marks
+    if not marks["all"]:
+        return ""
+    new = f"{marks['new_mean']:.1f}" if marks["new"] else "—"
+    return say(
+        f"；满意度 {new}（{marks['new']:.0f} 份）/{marks['all_mean']:.1f}（{marks['all']:.0f} 份）",
+        f"; mean mark {new} ({marks['new']:.0f})/{marks['all_mean']:.1f} ({marks['all']:.0f})",
+    )
+
+
+def quality_line(row: dict[str, Any]) -> str:
+    """How often one kind of reason was said to be wrong."""
+    share = f"{row['share']:.1%}"
+    interval = f"{row['low_95']:.1%}–{row['high_95']:.1%}"
+    return say(
+        f"  理由“{row['name']}”：交回 {row['listed']} 条，{row['wrong']} 条被指不对（{share}，95% 区间 {interval}）",
+        f"  reasons “{row['name']}”: {row['wrong']} of {row['listed']} that came back said to be wrong"
+        f" ({share}, 95% interval {interval})",
+    )

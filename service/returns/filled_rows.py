@@ -1,0 +1,165 @@
+"""The rows in which somebody filled in something, read from a workbook of lists in whatever state it came back."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from python_calamine import CalamineWorkbook
+
+from features.language import UserError, say
+from service.lists.workbook import FILLED_COLUMNS, ID_HEADER, VISIT_COLUMNS
+
+TITLES = {title: name for name, zh, en, _ in (*VISIT_COLUMNS, *FILLED_COLUMNS) for title in (zh, en)}
+TITLES[ID_HEADER] = ID_HEADER
+NUMBER = re.compile(r"\d{8}-[0-9a-f]{12}")  # an outreach_id
+
+
+class NoList(UserError):
+    """A workbook without any list of visits."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One row of a workbook in which something was filled in, and where it stands."""
+
+    sheet: str  # file and sheet
+    line: int
+    columns: dict[str, int]  # position from zero of each column of the list
+    outreach_id: str
+    household_id: str
+    need: str
+    outcome: str
+    date: Any
+    feedback: str
+    satisfaction: str
+    next_visit: Any
+    notes: str
+
+    def at(self, column: str) -> str:
+        """File, sheet and cell of one of the row's columns."""
+        return f"{self.sheet} {_letters(self.columns.get(column, 0))}{self.line}"
+
+    @property
+    def where(self) -> str:
+        """File, sheet and cell of the outcome."""
+        return self.at("outcome")
+
+
+def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
+    """The rows of a workbook in which an outcome, feedback, a note or a next visit was filled in.
+
+    Lists are found by their headers, wherever these stand; also returned are lines on parts of the workbook
+    that are lists but cannot be read. Raises UserError for a file that is no workbook of ours.
+    """
+    found: list[Filled] = []
+    problems: list[str] = []
+    lists = 0
+    for name, cells in _sheets(path):
+        where, columns = f"{path} [{name}]", None
+        for line, row in enumerate(cells, start=1):
+            if header := _header(row):
+                lists, columns = lists + 1, header
+                if ID_HEADER not in header:
+                    problems.append(_without_ids(where))
+            elif columns is None and (place := _listed_at(row)) is not None:
+                lists, columns = lists + 1, {}
+                problems.append(_without_header(f"{where} {_letters(place)}{line}"))
+            elif columns and ID_HEADER in columns and (one := _filled(where, line, row, columns)):
+                found.append(one)
+    if not lists:
+        raise NoList(say(f"{path}：里面没有走访名单", f"{path}: holds no list of visits"))
+    return found, problems
+
+
+def _sheets(path: Path) -> list[tuple[str, list[list[Any]]]]:
+    """Names and cells of a workbook's sheets."""
+    try:
+        workbook = CalamineWorkbook.from_path(str(path))
+        return [
+            (name, workbook.get_sheet_by_name(name).to_python(skip_empty_area=False))
+            for name in workbook.sheet_names
+        ]
+    except OSError as error:
+        if not path.exists():
+            raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file")) from error
+        why = error.strerror or str(error)
+        raise UserError(say(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})")) from error
+    except Exception as error:  # the reader raises its own kinds for files that are no workbooks
+        raise UserError(
+            say(
+                f"{path}：不是 Excel 工作簿，请另存为 .xlsx 再交",
+                f"{path}: no Excel workbook; save it as .xlsx",
+            )
+        ) from error
+
+
+def _without_ids(where: str) -> str:
+    return say(
+        f"{where}：缺少隐藏的 {ID_HEADER} 列，请用发出的表填写",
+        f"{where}: the hidden column {ID_HEADER} is missing; use the file as handed out",
+    )
+
+
+def _without_header(where: str) -> str:
+    return say(
+        f"{where}：从这一行起是名单，但上面没有表头，请把表头一并复制过来",
+        f"{where}: rows of a list begin here without a header above; copy the header too",
+    )
+
+
+def _header(row: list[Any]) -> dict[str, int] | None:
+    """The columns of a list's header, known by its titles in either language; None for any other row."""
+    columns: dict[str, int] = {}
+    for place, value in enumerate(row):
+        if (text := _text(value)) in TITLES:
+            columns.setdefault(TITLES[text], place)
+    return columns if "outcome" in columns and len(columns) > 2 else None
+
+
+def _listed_at(row: list[Any]) -> int | None:
+    """The position of a cell that holds the number of a listed pair."""
+    return next((place for place, value in enumerate(row) if NUMBER.fullmatch(_text(value))), None)
+
+
+def _filled(where: str, line: int, row: list[Any], columns: dict[str, int]) -> Filled | None:
+    def cell(name: str) -> Any:
+        position = columns.get(name)
+        return row[position] if position is not None and position < len(row) else ""
+
+    texts = {name: _text(cell(name)) for name in ("outcome", "feedback", "satisfaction", "notes")}
+    next_visit = _blank_or(cell("next_visit"))
+    if not any((*texts.values(), next_visit)):
+        return None
+    return Filled(
+        sheet=where,
+        line=line,
+        columns=columns,
+        outreach_id=_text(cell(ID_HEADER)),
+        household_id=_text(cell("household_id")),
+        need=_text(cell("need_name")),
+        date=_blank_or(cell("date")),
+        next_visit=next_visit,
+        **texts,
+    )
+
+
+def _blank_or(value: Any) -> Any:
+    """A cell's value; "" where it holds only spaces."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def _letters(position: int) -> str:
+    """The name of a column counted from zero: A, B, ... Z, AA."""
+    text = ""
+    position += 1
+    while position:
+        position, rest = divmod(position - 1, 26)
+        text = chr(ord("A") + rest) + text
+    return text

@@ -1,0 +1,148 @@
+"""Satisfaction, complaints, notes and agreed visits from filled-in rows, as rows of the feedback table."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.contract.tables import FEEDBACK
+from features.language import UserError, say
+from features.point_in_time.records import Records, date_of
+from service.lists.answers import feedback_choices, read_date, read_feedback, read_mark
+from service.returns.filled_rows import Filled
+
+SOONEST, LATEST = timedelta(days=7), timedelta(days=400)  # an agreed visit around its list's week
+REFUSES = "do_not_contact"
+Held = dict[str, dict[str, Any]]
+
+
+def held_feedback(records: Records) -> Held:
+    """What each feedback_id says by now: the columns that a workbook can fill."""
+    rows = records.feedback
+    held: Held = {}
+    for row in np.flatnonzero(np.isinf(rows.visible_to)):
+        held[rows.feedback_id[row]] = {
+            "kind": FEEDBACK[rows.kind[row]] if rows.kind[row] >= 0 else None,
+            "satisfaction": None if np.isnan(rows.satisfaction[row]) else int(rows.satisfaction[row]),
+            "reason_kind": rows.reason_kind[row],
+            "note": rows.note[row],
+            "next_visit": None if np.isnan(rows.next_visit[row]) else date_of(rows.next_visit[row]),
+        }
+    return held
+
+
+def feedback_of(
+    matched: list[tuple[Filled, dict[Any, Any]]], held: Held, now: datetime
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of the feedback table that are new or changed, and lines on the cells that cannot be read.
+
+    Every cell counts by itself: a mark that makes no sense does not lose the refusal beside it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    refused: list[str] = []
+    for row, listed in matched:
+        given, lines = _given(row, listed)
+        refused += lines
+        if not given:
+            continue
+        one = found.setdefault(row.outreach_id, _new(listed, now))
+        for column, value in given.items():
+            if one.get(column) not in (None, value):
+                refused.append(_twice(row, column))
+                if value == REFUSES:  # wherever it stands, a refusal counts
+                    one |= {"kind": REFUSES, "reason_kind": None}
+            else:
+                one[column] = value
+    changed = [one for key, one in found.items() if _says_more(one, held.get(key, {}))]
+    return changed, refused
+
+
+def _new(listed: dict[Any, Any], now: datetime) -> dict[str, Any]:
+    return {
+        "feedback_id": listed["outreach_id"],
+        "outreach_id": listed["outreach_id"],
+        "household_id": listed["household_id"],
+        "need": listed["need"],
+        "recorded_at": now.replace(tzinfo=None, microsecond=0),
+        **dict.fromkeys(("kind", "satisfaction", "reason_kind", "note", "next_visit")),
+    }
+
+
+def _says_more(one: dict[str, Any], before: dict[str, Any]) -> bool:
+    columns = ("kind", "satisfaction", "reason_kind", "note", "next_visit")
+    return any(one[name] is not None and one[name] != before.get(name) for name in columns)
+
+
+def _given(row: Filled, listed: dict[Any, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The columns that a filled row gives, and lines on its unreadable cells."""
+    given: dict[str, Any] = {"note": row.notes} if row.notes else {}
+    lines = []
+    readers: tuple[Callable[[], dict[str, Any]], ...] = (
+        lambda: _complaint(row, listed),
+        lambda: _mark(row),
+        lambda: _next_visit(row, pd.Timestamp(listed["as_of"]).date()),
+    )
+    for read in readers:
+        try:
+            given |= read()
+        except UserError as error:
+            lines.append(str(error))
+    return given, lines
+
+
+def _complaint(row: Filled, listed: dict[Any, Any]) -> dict[str, Any]:
+    if not row.feedback:
+        return {}
+    found, place = read_feedback(row.feedback), row.at("feedback")
+    kinds = [one for one in str(listed.get("reason_kinds") or "").split(",") if one and one != "nan"]
+    if found is None or (found[1] is not None and found[1] >= len(kinds)):
+        names = say("、", ", ").join(feedback_choices())
+        raise UserError(
+            say(
+                f"{place}：反馈“{row.feedback}”看不懂，或没有这条理由，请从列表中选：{names}",
+                f"{place}: “{row.feedback}” cannot be read or names no reason of the row; choose from: {names}",
+            )
+        )
+    kind, which = found
+    if kind != "reason_wrong":
+        return {"kind": kind}
+    wrong = kinds if which is None else [kinds[which]]
+    return {"kind": kind, "reason_kind": ",".join(dict.fromkeys(wrong)) or None}
+
+
+def _mark(row: Filled) -> dict[str, Any]:
+    if not row.satisfaction:
+        return {}
+    mark, place = read_mark(row.satisfaction), row.at("satisfaction")
+    if mark is None:
+        raise UserError(
+            say(
+                f"{place}：满意度“{row.satisfaction}”不是 1 到 5",
+                f"{place}: the mark “{row.satisfaction}” is not 1 to 5",
+            )
+        )
+    return {"satisfaction": mark}
+
+
+def _next_visit(row: Filled, as_of: date) -> dict[str, Any]:
+    if row.next_visit in (None, ""):
+        return {}
+    found, place = read_date(row.next_visit, as_of), row.at("next_visit")
+    if found is None or not as_of - SOONEST <= found <= as_of + LATEST:
+        raise UserError(
+            say(
+                f"{place}：下次走访“{row.next_visit}”看不懂或相差太远，请写成 2025-09-03",
+                f"{place}: the next visit “{row.next_visit}” cannot be read or is too far off;"
+                " write 2025-09-03",
+            )
+        )
+    return {"next_visit": found}
+
+
+def _twice(row: Filled, column: str) -> str:
+    place = row.at({"kind": "feedback", "note": "notes", "reason_kind": "feedback"}.get(column, column))
+    return say(
+        f"{place}：同一条在两处填得不同，请改成一致", f"{place}: the same row says something else elsewhere"
+    )

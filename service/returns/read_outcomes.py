@@ -1,0 +1,185 @@
+"""Filled-in workbooks back into outcomes and feedback, whatever was sorted, moved, deleted or left blank."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.contract.community import Community
+from features.contract.tables import OUTCOMES
+from features.language import UserError, say
+from features.point_in_time.records import Records, date_of
+from service.lists.answers import OUTCOME_OF, read_date
+from service.returns.filled_rows import Filled, filled_rows
+from service.returns.read_feedback import feedback_of, held_feedback
+
+REST_OF_WEEK = timedelta(days=6)
+EARLY, LATE = timedelta(days=7), timedelta(days=180)  # a visit's date around its list's week; beyond: a slip
+
+
+@dataclass
+class Outcomes:
+    """What came back: rows of the contract's tables to add or correct, and lines on the others."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)  # outreach
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    known: int = 0  # outcomes already recorded
+    refused: list[str] = field(default_factory=list)
+
+
+def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records, now: datetime) -> Outcomes:
+    """The outcomes and the feedback in filled-in workbooks, matched with the lists that were handed out.
+
+    ``listed``: every pair ever listed, with ``reason_kinds``. A visit without a date counts as of today, at
+    the latest as of the last day of its list's week; feedback is recorded at ``now`` (local time). What
+    cannot be matched is refused, each with file, sheet and cell; the rest of its row still counts.
+    """
+    found = Outcomes()
+    list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}
+    matched: list[tuple[Filled, dict[Any, Any]]] = []
+    for path in files:
+        try:
+            rows, problems = filled_rows(path)
+        except UserError as error:
+            found.refused.append(str(error))
+            continue
+        found.refused += problems
+        for row in rows:
+            try:
+                matched.append((row, _listed(row, list_of, records.community)))
+            except UserError as error:
+                found.refused.append(str(error))
+    _read_visits(matched, _held(records), now.date(), found)
+    found.feedback, refused = feedback_of(matched, held_feedback(records), now)
+    found.refused += refused
+    return found
+
+
+def _read_visits(
+    matched: list[tuple[Filled, dict[Any, Any]]],
+    held: dict[str, tuple[str, date]],
+    today: date,
+    found: Outcomes,
+) -> None:
+    seen: dict[str, tuple[Filled, dict[str, Any]]] = {}
+    for row, listed in matched:
+        if not row.outcome:
+            continue
+        try:
+            one = _visit(row, listed, held, today)
+            if row.outreach_id in seen:
+                _same_twice(row, one, *seen[row.outreach_id])
+                continue
+        except UserError as error:
+            found.refused.append(str(error))
+            continue
+        seen[row.outreach_id] = row, one
+        if held.get(row.outreach_id) == (one["outcome"], one["contacted_at"]):
+            found.known += 1
+        else:
+            found.rows.append(one)
+
+
+def _held(records: Records) -> dict[str, tuple[str, date]]:
+    """Outcome and date already recorded for each outreach_id that has an outcome."""
+    rows = records.outreach
+    latest = (rows.visible_to == float("inf")) & (rows.outcome >= 0)
+    return {
+        rows.outreach_id[row]: (OUTCOMES[rows.outcome[row]], date_of(rows.contacted[row]))
+        for row in latest.nonzero()[0]
+    }
+
+
+def _visit(
+    row: Filled, listed: dict[Any, Any], held: dict[str, tuple[str, date]], today: date
+) -> dict[str, Any]:
+    """The outreach row that one filled row completes. Raises UserError where an answer cannot be read."""
+    outcome = _outcome(row)
+    as_of = pd.Timestamp(listed["as_of"]).date()
+    contacted = _visited(row, as_of, today)
+    if contacted is None:
+        before = held.get(row.outreach_id)
+        contacted = before[1] if before else min(today, as_of + REST_OF_WEEK)
+    kept = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id")
+    return {**{name: listed[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
+
+
+def _outcome(row: Filled) -> str:
+    found = OUTCOME_OF.get(row.outcome.strip().lower())
+    if found is None:
+        names = say("需要、不需要、婉拒、未遇见", "needed, not needed, declined, not reached")
+        raise UserError(
+            say(
+                f"{row.where}：不认识结果“{row.outcome}”，请填 {names}",
+                f"{row.where}: “{row.outcome}” is none of {names}",
+            )
+        )
+    return found
+
+
+def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Community) -> dict[Any, Any]:
+    """The row of the list that was handed out; its household and need must be those of the filled row."""
+    one = list_of.get(row.outreach_id)
+    if one is None:
+        shown = row.outreach_id or say("（空）", "(blank)")
+        raise UserError(
+            say(
+                f"{row.where}：编号 {shown} 不在本工作区发出的名单里，请用原来的表填写",
+                f"{row.where}: {shown} is on no list of this workspace; fill in the workbook as handed out",
+            )
+        )
+    need = next((need for need in community.needs if need.id == one["need"]), None)
+    if need is None:
+        raise UserError(
+            say(
+                f"{row.where}：community.yaml 里已没有需求 {one['need']}",
+                f"{row.where}: community.yaml has no need {one['need']} any more",
+            )
+        )
+    needs = ("", need.id, need.name.zh, need.name.en)
+    if row.household_id not in ("", one["household_id"]) or row.need not in needs:
+        raise UserError(
+            say(
+                f"{row.where}：户号或需求与发出的名单不符（应为 {one['household_id']}），可能只排序了部分列",
+                f"{row.where}: household or need differ from the list (expected {one['household_id']});"
+                " were only some columns sorted?",
+            )
+        )
+    return one
+
+
+def _same_twice(row: Filled, one: dict[str, Any], first: Filled, earlier: dict[str, Any]) -> None:
+    if one["outcome"] != earlier["outcome"]:
+        raise UserError(
+            say(
+                f"{row.where}：与 {first.where} 是同一条，结果却不同，请改成一致",
+                f"{row.where}: the same row as {first.where} with another outcome; make them agree",
+            )
+        )
+
+
+def _visited(row: Filled, as_of: date, today: date) -> date | None:
+    """The date on a row, None where it has none. Raises UserError for one that cannot be right."""
+    found, place = read_date(row.date, as_of), row.at("date")
+    if found is None and row.date not in (None, ""):
+        raise UserError(
+            say(
+                f"{place}：走访日期“{row.date}”看不懂，请写成 2025-09-03",
+                f"{place}: cannot read the date “{row.date}”; write 2025-09-03",
+            )
+        )
+    if found is not None and not as_of - EARLY <= found <= as_of + LATE:
+        raise UserError(
+            say(
+                f"{place}：走访日期 {found} 与名单的一周（{as_of} 起）相差太远",
+                f"{place}: the date {found} is too far from the list's week (from {as_of})",
+            )
+        )
+    if found is not None and found > max(today, as_of + REST_OF_WEEK):
+        raise UserError(
+            say(f"{place}：走访日期 {found} 还没有到", f"{place}: the date {found} is yet to come")
+        )
+    return found

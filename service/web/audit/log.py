@@ -1,0 +1,164 @@
+"""The audit log: who saw or changed what, why and when; append-only, each entry chained to the one before."""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.orm import Session
+
+from features.language import UserError, say
+from service.web.audit.journal import SUFFIX, Journal, lines_from
+from service.web.database.engine import Database
+from service.web.database.tables import Entry
+
+DIRECTORY = "audit"
+BEGINNING = "0" * 64
+AT_ONCE = 500
+COLUMNS = ("id", "at", "who", "action", "subject", "purpose", "detail")
+CHAIN_LOCK = 7263
+
+
+def entry_hash(number: int, previous: str, values: Sequence[str]) -> str:
+    """SHA-256 of an entry and of the hash of the one before."""
+    content = json.dumps([number, previous, *values], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def append(session: Session, lines: Sequence[Sequence[str]]) -> int:
+    """Add journal lines to the chain in this transaction; those that are there already are left out."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHAIN_LOCK})
+    there = set(session.scalars(select(Entry.id).where(Entry.id.in_([line[0] for line in lines]))))
+    last = session.execute(select(Entry.number, Entry.hash).order_by(Entry.number.desc()).limit(1)).first()
+    number, previous = (last.number, last.hash) if last else (0, BEGINNING)
+    rows = []
+    for line in lines:
+        if line[0] in there:
+            continue
+        number += 1
+        digest = entry_hash(number, previous, line)
+        rows.append(
+            {**dict(zip(COLUMNS, line, strict=True)), "number": number, "previous": previous, "hash": digest}
+        )
+        previous = digest
+    if rows:
+        session.execute(insert(Entry), rows)
+    return len(rows)
+
+
+def enter(session: Session, who: str, action: str, subject: str, purpose: str = "", detail: str = "") -> None:
+    """An entry in the transaction of the change that it tells of."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    append(session, [(uuid4().hex, at, who, action, subject, purpose, detail)])
+
+
+@dataclass
+class Drain:
+    """Moves journal lines into the database; how far each file was read is remembered."""
+
+    database: Database
+    directory: Path
+    _read: dict[Path, int] = field(default_factory=dict)
+
+    def move(self, path: Path) -> int:
+        """Move what is new in one file; the number of entries."""
+        moved, offset = 0, self._read.get(path, 0)
+        while True:
+            lines, end = lines_from(path, offset)
+            for first in range(0, len(lines), AT_ONCE):
+                with self.database.writing() as session:
+                    moved += append(session, lines[first : first + AT_ONCE])
+            self._read[path] = end
+            if end == offset:
+                return moved
+            offset = end
+
+    def everything(self, own: Journal | None = None) -> int:
+        """Move this process's lines, and those of processes that have ended, whose files then go."""
+        moved = self.move(own.path) if own else 0
+        if own:
+            own.turn_over()
+        for path in sorted(self.directory.glob(f"*{SUFFIX}")):
+            if own and path == own.path:
+                continue
+            try:
+                moved += self._adopt(path)
+            except FileNotFoundError:  # another process was faster
+                continue
+        return moved
+
+    def _adopt(self, path: Path) -> int:
+        """Move the lines of a process that has ended and remove its file; 0 while it lives."""
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            moved = self.move(path)
+            path.unlink(missing_ok=True)
+            self._read.pop(path, None)
+            return moved
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a check of the whole chain found: the number of entries, the last hash, the first broken entry."""
+
+    entries: int
+    head: str
+    broken: int | None
+
+
+def verify(database: Database) -> Verified:
+    """Compute every hash again."""
+    number, previous = 0, BEGINNING
+    for entry in _entries(database):
+        number += 1
+        values = [getattr(entry, column) for column in COLUMNS]
+        if (
+            entry.number != number
+            or entry.previous != previous
+            or entry.hash != entry_hash(number, previous, values)
+        ):
+            return Verified(number, previous, number)
+        previous = entry.hash
+    return Verified(number, previous, None)
+
+
+def _entries(database: Database) -> Iterator[Entry]:
+    last = 0
+    while True:
+        with database.reading() as session:
+            batch = list(
+                session.scalars(select(Entry).where(Entry.number > last).order_by(Entry.number).limit(5000))
+            )
+        yield from batch
+        if not batch:
+            return
+        last = batch[-1].number
+
+
+def counted(database: Database) -> int:
+    """Number of entries."""
+    with database.reading() as session:
+        return session.scalar(select(func.count()).select_from(Entry)) or 0
+
+
+def check_head(database: Database, head: str) -> None:
+    """Compare with a count and hash that were noted earlier; UserError where that entry is another one now."""
+    count, _, digest = head.partition(":")
+    with database.reading() as session:
+        entry = session.get(Entry, int(count)) if count.isdecimal() else None
+    if entry is None or entry.hash != digest.strip():
+        raise UserError(
+            say(
+                f"与记下的第 {count} 条不符：日志被改动或截断过",
+                f"entry {count} is not the one that was noted: the log was changed or cut off",
+            )
+        )

@@ -1,0 +1,130 @@
+"""Accounts of people and keys of machine clients, as the command line keeps them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from features.language import UserError, say
+from service.web.auth.tokens import FEWEST_CHARACTERS, hash_password, hashed, new_key
+from service.web.base.access import PLACED, Role, Scope, machine_scopes
+from service.web.database.engine import Database
+from service.web.database.tables import ApiKey, SignIn, User, now
+
+
+def add_user(
+    database: Database,
+    login: str,
+    role: str,
+    password: str | None,
+    name: str = "",
+    grid_id: str | None = None,
+    microgrid_id: str | None = None,
+    worker_id: str | None = None,
+) -> None:
+    """Add a person. Without a password only single sign-on lets them in."""
+    if role in PLACED and not (grid_id or microgrid_id):
+        raise UserError(
+            say(
+                "grid_worker 要有 --grid 或 --microgrid，否则什么都看不到",
+                "a grid_worker needs --grid or --microgrid, or sees nothing",
+            )
+        )
+    with database.writing() as session:
+        if session.scalar(select(User.id).where(User.login == login)):
+            raise UserError(say(f"已有账号 {login}", f"there is a login {login} already"))
+        session.add(
+            User(
+                login=login,
+                name=name,
+                role=Role(role).value,
+                grid_id=grid_id,
+                microgrid_id=microgrid_id,
+                worker_id=worker_id,
+                password_hash=hash_password(_strong(password)) if password is not None else None,
+            )
+        )
+
+
+def _strong(password: str) -> str:
+    if len(password) < FEWEST_CHARACTERS:
+        raise UserError(
+            say(f"密码至少要 {FEWEST_CHARACTERS} 个字符", f"a password needs {FEWEST_CHARACTERS} characters")
+        )
+    return password
+
+
+def set_password(database: Database, login: str, password: str) -> None:
+    """A new password; ends the person's sessions and lock-out."""
+    with database.writing() as session:
+        user = _user(session.scalar(select(User).where(User.login == login)), login)
+        user.password_hash, user.failures, user.locked_until = hash_password(_strong(password)), 0, None
+        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+
+
+def set_active(database: Database, login: str, active: bool) -> None:
+    """Shut a person out, or let them in again; ends their sessions and lock-out."""
+    with database.writing() as session:
+        user = _user(session.scalar(select(User).where(User.login == login)), login)
+        user.active, user.failures, user.locked_until = active, 0, None
+        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+
+
+def _user(user: User | None, login: str) -> User:
+    if user is None:
+        raise UserError(say(f"没有账号 {login}", f"there is no login {login}"))
+    return user
+
+
+def users(database: Database) -> list[User]:
+    """Everybody, by login."""
+    with database.reading() as session:
+        return list(session.scalars(select(User).order_by(User.login)))
+
+
+def make_key(
+    database: Database,
+    name: str,
+    scopes: Sequence[str],
+    days: float,
+    grid_id: str | None = None,
+    microgrid_id: str | None = None,
+) -> str:
+    """A new API key, shown this once."""
+    try:
+        chosen = sorted(machine_scopes(scopes))
+    except ValueError as error:
+        there = say("、", ", ").join(sorted(Scope))
+        unknown = next(one for one in scopes if one not in set(Scope))
+        raise UserError(
+            say(f"没有权限 {unknown}，只有 {there}", f"no scope {unknown}; there are {there}")
+        ) from error
+    identity, key = new_key()
+    with database.writing() as session:
+        session.add(
+            ApiKey(
+                id=identity,
+                key_hash=hashed(key),
+                name=name,
+                scopes=[one.value for one in chosen],
+                grid_id=grid_id,
+                microgrid_id=microgrid_id,
+                expires_at=now() + timedelta(days=days),
+            )
+        )
+    return key
+
+
+def revoke_key(database: Database, identity: str) -> None:
+    """The key no longer works; running services notice within XIANYING_IDENTITY_SECONDS."""
+    with database.writing() as session:
+        key = session.get(ApiKey, identity)
+        if key is None:
+            raise UserError(say(f"没有密钥 {identity}", f"there is no key {identity}"))
+        key.revoked_at = key.revoked_at or now()
+
+
+def keys(database: Database) -> list[ApiKey]:
+    """All keys, the newest first."""
+    with database.reading() as session:
+        return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc())))

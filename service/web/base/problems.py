@@ -1,0 +1,140 @@
+"""Errors as RFC 9457 problem details, in the language of the community."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from features.language import UserError, say
+from service.web.base.access import Forbidden
+
+KIND = "application/problem+json"
+log = logging.getLogger("xianying")
+
+
+class Problem(Exception):
+    """An answer other than what was asked for: status, a lasting type, a title, and what to do."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str = "",
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(title)
+        self.status, self.headers = status, headers or {}
+        self.content = {
+            "type": f"urn:xianying:{kind}",
+            "title": title,
+            "status": status,
+            **({"detail": detail} if detail else {}),
+            **more,
+        }
+
+
+def answer(problem: Problem) -> JSONResponse:
+    """The problem as a response."""
+    return JSONResponse(problem.content, problem.status, problem.headers, media_type=KIND)
+
+
+def unknown_household() -> Problem:
+    """The household does not exist, or the asker does not see it: nobody can tell which."""
+    return Problem(404, "unknown-household", say("没有这一户", "no such household"))
+
+
+def not_signed_in() -> Problem:
+    """No key and no session, or one that no longer holds."""
+    return Problem(
+        401,
+        "not-signed-in",
+        say("请先登录，或给出有效的 API 密钥", "sign in, or send a valid API key"),
+        headers={"WWW-Authenticate": 'Bearer realm="xianying"'},
+    )
+
+
+def no_such_address() -> Problem:
+    """Nothing is served there."""
+    return Problem(404, "http", say("没有这个地址", "no such address"))
+
+
+def outdated_page() -> Problem:
+    """A form without the token of its session."""
+    return Problem(403, "csrf", say("页面已过期，请刷新后再试", "the page is outdated: reload it"))
+
+
+def too_large() -> Problem:
+    """More than a request may have."""
+    return Problem(413, "too-large", say("请求太大", "the request is too large"))
+
+
+def _forbidden(error: Forbidden) -> Problem:
+    return Problem(403, "forbidden", say("没有权限", "not allowed"), scope=error.scope.value)
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    found = [{"where": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()[:20]]
+    first = f"{found[0]['where']}: {found[0]['message']}" if found else ""
+    return Problem(422, "invalid", say("请求的内容不对", "the request is not valid"), first, errors=found)
+
+
+def _storage(error: Exception) -> Problem:
+    """The database or the disk failed: nothing was stored, the client may send the same again."""
+    log.error("storage failed: %s", type(getattr(error, "orig", None) or error).__name__)
+    return Problem(
+        503,
+        "storage-failed",
+        say(
+            "数据库或磁盘出错，什么都没有保存，请稍后重发",
+            "the database or disk failed; nothing was stored: send it again later",
+        ),
+        headers={"Retry-After": "5"},
+    )
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Turn every error into a problem."""
+
+    @app.exception_handler(Problem)
+    async def _problem(request: Request, error: Problem) -> JSONResponse:
+        return answer(error)
+
+    @app.exception_handler(Forbidden)
+    async def _not_allowed(request: Request, error: Forbidden) -> JSONResponse:
+        return answer(_forbidden(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _not_valid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(_invalid(error))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 413:
+            return answer(too_large())
+        if error.status_code == 404:
+            return answer(no_such_address())
+        title = {
+            400: say("请求的内容不对", "the request is not valid"),
+            405: say("不支持这种方法", "no such method"),
+        }
+        words = title.get(error.status_code, say("请求不能处理", "the request cannot be handled"))
+        detail, headers = str(error.detail), dict(error.headers or {})
+        return answer(Problem(error.status_code, "http", words, detail, headers))
+
+    @app.exception_handler(UserError)
+    async def _user(request: Request, error: UserError) -> JSONResponse:
+        return answer(Problem(409, "not-possible", str(error)))
+
+    @app.exception_handler(DBAPIError)
+    async def _database(request: Request, error: DBAPIError) -> JSONResponse:
+        return answer(_storage(error))
+
+    @app.exception_handler(OSError)
+    async def _system(request: Request, error: OSError) -> JSONResponse:
+        return answer(_storage(error))

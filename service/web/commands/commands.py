@@ -1,0 +1,264 @@
+"""Commands of the service: serving, people and keys, the audit log."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from features.language import UserError, say
+from service.console.terminal import show
+from service.web.commands import care_commands, rights_commands
+
+if TYPE_CHECKING:
+    from service.web.database.engine import Database
+
+
+def _database(workspace: Path) -> "Database":
+    from service.web.base.settings import command_settings
+    from service.web.database.engine import open_database
+
+    return open_database(command_settings(workspace))
+
+
+@click.command(help=say("启动服务：API 和页面", "serve the API and the pages"))
+@click.pass_obj
+def serve(workspace: Path) -> None:
+    """Serve until told to stop."""
+    # a request is too small for threads of its own, and they would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from service.web.run import serve
+
+    serve(workspace)
+
+
+@click.group(help=say("可以登录的人", "people who may sign in"))
+def users() -> None:
+    """People who may sign in."""
+
+
+grid_option = click.option("--grid", help=say("所属网格", "their grid"))
+microgrid_option = click.option("--microgrid", help=say("所属微网格", "their micro-grid"))
+PASSWORD_HELP = say(
+    "密码从终端或标准输入读取，不会显示", "the password is read from the terminal or standard input"
+)
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    return click.prompt(say("密码", "Password"), hide_input=True, confirmation_prompt=True)
+
+
+def _doubt_place(workspace: Path, grid: str | None, microgrid: str | None) -> None:
+    """Say on standard error where no household of the newest week lives in such a place: most likely it is mistyped."""
+    from service.web.published.weeks import Shelf
+
+    shelf = Shelf(workspace)
+    shelf.refresh()
+    newest = shelf.served.newest
+    places = {place[:2] for place in newest.places.values()} if newest else set()
+    lived_in = any(grid in (None, one) and microgrid in (None, other) for one, other in places)
+    if newest is None or lived_in or not (grid or microgrid):
+        return
+    place = "/".join(part for part in (grid, microgrid) if part)
+    click.echo(
+        say(
+            f"注意：{newest.as_of} 那一周没有住户在 {place}，请核对网格和微网格的编号",
+            f"note: in the week of {newest.as_of} nobody lives in {place}; check the ids of grid and micro-grid",
+        ),
+        err=True,
+    )
+
+
+@users.command("add", help=say("新增一人。", "add a person. ") + PASSWORD_HELP)
+@click.argument("login")
+@click.option(
+    "--role",
+    type=click.Choice(["grid_worker", "coordinator", "data_staff", "auditor"]),
+    required=True,
+    help=say("角色", "what they may do"),
+)
+@click.option("--name", default="", help=say("姓名", "their name"))
+@grid_option
+@microgrid_option
+@click.option("--worker", help=say("workers 表里的 worker_id", "their worker_id in the workers table"))
+@click.option(
+    "--single-sign-on", is_flag=True, help=say("只用单点登录，不设密码", "no password, single sign-on only")
+)
+@click.pass_obj
+def add_user(
+    workspace: Path,
+    login: str,
+    role: str,
+    name: str,
+    grid: str | None,
+    microgrid: str | None,
+    worker: str | None,
+    single_sign_on: bool,
+) -> None:
+    """Add a person."""
+    from service.web.auth import people
+
+    password = None if single_sign_on else _password()
+    people.add_user(_database(workspace), login, role, password, name, grid, microgrid, worker)
+    show([say(f"已新增 {login}（{role}）", f"added {login} ({role})")])
+    _doubt_place(workspace, grid, microgrid)
+
+
+@users.command(
+    "password",
+    help=say("换密码，并结束其所有登录。", "a new password; ends their sessions. ") + PASSWORD_HELP,
+)
+@click.argument("login")
+@click.pass_obj
+def password(workspace: Path, login: str) -> None:
+    """Set a password."""
+    from service.web.auth import people
+
+    people.set_password(_database(workspace), login, _password())
+    show([say(f"{login} 的密码已更换", f"{login} has a new password")])
+
+
+@users.command("block", help=say("停用一人，结束其所有登录", "shut a person out; ends their sessions"))
+@click.argument("login")
+@click.pass_obj
+def block(workspace: Path, login: str) -> None:
+    """Shut a person out."""
+    from service.web.auth import people
+
+    people.set_active(_database(workspace), login, False)
+    show([say(f"{login} 已停用", f"{login} is shut out")])
+
+
+@users.command("unblock", help=say("恢复一人，解除锁定", "let a person in again; ends a lock-out"))
+@click.argument("login")
+@click.pass_obj
+def unblock(workspace: Path, login: str) -> None:
+    """Let a person in again."""
+    from service.web.auth import people
+
+    people.set_active(_database(workspace), login, True)
+    show([say(f"{login} 已恢复", f"{login} may sign in again")])
+
+
+@users.command("list", help=say("列出所有人", "list everybody"))
+@click.pass_obj
+def list_users(workspace: Path) -> None:
+    """List everybody."""
+    from service.web.auth import people
+
+    for one in people.users(_database(workspace)):
+        place = "/".join(part for part in (one.grid_id, one.microgrid_id) if part)
+        state = "" if one.active else say("停用", "blocked")
+        show(["\t".join([one.login, one.role, place, one.name, state]).rstrip()])
+
+
+@click.group(help=say("其他系统用的 API 密钥", "API keys of other systems"))
+def keys() -> None:
+    """API keys of other systems."""
+
+
+@keys.command("create", help=say("新建一个密钥；只显示这一次", "make a key; it is shown this once"))
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    help=say("权限，可多次，如 scores:read", "what it may do, may be repeated, such as scores:read"),
+)
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0, min_open=True, max=3660),
+    default=365,
+    show_default=True,
+    help=say("有效天数", "for how many days it works"),
+)
+@grid_option
+@microgrid_option
+@click.pass_obj
+def create_key(
+    workspace: Path,
+    name: str,
+    scopes: tuple[str, ...],
+    days: float,
+    grid: str | None,
+    microgrid: str | None,
+) -> None:
+    """Make a key."""
+    from service.web.auth import people
+
+    show([people.make_key(_database(workspace), name, scopes, days, grid, microgrid)])
+    _doubt_place(workspace, grid, microgrid)
+
+
+@keys.command("list", help=say("列出密钥（不含密钥本身）", "list the keys, without the secrets"))
+@click.pass_obj
+def list_keys(workspace: Path) -> None:
+    """List keys."""
+    from service.web.auth import people
+
+    for one in people.keys(_database(workspace)):
+        state = (
+            say("已吊销", "revoked")
+            if one.revoked_at
+            else say("有效至", "until ") + f"{one.expires_at:%Y-%m-%d}"
+        )
+        place = "/".join(part for part in (one.grid_id, one.microgrid_id) if part)
+        show(["\t".join([one.id, one.name, " ".join(one.scopes), place, state])])
+
+
+@keys.command("revoke", help=say("吊销一个密钥", "revoke a key"))
+@click.argument("key_id")
+@click.pass_obj
+def revoke_key(workspace: Path, key_id: str) -> None:
+    """Revoke a key."""
+    from service.web.auth import people
+
+    people.revoke_key(_database(workspace), key_id)
+    show([say(f"密钥 {key_id} 已吊销", f"key {key_id} is revoked")])
+
+
+@click.group(help=say("审计日志：谁看了什么", "the audit log: who saw what"))
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command("verify", help=say("逐条核对审计日志没有被改动", "check that no entry was changed or removed"))
+@click.option("--head", help=say("以前记下的“条数:哈希”", "COUNT:HASH that was noted earlier"))
+@click.pass_obj
+def verify_audit(workspace: Path, head: str | None) -> None:
+    """Check the chain; exits 1 when it is broken."""
+    from service.web.audit.log import check_head, verify
+
+    database = _database(workspace)
+    found = verify(database)
+    if found.broken is not None:
+        raise UserError(
+            say(
+                f"第 {found.broken} 条起不符：日志被改动过", f"broken at entry {found.broken}: it was changed"
+            )
+        )
+    if head:
+        check_head(database, head)
+    show(
+        [
+            say(
+                f"{found.entries} 条，全部相符；请把下面一行另存他处：",
+                f"{found.entries} entries, all in order; keep this elsewhere:",
+            ),
+            f"{found.entries}:{found.head}",
+        ]
+    )
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    serve,
+    users,
+    keys,
+    audit,
+    *rights_commands.COMMANDS,
+    *care_commands.COMMANDS,
+)

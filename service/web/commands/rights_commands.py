@@ -1,0 +1,175 @@
+"""Commands for residents' rights, and for handing over what came in through the service."""
+
+import json
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from features.language import say
+from service.console.terminal import Day, show
+
+
+def _open(workspace: Path, household_id: str) -> Any:
+    """The service's database, for a household of which something is held."""
+    from service.web.base.settings import command_settings
+    from service.web.database.engine import open_database
+    from service.web.rights.rights import known_household
+
+    known_household(workspace, household_id)
+    return open_database(command_settings(workspace))
+
+
+def _today(workspace: Path) -> date:
+    from features.store.reader import read_settings
+    from service.web.intake.outcomes import today_in
+
+    return today_in(read_settings(workspace).community.timezone)
+
+
+@click.command(
+    help=say(
+        "把服务里收到的结果、诉求、谢绝、更正和删除转入记录",
+        "take what came in through the service into the records",
+    )
+)
+@click.pass_obj
+def drain(workspace: Path) -> None:
+    """Hand over what came in."""
+    from service.web.intake.handover import drain_service
+
+    show(drain_service(workspace) or [say("没有要转入的", "nothing came in")])
+
+
+@click.group(help=say("居民权利：为何列入、谢绝、查阅、更正、删除", "residents' rights"))
+def resident() -> None:
+    """Residents' rights."""
+
+
+household = click.argument("household")
+
+
+@resident.command("why", help=say("为什么列入名单（可念给居民听）", "why a household is listed, in words"))
+@household
+@click.pass_obj
+def why(workspace: Path, household: str) -> None:
+    """Why a household is listed."""
+    from service.web.audit.log import enter
+    from service.web.published.weeks import Shelf
+    from service.web.rights.restrictions import Restrictions
+    from service.web.rights.rights import why_listed
+
+    database = _open(workspace, household)
+    restrictions = Restrictions(database, partial(_today, workspace))
+    restrictions.refresh()
+    shelf = Shelf(workspace)
+    shelf.refresh()
+    with database.writing() as session:
+        enter(session, "command", "resident.why", household)
+    show(why_listed(shelf.served, household, household in restrictions.refusing))
+
+
+@resident.command("refuse", help=say("登记谢绝自动列名，立即生效", "note a refusal of automated listing"))
+@household
+@click.option("--until", type=Day(), help=say("到哪一天为止", "until which day"))
+@click.pass_obj
+def refuse(workspace: Path, household: str, until: date | None) -> None:
+    """Note a refusal."""
+    from service.web.published.weeks import Shelf
+    from service.web.rights.rights import refuse, refuses_from
+
+    shelf = Shelf(workspace)
+    shelf.refresh()
+    begins = refuses_from(shelf.served, _today(workspace))
+    refuse(_open(workspace, household), "command", household, begins, until)
+    show([say(f"{household} 已谢绝自动列名，名单不再显示", f"{household} is on no list from now on")])
+
+
+@resident.command("accept", help=say("收回谢绝", "end a refusal"))
+@household
+@click.pass_obj
+def accept(workspace: Path, household: str) -> None:
+    """End a refusal."""
+    from service.web.rights.rights import accept
+
+    count = accept(_open(workspace, household), "command", household, _today(workspace))
+    show([say(f"收回 {count} 条谢绝", f"{count} refusals ended")])
+
+
+@resident.command("export", help=say("导出该户的全部资料（JSON）", "everything held of a household, as JSON"))
+@household
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help=say("写到文件", "a file to write")
+)
+@click.pass_obj
+def export(workspace: Path, household: str, output: Path | None) -> None:
+    """Everything held of a household."""
+    from features.atomic import write_atomically
+    from service.web.published.weeks import Shelf
+    from service.web.rights.rights import export
+
+    database = _open(workspace, household)
+    shelf = Shelf(workspace)
+    shelf.refresh()
+    found = export(workspace, database, shelf.served, "command", household)
+    text = json.dumps(found, ensure_ascii=False, indent=1, default=str)
+    if output:
+        write_atomically(output, text.encode())
+        show([say(f"已写入 {output}", f"wrote {output}")])
+    else:
+        show([text])
+
+
+@resident.command("correct", help=say("更正一项登记信息", "correct an attribute"))
+@household
+@click.argument("attribute")
+@click.argument("value")
+@click.pass_obj
+def correct(workspace: Path, household: str, attribute: str, value: str) -> None:
+    """Correct an attribute."""
+    from service.web.intake.handover import drain
+    from service.web.rights.rights import correct
+
+    database = _open(workspace, household)
+    correct(workspace, database, "command", household, attribute, value or None)
+    show(drain(workspace, database))
+    show(
+        [
+            say(
+                "来源系统里也要更正，否则下次导入会改回去",
+                "correct it at the source too, or the next export changes it back",
+            )
+        ]
+    )
+
+
+@resident.command(
+    "delete", help=say("从全部数据中删除该户，只留一个标记", "delete a household from everything")
+)
+@household
+@click.option("--yes", is_flag=True, help=say("不再询问", "do not ask again"))
+@click.pass_obj
+def delete(workspace: Path, household: str, yes: bool) -> None:
+    """Delete a household from everything. It is noted first, so that a command killed in between can be run again."""
+    from features.store.reader import read_settings
+    from service.web.base.settings import command_settings
+    from service.web.database.engine import open_database
+    from service.web.intake.handover import drain
+    from service.web.rights.rights import ask_deletion, deletion_waits, known_household
+
+    read_settings(workspace)
+    database = open_database(command_settings(workspace))
+    if not deletion_waits(database, household):
+        known_household(workspace, household)
+        if not yes:
+            click.confirm(
+                say(f"确定删除 {household}？不能恢复", f"Delete {household}? This cannot be undone"),
+                abort=True,
+            )
+        ask_deletion(database, "command", household)
+    show(drain(workspace, database))
+
+
+COMMANDS: tuple[click.Command, ...] = (drain, resident)

@@ -1,0 +1,122 @@
+"""The service's database: SQLite (WAL) by default, PostgreSQL in production; its sessions and migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from features.language import UserError, say
+from service.web.base.settings import Settings
+
+PATIENCE = 15  # seconds to wait for another writer
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+
+
+def connect(address: str) -> Engine:
+    """An engine for SQLAlchemy's ``address``."""
+    if not address.startswith("sqlite"):
+        return create_engine(
+            address, pool_size=5, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+        )
+    engine = create_engine(address, connect_args={"timeout": PATIENCE, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin where _begin says
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # a transaction that begins by reading and then writes would fail where another wrote in between
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.get("writes") else "BEGIN")
+
+    return engine
+
+
+class Database:
+    """Sessions that read, and sessions that write and commit at their end."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._sessions = sessionmaker(engine, expire_on_commit=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session to read with."""
+        with self._sessions() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session in one transaction: committed at the end of the block, or nothing of it happened."""
+        with self.engine.connect() as connection:
+            connection.info["writes"] = True
+            try:
+                with self._sessions(bind=connection) as session, session.begin():
+                    yield session
+            finally:
+                connection.info.pop("writes", None)
+
+    def ready(self) -> bool:
+        """Whether the database answers and is at the newest migration."""
+        try:
+            with self.engine.connect() as connection:
+                found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        except SQLAlchemyError:
+            return False
+        return found == newest()
+
+
+def _configuration(engine: Engine) -> Any:
+    from alembic.config import Config
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+    configuration.attributes["engine"] = engine
+    return configuration
+
+
+def newest() -> str:
+    """The newest migration."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(configuration).get_current_head() or ""
+
+
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Bring the database to a migration; ``base`` removes everything."""
+    from alembic import command
+
+    if to == "base" or to.startswith("-"):
+        command.downgrade(_configuration(engine), to)
+    else:
+        command.upgrade(_configuration(engine), to)
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of these settings, brought to the newest migration; UserError where it cannot be reached."""
+    if settings.database.startswith("sqlite:///"):
+        Path(settings.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    engine = connect(settings.database)
+    try:
+        migrate(engine)
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise UserError(
+            say(
+                f"数据库打不开（请检查 XIANYING_DATABASE_URL 或磁盘）：{reason}",
+                f"the database cannot be opened (check XIANYING_DATABASE_URL, or the disk): {reason}",
+            )
+        ) from error
+    return Database(engine)

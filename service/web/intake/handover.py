@@ -1,0 +1,181 @@
+"""What came in through the service, handed to the workspace's records: nothing is lost, nothing counts twice.
+
+Rows are marked as taken first, then ingested, then marked as drained. Killed in between, the same rows are
+ingested again next time, and as they carry the contract's ids that changes nothing.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from features.ingest.erasure import rows_of_household
+from features.ingest.ingest import ingest
+from features.language import say
+from features.store.reader import read_settings
+from service.web.base.settings import command_settings
+from service.web.database.engine import Database, open_database
+from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
+from service.web.rights.deletion import delete_everywhere
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@dataclass
+class Taken:
+    """Rows of the contract's tables, and the ids of the service's rows that they come from."""
+
+    rows: Rows = field(default_factory=dict)
+    ids: dict[type, list[int]] = field(default_factory=dict)
+
+
+def has_service(workspace: Path) -> bool:
+    """Whether a service was ever used with this workspace."""
+    return (workspace / "service.db").is_file() or bool(os.environ.get("XIANYING_DATABASE_URL"))
+
+
+def drain_service(workspace: Path) -> list[str]:
+    """Hand over what came in, if anything; lines on it."""
+    if not has_service(workspace):
+        return []
+    database = open_database(command_settings(workspace))
+    try:
+        return drain(workspace, database)
+    finally:
+        database.engine.dispose()
+
+
+def drain(workspace: Path, database: Database) -> list[str]:
+    """Hand over outcomes, requests, refusals and corrections, then carry out deletions; lines on them."""
+    zone = ZoneInfo(read_settings(workspace).community.timezone)
+    taken = _take(workspace, database, zone)
+    lines = []
+    if taken.ids:
+        if any(taken.rows.values()):
+            with tempfile.TemporaryDirectory() as directory:
+                for table, rows in taken.rows.items():
+                    if rows:
+                        pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
+                report = ingest(Path(directory), workspace, everything=False)
+            lines += report.lines()
+        _mark_drained(database, taken)
+        lines.insert(0, _summary(taken))
+    with database.reading() as session:
+        named = Deletion.household_id.is_not(None)
+        waiting = [one for one in session.scalars(select(Deletion.household_id).where(named)) if one]
+    for household_id in dict.fromkeys(waiting):
+        lines += delete_everywhere(workspace, database, household_id)
+    return lines
+
+
+def _summary(taken: Taken) -> str:
+    def count(table: type) -> int:
+        return len(taken.ids.get(table, []))
+
+    return say(
+        f"服务转入：结果 {count(Outcome)} 条，诉求 {count(NewRequest)} 条，"
+        f"谢绝 {count(Refusal)} 条，更正 {count(Correction)} 条",
+        f"from the service: {count(Outcome)} outcomes, {count(NewRequest)} requests,"
+        f" {count(Refusal)} refusals, {count(Correction)} corrections",
+    )
+
+
+def _take(workspace: Path, database: Database, zone: ZoneInfo) -> Taken:
+    taken = Taken()
+    with database.writing() as session:
+        _take_outcomes(session, taken)
+        _take_requests(session, taken, zone)
+        _take_refusals(session, taken)
+        _take_corrections(session, taken, workspace)
+    return taken
+
+
+def _waiting(session: Session, table: Any) -> list[Any]:
+    """Locked up to the end of the transaction: what is being undone meanwhile is read as it is afterwards."""
+    rows = select(table).where(table.drained_at.is_(None)).order_by(table.id)
+    return list(session.scalars(rows.with_for_update()))
+
+
+def _take_outcomes(session: Session, taken: Taken) -> None:
+    """The last outcome of each row of a list that was not undone; from now on none of them can be undone."""
+    waiting = _waiting(session, Outcome)
+    latest = {one.outreach_id: one for one in waiting if one.undone_at is None}
+    taken.rows["outreach"] = [
+        {
+            **{name: getattr(one, name) for name in ("outreach_id", "household_id", "need", "arm")},
+            **{name: getattr(one, name) for name in ("propensity", "worker_id", "outcome")},
+            "contacted_at": one.contacted_on,
+        }
+        for one in latest.values()
+    ]
+    if waiting:
+        for one in waiting:
+            one.taken_at = one.taken_at or now()
+        taken.ids[Outcome] = [one.id for one in waiting]
+
+
+def _take_requests(session: Session, taken: Taken, zone: ZoneInfo) -> None:
+    def local(moment: Any) -> Any:
+        return moment.astimezone(zone).replace(tzinfo=None).isoformat(sep=" ") if moment else None
+
+    waiting = _waiting(session, NewRequest)
+    times = ("requested_at", "recorded_at", "resolved_at")
+    plain = ("request_id", "household_id", "need", "text", "channel", "satisfaction")
+    taken.rows["requests"] = [
+        {
+            **{name: getattr(one, name) for name in plain},
+            **{name: local(getattr(one, name)) for name in times},
+        }
+        for one in waiting
+    ]
+    if waiting:
+        taken.ids[NewRequest] = [one.id for one in waiting]
+
+
+def _take_refusals(session: Session, taken: Taken) -> None:
+    waiting = _waiting(session, Refusal)
+    latest = {(one.household_id, one.begins_on): one for one in waiting}
+    taken.rows["opt_outs"] = [
+        {"household_id": one.household_id, "from": one.begins_on, "until": one.until}
+        for one in latest.values()
+    ]
+    if waiting:
+        taken.ids[Refusal] = [one.id for one in waiting]
+
+
+def _take_corrections(session: Session, taken: Taken, workspace: Path) -> None:
+    """Each corrected attribute as a correction of the household's newest row."""
+    waiting = _waiting(session, Correction)
+    rows: dict[tuple[str, Any], dict[str, Any]] = {}
+    for one in waiting:
+        held = [
+            row
+            for row in rows_of_household(workspace, one.household_id).get("households", [])
+            if row["superseded_at"] is None
+        ]
+        if held:
+            newest = max(held, key=lambda row: row["valid_from"])
+            fixed = {name: newest[name] for name in ("household_id", "grid_id", "microgrid_id", "valid_from")}
+            row = rows.setdefault((one.household_id, newest["valid_from"]), {**newest, **fixed})
+            row[one.attribute] = one.value
+    ours = ("known_from", "superseded_at")
+    taken.rows["households"] = [
+        {name: value for name, value in row.items() if name not in ours} for row in rows.values()
+    ]
+    if waiting:
+        taken.ids[Correction] = [one.id for one in waiting]
+
+
+def _mark_drained(database: Database, taken: Taken) -> None:
+    with database.writing() as session:
+        for table, ids in taken.ids.items():
+            for first in range(0, len(ids), 500):
+                session.execute(
+                    update(table).where(table.id.in_(ids[first : first + 500])).values(drained_at=now())  # type: ignore[attr-defined]
+                )

@@ -1,0 +1,146 @@
+"""Outcomes of visits: every one is kept, the last that was not undone counts, and the same one twice counts once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from features.language import say
+from service.web.audit.log import enter
+from service.web.base.access import Identity, Role
+from service.web.base.problems import Problem
+from service.web.database.engine import Database
+from service.web.database.tables import Outcome, now
+
+LONGEST_NOTE = 2000
+
+
+@dataclass(frozen=True)
+class Report:
+    """What somebody reports of one visit. ``token`` is made by the client: the same one is stored once."""
+
+    outcome: str
+    token: str
+    contacted_on: date | None = None
+    note: str = ""
+
+
+def today_in(timezone: str) -> date:
+    """Today in the community."""
+    return datetime.now(ZoneInfo(timezone)).date()
+
+
+def record(
+    database: Database,
+    identity: Identity,
+    visit: dict[str, Any],
+    report: Report,
+    today: date,
+    purpose: str = "",
+) -> Outcome:
+    """Store an outcome of one row of a list. Sent again with the same token it is the outcome stored before.
+
+    Raises a problem for a date that cannot be right, or a token that was used for something else.
+    """
+    from service.returns.read_outcomes import EARLY, LATE  # what holds for workbooks
+
+    as_of = date.fromisoformat(visit["as_of"])
+    contacted = report.contacted_on or max(as_of, min(today, as_of + timedelta(days=6)))
+    if not (as_of - EARLY <= contacted <= min(as_of + LATE, today + timedelta(days=1))):
+        raise Problem(
+            422,
+            "wrong-date",
+            say(f"走访日期 {contacted} 不对，请检查", f"the date {contacted} cannot be right"),
+        )
+    row = Outcome(
+        **{name: visit[name] for name in ("outreach_id", "household_id", "need", "arm", "propensity")},
+        as_of=as_of,
+        worker_id=visit["worker_id"] or identity.worker_id,
+        outcome=report.outcome,
+        contacted_on=contacted,
+        note=report.note[:LONGEST_NOTE],
+        by=identity.who,
+        token=report.token,
+    )
+    try:
+        with database.writing() as session:
+            held = _held(session, identity.who, report.token)
+            if held is None:
+                session.add(row)
+                session.flush()
+                enter(session, identity.who, "outcome.write", row.household_id, purpose, row.outreach_id)
+                return row
+    except IntegrityError:  # the same token arrived twice at once
+        with database.reading() as session:
+            held = _held(session, identity.who, report.token)
+            if held is None:
+                raise
+    if (held.outreach_id, held.outcome) != (row.outreach_id, row.outcome):
+        raise key_used()
+    return held
+
+
+def key_used() -> Problem:
+    """The Idempotency-Key came before, with another content."""
+    return Problem(
+        409,
+        "key-used",
+        say("这个 Idempotency-Key 已用于别的内容", "this Idempotency-Key was used for something else"),
+    )
+
+
+def _held(session: Session, by: str, token: str) -> Outcome | None:
+    return session.scalar(select(Outcome).where(Outcome.by == by, Outcome.token == token))
+
+
+def undo(database: Database, identity: Identity, number: int, purpose: str = "") -> Outcome | None:
+    """Take an outcome back; None where there is none that this person reported (a coordinator: any).
+
+    Raises a problem once the workspace's records took it: from then on only another outcome corrects it.
+    """
+    with database.writing() as session:
+        row = session.scalar(select(Outcome).where(Outcome.id == number).with_for_update())
+        if row is None or (row.by != identity.who and identity.role != Role.COORDINATOR):
+            return None
+        if row.undone_at:
+            return row
+        if row.taken_at:
+            raise Problem(
+                409,
+                "recorded-already",
+                say(
+                    "结果已入库，请直接登记正确的结果",
+                    "it is in the records: report the right outcome instead",
+                ),
+            )
+        row.undone_at = now()
+        enter(session, identity.who, "outcome.undo", row.household_id, purpose, row.outreach_id)
+        return row
+
+
+def in_force(session: Session, outreach_ids: Iterable[str]) -> dict[str, Outcome]:
+    """The outcome that counts of each of these rows of a list that has one."""
+    rows = session.scalars(
+        select(Outcome)
+        .where(Outcome.outreach_id.in_(list(outreach_ids)), Outcome.undone_at.is_(None))
+        .order_by(Outcome.id)
+    )
+    return {row.outreach_id: row for row in rows}
+
+
+def in_force_of_week(session: Session, as_of: date) -> dict[str, Outcome]:
+    """As ``in_force``, of every row of a week's lists."""
+    rows = session.scalars(
+        select(Outcome).where(Outcome.as_of == as_of, Outcome.undone_at.is_(None)).order_by(Outcome.id)
+    )
+    return {row.outreach_id: row for row in rows}
+
+
+def newest(session: Session) -> int:
+    """The number of the outcome stored last; 0 before the first."""
+    return session.scalar(select(func.max(Outcome.id))) or 0

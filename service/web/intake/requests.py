@@ -1,0 +1,67 @@
+"""New requests, from other systems or entered by a worker; kept here until the workspace's records take them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service.web.audit.log import enter
+from service.web.base.access import Identity
+from service.web.database.engine import Database
+from service.web.database.tables import NewRequest
+from service.web.intake.outcomes import key_used
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it was given."""
+
+    household_id: str
+    requested_at: datetime
+    need: str | None
+    text: str | None
+    channel: str | None
+    resolved_at: datetime | None
+    satisfaction: int | None
+    request_id: str | None = None
+
+
+def add_request(
+    database: Database, identity: Identity, asked: Asked, token: str, purpose: str = ""
+) -> NewRequest:
+    """Store a request. With a token or request_id that came before it is the one stored then.
+
+    Raises a problem where that one was about something else.
+    """
+    row = NewRequest(
+        **{**vars(asked), "request_id": asked.request_id or f"service-{uuid4().hex}"},
+        by=identity.who,
+        token=token,
+    )
+    try:
+        with database.writing() as session:
+            held = _held(session, identity.who, token, asked.request_id)
+            if held is None:
+                session.add(row)
+                session.flush()
+                enter(session, identity.who, "request.write", row.household_id, purpose, row.request_id)
+                return row
+    except IntegrityError:  # the same request arrived twice at once
+        with database.reading() as session:
+            held = _held(session, identity.who, token, asked.request_id)
+            if held is None:
+                raise
+    same = ("household_id", "requested_at", "need", "text")
+    if any(getattr(held, name) != getattr(row, name) for name in same):
+        raise key_used()
+    return held
+
+
+def _held(session: Session, by: str, token: str, request_id: str | None) -> NewRequest | None:
+    mine = (NewRequest.by == by) & (NewRequest.token == token)
+    return session.scalar(
+        select(NewRequest).where(or_(mine, NewRequest.request_id == request_id) if request_id else mine)
+    )

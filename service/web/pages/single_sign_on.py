@@ -1,0 +1,114 @@
+"""Single sign-on with an authority's OpenID Connect issuer: who has an account here is let in, nobody else."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from authlib.integrations.base_client.errors import OAuthError
+from authlib.integrations.starlette_client import OAuth
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+from httpx2 import HTTPError
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.sessions import SessionMiddleware
+
+from features.language import say
+from service.web.api.sessions import set_cookie
+from service.web.audit.log import enter
+from service.web.auth.identities import open_session
+from service.web.base.problems import Problem
+from service.web.base.settings import Settings
+from service.web.database.engine import Database
+from service.web.database.tables import User
+
+COOKIE, SECONDS = "xianying_oidc", 600  # of a sign-in under way
+router = APIRouter(prefix="/v1/session/oidc", tags=["登录 sign-in"])
+
+
+def add_single_sign_on(app: FastAPI, settings: Settings) -> None:
+    """Add the routes and the cookie of a sign-in under way."""
+    oauth = OAuth()
+    oauth.register(
+        "issuer",
+        server_metadata_url=f"{settings.oidc_issuer.rstrip('/')}/.well-known/openid-configuration",
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value() or None,
+        client_kwargs={"scope": "openid profile", "code_challenge_method": "S256"},
+    )
+    app.state.issuer = oauth.issuer
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=settings.secret.get_secret_value() or secrets.token_hex(32),
+        session_cookie=COOKIE,
+        max_age=SECONDS,
+        https_only=settings.secure,
+        same_site="lax",
+        path="/v1/session/oidc",
+    )
+    app.include_router(router)
+
+
+@router.get("", summary="单点登录：转到上级身份平台", status_code=302, response_class=RedirectResponse)
+async def begin(request: Request) -> Any:
+    """Go to the issuer."""
+    request.app.state.limits.count_sign_in(request.client.host if request.client else "")
+    try:
+        return await request.app.state.issuer.authorize_redirect(request, str(request.url_for("oidc_back")))
+    except (HTTPError, OAuthError) as error:
+        raise _unreachable() from error
+
+
+@router.get(
+    "/back", summary="单点登录：返回", status_code=302, response_class=RedirectResponse, name="oidc_back"
+)
+async def back(request: Request) -> Response:
+    """Come back from the issuer, into a session of the account that has this login."""
+    state = request.app.state
+    try:
+        token = await state.issuer.authorize_access_token(request)
+    except HTTPError as error:
+        raise _unreachable() from error
+    except (OAuthError, ValueError) as error:  # another's state, a code used before, a forged token
+        raise Problem(
+            401, "sign-in-failed", say("单点登录没有成功，请重试", "sign-in failed: try again")
+        ) from error
+    login = _login(token.get("userinfo") or {}, state.settings.oidc_claim)
+    session = await run_in_threadpool(_session_of, state.database, login, state.settings.session_hours)
+    response = RedirectResponse("/", status_code=302)
+    set_cookie(request, response, session)
+    return response
+
+
+def _login(told: Mapping[str, Any], claim: str) -> str:
+    """The login that the issuer tells, "" without one: an address that nobody has checked is none."""
+    unchecked = claim == "email" and str(told.get("email_verified", True)).lower() != "true"
+    return "" if unchecked else str(told.get(claim) or "")
+
+
+def _session_of(database: Database, login: str, hours: float) -> str:
+    with database.writing() as session:
+        user = session.scalar(select(User).where(User.login == login)) if login else None
+        if user is None or not user.active:
+            raise Problem(
+                403,
+                "no-account",
+                say(
+                    "身份平台认识您，但这里没有您的账号，请联系数据管理员（xianying users add）",
+                    "the issuer knows you, but there is no account for you here: ask the data staff",
+                ),
+            )
+        enter(session, f"user:{user.login}", "session.open", "", "", "single sign-on")
+        return open_session(session, user, hours)
+
+
+def _unreachable() -> Problem:
+    return Problem(
+        503,
+        "issuer-unreachable",
+        say(
+            "连不上身份平台，请稍后再试或用密码登录",
+            "the issuer cannot be reached: try later, or use a password",
+        ),
+        headers={"Retry-After": "10"},
+    )

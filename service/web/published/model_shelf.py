@@ -1,0 +1,88 @@
+"""What MLflow holds on the registered versions, copied for the service: it never waits for MLflow itself."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from features.atomic import write_atomically
+from models.registry.versions import CHALLENGER, CHAMPION, NAME, version_called
+from service.web.published.week_files import REPORTS, SERVED
+
+MODELS = "models.json"
+SHOWN = (".md", ".csv", ".png", ".json")
+NEWEST = 12  # versions whose reports are kept for the service
+
+
+def publish_models(workspace: Path) -> None:
+    """Write ``served/models.json`` and each newer version's report beside it.
+
+    Raises UserError when MLflow cannot be reached.
+    """
+    from models.registry.registry import registry_client
+
+    home = workspace / SERVED
+    with registry_client(workspace) as client:
+        named = {version_called(client, alias): alias for alias in (CHALLENGER, CHAMPION)}
+        found = sorted(client.search_model_versions(f"name = '{NAME}'"), key=lambda one: -int(one.version))
+        rows = []
+        for one in found:
+            version, run = int(one.version), client.get_run(str(one.run_id))
+            rows.append(_row(version, named.get(version), one, run))
+            if len(rows) <= NEWEST and not (home / REPORTS / str(version)).is_dir():
+                _copy_report(client, str(one.run_id), home / REPORTS / str(version))
+    write_atomically(home / MODELS, json.dumps(rows, ensure_ascii=False).encode())
+
+
+def _row(version: int, alias: str | None, registered: Any, run: Any) -> dict[str, Any]:
+    tags = {**run.data.tags, **registered.tags}
+    return {
+        "version": version,
+        "alias": alias,
+        "run_id": registered.run_id,
+        "as_of": tags.get("as_of", ""),
+        "registered_at": registered.creation_timestamp,
+        "gate": tags.get("gate", ""),
+        "gate_reason": tags.get("gate_reason", ""),
+        "data_fingerprint": tags.get("data_fingerprint", ""),
+        "metrics": {name: value for name, value in run.data.metrics.items() if value == value},
+        "parameters": dict(run.data.params),
+    }
+
+
+def _copy_report(client: Any, run_id: str, target: Path) -> None:
+    """The run's texts, tables and figures; the directory appears once it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as place:
+        part = Path(place) / "report"
+        part.mkdir()
+        for path in Path(client.download_artifacts(run_id, "", place)).iterdir():
+            if path.is_file() and path.name.endswith(SHOWN):
+                path.rename(part / path.name)
+        part.rename(target)
+
+
+def read_models(workspace: Path) -> list[dict[str, Any]]:
+    """The registered versions, the newest first; none before the first retrain."""
+    try:
+        return json.loads((workspace / SERVED / MODELS).read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+
+
+def report_place(workspace: Path, version: int) -> Path:
+    """Where a version's report is kept; not every version has one."""
+    return workspace / SERVED / REPORTS / str(version)
+
+
+def report_files(workspace: Path, version: int) -> list[str]:
+    """Names of the files of a version's report."""
+    place = report_place(workspace, version)
+    return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+
+
+def report_file(workspace: Path, version: int, name: str) -> Path | None:
+    """One file of a version's report; None where there is none of this name."""
+    if name not in report_files(workspace, version):
+        return None
+    return report_place(workspace, version) / name

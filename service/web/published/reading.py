@@ -1,0 +1,103 @@
+"""Reading about households: in sight or not there, and never without an entry in the audit log."""
+
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from fastapi import Request
+
+from features.language import say
+from service.web.base.access import Identity, Scope, permit, sees_place
+from service.web.base.problems import Problem, unknown_household
+from service.web.published.weeks import Place, Week, sees_row
+
+LONGEST_PURPOSE = 200
+
+
+def purpose_of(request: Request) -> str:
+    """Why somebody asks: the header X-Purpose (percent-encoded UTF-8), else what the page is for, else ''."""
+    return purpose_from(request.headers.get("x-purpose")) or getattr(request.state, "purpose", "")
+
+
+def purpose_from(given: str | None) -> str:
+    """What the header X-Purpose says."""
+    return unquote(given)[:LONGEST_PURPOSE] if given else ""
+
+
+def place_in_sight(request: Request, identity: Identity, household_id: str) -> Place:
+    """Where a household lives. Raises a 404 problem where it is unknown or lives where the asker sees nobody."""
+    place = request.app.state.shelf.served.place(household_id)
+    if (
+        place is None
+        or household_id in request.app.state.restrictions.deleted
+        or not sees_place(identity, place[0], place[1])
+    ):
+        raise unknown_household()
+    return place
+
+
+def willing(request: Request, household_id: str) -> None:
+    """Raise a 403 problem where a household refuses automated listing: its scores are shown to nobody."""
+    if household_id in request.app.state.restrictions.refusing:
+        raise refuses_listing()
+
+
+def refuses_listing() -> Problem:
+    """The household refuses automated listing."""
+    return Problem(
+        403,
+        "refuses-listing",
+        say("该户谢绝自动列名，不显示评分", "this household refuses automated listing"),
+    )
+
+
+def note(
+    request: Request, identity: Identity, action: str, households: str | Iterable[str], detail: str = ""
+) -> None:
+    """Enter a read or a change in the audit log; without the entry nothing may be answered (OSError)."""
+    if isinstance(households, str):
+        subject = households
+    else:
+        names = list(households)
+        subject = "\n".join(["", *names, ""]) if names else ""
+    request.app.state.journal.write(identity.who, action, subject, purpose_of(request), detail)
+
+
+async def noted(request: Request) -> None:
+    """Wait for the disk where every entry must survive a power cut before its answer leaves."""
+    if request.app.state.settings.audit_durability == "disk":
+        await request.app.state.journal.durable()
+
+
+def noted_now(request: Request) -> None:
+    """As ``noted``, outside the event loop."""
+    if request.app.state.settings.audit_durability == "disk":
+        request.app.state.journal.flush()
+
+
+def rows_in_sight(request: Request, identity: Identity, week: Week) -> list[dict]:
+    """The rows of a week's lists that somebody may see now: neither refusing nor deleted, in sight then and now."""
+    permit(identity, Scope.SCORES)
+    restrictions, served = request.app.state.restrictions, request.app.state.shelf.served
+    rows = []
+    for row in week.visits_in_sight(identity):
+        place = served.place(row["household_id"])
+        if place and sees_place(identity, place[0], place[1]) and restrictions.listed(row["household_id"]):
+            rows.append(row)
+    return rows
+
+
+def listed_row(request: Request, identity: Identity, outreach_id: str) -> tuple[dict, Week]:
+    """A row of any week's list, one withdrawn since included, as it may have been printed or be on a phone.
+
+    Raises a 404 problem where it is not there or not in sight.
+    """
+    served = request.app.state.shelf.served
+    for week in reversed(served.weeks.values()):
+        row = week.by_outreach_id.get(outreach_id)
+        if row is None:
+            continue
+        place = served.place(row["household_id"])
+        seen = place and sees_place(identity, place[0], place[1]) and sees_row(identity, row, week)
+        if seen and row["household_id"] not in request.app.state.restrictions.deleted:
+            return row, week
+    raise Problem(404, "unknown-visit", say("名单上没有这一条", "it is on no list"))

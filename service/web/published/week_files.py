@@ -1,0 +1,45 @@
+"""What a published week consists of, by name, and how it is read; nothing here loads a model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from features.contract.community import Community
+
+SERVED, POINTER = "served", "current.json"
+REPORTS = "reports"  # of the registered models: service.web.published.model_shelf
+TOWN, RECORDS, MODEL = "town.pickle", "records.pickle", "model"
+CONTENT, PLACES, VISITS, DEMAND, WEEK, AREAS, AROUND = (
+    "households.bin",
+    "households.json",
+    "visits.json",
+    "demand.json",
+    "week.json",
+    "areas.json",
+    "around.json",
+)
+
+
+def read_pointer(workspace: Path) -> dict[str, Any]:
+    """Which directory holds each week, and the revision, which grows with every change."""
+    try:
+        return json.loads((workspace / SERVED / POINTER).read_text("utf-8"))
+    except FileNotFoundError:
+        return {"revision": 0, "weeks": {}, "feed": []}
+
+
+def read_visits(place: Path) -> list[dict[str, Any]]:
+    """The rows served for a week, those withdrawn since included."""
+    return orjson.loads((place / VISITS).read_bytes()) if (place / VISITS).is_file() else []
+
+
+def read_week(place: Path) -> dict[str, Any]:
+    """What a published week says of itself."""
+    return orjson.loads((place / WEEK).read_bytes())
+
+
+def community_of(week: dict[str, Any]) -> Community:
+    """The community's settings as they were when the week was made."""
+    return Community.model_validate(week["community"])

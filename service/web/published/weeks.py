@@ -1,0 +1,200 @@
+"""The weeks that are served, held in memory and switched whole while requests run."""
+
+import logging
+import mmap
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from features.contract.community import Community
+from features.language import say
+from service.web.base import metrics
+from service.web.base.access import Identity, sees_need, sees_place
+from service.web.base.problems import Problem
+from service.web.published.week_files import (
+    AREAS,
+    AROUND,
+    CONTENT,
+    DEMAND,
+    PLACES,
+    POINTER,
+    SERVED,
+    WEEK,
+    community_of,
+    read_pointer,
+    read_visits,
+)
+
+if TYPE_CHECKING:
+    from service.web.published.live import Live
+
+log = logging.getLogger("xianying")
+TRIES = 3  # a week may be replaced between reading the pointer and opening its files
+
+Place = tuple[str, str, int, int, int]  # grid, micro-grid, and where the two answers begin and end
+
+
+@dataclass(frozen=True)
+class Week:
+    """One published week. ``content`` holds the answers of all households as bytes."""
+
+    as_of: str
+    directory: Path
+    said: dict[str, Any]
+    places: dict[str, Place]
+    content: mmap.mmap | bytes
+    visits: list[dict[str, Any]]
+    demand: list[dict[str, Any]]
+    areas: list[dict[str, Any]] = field(default_factory=list)
+    around: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def community(self) -> Community:
+        """The community's settings when the week was made."""
+        return community_of(self.said)
+
+    @cached_property
+    def sensitive(self) -> frozenset[str]:
+        """Ids of the sensitive needs."""
+        return frozenset(need.id for need in self.community.needs if need.sensitive)
+
+    @property
+    def listed(self) -> bool:
+        """Whether the week's lists have been made."""
+        return bool(self.said["listed"])
+
+    @cached_property
+    def live(self) -> "Live | None":
+        """What scores or explains one household of this week; None where only its lists were published."""
+        from service.web.published.live import (
+            load_live,  # takes seconds, and most that is served needs no model
+        )
+
+        return load_live(self.directory)
+
+    def answer(self, household_id: str, sensitive: bool) -> bytes:
+        """The JSON of a household's scores; KeyError where it is not in the week."""
+        _, _, begin, middle, end = self.places[household_id]
+        return self.content[middle:end] if sensitive and end > middle else self.content[begin:middle]
+
+    @cached_property
+    def by_outreach_id(self) -> dict[str, dict[str, Any]]:
+        """Every row that was ever served for this week."""
+        return {row["outreach_id"]: row for row in self.visits}
+
+    def visits_in_sight(self, identity: Identity) -> list[dict[str, Any]]:
+        """The rows of the week's lists, as they stand now, that somebody may see."""
+        return [row for row in self.visits if not row.get("withdrawn") and sees_row(identity, row, self)]
+
+
+def sees_row(identity: Identity, row: dict[str, Any], week: Week) -> bool:
+    """Whether a row of a list is in sight: of a place and a need in sight, and on a coordinators' list only where
+    sensitive needs are in sight, as being on it tells something."""
+    return sees_place(identity, row["grid_id"], row["microgrid_id"]) and sees_need(
+        identity, row["need"] in week.sensitive or bool(row.get("coordinator"))
+    )
+
+
+@dataclass(frozen=True)
+class Served:
+    """Everything that is served at one moment."""
+
+    revision: int = 0
+    weeks: dict[str, Week] = field(default_factory=dict)
+    feed: list[dict[str, Any]] = field(default_factory=list)
+
+    @cached_property
+    def newest(self) -> Week | None:
+        """The week with the latest date."""
+        return self.weeks[max(self.weeks)] if self.weeks else None
+
+    def week(self, as_of: str | None) -> Week:
+        """A week, the newest by default. Raises a 404 problem that says which weeks there are."""
+        found = self.weeks.get(as_of) if as_of else self.newest
+        if found is None:
+            raise Problem(
+                404,
+                "unknown-week",
+                say("没有这一周的结果", "no such week")
+                if self.weeks
+                else say("还没有发布过结果", "no week yet"),
+                say("请先运行 xianying score", "run xianying score first") if not self.weeks else "",
+                weeks=sorted(self.weeks),
+            )
+        return found
+
+    def place(self, household_id: str) -> Place | None:
+        """Where a household lives now: by the newest week, whichever week is asked for."""
+        return self.newest.places.get(household_id) if self.newest else None
+
+
+class Shelf:
+    """What is served now; ``refresh`` looks whether a week was published since."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.served = Served()
+        self._seen: tuple[int, int] | None = None
+
+    def refresh(self) -> bool:
+        """Read what was published since the last look; whether there was anything."""
+        pointer = self.workspace / SERVED / POINTER
+        try:
+            found = pointer.stat()
+        except FileNotFoundError:
+            return False
+        if (found.st_mtime_ns, found.st_ino) == self._seen:
+            return False
+        self.served = self._read()
+        self._seen = found.st_mtime_ns, found.st_ino
+        if self.served.newest:
+            metrics.week(self.served.newest.as_of)
+        return True
+
+    def today(self) -> date:
+        """The day in the community, where the newest week says that is; before the first, on this machine."""
+        newest = self.served.newest
+        return datetime.now(ZoneInfo(newest.community.community.timezone) if newest else None).date()
+
+    def _read(self) -> Served:
+        for attempt in range(TRIES):
+            pointer = read_pointer(self.workspace)
+            try:
+                weeks = {as_of: self._week(as_of, name) for as_of, name in sorted(pointer["weeks"].items())}
+            except FileNotFoundError:
+                if attempt == TRIES - 1:
+                    raise
+                continue
+            return Served(pointer["revision"], weeks, pointer["feed"])
+        raise AssertionError
+
+    def _week(self, as_of: str, name: str) -> Week:
+        directory = self.workspace / SERVED / name
+        held = self.served.weeks.get(as_of)
+        if held and held.directory == directory:
+            return held
+        places = orjson.loads((directory / PLACES).read_bytes())
+        with (directory / CONTENT).open("rb") as file:
+            empty = not places
+            content = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return Week(
+            as_of=as_of,
+            directory=directory,
+            said=orjson.loads((directory / WEEK).read_bytes()),
+            places={household: tuple(place) for household, place in places.items()},
+            content=content,
+            visits=read_visits(directory),
+            demand=orjson.loads((directory / DEMAND).read_bytes()),
+            areas=_read_if_there(directory / AREAS, []),
+            around=_read_if_there(directory / AROUND, {}),
+        )
+
+
+def _read_if_there(path: Path, otherwise: Any) -> Any:
+    """A file that not every published week has."""
+    return orjson.loads(path.read_bytes()) if path.is_file() else otherwise

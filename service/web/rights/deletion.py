@@ -1,0 +1,198 @@
+"""A household deleted from everything that the workspace and the service hold of it."""
+
+import csv
+import io
+import os
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import openpyxl
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from sqlalchemy import delete, update
+
+from features.atomic import open_atomically, write_atomically
+from features.ingest.erasure import erase_household, erase_rows, leave_tombstone
+from features.language import say
+from features.point_in_time.subset import without
+from service.web.audit.log import enter
+from service.web.database.engine import Database
+from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
+from service.web.published.packing import link
+from service.web.published.publish import partial, settle, switching
+from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
+
+
+def delete_everywhere(
+    workspace: Path, database: Database, household_id: str, who: str = "command"
+) -> list[str]:
+    """Remove a household from records, weeks, lists, what is served and the database; lines on what was done.
+
+    A tombstone stays: the day and a salted hash, so that a later export does not bring the household back. The
+    audit log stays as it is. Killed in between it can be run again.
+    """
+    digest = leave_tombstone(workspace, household_id)
+    removed = erase_household(workspace, household_id)
+    files = _tables(workspace, household_id) + _lists(workspace, household_id)
+    _served(workspace, household_id)
+    with database.writing() as session:
+        for table in (Outcome, NewRequest, Refusal, Correction):
+            session.execute(delete(table).where(table.household_id == household_id))
+        changed = session.execute(
+            update(Deletion)
+            .where(Deletion.household_id == household_id)
+            .values(household_id=None, household_hash=digest, drained_at=now())
+        )
+        if not changed.rowcount:  # type: ignore[attr-defined]
+            session.add(Deletion(household_hash=digest, by=who, drained_at=now()))
+        enter(session, who, "resident.delete", digest)
+    rows = say("，", ", ").join(f"{table} {count}" for table, count in removed.items() if count)
+    return [
+        say(f"已删除一户：{rows or '没有记录'}", f"deleted a household: {rows or 'no rows'}"),
+        *([say(f"已从 {len(files)} 个文件中删去", f"taken out of {len(files)} files")] if files else []),
+        say(
+            "已启用的模型在下次 xianying retrain 后才不再含有该户的影响；备份和来源系统里的资料请另行删除",
+            "the model in force has learnt from it until the next xianying retrain; delete it from backups and from"
+            " the source too",
+        ),
+    ]
+
+
+def _tables(workspace: Path, household_id: str) -> list[Path]:
+    """Parquet tables of the weeks and of the newest scores."""
+    changed = []
+    for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]:
+        if _without_rows(path, household_id):
+            changed.append(path)
+    return changed
+
+
+def _without_rows(path: Path, household_id: str) -> bool:
+    """Take a household's rows out of a Parquet table, a row group at a time; whether it had any.
+
+    The file stays as old as it was: scores older than the records are made anew before a list is.
+    """
+    with pq.ParquetFile(path) as file:
+        groups, age = range(file.num_row_groups), path.stat()
+        if "household_id" not in file.schema_arrow.names or not any(
+            pc.any(_is(file.read_row_group(at, ["household_id"]), household_id)).as_py() for at in groups
+        ):
+            return False
+        with open_atomically(path) as rest:
+            with pq.ParquetWriter(rest, file.schema_arrow) as writer:
+                for at in groups:
+                    rows = file.read_row_group(at)
+                    writer.write_table(rows.filter(pc.invert(_is(rows, household_id))))
+            rest.flush()
+            os.utime(rest.fileno(), ns=(age.st_atime_ns, age.st_mtime_ns))
+    return True
+
+
+def _is(rows: pa.Table, household_id: str) -> pa.ChunkedArray:
+    """bool per row: of this household."""
+    return pc.fill_null(pc.equal(rows["household_id"], household_id), False)
+
+
+def _lists(workspace: Path, household_id: str) -> list[Path]:
+    """Workbooks and tables lose the household's rows, whatever was filled in on the others stays; its printed pages
+    go."""
+    named, changed = re.compile(rf"(?<![\w-]){re.escape(household_id)}(?![\w-])"), []
+    for path in (workspace / "weeks").glob("*/*"):
+        erase = {".xlsx": _blank_rows, ".csv": _erase_rows}.get(path.suffix)
+        if erase and erase(path, household_id):
+            changed.append(path)
+        elif path.suffix == ".html" and named.search(path.read_text("utf-8")):
+            path.unlink()
+            changed.append(path)
+    return changed
+
+
+def _erase_rows(path: Path, household_id: str) -> int:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
+    if "household_id" not in header:
+        return 0
+    column = header.index("household_id")
+    return erase_rows(path, lambda row: row[column] == household_id)
+
+
+def _blank_rows(path: Path, household_id: str) -> bool:
+    book = openpyxl.load_workbook(path)
+    found = False
+    for sheet in book.worksheets:
+        for row in sheet.iter_rows():
+            if any(cell.value == household_id for cell in row):  # a text: numbers of these lists are no ids
+                found = True
+                for cell in row:
+                    if not isinstance(cell, openpyxl.cell.cell.MergedCell):
+                        cell.value = None
+    if found:
+        content = io.BytesIO()
+        book.save(content)
+        write_atomically(path, content.getvalue())
+    return found
+
+
+def _served(workspace: Path, household_id: str) -> None:
+    """Publish every week anew without the household."""
+    with switching(workspace) as (served, pointer):
+        for as_of, name in sorted(pointer["weeks"].items()):
+            old = served / name
+            if not old.is_dir() or not _holds(old, household_id):
+                continue
+            with partial(served) as place:
+                shutil.copytree(old, place, dirs_exist_ok=True, copy_function=link)
+                _without(old, place, household_id)
+                pointer["weeks"][as_of] = settle(place, served, as_of)
+
+
+def _holds(old: Path, household_id: str) -> bool:
+    """Whether a published week holds anything of a household, one included that was not known at its date yet."""
+    if household_id in orjson.loads((old / PLACES).read_bytes()):
+        return True
+    if (old / AROUND).is_file() and _around_without(old / AROUND, household_id) != (
+        old / AROUND
+    ).read_bytes():
+        return True
+    records = old / RECORDS
+    return records.is_file() and household_id in pickle.loads(records.read_bytes()).household_ids.tolist()
+
+
+def _without(old: Path, place: Path, household_id: str) -> None:
+    places = orjson.loads((old / PLACES).read_bytes())
+    content = (old / CONTENT).read_bytes()
+    pieces, moved, offset = [], {}, 0
+    for household, (grid, microgrid, begin, middle, end) in places.items():
+        if household != household_id:
+            pieces.append(content[begin:end])
+            moved[household] = [grid, microgrid, offset, offset + middle - begin, offset + end - begin]
+            offset += end - begin
+    _write(place / CONTENT, b"".join(pieces))
+    _write(place / PLACES, orjson.dumps(moved))
+    rows = orjson.loads((old / VISITS).read_bytes())
+    _write(place / VISITS, orjson.dumps([row for row in rows if row["household_id"] != household_id]))
+    if (old / AROUND).is_file():
+        _write(place / AROUND, _around_without(old / AROUND, household_id))
+    if (old / RECORDS).is_file():
+        _write(place / RECORDS, _records_without(old / RECORDS, household_id))
+
+
+def _around_without(path: Path, household_id: str) -> bytes:
+    around = orjson.loads(path.read_bytes())
+    for feedback in around["feedback"].values():
+        for name in ("said", "agreed"):
+            feedback[name] = [row for row in feedback[name] if row["household_id"] != household_id]
+    return orjson.dumps(around)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)  # it may be a link to the file of the week before
+    path.write_bytes(content)
+
+
+def _records_without(path: Path, household_id: str) -> bytes:
+    return pickle.dumps(without(pickle.loads(path.read_bytes()), household_id), protocol=5)

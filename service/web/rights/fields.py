@@ -1,0 +1,190 @@
+"""The register of fields: for each column that is held, why, on what ground, how sensitive, and for how long."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from features.contract.settings_file import SETTINGS_FILE
+from features.contract.tables import TABLES
+from features.language import UserError, say
+from features.store.database import STORE, attribute_columns, has_tables, open_store
+from features.store.reader import read_settings
+
+FILE = "fields.yaml"
+BLANK = ("请填写", "fill in")
+BASES = (
+    "consent",
+    "separate_consent",
+    "contract",
+    "statutory_duty",
+    "emergency",
+    "public_interest",
+    "already_public",
+    "other_law",
+)
+TIMES = {
+    "households": "valid_from",
+    "residents": "valid_from",
+    "requests": "requested_at",
+    "outreach": "contacted_at",
+}
+
+
+class FieldEntry(BaseModel):
+    """One column of one table."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    purpose: str = Field(min_length=2)  # draft's words for "fill in" are refused
+    basis: Literal[BASES]  # type: ignore[valid-type]
+    sensitive: bool = False
+    retention_months: int = Field(ge=1, le=1200)
+
+    @field_validator("purpose")
+    @classmethod
+    def _filled(cls, value: str) -> str:
+        if value in BLANK:
+            raise ValueError("fill in")
+        return value
+
+
+@dataclass(frozen=True)
+class Held:
+    """A column that the records hold: attribute columns, and the contract's that have content."""
+
+    table: str
+    column: str
+
+    @property
+    def name(self) -> str:
+        """``households.children``."""
+        return f"{self.table}.{self.column}"
+
+
+def held_fields(workspace: Path) -> list[Held]:
+    """The columns that hold something."""
+    if not (workspace / STORE).is_file():
+        return []
+    found = []
+    with open_store(workspace, read_only=True) as connection:
+        if not has_tables(connection):
+            return []
+        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        for table, contract in TABLES.items():
+            if table not in there:
+                continue
+            for column in [*contract.columns, *attribute_columns(connection, table)]:
+                count = connection.execute(f'SELECT count("{column}") FROM {table}').fetchall()[0][0]
+                if count:
+                    found.append(Held(table, column))
+    return found
+
+
+def draft(workspace: Path) -> str:
+    """A register with every column that is held, for the community to fill; what is registered stays. Raises UserError
+    where nothing was ingested."""
+    read_settings(workspace)  # a mistyped workspace is told, not given an empty register
+    registered = _read(workspace)
+    lines = [
+        say(
+            "# 字段登记：每一列写明目的、合法性基础、是否敏感个人信息、保存多久。合法性基础请与法律顾问确认。",
+            "# Register of fields: purpose, legal basis, sensitivity and retention of each column. Ask a lawyer.",
+        ),
+        f"# basis: {', '.join(BASES)}",
+        "fields:",
+    ]
+    for one in held_fields(workspace):
+        known = registered.get(one.name)
+        blank = say(*BLANK)
+        entry = known or {"purpose": blank, "basis": blank, "sensitive": False, "retention_months": blank}
+        lines.append(
+            f"  {one.name}: {{{', '.join(f'{key}: {_yaml(value)}' for key, value in entry.items())}}}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(value, allow_unicode=True, default_flow_style=True).split("\n")[0]
+
+
+def _read(workspace: Path) -> dict[str, Any]:
+    path = workspace / FILE
+    if not path.is_file():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text("utf-8")) or {}
+        return dict(found.get("fields") or {})
+    except (yaml.YAMLError, AttributeError, ValueError) as error:
+        raise UserError(say(f"{path}：不是有效的 YAML", f"{path}: not valid YAML")) from error
+
+
+def check(workspace: Path, today: date) -> list[str]:
+    """What is wrong with the register: columns without a complete entry, entries without a column, sensitive columns
+    on a ground that does not carry them or used by the model, and rows kept for longer than it says."""
+    registered, held = _read(workspace), held_fields(workspace)
+    excluded = set(read_settings(workspace).features.exclude)
+    wrong, entries = [], {}
+    for one in held:
+        try:
+            entries[one.name] = FieldEntry.model_validate(registered[one.name])
+        except KeyError:
+            wrong.append(say(f"{one.name}：没有登记", f"{one.name}: not registered"))
+        except ValidationError as error:
+            keys = ", ".join(sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]}))
+            wrong.append(say(f"{one.name}：{keys} 没有填好", f"{one.name}: {keys} to be filled in"))
+    names = {one.name for one in held}
+    wrong += [
+        say(f"{name}：数据里没有这一列", f"{name}: no such column is held")
+        for name in registered
+        if name not in names
+    ]
+    for name, entry in entries.items():
+        table, column = name.split(".", 1)
+        if not entry.sensitive:
+            continue
+        if entry.basis == "consent":
+            wrong.append(
+                say(
+                    f"{name}：敏感个人信息以同意为基础时要单独同意（第二十九条）",
+                    f"{name}: consent to sensitive information must be separate (art. 29)",
+                )
+            )
+        if column not in TABLES[table].columns and column not in excluded:
+            wrong.append(
+                say(
+                    f"{name}：敏感且模型在用，请在 {SETTINGS_FILE} 的 features.exclude 里排除",
+                    f"{name}: sensitive and used by the model; exclude it in {SETTINGS_FILE} (features.exclude)",
+                )
+            )
+    return wrong + _kept_too_long(workspace, entries, today)
+
+
+def _kept_too_long(workspace: Path, entries: dict[str, FieldEntry], today: date) -> list[str]:
+    lines = []
+    if not (workspace / STORE).is_file():
+        return []
+    with open_store(workspace, read_only=True) as connection:
+        for name, entry in entries.items():
+            table, column = name.split(".", 1)
+            if column != TIMES.get(table):
+                continue
+            months = today.year * 12 + today.month - 1 - entry.retention_months
+            oldest = datetime(months // 12, months % 12 + 1, 1)
+            condition = f'"{column}" < ?'
+            if table in ("households", "residents"):  # what still holds is not old, whenever it began
+                condition += " AND superseded_at IS NOT NULL"
+            count = connection.execute(
+                f"SELECT count(*) FROM {table} WHERE {condition}", [oldest]
+            ).fetchall()[0][0]
+            if count:
+                lines.append(
+                    say(
+                        f"{table}：{count} 行早于 {oldest:%Y-%m}，超过登记的保存期限",
+                        f"{table}: {count} rows are older than {oldest:%Y-%m}, longer than registered",
+                    )
+                )
+    return lines

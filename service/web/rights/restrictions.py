@@ -1,0 +1,48 @@
+"""Households that refuse automated listing or are being deleted: out of the service's sight from that moment."""
+
+import threading
+from collections.abc import Callable
+from datetime import date
+
+from sqlalchemy import or_, select
+
+from service.web.database.engine import Database
+from service.web.database.tables import Deletion, Refusal
+
+
+class Restrictions:
+    """The sets as the database last said; ``refresh`` asks again, at once in the process that changed them.
+
+    ``today``: the day in the community, whatever this machine calls it.
+    """
+
+    def __init__(self, database: Database, today: Callable[[], date]) -> None:
+        self._database = database
+        self._today = today
+        self.refusing: frozenset[str] = frozenset()
+        self.deleted: frozenset[str] = frozenset()
+        self.version = 0
+        self._asking = threading.Lock()
+
+    def refresh(self) -> None:
+        """Ask the database; one after another, so that an answer of before never takes the place of a newer one."""
+        with self._asking:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        today = self._today()
+        with self._database.reading() as session:
+            refusing = session.scalars(
+                select(Refusal.household_id).where(
+                    Refusal.begins_on <= today, or_(Refusal.until.is_(None), Refusal.until > today)
+                )
+            )
+            found = frozenset(refusing)
+            named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
+            deleted = frozenset(one for one in named if one)
+        if (found, deleted) != (self.refusing, self.deleted):
+            self.refusing, self.deleted, self.version = found, deleted, self.version + 1
+
+    def listed(self, household_id: str) -> bool:
+        """Whether a household may stand on a list."""
+        return household_id not in self.refusing and household_id not in self.deleted

@@ -1,0 +1,232 @@
+"""Residents' rights: why a household is listed, refusing, its data, corrections and deletion."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from features.contract.community import Community
+from features.ingest.erasure import rows_of_household, values_of_attribute
+from features.language import UserError, say
+from features.point_in_time.schema import kind_of, readable
+from features.store.reader import read_settings
+from service.web.audit.log import enter
+from service.web.database.engine import Database
+from service.web.database.tables import Correction, Deletion, Entry, NewRequest, Outcome, Refusal, now
+from service.web.published.weeks import Served
+
+FIXED = frozenset({"household_id", "grid_id", "microgrid_id", "valid_from", "known_from", "superseded_at"})
+
+
+def why_listed(served: Served, household_id: str, refuses: bool) -> list[str]:
+    """In words, for the resident: whether and why the household stands on a list, and what it can do."""
+    lines = []
+    for as_of in sorted(served.weeks, reverse=True):
+        week = served.weeks[as_of]
+        rows = [
+            row for row in week.visits if row["household_id"] == household_id and not row.get("withdrawn")
+        ]
+        for row in rows:
+            lines.append(_listed_line(row, week.community, as_of))
+    if not lines:
+        weeks = say("、", ", ").join(sorted(served.weeks))
+        lines.append(
+            say(f"这一户不在名单上（{weeks}）。", f"This household is on no list ({weeks}).")
+            if weeks
+            else say("还没有生成过名单。", "No list has been made yet.")
+        )
+    if refuses:
+        lines.append(say("该户已谢绝自动列名。", "The household refuses automated listing."))
+    return [*lines, *_sources(), *_choices()]
+
+
+def _listed_line(row: dict[str, Any], community: Community, as_of: str) -> str:
+    need = next((one.name.here for one in community.needs if one.id == row["need"]), row["need"])
+    if row["arm"] == "random":
+        return say(
+            f"{as_of} 一周：{need}。抽签抽到的，与评分无关。",
+            f"Week of {as_of}: {need}. Drawn by lot, whatever the score.",
+        )
+    return say(
+        f"{as_of} 一周：{need}。列入的依据：{row.get('why') or row['reason']}。",
+        f"Week of {as_of}: {need}. Listed because: {row.get('why') or row['reason']}.",
+    )
+
+
+def _sources() -> list[str]:
+    return [
+        say(
+            "所用信息：您家在社区登记的情况、以往向社区提出的诉求、以往走访的结果，以及本网格和同类家庭的申请次数（合计数）。",
+            "What is used: what your household registered with the community, what it asked for, what visits found, and"
+            " how often the grid and similar households asked (sums only).",
+        ),
+        say(
+            "评分只用来决定先去问谁，不影响任何服务资格；是否上门、是否帮助由工作人员决定。",
+            "Scores only say whom to ask first. No service depends on them, and people decide whom to visit and help.",
+        ),
+    ]
+
+
+def _choices() -> list[str]:
+    return [
+        say(
+            "您可以：谢绝今后自动列名（立即生效）；要一份自己的资料；更正错误；要求删除。不同意处理结果可以向社区或网信部门投诉。",
+            "You may refuse automated listing from now on (at once), ask for a copy of your data, have mistakes corrected"
+            " and have it deleted; you may complain to the community or to the authority.",
+        )
+    ]
+
+
+def refuses_from(served: Served, today: date) -> date:
+    """From when a refusal noted today counts: also for the newest list, whose week may have begun, and which may be
+    made once more."""
+    return min([today, *([date.fromisoformat(served.newest.as_of)] if served.newest else [])])
+
+
+def refuse(
+    database: Database, by: str, household_id: str, begins: date, until: date | None = None, purpose: str = ""
+) -> None:
+    """Note that a household refuses automated listing; it leaves every list that the service shows at once."""
+    if until is not None and until <= begins:
+        raise UserError(say("until 要晚于今天", "until must be later than today"))
+    with database.writing() as session:
+        session.add(Refusal(household_id=household_id, begins_on=begins, until=until, by=by))
+        enter(session, by, "resident.refuse", household_id, purpose)
+
+
+def accept(database: Database, by: str, household_id: str, today: date, purpose: str = "") -> int:
+    """End a household's refusals; how many there were."""
+    with database.writing() as session:
+        rows = list(
+            session.scalars(
+                select(Refusal).where(
+                    Refusal.household_id == household_id, or_(Refusal.until.is_(None), Refusal.until > today)
+                )
+            )
+        )
+        for row in rows:
+            row.until, row.drained_at = today, None
+        if rows:
+            enter(session, by, "resident.accept", household_id, purpose)
+        return len(rows)
+
+
+def export(
+    workspace: Path, database: Database, served: Served, by: str, household_id: str, purpose: str = ""
+) -> dict[str, Any]:
+    """Everything held of a household: records, scores, lists, outcomes, and who looked at it."""
+    from service.planning.planner import COLUMNS
+
+    with database.writing() as session:
+        enter(session, by, "resident.export", household_id, purpose)
+    with database.reading() as session:
+        came_in = {
+            table.__tablename__: [_plain(row) for row in session.scalars(_of(table, household_id))]
+            for table in (Outcome, NewRequest, Refusal, Correction)
+        }
+        among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
+        seen = session.scalars(
+            select(Entry).where(or_(Entry.subject == household_id, among)).order_by(Entry.number)
+        )
+        looked = [
+            {"at": one.at, "who": one.who, "action": one.action, "purpose": one.purpose} for one in seen
+        ]
+    weeks = {}
+    for as_of, week in served.weeks.items():
+        if household_id in week.places:
+            listed = [
+                {name: row.get(name) for name in (*COLUMNS, "why")}
+                for row in week.visits
+                if row["household_id"] == household_id
+            ]
+            weeks[as_of] = {"scores": json.loads(week.answer(household_id, True)), "lists": listed}
+    return {
+        "household_id": household_id,
+        "made_at": now().isoformat(timespec="seconds"),
+        "records": rows_of_household(workspace, household_id),
+        "service": came_in,
+        "weeks": weeks,
+        "looked_at": looked,
+    }
+
+
+def _of(table: Any, household_id: str) -> Any:
+    return select(table).where(table.household_id == household_id).order_by(table.id)
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns if column.key != "token"}
+
+
+def correct(
+    workspace: Path,
+    database: Database,
+    by: str,
+    household_id: str,
+    attribute: str,
+    value: str | None,
+    purpose: str = "",
+) -> None:
+    """Note what an attribute should say; it is in the records, and in the next scores, from the next command on.
+
+    Raises UserError where the household has no such attribute, or where the value cannot be read as one.
+    """
+    held = rows_of_household(workspace, household_id).get("households", [])
+    names = [name for name in (held[0] if held else {}) if name not in FIXED]
+    if attribute not in names:
+        listed = say("、", ", ").join(names)
+        raise UserError(
+            say(f"没有属性 {attribute}，只有 {listed}", f"no attribute {attribute}; there are {listed}")
+        )
+    _refuse_unreadable(workspace, attribute, value)
+    with database.writing() as session:
+        session.add(Correction(household_id=household_id, attribute=attribute, value=value, by=by))
+        enter(session, by, "resident.correct", household_id, purpose, attribute)
+
+
+def _refuse_unreadable(workspace: Path, attribute: str, value: str | None) -> None:
+    """The attribute is what its values in the records make of it: a text there would count as nothing known."""
+    if value is None:
+        return
+    held = values_of_attribute(workspace, attribute)
+    kind = kind_of(attribute, list(held.values()), list(held))
+    if readable(kind, value):
+        return
+    forms = {
+        "number": say("一个数，如 3", "a number such as 3"),
+        "boolean": say("是或否", "yes or no"),
+        "birth": say(
+            "出生年份或日期，如 1950 或 1950-03-01", "a year or date of birth such as 1950 or 1950-03-01"
+        ),
+        "date": say("日期，如 2024-03-01", "a date such as 2024-03-01"),
+    }
+    form = forms[kind]
+    raise UserError(
+        say(f"{attribute}：应是{form}，不能是“{value}”", f"{attribute}: must be {form}, not '{value}'")
+    )
+
+
+def ask_deletion(database: Database, by: str, household_id: str, purpose: str = "") -> None:
+    """Hide a household at once; what it holds is removed when the workspace next takes what came in."""
+    with database.writing() as session:
+        there = session.scalar(select(Deletion.id).where(Deletion.household_id == household_id))
+        if there is None:
+            session.add(Deletion(household_hash="", household_id=household_id, by=by))
+        enter(session, by, "resident.ask_deletion", household_id, purpose)
+
+
+def deletion_waits(database: Database, household_id: str) -> bool:
+    """Whether a household's deletion was asked for and is not complete, as after a kill."""
+    with database.reading() as session:
+        return bool(session.scalar(select(Deletion.id).where(Deletion.household_id == household_id)))
+
+
+def known_household(workspace: Path, household_id: str) -> None:
+    """Raise UserError where there are no records, or they hold nothing of a household."""
+    read_settings(workspace)
+    if not any(rows_of_household(workspace, household_id).values()):
+        raise UserError(
+            say(f"没有户号 {household_id} 的记录", f"nothing is held of household {household_id}")
+        )

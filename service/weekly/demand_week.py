@@ -1,0 +1,166 @@
+"""The week's demand on a workspace: numbers by need, grid and month, and the three lists, as files and lines."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from features.atomic import write_atomically
+from features.contract.community import Community
+from features.language import say
+from features.point_in_time.records import Records, day_of, known_before
+from features.store.partitions import Parts
+from features.store.reader import read_programme_history
+from models.demand.candidates import Homes, Piece, candidates
+from models.demand.expected import TOWN, WINDOWS, demand_ahead
+from models.demand.proposals import RUN, Proposals, propose
+from service.lists.needs_page import needs_page
+from service.lists.needs_tables import (
+    Sheet,
+    coverage_sheet,
+    grids_sheet,
+    needs_sheet,
+    projects_sheet,
+    resources_sheets,
+    verdict,
+)
+from service.lists.needs_workbook import needs_workbook
+from service.weekly.large_demand import Asking, large_demand
+from service.weekly.large_town import scores_of_large
+from service.weekly.list_week import Stage, current_scores, week_directory
+from service.weekly.model_lines import about
+from service.weekly.monitor_week import DEMAND
+
+LIST_BOOK, LIST_PAGE = "needs-list.xlsx", "needs-list.html"
+CANDIDATES = "project-candidates.xlsx"  # names households: for the coordinators
+
+
+def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stage) -> list[str]:
+    """Expected demand against seats, kept in the week's directory with the three lists; lines for the screen."""
+    from models.registry.registry import champion
+
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace, town.community)
+    history, spread = read_programme_history(workspace, day_of(as_of)), model.model.spread
+    if isinstance(town, Records):
+        scores = current_scores(workspace, town, as_of, model, stage)
+        with stage(say("测算", "sum")):
+            known = known_before(town, day_of(as_of))
+            demand = demand_ahead(scores, known, spread)
+            proposals = propose(demand, known, history)
+            named = candidates(proposals.projects, [Piece.of(Homes.of(known), encoded_scores(scores))])
+    else:
+        path = scores_of_large(workspace, town, as_of, stage)
+        with stage(say("测算", "sum")):
+            asking = Asking(town, day_of(as_of), history)
+            demand, proposals, named = large_demand(asking, path, spread)
+    home = week_directory(workspace, as_of)
+    with stage(say("写清单", "write the lists")):
+        told = model.model.metadata.get("demand", [])
+        for name, content in _files(demand, proposals, named, told, town.community, as_of).items():
+            write_atomically(home / name, content)
+    lines = demand_lines(demand, proposals, town.community)
+    return [*lines, *about(model, town.community), *_where(home)]
+
+
+def encoded_scores(scores: pd.DataFrame) -> pa.Table:
+    """Scores as ``week.scored_pieces`` gives them."""
+    table = pa.table({name: scores[name].to_numpy() for name in ("household_id", "need", "p_request")})
+    for at, name in enumerate(("household_id", "need")):
+        table = table.set_column(at, name, table[name].dictionary_encode())
+    return table
+
+
+def _where(home: Path) -> list[str]:
+    return [
+        say(f"清单 {home / LIST_PAGE} 和 {LIST_BOOK}", f"lists: {home / LIST_PAGE} and {LIST_BOOK}"),
+        say(
+            f"项目候选家庭（只给社区统筹）{home / CANDIDATES}",
+            f"candidates (for coordinators only): {home / CANDIDATES}",
+        ),
+        say(f"各网格、各月见 {home / DEMAND}", f"by grid and month: {home / DEMAND}"),
+    ]
+
+
+def demand_lines(demand: pd.DataFrame, proposals: Proposals, community: Community) -> list[str]:
+    """A line for each need: expected households with the 90% interval, when, and a verdict."""
+    needs = proposals.needs.set_index("need")
+    town = demand[(demand["grid_id"] == TOWN) & (demand["span"] == WINDOWS)].set_index("need")
+    lines = []
+    for need in community.needs:
+        if need.id in town.index:
+            row = town.loc[need.id].to_dict()
+            spread = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
+            when = f"{row['begins']}～{row['ends'] - timedelta(days=1)}"
+            lines.append(
+                f"{need.name.here}\t{spread}\t{when}\t{verdict(needs.loc[need.id].to_dict(), community)}"
+            )
+    count = int((proposals.projects["kind"] != RUN).sum())
+    return [*lines, say(f"提出项目 {count} 个", f"{count} projects proposed")]
+
+
+def _files(
+    demand: pd.DataFrame,
+    proposals: Proposals,
+    named: pd.DataFrame,
+    told: list[dict],
+    community: Community,
+    as_of: date,
+) -> dict[str, bytes]:
+    needs, projects = needs_sheet(demand, proposals, community), projects_sheet(proposals, community)
+    resources, coverage = resources_sheets(proposals, community), coverage_sheet(told, community)
+    page = needs_page(demand, proposals, [needs, projects, *resources], coverage, community, as_of)
+    book = [
+        (say("需求清单", "needs"), [needs]),
+        (say("项目清单", "projects"), [projects]),
+        (say("资源清单", "resources"), resources),
+        (say("分网格分月", "by grid and month"), [grids_sheet(demand, community)]),
+        (say("区间可靠吗", "intervals"), [coverage]),
+    ]
+    return {
+        DEMAND: demand.round(2).to_csv(index=False).encode("utf-8-sig"),
+        LIST_PAGE: page.encode(),
+        LIST_BOOK: needs_workbook(needs.title, book, as_of),
+        CANDIDATES: needs_workbook(
+            say("项目候选家庭", "candidates"), _candidate_sheets(named, proposals, community), as_of
+        ),
+    }
+
+
+def _candidate_sheets(
+    named: pd.DataFrame, proposals: Proposals, community: Community
+) -> list[tuple[str, list[Sheet]]]:
+    """A worksheet for each proposed project; one that says so where there is none."""
+    note = say(
+        "仅供社区统筹使用，不外传。按申请可能性排列，每个名额列三户；已谢绝名单的住户不在内。是参考，不是认定。",
+        "For coordinators only. The likeliest to ask first, three for each seat; without households that refuse"
+        " lists. A suggestion, not a finding.",
+    )
+    columns = (
+        (say("户号", "household"), 14),
+        (say("网格", "grid"), 10),
+        (say("微网格", "micro-grid"), 12),
+        (say("申请可能性", "chance"), 11),
+        (say("上次申请", "last asked"), 12),
+    )
+    needs = {one.id: one.name.here for one in community.needs}
+    sheets: list[tuple[str, list[Sheet]]] = []
+    projects = proposals.projects.to_dict("records")
+    for place in sorted(set(named["project"])):
+        project, rows = projects[place], named[named["project"] == place]
+        name = needs[project["need"]]
+        content = [
+            [
+                row["household_id"],
+                row["grid_id"],
+                row["microgrid_id"],
+                f"{row['p_request']:.1%}",
+                row["last_asked"],
+            ]
+            for row in rows.to_dict("records")
+        ]
+        seats = say(f"{name}（{project['seats']} 个名额）", f"{name} ({project['seats']} seats)")
+        sheets.append((f"{len(sheets) + 1}", [Sheet(seats, note, columns, content)]))
+    nothing = Sheet(say("本期没有新项目", "no projects this time"), "", columns, [])
+    return sheets or [("1", [nothing])]

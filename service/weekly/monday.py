@@ -1,0 +1,122 @@
+"""Monday in one go: ingest, score, lists, demand and a look back, with a page that says what each did."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from features.atomic import write_atomically
+from features.contract.community import Community
+from features.ingest.ingest import ingest
+from features.ingest.ingest_report import IngestReport
+from features.language import say
+from features.point_in_time.records import Records
+from features.store.partitions import Parts
+from features.store.reader import read_records
+from service.weekly.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
+from service.weekly.large_lists import list_large
+from service.weekly.large_town import parts_of, score_large
+from service.weekly.list_week import SCORES, Stage, choose_as_of, list_week, score_week, week_directory
+from service.weekly.monitor_week import monitor_week
+from service.weekly.opening import take_in
+
+SUMMARY = "summary.html"
+LINKS = ("overview.html", "coordinators.html", LIST_PAGE, LIST_BOOK, CANDIDATES)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one stage did, in lines."""
+
+    title: str
+    lines: list[str]
+
+
+def weekly(
+    workspace: Path,
+    directory: Path,
+    given: date | None,
+    stage: Stage,
+    show: Callable[[Sequence[str]], None],
+) -> None:
+    """Run every stage of a Monday and write ``summary.html`` into the week's directory.
+
+    ``given``: the as-of date, by default this week's Monday. Every stage can be killed and all of it run again:
+    the same data give the same scores and lists. ``show`` is handed the lines of each stage when it ends.
+    """
+    report = ingest(directory, workspace)
+    show(report.lines())
+    came_in = take_in(workspace)
+    town = _town(workspace, stage)
+    as_of, lines = choose_as_of(town, given)
+    show(lines)
+    home = week_directory(workspace, as_of)
+    if isinstance(town, Records):
+        _, scored = score_week(workspace, town, as_of, workspace / SCORES, stage)
+    else:
+        _, scored = score_large(workspace, town, as_of, workspace / SCORES, stage)
+    sections = [
+        Section(say("数据", "Data"), [*lines, *_told(report), *came_in]),
+        Section(say("评分", "Scores"), scored),
+    ]
+    for title, make in (
+        (
+            say("走访名单", "Visits"),
+            lambda: (
+                list_week(workspace, town, as_of, home, stage)
+                if isinstance(town, Records)
+                else list_large(workspace, town, as_of, home, stage)
+            ),
+        ),
+        (say("需求与项目", "Needs and projects"), lambda: demand_week(workspace, town, as_of, stage)),
+        (say("回看", "Looking back"), lambda: monitor_week(workspace, town, as_of, stage)),
+    ):
+        section = Section(title, make())
+        show(section.lines)
+        sections.append(section)
+    write_atomically(home / SUMMARY, summary_page(sections, home, town.community, as_of).encode())
+    show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
+
+
+def _town(workspace: Path, stage: Stage) -> Records | Parts:
+    """The records, in parts where the town is large."""
+    parts = parts_of(workspace, stage)
+    if parts is not None:
+        return parts
+    with stage(say("读取记录", "read the records")):
+        return read_records(workspace)
+
+
+def _told(report: IngestReport) -> list[str]:
+    """The ingest's lines without how long it took, and the share of rows that could not be used."""
+    counts = report.tables.values()
+    read, aside = sum(one.read for one in counts), sum(one.quarantined for one in counts)
+    share = f"{aside / read:.2%}" if read else "—"
+    return [
+        *report.lines()[:-1],
+        say(f"共读 {read} 行，隔离 {share}", f"{read} rows read, {share} of them in quarantine"),
+    ]
+
+
+def summary_page(sections: Sequence[Section], home: Path, community: Community, as_of: date) -> str:
+    """The page: a section for each stage, and links to what the week's directory holds."""
+    from service.lists.pages import render, week
+
+    name = community.community.name
+    return render(
+        "summary.html",
+        title=say(f"{name} · 每周小结", f"{name} · the week"),
+        subtitle=week(as_of),
+        sections=sections,
+        links=[(one, _link_names().get(one, one)) for one in LINKS if (home / one).is_file()],
+    )
+
+
+def _link_names() -> dict[str, str]:
+    return {
+        "overview.html": say("一周概览", "overview"),
+        "coordinators.html": say("社区统筹名单", "coordinators' list"),
+        LIST_PAGE: say("需求、项目、资源清单", "needs, projects and resources"),
+        LIST_BOOK: say("清单（Excel）", "the same in Excel"),
+        CANDIDATES: say("项目候选家庭（社区统筹）", "candidates of projects (coordinators)"),
+    }

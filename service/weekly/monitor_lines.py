@@ -1,0 +1,143 @@
+"""What monitoring found, in words."""
+
+import csv
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.contract.community import Community
+from features.contract.tables import OUTCOMES
+from features.ingest.quarantine import FOLDER
+from features.language import say
+from features.point_in_time.records import date_of
+from models.evaluation.wilson import wilson
+from service.lists.answers import outcome_names
+
+STALE_DAYS = 14
+QUARANTINE_SHARE = 0.02
+MISCOUNT = 1.3  # predicted over observed, or the other way round, from which a line warns
+FEWEST = 20  # requests from which such a ratio says anything
+
+
+def freshness_lines(table: pd.DataFrame) -> list[str]:
+    """A line for each table: its last row, rows of the newest four weeks beside the usual number."""
+    lines = []
+    for row in table.to_dict("records"):
+        stale = row["table"] == "requests" and row["age"] > STALE_DAYS
+        last, usual = date_of(row["last"]), f"{row['usual_rows']:.0f}"
+        line = say(
+            f"{row['table']}：最后一行 {last}，近四周 {row['rows']} 行（平常 {usual}）",
+            f"{row['table']}: last row {last}, {row['rows']} rows in four weeks (usually {usual})",
+        )
+        lines.append(line + (say("，数据偏旧，请补交", ", stale: hand in newer data") if stale else ""))
+    return lines
+
+
+def quarantine_lines(workspace: Path, held: Mapping[str, int]) -> list[str]:
+    """The share of each table's rows that the newest ingest with a quarantine could not use; ``held``: rows by
+    table."""
+    files = sorted((workspace / FOLDER).glob("*.csv"), key=lambda path: path.stat().st_mtime)
+    if not files:
+        return [say("没有隔离的行", "no rows in quarantine")]
+    with files[-1].open(encoding="utf-8-sig", newline="") as file:
+        counts = pd.Series([row["table"] for row in csv.DictReader(file)]).value_counts()
+    lines = []
+    for table, count in counts.items():
+        share = count / (count + held.get(str(table), 0))
+        warning = say("，偏多，请核对导出", ", many: check the export") if share > QUARANTINE_SHARE else ""
+        lines.append(
+            say(
+                f"{table}：隔离 {count} 行（{share:.1%}）",
+                f"{table}: {count} rows in quarantine ({share:.1%})",
+            )
+            + warning
+        )
+    return [*lines, say(f"原因见 {files[-1]}", f"reasons: {files[-1]}")]
+
+
+def outcome_lines(table: pd.DataFrame) -> list[str]:
+    """A line for each arm: outcomes so far."""
+    arms = {"targeted": say("按预测走访", "targeted visits"), "random": say("抽签走访", "visits by lot")}
+    names = outcome_names()
+    lines = []
+    for row in table.to_dict("records"):
+        counts = say("，", ", ").join(f"{names[one]} {row[one]}" for one in OUTCOMES)
+        share = _share(row["needed"], row["needed"] + row["not_needed"])
+        lines.append(
+            say(
+                f"{arms[row['arm']]}：{counts}；见到的里面有需要的占 {share}",
+                f"{arms[row['arm']]}: {counts}; needed among those met {share}",
+            )
+        )
+    return lines
+
+
+def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
+    """A line for each need over all past weeks: predicted against observed, hits of top and lists."""
+    if not len(past):
+        return [
+            say(
+                "还没有预测窗口已经过去的往周，暂无法核对",
+                "no past week's windows have passed yet: nothing to check",
+            )
+        ]
+    weeks, known = past["as_of"].nunique(), past.loc[past["hindsight"], "as_of"].nunique()
+    total = past.drop(columns=["as_of", "hindsight"]).groupby("need").sum()
+    lines = [say(f"核对往周 {weeks} 个：", f"{weeks} past weeks checked:")]
+    if known:
+        lines.append(
+            say(
+                f"  其中 {known} 个由后来训练的模型评分，训练时已学过当时的结果，会显得过准",
+                f"  {known} of them scored by a model trained later, which had learnt from what came: they look too good",
+            )
+        )
+    rows = {str(row["need"]): row for row in total.reset_index().to_dict("records")}
+    return lines + [_need_line(need.name.here, rows[need.id]) for need in community.needs if need.id in rows]
+
+
+def _need_line(name: str, row: dict[Hashable, Any]) -> str:
+    predicted, observed = row["predicted"], row["observed"]
+    off = observed >= FEWEST and not 1 / MISCOUNT <= predicted / observed <= MISCOUNT
+    top = _with_interval(row["top_asked"], row["top"])
+    listed = _with_interval(row["listed_asked"], row["listed"])
+    base = _share(observed, row["households"])
+    return say(
+        f"  {name}：预计 {predicted:.0f} 户，实际 {observed:.0f} 户；"
+        f"前2%命中 {top}，名单命中 {listed}，全体 {base}",
+        f"  {name}: {predicted:.0f} predicted, {observed:.0f} observed; asked among the top 2% {top},"
+        f" among those listed {listed}, among all {base}",
+    ) + (say("，偏差大，建议 retrain", ", far off: retrain") if off else "")
+
+
+def _with_interval(part: float, whole: float) -> str:
+    """A share with its 95% interval."""
+    if not whole:
+        return "—"
+    low, high = wilson(part, whole)
+    return f"{part / whole:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def demand_lines(checked: pd.DataFrame) -> list[str]:
+    """How often past weeks' demand lay within its intervals; ``checked``: of ``models.monitoring.monitor.past_demand``."""
+    if not len(checked):
+        return []
+    lines = []
+    for whole, where in (
+        (True, say("全社区", "the whole community")),
+        (False, say("各网格", "grids")),
+    ):
+        rows = checked[(checked["grid_id"].fillna("") == "") == whole]
+        inside = _with_interval(int(rows["within_90"].sum()), len(rows))
+        lines.append(
+            say(
+                f"往周需求测算（{where}）：实际户数落在 90% 区间内 {inside}（{len(rows)} 个时段，互有重叠）",
+                f"past demand ({where}): {inside} of counts within the 90% interval ({len(rows)} spans that overlap)",
+            )
+        )
+    return lines
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "—"

@@ -1,0 +1,153 @@
+"""What a week's look back finds on a workspace."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from features.atomic import write_atomically
+from features.contract.community import Community
+from features.language import LANGUAGES, in_language, language, say
+from features.point_in_time.records import Records, day_of
+from features.store.partitions import Parts
+from service.weekly.list_week import (
+    OUTREACH,
+    SCORES,
+    WEEKS,
+    Stage,
+    all_listed,
+    read_table,
+    scored_by,
+    scored_pieces,
+)
+
+if TYPE_CHECKING:
+    from features.blocks.groups import Groups
+    from models.monitoring.monitor import Asked, Seen, Span
+    from service.weekly.look_back import Looked
+
+DEMAND = "demand.csv"
+LOOK_BACK = "monitor.json"
+
+
+def monitor_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stage) -> list[str]:
+    """Lines on the data's freshness, the quarantine, feedback, and past weeks whose windows have passed; kept
+    in every language for the pages."""
+    from models.monitoring.monitor import Asked
+    from models.monitoring.visits_made import audit_made
+
+    with stage(say("查看数据", "look at the data")):
+        told = _past_tables(workspace, as_of)
+        looked = _look(town, day_of(as_of), _spans(told, day_of(as_of)))
+        table, groups = audit_made([one.visits for one in looked])
+        listed = all_listed(workspace, ["outreach_id", "reason_kinds"])
+        now = {
+            one: in_language(one, _now_lines, workspace, looked, listed, table, groups) for one in LANGUAGES
+        }
+    with stage(say("核对往周", "check past weeks")):
+        asked = Asked.joined([one.asked for one in looked])
+        past, demand = _past_weeks(workspace, asked), _past_demand(asked, looked, told)
+        checked = {one: in_language(one, _past_lines, past, demand, town.community) for one in LANGUAGES}
+    lines = {one: now[one] + checked[one] for one in LANGUAGES}
+    kept = {"as_of": as_of.isoformat(), "lines": lines}
+    write_atomically(workspace / LOOK_BACK, json.dumps(kept, ensure_ascii=False).encode())
+    return lines[language()]
+
+
+def read_look_back(workspace: Path) -> dict[str, Any] | None:
+    """What the newest look back found: as_of and lines in the language in force; None before the first."""
+    try:
+        kept = json.loads((workspace / LOOK_BACK).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return {"as_of": kept["as_of"], "lines": kept["lines"][language()]}
+
+
+def _look(town: Records | Parts, as_of: int, spans: list) -> "list[Looked]":
+    from models.scoring.executors import here
+    from service.weekly.look_back import LookAtPart, groups_of_sample, look_at_town
+
+    if isinstance(town, Records):
+        return [look_at_town(town, as_of, spans)]
+    task = LookAtPart(town, as_of, spans, groups_of_sample(town, as_of), language())
+    return list(here(task, range(len(town))))
+
+
+def _now_lines(
+    workspace: Path, looked: "list[Looked]", listed: pd.DataFrame, table: pd.DataFrame, groups: "Groups"
+) -> list[str]:
+    from models.fairness.lines import group_lines
+    from models.monitoring.monitor import freshness, joined_outcomes
+    from service.lists.feedback_week import joined_weeks, quality_rows
+    from service.returns.feedback_lines import feedback_lines
+    from service.weekly.monitor_lines import freshness_lines, outcome_lines, quarantine_lines
+
+    seen = [one.seen for one in looked]
+    quality = quality_rows(listed, [one.returned for one in looked])
+    week = joined_weeks([one.feedback[language()] for one in looked], quality)
+    return [
+        *freshness_lines(freshness(seen, looked[0].asked.as_of)),
+        *quarantine_lines(workspace, _rows_held(seen)),
+        *outcome_lines(joined_outcomes(seen)),
+        *group_lines(table, groups),
+        *feedback_lines(week),
+    ]
+
+
+def _rows_held(seen: "list[Seen]") -> dict[str, int]:
+    """Rows of each table, of all versions."""
+    return {table: sum(one.rows[table] for one in seen) for table in seen[0].rows}
+
+
+def _past_lines(past: pd.DataFrame, demand: pd.DataFrame, community: Community) -> list[str]:
+    from service.weekly.monitor_lines import demand_lines, past_lines
+
+    return past_lines(past, community) + demand_lines(demand)
+
+
+def _past_weeks(workspace: Path, asked: "Asked") -> pd.DataFrame:
+    """``models.monitoring.monitor.past_week`` of every past week with scores, with as_of and hindsight: whether the model that
+    scored the week was trained on what came after it."""
+    from models.monitoring.monitor import past_week
+    from service.web.published.model_shelf import read_models
+
+    weeks, trained = [], {str(one["version"]): str(one["as_of"]) for one in read_models(workspace)}
+    for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):
+        as_of, listed = date.fromisoformat(path.parent.name), path.with_name(OUTREACH)
+        visits = read_table(listed, ["household_id", "need", "arm"]) if listed.is_file() else None
+        week = past_week(asked, day_of(as_of), scored_pieces(path), visits)
+        until = trained.get(scored_by(path), "") if len(week) else ""
+        weeks.append(week.assign(as_of=as_of, hindsight=until > as_of.isoformat()))
+    weeks = [one for one in weeks if len(one)]
+    return pd.concat(weeks) if weeks else pd.DataFrame()
+
+
+def _past_tables(workspace: Path, as_of: date) -> list[pd.DataFrame]:
+    """The demand of every past week that told it by month."""
+    tables = []
+    for path in sorted((workspace / WEEKS).glob(f"*/{DEMAND}")):
+        texts = {"grid_id": str, "need": str, "span": str}
+        told = pd.read_csv(
+            path, encoding="utf-8-sig", dtype=texts, na_filter=False
+        )  # a grid may be called NA
+        if "span" in told and path.parent.name < as_of.isoformat():
+            tables.append(told)
+    return tables
+
+
+def _spans(told: list[pd.DataFrame], as_of: int) -> "list[Span]":
+    """The spans of past demand that ended before a day."""
+    from models.monitoring.monitor import spans_told
+
+    return sorted({span for table in told for span in spans_told(table) if span[1] <= as_of})
+
+
+def _past_demand(asked: "Asked", looked: "list[Looked]", told: list[pd.DataFrame]) -> pd.DataFrame:
+    """``models.monitoring.monitor.past_demand`` of every past week."""
+    from models.monitoring.monitor import Came, past_demand
+
+    came = Came.joined([one.came for one in looked])
+    checked = [past_demand(asked, came, one) for one in told]
+    return pd.concat(checked, ignore_index=True) if checked else pd.DataFrame()

@@ -18,7 +18,8 @@ def expected_cells(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray |
 
     Columns need, span, grid (positions), begins, ends (days), households, expected, variance (of independent
     households). A pair's hazard in its window is carried to the months in proportion to the requests that the
-    town's weekly counts expect there (``models.estimators.seasonal_level``): in the ``shares`` of ``span_shares``, by default of ``known``.
+    town's weekly counts expect there (``models.estimators.seasonal_level``): in the ``shares`` of ``span_shares``,
+    by default of ``known``.
     """
     share = span_shares(course_of(known), known.community) if shares is None else shares
     grid, grids = known.grid[rows.household], len(known.records.grid_ids)

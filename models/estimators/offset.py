@@ -1,6 +1,7 @@
 """Where the trees begin: the requests that a household may be expected to make in the window, as log-odds.
 
-The expectation is a feature (``features.blocks.expected``), a product of shrunk factors. Trees that begin there only have to
+The expectation is a feature (``features.blocks.expected``), a product of shrunk factors. Trees that begin there only
+have to
 learn what it leaves; from a constant they would spend their splits on approximating products.
 """
 

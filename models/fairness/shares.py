@@ -59,7 +59,8 @@ def listed_at(score: np.ndarray, share: float, weight: np.ndarray | None = None)
 def group_shares(rows: Audited, groups: Sequence[str], audit: str, draws: np.ndarray) -> pd.DataFrame:
     """COLUMNS: a row for the whole town, ``all``, then one a group; ends of 95% intervals in _low and _high.
 
-    ``audit`` names what is audited. ``draws`` [households, replicates]: as ``models.evaluation.evaluate.resampled`` gives them.
+    ``audit`` names what is audited. ``draws`` [households, replicates]: as ``models.evaluation.evaluate.resampled``
+    gives them.
     """
     return shares_table(group_sums(rows, groups, draws), audit)
 

@@ -43,10 +43,12 @@ class Retrained:
     """A new model with its validation.
 
     metrics, reliability, lift: see ``models.evaluation.evaluate``. importance: need, feature, gain (mean absolute
-    contribution in log-odds). comparison: see ``models.evaluation.compare``, None without a champion. notes: lines to show.
+    contribution in log-odds). comparison: see ``models.evaluation.compare``, None without a champion. notes: lines
+    to show.
     visits: estimators of p_need on held-out random visits, see ``models.training.learn_p_need``; empty without them.
     demand: whether intervals of demand held, see ``models.demand.backtest``.
-    groups: shares of groups, see ``models.fairness.audit``. verdicts: whether a model is needed, ``models.evaluation.verdict``.
+    groups: shares of groups, see ``models.fairness.audit``. verdicts: whether a model is needed,
+    ``models.evaluation.verdict``.
     found_by_visits: the same by needs that random visits found, ``models.underreporting.verdict``; None without them.
     tuned: the search for parameters of the trees, None where none was made. figures: what ``draw`` gave.
     """
@@ -101,7 +103,8 @@ def retrain(
     """Train on everything known before day ``as_of``, validate over time, compare with the champion.
 
     ``source`` and ``each``: where else the same records can be read, and the training sample be drawn
-    (``models.scoring.executors``). ``tuning``: a search for better parameters of the trees; without it the champion's are kept.
+    (``models.scoring.executors``). ``tuning``: a search for better parameters of the trees; without it the
+    champion's are kept.
     ``meanwhile``: what else to do while trees grow; what it raises ends the retrain. ``draw``: gives the report's
     figures while visits are learned from (``models.report.figures.draw_validation``).
 

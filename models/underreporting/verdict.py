@@ -21,7 +21,8 @@ COLUMNS = ["among", "ranker", "visits", "found", "recall", "low", "high", "gain"
 def found_at_the_top(held_out: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """COLUMNS: for p_need, p_request and the simple rankers, the part of the needs found that is in their top tenth.
 
-    ``held_out``: what ``models.training.learn_p_need.held_out_visits`` gives. A tenth of each need's visits, by weight; ties broken
+    ``held_out``: what ``models.training.learn_p_need.held_out_visits`` gives. A tenth of each need's visits, by
+    weight; ties broken
     at random. gain: of p_need over the ranker. Intervals (95%) resample households. among: ``all`` visits, or those
     to ``silent`` pairs.
     """

@@ -120,7 +120,9 @@ def _with_interval(part: float, whole: float) -> str:
 
 
 def demand_lines(checked: pd.DataFrame) -> list[str]:
-    """How often past weeks' demand lay within its intervals; ``checked``: of ``models.monitoring.monitor.past_demand``."""
+    """How often past weeks' demand lay within its intervals; ``checked``: of
+    ``models.monitoring.monitor.past_demand``.
+    """
     if not len(checked):
         return []
     lines = []

@@ -108,7 +108,8 @@ def _past_lines(past: pd.DataFrame, demand: pd.DataFrame, community: Community) 
 
 
 def _past_weeks(workspace: Path, asked: "Asked") -> pd.DataFrame:
-    """``models.monitoring.monitor.past_week`` of every past week with scores, with as_of and hindsight: whether the model that
+    """``models.monitoring.monitor.past_week`` of every past week with scores, with as_of and hindsight: whether the
+    model that
     scored the week was trained on what came after it."""
     from models.monitoring.monitor import past_week
     from service.web.published.model_shelf import read_models

@@ -10,7 +10,7 @@ import yaml
 from features.contract.tables import TABLES
 from service.cli.commands import commands
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 
 

@@ -18,7 +18,7 @@ DAYS = [END - timedelta(weeks=weeks) for weeks in (40, 20, 8)]
 
 
 def test_plain_script_and_aggregates_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks" / "contestants"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks" / "contestants"))
     import town
     import with_pandas
     import with_xianying

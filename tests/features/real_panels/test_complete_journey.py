@@ -46,7 +46,7 @@ def directory(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = Path(__file__).parents[1] / "benchmarks" / "real_data.py"
+    path = Path(__file__).parents[3] / "benchmarks" / "real_data.py"
     spec = importlib.util.spec_from_file_location("real_data", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -27,7 +27,7 @@ from service.web.database.engine import open_database
 from service.web.database.tables import Entry, Outcome
 from service.web.published.weeks import Shelf
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 START = "from service.cli.commands import main; main()"
 
 

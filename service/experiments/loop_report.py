@@ -209,57 +209,60 @@ def twin_table(lists: pd.DataFrame) -> str:
     return f"{title}\n\n{_table(header, rows)}"
 
 
+def _met_early(rows: pd.DataFrame) -> float:
+    """Count needs met before asking per 100 visits, random visits included."""
+    met = (rows["early"] + rows["lot_early"]).sum()
+    return 100 * met / max((rows["visits"] + rows["lot_visits"]).sum(), 1)
+
+
+def _met_early_by_random_visits(rows: pd.DataFrame) -> float:
+    return 100 * rows["lot_early"].sum() / max(rows["lot_visits"].sum(), 1)
+
+
+def _share_of_needs_met(rows: pd.DataFrame) -> float:
+    return 100 * (rows["early"] + rows["lot_early"]).sum() / rows["begun"].sum()
+
+
 def shares_table(weeks: pd.DataFrame) -> str:
-    """The product by the lot, the share of visits drawn and how; empty where only one was tried."""
-    mine = weeks[weeks["policy"] == PRODUCT]
-    lots = mine.groupby(["share", "explore"])["seed"].unique()
-    common = set.intersection(*map(set, lots)) if len(lots) > 1 else set()
+    """Compare the product's runs by share of random visits and by how they are drawn, over the seeds all have.
+
+    Returns an empty text where only one share was tried or no seed is common to all.
+    """
+    product = weeks[weeks["policy"] == PRODUCT]
+    seeds = product.groupby(["share", "explore"])["seed"].unique()
+    common = set.intersection(*map(set, seeds)) if len(seeds) > 1 else set()
     if not common:
         return ""
-    mine = mine[mine["seed"].isin(common)]
-
-    def both(rows: pd.DataFrame) -> float:
-        done = (rows["early"] + rows["lot_early"]).sum()
-        return 100 * done / max((rows["visits"] + rows["lot_visits"]).sum(), 1)
-
+    product = product[product["seed"].isin(common)]
+    length = product["week"].max() + 1
+    by_score = _per_visits("early")
     rows = []
-    last = mine["week"] >= mine["week"].max() + 1 - (mine["week"].max() + 1) // 2
-    for (share, explore), one in mine.groupby(["share", "explore"]):
-        whole = one[one["group"] == ALL]
-        new = one[one["group"] == "new_resident"]
-        rows.append(
-            [
-                f"{share:g}" + (say("（加权）", " (weighted)") if explore == "weighted" else ""),
-                str(one["seed"].nunique()),
-                _said(_per_seed(whole, both)),
-                _said(_per_seed(whole[last[whole.index]], both)),
-                _said(_per_seed(whole, _per_visits("early"))),
-                _said(_per_seed(whole[last[whole.index]], _per_visits("early"))),
-                _said(
-                    _per_seed(
-                        whole, lambda rows: 100 * rows["lot_early"].sum() / max(rows["lot_visits"].sum(), 1)
-                    )
-                ),
-                _said(
-                    _per_seed(
-                        new,
-                        lambda rows: 100 * (rows["early"] + rows["lot_early"]).sum() / rows["begun"].sum(),
-                    )
-                ),
-            ]
+    for (share, explore), run in product.groupby(["share", "explore"]):
+        whole, new = run[run["group"] == ALL], run[run["group"] == "new_resident"]
+        late = whole[whole["week"] >= length - length // 2]
+        figures = (
+            (whole, _met_early),
+            (late, _met_early),
+            (whole, by_score),
+            (late, by_score),
+            (whole, _met_early_by_random_visits),
+            (new, _share_of_needs_met),
         )
+        how = say("（加权）", " (weighted)") if explore == "weighted" else ""
+        cells = [_said(_per_seed(selected, figure)) for selected, figure in figures]
+        rows.append([f"{share:g}{how}", str(run["seed"].nunique()), *cells])
     title = say(
         "## 抽签的代价与所得：每百次走访开口前满足的需要",
-        "## What the lot costs and buys: needs met before asking per 100 visits",
+        "## What random visits cost and buy: needs met before asking per 100 visits",
     )
     header = [
-        say("抽签比例", "share by lot"),
+        say("抽签比例", "share of random visits"),
         say("种子数", "seeds"),
         say("全部走访", "all visits"),
         say("全部走访，后半年", "all visits, second half"),
         say("按分数的走访", "visits by score"),
         say("按分数的走访，后半年", "visits by score, second half"),
-        say("抽签的走访", "visits by lot"),
+        say("抽签的走访", "random visits"),
         say("新迁入户的需要，开口前满足的百分比", "% of new residents' needs met before asking"),
     ]
     return f"{title}\n\n{_table(header, rows)}"

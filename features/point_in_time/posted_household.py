@@ -21,6 +21,7 @@ from features.point_in_time.records import (
     RequestRows,
     ResidentRows,
     day_of,
+    microgrid_id,
 )
 
 SECONDS = 86400.0
@@ -152,7 +153,8 @@ def _households(
         valid_from=np.array(times, dtype=np.float64),
         grid=np.array([_position(grid_ids, row["grid_id"]) for row in ordered], dtype=np.int32),
         microgrid=np.array(
-            [_position(microgrid_ids, row["microgrid_id"]) for row in ordered], dtype=np.int32
+            [_position(microgrid_ids, microgrid_id(row["grid_id"], row["microgrid_id"])) for row in ordered],
+            dtype=np.int32,
         ),
         attributes=_attributes(ordered),
     )

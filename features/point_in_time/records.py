@@ -20,12 +20,27 @@ from features.contract.attribute_values import Texts
 from features.contract.community import Community
 
 EPOCH = date(1970, 1, 1)
+OF_GRID = "\x1f"  # stands between grid and number in the id of a micro-grid
 NEVER = np.inf
 
 
 def day_of(as_of: date) -> int:
     """Days since 1970-01-01 of a local date."""
     return (as_of - EPOCH).days
+
+
+def microgrid_id(grid: str, number: str) -> str:
+    """The id of a micro-grid in ``Records``: its numbers may begin anew in each grid, so the grid stands before."""
+    return f"{grid}{OF_GRID}{number}"
+
+
+def microgrid_numbers(ids: Iterable[str]) -> np.ndarray:
+    """object str [n]: the numbers that people know, of micro-grids by their ids in ``Records``.
+
+    >>> microgrid_numbers([microgrid_id("G1", "2")]).tolist()
+    ['2']
+    """
+    return np.array([one.rpartition(OF_GRID)[2] for one in ids], dtype=object)
 
 
 def date_of(day: float) -> date:
@@ -135,7 +150,7 @@ class Records:
     community: Community
     household_ids: np.ndarray  # object str, sorted
     grid_ids: np.ndarray  # object str, sorted
-    microgrid_ids: np.ndarray  # object str, sorted
+    microgrid_ids: np.ndarray  # object str, sorted: see ``microgrid_id``
     households: HouseholdRows
     residents: ResidentRows
     requests: RequestRows

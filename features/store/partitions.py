@@ -3,7 +3,7 @@
 A part is a town by itself: everything that is said of a household is found in its part, but for what was fitted on
 the town (``build.summarise``). So parts can be worked on one after another in little memory, or side by side on
 many machines. A household that moved stands, with all its rows, in each part where it ever lived; it is present in
-the one where it lives at the date (``Records.within``). Micro-grids are never divided, nor grids that share one.
+the one where it lives at the date (``Records.within``).
 
 ``parts.json`` names each part's directory by a hash of its rows: laying out again writes only what has changed, and
 until it is replaced the old files stay what they were.
@@ -21,8 +21,6 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from features.contract.community import Community
 from features.contract.tables import TABLES
@@ -163,36 +161,27 @@ def _as_json(parts: Parts) -> dict[str, Any]:
 
 
 def _grids(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """households (that ever lived there) and group (of grids that share a micro-grid) of every grid, by its id."""
+    """households (that ever lived there) of every grid, by its id."""
     grids = connection.sql(
         "SELECT grid_id, count(DISTINCT household_id) AS households FROM households GROUP BY ALL ORDER BY grid_id"
     ).df()
-    links = connection.sql("SELECT DISTINCT grid_id, microgrid_id FROM households").df()
-    grid = pd.Index(grids["grid_id"]).get_indexer(pd.Index(links["grid_id"]))
-    microgrid = len(grids) + pd.factorize(links["microgrid_id"])[0]
-    count = int(microgrid.max(initial=0)) + 1
-    _, group = connected_components(coo_array((np.ones(len(links)), (grid, microgrid)), shape=(count, count)))
-    return grids.assign(group=group[: len(grids)]).set_index("grid_id")
+    return grids.set_index("grid_id")
 
 
 def _numbered(grids: pd.DataFrame, old: Parts | None, households: int) -> np.ndarray:
     """int per grid: its part. Grids stay in the part that they were in; new ones are added at the end."""
     before = {grid: part.number for part in old.parts for grid in part.grids} if old else {}
-    group, size = grids["group"].to_numpy(), grids["households"].to_numpy()
+    size = grids["households"].to_numpy()
     held = np.array([before.get(grid, -1) for grid in grids.index])
-    for one in np.unique(group[held >= 0]):
-        if len(np.unique(held[group == one])) > 1 or (held[group == one] < 0).any():
-            held[group == one] = held[group == one].max()  # grids that came to share a micro-grid
     filled = np.bincount(held[held >= 0], size[held >= 0]).astype(int)
     if not len(filled) or filled.max() > GROWN * households or not filled.all():
         held, filled = np.full(len(grids), -1), np.zeros(1, dtype=int)
     filled = filled.tolist()
-    for one in dict.fromkeys(group[held < 0].tolist()):
-        mine = group == one
-        if filled[-1] and filled[-1] + size[mine].sum() > households:
+    for grid in np.flatnonzero(held < 0):
+        if filled[-1] and filled[-1] + size[grid] > households:
             filled.append(0)
-        held[mine] = len(filled) - 1
-        filled[-1] += int(size[mine].sum())
+        held[grid] = len(filled) - 1
+        filled[-1] += int(size[grid])
     return held
 
 

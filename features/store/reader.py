@@ -14,6 +14,7 @@ from features.contract.settings_file import SETTINGS_FILE
 from features.contract.tables import ARMS, FEEDBACK, OUTCOMES, TABLES
 from features.language import UserError, say
 from features.point_in_time.records import (
+    OF_GRID,
     FeedbackRows,
     HouseholdRows,
     OptOutRows,
@@ -109,11 +110,12 @@ def _empty(workspace: Path) -> UserError:
 def _number_ids(connection: duckdb.DuckDBPyConnection) -> dict[str, np.ndarray]:
     """Number households, grids and micro-grids in order of their ids, in temporary tables."""
     ids = {}
-    for column in ("household_id", "grid_id", "microgrid_id"):
+    pair = f"grid_id || {text(OF_GRID)} || microgrid_id"  # numbers may begin anew in each grid
+    for column, value in (("household_id", "household_id"), ("grid_id", "grid_id"), ("microgrid_id", pair)):
         connection.execute(f"""
             CREATE TEMP TABLE {column}s AS
             SELECT {column}, (row_number() OVER (ORDER BY {column}) - 1)::INTEGER AS number
-            FROM (SELECT DISTINCT {column} FROM households)""")
+            FROM (SELECT DISTINCT {value} AS {column} FROM households)""")
         ids[column] = _texts(
             connection.sql(f"SELECT {column} FROM {column}s ORDER BY number").to_arrow_table()[column]
         )
@@ -194,7 +196,8 @@ def _households(connection: duckdb.DuckDBPyConnection) -> HouseholdRows:
         "households",
         f"""{_days("valid_from")} AS valid_from, grid_ids.number AS grid,
         microgrid_ids.number AS microgrid{_selected("households", names)}""",
-        "JOIN grid_ids USING (grid_id) JOIN microgrid_ids USING (microgrid_id)",
+        f"""JOIN grid_ids USING (grid_id) JOIN microgrid_ids
+        ON microgrid_ids.microgrid_id = households.grid_id || {text(OF_GRID)} || households.microgrid_id""",
     )
     return HouseholdRows(
         **_numbers(rows, "household", "valid_from", "grid", "microgrid"), attributes=_attributes(rows, names)

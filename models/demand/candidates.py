@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from features.contract.community import Community
 from features.point_in_time.feedback import suppressed
-from features.point_in_time.records import Known, date_of
+from features.point_in_time.records import Known, date_of, microgrid_numbers
 from features.store.storage import encoded_texts
 from models.demand.cells import cells_by_grid, named_cells
 from models.demand.proposals import RUN
@@ -50,7 +50,7 @@ class Homes:
             grid=known.grid[here],
             grid_ids=known.records.grid_ids,
             microgrid=known.microgrid[here],
-            microgrid_ids=known.records.microgrid_ids,
+            microgrid_ids=microgrid_numbers(known.records.microgrid_ids),
             barred=suppressed(known)[here] | known.opted_out[here][:, None],
             last_asked=last[here],
         )

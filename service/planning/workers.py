@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.language import UserError, say
-from features.point_in_time.records import Known
+from features.point_in_time.records import Known, microgrid_numbers
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def workers_of(known: Known, everywhere: Mapping[str, int] | None = None) -> Wor
     areas = pd.DataFrame(
         {
             "grid_id": known.records.grid_ids[distinct[:, 0]],
-            "microgrid_id": known.records.microgrid_ids[distinct[:, 1]],
+            "microgrid_id": microgrid_numbers(known.records.microgrid_ids[distinct[:, 1]]),
         }
     )
     if known.records.workers.empty:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from features.contract.community import Community
 from features.language import language
-from features.point_in_time.records import Known, Records, date_of
+from features.point_in_time.records import Known, Records, date_of, microgrid_numbers
 from models.demand.expected import expected_demand
 from models.registry.champion import Champion, read_copy
 from models.registry.tracking import registry_address
@@ -234,7 +234,7 @@ def _places(known: Known) -> dict[str, tuple[str, str]]:
         for household, grid, microgrid in zip(
             records.household_ids[present],
             records.grid_ids[known.grid[present]],
-            records.microgrid_ids[known.microgrid[present]],
+            microgrid_numbers(records.microgrid_ids)[known.microgrid[present]],
             strict=True,
         )
     }

@@ -9,7 +9,7 @@ from make_records import day
 from tiny_town import households, make_tiny_town, opt_outs, outreach, requests, residents
 
 from features.language import UserError
-from features.point_in_time.records import known_before
+from features.point_in_time.records import known_before, microgrid_numbers
 from features.store.reader import read_records, read_settings
 from models.estimators.seasonal_level import course_of, weekly_requests
 
@@ -35,7 +35,7 @@ def test_arrays_of_the_tiny_town(tiny_town):
     records = tiny_town.records()
     assert list(records.household_ids) == [f"H{number:02d}" for number in range(1, 13)]
     assert list(records.grid_ids) == ["G1", "G2", "G3"]
-    assert list(records.microgrid_ids) == ["G1-1", "G1-2", "G2-1", "G2-2", "G3-1", "G3-2"]
+    assert list(microgrid_numbers(records.microgrid_ids)) == ["G1-1", "G1-2", "G2-1", "G2-2", "G3-1", "G3-2"]
     rows = records.households
     assert list(rows.household) == [*range(12), 0]
     assert list(rows.grid) == [0] * 4 + [1] * 4 + [2] * 4 + [0]

@@ -4,11 +4,12 @@ probability = expit(intercept + slope * log-odds + shift), where the shift of a 
 over its cohort what the town's weekly counts lead to expect (``models.estimators.seasonal_level``).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
+
+from models.estimators.penalised_glm import NormalPrior, fit_penalised_logistic
 
 SLOPE_SPREAD = 0.15  # prior standard deviation of a need's slope around the shared one
 INTERCEPT_SPREAD = 0.3
@@ -114,36 +115,10 @@ def _fit(
     away = score - middle
     base = level + middle * center[0]
 
-    def slopes(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        p = expit(base + value[1] + value[0] * away)
-        miss, heavy = p - label, p * (1 - p)
-        first = weight * np.array([miss @ away, miss.sum()]) + (value - center) / spread**2
-        across = heavy @ away
-        second = weight * np.array([[(heavy * away) @ away, across], [across, heavy.sum()]])
-        return first, second + np.diag(1 / spread**2)
-
-    found = _least(slopes, center)
+    columns = np.column_stack([away, np.ones(len(away))])
+    prior = NormalPrior(center, spread**-2.0)
+    found = fit_penalised_logistic(columns, label, np.full(len(label), weight), prior, base)
     return np.array([found[0], found[1] + middle * center[0] - found[0] * middle])
-
-
-def _least(slopes: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], start: np.ndarray) -> np.ndarray:
-    """Where a convex function is least, by Newton's method; ``slopes`` gives its first and second derivatives.
-
-    A step that goes too far, so that the function rises at its end about as steeply as it fell, is halved.
-    """
-    value = start
-    first, second = slopes(value)
-    for _ in range(MOST_STEPS):
-        step = -np.linalg.solve(second, first)
-        fall = float(first @ step)
-        first, second = slopes(value + step)
-        while first @ step > -0.9 * fall and np.abs(step).max() > NEAR:
-            step = step / 2
-            first, second = slopes(value + step)
-        value = value + step
-        if np.abs(step).max() <= NEAR:
-            break
-    return value
 
 
 def shift_to(log_odds: np.ndarray, mean: float, farthest: float = FARTHEST_SHIFT) -> float:

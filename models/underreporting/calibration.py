@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
+from models.estimators.penalised_glm import NormalPrior, fit_penalised_logistic
 from models.underreporting.design import ASKED_WITHIN, Pairs
 
 HALF_LIFE = 364.0  # days after which a visit counts half for the level
@@ -42,32 +42,15 @@ def fit_need_calibration(
     away = score - middle
     silent, lately = np.flatnonzero(pairs.silent), np.flatnonzero(pairs.lately)
     columns = np.column_stack([away, np.ones(len(away))])
-    own = _fit(columns, found, weight, silent, middle, np.array([1.0, 0.0]), np.array(SILENT_SPREAD))
+    prior = NormalPrior(np.array([1.0, 0.0]), np.array(SILENT_SPREAD) ** -2.0)
+    own = fit_penalised_logistic(columns[silent], found[silent], weight[silent], prior, middle)
     since = pairs.asked[:, None] == np.arange(len(ASKED_WITHIN))
     center = np.append(1.0, np.zeros(len(ASKED_WITHIN)))
     spread = np.append(LATELY_SPREAD[0], np.full(len(ASKED_WITHIN), LATELY_SPREAD[1]))
-    asked = _fit(np.column_stack([away, since]), found, weight, lately, middle, center, spread)
+    columns = np.column_stack([away, since])[lately]
+    asked = fit_penalised_logistic(
+        columns, found[lately], weight[lately], NormalPrior(center, spread**-2.0), middle
+    )
     return NeedCalibration(
         middle, (float(own[0]), float(own[1])), float(asked[0]), tuple(float(one) for one in asked[1:])
     )
-
-
-def _fit(
-    columns: np.ndarray,
-    found: np.ndarray,
-    weight: np.ndarray,
-    rows: np.ndarray,
-    middle: float,
-    center: np.ndarray,
-    spread: np.ndarray,
-) -> np.ndarray:
-    """Coefficients of a logistic regression with a normal prior, on some rows."""
-    columns, found, weight = columns[rows], found[rows], weight[rows]
-
-    def loss(value: np.ndarray) -> tuple[float, np.ndarray]:
-        odds = middle + columns @ value
-        away = (value - center) / spread**2
-        total = weight @ (np.logaddexp(0, odds) - found * odds) + 0.5 * (value - center) @ away
-        return float(total), (weight * (expit(odds) - found)) @ columns + away
-
-    return minimize(loss, center, jac=True, method="L-BFGS-B").x

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import expit
 
 from features.point_in_time.town_summary import prior_strength, shrunk
 from models.dataset.sample import Table
+from models.estimators.penalised_glm import fit_penalised_logistic, ridge_prior
 
 ARRIVED_WITHIN = (91, 182, 364, 546, 728, 1092)  # days since a household was first registered
 PARTS = ("arrival", "attributes", "microgrid")
@@ -95,11 +97,9 @@ def fit_kinds(table: Table, microgrid: np.ndarray, seed: int = 0) -> Kinds:
     columns = _columns(kinds, table, rows)
     weight = table.weight[rows].astype(np.float64)
     weight /= (weight * label).sum() / label.sum()
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=INVERSE_PENALTY, solver="newton-cholesky", max_iter=30)
-    model.fit(columns, label, sample_weight=weight)
-    expected = weight * model.predict_proba(columns)[:, 1]
+    prior = ridge_prior(columns.shape[1], 1 / INVERSE_PENALTY, label, weight)
+    value = fit_penalised_logistic(columns, label, weight, prior)
+    expected = weight * expit(columns @ value[:-1] + value[-1])
     positive = label > 0
     pair = table.household[rows][positive].astype(np.int64) * (int(need.max()) + 1) + need[positive]
     repeats = positive.sum() / len(np.unique(pair))
@@ -107,8 +107,8 @@ def fit_kinds(table: Table, microgrid: np.ndarray, seed: int = 0) -> Kinds:
     first, last = len(ARRIVED_WITHIN), len(ARRIVED_WITHIN) + len(names)
     return replace(
         kinds,
-        arrival_effects=model.coef_[0, :first],
-        attribute_effects=model.coef_[0, first:last],
+        arrival_effects=value[:first],
+        attribute_effects=value[first:last],
         microgrid_ids=ids,
         microgrid_effects=effects,
     )

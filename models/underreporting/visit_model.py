@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.estimators.boosting import lgb
+from models.estimators.penalised_glm import fit_penalised_logistic, ridge_prior
 from models.estimators.threads import usable_threads
 from models.underreporting.design import Pairs, first_columns
 
@@ -51,11 +52,11 @@ def fit_visit_logistic(
     penalty: float = INVERSE_PENALTY,
 ) -> VisitLogistic:
     """Ridge-penalised; ``penalty`` is the inverse strength, ``columns`` how many are used (default: all)."""
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=50)
-    model.fit(pairs.columns[:, :columns], found, sample_weight=weight)
-    return VisitLogistic(model.intercept_[0], model.coef_[0])
+    used = pairs.columns[:, :columns]
+    value = fit_penalised_logistic(
+        used, found, weight, ridge_prior(used.shape[1], 1 / penalty, found, weight)
+    )
+    return VisitLogistic(value[-1], value[:-1])
 
 
 @dataclass(frozen=True)

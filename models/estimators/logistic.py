@@ -18,7 +18,7 @@ SHARED_RIDGE = 20.0  # in effective positives
 OWN_RIDGE = 60.0
 INTERCEPT_RIDGE = 1e-3
 # so near that float32 sums can tell, and no nearer than a blend needs
-STOP = Stop(steps=40, least_gain=2.2e-9, near=1e-5)
+STOP = Stop(steps=40, least_gain=2.2e-9, near=1e-5, polish=False)
 ROWS_AT_ONCE = 1024  # so many fit the processor's cache
 FEW_ROWS = 100  # so few are read at once, whatever their needs
 

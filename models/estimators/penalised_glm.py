@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
@@ -23,11 +23,16 @@ class NormalPrior:
 
 @dataclass(frozen=True)
 class Stop:
-    """When a fit ends: after so many steps, or once a step gains no more than this share of the loss."""
+    """When a fit ends: after so many steps, or once a step gains no more than this share of the loss.
+
+    polish: end with one step of Newton's method, which finds the place that the loss, a sum of many rows, is too
+    coarse to tell apart.
+    """
 
     steps: int = MOST_STEPS
     least_gain: float = LEAST_GAIN
     near: float = NEAR
+    polish: bool = True
 
 
 def ridge_prior(width: int, ridge: float, label: np.ndarray, weight: np.ndarray) -> NormalPrior:
@@ -65,49 +70,70 @@ def fit_penalised_logistic(
     -------
     float64 [coefficients], the intercept last.
     """
-    width, kind = columns.shape[1], columns.dtype.type
-    intercept = len(prior.center) > width
+    problem = _Problem(columns, label, weight, prior, offset)
+    root = problem.root_of_curvature(prior.center, max(1, len(columns) // ROWS_FOR_CURVATURE))
 
-    def log_odds(value: np.ndarray) -> np.ndarray:
-        score = offset + columns @ value[:width].astype(kind)
-        return score + kind(value[-1]) if intercept else score
+    def scaled(place: np.ndarray) -> tuple[float, np.ndarray]:
+        total, gradient = problem.loss(solve_triangular(root, place, lower=True, trans=1))
+        return total, solve_triangular(root, gradient, lower=True)
 
-    p = expit(log_odds(prior.center))
-    curvature = _curvature(columns, weight * p * (1 - p), intercept)
-    root = np.linalg.cholesky(curvature + np.diag(prior.precision))
+    options = {"maxiter": stop.steps, "ftol": stop.least_gain, "gtol": stop.near}
+    start = np.zeros(len(prior.center))
+    found = minimize(scaled, start, jac=True, method="L-BFGS-B", options=options)
+    away = solve_triangular(root, found.x, lower=True, trans=1)
+    if stop.polish:
+        _, gradient = problem.loss(away)
+        away = away - cho_solve((problem.root_of_curvature(prior.center + away), True), gradient)
+    return prior.center + away
 
-    def loss(place: np.ndarray) -> tuple[float, np.ndarray]:
-        away = solve_triangular(root, place, lower=True, trans=1)
-        score = log_odds(prior.center + away)
-        total = float((weight * (np.logaddexp(0, score) - label * score)).sum(dtype=np.float64))
-        slope = weight * (expit(score) - label)
-        gradient = columns.T @ slope
-        if intercept:
+
+@dataclass(frozen=True)
+class _Problem:
+    """What ``fit_penalised_logistic`` is given."""
+
+    columns: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+    prior: NormalPrior
+    offset: np.ndarray | float
+
+    @property
+    def intercept(self) -> bool:
+        return len(self.prior.center) > self.columns.shape[1]
+
+    def log_odds(self, value: np.ndarray) -> np.ndarray:
+        """Per row, by the coefficients ``value``."""
+        kind = self.columns.dtype.type
+        score = self.offset + self.columns @ value[: self.columns.shape[1]].astype(kind)
+        return score + kind(value[-1]) if self.intercept else score
+
+    def loss(self, away: np.ndarray) -> tuple[float, np.ndarray]:
+        """Loss and gradient where the coefficients are ``away`` from the prior's centre."""
+        score = self.log_odds(self.prior.center + away)
+        total = self.weight * (np.logaddexp(0, score) - self.label * score)
+        slope = self.weight * (expit(score) - self.label)
+        gradient = self.columns.T @ slope
+        if self.intercept:
             gradient = np.append(gradient, slope.sum(dtype=np.float64))
-        gradient = gradient + prior.precision * away
-        penalty = 0.5 * float(away @ (prior.precision * away))
-        return total + penalty, solve_triangular(root, gradient, lower=True)
+        pull = self.prior.precision * away
+        return float(total.sum(dtype=np.float64)) + 0.5 * float(away @ pull), gradient + pull
 
-    found = minimize(
-        loss,
-        np.zeros(len(prior.center)),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": stop.steps, "ftol": stop.least_gain, "gtol": stop.near},
-    )
-    return prior.center + solve_triangular(root, found.x, lower=True, trans=1)
+    def root_of_curvature(self, value: np.ndarray, step: int = 1) -> np.ndarray:
+        """Factorise the second derivatives (lower Cholesky factor), of every ``step``-th row."""
+        p = expit(self.log_odds(value)[::step])
+        weight = step * self.weight[::step] * p * (1 - p)
+        curvature = _curvature(self.columns[::step], weight, self.intercept)
+        return np.linalg.cholesky(curvature + np.diag(self.prior.precision))
 
 
 def _curvature(columns: np.ndarray, weight: np.ndarray, intercept: bool) -> np.ndarray:
-    """Sum the weighted products of columns, a column of ones last where there is an intercept; from some rows.
+    """Sum the weighted products of columns, a column of ones last where there is an intercept.
 
     float64 [coefficients, coefficients].
     """
-    step = max(1, len(columns) // ROWS_FOR_CURVATURE)
-    part, heavy = columns[::step], step * weight[::step, None]
-    weighted = part * heavy
-    products = (weighted.T @ part).astype(np.float64)
+    weighted = columns * weight[:, None]
+    products = (weighted.T @ columns).astype(np.float64)
     if not intercept:
         return products
     ones = weighted.sum(axis=0, dtype=np.float64)
-    return np.block([[products, ones[:, None]], [ones, heavy.sum(dtype=np.float64)]])
+    return np.block([[products, ones[:, None]], [ones, weight.sum(dtype=np.float64)]])

@@ -1,10 +1,8 @@
 """From records to a validated, calibrated model and everything that a report says about it."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,24 +16,50 @@ from features.point_in_time.records import Known, Records, date_of, known_before
 from features.point_in_time.schema import fit_schema
 from models.dataset.sample import MOST_ROWS, Source, Table, training_table
 from models.dataset.split import Split, split
+from models.demand.intervals import Spread
 from models.estimators.threads import working_beside
-from models.estimators.train import SEEDS, THREADS, Rounds, Trainer, trees_with
+from models.estimators.train import SEEDS, THREADS, Parts, Rounds, Trainer, trees_with
 from models.evaluation.baselines import MODEL
-from models.evaluation.evaluate import Validation, evaluate
+from models.evaluation.evaluate import Evaluation, Validation, evaluate
 from models.evaluation.verdict_lines import verdict_lines
 from models.fairness.audit import audit_visits
 from models.fairness.lines import group_lines
 from models.scoring.model import NeedModel
 from models.scoring.untrained import untrained
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
+from models.training.steps import SECOND_THREAD, Step, run_steps
 from models.training.training_lines import training_lines
 from models.training.tune import Settled, Tuned, Tuning, settle
 from models.training.validate import backtest, validated_features
-from models.training.validation_report import LEVEL_WEIGHT, Judged, calibrate, judge
+from models.training.validation_report import LEVEL_WEIGHT, Calibrated, ValidationReport, calibrate, report_on
 from models.underreporting.verdict import found_at_the_top, found_lines
 
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
 ROWS_EXPLAINED = 100  # of each need, for the importance of features
+
+Draw = Callable[..., Mapping[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """How to retrain.
+
+    step_weeks: between the dates trained on. most_rows: of the training table. threads: of LightGBM. tuning: a search
+    for better parameters of the trees; without it the champion's are kept. source and each: where else the same
+    records can be read, and the training sample be drawn (``models.scoring.executors``). prepare: what else to do while
+    trees grow; what it raises ends the retrain. draw: gives the report's figures while visits are learned from
+    (``models.report.figures.draw_validation``).
+    """
+
+    seed: int = 0
+    step_weeks: int = 4
+    most_rows: int = MOST_ROWS
+    threads: int = THREADS
+    tuning: Tuning | None = None
+    source: Source | None = None
+    each: Callable | None = None
+    prepare: Callable[[], object] = int
+    draw: Draw | None = None
 
 
 @dataclass(frozen=True)
@@ -73,205 +97,186 @@ class Retrained:
     figures: Mapping[str, bytes] | None = None
 
 
-@dataclass
-class _Stages:
-    """Seconds of each stage, in order."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 2)
-
-
 def retrain(
-    records: Records,
-    as_of: int,
-    champion: NeedModel | None = None,
-    seed: int = 0,
-    step_weeks: int = 4,
-    most_rows: int = MOST_ROWS,
-    threads: int = THREADS,
-    tuning: Tuning | None = None,
-    source: Source | None = None,
-    each: Callable | None = None,
-    meanwhile: Callable[[], object] = int,
-    draw: Callable[..., Mapping[str, bytes]] | None = None,
+    records: Records, as_of: int, champion: NeedModel | None = None, how: Retraining = Retraining()
 ) -> Retrained:
     """Train on everything known before day ``as_of``, validate over time, compare with the champion.
-
-    ``source`` and ``each``: where else the same records can be read, and the training sample be drawn
-    (``models.scoring.executors``). ``tuning``: a search for better parameters of the trees; without it the
-    champion's are kept.
-    ``meanwhile``: what else to do while trees grow; what it raises ends the retrain. ``draw``: gives the report's
-    figures while visits are learned from (``models.report.figures.draw_validation``).
 
     Never fails for want of data: needs without requests, and all needs where the history is too short to
     validate, are scored by their smoothed rates, with a line in ``notes`` that says so.
     """
-    stages = _Stages()
-    known = known_before(records, as_of)
-    with stages.stage("features"):
-        schema = fit_schema(known)
-        plan = split(known, step_weeks)
-        days = plan.dates if plan.folds else ()
-        shown = _progress(say("训练数据", "training data"))
-        here = source or (lambda: (records, known))
-        with working_beside(threads) as beside:
-            table = training_table(here, schema, days, seed, most_rows, shown, each or beside.map)
-    base = untrained(known, schema, as_of)
-    if table.label.sum() < FEWEST_POSITIVES:
-        return _only_rates(base, known, plan, stages)
-    trainer, digest = Trainer(table, len(schema.needs), seed, threads), base.metadata["fingerprint"]
-    with stages.stage("tune"):
-        before = champion.metadata.get("tuned") if champion else None
-        show_trials = _progress(say("调参", "tuning"))
-        settled = settle(trainer, known, plan, tuning, before, digest, show_trials)
-        trainer.trees = trees_with(settled.parameters)
-        base = replace(base, metadata=base.metadata | {"tuned": settled.metadata})
-    learned = _learn(records, known, base, trainer, plan, champion, meanwhile, draw, stages)
-    parameters = _parameters(trainer, plan, learned.rounds, step_weeks)
-    return _told(learned, known, table, plan, settled, parameters, stages)
-
-
-@dataclass(frozen=True)
-class _Learned:
-    model: NeedModel
-    rounds: Rounds
-    importance: pd.DataFrame
-    validation: Validation
-    judged: Judged
-    visited: NeedFit
-    groups: pd.DataFrame
-    found_by_visits: pd.DataFrame | None
-    figures: Mapping[str, bytes] | None
-
-
-def _learn(
-    records: Records,
-    known: Known,
-    base: NeedModel,
-    trainer: Trainer,
-    plan: Split,
-    champion: NeedModel | None,
-    meanwhile: Callable[[], object],
-    draw: Callable[..., Mapping[str, bytes]] | None,
-    stages: _Stages,
-) -> _Learned:
-    """The trees of each fold and the final ones, then what asks for these; beside them all that does not."""
-    table, schema, seed = trainer.table, base.schema, trainer.seed
-    with working_beside() as beside:
-        besides = beside.submit(meanwhile)
-        gathering = beside.submit(gather_visits, records, known, schema, table, seed)
-        with stages.stage("validate"):
-            shown = _progress(say("分段验证", "validation folds"))
-            predicted, rounds = backtest(records, known, schema, trainer, plan, shown, beside)
-        besides.result()
-        calibrating = beside.submit(lambda: calibrate(known, base, table, plan, predicted.result()))
-        building = beside.submit(validated_features, records, known, schema)
-        judging = beside.submit(lambda: judge(records, known, calibrating.result(), champion, seed))
-        with stages.stage("train"):
-            rows = np.arange(len(table))
-            parts, rounds = trainer.fit(rows, rounds, rows[:0], SEEDS)
-        with stages.stage("explain"):
-            calibrated = calibrating.result()
-            model = replace(calibrated.model, parts=parts)
-            model, importance = _explained(known, model, *building.result(), seed)
-
-        def figures() -> Mapping[str, bytes] | None:
-            told = judging.result()
-            return draw(known, schema, told.found, importance, told.demand) if draw else None
-
-        drawing = beside.submit(copy_context().run, figures)  # in the language spoken here
-        with stages.stage("visits"):
-            visited = fit_need(gathering.result(), known, model, seed)
-            model, audited, found = with_visits(model, visited), None, None
-            if visited.held_out is not None:
-                with working_beside() as another:
-                    auditing = another.submit(audit_visits, records, known, visited.held_out, seed)
-                    found = found_at_the_top(visited.held_out, seed)
-                    audited = auditing.result()
-        with stages.stage("evaluate"):
-            judged, drawn = judging.result(), drawing.result()
-    told = {"demand": judged.demand.to_dict("records")}
-    model = replace(model, spread=judged.spread, metadata=model.metadata | told)
-    groups = judged.groups if audited is None else pd.concat([judged.groups, audited])
-    return _Learned(model, rounds, importance, calibrated.validation, judged, visited, groups, found, drawn)
-
-
-def _told(
-    learned: _Learned,
-    known: Known,
-    table: Table,
-    plan: Split,
-    settled: Settled,
-    parameters: dict[str, Any],
-    stages: _Stages,
-) -> Retrained:
-    """What was learned, with the lines that say it."""
-    judged, visited, groups = learned.judged, learned.visited, learned.groups
+    seconds: dict[str, float] = {}
+    given = {"records": records, "known": known_before(records, as_of), "how": how, "seed": how.seed}
+    drawn = run_steps(SAMPLE, given, seconds)
+    if drawn["table"].label.sum() < FEWEST_POSITIVES:
+        return _only_rates(drawn["untrained"], drawn["plan"], seconds)
+    learned = run_steps(LEARN, {**drawn, "champion": champion}, seconds)
     return Retrained(
-        model=learned.model,
-        metrics=judged.found.metrics,
-        reliability=judged.found.reliability,
-        lift=judged.found.lift,
-        importance=learned.importance,
-        comparison=judged.comparison,
-        parameters=parameters,
-        notes=[
-            *training_lines(learned.model, known, table, plan, learned.validation, judged.found),
-            *settled.lines,
-            learned.model.silence(),
-            *visited.notes,
-            *found_lines(learned.found_by_visits),
-            *verdict_lines(judged.verdicts, known),
-            *group_lines(groups, membership(known)),
-        ],
-        fingerprint=learned.model.metadata["fingerprint"],
-        seconds=stages.seconds,
-        tuned=settled.tuned,
-        validation=learned.validation,
-        visits=visited.comparison,
-        demand=judged.demand,
-        groups=groups,
-        verdicts=judged.verdicts,
-        found_by_visits=learned.found_by_visits,
-        figures=learned.figures,
+        model=learned["model"],
+        parameters=_parameters(learned["trainer"], learned["plan"], learned["rounds"], how.step_weeks),
+        notes=_notes(learned),
+        seconds=seconds,
+        fingerprint=learned["model"].metadata["fingerprint"],
+        importance=learned["importance"],
+        tuned=learned["settled"].tuned,
+        validation=learned["calibrated"].validation,
+        visits=learned["p_need"].comparison,
+        groups=learned["groups"],
+        found_by_visits=learned["found_by_visits"],
+        figures=learned["figures"],
+        **learned["report"].tables(),
     )
+
+
+def _sample(known: Known, records: Records, how: Retraining) -> tuple[Split, NeedModel, Table]:
+    """Fit the schema, choose the dates and draw the training table."""
+    schema = fit_schema(known)
+    plan = split(known, how.step_weeks)
+    days = plan.dates if plan.folds else ()
+    shown = _progress(say("训练数据", "training data"))
+    source = how.source or (lambda: (records, known))
+    with working_beside(how.threads) as executor:
+        each = how.each or executor.map
+        table = training_table(source, schema, days, how.seed, how.most_rows, shown, each)
+    return plan, untrained(known, schema, known.as_of), table
+
+
+def _settle(
+    known: Known, untrained: NeedModel, table: Table, plan: Split, champion: NeedModel | None, how: Retraining
+) -> tuple[Trainer, Settled, NeedModel]:
+    """Cut the table into bins, and settle the parameters of the trees; the model says where they come from."""
+    trainer = Trainer(table, len(untrained.schema.needs), how.seed, how.threads)
+    before = champion.metadata.get("tuned") if champion else None
+    shown = _progress(say("调参", "tuning"))
+    settled = settle(trainer, known, plan, how.tuning, before, untrained.metadata["fingerprint"], shown)
+    trainer.trees = trees_with(settled.parameters)
+    base = replace(untrained, metadata=untrained.metadata | {"tuned": settled.metadata})
+    return trainer, settled, base
+
+
+def _backtest(
+    records: Records, known: Known, base: NeedModel, trainer: Trainer, plan: Split, second: Executor
+) -> tuple[Future, Rounds | None]:
+    shown = _progress(say("分段验证", "validation folds"))
+    return backtest(records, known, base.schema, trainer, plan, shown, second)
+
+
+def _final_members(trainer: Trainer, rounds: Rounds | None) -> tuple[Parts, Rounds]:
+    rows = np.arange(len(trainer.table))
+    return trainer.fit(rows, rounds, rows[:0], SEEDS)
+
+
+def _explain(
+    known: Known, calibrated: Calibrated, members: Parts, today: tuple[Features, np.ndarray], seed: int
+) -> tuple[NeedModel, pd.DataFrame]:
+    """Complete the model with its members and its shift of the day of training; tell the importance of features.
+
+    today: what ``validated_features`` gives. The table has the columns need, feature, gain.
+    """
+    model, (features, share) = replace(calibrated.model, parts=members), today
+    need = features.rows.need
+    shift = model.shift(known, model.log_odds(features), need, share)
+    draw = np.random.default_rng(seed)
+    modelled = np.flatnonzero(model.modelled)
+    chosen = [draw.permutation(np.flatnonzero(need == one))[:ROWS_EXPLAINED] for one in modelled]
+    positions = np.concatenate(chosen) if chosen else np.empty(0, dtype=int)
+    size = np.abs(model.contributions(features, positions))
+    gains = []
+    for one in modelled:
+        mine = need[positions] == one
+        gain = size[mine].mean(axis=0) if mine.any() else np.zeros(len(features.names))
+        pairs = zip(features.names, gain, strict=True)
+        gains += [(model.schema.needs[one], name, float(value)) for name, value in pairs]
+    return replace(model, usual_shift=shift), pd.DataFrame(gains, columns=["need", "feature", "gain"])
+
+
+def _figures(
+    how: Retraining, known: Known, base: NeedModel, report: ValidationReport, importance: pd.DataFrame
+) -> Mapping[str, bytes] | None:
+    return how.draw(known, base.schema, report.found, importance, report.demand) if how.draw else None
+
+
+def _audit_visits(records: Records, known: Known, p_need: NeedFit, seed: int) -> pd.DataFrame | None:
+    held_out = p_need.held_out
+    return None if held_out is None else audit_visits(records, known, held_out, seed)
+
+
+def _found_by_visits(p_need: NeedFit, seed: int) -> pd.DataFrame | None:
+    return None if p_need.held_out is None else found_at_the_top(p_need.held_out, seed)
+
+
+def _finish(
+    explained: NeedModel, p_need: NeedFit, report: ValidationReport, of_visits: pd.DataFrame | None
+) -> tuple[NeedModel, pd.DataFrame]:
+    """Give the model its p_need and its spread of demand; join the audits of groups."""
+    model = with_visits(explained, p_need)
+    told = {"demand": report.demand.to_dict("records")}
+    spread: Spread = report.spread
+    model = replace(model, spread=spread, metadata=model.metadata | told)
+    return model, report.groups if of_visits is None else pd.concat([report.groups, of_visits])
+
+
+SAMPLE = (Step(("plan", "untrained", "table"), _sample, ("known", "records", "how"), "features"),)
+
+# A step without a stage runs on the second thread: trees grow without Python's lock, so the two overlap.
+LEARN = (
+    Step(
+        ("trainer", "settled", "base"),
+        _settle,
+        ("known", "untrained", "table", "plan", "champion", "how"),
+        "tune",
+    ),
+    Step("prepared", lambda how: how.prepare(), ("how",)),
+    Step(
+        "gathered",
+        lambda records, known, base, table, seed: gather_visits(records, known, base.schema, table, seed),
+        ("records", "known", "base", "table", "seed"),
+    ),
+    Step(
+        ("predicted", "early_rounds"),
+        _backtest,
+        ("records", "known", "base", "trainer", "plan", SECOND_THREAD),
+        "validate",
+    ),
+    Step("calibrated", calibrate, ("known", "base", "table", "plan", "predicted")),
+    Step(
+        "today",
+        lambda records, known, base: validated_features(records, known, base.schema),
+        ("records", "known", "base"),
+    ),
+    Step("report", report_on, ("records", "known", "calibrated", "champion", "seed")),
+    Step(("members", "rounds"), _final_members, ("trainer", "early_rounds"), "train"),
+    Step(
+        ("explained", "importance"), _explain, ("known", "calibrated", "members", "today", "seed"), "explain"
+    ),
+    Step("figures", _figures, ("how", "known", "base", "report", "importance")),
+    Step("p_need", fit_need, ("gathered", "known", "explained", "seed"), "visits"),
+    Step("of_visits", _audit_visits, ("records", "known", "p_need", "seed")),
+    Step("found_by_visits", _found_by_visits, ("p_need", "seed"), "visits"),
+    Step(("model", "groups"), _finish, ("explained", "p_need", "report", "of_visits"), "evaluate"),
+)
 
 
 def _progress(title: str) -> Callable[[Iterable], Iterable]:
     return lambda items: tqdm(items, desc=title, delay=2, leave=False)
 
 
-def _explained(
-    known: Known, model: NeedModel, features: Features, share: np.ndarray, seed: int
-) -> tuple[NeedModel, pd.DataFrame]:
-    """The model with its shift of the day of training, and the importance of features for each need, from what
-    ``validated_features`` gives."""
-    need = features.rows.need
-    shift = model.shift(known, model.log_odds(features), need, share)
-    draw = np.random.default_rng(seed)
-    chosen = [
-        draw.permutation(np.flatnonzero(need == one))[:ROWS_EXPLAINED]
-        for one in np.flatnonzero(model.modelled)
+def _notes(learned: Mapping[str, Any]) -> list[str]:
+    """Say what was learned, in the language in force. ``learned``: the results of LEARN by name."""
+    model, known, report = learned["model"], learned["known"], learned["report"]
+    validation = learned["calibrated"].validation
+    return [
+        *training_lines(model, known, learned["table"], learned["plan"], validation, report.found),
+        *learned["settled"].lines,
+        model.silence(),
+        *learned["p_need"].notes,
+        *found_lines(learned["found_by_visits"]),
+        *verdict_lines(report.verdicts, known),
+        *group_lines(learned["groups"], membership(known)),
     ]
-    positions = np.concatenate(chosen) if chosen else np.empty(0, dtype=int)
-    size = np.abs(model.contributions(features, positions))
-    gains = []
-    for one in np.flatnonzero(model.modelled):
-        mine = need[positions] == one
-        gain = size[mine].mean(axis=0) if mine.any() else np.zeros(len(features.names))
-        gains += [
-            (model.schema.needs[one], name, float(value))
-            for name, value in zip(features.names, gain, strict=True)
-        ]
-    return replace(model, usual_shift=shift), pd.DataFrame(gains, columns=["need", "feature", "gain"])
 
 
-def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> Retrained:
+def _only_rates(base: NeedModel, plan: Split, seconds: dict[str, float]) -> Retrained:
     line = (
         say(
             "历史太短，无法分段验证：各项按平滑后的平均比例打分",
@@ -285,7 +290,7 @@ def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> 
     )
     none = np.empty(0, dtype=np.int32)
     rows = Validation(none, none, none, none, none, {}, ())
-    nothing = evaluate(rows, base.schema.needs, 1, (), MODEL)
+    nothing: Evaluation = evaluate(rows, base.schema.needs, 1, (), MODEL)
     return Retrained(
         base,
         nothing.metrics,
@@ -296,7 +301,7 @@ def _only_rates(base: NeedModel, known: Known, plan: Split, stages: _Stages) -> 
         {},
         [line, base.silence()],
         base.metadata["fingerprint"],
-        stages.seconds,
+        seconds,
     )
 
 

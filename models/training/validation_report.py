@@ -44,8 +44,8 @@ class Calibrated:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The spread of demand, and the tables that ``models.training.retrain.Retrained`` tells of."""
+class ValidationReport:
+    """The spread of demand, and the tables that ``models.training.retrain.Retrained`` describes."""
 
     found: Evaluation
     spread: Spread
@@ -54,14 +54,25 @@ class Judged:
     verdicts: pd.DataFrame
     comparison: pd.DataFrame | None
 
+    def tables(self) -> dict[str, pd.DataFrame | None]:
+        """Name the tables as ``models.training.retrain.Retrained`` does, but for the groups."""
+        return {
+            "metrics": self.found.metrics,
+            "reliability": self.found.reliability,
+            "lift": self.found.lift,
+            "demand": self.demand,
+            "verdicts": self.verdicts,
+            "comparison": self.comparison,
+        }
 
-def judge(
+
+def report_on(
     records: Records, known: Known, calibrated: Calibrated, champion: NeedModel | None, seed: int
-) -> Judged:
-    """Every table on the rows that were validated."""
+) -> ValidationReport:
+    """Make every table on the rows that were validated."""
     validation, needs = calibrated.validation, calibrated.model.schema.needs
     spread, demand = backtest_demand(records, known, validation)
-    return Judged(
+    return ValidationReport(
         found=evaluate(validation, needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed),
         spread=spread,
         demand=demand,

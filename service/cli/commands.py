@@ -4,10 +4,10 @@ import atexit
 import gc
 import os
 import sys
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -126,7 +126,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
 
     from features.point_in_time.records import Records, day_of, known_before
     from models.registry.registry import draw_report, log_retrain, make_ready
-    from models.training.retrain import retrain
+    from models.training.retrain import Retraining, retrain
     from models.training.tune import Tuning
     from service.web.published.model_shelf import publish_models
     from service.weekly.large_town import sample_of
@@ -138,13 +138,13 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         champion = champion_or_none(workspace, records.community)
     tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
     before = champion.model if champion else None
-    more: dict[str, Any] = {"meanwhile": partial(make_ready, workspace), "draw": draw_report}
+    how = Retraining(tuning=tuning, prepare=partial(make_ready, workspace), draw=draw_report)
     if spark and not isinstance(town, Records):
         from models.scoring.executors import on_spark
         from models.training.sample_partitions import FromParts
 
-        more |= {"source": FromParts(town, day_of(as_of)), "each": on_spark}
-    retrained = retrain(records, day_of(as_of), before, tuning=tuning, **more)
+        how = replace(how, source=FromParts(town, day_of(as_of)), each=on_spark)
+    retrained = retrain(records, day_of(as_of), before, how)
     show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
     show(retrained.notes)
     with stage(say("登记", "register")):

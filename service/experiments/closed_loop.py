@@ -35,7 +35,7 @@ from models.registry.tracking import registry_address
 from models.report.card import decide
 from models.scoring.model import NeedModel
 from models.scoring.score import score
-from models.training.retrain import retrain
+from models.training.retrain import Retraining, retrain
 from service.experiments.loop_measures import expected_of_list, happened
 from service.experiments.loop_policies import MODELLED, PRODUCT, TITLES, TWIN, UNCORRECTED, rule_scores
 from service.planning.planner import plan
@@ -195,7 +195,9 @@ def _retrain(monday: Monday) -> None:
         before, version = champion(workspace).model, champion(workspace).version
     except NoChampion:
         before, version = None, 0
-    trained = retrain(monday.read, monday.day, before, most_rows=monday.world.setting.most_rows, threads=1)
+    trained = retrain(
+        monday.read, monday.day, before, Retraining(most_rows=monday.world.setting.most_rows, threads=1)
+    )
     if decide(trained, known, before is not None).allowed:
         with download_place(workspace) as made:
             trained.model.save(made / "model")

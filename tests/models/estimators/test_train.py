@@ -14,7 +14,7 @@ from models.report.figures import draw_validation
 from models.scoring.score import score
 from models.training import validate
 from models.training.challenge import champion_probabilities, compare_with_champion
-from models.training.retrain import Retrained, retrain
+from models.training.retrain import Retrained, Retraining, retrain
 
 UNASKED = {"id": "piano", "name": {"zh": "钢琴"}, "horizon_weeks": 8}
 
@@ -36,7 +36,7 @@ def records(rows, community):
 
 @pytest.fixture(scope="module")
 def retrained(records) -> Retrained:
-    return retrain(records, AS_OF, threads=1)
+    return retrain(records, AS_OF, how=Retraining(threads=1))
 
 
 def overall(found: Retrained, ranker: str, metric: str) -> float:
@@ -77,7 +77,7 @@ def drawn(records) -> Retrained:
     """Of a town too large to validate every household."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validate, "MOST_VALIDATED", 100)
-        return retrain(records, AS_OF, threads=1, draw=draw_validation)
+        return retrain(records, AS_OF, how=Retraining(threads=1, draw=draw_validation))
 
 
 def test_figures_drawn_beside_are_those_of_the_report(drawn, records):
@@ -127,7 +127,7 @@ def test_later_rows_change_nothing_and_the_same_data_make_no_better_or_worse_cha
         for name in ("h003", "h03")  # one of them is not known yet
     ]
     more = make_records(**{**rows, "requests": [*rows["requests"], *later]}, community=community)
-    again = retrain(more, AS_OF, champion=retrained.model, threads=1)
+    again = retrain(more, AS_OF, retrained.model, Retraining(threads=1))
     assert again.fingerprint == retrained.fingerprint
     values = [one.metrics[["need", "ranker", "fold", "metric", "value"]] for one in (again, retrained)]
     pd.testing.assert_frame_equal(*values)
@@ -183,7 +183,7 @@ def test_a_champion_whose_scores_are_worthless_is_beaten_and_cannot_come_back(re
 def test_a_dozen_households_are_scored_by_their_rates_with_a_line(requests, community):
     rows = town_rows(households=12, requests=requests)
     records = make_records(**rows, community=community)
-    found = retrain(records, AS_OF, threads=1)
+    found = retrain(records, AS_OF, how=Retraining(threads=1))
     assert found.metrics.empty and len(found.notes) >= 1
     scores = score(records, found.model, AS_OF).scores
     assert scores["p_request"].between(0, 1, inclusive="neither").all()
@@ -201,5 +201,5 @@ def test_a_few_weeks_of_history_are_too_short_and_say_so(community):
         }
         for one in range(40)
     ]
-    found = retrain(make_records(households, requests, community=community), AS_OF, threads=1)
+    found = retrain(make_records(households, requests, community=community), AS_OF, how=Retraining(threads=1))
     assert any("历史太短" in line for line in found.notes)

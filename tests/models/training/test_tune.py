@@ -12,7 +12,7 @@ from models.dataset.split import split
 from models.estimators.train import Trainer
 from models.registry.registry import NAME, log_retrain
 from models.registry.tracking import registry_address
-from models.training.retrain import Retrained, retrain
+from models.training.retrain import Retrained, Retraining, retrain
 from models.training.tune import SPACE, USUAL, Tuning, tune
 
 
@@ -23,7 +23,7 @@ def records():
 
 @pytest.fixture(scope="module")
 def tuned(records) -> Retrained:
-    return retrain(records, AS_OF, threads=1, tuning=Tuning(60, most_trials=3))
+    return retrain(records, AS_OF, how=Retraining(threads=1, tuning=Tuning(60, most_trials=3)))
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +75,11 @@ def test_the_same_search_finds_the_same_and_forgets_trials_of_other_data(searche
 def test_tuned_parameters_are_kept_until_they_are_given_up(tuned, records):
     told = {"as_of": "2024-01-01", "parameters": {"num_leaves": 9, "learning_rate": 0.05}, "loss": 0.1}
     champion = replace(tuned.model, metadata={**tuned.model.metadata, "tuned": told})
-    kept = retrain(records, AS_OF, champion, threads=1)
+    kept = retrain(records, AS_OF, champion, Retraining(threads=1))
     assert kept.tuned is None and kept.model.metadata["tuned"] == told
     assert (kept.parameters["pooled_num_leaves"], kept.parameters["own_num_leaves"]) == (9, 4)
     assert any("沿用启用模型 2024-01-01 调好的" in line for line in kept.notes)
-    usual = retrain(records, AS_OF, champion, threads=1, tuning=Tuning(0))
+    usual = retrain(records, AS_OF, champion, Retraining(threads=1, tuning=Tuning(0)))
     assert usual.model.metadata["tuned"] is None
     assert usual.parameters["pooled_num_leaves"] == USUAL["num_leaves"]
 

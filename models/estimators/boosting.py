@@ -1,8 +1,8 @@
 """LightGBM without scikit-learn, which it would load on import for estimators that are not used here: half a second
-and 70 MB of every fresh process that scores.
+and 70 MB of every fresh process.
 
-Fitting does use scikit-learn. On ARM the two want to be loaded the other way round (LightGBM's issue 6509): commands
-that fit import it first, and then nothing is held back here.
+On ARM the two want to be loaded the other way round (LightGBM's issue 6509): a command that needs both imports
+scikit-learn first, and then nothing is held back here.
 """
 
 import sys

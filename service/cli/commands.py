@@ -122,7 +122,9 @@ def _ingest(workspace: Path, directory: Path) -> None:
 @click.pass_obj
 def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool) -> None:
     """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
-    import sklearn  # noqa: F401 - before LightGBM: models.estimators.boosting says why
+    if tune:
+        # Optuna ranks parameters with it; before LightGBM: models.estimators.boosting says why
+        import sklearn  # noqa: F401
 
     from features.point_in_time.records import Records, day_of, known_before
     from models.registry.registry import draw_report, log_retrain, make_ready

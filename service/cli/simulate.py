@@ -99,7 +99,6 @@ def _simulate_ahead(
     end: date | None,
     **town: Any,
 ) -> None:
-    import sklearn  # noqa: F401 - before LightGBM: models.estimators.boosting says why
 
     from features.simulation.simulate import DEFAULT_END
     from service.experiments.closed_loop import Setting

@@ -101,9 +101,9 @@ def refused(module: str) -> set[str]:
                 names.add(node.attr)
             if node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys":
                 names.add("sys.modules")
-        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            if not (isinstance(node.value, ast.Constant) and node.value.value is False):
-                names.add("allow_pickle")
+        pickled = isinstance(node, ast.keyword) and node.arg == "allow_pickle"
+        if pickled and not (isinstance(node.value, ast.Constant) and node.value.value is False):
+            names.add("allow_pickle")
     return {f"{module}: {name}" for name in names}
 
 

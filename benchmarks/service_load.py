@@ -28,7 +28,8 @@ from load import measure, request, together
 
 from features.blocks.build import build
 from features.point_in_time.cohort import cohort
-from features.point_in_time.subset import alone, known_apart
+from features.point_in_time.records import known_before
+from features.point_in_time.subset import alone
 from service.web.auth import people
 from service.web.base.settings import command_settings
 from service.web.database.engine import open_database
@@ -85,7 +86,7 @@ def posted(shelf: Shelf, household: int) -> tuple[bytes, bytes, bytes]:
     """One household as raw records, as rows of features for the service, and for MLflow."""
     live = shelf.served.newest.live
     records, state = live.records, live.state
-    one = known_apart(alone(records, household), state.town, live.model.schema)
+    one = known_before(alone(records, household), state.as_of, state.town)
     found = build(one, cohort(one), live.model.schema, state.town)
     names = [state.community.needs[need].id for need in found.rows.need]
     columns = live.columns

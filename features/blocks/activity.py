@@ -11,7 +11,8 @@ from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.schema import Schema
-from features.point_in_time.town_summary import YEAR, Asked, Town, asked, days_observed, rate, requests_of
+from features.point_in_time.town import TownSummary
+from features.point_in_time.town_summary import YEAR, Asked, asked, days_observed, rate, requests_of
 
 WINDOWS = (91, 364)  # days
 RELATED_HALF_LIFE = 45  # days
@@ -103,7 +104,7 @@ def features(schema: Schema) -> list[Feature]:
     return [Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in rows]
 
 
-def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     past, table = asked(known), town.parts["activity"]
     columns = {"days_observed": days_observed(known)[:, None], **_others(past, table), **_delay(known, past)}

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csc_array
 
-from features.point_in_time.records import Known, remember
+from features.point_in_time.records import Known
+from features.point_in_time.remembered import remembered
 from features.point_in_time.town_summary import members, prior_strength, rate, shrunk
 
 
@@ -55,7 +56,8 @@ def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
     return _members(known, kind) @ np.ascontiguousarray(values, dtype=np.float64)
 
 
+@remembered
 def _members(known: Known, kind: str) -> csc_array:
     where = known.grid if kind == "grid" else known.microgrid
     areas = len(known.records.grid_ids if kind == "grid" else known.records.microgrid_ids)
-    return remember(known, ("members", kind), lambda: members(where, areas))
+    return members(where, areas)

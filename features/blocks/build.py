@@ -1,17 +1,20 @@
 """Joins the blocks into one matrix: the only path to features, in training and in scoring."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
 
 from features.blocks import activity, contacts, expected, history, household, neighbours, residents, seasons
 from features.blocks.catalogue import Feature
-from features.language import language
-from features.point_in_time.records import Known, Rows, remember
+from features.blocks.groups import TABLES, unused_of
+from features.blocks.similar import similar_factors
+from features.point_in_time.records import Known, Rows
+from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Schema
-from features.point_in_time.town_summary import Town, days_recorded
+from features.point_in_time.town import TownSummary
+from features.point_in_time.town_summary import days_recorded, first_known
 
 BLOCKS: tuple[ModuleType, ...] = (
     household,
@@ -42,12 +45,9 @@ def block_name(block: ModuleType) -> str:
     return block.__name__.rsplit(".", 1)[-1]
 
 
+@remembered
 def catalogue(schema: Schema) -> list[Feature]:
     """Every feature, in the order of the matrix's columns."""
-    return remember(schema, ("catalogue", language()), lambda: _catalogue(schema))
-
-
-def _catalogue(schema: Schema) -> list[Feature]:
     return [feature for block in BLOCKS for feature in block.features(schema)]
 
 
@@ -60,21 +60,31 @@ def facts(schema: Schema, blocks: tuple[ModuleType, ...] = BLOCKS) -> dict[str, 
     }
 
 
-def summarise(known: Known, schema: Schema, fitted: Town | None = None) -> Town:
+def summarise(known: Known, schema: Schema, fitted: TownSummary | None = None) -> TownSummary:
     """The small tables that blocks need of a town, or of a part of it that consists of whole grids.
 
     ``fitted``: of the whole town, or of a sample of its grids. What was estimated there is kept, and only the sums
-    of grids and micro-grids are those of ``known``; ``known`` must then come from ``one.known_apart``.
+    of grids and micro-grids are those of ``known``, whose ``town`` must then be ``fitted``.
     """
     parts = {
         block_name(one): one.summarise(known, schema, fitted.parts[block_name(one)] if fitted else None)
         for one in BLOCKS
         if hasattr(one, "summarise")
     }
-    return Town(known.as_of, parts, days_recorded(known), household.first_known(known))
+    return replace(town_span(known), similar=similar_factors(known, schema), parts=parts)
 
 
-def build(known: Known, rows: Rows, schema: Schema, town: Town | None = None) -> Features:
+def town_span(known: Known) -> TownSummary:
+    """Summarise what groups of households and the days recorded need of the whole town, or of a sample of it."""
+    return TownSummary(
+        as_of=known.as_of,
+        first_known=first_known(known),
+        days_recorded=days_recorded(known),
+        unused={table: unused_of(known, table) for table in TABLES},
+    )
+
+
+def build(known: Known, rows: Rows, schema: Schema, town: TownSummary | None = None) -> Features:
     """The features of these pairs as of ``known.as_of``.
 
     A pair's features do not depend on which other pairs are asked for. ``town`` is made from ``known`` unless

@@ -11,7 +11,7 @@ from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.row_index import own_visits
 from features.point_in_time.schema import Schema
-from features.point_in_time.town_summary import Town
+from features.point_in_time.town import TownSummary
 
 OUTCOME_NAMES = {
     "needed": ("确有需要", "needed"),
@@ -63,7 +63,7 @@ def features(schema: Schema) -> list[Feature]:
     return [Feature(name, zh, en, "outreach", window, "last_visit") for name, zh, en, window in rows]
 
 
-def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     visits = known.outreach
     needs = len(known.community.needs)

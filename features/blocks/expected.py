@@ -13,26 +13,24 @@ import numpy as np
 from features.blocks import history
 from features.blocks.areas import Area, fit_area
 from features.blocks.catalogue import Feature
-from features.blocks.similar import Column, fit, likeness, ratio
+from features.blocks.similar import likeness, similar_factors, similar_ratio
 from features.point_in_time.cohort import eligible
-from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.records import Known, Rows
 from features.point_in_time.schema import Schema
+from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import (
     STRONGEST,
     WEAKEST,
     YEAR,
-    Town,
     asked,
     days_observed,
     days_recorded,
-    decayed_days,
     overlap,
     prior_strength,
     rate,
     shrunk,
 )
 
-HALF_LIFE = 200  # days; what attributes mean drifts, as children grow up
 LATE_HALF_LIVES = (45, 90, 180)  # days
 LATE_SHARE = 0.1  # share of the requests expected that follows those of late
 LATE = 90  # days; the half-life of what is expected in the window
@@ -45,7 +43,6 @@ class ExpectedTown:
     """What each step takes from the whole town."""
 
     rates: np.ndarray  # [needs] requests per eligible household and day
-    similar: tuple[Column, ...]
     anything: Area  # micro-grids, all needs as one
     microgrids: Area
     others_strength: float
@@ -72,13 +69,12 @@ def summarise(known: Known, schema: Schema, fitted: ExpectedTown | None = None) 
     """Every step fitted on what the steps before it leave; only the areas' sums where ``fitted`` is given."""
     if fitted:
         own = _own(known)
-        expected = own.exposure * fitted.rates * similar_ratio(fitted.similar, known, schema)
+        expected = own.exposure * fitted.rates * similar_ratio(known, schema, similar_factors(known, schema))
         anything, microgrids = _areas(known, own, expected, fitted)
         return replace(fitted, anything=anything, microgrids=microgrids)
     own, able, past = _own(known), eligible(known), asked(known)
     rates = rate(own.count.sum(0), own.exposure.sum(0))
-    similar = similar_factors(known, schema)
-    product = similar_ratio(similar, known, schema)
+    product = similar_ratio(known, schema, similar_factors(known, schema))
     expected = own.exposure * rates * product
     anything, microgrids = _areas(known, own, expected)
     step = _of_anything(anything, known, own.count, expected)
@@ -94,7 +90,6 @@ def summarise(known: Known, schema: Schema, fitted: ExpectedTown | None = None) 
     households = able.sum(0)
     return ExpectedTown(
         rates=rates,
-        similar=similar,
         anything=anything,
         microgrids=microgrids,
         others_strength=others_strength,
@@ -114,24 +109,6 @@ def _areas(
     step = _of_anything(anything, known, own.count, expected)
     of_need = fitted.microgrids if fitted else None
     return anything, fit_area(known, "microgrid", own.count, expected * step, of_need)
-
-
-def similar_factors(known: Known, schema: Schema) -> tuple[Column, ...]:
-    """Factors of attributes on the requests of late years; made once for a Known and schema."""
-    return remember(known, ("similar factors", schema), lambda: _fitted(known, schema))
-
-
-def similar_ratio(columns: tuple[Column, ...], known: Known, schema: Schema) -> np.ndarray:
-    """[households, needs] requests of similar households over the town's; a Known's own are made once."""
-    kept = remember(known, ("similar ratio", schema), lambda: (columns, ratio(columns, known, schema)))
-    return kept[1] if kept[0] is columns else ratio(columns, known, schema)
-
-
-def _fitted(known: Known, schema: Schema) -> tuple[Column, ...]:
-    able = eligible(known)
-    count = asked(known).decayed(HALF_LIFE) * able
-    exposure = able * decayed_days(days_observed(known), HALF_LIFE)[:, None]
-    return fit(known, schema, count, exposure * rate(count.sum(0), exposure.sum(0)))
 
 
 def _of_anything(area: Area, known: Known, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -227,10 +204,10 @@ def features(schema: Schema) -> list[Feature]:
     return [Feature(name, zh, en, "requests", "all time", fact) for name, zh, en, fact in rows]
 
 
-def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     table, own, past, able = town.parts["expected"], _own(known), asked(known), eligible(known)
-    similar = similar_ratio(table.similar, known, schema)
+    similar = similar_ratio(known, schema, town.similar_factors)
     expected = own.exposure * table.rates * similar
     step = _of_anything(table.anything, known, own.count, expected)
     area = step * table.microgrids.besides(known.microgrid, own.count, expected * step)
@@ -260,7 +237,7 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
 
 
 def _similar(known: Known, schema: Schema, household: int, need: int) -> str:
-    return likeness(similar_factors(known, schema), known, schema, household, need)
+    return likeness(known, schema, household, need)
 
 
 def _expected(known: Known, schema: Schema, household: int, need: int) -> str:

@@ -1,17 +1,18 @@
 """Groups of households that an audit looks at: those that the community names, every grid, and each value of
 the attributes that no model uses."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.blocks.household import days_known, first_known
+from features.blocks.household import days_known
 from features.contract.community import Group, Name
 from features.contract.eligibility import parse
 from features.language import UserError, say
 from features.point_in_time.cohort import KnownAttributes
-from features.point_in_time.records import Known, Records, known_before, remember
+from features.point_in_time.records import Known
+from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Attribute, TableName, encoded, unused_attributes
 
 GRID = "grid"
@@ -55,37 +56,13 @@ class Groups:
         return found
 
 
-@dataclass(frozen=True)
-class TownGroups:
-    """What the groups of a part of a town take from the whole town, as of one day."""
-
-    first_known: float
-    unused: Mapping[TableName, tuple[Attribute, ...]]
-
-
-def town_groups(known: Known) -> TownGroups:
-    """Of a town, or of a sample of its households."""
-    return TownGroups(first_known(known), {table: _unused_of(known, table) for table in TABLES})
-
-
-def known_in_town(records: Records, as_of: int, town: TownGroups) -> Known:
-    """What was known of the households of a part, whose groups are those of the town."""
-    known = known_before(records, as_of)
-    unused = {("unused attributes", table): held for table, held in town.unused.items()}
-    known.__dict__["_remembered"] = {"first_known": town.first_known, **unused}
-    return known
-
-
+@remembered
 def membership(known: Known) -> Groups:
-    """The groups as known at the date: named ones first, then grids, then values of unused attributes.
+    """List the groups as known at the date: named ones first, then grids, then values of unused attributes.
 
     Only households known by then are members of anything. A resident's attribute makes a member of the whole
     household.
     """
-    return remember(known, "groups", lambda: _membership(known))
-
-
-def _membership(known: Known) -> Groups:
     columns: list[tuple[str, Name, np.ndarray]] = []
     left_out: list[str] = []
     for group in known.community.groups:
@@ -123,13 +100,17 @@ def _grids(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
 
 def _unused(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
     for table in TABLES:
-        for attribute in _unused_of(known, table):
+        for attribute in unused_of(known, table):
             if attribute.kind in ("boolean", "category"):
                 yield from _by_value(known, table, attribute)
 
 
-def _unused_of(known: Known, table: TableName) -> tuple[Attribute, ...]:
-    return remember(known, ("unused attributes", table), lambda: unused_attributes(known, table))
+@remembered
+def unused_of(known: Known, table: TableName) -> tuple[Attribute, ...]:
+    """Fit the town's attributes of a table that no model uses."""
+    if known.town is not None:
+        return known.town.unused[table]
+    return unused_attributes(known, table)
 
 
 def _by_value(known: Known, table: TableName, attribute: Attribute) -> Iterator[tuple[str, Name, np.ndarray]]:

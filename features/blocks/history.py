@@ -7,10 +7,12 @@ import numpy as np
 from features.blocks.catalogue import Feature
 from features.blocks.spoken import spoken_date, spoken_month
 from features.language import say
-from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.records import Known, Rows
+from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import own_requests
 from features.point_in_time.schema import Schema
-from features.point_in_time.town_summary import YEAR, Asked, Town, asked, requests_of
+from features.point_in_time.town import TownSummary
+from features.point_in_time.town_summary import YEAR, Asked, asked, requests_of
 
 WINDOWS = (28, 91, 182, 364)  # days
 HALF_LIVES = (14, 45, 120, 365)  # days
@@ -74,7 +76,7 @@ def features(schema: Schema) -> list[Feature]:
     ]
 
 
-def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     past = asked(known)
     columns = {**_counts(past), **_same_window(known, past), **_service(known, past)}
@@ -168,9 +170,14 @@ def _asked_same_season(known: Known, schema: Schema, household: int, need: int) 
     return say(f"{when}申请过{this.name.here}", f"asked for {this.name.here} in {when}")
 
 
+@remembered
+def _resolutions_recorded(known: Known) -> bool:
+    return bool(np.isfinite(known.requests.resolved).any())
+
+
 def _open_request(known: Known, schema: Schema, household: int, need: int) -> str:
     requests = known.requests
-    if not remember(known, "resolutions_recorded", lambda: bool(np.isfinite(requests.resolved).any())):
+    if not _resolutions_recorded(known):
         return ""
     mine = own_requests(known, household)
     mine = mine[(requests.need[mine] == need) & np.isnan(requests.resolved[mine])]

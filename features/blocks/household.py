@@ -6,12 +6,14 @@ from functools import cache
 import numpy as np
 
 from features.blocks.catalogue import Feature
-from features.language import language, say
+from features.language import say
 from features.point_in_time.ages import YEAR
 from features.point_in_time.changes import changed, days_since, history, last_change, number_within, size
-from features.point_in_time.records import Known, Rows, date_of, remember
+from features.point_in_time.records import Known, Rows, date_of
+from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
-from features.point_in_time.town_summary import Town
+from features.point_in_time.town import TownSummary
+from features.point_in_time.town_summary import first_known
 
 Fact = Callable[[Known, Schema, int, int], str]
 FIRST_BATCH = 31.0  # days after the earliest valid_from; households known by then were there before
@@ -19,12 +21,9 @@ NEWCOMER = 730  # days for which it is worth saying that a household moved in
 RECENT = 365  # days for which it is worth saying that an attribute changed
 
 
+@remembered
 def features(schema: Schema) -> list[Feature]:
     """The block's features: three of the household's time and changes, then those of each attribute."""
-    return remember(schema, ("household features", language()), lambda: _features(schema))
-
-
-def _features(schema: Schema) -> list[Feature]:
     listed = [
         Feature(
             "household.days_known", "登记天数", "days since first registered", "households", "", "days_known"
@@ -83,19 +82,15 @@ def fact_name(attribute: Attribute) -> str:
     return column_of(attribute)
 
 
-def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """float32 of ``len(rows)`` for each of ``features(schema)``."""
     whole = household_columns(known, schema)
     return {one.name: whole[one.name][rows.household] for one in features(schema)}
 
 
+@remembered
 def household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
-    """float32 per household for each feature; made once for a Known and schema."""
-    return remember(known, ("household", schema), lambda: _household_columns(known, schema))
-
-
-def _household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
-    """NaN wherever something is missing or never happened."""
+    """Compute each feature: float32 [households]; NaN wherever something is missing or never happened."""
     row = known.household_row
     past = history(known)
     columns: dict[str, np.ndarray] = {"household.days_known": days_known(known)}
@@ -138,13 +133,6 @@ def days_known(known: Known) -> np.ndarray:
     """Days since the first ``valid_from``; NaN for those of the first export, who were there before."""
     since = known.known_since
     return np.where(since <= first_known(known) + FIRST_BATCH, np.nan, known.as_of - since)
-
-
-def first_known(known: Known) -> float:
-    """The first ``valid_from`` of the town's households; NaN where there is none."""
-    return remember(
-        known, "first_known", lambda: float(np.nanmin(known.known_since)) if known.present.any() else np.nan
-    )
 
 
 def facts(schema: Schema) -> dict[str, Fact]:

@@ -10,13 +10,15 @@ import numpy as np
 
 from features.blocks.areas import Area, by_area, fit_area
 from features.blocks.catalogue import Feature
-from features.blocks.expected import similar_factors, similar_ratio
+from features.blocks.similar import similar_factors, similar_ratio
 from features.language import say
 from features.point_in_time.cohort import eligible
-from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.records import Known, Rows
+from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import Grouped
 from features.point_in_time.schema import Schema
-from features.point_in_time.town_summary import YEAR, Town, asked, days_observed, overlap, rate
+from features.point_in_time.town import TownSummary
+from features.point_in_time.town_summary import YEAR, asked, days_observed, overlap, rate
 
 WINDOWS = (28, 91, 364)  # days
 RECENT, LONG = 28, 364
@@ -59,7 +61,7 @@ def _own(known: Known, similar: np.ndarray, days: float) -> Own:
 
 def summarise(known: Known, schema: Schema, fitted: NeighbourTown | None = None) -> NeighbourTown:
     """Requests and expectations of every grid and micro-grid, at the rates and strengths of ``fitted`` if given."""
-    similar = similar_ratio(similar_factors(known, schema), known, schema)
+    similar = similar_ratio(known, schema, similar_factors(known, schema))
     own = {days: _own(known, similar, days) for days in WINDOWS}
     windows = {days: _window(known, own[days], fitted.windows[days] if fitted else None) for days in WINDOWS}
     plain = _own(known, np.ones(similar.shape), np.inf)
@@ -150,10 +152,10 @@ def features(schema: Schema) -> list[Feature]:
     return [Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in rows]
 
 
-def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``, NaN outside every grid."""
     table = town.parts["neighbours"]
-    similar = similar_ratio(town.parts["expected"].similar, known, schema)
+    similar = similar_ratio(known, schema, town.similar_factors)
     columns: dict[str, np.ndarray] = {}
     own = {days: _own(known, similar, days) for days in WINDOWS}
     for days in WINDOWS:
@@ -180,28 +182,34 @@ def requests_near(known: Known, household: int, need: int, days: float, kind: st
     """int64: rows of ``known.requests`` for this need within so many days, of other households that are now in its
     grid or micro-grid (``kind``)."""
     where = known.grid if kind == "grid" else known.microgrid
-    needs, requests = len(known.community.needs), known.requests
-
-    def grouped() -> tuple[np.ndarray, Grouped]:
-        rows = np.flatnonzero((requests.need >= 0) & (requests.requested >= known.as_of - days))
-        cell = where[requests.household[rows]].astype(np.int64) * needs + requests.need[rows]
-        rows, cell = rows[cell >= 0], cell[cell >= 0]
-        return rows, Grouped(cell, needs * (int(where.max(initial=-1)) + 1))
-
     if where[household] < 0:
         return np.zeros(0, dtype=np.int64)
-    rows, by_cell = remember(known, ("requests near", days, kind), grouped)
-    near = rows[by_cell.of(int(where[household]) * needs + need)]
-    return near[requests.household[near] != household]
+    rows, by_cell = _requests_by_cell(known, days, kind)
+    near = rows[by_cell.of(int(where[household]) * len(known.community.needs) + need)]
+    return near[known.requests.household[near] != household]
+
+
+@remembered
+def _requests_by_cell(known: Known, days: float, kind: str) -> tuple[np.ndarray, Grouped]:
+    """Group the rows of ``known.requests`` within so many days by area and need."""
+    where = known.grid if kind == "grid" else known.microgrid
+    needs, requests = len(known.community.needs), known.requests
+    rows = np.flatnonzero((requests.need >= 0) & (requests.requested >= known.as_of - days))
+    cell = where[requests.household[rows]].astype(np.int64) * needs + requests.need[rows]
+    rows, cell = rows[cell >= 0], cell[cell >= 0]
+    return rows, Grouped(cell, needs * (int(where.max(initial=-1)) + 1))
 
 
 def households_near(known: Known, household: int, kind: str) -> int:
     """Number of other households in its grid or micro-grid."""
     where = known.grid if kind == "grid" else known.microgrid
-    count = remember(
-        known, ("households near", kind), lambda: np.bincount(where[known.present & (where >= 0)])
-    )
-    return int(count[where[household]]) - 1 if where[household] >= 0 else 0
+    return int(_households_by_area(known, kind)[where[household]]) - 1 if where[household] >= 0 else 0
+
+
+@remembered
+def _households_by_area(known: Known, kind: str) -> np.ndarray:
+    where = known.grid if kind == "grid" else known.microgrid
+    return np.bincount(where[known.present & (where >= 0)])
 
 
 def _neighbours_asking(known: Known, household: int, need: int, days: float, kind: str) -> int:

@@ -4,12 +4,13 @@ import numpy as np
 
 from features.blocks.catalogue import Feature
 from features.blocks.household import Fact
-from features.language import language, say
+from features.language import say
 from features.point_in_time.ages import AGE_GROUPS, YEAR, aggregates, least_by_household, sum_by_household
-from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.records import Known, Rows
+from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import own_residents
 from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
-from features.point_in_time.town_summary import Town
+from features.point_in_time.town import TownSummary
 
 SITUATIONS = {
     "residents": ("人口数", "residents"),
@@ -21,12 +22,9 @@ SITUATIONS = {
 }
 
 
+@remembered
 def features(schema: Schema) -> list[Feature]:
     """The block's features; none where the town has no residents table."""
-    return remember(schema, ("residents features", language()), lambda: _features(schema))
-
-
-def _features(schema: Schema) -> list[Feature]:
     if not schema.has_residents:
         return []
     listed = []
@@ -68,7 +66,7 @@ def _columns_of(attribute: Attribute) -> dict[str, tuple[str, str]]:
     return {}
 
 
-def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """float32 of ``len(rows)`` for each of ``features(schema)``."""
     if not schema.has_residents:
         return {}
@@ -76,12 +74,9 @@ def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.
     return {one.name: whole[one.name][rows.household] for one in features(schema)}
 
 
+@remembered
 def household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
-    """float32 per household for each feature; made once for a Known and schema."""
-    return remember(known, ("residents", schema), lambda: _household_columns(known, schema))
-
-
-def _household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    """Compute each feature: float32 [households]; NaN wherever something is missing."""
     columns = {f"residents.{name}": value for name, value in aggregates(known).items()}
     rows = known.resident_rows
     household = known.residents.household[rows]

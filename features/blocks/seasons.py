@@ -10,12 +10,13 @@ import numpy as np
 from features.blocks.catalogue import Feature
 from features.language import say
 from features.point_in_time.cohort import eligible
-from features.point_in_time.records import Known, Rows, date_of, day_of, remember
+from features.point_in_time.records import Known, Rows, date_of, day_of
+from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Schema
+from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import (
     YEAR,
     Asked,
-    Town,
     asked,
     days_observed,
     days_recorded,
@@ -288,7 +289,7 @@ def features(schema: Schema) -> list[Feature]:
     ]
 
 
-def block(known: Known, rows: Rows, town: Town, schema: Schema) -> dict[str, np.ndarray]:
+def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     return {name: values.astype(np.float32)[rows.need] for name, values in town.parts["seasons"].items()}
 
@@ -310,19 +311,18 @@ def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> F
     return fact
 
 
-def asking_last_year(known: Known) -> list[int]:
-    """Households that asked for each need at the time of its window, a year before."""
-    return remember(known, "asking_last_year", lambda: _asking_last_year(known))
-
-
-def _asking_last_year(known: Known) -> list[int]:
+@remembered
+def asking_last_year(known: Known) -> tuple[int, ...]:
+    """Count the town's households that asked for each need at the time of its window, a year before."""
+    if known.town is not None:
+        return known.town.town_counts.asking_last_year
     requests, counts = known.requests, []
     for need, this in enumerate(known.community.needs):
         begin = known.as_of + 7 * this.lead_weeks - YEAR
         end = min(begin + 7 * this.horizon_weeks, known.as_of)
         inside = (requests.need == need) & (requests.requested >= begin) & (requests.requested < end)
         counts.append(len(np.unique(requests.household[inside])))
-    return counts
+    return tuple(counts)
 
 
 def _town_last_year(known: Known, schema: Schema, household: int, need: int) -> str:

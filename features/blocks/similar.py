@@ -6,20 +6,23 @@ bin has a factor on the town's rate such that expected and observed requests agr
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from math import isnan, log
 
 import numpy as np
 
 from features.blocks import household, residents
 from features.language import say
-from features.point_in_time.records import Known, remember
+from features.point_in_time.cohort import eligible
+from features.point_in_time.records import Known
+from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Schema
-from features.point_in_time.town_summary import members
+from features.point_in_time.town import AttributeFactors
+from features.point_in_time.town_summary import asked, days_observed, decayed_days, members, rate
 
 BINS = 6
 SWEEPS = 2  # turns over all attributes; a third changes nothing worth its time
 ROWS_AT_ONCE = 4096
+HALF_LIFE = 200  # days; what attributes mean drifts, as children grow up
 PRIOR = 25.0  # expected requests that pull a bin's factor towards 1
 FEWEST = 50  # households that state an attribute
 LEAST_TOLD = log(1.1)  # logarithm of a factor that makes an attribute worth telling
@@ -27,16 +30,9 @@ MOST_TOLD = 2  # attributes
 PAST_CHANGES = (".change", "days_since", "changes_1y")  # features of what was, not of what the household is
 
 
-@dataclass(frozen=True)
-class Column:
-    """One attribute's factors; the last bin holds the households of which it is not known."""
-
-    name: str  # of a feature of the blocks household or residents
-    edges: np.ndarray  # float64, between bins
-    factors: np.ndarray  # float64 [bins, needs]
-
-
-def fit(known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray) -> tuple[Column, ...]:
+def fit(
+    known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray
+) -> tuple[AttributeFactors, ...]:
     """Factors for requests ``count`` where the town's rate expects ``expected``, both [households, needs]."""
     names = columns_of(known, schema)
     cut = {name: _edges(values[known.present]) for name, values in names.items()}
@@ -54,11 +50,23 @@ def fit(known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray) -
             for first in range(0, len(left), ROWS_AT_ONCE):  # a part that fits the processor's cache
                 part = slice(first, first + ROWS_AT_ONCE)
                 left[part] *= step.take(code[part], axis=0)
-    return tuple(Column(name, one, factors[name]) for name, one in edges.items())
+    return tuple(AttributeFactors(name, one, factors[name]) for name, one in edges.items())
 
 
-def ratio(columns: tuple[Column, ...], known: Known, schema: Schema) -> np.ndarray:
-    """float64 [households, needs]: requests of households with these attributes over the town's."""
+@remembered
+def similar_factors(known: Known, schema: Schema) -> tuple[AttributeFactors, ...]:
+    """Fit the factors of attributes on the town's requests of late years."""
+    if known.town is not None:
+        return known.town.similar_factors
+    able = eligible(known)
+    count = asked(known).decayed(HALF_LIFE) * able
+    exposure = able * decayed_days(days_observed(known), HALF_LIFE)[:, None]
+    return fit(known, schema, count, exposure * rate(count.sum(0), exposure.sum(0)))
+
+
+@remembered
+def similar_ratio(known: Known, schema: Schema, columns: tuple[AttributeFactors, ...]) -> np.ndarray:
+    """Compute requests of households with these attributes over the town's: float64 [households, needs]."""
     log = np.zeros((known.household_count, len(known.community.needs)))
     for column in columns:
         own, code = np.log(column.factors), codes_of(known, schema, column.name, column.edges)
@@ -68,12 +76,9 @@ def ratio(columns: tuple[Column, ...], known: Known, schema: Schema) -> np.ndarr
     return np.exp(log)
 
 
+@remembered
 def columns_of(known: Known, schema: Schema) -> dict[str, np.ndarray]:
-    """The attributes of the blocks household and residents, by feature name: float32 per household."""
-    return remember(known, ("similar", schema), lambda: _columns_of(known, schema))
-
-
-def _columns_of(known: Known, schema: Schema) -> dict[str, np.ndarray]:
+    """Gather the attributes of the blocks household and residents, by feature name: float32 [households] each."""
     names = [feature.name for block in (household, residents) for feature in block.features(schema)]
     values = household.household_columns(known, schema)
     if schema.has_residents:
@@ -95,22 +100,22 @@ def _edges(values: np.ndarray) -> np.ndarray | None:
 
 
 def codes_of(known: Known, schema: Schema, name: str, edges: np.ndarray) -> np.ndarray:
-    """uint8 per household: the bin of its attribute between these edges; the last one where it is not known."""
-    key = ("similar codes", schema, name, edges.tobytes())
-    return remember(known, key, lambda: _codes(columns_of(known, schema)[name], edges))
+    """Find the bin of each household's attribute between these edges: uint8 [households]; the last bin where the
+    attribute is not known."""
+    return _codes(known, schema, name, edges.tobytes())
 
 
-def _codes(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+@remembered
+def _codes(known: Known, schema: Schema, name: str, edges_as_bytes: bytes) -> np.ndarray:
+    values, edges = columns_of(known, schema)[name], np.frombuffer(edges_as_bytes)
     codes = np.searchsorted(edges, values, side="right").astype(np.uint8)
     codes[np.isnan(values)] = len(edges) + 1
     return codes
 
 
-def likeness(
-    columns: tuple[Column, ...], known: Known, schema: Schema, household_index: int, need: int
-) -> str:
-    """The attributes for which households like this one ask most, in words: “孩子8岁，双职工”."""
-    told, attributes = remember(known, ("likeness", schema), lambda: _tellers(columns, known, schema))
+def likeness(known: Known, schema: Schema, household_index: int, need: int) -> str:
+    """Tell the attributes for which households like this one ask most: “孩子8岁，双职工”."""
+    told, attributes = _tellers(known, schema)
     weight: dict[str, float] = {}
     for fact, values, edges, logarithms in attributes:
         value = float(values[household_index])
@@ -128,8 +133,9 @@ def likeness(
     return say("，", ", ").join(texts)
 
 
+@remembered
 def _tellers(
-    columns: tuple[Column, ...], known: Known, schema: Schema
+    known: Known, schema: Schema
 ) -> tuple[dict[str, household.Fact], list[tuple[str, np.ndarray, list[float], list[list[float]]]]]:
     """What ``likeness`` looks up of one household at a time, as plain lists: NumPy takes long over one number.
 
@@ -141,7 +147,7 @@ def _tellers(
     }
     attributes = [
         (of_feature[one.name], values[one.name], one.edges.tolist(), np.log(one.factors).tolist())
-        for one in columns
+        for one in similar_factors(known, schema)
     ]
     return household.facts(schema) | residents.facts(schema), attributes
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from features.point_in_time.records import Known, remember
+from features.point_in_time.records import Known
+from features.point_in_time.remembered import remembered
 
 YEAR = 365.25
 AGE_GROUPS = {  # name: youngest age, the age from which no longer, zh, en
@@ -18,12 +19,9 @@ AGE_GROUPS = {  # name: youngest age, the age from which no longer, zh, en
 }
 
 
+@remembered
 def aggregates(known: Known) -> dict[str, np.ndarray]:
-    """float64 per household: residents, age groups and situations; NaN without a known resident."""
-    return remember(known, "residents", lambda: _aggregates(known))
-
-
-def _aggregates(known: Known) -> dict[str, np.ndarray]:
+    """Count residents, age groups and situations: float64 [households] each; NaN without a known resident."""
     rows = known.resident_rows
     household = known.residents.household[rows]
     age = np.floor((known.as_of - known.residents.born[rows]) / YEAR)

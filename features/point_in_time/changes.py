@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.point_in_time.records import Known, remember
+from features.point_in_time.records import Known, Records
+from features.point_in_time.remembered import remembered
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,11 @@ class History:
     follows: np.ndarray  # bool: a row of the same household stands before it
 
 
+@remembered
 def history(known: Known) -> History:
-    """The history known at the date; made once."""
-    return remember(known, "history", lambda: _history(known))
-
-
-def _history(known: Known) -> History:
-    whole = known.records.households
-    order = remember(
-        known.records,
-        "households' history",
-        lambda: np.lexsort((whole.visible_from, whole.valid_from, whole.household)),
-    )
-    row_of = np.full(len(whole), -1, dtype=np.int64)
+    """Order the rows known at the date household by household."""
+    order = _history_order(known.records)
+    row_of = np.full(len(order), -1, dtype=np.int64)
     row_of[known.household_positions] = np.arange(len(known.household_positions))
     row = row_of[order]
     row = row[row >= 0]
@@ -38,6 +31,12 @@ def _history(known: Known) -> History:
     follows = np.zeros(len(row), dtype=bool)
     follows[1:] = household[1:] == household[:-1]
     return History(known.household_count, row, household, known.households.valid_from[row], follows)
+
+
+@remembered
+def _history_order(records: Records) -> np.ndarray:
+    rows = records.households
+    return np.lexsort((rows.visible_from, rows.valid_from, rows.household))
 
 
 def changed(past: History, value: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ from features.contract.attribute_values import Texts
 from features.contract.eligibility import parse
 from features.language import UserError, say
 from features.point_in_time.ages import YEAR, aggregates
-from features.point_in_time.records import Known, Records, Rows, date_of, day_of, remember
+from features.point_in_time.records import Known, Records, Rows, date_of, day_of
+from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import BIRTH, age_name
 
 if TYPE_CHECKING:
@@ -56,15 +57,12 @@ class KnownAttributes:
         return Texts(codes[self._known.household_row], column.distinct)
 
 
+@remembered
 def eligible(known: Known) -> np.ndarray:
-    """bool [households, needs]: known at the date and able to have the need by its ``who``.
+    """Tell which households are known at the date and can have a need by its ``who``: bool [households, needs].
 
     Raises UserError where a ``who`` cannot be read or names an attribute that does not exist.
     """
-    return remember(known, "eligible", lambda: _eligible(known))
-
-
-def _eligible(known: Known) -> np.ndarray:
     attributes = KnownAttributes(known)
     able = np.empty((known.household_count, len(known.community.needs)), dtype=bool)
     for index, need in enumerate(known.community.needs):

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Community
-from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.records import Known, Rows
+from features.point_in_time.remembered import remembered
 
 WEEK = 7.0
 DELAY_QUANTILE = 0.95
@@ -42,15 +43,12 @@ def in_window(community: Community, need: np.ndarray, requested: np.ndarray, as_
     return (need >= 0) & (requested >= begin[place]) & (requested < end[place])
 
 
+@remembered
 def usual_recording_delay(known: Known) -> float:
-    """Days within which 95 of 100 requests are recorded, newer requests counting more; 0 without requests.
+    """Estimate the days within which 95 of 100 requests are recorded, newer ones counting more; 0 without requests.
 
     A request counts by its first recording, also where it was corrected later.
     """
-    return remember(known, "usual recording delay", lambda: _usual_recording_delay(known))
-
-
-def _usual_recording_delay(known: Known) -> float:
     return usual_delay(*recording_delays(known))
 
 

@@ -7,7 +7,7 @@ Times are *days*: float64 days since 1970-01-01 00:00 in the community's local t
 as-of date is therefore a whole number of days (``day_of``).
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -18,6 +18,7 @@ import pandas as pd
 
 from features.contract.attribute_values import Texts
 from features.contract.community import Community
+from features.point_in_time.town import TownSummary
 
 EPOCH = date(1970, 1, 1)
 OF_GRID = "\x1f"  # stands between grid and number in the id of a micro-grid
@@ -222,21 +223,6 @@ def _last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count:
     return last
 
 
-Made = TypeVar("Made")
-
-
-def remember(owner: Any, key: Hashable, make: Callable[[], Made]) -> Made:
-    """What ``make()`` returns, made once for each ``key`` and kept for as long as ``owner`` lives.
-
-    For what is derived from whole tables, row by row, and then only gathered at many as-of days (encoded
-    attributes): what is made for Records must depend on each row alone.
-    """
-    made = owner.__dict__.setdefault("_remembered", {})
-    if key not in made:
-        made[key] = make()
-    return made[key]
-
-
 @dataclass(frozen=True)
 class Known:
     """What was known before one as-of day. Only blocks, cohorts and facts read it."""
@@ -249,6 +235,7 @@ class Known:
     outreach: OutreachRows
     opt_outs: OptOutRows
     household_positions: np.ndarray  # int64: where the rows of `households` stand in the records' table
+    town: TownSummary | None = None  # of the whole town where these households are only some of it
 
     @property
     def community(self) -> Community:
@@ -319,10 +306,12 @@ class Known:
         return refuses
 
 
-def known_before(records: Records, as_of: int) -> Known:
-    """What was known before the local midnight that begins day ``as_of``.
+def known_before(records: Records, as_of: int, town: TownSummary | None = None) -> Known:
+    """Take what was known before the local midnight that begins day ``as_of``.
 
-    ``resolved`` and ``satisfaction`` of a request count only from the resolution on.
+    ``resolved`` and ``satisfaction`` of a request count only from the resolution on. ``town``: of the whole town as
+    of this day, where the records are those of a partition or of one household; functions that ask about the town
+    then answer from it, and from the records themselves where it is None.
     """
     requests = visible(records.requests, as_of)
     with np.errstate(invalid="ignore"):
@@ -341,6 +330,7 @@ def known_before(records: Records, as_of: int) -> Known:
         outreach=visible(records.outreach, as_of),
         opt_outs=visible(records.opt_outs, as_of),
         household_positions=np.arange(len(records.households))[_visible_part(records.households, as_of)],
+        town=town,
     )
 
 

@@ -1,10 +1,9 @@
 """Which rows of a table are a household's own, found once for all of them: a fact then reads no more than these."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from features.point_in_time.records import Known, remember
+from features.point_in_time.records import Known
+from features.point_in_time.remembered import remembered
 
 
 class Grouped:
@@ -23,20 +22,29 @@ class Grouped:
 
 def own_requests(known: Known, household: int) -> np.ndarray:
     """int64: a household's rows of ``known.requests``, ascending."""
-    return _of(known, "requests", lambda: known.requests.household, household)
+    return _requests_by_household(known).of(household)
 
 
 def own_visits(known: Known, household: int) -> np.ndarray:
     """int64: a household's rows of ``known.outreach``, ascending."""
-    return _of(known, "outreach", lambda: known.outreach.household, household)
+    return _visits_by_household(known).of(household)
 
 
 def own_residents(known: Known, household: int) -> np.ndarray:
     """int64: the current rows of ``known.residents`` that are a household's, in the order of ``resident_rows``."""
-    rows = known.resident_rows
-    return rows[_of(known, "residents", lambda: known.residents.household[rows], household)]
+    return known.resident_rows[_residents_by_household(known).of(household)]
 
 
-def _of(known: Known, table: str, who: Callable[[], np.ndarray], household: int) -> np.ndarray:
-    made = remember(known, ("rows by household", table), lambda: Grouped(who(), known.household_count))
-    return made.of(household)
+@remembered
+def _requests_by_household(known: Known) -> Grouped:
+    return Grouped(known.requests.household, known.household_count)
+
+
+@remembered
+def _visits_by_household(known: Known) -> Grouped:
+    return Grouped(known.outreach.household, known.household_count)
+
+
+@remembered
+def _residents_by_household(known: Known) -> Grouped:
+    return Grouped(known.residents.household[known.resident_rows], known.household_count)

@@ -9,7 +9,8 @@ import numpy as np
 
 from features.contract import attribute_values as values
 from features.contract.vocabulary import attribute_name, person_name
-from features.point_in_time.records import HouseholdRows, Known, ResidentRows, remember
+from features.point_in_time.records import HouseholdRows, Known, Records, ResidentRows
+from features.point_in_time.remembered import remembered
 
 AttributeKind = Literal["number", "boolean", "category", "birth", "date", "ignored"]
 TableName = Literal["households", "residents"]
@@ -271,5 +272,10 @@ def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:
     column = rows.attributes.get(attribute.name)
     if column is None:
         return np.full(len(rows), np.nan)
-    key = ("read", table, attribute)
-    return column.gather(remember(known.records, key, lambda: _read(attribute, column.distinct)))
+    return column.gather(_read_texts(known.records, table, attribute))
+
+
+@remembered
+def _read_texts(records: Records, table: TableName, attribute: Attribute) -> np.ndarray:
+    rows: HouseholdRows | ResidentRows = getattr(records, table)
+    return _read(attribute, rows.attributes[attribute.name].distinct)

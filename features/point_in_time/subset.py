@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from features.point_in_time.records import Known, Records, Versions, known_before, rows_at
-from features.point_in_time.schema import Schema
-from features.point_in_time.town_summary import Town
+from features.point_in_time.records import Records, Versions, rows_at
 
 
 def alone(records: Records, household: int) -> Records:
@@ -55,15 +53,3 @@ def without(records: Records, household_id: str) -> Records:
         if isinstance(getattr(records, field.name), Versions)
     }
     return replace(records, household_ids=np.where(here, nobody, records.household_ids), **tables)
-
-
-def known_apart(records: Records, town: Town, schema: Schema) -> Known:
-    """What was known of a household, or of a part of a town, that stands alone in its records; what blocks ask of
-    the whole town is that of ``town``."""
-    known = known_before(records, town.as_of)
-    known.__dict__["_remembered"] = {
-        "days_recorded": town.days_recorded,
-        "first_known": town.first_known,
-        ("similar factors", schema): town.parts["expected"].similar,
-    }
-    return known

@@ -3,28 +3,17 @@
 A *cell* is household * number of needs + need. Arrays over cells have the shape [households, needs].
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array
 
-from features.point_in_time.records import Known, remember
+from features.point_in_time.records import Known
+from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import Grouped
 
 YEAR = 364  # days; whole weeks, so that a window a year ago begins on the same weekday
 WEAKEST, STRONGEST = 0.02, 1e4  # limits of a prior strength, in expected requests
-
-
-@dataclass(frozen=True)
-class Town:
-    """Small tables for the whole town at one as-of day, by the name of the block that made them, and its span."""
-
-    as_of: int
-    parts: Mapping[str, Any]
-    days_recorded: float
-    first_known: float
 
 
 @dataclass(frozen=True)
@@ -67,12 +56,9 @@ class Asked:
         return both[0], both[1]
 
 
+@remembered
 def asked(known: Known) -> Asked:
-    """The known requests, sorted by when they were made; made once for each Known."""
-    return remember(known, "asked", lambda: _asked(known))
-
-
-def _asked(known: Known) -> Asked:
+    """Sort the known requests by when they were made."""
     requests = known.requests
     row = np.argsort(requests.requested, kind="stable")
     row = row[requests.need[row] >= 0]
@@ -91,14 +77,31 @@ def _asked(known: Known) -> Asked:
 def requests_of(known: Known, household: int) -> tuple[np.ndarray, np.ndarray]:
     """Times (days, oldest first) and needs of one household's known requests."""
     past = asked(known)
-    of_household = remember(known, "asked by household", lambda: Grouped(past.household, past.shape[0]))
-    mine = of_household.of(household)
-    return known.as_of - past.age[mine], past.need[mine]
+    rows = _asked_by_household(known).of(household)
+    return known.as_of - past.age[rows], past.need[rows]
 
 
+@remembered
+def _asked_by_household(known: Known) -> Grouped:
+    past = asked(known)
+    return Grouped(past.household, past.shape[0])
+
+
+@remembered
 def days_recorded(known: Known) -> float:
-    """Days from the first request to the as-of day; the oldest in a thousand, likely typing errors, apart."""
-    return remember(known, "days_recorded", lambda: days_since_first(known.requests.requested, known.as_of))
+    """Count the days from the town's first request to the as-of day; the oldest in a thousand, likely typing errors,
+    are left out."""
+    if known.town is not None:
+        return known.town.days_recorded
+    return days_since_first(known.requests.requested, known.as_of)
+
+
+@remembered
+def first_known(known: Known) -> float:
+    """Find the day of the first ``valid_from`` of the town's households; NaN where there is none."""
+    if known.town is not None:
+        return known.town.first_known
+    return float(np.nanmin(known.known_since)) if known.present.any() else np.nan
 
 
 def days_since_first(requested: np.ndarray, as_of: float) -> float:
@@ -106,15 +109,13 @@ def days_since_first(requested: np.ndarray, as_of: float) -> float:
     return float(as_of - np.quantile(requested, 0.001, method="lower")) if len(requested) else 0.0
 
 
+@remembered
 def days_observed(known: Known) -> np.ndarray:
-    """float64 per household: days for which its requests could have been seen; 0 where not known yet.
+    """Count the days for which requests could have been seen: float64 [households], 0 where not known yet.
 
-    Known since its first row or its first request, but not from before the town's own requests begin.
+    A household is observed since its first row or its first request, but not before the town's requests begin.
     """
-    return remember(known, "days_observed", lambda: _days_observed(known, asked(known)))
-
-
-def _days_observed(known: Known, past: Asked) -> np.ndarray:
+    past = asked(known)
     days = np.where(known.present, known.as_of - np.nan_to_num(known.known_since, nan=known.as_of), 0.0)
     np.maximum.at(days, past.household, past.age)
     return np.minimum(days, days_recorded(known))

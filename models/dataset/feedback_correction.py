@@ -12,7 +12,8 @@ import numpy as np
 
 from features.contract.tables import OUTCOMES
 from features.point_in_time.labels import label_begin, label_end, usual_recording_delay
-from features.point_in_time.records import Known, OutreachRows, Records, Rows, remember
+from features.point_in_time.records import Known, OutreachRows, Records, Rows
+from features.point_in_time.remembered import remembered
 from models.dataset.out_of_time import stable_hash
 
 NEEDED, NOT_NEEDED, NOT_REACHED = (OUTCOMES.index(one) for one in ("needed", "not_needed", "not_reached"))
@@ -37,7 +38,7 @@ def with_outreach(
     need = np.maximum(outreach.need, 0)
     found = _targeted(known_now) & (outreach.outcome == NEEDED)
     found &= (outreach.contacted >= as_of) & (outreach.contacted < end[need])
-    drawn = remember(known_now, "needs found that stand for requests", lambda: _drawn(known_now))
+    drawn = _drawn(known_now)
     met = np.zeros((2, known_now.household_count, len(end)), dtype=bool)
     met[drawn[found].astype(int), outreach.household[found], need[found]] = True
     unknown, early = met[:, rows.household, rows.need]
@@ -45,18 +46,15 @@ def with_outreach(
     return corrected, (corrected > 0) | ~unknown
 
 
+@remembered
 def would_have_asked(known_now: Known) -> float:
-    """Share of the needs found by targeted visits that would have become a request within a label window.
+    """Estimate the share of the needs found by targeted visits that would have become a request within a label window.
 
     More pairs ask after a visit that met nobody than after one that met someone, because of the needs that
     stayed; over the share of needs found among those met, the difference is the share wanted. A request
     counts by its chance to lie in a window of the need's horizon that holds the visit at a random place. The
     estimate is weighed with ``USUAL_SHARE`` by how uncertain both are.
     """
-    return remember(known_now, "share of needs found that would be asked about", lambda: _share(known_now))
-
-
-def _share(known_now: Known) -> float:
     outreach = known_now.outreach
     horizon = label_end(known_now.community, 0) - label_begin(known_now.community, 0)
     length = horizon[np.maximum(outreach.need, 0)]
@@ -86,6 +84,7 @@ def _days_to_request(known_now: Known) -> np.ndarray:
     return np.where(following // FAR == visit // FAR, following - visit, np.inf)
 
 
+@remembered
 def _drawn(known_now: Known) -> np.ndarray:
     """bool per visit: it stands for a request where it found a need. The same visit is always drawn alike."""
     chance = stable_hash(known_now.outreach.outreach_id) / 2.0**64

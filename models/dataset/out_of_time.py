@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.point_in_time.records import Records, remember
+from features.point_in_time.records import Records
+from features.point_in_time.remembered import remembered
 
 FILE = "out_of_time.npz"
 
@@ -22,9 +23,10 @@ def stable_hash(ids: np.ndarray) -> np.ndarray:
     return np.array([int.from_bytes(one, "big") for one in digests], dtype=np.uint64)
 
 
+@remembered
 def household_keys(records: Records) -> np.ndarray:
-    """uint64 per household: ``stable_hash`` of its id, made once."""
-    return remember(records, "household keys", lambda: stable_hash(records.household_ids))
+    """Hash the households' ids: uint64 [households], see ``stable_hash``."""
+    return stable_hash(records.household_ids)
 
 
 @dataclass(frozen=True)

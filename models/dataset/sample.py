@@ -11,8 +11,8 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.labels import labels, usable
 from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.schema import Schema
-from features.point_in_time.subset import known_apart, some
-from features.point_in_time.town_summary import Town
+from features.point_in_time.subset import some
+from features.point_in_time.town import TownSummary
 from models.dataset.feedback_correction import with_outreach
 
 MOST_BYTES = 600_000_000  # of the matrix
@@ -35,7 +35,7 @@ class Table:
     as_of: np.ndarray  # int32
     days: np.ndarray  # int32 [days]: the as-of days asked for
     pairs: np.ndarray  # float64 [days, 2, needs]: all pairs of each day, without and with a request
-    towns: dict[int, Town]  # the town's tables by as-of day
+    towns: dict[int, TownSummary]  # the town's tables by as-of day
 
     def __len__(self) -> int:
         return len(self.label)
@@ -52,7 +52,7 @@ class Drawn:
     label: np.ndarray
     weight: np.ndarray
     rows: Rows
-    town: Town
+    town: TownSummary
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def training_table(
     chance = _chances(pairs.sum(axis=0), most_rows)
     parts: list[tuple[np.ndarray, ...]] = []
     matrices: list[np.ndarray] = []
-    towns: dict[int, Town] = {}
+    towns: dict[int, TownSummary] = {}
     for day, drawn in zip(progress(days), each(Drawing(source, schema, chance, seed), days), strict=True):
         matrices.append(drawn.matrix)
         towns[day] = drawn.town
@@ -129,7 +129,7 @@ def training_table(
     return Table(whole, names, label, weight, household, need, as_of, asked_for, pairs, towns)
 
 
-def matrix_of(records: Records, known: Known, rows: Rows, schema: Schema, town: Town) -> np.ndarray:
+def matrix_of(records: Records, known: Known, rows: Rows, schema: Schema, town: TownSummary) -> np.ndarray:
     """Features of pairs, float32 [pairs, features]; of few households of a town, from these apart.
 
     ``known``: what of the ``records`` was known at an as-of day; ``town``: what ``summarise`` made of it.
@@ -137,7 +137,7 @@ def matrix_of(records: Records, known: Known, rows: Rows, schema: Schema, town: 
     homes, place = np.unique(rows.household, return_inverse=True)
     if len(homes) > FEW * known.household_count:
         return build(known, rows, schema, town).matrix
-    apart = known_apart(some(records, homes), town, schema)
+    apart = known_before(some(records, homes), known.as_of, town)
     return build(apart, Rows(place.astype(np.int32), rows.need), schema, town).matrix
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from features.contract.community import Programme
 from features.point_in_time.labels import WEEK
-from features.point_in_time.records import Known, remember
+from features.point_in_time.records import Known
+from features.point_in_time.remembered import remembered
 from models.dataset.feedback_correction import NEEDED
 from models.demand.cells import came
 from models.demand.programmes import opening, runs
@@ -60,14 +61,16 @@ def _present_course(programme: Programme, known: Known, history: pd.DataFrame | 
 
 
 def claimed(programme: Programme, known: Known) -> int:
-    """Households that asked for one of a programme's needs, or that a visit found to need it, since it opened.
-
-    None have while it is not open.
-    """
-    return remember(known, ("claimed", programme.id), lambda: _claimed(programme, known))
+    """Count the town's households that asked for one of a programme's needs, or that a visit found to need it, since
+    it opened; none while it is not open."""
+    return _claimed(known, programme.id)
 
 
-def _claimed(programme: Programme, known: Known) -> int:
+@remembered
+def _claimed(known: Known, programme_id: str) -> int:
+    if known.town is not None:
+        return known.town.town_counts.claimed[programme_id]
+    programme = next(one for one in known.community.programmes if one.id == programme_id)
     if not runs(programme, known.as_of, known.as_of + 1):
         return 0
     since, index = opening(programme, known.as_of), known.community.need_index()

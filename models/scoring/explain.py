@@ -9,7 +9,8 @@ from features.blocks import seasons
 from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts
 from features.blocks.evidence import evidence
 from features.language import say
-from features.point_in_time.records import Known, Rows, remember
+from features.point_in_time.records import Known, Rows
+from features.point_in_time.remembered import remembered
 from features.point_in_time.town_summary import YEAR
 from models.scoring.model import NeedModel
 
@@ -103,12 +104,11 @@ def _common(known: Known, need: int) -> str:
     )
 
 
-def asking_within_a_year(known: Known) -> list[int]:
-    """Households that asked for each need within a year."""
-    return remember(known, "households_asking_364_days", lambda: _asking(known))
-
-
-def _asking(known: Known) -> list[int]:
+@remembered
+def asking_within_a_year(known: Known) -> tuple[int, ...]:
+    """Count the town's households that asked for each need within a year."""
+    if known.town is not None:
+        return known.town.town_counts.asking_within_a_year
     recent = known.requests.requested >= known.as_of - YEAR
     household, need = known.requests.household[recent], known.requests.need[recent]
-    return [len(np.unique(household[need == one])) for one in range(len(known.community.needs))]
+    return tuple(len(np.unique(household[need == one])) for one in range(len(known.community.needs)))

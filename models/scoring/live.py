@@ -9,9 +9,8 @@ from features.blocks.areas import Area
 from features.blocks.build import build
 from features.contract.community import Community
 from features.point_in_time.cohort import cohort
-from features.point_in_time.records import Records
-from features.point_in_time.subset import known_apart
-from features.point_in_time.town_summary import Town
+from features.point_in_time.records import Records, known_before
+from features.point_in_time.town import TownSummary
 from models.scoring.model import NeedModel
 from models.scoring.score import SEVERE, TIERS, Scored
 
@@ -27,7 +26,7 @@ class TownState:
     microgrid_ids: np.ndarray
     has_residents: bool
     has_outreach: bool
-    town: Town
+    town: TownSummary
     shift: np.ndarray  # float64 [needs]
     falling: dict[str, np.ndarray]  # p_need of every household by need, the highest first
     tiers: tuple[float, float]  # the lowest risk that is red, and that is yellow; inf where there is none
@@ -68,7 +67,7 @@ def town_state(scored: Scored, version: str) -> TownState:
     )
 
 
-def without_household(town: Town) -> Town:
+def without_household(town: TownSummary) -> TownSummary:
     """The town's tables for a household that is not in them: nothing of its own is to be left out."""
     return replace(town, parts={name: _others(part) for name, part in town.parts.items()})
 
@@ -91,7 +90,7 @@ def score_apart(state: TownState, model: NeedModel, records: Records, in_town: b
     neighbours ask, as in the batch.
     """
     town = state.town if in_town else without_household(state.town)
-    known = known_apart(records, state.town, model.schema)
+    known = known_before(records, state.as_of, state.town)
     features = build(known, cohort(known), model.schema, town)
     needs = [state.community.needs[one].id for one in features.rows.need]
     log_odds = model.log_odds(features)

@@ -17,8 +17,7 @@ import pyarrow as pa
 from features.blocks.build import build, summarise
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import date_of, known_before
-from features.point_in_time.subset import known_apart
-from features.point_in_time.town_summary import Town
+from features.point_in_time.town import TownSummary
 from features.store.partitions import Parts
 from features.store.storage import get, get_table, keep_only, key_of, put, put_table
 from models.dataset.out_of_time import stable_hash
@@ -35,7 +34,7 @@ Each = Callable[[Callable[[int], None], Sequence[int]], Iterable[None]]
 class Fitted:
     """What the scores of one day take from the whole town."""
 
-    town: Town
+    town: TownSummary
     expected: np.ndarray  # float64 [needs]: households of the sample that are expected to ask
 
 
@@ -75,10 +74,10 @@ class Scoring:
             put_table(place, log_odds(self.parts, number, self.model, self.fitted.town), key)
 
 
-def log_odds(parts: Parts, number: int, model: NeedModel, town: Town) -> pa.Table:
+def log_odds(parts: Parts, number: int, model: NeedModel, town: TownSummary) -> pa.Table:
     """One row a household that lives in the part: household_id, and lists of need (position), log_odds (before
     the level of the day) and p_need (NaN where the model has none of its own)."""
-    known = known_apart(parts.read([number]), town, model.schema)
+    known = known_before(parts.read([number]), town.as_of, town)
     features = build(known, cohort(known), model.schema, summarise(known, model.schema, town))
     rows, scored = features.rows, model.log_odds(features)
     p_need = model.visited.predict(features, known, scored) if model.visited else np.full(len(rows), np.nan)
@@ -102,8 +101,9 @@ class Building:
         place, key, schema = scoring.place("features", number), scoring.key_of(number), scoring.model.schema
         if key_of(place) == key:
             return
-        known = known_apart(scoring.parts.read([number]), scoring.fitted.town, schema)
-        made = build(known, cohort(known), schema, summarise(known, schema, scoring.fitted.town))
+        town = scoring.fitted.town
+        known = known_before(scoring.parts.read([number]), town.as_of, town)
+        made = build(known, cohort(known), schema, summarise(known, schema, town))
         needs = pa.array([one.id for one in known.community.needs])
         columns = {
             "household_id": pa.array(known.records.household_ids[made.rows.household], pa.string()),

@@ -10,7 +10,7 @@ from features.blocks.build import Features, build, summarise
 from features.contract.community import RiskShares
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, Records, date_of, known_before
-from features.point_in_time.town_summary import Town
+from features.point_in_time.town import TownSummary
 from models.dataset.out_of_time import stable_hash
 from models.scoring.model import NeedModel, probability
 
@@ -30,7 +30,7 @@ class Scored:
     features: Features
     p_request: np.ndarray
     p_need: np.ndarray
-    town: Town
+    town: TownSummary
     shift: np.ndarray
 
 

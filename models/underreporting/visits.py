@@ -17,8 +17,8 @@ from features.contract.tables import OUTCOMES
 from features.point_in_time.cohort import MONDAY, eligible
 from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.schema import Schema
-from features.point_in_time.subset import known_apart, some
-from features.point_in_time.town_summary import Town
+from features.point_in_time.subset import some
+from features.point_in_time.town import TownSummary
 from models.dataset.split import STEP
 
 WEEK = 7
@@ -205,7 +205,7 @@ def visit_table(
     records: Records,
     visits: Visits,
     schema: Schema,
-    towns: Mapping[int, Town] | None = None,
+    towns: Mapping[int, TownSummary] | None = None,
 ) -> VisitTable:
     """Features of the visits as of the day that begins their week, from what was known before it.
 
@@ -238,13 +238,15 @@ def visit_table(
     return VisitTable(taken, np.concatenate(matrices), names, np.concatenate(microgrids))
 
 
-def _of_week(records: Records, homes: np.ndarray, town: Town, day: int, schema: Schema) -> tuple[Known, Town]:
+def _of_week(
+    records: Records, homes: np.ndarray, town: TownSummary, day: int, schema: Schema
+) -> tuple[Known, TownSummary]:
     """What was known of these households before a day, apart from their town; and an earlier ``town`` with the
     whole town's requests of late, by need, as they were that day."""
     late = {"seasons": seasons.summarise(known_before(records, day), schema)}
     days_recorded = town.days_recorded + day - town.as_of
     later = replace(town, as_of=day, days_recorded=days_recorded, parts={**town.parts, **late})
-    return known_apart(some(records, homes), later, schema), later
+    return known_before(some(records, homes), day, later), later
 
 
 def _without_later(matrix: np.ndarray, schema: Schema) -> np.ndarray:

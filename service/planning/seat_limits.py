@@ -11,7 +11,8 @@ import pandas as pd
 
 from features.contract.community import Programme
 from features.language import UserError, say
-from features.point_in_time.records import Known, date_of, day_of, remember
+from features.point_in_time.records import Known, date_of, day_of
+from features.point_in_time.remembered import remembered
 from models.dataset.feedback_correction import NEEDED
 from models.demand.programmes import month_day, opening, programmes_for, runs
 from models.demand.seats import seats_told
@@ -120,11 +121,16 @@ def seats_for_visits(programme: Programme, known: Known, history: pd.DataFrame |
 
 
 def found(programme: Programme, known: Known) -> int:
-    """Households that visits found to need what a programme offers, since it opened; none while it is not open."""
-    return remember(known, ("found", programme.id), lambda: _found(programme, known))
+    """Count the town's households that visits found to need what a programme offers, since it opened; none while it
+    is not open."""
+    return _found(known, programme.id)
 
 
-def _found(programme: Programme, known: Known) -> int:
+@remembered
+def _found(known: Known, programme_id: str) -> int:
+    if known.town is not None:
+        return known.town.town_counts.found[programme_id]
+    programme = next(one for one in known.community.programmes if one.id == programme_id)
     if not runs(programme, known.as_of, known.as_of + 1):
         return 0
     index, visits = known.community.need_index(), known.outreach

@@ -20,6 +20,7 @@ from features.atomic import write_atomically
 from features.blocks.groups import GRID, Groups
 from features.language import LANGUAGES, UserError, in_language, language, say
 from features.point_in_time.records import day_of, known_before
+from features.point_in_time.town import TownCounts, summed
 from features.store.partitions import Parts
 from features.store.reader import read_programme_history
 from features.store.storage import get, keep_only, put
@@ -66,7 +67,6 @@ from service.weekly.partition_tasks import (
     Week,
     Writing,
     Written,
-    town_counts,
 )
 
 Each = Callable[[Kept, Sequence[int]], Iterable]  # as of ``models.scoring.executors``
@@ -92,7 +92,7 @@ def list_large(
     with stage(say("汇总", "survey")):
         week = _week(workspace, scoring, as_of)
         surveys = list(each(Survey(week), numbers))
-        counts = town_counts([one.counts for one in surveys])
+        counts = summed([one.counts for one in surveys])
     with stage(say("排名单", "plan")):
         planning, plans = _planned(week, surveys, counts, each)
     home = week_directory(workspace, as_of)
@@ -143,7 +143,9 @@ def _week(workspace: Path, scoring: Scoring, as_of: date) -> Week:
     return Week(scoring, pickle.loads(held), history, before, language(), digest.hexdigest())
 
 
-def _planned(week: Week, surveys: list[Surveyed], counts: dict, each: Each) -> tuple[Planning, list[Plan]]:
+def _planned(
+    week: Week, surveys: list[Surveyed], counts: TownCounts, each: Each
+) -> tuple[Planning, list[Plan]]:
     """The plans of all parts, made again while seats are promised to more than they can take."""
     sums, pairs = np.sum([one.p_need for one in surveys], axis=0)
     usual = np.divide(sums, pairs, out=np.zeros(len(sums)), where=pairs > 0)

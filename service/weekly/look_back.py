@@ -6,9 +6,10 @@ from functools import partial
 
 import pandas as pd
 
-from features.blocks.groups import TownGroups, known_in_town, town_groups
+from features.blocks.build import town_span
 from features.language import LANGUAGES, in_language, speaking
 from features.point_in_time.records import Known, Records, known_before
+from features.point_in_time.town import TownSummary
 from features.store.partitions import Parts
 from models.monitoring.monitor import Asked, Came, Seen, Span
 from models.monitoring.reason_quality import Returned, returned
@@ -54,7 +55,7 @@ class LookAtPart:
     parts: Parts
     as_of: int
     spans: Sequence[Span]
-    towns: dict[int, TownGroups]  # by day
+    towns: dict[int, TownSummary]  # by day
     language: str
 
     def __call__(self, number: int) -> Looked:
@@ -62,13 +63,13 @@ class LookAtPart:
         records = self.parts.own(number, self.as_of)
 
         def then(day: int) -> Known:
-            return known_in_town(records, day, self.towns[day])
+            return known_before(records, day, self.towns[day])
 
         with speaking(self.language):
             return look(then(self.as_of), then, self.spans)
 
 
-def groups_of_sample(parts: Parts, as_of: int) -> dict[int, TownGroups]:
+def groups_of_sample(parts: Parts, as_of: int) -> dict[int, TownSummary]:
     """What groups take from the whole town at each of ``days_told``, from the parts of the sample."""
     sample = parts.read(parts.sample)
-    return {day: town_groups(known_before(sample, day)) for day in days_told(as_of)}
+    return {day: town_span(known_before(sample, day)) for day in days_told(as_of)}

@@ -5,7 +5,6 @@ What a task gives is kept in a file named by a hash of all that it was made from
 
 import pickle
 from collections import Counter
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import blake2b
@@ -19,8 +18,8 @@ from features.blocks.build import Features, build, summarise
 from features.blocks.groups import Groups, membership
 from features.blocks.seasons import asking_last_year
 from features.language import LANGUAGES, in_language, language, speaking
-from features.point_in_time.records import Known, Rows, Versions, date_of, positions_of, rows_at
-from features.point_in_time.subset import known_apart
+from features.point_in_time.records import Known, Rows, Versions, date_of, known_before, positions_of, rows_at
+from features.point_in_time.town import TownCounts
 from features.store.storage import get, get_table, keep_only, put
 from models.demand.cells import expected_cells, named_cells
 from models.demand.expected import pairs_of
@@ -62,12 +61,10 @@ class Week:
         """The as-of date."""
         return date_of(self.scoring.fitted.town.as_of)
 
-    def known(self, number: int, counts: Mapping[Hashable, Any] | None = None) -> Known:
-        """What was known of a part; ``counts``: of the whole town, by the name under which they are remembered."""
-        scoring = self.scoring
-        known = known_apart(scoring.parts.read([number]), scoring.fitted.town, scoring.model.schema)
-        known.__dict__["_remembered"].update(counts or {})
-        return known
+    def known(self, number: int, counts: TownCounts | None = None) -> Known:
+        """Read what was known of a part; ``counts``: of the whole town, where reasons or seats are asked for."""
+        town = replace(self.scoring.fitted.town, counts=counts)
+        return known_before(self.scoring.parts.read([number]), town.as_of, town)
 
     def table(self, kind: str, number: int) -> pd.DataFrame:
         """A part's ``scores`` or ``risk``."""
@@ -140,7 +137,7 @@ class Kept(Generic[Made]):
 class Surveyed:
     """What the whole town needs to know of a part before anything is planned."""
 
-    counts: dict[Hashable, Any]  # by the name under which they are remembered: numbers, or lists of them
+    counts: TownCounts  # of the households that live here
     p_need: np.ndarray  # float64 [2, needs]: sums and numbers of pairs
     cells: pd.DataFrame  # ``named_cells``
     tiers: dict[tuple[str, str], int]  # households by grid and tier
@@ -168,6 +165,9 @@ class Survey(Kept[Surveyed]):
         """The survey of a part."""
         week = self.week
         known, scores, risk = week.known(number), week.table("scores", number), week.table("risk", number)
+        counts = _counts(known)
+        # the town's counts are not known yet: seats are those that this part leaves
+        known = replace(known, town=replace(week.scoring.fitted.town, counts=counts))
         content, places = _answers(scores, risk, known, week.scoring.model.visited is not None)
         grid = known.records.grid_ids[known.grid[known.present]]
         tiers = Counter(zip(map(str, grid), map(str, risk["tier"]), strict=True))
@@ -176,7 +176,7 @@ class Survey(Kept[Surveyed]):
         p_need = scores["p_need"].to_numpy()
         everywhere = visiting_everywhere(known)
         return Surveyed(
-            counts=_counts(known),
+            counts=counts,
             p_need=np.stack([np.bincount(need, one, needs) for one in (p_need, np.ones(len(need)))]),
             cells=named_cells(
                 expected_cells(known, *pairs_of(scores, known), week.shares), known.records.grid_ids
@@ -204,8 +204,8 @@ def _answers(
     return b"".join(pieces), places
 
 
-def _counts(known: Known) -> dict[Hashable, Any]:
-    """Numbers on the households that live here; those of the parts add up to the town's."""
+def _counts(known: Known) -> TownCounts:
+    """Count the households that live here; the counts of the parts add up to the town's."""
 
     def here(rows: Any) -> Any:
         return rows_at(rows, np.flatnonzero(known.present[rows.household]))
@@ -215,21 +215,14 @@ def _counts(known: Known) -> dict[Hashable, Any]:
         for name in ("requests", "outreach")
         if isinstance(getattr(known, name), Versions)
     }
-    own = replace(known, **tables)
+    own = replace(known, **tables, town=None)
     programmes = known.community.programmes
-    return {
-        "asking_last_year": asking_last_year(own),
-        "households_asking_364_days": asking_within_a_year(own),
-        **{("claimed", one.id): claimed(one, own) for one in programmes},
-        **{("found", one.id): found(one, own) for one in programmes},
-    }
-
-
-def town_counts(parts: list[dict[Hashable, Any]]) -> dict[Hashable, Any]:
-    """The sums of ``Surveyed.counts``."""
-    return {
-        name: np.sum([one[name] for one in parts], axis=0).tolist() for name in (parts[0] if parts else {})
-    }
+    return TownCounts(
+        asking_last_year=asking_last_year(own),
+        asking_within_a_year=asking_within_a_year(own),
+        claimed={one.id: claimed(one, own) for one in programmes},
+        found={one.id: found(one, own) for one in programmes},
+    )
 
 
 def _worth(week: Week, scores: pd.DataFrame, known: Known) -> np.ndarray:
@@ -248,7 +241,7 @@ class Planning(Kept[Plan]):
     """The plan of a part."""
 
     shares: list[Share]
-    counts: dict[Hashable, Any]
+    counts: TownCounts
 
     def given(self, number: int) -> Any:
         """The part's share of the town, and the town's numbers."""

@@ -14,7 +14,7 @@ from features.blocks.build import Features, build
 from features.point_in_time.cohort import cohort
 from features.point_in_time.posted_household import Posted, posted_records
 from features.point_in_time.records import Known, Records, Rows, known_before
-from features.point_in_time.subset import alone, known_apart
+from features.point_in_time.subset import alone
 from models.scoring.explain import Reason, explained
 from models.scoring.live import LiveScores, TownState, score_apart
 from models.scoring.model import NeedModel
@@ -76,7 +76,7 @@ class Live:
         household = int(pd.Index(self.records.household_ids).get_indexer(pd.Index([household_id]))[0])
         if household < 0:
             raise KeyError(household_id)
-        one = known_apart(alone(self.records, household), self.state.town, self.model.schema)
+        one = known_before(alone(self.records, household), self.state.as_of, self.state.town)
         wanted = cohort(one)
         place = np.flatnonzero(wanted.need == self.state.community.need_index()[need])
         if not len(place):

@@ -121,6 +121,5 @@ def test_requests_of_late_raise_what_is_expected():
 def test_a_town_of_one_household():
     known = known_before(make_records([{"household_id": "h1"}], community=make_community(NEEDS)), AS_OF)
     schema = fit_schema(known)
-    parts = summarise(known, schema).parts["expected"]
-    assert parts.similar == ()
-    assert likeness(parts.similar, known, schema, 0, 0) == ""
+    assert summarise(known, schema).similar_factors == ()
+    assert likeness(known, schema, 0, 0) == ""

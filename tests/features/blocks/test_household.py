@@ -12,10 +12,10 @@ from features.language import set_language
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Rows, date_of, day_of, known_before
 from features.point_in_time.schema import Attribute, Schema, fit_schema
-from features.point_in_time.town_summary import Town
+from features.point_in_time.town import TownSummary
 
 DATE = day_of(date(2024, 6, 3))
-NOWHERE = Town(DATE, {}, 0.0, 0.0)
+NOWHERE = TownSummary(as_of=DATE, first_known=0.0, days_recorded=0.0, unused={})
 SCHEMA = Schema(
     household=(
         Attribute("children", "number", changes=True, zh="{}个孩子", en="{} children"),

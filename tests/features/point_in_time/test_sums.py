@@ -29,14 +29,13 @@ def test_factors_of_attributes_are_those_of_one_need_at_a_time() -> None:
     exposure = able * days_observed(known)[:, None]
     expected = exposure * rate(count.sum(0), exposure.sum(0))
     columns = similar.fit(known, schema, count, expected)
-    values = similar.columns_of(known, schema)
     assert len(columns) > 1
     for need in range(count.shape[1]):
         left = expected[:, need].copy()
         factor = {one.name: np.ones(len(one.factors)) for one in columns}
         for _ in range(similar.SWEEPS):
             for one in columns:
-                code = similar._codes(values[one.name], one.edges)
+                code = similar.codes_of(known, schema, one.name, one.edges)
                 seen, due = (np.bincount(code, each, len(one.factors)) for each in (count[:, need], left))
                 step = (seen + similar.PRIOR) / (due + similar.PRIOR)
                 left *= step[code]

@@ -15,7 +15,6 @@ from features.ingest.erasure import erase_household
 from features.ingest.ingest import ingest
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import date_of, day_of, known_before
-from features.point_in_time.subset import known_apart
 from features.simulation.simulate import simulate
 from features.store.partitions import forget, lay_out, open_parts, root_of
 from features.store.reader import read_records
@@ -80,7 +79,7 @@ def test_features_of_a_part_are_those_within_the_town(parts, records, model, as_
         pair: at for at, pair in enumerate(zip(records.household_ids[rows.household], rows.need, strict=True))
     }
     for number in range(len(parts)):
-        part = known_apart(parts.read([number]), town, model.schema)
+        part = known_before(parts.read([number]), as_of, town)
         own = cohort(part)
         found = build(part, own, model.schema, summarise(part, model.schema, town))
         ids = part.records.household_ids[own.household]

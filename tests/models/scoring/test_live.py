@@ -19,7 +19,7 @@ from features.point_in_time.ages import aggregates
 from features.point_in_time.cohort import cohort
 from features.point_in_time.posted_household import Posted, attribute_text, need_of_text, posted_records
 from features.point_in_time.records import known_before
-from features.point_in_time.subset import alone, known_apart
+from features.point_in_time.subset import alone
 from models.scoring.live import score_apart, town_state
 from models.scoring.score import score
 
@@ -69,7 +69,7 @@ def test_the_features_of_a_household_by_itself_are_those_within_the_town(batch):
     known = scored.known
     town, whole = summarise(known, model.schema), scored.features
     for household in range(60):
-        one = known_apart(alone(records, household), town, model.schema)
+        one = known_before(alone(records, household), town.as_of, town)
         found = build(one, cohort(one), model.schema, town)
         mine = whole.rows.household == household
         assert list(found.rows.need) == list(whole.rows.need[mine])

@@ -24,12 +24,12 @@ CODE = """
 import sys
 from functools import partial
 from pathlib import Path
-from features.records import day_of
-from features.parts import open_parts, root_of
-from models.engine import here, on_spark
-from models.registry import champion
-from models.score_parts import prepare
-from service.week import choose_as_of
+from features.point_in_time.records import day_of
+from features.store.partitions import open_parts, root_of
+from models.scoring.executors import here, on_spark
+from models.registry.registry import champion
+from models.scoring.partitions import prepare
+from service.weekly.list_week import choose_as_of
 
 if __name__ == "__main__":
     workspace, engine = Path(sys.argv[1]).resolve(), sys.argv[2]

@@ -45,7 +45,7 @@ def test_set_aside_rows_are_found_however_the_id_was_written(tiny_town):
 
 ERASE = """
 from pathlib import Path
-from features.erasure import erase_household
+from features.ingest.erasure import erase_household
 erase_household(Path(sys.argv[1]), sys.argv[2])
 """
 

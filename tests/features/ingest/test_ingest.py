@@ -339,7 +339,7 @@ def test_attributes_may_be_called_anything(tiny_town):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from features.ingest import ingest
+from features.ingest.ingest import ingest
 
 seen, last = 0, int(sys.argv[3])
 

@@ -393,8 +393,8 @@ def test_interrupted_says_so_in_one_line(town: TinyTown) -> None:
 ONE_PIECE_OF_WORK = """
 import sys
 from pathlib import Path
-from features.versions import open_store
-from service.terminal import run
+from features.store.database import open_store
+from service.console.terminal import run
 
 def count():
     with open_store(Path(sys.argv[1])) as connection:

@@ -12,7 +12,6 @@ import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 from week_lists import change, columns_of, make_known, make_visits, write_lists
 
-from features.language import set_language
 from features.point_in_time.records import Known
 from service.returns.read_outcomes import Outcomes, read_outcomes
 
@@ -139,19 +138,13 @@ def test_a_saved_list_of_an_older_week_counts_in_that_week(
     assert (again.rows, again.feedback, again.known) == ([], [], 1)
 
 
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not on PATH")
-def test_printed_pages_keep_households_whole_under_a_header(
+def test_pages_end_where_the_list_says_after_libreoffice_has_saved_it(
     visits: pd.DataFrame, known: Known, profile: str, tmp_path: Path
 ) -> None:
-    set_language("en")  # a machine without Chinese fonts prints these titles too
-    long = "asked for childcare last year; " * 20
-    book = write_lists(known, visits.assign(why=long), tmp_path / "grid-g1.xlsx")
-    path = saved(book, "pdf", profile)
-    text = subprocess.run(
-        ["pdftotext", "-layout", str(path), "-"], check=True, capture_output=True, text=True
-    ).stdout
-    pages = [page for page in text.split("\f") if page.strip()]
-    assert len(pages) > visits["worker"].nunique()
-    assert all("household" in page and "outcome" in page for page in pages)
-    for home, rows in visits.groupby("household_id"):
-        assert sorted(page.count(str(home)) for page in pages)[-1] == len(rows), home
+    book = write_lists(known, visits.assign(why="去年申请过暑期托管；" * 40), tmp_path / "grid-g1.xlsx")
+    path = saved(book, "xlsx", profile)
+    before, after = (openpyxl.load_workbook(one).worksheets for one in (book, path))
+    ends = [[one.id for one in sheet.row_breaks.brk] for sheet in before]
+    assert any(ends)
+    assert [[one.id for one in sheet.row_breaks.brk] for sheet in after] == ends
+    assert all(sheet.sheet_properties.pageSetUpPr.fitToPage for sheet in after)

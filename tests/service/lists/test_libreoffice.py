@@ -17,7 +17,8 @@ from service.returns.read_outcomes import Outcomes, read_outcomes
 
 SOFFICE = shutil.which("soffice")
 pytestmark = pytest.mark.skipif(
-    SOFFICE is None, reason="soffice is not on PATH; install libreoffice-calc-nogui"
+    SOFFICE is None,
+    reason="lists are not tried: soffice is not on PATH (Debian, Ubuntu: apt install libreoffice-calc-nogui)",
 )
 NOW = datetime(2025, 9, 5, 10)
 OUTCOMES = ("需要", "不需要", "婉拒", "未遇见")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="pages are not tried: pip install playwright")
 from playwright.sync_api import Browser, expect, sync_playwright
 from served_browser import (
     CHROMIUM,
     DESKTOP,
     PHONE,
     SLOW,
+    WITHOUT_CHROMIUM,
     Server,
     browsing,
     check_page,
@@ -27,7 +28,7 @@ from features.point_in_time.records import date_of
 from features.store.reader import read_records
 from service.weekly.monitor_week import monitor_week
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
 expect.set_options(timeout=SLOW)
 BOTH = pytest.mark.parametrize(("language", "size"), [("zh", PHONE), ("en", DESKTOP)])
 DOT = base64.b64decode(

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="pages are not tried: pip install playwright")
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from served_browser import (
     CHROMIUM,
     DESKTOP,
     PHONE,
     SLOW,
+    WITHOUT_CHROMIUM,
     Server,
     browsing,
     check_page,
@@ -21,7 +22,7 @@ from served_browser import (
 )
 from served_town import copy_workspace
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
 expect.set_options(timeout=SLOW)
 WORDS = {
     "zh": {

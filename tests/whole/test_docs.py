@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from source_tree import ORDER, PAGE, PICTURE, picture
 
 from features.contract.tables import TABLES
 from service.cli.commands import commands
@@ -68,6 +69,24 @@ def test_links_between_pages_hold(page: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", text_of(page))
     broken = [link for link in links if "://" not in link and not (here / link).exists()]
     assert not broken
+
+
+@pytest.mark.parametrize("page", [*READMES, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    named = re.findall(r"`((?:features|models|service|tests|benchmarks|docs|notebooks)/[\w./-]*)", text_of(page))
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_the_picture_of_the_packages_is_that_of_the_imports() -> None:
+    found = PICTURE.search(PAGE.read_text("utf-8"))
+    assert found and found[0] == picture(), "run python tests/fixtures/source_tree.py"
+
+
+def test_every_package_has_a_row_that_says_what_it_takes_and_gives() -> None:
+    page = PAGE.read_text("utf-8")
+    packages = [name for name in ORDER if name.count(".") == 1]
+    packages += [name for name in ORDER if name.startswith("service.web.") and name.count(".") == 2]
+    assert not [name for name in packages if f"`{name.replace('.', '/')}`" not in page]
 
 
 def test_examples_of_settings_are_valid() -> None:

@@ -68,7 +68,7 @@ def test_a_backup_brings_everything_back_on_either_database(tmp_path, database_u
 
 KILLED = """
 import os, signal, sys
-from service.cli import commands
+from service.cli.commands import commands
 
 seen, last = 0, int(sys.argv[1])
 

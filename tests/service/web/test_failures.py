@@ -193,7 +193,7 @@ for _ in range(1000):
 
 def test_kill_9_in_the_middle_of_a_week_switch_leaves_the_old_week_or_the_new_one(tmp_path):
     workspace = copy_workspace(tmp_path / "workspace")
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'fixtures'}"}
     shelf = Shelf(workspace)
     shelf.refresh()
     seen = set()

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from features.contract.community import Community
 from features.language import say
 from service.lists.answers import feedback_names, outcome_names
-from service.lists.table_rows import as_rows
+from service.lists.visit_rows import as_rows
 
 if TYPE_CHECKING:
     from service.lists.feedback_week import FeedbackWeek

@@ -1,18 +1,21 @@
-"""What a worker should know at the door: the plan's visits with household, need, programme and question."""
+"""What a worker should know and say at the door: household, need, programme, question, and who is calling."""
 
 import re
 from collections.abc import Iterable
-from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.contract.community import Need
+from features.contract.attribute_values import births
+from features.contract.community import Community, Need, Programme
 from features.language import say
 from features.point_in_time.ages import YEAR
-from features.point_in_time.records import Known, date_of, day_of, positions_of
+from features.point_in_time.records import Known, date_of, positions_of
+from features.units import WEEK
+from models.demand.programmes import programmes_for
+from models.demand.seats import seats_left, seats_told
 from service.lists.answers import outcome_names
-from service.lists.programmes import programmes_text
 
 CONTACT_WORDS = ("address", "addr", "phone", "telephone", "mobile", "tel", "contact")
 CONTACT_WORDS_ZH = ("地址", "住址", "门牌", "楼栋", "楼号", "单元", "房号", "电话", "手机", "联系")
@@ -21,9 +24,20 @@ CHILD, ELDER = 18, 60  # years: the members whose ages stand on a list
 
 
 def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The visits with the texts of a list: contact, members, last_contact, need_name, programme, ask.
+    """Add the texts of a list to the visits.
 
-    ``history``: past courses of the programmes (``store.read_programme_history``), for the seats left.
+    Parameters
+    ----------
+    visits
+        One row for each household and need to visit, with ``household_id`` and ``need``.
+    known
+        What was known on the as-of day.
+    history
+        Past courses of the programmes (``read_programme_history``), which tell how many seats are left.
+
+    Returns
+    -------
+    ``visits`` with the text columns contact, members, last_contact, need_name, programme and ask.
     """
     household = positions_of(visits["household_id"], known.records.household_ids)
     needs = {need.id: need for need in known.community.needs}
@@ -59,7 +73,7 @@ def _members(known: Known, households: np.ndarray) -> list[str]:
     texts = []
     for household in households:
         row = known.household_row[household]
-        days = born.get(int(household)) or [_birth(column.at(row)) for column in own]
+        days = born.get(int(household)) or births(np.array([column.at(row) or "" for column in own]))
         ages = sorted(int((known.as_of - day) // YEAR) for day in days if np.isfinite(day))
         parts = [
             say(f"{zh}{_joined(found)}岁", f"{en} {_joined(found)}")
@@ -71,15 +85,6 @@ def _members(known: Known, households: np.ndarray) -> list[str]:
         ]
         texts.append(say("，", "; ").join(parts))
     return texts
-
-
-def _birth(text: str | None) -> float:
-    """The day of a birth year (its middle, as for residents) or birth date; NaN for anything else."""
-    try:
-        text = str(text).strip()
-        return float(day_of(date(int(text), 7, 1) if text.isdigit() else date.fromisoformat(text[:10])))
-    except ValueError:
-        return np.nan
 
 
 def _joined(ages: list[int]) -> str:
@@ -122,3 +127,71 @@ def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
         parts = [one for one in (arm, need, outcome) if one]
         texts[int(rows.household[row])] = f"{date_of(rows.contacted[row])} " + say("，", ", ").join(parts)
     return texts
+
+
+def programmes_text(need: Need, known: Known, history: pd.DataFrame | None = None) -> str:
+    """List the programmes that run within a need's window, a line each, with the seats left.
+
+    ``history``: past courses of the programmes, as in ``describe``.
+    """
+    ends = known.as_of + WEEK * (need.lead_weeks + need.horizon_weeks)
+    found = programmes_for(known.community, need.id, known.as_of, ends)
+    return "\n".join(_programme_text(one, known, history) for one in found)
+
+
+def _programme_text(programme: Programme, known: Known, history: pd.DataFrame | None) -> str:
+    details = [_seats(programme, known, history)]
+    if programme.opens or programme.closes:
+        details.append(f"{programme.opens}～{programme.closes}")
+    if programme.enrol_until:
+        details.append(say(f"报名截至 {programme.enrol_until}", f"enrol until {programme.enrol_until}"))
+    details.append(programme.organiser)
+    inside = say("，", ", ").join(one for one in details if one)
+    name = programme.name.here
+    return say(f"{name}（{inside}）", f"{name} ({inside})") if inside else name
+
+
+def _seats(programme: Programme, known: Known, history: pd.DataFrame | None) -> str:
+    seats, taken = seats_told(programme, known, history)
+    left = seats_left(programme, known, history)
+    if seats is None or left is None:
+        return ""
+    if taken is not None:
+        return say(f"{seats} 个名额，剩 {left}", f"{seats} seats, {left} left")
+    if not left:
+        return say(f"{seats} 个名额可能已满", f"{seats} seats, perhaps all taken")
+    return say(f"{seats} 个名额，约剩 {left}", f"{seats} seats, about {left} left")
+
+
+def script(community: Community) -> str:
+    """Write what to say at the door: who calls, where the information comes from, and how to refuse."""
+    identity = community.community
+    name, phone = identity.name, identity.phone
+    check = say(
+        f"不放心可以先打社区电话 {phone} 核实" if phone else "不放心可以先向社区核实再答复",
+        f"To be sure, call the community at {phone} first"
+        if phone
+        else "To be sure, ask the community first",
+    )
+    return say(
+        f"您好，我是{name}的社区工作人员（上门请出示工作证，打电话请报姓名）。社区根据您家在社区登记的情况和以往向社区"
+        "提出的诉求，主动来问问近期有没有需要，不收费、不推销，不问银行卡、密码和验证码。"
+        f"{check}。您可以不回答；以后不想接到这样的走访，现在告诉我就行，社区会登记并不再联系，不影响任何服务。",
+        f"Hello, I work for {name} (at the door show your card, on the telephone give your name). From what your"
+        " household registered with the community and asked it for before, we come to ask whether you need"
+        f" something. It costs nothing; we never ask about bank details, passwords or codes. {check}. You need"
+        " not answer, and if you want no such visits, tell me: we note it and do not come again. No service"
+        " depends on it.",
+    )
+
+
+def as_rows(table: pd.DataFrame, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Turn a table into one dictionary a row, with the columns ``names`` (default: all).
+
+    >>> as_rows(pd.DataFrame({"need": ["meals", "care"], "seats": [3, 4]}))
+    [{'need': 'meals', 'seats': 3}, {'need': 'care', 'seats': 4}]
+    """
+    # By column: with texts held by Arrow this takes a quarter of the time of to_dict("records").
+    names = list(table.columns if names is None else names)
+    columns = [table[name].to_list() for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -14,7 +14,7 @@ from features.language import say
 from service.lists.answers import MARKS, feedback_choices, feedback_names, outcome_names
 from service.lists.feedback_sheet import add_feedback_sheet
 from service.lists.sheet import line_height, on_a4, page_breaks
-from service.lists.table_rows import as_rows
+from service.lists.visit_rows import as_rows
 from service.planning.stability import KEPT
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from models.demand.expected import expected_demand
 from models.demand.programmes import against_seats
 from service.lists.feedback_week import FeedbackWeek
 from service.lists.pages import grid_page, overview_page
-from service.lists.script import script
+from service.lists.visit_rows import script
 from service.lists.workbook import workbook
 from service.returns.filled_rows import NoList, filled_rows
 

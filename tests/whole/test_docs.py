@@ -73,7 +73,9 @@ def test_links_between_pages_hold(page: str) -> None:
 
 @pytest.mark.parametrize("page", [*READMES, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
 def test_files_that_a_page_names_exist(page: str) -> None:
-    named = re.findall(r"`((?:features|models|service|tests|benchmarks|docs|notebooks)/[\w./-]*)", text_of(page))
+    named = re.findall(
+        r"`((?:features|models|service|tests|benchmarks|docs|notebooks)/[\w./-]*)", text_of(page)
+    )
     assert not [path for path in named if not (ROOT / path).exists()]
 
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from features.language import grid_words, language, say
 from service.lists.answers import outcome_names
-from service.lists.script import script
+from service.lists.visit_rows import script
 from service.web.api.answers import AsOf
 from service.web.api.outcomes import Id, OutcomeName
 from service.web.auth.identities import SignedIn, check_csrf

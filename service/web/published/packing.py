@@ -23,7 +23,7 @@ from models.registry.tracking import registry_address
 from models.scoring.live import TownState
 from models.scoring.score import TIERS
 from service.lists.feedback_week import FeedbackWeek
-from service.lists.table_rows import as_rows
+from service.lists.visit_rows import as_rows
 from service.planning.planner import COLUMNS
 from service.web.base.access import mixed_risk
 from service.web.published.week_files import (

@@ -9,7 +9,7 @@ from make_records import make_community, make_records
 from features.point_in_time.records import Known, known_before
 from models.demand.programmes import month_day
 from models.demand.seats import claimed, seats_left
-from service.lists.programmes import programmes_text
+from service.lists.visit_rows import programmes_text
 
 AS_OF = 20332  # 2025-09-01
 CANTEEN = {

@@ -14,7 +14,7 @@ from models.demand.expected import expected_demand
 from models.demand.programmes import against_seats
 from service.lists.feedback_week import feedback_week
 from service.lists.pages import grid_page
-from service.lists.script import script
+from service.lists.visit_rows import script
 from service.weekly.list_files import file_names, handout, write_handout
 
 FETCHING = {"script", "link", "img", "iframe", "object", "embed"}

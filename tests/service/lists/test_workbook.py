@@ -17,8 +17,7 @@ from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits,
 from features.language import set_language
 from features.point_in_time.records import Known, day_of, known_before
 from service.lists.pages import grid_page
-from service.lists.script import script
-from service.lists.visit_rows import describe
+from service.lists.visit_rows import describe, script
 from service.lists.workbook import workbook
 from service.returns.read_outcomes import Outcomes, read_outcomes
 

@@ -1,9 +1,9 @@
-"""A year in which the product works on its own lists: lists, visits, outcomes, retrains, in a town that reacts.
+"""Simulate a year in which the product works on its own lists, in a town that reacts to visits.
 
 One run is one policy in one town (a seed). Every Monday the office's new rows go through ``ingest``, lists are
 made by the functions behind the commands, visits happen in the simulated town, and their outcomes come back
-with the next export. A retrained model passes the command's gate before it is used. Left out is what takes time and
-changes neither models nor visits: MLflow's runs and figures and, unless wanted, the lists on paper.
+with the next export. A retrained model passes the command's gate before it is used. MLflow's runs and figures are left
+out, and by default the lists on paper: they take time and change neither models nor visits.
 """
 
 import shutil
@@ -48,9 +48,10 @@ TRAINED_ROWS = 40_000  # of a training table at most: enough for a small town, a
 
 @dataclass(frozen=True)
 class Setting:
-    """The town and the work: the same for all policies and seeds. ``end`` is the Monday after the last week.
+    """Options of the town and the work, the same for all policies and seeds.
 
-    ``papers``: the product's workbooks and pages are written, too; who is visited is the same without.
+    ``end`` is the Monday after the last week. With ``papers`` the product's workbooks and pages are written too;
+    they do not change who is visited.
     """
 
     households: int
@@ -68,7 +69,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Run:
-    """One policy in one town; ``share`` of the visits is drawn by lot, ``explore`` says how (as in the settings)."""
+    """One policy in one town. ``share`` of the visits are random, drawn as ``explore`` says (as in the settings)."""
 
     seed: int
     policy: str
@@ -77,16 +78,16 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of its files."""
+        """Name the run's files."""
         return f"seed-{self.seed}-{self.policy}-{self.share:g}-{self.explore}"
 
 
 @dataclass(frozen=True)
 class Lived:
-    """``weeks``: week, date, version (of the model) and the columns of ``loop_measures.happened``.
+    """What happened in a run.
 
-    ``lists``: week, list, visits, expected: the run's own list beside those that its twin would have made of
-    the same town; see ``_against_twin``.
+    ``weeks`` has the columns week, date, version (of the model) and those of ``loop_measures.happened``. ``lists``
+    has week, list, visits and expected: the run's own list beside its twin's lists, see ``_against_twin``.
     """
 
     weeks: pd.DataFrame
@@ -97,7 +98,7 @@ class World:
     """A town, its office, and the workspace of those who make the lists."""
 
     def __init__(self, setting: Setting, run: Run, place: Path):
-        """Live the history; ``place`` is emptied."""
+        """Empty ``place`` and live the weeks of history."""
         shutil.rmtree(place, ignore_errors=True)
         self.setting, self.run, self.place = setting, run, place
         self.workspace = place / "workspace"
@@ -111,13 +112,13 @@ class World:
             self.office.live_a_week()
 
     def _town(self) -> tuple[Town, Community, dict]:
-        """The town before its first week."""
+        """Make the town as it is before its first week."""
         one = self.setting
         weeks = one.weeks + one.weeks_ahead
         return make_town(one.households, weeks, self.run.seed, one.grids, one.microgrids, one.end, one.style)
 
     def take_in(self) -> "Monday":
-        """Export what is new, ingest it, and look at the records."""
+        """Export what is new, ingest it, and read the records."""
         self.exports.write(self.place / "export")
         ingest(self.place / "export", self.workspace)
         return Monday(self, read_records(self.workspace), self.town.monday)
@@ -125,7 +126,7 @@ class World:
 
 @dataclass
 class Monday:
-    """What those who make the lists hold in hands on a Monday, and the truth."""
+    """What the office knows on a Monday, and the truth."""
 
     world: World
     records: Records
@@ -133,36 +134,50 @@ class Monday:
 
     @property
     def day(self) -> int:
-        """Days since 1970-01-01."""
+        """Give the as-of day in days since 1970-01-01."""
         return day_of(self.as_of)
 
     @cached_property
     def known(self) -> Known:
-        """Everything known before the day."""
+        """Give what was known before the as-of day."""
         return known_before(self.records, self.day)
 
     @cached_property
     def read(self) -> Records:
-        """The records that models are trained on and score."""
+        """Give the records that models are trained on and score."""
         return without_targeted(self.records) if self.world.run.policy == UNCORRECTED else self.records
 
     @cached_property
     def chance(self) -> np.ndarray:
-        """float32 [households of the town, needs]: that a visit finds the need."""
+        """Give the true probability that a visit finds the need: float32 [households of the town, needs]."""
         return need_now(self.world.town)
 
     def in_town(self, visits: pd.DataFrame) -> pd.DataFrame:
-        """The visits with household and need as positions of the town."""
+        """Replace household and need of the visits by positions in the town."""
         household = pd.Index(self.world.exports.names.household).get_indexer(pd.Index(visits["household_id"]))
         need = visits["need"].map(self.world.community.need_index())
         return visits.assign(household=household, need=need.to_numpy(dtype=np.int64))
 
 
 def live(setting: Setting, run: Run, place: Path, twin: Path | None = None) -> Lived:
-    """Live ``weeks_ahead`` weeks under a policy, in the directory ``place``.
+    """Live ``setting.weeks_ahead`` weeks under a policy.
 
-    The policy ``twin`` is the product whose lists stay in the drawer: only the visits drawn by lot happen.
-    ``twin``: the place of such a run of the same town, to compare lists with.
+    Under the policy ``twin`` the product makes lists and only the random visits happen.
+
+    Parameters
+    ----------
+    setting
+        The town and the work.
+    run
+        Policy, seed and random visits.
+    place
+        Directory of the run; it is emptied.
+    twin
+        Directory of a run of the same town under the policy ``twin``, to compare lists with.
+
+    Returns
+    -------
+    One row a week and group, and one row a compared list.
     """
     world, rows, lists = World(setting, run, place), [], []
     title = say(f"{TITLES[run.policy][0]}，种子 {run.seed}", f"{TITLES[run.policy][1]}, seed {run.seed}")
@@ -184,7 +199,7 @@ def live(setting: Setting, run: Run, place: Path, twin: Path | None = None) -> L
 
 @contextmanager
 def _silently(name: str) -> Iterator[None]:
-    """A stage whose time nobody reads."""
+    """Run a stage without printing its time."""
     yield
 
 
@@ -209,7 +224,7 @@ def _retrain(monday: Monday) -> None:
 
 
 def _list(monday: Monday) -> pd.DataFrame:
-    """The week's list: columns of outreach.parquet."""
+    """Make the week's list, with the columns of outreach.parquet."""
     world, workspace = monday.world, monday.world.workspace
     if world.run.policy not in MODELLED:
         here = pd.Index(world.exports.names.household).get_indexer(pd.Index(monday.records.household_ids))
@@ -224,7 +239,7 @@ def _list(monday: Monday) -> pd.DataFrame:
 
 
 def _visit(world: World, listed: pd.DataFrame) -> pd.DataFrame:
-    """Knock at the listed doors and live the week; the visits with arm and outcome."""
+    """Make the listed visits and live the week; return the visits with arm and outcome."""
     planned = Planned(
         listed["household"].to_numpy(),
         listed["need"].to_numpy(),
@@ -235,11 +250,11 @@ def _visit(world: World, listed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _against_twin(monday: Monday, listed: pd.DataFrame, twin: Path) -> list[dict]:
-    """The list and two that a model without feedback makes for the same doors, by the truth.
+    """Value three lists for the same Monday by the truth: the run's own, and two without feedback.
 
-    ``own``: the list that goes out. ``twin model``: the twin's model on this office's records. ``twin``: the
-    twin's own scores of the day, which know the requests that visits prevented here, and no visits. All under
-    the same capacity, cool-down, refusals and lot.
+    ``own`` goes out. ``twin model`` is made by the twin's model from this office's records. ``twin`` is made from the
+    twin's own scores of the day: these know the requests that visits prevented here, and no visits. All three keep
+    to the same capacity, cool-down, refusals and random visits.
     """
     scores = {
         "twin model": score(monday.records, NeedModel.load(_in_force(twin, monday.as_of)), monday.day).scores,
@@ -252,5 +267,5 @@ def _against_twin(monday: Monday, listed: pd.DataFrame, twin: Path) -> list[dict
 
 
 def _in_force(twin: Path, as_of: date) -> Path:
-    """The twin's model in force on a date."""
+    """Find the twin's model that was in force on a date."""
     return max(path for path in (twin / CHAMPIONS).iterdir() if path.name <= as_of.isoformat())

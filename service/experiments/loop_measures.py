@@ -1,4 +1,4 @@
-"""What a week of the closed loop did, by group of households, and how good a list is by the truth."""
+"""Measure a week of the closed loop by group of households, and a list by the truth."""
 
 from typing import Any
 
@@ -20,14 +20,26 @@ def happened(
     group: dict[str, np.ndarray],
     requests: np.ndarray,
 ) -> list[dict[str, Any]]:
-    """One row for each group, and one for ``all``, on the week that the town has just lived.
+    """Measure the week that the town has just lived.
 
-    ``visits``: household and need (positions), arm, outcome; ``chance``: ``need_now`` before the week;
-    ``group``: ``groups`` before the week; ``requests``: number of each household's requests in the week.
+    Parameters
+    ----------
+    town, community
+        The town after the week, and its settings.
+    visits
+        One row for each household and need (positions) visited in the week, with arm and outcome.
+    chance
+        ``need_now`` before the week: float [households, needs].
+    group
+        ``groups`` before the week: bool [households] by name.
+    requests
+        Number of requests in the week: int [households].
 
-    Columns, of the targeted visits (and ``lot_...`` of those drawn by lot): visits (households, reached or
-    not), pairs (asked about), found (needs found), early (of these, not yet asked for), severity (sum of the
-    severities of ``early``), expected (sum of ``chance`` over the pairs). Of the whole group: households,
+    Returns
+    -------
+    One row for each group, and one for ``all``. Of targeted visits (and, with the prefix ``lot_``, of random ones):
+    visits (households, reached or not), pairs (asked about), found (needs found), early (of these, not yet asked
+    for), severity (sum over ``early``), expected (sum of ``chance`` over the pairs). Of the whole group: households,
     begun (needs that began in the week), requests.
     """
     week = town.week - 1
@@ -60,7 +72,7 @@ def happened(
 
 
 def expected_of_list(visits: pd.DataFrame, chance: np.ndarray) -> dict[str, float]:
-    """Of a list's targeted visits: visits (households), and expected needs there (sum of ``chance``)."""
+    """Count the households that a list targets, and sum ``chance`` [households, needs] over its targeted pairs."""
     targeted = visits[visits["arm"] == TARGETED]
     return {
         "visits": float(targeted["household"].nunique()),

@@ -1,4 +1,4 @@
-"""Who decides which households are visited in the closed loop: the product, and what it is measured against."""
+"""Score households under the policies of the closed loop: the product, and what it is compared with."""
 
 from collections.abc import Callable, Mapping
 
@@ -25,10 +25,24 @@ TOTAL, TIE = 1e-3, 1e-6  # what a request for another need, and chance, count be
 
 
 def rule_scores(policy: str, known: Known, truth: Callable[[], np.ndarray], seed: int) -> pd.DataFrame:
-    """Scores of a policy that needs no model, with the columns that ``service.planning.planner.plan`` reads.
+    """Score the cohort by a policy that needs no model.
 
-    ``truth`` gives the chance [households, needs] that a visit finds the need, for the oracle. The planner
-    multiplies by severity, which the simple rules do not know; they are divided by it.
+    The planner multiplies scores by severity. The simple rules do not know severity, so their scores are divided by it.
+
+    Parameters
+    ----------
+    policy
+        ``ORACLE``, ``FREQUENCY`` or ``RANDOM``.
+    known
+        What was known on the as-of day.
+    truth
+        Computes the probability that a visit finds the need, float [households, needs]; called for the oracle only.
+    seed
+        Of the run; draws differ by seed and as-of day.
+
+    Returns
+    -------
+    Columns household_id, need, as_of, p_need and model_version, as ``service.planning.planner.plan`` reads them.
     """
     rows = cohort(known)
     severity = np.array([one.severity for one in known.community.needs])[rows.need]
@@ -56,5 +70,5 @@ def rule_scores(policy: str, known: Known, truth: Callable[[], np.ndarray], seed
 
 
 def _drawn(known: Known, seed: int) -> np.ndarray:
-    """float64 per household: a number between 0 and 1, another one every week."""
+    """Draw a number in [0, 1) for each household, anew every week: float64 [households]."""
     return np.random.default_rng([seed, known.as_of]).random(known.household_count)

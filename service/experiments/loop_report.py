@@ -1,4 +1,4 @@
-"""What a closed-loop simulation found: tables in Markdown and CSV, and a figure, with intervals over seeds."""
+"""Report a closed-loop simulation: tables in Markdown and CSV, and a figure, with intervals over seeds."""
 
 import io
 from collections.abc import Callable, Iterable
@@ -38,10 +38,21 @@ CONFIDENCE = 0.95
 
 
 def write_report(out: Path, lived: Lived, usual: tuple[float, str]) -> list[Path]:
-    """Write closed_loop.csv, closed_loop_lists.csv, closed_loop.png and closed_loop.md; their paths.
+    """Write closed_loop.csv, closed_loop_lists.csv, closed_loop.png and closed_loop.md.
 
-    ``lived``: all runs, see ``loop_runs.read_runs``. ``usual``: the lot (share, and how) of the runs that are
-    compared by policy; the product's are compared by lot.
+    Parameters
+    ----------
+    out
+        Directory to write into.
+    lived
+        All runs, from ``loop_runs.read_runs``.
+    usual
+        Share of random visits, and how they are drawn, of the runs that are compared by policy. The product's
+        runs are also compared by share.
+
+    Returns
+    -------
+    The paths written, without the lists.
     """
     weeks = lived.weeks
     same, lists = _with_lot(weeks, usual), _with_lot(lived.lists, usual)
@@ -63,7 +74,7 @@ def _with_lot(rows: pd.DataFrame, lot: tuple[float, str]) -> pd.DataFrame:
 
 
 def interval(values: Iterable[float]) -> tuple[float, float]:
-    """Mean over seeds and half the width of its 95% interval (Student's t); NaN for one seed."""
+    """Average over seeds, with half the width of the 95% interval (Student's t); NaN for one seed."""
     each = np.array([one for one in values if np.isfinite(one)])
     if len(each) < 2:
         return (float(each.mean()) if len(each) else np.nan), np.nan
@@ -92,7 +103,7 @@ def _per_visits(column: str) -> Callable[[pd.DataFrame], float]:
 
 
 def _lead(whole: pd.DataFrame, policy: str) -> list[float]:
-    """The product's needs met before asking per 100 visits less those of a policy, in the seeds that both lived."""
+    """Subtract a policy's needs met before asking per 100 visits from the product's, for each seed that both lived."""
     each = [
         {seed: _per_visits("early")(rows) for seed, rows in whole[whole["policy"] == one].groupby("seed")}
         for one in (PRODUCT, policy)
@@ -105,7 +116,7 @@ def _quarter(weeks: pd.Series) -> pd.Series:
 
 
 def policies_table(weeks: pd.DataFrame) -> str:
-    """Needs met before asking per 100 targeted visits, over all weeks and by quarter, of each policy."""
+    """Tabulate each policy's needs met before asking per 100 targeted visits, over all weeks and by quarter."""
     whole = weeks[weeks["group"] == ALL].assign(quarter=lambda rows: _quarter(rows["week"]))
     rows = []
     for policy in ORDER:
@@ -141,7 +152,7 @@ def policies_table(weeks: pd.DataFrame) -> str:
 
 
 def groups_table(weeks: pd.DataFrame) -> str:
-    """For each group: needs met before asking per 100 visits to it, and as a share of its needs."""
+    """Tabulate each group's needs met before asking, per 100 visits to it and as a share of its needs."""
     rows = []
     for policy in [one for one in ORDER if (weeks["policy"] == one).any()]:
         cells = []
@@ -160,7 +171,7 @@ def groups_table(weeks: pd.DataFrame) -> str:
 
 
 def twin_ratios(lists: pd.DataFrame) -> pd.DataFrame:
-    """One row for each policy, seed, week and twin's list: expected needs a visit over the twin's, ``ratio``."""
+    """Divide a list's expected needs per visit by those of each twin's list; one row a policy, seed, week and list."""
     lists = lists.assign(each=lists["expected"] / lists["visits"].clip(lower=1))
     wide = lists.pivot_table(index=["policy", "seed", "week"], columns="list", values="each")
     ratios = {name: wide["own"] / wide[name] for name in ("twin model", "twin")}
@@ -168,7 +179,7 @@ def twin_ratios(lists: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sums_ratio(name: str) -> Callable[[pd.DataFrame], float]:
-    """Expected needs a visit of the own list over those of the twin's, over several weeks."""
+    """Make the function that divides the own list's expected needs per visit by the twin's, over several weeks."""
 
     def ratio(rows: pd.DataFrame) -> float:
         sums = rows.pivot_table(index="list", values=["expected", "visits"], aggfunc="sum")
@@ -179,7 +190,7 @@ def _sums_ratio(name: str) -> Callable[[pd.DataFrame], float]:
 
 
 def twin_table(lists: pd.DataFrame) -> str:
-    """How many needs a list holds per visit, over that of a model without feedback, by quarter; empty without."""
+    """Tabulate by quarter how many needs a list holds per visit, over a list without feedback; "" without any."""
     if lists.empty:
         return ""
     lists = lists.assign(quarter=_quarter(lists["week"]))
@@ -311,7 +322,7 @@ def _draw_ratios(axes, ratios: pd.DataFrame) -> None:
 
 
 def _draw(axes, at: np.ndarray, each: np.ndarray, policy: str) -> None:
-    """Mean over seeds (columns of ``each``) and its interval."""
+    """Draw the mean over seeds (columns of ``each``) with its interval, at the weeks ``at``."""
     means, halves = np.array([interval(row) for row in each]).T
     axes.plot(at, means, color=COLOURS[policy], label=say(*TITLES[policy]), marker=".")
     if np.isfinite(halves).any():

@@ -1,4 +1,4 @@
-"""All runs of a closed-loop simulation, each kept as it finishes, so that one cut short goes on where it was."""
+"""Run a closed-loop simulation. Each run is kept as it finishes, so that a simulation cut short goes on where it was."""
 
 import io
 import json
@@ -28,11 +28,25 @@ def run_all(
     lots: Iterable[tuple[float, str]],
     tell: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Live every (seed, lot, policy) that ``out`` does not hold yet; a line is told as each is done.
+    """Live every combination of seed, share of random visits and policy that ``out`` does not hold yet.
 
-    ``lots``: the share of visits drawn by lot, and how.
+    Parameters
+    ----------
+    out
+        Directory of the simulation.
+    setting
+        The town and the work.
+    policies, seeds
+        As in ``Run``.
+    lots
+        Pairs of the share of random visits, in [0, 1], and how they are drawn (``uniform``, ``weighted``).
+    tell
+        Called with one line as each run is done.
 
-    Raises UserError where ``out`` holds runs of another town.
+    Raises
+    ------
+    UserError
+        ``out`` holds runs of another setting.
     """
     _claim(out, setting)
     usual = usual_lot()
@@ -54,13 +68,13 @@ def run_all(
 
 
 def usual_lot() -> tuple[float, str]:
-    """The share of visits drawn by lot, and how, that the example community has."""
+    """Read the example community's share of random visits, and how they are drawn."""
     outreach = parse_community(xishan(), "xishan.yaml").outreach
     return outreach.explore_share, outreach.explore
 
 
 def read_runs(out: Path) -> Lived:
-    """What all runs in ``out`` lived, with columns seed, policy, share and explore."""
+    """Read all runs in ``out``, with the columns seed, policy, share and explore beside those of ``Lived``."""
     paths = sorted(path for path in (out / RUNS).glob("*.parquet") if not path.name.startswith("lists-"))
     lists = [path.with_name(f"lists-{path.name}") for path in paths]
     return Lived(
@@ -78,7 +92,7 @@ def _work(out: Path, run: Run) -> Path:
 
 
 def _keep(out: Path, run: Run, lived: Lived) -> None:
-    """The weeks last: a run is done when they are there."""
+    """Write the lists, then the weeks: a run is done once its weeks are there."""
     path = _kept(out, run)
     for frame, target in ((lived.lists, path.with_name(f"lists-{path.name}")), (lived.weeks, path)):
         content = io.BytesIO()
@@ -87,7 +101,7 @@ def _keep(out: Path, run: Run, lived: Lived) -> None:
 
 
 def _claim(out: Path, setting: Setting) -> None:
-    """Write the setting down, or refuse where another one is."""
+    """Write the setting to ``out``; raise UserError if another one is there."""
     path = out / SETTING
     text = json.dumps(asdict(setting), default=str, indent=1)
     if path.exists() and path.read_text("utf-8") != text:

@@ -1,4 +1,4 @@
-"""What people write into a list: outcomes, feedback, marks and dates, read as the contract has them."""
+"""Read what people write into a list: outcomes, feedback, marks and dates."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -30,18 +30,18 @@ DATE = re.compile(r"(?:(\d{4})\s*[-/.年]\s*)?(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s
 
 
 def outcome_names() -> dict[str, str]:
-    """What the drop-down shows for each outcome of the contract."""
+    """Name each outcome of the contract as the drop-down shows it."""
     names = (say("需要", "needed"), say("不需要", "not needed"), say("婉拒", "declined"))
     return dict(zip(OUTCOMES, (*names, say("未遇见", "not reached")), strict=True))
 
 
 def feedback_names() -> dict[str, str]:
-    """What each kind of feedback is called."""
+    """Name each kind of feedback."""
     return {kind: say(FEEDBACK_WORDS[kind][0], FEEDBACK_WORDS[kind][1]) for kind in FEEDBACK}
 
 
 def feedback_choices() -> list[str]:
-    """What the drop-down for feedback shows: each kind, and which of the reasons is wrong."""
+    """List what the drop-down for feedback shows: each kind, and which of the reasons is wrong."""
     names = feedback_names()
     one = [say(f"理由{number}不对", f"reason {number} wrong") for number in (1, 2, 3)]
     before = [names[kind] for kind in FEEDBACK[:4]]
@@ -49,7 +49,7 @@ def feedback_choices() -> list[str]:
 
 
 def read_feedback(text: str) -> tuple[str, int | None] | None:
-    """A kind of feedback and, where one was named, the reason's position from zero; None where unreadable.
+    """Read a kind of feedback and the position, from zero, of the reason it names; None if unreadable.
 
     >>> read_feedback("人不对"), read_feedback("理由②不对"), read_feedback("也许")
     (('wrong_person', None), ('reason_wrong', 1), None)
@@ -63,7 +63,7 @@ def read_feedback(text: str) -> tuple[str, int | None] | None:
 
 
 def read_mark(text: str) -> int | None:
-    """A satisfaction from 1 to 5; None where it is none.
+    """Read a satisfaction from 1 to 5; None for anything else.
 
     >>> read_mark("4分"), read_mark("5"), read_mark("6")
     (4, 5, None)
@@ -73,7 +73,7 @@ def read_mark(text: str) -> int | None:
 
 
 def read_date(value: Any, as_of: date) -> date | None:
-    """A date as people write it, without a year the nearest to ``as_of``; None where it is none."""
+    """Read a date as people write it; without a year, take the one nearest to ``as_of``. None for anything else."""
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):

@@ -1,4 +1,4 @@
-"""The coordinator's sheet of feedback: the quality of reasons, agreed visits, and what was said."""
+"""Write the coordinator's sheet of feedback: the quality of reasons, agreed visits, and what was said."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Characters that fit into a line."""
+        """Count the characters that fit into a line."""
         return sum(WIDTHS[self.first : self.last + 1])
 
 
@@ -93,7 +93,7 @@ def _section(
     rows: list[dict[str, Any]],
     formats: dict[str, Format],
 ) -> int:
-    """A title, a header and the rows from a line on; the line after them."""
+    """Write a title, a header and the rows from a line on; return the line after them."""
     sheet.write_string(line, 0, title, formats["title"])
     sheet.set_row(line, 24)
     if not rows:

@@ -1,4 +1,4 @@
-"""What the coordinator should know of feedback each week: complaints, marks, agreed visits, bad reasons."""
+"""Collect the week's feedback for the coordinator: complaints, marks, agreed visits, wrong reasons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,10 +42,10 @@ class FeedbackWeek:
 
 
 def feedback_week(known: Known, listed: pd.DataFrame) -> FeedbackWeek:
-    """Feedback as it stands now, for the week from the as-of date.
+    """Collect feedback as it stands now, for the week from the as-of date.
 
-    New is what was recorded since the Monday before, whatever week its list was for. ``listed``: outreach_id,
-    reason_kinds and worker_id of every pair ever listed.
+    Feedback is new if it was recorded since the Monday before, whatever week its list was for. ``listed`` has
+    outreach_id, reason_kinds and worker_id of every pair ever listed.
     """
     rows = known.records.feedback
     here = np.flatnonzero(np.isinf(rows.visible_to))
@@ -97,7 +97,7 @@ def joined_weeks(weeks: Sequence[FeedbackWeek], quality: list[dict[str, Any]]) -
 
 
 def _worth_telling(rows: FeedbackRows, new: np.ndarray) -> np.ndarray:
-    """The new rows with a complaint, a note or a low mark: refusals first, then other complaints, then notes."""
+    """Select new rows with a complaint, a note or a low mark; refusals first, then other complaints, then notes."""
     complaint = rows.kind[new] > FEEDBACK.index("satisfied")
     noted = np.array([bool(note) for note in rows.note[new]], dtype=bool)
     with np.errstate(invalid="ignore"):
@@ -115,7 +115,7 @@ def _marks(new: np.ndarray, every: np.ndarray) -> dict[str, float]:
 
 
 def quality_rows(listed: pd.DataFrame, parts: Sequence[Returned]) -> list[dict[str, Any]]:
-    """``reason_quality`` with the names of the kinds."""
+    """Compute ``reason_quality`` and add the names of the reason groups."""
     names = kind_names()
     return [
         {**{str(key): value for key, value in row.items()}, "name": names.get(str(row["kind"]), row["kind"])}
@@ -146,7 +146,7 @@ def _agreed(known: Known, row: int, worker: dict[str, str]) -> dict[str, Any]:
 
 
 def _about(known: Known, row: int, worker: dict[str, str]) -> dict[str, str]:
-    """Household, grid, need and worker of a row of feedback."""
+    """Name the household, grid, need and worker of a row of feedback."""
     rows = known.records.feedback
     household, need, grid = rows.household[row], rows.need[row], known.grid[rows.household[row]]
     given = worker.get(rows.outreach_id[row] or "")
@@ -159,7 +159,7 @@ def _about(known: Known, row: int, worker: dict[str, str]) -> dict[str, str]:
 
 
 def _effect(known: Known, row: int) -> str:
-    """What a row of feedback does to the lists."""
+    """Say what a row of feedback does to the lists."""
     rows = known.records.feedback
     kind = FEEDBACK[rows.kind[row]] if rows.kind[row] >= 0 else ""
     if kind == "do_not_contact":

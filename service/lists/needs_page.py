@@ -1,4 +1,4 @@
-"""The month's lists of needs, projects and resources as one page with plots."""
+"""Make one page with plots of the month's needs, projects and resources."""
 
 import base64
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def needs_page(
     community: Community,
     as_of: date,
 ) -> str:
-    """The page: bars of needs against seats left, the tables ``sheets``, months ahead, grids, and coverage."""
+    """Render the page: bars of needs against seats left, the tables ``sheets``, months ahead, grids, and coverage."""
     needs = _bars(demand, proposals, community)
     return render(
         "needs_list.html",

@@ -1,4 +1,4 @@
-"""The lists of needs, projects and resources in words: what stands in the workbook and on the page."""
+"""Make the tables of needs, projects and resources that stand in the workbook and on the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Sheet:
 
 
 def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community) -> Sheet:
-    """需求清单: a row for each need with its window, the months ahead, seats and a verdict."""
+    """Make 需求清单: a row for each need with its window, the months ahead, seats and a verdict."""
     town = demand[demand["grid_id"] == TOWN]
     months = list(dict.fromkeys(town.loc[town["span"] != WINDOWS, "span"]))
     told = proposals.needs.set_index("need")
@@ -100,7 +100,7 @@ def _places(grids: Sequence[tuple[str, float]]) -> str:
 
 
 def verdict(row: dict, community: Community) -> str:
-    """What a need's demand against the seats left comes to; ``row`` of ``Proposals.needs``."""
+    """Say whether the seats left suffice for a need; ``row`` is one of ``Proposals.needs``."""
     smallest = community.projects.smallest
     if row["unserved"] >= smallest:
         count = round(row["unserved"])
@@ -116,7 +116,7 @@ def verdict(row: dict, community: Community) -> str:
 
 
 def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
-    """项目清单: what to open, where, for how many, by when, which fund pays and who runs it."""
+    """Make 项目清单: what to open, where, for how many, by when, which fund pays and who runs it."""
     needs = {one.id: one.name.here for one in community.needs}
     programmes = {one.id: one.name.here for one in community.programmes}
     funds = {one.id: one.name.here for one in community.funds}
@@ -177,7 +177,7 @@ def _kinds() -> dict[str, str]:
 
 
 def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
-    """资源清单: programmes with seats, funds with what is left, organisers."""
+    """Make 资源清单: programmes with seats, funds with what is left, organisers."""
     needs = {one.id: one.name.here for one in community.needs}
     funds = {one.id: one.name.here for one in community.funds}
     told = proposals.programmes.set_index("programme").to_dict("index")
@@ -247,7 +247,7 @@ def _fund_columns() -> tuple[tuple[str, float], ...]:
 
 
 def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
-    """Every need, grid and month."""
+    """Tabulate demand for every need, grid and month."""
     names = {one.id: one.name.here for one in community.needs}
     rows = [
         [
@@ -278,7 +278,7 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
 
 
 def coverage_sheet(told: Sequence[dict[str, Any]], community: Community) -> Sheet:
-    """Whether past intervals held, by need; ``told``: rows of ``models.demand.backtest.told_by_need``."""
+    """Tabulate how often past intervals held, by need; ``told``: rows of ``models.demand.backtest.told_by_need``."""
     names = {one.id: one.name.here for one in community.needs} | {"all": say("全部", "all")}
     table = {(row["need"], row["place"], row["span"]): row for row in told}
     shown = [

@@ -1,4 +1,4 @@
-"""Printable pages: a list for each grid, and the week's overview with its plots. Self-contained HTML."""
+"""Make printable pages: a list for each grid, and the week's overview with its plots. Self-contained HTML."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -38,20 +38,31 @@ def _environment() -> Environment:
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from a template of this package."""
+    """Render a template of this package."""
     return _environment().get_template(template).render(**values)
 
 
 def week(as_of: date) -> str:
-    """The week from a date as a text."""
+    """Write the week that begins on a date."""
     until = as_of + timedelta(days=6)
     return say(f"{as_of} 至 {until}", f"{as_of} to {until}")
 
 
 def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str:
-    """The page of one grid: a section for each worker, a card for each household.
+    """Render the page of one grid: a section for each worker, a card for each household.
 
-    ``visits``: described visits (``lists.describe``) in the order of the lists.
+    Parameters
+    ----------
+    title, script
+        Heading, and what to say at the door.
+    visits
+        Described visits (``visit_rows.describe``) in the order of the lists.
+    as_of
+        First day of the week.
+
+    Returns
+    -------
+    HTML.
     """
     workers: dict[int, dict[str, list[dict[Any, Any]]]] = {}  # rows of each household, by worker
     for row in as_rows(visits, SHOWN):
@@ -96,10 +107,32 @@ def overview_page(
     as_of: date,
     feedback: "FeedbackWeek",
 ) -> str:
-    """The week's overview: visits and tiers by grid, demand against seats, sums of feedback, notes.
+    """Render the week's overview: visits and tiers by grid, demand against seats, sums of feedback, notes.
 
-    ``tiers``: columns grid_id, tier, one row a household (empty without severity-3 needs). ``demand`` and
-    ``seats``: from ``models.demand.expected``. ``files``: workbook and page of each grid, and of "" (coordinators).
+    Parameters
+    ----------
+    community
+        Settings.
+    visits
+        Described visits.
+    tiers
+        Columns grid_id and tier, one row a household; empty without needs of severity 3.
+    demand
+        Expected households, from ``models.demand.expected``.
+    seats
+        Demand beside seats, from ``models.demand.programmes.against_seats``.
+    files
+        Names of workbook and page by grid, and by "" for the coordinators.
+    lines
+        Notes to print.
+    as_of
+        First day of the week.
+    feedback
+        The week's feedback.
+
+    Returns
+    -------
+    HTML.
     """
     grids = _grid_rows(visits, tiers, files)
     names = {need.id: need.name.here for need in community.needs}
@@ -138,7 +171,7 @@ def _tier_name(tier: str) -> str:
 def _grid_rows(
     visits: pd.DataFrame, tiers: pd.DataFrame, files: dict[str, dict[str, str]]
 ) -> list[dict[str, Any]]:
-    """One row a grid, and one for the coordinators' lists where there are any."""
+    """Make one row a grid, and one for the coordinators' lists if there are any."""
     key = visits["grid_id"].where(~visits["coordinator"], "")
     counts = tiers.groupby(["grid_id", "tier"]).size().to_dict() if len(tiers) else {}
     of_grid = dict(tuple(visits.groupby(key)))
@@ -161,7 +194,7 @@ def _grid_rows(
 
 
 def need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A need's demand beside its seats, as a bar and in words; ``row`` from ``against_seats``."""
+    """Show a need's demand beside its seats, as a bar and in words; ``row`` comes from ``against_seats``."""
     seats, no_seats = row["seats"], bool(np.isnan(row["seats"]))
     spread = f"{row['low_90']:.0f}–{row['high_90']:.0f}"
     text = f"{row['expected']:.0f} ({spread})" + (
@@ -191,13 +224,17 @@ def bar(
     interval: tuple[float, float] | None = None,
     mark: float | None = None,
 ) -> dict[str, Any]:
-    """A bar of ``charts.html``; ``reach`` is the largest value drawn."""
+    """Make a bar of ``charts.html``.
+
+    ``value`` is its length, ``interval`` its whisker, ``mark`` a line across it; all in the same unit. The returned
+    ``reach`` is the largest value drawn.
+    """
     reach = max(value, interval[1] if interval else 0, mark or 0)
     return {"name": name, "value": value, "text": text, "interval": interval, "mark": mark, "reach": reach}
 
 
 def verdict(row: Mapping[Any, Any], names: dict[str, str]) -> str:
-    """What a need's demand against its seats comes to, in words; ``row`` from ``against_seats``."""
+    """Say whether seats suffice for a need; ``row`` comes from ``against_seats``, ``names`` maps need ids to names."""
     if np.isnan(row["seats"]):
         return "" if row["programmes"] else say("窗口内没有对应项目", "no programme in the window")
     shared = say("、", ", ").join(names[one] for one in row["shared_with"])

@@ -1,4 +1,4 @@
-"""Why each visit stands on the list: in one line, and with the rows behind it."""
+"""Write why each visit stands on the list: in one line, and with the source rows."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -20,10 +20,10 @@ LOT = NO_REASON
 
 
 def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
-    """The visits with their reasons: what raised the score, or that the household was drawn by lot.
+    """Add reasons to the visits: what raised the score, or that the household was drawn by lot.
 
-    Adds reason (one line), why (each reason numbered, with the rows behind it) and reason_kinds (the kinds
-    of the reasons in that order, joined by commas).
+    The added columns are reason (one line), why (each reason numbered, with its source rows) and reason_kinds (the
+    groups of the reasons in that order, joined by commas).
     """
     return reasons_in((language(),), visits, known, model)[language()]
 
@@ -35,8 +35,25 @@ def reasons_in(
     model: "Champion",
     features: Features | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """``with_reasons`` in each of these languages. ``features``: of the whole cohort of ``known``, where they are
-    at hand; else those of the visits are built."""
+    """Add reasons to the visits in several languages, as ``with_reasons`` does.
+
+    Parameters
+    ----------
+    languages
+        ``zh``, ``en``.
+    visits
+        Rows of the plan, with household_id, need and arm.
+    known
+        What was known on the as-of day.
+    model
+        The champion that scored the visits.
+    features
+        Features of the whole cohort, if they were built already; else those of the visits are built.
+
+    Returns
+    -------
+    The visits with their reasons, by language.
+    """
     household = positions_of(visits["household_id"], known.records.household_ids)
     need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
     targeted = (visits["arm"] == "targeted").to_numpy()
@@ -65,14 +82,14 @@ def _worded(visits: pd.DataFrame, targeted: np.ndarray, reasons: list[list[Reaso
 
 
 def _positions(within: Rows, rows: Rows, needs: int) -> np.ndarray:
-    """int64 per pair of ``rows``: where it stands in ``within``, which holds it."""
+    """Find each pair of ``rows`` in ``within``, which holds all of them: int64 [rows]."""
     keys, wanted = (one.household.astype(np.int64) * needs + one.need for one in (within, rows))
     order = np.argsort(keys, kind="stable")
     return order[np.searchsorted(keys, wanted, sorter=order)]
 
 
 def numbered(reasons: list[Reason]) -> str:
-    """Each reason on a line of its own, with its number where there are several, and its rows."""
+    """Write each reason on a line, with its source rows and, if there are several reasons, its number."""
     lines: list[str] = []
     first: dict[str, str] = {}  # the reason beside which rows were named
     for number, one in zip(NUMBERS, reasons, strict=False):
@@ -86,7 +103,7 @@ def numbered(reasons: list[Reason]) -> str:
 
 
 def kind_names() -> dict[str, str]:
-    """What each kind of reason is called."""
+    """Name each reason group."""
     return {
         **{block_name(block): say(*block.KIND) for block in BLOCKS},
         COMMON: say("全社区情况", "the whole community"),

@@ -1,4 +1,4 @@
-"""What printed sheets share: A4 landscape one page wide, heights of wrapped text, where pages may end."""
+"""Lay out printed sheets: A4 landscape one page wide, heights of wrapped text, page ends between households."""
 
 import math
 import re
@@ -28,15 +28,19 @@ def on_a4(sheet: Worksheet, last_column: int, last_row: int) -> None:
 
 
 def line_height(cells: Sequence[tuple[str, float]]) -> float:
-    """Height in points of a row whose cells have these texts and widths; a Chinese character takes two.
+    """Compute the height of a row, in points, from its cells' texts and widths in characters.
 
-    Written out because not every program fits the height to wrapped text when it opens a file.
+    A Chinese character takes two. Heights are written into the file because not every program fits them to wrapped
+    text when it opens one.
+
+    >>> line_height([("a", 10)]), line_height([("孩子三岁八岁", 10)])
+    (19.0, 33.0)
     """
     return LINE_HEIGHT * max([1, *(_line_count(text, width) for text, width in cells)]) + 5
 
 
 def _line_count(text: str, width: float) -> int:
-    """Lines that a text takes in a column so many characters wide; a wide character never splits."""
+    """Count the lines that a text takes in a column ``width`` characters wide; a wide character never splits."""
     lengths = [len(line) + len(WIDE.findall(line)) for line in text.split("\n")]
     return sum(max(1, math.ceil(length / width)) for length in lengths)
 
@@ -44,10 +48,22 @@ def _line_count(text: str, width: float) -> int:
 def page_breaks(
     households: Sequence[str], heights: Sequence[float], widths: Sequence[float], top: float, header: float
 ) -> list[int]:
-    """Positions of the rows above which a page ends, so that no household is torn apart.
+    """Find the rows above which a page ends, so that no household is torn apart.
 
-    ``heights``: of the rows, ``top``: of everything above them, ``header``: of what is repeated on each page,
-    in points; ``widths``: of the columns, in characters.
+    Parameters
+    ----------
+    households
+        Household of each row [rows].
+    heights
+        Heights of the rows [rows], in points.
+    widths
+        Widths of the columns, in characters.
+    top, header
+        Heights of everything above the rows, and of what is repeated on each page, in points.
+
+    Returns
+    -------
+    Positions of rows, ascending.
     """
     width = sum((7 * width + 5) * 0.75 for width in widths)  # pixels to points
     scale = min(1.0, (A4_LONG - 2 * SIDE * 72) / width)

@@ -63,7 +63,7 @@ def _ask(need: Need) -> str:
 
 
 def _members(known: Known, households: np.ndarray) -> list[str]:
-    """Ages of the children and elders of each household: of its residents, else of its own birth dates."""
+    """Write the ages of each household's children and elders, from its residents or else its own birth dates."""
     rows = known.resident_rows
     rows = rows[np.isin(known.residents.household[rows], households)]
     born: dict[int, list[float]] = {}
@@ -92,7 +92,7 @@ def _joined(ages: list[int]) -> str:
 
 
 def contact_columns(names: Iterable[str]) -> list[str]:
-    """The attributes that say where a household lives or how to call it, by their names."""
+    """Select the attributes that say where a household lives or how to call it, by their names."""
     return [
         name
         for name in names
@@ -111,7 +111,7 @@ def _contact(known: Known, households: np.ndarray) -> list[str]:
 
 
 def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
-    """When each of these households was last contacted, in which arm, about what and with which outcome.
+    """Write when each household was last contacted, in which arm, about what and with which outcome.
 
     Sensitive needs are left out.
     """

@@ -1,4 +1,4 @@
-"""The week's lists as Excel workbooks: one a grid, a sheet a worker, ready to print and to fill in."""
+"""Write the week's lists as Excel workbooks: one a grid, a sheet a worker, ready to print and to fill in."""
 
 import io
 import re
@@ -94,9 +94,22 @@ FORMATS: dict[str, dict] = {
 def workbook(
     title: str, script: str, visits: pd.DataFrame, as_of: date, feedback: "FeedbackWeek | None" = None
 ) -> bytes:
-    """One workbook: a sheet for each worker of ``visits``, in their order, and one for feedback where given.
+    """Write one workbook: a sheet for each worker of ``visits``, in their order, and one for feedback.
 
-    ``visits``: described visits (``lists.describe``). The same visits give the same bytes.
+    Parameters
+    ----------
+    title, script
+        Heading, and what to say at the door.
+    visits
+        Described visits (``visit_rows.describe``).
+    as_of
+        First day of the week.
+    feedback
+        The week's feedback; without it there is no such sheet.
+
+    Returns
+    -------
+    The file's content; the same visits give the same bytes.
     """
     content = io.BytesIO()
     with xlsxwriter.Workbook(content, OPTIONS) as book:
@@ -125,14 +138,14 @@ def workbook(
 
 
 def _widths(addressed: bool) -> dict[str, float]:
-    """Widths of the columns in characters, with or without addresses."""
+    """Give the widths of the columns in characters, with or without addresses."""
     if addressed:
         return WIDTHS
     return {**WIDTHS, "place": WIDTHS["place"] - SPARE, "why": WIDTHS["why"] + SPARE}
 
 
 def _by_worker(visits: pd.DataFrame) -> list[list[dict[str, Any]]]:
-    """The rows of each worker, in the order of the lists."""
+    """Group the rows by worker, in the order of the lists."""
     found: dict[int, list[dict[str, Any]]] = {}
     for row in as_rows(visits, SHOWN):
         found.setdefault(row["worker"], []).append(row)
@@ -140,7 +153,7 @@ def _by_worker(visits: pd.DataFrame) -> list[list[dict[str, Any]]]:
 
 
 def _composed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The cells of each row: what belongs together stands in one cell, a line each."""
+    """Compose the cells of each row: what belongs together stands in one cell, a line each."""
     return [
         {
             **{
@@ -169,7 +182,7 @@ def _sheet_title(title: str, name: str, as_of: date) -> str:
 
 
 def _sheet_name(name: str, taken: set[str]) -> str:
-    """A sheet name as Excel allows it, different from those ``taken``."""
+    """Make a sheet name that Excel allows and that is not ``taken`` yet."""
     safe = FORBIDDEN.sub("_", name).strip()[:25] or "0"
     chosen, number = safe, 2
     while chosen.lower() in taken:
@@ -179,7 +192,7 @@ def _sheet_name(name: str, taken: set[str]) -> str:
 
 
 def _lay_out(sheet: Worksheet, count: int, widths: dict[str, float]) -> None:
-    """Widths, frozen header, filter and the printed page (A4 landscape, one page wide)."""
+    """Set widths, frozen header, filter and the printed page (A4 landscape, one page wide)."""
     for position, width in enumerate(widths.values()):
         sheet.set_column(position, position, width)
     sheet.set_column(len(COLUMNS), len(COLUMNS), 24, None, {"hidden": True})
@@ -190,7 +203,7 @@ def _lay_out(sheet: Worksheet, count: int, widths: dict[str, float]) -> None:
 
 
 def _offer_choices(sheet: Worksheet, count: int) -> None:
-    """Drop-downs for what is chosen rather than written."""
+    """Add drop-downs for what is chosen rather than written."""
     choices = {
         "outcome": list(outcome_names().values()),
         "feedback": feedback_choices(),
@@ -210,7 +223,7 @@ def _offer_choices(sheet: Worksheet, count: int) -> None:
 def _write_head(
     sheet: Worksheet, title: str, script: str, addressed: bool, formats: dict[str, Format]
 ) -> float:
-    """Title, what to say, how to fill in, and the header; returns their height in points."""
+    """Write title, what to say, how to fill in, and the header; return their height in points."""
     outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
     how = say(
         f"填写：每行在“结果”里选 {outcomes}；走访日期不填则按交表日计；有意见在“反馈”里选（{wrong['do_not_contact']}"

@@ -1,4 +1,4 @@
-"""Feedback in words: what was just recorded, and what the coordinator should know of it each week."""
+"""Print feedback: what was just recorded, and each week's sums for the coordinator."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def recorded_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A line on feedback rows just stored; none without any."""
+    """Summarise feedback rows that were just stored in one line; return no line without rows."""
     if not rows:
         return []
     kinds, names = Counter(row["kind"] for row in rows), feedback_names()
@@ -30,7 +30,7 @@ def recorded_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def feedback_lines(week: "FeedbackWeek") -> list[str]:
-    """Lines on the week's feedback: kinds and marks since the Monday before, then the quality of reasons."""
+    """Summarise the week's feedback: complaints and marks since the Monday before, then how often reasons were wrong."""
     if not week:
         return [say("还没有收到反馈", "no feedback yet")]
     told = [f"{row['name']} {row['new']}/{row['all']}" for row in week.counts if row["all"]]
@@ -58,7 +58,7 @@ def _marks(week: "FeedbackWeek") -> str:
 
 
 def quality_line(row: dict[str, Any]) -> str:
-    """How often one kind of reason was said to be wrong."""
+    """Say how often reasons of one group were called wrong, with the 95% interval."""
     share = f"{row['share']:.1%}"
     interval = f"{row['low_95']:.1%}–{row['high_95']:.1%}"
     return say(

@@ -1,4 +1,4 @@
-"""The rows in which somebody filled in something, read from a workbook of lists in whatever state it came back."""
+"""Find the filled-in rows of a workbook of lists, in whatever state it came back."""
 
 import re
 from dataclasses import dataclass
@@ -47,10 +47,18 @@ class Filled:
 
 
 def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
-    """The rows of a workbook in which an outcome, feedback, a note or a next visit was filled in.
+    """Read the rows of a workbook in which an outcome, feedback, a note or a next visit was filled in.
 
-    Lists are found by their headers, wherever these stand; also returned are lines on parts of the workbook
-    that are lists but cannot be read. Raises UserError for a file that is no workbook of ours.
+    Lists are found by their headers, wherever these stand.
+
+    Returns
+    -------
+    The filled rows, and one line for each part of the workbook that is a list but cannot be read.
+
+    Raises
+    ------
+    UserError
+        The file is no workbook; NoList if it holds no list.
     """
     found: list[Filled] = []
     problems: list[str] = []
@@ -73,7 +81,7 @@ def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
 
 
 def _sheets(path: Path) -> list[tuple[str, list[list[Any]]]]:
-    """Names and cells of a workbook's sheets."""
+    """Read the names and cells of a workbook's sheets."""
     try:
         workbook = CalamineWorkbook.from_path(str(path))
         return [
@@ -109,7 +117,7 @@ def _without_header(where: str) -> str:
 
 
 def _header(row: list[Any]) -> dict[str, int] | None:
-    """The columns of a list's header, known by its titles in either language; None for any other row."""
+    """Map a list's column names to positions by its titles in either language; None if the row is no header."""
     columns: dict[str, int] = {}
     for place, value in enumerate(row):
         if (text := _text(value)) in TITLES:
@@ -118,7 +126,7 @@ def _header(row: list[Any]) -> dict[str, int] | None:
 
 
 def _listed_at(row: list[Any]) -> int | None:
-    """The position of a cell that holds the number of a listed pair."""
+    """Find the cell that holds an outreach_id; None if no cell does."""
     return next((place for place, value in enumerate(row) if NUMBER.fullmatch(_text(value))), None)
 
 
@@ -145,7 +153,7 @@ def _filled(where: str, line: int, row: list[Any], columns: dict[str, int]) -> F
 
 
 def _blank_or(value: Any) -> Any:
-    """A cell's value; "" where it holds only spaces."""
+    """Strip a cell's text; leave any other value as it is."""
     return value.strip() if isinstance(value, str) else value
 
 
@@ -156,7 +164,11 @@ def _text(value: Any) -> str:
 
 
 def _letters(position: int) -> str:
-    """The name of a column counted from zero: A, B, ... Z, AA."""
+    """Name a column counted from zero.
+
+    >>> [_letters(position) for position in (0, 25, 26)]
+    ['A', 'Z', 'AA']
+    """
     text = ""
     position += 1
     while position:

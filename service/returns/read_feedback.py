@@ -1,4 +1,4 @@
-"""Satisfaction, complaints, notes and agreed visits from filled-in rows, as rows of the feedback table."""
+"""Turn filled-in rows into rows of the feedback table: satisfaction, complaints, notes and agreed visits."""
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -19,7 +19,7 @@ Held = dict[str, dict[str, Any]]
 
 
 def held_feedback(records: Records) -> Held:
-    """What each feedback_id says by now: the columns that a workbook can fill."""
+    """Map each stored feedback_id to the values that a workbook can fill."""
     rows = records.feedback
     held: Held = {}
     for row in np.flatnonzero(np.isinf(rows.visible_to)):
@@ -36,9 +36,22 @@ def held_feedback(records: Records) -> Held:
 def feedback_of(
     matched: list[tuple[Filled, dict[Any, Any]]], held: Held, now: datetime
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Rows of the feedback table that are new or changed, and lines on the cells that cannot be read.
+    """Build the rows of the feedback table that are new or changed.
 
     Every cell counts by itself: a mark that makes no sense does not lose the refusal beside it.
+
+    Parameters
+    ----------
+    matched
+        Filled-in rows, each with the row of the list that was handed out.
+    held
+        Stored feedback, from ``held_feedback``.
+    now
+        Local time at which the feedback is recorded.
+
+    Returns
+    -------
+    Rows of the contract's feedback table, and one line for each cell that cannot be read.
     """
     found: dict[str, dict[str, Any]] = {}
     refused: list[str] = []
@@ -76,7 +89,7 @@ def _says_more(one: dict[str, Any], before: dict[str, Any]) -> bool:
 
 
 def _given(row: Filled, listed: dict[Any, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The columns that a filled row gives, and lines on its unreadable cells."""
+    """Read the feedback columns of a filled row; also return one line for each unreadable cell."""
     given: dict[str, Any] = {"note": row.notes} if row.notes else {}
     lines = []
     readers: tuple[Callable[[], dict[str, Any]], ...] = (

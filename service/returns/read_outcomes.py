@@ -1,4 +1,4 @@
-"""Filled-in workbooks back into outcomes and feedback, whatever was sorted, moved, deleted or left blank."""
+"""Read outcomes and feedback back from workbooks, whatever was sorted, moved, deleted or left blank in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ EARLY, LATE = timedelta(days=7), timedelta(days=180)  # a visit's date around it
 
 @dataclass
 class Outcomes:
-    """What came back: rows of the contract's tables to add or correct, and lines on the others."""
+    """Rows of the contract's tables to add or correct, and one line for each refused row or cell."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)  # outreach
     feedback: list[dict[str, Any]] = field(default_factory=list)
@@ -31,11 +31,25 @@ class Outcomes:
 
 
 def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records, now: datetime) -> Outcomes:
-    """The outcomes and the feedback in filled-in workbooks, matched with the lists that were handed out.
+    """Read the outcomes and feedback of filled-in workbooks and match them with the lists that were handed out.
 
-    ``listed``: every pair ever listed, with ``reason_kinds``. A visit without a date counts as of today, at
-    the latest as of the last day of its list's week; feedback is recorded at ``now`` (local time). What
-    cannot be matched is refused, each with file, sheet and cell; the rest of its row still counts.
+    A visit without a date counts as made today, or on the last day of its list's week if that is earlier.
+    A cell that cannot be read is refused by itself; the rest of its row still counts.
+
+    Parameters
+    ----------
+    files
+        Workbooks.
+    listed
+        Every pair ever listed, with ``reason_kinds``.
+    records
+        What is stored by now.
+    now
+        Local time at which feedback is recorded.
+
+    Returns
+    -------
+    Outcomes to store; each refusal names file, sheet and cell.
     """
     found = Outcomes()
     list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}
@@ -84,7 +98,7 @@ def _read_visits(
 
 
 def _held(records: Records) -> dict[str, tuple[str, date]]:
-    """Outcome and date already recorded for each outreach_id that has an outcome."""
+    """Map each outreach_id with a stored outcome to that outcome and its date."""
     rows = records.outreach
     latest = (rows.visible_to == float("inf")) & (rows.outcome >= 0)
     return {
@@ -96,7 +110,7 @@ def _held(records: Records) -> dict[str, tuple[str, date]]:
 def _visit(
     row: Filled, listed: dict[Any, Any], held: dict[str, tuple[str, date]], today: date
 ) -> dict[str, Any]:
-    """The outreach row that one filled row completes. Raises UserError where an answer cannot be read."""
+    """Build the outreach row that a filled row completes. Raises UserError if an answer cannot be read."""
     outcome = _outcome(row)
     as_of = pd.Timestamp(listed["as_of"]).date()
     contacted = _visited(row, as_of, today)
@@ -121,7 +135,7 @@ def _outcome(row: Filled) -> str:
 
 
 def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Community) -> dict[Any, Any]:
-    """The row of the list that was handed out; its household and need must be those of the filled row."""
+    """Find the row of the list that was handed out. Raises UserError unless household and need agree."""
     one = list_of.get(row.outreach_id)
     if one is None:
         shown = row.outreach_id or say("（空）", "(blank)")
@@ -162,7 +176,7 @@ def _same_twice(row: Filled, one: dict[str, Any], first: Filled, earlier: dict[s
 
 
 def _visited(row: Filled, as_of: date, today: date) -> date | None:
-    """The date on a row, None where it has none. Raises UserError for one that cannot be right."""
+    """Read a row's visit date; None if the cell is empty. Raises UserError for an impossible date."""
     found, place = read_date(row.date, as_of), row.at("date")
     if found is None and row.date not in (None, ""):
         raise UserError(

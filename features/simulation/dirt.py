@@ -1,4 +1,4 @@
-"""What real exports look like: rows that stand twice or cannot be read, dates in many formats."""
+"""Make exports look like real ones: repeated and unreadable rows, dates in many formats."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ SPOILS: Mapping[str, Mapping[str, Sequence[str | None]]] = {
 
 
 def soil(tables: Mapping[str, pd.DataFrame], share: float, seed: int) -> dict[str, pd.DataFrame]:
-    """The tables with mixed time formats and, beside their rows, a ``share`` of repeated or unusable ones."""
+    """Mix the time formats of the tables and add a ``share``, in [0, 1], of repeated or unusable rows."""
     rng = np.random.default_rng([seed, 10])
     soiled = {**tables, "requests": _mix_formats(tables["requests"], rng)}
     for name, spoils in SPOILS.items():
@@ -30,7 +30,7 @@ def soil(tables: Mapping[str, pd.DataFrame], share: float, seed: int) -> dict[st
 
 
 def _mix_formats(requests: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Writes the times of some requests in other formats; those without seconds lose them."""
+    """Write the times of some requests in other formats; formats without seconds drop them."""
     form = rng.choice(len(TIME_FORMATS) + 1, len(requests), p=[1 - OTHER_FORMATS, *[OTHER_FORMATS / 3] * 3])
     mixed = requests.copy()
     for column in ("requested_at", "recorded_at"):
@@ -43,7 +43,7 @@ def _mix_formats(requests: pd.DataFrame, rng: np.random.Generator) -> pd.DataFra
 def _with_bad_rows(
     table: pd.DataFrame, share: float, spoils: Mapping[str, Sequence[str | None]], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Puts copies after rows: every second one unchanged, the others under a new id with one cell spoiled."""
+    """Copy some rows: every second copy is unchanged, the others get a new id and one spoiled cell."""
     place = rng.integers(0, len(table), round(share * len(table))) if len(table) else np.zeros(0, np.int64)
     copies = table.iloc[place].copy()
     spoiled = {

@@ -1,4 +1,4 @@
-"""The exports that a synthetic town's office hands over: everything at first, then each week what is new."""
+"""Write the exports of a synthetic town's office: everything at first, then each week what is new."""
 
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Exports:
         return {name: len(rows) for name, rows in tables.items()}
 
     def _new(self, name: str, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows that were not written before in just this way."""
+        """Select the rows that were not written before with the same content."""
         key = pd.util.hash_pandas_object(rows.astype(str), index=False).to_numpy()
         new = ~np.isin(key, self._written.get(name, key[:0]))
         self._written[name] = key

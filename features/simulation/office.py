@@ -1,4 +1,4 @@
-"""The office of a synthetic town: whom it visits before it has a model, and what it writes down."""
+"""Simulate a town's office: whom it visits before it has a model, and what it writes down."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Planned:
     outreach_id: np.ndarray | None = None
 
     def frame(self) -> pd.DataFrame:
-        """One row a pair."""
+        """Make a table of one row a pair."""
         return pd.DataFrame(
             {
                 "outreach_id": "" if self.outreach_id is None else self.outreach_id,
@@ -40,7 +40,7 @@ class Planned:
 
 
 def random_visits(town: Town, rng: np.random.Generator, share: float, out: np.ndarray) -> Planned:
-    """A simple random sample of the present households that are not ``out``, each asked about three needs."""
+    """Draw a simple random sample of the present households that are not ``out``; ask each about three needs."""
     base, _ = town.rates(town.week)
     candidates = np.flatnonzero(town.present & ~out)
     count = min(max(1, round(share * len(candidates))), len(candidates))
@@ -56,7 +56,7 @@ def random_visits(town: Town, rng: np.random.Generator, share: float, out: np.nd
 def naive_visits(
     town: Town, rng: np.random.Generator, share: float, out: np.ndarray, past_year: np.ndarray
 ) -> Planned:
-    """The households that asked most in the past year (ties at random), about what they asked for most.
+    """Choose the households that asked most in the past year (ties at random), and what they asked for most.
 
     ``past_year`` counts requests [households, needs]; those ``out`` are left in peace.
     """
@@ -72,7 +72,7 @@ class Office:
     """Visits households week by week and writes down requests and outcomes."""
 
     def __init__(self, town: Town, visit_share: float = 0.004, naive_share: float = 0.003):
-        """Shares of households visited each week: drawn at random, and those that asked most."""
+        """Set the shares, in [0, 1], of households visited each week: at random, and because they asked most."""
         self.town, self.visit_share, self.naive_share = town, visit_share, naive_share
         self.requests: list[pd.DataFrame] = []  # household, need, week
         self.visits: list[pd.DataFrame] = []  # VISIT_COLUMNS
@@ -80,7 +80,7 @@ class Office:
         self._draw_opt_outs()
 
     def _draw_opt_outs(self) -> None:
-        """Weeks from which and until which some households refuse visits (infinite: never, or open)."""
+        """Draw the weeks from and until which some households refuse visits (infinite: never, or without an end)."""
         rng = np.random.default_rng([self.town.seed, 9])
         count = len(self.town.people)
         refuses = rng.choice(count, round(OPT_OUT_SHARE * count), replace=False)
@@ -91,9 +91,9 @@ class Office:
         self.out_until[refuses] = np.where(open_end, np.inf, begins + rng.integers(8, 53, len(refuses)))
 
     def live_a_week(self, planned: Planned | None = None, visits: bool = True) -> pd.DataFrame:
-        """Visit, let the town live the coming week, write down what happened; returns the visits' outcomes.
+        """Visit, let the town live the coming week, and write down what happened; return the visits' outcomes.
 
-        ``planned`` is visited instead of what the office would choose by itself; none where not ``visits``.
+        ``planned`` is visited instead of the office's own choice; without ``visits`` nobody is visited.
         """
         town = self.town
         plan = planned.frame() if planned else self._own_plan() if visits else self._own_plan().iloc[:0]
@@ -120,7 +120,7 @@ class Office:
         return plan
 
     def _knock(self, household: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """How a visit to each household fails (empty: it does not); all pairs of a visit fail alike."""
+        """Draw how the visit to each household fails (empty: it does not); all pairs of a visit fail alike."""
         values = self.town.people.values
         busy = 0.1 * (values["dual_earner"] > 0) + 0.05 * (values["hukou"] > 0) - 0.05
         home = rng.random(len(busy)) >= np.clip(self.town.style.not_reached + busy, 0, 0.9)

@@ -1,4 +1,4 @@
-"""The households of a synthetic town: attributes that drift, arrivals, and what they do to needs."""
+"""Simulate the households of a town: attributes that drift, arrivals, and what drives needs."""
 
 from dataclasses import dataclass, field
 
@@ -78,7 +78,7 @@ class People:
         return len(self.arrived)
 
     def snapshot(self, week: int, households: np.ndarray) -> Snapshot:
-        """The current attributes of some households."""
+        """Copy the current attributes of some households."""
         values = {name: value[households] for name, value in self.values.items()}
         return Snapshot(week, households, values, self.microgrid[households])
 
@@ -169,7 +169,7 @@ def settle(
 
 
 def drift(people: People, rng: np.random.Generator, week: int, year: int, microgrids: int) -> None:
-    """Let attributes change for one week (births, jobs, widowhood, illness, moves); notes who changed."""
+    """Let attributes change for one week (births, jobs, widowhood, illness, moves); note who changed."""
     values, count = people.values, len(people)
     age = year - values["head_birth_year"]
     kind, work = values["household_type"], values["employment"]
@@ -227,7 +227,7 @@ def _apply(
 
 
 def factors(people: People, year: int) -> np.ndarray:
-    """float32 [households, len(FACTORS)]: what of the attributes drives needs, as of a calendar year."""
+    """Compute what drives needs from the attributes in a calendar year: float32 [households, len(FACTORS)]."""
     values = people.values
     child = year - values["youngest_child_birth_year"]
     age = year - values["head_birth_year"]

@@ -1,4 +1,4 @@
-"""Writes a synthetic town in the contract's files, with its truth beside it in ``truth/``."""
+"""Write a synthetic town in the contract's files, with its truth beside it in ``truth/``."""
 
 import json
 import re
@@ -31,12 +31,12 @@ Truth = tuple[int, pd.DataFrame]  # week of the as-of date, and the truth then
 
 
 def xishan() -> dict[str, Any]:
-    """The content of Xishan's community.yaml."""
+    """Read the content of Xishan's community.yaml."""
     return yaml.safe_load(files("features").joinpath("xishan.yaml").read_text("utf-8"))
 
 
 def styled_community(style: Style, number: int) -> dict[str, Any]:
-    """Xishan's community.yaml with this town's names of attributes and, for styles but 0, other windows."""
+    """Adapt Xishan's community.yaml to a town: its names of attributes and, unless the style is 0, other windows."""
     content = xishan()
     rng = np.random.default_rng([number, 104729])
     for need in content["needs"]:
@@ -60,7 +60,11 @@ def styled_community(style: Style, number: int) -> dict[str, Any]:
 def make_town(
     households: int, weeks: int, seed: int, grids: int, microgrids: int, end: date, style: int
 ) -> tuple[Town, Community, dict[str, Any]]:
-    """A town ``weeks`` weeks before the Monday ``end``, its community and its community.yaml's content."""
+    """Make a town as of ``weeks`` weeks before the Monday ``end``.
+
+    ``style`` 0 is Xishan; any other number draws another kind of town. Returns the town, its settings, and the content of
+    its community.yaml.
+    """
     plain = parse_community(xishan(), "xishan.yaml")
     kind = draw_style(base_style(plain), style)
     content = styled_community(kind, style)
@@ -84,14 +88,35 @@ def simulate(
     style: int = 0,
     draws: int = 100,
 ) -> dict[str, int]:
-    """Write a synthetic town of ``weeks`` weeks that end before the Monday ``end``; returns rows per table.
+    """Write a synthetic town and its truth; the same arguments give the same files.
 
-    ``visit_share`` of the households are visited at random each week, ``naive_share`` because they asked
-    most; ``dirty`` is the share of rows that cannot be used or stand twice; ``style`` other than 0 draws
-    another kind of town; the truth is written for the Mondays ``as_ofs`` (default: ``end``), from ``draws``
-    futures. The same arguments give the same files.
+    Parameters
+    ----------
+    out
+        Directory to write into.
+    households, weeks, grids, microgrids
+        Size of the town and of its history.
+    end
+        Monday before which the history ends.
+    as_ofs
+        Mondays for which the truth is written (default: ``end``).
+    visit_share, naive_share
+        Shares of households, in [0, 1], visited each week at random, and because they asked most.
+    dirty
+        Share of rows that cannot be used or stand twice.
+    style
+        0 is Xishan; any other number draws another kind of town.
+    draws
+        Futures that the truth averages over.
 
-    Raises UserError where a date is not a Monday, the sizes make no town, or ``out`` holds other data.
+    Returns
+    -------
+    Number of rows by table.
+
+    Raises
+    ------
+    UserError
+        A date is no Monday, the sizes make no town, or ``out`` holds other data.
     """
     as_ofs = sorted(as_ofs or [end])
     _check_sizes(households, weeks, grids, microgrids)
@@ -111,7 +136,7 @@ def simulate(
 def _live(
     office: Office, community: Community, names: Names, weeks: int, as_ofs: Sequence[date], draws: int
 ) -> list[Truth]:
-    """Live ``weeks`` weeks and, without visits, as many more as the windows reach; the truth at the dates."""
+    """Live ``weeks`` weeks and, without visits, as many more as the windows reach; return the truth at the dates."""
     town, truths = office.town, []
     ahead = max(round(need.lead_weeks + need.horizon_weeks) for need in community.needs)
     for week in tqdm(range(weeks + ahead), desc=say("模拟", "simulate"), delay=2, leave=False):
@@ -193,7 +218,7 @@ def _write_truth(
 
 
 def _latent(town: Town, community: Community, names: Names) -> pd.DataFrame:
-    """Per household: week of arrival and, for each need, frailty (log hazard) and share of needs reported."""
+    """Tabulate each household's week of arrival and, for each need, frailty (log hazard) and share of needs reported."""
     reporting, columns = town.reporting(), {"arrived_week": town.people.arrived}
     for index, need in enumerate(community.needs):
         columns[f"frailty_{need.id}"] = town.frailty[:, index]

@@ -1,4 +1,4 @@
-"""What kind of town a synthetic town is: how strong each force is, and what attributes are called."""
+"""Choose what kind of town to simulate: how strong each force is, and what attributes are called."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -65,7 +65,7 @@ class Style:
 
 
 def base_style(community: Community) -> Style:
-    """Xishan's style for the needs of a community, in its order; each must be in ``xishan_process.yaml``."""
+    """Read Xishan's style for the needs of a community, in its order; each must be in ``xishan_process.yaml``."""
     content = yaml.safe_load(files("features").joinpath("xishan_process.yaml").read_text("utf-8"))
     needs = []
     for need in community.needs:
@@ -123,7 +123,7 @@ STRENGTHS = {  # attribute of Style: lowest and highest multiple of its usual va
 
 
 def draw_style(base: Style, number: int) -> Style:
-    """Another kind of town: forces, effects and seasons drawn anew around ``base``; 0 is ``base`` itself."""
+    """Draw another kind of town: forces, effects and seasons anew around ``base``; ``style`` 0 is ``base`` itself."""
     if number == 0:
         return base
     rng = np.random.default_rng([number, 7919])

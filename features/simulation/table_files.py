@@ -1,4 +1,4 @@
-"""The tables of a synthetic town as the office keeps them: in the contract's columns, with its delays."""
+"""Write the tables of a synthetic town as its office keeps them: in the contract's columns, with its delays."""
 
 from collections.abc import Sequence
 
@@ -30,14 +30,14 @@ ANSWER_SHARE = 0.55
 
 
 def texts_of(days: np.ndarray, seconds: bool = True) -> np.ndarray:
-    """Local times in days since 1970 as texts, to the second or to the day; None where NaN."""
+    """Write local times, in days since 1970, as texts to the second or to the day; None for NaN."""
     stamps = pd.Series(np.round(np.nan_to_num(days) * 86400).astype("datetime64[s]"))
     texts = stamps.dt.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d").astype(object)
     return texts.where(~np.isnan(days), None).to_numpy()
 
 
 def ids(prefix: str, count: int, digits: int) -> np.ndarray:
-    """object str: H000001, H000002, ..."""
+    """Number ids: H000001, H000002, ... as an object array of str."""
     return np.array([f"{prefix}{number:0{digits}d}" for number in range(1, count + 1)], dtype=object)
 
 
@@ -51,9 +51,9 @@ class Names:
 
 
 def household_rows(town: Town, names: Names) -> pd.DataFrame:
-    """The table ``households``, and ``valid`` (days) of each row: the changes that the office heard of.
+    """Make the table ``households`` of the changes that the office heard of, with ``valid`` (days) of each row.
 
-    Changes are heard of late or, some, never; the rows of a household follow each other by a day or more.
+    The office hears of changes late, and of some never. The rows of a household are a day or more apart.
     """
     rng = np.random.default_rng([town.seed, 5])
     style, arrived = town.style, town.people.arrived
@@ -96,7 +96,7 @@ def _decoded(town: Town, names: Names, snapshot: Snapshot, valid: np.ndarray) ->
 def request_table(
     town: Town, names: Names, community: Community, asked: Sequence[pd.DataFrame]
 ) -> pd.DataFrame:
-    """All requests, one frame a week in ``asked`` (household, need, week), as the office writes them down.
+    """Write down all requests, one frame a week in ``asked`` (household, need, week), as the office does.
 
     Beside the contract's columns: ``requested``, ``recorded``, ``resolved`` (days), ``need_id``, ``week``. A
     week's rows do not change when later weeks are added, except that requests still open get resolved.
@@ -107,7 +107,7 @@ def request_table(
 def written_requests(
     town: Town, names: Names, community: Community, weeks: Sequence[pd.DataFrame]
 ) -> pd.DataFrame:
-    """``request_table`` of weeks whose chances are drawn already (``week_of_requests``)."""
+    """Make ``request_table`` from weeks whose random parts are drawn already (``week_of_requests``)."""
     table = pd.concat(weeks, ignore_index=True)
     open_since = _weeks_until_closed(town, table)
     closed = town.dates(open_since - 1) + table.pop("inside").to_numpy()
@@ -129,7 +129,7 @@ def written_requests(
 
 
 def week_of_requests(town: Town, asked: pd.DataFrame) -> pd.DataFrame:
-    """Adds the time, the delay of recording and all that is left to chance to the requests of one week."""
+    """Draw the time, the delay of recording and all other random parts of one week's requests."""
     count = len(asked)
     week = int(asked["week"].iloc[0]) if count else 0
     rng = np.random.default_rng([town.seed, 6, week])
@@ -154,7 +154,7 @@ def week_of_requests(town: Town, asked: pd.DataFrame) -> pd.DataFrame:
 
 
 def _weeks_until_closed(town: Town, asked: pd.DataFrame) -> np.ndarray:
-    """float64 per request: the first week in which its need is over; NaN while it lasts."""
+    """Find the first week in which each request's need is over: float64 [requests]; NaN while it lasts."""
     log = town.episodes
     ended = pd.DataFrame(
         {
@@ -187,7 +187,7 @@ REQUEST_COLUMNS = [
 
 
 def requests_known(table: pd.DataFrame, until: float) -> pd.DataFrame:
-    """The contract's columns of the requests recorded before ``until`` (days), resolutions likewise."""
+    """Select the requests recorded before ``until`` (days), in the contract's columns; later resolutions are blank."""
     known = table[table["recorded"] < until]
     done = known["resolved"].to_numpy() < until
     resolved = np.where(done, known["resolved"], np.nan)
@@ -198,7 +198,7 @@ def requests_known(table: pd.DataFrame, until: float) -> pd.DataFrame:
 
 
 def worker_rows(town: Town, names: Names) -> pd.DataFrame:
-    """The table ``workers``: a steward a micro-grid, a grid worker a grid and two coordinators."""
+    """Make the table ``workers``: a steward a micro-grid, a grid worker a grid and two coordinators."""
     rng = np.random.default_rng([town.seed, 7])
     grids, microgrids = len(names.grid), len(names.microgrid)
     count = grids + microgrids + 2
@@ -220,7 +220,7 @@ def worker_rows(town: Town, names: Names) -> pd.DataFrame:
 def outreach_rows(
     town: Town, names: Names, community: Community, office: Office, workers: pd.DataFrame
 ) -> pd.DataFrame:
-    """The table ``outreach``: what the office noted of its visits."""
+    """Make the table ``outreach``: what the office noted of its visits."""
     visits = pd.concat([pd.DataFrame(columns=VISIT_COLUMNS), *(one for one in office.visits if len(one))])
     visits = visits.sort_values(["contacted", "household", "need"], ignore_index=True)
     household, need = (visits[name].to_numpy(dtype=np.int64) for name in ("household", "need"))
@@ -242,7 +242,7 @@ def outreach_rows(
 
 
 def resident_rows(town: Town, names: Names, start: np.ndarray) -> pd.DataFrame:
-    """The table ``residents``, with ``valid`` (days): those who moved in, and children born since.
+    """Make the table ``residents``, with ``valid`` (days): those who moved in, and children born since.
 
     ``start`` (days) is when the office first knew each household.
     """
@@ -285,7 +285,7 @@ def _members(
 
 
 def opt_out_rows(town: Town, names: Names, office: Office, until: float) -> pd.DataFrame:
-    """The table ``opt_outs`` of those who refused before ``until`` (days)."""
+    """Make the table ``opt_outs`` of those who refused before ``until`` (days)."""
     refuses = np.flatnonzero(town.dates(office.out_from) < until)
     ends = town.dates(office.out_until[refuses])
     return pd.DataFrame(
@@ -300,14 +300,14 @@ def opt_out_rows(town: Town, names: Names, office: Office, until: float) -> pd.D
 def contract_tables(
     town: Town, names: Names, community: Community, office: Office, requests: pd.DataFrame, until: float
 ) -> dict[str, pd.DataFrame]:
-    """Every table of the contract as it stands at ``until`` (days); ``requests`` is ``request_table``."""
+    """Make every table of the contract as it stands at ``until`` (days); ``requests`` is ``request_table``."""
     people = people_tables(town, names)
     people = {name: rows[rows["valid"] < until].drop(columns="valid") for name, rows in people.items()}
     return people | other_tables(town, names, community, office, requests, until)
 
 
 def people_tables(town: Town, names: Names) -> dict[str, pd.DataFrame]:
-    """The tables ``households`` and ``residents``, each with ``valid`` (days).
+    """Make the tables ``households`` and ``residents``, each with ``valid`` (days).
 
     They do not depend on visits, and rows of earlier weeks do not change as the town lives on.
     """
@@ -319,7 +319,7 @@ def people_tables(town: Town, names: Names) -> dict[str, pd.DataFrame]:
 def other_tables(
     town: Town, names: Names, community: Community, office: Office, requests: pd.DataFrame, until: float
 ) -> dict[str, pd.DataFrame]:
-    """All other tables as they stand at ``until`` (days); ``requests`` is ``request_table``."""
+    """Make all other tables as they stand at ``until`` (days); ``requests`` is ``request_table``."""
     workers = worker_rows(town, names)
     return {
         "requests": requests_known(requests, until),

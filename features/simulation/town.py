@@ -1,4 +1,4 @@
-"""A synthetic town that lives week by week: needs begin, are asked about or stay silent, are met or pass.
+"""Simulate a town week by week: needs begin, are asked about or stay silent, are met or pass.
 
 The process is described in ``docs/simulation.md``. ``Town.step`` moves it by a week and answers visits, so
 that whoever makes lists can drive it; all random numbers of a week are drawn whatever the visits are, so that
@@ -52,7 +52,7 @@ class Episodes:
 
 
 def season_of(need: NeedStyle, monday: date, strength: float) -> float:
-    """Log of the seasonal factor of a need in the week from ``monday``, before it is centred."""
+    """Compute the log of a need's seasonal factor in the week from ``monday``, before centring."""
     middle = monday + timedelta(days=3)
     day = middle.timetuple().tm_yday
     turn = 2 * np.pi * day / 365.25
@@ -160,7 +160,7 @@ class Town:
         self.ends = np.array([1 / need.weeks for need in style.needs], np.float32)
 
     def _draw_seasons(self, rng: np.random.Generator, weeks: int) -> None:
-        """Log season (mean factor of 1 over a year) and trend [weeks from -WARM_UP, needs]."""
+        """Draw the log season (mean factor of 1 over a year) and the trend: [weeks from -WARM_UP, needs]."""
         style = self.style
         span = WARM_UP + weeks + 60
         mondays = [self.begins + timedelta(weeks=week - WARM_UP) for week in range(span)]
@@ -185,7 +185,9 @@ class Town:
         return (self.begins + timedelta(weeks=int(week))).year
 
     def tenure_effect(self, week: int) -> np.ndarray:
-        """float32 per household: 1 on arrival, fading; 0 for those who were there from the start."""
+        """Compute the effect of having moved in lately: float32 [households], 1 on
+        arrival, fading; 0 for those who were there from the start.
+        """
         since = week - self.people.arrived
         fade = np.exp(-np.maximum(since, 0) / self.style.fade_weeks)
         return np.where(self.people.arrived >= 0, fade, 0).astype(np.float32)
@@ -214,14 +216,14 @@ class Town:
         return base.astype(np.float32), ask.astype(np.float32)
 
     def rates(self, week: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weekly base hazard, and weekly chance that a silent need is asked about, [households, needs]."""
+        """Compute the weekly base hazard and the weekly probability of asking about a need: [households, needs] each."""
         block = week // REFRESH
         if self._rates is None or self._rates[0] != block:
             self._rates = (block, *self._compute_rates(week))
         return self._rates[1], self._rates[2]
 
     def reporting(self) -> np.ndarray:
-        """float32 [households, needs]: the share of needs beginning this week that would be asked about."""
+        """Compute the share of needs beginning this week that would be asked about: float32 [households, needs]."""
         _, ask = self.rates(self.week)
         return ask / (ask + self.ends - ask * self.ends)
 
@@ -234,10 +236,10 @@ class Town:
         others: np.ndarray | None = None,
         part: slice = slice(None),
     ) -> np.ndarray:
-        """Weekly chance [households, needs] that a need begins where there is none.
+        """Compute the weekly probability that a need begins, given that there is none: [households, needs].
 
-        ``others`` is the excitation that acts across needs, where it is not that within each need; ``part`` the
-        households that the arrays are of.
+        ``others`` is the excitation across needs, if it differs from that within each need; ``part`` selects the
+        households of the arrays.
         """
         style = self.style
         across = excitation if others is None else others
@@ -251,24 +253,24 @@ class Town:
         return np.minimum((base + raised) * factor[self.people.microgrid[part]], MOST)
 
     def next_shock(self, rng: np.random.Generator, shock: np.ndarray) -> np.ndarray:
-        """Shocks [micro-grids, needs] of the following week: some end, some begin."""
+        """Draw the shocks of the following week [micro-grids, needs]: some end, some begin."""
         draw = rng.random(shock.shape)
         return np.where(shock, draw >= 1 / self.style.shock_weeks, draw < self.style.shock_rate)
 
     @property
     def monday(self) -> date:
-        """The first day of the coming week."""
+        """Give the first day of the coming week."""
         return self.begins + timedelta(weeks=self.week)
 
     @property
     def present(self) -> np.ndarray:
-        """bool per household: has arrived before the coming week."""
+        """Tell who has arrived before the coming week: bool [households]."""
         return self.people.arrived < self.week
 
     # -- living -------------------------------------------------------------------------------------------
 
     def step(self, visits: Visits | None = None) -> Week:
-        """Live the coming week, with these visits, and say what happened."""
+        """Live the coming week with these visits; return what happened."""
         week = self.week
         rng = np.random.default_rng([self.seed, 2, week + WARM_UP])
         if week > -WARM_UP:
@@ -314,9 +316,9 @@ class Town:
         self.state.ravel()[cell] = NONE
 
     def dates(self, week: np.ndarray) -> np.ndarray:
-        """float64 days since 1970 of the Mondays of weeks."""
+        """Give the Mondays of weeks in days since 1970: float64."""
         return (self.begins - date(1970, 1, 1)).days + 7.0 * np.asarray(week, dtype=np.float64)
 
     def calendar_date(self, week: int) -> date:
-        """The Monday of a week."""
+        """Give the Monday of a week."""
         return date_of(float(self.dates(np.array(week))))

@@ -1,4 +1,4 @@
-"""The truth of a synthetic town at a date, which no office knows and every estimate is measured against."""
+"""Compute the truth of a synthetic town at a date, against which every estimate is measured."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Chances:
 
 
 def chances(town: Town, community: Community, draws: int = 100) -> Chances:
-    """What the coming weeks hold, given every latent rate and every request and visit so far.
+    """Compute what the coming weeks hold, given every latent rate and every request and visit so far.
 
     Averages over ``draws`` of the town's future (shocks, requests and what they excite). Within a draw the
     chance that a pair asks is carried exactly: the pair's own first request of the window is never drawn.
@@ -44,7 +44,7 @@ def chances(town: Town, community: Community, draws: int = 100) -> Chances:
 
 
 def need_now(town: Town, draws: int = 20) -> np.ndarray:
-    """float32 [households, needs]: chance that a visit in the coming week finds the need.
+    """Compute the probability that a visit in the coming week finds the need: float32 [households, needs].
 
     The ``need`` of ``chances`` without the weeks after, averaged over ``draws`` of the week's shocks.
     """
@@ -60,7 +60,7 @@ def need_now(town: Town, draws: int = 20) -> np.ndarray:
 
 
 def groups(town: Town) -> dict[str, np.ndarray]:
-    """bool per household: the groups that report less, and everyone who is in none of them (``others``)."""
+    """Mark the groups that report less, and everyone in none of them (``others``): bool [households] by name."""
     values, people = town.people.values, town.people
     named = {
         "new_resident": (people.arrived >= 0) & (town.week - people.arrived < NEW_WEEKS),
@@ -77,8 +77,10 @@ def _advance(silent: np.ndarray, open_: np.ndarray, chance: np.ndarray) -> np.nd
 def _one_future(
     town: Town, part: slice, bases: list, leads: np.ndarray, ends: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Chance of a request in the window, and of the need being there in the first week, in one future of a part
-    of the households."""
+    """Simulate one future of some households.
+
+    Returns the probability of a request in the window, and that of the need in the first week.
+    """
     keep, resolved = (
         np.float32(0.5 ** (1 / town.style.memory_weeks)),
         np.float32(1 - 1 / town.style.resolution_weeks),
@@ -121,7 +123,7 @@ def _without_request(
 def truth_table(
     town: Town, community: Community, household_ids: np.ndarray, grid_ids: np.ndarray, draws: int
 ) -> pd.DataFrame:
-    """One row for each pair that can have the need: the chances of the coming weeks and the groups."""
+    """Tabulate each pair that can have the need: the probabilities of the coming weeks, and the groups."""
     known = chances(town, community, draws)
     base, _ = town.rates(town.week)
     household, need = np.nonzero((base > 0) & town.present[:, None])
@@ -145,7 +147,7 @@ def truth_table(
 
 
 def episodes_table(town: Town, community: Community, household_ids: np.ndarray) -> pd.DataFrame:
-    """Every need that began since the first week: begin and end week, week of the request, met by a visit.
+    """Tabulate every need that began since the first week: begin and end week, week of the request, met by a visit.
 
     ``end_week`` is the first week without it; needs still there at the end of the simulation have none.
     """
@@ -172,7 +174,7 @@ def episodes_table(town: Town, community: Community, household_ids: np.ndarray) 
 def add_what_happened(
     truth: pd.DataFrame, week: int, episodes: pd.DataFrame, requests: pd.DataFrame, community: Community
 ) -> pd.DataFrame:
-    """Adds to a truth table what an omniscient office sees.
+    """Add to a truth table what an omniscient office sees.
 
     ``in_need``: the need is there in the coming week; ``asked``: in the window; ``asked_last_year``: number
     of requests in the 52 weeks before. ``requests`` has household_id, need_id and ``week``.

@@ -1,0 +1,58 @@
+"""The worked examples of docs/architecture.md do what they say."""
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from served_town import As, copy_workspace, served
+from source_tree import PAGE
+from tiny_town import SETTINGS, TinyTown
+
+from service.cli.commands import commands
+from service.console.terminal import run
+
+
+def example(title: str) -> str:
+    """The code below a heading of the page."""
+    section = PAGE.read_text("utf-8").split(f"### {title}\n")[1].split("\n### ")[0]
+    found = re.search(r"```(?:python|yaml)\n(.*?)```", section, re.S)
+    assert found, title
+    return found[1]
+
+
+def module(title: str) -> ModuleType:
+    """The example as a module that somebody has written."""
+    made = ModuleType("example")
+    exec(compile(example(title), f"docs/architecture.md: {title}", "exec"), made.__dict__)
+    return made
+
+
+def test_a_need_is_an_entry_of_the_settings(tiny_town: TinyTown) -> None:
+    need = yaml.safe_load(example("Add a need"))
+    tiny_town.write_settings(needs=[*SETTINGS["needs"], need])
+    request = {"request_id": "R9", "household_id": "H05", "requested_at": "2024-06-03 09:00"}
+    tiny_town.write("requests", [{**request, "text": "老人听不清，想配助听器"}])
+    tiny_town.ingest()
+    records = tiny_town.records()
+    position = records.community.need_index()["hearing_aid"]
+    assert records.requests.need.tolist() == [position]
+
+
+def test_an_endpoint_is_a_module_with_a_router(tmp_path: Path) -> None:
+    with served(copy_workspace(tmp_path / "workspace")) as client:
+        client.app.include_router(module("Add an endpoint").router)
+        assert client.get("/v1/programmes").status_code == 401
+        answer = As(client, "wang").get("/v1/programmes")
+    assert answer.json() == [{"id": "canteen", "name": "幸福食堂", "seats": 40}]
+
+
+def test_a_command_is_a_module_with_a_click_command(
+    tiny_town: TinyTown, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_town.ingest()
+    monkeypatch.setitem(commands.commands, "windows", module("Add a command").windows)
+    call = ["--workspace", str(tiny_town.workspace), "windows"]
+    assert run(lambda: commands(call, standalone_mode=False)) == 0
+    assert capsys.readouterr().out.splitlines() == ["暑期托管：0 周后起，8 周", "老年助餐：0 周后起，4 周"]

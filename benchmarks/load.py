@@ -14,6 +14,7 @@ class Measured:
     seconds: float
     waits: list[float] = field(default_factory=list)  # seconds of each answer
     failed: int = 0  # answers other than 200
+    processor: float = 0.0  # seconds of processor time that the server took, whatever else the machine did
 
     @property
     def rate(self) -> float:
@@ -92,12 +93,13 @@ def measure(port: int, requests: list[bytes], connections: int, seconds: float) 
 
 
 def together(rounds: list[Measured]) -> dict[str, float]:
-    """Median and best rate over the rounds, and the quantiles of all answers."""
+    """Median and best rate over the rounds, the quantiles of all answers, and microseconds of processor time for each."""
     waits = Measured(1.0, [wait for one in rounds for wait in one.waits])
     return {
         "rate": statistics.median(one.rate for one in rounds),
         "best": max(one.rate for one in rounds),  # the round that other programs disturbed least
         "p50": waits.quantile(0.5),
         "p99": waits.quantile(0.99),
+        "processor": 1e6 * sum(one.processor for one in rounds) / max(len(waits.waits), 1),
         "failed": float(sum(one.failed for one in rounds)),
     }

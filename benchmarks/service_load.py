@@ -3,7 +3,8 @@
     python benchmarks/service_load.py WORKSPACE [--seconds 1] [--rounds 20] [--connections 8] [--without-mlflow]
 
 One process each, 8 connections, rounds in turn so that a busy machine slows all of them alike: medians over the
-rounds, and the best round of each, which other programs disturbed least. The workspace needs a
+rounds, the best round of each, which other programs disturbed least, and the server's processor time for an answer,
+which they hardly change. The workspace needs a
 champion and a scored week. MLflow's server is started without a new environment and takes the model's features; the
 service takes the same rows (``/v1/live/features``), and the household's raw records (``/v1/live/scores``).
 """
@@ -75,6 +76,12 @@ def running(
             for one in [*psutil.Process(process.pid).children(recursive=True), process]:
                 one.kill()
         process.wait()
+
+
+def processor(process: psutil.Process) -> float:
+    """Seconds of processor time that a process and its children took."""
+    times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
+    return sum(one.user + one.system for one in times)
 
 
 def memory(process: psutil.Process) -> float:
@@ -242,9 +249,11 @@ def main() -> None:
         rounds: dict[str, list] = {name: [] for name in cases}
         for number in range(given.rounds + 1):
             for name, (server, requests) in cases.items():
+                before = processor(processes[server])
                 found = measure(
                     ports[server], requests, given.connections, 1.0 if number == 0 else given.seconds
                 )
+                found.processor = processor(processes[server]) - before
                 if number:
                     rounds[name].append(found)
         table = {name: together(found) for name, found in rounds.items()}
@@ -265,7 +274,8 @@ def main() -> None:
             )
         print(
             f"{name:32} {row['rate']:7.0f}/s, best {row['best']:7.0f}/s  p50 {row['p50']:7.2f} ms  "
-            f"p99 {row['p99']:7.2f} ms  {used[cases[name][0]]:4.0f} MB  failed {row['failed']:.0f}  {beside}"
+            f"p99 {row['p99']:7.2f} ms  processor {row['processor']:5.0f} µs ({table[first]['processor'] / row['processor']:.2f} of"
+            f" the empty endpoint)  {used[cases[name][0]]:4.0f} MB  failed {row['failed']:.0f}  {beside}"
         )
 
 

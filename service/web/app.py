@@ -20,9 +20,9 @@ from service.web.base.problems import add_handlers
 from service.web.base.settings import Settings
 from service.web.database.engine import Database, open_database
 from service.web.pages import add_pages
-from service.web.published.short import Short
 from service.web.published.weeks import Shelf
 from service.web.rights.restrictions import Restrictions
+from service.web.state import ServiceState
 
 log = logging.getLogger("xianying")
 
@@ -52,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/v1/openapi.json",
     )
+    app.state = ServiceState()  # type: ignore[assignment]  # typed, and read faster than Starlette's
     app.state.settings = settings
     add_handlers(app)
     for router in routers():
@@ -62,7 +63,6 @@ def create_app(settings: Settings) -> FastAPI:
 
         add_single_sign_on(app, settings)
     app.add_middleware(Frame, settings=settings)
-    app.add_middleware(Short, settings=settings)
     return app
 
 

@@ -9,5 +9,5 @@ def routers() -> list[APIRouter]:
     """Every router of the API."""
     return [
         one.router
-        for one in (health, sessions, scores, visits, weeks, needs, outcomes, live, models, residents)
+        for one in (scores, health, sessions, visits, weeks, needs, outcomes, live, models, residents)
     ]

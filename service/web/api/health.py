@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from features.language import say
 from service.web.base import metrics
 from service.web.base.problems import Problem
+from service.web.state import state_of
 
 router = APIRouter(tags=["运行 operation"])
 
@@ -18,7 +19,7 @@ async def health() -> dict[str, str]:
 @router.get("/v1/ready", summary="数据库和名单是否就绪", responses={503: {"description": "not ready"}})
 def ready(request: Request) -> dict[str, str]:
     """``ready`` when the database is reachable and migrated."""
-    if not request.app.state.database.ready():
+    if not state_of(request).database.ready():
         raise Problem(503, "not-ready", say("数据库还没有就绪", "the database is not ready"))
     return {"status": "ready"}
 

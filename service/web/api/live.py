@@ -16,6 +16,7 @@ from service.web.base.access import Scope, permit, sees_need, sees_place, sees_r
 from service.web.base.problems import Problem, unknown_household
 from service.web.published.live_features import as_answer, live_of, rows_asked
 from service.web.published.reading import note, noted_now, place_in_sight, willing
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
 MOST_ROWS = 500
@@ -98,7 +99,7 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     from features.point_in_time.posted_household import Posted
 
     permit(asker, Scope.LIVE)
-    week = request.app.state.shelf.served.week(as_of)
+    week = state_of(request).shelf.served.week(as_of)
     live = live_of(week)
     newest = max(body.households, key=lambda row: _day(row.valid_from))
     if not sees_place(asker, newest.grid_id, newest.microgrid_id):
@@ -149,7 +150,7 @@ class FeatureRows(BaseModel):
 async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> list[str]:
     """The columns that ``POST /v1/live/features`` takes, besides ``need``."""
     permit(asker, Scope.LIVE)
-    return live_of(request.app.state.shelf.served.week(as_of)).columns
+    return live_of(state_of(request).shelf.served.week(as_of)).columns
 
 
 @router.post(
@@ -173,7 +174,7 @@ async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> l
 )
 async def live_features(request: Request, asker: Asker, as_of: AsOf = None) -> Response:
     """p_request of each row of features, with the week's level; a row holds a need and the model's columns."""
-    asked = rows_asked(request.app.state, asker, await request.body(), as_of)
+    asked = rows_asked(state_of(request), asker, await request.body(), as_of)
     found = await run_in_threadpool(asked.live.p_request, asked.matrix, asked.needs)
     return Response(as_answer(found), media_type="application/json")
 
@@ -207,7 +208,7 @@ def explanation(
     permit(asker, Scope.SCORES)
     place_in_sight(request, asker, household_id)
     willing(request, household_id)
-    week = request.app.state.shelf.served.week(as_of)
+    week = state_of(request).shelf.served.week(as_of)
     if not sees_need(asker, need in week.sensitive):
         raise _no_score()
     try:

@@ -17,6 +17,7 @@ from service.web.database.engine import Database
 from service.web.database.tables import Entry
 from service.web.published import model_shelf
 from service.web.published.reading import note
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["模型与审计 models and audit"])
 MISSING: dict[int | str, dict[str, Any]] = {404: problem("没有这个版本或文件")}
@@ -53,7 +54,7 @@ class AuditEntry(BaseModel):
 
 
 def _versions(request: Request) -> list[ModelVersion]:
-    return [ModelVersion(**row) for row in model_shelf.read_models(request.app.state.settings.workspace)]
+    return [ModelVersion(**row) for row in model_shelf.read_models(state_of(request).settings.workspace)]
 
 
 @router.get("/models", summary="已登记的模型版本和指标")
@@ -69,7 +70,7 @@ def model(request: Request, version: Version, asker: Asker) -> ModelVersion:
     permit(asker, Scope.MODELS)
     for one in _versions(request):
         if one.version == version:
-            workspace = request.app.state.settings.workspace
+            workspace = state_of(request).settings.workspace
             return one.model_copy(update={"files": model_shelf.report_files(workspace, version)})
     raise missing_model()
 
@@ -103,7 +104,7 @@ def report(
 ) -> Response:
     """One file of a version's report: a table as CSV, a figure as PNG."""
     permit(asker, Scope.MODELS)
-    found = model_shelf.report_file(request.app.state.settings.workspace, version, name)
+    found = model_shelf.report_file(state_of(request).settings.workspace, version, name)
     if found is None:
         raise missing_model()
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
@@ -121,7 +122,7 @@ def entries(
 ) -> list[AuditEntry]:
     """The newest entries first; those of the last second may still be on their way."""
     permit(asker, Scope.AUDIT)
-    found = audit_entries(request.app.state.database, household_id, who, before, limit)
+    found = audit_entries(state_of(request).database, household_id, who, before, limit)
     note(request, asker, "audit.read", household_id or "")
     return [AuditEntry(**{name: getattr(one, name) for name in AuditEntry.model_fields}) for one in found]
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from service.web.api.answers import NOT_FOUND, AsOf
 from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Scope, permit, sees_need
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["需求 needs"])
 
@@ -42,7 +43,7 @@ class Demand(BaseModel):
 async def needs(request: Request, asker: Asker, as_of: AsOf = None) -> list[NeedSummary]:
     """The needs in force in a week; sensitive ones for those who may see them."""
     permit(asker, Scope.SUMMARIES)
-    community = request.app.state.shelf.served.week(as_of).community
+    community = state_of(request).shelf.served.week(as_of).community
     return [
         NeedSummary(
             id=need.id,
@@ -72,7 +73,7 @@ async def demand(
 ) -> list[Demand]:
     """Expected numbers of households with intervals, by need and grid."""
     permit(asker, Scope.SUMMARIES)
-    week = request.app.state.shelf.served.week(as_of)
+    week = state_of(request).shelf.served.week(as_of)
     return [
         Demand(**row)
         for row in week.demand

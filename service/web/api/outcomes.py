@@ -16,6 +16,7 @@ from service.web.base.problems import Problem
 from service.web.database.tables import NewRequest, Outcome, now
 from service.web.intake import outcomes, requests
 from service.web.published.reading import listed_row, note, place_in_sight, purpose_of, rows_in_sight
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["结果与诉求 outcomes and requests"])
 CONFLICT: dict[int | str, dict[str, Any]] = {409: problem("这个 Idempotency-Key 用过了，或已入库不能撤销")}
@@ -104,16 +105,16 @@ def post_outcome(
     visit, week = listed_row(request, asker, body.outreach_id)
     report = outcomes.Report(body.outcome, idempotency_key or uuid4().hex, body.contacted_on, body.note)
     today = outcomes.today_in(week.community.community.timezone)
-    row = outcomes.record(request.app.state.database, asker, visit, report, today, purpose_of(request))
+    row = outcomes.record(state_of(request).database, asker, visit, report, today, purpose_of(request))
     return outcome_out(row)
 
 
 @router.get("/outcomes", summary="一周名单上已登记的结果", responses=NOT_FOUND)
 def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[OutcomeOut]:
     """The outcomes in force of the rows in sight of a week's lists."""
-    week = request.app.state.shelf.served.week(as_of)
+    week = state_of(request).shelf.served.week(as_of)
     rows = rows_in_sight(request, asker, week)
-    with request.app.state.database.reading() as session:
+    with state_of(request).database.reading() as session:
         found = outcomes.in_force(session, [row["outreach_id"] for row in rows])
     if found:
         note(request, asker, "outcomes.read", {one.household_id: None for one in found.values()}, week.as_of)
@@ -126,7 +127,7 @@ def delete_outcome(
 ) -> OutcomeOut:
     """Undo an outcome that one reported oneself, until the workspace's records take it."""
     permit(asker, Scope.OUTCOMES)
-    row = outcomes.undo(request.app.state.database, asker, number, purpose_of(request))
+    row = outcomes.undo(state_of(request).database, asker, number, purpose_of(request))
     if row is None:
         raise Problem(404, "unknown-outcome", say("没有这条结果", "no such outcome"))
     return outcome_out(row)
@@ -139,7 +140,7 @@ def post_request(
     """Store a request. Sent again with the same Idempotency-Key or request_id it is stored once."""
     permit(asker, Scope.REQUESTS)
     place_in_sight(request, asker, body.household_id)
-    community = request.app.state.shelf.served.week(None).community
+    community = state_of(request).shelf.served.week(None).community
     # whoever hears of a sensitive need must be able to report it: writing shows nothing
     if body.need is not None and body.need not in community.need_index():
         raise Problem(422, "unknown-need", say("没有这项需求", "no such need"))
@@ -148,7 +149,7 @@ def post_request(
     for name in ("requested_at", "resolved_at"):
         asked[name] = _moment(asked[name], zone)
     row = requests.add_request(
-        request.app.state.database,
+        state_of(request).database,
         asker,
         requests.Asked(**asked),
         idempotency_key or uuid4().hex,

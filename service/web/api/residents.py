@@ -12,6 +12,7 @@ from service.web.auth.identities import Asker
 from service.web.base.access import Scope, permit
 from service.web.published.reading import note, place_in_sight, purpose_of
 from service.web.rights import rights
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1/residents/{household_id}", tags=["居民权利 residents"], responses=NOT_FOUND)
 
@@ -43,8 +44,8 @@ def why(request: Request, household_id: HouseholdId, asker: Asker) -> Why:
     """Whether and why a household is listed, what is used, and what it may do."""
     permit(asker, Scope.RIGHTS, Scope.SENSITIVE)
     place_in_sight(request, asker, household_id)
-    refuses = household_id in request.app.state.restrictions.refusing
-    lines = rights.why_listed(request.app.state.shelf.served, household_id, refuses)
+    refuses = household_id in state_of(request).restrictions.refusing
+    lines = rights.why_listed(state_of(request).shelf.served, household_id, refuses)
     note(request, asker, "resident.why", household_id)
     return Why(household_id=household_id, lines=lines)
 
@@ -54,7 +55,7 @@ def refuse(request: Request, household_id: HouseholdId, asker: Asker, body: Refu
     """The household stands on no list from now on, and its scores are shown to nobody."""
     permit(asker, Scope.REFUSALS)
     place_in_sight(request, asker, household_id)
-    state = request.app.state
+    state = state_of(request)
     begins = rights.refuses_from(state.shelf.served, state.shelf.today())
     rights.refuse(state.database, asker.who, household_id, begins, body.until, purpose_of(request))
     state.restrictions.refresh()
@@ -66,7 +67,7 @@ def accept(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
     """The household may be listed again."""
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
-    state = request.app.state
+    state = state_of(request)
     rights.accept(state.database, asker.who, household_id, state.shelf.today(), purpose_of(request))
     state.restrictions.refresh()
     return Response(status_code=204)
@@ -82,7 +83,7 @@ def export(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
     """Records, scores, lists, outcomes, and who looked at them."""
     permit(asker, Scope.RIGHTS, Scope.SENSITIVE)
     place_in_sight(request, asker, household_id)
-    state = request.app.state
+    state = state_of(request)
     found: dict[str, Any] = rights.export(
         state.settings.workspace,
         state.database,
@@ -99,7 +100,7 @@ def correct(request: Request, household_id: HouseholdId, asker: Asker, body: Cor
     """Corrected in the records, and in the next scores, with the next command on the workspace."""
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
-    state = request.app.state
+    state = state_of(request)
     rights.correct(
         state.settings.workspace,
         state.database,
@@ -117,7 +118,7 @@ def erase(request: Request, household_id: HouseholdId, asker: Asker) -> Response
     """Hidden at once; removed from records, weeks and lists with the next command on the workspace."""
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
-    state = request.app.state
+    state = state_of(request)
     rights.ask_deletion(state.database, asker.who, household_id, purpose_of(request))
     state.restrictions.refresh()
     return Response(status_code=202)

@@ -6,11 +6,12 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
-from service.web.auth.identities import Asker
+from service.web.api.answers import NOT_FOUND
+from service.web.auth.identities import Asker, current_identity
 from service.web.base.access import Scope, permit, sees_place
-from service.web.published.reading import note, noted
-from service.web.published.stored import answer_of
+from service.web.base.problems import unknown_household
+from service.web.published.reading import note, noted, place_in_sight, willing
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["评分 scores"])
 JSON = "application/json"
@@ -74,19 +75,44 @@ class BatchScores(BaseModel):
     unknown: list[str]
 
 
+# Other systems send this request by the thousand, and FastAPI's reading of declared parameters takes two fifths of its
+# time: the parameters are described here, and read from the request.
+PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "household_id",
+        "in": "path",
+        "required": True,
+        "description": "户号",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 100, "examples": ["h00042"]},
+    },
+    {
+        "name": "as_of",
+        "in": "query",
+        "description": "哪一周的周一（默认最新一周）",
+        "schema": {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$", "examples": ["2025-09-01"]},
+    },
+]
+
+
 @router.get(
     "/households/{household_id}/scores",
     summary="一户的评分",
     responses={200: {"model": HouseholdScores}, **NOT_FOUND},
+    openapi_extra={"parameters": PARAMETERS},
 )
-async def household_scores(
-    request: Request, household_id: HouseholdId, asker: Asker, as_of: AsOf = None
-) -> Response:
+async def household_scores(request: Request) -> Response:
     """The scores of one household: those of the newest week, or of the week of ``as_of``."""
-    purpose = request.headers.get("x-purpose")
-    content = answer_of(request.app.state, asker, household_id, as_of, purpose)
+    asker = await current_identity(request)
+    permit(asker, Scope.SCORES)
+    household_id = request.path_params["household_id"]
+    place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    week = state_of(request).shelf.served.week(request.query_params.get("as_of"))
+    if household_id not in week.places:
+        raise unknown_household()
+    note(request, asker, "scores.read", household_id, week.as_of)
     await noted(request)
-    return Response(content, media_type=JSON)
+    return Response(week.answer(household_id, asker.sensitive), media_type=JSON)
 
 
 @router.post(
@@ -97,7 +123,7 @@ async def household_scores(
 async def batch(request: Request, body: Batch, asker: Asker) -> Response:
     """Scores of up to 1,000 households. Those unknown, out of sight or refusing are named in ``unknown``."""
     permit(asker, Scope.SCORES)
-    served, restrictions = request.app.state.shelf.served, request.app.state.restrictions
+    served, restrictions = state_of(request).shelf.served, state_of(request).restrictions
     week = served.week(body.as_of)
     found, unknown = {}, []
     for household in body.household_ids:

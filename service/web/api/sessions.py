@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from service.web.auth.identities import Asker, close_session, cookie_name, sign_in
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1/session", tags=["登录 sign-in"])
 
@@ -33,7 +34,7 @@ class Me(BaseModel):
 
 def set_cookie(request: Request, response: Response, token: str) -> None:
     """Give a browser its session."""
-    settings = request.app.state.settings
+    settings = state_of(request).settings
     response.set_cookie(
         cookie_name(request),
         token,
@@ -47,14 +48,14 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
 
 def forget_cookie(request: Request, response: Response) -> None:
     """Take a browser's session away."""
-    secure = request.app.state.settings.secure
+    secure = state_of(request).settings.secure
     response.delete_cookie(cookie_name(request), path="/", secure=secure, httponly=True, samesite="lax")
 
 
 @router.post("", status_code=204, summary="登录，得到会话 cookie")
 def open_session(request: Request, credentials: Credentials) -> Response:
     """A session cookie for a login and password; 401 where they are wrong, 429 while the login is locked."""
-    state = request.app.state
+    state = state_of(request)
     state.limits.count_sign_in(request.client.host if request.client else "")
     token = sign_in(
         state.database,
@@ -87,8 +88,8 @@ async def me(asker: Asker) -> Me:
 def end_session(request: Request, asker: Asker) -> Response:
     """End the session."""
     if asker.session:
-        close_session(request.app.state.database, asker)
-        request.app.state.identities.forget()
+        close_session(state_of(request).database, asker)
+        state_of(request).identities.forget()
     response = Response(status_code=204)
     forget_cookie(request, response)
     return response

@@ -17,6 +17,7 @@ from service.web.base.access import Identity, Role, Scope, permit, sees_risk
 from service.web.base.problems import Problem
 from service.web.published.reading import note, noted, noted_now, rows_in_sight
 from service.web.published.weeks import Week
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1/visits", tags=["走访名单 visits"])
 MOST = 500
@@ -122,7 +123,7 @@ def selected(request: Request, asker: Identity, week: Week, wish: Filter) -> lis
 
 
 def _tag(request: Request, asker: Identity, week: Week, *parts: object) -> str:
-    state = request.app.state
+    state = state_of(request)
     told = (week.directory.name, state.shelf.served.revision, state.restrictions.version, asker.who, *parts)
     return f'W/"{hashlib.sha256(repr(told).encode()).hexdigest()[:24]}"'
 
@@ -160,7 +161,7 @@ async def visits(
 ) -> Response:
     """The households flagged for outreach in a week, in the order of the lists."""
     permit(asker, Scope.SCORES)
-    week = request.app.state.shelf.served.week(as_of)
+    week = state_of(request).shelf.served.week(as_of)
     tag = _tag(request, asker, week, wish, cursor, limit)
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"ETag": tag})
@@ -195,7 +196,7 @@ def export(
 ) -> Response:
     """All rows that the asker may see, as one file."""
     permit(asker, Scope.SCORES)
-    week = request.app.state.shelf.served.week(as_of)
+    week = state_of(request).shelf.served.week(as_of)
     rows = selected(request, asker, week, wish)
     note(request, asker, "visits.export", dict.fromkeys(row["household_id"] for row in rows), week.as_of)
     noted_now(request)

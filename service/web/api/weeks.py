@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from service.web.auth.identities import Asker
+from service.web.state import state_of
 
 router = APIRouter(prefix="/v1/weeks", tags=["周 weeks"])
 
@@ -39,7 +40,7 @@ class Feed(BaseModel):
 @router.get("", summary="有哪些周")
 async def weeks(request: Request, asker: Asker) -> list[WeekSummary]:
     """The weeks that are served, the newest first."""
-    served = request.app.state.shelf.served
+    served = state_of(request).shelf.served
     return [WeekSummary(**served.weeks[as_of].said) for as_of in sorted(served.weeks, reverse=True)]
 
 
@@ -50,6 +51,6 @@ async def feed(
     since: Annotated[int, Query(ge=0, description="上次得到的 revision")] = 0,
 ) -> Feed:
     """What was published after revision ``since``. Ask from time to time with the revision of the last answer."""
-    served = request.app.state.shelf.served
+    served = state_of(request).shelf.served
     events = [Event(**one) for one in served.feed if one["revision"] > since]
     return Feed(revision=served.revision, events=events)

@@ -48,7 +48,7 @@ def append(session: Session, lines: Sequence[Sequence[str]]) -> int:
         )
         previous = digest
     if rows:
-        session.execute(insert(Entry), rows)
+        session.execute(insert(Entry.__table__), rows)  # type: ignore[arg-type]
     return len(rows)
 
 

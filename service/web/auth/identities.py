@@ -17,6 +17,7 @@ from service.web.base.access import SCOPES, Identity, Role, machine_scopes
 from service.web.base.problems import Problem, not_signed_in, outdated_page
 from service.web.database.engine import Database
 from service.web.database.tables import ApiKey, SignIn, User, now
+from service.web.state import state_of
 
 COOKIE, SECURE_COOKIE = "xianying_session", "__Host-xianying_session"
 CSRF_HEADER = "x-csrf-token"
@@ -95,12 +96,12 @@ def _of_session(session: Session, digest: str) -> Identity | None:
 
 def cookie_name(request: Request) -> str:
     """The name of the session's cookie: browsers take ``__Host-`` over https only."""
-    return SECURE_COOKIE if request.app.state.settings.secure else COOKIE
+    return SECURE_COOKIE if state_of(request).settings.secure else COOKIE
 
 
 async def signed_in(request: Request) -> Identity:
     """Who asks, without a look at CSRF: a page's form must call ``check_csrf`` itself. Raises a 401 problem."""
-    identities: Identities = request.app.state.identities
+    identities: Identities = state_of(request).identities
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, token = header.partition(" ")
@@ -114,7 +115,7 @@ async def signed_in(request: Request) -> Identity:
     if identity is None:
         raise not_signed_in()
     request.state.identity = identity
-    request.app.state.limits.count(identity.who)
+    state_of(request).limits.count(identity.who)
     return identity
 
 

@@ -11,6 +11,7 @@ from service.web.auth.identities import SignedIn
 from service.web.base.access import Scope, permit
 from service.web.pages.frame import page
 from service.web.published.reading import note, noted_now
+from service.web.state import state_of
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "审计页 audit page"  # why it reads, in the audit log
@@ -31,7 +32,7 @@ def audit(
     permit(asker, Scope.AUDIT)
     request.state.purpose = PURPOSE
     household_id, who = household_id.strip(), who.strip()
-    database = request.app.state.database
+    database = state_of(request).database
     entries = audit_entries(database, household_id or None, who or None, before, AT_ONCE)
     note(request, asker, "audit.read", household_id)
     noted_now(request)

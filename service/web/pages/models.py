@@ -20,6 +20,7 @@ from service.web.auth.identities import SignedIn
 from service.web.base.access import Scope, permit
 from service.web.pages.frame import page
 from service.web.published import model_shelf
+from service.web.state import state_of
 from service.weekly.monitor_week import read_look_back
 
 router = APIRouter(include_in_schema=False)
@@ -27,7 +28,7 @@ MEASURES = ("precision_at_capacity", "lift_at_capacity", "calibration_error", "p
 
 
 def _workspace(request: Request) -> Path:
-    return request.app.state.settings.workspace
+    return state_of(request).settings.workspace
 
 
 @router.get("/models")
@@ -106,7 +107,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _names(request: Request) -> dict[str, str]:
-    newest = request.app.state.shelf.served.newest
+    newest = state_of(request).shelf.served.newest
     return {need.id: need.name.here for need in newest.community.needs} if newest else {}
 
 
@@ -150,7 +151,7 @@ def _number(text: str, form: str) -> str:
 
 def _expected_by_week(request: Request, sensitive: bool) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """The weeks that are served, and for each need how many households each expected to ask."""
-    weeks = sorted(request.app.state.shelf.served.weeks.values(), key=lambda one: one.as_of)
+    weeks = sorted(state_of(request).shelf.served.weeks.values(), key=lambda one: one.as_of)
     rows = []
     for need, name in _names(request).items():
         if weeks and need in weeks[-1].sensitive and not sensitive:

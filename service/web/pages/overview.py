@@ -21,6 +21,7 @@ from service.web.pages.frame import page
 from service.web.pages.visits import days_of, listed_week
 from service.web.published.reading import note, noted_now, rows_in_sight
 from service.web.published.weeks import Week
+from service.web.state import state_of
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "概览页 overview page"  # why it reads, in the audit log
@@ -40,9 +41,9 @@ def overview(
     """One week of the whole community."""
     permit(asker, Scope.SCORES, Scope.SENSITIVE)
     request.state.purpose = PURPOSE
-    week = listed_week(request.app.state.shelf.served, as_of)
+    week = listed_week(state_of(request).shelf.served, as_of)
     rows = rows_in_sight(request, asker, week)
-    with request.app.state.database.reading() as session:
+    with state_of(request).database.reading() as session:
         done = outcomes.in_force_of_week(session, date.fromisoformat(week.as_of))
     feedback = week.around.get("feedback", {}).get(language())
     said = _still_there(request, feedback, "said")
@@ -58,7 +59,7 @@ def overview(
         "overview.html",
         week=week,
         days=days_of(week),
-        weeks=[one for one in request.app.state.shelf.served.weeks if one != week.as_of],
+        weeks=[one for one in state_of(request).shelf.served.weeks if one != week.as_of],
         heat=heat(week, rows, show),
         shown=show,
         choices=_choices(week),
@@ -179,5 +180,5 @@ def _demand(week: Week) -> list[Row]:
 
 
 def _still_there(request: Request, feedback: Row | None, name: str) -> list[Row]:
-    deleted = request.app.state.restrictions.deleted
+    deleted = state_of(request).restrictions.deleted
     return [one for one in (feedback or {}).get(name, []) if one["household_id"] not in deleted]

@@ -10,6 +10,7 @@ from service.web.auth.identities import SignedIn, check_csrf, close_session, sig
 from service.web.auth.tokens import new_token, same, signed
 from service.web.base.problems import Problem, outdated_page
 from service.web.pages.frame import LANGUAGE_COOKIE, NEXT_DEFAULT, TEXT_COOKIE, go_to, local, menu, page
+from service.web.state import state_of
 
 router = APIRouter(include_in_schema=False)
 FORM_COOKIE = "xianying_form"
@@ -28,7 +29,7 @@ def sign_in_page(request: Request, next: Next = NEXT_DEFAULT, unsaved: bool = Fa
 
 
 def _form(request: Request, next: str, status: int = 200, problem: str = "", login: str = "") -> Response:
-    settings = request.app.state.settings
+    settings = state_of(request).settings
     nonce = request.cookies.get(FORM_COOKIE) or new_token()
     answer = page(
         request,
@@ -54,7 +55,7 @@ def open_session(
     next: Annotated[str, Form(max_length=500)] = NEXT_DEFAULT,
 ) -> Response:
     """Check a login and password; the form again, with what is wrong, where they do not open a session."""
-    state = request.app.state
+    state = state_of(request)
     settings = state.settings
     nonce = request.cookies.get(FORM_COOKIE, "")
     try:
@@ -83,8 +84,8 @@ def sign_out(request: Request, asker: SignedIn, csrf: Annotated[str, Form(max_le
     """End the session."""
     check_csrf(asker, csrf)
     if asker.session:
-        close_session(request.app.state.database, asker)
-        request.app.state.identities.forget()
+        close_session(state_of(request).database, asker)
+        state_of(request).identities.forget()
     answer = go_to("/sign-in")
     forget_cookie(request, answer)
     return answer
@@ -99,7 +100,7 @@ def settings(
 ) -> Response:
     """Remember a language or a size of text in this browser."""
     answer = go_to(next)
-    secure = request.app.state.settings.secure
+    secure = state_of(request).settings.secure
     for name, value in ((LANGUAGE_COOKIE, language), (TEXT_COOKIE, text)):
         if value:
             answer.set_cookie(name, value, YEAR, httponly=True, secure=secure, samesite="lax", path="/")

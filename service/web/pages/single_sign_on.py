@@ -21,6 +21,7 @@ from service.web.base.problems import Problem
 from service.web.base.settings import Settings
 from service.web.database.engine import Database
 from service.web.database.tables import User
+from service.web.state import state_of
 
 COOKIE, SECONDS = "xianying_oidc", 600  # of a sign-in under way
 router = APIRouter(prefix="/v1/session/oidc", tags=["登录 sign-in"])
@@ -52,9 +53,9 @@ def add_single_sign_on(app: FastAPI, settings: Settings) -> None:
 @router.get("", summary="单点登录：转到上级身份平台", status_code=302, response_class=RedirectResponse)
 async def begin(request: Request) -> Any:
     """Go to the issuer."""
-    request.app.state.limits.count_sign_in(request.client.host if request.client else "")
+    state_of(request).limits.count_sign_in(request.client.host if request.client else "")
     try:
-        return await request.app.state.issuer.authorize_redirect(request, str(request.url_for("oidc_back")))
+        return await state_of(request).issuer.authorize_redirect(request, str(request.url_for("oidc_back")))
     except (HTTPError, OAuthError) as error:
         raise _unreachable() from error
 
@@ -64,7 +65,7 @@ async def begin(request: Request) -> Any:
 )
 async def back(request: Request) -> Response:
     """Come back from the issuer, into a session of the account that has this login."""
-    state = request.app.state
+    state = state_of(request)
     try:
         token = await state.issuer.authorize_access_token(request)
     except HTTPError as error:

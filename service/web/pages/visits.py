@@ -33,6 +33,7 @@ from service.web.published.reading import (
 )
 from service.web.published.weeks import Served, Week
 from service.web.rights import rights
+from service.web.state import state_of
 
 router = APIRouter(include_in_schema=False)
 LIST, HOUSEHOLD = "本周走访页 visits page", "住户页 household page"  # why a page reads, in the audit log
@@ -60,7 +61,7 @@ def days_of(week: Week) -> str:
 
 def results(request: Request, rows: Iterable[Row]) -> tuple[dict[str, Outcome], int]:
     """The outcome in force of each row that has one, and the number of the newest outcome of all."""
-    with request.app.state.database.reading() as session:
+    with state_of(request).database.reading() as session:
         newest = outcomes.newest(session)
         return outcomes.in_force(session, [row["outreach_id"] for row in rows]), newest
 
@@ -77,7 +78,7 @@ def visits(
     """The visits of a week in sight: a worker's own list; for the whole community, one grid's or the coordinators'."""
     permit(asker, Scope.SCORES)
     request.state.purpose = LIST
-    week = listed_week(request.app.state.shelf.served, as_of)
+    week = listed_week(state_of(request).shelf.served, as_of)
     rows = rows_in_sight(request, asker, week)
     if asker.everywhere and grid is None and not coordinators:
         return _grids(request, asker, week, rows)
@@ -126,7 +127,7 @@ def _title(asker: Identity, grid: str | None, coordinators: bool) -> str:
 
 
 def _weeks(request: Request, week: Week) -> list[str]:
-    found = request.app.state.shelf.served.weeks
+    found = state_of(request).shelf.served.weeks
     return [one for one in sorted(found, reverse=True) if found[one].listed and one != week.as_of][:3]
 
 
@@ -158,7 +159,7 @@ def _need(row: Row, done: dict[str, Outcome], week: Week) -> Row:
 
 def _grids(request: Request, asker: Identity, week: Week, rows: list[Row]) -> Response:
     """For those who see the whole community: which list to open, and how far each is."""
-    with request.app.state.database.reading() as session:
+    with state_of(request).database.reading() as session:
         done = outcomes.in_force_of_week(session, date.fromisoformat(week.as_of))
     lists: dict[str, tuple[set[str], set[str]]] = {}
     for row in rows:
@@ -185,7 +186,7 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
     request.state.purpose = HOUSEHOLD
     grid, microgrid, *_ = place_in_sight(request, asker, household_id)
     willing(request, household_id)
-    week = listed_week(request.app.state.shelf.served, as_of)
+    week = listed_week(state_of(request).shelf.served, as_of)
     rows = rows_in_sight(request, asker, week)
     here = [row for row in rows if row["household_id"] == household_id]
     if not here:
@@ -252,7 +253,7 @@ def record(
     request.state.purpose = HOUSEHOLD
     visit, week = listed_row(request, asker, outreach_id)
     today = outcomes.today_in(week.community.community.timezone)
-    database, purpose = request.app.state.database, purpose_of(request)
+    database, purpose = state_of(request).database, purpose_of(request)
     report = outcomes.Report(outcome, f"{token}-{outcome}", note=note.strip())
     row = outcomes.record(database, asker, visit, report, today, purpose)
     if row.undone_at:  # pressed once more on a page from before the undo
@@ -274,7 +275,7 @@ def undo(
     check_csrf(asker, csrf)
     request.state.purpose = HOUSEHOLD
     visit, _ = listed_row(request, asker, outreach_id)
-    if outcomes.undo(request.app.state.database, asker, number, purpose_of(request)) is None:
+    if outcomes.undo(state_of(request).database, asker, number, purpose_of(request)) is None:
         raise Problem(404, "unknown-outcome", say("没有这条结果", "no such outcome"))
     return _back_to(visit)
 
@@ -291,7 +292,7 @@ def refuse(
     check_csrf(asker, csrf)
     request.state.purpose = HOUSEHOLD
     place_in_sight(request, asker, household_id)
-    state = request.app.state
+    state = state_of(request)
     begins = rights.refuses_from(state.shelf.served, state.shelf.today())
     rights.refuse(state.database, asker.who, household_id, begins, purpose=purpose_of(request))
     state.restrictions.refresh()
@@ -311,7 +312,7 @@ def accept(
     request.state.purpose = LIST
     household_id = household_id.strip()
     place_in_sight(request, asker, household_id)
-    state = request.app.state
+    state = state_of(request)
     if not rights.accept(state.database, asker.who, household_id, state.shelf.today(), purpose_of(request)):
         raise Problem(404, "no-refusal", say("该户没有登记谢绝", "this household has not refused"))
     state.restrictions.refresh()

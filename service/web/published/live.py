@@ -1,6 +1,5 @@
 """Scoring and explaining one household while serving, with what the week's batch left behind."""
 
-import pickle
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from features.point_in_time.subset import alone
 from models.scoring.explain import Reason, explained
 from models.scoring.live import LiveScores, TownState, score_apart
 from models.scoring.model import NeedModel
-from service.web.published.week_files import MODEL, RECORDS, TOWN
+from service.web.published.town_files import read_records, read_state
+from service.web.published.week_files import MODEL
 
 NEED = "need"  # the feature that says which need a row is about, by its position
 _loading = threading.Lock()
@@ -64,7 +64,7 @@ class Live:
     def records(self) -> Records:
         """The town's records, read when the first explanation is asked for."""
         with _loading:
-            return pickle.loads((self.directory / RECORDS).read_bytes())
+            return read_records(self.directory)
 
     @cached_property
     def known(self) -> Known:
@@ -90,8 +90,6 @@ class Live:
 
 def load_live(directory: Path) -> Live | None:
     """What was published with a week; None where only its lists were."""
-    if not (directory / TOWN).is_file():
-        return None
     with _loading:
-        state = pickle.loads((directory / TOWN).read_bytes())
-        return Live(directory, NeedModel.load(directory / MODEL), state)
+        state = read_state(directory)
+        return Live(directory, NeedModel.load(directory / MODEL), state) if state else None

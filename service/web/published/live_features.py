@@ -1,8 +1,7 @@
 """Scores of rows of features, as the registered model takes them."""
 
-import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -11,6 +10,7 @@ from features.language import say
 from service.web.base.access import Identity, Scope, permit, sees_need
 from service.web.base.problems import Problem
 from service.web.published.weeks import Week
+from service.web.state import ServiceState
 
 if TYPE_CHECKING:
     from service.web.published.live import Live
@@ -40,7 +40,7 @@ class Asked:
     matrix: np.ndarray  # float32 [rows, columns]
 
 
-def rows_asked(state: Any, identity: Identity, body: bytes, as_of: str | None) -> Asked:
+def rows_asked(state: ServiceState, identity: Identity, body: bytes, as_of: str | None) -> Asked:
     """The rows of a body. Nothing in it says whose they are, so that there is nothing to log.
 
     Raises Forbidden, or a problem for rows that are not as they should be.
@@ -58,55 +58,6 @@ def rows_asked(state: Any, identity: Identity, body: bytes, as_of: str | None) -
 def as_answer(p_request: np.ndarray) -> bytes:
     """Probabilities as JSON."""
     return orjson.dumps({"p_request": p_request.tolist()})
-
-
-class Together:
-    """Scores requests that are there at the same moment in one go: most of a small one's time is the beginning."""
-
-    def __init__(self) -> None:
-        self._waiting: list[tuple[Asked, asyncio.Future[np.ndarray]]] = []
-
-    async def p_request(self, asked: Asked) -> np.ndarray:
-        """float64 per row asked."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[np.ndarray] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._score)
-        self._waiting.append((asked, answer))
-        return await answer
-
-    def _score(self) -> None:
-        from models.estimators.logistic import FEW_ROWS
-
-        waiting, self._waiting = self._waiting, []
-        while waiting:
-            live, rows = waiting[0][0].live, 0
-            group: list[tuple[Asked, asyncio.Future[np.ndarray]]] = []
-            while (
-                waiting
-                and waiting[0][0].live is live
-                and (not group or rows + len(waiting[0][0].needs) <= FEW_ROWS)
-            ):
-                group.append(waiting.pop(0))
-                rows += len(group[-1][0].needs)
-            _answer(live, group)
-
-
-def _answer(live: "Live", group: list[tuple[Asked, asyncio.Future[np.ndarray]]]) -> None:
-    try:
-        matrix = np.concatenate([asked.matrix for asked, _ in group])
-        found = live.p_request(matrix, [need for asked, _ in group for need in asked.needs])
-    except Exception as error:  # told to each of those who wait
-        for _, answer in group:
-            if not answer.done():
-                answer.set_exception(error)
-        return
-    begin = 0
-    for asked, answer in group:
-        end = begin + len(asked.needs)
-        if not answer.done():
-            answer.set_result(found[begin:end])
-        begin = end
 
 
 def _wrong(words: str) -> Problem:

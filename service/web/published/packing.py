@@ -2,10 +2,9 @@
 
 import hashlib
 import os
-import pickle
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from service.lists.feedback_week import FeedbackWeek
 from service.lists.visit_rows import as_rows
 from service.planning.planner import COLUMNS
 from service.web.base.access import mixed_risk
+from service.web.published.town_files import write_records, write_state
 from service.web.published.week_files import (
     AREAS,
     AROUND,
@@ -34,7 +34,7 @@ from service.web.published.week_files import (
     MODEL,
     PLACES,
     RECORDS,
-    TOWN,
+    STATE,
     VISITS,
     WEEK,
     read_visits,
@@ -129,11 +129,10 @@ def write_live(
     """The model's files, the town's state and the records: all that scores or explains one household."""
     write_model(place, workspace, model)
     if state:
-        (place / TOWN).write_bytes(pickle.dumps(state, protocol=5))
-        forgetful = replace(records)  # without what was remembered of them
-        (place / RECORDS).write_bytes(pickle.dumps(forgetful, protocol=5))
-    elif before and (before / TOWN).is_file():
-        for name in (TOWN, RECORDS):
+        write_state(place, state)
+        write_records(place, records)
+    elif before and (before / STATE).is_file():
+        for name in (STATE, RECORDS):
             link(before / name, place / name)
 
 

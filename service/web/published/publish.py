@@ -23,7 +23,7 @@ from features.point_in_time.records import Known, date_of
 from models.registry.champion import Champion
 from models.scoring.live import TownState
 from service.web.published.packing import Listed, pack
-from service.web.published.week_files import POINTER, REPORTS, SERVED, read_pointer
+from service.web.published.week_files import OUTDATED, POINTER, REPORTS, SERVED, read_pointer
 
 WEEKS_KEPT = 8
 PARTIAL = ".partial-"
@@ -92,7 +92,10 @@ def switching(workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _remove_unused(served: Path, used: set[str]) -> None:
-    """What no longer is served, and what a killed command left. Readers keep the files they have open."""
+    """Remove what no longer is served, what a killed command left, and outdated files of what is. Readers keep the
+    files they have open."""
+    for path in served.glob(f"*/{OUTDATED}"):
+        path.unlink(missing_ok=True)
     for place in served.iterdir():
         if place.is_dir() and place.name not in used and place.name != REPORTS:
             shutil.rmtree(place, ignore_errors=True)

@@ -9,26 +9,23 @@ from features.language import say
 from service.web.base.access import Identity, Scope, permit, sees_place
 from service.web.base.problems import Problem, unknown_household
 from service.web.published.weeks import Place, Week, sees_row
+from service.web.state import state_of
 
 LONGEST_PURPOSE = 200
 
 
 def purpose_of(request: Request) -> str:
     """Why somebody asks: the header X-Purpose (percent-encoded UTF-8), else what the page is for, else ''."""
-    return purpose_from(request.headers.get("x-purpose")) or getattr(request.state, "purpose", "")
-
-
-def purpose_from(given: str | None) -> str:
-    """What the header X-Purpose says."""
-    return unquote(given)[:LONGEST_PURPOSE] if given else ""
+    given = request.headers.get("x-purpose")
+    return (given and unquote(given)[:LONGEST_PURPOSE]) or request.scope["state"].get("purpose", "")
 
 
 def place_in_sight(request: Request, identity: Identity, household_id: str) -> Place:
     """Where a household lives. Raises a 404 problem where it is unknown or lives where the asker sees nobody."""
-    place = request.app.state.shelf.served.place(household_id)
+    place = state_of(request).shelf.served.place(household_id)
     if (
         place is None
-        or household_id in request.app.state.restrictions.deleted
+        or household_id in state_of(request).restrictions.deleted
         or not sees_place(identity, place[0], place[1])
     ):
         raise unknown_household()
@@ -37,17 +34,12 @@ def place_in_sight(request: Request, identity: Identity, household_id: str) -> P
 
 def willing(request: Request, household_id: str) -> None:
     """Raise a 403 problem where a household refuses automated listing: its scores are shown to nobody."""
-    if household_id in request.app.state.restrictions.refusing:
-        raise refuses_listing()
-
-
-def refuses_listing() -> Problem:
-    """The household refuses automated listing."""
-    return Problem(
-        403,
-        "refuses-listing",
-        say("该户谢绝自动列名，不显示评分", "this household refuses automated listing"),
-    )
+    if household_id in state_of(request).restrictions.refusing:
+        raise Problem(
+            403,
+            "refuses-listing",
+            say("该户谢绝自动列名，不显示评分", "this household refuses automated listing"),
+        )
 
 
 def note(
@@ -59,25 +51,25 @@ def note(
     else:
         names = list(households)
         subject = "\n".join(["", *names, ""]) if names else ""
-    request.app.state.journal.write(identity.who, action, subject, purpose_of(request), detail)
+    state_of(request).journal.write(identity.who, action, subject, purpose_of(request), detail)
 
 
 async def noted(request: Request) -> None:
     """Wait for the disk where every entry must survive a power cut before its answer leaves."""
-    if request.app.state.settings.audit_durability == "disk":
-        await request.app.state.journal.durable()
+    if state_of(request).settings.audit_durability == "disk":
+        await state_of(request).journal.durable()
 
 
 def noted_now(request: Request) -> None:
     """As ``noted``, outside the event loop."""
-    if request.app.state.settings.audit_durability == "disk":
-        request.app.state.journal.flush()
+    if state_of(request).settings.audit_durability == "disk":
+        state_of(request).journal.flush()
 
 
 def rows_in_sight(request: Request, identity: Identity, week: Week) -> list[dict]:
     """The rows of a week's lists that somebody may see now: neither refusing nor deleted, in sight then and now."""
     permit(identity, Scope.SCORES)
-    restrictions, served = request.app.state.restrictions, request.app.state.shelf.served
+    restrictions, served = state_of(request).restrictions, state_of(request).shelf.served
     rows = []
     for row in week.visits_in_sight(identity):
         place = served.place(row["household_id"])
@@ -91,13 +83,13 @@ def listed_row(request: Request, identity: Identity, outreach_id: str) -> tuple[
 
     Raises a 404 problem where it is not there or not in sight.
     """
-    served = request.app.state.shelf.served
+    served = state_of(request).shelf.served
     for week in reversed(served.weeks.values()):
         row = week.by_outreach_id.get(outreach_id)
         if row is None:
             continue
         place = served.place(row["household_id"])
         seen = place and sees_place(identity, place[0], place[1]) and sees_row(identity, row, week)
-        if seen and row["household_id"] not in request.app.state.restrictions.deleted:
+        if seen and row["household_id"] not in state_of(request).restrictions.deleted:
             return row, week
     raise Problem(404, "unknown-visit", say("名单上没有这一条", "it is on no list"))

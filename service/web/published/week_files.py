@@ -10,7 +10,8 @@ from features.contract.community import Community
 
 SERVED, POINTER = "served", "current.json"
 REPORTS = "reports"  # of the registered models: service.web.published.model_shelf
-TOWN, RECORDS, MODEL = "town.pickle", "records.pickle", "model"
+STATE, RECORDS, MODEL = "town.npz", "records.npz", "model"
+OUTDATED = "*.pickle"  # of weeks published before: no longer read, as such a file can name code
 CONTENT, PLACES, VISITS, DEMAND, WEEK, AREAS, AROUND = (
     "households.bin",
     "households.json",

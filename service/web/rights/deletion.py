@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import pickle
 import re
 import shutil
 from pathlib import Path
@@ -24,6 +23,7 @@ from service.web.database.engine import Database
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
 from service.web.published.packing import link
 from service.web.published.publish import partial, settle, switching
+from service.web.published.town_files import read_records, write_records
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 
 
@@ -159,7 +159,7 @@ def _holds(old: Path, household_id: str) -> bool:
     ).read_bytes():
         return True
     records = old / RECORDS
-    return records.is_file() and household_id in pickle.loads(records.read_bytes()).household_ids.tolist()
+    return records.is_file() and household_id in read_records(old).household_ids.tolist()
 
 
 def _without(old: Path, place: Path, household_id: str) -> None:
@@ -178,7 +178,8 @@ def _without(old: Path, place: Path, household_id: str) -> None:
     if (old / AROUND).is_file():
         _write(place / AROUND, _around_without(old / AROUND, household_id))
     if (old / RECORDS).is_file():
-        _write(place / RECORDS, _records_without(old / RECORDS, household_id))
+        (place / RECORDS).unlink()  # a link to the file of the week before
+        write_records(place, without(read_records(old), household_id))
 
 
 def _around_without(path: Path, household_id: str) -> bytes:
@@ -192,7 +193,3 @@ def _around_without(path: Path, household_id: str) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     path.unlink(missing_ok=True)  # it may be a link to the file of the week before
     path.write_bytes(content)
-
-
-def _records_without(path: Path, household_id: str) -> bytes:
-    return pickle.dumps(without(pickle.loads(path.read_bytes()), household_id), protocol=5)

@@ -8,10 +8,8 @@ import pandas as pd
 import pytest
 from served_town import NEWEST, As, copy_workspace, machine, served
 from small_town import iso, town_rows
-from sqlalchemy import select
 
 from features.contract.tables import TABLES
-from service.web.database.tables import Entry
 
 
 @pytest.fixture(scope="module")
@@ -100,24 +98,3 @@ def test_an_explanation_is_that_of_the_list(client):
     assert li.get("/v1/households/h04/explanation?need=refuge").status_code == 404
     assert li.get("/v1/households/h01/explanation?need=meals").status_code == 404
     assert wang.get("/v1/households/h00/explanation?need=childcare").status_code == 404  # no children
-
-
-@pytest.mark.parametrize("household", ["h04", "h01", "nobody", "a%2Fb"])
-def test_the_short_way_answers_as_the_ordinary_one(tmp_path, household):
-    with served(copy_workspace(tmp_path / "workspace"), identity_seconds=60) as client:
-        key = machine(client, "scores:read", "live:score", grid_id="g0")
-        path = f"/v1/households/{household}/scores"
-        ordinary = client.get(path, headers=key)  # the key is not known yet
-        short = client.get(path, headers={**key, "X-Purpose": "again"})
-        assert (ordinary.status_code, ordinary.content) == (short.status_code, short.content)
-        assert {*ordinary.headers} == {*short.headers}
-        live = client.app.state.shelf.served.newest.live
-        split = {"columns": ["need", *live.columns], "data": [["meals"] + [0.5] * len(live.columns)]}
-        for body in ({"dataframe_split": split}, {"dataframe_split": {}}):
-            one = client.post("/v1/live/features", json=body, headers=key)
-            two = client.post("/v1/live/features?", json=body, headers={**key, "If-None-Match": "x"})
-            assert (one.status_code, one.content) == (two.status_code, two.content)
-        client.app.state.drain.everything(client.app.state.journal)
-        with client.app.state.database.reading() as session:
-            purposes = list(session.scalars(select(Entry.purpose).order_by(Entry.number)))
-        assert purposes == (["", "again"] if household == "h04" else [])

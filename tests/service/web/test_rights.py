@@ -246,7 +246,7 @@ def test_a_deleted_household_disappears_from_everything(client):
         if path.is_file() and path.suffix not in (".db", ".db-wal", ".journal", ".txt"):
             content = path.read_bytes()
             assert f'"{household}"'.encode() not in content, path
-            if path.suffix in (".parquet", ".duckdb", ".html", ".pickle", ".bin"):
+            if path.suffix in (".parquet", ".duckdb", ".html", ".npz", ".bin"):
                 assert household.encode() not in content, path
     for as_of in (NEWEST, date_of(AS_OF - 7).isoformat()):
         others = wang.get(f"/v1/visits?as_of={as_of}&limit=500").json()["visits"]
@@ -279,7 +279,7 @@ def test_nothing_stays_of_a_household_that_came_after_the_week_began(tmp_path):
     pd.DataFrame([row]).to_csv(late / "households.csv", index=False)
     ingest(late, workspace, everything=False)
     publish_week(workspace, AS_OF)
-    assert any(b"late00" in path.read_bytes() for path in (workspace / "served").rglob("*.pickle"))
+    assert any(b"late00" in path.read_bytes() for path in (workspace / "served").rglob("*.npz"))
     found = CliRunner().invoke(
         commands, ["--workspace", str(workspace), "resident", "delete", "late00", "--yes"]
     )

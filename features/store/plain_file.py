@@ -1,0 +1,137 @@
+"""Frozen dataclasses of arrays, tables and plain values in one npz file that cannot name code.
+
+A file holds its arrays, and as JSON what stands where. A dataclass is named by its plain name, which counts only where
+the reader lists it among ``kinds``: whatever a file says, nothing else is ever built from it.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import BaseModel
+
+NUMBERS = "biufM"  # NumPy's kinds of arrays that npz files hold as they are
+TEXTS = {
+    "O": object,
+    "T": np.dtypes.StringDType(na_object=None),
+    "U": str,
+}  # the other kinds, which are kept as texts
+LAYOUT = "layout"  # the entry of the npz file that says what stands where
+Kind = TypeVar("Kind")
+
+
+class UnreadableFile(ValueError):
+    """The file is damaged, or was written by a version that kept other things."""
+
+
+def to_bytes(value: Any) -> bytes:
+    """Return ``value`` as the content of an npz file.
+
+    Numbers, texts, None, dates, lists, tuples, mappings, arrays of numbers or texts, data frames, pydantic models and
+    dataclasses of these are taken. Raises TypeError for anything else.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    layout = _laid_out(value, arrays)
+    content = io.BytesIO()
+    text = np.frombuffer(json.dumps(layout, ensure_ascii=False).encode(), dtype=np.uint8)
+    np.savez(content, allow_pickle=False, **{LAYOUT: text}, **arrays)  # type: ignore[arg-type]
+    return content.getvalue()
+
+
+def from_file(path: Path, kind: type[Kind], kinds: Iterable[type] = ()) -> Kind:
+    """Read what ``to_bytes`` gave of a ``kind``; ``kinds`` are the other classes that may stand inside it.
+
+    Raises UnreadableFile where the file holds anything else, and FileNotFoundError.
+    """
+    return from_bytes(path.read_bytes(), kind, kinds, str(path))
+
+
+def from_bytes(content: bytes, kind: type[Kind], kinds: Iterable[type] = (), name: str = "") -> Kind:
+    """As ``from_file``, from the file's content; ``name`` is what an error calls it."""
+    allowed = {one.__name__: one for one in (kind, *kinds)}
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            layout = json.loads(arrays[LAYOUT].tobytes())
+            value = _built(layout, arrays, allowed)
+    except Exception as error:  # whatever a damaged file makes NumPy, Arrow or pydantic say
+        raise UnreadableFile(f"{name}: {type(error).__name__}") from error
+    if not isinstance(value, kind):
+        raise UnreadableFile(f"{name}: {type(value).__name__}")
+    return value
+
+
+def _laid_out(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """What JSON says of a value, whose arrays go into ``arrays``."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in NUMBERS:
+        return {"array": _kept(value, arrays)}
+    if isinstance(value, np.ndarray):
+        texts = pa.table({"texts": pa.array(value.astype(object), pa.string())})
+        return {"texts": _kept(_arrow_bytes(texts), arrays), "kind": value.dtype.kind}
+    if isinstance(value, pd.DataFrame):
+        table = pa.Table.from_pandas(value, preserve_index=False)
+        return {"table": _kept(_arrow_bytes(table), arrays)}
+    if isinstance(value, date):
+        return {"date": value.isoformat()}
+    if isinstance(value, BaseModel):
+        return {"settings": type(value).__name__, "values": value.model_dump(mode="json")}
+    if is_dataclass(value):
+        held = {one.name: _laid_out(getattr(value, one.name), arrays) for one in fields(value)}
+        return {"dataclass": type(value).__name__, "values": held}
+    if isinstance(value, Mapping):
+        return {"mapping": [[_laid_out(one, arrays) for one in pair] for pair in value.items()]}
+    if isinstance(value, list | tuple):
+        return {"tuple" if isinstance(value, tuple) else "list": [_laid_out(one, arrays) for one in value]}
+    raise TypeError(f"{type(value).__name__} cannot be kept in a plain file")
+
+
+def _kept(array: np.ndarray, arrays: dict[str, np.ndarray]) -> str:
+    name = f"a{len(arrays)}"
+    arrays[name] = array
+    return name
+
+
+def _arrow_bytes(table: pa.Table) -> np.ndarray:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return np.frombuffer(sink.getvalue(), dtype=np.uint8)
+
+
+def _table(array: np.ndarray) -> pa.Table:
+    return pa.ipc.open_stream(pa.py_buffer(array)).read_all()
+
+
+def _built(layout: Any, arrays: Mapping[str, np.ndarray], allowed: Mapping[str, type]) -> Any:
+    """The value that ``_laid_out`` described. Raises KeyError for a class that is not ``allowed``."""
+    if not isinstance(layout, dict):
+        return layout
+    if "array" in layout:
+        return arrays[layout["array"]]
+    if "texts" in layout:
+        texts = _table(arrays[layout["texts"]])["texts"].to_numpy()
+        return texts.astype(TEXTS[layout["kind"]])
+    if "table" in layout:
+        return _table(arrays[layout["table"]]).to_pandas()
+    if "date" in layout:
+        return date.fromisoformat(layout["date"])
+    if "settings" in layout:
+        return allowed[layout["settings"]].model_validate(layout["values"])  # type: ignore[attr-defined]
+    if "dataclass" in layout:
+        values = {name: _built(one, arrays, allowed) for name, one in layout["values"].items()}
+        return allowed[layout["dataclass"]](**values)
+    if "mapping" in layout:
+        return {_built(key, arrays, allowed): _built(one, arrays, allowed) for key, one in layout["mapping"]}
+    if "tuple" in layout:
+        return tuple(_built(one, arrays, allowed) for one in layout["tuple"])
+    return [_built(one, arrays, allowed) for one in layout["list"]]

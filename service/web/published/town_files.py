@@ -1,0 +1,59 @@
+"""What live scores and explanations need of a published week's town, as plain files that cannot name code."""
+
+from pathlib import Path
+
+from features.blocks.activity import ActivityTown
+from features.blocks.areas import Area
+from features.blocks.expected import ExpectedTown
+from features.blocks.neighbours import NeighbourTown, Window
+from features.blocks.similar import Column
+from features.contract.attribute_values import Texts
+from features.contract.community import Community
+from features.point_in_time.records import (
+    FeedbackRows,
+    HouseholdRows,
+    OptOutRows,
+    OutreachRows,
+    Records,
+    RequestRows,
+    ResidentRows,
+)
+from features.point_in_time.town_summary import Town
+from features.store.plain_file import UnreadableFile, from_file, to_bytes
+from models.scoring.live import TownState
+from service.web.published.week_files import RECORDS, STATE
+
+STATE_KINDS = (Town, ActivityTown, ExpectedTown, NeighbourTown, Window, Area, Column, Community)
+RECORDS_KINDS = (
+    HouseholdRows,
+    ResidentRows,
+    RequestRows,
+    OutreachRows,
+    OptOutRows,
+    FeedbackRows,
+    Texts,
+    Community,
+)
+
+
+def write_state(place: Path, state: TownState) -> None:
+    """Write the town's state into the directory of a published week."""
+    (place / STATE).write_bytes(to_bytes(state))
+
+
+def read_state(place: Path) -> TownState | None:
+    """Read the town's state; None where the week was published without it, or by a version that kept another one."""
+    try:
+        return from_file(place / STATE, TownState, STATE_KINDS)
+    except (FileNotFoundError, UnreadableFile):
+        return None
+
+
+def write_records(place: Path, records: Records) -> None:
+    """Write the town's records into the directory of a published week, without what was remembered of them."""
+    (place / RECORDS).write_bytes(to_bytes(records))
+
+
+def read_records(place: Path) -> Records:
+    """Read the town's records. Raises UnreadableFile and FileNotFoundError."""
+    return from_file(place / RECORDS, Records, RECORDS_KINDS)

@@ -272,9 +272,10 @@ def main() -> None:
             beside = (
                 f"{row['rate'] / mlflow['rate']:5.1f} x mlflow ({row['best'] / mlflow['best']:.1f} at best)"
             )
+        processor_share = table[first]["processor"] / row["processor"]
         print(
             f"{name:32} {row['rate']:7.0f}/s, best {row['best']:7.0f}/s  p50 {row['p50']:7.2f} ms  "
-            f"p99 {row['p99']:7.2f} ms  processor {row['processor']:5.0f} µs ({table[first]['processor'] / row['processor']:.2f} of"
+            f"p99 {row['p99']:7.2f} ms  processor {row['processor']:5.0f} µs ({processor_share:.2f} of"
             f" the empty endpoint)  {used[cases[name][0]]:4.0f} MB  failed {row['failed']:.0f}  {beside}"
         )
 

@@ -9,8 +9,10 @@ import click
 from features.language import say
 from service.console.terminal import Day, show, stage
 
+group = click.Group()
 
-@click.command(
+
+@group.command(
     help=say(
         "生成一个虚构社区的数据目录，真相另存一旁", "write a made-up town's data, with its truth beside it"
     )

@@ -149,6 +149,8 @@ def run(command: Callable[[], int | None]) -> int:
     try:
         with _queries_hear_interruptions():
             code = command() or 0
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
     except click.ClickException as error:
         code = _fail(mistyped_line(error), error.exit_code)
     except UserError as error:
@@ -186,9 +188,12 @@ def _queries_hear_interruptions() -> Iterator[None]:
     def interrupt() -> None:
         while (numbers := heard.recv(64)) and signal.SIGINT not in numbers:
             pass
-        store = sys.modules.get("features.store.database")  # commands without records do not load DuckDB
-        while numbers and store and not ended.wait(AGAIN):
-            store.interrupt_queries()
+        while numbers and not ended.wait(AGAIN):
+            from features.store.database import (
+                interrupt_queries,  # commands without records do not load DuckDB
+            )
+
+            interrupt_queries()
 
     listening = threading.Thread(target=interrupt, daemon=True)
     listening.start()
@@ -226,5 +231,5 @@ def _is_interruption(error: Exception) -> bool:
 
 def _is_database_error(error: Exception) -> bool:
     """Whether the store failed (disk full, no permission): told like any error of the system."""
-    duckdb = sys.modules.get("duckdb")
-    return duckdb is not None and isinstance(error, duckdb.Error)
+    kinds = type(error).__mro__  # by name: commands without records do not load DuckDB
+    return any(one.__name__ == "Error" and "duckdb" in one.__module__ for one in kinds)

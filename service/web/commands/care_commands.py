@@ -2,27 +2,20 @@
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from features.language import UserError, say
 from service.console.terminal import show, stage
-
-if TYPE_CHECKING:
-    from service.web.database.engine import Database
+from service.web.commands.service_database import service_database
 
 File = click.Path(path_type=Path, dir_okay=False)
 
 
-def _database(workspace: Path) -> "Database":
-    from service.web.base.settings import command_settings
-    from service.web.database.engine import open_database
-
-    return open_database(command_settings(workspace))
+group = click.Group()
 
 
-@click.command(
+@group.command(
     help=say("把工作区和服务数据库备份成一个文件", "the workspace and the service's database in one file")
 )
 @click.argument("file", type=File)
@@ -34,11 +27,11 @@ def backup(workspace: Path, file: Path) -> None:
     if not workspace.is_dir():
         raise UserError(say(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace"))
     with stage(say("备份", "back up")):
-        count = back_up(workspace, _database(workspace), file)
+        count = back_up(workspace, service_database(workspace), file)
     show([say(f"{count} 个文件写入 {file}；请加密存放", f"{count} files in {file}; keep it encrypted")])
 
 
-@click.command(
+@group.command(
     help=say("把备份恢复到空的工作区和空的数据库", "put a backup into an empty workspace and database")
 )
 @click.argument("file", type=File)
@@ -58,11 +51,11 @@ def restore(workspace: Path, file: Path, tombstones: Path | None) -> None:
         raise UserError(say(f"{file}：没有这个文件", f"{file}: no such file"))
     workspace.mkdir(parents=True, exist_ok=True)
     with stage(say("恢复", "restore")):
-        lines = restore(file, workspace, _database(workspace), tombstones)
+        lines = restore(file, workspace, service_database(workspace), tombstones)
     show(lines)
 
 
-@click.group(
+@group.group(
     help=say("字段登记：目的、依据、敏感、期限", "the register of fields: purpose, ground, retention")
 )
 def fields() -> None:
@@ -104,7 +97,7 @@ def check_fields(workspace: Path) -> None:
     show([say("字段登记齐全", "every field is registered")])
 
 
-@click.command(
+@group.command(
     help=say("生成影响评估草稿（第五十五、五十六条）", "a draft of the impact assessment (arts. 55, 56)")
 )
 @click.option(
@@ -117,8 +110,5 @@ def assess(workspace: Path, output: Path | None) -> None:
     from service.web.rights.assessment import assessment
 
     path = output or workspace / "impact-assessment.md"
-    write_atomically(path, assessment(workspace, _database(workspace), date.today()).encode())
+    write_atomically(path, assessment(workspace, service_database(workspace), date.today()).encode())
     show([say(f"草稿在 {path}", f"the draft is {path}")])
-
-
-COMMANDS: tuple[click.Command, ...] = (backup, restore, fields, assess)

@@ -11,6 +11,8 @@ import click
 from features.language import say
 from service.console.terminal import Day, show
 
+group = click.Group()
+
 
 def _open(workspace: Path, household_id: str) -> Any:
     """The service's database, for a household of which something is held."""
@@ -29,7 +31,7 @@ def _today(workspace: Path) -> date:
     return today_in(read_settings(workspace).community.timezone)
 
 
-@click.command(
+@group.command(
     help=say(
         "把服务里收到的结果、诉求、谢绝、更正和删除转入记录",
         "take what came in through the service into the records",
@@ -43,7 +45,7 @@ def drain(workspace: Path) -> None:
     show(drain_service(workspace) or [say("没有要转入的", "nothing came in")])
 
 
-@click.group(help=say("居民权利：为何列入、谢绝、查阅、更正、删除", "residents' rights"))
+@group.group(help=say("居民权利：为何列入、谢绝、查阅、更正、删除", "residents' rights"))
 def resident() -> None:
     """Residents' rights."""
 
@@ -170,6 +172,3 @@ def delete(workspace: Path, household: str, yes: bool) -> None:
             )
         ask_deletion(database, "command", household)
     show(drain(workspace, database))
-
-
-COMMANDS: tuple[click.Command, ...] = (drain, resident)

@@ -1,39 +1,18 @@
-"""Commands of the service: serving, people and keys, the audit log."""
+"""Commands on who may use the service: people and keys."""
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from features.language import UserError, say
+from features.language import say
 from service.console.terminal import show
-from service.web.commands import care_commands, rights_commands
+from service.web.commands.service_database import service_database
 
-if TYPE_CHECKING:
-    from service.web.database.engine import Database
-
-
-def _database(workspace: Path) -> "Database":
-    from service.web.base.settings import command_settings
-    from service.web.database.engine import open_database
-
-    return open_database(command_settings(workspace))
+group = click.Group()
 
 
-@click.command(help=say("启动服务：API 和页面", "serve the API and the pages"))
-@click.pass_obj
-def serve(workspace: Path) -> None:
-    """Serve until told to stop."""
-    # a request is too small for threads of its own, and they would wait for each other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from service.web.run import serve
-
-    serve(workspace)
-
-
-@click.group(help=say("可以登录的人", "people who may sign in"))
+@group.group(help=say("可以登录的人", "people who may sign in"))
 def users() -> None:
     """People who may sign in."""
 
@@ -102,7 +81,7 @@ def add_user(
     from service.web.auth import people
 
     password = None if single_sign_on else _password()
-    people.add_user(_database(workspace), login, role, password, name, grid, microgrid, worker)
+    people.add_user(service_database(workspace), login, role, password, name, grid, microgrid, worker)
     show([say(f"已新增 {login}（{role}）", f"added {login} ({role})")])
     _doubt_place(workspace, grid, microgrid)
 
@@ -117,7 +96,7 @@ def password(workspace: Path, login: str) -> None:
     """Set a password."""
     from service.web.auth import people
 
-    people.set_password(_database(workspace), login, _password())
+    people.set_password(service_database(workspace), login, _password())
     show([say(f"{login} 的密码已更换", f"{login} has a new password")])
 
 
@@ -128,7 +107,7 @@ def block(workspace: Path, login: str) -> None:
     """Shut a person out."""
     from service.web.auth import people
 
-    people.set_active(_database(workspace), login, False)
+    people.set_active(service_database(workspace), login, False)
     show([say(f"{login} 已停用", f"{login} is shut out")])
 
 
@@ -139,7 +118,7 @@ def unblock(workspace: Path, login: str) -> None:
     """Let a person in again."""
     from service.web.auth import people
 
-    people.set_active(_database(workspace), login, True)
+    people.set_active(service_database(workspace), login, True)
     show([say(f"{login} 已恢复", f"{login} may sign in again")])
 
 
@@ -149,13 +128,13 @@ def list_users(workspace: Path) -> None:
     """List everybody."""
     from service.web.auth import people
 
-    for one in people.users(_database(workspace)):
+    for one in people.users(service_database(workspace)):
         place = "/".join(part for part in (one.grid_id, one.microgrid_id) if part)
         state = "" if one.active else say("停用", "blocked")
         show(["\t".join([one.login, one.role, place, one.name, state]).rstrip()])
 
 
-@click.group(help=say("其他系统用的 API 密钥", "API keys of other systems"))
+@group.group(help=say("其他系统用的 API 密钥", "API keys of other systems"))
 def keys() -> None:
     """API keys of other systems."""
 
@@ -190,7 +169,7 @@ def create_key(
     """Make a key."""
     from service.web.auth import people
 
-    show([people.make_key(_database(workspace), name, scopes, days, grid, microgrid)])
+    show([people.make_key(service_database(workspace), name, scopes, days, grid, microgrid)])
     _doubt_place(workspace, grid, microgrid)
 
 
@@ -200,7 +179,7 @@ def list_keys(workspace: Path) -> None:
     """List keys."""
     from service.web.auth import people
 
-    for one in people.keys(_database(workspace)):
+    for one in people.keys(service_database(workspace)):
         state = (
             say("已吊销", "revoked")
             if one.revoked_at
@@ -217,48 +196,5 @@ def revoke_key(workspace: Path, key_id: str) -> None:
     """Revoke a key."""
     from service.web.auth import people
 
-    people.revoke_key(_database(workspace), key_id)
+    people.revoke_key(service_database(workspace), key_id)
     show([say(f"密钥 {key_id} 已吊销", f"key {key_id} is revoked")])
-
-
-@click.group(help=say("审计日志：谁看了什么", "the audit log: who saw what"))
-def audit() -> None:
-    """The audit log."""
-
-
-@audit.command("verify", help=say("逐条核对审计日志没有被改动", "check that no entry was changed or removed"))
-@click.option("--head", help=say("以前记下的“条数:哈希”", "COUNT:HASH that was noted earlier"))
-@click.pass_obj
-def verify_audit(workspace: Path, head: str | None) -> None:
-    """Check the chain; exits 1 when it is broken."""
-    from service.web.audit.log import check_head, verify
-
-    database = _database(workspace)
-    found = verify(database)
-    if found.broken is not None:
-        raise UserError(
-            say(
-                f"第 {found.broken} 条起不符：日志被改动过", f"broken at entry {found.broken}: it was changed"
-            )
-        )
-    if head:
-        check_head(database, head)
-    show(
-        [
-            say(
-                f"{found.entries} 条，全部相符；请把下面一行另存他处：",
-                f"{found.entries} entries, all in order; keep this elsewhere:",
-            ),
-            f"{found.entries}:{found.head}",
-        ]
-    )
-
-
-COMMANDS: tuple[click.Command, ...] = (
-    serve,
-    users,
-    keys,
-    audit,
-    *rights_commands.COMMANDS,
-    *care_commands.COMMANDS,
-)

@@ -1,0 +1,65 @@
+"""Commands that make a workspace and take data into it."""
+
+from pathlib import Path
+
+import click
+
+from features.language import UserError, say
+from service.cli.options import Directory, File
+from service.console.terminal import progress, show, stage
+from service.weekly.opening import speak
+
+group = click.Group()
+
+
+@group.command(
+    help=say(
+        "建一个空工作区，附示例 community.yaml", "make an empty workspace with an example community.yaml"
+    )
+)
+@click.pass_obj
+def init(workspace: Path) -> None:
+    """Make an empty workspace."""
+    from importlib.resources import files
+
+    from features.atomic import write_atomically
+
+    path = workspace / "community.yaml"
+    if path.exists():
+        show([say(f"{path} 已存在，未改动", f"{path} is there already: left as it is")])
+        return
+    write_atomically(path, files("features").joinpath("xishan.yaml").read_bytes())
+    show(
+        [
+            say(
+                f"已生成 {path}：请改成本社区的需求和项目，再运行 xianying ingest 目录",
+                f"wrote {path}: make its needs and programmes your own, then run xianying ingest DIR",
+            )
+        ]
+    )
+
+
+@group.command(help=say("检查并读入一个数据目录", "check a directory of data and load it"))
+@click.argument("directory", type=Directory)
+@click.pass_obj
+def ingest(workspace: Path, directory: Path) -> None:
+    """Load a directory of the contract."""
+    from features.ingest.ingest import ingest
+
+    show(ingest(directory, workspace, tell=progress()).lines())
+
+
+@group.command(
+    help=say("读回填好的工作簿：结果和反馈", "read outcomes and feedback back from filled-in workbooks")
+)
+@click.argument("files", type=File, nargs=-1, required=True)
+@click.pass_obj
+def record(workspace: Path, files: tuple[Path, ...]) -> None:
+    """Read filled-in workbooks; exits 1 when some rows were refused."""
+    from service.weekly.list_week import record_files
+
+    speak(workspace)
+    lines, refused = record_files(workspace, list(files), stage)
+    show(lines)
+    if refused:
+        raise UserError("\n".join(refused))

@@ -1,0 +1,109 @@
+"""Commands that train a model and put one in force."""
+
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import click
+
+from features.language import say
+from service.cli.options import as_of_option, spark_option
+from service.console.terminal import show, stage
+from service.weekly.opening import open_town, speak
+
+group = click.Group()
+
+
+@group.command(
+    help=say("训练、验证、校准并登记一个新模型", "train, validate, calibrate and register a model")
+)
+@as_of_option
+@click.option(
+    "--tune",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    help=say(
+        "先用这么多分钟为树搜索更好的参数；0 恢复默认参数",
+        "search this many minutes for better parameters of the trees first; 0: the usual ones",
+    ),
+)
+@spark_option
+@click.pass_obj
+def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool) -> None:
+    """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
+    if tune:
+        # Optuna ranks parameters with it; before LightGBM: models.estimators.boosting says why
+        import sklearn  # noqa: F401
+
+    from features.point_in_time.records import Records, day_of, known_before
+    from models.registry.registry import draw_report, log_retrain, make_ready
+    from models.training.retrain import Retraining, retrain
+    from models.training.tune import Tuning
+    from service.web.published.model_shelf import publish_models
+    from service.weekly.large_town import sample_of
+    from service.weekly.list_week import champion_or_none
+
+    town, as_of = open_town(workspace, as_of)
+    records = town if isinstance(town, Records) else sample_of(town, stage, show)
+    with stage(say("读取模型", "load the champion")):
+        champion = champion_or_none(workspace, records.community)
+    tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
+    before = champion.model if champion else None
+    how = Retraining(tuning=tuning, prepare=partial(make_ready, workspace), draw=draw_report)
+    if spark and not isinstance(town, Records):
+        from models.scoring.executors import on_spark
+        from models.training.sample_partitions import FromParts
+
+        how = replace(how, source=FromParts(town, day_of(as_of)), each=on_spark)
+    retrained = retrain(records, day_of(as_of), before, how)
+    show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
+    show(retrained.notes)
+    with stage(say("登记", "register")):
+        registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
+        publish_models(workspace)
+    show(registered.decision.reasons)
+    version = registered.version
+    show(
+        [
+            say(f"版本 {version} 已启用", f"version {version} is the champion now")
+            if registered.promoted
+            else say(
+                f"版本 {version} 未启用；要启用请运行 xianying promote {version}",
+                f"version {version} is not in force; to put it in force run xianying promote {version}",
+            )
+        ]
+    )
+
+
+@group.command(
+    help=say(
+        "手动启用一个版本（默认最新的挑战者）", "make a version the champion (default: the newest challenger)"
+    )
+)
+@click.argument("version", type=int, required=False)
+@click.pass_obj
+def promote(workspace: Path, version: int | None) -> None:
+    """Make a version the champion by hand."""
+    from models.registry.registry import promote
+    from service.web.published.model_shelf import publish_models
+
+    speak(workspace)
+    with stage(say("启用", "promote")):
+        chosen = promote(workspace, version)
+        publish_models(workspace)
+    show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])
+
+
+@group.command(help=say("退回上一个启用的版本", "go back to the champion before"))
+@click.pass_obj
+def rollback(workspace: Path) -> None:
+    """Make the champion before the champion again."""
+    from models.registry.registry import rollback
+    from service.web.published.model_shelf import publish_models
+
+    speak(workspace)
+    with stage(say("退回", "roll back")):
+        chosen = rollback(workspace)
+        publish_models(workspace)
+    show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])

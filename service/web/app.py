@@ -20,9 +20,9 @@ from service.web.base.problems import add_handlers
 from service.web.base.settings import Settings
 from service.web.database.engine import Database, open_database
 from service.web.pages import add_pages
+from service.web.published.restrictions import Restrictions
+from service.web.published.state import ServiceState
 from service.web.published.weeks import Shelf
-from service.web.rights.restrictions import Restrictions
-from service.web.state import ServiceState
 
 log = logging.getLogger("xianying")
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from features.language import say
 from service.web.base import metrics
 from service.web.base.problems import Problem
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(tags=["运行 operation"])
 

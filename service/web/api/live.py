@@ -16,7 +16,7 @@ from service.web.base.access import Scope, permit, sees_need, sees_place, sees_r
 from service.web.base.problems import Problem, unknown_household
 from service.web.published.live_features import as_answer, live_of, rows_asked
 from service.web.published.reading import note, noted_now, place_in_sight, willing
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
 MOST_ROWS = 500

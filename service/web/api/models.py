@@ -17,7 +17,7 @@ from service.web.database.engine import Database
 from service.web.database.tables import Entry
 from service.web.published import model_shelf
 from service.web.published.reading import note
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["模型与审计 models and audit"])
 MISSING: dict[int | str, dict[str, Any]] = {404: problem("没有这个版本或文件")}

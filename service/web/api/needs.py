@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from service.web.api.answers import NOT_FOUND, AsOf
 from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Scope, permit, sees_need
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["需求 needs"])
 

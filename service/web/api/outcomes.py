@@ -16,7 +16,7 @@ from service.web.base.problems import Problem
 from service.web.database.tables import NewRequest, Outcome, now
 from service.web.intake import outcomes, requests
 from service.web.published.reading import listed_row, note, place_in_sight, purpose_of, rows_in_sight
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["结果与诉求 outcomes and requests"])
 CONFLICT: dict[int | str, dict[str, Any]] = {409: problem("这个 Idempotency-Key 用过了，或已入库不能撤销")}

@@ -11,8 +11,8 @@ from service.web.api.answers import NOT_FOUND, HouseholdId
 from service.web.auth.identities import Asker
 from service.web.base.access import Scope, permit
 from service.web.published.reading import note, place_in_sight, purpose_of
+from service.web.published.state import state_of
 from service.web.rights import rights
-from service.web.state import state_of
 
 router = APIRouter(prefix="/v1/residents/{household_id}", tags=["居民权利 residents"], responses=NOT_FOUND)
 

@@ -11,7 +11,7 @@ from service.web.auth.identities import Asker, current_identity
 from service.web.base.access import Scope, permit, sees_place
 from service.web.base.problems import unknown_household
 from service.web.published.reading import note, noted, place_in_sight, willing
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["评分 scores"])
 JSON = "application/json"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from service.web.auth.identities import Asker, close_session, cookie_name, sign_in
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1/session", tags=["登录 sign-in"])
 

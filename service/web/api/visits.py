@@ -16,8 +16,8 @@ from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Role, Scope, permit, sees_risk
 from service.web.base.problems import Problem
 from service.web.published.reading import note, noted, noted_now, rows_in_sight
+from service.web.published.state import state_of
 from service.web.published.weeks import Week
-from service.web.state import state_of
 
 router = APIRouter(prefix="/v1/visits", tags=["走访名单 visits"])
 MOST = 500

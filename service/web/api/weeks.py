@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from service.web.auth.identities import Asker
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1/weeks", tags=["周 weeks"])
 

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from sqlalchemy import delete, select
@@ -14,10 +14,11 @@ from features.language import say
 from service.web.audit.log import enter
 from service.web.auth.tokens import hashed, new_token, password_fits, same
 from service.web.base.access import SCOPES, Identity, Role, machine_scopes
+from service.web.base.limiting import Limits
 from service.web.base.problems import Problem, not_signed_in, outdated_page
+from service.web.base.settings import Settings
 from service.web.database.engine import Database
 from service.web.database.tables import ApiKey, SignIn, User, now
-from service.web.state import state_of
 
 COOKIE, SECURE_COOKIE = "xianying_session", "__Host-xianying_session"
 CSRF_HEADER = "x-csrf-token"
@@ -58,6 +59,20 @@ class Identities:
             self._held.clear()
 
 
+class AccessState:
+    """What the application holds of who may use it: ``service.web.published.state`` adds the rest."""
+
+    settings: Settings
+    database: Database
+    limits: Limits
+    identities: Identities
+
+
+def access_state(request: Request) -> AccessState:
+    """Return what the application holds that a request came to, as far as it is about access."""
+    return cast(AccessState, request.app.state)
+
+
 def _of_key(session: Session, digest: str) -> Identity | None:
     key = session.scalar(select(ApiKey).where(ApiKey.key_hash == digest))
     if key is None or key.revoked_at is not None or key.expires_at <= now():
@@ -96,12 +111,12 @@ def _of_session(session: Session, digest: str) -> Identity | None:
 
 def cookie_name(request: Request) -> str:
     """The name of the session's cookie: browsers take ``__Host-`` over https only."""
-    return SECURE_COOKIE if state_of(request).settings.secure else COOKIE
+    return SECURE_COOKIE if access_state(request).settings.secure else COOKIE
 
 
 async def signed_in(request: Request) -> Identity:
     """Who asks, without a look at CSRF: a page's form must call ``check_csrf`` itself. Raises a 401 problem."""
-    identities: Identities = state_of(request).identities
+    identities = access_state(request).identities
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, token = header.partition(" ")
@@ -115,7 +130,7 @@ async def signed_in(request: Request) -> Identity:
     if identity is None:
         raise not_signed_in()
     request.state.identity = identity
-    state_of(request).limits.count(identity.who)
+    access_state(request).limits.count(identity.who)
     return identity
 
 

@@ -59,8 +59,8 @@ household = click.argument("household")
 def why(workspace: Path, household: str) -> None:
     """Why a household is listed."""
     from service.web.audit.log import enter
+    from service.web.published.restrictions import Restrictions
     from service.web.published.weeks import Shelf
-    from service.web.rights.restrictions import Restrictions
     from service.web.rights.rights import why_listed
 
     database = _open(workspace, household)

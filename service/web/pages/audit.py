@@ -11,7 +11,7 @@ from service.web.auth.identities import SignedIn
 from service.web.base.access import Scope, permit
 from service.web.pages.frame import page
 from service.web.published.reading import note, noted_now
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "审计页 audit page"  # why it reads, in the audit log

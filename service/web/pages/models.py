@@ -20,7 +20,7 @@ from service.web.auth.identities import SignedIn
 from service.web.base.access import Scope, permit
 from service.web.pages.frame import page
 from service.web.published import model_shelf
-from service.web.state import state_of
+from service.web.published.state import state_of
 from service.weekly.monitor_week import read_look_back
 
 router = APIRouter(include_in_schema=False)

@@ -20,8 +20,8 @@ from service.web.intake import outcomes
 from service.web.pages.frame import page
 from service.web.pages.visits import days_of, listed_week
 from service.web.published.reading import note, noted_now, rows_in_sight
+from service.web.published.state import state_of
 from service.web.published.weeks import Week
-from service.web.state import state_of
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "概览页 overview page"  # why it reads, in the audit log

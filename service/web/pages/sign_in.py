@@ -10,7 +10,7 @@ from service.web.auth.identities import SignedIn, check_csrf, close_session, sig
 from service.web.auth.tokens import new_token, same, signed
 from service.web.base.problems import Problem, outdated_page
 from service.web.pages.frame import LANGUAGE_COOKIE, NEXT_DEFAULT, TEXT_COOKIE, go_to, local, menu, page
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 router = APIRouter(include_in_schema=False)
 FORM_COOKIE = "xianying_form"

@@ -21,7 +21,7 @@ from service.web.base.problems import Problem
 from service.web.base.settings import Settings
 from service.web.database.engine import Database
 from service.web.database.tables import User
-from service.web.state import state_of
+from service.web.published.state import state_of
 
 COOKIE, SECONDS = "xianying_oidc", 600  # of a sign-in under way
 router = APIRouter(prefix="/v1/session/oidc", tags=["登录 sign-in"])

@@ -31,9 +31,9 @@ from service.web.published.reading import (
     rows_in_sight,
     willing,
 )
+from service.web.published.state import state_of
 from service.web.published.weeks import Served, Week
 from service.web.rights import rights
-from service.web.state import state_of
 
 router = APIRouter(include_in_schema=False)
 LIST, HOUSEHOLD = "本周走访页 visits page", "住户页 household page"  # why a page reads, in the audit log

@@ -9,8 +9,8 @@ import orjson
 from features.language import say
 from service.web.base.access import Identity, Scope, permit, sees_need
 from service.web.base.problems import Problem
+from service.web.published.state import ServiceState
 from service.web.published.weeks import Week
-from service.web.state import ServiceState
 
 if TYPE_CHECKING:
     from service.web.published.live import Live

@@ -8,8 +8,8 @@ from fastapi import Request
 from features.language import say
 from service.web.base.access import Identity, Scope, permit, sees_place
 from service.web.base.problems import Problem, unknown_household
+from service.web.published.state import state_of
 from service.web.published.weeks import Place, Week, sees_row
-from service.web.state import state_of
 
 LONGEST_PURPOSE = 200
 

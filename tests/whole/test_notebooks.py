@@ -24,7 +24,7 @@ def test_requests_and_models_shows_figures_and_a_reason_for_every_need(tmp_path,
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # the notebook's own workspace goes with the test
     monkeypatch.setenv("XIANYING_LANGUAGE", "zh")
     book = read(NOTEBOOKS / "requests_and_models.ipynb")
-    NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(book, timeout=1800, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output.get("data", {}) for cell in book.cells for output in cell.get("outputs", [])]
     assert sum("image/png" in one for one in shown) == 3
     first_of_each_need = shown[-1]["text/html"]

@@ -366,7 +366,7 @@ def stop_after(process: subprocess.Popen[str], lines: int, how: signal.Signals) 
         process.stdout.readline()
     process.send_signal(how)
     error = process.stderr.read()
-    process.wait(60)
+    process.wait(300)
     return error
 
 
@@ -411,7 +411,7 @@ def test_interrupted_in_a_query_says_so_in_one_line(tmp_path: Path) -> None:
     assert process.stdout and process.stdout.readline()
     process.send_signal(signal.SIGINT)  # before the query, while it is planned or within it
     try:
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 130
@@ -423,7 +423,7 @@ def test_a_reader_that_goes_away_does_no_harm(town: TinyTown) -> None:
     assert process.stdout and process.stderr
     process.stdout.close()
     assert "Traceback" not in process.stderr.read()
-    process.wait(60)
+    process.wait(300)
     assert process.returncode == 1
 
 

@@ -56,7 +56,7 @@ def saved(book: Path, kind: str, profile: str) -> Path:
         ],
         check=True,
         capture_output=True,
-        timeout=180,
+        timeout=600,
     )
     return out / f"{book.stem}.{kind}"
 

@@ -151,7 +151,7 @@ def test_an_auditor_finds_who_looked_at_a_household(server, browser, language, s
         sign_in(page, "sun")
         page.get_by_role("link", name={"zh": "审计", "en": "Audit"}[language], exact=True).click()
         page.fill("#household_id", home)
-        for _ in range(50):  # entries move into the database about once a second
+        for _ in range(300):  # entries move into the database about once a second
             page.get_by_role("button", name={"zh": "查找", "en": "Find"}[language]).click()
             if page.locator("tbody tr").filter(has_text="household page").count():
                 break

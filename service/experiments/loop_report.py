@@ -137,7 +137,7 @@ def policies_table(weeks: pd.DataFrame) -> str:
             ]
         )
     quarters = [say(f"第{number}个四分之一", f"quarter {number}") for number in range(1, QUARTERS + 1)]
-    title = say("## 每百次走访（抽签除外）", "## Per 100 visits (those by lot apart)")
+    title = say("## 每百次走访（抽签除外）", "## Per 100 visits (random visits left out)")
     header = [
         say("谁定名单", "who makes the lists"),
         say("种子数", "seeds"),

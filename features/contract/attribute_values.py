@@ -8,17 +8,25 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "<na>", "nat", "-", "—", "/"))
-TRUE = frozenset(("true", "yes", "y", "t", "是", "有"))
-FALSE = frozenset(("false", "no", "n", "f", "否", "无", "没有"))
+from features.contract.spoken_values import (
+    NOTHING,
+    UNKNOWN,
+    plain,
+    read_birth,
+    read_moment,
+    read_number,
+    read_truth,
+)
+
+MISSING = UNKNOWN | frozenset(
+    ("", "nan", "none", "null", "<na>", "nat", "-", "--", "—", "——", "/", "\\", "〃")
+)
 DATE = r"^\s*(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[T\s].*)?$"
-DATE_OF_TEXT = re.compile(DATE)
+EIGHT_DIGITS = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FEW = 32  # texts that are read one by one: pandas takes longer to begin
-EARLIEST_BIRTH, LATEST_BIRTH = 1880, 2100
-FIRST_BIRTH, LAST_BIRTH = (
-    (day - date(1970, 1, 1)).days for day in (date(EARLIEST_BIRTH, 1, 1), date(LATEST_BIRTH, 12, 31))
-)
+EARLIEST_BIRTH, LATEST_BIRTH = date(1880, 1, 1), date(2100, 12, 31)
+EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -67,53 +75,65 @@ def read_texts(distinct: Sequence[str | None], codes: np.ndarray | None = None) 
 
 
 def numbers(texts: np.ndarray) -> np.ndarray:
-    """float64 value of each text (thousands may be separated by commas); NaN where it is no number."""
+    """float64 value of each text, with thousands' commas, a unit or in Chinese (3口人); NaN where it is no number."""
     if len(texts) <= FEW:
         return np.array([_number(str(one)) for one in texts], dtype=np.float64)
-    plain = pd.Series(texts, dtype="str").str.replace(r"[,，]", "", regex=True)
-    values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    narrow = pd.Series(texts, dtype="str").str.replace(r"[,，]", "", regex=True)
+    values = pd.to_numeric(narrow, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    for place in np.flatnonzero(np.isnan(values)):
+        values[place] = _number(str(texts[place]))
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _number(text: str) -> float:
-    plain = text.replace(",", "").replace("，", "").strip()
-    value = float(plain) if NUMBER.fullmatch(plain) else np.nan
-    return value if np.isfinite(value) else np.nan
+    short = text.replace(",", "").replace("，", "").strip()
+    value = float(short) if NUMBER.fullmatch(short) else read_number(text)
+    return value if value is not None and np.isfinite(value) else np.nan
 
 
 def booleans(texts: np.ndarray) -> np.ndarray:
-    """1.0 for true/yes/是/有, 0.0 for false/no/否/无, a number for itself, NaN for the rest."""
-    words = [str(one).lower() for one in texts]
-    truth = np.array([1.0 if one in TRUE else 0.0 if one in FALSE else np.nan for one in words])
-    return np.where(np.isnan(truth), numbers(texts), truth) if len(truth) else np.zeros(0)
+    """1.0 for true/yes/是/有/√, 0.0 for false/no/否/×, a number for itself, NaN for the rest.
+
+    无 means no beside other words, and that nothing is known beside numbers such as 3500.
+    """
+    if not len(texts):
+        return np.zeros(0)
+    words = [read_truth(str(one)) for one in texts]
+    truth = np.array([np.nan if one is None else float(one) for one in words])
+    amounts = numbers(texts)
+    if (~np.isin(amounts, (0.0, 1.0)) & ~np.isnan(amounts)).any():
+        truth[[plain(str(one)) in NOTHING for one in texts]] = np.nan
+    return np.where(np.isnan(truth), amounts, truth)
 
 
 def days(texts: np.ndarray) -> np.ndarray:
-    """Days since 1970-01-01 of dates such as 2024-03-01, 2024/3/1 or 2024年3月1日, without a time of day."""
-    if len(texts) <= FEW and all(str(one).isascii() or "年" in str(one) for one in texts):
-        try:
-            return np.array([_day(str(one)) for one in texts], dtype=np.float64)
-        except ValueError:  # no day of the calendar: read as all the others are
-            pass
+    """Days since 1970-01-01 of dates such as 2024-03-01, 20240301 or 2024年3月1日, without a time of day."""
+    if len(texts) <= FEW:
+        return np.array([_day(str(one)) for one in texts], dtype=np.float64)
     parts = pd.Series(texts, dtype="str").str.extract(DATE)
     parts.columns = pd.Index(["year", "month", "day"])
     dates = pd.to_datetime(parts.apply(pd.to_numeric, errors="coerce"), errors="coerce")
     since = dates.to_numpy().astype("datetime64[D]")
-    return np.where(np.isnat(since), np.nan, since.astype(np.int64).astype(np.float64))
+    values = np.where(np.isnat(since), np.nan, since.astype(np.int64).astype(np.float64))
+    for place in np.flatnonzero(np.isnan(values)):
+        values[place] = _day(str(texts[place]))
+    return values
 
 
 def _day(text: str) -> float:
-    found = DATE_OF_TEXT.match(text)
-    return float((date(*map(int, found.groups())) - date(1970, 1, 1)).days) if found else np.nan
+    compact = EIGHT_DIGITS.fullmatch(text.strip())
+    moment = None if compact else read_moment(text, "UTC")
+    born = read_birth(text) if compact else moment.date() if moment else None
+    return np.nan if born is None else float((born - EPOCH).days)
 
 
 def births(texts: np.ndarray) -> np.ndarray:
-    """Day of birth from a date or a year (then 1 July); NaN outside 1880-2100, as of 0001-01-01 or 9999-12-31."""
-    year = numbers(texts)
-    year = np.where((year >= EARLIEST_BIRTH) & (year <= LATEST_BIRTH), np.floor(year), np.nan)
-    first_of_july = np.full(len(year), np.nan)
-    stated = ~np.isnan(year)
-    july = ((year[stated] - 1970) * 12 + 6).astype(np.int64).astype("datetime64[M]").astype("datetime64[D]")
-    first_of_july[stated] = july.astype(np.int64)
-    born = np.where(stated, first_of_july, days(texts))
-    return np.where((born >= FIRST_BIRTH) & (born <= LAST_BIRTH), born, np.nan)
+    """Day of birth from a date, a month (the 15th) or a year (1 July); NaN outside 1880-2100, as of 9999-12-31."""
+    born = [read_birth(str(one)) for one in texts]
+    return np.array(
+        [
+            np.nan if one is None or not EARLIEST_BIRTH <= one <= LATEST_BIRTH else float((one - EPOCH).days)
+            for one in born
+        ],
+        dtype=np.float64,
+    )

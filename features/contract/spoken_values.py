@@ -24,8 +24,19 @@ UNKNOWN = frozenset(
         "待定",
         "待补充",
         "未登记",
+        "空",
+        "暂缺",
+        "缺失",
+        "保密",
+        "unknown",
+        "n/a",
+        "na",
+        "nil",
+        "?",
+        "？",
+        "??",
+        "？？",
     )
-    + ("空", "暂缺", "缺失", "保密", "unknown", "n/a", "na", "nil", "?", "？", "??", "？？")
 )
 NOTHING = frozenset(("无", "暂无", "没有"))  # no, of a yes or no; nothing known, of a number
 TRUE = frozenset(("true", "yes", "y", "t", "是", "有", "√", "✓", "✔", "☑", "对", "是的", "有的"))
@@ -46,8 +57,13 @@ FOR_GOOD = frozenset(
         "永久有效",
         "无期限",
         "无固定期限",
+        "forever",
+        "permanent",
+        "indefinite",
+        "always",
+        "now",
+        "present",
     )
-    + ("forever", "permanent", "indefinite", "always", "now", "present")
 )
 SETTLED = frozenset(
     (
@@ -64,8 +80,12 @@ SETTLED = frozenset(
         "已办理",
         "已关闭",
         "已答复",
+        "已回复",
+        "done",
+        "closed",
+        "resolved",
+        "settled",
     )
-    + ("已回复", "done", "closed", "resolved", "settled")
 )
 OPEN = frozenset(
     (
@@ -81,8 +101,12 @@ OPEN = frozenset(
         "进行中",
         "跟进中",
         "受理中",
+        "未办理",
+        "已受理",
+        "open",
+        "pending",
+        "in progress",
     )
-    + ("未办理", "已受理", "open", "pending", "in progress")
 )
 SCORES = {
     **dict.fromkeys(("非常满意", "很满意", "十分满意", "特别满意", "好评", "很好", "very satisfied"), 5),
@@ -301,6 +325,6 @@ def read_birth(text: str) -> date | None:
         return None
     parts = [int(part) for part in found.groups()]
     try:
-        return date(*(parts + [15] if len(parts) == 2 else [*parts, 7, 1] if len(parts) == 1 else parts))
+        return date(*([*parts, 15] if len(parts) == 2 else [*parts, 7, 1] if len(parts) == 1 else parts))
     except ValueError:
         return None

@@ -86,7 +86,7 @@ TABLES: dict[str, Table] = {
             "contacted_at": Column("time", required=True),
             "arm": Column("text", required=True, allowed=ARMS),
             "outcome": Column("text", allowed=OUTCOMES),
-            "propensity": Column("number"),
+            "propensity": Column("number", low=0, high=1),
             "worker_id": Column("text"),
         },
         key=("outreach_id",),
@@ -95,7 +95,7 @@ TABLES: dict[str, Table] = {
     "opt_outs": Table(
         {
             "household_id": Column("text", required=True),
-            "from": Column("time", required=True),
+            "from": Column("time"),
             "until": Column("time"),
         },
         key=("household_id", "from"),

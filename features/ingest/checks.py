@@ -1,13 +1,44 @@
-"""What makes a row unusable: one rule after another, as SQL over the table's read columns."""
+"""What is wrong with a row or with one of its cells: one rule after another, as SQL over the columns as read.
 
-from features.contract.tables import TABLES, Table
+A broken rule of a required cell sets its row aside. A broken rule of an optional cell empties the cell. A refusal
+holds as long as its household can be read.
+"""
+
+from dataclasses import dataclass
+
+from features.contract.tables import TABLES, Column, Table
+from features.ingest.findings import Weight
+from features.ingest.identifiers import damaged_id
 from features.language import say
 from features.store.sql import name, text
 
 EARLIEST, LATEST = "DATE '1900-01-01'", "DATE '2101-01-01'"
-FORGIVING = {"outreach": ("propensity",)}  # unusable values of these are left out, not their rows
+REFUSALS = "opt_outs"
+REFUSAL = "do_not_contact"  # kind of feedback
+SETTLED = "row:settled"  # text of a resolved_at that says that a request is settled, but not when
 
-Rule = tuple[str, str, str]  # condition, problem in words, SQL of the value to show
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: where it is broken (SQL), the problem in words, the value to show (SQL), and what follows."""
+
+    broken: str
+    words: str
+    shown: str
+    column: str = ""
+    empties: tuple[str, ...] = ()  # cells that are emptied; without any the row is set aside
+    unreadable: bool = False  # the slower reading may understand the text
+    weight: Weight = Weight.LOST
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether a row that breaks the rule is set aside."""
+        return not self.empties
+
+
+def no_household() -> str:
+    """The problem of a row whose household nobody knows."""
+    return say("没有这一户", "no such household")
 
 
 def raw(column: str) -> str:
@@ -15,76 +46,137 @@ def raw(column: str) -> str:
     return name(f"raw:{column}")
 
 
-def rules(table: str, columns: list[str], needs: list[str]) -> list[Rule]:
-    """The rules of a table whose file has these columns of the contract; the first one broken counts.
+def cell_rules(table: str, columns: list[str], needs: list[str], cut_ids: set[str]) -> list[Rule]:
+    """The rules about one cell each, of a table whose file has these columns of the contract.
 
-    Read values stand under their names, the texts they come from under ``raw``; ``known_households`` is a
-    table with the households that there are.
+    Read values stand under their names, the texts they come from under ``raw``; ``known_households`` is a table
+    with the households that there are. ``cut_ids``: columns of ids of which the last digits have become zeros.
     """
     contract = TABLES[table]
-    found = [rule for column in columns for rule in _column_rules(contract, column, table)]
+    refuses = f"(kind = {text(REFUSAL)}) IS TRUE" if "kind" in columns else "false"
+    found = [
+        rule
+        for column in columns
+        for rule in _column_rules(contract, column, table, column in cut_ids, refuses)
+    ]
     if "need" in columns:
-        among = ", ".join(map(text, needs))
-        unknown = f"need IS NOT NULL AND need NOT IN ({among})"
-        found.append(
-            (unknown, say("community.yaml 里没有这个需求", "no such need in community.yaml"), "need")
-        )
+        found += _need_rules(table, columns, needs, refuses)
     if table != "households" and "household_id" in contract.columns:
         unknown = "household_id NOT IN (SELECT household_id FROM known_households)"
-        found.append((unknown, say("没有这一户", "no such household"), "household_id"))
-    return found + _between_columns(table, set(columns))
-
-
-def _column_rules(contract: Table, column: str, table: str) -> list[Rule]:
-    kind, value = contract.columns[column], name(column)
-    found: list[Rule] = []
-    if column in FORGIVING.get(table, ()):
-        return found
-    if kind.required:
-        found.append((f"{raw(column)} IS NULL", say(f"缺少 {column}", f"{column} is missing"), "NULL"))
-    if kind.kind != "text":
-        unreadable = f"{raw(column)} IS NOT NULL AND {value} IS NULL"
-        found.append((unreadable, say(f"{column} 读不懂", f"{column} cannot be read"), raw(column)))
-    if kind.kind in ("time", "day"):
-        outside = f"{value} < {EARLIEST} OR {value} >= {LATEST}"
-        found.append((outside, say(f"{column} 不可能是这一天", f"{column} cannot be that date"), raw(column)))
-    if kind.allowed:
-        among = ", ".join(map(text, kind.allowed))
-        words = " / ".join(kind.allowed)
-        outside = f"{value} NOT IN ({among})"
-        found.append((outside, say(f"{column} 只能是 {words}", f"{column} must be {words}"), raw(column)))
-    limits = [
-        f"{value} {sign} {limit}" for sign, limit in (("<", kind.low), (">", kind.high)) if limit is not None
-    ]
-    if limits:
-        found.append(
-            (" OR ".join(limits), say(f"{column} 超出范围", f"{column} is out of range"), raw(column))
-        )
+        found.append(Rule(unknown, no_household(), "household_id", "household_id"))
     return found
 
 
-def _between_columns(table: str, columns: set[str]) -> list[Rule]:
-    """Rules that compare columns; times without a time of day are given the benefit of the doubt."""
+def _need_rules(table: str, columns: list[str], needs: list[str], refuses: str) -> list[Rule]:
+    """A need that does not exist sets its row aside unless something else in the row can do without it."""
+    unknown = f"need IS NOT NULL AND need NOT IN ({', '.join(map(text, needs))})"
+    words = say("community.yaml 里没有这个需求", "no such need in community.yaml")
+    spared = "false"
+    if table == "requests" and "text" in columns:
+        spared = "text IS NOT NULL"
+    elif table == "feedback":
+        spared = refuses
+    return [
+        Rule(f"{unknown} AND NOT ({spared})", words, "need", "need"),
+        Rule(f"{unknown} AND ({spared})", words, "need", "need", ("need",)),
+    ]
+
+
+def _column_rules(contract: Table, column: str, table: str, cut: bool, refuses: str) -> list[Rule]:
+    """``cut``: the column's ids have lost digits; ``refuses`` (SQL): whether a row of feedback is a refusal."""
+    kind, value, own = contract.columns[column], name(column), raw(column)
+    empties = () if kind.required else (column,)
+    if table == "feedback" and column == "recorded_at":  # a refusal holds also when nobody knows since when
+        return _forgiving(column, refuses)
+    found: list[Rule] = []
+    if kind.required:
+        spared = f" AND NOT {refuses}" if column == "feedback_id" else ""
+        words = say(f"缺少 {column}", f"{column} is missing")
+        found.append(Rule(f"{own} IS NULL{spared}", words, "NULL", column))
+    if column.endswith("_id"):
+        words = say(
+            f"{column} 丢了末尾几位（请设为文本再导出）",
+            f"{column} has lost digits (export it as text)",
+        )
+        found.append(Rule(damaged_id(own, cut), words, own, column, empties))
+    if kind.kind != "text":
+        settled = f" AND {own} <> {text(SETTLED)}" if column == "resolved_at" else ""
+        unreadable = f"{own} IS NOT NULL AND {value} IS NULL{settled}"
+        words = say(f"{column} 读不懂", f"{column} cannot be read")
+        found.append(Rule(unreadable, words, own, column, empties, unreadable=True))
+    return found + _limits(column, kind, table, empties)
+
+
+def _limits(column: str, kind: Column, table: str, empties: tuple[str, ...]) -> list[Rule]:
+    value, own = name(column), raw(column)
+    found: list[Rule] = []
+    if kind.kind in ("time", "day"):
+        words = say(f"{column} 不可能是这一天", f"{column} cannot be that date")
+        late = f"{value} >= {LATEST}"
+        if (table, column) == (REFUSALS, "until"):
+            endless = say("until 表示一直有效", "until means until further notice")
+            found.append(Rule(late, endless, own, column, empties, weight=Weight.NOTE))
+            late = "false"
+        found.append(Rule(f"{value} < {EARLIEST} OR {late}", words, own, column, empties))
+    if kind.allowed:
+        shown = " / ".join(kind.allowed)
+        outside = f"{value} NOT IN ({', '.join(map(text, kind.allowed))})"
+        words = say(f"{column} 只能是 {shown}", f"{column} must be {shown}")
+        weight = Weight.PROTECT if column == "kind" else Weight.LOST  # it may be a refusal
+        found.append(Rule(outside, words, own, column, empties, unreadable=True, weight=weight))
+    limits = [f"{value} {sign} {end}" for sign, end in (("<", kind.low), (">", kind.high)) if end is not None]
+    if column == "propensity":
+        limits.append(f"{value} = 0")
+    if limits:
+        words = say(f"{column} 超出范围", f"{column} is out of range")
+        found.append(Rule(" OR ".join(limits), words, own, column, empties))
+    return found
+
+
+def _forgiving(column: str, refuses: str) -> list[Rule]:
+    """Rules of a required time without which a refusal still holds: since the earliest moment."""
+    value, own = name(column), raw(column)
+    wrong = f"{own} IS NOT NULL AND ({value} IS NULL OR {value} < {EARLIEST} OR {value} >= {LATEST})"
+    words = say(f"{column} 读不懂", f"{column} cannot be read")
+    missing = say(f"缺少 {column}", f"{column} is missing")
+    return [
+        Rule(f"{own} IS NULL AND NOT {refuses}", missing, "NULL", column),
+        Rule(f"{wrong} AND NOT {refuses}", words, own, column, unreadable=True),
+        Rule(f"{wrong} AND {refuses}", words, own, column, (column,), unreadable=True),
+    ]
+
+
+def row_rules(table: str, columns: set[str]) -> list[Rule]:
+    """Rules that compare the cells that are left; times without a time of day are given the benefit of the doubt."""
     found: list[Rule] = []
     if table == "requests":
-        parts = [one for one in ("need", "text") if one in columns]
-        nothing = " AND ".join(f"{one} IS NULL" for one in parts)
-        found.append((nothing, say("need 和 text 都是空的", "need and text are both empty"), "NULL"))
+        nothing = " AND ".join(f"{one} IS NULL" for one in ("need", "text") if one in columns)
+        found.append(Rule(nothing, say("need 和 text 都是空的", "need and text are both empty"), "NULL"))
     if table == "feedback":
         said = [one for one in ("kind", "satisfaction", "note", "next_visit") if one in columns]
         nothing = " AND ".join(f"{one} IS NULL" for one in said) or "true"
-        found.append((nothing, say("没有反馈内容", "says nothing"), "NULL"))
+        found.append(Rule(nothing, say("没有反馈内容", "says nothing"), "NULL"))
     if table == "requests" and "recorded_at" in columns:
         late = "requested_at > recorded_at + INTERVAL 1 DAY"
         words = say(
-            "requested_at 比 recorded_at 晚一天以上", "requested_at is more than a day after recorded_at"
+            "recorded_at 比 requested_at 早一天以上", "recorded_at is more than a day before requested_at"
         )
-        found.append((late, words, raw("requested_at")))
-    if "resolved_at" in columns:
+        found.append(Rule(late, words, raw("recorded_at"), "recorded_at", ("recorded_at",)))
+    if table == "requests" and "resolved_at" in columns:
         early = "resolved_at < date_trunc('day', requested_at)"
         words = say("resolved_at 早于 requested_at", "resolved_at is before requested_at")
-        found.append((early, words, raw("resolved_at")))
-    if table == "opt_outs" and "until" in columns:
+        found.append(Rule(early, words, raw("resolved_at"), "resolved_at", ("resolved_at",)))
+    if table == REFUSALS:
+        found += _refusal_rules(columns)
+    return found
+
+
+def _refusal_rules(columns: set[str]) -> list[Rule]:
+    """A refusal of which the time makes no sense holds from the earliest moment until further notice."""
+    far = '"from" > current_date + INTERVAL 366 DAY'
+    words = say("from 在一年以后，多半是写错了", "from is more than a year from now, most likely a slip")
+    found = [Rule(far, words, raw("from"), "from", ("from",))]
+    if "until" in columns:
         words = say("until 早于 from", "until is before from")
-        found.append(('"until" < "from"', words, raw("until")))
+        found.append(Rule('"until" < "from"', words, raw("until"), "until", ("from", "until")))
     return found

@@ -4,13 +4,14 @@ import codecs
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from features.ingest.findings import Finding
 from features.language import UserError, say
 
 LINE = "row:line"  # column with the line of each row; the colon keeps it apart from a community's columns
@@ -37,6 +38,8 @@ class TextRows:
     names: list[str]
     rows: pa.Table
     bad: list[BadRow]
+    findings: list[Finding] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)  # of a workbook, in the order of their numbers
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,53 @@
 """The tables in a directory: which files they are, and their rows as texts with the line each came from."""
 
+import re
+import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from python_calamine import CalamineError, CalamineWorkbook
 
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.tables import TABLES
 from features.ingest.csv_reader import LINE, BadRow, TextRows, read_csv
+from features.ingest.findings import EXAMPLES, Finding, Weight
+from features.ingest.refusals import save_refusals
+from features.ingest.workbook import SHEET_SHIFT, read_workbook
 from features.language import UserError, say
 
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
 PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
 SHOWN = 8  # names of a header in a message
-HEADER_WITHIN = 10  # rows of a sheet among which its header is looked for: titles may stand above it
+OTHER_FORMATS = frozenset(  # in which a table may come that is not read
+    (
+        ".tsv",
+        ".txt",
+        ".xls",
+        ".xlsm",
+        ".xlsb",
+        ".ods",
+        ".et",
+        ".numbers",
+        ".json",
+        ".jsonl",
+        ".gz",
+        ".zip",
+        ".7z",
+        ".rar",
+        ".dbf",
+        ".mdb",
+        ".accdb",
+        ".feather",
+        ".bak",
+        ".old",
+    )
+)
+REFUSING = re.compile(r"拒访|拒绝走访|谢绝|勿扰|不再联系|不要联系|退出名单|opt.?out")
 
 
 @dataclass(frozen=True)
@@ -35,12 +61,21 @@ class TableFile:
     unread: list[str]  # columns that nothing reads
     rows: pa.Table  # texts, and int64 ``LINE``
     bad: list[BadRow]
+    findings: list[Finding] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
+
+
+def place_of(file: TableFile, number: int) -> tuple[str, int]:
+    """Where a row stands: its sheet in brackets (empty where there is but one), and its line."""
+    sheet = f"[{file.sheets[number >> SHEET_SHIFT]}]" if len(file.sheets) > 1 else ""
+    return sheet, number & ((1 << SHEET_SHIFT) - 1)
 
 
 def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
     """The file of each table in the contract's order, and the names of files that nothing reads.
 
-    Raises UserError when the directory is none, or holds two files for one table.
+    Raises UserError when the directory is none, holds two files for one table, or a file that looks like a table
+    and cannot be read as one: what it says, perhaps a refusal, must not be passed over.
     """
     if not directory.is_dir():
         raise UserError(say(f"{directory}：没有这个目录", f"{directory}: no such directory"))
@@ -48,10 +83,11 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
     unread = []
     for path in sorted(directory.iterdir()):
         table = path.stem.lower()
-        if path.name == SETTINGS_FILE or path.name.startswith((".", "~$")) or path.is_dir():
+        if path.name == SETTINGS_FILE or path.name.startswith((".", "~$")):
             continue
-        if table not in TABLES or path.suffix.lower() not in READERS:
-            unread.append(path.name)
+        if path.is_dir() or table not in TABLES or path.suffix.lower() not in READERS:
+            _refuse_lookalike(path)
+            unread += [] if path.is_dir() else [path.name]
         elif table in found:
             raise UserError(
                 say(
@@ -64,13 +100,51 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
     return {table: found[table] for table in TABLES if table in found}, unread
 
 
+def _refuse_lookalike(path: Path) -> None:
+    """Raise UserError for a file that is called nearly like a table (``opt_outs (1).csv``, ``households.xls``)."""
+    suffix = path.suffix.lower()
+    if suffix and suffix not in READERS and suffix not in OTHER_FORMATS:
+        return
+    table = looks_like(path.stem) if suffix else path.name.lower() if path.name.lower() in TABLES else None
+    if table is None:
+        return
+    if suffix not in READERS and path.stem.lower() == table:
+        raise UserError(
+            say(
+                f"{path}：这种文件读不了，请另存为 .xlsx 或 .csv",
+                f"{path}: such a file cannot be read; save it as .xlsx or .csv",
+            )
+        )
+    raise UserError(
+        say(
+            f"{path}：像是 {table} 表，但没有读；请改名为 {table}.csv（或 .xlsx、.parquet），不要的请移走",
+            f"{path}: looks like the table {table} and is not read; call it {table}.csv (or .xlsx, .parquet), or move"
+            " it away",
+        )
+    )
+
+
+def looks_like(stem: str) -> str | None:
+    """The table that a file's name points at, None where it points at none.
+
+    >>> looks_like("opt_outs - 副本"), looks_like("Requests 2"), looks_like("拒访名单"), looks_like("notes")
+    ('opt_outs', 'requests', 'opt_outs', None)
+    """
+    plain = unicodedata.normalize("NFKC", stem).lower()
+    for table in TABLES:
+        singular = re.escape(table.removesuffix("s")).replace("_", r"[\s_\-]*")
+        if re.search(rf"(?<![a-z]){singular}s?(?![a-z])", plain):
+            return table
+    return "opt_outs" if REFUSING.search(plain) else None
+
+
 def read_table(table: str, path: Path) -> TableFile:
     """Read one table's file.
 
     Raises UserError when the file cannot be read, or lacks a column that the table must have.
     """
     try:
-        read = READERS[path.suffix.lower()](path)
+        read = READERS[path.suffix.lower()](path, table)
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise UserError(say(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})")) from error
@@ -89,7 +163,28 @@ def read_table(table: str, path: Path) -> TableFile:
     _check_columns(table, path, names, columns)
     keep = [index for index, name in enumerate(names) if name]
     rows = read.rows.select([*keep, len(names)]).rename_columns([*(names[index] for index in keep), LINE])
-    return TableFile(table, path, columns, attributes, unread, rows, read.bad)
+    findings = [*read.findings, *_unnamed_columns(path, names, read.rows)]
+    bad = read.bad
+    if table == "opt_outs":
+        columns, rows, bad, more = save_refusals(path, columns, names, rows, bad)
+        findings += more
+    return TableFile(table, path, columns, attributes, unread, rows, bad, findings, read.sheets)
+
+
+def _unnamed_columns(path: Path, names: list[str], rows: pa.Table) -> list[Finding]:
+    """Columns without a name that hold something: a finding for each."""
+    found = []
+    for place in (place for place, name in enumerate(names) if not name):
+        column = pc.utf8_trim_whitespace(rows.column(place))
+        filled = column.filter(pc.fill_null(pc.not_equal(column, ""), False))
+        if len(filled):
+            words = say(
+                f"第 {place + 1} 列没有列名，没有读", f"column {place + 1} has no name and was not read"
+            )
+            examples = tuple(filled.slice(0, EXAMPLES).to_pylist())
+            todo = say("请在表头补上列名", "name it in the header")
+            found.append(Finding(Weight.LOST, path.name, words, todo, len(filled), examples))
+    return found
 
 
 def _check_columns(table: str, path: Path, names: list[str], columns: list[str]) -> None:
@@ -167,52 +262,8 @@ def _column_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array(values, type=pa.string())])
 
 
-def _read_xlsx(path: Path) -> TextRows:
-    try:
-        with CalamineWorkbook.from_path(str(path)) as workbook:
-            own = [name for name in workbook.sheet_names if name.strip().lower() == path.stem.lower()]
-            sheet = workbook.get_sheet_by_name(own[0] if own else workbook.sheet_names[0])
-            cells = sheet.to_python(skip_empty_area=False)
-    except (CalamineError, IndexError) as error:
-        raise UserError(
-            say(f"{path}：不是完整的 xlsx 文件，请重新保存", f"{path}: not a whole xlsx file; save it again")
-        ) from error
-    key = TABLES[path.stem.lower()].key[0]
-    header = next(
-        (
-            row
-            for row in range(min(HEADER_WITHIN, len(cells)))
-            if key in [str(one).strip().lower() for one in cells[row]]
-        ),
-        next((row for row, values in enumerate(cells) if any(value != "" for value in values)), None),
-    )
-    if header is None:
-        raise UserError(say(f"{path}：工作表是空的", f"{path}: the sheet is empty"))
-    names = [_cell_text(value) or "" for value in cells[header]]
-    body = cells[header + 1 :]
-    columns = [
-        pa.array([_cell_text(row[index]) for row in body], type=pa.string()) for index in range(len(names))
-    ]
-    lines = pa.array(np.arange(header + 2, len(cells) + 1))
-    return TextRows(names, pa.table([*columns, lines], names=[*names, LINE]), [])
-
-
-def _cell_text(value: Any) -> str | None:
-    """What a cell shows, in the form that a CSV would have."""
-    if isinstance(value, str):
-        return value or None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, datetime):
-        seconds = value.replace(microsecond=0) + timedelta(seconds=value.microsecond >= 500_000)
-        return str(seconds.date() if seconds.time() == time() else seconds)
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-READERS: dict[str, Callable[[Path], TextRows]] = {
-    ".csv": read_csv,
-    ".parquet": _read_parquet,
-    ".xlsx": _read_xlsx,
+READERS: dict[str, Callable[[Path, str], TextRows]] = {
+    ".csv": lambda path, table: read_csv(path),
+    ".parquet": lambda path, table: _read_parquet(path),
+    ".xlsx": read_workbook,
 }

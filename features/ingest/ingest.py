@@ -1,5 +1,6 @@
 """From a directory of the contract to the workspace's records: read, check, set aside, store."""
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,15 +11,19 @@ import duckdb
 from features.atomic import write_atomically
 from features.contract.community import Community
 from features.contract.keywords import match_texts
-from features.contract.settings_file import SETTINGS_FILE, take_settings
+from features.contract.settings_file import SETTINGS_FILE, Taken, take_settings
 from features.contract.tables import TABLES
+from features.ingest.checks import no_household
 from features.ingest.erasure import drop_erased
 from features.ingest.files import TableFile, find_tables, read_table
+from features.ingest.identifiers import alike_households, remember_areas, unify_areas
 from features.ingest.ingest_report import IngestReport, TableCounts
 from features.ingest.quarantine import Quarantined, write_quarantine
-from features.ingest.staging import forgive, good_rows, set_aside, stage, staged
+from features.ingest.refusals import match_loosely
+from features.ingest.report_page import PAGE, report_page
+from features.ingest.staging import PROBLEM, good_rows, set_aside, stage, staged
 from features.language import UserError, say, set_language
-from features.store.database import add_tables, has_tables, last_time, open_store, upsert
+from features.store.database import STORE, add_tables, has_tables, last_time, open_store, upsert
 from features.store.sql import add_macros, one_value, text
 
 
@@ -42,14 +47,7 @@ def ingest(
     Raises:
         UserError: when the directory as a whole cannot be used; nothing is stored then.
     """
-    report = IngestReport()
-    with report.stage("read"):
-        paths, report.unread_files = find_tables(directory)
-        if everything:
-            _require_tables(directory, paths, report.unread_files)
-        settings = take_settings(directory, workspace)
-        set_language(settings.community.community.language)
-    report.unread_keys, report.settings_changes = settings.unread, settings.changes
+    report, paths, settings = _open(directory, workspace, everything)
     try:
         workspace.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,30 +58,64 @@ def ingest(
             )
         ) from error
     with open_store(workspace) as connection:
-        files, quarantined = _stage(connection, workspace, paths, settings.community, report, tell)
-        with report.stage("store"):
-            tell(say("入库", "storing"))
-            connection.execute("BEGIN")
-            add_tables(connection)
-            _store(connection, files, report)
-            report.quarantine = write_quarantine(quarantined, workspace)
-            connection.execute("COMMIT")
+        quarantined = _load(connection, workspace, paths, settings.community, report, tell)
+        report.quarantine = write_quarantine(quarantined, workspace)
+        connection.execute("COMMIT")
     if settings.content is not None:
         write_atomically(workspace / SETTINGS_FILE, settings.content)
+    if everything:
+        report.page = workspace / PAGE
+        write_atomically(report.page, report_page(report).encode())
     return report
 
 
-def _require_tables(directory: Path, paths: dict[str, Path], unread: list[str]) -> None:
+def check(directory: Path, workspace: Path, tell: Callable[[str], None] = lambda line: None) -> IngestReport:
+    """Say what ``ingest`` would say of a directory, and change nothing. Raises UserError as it does."""
+    report, paths, settings = _open(directory, workspace, everything=True)
+    with tempfile.TemporaryDirectory() as place:
+        held = workspace if (workspace / STORE).is_file() else Path(place)
+        with open_store(held) as connection:
+            _load(connection, workspace, paths, settings.community, report, tell)
+            connection.execute("ROLLBACK")
+    return report
+
+
+def _open(directory: Path, workspace: Path, everything: bool) -> tuple[IngestReport, dict[str, Path], Taken]:
+    """Find the tables and the settings of a directory. Raises UserError where it cannot be used."""
+    report = IngestReport()
+    with report.stage("read"):
+        paths, report.unread_files = find_tables(directory)
+        if everything:
+            _require_tables(directory, paths)
+        settings = take_settings(directory, workspace)
+        set_language(settings.community.community.language)
+    report.unread_keys, report.settings_changes = settings.unread, settings.changes
+    return report, paths, settings
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Path,
+    paths: dict[str, Path],
+    community: Community,
+    report: IngestReport,
+    tell: Callable[[str], None],
+) -> list[Quarantined]:
+    """Read, check and store every table in a transaction that is left open; the rows to be set aside."""
+    files, quarantined = _stage(connection, workspace, paths, community, report, tell)
+    with report.stage("store"):
+        tell(say("入库", "storing"))
+        connection.execute("BEGIN")
+        add_tables(connection)
+        _store(connection, files, report)
+    return quarantined
+
+
+def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
     for table, contract in TABLES.items():
         if contract.required and table not in paths:
-            other = next((one for one in unread if Path(one).stem.lower() == table), None)
             raise UserError(
                 say(
-                    f"{directory / other}：这种文件读不了，请另存为 .xlsx 或 .csv",
-                    f"{directory / other}: such a file cannot be read; save it as .xlsx or .csv",
-                )
-                if other
-                else say(
                     f"{directory}：缺少 {table}（.csv、.parquet 或 .xlsx）",
                     f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
                 )
@@ -103,8 +135,10 @@ def _stage(
     files: dict[str, TableFile] = {}
     quarantined: list[Quarantined] = []
     connection.execute("CREATE TEMP TABLE known_households (household_id VARCHAR)")
+    connection.execute("CREATE TEMP TABLE area_names (column_name VARCHAR, normal VARCHAR, area VARCHAR)")
     if has_tables(connection):
         connection.execute("INSERT INTO known_households SELECT DISTINCT household_id FROM households")
+        remember_areas(connection)
     for table, path in paths.items():
         tell(say(f"读取 {path.name}", f"reading {path.name}"))
         with report.stage("read"):
@@ -126,12 +160,16 @@ def _check(
     report: IngestReport,
 ) -> list[Quarantined]:
     table = file.table
-    repeated = stage(connection, file, [need.id for need in community.needs])
-    report.erased += drop_erased(connection, staged(table), table, workspace)
+    taken = stage(connection, file, [need.id for need in community.needs], community.community.timezone)
+    erased = drop_erased(connection, staged(table), table, workspace)
+    report.erased += erased
+    report.findings += [*file.findings, *taken.findings]
+    report.findings += unify_areas(connection, staged(table), file.columns)
     if table == "households":
         connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")
-    if table == "outreach":
-        report.unusable_propensities = forgive(connection, file)
+        report.findings += alike_households(connection)
+    if table == "opt_outs":
+        report.findings += match_loosely(connection, staged(table), PROBLEM, no_household())
     if table == "requests" and "text" in file.columns:
         report.unmatched_texts = _unmatched_texts(connection, file, community)
     found = list(set_aside(connection, file))
@@ -140,7 +178,7 @@ def _check(
     for problem, count in Counter(problem for problem, _ in found).items():
         report.problems[(file.path.name, problem)] = count
     report.tables[table] = TableCounts(
-        read=file.rows.num_rows + len(file.bad), repeated=repeated, quarantined=len(found)
+        read=taken.rows + len(file.bad), repeated=taken.repeated, quarantined=len(found) + erased
     )
     return [row for _, row in found]
 

@@ -7,24 +7,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from features.ingest.findings import Finding, Weight, worst_first
 from features.language import say
 
 # changes of community.yaml after which a model answers another question: which needs, of whom, and when
 NEEDS_ANEW = re.compile(
     r"^needs(：|: order|\.[^.]+(：|: (added|removed))|\..+\.(horizon_weeks|lead_weeks|who):)"
 )
+SCREEN = 24  # lines
+FINE, NOTHING, LOOK = 0, 1, 3  # exit codes
 
 
 @dataclass
 class TableCounts:
-    """What became of the rows of one table's file."""
+    """What became of the rows of one table's file: the five numbers after ``read`` add up to it."""
 
     read: int = 0
     new: int = 0
     corrected: int = 0
     unchanged: int = 0
     repeated: int = 0  # the same row once more in the same file
-    quarantined: int = 0
+    quarantined: int = 0  # with those of households that were removed at their own wish
+
+    @property
+    def taken(self) -> int:
+        """Rows that stand in the records."""
+        return self.read - self.quarantined
 
 
 @dataclass
@@ -33,18 +41,19 @@ class IngestReport:
 
     tables: dict[str, TableCounts] = field(default_factory=dict)
     problems: dict[tuple[str, str], int] = field(default_factory=dict)  # (file, problem) → rows in quarantine
+    findings: list[Finding] = field(default_factory=list)
     unread_files: list[str] = field(default_factory=list)
     unread_columns: dict[str, list[str]] = field(default_factory=dict)  # file → columns that nothing reads
     unread_keys: list[str] = field(default_factory=list)  # keys of community.yaml that nothing reads
     settings_changes: list[str] = field(default_factory=list)
     unmatched_texts: int = 0  # requests of this export that came as text and match no need's keywords
-    unusable_propensities: int = 0  # stored as missing
     unknown_programmes: list[str] = field(
         default_factory=list
     )  # of programme_history; ended ones, or mistyped
     isolated: int = 0  # times more than a year after all others: perhaps a mistyped year
     erased: int = 0  # rows of households that were removed at their own wish
     quarantine: Path | None = None
+    page: Path | None = None  # where all of it stands
     seconds: dict[str, float] = field(default_factory=dict)  # stage → seconds
 
     @contextmanager
@@ -54,30 +63,40 @@ class IngestReport:
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
 
+    def exit_code(self) -> int:
+        """0 where all is fine, 3 where something should be looked at, 1 where nothing could be taken."""
+        counts = self.tables.values()
+        if any(one.read for one in counts) and not any(one.taken for one in counts):
+            return NOTHING
+        return LOOK if any(one.weight > Weight.NOTE for one in self.all_findings()) else FINE
+
     def lines(self) -> list[str]:
-        """The report in words, in the language in force."""
-        lines = [_table_line(table, counts) for table, counts in self.tables.items()]
+        """The report in words, in the language in force, no longer than a screen."""
+        head = [table_line(table, counts) for table, counts in self.tables.items()]
         if self.quarantine:
-            total = sum(counts.quarantined for counts in self.tables.values())
-            lines.append(
+            total = sum(counts.quarantined for counts in self.tables.values()) - self.erased
+            head.append(
                 say(
-                    f"隔离 {total} 行，原因和行号见 {self.quarantine}：",
-                    f"{total} rows in quarantine; reasons and lines are in {self.quarantine}:",
+                    f"隔离 {total} 行，原因和行号见 {self.quarantine}",
+                    f"{total} rows in quarantine; reasons and lines are in {self.quarantine}",
                 )
             )
-            lines += [f"  {file}: {problem} × {count}" for (file, problem), count in self.problems.items()]
-        lines += self._notes()
-        stages = {
-            "read": say("读取", "read"),
-            "check": say("检查", "check"),
-            "store": say("入库", "store"),
-        }
-        times = say("，", ", ").join(
-            f"{stages[one]} {seconds:.1f} s" for one, seconds in self.seconds.items()
-        )
-        return [*lines, say(f"用时：{times}", f"time: {times}")]
+        findings = self.all_findings()
+        heavy = [one.line() for one in findings if one.weight > Weight.NOTE]
+        notes = [one.line() for one in findings if one.weight == Weight.NOTE]
+        body = [*heavy, *self.settings_lines(), *notes]
+        room = SCREEN - len(head) - 2
+        if len(body) > room:
+            more = say(f"另有 {len(body) - room} 条", f"{len(body) - room} more lines")
+            body = [*body[:room], f"{more}：{self.page}" if self.page else more]
+        return [*head, *body, self._times()]
 
-    def _of_settings(self) -> list[str]:
+    def all_findings(self) -> list[Finding]:
+        """Everything to look at or to know, the heaviest first."""
+        return worst_first([*self._set_aside(), *self._unusable(), *self.findings, *self._notes()])
+
+    def settings_lines(self) -> list[str]:
+        """What changed in community.yaml, and whether a model must be trained anew."""
         lines = [
             say(f"community.yaml 变更 {one}", f"community.yaml changed {one}")
             for one in self.settings_changes
@@ -91,56 +110,62 @@ class IngestReport:
             )
         return lines
 
-    def _unusable(self) -> list[str]:
+    def _times(self) -> str:
+        stages = {"read": say("读取", "read"), "check": say("检查", "check"), "store": say("入库", "store")}
+        times = say("，", ", ").join(
+            f"{stages[one]} {seconds:.1f} s" for one, seconds in self.seconds.items()
+        )
+        return say(f"用时：{times}", f"time: {times}")
+
+    def _set_aside(self) -> list[Finding]:
+        refusal = say(
+            "拒访没有读到，该户可能仍会上名单", "a refusal that was not read: its household may be listed"
+        )
         return [
-            say(
-                f"{table}：没有一行能用，请核对列名、格式和编号",
-                f"{table}: not a single row can be used; check columns, formats and ids",
-            )
-            for table, counts in self.tables.items()
-            if counts.read and counts.quarantined == counts.read
+            Finding(Weight.PROTECT, file, problem, refusal, count)
+            if file.startswith("opt_outs.")
+            else Finding(Weight.LOST, file, problem, say("这些行没有用", "these rows are not used"), count)
+            for (file, problem), count in self.problems.items()
         ]
 
-    def _notes(self) -> list[str]:
-        lines = [*self._of_settings(), *self._unusable()]
+    def _unusable(self) -> list[Finding]:
+        words = say(
+            "没有一行能用，请核对列名、格式和编号",
+            "not a single row can be used; check columns, formats and ids",
+        )
+        return [
+            Finding(Weight.PROTECT, table, words)
+            for table, counts in self.tables.items()
+            if counts.read and not counts.taken
+        ]
+
+    def _notes(self) -> list[Finding]:
+        found = []
         if self.unmatched_texts:
-            lines.append(
-                say(
-                    f"{self.unmatched_texts} 条文字诉求没有匹配到需求，可在 community.yaml 里补充 keywords",
-                    f"{self.unmatched_texts} requests in text match no need; add keywords in community.yaml",
-                )
-            )
-        if self.unusable_propensities:
-            lines.append(
-                say(
-                    f"outreach: {self.unusable_propensities} 行的 propensity 不在 (0, 1] 内，按缺失处理",
-                    f"outreach: {self.unusable_propensities} propensities outside (0, 1] taken as missing",
-                )
-            )
+            words = say("文字诉求没有匹配到需求", "requests in text match no need")
+            todo = say("可在 community.yaml 里补充 keywords", "add keywords in community.yaml")
+            found.append(Finding(Weight.NOTE, "requests", words, todo, self.unmatched_texts))
         if self.unknown_programmes:
-            ids = say("、", ", ").join(self.unknown_programmes)
-            lines.append(
-                say(
-                    f"programme_history：community.yaml 里没有项目 {ids}；已停办的可不管，写错的请改，否则名额不按它算",
-                    f"programme_history: no programme {ids} in community.yaml; correct it unless the programme has"
-                    " ended: no seats are counted by it",
+            words = say("community.yaml 里没有这些项目", "no such programmes in community.yaml")
+            todo = say(
+                "已停办的可不管，写错的请改，否则名额不按它算",
+                "correct it unless the programme has ended: no seats are counted by it",
+            )
+            found.append(
+                Finding(
+                    Weight.NOTE, "programme_history", words, todo, examples=tuple(self.unknown_programmes)
                 )
             )
         if self.erased:
-            lines.append(
-                say(
-                    f"{self.erased} 行属于已依申请删除的住户，没有读入；请在来源系统里也删除",
-                    f"{self.erased} rows of households that were deleted at their wish left out; delete them at"
-                    " the source too",
-                )
+            words = say(
+                "属于已依申请删除的住户，没有读入", "of households that were deleted at their wish, left out"
             )
+            todo = say("请在来源系统里也删除", "delete them at the source too")
+            found.append(Finding(Weight.NOTE, say("行", "rows"), words, todo, self.erased))
         if self.isolated:
-            lines.append(
-                say(
-                    f"{self.isolated} 个时间比其余数据晚一年以上，请核对年份",
-                    f"{self.isolated} times lie more than a year after all others; check the year",
-                )
-            )
+            words = say("有时间比其余数据晚一年以上", "times lie more than a year after all others")
+            todo = say("请核对年份", "check the year")
+            found.append(Finding(Weight.LOOK, say("日期", "dates"), words, todo, self.isolated))
         unread = [f"{file}: {', '.join(columns)}" for file, columns in self.unread_columns.items()]
         for what, names in (
             (say("没有用到的文件", "files not read"), self.unread_files),
@@ -148,11 +173,12 @@ class IngestReport:
             (say("community.yaml 里没有用到的键", "keys of community.yaml not read"), self.unread_keys),
         ):
             if names:
-                lines.append(f"{what}{say('：', ': ')}{'; '.join(names)}")
-        return lines
+                found.append(Finding(Weight.NOTE, what, "; ".join(names)))
+        return found
 
 
-def _table_line(table: str, counts: TableCounts) -> str:
+def table_line(table: str, counts: TableCounts) -> str:
+    """What became of a table's rows, in one line."""
     repeated = say(f"，重复 {counts.repeated}", f", repeated {counts.repeated}") if counts.repeated else ""
     return say(
         f"{table}: 读 {counts.read} 行，新增 {counts.new}，更正 {counts.corrected}，"

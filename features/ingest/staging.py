@@ -1,22 +1,54 @@
 """One table's file read, checked and cleared of repeated rows, in a temporary table of the store."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.contract.spoken_values import UNKNOWN
 from features.contract.tables import TABLES, Column
-from features.ingest.checks import FORGIVING, raw, rules
+from features.ingest.checks import EARLIEST, REFUSALS, SETTLED, Rule, cell_rules, raw, row_rules
 from features.ingest.csv_reader import LINE
-from features.ingest.files import TableFile
+from features.ingest.files import TableFile, place_of
+from features.ingest.findings import EXAMPLES, Finding, Weight
+from features.ingest.identifiers import cut_ids
 from features.ingest.quarantine import Quarantined
+from features.ingest.words import NOT_READ, translated
 from features.language import say
 from features.store.sql import READ, name, one_value, text
 
-ABSENT = ("", "NULL", "null", "NaN", "nan", "NaT", "None", r"\N", "#N/A", "N/A", "<NA>", "<null>")
-NONE_YET = ("-", "--", "—", "/", "无", "暂无", "未知", "不详", "未评价", "未办结")
-LINE_NUMBER, PROBLEM, DETAIL = name(LINE), name("row:problem"), name("row:detail")
+ABSENT = (
+    "",
+    "NULL",
+    "null",
+    "NaN",
+    "nan",
+    "NaT",
+    "None",
+    r"\N",
+    "#N/A",
+    "N/A",
+    "<NA>",
+    "<null>",
+    "#REF!",
+    "#VALUE!",
+)
+SIGNS = ("-", "--", "—", "——", "/", "\\")  # for nothing
+NONE_YET = (*SIGNS, *sorted(UNKNOWN), "无", "暂无", "未评价", "未回访")
+ABOVE = ("同上", "〃", "″", "''", "”", '"', "同前", "ditto")  # the same as in the cell above
+LINE_NUMBER, PROBLEM, DETAIL, NOTED = name(LINE), name("row:problem"), name("row:detail"), name("row:noted")
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What staging a file found: rows with content, rows alike further down, and cells that were emptied."""
+
+    rows: int
+    repeated: int
+    findings: list[Finding]
 
 
 def staged(table: str) -> str:
@@ -29,51 +61,207 @@ def good_rows(table: str) -> str:
     return f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} IS NULL)"
 
 
-def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[str]) -> int:
+def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[str], zone: str) -> Staged:
     """Read and check a file's rows into ``staged(table)``; rows without any content are left out.
 
-    Returns:
-        Number of rows that stand in the file once more, with the same content, further down.
+    The texts that SQL cannot read are read once more by the slower functions, each distinct text once.
+
+    Args:
+        file: the table's rows as texts.
+        needs: ids of the needs that there are.
+        zone: the community's timezone, in which times are told.
     """
-    contract = TABLES[file.table].columns
-    cleaned = [f"{_filled(name(column), contract[column])} AS {raw(column)}" for column in file.columns]
+    rows = _tidy(file)
+    connection.register("incoming", rows)
+    rules = cell_rules(file.table, file.columns, needs, cut_ids(connection, "incoming", file.columns))
+    rules += row_rules(file.table, set(file.columns))
+    broken = _check(connection, file, rules)
+    read = _read_slowly(connection, file, rules, broken, rows, zone)
+    if read is not rows:
+        connection.register("incoming", read)
+        broken = _check(connection, file, rules)
+    findings = [*_findings(connection, file, rules, broken, read), *_spoken(file, rows, read)]
+    connection.unregister("incoming")
+    number = one_value(connection, f"SELECT count(*) FROM {staged(file.table)}")
+    return Staged(number, _set_repeated_aside(connection, file), findings)
+
+
+def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[Rule]) -> dict[int, int]:
+    """Make ``staged(table)`` of the table ``incoming``; how many rows break each rule (its position)."""
+    contract, columns = TABLES[file.table].columns, file.columns
+    between = len(rules) - len(row_rules(file.table, set(columns)))
+    cleaned = [f"{_filled(name(column), contract[column])} AS {raw(column)}" for column in columns]
     cleaned += [f"plain_text({name(column)}) AS {name(column)}" for column in file.attributes]
-    read = [f"{_read(raw(column), contract[column])} AS {name(column)}" for column in file.columns]
-    filled = [raw(column) for column in file.columns] + [name(column) for column in file.attributes]
-    done = [column for column in file.columns if column not in FORGIVING.get(file.table, ())]
-    checks = rules(file.table, file.columns, needs)
-    problem = "".join(f" WHEN {condition} THEN {text(words)}" for condition, words, _ in checks)
-    detail = "".join(f" WHEN {condition} THEN {value}" for condition, _, value in checks)
-    connection.register("incoming", _tidy(file.rows))
+    read = [f"{_read(raw(column), contract[column])} AS {name(column)}" for column in columns]
+    filled = [raw(column) for column in columns] + [name(column) for column in file.attributes]
+    apart = [(place, rule) for place, rule in enumerate(rules) if rule.sets_aside]
+    aside = sum(1 << place for place, _ in apart)
+    problem = "".join(f" WHEN {NOTED} & {1 << place} > 0 THEN {text(rule.words)}" for place, rule in apart)
+    detail = "".join(f" WHEN {NOTED} & {1 << place} > 0 THEN {rule.shown}" for place, rule in apart)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE {staged(file.table)} AS
         WITH cleaned AS (SELECT {LINE_NUMBER}, {", ".join(cleaned)} FROM incoming),
         read AS (SELECT *, {", ".join(read)} FROM cleaned WHERE coalesce({", ".join(filled)}) IS NOT NULL),
-        checked AS (SELECT *, CASE{problem} END AS {PROBLEM} FROM read)
-        SELECT * EXCLUDE ({", ".join(raw(column) for column in done)}),
+        cells AS (SELECT *, {_bits(rules[:between], 0)} AS "row:cells" FROM read),
+        emptied AS (SELECT * {_emptied(rules[:between], 0, '"row:cells"')} FROM cells),
+        compared AS (SELECT *, "row:cells" | {_bits(rules[between:], between)} AS {NOTED} FROM emptied),
+        checked AS (SELECT *, CASE WHEN {NOTED} & {aside} > 0 THEN CASE{problem} END END AS {PROBLEM} FROM compared)
+        SELECT * EXCLUDE ("row:cells", {", ".join(raw(column) for column in columns)})
+            {_emptied(rules[between:], between, NOTED, _lasting(file))},
             CASE WHEN {PROBLEM} IS NOT NULL THEN CASE{detail} END END AS {DETAIL}
         FROM checked""")
-    connection.unregister("incoming")
-    return _set_repeated_aside(connection, file)
+    counted = connection.execute(
+        f"SELECT {NOTED}, count(*) FROM {staged(file.table)} WHERE {NOTED} > 0 GROUP BY ALL"
+    ).fetchall()
+    counts = {  # a cell that is emptied does not matter where its row is set aside
+        place: sum(
+            rows for bits, rows in counted if bits >> place & 1 and (rule.sets_aside or not bits & aside)
+        )
+        for place, rule in enumerate(rules)
+    }
+    return {place: rows for place, rows in counts.items() if rows}
+
+
+def _bits(rules: list[Rule], first: int) -> str:
+    """SQL of a whole number with a bit for each broken rule."""
+    parts = [
+        f"CASE WHEN {rule.broken} THEN {1 << first + place} ELSE 0 END" for place, rule in enumerate(rules)
+    ]
+    return f"({' | '.join(parts) or '0'})::BIGINT"
+
+
+def _emptied(rules: list[Rule], first: int, bits: str, others: dict[str, str] | None = None) -> str:
+    """SQL that empties the cells of which a rule is broken; ``others``: what stands in for an empty column."""
+    masks: dict[str, int] = {}
+    for place, rule in enumerate(rules):
+        for column in rule.empties:
+            masks[column] = masks.get(column, 0) | 1 << first + place
+    values = {
+        column: f"CASE WHEN {bits} & {mask} > 0 THEN NULL ELSE {name(column)} END"
+        for column, mask in masks.items()
+    }
+    for column, other in (others or {}).items():
+        values[column] = f"coalesce({values.get(column, name(column))}, {other})"
+    shown = ", ".join(f"{value} AS {name(column)}" for column, value in values.items())
+    return f"REPLACE ({shown})" if shown else ""
+
+
+def _lasting(file: TableFile) -> dict[str, str]:
+    """What an empty cell means: a refusal holds from the earliest moment; a request that is said to be settled was
+    settled when it was recorded."""
+    if file.table == REFUSALS:
+        return {"from": f"{EARLIEST}::TIMESTAMP"}
+    if file.table == "feedback":
+        return {
+            "feedback_id": "'refusal-' || household_id",
+            "recorded_at": f"{EARLIEST}::TIMESTAMP",
+        }
+    if file.table == "requests" and "resolved_at" in file.columns:
+        known = "greatest(requested_at, recorded_at)" if "recorded_at" in file.columns else "requested_at"
+        return {"resolved_at": f"CASE WHEN {raw('resolved_at')} = {text(SETTLED)} THEN {known} END"}
+    return {}
 
 
 def _filled(value: str, column: Column) -> str:
     """SQL of a text; words for 'none yet' count as empty where a time or number may be left out."""
-    if column.required or column.kind == "text":
-        return value
-    return f"CASE WHEN {value} IN ({', '.join(map(text, NONE_YET))}) THEN NULL ELSE {value} END"
+    words = SIGNS if column.required or (column.kind == "text" and not column.allowed) else NONE_YET
+    return f"CASE WHEN length({value}) < 8 AND {value} IN ({', '.join(map(text, words))}) THEN NULL ELSE {value} END"
 
 
 def _read(value: str, column: Column) -> str:
     return f"lower({value})" if column.allowed else f"{READ[column.kind]}({value})"
 
 
-def _tidy(rows: pa.Table) -> pa.Table:
-    """Texts without spaces around them, and null where that leaves nothing or a word for nothing."""
-    texts = [pc.utf8_trim_whitespace(column) for column in rows.columns[:-1]]
-    absent = pa.array(ABSENT)
-    tidy = [pc.if_else(pc.is_in(column, absent), None, column) for column in texts]
+def _tidy(file: TableFile) -> pa.Table:
+    """Texts without spaces around them, null where that leaves nothing or a word for nothing, and what stands above
+    where a text says so."""
+    rows, key = file.rows, TABLES[file.table].key
+    absent, above = pa.array(ABSENT), pa.array(ABOVE)
+    tidy = []
+    for column_name, column in zip(rows.column_names[:-1], rows.columns[:-1], strict=True):
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.is_in(column, absent), None, column)
+        repeats = pc.is_in(column, above)
+        if (len(key) > 1 or column_name not in key) and pc.any(repeats).as_py():
+            own = np.where(repeats.to_numpy(), 0, np.arange(len(column)))
+            column = column.take(pa.array(np.maximum.accumulate(own)))
+        tidy.append(column)
     return pa.table([*tidy, rows[LINE]], names=rows.column_names)
+
+
+def _read_slowly(
+    connection: duckdb.DuckDBPyConnection,
+    file: TableFile,
+    rules: list[Rule],
+    broken: dict[int, int],
+    rows: pa.Table,
+    zone: str,
+) -> pa.Table:
+    """The rows with texts that SQL could not read in a form that it can; the same table where there are none."""
+    contract = TABLES[file.table].columns
+    for column in dict.fromkeys(rules[place].column for place in broken if rules[place].unreadable):
+        bits = sum(
+            1 << place for place in broken if rules[place].column == column and rules[place].unreadable
+        )
+        found = connection.execute(f"""
+            SELECT DISTINCT incoming.{name(column)} FROM {staged(file.table)} JOIN incoming USING ({LINE_NUMBER})
+            WHERE {NOTED} & {bits} > 0 AND incoming.{name(column)} IS NOT NULL""").fetchall()
+        texts = [one for (one,) in found]
+        read = [translated(file.table, column, contract[column], one, zone) for one in texts]
+        known = [(one, other) for one, other in zip(texts, read, strict=True) if other is not NOT_READ]
+        if known:
+            place = pc.index_in(rows[column], pa.array([one for one, _ in known]))
+            others = pa.array([other for _, other in known], type=pa.string()).take(place.combine_chunks())
+            changed = pc.if_else(pc.is_valid(place), others, rows[column])
+            rows = rows.set_column(rows.column_names.index(column), column, changed)
+    return rows
+
+
+def _findings(
+    connection: duckdb.DuckDBPyConnection,
+    file: TableFile,
+    rules: list[Rule],
+    broken: dict[int, int],
+    rows: pa.Table,
+) -> list[Finding]:
+    """The cells that were emptied, by rule, with some of their texts."""
+    found = []
+    for place, count in broken.items():
+        rule = rules[place]
+        if rule.sets_aside:
+            continue
+        shown = connection.execute(f"""
+            SELECT DISTINCT incoming.{name(rule.column)} AS cell FROM {staged(file.table)}
+            JOIN incoming USING ({LINE_NUMBER}) WHERE {NOTED} & {1 << place} > 0 ORDER BY cell LIMIT {EXAMPLES}""")
+        examples = tuple(str(one) for (one,) in shown.fetchall())
+        found.append(
+            Finding(rule.weight, file.path.name, rule.words, _emptied_words(file.table), count, examples)
+        )
+    return found
+
+
+def _emptied_words(table: str) -> str:
+    if table == REFUSALS:
+        return say(
+            "拒访照样有效：从最早算起、直到另行通知；请核对",
+            "the refusal holds, from the earliest moment until further notice",
+        )
+    return say(
+        "该格按空处理，其余照收；请在来源改正",
+        "the cell counts as empty, its row is taken; correct it at the source",
+    )
+
+
+def _spoken(file: TableFile, before: pa.Table, after: pa.Table) -> list[Finding]:
+    """A request that is said to be settled without a day: said, as the day is taken from elsewhere."""
+    if before is after or file.table != "requests" or "resolved_at" not in file.columns:
+        return []
+    count = pc.sum(pc.equal(after["resolved_at"], SETTLED)).as_py() or 0
+    if not count:
+        return []
+    words = say("resolved_at 只写了已办结，没有日期", "resolved_at says settled without a date")
+    todo = say("按登记时已办结处理；请补日期", "taken as settled when it was recorded; give the date")
+    return [Finding(Weight.LOOK, file.path.name, words, todo, count)]
 
 
 def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> int:
@@ -100,21 +288,9 @@ def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) 
         "同一条记录在后面又出现，以后者为准", "the same record comes again further down and counts there"
     )
     connection.execute(f"""
-        UPDATE {table} SET {PROBLEM} = {text(problem)},
-            {DETAIL} = {text(say("第", "line "))} || "row:last" || {text(say("行", ""))}
+        UPDATE {table} SET {PROBLEM} = {text(problem)}, {DETAIL} = "row:last"::VARCHAR
         FROM repeated WHERE {LINE_NUMBER} = "row:first" """)
     return one_value(connection, 'SELECT count(*) FROM repeated WHERE "row:alike"')
-
-
-def forgive(connection: duckdb.DuckDBPyConnection, file: TableFile) -> int:
-    """Empty the propensities that are no probability; returns how many there were."""
-    if "propensity" not in file.columns:
-        return 0
-    table = staged(file.table)
-    unusable = f"{raw('propensity')} IS NOT NULL AND (propensity > 0 AND propensity <= 1) IS NOT TRUE"
-    count = one_value(connection, f"SELECT count(*) FROM {good_rows(file.table)} WHERE {unusable}")
-    connection.execute(f"UPDATE {table} SET propensity = NULL WHERE {unusable}")
-    return count
 
 
 def set_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> Iterator[tuple[str, Quarantined]]:
@@ -126,10 +302,15 @@ def set_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> Iterato
     names = [column[0] for column in found.description or []]
     rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     connection.unregister("incoming")
+    again = say("同一条记录", "the same record")
     taken = [(bad.line, bad.reason, "", bad.content) for bad in file.bad]
     for row in rows:
         line, problem, value = row.pop(LINE), row.pop("row:problem"), row.pop("row:detail")
+        if problem.startswith(again):
+            sheet, number = place_of(file, int(value))
+            value = f"{sheet}{say(f'第{number}行', f'line {number}')}"
         taken.append((line, problem, "" if value is None else str(value), Quarantined.content(row)))
     for line, problem, value, content in sorted(taken):
         reason = f"{problem}{say('：', ': ')}{value}" if value else problem
-        yield problem, Quarantined(reason, file.path.name, line, file.table, content)
+        sheet, number = place_of(file, line)
+        yield problem, Quarantined(reason, f"{file.path.name}{sheet}", number, file.table, content)

@@ -42,11 +42,30 @@ def init(workspace: Path) -> None:
 @group.command(help=say("检查并读入一个数据目录", "check a directory of data and load it"))
 @click.argument("directory", type=Directory)
 @click.pass_obj
-def ingest(workspace: Path, directory: Path) -> None:
-    """Load a directory of the contract."""
+def ingest(workspace: Path, directory: Path) -> int:
+    """Load a directory of the contract; exits 3 when something should be looked at, 1 when nothing was taken."""
     from features.ingest.ingest import ingest
 
-    show(ingest(directory, workspace, tell=progress()).lines())
+    report = ingest(directory, workspace, tell=progress())
+    show(report.lines())
+    return report.exit_code()
+
+
+@group.command(
+    help=say(
+        "只检查一个数据目录，不读入；退出码同 ingest",
+        "check a directory without loading it; exits as ingest does",
+    )
+)
+@click.argument("directory", type=Directory)
+@click.pass_obj
+def check(workspace: Path, directory: Path) -> int:
+    """Say what ingest would say, and change nothing."""
+    from features.ingest.ingest import check
+
+    report = check(directory, workspace, tell=progress())
+    show(report.lines())
+    return report.exit_code()
 
 
 @group.command(

@@ -373,7 +373,7 @@ def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
             if rows:
                 pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
         report = ingest(Path(directory), workspace, everything=False)
-    return report.erased + sum(table.quarantined for table in report.tables.values())
+    return sum(table.quarantined for table in report.tables.values())
 
 
 def all_listed(workspace: Path, columns: list[str] | None = None) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from unittest.mock import patch
 
 import openpyxl
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from tiny_town import households
 
 from features.ingest import csv_reader as csv_rows
-from features.ingest.csv_reader import read_csv
-from features.ingest.files import find_tables, read_table
+from features.ingest.csv_reader import LINE, read_csv
+from features.ingest.files import find_tables, place_of, read_table
 from features.language import UserError
 
 PIECES = (  # sizes in which a file is taken apart
@@ -147,17 +148,116 @@ def test_the_sheet_named_like_the_table_is_read(tiny_town):
 
 def test_files_of_a_directory(tiny_town):
     (tiny_town.directory / "notes.txt").write_text("x")
-    (tiny_town.directory / "households.xls").write_text("x")
     (tiny_town.directory / "~$households.xlsx").write_text("x")
     (tiny_town.directory / "truth").mkdir()
     found, unread = find_tables(tiny_town.directory)
     assert list(found) == ["households", "requests", "residents", "outreach", "opt_outs", "workers"]
-    assert unread == ["households.xls", "notes.txt"]
+    assert unread == ["notes.txt"]
     (tiny_town.directory / "requests.xlsx").write_text("x")
     with pytest.raises(UserError, match=r"requests\.csv 和 requests\.xlsx 是同一张表"):
         find_tables(tiny_town.directory)
     with pytest.raises(UserError, match="没有这个目录"):
         find_tables(tiny_town.directory / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "opt_outs.xls",
+        "opt_outs (1).csv",
+        "opt_outs - 副本.csv",
+        "Households 2.XLSX",
+        "requests 2.csv",
+        "副本opt_outs.xlsx",
+        "optouts.csv",
+        "requests_2024.xlsm",
+        "residents.ods",
+        "拒访名单.xlsx",
+        "opt_outs.csv.bak",
+    ],
+)
+def test_a_file_that_looks_like_a_table_and_is_not_read_stops_the_run(tiny_town, name):
+    (tiny_town.directory / name).write_text("x")
+    with pytest.raises(UserError, match=re.escape(name)) as caught:
+        find_tables(tiny_town.directory)
+    assert "\n" not in str(caught.value)
+
+
+def workbook(path, **sheets):
+    made = openpyxl.Workbook()
+    made.remove(made.active)
+    for name, rows in sheets.items():
+        sheet = made.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    return made, path
+
+
+WORKERS = ["worker_id", "role"]
+
+
+def test_every_sheet_of_a_workbook_is_read_with_its_own_lines(tiny_town):
+    path = tiny_town.directory / "workers.xlsx"
+    made, _ = workbook(
+        path,
+        说明=[["填表说明"]],
+        一月=[WORKERS, ["W1", "steward"]],
+        二月=[["月报"], ["role", "worker_id", "name"], ["steward", "W2", "甲"]],
+        三月=[WORKERS],
+        旧=[WORKERS, ["W1", "grid_worker"]],
+    )
+    made["旧"].sheet_state = "hidden"
+    made.save(path)
+    read = read_table("workers", path)
+    rows = [(row["worker_id"], row["role"], *place_of(read, row[LINE])) for row in read.rows.to_pylist()]
+    assert rows == [
+        ("W1", "grid_worker", "[旧]", 2),
+        ("W1", "steward", "[一月]", 2),
+        ("W2", "steward", "[二月]", 3),
+    ]
+    assert any("旧" in one.what for one in read.findings) and any("说明" in one.what for one in read.findings)
+
+
+def test_a_sheet_that_is_another_table_stops_the_run(tiny_town):
+    path = tiny_town.directory / "workers.xlsx"
+    made, _ = workbook(path, workers=[WORKERS, ["W1", "steward"]], opt_outs=[["household_id"], ["H1"]])
+    made.save(path)
+    with pytest.raises(UserError, match=r"opt_outs\.xlsx"):
+        read_table("workers", path)
+
+
+def test_merged_cells_are_filled_down_and_said(tiny_town):
+    path = tiny_town.directory / "workers.xlsx"
+    made, _ = workbook(path, workers=[WORKERS, ["W1", "steward"], ["W2", None], ["W3", None]])
+    made["workers"].merge_cells("B2:B4")
+    made.save(path)
+    read = read_table("workers", path)
+    assert read.rows["role"].to_pylist() == ["steward"] * 3
+    assert any("合并" in one.what for one in read.findings)
+
+
+def test_a_header_of_two_rows_names_what_is_below(tiny_town):
+    path = tiny_town.directory / "households.xlsx"
+    head = ["household_id", "grid_id", "microgrid_id", "valid_from"]
+    made, _ = workbook(
+        path,
+        Sheet=[
+            [*head, "家庭成员", None],
+            [None] * 4 + ["children", "elders"],
+            ["H1", "G", "M", "2024-01-01", 3, 0],
+        ],
+    )
+    made.save(path)
+    read = read_table("households", path)
+    assert read.attributes == ["children", "elders"]
+    assert rows_of(read) == [("H1", "G", "M", "2024-01-01", "3", "0", 3)]
+
+
+def test_a_column_without_a_heading_that_holds_something_is_said(tmp_path):
+    path = tmp_path / "workers.csv"
+    path.write_text("worker_id,role,,\nW1,steward,13900,\n", "utf-8")
+    (found,) = read_table("workers", path).findings
+    assert "第 3 列" in found.what and found.examples == ("13900",)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "xlsx"])

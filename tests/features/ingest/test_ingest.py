@@ -16,7 +16,7 @@ from make_records import day
 from tiny_town import TABLE_ROWS, TinyTown, households, make_tiny_town, outreach, requests, residents
 
 from features.contract.tables import TABLES
-from features.ingest.ingest import ingest
+from features.ingest.ingest import check, ingest
 from features.language import UserError, set_language
 from features.store.database import STORE
 
@@ -100,25 +100,32 @@ BAD_ROWS = [
     ("requests", {"need": "gold"}, "community.yaml 里没有这个需求：gold"),
     ("requests", {"need": "", "text": ""}, "need 和 text 都是空的"),
     ("requests", {"requested_at": "2024-02-30"}, "requested_at 读不懂：2024-02-30"),
+    ("residents", {"household_id": "H99"}, "没有这一户：H99"),
+    ("outreach", {"household_id": "H99"}, "没有这一户：H99"),
+    ("outreach", {"need": "gold"}, "community.yaml 里没有这个需求：gold"),
+    ("outreach", {"arm": "chosen"}, "arm 只能是 targeted / random：chosen"),
+    ("opt_outs", {"household_id": "H99"}, "没有这一户：H99"),
+    ("workers", {"role": "boss"}, "role 只能是 grid_worker / steward / coordinator：boss"),
+]
+BAD_CELLS = [
     ("requests", {"recorded_at": "soon"}, "recorded_at 读不懂：soon"),
     (
         "requests",
         {"requested_at": "2025-05-20", "recorded_at": "2024-05-20"},
-        "requested_at 比 recorded_at 晚",
+        "recorded_at 比 requested_at 早一天以上：2024-05-20",
     ),
     ("requests", {"resolved_at": "2023-06-04"}, "resolved_at 早于 requested_at：2023-06-04"),
+    ("requests", {"resolved_at": "9999-12-31"}, "resolved_at 不可能是这一天：9999-12-31"),
     ("requests", {"satisfaction": "6"}, "satisfaction 超出范围：6"),
-    ("requests", {"satisfaction": "good"}, "satisfaction 读不懂：good"),
-    ("residents", {"household_id": "H99"}, "没有这一户：H99"),
+    ("requests", {"satisfaction": "good day"}, "satisfaction 读不懂：good day"),
+    ("requests", {"need": "gold", "text": "托管"}, "community.yaml 里没有这个需求：gold"),
     ("residents", {"birth_year": "1066"}, "birth_year 超出范围：1066"),
     ("residents", {"birth_date": "1988-13-01"}, "birth_date 读不懂：1988-13-01"),
-    ("outreach", {"household_id": "H99"}, "没有这一户：H99"),
-    ("outreach", {"need": "gold"}, "community.yaml 里没有这个需求：gold"),
-    ("outreach", {"arm": "chosen"}, "arm 只能是 targeted / random：chosen"),
-    ("outreach", {"outcome": "maybe"}, "outcome 只能是 needed / not_needed / declined / not_reached：maybe"),
+    ("outreach", {"outcome": "maybe"}, "outcome 只能是 needed"),
+    ("outreach", {"propensity": "1.5"}, "propensity 超出范围：1.5"),
     ("opt_outs", {"until": "2024-03-01"}, "until 早于 from：2024-03-01"),
-    ("opt_outs", {"household_id": "H99"}, "没有这一户：H99"),
-    ("workers", {"role": "boss"}, "role 只能是 grid_worker / steward / coordinator：boss"),
+    ("opt_outs", {"from": "去年"}, "from 读不懂：去年"),
+    ("opt_outs", {"until": "再说"}, "until 读不懂：再说"),
     ("workers", {"weekly_visits": "-1"}, "weekly_visits 超出范围：-1"),
 ]
 
@@ -137,6 +144,87 @@ def test_a_bad_row_is_set_aside_with_reason_file_line_and_content(tiny_town, tab
     kept = {name: str(value) for name, value in change.items() if str(value)}
     assert kept.items() <= json.loads(bad["row"]).items()
     assert any(reason.split("：")[0] in line for line in report.lines())
+
+
+@pytest.mark.parametrize(("table", "change", "problem"), BAD_CELLS)
+def test_a_cell_that_may_be_empty_fails_alone_and_is_said(tiny_town, table, change, problem):
+    rows = TABLE_ROWS[table]()
+    rows.insert(1, rows[0] | NEW_KEY.get(table, {}) | change)
+    tiny_town.write(table, rows)
+    report = tiny_town.ingest()
+    assert report.quarantine is None
+    assert report.tables[table].new == len(rows)
+    assert any(line.startswith(f"{table}.csv: {problem}") for line in report.lines())
+    assert report.exit_code() == 3
+
+
+def test_words_that_people_use_are_read_without_a_word(tiny_town):
+    words = {"R1": ("非常满意", "2023年6月20日下午3点"), "R2": ("5分", "办理中"), "R3": ("不满意", "")}
+    rows = [
+        row | dict(zip(("satisfaction", "resolved_at"), words.get(row["request_id"], ("", "")), strict=True))
+        for row in requests()
+    ]
+    tiny_town.write("requests", rows)
+    tiny_town.write("outreach", [outreach()[0] | {"outcome": "有需求"}])
+    assert tiny_town.ingest().exit_code() == 0
+    records = tiny_town.records()
+    found = dict(zip(records.requests.request_id, records.requests.satisfaction, strict=True))
+    assert [found[one] for one in ("R1", "R2", "R3")] == [5, 5, 2]
+    resolved = dict(zip(records.requests.request_id, records.requests.resolved, strict=True))
+    assert resolved["R1"] == day("2023-06-20 15:00") and np.isnan(resolved["R2"])
+    assert list(records.outreach.outcome) == [0]
+
+
+def test_a_request_that_is_said_to_be_settled_is_no_open_one(tiny_town):
+    tiny_town.write("requests", [requests()[7] | {"resolved_at": "已办结"}])
+    assert tiny_town.ingest().exit_code() == 3
+    assert tiny_town.records().requests.resolved[0] == day("2024-06-06 09:00")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"until": "9999-12-31"},
+        {"until": "长期"},
+        {"until": "永久"},
+        {"until": "0001-01-01"},
+        {"until": "再说"},
+        {"from": "去年"},
+        {"from": ""},
+        {"from": "2042-04-01", "until": "2025-04-01"},
+        {"from": "9999-12-31"},
+        {"from": "不详", "until": "不详"},
+    ],
+)
+def test_anything_readable_of_a_refusal_refuses(tiny_town, cells):
+    tiny_town.write("opt_outs", [{"household_id": "H11", "from": "2024-04-01", "until": ""} | cells])
+    report = tiny_town.ingest()
+    assert report.quarantine is None
+    rows = tiny_town.records().opt_outs
+    assert rows.begins[0] <= day("2024-04-01") and np.isinf(rows.until[0])
+
+
+@pytest.mark.parametrize("row", ["H11", "H11,2024-04-01,因病,长期", 'H11,"2024-04-01', "h11,,"])
+def test_a_refusal_that_broke_apart_refuses(tiny_town, row):
+    (tiny_town.directory / "opt_outs.csv").write_text(f"household_id,from,until\n{row}\n", "utf-8")
+    report = tiny_town.ingest()
+    assert (report.tables["opt_outs"].new, report.exit_code()) == (1, 3)
+    records = tiny_town.records()
+    assert records.household_ids[records.opt_outs.household[0]] == "H11"
+
+
+def test_a_refusal_of_nobody_known_is_told_before_all_else(tiny_town):
+    tiny_town.write("opt_outs", [{"household_id": "H99", "from": "2024-04-01", "until": ""}])
+    tiny_town.write("requests", [*requests(), requests()[0] | {"request_id": "R9", "need": "gold"}])
+    (first, *_) = tiny_town.ingest().all_findings()
+    assert first.where.startswith("opt_outs")
+
+
+def test_a_refusal_by_feedback_holds_without_its_time(tiny_town):
+    row = {"feedback_id": "", "household_id": "H05", "recorded_at": "上周", "kind": "谢绝走访", "note": ""}
+    tiny_town.write("feedback", [row])
+    assert tiny_town.ingest().quarantine is None
+    assert len(tiny_town.records().feedback) == 1
 
 
 def test_a_row_that_broke_apart_is_set_aside(tiny_town):
@@ -183,8 +271,8 @@ def test_unusable_propensities_and_words_for_nothing_are_taken_as_missing(tiny_t
     tiny_town.write("requests", [requests()[0] | {"satisfaction": "未评价", "resolved_at": "NULL"}])
     report = tiny_town.ingest()
     assert report.quarantine is None
-    assert report.unusable_propensities == 3
-    assert any("3 行的 propensity" in line for line in report.lines())
+    found = {line: number for line, number in ((one.what, one.rows) for one in report.findings)}
+    assert found == {"propensity 超出范围": 2, "propensity 读不懂": 1}
     assert np.isnan(tiny_town.records().outreach.propensity[:3]).all()
     assert np.isnan(tiny_town.records().requests.satisfaction).all()
     assert np.isnan(tiny_town.records().requests.resolved).all()
@@ -418,7 +506,65 @@ def test_a_part_of_the_tables_can_be_added(tiny_town, tmp_path):
 
 def test_a_table_of_which_nothing_can_be_used_is_said(tiny_town):
     tiny_town.write("requests", [row | {"household_id": "nobody"} for row in requests()])
-    assert "requests：没有一行能用，请核对列名、格式和编号" in tiny_town.ingest().lines()
+    report = tiny_town.ingest()
+    assert "requests: 没有一行能用，请核对列名、格式和编号" in report.lines()
+    assert report.exit_code() == 3  # the other tables were taken
+
+
+def test_nothing_taken_ends_with_one(tiny_town):
+    for table in ("residents", "outreach", "opt_outs", "workers"):
+        (tiny_town.directory / f"{table}.csv").unlink()
+    tiny_town.write("households", [row | {"household_id": "3.30481E+17"} for row in households()])
+    assert tiny_town.ingest().exit_code() == 1
+
+
+def test_check_says_what_ingest_says_and_changes_nothing(tiny_town):
+    tiny_town.write("requests", [*requests(), requests()[0] | {"request_id": "R9", "need": "gold"}])
+    before = check(tiny_town.directory, tiny_town.workspace)
+    assert not tiny_town.workspace.exists()
+    report = tiny_town.ingest()
+    assert counts(before) == counts(report)
+    assert before.all_findings() == report.all_findings()
+    held = stored(tiny_town)
+    tiny_town.write("requests", [])
+    check(tiny_town.directory, tiny_town.workspace)
+    assert stored(tiny_town) == held
+
+
+def test_damaged_ids_are_never_used(tiny_town):
+    cut = [f"33048119470115{n}000" for n in range(1, 4)]
+    rows = [households()[0] | {"household_id": one} for one in (*cut, "3.30481E+17", "330481194701151029")]
+    tiny_town.write("households", [*households(), *rows])
+    report = tiny_town.ingest()
+    assert report.tables["households"].quarantined == 4
+    assert "330481194701151029" in tiny_town.records().household_ids
+
+
+def test_ids_that_differ_by_leading_zeros_are_named(tiny_town):
+    rows = [households()[0] | {"household_id": one} for one in ("123", "00123")]
+    tiny_town.write("households", [*households(), *rows])
+    assert any("00123 / 123" in line for line in tiny_town.ingest().lines())
+    assert {"123", "00123"} <= set(tiny_town.records().household_ids)
+
+
+def test_grids_that_differ_by_blanks_brackets_or_width_are_one(tiny_town):
+    names = ["第1网格(东)", "第１网格（东）", "第1网格 （东）", "第1网格(东)"]
+    rows = [row | {"grid_id": name} for row, name in zip(households()[:4], names, strict=True)]
+    tiny_town.write("households", rows + households()[4:12])
+    tiny_town.ingest()
+    assert sorted(set(tiny_town.records().grid_ids)) == ["G2", "G3", "第1网格(东)"]
+    tiny_town.write("households", [rows[1]])
+    assert counts(tiny_town.ingest())["households"] == (0, 0, 1)
+
+
+def test_the_same_as_above_is_taken_from_above(tiny_town):
+    rows = requests()[1:4]
+    rows[1] |= {"requested_at": "同上", "recorded_at": "〃"}
+    tiny_town.write("requests", rows)
+    tiny_town.ingest()
+    records = tiny_town.records().requests
+    found = dict(zip(records.request_id, records.requested, strict=True))
+    assert found["R3"] == found["R2"] == day("2024-05-20 10:30")
 
 
 def test_a_required_table_in_another_format_is_named(tiny_town):

@@ -1,0 +1,42 @@
+"""What an ingest found that somebody should look at: by table and column, with what to do about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from features.language import say
+
+EXAMPLES = 3  # values shown of those that were not understood
+
+
+class Weight(IntEnum):
+    """How much a finding matters; the heaviest are told first."""
+
+    NOTE = 0  # to know; nothing is lost
+    LOOK = 1  # read, but perhaps not as it was meant
+    LOST = 2  # rows, columns or cells that nothing uses
+    PROTECT = 3  # something that protects a resident was not understood
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found: where, what, in how many rows, with examples, and what to do."""
+
+    weight: Weight
+    where: str  # file or table
+    what: str
+    todo: str = ""
+    rows: int = 0
+    examples: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """The finding as one line."""
+        number = f" × {self.rows}" if self.rows else ""
+        shown = say("：", ": ") + say("、", ", ").join(self.examples) if self.examples else ""
+        todo = f"{say('；', '; ')}{self.todo}" if self.todo else ""
+        return f"{self.where}: {self.what}{shown}{number}{todo}"
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, heaviest first, then those of most rows."""
+    return sorted(findings, key=lambda one: (-one.weight, -one.rows))

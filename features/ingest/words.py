@@ -1,0 +1,67 @@
+"""Texts that the contract does not have, but that people write, as the contract has them."""
+
+from collections.abc import Mapping
+
+from features.contract.spoken_values import (
+    FOR_GOOD,
+    OPEN,
+    SETTLED,
+    plain,
+    read_moment,
+    read_number,
+    read_score,
+)
+from features.contract.tables import Column
+from features.ingest import checks
+
+NOT_READ = "row:not read"
+WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "outcome": {
+        "needed": ("需要", "有需要", "有需求", "是", "yes"),
+        "not_needed": ("不需要", "无需要", "没有需要", "无需求", "没有需求", "否", "no"),
+        "declined": ("婉拒", "拒绝", "谢绝", "拒访", "refused"),
+        "not_reached": ("未遇见", "未遇到", "没遇见", "不在家", "无人在家", "未联系上", "联系不上"),
+        "moved_away": ("已搬走", "搬走", "已迁出", "搬离"),
+        "deceased": ("已去世", "去世", "死亡", "已故", "已死亡"),
+    },
+    "arm": {"targeted": ("定向", "名单"), "random": ("随机", "抽签", "抽样")},
+    "role": {
+        "grid_worker": ("网格员", "专职网格员", "网格长"),
+        "steward": ("微网格长", "楼栋长", "楼长", "管家"),
+        "coordinator": ("统筹", "社区统筹", "协调员", "统筹员"),
+    },
+    "kind": {
+        "satisfied": ("满意",),
+        "wrong_person": ("人不对", "查无此人"),
+        "already_helped": ("已有帮扶", "已帮扶"),
+        "reason_wrong": ("理由不对", "情况不符"),
+        "do_not_contact": ("不要再来", "不要联系", "谢绝走访", "拒访", "勿扰", "不再联系"),
+    },
+}
+
+
+def translated(table: str, column: str, kind: Column, text: str, zone: str) -> str | None:
+    """A text that SQL could not read in a form that it can, None where it says that there is nothing, ``NOT_READ``
+    where nobody knows what it means.
+
+    Args:
+        table, column, kind: the column of the contract.
+        text: one cell, without blanks around it.
+        zone: the community's timezone.
+    """
+    word = plain(text)
+    if (table, column) == (checks.REFUSALS, "until") and word in FOR_GOOD:
+        return None
+    if column == "resolved_at" and (word in SETTLED or word in OPEN):
+        return checks.SETTLED if word in SETTLED else None
+    if kind.allowed:
+        words = WORDS.get(column, {})
+        return next((one for one in kind.allowed if word == one or word in words.get(one, ())), NOT_READ)
+    if kind.kind in ("time", "day"):
+        moment = read_moment(text, zone)
+        return NOT_READ if moment is None else moment.isoformat(" ")
+    if column == "satisfaction":
+        score = read_score(text)
+        return NOT_READ if score is None else str(score)
+    number = read_number(text) if kind.kind == "number" else None
+    return NOT_READ if number is None else repr(number)

@@ -1,0 +1,218 @@
+"""Reading a workbook: every sheet that has the table's header, merged cells, headers of two rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetVisibleEnum
+
+from features.contract.tables import TABLES
+from features.ingest.csv_reader import LINE, TextRows
+from features.ingest.findings import EXAMPLES, Finding, Weight
+from features.language import UserError, say
+
+HEADER_WITHIN = 10  # rows of a sheet among which its header is looked for: titles may stand above it
+SHEET_SHIFT = 32  # a row's number is its sheet's number, shifted by so many bits, and its line
+
+
+@dataclass
+class Sheet:
+    """One sheet with a header: its names, its rows of cells, and the line of the first row."""
+
+    name: str
+    names: list[str]
+    body: list[list[Any]]
+    first_line: int
+    findings: list[Finding] = field(default_factory=list)
+
+
+def read_workbook(path: Path, table: str) -> TextRows:
+    """Read every sheet that has the table's header, hidden ones first, so that what is shown counts.
+
+    Raises UserError when the file is damaged, has no such header at all, or has a sheet of another table.
+    """
+    sheets, findings = [], []
+    try:
+        with CalamineWorkbook.from_path(str(path)) as workbook:
+            shown = {one.name: one.visible == SheetVisibleEnum.Visible for one in workbook.sheets_metadata}
+            for name in sorted(workbook.sheet_names, key=lambda name: shown.get(name, True)):
+                cells = workbook.get_sheet_by_name(name)
+                found = _read_sheet(cells, table, path)
+                if isinstance(found, Sheet):
+                    sheets.append(found)
+                    findings += found.findings + ([] if shown.get(name, True) else [_hidden(path, name)])
+                elif found:
+                    findings.append(found)
+    except (CalamineError, IndexError) as error:
+        raise UserError(
+            say(f"{path}：不是完整的 xlsx 文件，请重新保存", f"{path}: not a whole xlsx file; save it again")
+        ) from error
+    if not sheets:
+        sheets = [_first_rows(path)]
+    return _joined(sheets, findings)
+
+
+def _hidden(path: Path, name: str) -> Finding:
+    words = say(f"工作表 {name} 是隐藏的，也读了", f"sheet {name} is hidden and was read as well")
+    return Finding(
+        Weight.LOOK, path.name, words, say("不要的请删除", "delete it where it should not be read")
+    )
+
+
+def _read_sheet(sheet: CalamineSheet, table: str, path: Path) -> Sheet | Finding | None:
+    """A sheet with its header, a finding on one that is left out, None for one without content."""
+    cells = sheet.to_python(skip_empty_area=False)
+    needed = [name for name, column in TABLES[table].columns.items() if column.required]
+    rows = range(min(HEADER_WITHIN, len(cells)))
+    header = next((row for row in rows if {*needed} <= _words(cells[row])), None)
+    if header is None:
+        filled = sum(any(value != "" for value in row) for row in cells)
+        _refuse_other_table(path, sheet.name, table, filled)
+        return _left_out(path, sheet.name, [_words(cells[row]) for row in rows], needed, filled)
+    findings = _fill_merged(sheet, cells, header, path)
+    names = [_cell_text(value) or "" for value in cells[header]]
+    first = header + 1
+    if first < len(cells) and _is_second_header(names, cells[first], needed):
+        names = [_cell_text(below) or above for above, below in zip(names, cells[first], strict=True)]
+        first += 1
+    return Sheet(sheet.name, names, cells[first:], first + 1, findings)
+
+
+def _words(row: Iterable[Any]) -> set[str]:
+    return {str(value).strip().lower() for value in row}
+
+
+def _refuse_other_table(path: Path, name: str, table: str, filled: int) -> None:
+    """A sheet called like another table may hold refusals: it is not passed over."""
+    other = name.strip().lower()
+    if filled and other in TABLES and other != table:
+        raise UserError(
+            say(
+                f"{path}：工作表 {name} 是另一张表，请另存为 {other}.xlsx",
+                f"{path}: sheet {name} is another table; save it as {other}.xlsx",
+            )
+        )
+
+
+def _left_out(path: Path, name: str, rows: list[set[str]], needed: list[str], filled: int) -> Finding | None:
+    if not filled:
+        return None
+    nearly = max((row & {*needed} for row in rows), key=len, default=set())
+    if nearly:
+        missing = say("、", ", ").join(one for one in needed if one not in nearly)
+        words = say(
+            f"工作表 {name} 缺少列 {missing}，没有读", f"sheet {name} lacks {missing} and was not read"
+        )
+        todo = say("补上这些列，或删除该表", "add the columns, or delete the sheet")
+        return Finding(Weight.LOST, path.name, words, todo, filled)
+    words = say(f"工作表 {name} 没有表头，没有读", f"sheet {name} has no header and was not read")
+    return Finding(Weight.NOTE, path.name, words)
+
+
+def _is_second_header(names: list[str], below: list[Any], needed: list[str]) -> bool:
+    """Whether the row below a header names columns that have no heading of their own: it is filled there, and
+    empty or the same in the columns that every row must fill."""
+    filled = [place for place, value in enumerate(below) if value != ""]
+    plain = [name.strip().lower() for name in names]
+    own = [
+        place
+        for place in filled
+        if plain[place] in needed and str(below[place]).strip().lower() != plain[place]
+    ]
+    texts = all(isinstance(below[place], str) for place in filled)
+    return texts and not own and any(not plain[place] for place in filled)
+
+
+def _fill_merged(sheet: CalamineSheet, cells: list[list[Any]], header: int, path: Path) -> list[Finding]:
+    """Write the value of merged cells below the header into each of their rows; a finding where there are any."""
+    count = 0
+    for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
+        if bottom <= header or top == bottom:
+            continue
+        value = cells[top][left] if top < len(cells) and left < len(cells[top]) else ""
+        for row in range(
+            max(top, header + 1) if top > header else header + 1, min(bottom, len(cells) - 1) + 1
+        ):
+            for column in range(left, min(right, len(cells[row]) - 1) + 1):
+                cells[row][column] = value if top > header and column == left else cells[row][column]
+        count += top > header
+    if not count:
+        return []
+    words = say(
+        f"工作表 {sheet.name} 有合并单元格，已按同一值填到每一行",
+        f"sheet {sheet.name} has merged cells: each of their rows has the value",
+    )
+    return [Finding(Weight.LOOK, path.name, words, say("请核对", "check that this is meant"), count)]
+
+
+def _first_rows(path: Path) -> Sheet:
+    """The sheet whose columns a message names where none has the header: the one called like the table, or the first
+    with content."""
+    with CalamineWorkbook.from_path(str(path)) as workbook:
+        own = [name for name in workbook.sheet_names if name.strip().lower() == path.stem.lower()]
+        for name in [*own, *workbook.sheet_names]:
+            cells = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
+            header = next((row for row, values in enumerate(cells) if any(one != "" for one in values)), None)
+            if header is not None:
+                return Sheet(
+                    name, [_cell_text(one) or "" for one in cells[header]], cells[header + 1 :], header + 2
+                )
+    raise UserError(say(f"{path}：工作表是空的", f"{path}: the sheet is empty"))
+
+
+def _joined(sheets: list[Sheet], findings: list[Finding]) -> TextRows:
+    """The rows of all sheets under the names of all headers; a column without a name stands for itself."""
+    if len(sheets) == 1:
+        (sheet,) = sheets
+        columns = [_column(sheet.body, place) for place in range(len(sheet.names))]
+        lines = pa.array(np.arange(sheet.first_line, sheet.first_line + len(sheet.body)), type=pa.int64())
+        return TextRows(
+            sheet.names, pa.table([*columns, lines], names=[*sheet.names, LINE]), [], findings, [sheet.name]
+        )
+    names = list(dict.fromkeys(name.strip() for sheet in sheets for name in sheet.names if name.strip()))
+    tables = []
+    for number, sheet in enumerate(sheets):
+        at = {name.strip(): place for place, name in reversed([*enumerate(sheet.names)])}
+        empty = pa.nulls(len(sheet.body), pa.string())
+        columns = [_column(sheet.body, at[name]) if name in at else empty for name in names]
+        first = (number << SHEET_SHIFT) + sheet.first_line
+        tables.append(pa.table([*columns, np.arange(first, first + len(sheet.body))], names=[*names, LINE]))
+        findings += _unnamed(sheet)
+    return TextRows(names, pa.concat_tables(tables), [], findings, [sheet.name for sheet in sheets])
+
+
+def _unnamed(sheet: Sheet) -> list[Finding]:
+    """Columns without a name that hold something, of one of several sheets."""
+    found = []
+    for place, name in enumerate(sheet.names):
+        values = [] if name.strip() else [text for row in sheet.body if (text := _cell_text(row[place]))]
+        if values:
+            words = say(
+                f"工作表 {sheet.name} 第 {place + 1} 列没有列名，没有读",
+                f"sheet {sheet.name}: column {place + 1} has no name and was not read",
+            )
+            todo = say("请补上列名", "give it a name")
+            found.append(Finding(Weight.LOST, sheet.name, words, todo, len(values), tuple(values[:EXAMPLES])))
+    return found
+
+
+def _column(body: list[list[Any]], place: int) -> pa.Array:
+    return pa.array([_cell_text(row[place]) for row in body], type=pa.string())
+
+
+def _cell_text(value: Any) -> str | None:
+    """What a cell shows, in the form that a CSV would have."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, datetime):
+        seconds = value.replace(microsecond=0) + timedelta(seconds=value.microsecond >= 500_000)
+        return str(seconds.date() if seconds.time() == time() else seconds)
+    return value.isoformat() if isinstance(value, date) else str(value)

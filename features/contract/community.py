@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from features.contract.eligibility import parse
 from features.contract.settings_mistakes import mistake_line
+from features.contract.text_encoding import likely_encoding
 from features.language import UserError, language, say
 
 MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
@@ -279,7 +280,7 @@ def _unread_keys(section: BaseModel, where: str) -> list[str]:
 
 
 def read_community(path: Path) -> LoadedCommunity:
-    """Read a community.yaml (UTF-8 or GB18030).
+    """Read a community.yaml (UTF-8, GB18030, Big5 or Shift-JIS).
 
     Raises UserError with one line naming the file and the key when it cannot be used.
     """
@@ -296,7 +297,7 @@ def read_community(path: Path) -> LoadedCommunity:
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
-            text = content.decode("gb18030")
+            text = content.decode(likely_encoding(content) or "utf-8")
         value = yaml.load(text, LOADER)
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)

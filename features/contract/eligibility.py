@@ -65,11 +65,15 @@ class Who:
 
         Raises UserError where the expression names an attribute that does not exist.
         """
+        return self.truth(attributes, count) == 1.0
+
+    def truth(self, attributes: Attributes, count: int) -> np.ndarray:
+        """float64 per household: 1 eligible, 0 not, NaN where nobody can tell. Raises UserError as ``evaluate``."""
         if self.tree is None:
-            return np.ones(count, dtype=bool)
+            return np.ones(count)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             truth = _truth(_Evaluation(self, attributes).value(self.tree))
-        return np.broadcast_to(truth == 1.0, (count,)).copy()
+        return np.broadcast_to(truth, (count,)).copy()
 
 
 @lru_cache(maxsize=256)

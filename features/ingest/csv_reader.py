@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from features.contract.text_encoding import likely_encoding
 from features.ingest.findings import Finding
 from features.language import UserError, say
 
@@ -20,6 +21,7 @@ COMMA, NEWLINE, RETURN, QUOTE, SPACE = (ord(one) for one in ',\n\r" ')
 PIECE = 1 << 24  # bytes taken apart at once
 CAREFUL = 1 << 16  # bytes read line by line where a quote is not where it belongs
 UNREADABLE = "�".encode()
+BROKEN = 0.1  # share of bytes beyond ASCII up to which a text is UTF-8 with mistakes
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class _Layout:
 
 
 def read_csv(path: Path) -> TextRows:
-    """Read a CSV in UTF-8 or GB18030; a row with too few or too many fields becomes a ``BadRow``.
+    """Read a CSV in UTF-8, GB18030, Big5 or Shift-JIS; a row with too few or too many fields becomes a ``BadRow``.
 
     The file is taken apart piece by piece. Where a quote stands in the middle of a field, a small piece around
     it is read line by line, and only the lines that have such quotes are lost.
@@ -146,14 +148,32 @@ def _as_utf8(content: bytes, path: Path) -> tuple[bytes, bool]:
         )
     recoded, garbled = _recoded(content, "utf-8"), False
     if recoded is None:
-        recoded = _recoded(content, "gb18030")
-    if recoded is None:
-        both = [_recoded(content, encoding, "replace") or b"" for encoding in ("utf-8", "gb18030")]
-        recoded, garbled = min(both, key=lambda one: one.count(UNREADABLE)), True
+        recoded, garbled = _other_encoding(content, path)
     content = recoded.removeprefix(b"\xef\xbb\xbf")
     if b"\n" not in content:
         content = content.replace(b"\r", b"\n")
     return (content if content.endswith(b"\n") else content + b"\n"), garbled
+
+
+def _other_encoding(content: bytes, path: Path) -> tuple[bytes, bool]:
+    """The content in UTF-8 that is not all UTF-8 itself; whether parts of it could not be read.
+
+    Raises UserError where it makes no sense in any encoding.
+    """
+    mended = _recoded(content, "utf-8", "replace") or b""
+    beyond_ascii = int((np.frombuffer(content[:PIECE], dtype=np.uint8) > 127).sum())
+    if mended[:PIECE].count(UNREADABLE) <= BROKEN * beyond_ascii:
+        return mended, True
+    encoding = likely_encoding(content)
+    if encoding is None:
+        raise UserError(
+            say(
+                f"{path}：认不出文字编码，请另存为 CSV UTF-8",
+                f"{path}: its encoding cannot be told; save it as CSV UTF-8",
+            )
+        )
+    recoded = _recoded(content, encoding)
+    return (recoded, False) if recoded is not None else (_recoded(content, encoding, "replace") or b"", True)
 
 
 def _recoded(content: bytes, encoding: str, errors: str = "strict") -> bytes | None:

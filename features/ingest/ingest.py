@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,7 @@ from features.ingest.quarantine import Quarantined, write_quarantine
 from features.ingest.refusals import match_loosely
 from features.ingest.report_page import PAGE, report_page
 from features.ingest.staging import PROBLEM, good_rows, set_aside, stage, staged
+from features.ingest.who_told import who_findings
 from features.language import UserError, say, set_language
 from features.store.database import STORE, add_tables, has_tables, last_time, open_store, upsert
 from features.store.sql import add_macros, one_value, text
@@ -108,6 +110,7 @@ def _load(
         connection.execute("BEGIN")
         add_tables(connection)
         _store(connection, files, report)
+        report.findings += who_findings(connection, community, date.today())
     return quarantined
 
 

@@ -23,11 +23,14 @@ def speak(workspace: Path) -> None:
 
 def open_town(workspace: Path, as_of: date | None) -> "tuple[Records | Parts, date]":
     """The records, in parts where the town is large, and the as-of date in force."""
+    from features.ingest.who_told import who_lines
+    from features.store.reader import read_settings
     from service.weekly.large_town import parts_of
     from service.weekly.list_week import choose_as_of
 
     speak(workspace)
     take_in(workspace)
+    show(who_lines(workspace, read_settings(workspace), date.today()))
     parts = parts_of(workspace, stage)
     if parts is None:
         return _read(workspace, as_of)

@@ -68,6 +68,17 @@ def test_a_byte_that_is_no_text_costs_its_row_only(tmp_path, pieces):
     assert [bad.line for bad in read.bad] == [3]
 
 
+@pytest.mark.parametrize(("encoding", "word"), [("gb18030", "东区"), ("big5", "東區"), ("cp932", "さくら町")])
+def test_a_few_characters_tell_the_encoding(tmp_path, encoding, word):
+    read = read_csv(csv_file(tmp_path, f"a,b\n1,{word}\n".encode(encoding)))
+    assert rows_of(read) == [("1", word, 2)]
+
+
+def test_a_text_that_makes_no_sense_in_any_encoding_is_refused(tmp_path):
+    with pytest.raises(UserError, match="CSV UTF-8"):
+        read_csv(csv_file(tmp_path, "a,b\n1,Zürich Müller\n".encode("latin-1")))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 def test_encodings_and_line_ends(tmp_path, encoding, line_end):

@@ -271,7 +271,7 @@ def test_unusable_propensities_and_words_for_nothing_are_taken_as_missing(tiny_t
     tiny_town.write("requests", [requests()[0] | {"satisfaction": "未评价", "resolved_at": "NULL"}])
     report = tiny_town.ingest()
     assert report.quarantine is None
-    found = {line: number for line, number in ((one.what, one.rows) for one in report.findings)}
+    found = {one.what: one.rows for one in report.findings}
     assert found == {"propensity 超出范围": 2, "propensity 读不懂": 1}
     assert np.isnan(tiny_town.records().outreach.propensity[:3]).all()
     assert np.isnan(tiny_town.records().requests.satisfaction).all()

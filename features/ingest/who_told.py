@@ -1,0 +1,183 @@
+"""For whom nobody can tell whether a need or group is theirs: which column says so, and with which values."""
+
+import ast
+import unicodedata
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from features.contract import attribute_values as values
+from features.contract.attribute_values import EPOCH, Texts, read_texts
+from features.contract.community import Community, Need
+from features.contract.eligibility import Who, parse
+from features.ingest.findings import EXAMPLES, Finding, Weight
+from features.language import UserError, say
+from features.point_in_time.ages import AGE_GROUPS, YEAR
+from features.point_in_time.schema import BIRTH, age_name
+from features.store.database import STORE, attribute_columns, has_tables, open_store
+from features.store.sql import name, one_value, text
+
+FEW = 0.03  # share of households for whom it may be unknown without a word
+CURRENT = """SELECT * FROM {table} WHERE superseded_at IS NULL
+    QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY valid_from DESC) = 1"""
+
+
+class CurrentAttributes:
+    """What an expression may name, of the households as the records have them now."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, today: date) -> None:
+        self._connection, self._today = connection, (today - EPOCH).days
+        self._read: dict[str, Texts] = {}
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE current_households AS"
+            f" SELECT *, row_number() OVER (ORDER BY household_id) - 1 AS number"
+            f" FROM ({CURRENT.format(table='households', key='household_id')})"
+        )
+        self.count = one_value(connection, "SELECT count(*) FROM current_households")
+        columns = attribute_columns(connection, "households")
+        self._columns = {unicodedata.normalize("NFKC", one): one for one in columns}
+        births = {one: BIRTH.match(one) for one in columns}
+        self._ages = {
+            age_name(found["person"] or found["zh"] or ""): one for one, found in births.items() if found
+        }
+        self._residents = self._of_residents()
+
+    def names(self) -> list[str]:
+        """The attributes, the ages from births, and numbers of residents."""
+        return list(dict.fromkeys([*self._columns.values(), *self._ages, *self._residents]))
+
+    def find(self, wanted: str) -> Texts | np.ndarray | None:
+        """Values of a name; None where there is none."""
+        plain = unicodedata.normalize("NFKC", wanted)
+        if plain in self._columns:
+            return self._texts(self._columns[plain])
+        if plain in self._ages:
+            texts = self._texts(self._ages[plain])
+            return np.floor((self._today - texts.gather(values.births(texts.distinct))) / YEAR)
+        return self._residents.get(plain)
+
+    def column_of(self, wanted: str) -> tuple[str, np.ndarray, Texts] | None:
+        """The column that a name is read from, which rows can be read, and its texts; None of residents."""
+        plain = unicodedata.normalize("NFKC", wanted)
+        column = self._columns.get(plain) or self._ages.get(plain)
+        if column is None:
+            return None
+        texts = self._texts(column)
+        read = values.births if plain not in self._columns else values.booleans
+        return column, ~np.isnan(texts.gather(read(texts.distinct))), texts
+
+    def _texts(self, column: str) -> Texts:
+        if column not in self._read:
+            query = f"SELECT {name(column)} AS cell FROM current_households ORDER BY number"
+            coded = self._connection.sql(query).to_arrow_table()["cell"].combine_chunks().dictionary_encode()
+            codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+            self._read[column] = read_texts(coded.dictionary.to_pylist(), codes)
+        return self._read[column]
+
+    def _of_residents(self) -> dict[str, np.ndarray]:
+        """float64 per household: residents and age groups; NaN without a known resident."""
+        people = CURRENT.format(table="residents", key="resident_id")
+        born = "coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) - DATE '1970-01-01'"
+        rows = self._connection.execute(f"""
+            SELECT number, {born} AS born FROM ({people}) JOIN current_households USING (household_id)""").fetchnumpy()
+        if not len(rows["number"]):
+            return {}
+        household = np.asarray(rows["number"], dtype=np.int64)
+        age = np.floor((self._today - np.ma.filled(rows["born"].astype(np.float64), np.nan)) / YEAR)
+        number = np.bincount(household, minlength=self.count).astype(np.float64)
+        number[number == 0] = np.nan
+        found = {"residents": number}
+        for group, (youngest, end, *_) in AGE_GROUPS.items():
+            own = np.bincount(household, (age >= youngest) & (age < end), self.count)
+            found[group] = np.where(np.isnan(number), np.nan, own)
+        return found
+
+
+def who_findings(connection: duckdb.DuckDBPyConnection, community: Community, today: date) -> list[Finding]:
+    """Needs and groups of which more than a few households cannot be told, or which nobody can have."""
+    asked = [(say("需求", "need"), need) for need in community.needs if need.who.strip()]
+    asked += [(say("分组", "group"), group) for group in community.groups if group.who.strip()]
+    if not asked:
+        return []
+    attributes, found = CurrentAttributes(connection, today), []
+    for kind, one in asked:
+        where = f"{kind} {one.name.here or one.id}"
+        who = parse(one.who, where)
+        try:
+            truth = who.truth(attributes, attributes.count)
+        except UserError as error:
+            found.append(Finding(Weight.LOST, where, str(error)))
+            continue
+        able, unknown = int((truth == 1).sum()), int(np.isnan(truth).sum())
+        causes = _causes(who, attributes) if unknown > FEW * attributes.count or not able else []
+        if not able:
+            others = _requests(connection, one.id) if isinstance(one, Need) else ""
+            words = say(
+                f"{attributes.count} 户里没有一户符合 {who.expression}{others}",
+                f"0 of {attributes.count} households can have it: {who.expression}{others}",
+            )
+            found.append(Finding(Weight.LOST, where, "; ".join([words, *causes]), _mend()))
+        elif unknown > FEW * attributes.count:
+            words = say(f"{unknown} 户看不出是否符合", f"{unknown} households cannot be told:")
+            words = f"{words} {who.expression}"
+            found.append(Finding(Weight.LOST, where, "; ".join([words, *causes]), _mend()))
+    return found
+
+
+def _mend() -> str:
+    return say(
+        "这些户不会被评分；请补这些格，或改 who", "they are not scored; fill these cells, or change who"
+    )
+
+
+def _requests(connection: duckdb.DuckDBPyConnection, need: str) -> str:
+    asked = one_value(
+        connection, f"SELECT count(*) FROM requests WHERE superseded_at IS NULL AND need = {text(need)}"
+    )
+    return say(f"，却有 {asked} 条申请", f", {asked} requests came from others")
+
+
+def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:
+    """For each column that the expression reads: how many cells are empty, and which values cannot be read."""
+    lines = []
+    for wanted in names_in(who):
+        column = attributes.column_of(wanted)
+        if column is None:
+            continue
+        title, readable, texts = column
+        empty = int((texts.codes < 0).sum())
+        unread = Counter(
+            str(texts.at(int(row))) for row in np.flatnonzero(~readable & (texts.codes >= 0))[:1000]
+        )
+        shown = say("、", ", ").join(one for one, _ in unread.most_common(EXAMPLES))
+        parts = [say(f"{empty} 格为空", f"{empty} cells empty")] if empty else []
+        if shown and not _compares_texts(who):
+            number = int((~readable & (texts.codes >= 0)).sum())
+            parts.append(say(f"{number} 格读不懂（{shown}）", f"{number} cells not understood ({shown})"))
+        if parts:
+            lines.append(f"{title}{say('：', ': ')}{say('，', ', ').join(parts)}")
+    return lines
+
+
+def names_in(who: Who) -> list[str]:
+    """The names of attributes in an expression."""
+    nodes = ast.walk(who.tree) if who.tree is not None else ()
+    return list(dict.fromkeys(who.quoted.get(one.id, one.id) for one in nodes if isinstance(one, ast.Name)))
+
+
+def _compares_texts(who: Who) -> bool:
+    nodes = ast.walk(who.tree) if who.tree is not None else ()
+    return any(isinstance(one, ast.Constant) and isinstance(one.value, str) for one in nodes)
+
+
+def who_lines(workspace: Path, community: Community, today: date) -> list[str]:
+    """The same of a workspace's records, as lines for a command that uses them."""
+    if not (workspace / STORE).is_file():
+        return []
+    with open_store(workspace, read_only=True) as connection:
+        if not has_tables(connection):
+            return []
+        return [one.line() for one in who_findings(connection, community, today)]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from features.contract import attribute_values as values
+from features.contract.spoken_values import NOTHING
 from features.contract.vocabulary import attribute_name, person_name
 from features.point_in_time.records import HouseholdRows, Known, Records, ResidentRows
 from features.point_in_time.remembered import remembered
@@ -19,11 +20,19 @@ RAREST_VALUE = 0.002  # share of the rows below which a value is pooled
 ALIKE = 0.95  # share of the values that must be of a kind for the attribute to be of it
 FEWEST_CHANGES = 10  # households in which an attribute must have changed for its changes to be features
 LONGEST_VALUE = 30  # mean characters of a category value; longer texts are free text
-BIRTH = re.compile(r"^(?:(?P<person>.*)_)?birth_(?:year|date)$|^(?P<zh>.*)出生(?:年|年份|日期|年月日)$")
+BIRTH = re.compile(r"^(?:(?P<person>.*)_)?birth_(?:year|date)$|^(?P<zh>.*)出生(?:年|年份|年月|日期|年月日)$")
 PERSONAL = re.compile(
     r"(^|_)(name|phone|mobile|telephone|address|id_card|id_number|email|remarks?|notes?)$"
-    r"|姓名|电话|手机|地址|住址|门牌|身份证|证件号|邮箱|备注|微信"
+    r"|姓名|电话|手机|地址|住址|门牌|身份证|证件号|邮箱|备注|微信|^户主$|^householder$|联系人|联系方式|^sfzh"
 )
+NUMBER_OF_A_PERSON = re.compile(
+    r"1[3-9]\d{9}|\d{17}[\dXx]|\d{6}\*+\d{4}"
+)  # a mobile telephone or identity card
+PERSON = re.compile(  # a name of two or three characters that begins with a common surname
+    "[王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金"
+    "韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤倪甲乙丙丁][\u4e00-\u9fff]{1,2}"
+)
+MOST_NAMES = 10  # distinct values from which a column of names is told from a category
 
 
 @dataclass(frozen=True)
@@ -208,17 +217,28 @@ def _kind(
     as_numbers = values.numbers(texts)
     truth = values.booleans(texts)
     owners = len(np.unique(whose[codes >= 0]))
+    told = ~np.isin(texts, sorted(NOTHING))  # 无 among numbers says that nothing is known
     if BIRTH.match(name) and mostly(values.births(texts)):
         return "birth"
+    if _of_persons(texts):
+        return "ignored"
     if mostly(np.where(np.isin(truth, (0.0, 1.0)), truth, np.nan)):
         return "boolean"
-    if mostly(as_numbers):
-        return "ignored" if _identifiers(texts, owners) else "number"
     if mostly(values.days(texts)):
         return "date"
+    if told.any() and frequency[~np.isnan(as_numbers)].sum() >= ALIKE * frequency[told].sum():
+        return "ignored" if _identifiers(texts, owners) else "number"
     length = float(np.average([len(one) for one in texts], weights=frequency))
     unique = len(texts) > 5 and len(texts) > 0.5 * owners
     return "ignored" if unique or length > LONGEST_VALUE else "category"
+
+
+def _of_persons(texts: np.ndarray) -> bool:
+    """Whether the texts are telephones, identity cards or names: they say who somebody is, not how a household is."""
+    some = texts[:1000]
+    numbers = sum(NUMBER_OF_A_PERSON.fullmatch(one) is not None for one in some)
+    names = sum(PERSON.fullmatch(one) is not None for one in some) if len(texts) >= MOST_NAMES else 0
+    return max(numbers, names) >= ALIKE * len(some)
 
 
 def _identifiers(texts: np.ndarray, owners: int) -> bool:

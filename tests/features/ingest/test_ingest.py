@@ -89,6 +89,7 @@ NEW_KEY = {
     "residents": {"resident_id": "new"},
     "outreach": {"outreach_id": "new"},
     "workers": {"worker_id": "new"},
+    "opt_outs": {"household_id": "H10"},
 }
 BAD_ROWS = [
     ("households", {"grid_id": ""}, "缺少 grid_id"),
@@ -571,3 +572,28 @@ def test_a_required_table_in_another_format_is_named(tiny_town):
     (tiny_town.directory / "households.csv").rename(tiny_town.directory / "households.xls")
     with pytest.raises(UserError, match=r"households\.xls：这种文件读不了，请另存为 \.xlsx 或 \.csv"):
         tiny_town.ingest()
+
+
+def test_a_need_that_nobody_can_have_is_named_with_its_column_and_values(tiny_town):
+    rows = [row | {"children": ("2-3个", "")[place % 2]} for place, row in enumerate(households())]
+    tiny_town.write("households", rows)
+    (line,) = [one for one in tiny_town.ingest().lines() if "暑期托管" in one]
+    assert "12 户里没有一户符合 children > 0" in line and "4 条申请" in line
+    assert "2-3个" in line and "children：" in line
+
+
+def test_households_of_whom_nobody_can_tell_are_counted(tiny_town):
+    rows = [
+        row | {"children": "很多" if row["household_id"] == "H02" else row["children"]}
+        for row in households()
+    ]
+    tiny_town.write("households", rows)
+    (line,) = [one for one in tiny_town.ingest().lines() if "暑期托管" in one]
+    assert "1 户看不出" in line and "很多" in line
+
+
+def test_units_and_unknown_words_leave_a_number_a_number(tiny_town):
+    rows = [row | {"children": f"{row['children']}个"} for row in households()]
+    rows[0]["children"] = "不详"
+    tiny_town.write("households", rows)
+    assert tiny_town.ingest().exit_code() == 0

@@ -1,6 +1,7 @@
 """The data contract: which tables and columns a community hands in, and what its community.yaml says."""
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from features.contract.text_encoding import likely_encoding
 from features.language import UserError, language, say
 
 MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
+LEAP_YEAR = 2024
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # of C where PyYAML has it: in a tenth of the time
 
 
@@ -133,6 +135,9 @@ class Programme(_Named):
             raise ValueError(
                 say(f"请写月-日，例如 06-20：{value}", f"write month-day, such as 06-20: {value}")
             )
+        *_, month, day = (int(part) for part in re.split(r"[-/.]", value)) if value else (1, 1)
+        if day > monthrange(LEAP_YEAR, month)[1]:
+            raise ValueError(say(f"没有这一天：{value}", f"no such day: {value}"))
         return value
 
 

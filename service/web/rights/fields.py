@@ -1,5 +1,6 @@
 """The register of fields: for each column that is held, why, on what ground, how sensitive, and for how long."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from features.contract.tables import TABLES
 from features.language import UserError, say
 from features.store.database import STORE, attribute_columns, has_tables, open_store
 from features.store.reader import read_settings
+from features.store.sql import name as quoted
 
 FILE = "fields.yaml"
 BLANK = ("请填写", "fill in")
@@ -26,6 +28,13 @@ BASES = (
     "already_public",
     "other_law",
 )
+SENSITIVE = re.compile(  # what article 28 of the Personal Information Protection Law calls sensitive, by a column's name
+    r"身份证|证件|sfzh|id_?card|identity|id_number|passport|护照|病|健康|残疾|精神|医保|宗教|信仰|民族|种族|政治面貌|银行|账号|指纹|人脸"
+    r"|轨迹|定位|矫正|吸毒|犯罪|孤儿|留守儿童|ethnic|religio|health|illness|disease|disab|biometric|bank|party_member",
+    re.IGNORECASE,
+)
+IDENTITY_NUMBER = r"\d{17}[\dXx]|\d{15}|\d{6}\*+\d{2,4}[\dXx]?"
+LOOKED_AT = 200  # values of a column
 TIMES = {
     "households": "valid_from",
     "residents": "valid_from",
@@ -97,14 +106,34 @@ def draft(workspace: Path) -> str:
         f"# basis: {', '.join(BASES)}",
         "fields:",
     ]
-    for one in held_fields(workspace):
+    held = held_fields(workspace)
+    sensitive = sensitive_fields(workspace, held)
+    for one in held:
         known = registered.get(one.name)
         blank = say(*BLANK)
-        entry = known or {"purpose": blank, "basis": blank, "sensitive": False, "retention_months": blank}
+        entry = known or {
+            "purpose": blank,
+            "basis": blank,
+            "sensitive": one in sensitive,
+            "retention_months": blank,
+        }
         lines.append(
             f"  {one.name}: {{{', '.join(f'{key}: {_yaml(value)}' for key, value in entry.items())}}}"
         )
     return "\n".join(lines) + "\n"
+
+
+def sensitive_fields(workspace: Path, held: list[Held]) -> set[Held]:
+    """The columns that are called like sensitive information, or hold identity numbers."""
+    found = {one for one in held if SENSITIVE.search(one.column)}
+    with open_store(workspace, read_only=True) as connection:
+        for one in held:
+            column = quoted(one.column)
+            query = f"SELECT {column}::VARCHAR FROM {one.table} WHERE {column} IS NOT NULL LIMIT {LOOKED_AT}"
+            values = [value for (value,) in connection.execute(query).fetchall()]
+            if values and all(re.fullmatch(IDENTITY_NUMBER, value.strip()) for value in values):
+                found.add(one)
+    return found
 
 
 def _yaml(value: Any) -> str:

@@ -33,6 +33,11 @@ SLIPS = {
         "group alone",
         "group alone",
     ),
+    "no such day": (
+        COMMUNITY + "needs: [{id: meals}]\nprogrammes: [{id: canteen, needs: [meals], opens: '02-30'}]",
+        "programmes[canteen].opens: 没有这一天",
+        "no such day",
+    ),
     "month": (
         COMMUNITY + "needs: [{id: meals}]\nprogrammes: [{id: canteen, needs: [meals], opens: 七月}]",
         "programmes[canteen].opens: 请写月-日",

@@ -87,7 +87,7 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
 
 
 def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[Rule]) -> dict[int, int]:
-    """Make ``staged(table)`` of the table ``incoming``; how many rows break each rule (its position)."""
+    """Make ``staged(table)`` of the table ``incoming``; how many rows break which rules, a bit for each."""
     contract, columns = TABLES[file.table].columns, file.columns
     between = len(rules) - len(row_rules(file.table, set(columns)))
     cleaned = [f"{_filled(name(column), contract[column])} AS {raw(column)}" for column in columns]
@@ -113,13 +113,7 @@ def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[R
     counted = connection.execute(
         f"SELECT {NOTED}, count(*) FROM {staged(file.table)} WHERE {NOTED} > 0 GROUP BY ALL"
     ).fetchall()
-    counts = {  # a cell that is emptied does not matter where its row is set aside
-        place: sum(
-            rows for bits, rows in counted if bits >> place & 1 and (rule.sets_aside or not bits & aside)
-        )
-        for place, rule in enumerate(rules)
-    }
-    return {place: rows for place, rows in counts.items() if rows}
+    return dict(counted)
 
 
 def _bits(rules: list[Rule], first: int) -> str:
@@ -198,11 +192,11 @@ def _read_slowly(
     zone: str,
 ) -> pa.Table:
     """The rows with texts that SQL could not read in a form that it can; the same table where there are none."""
-    contract = TABLES[file.table].columns
-    for column in dict.fromkeys(rules[place].column for place in broken if rules[place].unreadable):
-        bits = sum(
-            1 << place for place in broken if rules[place].column == column and rules[place].unreadable
-        )
+    contract, masks = TABLES[file.table].columns, dict[str, int]()
+    for place, rule in enumerate(rules):
+        if rule.unreadable and any(bits >> place & 1 for bits in broken):
+            masks[rule.column] = masks.get(rule.column, 0) | 1 << place
+    for column, bits in masks.items():
         found = connection.execute(f"""
             SELECT DISTINCT incoming.{name(column)} FROM {staged(file.table)} JOIN incoming USING ({LINE_NUMBER})
             WHERE {NOTED} & {bits} > 0 AND incoming.{name(column)} IS NOT NULL""").fetchall()
@@ -226,13 +220,16 @@ def _findings(
 ) -> list[Finding]:
     """The cells that were emptied, by rule, with some of their texts."""
     found = []
-    for place, count in broken.items():
-        rule = rules[place]
-        if rule.sets_aside:
+    aside = sum(1 << place for place, rule in enumerate(rules) if rule.sets_aside)
+    for place, rule in enumerate(rules):
+        # a cell that is emptied does not matter where its row is set aside
+        count = sum(rows for bits, rows in broken.items() if bits >> place & 1 and not bits & aside)
+        if rule.sets_aside or not count:
             continue
         shown = connection.execute(f"""
             SELECT DISTINCT incoming.{name(rule.column)} AS cell FROM {staged(file.table)}
-            JOIN incoming USING ({LINE_NUMBER}) WHERE {NOTED} & {1 << place} > 0 ORDER BY cell LIMIT {EXAMPLES}""")
+            JOIN incoming USING ({LINE_NUMBER}) WHERE {NOTED} & {1 << place} > 0 AND {NOTED} & {aside} = 0
+            ORDER BY cell LIMIT {EXAMPLES}""")
         examples = tuple(str(one) for (one,) in shown.fetchall())
         found.append(
             Finding(rule.weight, file.path.name, rule.words, _emptied_words(file.table), count, examples)

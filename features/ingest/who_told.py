@@ -11,7 +11,7 @@ import numpy as np
 
 from features.contract import attribute_values as values
 from features.contract.attribute_values import EPOCH, Texts, read_texts
-from features.contract.community import Community, Need
+from features.contract.community import Community, Group, Need
 from features.contract.eligibility import Who, parse
 from features.ingest.findings import EXAMPLES, Finding, Weight
 from features.language import UserError, say
@@ -80,13 +80,14 @@ class CurrentAttributes:
     def _of_residents(self) -> dict[str, np.ndarray]:
         """float64 per household: residents and age groups; NaN without a known resident."""
         people = CURRENT.format(table="residents", key="resident_id")
-        born = "coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) - DATE '1970-01-01'"
+        born = "(coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) - DATE '1970-01-01')::DOUBLE"
         rows = self._connection.execute(f"""
-            SELECT number, {born} AS born FROM ({people}) JOIN current_households USING (household_id)""").fetchnumpy()
+            SELECT number, coalesce({born}, 'nan'::DOUBLE) AS born
+            FROM ({people}) JOIN current_households USING (household_id)""").fetchnumpy()
         if not len(rows["number"]):
             return {}
         household = np.asarray(rows["number"], dtype=np.int64)
-        age = np.floor((self._today - np.ma.filled(rows["born"].astype(np.float64), np.nan)) / YEAR)
+        age = np.floor((self._today - np.asarray(rows["born"], dtype=np.float64)) / YEAR)
         number = np.bincount(household, minlength=self.count).astype(np.float64)
         number[number == 0] = np.nan
         found = {"residents": number}
@@ -98,7 +99,9 @@ class CurrentAttributes:
 
 def who_findings(connection: duckdb.DuckDBPyConnection, community: Community, today: date) -> list[Finding]:
     """Needs and groups of which more than a few households cannot be told, or which nobody can have."""
-    asked = [(say("需求", "need"), need) for need in community.needs if need.who.strip()]
+    asked: list[tuple[str, Need | Group]] = [
+        (say("需求", "need"), need) for need in community.needs if need.who.strip()
+    ]
     asked += [(say("分组", "group"), group) for group in community.groups if group.who.strip()]
     if not asked:
         return []

@@ -121,7 +121,7 @@ class _Problem:
     def root_of_curvature(self, value: np.ndarray, step: int = 1) -> np.ndarray:
         """Factorise the second derivatives (lower Cholesky factor), of every ``step``-th row."""
         p = expit(self.log_odds(value)[::step])
-        weight = step * self.weight[::step] * p * (1 - p)
+        weight = step * (self.weight[::step] * p * (1 - p))
         curvature = _curvature(self.columns[::step], weight, self.intercept)
         return np.linalg.cholesky(curvature + np.diag(self.prior.precision))
 

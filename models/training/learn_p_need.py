@@ -19,7 +19,7 @@ from models.underreporting.comparison import (
     HOUSEHOLDS,
     NAMES,
     WEEKS,
-    Seen,
+    VisitSample,
     choose,
     fit_estimators,
     held_out,
@@ -28,9 +28,9 @@ from models.underreporting.comparison import (
     log_loss,
     measures,
 )
-from models.underreporting.design import PairReader, fit_reader
+from models.underreporting.design import DesignReader, fit_reader
 from models.underreporting.p_need import NeedFromVisits, microgrid_ids
-from models.underreporting.reporting_effects import fit_kinds
+from models.underreporting.reporting_effects import fit_reporting_effects
 from models.underreporting.visits import VisitTable, random_visits, visit_table, with_targeted
 
 FEWEST_FOUND = (
@@ -80,7 +80,7 @@ class Gathered:
 
     lines: list[tuple[str, str]]
     visited: VisitTable | None = None
-    reader: PairReader | None = None
+    reader: DesignReader | None = None
 
 
 def gather_visits(records: Records, known: Known, schema: Schema, table: Table, seed: int = 0) -> Gathered:
@@ -90,9 +90,9 @@ def gather_visits(records: Records, known: Known, schema: Schema, table: Table, 
     if not len(visits):
         return Gathered(lines)
     visited = visit_table(records, with_targeted(known, visits), schema, table.towns)
-    kinds = fit_kinds(table, microgrid_ids(known, known.microgrid[table.household]), seed)
+    effects = fit_reporting_effects(table, microgrid_ids(known, known.microgrid[table.household]), seed)
     horizon = np.array([7.0 * need.horizon_weeks for need in known.community.needs])
-    return Gathered(lines, visited, fit_reader(kinds, horizon, visited.matrix, visited.names))
+    return Gathered(lines, visited, fit_reader(effects, horizon, visited.matrix, visited.names))
 
 
 def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) -> NeedFit:
@@ -102,14 +102,14 @@ def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) 
         why = lines or [("没有随机走访", "there are no random visits")]
         return not_corrected("；".join(zh for zh, _ in why), "; ".join(en for _, en in why))
     notes = [say(*line) for line in lines]
-    seen = _seen(known, model, visited, reader)
-    silent = seen.found[seen.pairs.silent & seen.drawn]
+    sample = _visit_sample(known, model, visited, reader)
+    silent = sample.found[sample.design.silent & sample.drawn]
     found = int(silent.sum())
     if min(found, len(silent) - found) < FEWEST_FOUND:
         zh = f"随机走访在半年未申请的家庭里只有 {found} 次发现需要（至少要 {FEWEST_FOUND} 次）"
         en = f"random visits found only {found} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
-        return not_corrected(zh, en, notes, held_out_visits(visited, seen, seen.request))
-    fitted, comparison, odds = _chosen(seen, reader, seed)
+        return not_corrected(zh, en, notes, held_out_visits(visited, sample, sample.request))
+    fitted, comparison, odds = _chosen(sample, reader, seed)
     zh, en = NAMES[fitted.name]
     silence = {
         "zh": "p_need 已用随机走访纠正“不开口”的家庭："
@@ -117,10 +117,10 @@ def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) 
         "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
         f"{found} found the need (method: {en})",
     }
-    return NeedFit(fitted, silence, notes, comparison, held_out_visits(visited, seen, odds))
+    return NeedFit(fitted, silence, notes, comparison, held_out_visits(visited, sample, odds))
 
 
-def held_out_visits(visited: VisitTable, seen: Seen, log_odds: np.ndarray) -> pd.DataFrame:
+def held_out_visits(visited: VisitTable, sample: VisitSample, log_odds: np.ndarray) -> pd.DataFrame:
     """The random visits, to be told from what was known before each and without its household's visits.
 
     Columns household, need (positions), as_of (day), found (0 or 1), weight (inverse propensity, mean 1 a week),
@@ -131,66 +131,61 @@ def held_out_visits(visited: VisitTable, seen: Seen, log_odds: np.ndarray) -> pd
     table = pd.DataFrame(
         {
             **{name: getattr(visits, name) for name in ("household", "need", "as_of", "found", "weight")},
-            "silent": seen.pairs.silent,
+            "silent": sample.design.silent,
             "p_need": expit(log_odds),
-            "p_request": expit(seen.request),
+            "p_request": expit(sample.request),
             **counted(visited.matrix, visited.names),
         }
     )
-    return table[seen.drawn].reset_index(drop=True)
+    return table[sample.drawn].reset_index(drop=True)
 
 
-def _seen(known: Known, model: NeedModel, visited: VisitTable, reader: PairReader) -> Seen:
+def _visit_sample(known: Known, model: NeedModel, visited: VisitTable, reader: DesignReader) -> VisitSample:
     """The visits as the estimators see them."""
     visits = visited.visits
     rows = Rows(visits.household, visits.need)
-    odds = model.log_odds(Features(visited.matrix, visited.names, rows, known.as_of))
-    pairs = reader.read(
-        visited.matrix,
-        visited.names,
-        visits.household,
-        visits.need,
-        microgrid_ids(known, visited.microgrid),
-        odds,
-        visits.targeted,
-    )
+    features = Features(visited.matrix, visited.names, rows, known.as_of)
+    odds = model.log_odds(features)
+    design = reader.read(features, microgrid_ids(known, visited.microgrid), odds, visits.targeted)
     needs = len(known.community.needs)
-    return Seen(pairs, visits.found.astype(float), visits.weight, visits.as_of, odds, needs)
+    return VisitSample(design, visits.found.astype(float), visits.weight, visits.as_of, odds, needs)
 
 
-def _chosen(seen: Seen, reader: PairReader, seed: int) -> tuple[NeedFromVisits, pd.DataFrame, np.ndarray]:
+def _chosen(
+    sample: VisitSample, reader: DesignReader, seed: int
+) -> tuple[NeedFromVisits, pd.DataFrame, np.ndarray]:
     """The estimator chosen on held-out visits by lot, of which the later weeks count twice; calibrated on those
     to other households, and fitted again to all. Then the comparison, and every visit's log-odds without its
     household."""
-    fold = household_folds(seen.pairs.household, seed)
-    apart = held_out(seen, fold, fit_estimators)
-    drawn = seen.take(seen.drawn)
-    of_drawn = {name: odds[seen.drawn] for name, odds in apart.items()}
+    fold = household_folds(sample.design.household, seed)
+    apart = held_out(sample, fold, fit_estimators)
+    drawn = sample.take(sample.drawn)
+    of_drawn = {name: odds[sample.drawn] for name, odds in apart.items()}
     comparison = [measures(drawn, of_drawn, HOUSEHOLDS, seed)]
     losses = {name: [_silent_loss(drawn, odds)] for name, odds in of_drawn.items()}
-    later = later_weeks(seen)
+    later = later_weeks(sample)
     if later.any():
-        newest, earlier = seen.take(later & seen.drawn), fit_estimators(seen.take(~later))
-        ahead = {name: one.log_odds(newest.pairs) for name, one in earlier.items()}
+        newest, earlier = sample.take(later & sample.drawn), fit_estimators(sample.take(~later))
+        ahead = {name: one.log_odds(newest.design) for name, one in earlier.items()}
         comparison.append(measures(newest, ahead, WEEKS, seed))
         for name, odds in ahead.items():
             losses[name].append(_silent_loss(newest, odds))
     best = choose({name: np.concatenate(one) for name, one in losses.items()})
-    calibration = fit_need_calibration(of_drawn[best], drawn.pairs, drawn.found, drawn.weight, drawn.as_of)
+    calibration = fit_need_calibration(of_drawn[best], drawn.design, drawn.found, drawn.weight, drawn.as_of)
     fitted = NeedFromVisits(
         reader=reader,
         name=best,
-        estimator=fit_estimators(seen, [best])[best],
+        estimator=fit_estimators(sample, [best])[best],
         calibration=calibration,
         metadata={
             "visits": len(drawn),
             "found": int(drawn.found.sum()),
-            "targeted": len(seen) - len(drawn),
+            "targeted": len(sample) - len(drawn),
         },
     )
-    odds = calibration.log_odds(apart[best], seen.pairs)
+    odds = calibration.log_odds(apart[best], sample.design)
     return fitted, pd.concat(comparison, ignore_index=True), odds
 
 
-def _silent_loss(seen: Seen, odds: np.ndarray) -> np.ndarray:
-    return log_loss(odds, seen.found)[seen.pairs.silent]
+def _silent_loss(sample: VisitSample, odds: np.ndarray) -> np.ndarray:
+    return log_loss(odds, sample.found)[sample.design.silent]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 from models.estimators.penalised_glm import NormalPrior, fit_penalised_logistic
-from models.underreporting.design import ASKED_WITHIN, Pairs
+from models.underreporting.design import ASKED_WITHIN, DesignMatrix
 
 HALF_LIFE = 364.0  # days after which a visit counts half for the level
 SILENT_SPREAD = (0.15, 0.3)  # prior standard deviations of slope (about 1) and shift (about 0)
@@ -23,15 +23,15 @@ class NeedCalibration:
     lately_slope: float
     lately_shift: tuple[float, ...]  # by ASKED_WITHIN
 
-    def log_odds(self, score: np.ndarray, pairs: Pairs) -> np.ndarray:
+    def log_odds(self, score: np.ndarray, design: DesignMatrix) -> np.ndarray:
         """float64 per row."""
         slope = np.append(np.full(len(ASKED_WITHIN), self.lately_slope), self.silent[0])
         shift = np.append(self.lately_shift, self.silent[1])
-        return self.middle + shift[pairs.asked] + slope[pairs.asked] * (score - self.middle)
+        return self.middle + shift[design.asked] + slope[design.asked] * (score - self.middle)
 
 
 def fit_need_calibration(
-    score: np.ndarray, pairs: Pairs, found: np.ndarray, weight: np.ndarray, as_of: np.ndarray
+    score: np.ndarray, design: DesignMatrix, found: np.ndarray, weight: np.ndarray, as_of: np.ndarray
 ) -> NeedCalibration:
     """``score``: log-odds from visits to other households; newer visits weigh more.
 
@@ -40,11 +40,11 @@ def fit_need_calibration(
     weight = weight * np.exp2((as_of - as_of.max()) / HALF_LIFE)
     middle = float(np.average(score, weights=weight * expit(score)))
     away = score - middle
-    silent, lately = np.flatnonzero(pairs.silent), np.flatnonzero(pairs.lately)
+    silent, lately = np.flatnonzero(design.silent), np.flatnonzero(design.lately)
     columns = np.column_stack([away, np.ones(len(away))])
     prior = NormalPrior(np.array([1.0, 0.0]), np.array(SILENT_SPREAD) ** -2.0)
     own = fit_penalised_logistic(columns[silent], found[silent], weight[silent], prior, middle)
-    since = pairs.asked[:, None] == np.arange(len(ASKED_WITHIN))
+    since = design.asked[:, None] == np.arange(len(ASKED_WITHIN))
     center = np.append(1.0, np.zeros(len(ASKED_WITHIN)))
     spread = np.append(LATELY_SPREAD[0], np.full(len(ASKED_WITHIN), LATELY_SPREAD[1]))
     columns = np.column_stack([away, since])[lately]

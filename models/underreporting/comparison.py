@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from models.estimators.threads import working_beside
 from models.evaluation.evaluate import Validation, interval, resampled, values_of
-from models.underreporting.design import Pairs
+from models.underreporting.design import DesignMatrix
 from models.underreporting.reporting import fit_positive_unlabelled, fit_reporting_rate
 from models.underreporting.visit_model import fit_visit_logistic, fit_visit_trees
 
@@ -32,16 +32,16 @@ METRICS = ("log_loss", "average_precision", "area_under_curve", "predicted_over_
 class Estimator(Protocol):
     """What every estimator gives."""
 
-    def log_odds(self, pairs: Pairs) -> np.ndarray:
+    def log_odds(self, design: DesignMatrix) -> np.ndarray:
         """float64 per row: that a visit finds the need, were the pair silent."""
         ...
 
 
 @dataclass(frozen=True)
-class Seen:
+class VisitSample:
     """Visits with what they found; ``request`` is the request model's log-odds."""
 
-    pairs: Pairs
+    design: DesignMatrix
     found: np.ndarray  # float64
     weight: np.ndarray  # float64
     as_of: np.ndarray  # int32
@@ -54,12 +54,12 @@ class Seen:
     @property
     def drawn(self) -> np.ndarray:
         """bool per row: by lot."""
-        return ~self.pairs.targeted
+        return ~self.design.targeted
 
-    def take(self, keep: np.ndarray) -> "Seen":
+    def take(self, keep: np.ndarray) -> "VisitSample":
         """The visits at positions (or a mask) ``keep``."""
-        return Seen(
-            self.pairs.take(keep),
+        return VisitSample(
+            self.design.take(keep),
             self.found[keep],
             self.weight[keep],
             self.as_of[keep],
@@ -68,18 +68,18 @@ class Seen:
         )
 
 
-def fit_estimators(seen: Seen, names: Iterable[str] = tuple(NAMES)) -> dict[str, Estimator]:
+def fit_estimators(sample: VisitSample, names: Iterable[str] = tuple(NAMES)) -> dict[str, Estimator]:
     """The estimators of these ``names``, fitted to these visits.
 
     How much is reported is learned from visits by lot only, and where only silence tells it from silent pairs.
     """
-    silent, drawn = seen.take(seen.pairs.silent & seen.drawn), seen.take(seen.drawn)
-    of = (seen.pairs, seen.found, seen.weight)
+    silent, drawn = sample.take(sample.design.silent & sample.drawn), sample.take(sample.drawn)
+    of = (sample.design, sample.found, sample.weight)
     ways: dict[str, Callable[[], Estimator]] = {
-        REPORTING: lambda: fit_reporting_rate(silent.pairs, silent.found, silent.weight, seen.needs),
+        REPORTING: lambda: fit_reporting_rate(silent.design, silent.found, silent.weight, sample.needs),
         VISITS: lambda: fit_visit_logistic(*of),
-        TREES: lambda: fit_visit_trees(*of, seen.needs),
-        UNLABELLED: lambda: fit_positive_unlabelled(drawn.pairs, drawn.found, drawn.weight, seen.needs),
+        TREES: lambda: fit_visit_trees(*of, sample.needs),
+        UNLABELLED: lambda: fit_positive_unlabelled(drawn.design, drawn.found, drawn.weight, sample.needs),
     }
     with working_beside() as beside:  # while trees grow
         simple = {name: beside.submit(ways[name]) for name in names if name != TREES}
@@ -88,14 +88,14 @@ def fit_estimators(seen: Seen, names: Iterable[str] = tuple(NAMES)) -> dict[str,
 
 
 def held_out(
-    seen: Seen, fold: np.ndarray, fit: Callable[[Seen], Mapping[str, Estimator]]
+    sample: VisitSample, fold: np.ndarray, fit: Callable[[VisitSample], Mapping[str, Estimator]]
 ) -> dict[str, np.ndarray]:
     """Log-odds of every visit by estimators fitted without its fold."""
     result: dict[str, np.ndarray] = {}
     for one in np.unique(fold):
-        apart = seen.take(fold == one)
-        for name, estimator in fit(seen.take(fold != one)).items():
-            result.setdefault(name, np.empty(len(seen)))[fold == one] = estimator.log_odds(apart.pairs)
+        apart = sample.take(fold == one)
+        for name, estimator in fit(sample.take(fold != one)).items():
+            result.setdefault(name, np.empty(len(sample)))[fold == one] = estimator.log_odds(apart.design)
     return result
 
 
@@ -110,12 +110,12 @@ def log_loss(log_odds: np.ndarray, found: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, log_odds) - found * log_odds
 
 
-def later_weeks(seen: Seen) -> np.ndarray:
+def later_weeks(sample: VisitSample) -> np.ndarray:
     """bool: in the newest weeks; none where too few needs were found in them, or before them."""
-    later = seen.as_of > seen.as_of.max() - LATER
-    silent = seen.found * seen.pairs.silent * seen.drawn
+    later = sample.as_of > sample.as_of.max() - LATER
+    silent = sample.found * sample.design.silent * sample.drawn
     enough = min(silent[later].sum(), silent[~later].sum()) >= FEWEST_LATER
-    return later if enough else np.zeros(len(seen), dtype=bool)
+    return later if enough else np.zeros(len(sample), dtype=bool)
 
 
 def choose(losses: Mapping[str, np.ndarray]) -> str:
@@ -125,21 +125,23 @@ def choose(losses: Mapping[str, np.ndarray]) -> str:
     return best if gain.sum() > gain.std() * np.sqrt(len(gain)) else VISITS
 
 
-def measures(seen: Seen, odds: Mapping[str, np.ndarray], validation: str, seed: int = 0) -> pd.DataFrame:
+def measures(
+    sample: VisitSample, odds: Mapping[str, np.ndarray], validation: str, seed: int = 0
+) -> pd.DataFrame:
     """Columns estimator, validation, metric, value, low, high; of silent pairs, intervals over households."""
-    draws = resampled(int(seen.pairs.household.max()) + 1, seed=seed)
-    keep = np.flatnonzero(seen.pairs.silent)
-    seen = seen.take(keep)
-    pairs = seen.pairs
-    count = np.bincount(pairs.household, minlength=len(draws)) @ draws
-    nothing = np.zeros(len(seen), dtype=np.int8)
-    rows = Validation(pairs.household, pairs.need, nothing, nothing, seen.found, {}, (validation,))
+    draws = resampled(int(sample.design.household.max()) + 1, seed=seed)
+    keep = np.flatnonzero(sample.design.silent)
+    sample = sample.take(keep)
+    design = sample.design
+    count = np.bincount(design.household, minlength=len(draws)) @ draws
+    nothing = np.zeros(len(sample), dtype=np.int8)
+    rows = Validation(design.household, design.need, nothing, nothing, sample.found, {}, (validation,))
     table = []
-    for name, one in {REQUEST: seen.request, **{name: value[keep] for name, value in odds.items()}}.items():
-        loss = log_loss(one, seen.found)
+    for name, one in {REQUEST: sample.request, **{name: value[keep] for name, value in odds.items()}}.items():
+        loss = log_loss(one, sample.found)
         values = values_of(rows, expit(one), 1, True, draws)
         value = {**values.value, "log_loss": float(loss.mean())}
-        by_household = np.bincount(pairs.household, loss, len(draws))
+        by_household = np.bincount(design.household, loss, len(draws))
         again = {**values.replicates, "log_loss": by_household @ draws / count}
         table += [(name, validation, metric, value[metric], *interval(again[metric])) for metric in METRICS]
     return pd.DataFrame(table, columns=["estimator", "validation", "metric", "value", "low", "high"])

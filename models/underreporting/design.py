@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from models.underreporting.reporting_effects import FARTHEST, Kinds, arrival_columns, moments
+from features.blocks.build import Features
+from models.underreporting.reporting_effects import FARTHEST, ReportingEffects, arrival_columns, moments
 
 ASKED_WITHIN = (28, 56, 84)  # days; a need found so soon after a request is likely the one asked for
 SILENT_FOR = 182  # days without a request, after which a need found is one that the household kept to itself
@@ -21,8 +22,8 @@ SPREADS = {
     "score_of_asked": 5.0,
     "town": 1.0,
     "visit": 1.0,
-    "kinds": 2.0,
-    "score_of_kind": 1.0,
+    "effects": 2.0,
+    "score_of_effect": 1.0,
     "past": 0.35,
 }
 PAST = (  # what the request model made its score of, and may have weighed otherwise had needs been its aim
@@ -42,6 +43,7 @@ PAST = (  # what the request model made its score of, and may have weighed other
     "season_index",
     "town_growth",
 )
+EFFECTS = "kinds_"  # begins the names of the effects' arrays on disk
 LITTLE = 1e-3  # added to PAST before the logarithm
 NEEDED_FEATURES = (
     *PAST,
@@ -56,13 +58,13 @@ NEEDED_FEATURES = (
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs as the estimators see them."""
+class DesignMatrix:
+    """Household-need pairs as the estimators see them, one a row."""
 
     household: np.ndarray  # int32
     need: np.ndarray  # int16
     score: np.ndarray  # float64: log of the requests a day that the request model expects, about USUAL_SCORE
-    kinds: np.ndarray  # float64 [rows, 3]: models.underreporting.reporting_effects.PARTS
+    effects: np.ndarray  # float64 [rows, 3]: by models.underreporting.reporting_effects.SOURCES
     columns: (
         np.ndarray
     )  # float64 [rows, columns]: all of these and more, each times its prior spread; first those
@@ -77,107 +79,120 @@ class Pairs:
 
     @property
     def tree_columns(self) -> np.ndarray:
-        """float32 [rows, features + 5]: for trees; the features, need, score and kinds."""
-        return np.column_stack([self.matrix, self.need, self.score, self.kinds]).astype(np.float32)
+        """float32 [rows, features + 5]: for trees; the features, need, score and effects."""
+        return np.column_stack([self.matrix, self.need, self.score, self.effects]).astype(np.float32)
 
     @property
     def lately(self) -> np.ndarray:
         """bool per row: asked within the last of ASKED_WITHIN."""
         return self.asked < len(ASKED_WITHIN)
 
-    def take(self, keep: np.ndarray) -> "Pairs":
-        """The pairs at positions (or a mask) ``keep``."""
-        return Pairs(*(getattr(self, one.name)[keep] for one in fields(self)))
+    def take(self, keep: np.ndarray) -> "DesignMatrix":
+        """Select the rows at positions (or a mask) ``keep``."""
+        return DesignMatrix(*(getattr(self, one.name)[keep] for one in fields(self)))
 
 
 def first_columns(needs: int) -> int:
-    """How many of ``Pairs.columns`` tell the need, when it was last asked for, the request model's score, and
+    """How many of ``DesignMatrix.columns`` tell the need, when it was last asked for, the request model's score, and
     whether a list chose the visit."""
     return needs + len(ASKED_WITHIN) + 2
 
 
 @dataclass(frozen=True)
-class PairReader:
-    """Makes ``Pairs`` of features; what it needs from the past is fitted once."""
+class DesignReader:
+    """Makes the design matrix of features; what it needs from the past is fitted once."""
 
-    kinds: Kinds
+    effects: ReportingEffects
     horizon: np.ndarray  # float64 [needs] days of the label window
     past_center: np.ndarray  # float64 [PAST]: mean of the logarithms
     past_scale: np.ndarray  # float64 [PAST]: and their standard deviation
 
     def read(
         self,
-        matrix: np.ndarray,
-        names: Sequence[str],
-        household: np.ndarray,
-        need: np.ndarray,
+        features: Features,
         microgrid: np.ndarray,
         log_odds: np.ndarray,
         targeted: np.ndarray | None = None,
-    ) -> Pairs:
-        """``microgrid``: id of each row's; ``log_odds``: of a request in the window, by the request model."""
-        names = list(names)
-        targeted = np.zeros(len(need), dtype=bool) if targeted is None else targeted
+    ) -> DesignMatrix:
+        """Make the design matrix of some pairs.
 
-        def value(name: str) -> np.ndarray:
-            return matrix[:, names.index(name)].astype(np.float64)
-
-        score = np.log(-np.log1p(-expit(np.clip(log_odds, -14, 7))) / self.horizon[need]) - USUAL_SCORE
-        attributes = self.kinds.attribute_columns(matrix, names)
-        kinds = self.kinds.parts(matrix, names, microgrid, attributes)
-        since = value("days_since_request")
+        Parameters
+        ----------
+        features: of the pairs
+        microgrid: str [rows], id of each row's
+        log_odds: float64 [rows], of a request in the window, by the request model
+        targeted: bool [rows], the visit was chosen by a list; none by default
+        """
+        matrix, names, rows = features.matrix, list(features.names), features.rows
+        targeted = np.zeros(len(rows), dtype=bool) if targeted is None else targeted
+        score = np.log(-np.log1p(-expit(np.clip(log_odds, -14, 7))) / self.horizon[rows.need]) - USUAL_SCORE
+        since = _value(matrix, names, "days_since_request")
         with np.errstate(invalid="ignore"):
             asked = np.sum([~(since <= days) for days in ASKED_WITHIN], axis=0).astype(np.int8)
-            lately = value("days_since_visit") <= VISITED_WITHIN
             silent = ~(since <= SILENT_FOR)
-        found = value("last_visit_needed")
+        attributes = self.effects.attribute_columns(matrix, names)
+        effects = self.effects.by_source(matrix, names, microgrid, attributes)
         since_asked = asked[:, None] == np.arange(len(ASKED_WITHIN))
-        parts = {
-            "asked": since_asked,
-            "score": score[:, None],
-            "targeted": targeted[:, None],
+        first = {"asked": since_asked, "score": score[:, None], "targeted": targeted[:, None]}
+        last = {
             "score_of_asked": score[:, None] * since_asked,
-            "town": _town_lately(
-                *(value(f"town_requests_{one}") for one in ("28_days", "91_days", "expected"))
-            ),
-            "visit": np.column_stack([lately & (found == 1), lately & (found == 0)]),
-            "kinds": kinds,
-            "score_of_kind": score[:, None] * kinds,
+            "town": _town_lately(matrix, names),
+            "visit": _last_visit(matrix, names),
+            "effects": effects,
+            "score_of_effect": score[:, None] * effects,
             "past": np.clip((_past(matrix, names) - self.past_center) / self.past_scale, -FARTHEST, FARTHEST),
         }
-        weighted = {name: SPREADS[name] * part for name, part in parts.items()}
         columns = np.column_stack(
             [
-                need[:, None] == np.arange(len(self.horizon)),
-                weighted.pop("asked"),
-                weighted.pop("score"),
-                weighted.pop("targeted"),
+                rows.need[:, None] == np.arange(len(self.horizon)),
+                *_spread(first),
                 arrival_columns(matrix, names),
                 attributes,
-                *weighted.values(),
+                *_spread(last),
             ]
         )
-        return Pairs(household, need, score, kinds, columns, matrix, asked, silent, targeted)
+        return DesignMatrix(
+            rows.household, rows.need, score, effects, columns, matrix, asked, silent, targeted
+        )
 
     def to_arrays(self) -> dict[str, Any]:
-        """Everything, for ``from_arrays``."""
-        own = {name: one for name, one in vars(self).items() if name != "kinds"}
-        return {**own, **{f"kinds_{name}": one for name, one in vars(self.kinds).items()}}
+        """Return everything by name, for ``from_arrays``."""
+        own = {name: one for name, one in vars(self).items() if name != "effects"}
+        return {**own, **{EFFECTS + name: one for name, one in vars(self.effects).items()}}
 
     @staticmethod
-    def from_arrays(arrays: dict[str, Any]) -> "PairReader":
-        """The reader whose ``to_arrays`` this is."""
-        kinds = {
-            name.removeprefix("kinds_"): one for name, one in arrays.items() if name.startswith("kinds_")
-        }
-        own = {name: one for name, one in arrays.items() if not name.startswith("kinds_")}
-        return PairReader(Kinds(**{**kinds, "attributes": kinds["attributes"].tolist()}), **own)
+    def from_arrays(arrays: dict[str, Any]) -> "DesignReader":
+        """Return the reader whose ``to_arrays`` this is."""
+        effects = {key.removeprefix(EFFECTS): one for key, one in arrays.items() if key.startswith(EFFECTS)}
+        own = {name: one for name, one in arrays.items() if not name.startswith(EFFECTS)}
+        effects["attributes"] = effects["attributes"].tolist()
+        return DesignReader(ReportingEffects(**effects), **own)
 
 
-def fit_reader(kinds: Kinds, horizon: np.ndarray, matrix: np.ndarray, names: Sequence[str]) -> PairReader:
-    """The reader for pairs like those of ``matrix``."""
+def _spread(blocks: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Multiply blocks of columns by their prior spreads."""
+    return [SPREADS[name] * columns for name, columns in blocks.items()]
+
+
+def _value(matrix: np.ndarray, names: Sequence[str], name: str) -> np.ndarray:
+    """float64 [rows]: one feature."""
+    return matrix[:, list(names).index(name)].astype(np.float64)
+
+
+def _last_visit(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """bool [rows, 2]: a visit of late found the need, or found none."""
+    found = _value(matrix, names, "last_visit_needed")
+    with np.errstate(invalid="ignore"):
+        lately = _value(matrix, names, "days_since_visit") <= VISITED_WITHIN
+    return np.column_stack([lately & (found == 1), lately & (found == 0)])
+
+
+def fit_reader(
+    effects: ReportingEffects, horizon: np.ndarray, matrix: np.ndarray, names: Sequence[str]
+) -> DesignReader:
+    """Fit the reader for pairs like those of ``matrix``."""
     center, scale = moments(_past(matrix, names))
-    return PairReader(kinds, horizon, center, scale)
+    return DesignReader(effects, horizon, center, scale)
 
 
 def _past(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -186,9 +201,14 @@ def _past(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return np.log(np.nan_to_num(matrix[:, places].astype(np.float64)) + LITTLE)
 
 
-def _town_lately(month: np.ndarray, quarter: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """The request model looks ahead, a visit finds what is there now: the town's requests of late over those
-    expected in the window."""
+def _town_lately(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """float64 [rows, 2]: log of the town's requests of late (a month, a quarter) over those expected in the window.
+
+    The request model looks ahead, a visit finds what is there now.
+    """
+    month, quarter, expected = (
+        _value(matrix, names, f"town_requests_{one}") for one in ("28_days", "91_days", "expected")
+    )
     little = 1e-3  # requests a household and year
     ratios = (np.stack([month, quarter], axis=1) + little) / (expected[:, None] + little)
     return np.clip(np.log(np.nan_to_num(ratios, nan=1.0)), -2, 2)

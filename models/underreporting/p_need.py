@@ -9,12 +9,12 @@ import numpy as np
 from scipy.special import expit
 
 from features.blocks.build import Features
-from features.point_in_time.records import Known
+from features.point_in_time.records import Known, Rows
 from models.estimators.boosting import lgb
 from models.estimators.threads import in_threads
 from models.underreporting.calibration import NeedCalibration
 from models.underreporting.comparison import REPORTING, TREES, UNLABELLED, VISITS, Estimator
-from models.underreporting.design import PairReader
+from models.underreporting.design import DesignReader
 from models.underreporting.reporting import PositiveUnlabelled, ReportingRate
 from models.underreporting.visit_model import VisitLogistic, VisitTrees
 
@@ -29,7 +29,7 @@ KINDS = {REPORTING: ReportingRate, VISITS: VisitLogistic, UNLABELLED: PositiveUn
 class NeedFromVisits:
     """p_need from p_request and what random visits found; plain files on disk."""
 
-    reader: PairReader
+    reader: DesignReader
     name: str  # of the estimator, see ``models.underreporting.comparison``
     estimator: Estimator
     calibration: NeedCalibration
@@ -45,15 +45,10 @@ class NeedFromVisits:
     def _of_block(
         self, features: Features, microgrid: np.ndarray, log_odds: np.ndarray, block: slice
     ) -> np.ndarray:
-        pairs = self.reader.read(
-            features.matrix[block],
-            features.names,
-            features.rows.household[block],
-            features.rows.need[block],
-            microgrid[block],
-            log_odds[block],
-        )
-        return self.calibration.log_odds(self.estimator.log_odds(pairs), pairs)
+        rows = Rows(features.rows.household[block], features.rows.need[block])
+        part = Features(features.matrix[block], features.names, rows, features.as_of)
+        design = self.reader.read(part, microgrid[block], log_odds[block])
+        return self.calibration.log_odds(self.estimator.log_odds(design), design)
 
     def save(self, directory: Path) -> None:
         """Write JSON, npz and LightGBM's text into a directory that exists."""
@@ -87,7 +82,7 @@ class NeedFromVisits:
             "lately_shift": tuple(calibration["lately_shift"]),
         }
         return NeedFromVisits(
-            PairReader.from_arrays(_part(arrays, "reader_")),
+            DesignReader.from_arrays(_part(arrays, "reader_")),
             said["estimator"],
             _estimator(said["estimator"], _part(arrays, "estimator_"), directory),
             NeedCalibration(**calibration),

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from features.point_in_time.town_summary import prior_strength, shrunk
-from models.underreporting.design import USUAL_SCORE, Pairs
+from models.underreporting.design import USUAL_SCORE, DesignMatrix
 
 USUAL_REPORTING = 0.7
 LEAST_SILENCE = 0.03  # floor of -log(reporting rate), softened over SOFTNESS
@@ -23,17 +23,17 @@ LEAST, MOST = 1e-6, 1 - 1e-6
 
 @dataclass(frozen=True)
 class ReportingRate:
-    """p_need in proportion to requests * (1 - r) / r, where log r is linear in the effects of ``Kinds``."""
+    """p_need in proportion to requests * (1 - r) / r, where log r is linear in the effects of ``ReportingEffects``."""
 
     intercept: np.ndarray  # float64 [needs]
     slope: np.ndarray  # float64 []: of the request model's score
     usual: np.ndarray  # float64 []: log r where all effects are 0
     share: np.ndarray  # float64 [3]: how much of an effect on requests is reporting; 0 none, 1 all
 
-    def log_odds(self, pairs: Pairs) -> np.ndarray:
+    def log_odds(self, design: DesignMatrix) -> np.ndarray:
         """float64 per row."""
-        silence = _silence(self.usual + pairs.kinds @ self.share)
-        known = self.intercept[pairs.need] + self.slope * pairs.score
+        silence = _silence(self.usual + design.effects @ self.share)
+        known = self.intercept[design.need] + self.slope * design.score
         return known + np.log(np.expm1(silence))
 
 
@@ -42,7 +42,9 @@ def _silence(log_reporting: np.ndarray) -> np.ndarray:
     return LEAST_SILENCE + SOFTNESS * np.logaddexp(0, -(log_reporting + LEAST_SILENCE) / SOFTNESS)
 
 
-def fit_reporting_rate(pairs: Pairs, found: np.ndarray, weight: np.ndarray, needs: int) -> ReportingRate:
+def fit_reporting_rate(
+    design: DesignMatrix, found: np.ndarray, weight: np.ndarray, needs: int
+) -> ReportingRate:
     """Fitted by penalised likelihood: without evidence all effects are reporting, and r is 0.7 elsewhere."""
     start = float(logit(np.clip(np.average(found, weights=weight), LEAST, MOST)))
     center = np.concatenate([np.zeros(needs), [start, 1.0, np.log(USUAL_REPORTING)], np.ones(3)])
@@ -54,16 +56,16 @@ def fit_reporting_rate(pairs: Pairs, found: np.ndarray, weight: np.ndarray, need
 
     def loss(value: np.ndarray) -> tuple[float, np.ndarray]:
         model = made(value)
-        odds = model.log_odds(pairs)
+        odds = model.log_odds(design)
         each = weight * (expit(odds) - found)
-        log_reporting = model.usual + pairs.kinds @ model.share
+        log_reporting = model.usual + design.effects @ model.share
         silence = _silence(log_reporting)
         steep = -np.exp(silence) / np.expm1(silence) * expit(-(log_reporting + LEAST_SILENCE) / SOFTNESS)
         gradient = np.concatenate(
             [
-                np.bincount(pairs.need, each, needs),
-                [each.sum(), each @ pairs.score, each @ steep],
-                (each * steep) @ pairs.kinds,
+                np.bincount(design.need, each, needs),
+                [each.sum(), each @ design.score, each @ steep],
+                (each * steep) @ design.effects,
             ]
         )
         away = (value - center) / spread**2
@@ -81,39 +83,39 @@ class PositiveUnlabelled:
     chance r of a need to be labelled there; a silent pair has (1 - r) / r times the requests expected of it.
     """
 
-    edges: np.ndarray  # float64 [GROUPS - 1]: of the summed effects of ``Kinds``
+    edges: np.ndarray  # float64 [GROUPS - 1]: of the summed effects of ``ReportingEffects``
     odds: np.ndarray  # float64 [GROUPS]: (1 - r) / r
     level: np.ndarray  # float64 [needs]: silent needs found, over requests expected a day times odds
 
-    def log_odds(self, pairs: Pairs) -> np.ndarray:
+    def log_odds(self, design: DesignMatrix) -> np.ndarray:
         """float64 per row."""
-        expected = self._expected(pairs) * self.level[pairs.need]
+        expected = self._expected(design) * self.level[design.need]
         return logit(np.clip(-np.expm1(-expected), LEAST, MOST))
 
-    def _expected(self, pairs: Pairs) -> np.ndarray:
-        group = np.searchsorted(self.edges, _kind(pairs))
-        return np.exp(pairs.score + USUAL_SCORE) * self.odds[group]
+    def _expected(self, design: DesignMatrix) -> np.ndarray:
+        group = np.searchsorted(self.edges, _kind(design))
+        return np.exp(design.score + USUAL_SCORE) * self.odds[group]
 
 
-def _kind(pairs: Pairs) -> np.ndarray:
-    return pairs.kinds.sum(axis=1)
+def _kind(design: DesignMatrix) -> np.ndarray:
+    return design.effects.sum(axis=1)
 
 
 def fit_positive_unlabelled(
-    pairs: Pairs, found: np.ndarray, weight: np.ndarray, needs: int
+    design: DesignMatrix, found: np.ndarray, weight: np.ndarray, needs: int
 ) -> PositiveUnlabelled:
     """Shares counted in groups of equal size, each shrunk towards the whole town's."""
-    kind, silent = _kind(pairs), pairs.silent
+    kind, silent = _kind(design), design.silent
     edges = np.quantile(kind, np.arange(1, GROUPS) / GROUPS)
     group, positive = np.searchsorted(edges, kind), weight * found
-    labelled = np.bincount(group, positive * pairs.lately, GROUPS)
+    labelled = np.bincount(group, positive * design.lately, GROUPS)
     every = labelled + np.bincount(group, positive * silent, GROUPS)
     overall = (labelled.sum() + 1) / (every.sum() + 2)
     share = (labelled + PRIOR_FOUND * overall) / (every + PRIOR_FOUND)
     model = PositiveUnlabelled(edges, (1 - share) / share, np.ones(needs))
-    expected = (weight * model._expected(pairs))[silent]
-    count = np.bincount(pairs.need[silent], positive[silent], needs)
-    usual = np.bincount(pairs.need[silent], expected, needs)
+    expected = (weight * model._expected(design))[silent]
+    count = np.bincount(design.need[silent], positive[silent], needs)
+    usual = np.bincount(design.need[silent], expected, needs)
     usual *= (count.sum() + 1) / max(usual.sum(), 1e-9)
     town = (count.sum() + 1) / max(expected.sum(), 1e-9)
     return replace(model, level=town * shrunk(count, usual, prior_strength(count, usual)))

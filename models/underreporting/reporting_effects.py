@@ -16,7 +16,7 @@ from models.dataset.sample import Table
 from models.estimators.penalised_glm import fit_penalised_logistic, ridge_prior
 
 ARRIVED_WITHIN = (91, 182, 364, 546, 728, 1092)  # days since a household was first registered
-PARTS = ("arrival", "attributes", "microgrid")
+SOURCES = ("arrival", "attributes", "microgrid")
 MOST_ROWS = 100_000
 INVERSE_PENALTY = 0.3
 NEED_SPREAD = 3.0
@@ -26,7 +26,7 @@ NOT_WHAT_IT_IS = (".change", "household.days_", "household.changes_")
 
 
 @dataclass(frozen=True)
-class Kinds:
+class ReportingEffects:
     """Effects on the log-odds of a request, of all needs alike."""
 
     attributes: list[str]  # feature names
@@ -45,10 +45,10 @@ class Kinds:
         np.clip(values, -FARTHEST, FARTHEST, out=values)
         return ATTRIBUTE_SPREAD * np.nan_to_num(values, copy=False)
 
-    def parts(
+    def by_source(
         self, matrix: np.ndarray, names: Sequence[str], microgrid: np.ndarray, attributes: np.ndarray
     ) -> np.ndarray:
-        """float64 [rows, PARTS]; ``microgrid``: id of each row's, 0 for one that is new; ``attributes``: from
+        """float64 [rows, SOURCES]; ``microgrid``: id of each row's, 0 for one that is new; ``attributes``: from
         ``attribute_columns``."""
         return np.column_stack(
             [
@@ -84,7 +84,7 @@ def attribute_names(names: Sequence[str]) -> list[str]:
     return [name for name in about if not any(part in name for part in NOT_WHAT_IT_IS)]
 
 
-def fit_kinds(table: Table, microgrid: np.ndarray, seed: int = 0) -> Kinds:
+def fit_reporting_effects(table: Table, microgrid: np.ndarray, seed: int = 0) -> ReportingEffects:
     """Effects from a training table with some requests; ``microgrid``: id of each row's household, '' unknown."""
     rows = np.arange(len(table))
     if len(rows) > MOST_ROWS:
@@ -92,9 +92,9 @@ def fit_kinds(table: Table, microgrid: np.ndarray, seed: int = 0) -> Kinds:
     names = attribute_names(table.names)
     center, scale = moments(table.matrix[rows][:, _places(table.names, names)].astype(np.float64))
     nothing = np.zeros(0)
-    kinds = Kinds(names, center, scale, nothing, nothing, np.empty(0, dtype=str), nothing)
+    effects = ReportingEffects(names, center, scale, nothing, nothing, np.empty(0, dtype=str), nothing)
     need, label = table.need[rows], table.label[rows]
-    columns = _columns(kinds, table, rows)
+    columns = _columns(effects, table, rows)
     weight = table.weight[rows].astype(np.float64)
     weight /= (weight * label).sum() / label.sum()
     prior = ridge_prior(columns.shape[1], 1 / INVERSE_PENALTY, label, weight)
@@ -103,14 +103,14 @@ def fit_kinds(table: Table, microgrid: np.ndarray, seed: int = 0) -> Kinds:
     positive = label > 0
     pair = table.household[rows][positive].astype(np.int64) * (int(need.max()) + 1) + need[positive]
     repeats = positive.sum() / len(np.unique(pair))
-    ids, effects = _microgrid_effects(microgrid[rows].astype(str), weight * label, expected, repeats)
+    ids, of_microgrids = _microgrid_effects(microgrid[rows].astype(str), weight * label, expected, repeats)
     first, last = len(ARRIVED_WITHIN), len(ARRIVED_WITHIN) + len(names)
     return replace(
-        kinds,
+        effects,
         arrival_effects=value[:first],
         attribute_effects=value[first:last],
         microgrid_ids=ids,
-        microgrid_effects=effects,
+        microgrid_effects=of_microgrids,
     )
 
 
@@ -123,14 +123,14 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return center, np.where(spread > 0, spread, np.inf)
 
 
-def _columns(kinds: Kinds, table: Table, rows: np.ndarray) -> np.ndarray:
+def _columns(effects: ReportingEffects, table: Table, rows: np.ndarray) -> np.ndarray:
     """Arrival, attributes, then what is no kind of household: the needs, and the town's level of the day."""
     matrix, need = table.matrix[rows], table.need[rows]
     level = matrix[:, table.names.index("town_requests_expected")].astype(np.float64)
     return np.column_stack(
         [
             arrival_columns(matrix, table.names),
-            kinds.attribute_columns(matrix, table.names),
+            effects.attribute_columns(matrix, table.names),
             NEED_SPREAD * (need[:, None] == np.arange(need.max() + 1)),
             np.log(np.nan_to_num(level) + 0.01),
         ]

@@ -7,9 +7,9 @@ import numpy as np
 from models.estimators.boosting import lgb
 from models.estimators.penalised_glm import fit_penalised_logistic, ridge_prior
 from models.estimators.threads import usable_threads
-from models.underreporting.design import Pairs, first_columns
+from models.underreporting.design import DesignMatrix, first_columns
 
-INVERSE_PENALTY = 0.02  # of coefficients whose prior spreads are those of ``pairs.SPREADS``
+INVERSE_PENALTY = 0.02  # of coefficients whose prior spreads are those of ``design.SPREADS``
 START_INVERSE_PENALTY = 0.1  # of the few columns at which trees begin
 ROUNDS = 150
 SEEDS = 3  # trees are grown from so many seeds and averaged
@@ -34,25 +34,25 @@ TREES: dict[str, object] = {
 
 @dataclass(frozen=True)
 class VisitLogistic:
-    """Log-odds linear in the first of ``Pairs.columns``, as many as there are coefficients."""
+    """Log-odds linear in the first of ``DesignMatrix.columns``, as many as there are coefficients."""
 
     intercept: np.ndarray  # float64 []
     coefficients: np.ndarray  # float64 [columns]
 
-    def log_odds(self, pairs: Pairs) -> np.ndarray:
+    def log_odds(self, design: DesignMatrix) -> np.ndarray:
         """float64 per row."""
-        return pairs.columns[:, : len(self.coefficients)] @ self.coefficients + self.intercept
+        return design.columns[:, : len(self.coefficients)] @ self.coefficients + self.intercept
 
 
 def fit_visit_logistic(
-    pairs: Pairs,
+    design: DesignMatrix,
     found: np.ndarray,
     weight: np.ndarray,
     columns: int | None = None,
     penalty: float = INVERSE_PENALTY,
 ) -> VisitLogistic:
     """Ridge-penalised; ``penalty`` is the inverse strength, ``columns`` how many are used (default: all)."""
-    used = pairs.columns[:, :columns]
+    used = design.columns[:, :columns]
     value = fit_penalised_logistic(
         used, found, weight, ridge_prior(used.shape[1], 1 / penalty, found, weight)
     )
@@ -66,21 +66,21 @@ class VisitTrees:
     start: VisitLogistic
     trees: tuple[lgb.Booster, ...]
 
-    def log_odds(self, pairs: Pairs) -> np.ndarray:
+    def log_odds(self, design: DesignMatrix) -> np.ndarray:
         """float64 per row."""
-        columns, threads = pairs.tree_columns, usable_threads()
+        columns, threads = design.tree_columns, usable_threads()
         added = [np.asarray(one.predict(columns, raw_score=True, num_threads=threads)) for one in self.trees]
-        return self.start.log_odds(pairs) + np.mean(added, axis=0)
+        return self.start.log_odds(design) + np.mean(added, axis=0)
 
 
-def fit_visit_trees(pairs: Pairs, found: np.ndarray, weight: np.ndarray, needs: int) -> VisitTrees:
+def fit_visit_trees(design: DesignMatrix, found: np.ndarray, weight: np.ndarray, needs: int) -> VisitTrees:
     """A fixed, small number of rounds: there are too few visits to stop early on."""
-    start = fit_visit_logistic(pairs, found, weight, first_columns(needs), START_INVERSE_PENALTY)
+    start = fit_visit_logistic(design, found, weight, first_columns(needs), START_INVERSE_PENALTY)
     data = lgb.Dataset(
-        pairs.tree_columns,
+        design.tree_columns,
         found,
         weight=weight,
-        init_score=start.log_odds(pairs),
+        init_score=start.log_odds(design),
         params={**TREES, "seed": 0},
         free_raw_data=False,
     )

@@ -38,7 +38,6 @@ EXCEPTIONS: dict[str, set[str]] = {
         "features.blocks.history: features",
         "features.blocks.neighbours: features",
         "features.blocks.seasons: features",
-        "models.underreporting.design: read",
     },
 }
 

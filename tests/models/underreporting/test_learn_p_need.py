@@ -20,7 +20,7 @@ from models.scoring.score import score
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
 from models.underreporting.calibration import fit_need_calibration
 from models.underreporting.comparison import HOUSEHOLDS, METRICS, REQUEST, VISITS, choose
-from models.underreporting.design import ASKED_WITHIN, NEEDED_FEATURES, Pairs
+from models.underreporting.design import ASKED_WITHIN, NEEDED_FEATURES, DesignMatrix
 from models.underreporting.reporting import fit_positive_unlabelled, fit_reporting_rate
 
 DAYS = tuple(range(AS_OF - 7 * 50, AS_OF - 7 * 8, 28))
@@ -194,9 +194,9 @@ def test_the_visit_model_stays_unless_another_is_clearly_better() -> None:
     assert choose({VISITS: usual, "other": usual - 0.1}) == "other"
 
 
-def pairs_of(score: np.ndarray, kinds: np.ndarray, asked: np.ndarray) -> Pairs:
+def design_of(score: np.ndarray, kinds: np.ndarray, asked: np.ndarray) -> DesignMatrix:
     count = len(score)
-    return Pairs(
+    return DesignMatrix(
         np.arange(count),
         np.arange(count) % 2,
         score,
@@ -220,11 +220,11 @@ def test_reporting_is_told_from_need_by_what_visits_find() -> None:
     stock = 10 * np.exp(score - 7 + kinds.sum(axis=1)) * (1 - reports) / reports
     found = (draw.random(count) < -np.expm1(-stock)).astype(float)
     silent = np.full(count, len(ASKED_WITHIN), dtype=np.int8)
-    pairs = pairs_of(score + kinds.sum(axis=1), kinds, silent)
-    fitted = fit_reporting_rate(pairs, found, np.ones(count), len(NEEDS))
+    design = design_of(score + kinds.sum(axis=1), kinds, silent)
+    fitted = fit_reporting_rate(design, found, np.ones(count), len(NEEDS))
     assert fitted.share[0] == pytest.approx(1, abs=0.25)
     assert fitted.share[1] == pytest.approx(0, abs=0.25)
-    p = expit(fitted.log_odds(pairs))
+    p = expit(fitted.log_odds(design))
     assert p[kinds[:, 0] < 0].sum() == pytest.approx(found[kinds[:, 0] < 0].sum(), rel=0.1)
 
 
@@ -236,20 +236,20 @@ def test_labelled_needs_tell_how_many_are_unlabelled() -> None:
     need = draw.random(count) < 0.05
     labelled = need & (draw.random(count) < reports)
     kinds = np.column_stack([np.where(quiet, -1.4, 0), draw.normal(0, 0.01, count), np.zeros(count)])
-    pairs = pairs_of(np.log(reports) + 3, kinds, np.where(labelled, 0, len(ASKED_WITHIN)).astype(np.int8))
-    fitted = fit_positive_unlabelled(pairs, need.astype(float), np.ones(count), len(NEEDS))
-    p = expit(fitted.log_odds(pairs))
+    design = design_of(np.log(reports) + 3, kinds, np.where(labelled, 0, len(ASKED_WITHIN)).astype(np.int8))
+    fitted = fit_positive_unlabelled(design, need.astype(float), np.ones(count), len(NEEDS))
+    p = expit(fitted.log_odds(design))
     for group in (quiet, ~quiet):
-        rows = group & pairs.silent
+        rows = group & design.silent
         assert p[rows].sum() == pytest.approx(need[rows].sum(), rel=0.2)
 
 
 def test_a_calibration_without_evidence_changes_little() -> None:
     score = np.linspace(-4, 0, 30)
-    pairs = pairs_of(score, np.zeros((30, 3)), np.full(30, len(ASKED_WITHIN), dtype=np.int8))
+    design = design_of(score, np.zeros((30, 3)), np.full(30, len(ASKED_WITHIN), dtype=np.int8))
     found = (np.arange(30) % 10 == 9).astype(float)
-    fitted = fit_need_calibration(score, pairs, found, np.ones(30), np.zeros(30))
-    assert np.abs(fitted.log_odds(score, pairs) - score).max() < 0.5
+    fitted = fit_need_calibration(score, design, found, np.ones(30), np.zeros(30))
+    assert np.abs(fitted.log_odds(score, design) - score).max() < 0.5
 
 
 def test_calibration_finds_the_level_of_silent_pairs_and_of_those_that_asked() -> None:
@@ -259,9 +259,9 @@ def test_calibration_finds_the_level_of_silent_pairs_and_of_those_that_asked() -
     asked = draw.integers(0, len(ASKED_WITHIN) + 1, count).astype(np.int8)
     level = np.array([2.0, 1.0, 0.5, -0.4])
     found = (draw.random(count) < expit(score + level[asked])).astype(float)
-    pairs = pairs_of(score, np.zeros((count, 3)), asked)
+    design = design_of(score, np.zeros((count, 3)), asked)
     p = expit(
-        fit_need_calibration(score, pairs, found, np.ones(count), np.zeros(count)).log_odds(score, pairs)
+        fit_need_calibration(score, design, found, np.ones(count), np.zeros(count)).log_odds(score, design)
     )
     for group in range(len(level)):
         assert p[asked == group].sum() == pytest.approx(found[asked == group].sum(), rel=0.06)

@@ -15,7 +15,7 @@ LEAST, MOST = 1e-6, 0.95  # probabilities are kept within
 
 
 @dataclass(frozen=True)
-class Ground:
+class Offset:
     """Log-odds = those of at least one request, given the expected number, plus a shift of the need."""
 
     column: int  # of the expectation among the features
@@ -27,22 +27,22 @@ class Ground:
         return _of_at_least_one(matrix[:, self.column]) + self.shift[need]
 
 
-def fit_ground(
+def fit_offset(
     names: list[str],
     matrix: np.ndarray,
     label: np.ndarray,
     weight: np.ndarray,
     need: np.ndarray,
     needs: int,
-) -> Ground:
+) -> Offset:
     """The shift of each need that brings the expected to the observed number of rows with a request."""
     column = names.index(EXPECTED)
     p = 1 / (1 + np.exp(-_of_at_least_one(matrix[:, column])))
     observed = np.bincount(need, weight * label, needs)
     expected = np.bincount(need, weight * p, needs)
-    ground = Ground(column, np.log((observed + 1.0) / (expected + 1.0)), np.zeros(needs))
-    total = np.bincount(need, weight * ground.log_odds(matrix, need), needs)
-    return replace(ground, usual=total / np.maximum(np.bincount(need, weight, needs), 1e-9))
+    offset = Offset(column, np.log((observed + 1.0) / (expected + 1.0)), np.zeros(needs))
+    total = np.bincount(need, weight * offset.log_odds(matrix, need), needs)
+    return replace(offset, usual=total / np.maximum(np.bincount(need, weight, needs), 1e-9))
 
 
 def _of_at_least_one(expected: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Fitting the parts of a need model on a training table: a log-linear ground, and trees on top of it."""
+"""Fitting the members of the ensemble on a training table: a log-linear model, and trees that begin at an offset."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from features.point_in_time.town_summary import YEAR
 from models.dataset.sample import Table
 from models.estimators.boosting import lgb
 from models.estimators.logistic import FEW_ROWS, Logistic, fit_logistic, fit_transform
-from models.estimators.offset import Ground, fit_ground
+from models.estimators.offset import Offset, fit_offset
 from models.estimators.threads import usable_threads, working_beside
 
 THREADS = 2
@@ -21,7 +21,7 @@ PATIENCE = 40
 LOSS = "binary_logloss"
 FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own
 SHORTEST_FOR_SEASONS = 1.5 * YEAR  # days trained on, below which the log-linear model leaves seasons out
-PARTS = ("logistic", "pooled", "own")
+MEMBERS = ("logistic", "pooled", "own")
 POOLED: dict[str, object] = {
     "objective": "binary",
     "learning_rate": 0.06,
@@ -76,11 +76,11 @@ class Rounds:
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The fitted parts; each gives log-odds."""
+class Members:
+    """The fitted members of the ensemble; each gives log-odds."""
 
     logistic: Logistic
-    ground: Ground
+    offset: Offset
     pooled: tuple[lgb.Booster, ...]
     own: dict[int, lgb.Booster]
 
@@ -89,17 +89,17 @@ class Parts:
     ) -> np.ndarray:
         """float64 [rows, 3]: by the log-linear model, by the pooled trees, by the need's own trees.
 
-        A need without trees of its own uses the pooled ones. ``used``: bool [needs, 3], of the parts that are asked
+        A need without trees of its own uses the pooled ones. ``used``: bool [needs, 3], of the members that are asked
         for of each need (all); of others it may be anything.
         """
-        used = np.ones((int(need.max(initial=0)) + 1, len(PARTS)), dtype=bool) if used is None else used
+        used = np.ones((int(need.max(initial=0)) + 1, len(MEMBERS)), dtype=bool) if used is None else used
         if len(matrix) <= FEW_ROWS:
             threads = 1  # a second one takes longer to begin
         threads = usable_threads(threads)
-        result = np.empty((len(matrix), len(PARTS)))
+        result = np.empty((len(matrix), len(MEMBERS)))
         result[:, 0] = self.logistic.log_odds(matrix, need, np.flatnonzero(used[:, 0]))
         trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]
-        base = self.ground.log_odds(matrix, need)
+        base = self.offset.log_odds(matrix, need)
         result[:, 1] = base + (np.mean(trees, axis=0) if trees else 0)
         result[:, 2] = result[:, 1]
         for one, booster in self.own.items():
@@ -111,7 +111,7 @@ class Parts:
 
 
 class Trainer:
-    """Fits the parts on any rows of one table; the table is cut into bins only once."""
+    """Fits the members on any rows of one table; the table is cut into bins only once."""
 
     def __init__(
         self, table: Table, needs: int, seed: int = 0, threads: int = THREADS, trees: Trees | None = None
@@ -145,40 +145,40 @@ class Trainer:
 
     def fit(
         self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int = 1
-    ) -> tuple[Parts, Rounds]:
-        """All parts from ``rows`` (positions), the pooled trees ``seeds`` times.
+    ) -> tuple[Members, Rounds]:
+        """Fit all members from ``rows`` (positions), the pooled trees ``seeds`` times.
 
         Without ``rounds``, boosting goes on until the loss on the ``later`` rows stops falling.
         """
         with working_beside() as beside:
             logistic = beside.submit(self.fit_logistic, rows)
-            ground, pooled, own, found = self._fit_trees(rows, rounds, later, seeds)
-            return Parts(logistic.result(), ground, pooled, own), found
+            offset, pooled, own, found = self._fit_trees(rows, rounds, later, seeds)
+            return Members(logistic.result(), offset, pooled, own), found
 
     def _fit_trees(
         self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int
-    ) -> tuple[Ground, tuple[lgb.Booster, ...], dict[int, lgb.Booster], Rounds]:
-        ground = self.fit_ground(rows)
-        offset = ground.log_odds(self.table.matrix, self.table.need)
+    ) -> tuple[Offset, tuple[lgb.Booster, ...], dict[int, lgb.Booster], Rounds]:
+        offset = self.fit_offset(rows)
+        begin = offset.log_odds(self.table.matrix, self.table.need)
         given = rounds.pooled if rounds else None
         pooled = [
-            self.boost({**self.trees.pooled, "seed": self.seed + seed}, rows, offset, given, later)
+            self.boost({**self.trees.pooled, "seed": self.seed + seed}, rows, begin, given, later)
             for seed in range(seeds)
         ]
         own: dict[int, lgb.Booster] = {}
         own_rounds = np.zeros(self.needs, dtype=int)
         for need, mine, ahead in self.with_own(rows, later, bool(rounds)):
             given = rounds.own[need] if rounds else None
-            own[need] = self.boost({**self.trees.own, "seed": self.seed}, mine, offset, given, ahead)
+            own[need] = self.boost({**self.trees.own, "seed": self.seed}, mine, begin, given, ahead)
             own_rounds[need] = own[need].current_iteration()
         best = int(np.mean([one.current_iteration() for one in pooled]))
-        return ground, tuple(pooled), own, Rounds(best, tuple(int(one) for one in own_rounds))
+        return offset, tuple(pooled), own, Rounds(best, tuple(int(one) for one in own_rounds))
 
-    def fit_ground(self, rows: np.ndarray) -> Ground:
+    def fit_offset(self, rows: np.ndarray) -> Offset:
         """Where the trees begin, from some rows."""
         table = self.table
-        parts = (table.matrix[rows], table.label[rows], table.weight[rows], table.need[rows])
-        return fit_ground(table.names, *parts, self.needs)
+        of_rows = (table.matrix[rows], table.label[rows], table.weight[rows], table.need[rows])
+        return fit_offset(table.names, *of_rows, self.needs)
 
     def with_own(
         self, rows: np.ndarray, later: np.ndarray, settled: bool

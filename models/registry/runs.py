@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from models.estimators.train import PARTS
+from models.estimators.train import MEMBERS
 from models.registry.tracking import registry_address
 from models.registry.versions import NAME
 from models.training.tune import TUNING, USUAL
@@ -115,7 +115,7 @@ def log_needs(
     model = retrained.model
     for position, need in enumerate(model.schema.needs):
         own = retrained.metrics[retrained.metrics["need"] == need]
-        shares = dict(zip(PARTS, model.weights[position].tolist(), strict=True))
+        shares = dict(zip(MEMBERS, model.weights[position].tolist(), strict=True))
         params = {
             "modelled": bool(model.modelled[position]),
             **{f"weight_{part}": share for part, share in shares.items()},

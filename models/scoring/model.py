@@ -18,9 +18,9 @@ from models.demand.intervals import Spread
 from models.estimators.boosting import lgb
 from models.estimators.calibrate import Calibration, level_shift
 from models.estimators.logistic import Logistic, Transform
-from models.estimators.offset import Ground
+from models.estimators.offset import Offset
 from models.estimators.seasonal_level import expected_requests
-from models.estimators.train import Parts
+from models.estimators.train import Members
 from models.underreporting.p_need import NeedFromVisits
 
 VERSION = 1
@@ -37,8 +37,8 @@ class NeedModel:
 
     schema: Schema
     feature_names: list[str]
-    parts: Parts | None
-    weights: np.ndarray  # float64 [needs, parts], rows sum to 1
+    members: Members | None
+    weights: np.ndarray  # float64 [needs, members], rows sum to 1
     calibration: Calibration
     modelled: np.ndarray  # bool [needs]
     rates: np.ndarray  # float64 [needs]
@@ -56,10 +56,10 @@ class NeedModel:
         need = features.rows.need
         result = logit(np.clip(self.rates[need], LEAST, MOST))
         rows = np.flatnonzero(self.modelled[need])
-        if self.parts and len(rows):
+        if self.members and len(rows):
             matrix = features.matrix if len(rows) == len(need) else features.matrix[rows]
-            parts = self.parts.log_odds(matrix, need[rows], used=self.weights != 0)
-            score = np.einsum("ij,ij->i", parts, self.weights[need[rows]])
+            odds = self.members.log_odds(matrix, need[rows], used=self.weights != 0)
+            score = np.einsum("ij,ij->i", odds, self.weights[need[rows]])
             result[rows] = self.calibration.log_odds(score, need[rows])
         return result
 
@@ -94,22 +94,22 @@ class NeedModel:
         and, in the log-linear part, coefficient times distance from the mean."""
         matrix, need = features.matrix[positions], features.rows.need[positions]
         total = np.zeros(matrix.shape)
-        if not self.parts or not len(positions):
+        if not self.members or not len(positions):
             return total
         weight = self.weights[need]
-        total += weight[:, :1] * self.parts.logistic.contributions(matrix, need)
-        pooled = self.parts.pooled
+        total += weight[:, :1] * self.members.logistic.contributions(matrix, need)
+        pooled = self.members.pooled
         trees = [np.asarray(one.predict(matrix, pred_contrib=True))[:, :-1] for one in pooled]
         from_pooled = np.mean(trees, axis=0) if trees else np.zeros(matrix.shape)
         from_own = from_pooled.copy()
-        for one, booster in self.parts.own.items():
+        for one, booster in self.members.own.items():
             rows = np.flatnonzero((need == one) & (weight[:, 2] != 0))
             if len(rows):
                 from_own[rows] = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
         total += weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own
-        ground = self.parts.ground
-        total[:, ground.column] += weight[:, 1:].sum(axis=1) * (
-            ground.log_odds(matrix, need) - ground.usual[need]
+        offset = self.members.offset
+        total[:, offset.column] += weight[:, 1:].sum(axis=1) * (
+            offset.log_odds(matrix, need) - offset.usual[need]
         )
         return total * (self.calibration.slope[need] * self.modelled[need])[:, None]
 
@@ -135,19 +135,19 @@ class NeedModel:
             "per_request": self.per_request,
             "usual_shift": self.usual_shift,
         }
-        if self.parts:
-            logistic = self.parts.logistic
+        if self.members:
+            logistic = self.members.logistic
             arrays |= {f"transform_{name}": value for name, value in vars(logistic.transform).items()}
             arrays |= {
                 "coefficients": logistic.coefficients,
                 "logistic_intercept": logistic.intercept,
-                "ground_column": np.array(self.parts.ground.column),
-                "ground_shift": self.parts.ground.shift,
-                "ground_usual": self.parts.ground.usual,
+                "ground_column": np.array(self.members.offset.column),
+                "ground_shift": self.members.offset.shift,
+                "ground_usual": self.members.offset.usual,
             }
-            for index, booster in enumerate(self.parts.pooled):
+            for index, booster in enumerate(self.members.pooled):
                 _write_trees(directory / f"pooled_{index}.txt", booster)
-            for need, booster in self.parts.own.items():
+            for need, booster in self.members.own.items():
                 _write_trees(directory / f"need_{need}.txt", booster)
         np.savez(directory / "arrays.npz", **arrays)  # type: ignore[arg-type]
         said = {
@@ -177,7 +177,7 @@ class NeedModel:
         return NeedModel(
             schema=Schema.from_json(said["schema"]),
             feature_names=said["feature_names"],
-            parts=_read_parts(directory, arrays),
+            members=_read_members(directory, arrays),
             weights=arrays["weights"],
             calibration=Calibration(arrays["slope"], arrays["intercept"]),
             modelled=arrays["modelled"],
@@ -197,7 +197,7 @@ def _write_trees(path: Path, booster: lgb.Booster) -> None:
     path.write_text(booster.model_to_string(), encoding="utf-8")
 
 
-def _read_parts(directory: Path, arrays: Mapping[str, np.ndarray]) -> Parts | None:
+def _read_members(directory: Path, arrays: Mapping[str, np.ndarray]) -> Members | None:
     if "coefficients" not in arrays:
         return None
     prefix = "transform_"
@@ -207,9 +207,9 @@ def _read_parts(directory: Path, arrays: Mapping[str, np.ndarray]) -> Parts | No
     logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"])
     pooled = sorted(directory.glob("pooled_*.txt"))
     own = sorted(directory.glob("need_*.txt"))
-    return Parts(
+    return Members(
         logistic,
-        Ground(int(arrays["ground_column"]), arrays["ground_shift"], arrays["ground_usual"]),
+        Offset(int(arrays["ground_column"]), arrays["ground_shift"], arrays["ground_usual"]),
         tuple(_read_trees(path) for path in pooled),
         {int(path.stem.removeprefix("need_")): _read_trees(path) for path in own},
     )

@@ -19,7 +19,7 @@ def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
     return NeedModel(
         schema=schema,
         feature_names=[one.name for one in catalogue(schema)],
-        parts=None,
+        members=None,
         weights=np.tile([1.0, 0.0, 0.0], (needs, 1)),
         calibration=no_calibration(needs),
         modelled=np.zeros(needs, dtype=bool),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.estimators.train import PARTS
+from models.estimators.train import MEMBERS
 
 STEP = 0.25  # of the grid of weights
 SHARED_ROWS = 300.0  # positive rows' worth of evidence that the needs together give to each need's choice
@@ -32,5 +32,5 @@ def _grid() -> np.ndarray:
         (count - pooled - own, pooled, own) for own in range(count + 1) for pooled in range(count + 1 - own)
     ]
     grid = np.array(combinations, dtype=np.float64) / count
-    assert grid.shape[1] == len(PARTS)
+    assert grid.shape[1] == len(MEMBERS)
     return grid

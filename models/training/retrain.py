@@ -18,7 +18,7 @@ from models.dataset.sample import MOST_ROWS, Source, Table, training_table
 from models.dataset.split import Split, split
 from models.demand.intervals import Spread
 from models.estimators.threads import working_beside
-from models.estimators.train import SEEDS, THREADS, Parts, Rounds, Trainer, trees_with
+from models.estimators.train import SEEDS, THREADS, Members, Rounds, Trainer, trees_with
 from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import Evaluation, Validation, evaluate
 from models.evaluation.verdict_lines import verdict_lines
@@ -161,19 +161,19 @@ def _backtest(
     return backtest(records, known, base.schema, trainer, plan, shown, second)
 
 
-def _final_members(trainer: Trainer, rounds: Rounds | None) -> tuple[Parts, Rounds]:
+def _final_members(trainer: Trainer, rounds: Rounds | None) -> tuple[Members, Rounds]:
     rows = np.arange(len(trainer.table))
     return trainer.fit(rows, rounds, rows[:0], SEEDS)
 
 
 def _explain(
-    known: Known, calibrated: Calibrated, members: Parts, today: tuple[Features, np.ndarray], seed: int
+    known: Known, calibrated: Calibrated, members: Members, today: tuple[Features, np.ndarray], seed: int
 ) -> tuple[NeedModel, pd.DataFrame]:
     """Complete the model with its members and its shift of the day of training; tell the importance of features.
 
     today: what ``validated_features`` gives. The table has the columns need, feature, gain.
     """
-    model, (features, share) = replace(calibrated.model, parts=members), today
+    model, (features, share) = replace(calibrated.model, members=members), today
     need = features.rows.need
     shift = model.shift(known, model.log_odds(features), need, share)
     draw = np.random.default_rng(seed)

@@ -214,8 +214,8 @@ def _folds(
     found = []
     for fold in plan.folds[:-1] or plan.folds:
         rows = trained_by(trainer.table, known_now, fold.cut)
-        ground = trainer.fit_ground(rows)
-        offset = ground.log_odds(trainer.table.matrix, trainer.table.need)
+        fitted = trainer.fit_offset(rows)
+        offset = fitted.log_odds(trainer.table.matrix, trainer.table.need)
         found.append((rows, later_rows(trainer.table, fold), offset))
     return found
 

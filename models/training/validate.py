@@ -19,7 +19,7 @@ from models.dataset.sample import Table, labelled, matrix_of
 from models.dataset.split import STEP, Fold, Split, complete
 from models.estimators.calibrate import Calibration, fit_calibration, level_shift, no_calibration
 from models.estimators.seasonal_level import expected_requests
-from models.estimators.train import PARTS, Parts, Rounds, Trainer
+from models.estimators.train import MEMBERS, Members, Rounds, Trainer
 from models.evaluation.baselines import baseline_scores
 from models.training.blend import choose_weights
 
@@ -147,7 +147,7 @@ class Predicting:
     table: Table
     validated: np.ndarray  # bool [households]
 
-    def __call__(self, fitted: Parts, fold: Fold, number: int) -> list[tuple]:
+    def __call__(self, fitted: Members, fold: Fold, number: int) -> list[tuple]:
         """A tuple of columns for each day, and the requests expected on it of the households validated."""
         days = []
         for day in fold.dates:
@@ -175,7 +175,7 @@ def joined(folds: Iterable[Future], share: float) -> Predicted:
     days = [day for fold in folds for day in fold.result()]
     if not days:
         none = np.empty(0, dtype=np.int32)
-        return Predicted(none, none, none, none, none, np.empty((0, len(PARTS))), {}, {}, share)
+        return Predicted(none, none, none, none, none, np.empty((0, len(MEMBERS))), {}, {}, share)
     household, need, day, fold, label, odds, baselines, expected = zip(*days, strict=True)
     sizes = [len(one) for one in label]
     return Predicted(

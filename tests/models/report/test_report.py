@@ -137,7 +137,7 @@ def test_the_card_says_whether_a_model_is_needed_and_who_is_left_out(good: Retra
 def test_without_validation_the_card_says_so(good: Retrained, known: Known, tmp_path: Path) -> None:
     nothing = replace(
         good,
-        model=replace(good.model, modelled=np.zeros(3, dtype=bool), parts=None),
+        model=replace(good.model, modelled=np.zeros(3, dtype=bool), members=None),
         metrics=good.metrics[:0],
         reliability=good.reliability[:0],
         lift=good.lift[:0],

@@ -54,7 +54,7 @@ def test_the_trees_are_grown_with_what_was_chosen(tuned):
     chosen = {**USUAL, **tuned.tuned.parameters}
     for name, value in chosen.items():
         assert tuned.parameters[f"pooled_{name}"] == value
-    assert f"[num_leaves: {chosen['num_leaves']}]" in tuned.model.parts.pooled[0].model_to_string()
+    assert f"[num_leaves: {chosen['num_leaves']}]" in tuned.model.members.pooled[0].model_to_string()
 
 
 def test_an_interrupted_search_goes_on_with_its_trials(searched, tmp_path):

@@ -73,8 +73,8 @@ def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
             elif columns is None and (place := _listed_at(row)) is not None:
                 lists, columns = lists + 1, {}
                 problems.append(_without_header(f"{where} {_letters(place)}{line}"))
-            elif columns and ID_HEADER in columns and (one := _filled(where, line, row, columns)):
-                found.append(one)
+            elif columns and ID_HEADER in columns and (filled := _filled(where, line, row, columns)):
+                found.append(filled)
     if not lists:
         raise NoList(say(f"{path}：里面没有走访名单", f"{path}: holds no list of visits"))
     return found, problems

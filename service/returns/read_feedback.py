@@ -15,26 +15,26 @@ from service.returns.filled_rows import Filled
 
 SOONEST, LATEST = timedelta(days=7), timedelta(days=400)  # an agreed visit around its list's week
 REFUSES = "do_not_contact"
-Held = dict[str, dict[str, Any]]
+Stored = dict[str, dict[str, Any]]
 
 
-def held_feedback(records: Records) -> Held:
+def stored_feedback(records: Records) -> Stored:
     """Map each stored feedback_id to the values that a workbook can fill."""
     rows = records.feedback
-    held: Held = {}
+    stored: Stored = {}
     for row in np.flatnonzero(np.isinf(rows.visible_to)):
-        held[rows.feedback_id[row]] = {
+        stored[rows.feedback_id[row]] = {
             "kind": FEEDBACK[rows.kind[row]] if rows.kind[row] >= 0 else None,
             "satisfaction": None if np.isnan(rows.satisfaction[row]) else int(rows.satisfaction[row]),
             "reason_kind": rows.reason_kind[row],
             "note": rows.note[row],
             "next_visit": None if np.isnan(rows.next_visit[row]) else date_of(rows.next_visit[row]),
         }
-    return held
+    return stored
 
 
 def feedback_of(
-    matched: list[tuple[Filled, dict[Any, Any]]], held: Held, now: datetime
+    matched: list[tuple[Filled, dict[Any, Any]]], stored: Stored, now: datetime
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Build the rows of the feedback table that are new or changed.
 
@@ -44,8 +44,8 @@ def feedback_of(
     ----------
     matched
         Filled-in rows, each with the row of the list that was handed out.
-    held
-        Stored feedback, from ``held_feedback``.
+    stored
+        Feedback from ``stored_feedback``.
     now
         Local time at which the feedback is recorded.
 
@@ -60,15 +60,15 @@ def feedback_of(
         refused += lines
         if not given:
             continue
-        one = found.setdefault(row.outreach_id, _new(listed, now))
+        feedback = found.setdefault(row.outreach_id, _new(listed, now))
         for column, value in given.items():
-            if one.get(column) not in (None, value):
+            if feedback.get(column) not in (None, value):
                 refused.append(_twice(row, column))
                 if value == REFUSES:  # wherever it stands, a refusal counts
-                    one |= {"kind": REFUSES, "reason_kind": None}
+                    feedback |= {"kind": REFUSES, "reason_kind": None}
             else:
-                one[column] = value
-    changed = [one for key, one in found.items() if _says_more(one, held.get(key, {}))]
+                feedback[column] = value
+    changed = [feedback for key, feedback in found.items() if _says_more(feedback, stored.get(key, {}))]
     return changed, refused
 
 
@@ -83,9 +83,9 @@ def _new(listed: dict[Any, Any], now: datetime) -> dict[str, Any]:
     }
 
 
-def _says_more(one: dict[str, Any], before: dict[str, Any]) -> bool:
+def _says_more(feedback: dict[str, Any], before: dict[str, Any]) -> bool:
     columns = ("kind", "satisfaction", "reason_kind", "note", "next_visit")
-    return any(one[name] is not None and one[name] != before.get(name) for name in columns)
+    return any(feedback[name] is not None and feedback[name] != before.get(name) for name in columns)
 
 
 def _given(row: Filled, listed: dict[Any, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -109,7 +109,7 @@ def _complaint(row: Filled, listed: dict[Any, Any]) -> dict[str, Any]:
     if not row.feedback:
         return {}
     found, place = read_feedback(row.feedback), row.at("feedback")
-    kinds = [one for one in str(listed.get("reason_kinds") or "").split(",") if one and one != "nan"]
+    kinds = [group for group in str(listed.get("reason_kinds") or "").split(",") if group and group != "nan"]
     if found is None or (found[1] is not None and found[1] >= len(kinds)):
         names = say("、", ", ").join(feedback_choices())
         raise UserError(

@@ -14,7 +14,7 @@ from features.language import UserError, say
 from features.point_in_time.records import Records, date_of
 from service.lists.answers import OUTCOME_OF, read_date
 from service.returns.filled_rows import Filled, filled_rows
-from service.returns.read_feedback import feedback_of, held_feedback
+from service.returns.read_feedback import feedback_of, stored_feedback
 
 REST_OF_WEEK = timedelta(days=6)
 EARLY, LATE = timedelta(days=7), timedelta(days=180)  # a visit's date around its list's week; beyond: a slip
@@ -66,15 +66,15 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
                 matched.append((row, _listed(row, list_of, records.community)))
             except UserError as error:
                 found.refused.append(str(error))
-    _read_visits(matched, _held(records), now.date(), found)
-    found.feedback, refused = feedback_of(matched, held_feedback(records), now)
+    _read_visits(matched, _stored_outcomes(records), now.date(), found)
+    found.feedback, refused = feedback_of(matched, stored_feedback(records), now)
     found.refused += refused
     return found
 
 
 def _read_visits(
     matched: list[tuple[Filled, dict[Any, Any]]],
-    held: dict[str, tuple[str, date]],
+    stored: dict[str, tuple[str, date]],
     today: date,
     found: Outcomes,
 ) -> None:
@@ -83,21 +83,21 @@ def _read_visits(
         if not row.outcome:
             continue
         try:
-            one = _visit(row, listed, held, today)
+            visit = _outreach_row(row, listed, stored, today)
             if row.outreach_id in seen:
-                _same_twice(row, one, *seen[row.outreach_id])
+                _refuse_contradiction(row, visit, *seen[row.outreach_id])
                 continue
         except UserError as error:
             found.refused.append(str(error))
             continue
-        seen[row.outreach_id] = row, one
-        if held.get(row.outreach_id) == (one["outcome"], one["contacted_at"]):
+        seen[row.outreach_id] = row, visit
+        if stored.get(row.outreach_id) == (visit["outcome"], visit["contacted_at"]):
             found.known += 1
         else:
-            found.rows.append(one)
+            found.rows.append(visit)
 
 
-def _held(records: Records) -> dict[str, tuple[str, date]]:
+def _stored_outcomes(records: Records) -> dict[str, tuple[str, date]]:
     """Map each outreach_id with a stored outcome to that outcome and its date."""
     rows = records.outreach
     latest = (rows.visible_to == float("inf")) & (rows.outcome >= 0)
@@ -107,15 +107,15 @@ def _held(records: Records) -> dict[str, tuple[str, date]]:
     }
 
 
-def _visit(
-    row: Filled, listed: dict[Any, Any], held: dict[str, tuple[str, date]], today: date
+def _outreach_row(
+    row: Filled, listed: dict[Any, Any], stored: dict[str, tuple[str, date]], today: date
 ) -> dict[str, Any]:
     """Build the outreach row that a filled row completes. Raises UserError if an answer cannot be read."""
     outcome = _outcome(row)
     as_of = pd.Timestamp(listed["as_of"]).date()
-    contacted = _visited(row, as_of, today)
+    contacted = _visit_date(row, as_of, today)
     if contacted is None:
-        before = held.get(row.outreach_id)
+        before = stored.get(row.outreach_id)
         contacted = before[1] if before else min(today, as_of + REST_OF_WEEK)
     kept = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id")
     return {**{name: listed[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
@@ -136,8 +136,8 @@ def _outcome(row: Filled) -> str:
 
 def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Community) -> dict[Any, Any]:
     """Find the row of the list that was handed out. Raises UserError unless household and need agree."""
-    one = list_of.get(row.outreach_id)
-    if one is None:
+    handed_out = list_of.get(row.outreach_id)
+    if handed_out is None:
         shown = row.outreach_id or say("（空）", "(blank)")
         raise UserError(
             say(
@@ -145,28 +145,28 @@ def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Communit
                 f"{row.where}: {shown} is on no list of this workspace; fill in the workbook as handed out",
             )
         )
-    need = next((need for need in community.needs if need.id == one["need"]), None)
+    need = next((need for need in community.needs if need.id == handed_out["need"]), None)
     if need is None:
         raise UserError(
             say(
-                f"{row.where}：community.yaml 里已没有需求 {one['need']}",
-                f"{row.where}: community.yaml has no need {one['need']} any more",
+                f"{row.where}：community.yaml 里已没有需求 {handed_out['need']}",
+                f"{row.where}: community.yaml has no need {handed_out['need']} any more",
             )
         )
     needs = ("", need.id, need.name.zh, need.name.en)
-    if row.household_id not in ("", one["household_id"]) or row.need not in needs:
+    if row.household_id not in ("", handed_out["household_id"]) or row.need not in needs:
         raise UserError(
             say(
-                f"{row.where}：户号或需求与发出的名单不符（应为 {one['household_id']}），可能只排序了部分列",
-                f"{row.where}: household or need differ from the list (expected {one['household_id']});"
+                f"{row.where}：户号或需求与发出的名单不符（应为 {handed_out['household_id']}），可能只排序了部分列",
+                f"{row.where}: household or need differ from the list (expected {handed_out['household_id']});"
                 " were only some columns sorted?",
             )
         )
-    return one
+    return handed_out
 
 
-def _same_twice(row: Filled, one: dict[str, Any], first: Filled, earlier: dict[str, Any]) -> None:
-    if one["outcome"] != earlier["outcome"]:
+def _refuse_contradiction(row: Filled, visit: dict[str, Any], first: Filled, earlier: dict[str, Any]) -> None:
+    if visit["outcome"] != earlier["outcome"]:
         raise UserError(
             say(
                 f"{row.where}：与 {first.where} 是同一条，结果却不同，请改成一致",
@@ -175,7 +175,7 @@ def _same_twice(row: Filled, one: dict[str, Any], first: Filled, earlier: dict[s
         )
 
 
-def _visited(row: Filled, as_of: date, today: date) -> date | None:
+def _visit_date(row: Filled, as_of: date, today: date) -> date | None:
     """Read a row's visit date; None if the cell is empty. Raises UserError for an impossible date."""
     found, place = read_date(row.date, as_of), row.at("date")
     if found is None and row.date not in (None, ""):

@@ -6,7 +6,6 @@ from features.blocks.activity import ActivityTown
 from features.blocks.areas import Area
 from features.blocks.expected import ExpectedTown
 from features.blocks.neighbours import NeighbourTown, Window
-from features.blocks.similar import Column
 from features.contract.attribute_values import Texts
 from features.contract.community import Community
 from features.point_in_time.records import (
@@ -18,12 +17,24 @@ from features.point_in_time.records import (
     RequestRows,
     ResidentRows,
 )
-from features.point_in_time.town_summary import Town
+from features.point_in_time.schema import Attribute
+from features.point_in_time.town import AttributeFactors, TownCounts, TownSummary
 from features.store.plain_file import UnreadableFile, from_file, to_bytes
 from models.scoring.live import TownState
 from service.web.published.week_files import RECORDS, STATE
 
-STATE_KINDS = (Town, ActivityTown, ExpectedTown, NeighbourTown, Window, Area, Column, Community)
+STATE_KINDS = (
+    TownSummary,
+    TownCounts,
+    Attribute,
+    AttributeFactors,
+    ActivityTown,
+    ExpectedTown,
+    NeighbourTown,
+    Window,
+    Area,
+    Community,
+)
 RECORDS_KINDS = (
     HouseholdRows,
     ResidentRows,

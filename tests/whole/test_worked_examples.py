@@ -52,7 +52,7 @@ def test_a_command_is_a_module_with_a_click_command(
     tiny_town: TinyTown, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny_town.ingest()
-    monkeypatch.setitem(commands.commands, "windows", module("Add a command").windows)
+    monkeypatch.setitem(commands.commands, "windows", module("Add a command").group.commands["windows"])
     call = ["--workspace", str(tiny_town.workspace), "windows"]
     assert run(lambda: commands(call, standalone_mode=False)) == 0
     assert capsys.readouterr().out.splitlines() == ["暑期托管：0 周后起，8 周", "老年助餐：0 周后起，4 周"]

@@ -41,7 +41,7 @@ ENROL_UNTIL = {"love_classroom": "06-15"}
 def blurred(known: Known, monday: Monday, seed: int) -> pd.DataFrame:
     """Scores that know the true chances with an error that stays with each pair, calibrated for each need."""
     rows = cohort(known)
-    here = pd.Index(monday.world.exports.names.household).get_indexer(pd.Index(known.records.household_ids))
+    here = pd.Index(monday.world.exports.names.household).get_indexer(pd.Index(known.household_ids))
     true = np.clip(monday.chance[here[rows.household], rows.need], 1e-4, 1 - 1e-4)
     error = np.random.default_rng(seed).normal(0, BLUR, monday.chance.shape)[here[rows.household], rows.need]
     guess = np.log(true / (1 - true)) + error
@@ -51,7 +51,7 @@ def blurred(known: Known, monday: Monday, seed: int) -> pd.DataFrame:
         p_need[mine] = IsotonicRegression().fit_transform(guess[mine], true[mine])
     return pd.DataFrame(
         {
-            "household_id": known.records.household_ids[rows.household],
+            "household_id": known.household_ids[rows.household],
             "need": np.array([one.id for one in known.community.needs], dtype=object)[rows.need],
             "p_need": p_need,
             "model_version": "blurred",
@@ -91,7 +91,7 @@ def _ranked(scores: pd.DataFrame, known: Known, whole_town: bool) -> pd.DataFram
             listed.append(household)
     asked = asked[asked["household"].isin(listed)]
     needs = np.array([one.id for one in known.community.needs], dtype=object)
-    ids = known.records.household_ids
+    ids = known.household_ids
     return pd.DataFrame(
         {"household_id": ids[asked["household"].to_numpy()], "need": needs[asked["need"].to_numpy()]}
     )

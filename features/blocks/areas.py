@@ -59,5 +59,5 @@ def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
 @remembered
 def _members(known: Known, kind: str) -> csc_array:
     where = known.grid if kind == "grid" else known.microgrid
-    areas = len(known.records.grid_ids if kind == "grid" else known.records.microgrid_ids)
+    areas = len(known.grid_ids if kind == "grid" else known.microgrid_ids)
     return members(where, areas)

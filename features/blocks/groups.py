@@ -90,7 +90,7 @@ def _members(known: Known, group: Group) -> np.ndarray:
 
 def _grids(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
     for at in np.unique(known.grid[known.present]):
-        grid = str(known.records.grid_ids[at])
+        grid = str(known.grid_ids[at])
         yield (
             f"{GRID}={grid}",
             Name(zh=grid if "网格" in grid else f"网格{grid}", en=f"grid {grid}"),

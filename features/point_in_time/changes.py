@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.point_in_time.records import Known, Records
+from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
 
 
@@ -22,21 +22,11 @@ class History:
 @remembered
 def history(known: Known) -> History:
     """Order the rows known at the date household by household."""
-    order = _history_order(known.records)
-    row_of = np.full(len(order), -1, dtype=np.int64)
-    row_of[known.household_positions] = np.arange(len(known.household_positions))
-    row = row_of[order]
-    row = row[row >= 0]
+    row = known.household_history
     household = known.households.household[row]
     follows = np.zeros(len(row), dtype=bool)
     follows[1:] = household[1:] == household[:-1]
     return History(known.household_count, row, household, known.households.valid_from[row], follows)
-
-
-@remembered
-def _history_order(records: Records) -> np.ndarray:
-    rows = records.households
-    return np.lexsort((rows.visible_from, rows.valid_from, rows.household))
 
 
 def changed(past: History, value: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ class KnownAttributes:
         self._columns = {unicodedata.normalize("NFKC", name): name for name in columns}
         births = {name: BIRTH.match(name) for name in self._columns.values()}
         self._ages = {age_name(one["person"] or one["zh"] or ""): name for name, one in births.items() if one}
-        self._residents = list(aggregates(known)) if known.records.has_residents else []
+        self._residents = list(aggregates(known)) if known.has_residents else []
 
     def names(self) -> list[str]:
         """The attributes, then the ages from birth attributes, then numbers of residents."""

@@ -17,7 +17,7 @@ def current(rows: FeedbackRows, kind: str) -> np.ndarray:
 def refusing(known: Known) -> np.ndarray:
     """bool per household: asked not to be contacted any more."""
     found = np.zeros(known.household_count, dtype=bool)
-    rows = known.records.feedback
+    rows = known.objections.feedback
     found[rows.household[current(rows, "do_not_contact")]] = True
     return found
 
@@ -30,7 +30,7 @@ def suppressed(known: Known) -> np.ndarray:
     residents' data change. ``already_helped``: the need for its horizon. Feedback counts from the moment
     it was recorded, whatever the as-of date: a list made again must respect it.
     """
-    rows, needs = known.records.feedback, known.community.needs
+    rows, needs = known.objections.feedback, known.community.needs
     found = np.repeat(refusing(known)[:, None], len(needs), axis=1)
     wrong = current(rows, "wrong_person")
     wrong = wrong[known.as_of < rows.recorded[wrong] + WEEK * WRONG_PERSON_WEEKS]

@@ -54,9 +54,8 @@ def usual_recording_delay(known: Known) -> float:
 
 def recording_delays(known: Known) -> tuple[np.ndarray, np.ndarray]:
     """Two float64 per request, in days: until it was first recorded, and how long ago it was made."""
-    every = known.records.requests
-    end = int(np.searchsorted(every.visible_from, known.as_of, side="left"))
-    first = np.flatnonzero(~pd.Series(every.request_id[:end]).duplicated())  # rows are in order of recording
+    every = known.recordings
+    first = np.flatnonzero(~pd.Series(every.request_id).duplicated())  # rows are in order of recording
     delay = np.maximum(every.visible_from[first] - every.requested[first], 0)
     return delay, known.as_of - every.requested[first]
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from features.contract.attribute_values import Texts
 from features.contract.community import Community
+from features.point_in_time.known_tables import AttributeTexts, Objections, Recordings, recordings
 from features.point_in_time.town import TownSummary
 
 EPOCH = date(1970, 1, 1)
@@ -170,6 +171,22 @@ class Records:
         """Time from which the first household is known, in days; ``inf`` without households."""
         return float(self.households.visible_from.min(initial=np.inf))
 
+    @cached_property
+    def history_order(self) -> np.ndarray:
+        """int64: rows of ``households``, household by household, each from its oldest to its newest."""
+        rows = self.households
+        return np.lexsort((rows.visible_from, rows.valid_from, rows.household))
+
+    @cached_property
+    def attribute_texts(self) -> AttributeTexts:
+        """The distinct texts of the attributes."""
+        return AttributeTexts(
+            *(
+                {name: column.distinct for name, column in rows.attributes.items()}
+                for rows in (self.households, self.residents)
+            )
+        )
+
     @property
     def last_day(self) -> float:
         """Time of the last row of the data, in days; ``-inf`` without rows."""
@@ -225,27 +242,38 @@ def _last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count:
 
 @dataclass(frozen=True)
 class Known:
-    """What was known before one as-of day. Only blocks, cohorts and facts read it."""
+    """What was known before one as-of day; every table ends there, but for ``objections``.
+
+    Ids, settings, the workers' table and which tables there are have no time in the contract and stand as they are
+    now. Households are numbered by ``household_ids``, those that are not known yet included (see ``present``).
+    """
 
     as_of: int
-    records: Records  # ids, names and the community only: its tables reach past the as-of day
+    community: Community
+    household_ids: np.ndarray  # object str, sorted
+    grid_ids: np.ndarray  # object str, sorted
+    microgrid_ids: np.ndarray  # object str, sorted
+    workers: pd.DataFrame  # the contract's columns; empty without a workers table
+    has_residents: bool
+    has_outreach: bool
+    within: np.ndarray | None  # bool per grid: a partition of a town, these grids only
     households: HouseholdRows
     residents: ResidentRows
     requests: RequestRows
     outreach: OutreachRows
     opt_outs: OptOutRows
-    household_positions: np.ndarray  # int64: where the rows of `households` stand in the records' table
+    household_history: (
+        np.ndarray
+    )  # int64: rows of `households`, household by household, each from its oldest on
+    attribute_texts: AttributeTexts
+    recordings: Recordings
+    objections: Objections
     town: TownSummary | None = None  # of the whole town where these households are only some of it
 
     @property
-    def community(self) -> Community:
-        """The community's settings."""
-        return self.records.community
-
-    @property
     def household_count(self) -> int:
-        """Number of households in the records, known yet or not: the length of per-household arrays."""
-        return len(self.records.household_ids)
+        """Count the households, known yet or not: the length of per-household arrays."""
+        return len(self.household_ids)
 
     @cached_property
     def household_row(self) -> np.ndarray:
@@ -253,7 +281,7 @@ class Known:
 
         Also -1 where the household lives outside the grids that the records are within.
         """
-        rows, within = self.households, self.records.within
+        rows, within = self.households, self.within
         row = _last_of_each(rows.household, rows.valid_from, rows.visible_from, self.household_count)
         if within is None or not len(rows):
             return row
@@ -323,15 +351,34 @@ def known_before(records: Records, as_of: int, town: TownSummary | None = None) 
     )
     return Known(
         as_of=int(as_of),
-        records=records,
+        community=records.community,
+        household_ids=records.household_ids,
+        grid_ids=records.grid_ids,
+        microgrid_ids=records.microgrid_ids,
+        workers=records.workers,
+        has_residents=records.has_residents,
+        has_outreach=records.has_outreach,
+        within=records.within,
         households=visible(records.households, as_of),
         residents=visible(records.residents, as_of),
         requests=requests,
         outreach=visible(records.outreach, as_of),
         opt_outs=visible(records.opt_outs, as_of),
-        household_positions=np.arange(len(records.households))[_visible_part(records.households, as_of)],
+        household_history=_known_history(records, as_of),
+        attribute_texts=records.attribute_texts,
+        recordings=recordings(records.requests, as_of),
+        objections=Objections(records.feedback, records.opt_outs),
         town=town,
     )
+
+
+def _known_history(records: Records, as_of: float) -> np.ndarray:
+    """int64: the rows known before ``as_of``, numbered among themselves, in the order of ``Records.history_order``."""
+    number = np.full(len(records.households), -1, dtype=np.int64)
+    known = np.arange(len(number))[_visible_part(records.households, as_of)]
+    number[known] = np.arange(len(known))
+    row = number[records.history_order]
+    return row[row >= 0]
 
 
 @dataclass(frozen=True)

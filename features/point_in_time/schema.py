@@ -10,7 +10,7 @@ import numpy as np
 from features.contract import attribute_values as values
 from features.contract.spoken_values import NOTHING
 from features.contract.vocabulary import attribute_name, person_name
-from features.point_in_time.records import HouseholdRows, Known, Records, ResidentRows
+from features.point_in_time.records import AttributeTexts, HouseholdRows, Known, ResidentRows
 from features.point_in_time.remembered import remembered
 
 AttributeKind = Literal["number", "boolean", "category", "birth", "date", "ignored"]
@@ -292,10 +292,9 @@ def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:
     column = rows.attributes.get(attribute.name)
     if column is None:
         return np.full(len(rows), np.nan)
-    return column.gather(_read_texts(known.records, table, attribute))
+    return column.gather(_read_texts(known.attribute_texts, table, attribute))
 
 
 @remembered
-def _read_texts(records: Records, table: TableName, attribute: Attribute) -> np.ndarray:
-    rows: HouseholdRows | ResidentRows = getattr(records, table)
-    return _read(attribute, rows.attributes[attribute.name].distinct)
+def _read_texts(texts: AttributeTexts, table: TableName, attribute: Attribute) -> np.ndarray:
+    return _read(attribute, getattr(texts, table)[attribute.name])

@@ -46,11 +46,11 @@ class Homes:
         return Homes(
             community=known.community,
             as_of=known.as_of,
-            ids=pa.array(known.records.household_ids[here], pa.string()),
+            ids=pa.array(known.household_ids[here], pa.string()),
             grid=known.grid[here],
-            grid_ids=known.records.grid_ids,
+            grid_ids=known.grid_ids,
             microgrid=known.microgrid[here],
-            microgrid_ids=microgrid_numbers(known.records.microgrid_ids),
+            microgrid_ids=microgrid_numbers(known.microgrid_ids),
             barred=suppressed(known)[here] | known.opted_out[here][:, None],
             last_asked=last[here],
         )

@@ -22,7 +22,7 @@ def expected_cells(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray |
     by default of ``known``.
     """
     share = span_shares(course_of(known), known.community) if shares is None else shares
-    grid, grids = known.grid[rows.household], len(known.records.grid_ids)
+    grid, grids = known.grid[rows.household], len(known.grid_ids)
     return cells_by_grid(rows.need, grid, grids, p, known.community, known.as_of, share)
 
 
@@ -96,7 +96,7 @@ def came(known_now: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
 def observed_cells(known: Known, rows: Rows, asked: np.ndarray) -> np.ndarray:
     """int64 per row of ``expected_cells``: households among the pairs that came; ``asked`` [spans, households,
     needs]."""
-    grids, needs = len(known.records.grid_ids), len(known.community.needs)
+    grids, needs = len(known.grid_ids), len(known.community.needs)
     cell = rows.need.astype(np.int64) * grids + known.grid[rows.household]
     counts = [np.bincount(cell, one[rows.household, rows.need], needs * grids) for one in asked]
     return np.concatenate(counts).astype(np.int64)

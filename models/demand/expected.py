@@ -25,7 +25,7 @@ def demand_ahead(scores: pd.DataFrame, known: Known, spread: Spread | None = Non
     households (who can have the need), expected, low_80, high_80, low_90, high_90; in the order of the needs.
     """
     cells = expected_cells(known, *pairs_of(scores, known))
-    return demand_table(cells, known.records.grid_ids, known.community, spread)
+    return demand_table(cells, known.grid_ids, known.community, spread)
 
 
 def demand_of_parts(cells: list[pd.DataFrame], community: Community, spread: Spread | None) -> pd.DataFrame:
@@ -71,7 +71,7 @@ def demand_table(
 def expected_demand(scores: pd.DataFrame, known: Known, spread: Spread | None = None) -> pd.DataFrame:
     """The rows of ``demand_ahead`` for the needs' own windows."""
     cells = expected_cells(known, *pairs_of(scores, known))
-    return own_windows(demand_table(cells, known.records.grid_ids, known.community, spread, (WINDOW,)))
+    return own_windows(demand_table(cells, known.grid_ids, known.community, spread, (WINDOW,)))
 
 
 def own_windows(demand: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def own_windows(demand: pd.DataFrame) -> pd.DataFrame:
 
 def pairs_of(scores: pd.DataFrame, known: Known) -> tuple[Rows, np.ndarray]:
     """The pairs of scores.parquet that are in a grid, and their p_request."""
-    household = positions_of(scores["household_id"], known.records.household_ids)
+    household = positions_of(scores["household_id"], known.household_ids)
     need = positions_of(scores["need"], known.community.need_index())
     there = (household >= 0) & (need >= 0) & (known.grid[household] >= 0)
     rows = Rows(household[there].astype(np.int32), need[there].astype(np.int16))

@@ -11,7 +11,7 @@ NEEDS_PER_VISIT = 3
 def weekly_visits(known: Known) -> int:
     """Visits a week of all workers; without a workers table every micro-grid has one worker."""
     each = known.community.outreach.visits_per_worker
-    workers = known.records.workers
+    workers = known.workers
     if len(workers):
         return int(pd.to_numeric(workers["weekly_visits"]).fillna(each).sum())
     return each * len(np.unique(known.microgrid[known.present]))

@@ -95,7 +95,7 @@ def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: i
 
 def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Audited | None:
     """What ``audit_list`` is made of; None without scores or a list."""
-    household = positions_of(scores["household_id"], known.records.household_ids)
+    household = positions_of(scores["household_id"], known.household_ids)
     there = household >= 0
     scores, household = scores[there], household[there]
     if not len(scores) or not len(listed):

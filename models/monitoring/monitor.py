@@ -14,7 +14,7 @@ import pyarrow as pa
 from features.contract.community import Community
 from features.contract.tables import OUTCOMES
 from features.point_in_time.labels import in_window, label_end, recording_delays, usual_delay
-from features.point_in_time.records import Known, day_of
+from features.point_in_time.records import Known, Records, day_of
 from features.store.storage import encoded_texts
 from models.demand.cells import came
 from models.demand.expected import TOWN
@@ -37,10 +37,10 @@ class Seen:
     outcomes: pd.DataFrame  # arm, and a column an outcome: contacts
 
     @staticmethod
-    def of(known: Known) -> "Seen":
-        """What is to be seen of it."""
+    def of(records: Records, known: Known) -> "Seen":
+        """What is to be seen of it; ``records``: all that there is by now, whose rows are counted."""
         tables = ("households", "residents", "requests", "outreach")
-        rows = {table: len(getattr(known.records, table)) for table in tables}
+        rows = {table: len(getattr(records, table)) for table in tables}
         return Seen(rows, _freshness(known), outcomes(known))
 
 
@@ -109,7 +109,7 @@ class Asked:
         rows = known.requests
         told = rows.need >= 0
         homes, household = np.unique(rows.household[told], return_inverse=True)
-        ids = known.records.household_ids[homes].astype(object)
+        ids = known.household_ids[homes].astype(object)
         delays = recording_delays(known)
         return Asked(
             known.as_of, known.community, ids, household, rows.need[told], rows.requested[told], delays
@@ -240,14 +240,14 @@ class Came:
     @staticmethod
     def of(known: Known, spans: Sequence[Span]) -> "Came":
         """Of a town, or of the households that live in a part of it."""
-        needs, grids = len(known.community.needs), len(known.records.grid_ids)
+        needs, grids = len(known.community.needs), len(known.grid_ids)
         count = np.zeros((len(spans), grids, needs), dtype=np.int32)
         for at, (begin, end) in enumerate(spans):
             found = came(known, np.full(needs, begin), np.full(needs, end)) & (known.grid >= 0)[:, None]
             household, need = np.nonzero(found)
             np.add.at(count[at], (known.grid[household], need), 1)
         here = np.unique(known.grid[known.present])
-        return Came(tuple(spans), known.records.grid_ids[here], count[:, here])
+        return Came(tuple(spans), known.grid_ids[here], count[:, here])
 
     @staticmethod
     def joined(parts: "Sequence[Came]") -> "Came":

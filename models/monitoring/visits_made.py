@@ -63,7 +63,7 @@ def visits_made(known: Known, then: Callable[[int], Known]) -> VisitsMade:
     member = members_then(then, household, block_end(known, when))
     groups = membership(known)
     return VisitsMade(
-        household_ids=pa.array(known.records.household_ids, pa.string()),
+        household_ids=pa.array(known.household_ids, pa.string()),
         household=household,
         week=np.concatenate([np.full(len(made), -1), drawn.as_of]).astype(np.int32),
         found=np.concatenate([np.zeros(len(made), dtype=bool), drawn.found == 1]),

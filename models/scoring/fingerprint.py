@@ -13,8 +13,8 @@ from models.dataset.out_of_time import stable_hash
 def fingerprint(known: Known) -> str:
     """SHA-256 of the settings and of everything known: the same data give the same, whatever comes later."""
     digest = hashlib.sha256(known.community.model_dump_json().encode())
-    ids = {"household": known.records.household_ids, "grid": known.records.grid_ids}
-    ids["microgrid"] = known.records.microgrid_ids
+    ids = {"household": known.household_ids, "grid": known.grid_ids}
+    ids["microgrid"] = known.microgrid_ids
     for name in ("households", "residents", "requests", "outreach", "opt_outs"):
         for column, values in vars(getattr(known, name)).items():
             digest.update(f"{name}.{column}".encode())

@@ -46,7 +46,7 @@ class LiveScores:
 
 def town_state(scored: Scored, version: str) -> TownState:
     """The state of the town that was scored."""
-    known, records, risk = scored.known, scored.known.records, scored.risk
+    known, risk = scored.known, scored.risk
     p_need, need = scored.p_need, scored.features.rows.need
     lowest = [
         float(risk.loc[risk["tier"] == tier, "risk"].min()) if (risk["tier"] == tier).any() else np.inf
@@ -56,10 +56,10 @@ def town_state(scored: Scored, version: str) -> TownState:
         as_of=known.as_of,
         version=version,
         community=known.community,
-        grid_ids=records.grid_ids,
-        microgrid_ids=records.microgrid_ids,
-        has_residents=records.has_residents,
-        has_outreach=records.has_outreach,
+        grid_ids=known.grid_ids,
+        microgrid_ids=known.microgrid_ids,
+        has_residents=known.has_residents,
+        has_outreach=known.has_outreach,
         town=scored.town,
         shift=scored.shift,
         falling={one.id: -np.sort(-p_need[need == index]) for index, one in enumerate(known.community.needs)},

@@ -86,7 +86,7 @@ def log_odds(parts: Parts, number: int, model: NeedModel, town: TownSummary) -> 
     offsets = pa.array(np.append(0, ends).astype(np.int32))
     lists = {"need": rows.need, "log_odds": scored, "p_need": p_need}
     columns = {name: pa.ListArray.from_arrays(offsets, pa.array(values)) for name, values in lists.items()}
-    return pa.table({"household_id": pa.array(known.records.household_ids[present], pa.string()), **columns})
+    return pa.table({"household_id": pa.array(known.household_ids[present], pa.string()), **columns})
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Building:
         made = build(known, cohort(known), schema, summarise(known, schema, town))
         needs = pa.array([one.id for one in known.community.needs])
         columns = {
-            "household_id": pa.array(known.records.household_ids[made.rows.household], pa.string()),
+            "household_id": pa.array(known.household_ids[made.rows.household], pa.string()),
             "need": needs.take(pa.array(made.rows.need)),
         }
         for column, name in enumerate(made.names):

@@ -96,7 +96,7 @@ def _risk(
     risk = risk[present]
     return pd.DataFrame(
         {
-            "household_id": known.records.household_ids[present],
+            "household_id": known.household_ids[present],
             "as_of": date_of(known.as_of),
             "risk": risk,
             "tier": tiers(risk, order[present], known.community.outreach.risk),

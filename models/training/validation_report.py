@@ -12,7 +12,7 @@ from scipy.special import logit
 
 from features.point_in_time.labels import label_begin, label_end
 from features.point_in_time.records import Known, Records
-from models.dataset.out_of_time import OutOfTime, household_keys
+from models.dataset.out_of_time import OutOfTime, stable_hash
 from models.dataset.sample import Table
 from models.dataset.split import Split, complete
 from models.demand.backtest import backtest_demand
@@ -121,8 +121,10 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
 def _newest(known: Known, validation: Validation) -> OutOfTime:
     """The model's probabilities of the newest fold, to carry with it."""
     rows = validation.take(validation.fold == len(validation.folds) - 1)
-    keys = household_keys(known.records)
-    return OutOfTime(keys[rows.household], rows.need, rows.as_of, rows.scores[MODEL])
+    homes, place = np.unique(rows.household, return_inverse=True)
+    return OutOfTime(
+        stable_hash(known.household_ids[homes])[place], rows.need, rows.as_of, rows.scores[MODEL]
+    )
 
 
 def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tuple[float, float]:

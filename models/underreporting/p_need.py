@@ -104,5 +104,5 @@ def _estimator(name: str, own: dict[str, np.ndarray], directory: Path) -> Estima
 
 def microgrid_ids(known: Known, microgrid: np.ndarray) -> np.ndarray:
     """str ids of positions in the records; '' for -1."""
-    ids = np.append(known.records.microgrid_ids.astype(str), "")
+    ids = np.append(known.microgrid_ids.astype(str), "")
     return ids[microgrid]

@@ -60,7 +60,7 @@ def rule_scores(policy: str, known: Known, truth: Callable[[], np.ndarray], seed
         raise ValueError(policy)
     return pd.DataFrame(
         {
-            "household_id": known.records.household_ids[rows.household],
+            "household_id": known.household_ids[rows.household],
             "need": np.array([one.id for one in known.community.needs], dtype=object)[rows.need],
             "as_of": date_of(known.as_of),
             "p_need": value,

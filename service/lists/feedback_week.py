@@ -12,7 +12,7 @@ from features.contract.tables import FEEDBACK
 from features.language import say
 from features.point_in_time.feedback import WEEK, WRONG_PERSON_WEEKS, refusing
 from features.point_in_time.records import FeedbackRows, Known, date_of
-from models.monitoring.reason_quality import Returned, reason_quality, returned
+from models.monitoring.reason_quality import Returned, reason_quality
 from service.lists.answers import feedback_names
 from service.lists.reasons import kind_names
 
@@ -41,13 +41,14 @@ class FeedbackWeek:
         return bool(self.said or self.agreed or self.marks["all"] or any(row["all"] for row in self.counts))
 
 
-def feedback_week(known: Known, listed: pd.DataFrame) -> FeedbackWeek:
+def feedback_week(known: Known, listed: pd.DataFrame, back: Returned) -> FeedbackWeek:
     """Collect feedback as it stands now, for the week from the as-of date.
 
     Feedback is new if it was recorded since the Monday before, whatever week its list was for. ``listed`` has
-    outreach_id, reason_kinds and worker_id of every pair ever listed.
+    outreach_id, reason_kinds and worker_id of every pair ever listed. ``back`` is what came back of them up to now, also
+    since the as-of date: a wrong reason counts from when it was said.
     """
-    rows = known.records.feedback
+    rows = known.objections.feedback
     here = np.flatnonzero(np.isinf(rows.visible_to))
     new = here[rows.recorded[here] >= known.as_of - WEEK]
     worker = dict(zip(listed["outreach_id"], listed["worker_id"], strict=True))
@@ -67,7 +68,7 @@ def feedback_week(known: Known, listed: pd.DataFrame) -> FeedbackWeek:
             for code, name in enumerate(feedback_names().values())
         ],
         marks=_marks(rows.satisfaction[new], rows.satisfaction[here]),
-        quality=quality_rows(listed, [returned(known.records)]),
+        quality=quality_rows(listed, [back]),
     )
 
 
@@ -124,7 +125,7 @@ def quality_rows(listed: pd.DataFrame, parts: Sequence[Returned]) -> list[dict[s
 
 
 def _said(known: Known, row: int, worker: dict[str, str]) -> dict[str, Any]:
-    rows, names = known.records.feedback, list(feedback_names().values())
+    rows, names = known.objections.feedback, list(feedback_names().values())
     kinds = kind_names()
     reasons = [kinds.get(one, one) for one in (rows.reason_kind[row] or "").split(",") if one]
     mark = rows.satisfaction[row]
@@ -140,19 +141,19 @@ def _said(known: Known, row: int, worker: dict[str, str]) -> dict[str, Any]:
 
 
 def _agreed(known: Known, row: int, worker: dict[str, str]) -> dict[str, Any]:
-    rows = known.records.feedback
+    rows = known.objections.feedback
     when: date = date_of(rows.next_visit[row])
     return {**_about(known, row, worker), "when": when, "note": rows.note[row] or ""}
 
 
 def _about(known: Known, row: int, worker: dict[str, str]) -> dict[str, str]:
     """Name the household, grid, need and worker of a row of feedback."""
-    rows = known.records.feedback
+    rows = known.objections.feedback
     household, need, grid = rows.household[row], rows.need[row], known.grid[rows.household[row]]
     given = worker.get(rows.outreach_id[row] or "")
     return {
-        "household_id": known.records.household_ids[household],
-        "grid_id": known.records.grid_ids[grid] if grid >= 0 else "",
+        "household_id": known.household_ids[household],
+        "grid_id": known.grid_ids[grid] if grid >= 0 else "",
         "need": known.community.needs[need].name.here if need >= 0 else "",
         "worker_id": str(given) if given and pd.notna(given) else "",
     }
@@ -160,7 +161,7 @@ def _about(known: Known, row: int, worker: dict[str, str]) -> dict[str, str]:
 
 def _effect(known: Known, row: int) -> str:
     """Say what a row of feedback does to the lists."""
-    rows = known.records.feedback
+    rows = known.objections.feedback
     kind = FEEDBACK[rows.kind[row]] if rows.kind[row] >= 0 else ""
     if kind == "do_not_contact":
         return say("不再列入名单", "on no list any more")

@@ -54,7 +54,7 @@ def reasons_in(
     -------
     The visits with their reasons, by language.
     """
-    household = positions_of(visits["household_id"], known.records.household_ids)
+    household = positions_of(visits["household_id"], known.household_ids)
     need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
     targeted = (visits["arm"] == "targeted").to_numpy()
     rows = Rows(household[targeted].astype(np.int32), need[targeted])

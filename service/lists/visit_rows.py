@@ -39,7 +39,7 @@ def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = 
     -------
     ``visits`` with the text columns contact, members, last_contact, need_name, programme and ask.
     """
-    household = positions_of(visits["household_id"], known.records.household_ids)
+    household = positions_of(visits["household_id"], known.household_ids)
     needs = {need.id: need for need in known.community.needs}
     programmes = {one: programmes_text(need, known, history) for one, need in needs.items()}
     distinct = np.unique(household)

@@ -96,7 +96,7 @@ def eligible_pairs(
 def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
     """The scores of households and needs that are known, by position."""
     community = known.community
-    household = positions_of(scores["household_id"], known.records.household_ids)
+    household = positions_of(scores["household_id"], known.household_ids)
     need = positions_of(scores["need"], [one.id for one in community.needs])
     pairs = pd.DataFrame(
         {
@@ -119,7 +119,7 @@ def _refusing(known: Known) -> np.ndarray:
 
     Refusals recorded after the as-of date count too: a list made again late must respect them.
     """
-    rows = known.records.opt_outs
+    rows = known.objections.opt_outs
     refuses = known.opted_out.copy()
     now = np.isinf(rows.visible_to) & (rows.begins < known.as_of + 7) & (rows.until > known.as_of)
     refuses[rows.household[now]] = True

@@ -115,7 +115,7 @@ def plan(
 
 def _sums(known: Known, workers: Workers, out: LeftOut, pairs: pd.DataFrame, *found: Chosen) -> PlanSums:
     """What there is to say of a plan, in numbers."""
-    part = known.records.within is not None
+    part = known.within is not None
     return PlanSums(
         left_out=out.counts(known.present if part else None),
         idle=workers.idle,
@@ -193,7 +193,7 @@ def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFr
         coordinator=of_worker["coordinator"],
         grid_id=of_area["grid_id"],
         microgrid_id=of_area["microgrid_id"],
-        household_id=known.records.household_ids[visits["household"].to_numpy(dtype=int)],
+        household_id=known.household_ids[visits["household"].to_numpy(dtype=int)],
         need=needs[visits["need"].to_numpy(dtype=int)],
         reason="",
     )

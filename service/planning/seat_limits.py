@@ -55,7 +55,7 @@ def enrolment(known: Known, history: pd.DataFrame | None = None) -> Enrolment:
     ``history``: the contract's programme_history (``store.read_programme_history``). Raises UserError where there are
     more programmes than an int64 has bits for.
     """
-    community, grids = known.community, known.records.grid_ids
+    community, grids = known.community, known.grid_ids
     if len(community.programmes) > MOST_PROGRAMMES:
         raise UserError(
             say(

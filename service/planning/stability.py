@@ -46,13 +46,13 @@ def last_worker(before: pd.DataFrame | None, known: Known, workers: Workers) -> 
     found = np.full(known.household_count, -1, dtype=np.int64)
     if before is not None and len(before):
         place = {one: at for at, one in enumerate(workers.frame["worker_id"]) if one}
-        rows = before[before["household_id"].isin(known.records.household_ids)]
+        rows = before[before["household_id"].isin(known.household_ids)]
         found[_households(rows, known)] = rows["worker_id"].map(place).fillna(-1).astype(np.int64)
     return found
 
 
 def _households(rows: pd.DataFrame, known: Known) -> np.ndarray:
-    place = positions_of(rows["household_id"], known.records.household_ids)
+    place = positions_of(rows["household_id"], known.household_ids)
     return place[place >= 0]
 
 
@@ -76,8 +76,8 @@ def dropped(
     """
     if before is None or not len(before):
         return pd.DataFrame(columns=list(DROPPED))
-    homes = before[before["household_id"].isin(known.records.household_ids)]
-    place = positions_of(homes["household_id"], known.records.household_ids)
+    homes = before[before["household_id"].isin(known.household_ids)]
+    place = positions_of(homes["household_id"], known.household_ids)
     homes = homes.assign(household=place, need_at=homes["need"].map(known.community.need_index()))
     homes = homes[~homes["household"].isin(listed)]
     one = homes.drop_duplicates("household")

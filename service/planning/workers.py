@@ -45,11 +45,11 @@ def workers_of(known: Known, everywhere: Mapping[str, int] | None = None) -> Wor
     area[known.present] = index.reshape(-1)
     areas = pd.DataFrame(
         {
-            "grid_id": known.records.grid_ids[distinct[:, 0]],
-            "microgrid_id": microgrid_numbers(known.records.microgrid_ids[distinct[:, 1]]),
+            "grid_id": known.grid_ids[distinct[:, 0]],
+            "microgrid_id": microgrid_numbers(known.microgrid_ids[distinct[:, 1]]),
         }
     )
-    if known.records.workers.empty:
+    if known.workers.empty:
         frame, covers = _one_each(areas, known.community.outreach.visits_per_worker)
         workers = Workers(frame, covers, areas, area)
     else:
@@ -85,7 +85,7 @@ def _one_each(areas: pd.DataFrame, visits: int) -> tuple[pd.DataFrame, np.ndarra
 
 
 def _from_table(known: Known, areas: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    table = known.records.workers.sort_values("worker_id", kind="stable")
+    table = known.workers.sort_values("worker_id", kind="stable")
     coordinator = (table["role"] == "coordinator").to_numpy()
     visits = pd.to_numeric(table["weekly_visits"]).fillna(known.community.outreach.visits_per_worker)
     frame = pd.DataFrame(
@@ -113,7 +113,7 @@ def _covered(table: pd.DataFrame, areas: pd.DataFrame) -> np.ndarray:
 
 def visiting_everywhere(known: Known) -> dict[str, int]:
     """The coordinators who visit in the whole community, and their visits: one without a workers table."""
-    table, usual = known.records.workers, known.community.outreach.visits_per_worker
+    table, usual = known.workers, known.community.outreach.visits_per_worker
     if table.empty:
         return {"": usual}
     table = table[(table["role"] == "coordinator") & table[["grid_id", "microgrid_id"]].isna().all(axis=1)]

@@ -211,11 +211,12 @@ def _feedback(workspace: Path, week: Week, surveys: list[Surveyed]) -> dict[str,
     found: dict[str, list[FeedbackWeek]] = {one: [] for one in LANGUAGES}
     back: list[Returned] = []
     for number in [number for number, one in enumerate(surveys) if one.feedback] or [0]:
-        known = known_before(week.scoring.parts.own(number, as_of), as_of)
-        own = listed[listed["household_id"].isin(known.records.household_ids)]
-        back.append(returned(known.records))
+        records = week.scoring.parts.own(number, as_of)
+        known = known_before(records, as_of)
+        own = listed[listed["household_id"].isin(known.household_ids)]
+        back.append(returned(records))
         for one in LANGUAGES:
-            found[one].append(in_language(one, feedback_week, known, own))
+            found[one].append(in_language(one, feedback_week, known, own, back[-1]))
 
     def joined(weeks: list[FeedbackWeek]) -> FeedbackWeek:
         return joined_weeks(weeks, quality_rows(listed, back))

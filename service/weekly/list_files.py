@@ -109,9 +109,9 @@ def file_names(grids: list[str]) -> dict[str, str]:
 
 def risk_tiers(risk: pd.DataFrame, known: Known) -> pd.DataFrame:
     """Columns grid_id, tier: one row for each household of risk.parquet."""
-    household = positions_of(risk["household_id"], known.records.household_ids)
+    household = positions_of(risk["household_id"], known.household_ids)
     risk, household = risk[household >= 0], household[household >= 0]
-    grid = known.records.grid_ids[known.grid[household]]
+    grid = known.grid_ids[known.grid[household]]
     return pd.DataFrame({"grid_id": grid, "tier": risk["tier"].astype(str).to_numpy()})
 
 

@@ -152,7 +152,7 @@ def score_week(
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, records.community)
     scored = _scored(records, as_of, model, stage)
-    _keep(workspace, scored, model, output, stage)
+    _keep(workspace, records, scored, model, output, stage)
     households, count = scored.scores["household_id"].nunique(), len(scored.scores)
     line = say(
         f"{as_of}：{households} 户、{count} 条评分，模型版本 {model.version}，写入 {output}",
@@ -168,13 +168,15 @@ def _scored(records: Records, as_of: date, model: "Champion", stage: Stage) -> "
         return score(records, model.model, day_of(as_of), model.version)
 
 
-def _keep(workspace: Path, scored: "Scored", model: "Champion", output: Path, stage: Stage) -> None:
+def _keep(
+    workspace: Path, records: Records, scored: "Scored", model: "Champion", output: Path, stage: Stage
+) -> None:
     from models.scoring.live import town_state
     from service.web.published.publish import publish
 
     with stage(say("写出", "write")):
         state = town_state(scored, str(model.version))
-        publish(workspace, scored.scores, scored.risk, scored.known, model, state)
+        publish(workspace, scored.scores, scored.risk, records, scored.known, model, state)
         _write_scores(workspace, scored.scores, scored.risk, scored.known.as_of, output)
 
 
@@ -213,7 +215,7 @@ def current_scores(
     if kept := _kept(workspace, as_of, model):
         return kept[0]
     scored = _scored(records, as_of, model, stage)
-    _keep(workspace, scored, model, workspace / SCORES, stage)
+    _keep(workspace, records, scored, model, workspace / SCORES, stage)
     return scored.scores
 
 
@@ -241,7 +243,7 @@ def list_week(workspace: Path, records: Records, as_of: date, output: Path, stag
         model = champion(workspace, records.community)
     made = _made(workspace, records, as_of, model, stage)
     with stage(say("写名单", "write the lists")):
-        lines = _written(workspace, made, model, as_of, output)
+        lines = _written(workspace, records, made, model, as_of, output)
     return [*lines, summary(made.visits[language()]), say(f"名单在 {output}", f"lists are in {output}")]
 
 
@@ -265,10 +267,13 @@ def _made(workspace: Path, records: Records, as_of: date, model: "Champion", sta
     return Made(*kept, known, planned, visits, state)
 
 
-def _written(workspace: Path, made: Made, model: "Champion", as_of: date, output: Path) -> list[str]:
+def _written(
+    workspace: Path, records: Records, made: Made, model: "Champion", as_of: date, output: Path
+) -> list[str]:
     """Write and publish the lists, and what was scored; lines on them."""
     from models.estimators.threads import working_beside
     from models.fairness.audit import audit_list
+    from models.monitoring.reason_quality import returned
     from service.lists.feedback_week import feedback_week
     from service.planning.workers import workers_of
     from service.web.published.packing import Listed
@@ -282,7 +287,9 @@ def _written(workspace: Path, made: Made, model: "Champion", as_of: date, output
         audit = beside.submit(audit_list, scores, table, known)  # two million draws: NumPy's work
         keep_listed(home, visits[[*COLUMNS, "reason_kinds"]])
         listed = all_listed(workspace)
-        feedback = {one: in_language(one, feedback_week, known, listed) for one in LANGUAGES}
+        feedback = {
+            one: in_language(one, feedback_week, known, listed, returned(records)) for one in LANGUAGES
+        }
         said = [*about(model, known.community), *made.planned.lines]
         of_week = (visits, known, scores, risk, said, as_of, feedback[language()], model.model)
         files = in_language(language(), handout, *of_week)
@@ -293,7 +300,7 @@ def _written(workspace: Path, made: Made, model: "Champion", as_of: date, output
             lines += write_handout(place, files)
         lines += list_lines(home, audit.result(), known)
     to_serve = Listed(made.visits, feedback, workers_of(known).frame)
-    publish(workspace, scores, risk, known, model, made.state, to_serve)
+    publish(workspace, scores, risk, records, known, model, made.state, to_serve)
     if made.state:
         _write_scores(workspace, scores, risk, known.as_of, workspace / SCORES)
     return [*said, *lines]

@@ -31,21 +31,26 @@ class Looked:
     returned: Returned
 
 
-def look(known: Known, then: Callable[[int], Known], spans: Sequence[Span]) -> Looked:
-    """``then`` gives what was known at each of ``visits_made.days_told``; ``spans``: of past demand."""
+def look(records: Records, known: Known, then: Callable[[int], Known], spans: Sequence[Span]) -> Looked:
+    """Look at a town, or at who lives in a part of it.
+
+    ``records``: all that there is by now, for the number of rows and what came back. ``then`` gives what was known at
+    each of ``visits_made.days_told``. ``spans``: of past demand.
+    """
+    back = returned(records)
     return Looked(
-        Seen.of(known),
+        Seen.of(records, known),
         Asked.of(known),
         Came.of(known, spans),
         visits_made(known, then),
-        {one: in_language(one, feedback_week, known, NO_LIST) for one in LANGUAGES},
-        returned(known.records),
+        {one: in_language(one, feedback_week, known, NO_LIST, back) for one in LANGUAGES},
+        back,
     )
 
 
 def look_at_town(records: Records, as_of: int, spans: Sequence[Span]) -> Looked:
     """Of a town in one piece."""
-    return look(known_before(records, as_of), partial(known_before, records), spans)
+    return look(records, known_before(records, as_of), partial(known_before, records), spans)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class LookAtPart:
             return known_before(records, day, self.towns[day])
 
         with speaking(self.language):
-            return look(then(self.as_of), then, self.spans)
+            return look(records, then(self.as_of), then, self.spans)
 
 
 def groups_of_sample(parts: Parts, as_of: int) -> dict[int, TownSummary]:

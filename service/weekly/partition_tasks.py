@@ -80,7 +80,7 @@ class Week:
         """The rows of the list before whose households live in this part."""
         if self.before is None:
             return None
-        here = known.records.household_ids[known.present]
+        here = known.household_ids[known.present]
         return self.before[self.before["household_id"].isin(here)]
 
 
@@ -169,7 +169,7 @@ class Survey(Kept[Surveyed]):
         # the town's counts are not known yet: seats are those that this part leaves
         known = replace(known, town=replace(week.scoring.fitted.town, counts=counts))
         content, places = _answers(scores, risk, known, week.scoring.model.visited is not None)
-        grid = known.records.grid_ids[known.grid[known.present]]
+        grid = known.grid_ids[known.grid[known.present]]
         tiers = Counter(zip(map(str, grid), map(str, risk["tier"]), strict=True))
         needs = len(known.community.needs)
         need = positions_of(scores["need"], [one.id for one in known.community.needs])
@@ -178,9 +178,7 @@ class Survey(Kept[Surveyed]):
         return Surveyed(
             counts=counts,
             p_need=np.stack([np.bincount(need, one, needs) for one in (p_need, np.ones(len(need)))]),
-            cells=named_cells(
-                expected_cells(known, *pairs_of(scores, known), week.shares), known.records.grid_ids
-            ),
+            cells=named_cells(expected_cells(known, *pairs_of(scores, known), week.shares), known.grid_ids),
             tiers=dict(tiers),
             areas=areas(scores, risk, known),
             content=content,
@@ -188,7 +186,7 @@ class Survey(Kept[Surveyed]):
             worth=_worth(week, scores, known)[: sum(everywhere.values())],
             everywhere=everywhere,
             grids=tuple(map(str, np.unique(grid))),
-            feedback=len(known.records.feedback) > 0,
+            feedback=len(known.objections.feedback) > 0,
         )
 
 
@@ -321,7 +319,7 @@ class Writing(Kept[Written]):
     def _features(self, planned: pd.DataFrame, known: Known) -> Features:
         """Features of the listed pairs, with what was fitted on the whole town."""
         schema = self.week.scoring.model.schema
-        household = positions_of(planned["household_id"], known.records.household_ids)
+        household = positions_of(planned["household_id"], known.household_ids)
         need = planned["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)
         town = summarise(known, schema, self.week.scoring.fitted.town)
         return build(known, Rows(household.astype(np.int32), need), schema, town)

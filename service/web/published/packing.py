@@ -71,6 +71,7 @@ def pack(
     workspace: Path,
     scores: pd.DataFrame,
     risk: pd.DataFrame,
+    records: Records,
     known: Known,
     model: Champion,
     state: TownState | None,
@@ -87,7 +88,7 @@ def pack(
         demand = expected_demand(scores, known, model.model.spread)
         (place / DEMAND).write_bytes(as_json(rows_of(demand)))
         (place / AREAS).write_bytes(as_json(areas(scores, risk, known)))
-    write_live(place, workspace, model, state, known.records, before)
+    write_live(place, workspace, model, state, records, before)
     held = read_visits(before) if before else []
     if listed:
         rows = visit_rows(listed.visits, risk)
@@ -106,12 +107,11 @@ def pack(
 def fingerprint(scores: pd.DataFrame, risk: pd.DataFrame, known: Known, corrected: bool) -> str:
     """What the answers of a week are made of, in few letters: the same for the same answers and sums."""
     digest = hashlib.blake2b(digest_size=16)
-    records = known.records
     numbers = [scores[name] for name in ("p_request", "p_need", "rank")] + [risk["risk"]]
     for one in (*(column.to_numpy() for column in numbers), known.grid, known.microgrid):
         digest.update(np.ascontiguousarray(one).tobytes())
     texts = [scores[name] for name in ("household_id", "need", "model_version")]
-    for some in (*texts, risk["household_id"], risk["tier"], records.grid_ids, records.microgrid_ids):
+    for some in (*texts, risk["household_id"], risk["tier"], known.grid_ids, known.microgrid_ids):
         digest.update("\x1f".join(np.asarray(some, dtype=object).tolist()).encode())
     settings = known.community.model_dump_json()
     digest.update(f"{known.as_of} {corrected} {DECIMALS} {len(scores)} {len(risk)} {settings}".encode())
@@ -227,13 +227,12 @@ def _answer(head: dict[str, Any], scores: list[bytes]) -> bytes:
 
 def _places(known: Known) -> dict[str, tuple[str, str]]:
     present = np.flatnonzero(known.present)
-    records = known.records
     return {
         str(household): (str(grid), str(microgrid))
         for household, grid, microgrid in zip(
-            records.household_ids[present],
-            records.grid_ids[known.grid[present]],
-            microgrid_numbers(records.microgrid_ids)[known.microgrid[present]],
+            known.household_ids[present],
+            known.grid_ids[known.grid[present]],
+            microgrid_numbers(known.microgrid_ids)[known.microgrid[present]],
             strict=True,
         )
     }

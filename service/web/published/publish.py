@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from features.atomic import write_atomically
-from features.point_in_time.records import Known, date_of
+from features.point_in_time.records import Known, Records, date_of
 from models.registry.champion import Champion
 from models.scoring.live import TownState
 from service.web.published.packing import Listed, pack
@@ -33,6 +33,7 @@ def publish(
     workspace: Path,
     scores: pd.DataFrame,
     risk: pd.DataFrame,
+    records: Records,
     known: Known,
     model: Champion,
     state: TownState | None = None,
@@ -40,12 +41,13 @@ def publish(
 ) -> None:
     """Make one week's scores, and its lists where they are given, those that are served.
 
+    ``records``: what explanations of one household read, also what is known later than ``known``.
     Lists served before stay where only scores are given, as they do on paper. ``state``: what live scores and
     explanations need, kept from before where it is not given.
     """
 
     def fill(place: Path, before: Path | None) -> None:
-        pack(place, before, workspace, scores, risk, known, model, state, listed)
+        pack(place, before, workspace, scores, risk, records, known, model, state, listed)
 
     publish_files(workspace, date_of(known.as_of).isoformat(), fill)
 

@@ -51,7 +51,7 @@ def a_street() -> Known:
 
 def told(fact: str, household: str = "a") -> str:
     known = a_street()
-    return evidence(fact, known, list(known.records.household_ids).index(household), 0)
+    return evidence(fact, known, list(known.household_ids).index(household), 0)
 
 
 def test_each_fact_names_its_rows() -> None:

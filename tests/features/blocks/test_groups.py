@@ -43,7 +43,7 @@ def known(**sections: object) -> Known:
 
 def members(of: Known) -> dict[str, str]:
     groups = membership(of)
-    ids = of.records.household_ids
+    ids = of.household_ids
     return {one: "".join(ids[groups.member[:, at]]) for at, one in enumerate(groups.ids)}
 
 

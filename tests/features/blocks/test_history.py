@@ -24,7 +24,7 @@ IDS = [need["id"] for need in NEEDS]
 def each_pair():
     """Position, household id, need id and the household's requests as (need, age in days), oldest first."""
     for position, (household, need) in enumerate(zip(ROWS.household, ROWS.need, strict=True)):
-        name = KNOWN.records.household_ids[household]
+        name = KNOWN.household_ids[household]
         asked = [
             (row["need"], AS_OF - day(row["requested_at"]))
             for row in BASE["requests"]
@@ -88,7 +88,7 @@ def test_other_needs():
 def test_open_requests_and_satisfaction():
     open_requests, satisfaction = [], []
     for position, need, _ in each_pair():
-        name = KNOWN.records.household_ids[ROWS.household[position]]
+        name = KNOWN.household_ids[ROWS.household[position]]
         mine = [row for row in BASE["requests"] if row["household_id"] == name and row["need"] == need]
         mine.sort(key=lambda row: row["requested_at"])
         solved = [bool(row["resolved_at"]) and day(row["resolved_at"]) < AS_OF for row in mine]

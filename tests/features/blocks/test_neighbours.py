@@ -23,7 +23,7 @@ def slow_count_and_exposure(need: int, days: float, among: list[str]) -> tuple[i
     able = eligible(KNOWN)
     count, exposure = 0, 0.0
     for name in among:
-        if not able[list(KNOWN.records.household_ids).index(name), need]:
+        if not able[list(KNOWN.household_ids).index(name), need]:
             continue
         asked = [day(row["requested_at"]) for row in BASE["requests"] if row["household_id"] == name]
         since = min(
@@ -46,7 +46,7 @@ def test_shrunk_rates_leave_the_household_out(days):
     table = TOWN.parts["neighbours"]
     table = table.windows[days] if days in neighbours.WINDOWS else table.all_time
     for position in range(0, len(ROWS), 7):
-        name = KNOWN.records.household_ids[ROWS.household[position]]
+        name = KNOWN.household_ids[ROWS.household[position]]
         need = int(ROWS.need[position])
         town_count, town_exposure = slow_count_and_exposure(need, days, list(where))
         rate = town_count / town_exposure
@@ -84,9 +84,9 @@ def mean_grid_ratio(need, days, among, where, table, rate):
 def test_neighbours_asking():
     where = {row["household_id"]: (row["grid_id"], row["microgrid_id"]) for row in BASE["households"]}
     able = eligible(KNOWN)
-    index = {name: position for position, name in enumerate(KNOWN.records.household_ids)}
+    index = {name: position for position, name in enumerate(KNOWN.household_ids)}
     for position in range(len(ROWS)):
-        name, need = KNOWN.records.household_ids[ROWS.household[position]], int(ROWS.need[position])
+        name, need = KNOWN.household_ids[ROWS.household[position]], int(ROWS.need[position])
         asking = {
             row["household_id"]
             for row in BASE["requests"]

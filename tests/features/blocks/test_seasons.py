@@ -88,7 +88,7 @@ def slow_rate(need: int, youngest: float, oldest: float) -> float:
     first = min(day(row["requested_at"]) for row in BASE["requests"])
     able = eligible(KNOWN)
     count = exposure = 0.0
-    for index, name in enumerate(KNOWN.records.household_ids):
+    for index, name in enumerate(KNOWN.household_ids):
         if not able[index, need]:
             continue
         asked = [

@@ -9,7 +9,7 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
-from make_records import make_community, make_records
+from make_records import make_community, make_records, records_of
 from openpyxl.worksheet.worksheet import Worksheet
 from tiny_town import TinyTown
 from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, write_lists
@@ -85,7 +85,7 @@ def test_the_same_mondays_list_made_again_leaves_a_refusal_out() -> None:
     home = visits["household_id"].iloc[0]
     after = make_known(feedback=({**said("do_not_contact"), "household_id": home},))
     scores = pd.DataFrame(
-        [(one, need.id) for one in known.records.household_ids for need in known.community.needs],
+        [(one, need.id) for one in known.household_ids for need in known.community.needs],
         columns=["household_id", "need"],
     ).assign(p_need=0.5, model_version="3")
     assert home in set(plan(scores, known).visits["household_id"])
@@ -119,7 +119,7 @@ def answer(book: Path, row: int = 1, **cells: object) -> Path:
 
 
 def read(book: Path, visits: pd.DataFrame, known: Known) -> Outcomes:
-    return read_outcomes([book], visits, known.records, NOW)
+    return read_outcomes([book], visits, records_of(known), NOW)
 
 
 def test_feedback_comes_back_with_what_it_is_about(book: Path, visits: pd.DataFrame, known: Known) -> None:
@@ -203,7 +203,7 @@ def test_two_copies_that_disagree_are_told(book: Path, visits: pd.DataFrame, kno
     other.write_bytes(book.read_bytes())
     answer(book, 反馈="人不对")
     answer(other, 反馈="已有帮扶", 备注="另有备注")
-    found = read_outcomes([book, other], visits, known.records, NOW)
+    found = read_outcomes([book, other], visits, records_of(known), NOW)
     assert [(row["kind"], row["note"]) for row in found.feedback] == [("wrong_person", "另有备注")]
     assert "copy.xlsx" in found.refused[0]
 
@@ -216,7 +216,7 @@ def test_a_refusal_counts_in_whichever_copy_it_stands(
     other.write_bytes(book.read_bytes())
     for at, one in enumerate((book, other)):
         answer(one, 反馈="不要再来" if at == refusing else "人不对")
-    found = read_outcomes([book, other], visits, known.records, NOW)
+    found = read_outcomes([book, other], visits, records_of(known), NOW)
     assert [row["kind"] for row in found.feedback] == ["do_not_contact"]
     assert "copy.xlsx" in found.refused[0]
 
@@ -317,19 +317,20 @@ def test_the_coordinator_sees_what_was_said_and_how_good_reasons_are() -> None:
         about(third, -30, kind="wrong_person", satisfaction=5, next_visit=DAY + 2.0),
     )
     after = make_known(contacts=contacts, feedback=feedback)
-    quality = reason_quality(listed, [returned(after.records)]).set_index("kind")
+    quality = reason_quality(listed, [returned(records_of(after))]).set_index("kind")
     assert quality.loc["history", ["listed", "wrong"]].tolist() == [3, 1]
     assert quality.loc["residents", ["listed", "wrong"]].tolist() == [3, 0]
     # Wilson's interval of one in three, by hand
     assert quality.loc["history", "low_95"] == pytest.approx(0.0615, abs=5e-4)
     assert quality.loc["history", "high_95"] == pytest.approx(0.7923, abs=5e-4)
-    week = feedback_week(after, listed)
+    week = feedback_week(after, listed, returned(records_of(after)))
     assert [row["note"] for row in week.said] == ["已上初中"]  # the other is older than a week
     assert [(row["household_id"], str(row["when"])) for row in week.agreed] == [
         (third["household_id"], "2025-09-03")
     ]
     refusing = {**about(third, 1, kind="do_not_contact"), "feedback_id": "F9"}
-    assert feedback_week(make_known(feedback=(*feedback, refusing)), listed).agreed == []
+    refused = make_known(feedback=(*feedback, refusing))
+    assert feedback_week(refused, listed, returned(records_of(refused))).agreed == []
     lines = "\n".join(feedback_lines(week))
     assert "理由不对 1/1" in lines and "人不对 0/1" in lines and "2.0（1 份）/3.5（2 份）" in lines
     assert "理由“本户申请过本项”：交回 3 条，1 条被指不对（33.3%" in lines
@@ -340,14 +341,14 @@ def test_the_coordinator_sees_what_was_said_and_how_good_reasons_are() -> None:
 
 def test_without_feedback_nothing_is_shown_but_that(tmp_path: Path) -> None:
     known = make_known()
-    week = feedback_week(known, make_visits(known))
+    week = feedback_week(known, make_visits(known), returned(records_of(known)))
     assert not week and feedback_lines(week) == ["还没有收到反馈"]
 
 
 def test_the_coordinators_sheet_of_feedback_is_no_list(tmp_path: Path) -> None:
     known = make_known(feedback=(said("wrong_person"),))
     visits = make_visits(known)
-    week = feedback_week(known, visits)
+    week = feedback_week(known, visits, returned(records_of(known)))
     path = tmp_path / "coordinators.xlsx"
     path.write_bytes(workbook("西山社区", "", visits[:0], AS_OF, week))
     assert "没有走访名单" in read(path, visits, known).refused[0]

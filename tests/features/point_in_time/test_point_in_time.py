@@ -124,7 +124,7 @@ def columns(block, known, rows):
 
 def pairs(known, rows):
     return [
-        (known.records.household_ids[household], need)
+        (known.household_ids[household], need)
         for household, need in zip(rows.household, rows.need, strict=True)
     ]
 

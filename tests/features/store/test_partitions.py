@@ -82,7 +82,7 @@ def test_features_of_a_part_are_those_within_the_town(parts, records, model, as_
         part = known_before(parts.read([number]), as_of, town)
         own = cohort(part)
         found = build(part, own, model.schema, summarise(part, model.schema, town))
-        ids = part.records.household_ids[own.household]
+        ids = part.household_ids[own.household]
         at = [place.pop(pair) for pair in zip(ids, own.need, strict=True)]
         assert np.array_equal(found.matrix, whole.matrix[at], equal_nan=True)
     assert not place
@@ -123,7 +123,7 @@ def test_only_what_changed_is_done_again_and_equals_a_full_run(
 
     other = next(one for one in range(len(before)) if one not in before.sample)
     home = known_before(before.read([other]), AS_OF)
-    household = home.records.household_ids[home.present][0]
+    household = home.household_ids[home.present][0]
     lived = [one for one in range(len(before)) if household in before.read([one]).household_ids]
     assert not set(lived) & set(before.sample)
     scores = scores_of(scoring, "scores")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_records import make_records
+from make_records import make_records, records_of
 
 from features.point_in_time.labels import labels
 from features.point_in_time.records import Known, Rows, known_before
@@ -124,7 +124,7 @@ def test_the_share_is_one(seed: int, asks: float) -> None:
 def test_training_rows_follow() -> None:
     names = [f"h{number:03d}" for number in range(MANY)]
     known = known_with([visit(5, "needed", household=one) for one in names[:200]], [], names)
-    rows, label = labelled(known_before(known.records, DAY), known)
+    rows, label = labelled(known_before(records_of(known), DAY), known)
     meals = rows.need == MEALS
     assert set(rows.household[meals & (label == 0)]) == set(range(200, MANY))
     assert 70 < label[meals].sum() < 130

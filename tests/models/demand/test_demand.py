@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_records import make_community, make_records
+from make_records import make_community, make_records, records_of
 from scipy.stats import binom, nbinom
 
 from features.point_in_time.records import Known, day_of, known_before
@@ -32,7 +32,7 @@ def town(requests: list[dict], homes: int = 80, **rows: list[dict]) -> Known:
 
 
 def scores_of(known: Known, p: np.ndarray | float) -> pd.DataFrame:
-    homes = known.records.household_ids
+    homes = known.household_ids
     return pd.DataFrame({"household_id": homes, "need": "meals", "p_request": p})
 
 
@@ -178,7 +178,7 @@ def test_past_cells_compare_what_was_expected_with_who_came() -> None:
     known = town(requests, outreach=[visit | {"outcome": "needed", "outreach_id": "o1"}])
     every = np.arange(80, dtype=np.int32)
     zero = np.zeros(80, dtype=np.int16)
-    cells = past_cells(known.records, known, every, zero, np.full(80, DAY - 56), np.full(80, 0.02))
+    cells = past_cells(records_of(known), known, every, zero, np.full(80, DAY - 56), np.full(80, 0.02))
     window = cells[cells["span"] == WINDOW].set_index("grid")
     assert window["observed"].to_dict() == {0: 1, 1: 1, 2: 1, 3: 0}
     assert window["expected"].sum() == pytest.approx(1.6)

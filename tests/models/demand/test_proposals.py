@@ -54,7 +54,7 @@ def known_of(programmes: list[dict], requests: list[dict] | None = None, **setti
 
 
 def scores_of(known: Known, chances: dict[str, float]) -> pd.DataFrame:
-    homes = known.records.household_ids
+    homes = known.household_ids
     parts = [
         pd.DataFrame({"household_id": homes, "need": need, "p_request": chance})
         for need, chance in chances.items()

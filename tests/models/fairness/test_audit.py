@@ -179,7 +179,7 @@ def test_random_visits_weigh_by_how_many_they_stand_for(records: Records, known:
 
 
 def test_a_weeks_list_against_expected_need(known: Known) -> None:
-    ids = known.records.household_ids
+    ids = known.household_ids
     scores = pd.DataFrame(
         [(one, need, 0.1) for one in ids for need in ("childcare", "meals")],
         columns=["household_id", "need", "p_need"],

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hand_made import AS_OF, BAD, GOOD, hand_made_model, hand_made_retrain, make_town
+from make_records import records_of
 from mlflow import MlflowClient
 
 from features.blocks.build import build
@@ -35,17 +36,17 @@ def known() -> Known:
 
 @pytest.fixture(scope="module")
 def good(known: Known) -> Retrained:
-    return hand_made_retrain(known.records, hand_made_model(known, GOOD, trees=True))
+    return hand_made_retrain(records_of(known), hand_made_model(known, GOOD, trees=True))
 
 
 @pytest.fixture(scope="module")
 def worse(known: Known, good: Retrained) -> Retrained:
-    return hand_made_retrain(known.records, hand_made_model(known, BAD), champion=good.model)
+    return hand_made_retrain(records_of(known), hand_made_model(known, BAD), champion=good.model)
 
 
 @pytest.fixture(scope="module")
 def same(known: Known, good: Retrained) -> Retrained:
-    return hand_made_retrain(known.records, good.model, champion=good.model)
+    return hand_made_retrain(records_of(known), good.model, champion=good.model)
 
 
 @pytest.fixture(scope="module")

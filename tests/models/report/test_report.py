@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hand_made import AS_OF, BAD, GOOD, hand_made_model, hand_made_retrain, make_town, small_community
+from make_records import records_of
 from matplotlib.image import imread
 
 from features.point_in_time.records import Known, known_before
@@ -28,12 +29,12 @@ def known() -> Known:
 
 @pytest.fixture(scope="module")
 def good(known: Known) -> Retrained:
-    return hand_made_retrain(known.records, hand_made_model(known, GOOD))
+    return hand_made_retrain(records_of(known), hand_made_model(known, GOOD))
 
 
 @pytest.fixture(scope="module")
 def bad(known: Known, good: Retrained) -> Retrained:
-    return hand_made_retrain(known.records, hand_made_model(known, BAD), champion=good.model)
+    return hand_made_retrain(records_of(known), hand_made_model(known, BAD), champion=good.model)
 
 
 def card(retrained: Retrained, known: Known, language: str = "zh", has_champion: bool = False) -> str:

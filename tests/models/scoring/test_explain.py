@@ -47,7 +47,7 @@ def a_street(**community: Any) -> Known:
 def told(known: Known, coefficients: Mapping[str, float], household: str, most: int = 3) -> list[str]:
     """The reasons for childcare of one household."""
     model = hand_made_model(known, coefficients)
-    index = list(known.records.household_ids).index(household)
+    index = list(known.household_ids).index(household)
     rows = Rows(np.array([index], dtype=np.int32), np.array([0], dtype=np.int16))
     return reasons(model, known, build(known, rows, model.schema), np.array([0]), most)[0]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from make_records import records_of
 from openpyxl.worksheet.worksheet import Worksheet
 from week_lists import change, columns_of, make_known, make_visits, write_lists
 
@@ -80,7 +81,7 @@ def used(sheet: Worksheet) -> dict[str, str]:
 
 
 def read(path: Path, visits: pd.DataFrame, known: Known, now: datetime = NOW) -> Outcomes:
-    return read_outcomes([path], visits, known.records, now)
+    return read_outcomes([path], visits, records_of(known), now)
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "ods", "xls"])

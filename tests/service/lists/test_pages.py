@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from make_records import records_of
 from week_lists import AS_OF, change, fill, make_known, make_visits
 
 from features.language import set_language
 from features.point_in_time.records import Known
 from models.demand.expected import expected_demand
 from models.demand.programmes import against_seats
+from models.monitoring.reason_quality import returned
 from service.lists.feedback_week import feedback_week
 from service.lists.pages import grid_page
 from service.lists.visit_rows import script
@@ -49,13 +51,13 @@ def parsed(page: str) -> Tags:
 
 
 def scores_of(known: Known) -> pd.DataFrame:
-    pairs = [(home, need.id) for home in known.records.household_ids for need in known.community.needs]
+    pairs = [(home, need.id) for home in known.household_ids for need in known.community.needs]
     scores = pd.DataFrame(pairs, columns=["household_id", "need"])
     return scores.assign(p_request=0.25, p_need=0.25, model_version="3")
 
 
 def risk_of(known: Known) -> pd.DataFrame:
-    homes = known.records.household_ids
+    homes = known.household_ids
     return pd.DataFrame({"household_id": homes, "risk": 0.1, "tier": ["red"] + ["green"] * (len(homes) - 1)})
 
 
@@ -63,7 +65,7 @@ def risk_of(known: Known) -> pd.DataFrame:
 def files() -> dict[str, bytes]:
     known = make_known()
     visits = make_visits(known)
-    feedback = feedback_week(known, visits)
+    feedback = feedback_week(known, visits, returned(records_of(known)))
     return handout(visits, known, scores_of(known), risk_of(known), ["一条说明"], AS_OF, feedback)
 
 

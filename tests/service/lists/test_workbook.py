@@ -10,7 +10,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from make_records import make_community, make_records
+from make_records import make_community, make_records, records_of
 from openpyxl.worksheet.worksheet import Worksheet
 from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits, write_lists
 
@@ -41,7 +41,7 @@ def book(known: Known, visits: pd.DataFrame, tmp_path: Path) -> Path:
 
 
 def read(files: list[Path], visits: pd.DataFrame, known: Known, now: datetime = NOW) -> Outcomes:
-    return read_outcomes(files, visits, known.records, now)
+    return read_outcomes(files, visits, records_of(known), now)
 
 
 def test_a_sheet_a_worker_ready_to_print_and_fill_in(book: Path, visits: pd.DataFrame) -> None:

@@ -27,7 +27,7 @@ def with_parity(known: Known, *groups: str, tolerance: float) -> Known:
         update={"parity": Parity(groups=groups, tolerance=tolerance)}
     )
     community = known.community.model_copy(update={"outreach": outreach})
-    return known_before(replace(known.records, community=community), known.as_of)
+    return replace(known, community=community)
 
 
 def short(known: Known, scores: pd.DataFrame, visits: pd.DataFrame) -> list[str]:
@@ -35,7 +35,7 @@ def short(known: Known, scores: pd.DataFrame, visits: pd.DataFrame) -> list[str]
     parity = known.community.outreach.parity
     assert parity is not None
     pairs = eligible_pairs(scores, known, left_out(known, enrolment(known).closed))
-    home = pd.Index(known.records.household_ids).get_indexer(pd.Index(visits["household_id"]))
+    home = pd.Index(known.household_ids).get_indexer(pd.Index(visits["household_id"]))
     need = visits["need"].map(known.community.need_index())
     keys = pd.MultiIndex.from_frame(pairs[["household", "need"]])
     listed = keys.isin(pd.MultiIndex.from_arrays([home, need]))
@@ -76,7 +76,7 @@ def two_groups() -> tuple[Known, pd.DataFrame]:
     )
     known = known_before(make_records(homes, community=community), DAY)
     chance = np.where(np.arange(20) < 10, 0.5, 0.3) - 0.001 * np.arange(20)
-    scores = pd.DataFrame({"household_id": known.records.household_ids, "need": "meals", "p_need": chance})
+    scores = pd.DataFrame({"household_id": known.household_ids, "need": "meals", "p_need": chance})
     return known, scores.assign(model_version="1")
 
 

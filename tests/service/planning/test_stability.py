@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_records import make_community, make_records
+from make_records import make_community, make_records, records_of
 from random_weeks import CELL, DAY, NEEDS, check_week, scores_of, towns
 
 from features.language import speaking
@@ -24,7 +24,7 @@ def a_week_later(known: Known, before: pd.DataFrame, share: float, seed: int) ->
     random = np.random.default_rng(seed)
     homes = before["household_id"].unique()
     seen = before[before["household_id"].isin(homes[random.random(len(homes)) < share])]
-    records = known.records
+    records = records_of(known)
     place = pd.Index(records.household_ids).get_indexer(pd.Index(seen["household_id"]))
     need = seen["need"].map(known.community.need_index()).to_numpy()
     when = np.full(len(seen), DAY + 1.5)
@@ -58,7 +58,7 @@ def test_nobody_vanishes_without_a_cause(known: Known, seed: int, share: float) 
     assert set(dropped["household_id"]) == listed_before - listed
     assert dropped["household_id"].is_unique and all(dropped["cause_text"])
     contacted = later.outreach.household[later.outreach.contacted >= DAY]
-    visited = set(known.records.household_ids[contacted])
+    visited = set(known.household_ids[contacted])
     assert set(dropped.loc[dropped["cause"] == "visited", "household_id"]) == visited & set(
         dropped["household_id"]
     )

@@ -8,6 +8,7 @@ import openpyxl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from make_records import records_of
 from week_lists import columns_of, make_known, make_visits, write_lists
 
 from features.point_in_time.records import day_of
@@ -59,7 +60,7 @@ def used(path: Path, state: list[dict[str, Any] | None], order: Any, gaps: list[
 
 
 def read(path: Path, known: Any = KNOWN) -> Outcomes:
-    return read_outcomes([path], VISITS, known.records, NOW)
+    return read_outcomes([path], VISITS, records_of(known), NOW)
 
 
 @settings(

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.blocks.catalogue import Feature
-from features.blocks.spoken import spoken_month
+from features.blocks.catalogue import Feature, each, listed
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.schema import Schema
+from features.point_in_time.spoken import spoken_month
 from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import YEAR, Asked, asked, days_observed, rate, requests_of
 
@@ -19,6 +19,53 @@ RELATED_HALF_LIFE = 45  # days
 FOLLOWS_WITHIN = 91  # days in which a request counts as following another
 FOLLOWS_PRIOR = 20.0  # expected followers that pull a lift towards 1
 FOLLOWS_MOST = 30  # a request is compared with at most so many later ones of its household
+FEATURES = listed(
+    "requests",
+    "own_requests",
+    (
+        "days_observed",
+        "本户申请可见的天数",
+        "Days for which its requests could be seen",
+        "as of the date",
+        "days",
+        "known_since",
+    ),
+    *each(
+        WINDOWS,
+        "other_needs_requests_{}_days",
+        "近{}天申请其他事项次数",
+        "Requests for other needs in the last {} days",
+        "{} days",
+        "requests",
+        "other_needs",
+    ),
+    *each(
+        (RELATED_HALF_LIFE,),
+        "related_needs_decayed_requests_half_life_{}_days",
+        "申请相关事项次数，按前后相随的程度加权，每过{}天折半",
+        "Requests for needs that this one follows, each worth half after {} days",
+        "all time",
+        "requests",
+        "other_needs",
+    ),
+    (
+        "days_since_other_request",
+        "距上次申请其他事项的天数",
+        "Days since the last request for another need",
+        "all time",
+        "days",
+        "other_needs",
+    ),
+    (
+        "needs_requested_364_days",
+        "近一年申请过的事项数",
+        "Needs asked for in a year",
+        "364 days",
+        "needs",
+        "asked_anything",
+    ),
+    ("days_until_recorded", "申请平均几天后登记", "Mean days from request to record", "all time", "days", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -59,49 +106,8 @@ def _log_lift(past: Asked, rates: np.ndarray) -> np.ndarray:
 
 
 def features(schema: Schema) -> list[Feature]:
-    """The block's features, in order."""
-    rows = [
-        (
-            "days_observed",
-            "本户申请可见的天数",
-            "Days for which its requests could be seen",
-            "as of the date",
-            "known_since",
-        ),
-        *(
-            (
-                f"other_needs_requests_{days}_days",
-                f"近{days}天申请其他事项次数",
-                f"Requests for other needs in the last {days} days",
-                f"{days} days",
-                "other_needs",
-            )
-            for days in WINDOWS
-        ),
-        (
-            f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days",
-            f"申请相关事项次数，按前后相随的程度加权，每过{RELATED_HALF_LIFE}天折半",
-            f"Requests for needs that this one follows, each worth half after {RELATED_HALF_LIFE} days",
-            "all time",
-            "other_needs",
-        ),
-        (
-            "days_since_other_request",
-            "距上次申请其他事项的天数",
-            "Days since the last request for another need",
-            "all time",
-            "other_needs",
-        ),
-        (
-            "needs_requested_364_days",
-            "近一年申请过的事项数",
-            "Needs asked for in a year",
-            "364 days",
-            "asked_anything",
-        ),
-        ("days_until_recorded", "申请平均几天后登记", "Mean days from request to record", "all time", ""),
-    ]
-    return [Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in rows]
+    """List the block's features, in the order of the matrix's columns."""
+    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

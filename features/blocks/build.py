@@ -51,11 +51,11 @@ def catalogue(schema: Schema) -> list[Feature]:
     return [feature for block in BLOCKS for feature in block.features(schema)]
 
 
-def facts(schema: Schema, blocks: tuple[ModuleType, ...] = BLOCKS) -> dict[str, Fact]:
+def facts(schema: Schema, blocks: tuple[ModuleType, ...] | None = None) -> dict[str, Fact]:
     """Every kind of fact of these blocks, by the name that features give it."""
     return {
         name: fact
-        for block in blocks
+        for block in (BLOCKS if blocks is None else blocks)
         for name, fact in (block.facts(schema) if hasattr(block, "facts") else block.FACTS).items()
     }
 

@@ -1,19 +1,52 @@
-"""What a feature is: its name, meaning, source and window, and the kind of fact that explains it."""
+"""What a feature is: one row of the catalogue, which says everything about it but how it is computed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["attribute", "arrival", "change", "own_requests", "expected", "neighbours", "season", "visits"]
+Row = tuple[str, str, str, str, str, str]  # name, zh, en, window, unit, fact
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One column that a block makes.
+    """One column of the matrix; a block computes it under the same name.
 
-    ``fact`` names the kind of fact shown to a worker when this feature raised a score; several features may
-    share one fact (a count, a decayed count and days since all explain 'asked before'). Empty: never shown.
+    name: what registered models call it. zh, en: its meaning. source: table of the contract. window: which rows count,
+    as "28 days", "all time", "as of the date", "label window". fact: the reason that a worker is shown when it raised
+    a score ("" none); several features may share one. role: what other modules select it by, never its name.
+
+    Roles: ``attribute`` says what a household is now, ``arrival`` since when it is known, ``change`` what became
+    otherwise; ``own_requests`` what it asked, ``expected`` and ``neighbours`` what others like it and near it ask;
+    ``season`` is the same for every household on a day; ``visits`` are contacts made.
     """
 
     name: str
     zh: str
     en: str
-    source: str  # table of the contract
-    window: str = ""  # e.g. "28 days", "as of the date"
+    source: str
+    role: Role
+    window: str = ""
+    unit: str = ""
     fact: str = ""
+
+
+def listed(source: str, role: Role, *rows: Row) -> tuple[Feature, ...]:
+    """Make the features of a table of rows that share a source and a role."""
+    return tuple(
+        Feature(name, zh, en, source, role, window, unit, fact) for name, zh, en, window, unit, fact in rows
+    )
+
+
+def each(numbers: Iterable[int], *row: str) -> list[Row]:
+    """Repeat a row for each number, which stands where its texts have ``{}``.
+
+    >>> each((28, 91), "requests_{}_days", "近{}天申请次数", "Requests in {} days", "{} days", "requests", "")[1][0]
+    'requests_91_days'
+    """
+    return [tuple(text.format(number) for text in row) for number in numbers]  # type: ignore[misc]
+
+
+def with_role(features: Iterable[Feature], *roles: Role) -> list[str]:
+    """List the names of the features that have one of these roles, in their order."""
+    return [feature.name for feature in features if feature.role in roles]

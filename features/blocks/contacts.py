@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from features.blocks.catalogue import Feature
-from features.blocks.spoken import spoken_month
+from features.blocks.catalogue import Feature, listed
 from features.contract.tables import OUTCOMES
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.row_index import own_visits
 from features.point_in_time.schema import Schema
+from features.point_in_time.spoken import spoken_month
 from features.point_in_time.town import TownSummary
 
 OUTCOME_NAMES = {
@@ -20,47 +20,63 @@ OUTCOME_NAMES = {
     "not_reached": ("未遇", "not reached"),
 }
 TOLD_OF_HOUSEHOLD = ("needed", "not_needed")  # outcomes about other needs that say something of this one
+FEATURES = listed(
+    "outreach",
+    "visits",
+    ("visits", "就本项走访次数", "Visits about this need", "all time", "visits", "last_visit"),
+    (
+        "days_since_visit",
+        "距上次就本项走访的天数",
+        "Days since the last visit about this need",
+        "all time",
+        "days",
+        "last_visit",
+    ),
+    *(
+        (
+            f"visits_{name}",
+            f"就本项走访结果为“{zh}”的次数",
+            f"Visits about this need: {en}",
+            "all time",
+            "visits",
+            "last_visit",
+        )
+        for name, (zh, en) in OUTCOME_NAMES.items()
+    ),
+    (
+        "last_visit_needed",
+        "上次走访见到人时是否确有需要",
+        "Whether the last visit that met someone found the need",
+        "all time",
+        "0 or 1",
+        "last_visit",
+    ),
+    ("household_visits", "走访本户次数", "Visits to the household", "all time", "visits", "last_visit"),
+    (
+        "days_since_household_visit",
+        "距上次走访本户的天数",
+        "Days since the last visit to the household",
+        "all time",
+        "days",
+        "last_visit",
+    ),
+    *(
+        (
+            f"household_visits_{name}",
+            f"走访本户结果为“{OUTCOME_NAMES[name][0]}”的次数",
+            f"Visits to the household: {OUTCOME_NAMES[name][1]}",
+            "all time",
+            "visits",
+            "last_visit",
+        )
+        for name in TOLD_OF_HOUSEHOLD
+    ),
+)
 
 
 def features(schema: Schema) -> list[Feature]:
-    """The block's features, in order."""
-    rows = [
-        ("visits", "就本项走访次数", "Visits about this need", "all time"),
-        (
-            "days_since_visit",
-            "距上次就本项走访的天数",
-            "Days since the last visit about this need",
-            "all time",
-        ),
-        *(
-            (f"visits_{name}", f"就本项走访结果为“{zh}”的次数", f"Visits about this need: {en}", "all time")
-            for name, (zh, en) in OUTCOME_NAMES.items()
-        ),
-        (
-            "last_visit_needed",
-            "上次走访见到人时是否确有需要",
-            "Whether the last visit that met someone found the need",
-            "all time",
-        ),
-        ("household_visits", "走访本户次数", "Visits to the household", "all time"),
-        (
-            "days_since_household_visit",
-            "距上次走访本户的天数",
-            "Days since the last visit to the household",
-            "all time",
-        ),
-        *(
-            (
-                f"household_visits_{name}",
-                f"走访本户结果为“{zh}”的次数",
-                f"Visits to the household: {en}",
-                "all time",
-            )
-            for name, (zh, en) in OUTCOME_NAMES.items()
-            if name in TOLD_OF_HOUSEHOLD
-        ),
-    ]
-    return [Feature(name, zh, en, "outreach", window, "last_visit") for name, zh, en, window in rows]
+    """List the block's features, in the order of the matrix's columns."""
+    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from features.blocks import history
 from features.blocks.areas import Area, fit_area
-from features.blocks.catalogue import Feature
+from features.blocks.catalogue import Feature, each, listed
 from features.blocks.similar import likeness, similar_factors, similar_ratio
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
@@ -36,6 +36,83 @@ LATE_SHARE = 0.1  # share of the requests expected that follows those of late
 LATE = 90  # days; the half-life of what is expected in the window
 MOST_EXPONENT = 1.5
 STEPS = 6  # of Newton's method
+FEATURES = listed(
+    "requests",
+    "expected",
+    (
+        "similar_ratio",
+        "同类家庭申请次数与全社区之比",
+        "Requests of similar households over the town's",
+        "all time",
+        "ratio",
+        "similar",
+    ),
+    (
+        "similar_requests",
+        "同类家庭每年申请次数",
+        "Requests of similar households a year",
+        "all time",
+        "requests a year",
+        "similar",
+    ),
+    (
+        "area_ratio",
+        "本微网格邻居申请次数与其同类家庭之比（收缩）",
+        "Neighbours' requests in the micro-grid over those of similar households, shrunk",
+        "all time",
+        "ratio",
+        "neighbours_long",
+    ),
+    (
+        "other_needs_ratio",
+        "本户其他事项申请次数与预期之比（收缩）",
+        "The household's requests for other needs over those expected, shrunk",
+        "all time",
+        "ratio",
+        "other_needs",
+    ),
+    (
+        "expected_without_own",
+        "不看本户申请本项的历史，预计每年申请次数",
+        "Requests a year expected before the household's own requests for it are seen",
+        "all time",
+        "requests a year",
+        "similar",
+    ),
+    (
+        "own_ratio",
+        "本户申请本项次数与预期之比（收缩）",
+        "The household's requests for it over those expected, shrunk",
+        "all time",
+        "ratio",
+        "asked_before",
+    ),
+    (
+        "expected_requests",
+        "预计每年申请次数",
+        "Requests a year expected",
+        "all time",
+        "requests a year",
+        "expected",
+    ),
+    *each(
+        LATE_HALF_LIVES,
+        "expected_requests_late_{}_days",
+        "预计每年申请次数，近来申请每{}天折半",
+        "Requests a year expected, requests of late worth half after {} days",
+        "all time",
+        "requests a year",
+        "expected",
+    ),
+    (
+        "expected_in_window",
+        "窗口内预计申请次数",
+        "Requests expected in the label window",
+        "all time",
+        "requests",
+        "expected",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -156,52 +233,8 @@ def _lasting_strengths(known: Known, count: np.ndarray, expected: np.ndarray) ->
 
 
 def features(schema: Schema) -> list[Feature]:
-    """The block's features, in order."""
-    rows = [
-        (
-            "similar_ratio",
-            "同类家庭申请次数与全社区之比",
-            "Requests of similar households over the town's",
-            "similar",
-        ),
-        ("similar_requests", "同类家庭每年申请次数", "Requests of similar households a year", "similar"),
-        (
-            "area_ratio",
-            "本微网格邻居申请次数与其同类家庭之比（收缩）",
-            "Neighbours' requests in the micro-grid over those of similar households, shrunk",
-            "neighbours_long",
-        ),
-        (
-            "other_needs_ratio",
-            "本户其他事项申请次数与预期之比（收缩）",
-            "The household's requests for other needs over those expected, shrunk",
-            "other_needs",
-        ),
-        (
-            "expected_without_own",
-            "不看本户申请本项的历史，预计每年申请次数",
-            "Requests a year expected before the household's own requests for it are seen",
-            "similar",
-        ),
-        (
-            "own_ratio",
-            "本户申请本项次数与预期之比（收缩）",
-            "The household's requests for it over those expected, shrunk",
-            "asked_before",
-        ),
-        ("expected_requests", "预计每年申请次数", "Requests a year expected", "expected"),
-        *(
-            (
-                f"expected_requests_late_{days}_days",
-                f"预计每年申请次数，近来申请每{days}天折半",
-                f"Requests a year expected, requests of late worth half after {days} days",
-                "expected",
-            )
-            for days in LATE_HALF_LIVES
-        ),
-        ("expected_in_window", "窗口内预计申请次数", "Requests expected in the label window", "expected"),
-    ]
-    return [Feature(name, zh, en, "requests", "all time", fact) for name, zh, en, fact in rows]
+    """List the block's features, in the order of the matrix's columns."""
+    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

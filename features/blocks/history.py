@@ -4,76 +4,96 @@ from collections.abc import Callable
 
 import numpy as np
 
-from features.blocks.catalogue import Feature
-from features.blocks.spoken import spoken_date, spoken_month
+from features.blocks.catalogue import Feature, each, listed
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import own_requests
 from features.point_in_time.schema import Schema
+from features.point_in_time.spoken import spoken_date, spoken_month
 from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import YEAR, Asked, asked, requests_of
 
 WINDOWS = (28, 91, 182, 364)  # days
 HALF_LIVES = (14, 45, 120, 365)  # days
 OPEN_WITHIN = 182  # days; an older request without a resolution was likely never closed in the books
+FEATURES = listed(
+    "requests",
+    "own_requests",
+    *each(
+        WINDOWS,
+        "requests_{}_days",
+        "近{}天申请次数",
+        "Requests in the last {} days",
+        "{} days",
+        "requests",
+        "asked_before",
+    ),
+    ("requests_all_time", "历来申请次数", "Requests so far", "all time", "requests", "asked_before"),
+    *each(
+        HALF_LIVES,
+        "decayed_requests_half_life_{}_days",
+        "历来申请次数，每过{}天折半",
+        "Requests so far, each worth half after {} days",
+        "all time",
+        "requests",
+        "asked_before",
+    ),
+    (
+        "days_since_request",
+        "距上次申请的天数",
+        "Days since the last request",
+        "all time",
+        "days",
+        "asked_before",
+    ),
+    (
+        "days_between_requests",
+        "最近两次申请相隔天数",
+        "Days between the last two requests",
+        "all time",
+        "days",
+        "asked_before",
+    ),
+    ("never_requested", "从未申请过", "Never requested so far", "all time", "0 or 1", "asked_before"),
+    (
+        "requests_same_window_1_years_ago",
+        "去年同期申请次数",
+        "Requests in the same window last year",
+        "label window",
+        "requests",
+        "asked_same_season",
+    ),
+    (
+        "requests_same_window_all_years",
+        "历年同期申请次数",
+        "Requests in the same window of all years before",
+        "label window",
+        "requests",
+        "asked_same_season",
+    ),
+    (
+        "open_requests",
+        "近半年未办结的申请数",
+        "Requests of half a year still open",
+        "182 days",
+        "requests",
+        "open_request",
+    ),
+    (
+        "last_satisfaction",
+        "上次办结的满意度",
+        "Satisfaction with the last service",
+        "all time",
+        "1 to 5",
+        "satisfaction",
+    ),
+)
 
 
 def features(schema: Schema) -> list[Feature]:
-    """The block's features, in order."""
-    before = [
-        *(
-            (
-                f"requests_{days}_days",
-                f"近{days}天申请次数",
-                f"Requests in the last {days} days",
-                f"{days} days",
-            )
-            for days in WINDOWS
-        ),
-        ("requests_all_time", "历来申请次数", "Requests so far", "all time"),
-        *(
-            (
-                f"decayed_requests_half_life_{days}_days",
-                f"历来申请次数，每过{days}天折半",
-                f"Requests so far, each worth half after {days} days",
-                "all time",
-            )
-            for days in HALF_LIVES
-        ),
-        ("days_since_request", "距上次申请的天数", "Days since the last request", "all time"),
-        ("days_between_requests", "最近两次申请相隔天数", "Days between the last two requests", "all time"),
-        ("never_requested", "从未申请过", "Never requested so far", "all time"),
-    ]
-    season = [
-        ("requests_same_window_1_years_ago", "去年同期申请次数", "Requests in the same window last year"),
-        (
-            "requests_same_window_all_years",
-            "历年同期申请次数",
-            "Requests in the same window of all years before",
-        ),
-    ]
-    service = [
-        (
-            "open_requests",
-            "近半年未办结的申请数",
-            "Requests of half a year still open",
-            "182 days",
-            "open_request",
-        ),
-        (
-            "last_satisfaction",
-            "上次办结的满意度",
-            "Satisfaction with the last service",
-            "all time",
-            "satisfaction",
-        ),
-    ]
-    return [
-        *(Feature(name, zh, en, "requests", window, "asked_before") for name, zh, en, window in before),
-        *(Feature(name, zh, en, "requests", "label window", "asked_same_season") for name, zh, en in season),
-        *(Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in service),
-    ]
+    """List the block's features, in the order of the matrix's columns."""
+    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

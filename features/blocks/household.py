@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from features.blocks.catalogue import Feature
+from features.blocks.catalogue import Feature, Role, listed
 from features.language import say
 from features.point_in_time.ages import YEAR
 from features.point_in_time.changes import changed, days_since, history, last_change, number_within, size
@@ -20,55 +20,73 @@ FIRST_BATCH = 31.0  # days after the earliest valid_from; households known by th
 NEWCOMER = 730  # days for which it is worth saying that a household moved in
 RECENT = 365  # days for which it is worth saying that an attribute changed
 
+FEATURES = (
+    *listed(
+        "households",
+        "arrival",
+        ("household.days_known", "登记天数", "days since first registered", "", "days", "days_known"),
+    ),
+    *listed(
+        "households",
+        "change",
+        ("household.days_since_move", "距迁移天数", "days since it moved", "", "days", "days_since_move"),
+        ("household.days_since_change", "距最近一次变动天数", "days since any change", "", "days", ""),
+        ("household.changes_1y", "近一年变动次数", "changes", "365 days", "changes", ""),
+    ),
+)
+
 
 @remembered
 def features(schema: Schema) -> list[Feature]:
     """The block's features: three of the household's time and changes, then those of each attribute."""
-    listed = [
-        Feature(
-            "household.days_known", "登记天数", "days since first registered", "households", "", "days_known"
-        ),
-        Feature(
-            "household.days_since_move",
-            "距迁移天数",
-            "days since it moved",
-            "households",
-            "",
-            "days_since_move",
-        ),
-        Feature("household.days_since_change", "距最近一次变动天数", "days since any change", "households"),
-        Feature("household.changes_1y", "近一年变动次数", "changes", "households", "365 days"),
-    ]
-    for attribute in schema.household:
-        listed += _features_of(attribute)
-    return listed
+    return [*FEATURES, *(feature for attribute in schema.household for feature in _features_of(attribute))]
 
 
 def _features_of(attribute: Attribute) -> list[Feature]:
     zh, en = attribute.plain_name
     column, fact = column_of(attribute), fact_name(attribute)
 
-    def feature(name: str, zh: str, en: str, window: str = "as of the date") -> Feature:
-        return Feature(name, zh, en, "households", window, fact)
+    def feature(
+        name: str, zh: str, en: str, unit: str, role: Role = "attribute", window: str = "as of the date"
+    ) -> Feature:
+        return Feature(name, zh, en, "households", role, window, unit, fact)
 
     if attribute.kind == "ignored":
         return []
     if attribute.kind == "birth":
-        return [feature(column, f"{zh}年龄", f"age of {en}")]
+        return [feature(column, f"{zh}年龄", f"age of {en}", "years")]
     if attribute.kind == "date":
-        return [feature(column, f"距{zh}天数", f"days since {en}")]
+        return [feature(column, f"距{zh}天数", f"days since {en}", "days")]
     if attribute.kind == "category":
-        listed = [
-            feature(f"{column}={plain_text(one)}", f"{zh}为{one}", f"{en} is {one}")
+        made = [
+            feature(f"{column}={plain_text(one)}", f"{zh}为{one}", f"{en} is {one}", "0 or 1")
             for one in attribute.values
         ]
     else:
-        listed = [feature(column, zh, en)]
+        made = [feature(column, zh, en, "0 or 1" if attribute.kind == "boolean" else "as handed in")]
     if attribute.changes:
-        listed.append(feature(f"{column}.changed_days", f"{zh}变动至今天数", f"days since {en} changed", ""))
+        made.append(
+            feature(
+                f"{column}.changed_days",
+                f"{zh}变动至今天数",
+                f"days since {en} changed",
+                "days",
+                "change",
+                "",
+            )
+        )
     if attribute.changes and attribute.kind == "number":
-        listed.append(feature(f"{column}.change", f"{zh}最近一次的增减", f"latest change of {en}", ""))
-    return listed
+        made.append(
+            feature(
+                f"{column}.change",
+                f"{zh}最近一次的增减",
+                f"latest change of {en}",
+                "as handed in",
+                "change",
+                "",
+            )
+        )
+    return made
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.blocks.areas import Area, by_area, fit_area
-from features.blocks.catalogue import Feature
+from features.blocks.catalogue import Feature, each, listed
 from features.blocks.similar import similar_factors, similar_ratio
 from features.language import say
 from features.point_in_time.cohort import eligible
@@ -23,6 +23,57 @@ from features.point_in_time.town_summary import YEAR, asked, days_observed, over
 WINDOWS = (28, 91, 364)  # days
 RECENT, LONG = 28, 364
 FEWEST_TOLD = 3  # households; fewer neighbours could be recognised by a worker's words
+_RATIOS = [
+    row
+    for days in WINDOWS
+    for kind, zh, en, suffix in (("grid", "网格", "grid", "_grid"), ("microgrid", "微网格", "micro-grid", ""))
+    for row in each(
+        (days,),
+        f"{kind}_ratio_{{}}_days",
+        f"本{zh}邻居近{{}}天申请次数与同类家庭之比（收缩）",
+        f"Neighbours' requests in the {en} over similar households' in {{}} days, shrunk",
+        "{} days",
+        "ratio",
+        ("neighbours_recent" if days < LONG else "neighbours_long") + suffix,
+    )
+]
+FEATURES = listed(
+    "requests",
+    "neighbours",
+    *_RATIOS,
+    (
+        "microgrid_requests_all_time",
+        "本微网格邻居每户年申请次数（收缩）",
+        "Neighbours' requests per household-year in the micro-grid, shrunk",
+        "all time",
+        "requests a year",
+        "neighbours_long",
+    ),
+    (
+        "microgrid_recent_ratio",
+        "本微网格邻居近28天申请次数与往常之比（收缩）",
+        "Neighbours' requests in the micro-grid over those usual there, shrunk",
+        "28 days",
+        "ratio",
+        "neighbours_recent",
+    ),
+    (
+        "microgrid_asking_28_days",
+        "本微网格近28天申请的邻居户数",
+        "Neighbours in the micro-grid who asked",
+        "28 days",
+        "households",
+        "neighbours_recent",
+    ),
+    (
+        "grid_asking_28_days",
+        "本网格近28天申请的邻居户数",
+        "Neighbours in the grid who asked",
+        "28 days",
+        "households",
+        "neighbours_recent_grid",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -99,57 +150,8 @@ def _ratios(window: Window, known: Known, own: Own) -> tuple[np.ndarray, np.ndar
 
 
 def features(schema: Schema) -> list[Feature]:
-    """The block's features, in order."""
-    rows = []
-    for days in WINDOWS:
-        fact = "neighbours_recent" if days < LONG else "neighbours_long"
-        rows += [
-            (
-                f"grid_ratio_{days}_days",
-                f"本网格邻居近{days}天申请次数与同类家庭之比（收缩）",
-                f"Neighbours' requests in the grid over similar households' in {days} days, shrunk",
-                f"{days} days",
-                f"{fact}_grid",
-            ),
-            (
-                f"microgrid_ratio_{days}_days",
-                f"本微网格邻居近{days}天申请次数与同类家庭之比（收缩）",
-                f"Neighbours' requests in the micro-grid over similar households' in {days} days, shrunk",
-                f"{days} days",
-                fact,
-            ),
-        ]
-    rows += [
-        (
-            "microgrid_requests_all_time",
-            "本微网格邻居每户年申请次数（收缩）",
-            "Neighbours' requests per household-year in the micro-grid, shrunk",
-            "all time",
-            "neighbours_long",
-        ),
-        (
-            "microgrid_recent_ratio",
-            "本微网格邻居近28天申请次数与往常之比（收缩）",
-            "Neighbours' requests in the micro-grid over those usual there, shrunk",
-            "28 days",
-            "neighbours_recent",
-        ),
-        (
-            "microgrid_asking_28_days",
-            "本微网格近28天申请的邻居户数",
-            "Neighbours in the micro-grid who asked",
-            "28 days",
-            "neighbours_recent",
-        ),
-        (
-            "grid_asking_28_days",
-            "本网格近28天申请的邻居户数",
-            "Neighbours in the grid who asked",
-            "28 days",
-            "neighbours_recent_grid",
-        ),
-    ]
-    return [Feature(name, zh, en, "requests", window, fact) for name, zh, en, window, fact in rows]
+    """List the block's features, in the order of the matrix's columns."""
+    return list(FEATURES)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:

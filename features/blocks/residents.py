@@ -12,6 +12,7 @@ from features.point_in_time.row_index import own_residents
 from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
 from features.point_in_time.town import TownSummary
 
+NOW = "as of the date"
 SITUATIONS = {
     "residents": ("人口数", "residents"),
     "youngest_age": ("最小年龄", "youngest age"),
@@ -33,11 +34,24 @@ def features(schema: Schema) -> list[Feature]:
     else:
         named = {"residents": SITUATIONS["residents"]}
     for name, (zh, en) in named.items():
-        listed.append(Feature(f"residents.{name}", zh, en, "residents", "as of the date", _FACT_OF[name]))
+        listed.append(
+            Feature(
+                f"residents.{name}",
+                zh,
+                en,
+                "residents",
+                "attribute",
+                NOW,
+                _UNIT_OF.get(name, "residents"),
+                _FACT_OF[name],
+            )
+        )
     for attribute in schema.resident:
         for name, (zh, en) in _columns_of(attribute).items():
             fact = column_of(attribute) if attribute.kind in ("boolean", "category") else ""
-            listed.append(Feature(name, zh, en, "residents", "as of the date", fact))
+            listed.append(
+                Feature(name, zh, en, "residents", "attribute", NOW, _UNIT_OF_KIND[attribute.kind], fact)
+            )
     return listed
 
 
@@ -177,6 +191,10 @@ _FACT_OF = dict.fromkeys([*AGE_GROUPS, *SITUATIONS], "residents_ages") | {
     "residents": "residents_number",
     "single_adult_with_children": "residents_single_adult",
 }
+_UNIT_OF = dict.fromkeys(("youngest_age", "oldest_age", "youngest_child_age"), "years") | dict.fromkeys(
+    ("elder_alone", "single_adult_with_children"), "0 or 1"
+)
+_UNIT_OF_KIND = {"number": "as handed in", "boolean": "0 or 1", "date": "days", "category": "residents"}
 KIND = ("家庭成员", "residents")  # what reasons of this block are called
 FACTS: dict[str, Fact] = {
     "residents_ages": _age_fact,

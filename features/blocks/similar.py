@@ -11,6 +11,7 @@ from math import isnan, log
 import numpy as np
 
 from features.blocks import household, residents
+from features.blocks.catalogue import with_role
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known
@@ -27,7 +28,6 @@ PRIOR = 25.0  # expected requests that pull a bin's factor towards 1
 FEWEST = 50  # households that state an attribute
 LEAST_TOLD = log(1.1)  # logarithm of a factor that makes an attribute worth telling
 MOST_TOLD = 2  # attributes
-PAST_CHANGES = (".change", "days_since", "changes_1y")  # features of what was, not of what the household is
 
 
 def fit(
@@ -79,11 +79,11 @@ def similar_ratio(known: Known, schema: Schema, columns: tuple[AttributeFactors,
 @remembered
 def columns_of(known: Known, schema: Schema) -> dict[str, np.ndarray]:
     """Gather the attributes of the blocks household and residents, by feature name: float32 [households] each."""
-    names = [feature.name for block in (household, residents) for feature in block.features(schema)]
+    of_blocks = [feature for block in (household, residents) for feature in block.features(schema)]
     values = household.household_columns(known, schema)
     if schema.has_residents:
         values = {**values, **residents.household_columns(known, schema)}
-    return {name: values[name] for name in names if not any(part in name for part in PAST_CHANGES)}
+    return {name: values[name] for name in with_role(of_blocks, "attribute", "arrival")}
 
 
 def _edges(values: np.ndarray) -> np.ndarray | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.blocks import seasons
-from features.point_in_time.schema import Schema
 from features.point_in_time.town_summary import YEAR
 from models.dataset.sample import Table
 from models.estimators.boosting import lgb
@@ -137,7 +136,7 @@ class Trainer:
         transform = fit_transform(matrix, table.weight[rows], self.seed)
         if table.days.max() - table.days.min() < SHORTEST_FOR_SEASONS:
             # what all households share on a day would be carried on without bound outside the days seen
-            seasonal = {one.name for one in seasons.features(Schema((), (), ()))}
+            seasonal = {one.name for one in seasons.FEATURES}
             transform = transform.without([index for index, one in enumerate(table.names) if one in seasonal])
         return fit_logistic(
             transform, matrix, table.label[rows], table.weight[rows], table.need[rows], self.needs, self.seed

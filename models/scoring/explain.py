@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.blocks import seasons
 from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts
 from features.blocks.evidence import evidence
 from features.language import say
@@ -51,7 +50,8 @@ def told(
     """``explained`` in the language in force, from the weights of ``fact_weights`` of each of ``rows``."""
     tell = facts(model.schema)
     block_of = {fact: block_name(block) for block in BLOCKS for fact in facts(model.schema, (block,))}
-    general = np.isin(kinds, list(seasons.FACTS))
+    of_season = {feature.fact for feature in catalogue(model.schema) if feature.role == "season"}
+    general = np.isin(kinds, list(of_season))
     found = []
     for household, need, weight in zip(rows.household.tolist(), rows.need.tolist(), weights, strict=True):
         raised = np.flatnonzero(weight > 0)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from features.blocks.build import Features
+from features.blocks.build import Features, catalogue
+from features.blocks.catalogue import with_role
 from features.language import say
 from features.point_in_time.records import Known, Records, Rows
 from features.point_in_time.schema import Schema
@@ -90,7 +91,9 @@ def gather_visits(records: Records, known: Known, schema: Schema, table: Table, 
     if not len(visits):
         return Gathered(lines)
     visited = visit_table(records, with_targeted(known, visits), schema, table.towns)
-    effects = fit_reporting_effects(table, microgrid_ids(known, known.microgrid[table.household]), seed)
+    attributes = with_role(catalogue(schema), "attribute")
+    microgrids = microgrid_ids(known, known.microgrid[table.household])
+    effects = fit_reporting_effects(table, attributes, microgrids, seed)
     horizon = np.array([7.0 * need.horizon_weeks for need in known.community.needs])
     return Gathered(lines, visited, fit_reader(effects, horizon, visited.matrix, visited.names))
 

@@ -22,7 +22,6 @@ INVERSE_PENALTY = 0.3
 NEED_SPREAD = 3.0
 ATTRIBUTE_SPREAD = 0.5
 FARTHEST = 3.0  # standard deviations; attributes are kept within
-NOT_WHAT_IT_IS = (".change", "household.days_", "household.changes_")
 
 
 @dataclass(frozen=True)
@@ -78,18 +77,13 @@ def arrival_columns(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
         return np.column_stack([days < limit for limit in ARRIVED_WITHIN]).astype(np.float64)
 
 
-def attribute_names(names: Sequence[str]) -> list[str]:
-    """Features that say what a household is, not what it did or how it changed."""
-    about = [name for name in names if name.startswith(("household.", "residents.", "resident."))]
-    return [name for name in about if not any(part in name for part in NOT_WHAT_IT_IS)]
-
-
-def fit_reporting_effects(table: Table, microgrid: np.ndarray, seed: int = 0) -> ReportingEffects:
+def fit_reporting_effects(
+    table: Table, names: list[str], microgrid: np.ndarray, seed: int = 0
+) -> ReportingEffects:
     """Effects from a training table with some requests; ``microgrid``: id of each row's household, '' unknown."""
     rows = np.arange(len(table))
     if len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
-    names = attribute_names(table.names)
     center, scale = moments(table.matrix[rows][:, _places(table.names, names)].astype(np.float64))
     nothing = np.zeros(0)
     effects = ReportingEffects(names, center, scale, nothing, nothing, np.empty(0, dtype=str), nothing)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from features.blocks import expected, neighbours, seasons
+from features.blocks import seasons
 from features.blocks.build import build, catalogue, summarise
+from features.blocks.catalogue import with_role
 from features.contract.tables import OUTCOMES
 from features.point_in_time.cohort import MONDAY, eligible
 from features.point_in_time.records import Known, Records, Rows, known_before
@@ -252,7 +253,7 @@ def _of_week(
 def _without_later(matrix: np.ndarray, schema: Schema) -> np.ndarray:
     """The sums of neighbours leave the household itself out; a request of its own that is newer than the sums must
     not bring them below nothing."""
-    ours = [one.name for block in (expected, neighbours) for one in block.features(schema)]
+    ours = with_role(catalogue(schema), "expected", "neighbours")
     names = [one.name for one in catalogue(schema)]
     columns = [names.index(one) for one in ours]
     matrix[:, columns] = np.maximum(matrix[:, columns], 0)

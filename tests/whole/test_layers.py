@@ -34,11 +34,6 @@ EXCEPTIONS: dict[str, set[str]] = {
         "service.weekly.large_lists: pickle",
         "service.weekly.partition_tasks: pickle",
     },
-    "long functions": {
-        "features.blocks.history: features",
-        "features.blocks.neighbours: features",
-        "features.blocks.seasons: features",
-    },
 }
 
 

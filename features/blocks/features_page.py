@@ -1,0 +1,59 @@
+"""The page docs/features.md, made from the catalogue: ``python -m features.blocks.features_page > docs/features.md``."""
+
+from collections.abc import Iterator
+from types import ModuleType
+
+from features.blocks.build import BLOCKS, block_name
+from features.blocks.catalogue import Feature
+from features.point_in_time.schema import Attribute, Schema
+
+HEAD = """# Features
+
+Every feature is one row of the catalogue; a block (a module of `features/blocks`) computes it. This page is made from the
+catalogue by `python -m features.blocks.features_page > docs/features.md`; a test checks that it is current.
+
+Features of a community's own attributes are shown for one example of each kind: `income` (a number), `low_income` (yes or
+no), `tenure` (a category with the value `rented`), `head_birth_year` (a birth) and `moved_in` (a date), each also for
+residents.
+"""
+EXAMPLES = (
+    Attribute("income", "number", changes=True, zh="收入", en="income"),
+    Attribute("low_income", "boolean", changes=True, zh="低收入", en="low income"),
+    Attribute("tenure", "category", ("rented",), changes=True, zh="住房", en="tenure"),
+    Attribute("head_birth_year", "birth", zh="户主", en="head"),
+    Attribute("moved_in", "date", zh="入住", en="moving in"),
+)
+EXAMPLE = Schema(EXAMPLES, EXAMPLES, needs=("childcare",), has_residents=True, has_ages=True)
+
+
+def features_page(schema: Schema = EXAMPLE) -> str:
+    """Write the catalogue of a schema as a Markdown page, a table for each block."""
+    return "\n".join([HEAD, *(line for block in BLOCKS for line in _table(block, schema))])
+
+
+def _table(block: ModuleType, schema: Schema) -> Iterator[str]:
+    summary = (block.__doc__ or "").split("\n\n")[0].removeprefix("Block: ").replace("\n", " ").strip()
+    yield f"## `{block_name(block)}`\n"
+    yield f"{summary[0].upper()}{summary[1:]} Its reasons are called {block.KIND[0]} ({block.KIND[1]}).\n"
+    yield "| feature | meaning | source | window | unit | reason | role |\n|---|---|---|---|---|---|---|"
+    for feature in block.features(schema):
+        yield _row(feature)
+    yield ""
+
+
+def _row(feature: Feature) -> str:
+    meaning = f"{feature.zh}<br>{feature.en}"
+    cells = (
+        f"`{feature.name}`",
+        meaning,
+        feature.source,
+        feature.window,
+        feature.unit,
+        feature.fact,
+        feature.role,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    print(features_page(), end="")

@@ -1,0 +1,21 @@
+"""The page of features is what the catalogue says."""
+
+from collections import Counter
+from pathlib import Path
+
+from features.blocks.build import catalogue
+from features.blocks.features_page import EXAMPLE, features_page
+
+PAGE = Path(__file__).parents[3] / "docs" / "features.md"
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text("utf-8") == features_page(), (
+        "python -m features.blocks.features_page > docs/features.md"
+    )
+
+
+def test_every_feature_has_a_name_of_its_own_a_meaning_a_source_and_a_unit() -> None:
+    features = catalogue(EXAMPLE)
+    assert not [name for name, count in Counter(one.name for one in features).items() if count > 1]
+    assert not [one.name for one in features if not (one.zh and one.en and one.source and one.unit)]

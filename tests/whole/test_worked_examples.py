@@ -4,12 +4,16 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import yaml
+from scipy.special import expit
 from served_town import As, copy_workspace, served
 from source_tree import PAGE
 from tiny_town import SETTINGS, TinyTown
 
+from models.underreporting.comparison import VisitSample, held_out, household_folds
+from models.underreporting.design import DesignMatrix
 from service.cli.commands import commands
 from service.console.terminal import run
 
@@ -38,6 +42,24 @@ def test_a_need_is_an_entry_of_the_settings(tiny_town: TinyTown) -> None:
     records = tiny_town.records()
     position = records.community.need_index()["hearing_aid"]
     assert records.requests.need.tolist() == [position]
+
+
+def test_an_estimator_is_compared_on_visits_that_it_has_not_seen() -> None:
+    fit_need_rate = module("Add an estimator").fit_need_rate
+    draw, count = np.random.default_rng(0), 4000
+    need = draw.integers(0, 2, count).astype(np.int16)
+    household, nothing = np.arange(count, dtype=np.int32), np.zeros((count, 3))
+    silent, asked = np.ones(count, dtype=bool), np.full(count, 3, dtype=np.int8)
+    design = DesignMatrix(household, need, nothing[:, 0], nothing, nothing, nothing, asked, silent, ~silent)
+    found = (draw.random(count) < np.array([0.1, 0.4])[need]).astype(np.float64)
+    sample = VisitSample(design, found, np.ones(count), household, nothing[:, 0], needs=2)
+    odds = held_out(
+        sample,
+        household_folds(household),
+        lambda apart: {"need_rate": fit_need_rate(apart.design, apart.found, apart.weight, apart.needs)},
+    )
+    shares = [expit(odds["need_rate"][need == one]).mean() for one in (0, 1)]
+    assert shares == pytest.approx([0.1, 0.4], abs=0.03)
 
 
 def test_an_endpoint_is_a_module_with_a_router(tmp_path: Path) -> None:

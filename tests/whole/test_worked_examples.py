@@ -7,11 +7,17 @@ from types import ModuleType
 import numpy as np
 import pytest
 import yaml
+from make_records import make_records
 from scipy.special import expit
 from served_town import As, copy_workspace, served
 from source_tree import PAGE
 from tiny_town import SETTINGS, TinyTown
 
+from features.blocks import build
+from features.blocks.catalogue import with_role
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import known_before
+from features.point_in_time.schema import fit_schema
 from models.underreporting.comparison import VisitSample, held_out, household_folds
 from models.underreporting.design import DesignMatrix
 from service.cli.commands import commands
@@ -28,7 +34,7 @@ def example(title: str) -> str:
 
 def module(title: str) -> ModuleType:
     """The example as a module that somebody has written."""
-    made = ModuleType("example")
+    made = ModuleType(title.rpartition(" ")[2])
     exec(compile(example(title), f"docs/architecture.md: {title}", "exec"), made.__dict__)
     return made
 
@@ -42,6 +48,22 @@ def test_a_need_is_an_entry_of_the_settings(tiny_town: TinyTown) -> None:
     records = tiny_town.records()
     position = records.community.need_index()["hearing_aid"]
     assert records.requests.need.tolist() == [position]
+
+
+def test_a_feature_is_a_row_of_the_catalogue_and_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "BLOCKS", (*build.BLOCKS, module("Add a feature")))
+    day = 19000
+    asked = [("a", day - 3 + hour / 24) for hour in (9, 19, 21)] + [("b", day + 0.9)]
+    requests = [{"household_id": home, "need": "meals", "requested_at": at} for home, at in asked]
+    known = known_before(make_records([{"household_id": "a"}, {"household_id": "b"}], requests), day)
+    schema = fit_schema(known)
+    made = build.build(known, cohort(known), schema)
+    column = made.matrix[:, made.names.index("evening_requests")]
+    assert column.tolist() == [2, 2, 0, 0], (
+        "two needs of each household; an evening after the date is not known"
+    )
+    assert build.facts(schema)["evenings"](known, schema, 0, 0) == "晚上申请过2次"
+    assert "evening_requests" in with_role(build.catalogue(schema), "own_requests")
 
 
 def test_an_estimator_is_compared_on_visits_that_it_has_not_seen() -> None:

@@ -1,8 +1,8 @@
 """Groups of households that an audit looks at: those that the community names, every grid, and each value of
 the attributes that no model uses."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +54,24 @@ class Groups:
                 )
             found += [at for at in matching if at not in found]
         return found
+
+
+def without_members(groups: Groups) -> Groups:
+    """Return the same groups, nobody being told a member."""
+    return replace(groups, member=groups.member[:0])
+
+
+def joined_groups(partitions: Sequence[Groups]) -> Groups:
+    """Return the groups of a town, without members, from those of its partitions: named ones, then grids by their ids,
+    then values of attributes."""
+    names: dict[str, Name] = {}
+    for one in partitions:
+        names.update(zip(one.ids, one.names, strict=True))
+    named = [one for one in names if "=" not in one]
+    grids = sorted(one for one in names if one.startswith(f"{GRID}="))
+    ids = tuple(dict.fromkeys([*named, *grids, *names]))
+    left_out = dict.fromkeys(line for one in partitions for line in one.left_out)
+    return Groups(ids, tuple(names[one] for one in ids), np.zeros((0, len(ids)), dtype=bool), tuple(left_out))
 
 
 @remembered

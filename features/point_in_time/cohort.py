@@ -5,23 +5,17 @@ leave it out by ``Known.opted_out``.
 """
 
 import unicodedata
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from datetime import date
 
 import numpy as np
 
 from features.contract import attribute_values as values
 from features.contract.attribute_values import Texts
 from features.contract.eligibility import parse
-from features.language import UserError, say
 from features.point_in_time.ages import YEAR, aggregates
-from features.point_in_time.records import Known, Records, Rows, date_of, day_of
+from features.point_in_time.records import Known, Rows, date_of, day_of
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import BIRTH, age_name
-
-if TYPE_CHECKING:
-    from features.store.partitions import Parts
 
 MONDAY = 4  # 1970-01-05, in days since 1970-01-01
 
@@ -75,28 +69,6 @@ def cohort(known: Known) -> Rows:
     """Every (household, need) pair present and eligible, by household, then need."""
     household, need = np.nonzero(eligible(known))
     return Rows(household.astype(np.int32), need.astype(np.int16))
-
-
-def default_as_of(records: "Records | Parts", now: datetime) -> tuple[date, str]:
-    """This week's Monday in the community's timezone or, where the data end earlier, the first Monday after
-    their last row; and the line that says which.
-
-    ``now`` is an instant with an offset. Raises UserError without any data.
-    """
-    if not np.isfinite(records.last_day):
-        raise UserError(
-            say("还没有数据：请先运行 xianying ingest 目录", "no data yet: run xianying ingest DIR first")
-        )
-    today = now.astimezone(ZoneInfo(records.community.community.timezone)).date()
-    monday = today - timedelta(days=today.weekday())
-    after_data = date_of(MONDAY + 7 * (np.floor((records.last_day - MONDAY) / 7) + 1))
-    if after_data >= monday:
-        return monday, say(f"截至日期 {monday}（本周一）", f"as of {monday} (this week's Monday)")
-    last = date_of(records.last_day)
-    return after_data, say(
-        f"截至日期 {after_data}：数据只到 {last}，取其后的第一个周一",
-        f"as of {after_data}: the data end on {last}; this is the first Monday after",
-    )
 
 
 def mondays(first: date, last: date) -> list[date]:

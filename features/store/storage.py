@@ -1,6 +1,8 @@
 """Small and large files below a root that fsspec knows: a directory, s3://…, hdfs://…, memory://…."""
 
 import io
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,21 @@ def get(url: str) -> bytes | None:
         return None
 
 
-def put_table(url: str, table: pa.Table, key: str = "") -> None:
-    """Write a Parquet file, whole or not at all, with the ``key`` of what it was made from."""
+def copy_file(url: str, target: Path) -> None:
+    """Give a file another name on this machine's disk: a link where that can be, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    filesystem, path = fsspec.url_to_fs(url)
+    if isinstance(filesystem, LocalFileSystem):
+        with suppress(OSError):
+            os.link(path, target)
+            return
+    filesystem.get_file(path, str(target))
+
+
+def put_table(url: str, table: pa.Table) -> None:
+    """Write a Parquet file, whole or not at all."""
     content = io.BytesIO()
-    metadata = {**(table.schema.metadata or {}), b"key": key.encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), content, row_group_size=max(len(table), 1))
+    pq.write_table(table, content, row_group_size=max(len(table), 1))
     put(url, content.getvalue())
 
 
@@ -58,16 +70,6 @@ def encoded_texts(column: pa.ChunkedArray) -> tuple[pd.Index, np.ndarray]:
     """The distinct texts of a column of dictionaries, and a code for each row."""
     held = column.unify_dictionaries().combine_chunks()
     return pd.Index(held.dictionary.to_numpy(zero_copy_only=False), dtype=object), held.indices.to_numpy()
-
-
-def key_of(url: str) -> str | None:
-    """The key with which ``put_table`` wrote a file; None where there is no whole one."""
-    filesystem, path = fsspec.url_to_fs(url)
-    try:
-        with filesystem.open(path) as file:
-            return (pq.read_schema(file).metadata or {}).get(b"key", b"").decode()
-    except (FileNotFoundError, pa.ArrowInvalid):
-        return None
 
 
 def keep_only(root: str, pattern: str, used: set[str]) -> None:

@@ -28,8 +28,10 @@ def demand_ahead(scores: pd.DataFrame, known: Known, spread: Spread | None = Non
     return demand_table(cells, known.grid_ids, known.community, spread)
 
 
-def demand_of_parts(cells: list[pd.DataFrame], community: Community, spread: Spread | None) -> pd.DataFrame:
-    """``demand_ahead`` from the cells of a town's parts, whose column ``grid`` holds ids."""
+def demand_of_partitions(
+    cells: list[pd.DataFrame], community: Community, spread: Spread | None
+) -> pd.DataFrame:
+    """``demand_ahead`` from the cells of a town's partitions, whose column ``grid`` holds ids."""
     table = pd.concat(cells, ignore_index=True).sort_values(["span", "need", "grid"], ignore_index=True)
     ids = table["grid"].to_numpy(dtype=object)
     grids = np.unique(ids)

@@ -86,6 +86,25 @@ def _claimed(known: Known, programme_id: str) -> int:
     return len(np.unique(households))
 
 
+def found(programme: Programme, known: Known) -> int:
+    """Count the town's households that visits found to need what a programme offers, since it opened; none while it
+    is not open."""
+    return _found(known, programme.id)
+
+
+@remembered
+def _found(known: Known, programme_id: str) -> int:
+    if known.town is not None:
+        return known.town.town_counts.found[programme_id]
+    programme = next(one for one in known.community.programmes if one.id == programme_id)
+    if not runs(programme, known.as_of, known.as_of + 1):
+        return 0
+    index, visits = known.community.need_index(), known.outreach
+    met = (visits.outcome == NEEDED) & (visits.contacted >= opening(programme, known.as_of))
+    met &= np.isin(visits.need, [index[need] for need in programme.needs])
+    return len(np.unique(visits.household[met]))
+
+
 def take_up(known: Known, history: pd.DataFrame, asked: np.ndarray | None = None) -> np.ndarray:
     """float64 [needs]: seats asked for by each household that asks for the need.
 

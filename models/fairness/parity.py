@@ -16,15 +16,21 @@ from models.evaluation.evaluate import ALL
 def expected_recalls(
     household: np.ndarray, p_need: np.ndarray, listed: np.ndarray, groups: Groups
 ) -> pd.DataFrame:
-    """What a list is expected to find in each group, by p_need.
+    """What a list is expected to find in each group, by p_need: ``recalls`` of ``recall_sums``."""
+    return recalls(recall_sums(household, p_need, listed, groups))
+
+
+def recall_sums(
+    household: np.ndarray, p_need: np.ndarray, listed: np.ndarray, groups: Groups
+) -> pd.DataFrame:
+    """Sum up what a list is expected to find in each group of a town, or of a partition of it.
 
     household, p_need, listed (bool): one for each pair that might be listed. Columns group, need (sum of p_need),
-    visits (households listed), found (sum of p_need listed), recall (found over need), relative (recall over that
-    of all). The first row, ``all``, is the whole town.
+    visits (households listed), found (sum of p_need listed). The first row, ``all``, is the whole town.
     """
     member = np.column_stack([np.ones(len(groups.member), dtype=bool), groups.member])
     homes = np.unique(household[listed])
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "group": [ALL, *groups.ids],
             "need": _by_group(household, p_need, member),
@@ -32,6 +38,12 @@ def expected_recalls(
             "found": _by_group(household[listed], p_need[listed], member),
         }
     )
+
+
+def recalls(*sums: pd.DataFrame) -> pd.DataFrame:
+    """Add up the ``recall_sums`` of all partitions of a town, with recall (found over need) and relative (recall over
+    that of all)."""
+    frame = pd.concat(sums).groupby("group", sort=False, as_index=False).sum()
     frame["recall"] = frame["found"] / frame["need"].where(frame["need"] > 0)
     overall = frame["recall"].iloc[0]
     return frame.assign(relative=frame["recall"] / overall if overall > 0 else np.nan)

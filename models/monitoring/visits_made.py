@@ -5,7 +5,7 @@ each part, of which one table is made: the town's.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
-from features.blocks.groups import GRID, Groups, membership
-from features.contract.community import Name
+from features.blocks.groups import Groups, joined_groups, membership, without_members
 from features.point_in_time.records import Known
 from models.evaluation.evaluate import resampled_of
 from models.fairness.audit import BLOCK, MADE, block_end, members_then
@@ -37,7 +36,6 @@ class VisitsMade:
     member: csr_array  # bool [rows, columns]: as known at the time
     columns: tuple[str, ...]  # ids of groups
     groups: Groups  # as known now, without members
-    named: int  # of these the first so many are those that the community names
 
     def __len__(self) -> int:
         return len(self.household)
@@ -71,8 +69,7 @@ def visits_made(known: Known, then: Callable[[int], Known]) -> VisitsMade:
         weight=np.concatenate([np.ones(len(made)), drawn.weight]),
         member=csr_array(np.array(list(member.values()), dtype=bool).reshape(len(member), len(household)).T),
         columns=tuple(member),
-        groups=replace(groups, member=groups.member[:0]),
-        named=len(known.community.groups) - len(groups.left_out),
+        groups=without_members(groups),
     )
 
 
@@ -82,7 +79,7 @@ def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame
     ``parts``: of a town in one piece, or of all its parts. A share of the list is a share of the targeted households,
     one for each day; recall, precision and calibration are missing. Without visits of either kind there are no rows.
     """
-    groups = _joined_groups(parts)
+    groups = joined_groups([one.groups for one in parts])
     week, found, visit, weight = (
         np.concatenate([getattr(one, name) for one in parts]) for name in ("week", "found", "visit", "weight")
     )
@@ -97,20 +94,6 @@ def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame
         household, found.astype(float), unknown, visit, unknown, weight, _members(parts, groups)
     )
     return group_shares(audited, groups.ids, MADE, resampled_of(households, homes, seed=seed)), groups
-
-
-def _joined_groups(parts: Sequence[VisitsMade]) -> Groups:
-    """Named groups, then grids by their ids, then values of attributes."""
-    names: dict[str, Name] = {}
-    for one in parts:
-        names.update(zip(one.groups.ids, one.groups.names, strict=True))
-    named = dict.fromkeys(group for one in parts for group in one.groups.ids[: one.named])
-    others = [one for one in names if one not in named]
-    grids = sorted(one for one in others if one.startswith(f"{GRID}="))
-    ids = tuple(dict.fromkeys([*named, *grids, *others]))
-    left_out = dict.fromkeys(line for one in parts for line in one.groups.left_out)
-    nobody = np.zeros((0, len(ids)), dtype=bool)
-    return Groups(ids, tuple(names[one] for one in ids), nobody, tuple(left_out))
 
 
 def _numbered(parts: Sequence[VisitsMade]) -> tuple[np.ndarray, int]:

@@ -1,4 +1,4 @@
-"""Where the parts of a town are worked on: here, on all cores, or on an Apache Spark cluster."""
+"""Where the partitions of a town are worked on: here, on all cores, or on an Apache Spark cluster."""
 
 import atexit
 import os
@@ -7,36 +7,41 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from features.language import UserError, say
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Each = Callable[
+    [Any, Sequence[Any]], Iterable[Any]
+]  # calls a task for every item and gives its results in order
 
 
-def here(task: Callable[[Item], Result], items: Sequence[Item], processes: int = 0) -> Iterator[Result]:
+def local(task: Callable[[Item], Result], items: Sequence[Item], processes: int = 0) -> Iterator[Result]:
     """What ``task`` gives for each item, in order, by processes of this machine (0: one a core) with a thread each.
 
     joblib lets a process go, between two items, that has grown by 300 MB, and starts another: nothing is lost, and
     it need not be told. A process that dies of something else raises.
     """
-    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
     processes = min(processes or os.cpu_count() or 1, len(items))
-    shown = tqdm(total=len(items), desc=say("分片", "parts"), disable=None, leave=False)
+    if processes <= 1:
+        yield from map(task, items)
+        return
+    from joblib import Parallel, delayed
+
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+    shown = tqdm(total=len(items), desc=say("分片", "partitions"), disable=None, leave=False)
     with shown, _one_thread_each():
-        jobs = (delayed(task)(item) for item in items)
-        done = Parallel(processes, return_as="generator")(jobs) if processes > 1 else map(task, items)
-        for one in done:
+        for result in Parallel(processes, return_as="generator")(delayed(task)(item) for item in items):
             shown.update()
-            yield one
+            yield result
 
 
 @contextmanager

@@ -11,8 +11,10 @@ from features.contract.community import Community
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Records, known_before
 from features.point_in_time.town import TownSummary
+from features.store.partitions import Partitions
 from models.scoring.model import NeedModel
-from models.scoring.score import SEVERE, TIERS, Scored
+from models.scoring.ranking import Standing, severe_needs
+from models.scoring.score import PartitionState, TownScores
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,16 @@ class TownState:
     as_of: int
     version: str
     community: Community
-    grid_ids: np.ndarray
-    microgrid_ids: np.ndarray
     has_residents: bool
     has_outreach: bool
-    town: TownSummary
     shift: np.ndarray  # float64 [needs]
-    falling: dict[str, np.ndarray]  # p_need of every household by need, the highest first
-    tiers: tuple[float, float]  # the lowest risk that is red, and that is yellow; inf where there is none
+    standing: Standing
+    partitions: tuple[PartitionState, ...]
+
+    def partition_of(self, grid_id: str) -> int:
+        """Number of the partition that a grid is in; of a grid that is new, the first."""
+        found = (at for at, one in enumerate(self.partitions) if grid_id in one.grids)
+        return next(found, 0)
 
 
 @dataclass(frozen=True)
@@ -44,26 +48,20 @@ class LiveScores:
     tier: str
 
 
-def town_state(scored: Scored, version: str) -> TownState:
+def town_state(scores: TownScores, town: Partitions) -> TownState:
     """The state of the town that was scored."""
-    known, risk = scored.known, scored.risk
-    p_need, need = scored.p_need, scored.features.rows.need
-    lowest = [
-        float(risk.loc[risk["tier"] == tier, "risk"].min()) if (risk["tier"] == tier).any() else np.inf
-        for tier in TIERS[:2]
-    ]
     return TownState(
-        as_of=known.as_of,
-        version=version,
-        community=known.community,
-        grid_ids=known.grid_ids,
-        microgrid_ids=known.microgrid_ids,
-        has_residents=known.has_residents,
-        has_outreach=known.has_outreach,
-        town=scored.town,
-        shift=scored.shift,
-        falling={one.id: -np.sort(-p_need[need == index]) for index, one in enumerate(known.community.needs)},
-        tiers=(lowest[0], lowest[1]),
+        as_of=scores.as_of,
+        version=scores.version,
+        community=scores.community,
+        has_residents=town.has_residents,
+        has_outreach=town.has_outreach,
+        shift=scores.shift,
+        standing=scores.standing,
+        partitions=tuple(
+            replace(one.state, town=replace(one.state.town, counts=scores.fitted.town.counts))
+            for one in scores.partitions
+        ),
     )
 
 
@@ -83,33 +81,23 @@ def _others(part: Any) -> Any:
     return part
 
 
-def score_apart(state: TownState, model: NeedModel, records: Records, in_town: bool) -> LiveScores:
+def score_apart(
+    state: TownState, model: NeedModel, records: Records, in_town: bool, partition: int = 0
+) -> LiveScores:
     """Score the only household of ``records`` as of the state's day.
 
     ``in_town``: the household is one of those that were scored; its own requests are then left out of what its
-    neighbours ask, as in the batch.
+    neighbours ask, as in the batch. ``partition``: where it lives (``TownState.partition_of``); grids and micro-grids
+    of ``records`` are numbered as there.
     """
-    town = state.town if in_town else without_household(state.town)
-    known = known_before(records, state.as_of, state.town)
-    features = build(known, cohort(known), model.schema, town)
+    tables = state.partitions[partition].town
+    known = known_before(records, state.as_of, tables)
+    features = build(known, cohort(known), model.schema, tables if in_town else without_household(tables))
     needs = [state.community.needs[one].id for one in features.rows.need]
     log_odds = model.log_odds(features)
     p_request = model.predict(features, state.shift)
     p_need = model.p_need(features, known, log_odds, p_request)
-    severe = np.array([need.severity >= SEVERE for need in state.community.needs])[features.rows.need]
+    severe = severe_needs(state.community)[features.rows.need]
     risk = float(model.risk(p_request, features.rows.household, severe, 1)[0])
-    return LiveScores(needs, p_request, p_need, ranks(state, needs, p_need), risk, tier(state, risk))
-
-
-def ranks(state: TownState, needs: list[str], p_need: np.ndarray) -> np.ndarray:
-    """int per need: one more than the households with a higher probability."""
-    places = [
-        int(np.searchsorted(-state.falling[need], -p, side="left"))
-        for need, p in zip(needs, p_need, strict=True)
-    ]
-    return np.array(places, dtype=np.int64) + 1
-
-
-def tier(state: TownState, risk: float) -> str:
-    """The tier of a risk among those of the week."""
-    return next((name for name, lowest in zip(TIERS, state.tiers, strict=False) if risk >= lowest), TIERS[-1])
+    standing = state.standing
+    return LiveScores(needs, p_request, p_need, standing.ranks(needs, p_need), risk, standing.tier(risk))

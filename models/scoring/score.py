@@ -1,115 +1,247 @@
-"""Scores of every household as of one date: one path for the weekly batch and for a single household."""
+"""Scores of every household as of one date, partition by partition: the weekly batch of a town of any size.
 
-from dataclasses import dataclass
+What holds for the whole town (rates, factors, the level of the day) is fitted first. Then each partition gives
+log-odds by itself. At the end come ranks and tiers, which compare all households.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from features.blocks.build import Features, build, summarise
-from features.contract.community import RiskShares
+from features.contract.community import Community
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, Records, date_of, known_before
-from features.point_in_time.town import TownSummary
+from features.point_in_time.town import TownCounts, TownSummary, summed
+from features.store.partitions import InMemory, Partitions
 from models.dataset.out_of_time import stable_hash
+from models.demand.cells import span_shares
+from models.estimators.calibrate import level_shift
+from models.estimators.seasonal_level import course_of, expected_requests
+from models.scoring.executors import Each
 from models.scoring.model import NeedModel, probability
+from models.scoring.ranking import Standing, rank_and_tier
+from models.scoring.town_counts import counts_of
 
-SEVERE = 3
-TIERS = ("red", "yellow", "green")
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the scores of one day take from the whole town."""
+
+    town: TownSummary
+    expected: np.ndarray  # float64 [needs]: households of the sample that are expected to ask
+    shares: np.ndarray  # float64 [needs, spans]: ``models.demand.cells.span_shares``
+
+
+def fit(known: Known, model: NeedModel) -> Fitted:
+    """Fit it on a town, or on the partitions of a sample."""
+    return Fitted(
+        summarise(known, model.schema),
+        expected_requests(known) * model.per_request,
+        span_shares(course_of(known), known.community),
+    )
+
+
+def fit_town(town: Partitions, model: NeedModel, as_of: int) -> Fitted:
+    """Fit it on the partitions of the town's sample."""
+    return fit(known_before(town.read(town.sample), as_of), model)
+
+
+@dataclass(frozen=True)
+class LogOdds:
+    """Log-odds of the households that live in one partition, and what else is needed of it to compare them."""
+
+    ids: pa.StringArray  # of its households
+    order: np.ndarray  # uint64 per household: breaks ties
+    household: np.ndarray  # int32 per pair: position in ids
+    need: np.ndarray  # int16 per pair
+    log_odds: np.ndarray  # float64 per pair, before the level of the day
+    p_need: np.ndarray | None  # float64 per pair; None where the model has none of its own
+    state: "PartitionState"
+    counts: TownCounts
+
+
+@dataclass(frozen=True)
+class PartitionState:
+    """What one partition's scores took from its grids and micro-grids, so that a household can be scored by itself."""
+
+    grids: tuple[str, ...]  # whose households live in the partition
+    grid_ids: np.ndarray  # object str, the grids by the numbers that ``town`` uses
+    microgrid_ids: np.ndarray  # object str
+    town: TownSummary
+
+
+@dataclass(frozen=True)
+class ScorePartition:
+    """A task: the log-odds of a partition, by its number."""
+
+    town: Partitions
+    model: NeedModel
+    fitted: Fitted
+
+    @threadpool_limits.wrap(limits=1, user_api="blas")
+    def __call__(self, number: int) -> LogOdds:
+        """Score one partition. BLAS takes one thread: with more, last digits would depend on their number, and between
+        these products they would only keep LightGBM's from working."""
+        return self.scored(self.known(number))[0]
+
+    def known(self, number: int) -> Known:
+        """What was known of a partition."""
+        summary = None if len(self.town) == 1 else self.fitted.town
+        return known_before(self.town.read([number]), self.fitted.town.as_of, summary)
+
+    def features(self, known: Known) -> tuple[Features, TownSummary]:
+        """The features of a partition's cohort, and its tables."""
+        town = (
+            self.fitted.town if len(self.town) == 1 else summarise(known, self.model.schema, self.fitted.town)
+        )
+        return build(known, cohort(known), self.model.schema, town), town
+
+    def scored(self, known: Known) -> tuple[LogOdds, Features]:
+        """The log-odds of a partition, and its features."""
+        features, town = self.features(known)
+        rows, records, model = features.rows, known, self.model
+        log_odds = model.log_odds(features)
+        present = np.flatnonzero(known.present)
+        ids = records.household_ids[present]
+        grids = np.unique(records.grid_ids[known.grid[present]]).tolist()
+        return (
+            LogOdds(
+                ids=pa.array(ids, pa.string()),
+                order=stable_hash(ids),
+                household=np.searchsorted(present, rows.household).astype(np.int32),
+                need=rows.need,
+                log_odds=log_odds,
+                p_need=model.visited.predict(features, known, log_odds) if model.visited else None,
+                state=PartitionState(tuple(map(str, grids)), records.grid_ids, records.microgrid_ids, town),
+                counts=counts_of(known),
+            ),
+            features,
+        )
+
+
+@dataclass(frozen=True)
+class TownScores:
+    """Scores of all households of a town; of pairs and households one partition after another."""
+
+    community: Community
+    version: str
+    fitted: Fitted
+    partitions: Sequence[LogOdds]
+    shift: np.ndarray  # float64 [needs]: the level of the day
+    p_request: np.ndarray  # float64 per pair
+    p_need: np.ndarray  # float64 per pair
+    rank: np.ndarray  # int32 per pair
+    risk: np.ndarray  # float64 per household
+    tier: np.ndarray  # object str per household
+
+    @property
+    def as_of(self) -> int:
+        """The as-of day."""
+        return self.fitted.town.as_of
+
+    @property
+    def standing(self) -> Standing:
+        """What a household that is scored later is compared with."""
+        need = np.concatenate([one.need for one in self.partitions])
+        return Standing.of(self.p_need, need, self.risk, self.tier, self.community)
+
+    def frames(self, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """``scores`` and ``risk`` of a partition: the contract's columns."""
+        own = self.partitions[number]
+        before = self.partitions[:number]
+        pairs = slice(begin := sum(len(one.need) for one in before), begin + len(own.need))
+        homes = slice(begin := sum(len(one.ids) for one in before), begin + len(own.ids))
+        ids = own.ids.to_numpy(zero_copy_only=False)
+        needs = np.array([need.id for need in self.community.needs], dtype=object)
+        scores = {
+            "household_id": ids[own.household],
+            "need": needs[own.need],
+            "as_of": date_of(self.as_of),
+            "p_request": self.p_request[pairs],
+            "p_need": self.p_need[pairs],
+            "rank": self.rank[pairs],
+            "model_version": self.version,
+        }
+        risk = {
+            "household_id": ids,
+            "as_of": date_of(self.as_of),
+            "risk": self.risk[homes],
+            "tier": self.tier[homes],
+        }
+        return pd.DataFrame(scores), pd.DataFrame(risk)
+
+
+def compare(
+    town: Partitions, fitted: Fitted, model: NeedModel, version: str, partitions: Sequence[LogOdds]
+) -> TownScores:
+    """Set the level of the day, and rank and tier all households of a town."""
+    sample = [partitions[number] for number in town.sample]
+    log_odds, sampled = (
+        np.concatenate([getattr(one, name) for one in sample]) for name in ("log_odds", "need")
+    )
+    shift = level_shift(fitted.expected, log_odds, sampled, model.level_weight * model.modelled)
+    need = np.concatenate([one.need for one in partitions])
+    p_request = probability(np.concatenate([one.log_odds for one in partitions]), shift[need])
+    own = [one.p_need for one in partitions if one.p_need is not None]
+    p_need = np.concatenate(own) if own else p_request
+    begins = np.cumsum([0, *(len(one.ids) for one in partitions)]).astype(np.int32)
+    household = np.concatenate(
+        [one.household + begin for one, begin in zip(partitions, begins[:-1], strict=True)]
+    )
+    order = np.concatenate([one.order for one in partitions])
+    compared = rank_and_tier(p_request, p_need, need, household, order, model, town.community)
+    counts = summed([one.counts for one in partitions])
+    fitted = replace(fitted, town=replace(fitted.town, counts=counts))
+    return TownScores(town.community, version, fitted, partitions, shift, p_request, p_need, *compared)
+
+
+def score_town(town: Partitions, model: NeedModel, as_of: int, version: str, each: Each) -> TownScores:
+    """Score a town as of a day; ``each`` calls a task for every number (``models.scoring.executors``)."""
+    fitted = fit_town(town, model, as_of)
+    partitions = list(each(ScorePartition(town, model, fitted), range(len(town))))
+    return compare(town, fitted, model, version, partitions)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """``scores``: household_id, need, as_of, p_request, p_need, rank, model_version. ``risk``: household_id, as_of,
-    risk, tier. ``features`` holds the pairs (``features.rows``) in the order of ``scores``; ``town`` and ``shift`` are
-    what they took from the whole town."""
+    """Scores of a town in memory, with what was known and the features; ``scores``, ``risk``: the contract's columns.
+    ``features`` holds the pairs (``features.rows``) in the order of ``scores``."""
 
-    scores: pd.DataFrame
-    risk: pd.DataFrame
+    town_scores: TownScores
     known: Known
     features: Features
-    p_request: np.ndarray
-    p_need: np.ndarray
-    town: TownSummary
-    shift: np.ndarray
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """household_id, need, as_of, p_request, p_need, rank, model_version."""
+        return self.town_scores.frames(0)[0]
+
+    @cached_property
+    def risk(self) -> pd.DataFrame:
+        """household_id, as_of, risk, tier."""
+        return self.town_scores.frames(0)[1]
+
+    @property
+    def p_request(self) -> np.ndarray:
+        """float64 per pair."""
+        return self.town_scores.p_request
+
+    @property
+    def p_need(self) -> np.ndarray:
+        """float64 per pair."""
+        return self.town_scores.p_need
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def score(records: Records, model: NeedModel, as_of: int, version: str | int = "") -> Scored:
-    """Score every pair that can have a need as of day ``as_of``, from what was known before it.
-
-    Probabilities depend on the whole town (its level, its neighbourhoods); ``models.scoring.live`` keeps what they took
-    from it, to score one household by itself. BLAS takes one thread: with more, last digits would depend on their
-    number, and between these products they would only keep LightGBM's from working.
-    """
-    known = known_before(records, as_of)
-    town = summarise(known, model.schema)
-    features = build(known, cohort(known), model.schema, town)
-    rows = features.rows
-    log_odds = model.log_odds(features)
-    shift = model.shift(known, log_odds, rows.need)
-    p_request = probability(log_odds, shift[rows.need])
-    p_need = model.p_need(features, known, log_odds, p_request)
-    ids = records.household_ids
-    order = tie_order(ids)
-    scores = pd.DataFrame(
-        {
-            "household_id": ids[rows.household],
-            "need": np.array([need.id for need in known.community.needs], dtype=object)[rows.need],
-            "as_of": date_of(as_of),
-            "p_request": p_request,
-            "p_need": p_need,
-            "rank": ranks(p_need, rows.need, order[rows.household]),
-            "model_version": str(version),
-        }
-    )
-    risk = _risk(known, model, features, p_request, order)
-    return Scored(scores, risk, known, features, p_request, p_need, town, shift)
-
-
-def tie_order(ids: np.ndarray) -> np.ndarray:
-    """int64 per id: a fixed order that has nothing to do with that of the ids, for breaking ties."""
-    return np.argsort(np.argsort(stable_hash(ids), kind="stable"), kind="stable")
-
-
-def ranks(p: np.ndarray, need: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """int32 per row: 1 for the highest ``p`` of its need; ties by ``order``."""
-    sorted_rows = np.lexsort((order, -p, need))
-    result = np.empty(len(p), dtype=np.int32)
-    of_need = need[sorted_rows]
-    starts = (
-        np.flatnonzero(np.append(True, of_need[1:] != of_need[:-1])) if len(p) else np.empty(0, dtype=int)
-    )
-    lengths = np.diff(np.append(starts, len(p)))
-    result[sorted_rows] = np.arange(len(p)) - np.repeat(starts, lengths) + 1
-    return result
-
-
-def _risk(
-    known: Known, model: NeedModel, features: Features, p: np.ndarray, order: np.ndarray
-) -> pd.DataFrame:
-    """Risk and tier of every household known at the date: the highest share red, the next yellow."""
-    severe = np.array([need.severity >= SEVERE for need in known.community.needs])
-    rows = features.rows
-    risk = model.risk(p, rows.household, severe[rows.need], known.household_count)
-    present = np.flatnonzero(known.present)
-    risk = risk[present]
-    return pd.DataFrame(
-        {
-            "household_id": known.household_ids[present],
-            "as_of": date_of(known.as_of),
-            "risk": risk,
-            "tier": tiers(risk, order[present], known.community.outreach.risk),
-        }
-    )
-
-
-def tiers(risk: np.ndarray, order: np.ndarray, shares: RiskShares) -> np.ndarray:
-    """object str per household: the highest share of the risks red, the next yellow; ties by ``order``."""
-    place = np.empty(len(risk), dtype=int)
-    place[np.lexsort((order, -risk))] = np.arange(len(risk))
-    red = round(shares.red * len(risk))
-    yellow = red + round(shares.yellow * len(risk))
-    tier = np.where(place < red, 0, np.where(place < yellow, 1, 2))
-    tier[risk <= 0] = 2
-    return np.array(TIERS, dtype=object)[tier]
+    """Score a town in memory as of day ``as_of``, from what was known before it, and keep its features."""
+    town, known = InMemory(records), known_before(records, as_of)
+    task = ScorePartition(town, model, fit(known, model))
+    partition, features = task.scored(known)
+    return Scored(compare(town, task.fitted, model, str(version), [partition]), known, features)

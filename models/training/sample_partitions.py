@@ -1,24 +1,24 @@
-"""The training sample of a large town, drawn where the parts are worked on: as-of days side by side."""
+"""The training sample of a large town, drawn where the partitions are worked on: as-of days side by side."""
 
 from dataclasses import dataclass
 
 from features.point_in_time.records import Known, Records, known_before
-from features.store.partitions import Parts
+from features.store.partitions import Partitions
 
-_read: "list[tuple[FromParts, tuple[Records, Known]]]" = []  # of this process, which is handed day after day
+_read: "list[tuple[FromPartitions, tuple[Records, Known]]]" = []  # of this process, which is handed day after day
 
 
 @dataclass(frozen=True)
-class FromParts:
+class FromPartitions:
     """Reads the sample's records where a day is worked on; a ``models.dataset.sample.Source``."""
 
-    parts: Parts
+    town: Partitions
     as_of: int
 
     def __call__(self) -> tuple[Records, Known]:
-        """The records of the parts in the sample, and what is known of them."""
+        """The records of the partitions in the sample, and what is known of them."""
         if not _read or _read[0][0] != self:  # other rows, another day, or other settings
             _read.clear()
-            records = self.parts.read(self.parts.sample)
+            records = self.town.read(self.town.sample)
             _read.append((self, (records, known_before(records, self.as_of))))
         return _read[0][1]

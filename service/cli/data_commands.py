@@ -75,7 +75,7 @@ def check(workspace: Path, directory: Path) -> int:
 @click.pass_obj
 def record(workspace: Path, files: tuple[Path, ...]) -> None:
     """Read filled-in workbooks; exits 1 when some rows were refused."""
-    from service.weekly.list_week import record_files
+    from service.weekly.record_week import record_files
 
     speak(workspace)
     lines, refused = record_files(workspace, list(files), stage)

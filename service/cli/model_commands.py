@@ -36,26 +36,27 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         # Optuna ranks parameters with it; before LightGBM: models.estimators.boosting says why
         import sklearn  # noqa: F401
 
-    from features.point_in_time.records import Records, day_of, known_before
+    from features.point_in_time.records import day_of, known_before
     from models.registry.registry import draw_report, log_retrain, make_ready
     from models.training.retrain import Retraining, retrain
     from models.training.tune import Tuning
     from service.web.published.model_shelf import publish_models
-    from service.weekly.large_town import sample_of
-    from service.weekly.list_week import champion_or_none
+    from service.weekly.score_cache import champion_or_none
 
     town, as_of = open_town(workspace, as_of)
-    records = town if isinstance(town, Records) else sample_of(town, stage, show)
+    with stage(say("读取样本", "read the sample")):
+        records = town.read(town.sample)
+    show(_sampled(len(town.sample), len(town), len(records.household_ids)))
     with stage(say("读取模型", "load the champion")):
         champion = champion_or_none(workspace, records.community)
     tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
     before = champion.model if champion else None
     how = Retraining(tuning=tuning, prepare=partial(make_ready, workspace), draw=draw_report)
-    if spark and not isinstance(town, Records):
+    if spark:
         from models.scoring.executors import on_spark
-        from models.training.sample_partitions import FromParts
+        from models.training.sample_partitions import FromPartitions
 
-        how = replace(how, source=FromParts(town, day_of(as_of)), each=on_spark)
+        how = replace(how, source=FromPartitions(town, day_of(as_of)), each=on_spark)
     retrained = retrain(records, day_of(as_of), before, how)
     show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
     show(retrained.notes)
@@ -74,6 +75,16 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
             )
         ]
     )
+
+
+def _sampled(drawn: int, partitions: int, households: int) -> list[str]:
+    """A line where a model is trained on some partitions only."""
+    return [
+        say(
+            f"在抽取的 {drawn}/{partitions} 片、{households} 户上训练",
+            f"trained on a sample: {drawn} of {partitions} partitions, {households} households",
+        )
+    ] * (drawn < partitions)
 
 
 @group.command(

@@ -23,7 +23,7 @@ spark_option = click.option(
     "--spark",
     is_flag=True,
     help=say(
-        "大社区的各片在 Apache Spark 上算（pip install 'xianying[scale]'）",
-        "work on the parts of a large town on Apache Spark (pip install 'xianying[scale]')",
+        "各片在 Apache Spark 上算（pip install 'xianying[scale]'）",
+        "work on the partitions of the town on Apache Spark (pip install 'xianying[scale]')",
     ),
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from features.language import UserError, say
+from features.language import say
 from service.cli.options import Directory, File, as_of_option, spark_option
 from service.console.terminal import show, stage
 from service.weekly.opening import open_town
@@ -24,22 +24,19 @@ group = click.Group()
 @click.pass_obj
 def score(workspace: Path, as_of: date | None, output: Path | None, spark: bool) -> None:
     """Score every household of a date."""
-    from features.point_in_time.records import Records
-    from service.weekly.large_town import score_large
-    from service.weekly.list_week import SCORES, score_week
+    from models.scoring.executors import local, on_spark
+    from service.weekly.score_cache import score_week
+    from service.weekly.week_directory import SCORES
 
     town, as_of = open_town(workspace, as_of)
-    output = output or workspace / SCORES
-    if isinstance(town, Records):
-        _, lines = score_week(workspace, town, as_of, output, stage)
-    else:
-        _, lines = score_large(workspace, town, as_of, output, stage, spark)
-    show(lines)
+    show(
+        score_week(workspace, town, as_of, output or workspace / SCORES, stage, on_spark if spark else local)
+    )
 
 
 @group.command(
     help=say(
-        "写出大社区每户每项的特征（Parquet，按片）", "write a large town's features, Parquet files by part"
+        "写出每户每项的特征（Parquet，按片）", "write every household's features, Parquet files by partition"
     )
 )
 @as_of_option
@@ -47,15 +44,19 @@ def score(workspace: Path, as_of: date | None, output: Path | None, spark: bool)
 @click.pass_obj
 def features(workspace: Path, as_of: date | None, spark: bool) -> None:
     """The features of every household and need as the champion takes them."""
-    from features.point_in_time.records import Records
-    from service.weekly.large_town import features_of_large
+    from features.point_in_time.records import day_of
+    from features.store.partitions import root_of
+    from models.registry.registry import champion
+    from models.scoring.executors import local, on_spark
+    from models.scoring.features import write_features
 
     town, as_of = open_town(workspace, as_of)
-    if isinstance(town, Records):
-        raise UserError(
-            say("住户不多，不分片：用不着写出特征", "not a large town: it is not laid out in parts")
-        )
-    show(features_of_large(workspace, town, as_of, stage, spark))
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace, town.community).model
+    directory = f"{root_of(workspace)}/features/as_of={as_of}"
+    with stage(say("特征", "features")):
+        write_features(town, model, day_of(as_of), directory, on_spark if spark else local)
+    show([say(f"特征在 {directory}", f"features are in {directory}")])
 
 
 @group.command(
@@ -73,17 +74,11 @@ def features(workspace: Path, as_of: date | None, spark: bool) -> None:
 @click.pass_obj
 def outreach(workspace: Path, as_of: date | None, output: Path | None) -> None:
     """Make the week's lists."""
-    from features.point_in_time.records import Records
-    from service.weekly.list_week import list_week, week_directory
+    from service.weekly.list_week import list_week
+    from service.weekly.week_directory import week_directory
 
     town, as_of = open_town(workspace, as_of)
-    output = output or week_directory(workspace, as_of)
-    if isinstance(town, Records):
-        show(list_week(workspace, town, as_of, output, stage))
-    else:
-        from service.weekly.large_lists import list_large
-
-        show(list_large(workspace, town, as_of, output, stage))
+    show(list_week(workspace, town, as_of, output or week_directory(workspace, as_of), stage))
 
 
 @group.command(

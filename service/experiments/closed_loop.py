@@ -27,6 +27,7 @@ from features.simulation.office import Office, Planned
 from features.simulation.simulate import make_town
 from features.simulation.town import Town
 from features.simulation.truth import groups, need_now
+from features.store.partitions import InMemory
 from features.store.reader import read_records
 from models.dataset.feedback_correction import without_targeted
 from models.registry.champion import NoChampion, download_place, install_copy
@@ -39,7 +40,9 @@ from models.training.retrain import Retraining, retrain
 from service.experiments.loop_measures import expected_of_list, happened
 from service.experiments.loop_policies import MODELLED, PRODUCT, TITLES, TWIN, UNCORRECTED, rule_scores
 from service.planning.planner import plan
-from service.weekly.list_week import OUTREACH, SCORES, list_week, read_table, score_week, week_directory
+from service.weekly.list_week import list_week
+from service.weekly.score_cache import score_week
+from service.weekly.week_directory import OUTREACH, SCORES, read_table, week_directory
 
 CHAMPIONS = "champions"  # of the twin: its model in force after each retrain
 LOOKED_AT = 2  # weeks between two comparisons with the twin
@@ -231,10 +234,10 @@ def _list(monday: Monday) -> pd.DataFrame:
         scores = rule_scores(world.run.policy, monday.known, lambda: monday.chance[here], world.run.seed)
         return plan(scores, monday.known).visits
     output = week_directory(workspace, monday.as_of)
-    scored, _ = score_week(workspace, monday.read, monday.as_of, workspace / SCORES, _silently)
+    score_week(workspace, InMemory(monday.read), monday.as_of, workspace / SCORES, _silently)
     if world.run.policy != PRODUCT or not world.setting.papers:
-        return plan(scored.scores, monday.known).visits
-    list_week(workspace, monday.records, monday.as_of, output, _silently)
+        return plan(read_table(output / SCORES), monday.known).visits
+    list_week(workspace, InMemory(monday.records), monday.as_of, output, _silently)
     return read_table(output / OUTREACH)
 
 

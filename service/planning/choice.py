@@ -21,11 +21,13 @@ SLACK = 1e-6  # seats: the solver's own tolerance
 
 @dataclass(frozen=True)
 class Chosen:
-    """Visits chosen by their worth: pairs with worker and arm, their worth, the gap to the best, limits met."""
+    """Visits chosen by their worth: pairs with worker and arm, and limits met.
+
+    ``value``: their worth. ``bound``: no visits are worth more, once prices of groups are taken off."""
 
     visits: pd.DataFrame
     value: float
-    gap: float
+    bound: float
     full: tuple[Limit, ...]  # that kept visits from asking about more
     plain: pd.DataFrame  # the pairs that would have been chosen without parity
 
@@ -43,8 +45,9 @@ def chosen(
 
     Raises UserError where they cannot be as ``fair`` as is asked for.
 
-    ``pairs``: household, need, area, p_need, worth, tie, within, last_worker, and what ``options_of`` reads. ``spare``:
-    visits to spare of each worker; those made are taken off. ``most``: at most so many in each area.
+    ``pairs``: household, need, area, p_need, worth, tie, within, last_worker, and what ``options_of`` reads; price,
+    which is added to the worth when visits are compared. ``spare``: visits to spare of each worker; those made are
+    taken off. ``most``: at most so many in each area.
     """
     classes = classes_of(workers, taking)
     places = classes.places(spare, most)
@@ -61,7 +64,9 @@ def chosen(
     listed = listed.assign(
         worker=listed["household"].map(worker).astype("int64"), arm="targeted", propensity=np.nan
     )
-    return Chosen(listed, found.value, found.gap, full, plain)
+    value = float(worth[found.chosen].sum())
+    bound = value + found.gap * max(abs(found.value), 1e-12) + float(_price(options)[found.chosen].sum())
+    return Chosen(listed, value, bound, full, plain)
 
 
 Found = tuple[Options, Assignment, tuple[Limit, ...]]
@@ -92,7 +97,7 @@ def _fairest(pairs: pd.DataFrame, places: Places, limits: Sequence[Limit], fair:
             short = fair.short(found[0].chosen(found[1].chosen))
             break
         high, step = min(1.0, high + step), 2 * step
-    raise too_strict(fair, high, short)
+    raise too_strict(fair.tolerance, high, short)
 
 
 def _within(
@@ -108,7 +113,7 @@ def _within(
         options = options_of(pairs, _scarce(pairs, full))
         sides = [_side(options, limit) for limit in full]
         sides += [fair.side(options), as_many(options, count)] if fair else []
-        found = assign(options.household, options.area, _worth(options), places, sides)
+        found = assign(options.household, options.area, _compared(options), places, sides)
         if found is None:
             return None
         listed = options.chosen(found.chosen)
@@ -125,6 +130,17 @@ def _worth(options: Options) -> np.ndarray:
     worth = options.sums(options.pairs["worth"].to_numpy())
     tie = options.pairs["tie"].to_numpy()[options.asked.max(axis=1)]
     return worth + TIE * (worth.max(initial=0.0) or 1.0) * (1 - tie / (tie.max(initial=0) + 1))
+
+
+def _price(options: Options) -> np.ndarray:
+    """float64 per option: the prices of the groups that it finds needs of."""
+    return options.sums(options.pairs["price"].to_numpy())
+
+
+def _compared(options: Options) -> np.ndarray:
+    """float64 per option: worth and price, raised so that a visit is always better than none."""
+    both = _worth(options) + _price(options)
+    return both - min(0.0, both.min(initial=0.0))
 
 
 def _scarce(pairs: pd.DataFrame, limits: Collection[Limit]) -> set[int]:

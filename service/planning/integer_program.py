@@ -5,14 +5,16 @@ each class of interchangeable workers. Its linear relaxation is almost whole: it
 undecided is settled as a small integer programme, and the optimality gap is measured against the relaxation.
 """
 
-from collections.abc import Sequence
+import ctypes
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 from scipy.sparse import csc_array, csr_array, hstack, vstack
-
-from service.planning.quiet import without_output
 
 GAP = 1e-4  # relative optimality gap that needs no further search
 LARGE, LARGE_GAP = 5000, 1e-3  # with more options this gap will do: a search among all takes minutes
@@ -230,3 +232,24 @@ def _settled(
 def _gap(model: _Model, solution: np.ndarray, bound: float) -> float:
     reached = -float(model.cost @ solution)
     return max(0.0, bound - reached) / max(abs(reached), 1e-12)
+
+
+@contextmanager
+def without_output() -> Iterator[None]:
+    """What is printed meanwhile goes nowhere: HiGHS prints a line of its makers' when it mends a solution. Errors are
+    raised, and standard error stays as it is."""
+    if os.name != "posix":
+        yield
+        return
+    buffered = ctypes.CDLL(None)
+    sys.stdout.flush()
+    buffered.fflush(None)
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        buffered.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, vstack
 
-from features.blocks.groups import membership
+from features.blocks.groups import Groups, joined_groups, membership, without_members
+from features.contract.community import Parity
 from features.language import UserError, say
 from features.point_in_time.records import Known
-from models.fairness.parity import expected_recalls, price_lines
+from models.fairness.parity import price_lines, recall_sums, recalls
 from service.planning.integer_program import Side
 from service.planning.options import Options
 
@@ -79,25 +80,45 @@ def as_many(options: Options, count: int) -> Side:
     return Side(ones, np.array([float(count)]), np.array([np.inf]))
 
 
-def too_strict(fair: Fair, possible: float, short: Sequence[str]) -> UserError:
-    """The error that says to what a tolerance must be widened, and for whom."""
+def too_strict(tolerance: float, possible: float, short: Sequence[str]) -> UserError:
+    """Return the error that says to what a tolerance must be widened, and for whom."""
     names, enough = say("、", ", ").join(short[:5]), np.ceil(100 * possible) / 100
     return UserError(
         say(
-            f"community.yaml：outreach.parity.tolerance {fair.tolerance:g} 本周做不到（{names}），放宽到 {enough:.2f}"
+            f"community.yaml：outreach.parity.tolerance {tolerance:g} 本周做不到（{names}），放宽到 {enough:.2f}"
             " 可以；也可以减少 groups，降低 explore_share，或在这些群体所在的地方增加走访人力",
-            f"community.yaml: outreach.parity.tolerance {fair.tolerance:g} cannot be met this week ({names});"
+            f"community.yaml: outreach.parity.tolerance {tolerance:g} cannot be met this week ({names});"
             f" {enough:.2f} can. Or name fewer groups, lower explore_share, or add visits where they live",
         )
     )
 
 
-def parity_lines(known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within: pd.DataFrame) -> list[str]:
-    """What parity costs and brings, in words; ``without``, ``within``: the listed pairs of both lists."""
-    parity, groups = known.community.outreach.parity, membership(known)
-    assert parity is not None
+@dataclass(frozen=True)
+class GroupSums:
+    """What the lists of a town, or of one of its partitions, find of each group's expected need."""
+
+    groups: Groups  # without members
+    without: pd.DataFrame  # ``models.fairness.parity.recall_sums`` of the list made without parity
+    within: pd.DataFrame  # of the list
+
+
+def group_sums(known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within: pd.DataFrame) -> GroupSums:
+    """Sum up the lists made without parity and with it. ``pairs``: all eligible pairs; the others: the listed ones."""
+    groups = membership(known)
     home, chance = pairs["household"].to_numpy(), pairs["p_need"].to_numpy()
     keys = pd.MultiIndex.from_frame(pairs[["household", "need"]])
     listed = [keys.isin(pd.MultiIndex.from_frame(one[["household", "need"]])) for one in (without, within)]
-    before, after = (expected_recalls(home, chance, one, groups) for one in listed)
-    return price_lines(before, after, groups, parity)
+    before, after = (recall_sums(home, chance, one, groups) for one in listed)
+    return GroupSums(without_members(groups), before, after)
+
+
+def joined_sums(partitions: Sequence[GroupSums]) -> GroupSums:
+    """Return the town's sums."""
+    groups = joined_groups([one.groups for one in partitions])
+    without, within = (recalls(*(getattr(one, name) for one in partitions)) for name in ("without", "within"))
+    return GroupSums(groups, without, within)
+
+
+def parity_lines(sums: GroupSums, parity: Parity) -> list[str]:
+    """What parity costs and brings, in words."""
+    return price_lines(recalls(sums.without), recalls(sums.within), sums.groups, parity)

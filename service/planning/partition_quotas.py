@@ -1,9 +1,9 @@
-"""What the parts of a town share of what the whole town has: coordinators' visits, and seats. Pure.
+"""What several partitions share of what the whole town has: coordinators' visits, and seats. Pure.
 
-Seats bind the whole town, plans are made by part. So all parts are planned first as if seats did not matter; only of
-programmes that would then be promised to more than they can take does each part get a share, in proportion to those
-that it would have promised, and is planned again. That is an approximation: within a part the seats go to the visits
-of most worth, between parts they go by need. A town in one part never comes here.
+Seats bind the whole town, plans are made by partition. So all partitions are planned first as if seats did not matter;
+only of programmes that would then be promised to more than they can take does each partition get a share, in proportion
+to those that it would have promised, and is planned again. That is an approximation: within a partition the seats go to
+the visits of most worth, between partitions they go by need.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,12 @@ from service.planning.choice import SLACK
 from service.planning.seat_limits import Enrolment, Limit, limits_of
 
 
-def visits_by_part(worth: Sequence[np.ndarray], visits: Mapping[str, int]) -> list[dict[str, int]]:
-    """How many visits each coordinator of the whole town makes in each part.
+def visits_by_partition(worth: Sequence[np.ndarray], visits: Mapping[str, int]) -> list[dict[str, int]]:
+    """How many visits each coordinator of the whole town makes in each partition.
 
-    ``worth``: of each part's households that a coordinator may visit. Together they make as many visits in a part as it
-    has of the town's best; each has neighbouring parts. What the best leave over goes to the parts in turn.
+    ``worth``: of each partition's households that a coordinator may visit. Together they make as many visits in a
+    partition as it has of the town's best; each has neighbouring partitions. What the best leave over goes to the
+    partitions in turn.
     """
     total = sum(visits.values())
     part = np.repeat(np.arange(len(worth)), [len(one) for one in worth])
@@ -39,13 +40,13 @@ def visits_by_part(worth: Sequence[np.ndarray], visits: Mapping[str, int]) -> li
     return shares
 
 
-def limits_by_part(
+def limits_by_partition(
     seats: np.ndarray, takers: Sequence[Mapping[int, float]], before: Sequence[Sequence[Limit]]
 ) -> list[tuple[Limit, ...]] | None:
-    """The seats that each part may promise; None where the plans keep to what there is.
+    """The seats that each partition may promise; None where the plans keep to what there is.
 
-    ``seats``: left in the town, by programme; ``takers``: of each part's plan, by the programmes (bits) that can serve
-    them; ``before``: the limits within which the parts were planned, which stay.
+    ``seats``: left in the town, by programme; ``takers``: of each partition's plan, by the programmes (bits) that can
+    serve them; ``before``: the limits within which the partitions were planned, which stay.
     """
     sets = sorted({one for part in takers for one in part})
     nobody = np.zeros((0, 0))

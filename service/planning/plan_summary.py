@@ -1,4 +1,4 @@
-"""What a plan says of itself, in numbers that parts of a town can add up, and in words."""
+"""What a plan says of itself, in numbers that the partitions of a town add up, and in words."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,13 +9,14 @@ import pandas as pd
 from features.contract.community import Community
 from features.language import say
 from service.planning.eligibility import left_out_lines
+from service.planning.parity import GroupSums, parity_lines
 from service.planning.stability import stability_lines
 from service.planning.workers import unplaced_lines
 
 
 @dataclass(frozen=True)
 class PlanSums:
-    """Numbers on the plan of a town, or of a part of it."""
+    """Numbers on the plan of a town, or of one of its partitions."""
 
     left_out: Mapping[str, int]  # ``LeftOut.counts``
     idle: tuple[str, ...]  # workers without any area
@@ -24,23 +25,14 @@ class PlanSums:
     coordinated: int  # visits of coordinators
     full: int  # programmes (bits) whose seats kept visits from asking about more
     value: float
-    gap: float  # relative, at most
+    bound: float  # no plan is worth more, once prices of groups are taken off; over all partitions
 
-    def lines(
-        self, community: Community, gone: pd.DataFrame, visits: pd.DataFrame, parity: list[str]
-    ) -> list[str]:
-        """What stands below a list: ``gone`` are those dropped, ``parity`` the lines on parity."""
-        return [
-            *unplaced_lines(self.idle, self.bare),
-            *left_out_lines(self.left_out),
-            *self._unlisted(),
-            *stability_lines(gone, visits),
-            *parity,
-            *self._seats(community),
-            self._optimality(),
-        ]
+    @property
+    def gap(self) -> float:
+        """By how much the best plan may be worth more, relative."""
+        return max(0.0, self.bound - self.value) / max(abs(self.value), 1e-12)
 
-    def _unlisted(self) -> list[str]:
+    def unlisted(self) -> list[str]:
         """A line where nobody may see the sensitive needs."""
         if not self.sensitive or self.coordinated > 0:
             return []
@@ -51,7 +43,7 @@ class PlanSums:
             )
         ]
 
-    def _seats(self, community: Community) -> list[str]:
+    def seats(self, community: Community) -> list[str]:
         """A line where seats kept visits from asking about needs."""
         names = [one.name.here for at, one in enumerate(community.programmes) if self.full >> at & 1]
         listed = say("、", ", ").join(names)
@@ -63,7 +55,7 @@ class PlanSums:
             )
         ] * bool(names)
 
-    def _optimality(self) -> str:
+    def optimality(self) -> str:
         """A line on how far the chosen visits may be from the best there are."""
         return say(
             f"走访安排：预计价值 {self.value:.1f}，与最优的差距不超过 {self.gap:.4%}",
@@ -71,23 +63,43 @@ class PlanSums:
         )
 
 
-def added_up(parts: Iterable[PlanSums]) -> PlanSums:
-    """The numbers of a whole town. A worker is idle who is so in every part."""
-    parts = list(parts)
+def plan_lines(
+    sums: PlanSums, community: Community, gone: pd.DataFrame, visits: pd.DataFrame, groups: GroupSums | None
+) -> list[str]:
+    """What stands below a town's lists.
+
+    ``gone``: the households that are dropped; ``visits``: household_id and status of what is listed; ``groups``: what
+    is found in each group where the settings ask for parity.
+    """
+    parity = community.outreach.parity
+    return [
+        *unplaced_lines(sums.idle, sums.bare),
+        *left_out_lines(sums.left_out),
+        *sums.unlisted(),
+        *stability_lines(gone, visits),
+        *(parity_lines(groups, parity) if groups and parity else []),
+        *sums.seats(community),
+        sums.optimality(),
+    ]
+
+
+def added_up(partitions: Iterable[PlanSums]) -> PlanSums:
+    """The numbers of a whole town. A worker is idle who is so in every partition."""
+    all_sums = list(partitions)
     left: Counter[str] = Counter()
-    for one in parts:
+    for one in all_sums:
         left.update(one.left_out)
-    everywhere = set.intersection(*(set(one.idle) for one in parts))
+    everywhere = set.intersection(*(set(one.idle) for one in all_sums))
     full = 0
-    for one in parts:
+    for one in all_sums:
         full |= one.full
     return PlanSums(
         left_out=left,
         idle=tuple(sorted(everywhere)),
-        bare=sum(one.bare for one in parts),
-        sensitive=any(one.sensitive for one in parts),
-        coordinated=sum(one.coordinated for one in parts),
+        bare=sum(one.bare for one in all_sums),
+        sensitive=any(one.sensitive for one in all_sums),
+        coordinated=sum(one.coordinated for one in all_sums),
         full=full,
-        value=sum(one.value for one in parts),
-        gap=max(one.gap for one in parts),
+        value=sum(one.value for one in all_sums),
+        bound=sum(one.bound for one in all_sums),
     )

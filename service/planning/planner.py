@@ -5,19 +5,21 @@ Any list maker with the signature of ``plan`` can take its place.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
 import numpy as np
 import pandas as pd
 
+from features.contract.community import Community
 from features.point_in_time.records import Known, date_of
 from service.planning.choice import Chosen, chosen, left_after
 from service.planning.eligibility import LeftOut, eligible_pairs, left_out
 from service.planning.exploration import exploration_weights
-from service.planning.parity import fair, parity_lines
-from service.planning.plan_summary import PlanSums
+from service.planning.group_prices import Price, price_of
+from service.planning.parity import GroupSums, fair, group_sums
+from service.planning.plan_summary import PlanSums, plan_lines
 from service.planning.random_visits import drawn_by_lot
 from service.planning.seat_limits import Enrolment, Limit, enrolment, limits_of
 from service.planning.stability import KEPT, NEW, dropped, last_worker, waiting
@@ -47,25 +49,33 @@ class Plan:
     worker (a number for each list), worker_name, role, coordinator (on a coordinators' list), p_need and status
     (``kept`` from the list before, or ``new``). ``dropped``: what is no longer listed, and why.
     ``seats``: those left, by programme; ``takers``: who is expected to take them, by the programmes (bits) that can
-    serve (``Enrolment.within``), of all that eligible pairs have.
+    serve (``Enrolment.within``), of all that eligible pairs have. ``groups``: what is found in each group, where the
+    settings ask for parity.
     """
 
     visits: pd.DataFrame
-    lines: list[str]
     dropped: pd.DataFrame
     sums: PlanSums
     seats: np.ndarray
     takers: dict[int, float]
+    groups: GroupSums | None
+    community: Community
+
+    @property
+    def lines(self) -> list[str]:
+        """What stands below the lists."""
+        return plan_lines(self.sums, self.community, self.dropped, self.visits, self.groups)
 
 
 @dataclass(frozen=True)
 class Share:
-    """What the plan of a part of a town takes from the whole of it."""
+    """What the plan of one of several partitions takes from the whole town."""
 
-    part: int
+    number: int  # of the partition
     usual: np.ndarray  # float64 [needs]: mean p_need over the town
     limits: tuple[Limit, ...]  # seats that may be promised here, of the programmes that are short in the town
     everywhere: Mapping[str, int]  # visits made here by the coordinators of the whole town, by worker_id
+    prices: Mapping[str, Price] = field(default_factory=dict)  # by group
 
 
 def plan(
@@ -86,13 +96,14 @@ def plan(
     ``scores``: the contract's columns of scores.parquet. ``history``: past courses of the programmes
     (``store.read_programme_history``). ``before``: outreach.parquet of the list before; its households that
     nobody visited since are worth ``keep_bonus`` more, and keep their worker where possible. ``share``: where
-    ``known`` is a part of a town.
+    ``known`` is one of several partitions; parity is then a matter of prices (``service.planning.group_prices``).
     """
     workers, offered = workers_of(known, share.everywhere if share else None), enrolment(known, history)
     out = left_out(known, offered.closed)
-    draw = np.random.default_rng([seed, known.as_of, *([share.part] if share else [])])
+    draw = np.random.default_rng([seed, known.as_of, *([share.number] if share else [])])
     pairs = eligible_pairs(scores, known, out, share.usual if share else None)
     pairs = _weighed(pairs, known, workers, offered, before, draw)
+    pairs = pairs.assign(price=price_of(share.prices, known, pairs) if share else 0.0)
     spare = workers.frame["visits"].to_numpy().copy()
     drawn = _drawn(pairs[~pairs["sensitive"]], workers, spare, known, draw)
     rest = pairs[~pairs["household"].isin(drawn["household"])]
@@ -100,31 +111,43 @@ def plan(
     coordinated = _coordinated(rest, workers, spare, limits)
     rest = rest[~rest["household"].isin(coordinated.visits["household"]) & ~rest["sensitive"]]
     limits, earlier = left_after(limits, coordinated.visits), [drawn, coordinated.visits]
-    field, equal = ~workers.frame["coordinator"].to_numpy(), fair(known, pairs, earlier)
-    targeted = chosen(rest, workers, spare, field, limits, fair=equal)
-    parts = [one for one in (*earlier, targeted.visits) if len(one)]
-    visits = pd.concat(parts, ignore_index=True) if parts else targeted.visits
-    gone = dropped(before, visits["household"].to_numpy(), pairs, out, workers, known)
-    parity = parity_lines(known, pairs, pd.concat([*earlier, targeted.plain]), visits) if equal else []
-    sums = _sums(known, workers, out, pairs, coordinated, targeted)
-    lines = sums.lines(known.community, gone, visits, parity)
+    equal = None if share else fair(known, pairs, earlier)
+    targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits, fair=equal)
+    listed = [one for one in (*earlier, targeted.visits) if len(one)]
+    visits = pd.concat(listed, ignore_index=True) if listed else targeted.visits
+    found = None
+    if known.community.outreach.parity is not None:
+        found = group_sums(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
     sums_within = visits.groupby("within")["p_need"].sum()
-    used = {int(one): float(sums_within.get(one, 0.0)) for one in pairs["within"].unique() if one}
-    return Plan(_finished(visits, workers, known), lines, gone, sums, offered.seats, used)
+    return Plan(
+        visits=_finished(visits, workers, known),
+        dropped=dropped(before, visits["household"].to_numpy(), pairs, out, workers, known),
+        sums=_sums(known, workers, out, pairs, earlier, coordinated, targeted),
+        seats=offered.seats,
+        takers={int(one): float(sums_within.get(one, 0.0)) for one in pairs["within"].unique() if one},
+        groups=found,
+        community=known.community,
+    )
 
 
-def _sums(known: Known, workers: Workers, out: LeftOut, pairs: pd.DataFrame, *found: Chosen) -> PlanSums:
+def _sums(
+    known: Known,
+    workers: Workers,
+    out: LeftOut,
+    pairs: pd.DataFrame,
+    earlier: Sequence[pd.DataFrame],
+    *found: Chosen,
+) -> PlanSums:
     """What there is to say of a plan, in numbers."""
-    part = known.within is not None
     return PlanSums(
-        left_out=out.counts(known.present if part else None),
+        left_out=out.counts(known.present if known.within is not None else None),
         idle=workers.idle,
         bare=workers.bare,
         sensitive=bool(pairs["sensitive"].any()),
         coordinated=int(workers.frame.loc[workers.frame["coordinator"], "visits"].sum()),
         full=reduce(or_, (limit.programmes for one in found for limit in one.full), 0),
         value=sum(one.value for one in found),
-        gap=max(one.gap for one in found),
+        bound=sum(one.bound for one in found) + sum(float(one["price"].sum()) for one in earlier),
     )
 
 
@@ -168,7 +191,7 @@ def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, limit
     """
     coordinator = workers.frame["coordinator"].to_numpy()
     pairs = pairs[pairs["household"].isin(pairs.loc[pairs["sensitive"], "household"])]
-    pairs = pairs.assign(worth=pairs["worth"].where(pairs["sensitive"], 0.0))
+    pairs = pairs.assign(worth=pairs["worth"].where(pairs["sensitive"], 0.0), price=0.0)
     if not (workers.frame["worker_id"] == "").any():
         return chosen(pairs, workers, spare, coordinator, limits)
     field = spare[~coordinator]  # without a table the workers stand in the order of the areas

@@ -12,10 +12,8 @@ import pandas as pd
 from features.contract.community import Programme
 from features.language import UserError, say
 from features.point_in_time.records import Known, date_of, day_of
-from features.point_in_time.remembered import remembered
-from models.dataset.feedback_correction import NEEDED
-from models.demand.programmes import month_day, opening, programmes_for, runs
-from models.demand.seats import seats_told
+from models.demand.programmes import month_day, programmes_for
+from models.demand.seats import found, seats_told
 
 WEEK = 7
 MOST_PROGRAMMES = 63
@@ -118,25 +116,6 @@ def seats_for_visits(programme: Programme, known: Known, history: pd.DataFrame |
     if taken is None:
         taken = found(programme, known)
     return float(max(0, seats - taken))
-
-
-def found(programme: Programme, known: Known) -> int:
-    """Count the town's households that visits found to need what a programme offers, since it opened; none while it
-    is not open."""
-    return _found(known, programme.id)
-
-
-@remembered
-def _found(known: Known, programme_id: str) -> int:
-    if known.town is not None:
-        return known.town.town_counts.found[programme_id]
-    programme = next(one for one in known.community.programmes if one.id == programme_id)
-    if not runs(programme, known.as_of, known.as_of + 1):
-        return 0
-    index, visits = known.community.need_index(), known.outreach
-    met = (visits.outcome == NEEDED) & (visits.contacted >= opening(programme, known.as_of))
-    met &= np.isin(visits.need, [index[need] for need in programme.needs])
-    return len(np.unique(visits.household[met]))
 
 
 def limits_of(enrolment: Enrolment, pairs: pd.DataFrame) -> list[Limit]:

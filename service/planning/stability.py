@@ -115,9 +115,9 @@ def _any_of(homes: pd.DataFrame, ruled_out: np.ndarray) -> np.ndarray:
 def stability_lines(table: pd.DataFrame, visits: pd.DataFrame) -> list[str]:
     """A line on what became of the list before; none where there was none, or all of it was visited.
 
-    ``table``: what is ``dropped``; ``visits``: household and status of what is listed.
+    ``table``: what is ``dropped``; ``visits``: household_id and status of what is listed.
     """
-    kept = visits.loc[visits["status"] == KEPT, "household"].nunique()
+    kept = visits.loc[visits["status"] == KEPT, "household_id"].nunique()
     left = table[~table["cause"].isin(["visited", "lot"])]
     if not kept and left.empty:
         return []

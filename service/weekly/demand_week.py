@@ -4,17 +4,18 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from features.atomic import write_atomically
 from features.contract.community import Community
 from features.language import say
-from features.point_in_time.records import Records, day_of, known_before
-from features.store.partitions import Parts
+from features.point_in_time.records import day_of
+from features.store.partitions import Partitions
 from features.store.reader import read_programme_history
-from models.demand.candidates import Homes, Piece, candidates
-from models.demand.expected import TOWN, WINDOWS, demand_ahead
-from models.demand.proposals import RUN, Proposals, propose
+from models.demand.expected import TOWN, WINDOWS
+from models.demand.proposals import RUN, Proposals
+from models.demand.town_demand import AskPartition, town_demand
+from models.scoring.executors import Each, local
+from service.console.stages import Stage
 from service.lists.needs_page import needs_page
 from service.lists.needs_tables import (
     Sheet,
@@ -26,35 +27,28 @@ from service.lists.needs_tables import (
     verdict,
 )
 from service.lists.needs_workbook import needs_workbook
-from service.weekly.large_demand import Asking, large_demand
-from service.weekly.large_town import scores_of_large
-from service.weekly.list_week import Stage, current_scores, week_directory
 from service.weekly.model_lines import about
 from service.weekly.monitor_week import DEMAND
+from service.weekly.score_cache import current_scores
+from service.weekly.week_directory import week_directory
 
 LIST_BOOK, LIST_PAGE = "needs-list.xlsx", "needs-list.html"
 CANDIDATES = "project-candidates.xlsx"  # names households: for the coordinators
 
 
-def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stage) -> list[str]:
+def demand_week(
+    workspace: Path, town: Partitions, as_of: date, stage: Stage, each: Each = local
+) -> list[str]:
     """Expected demand against seats, kept in the week's directory with the three lists; lines for the screen."""
     from models.registry.registry import champion
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, town.community)
     history, spread = read_programme_history(workspace, day_of(as_of)), model.model.spread
-    if isinstance(town, Records):
-        scores = current_scores(workspace, town, as_of, model, stage)
-        with stage(say("测算", "sum")):
-            known = known_before(town, day_of(as_of))
-            demand = demand_ahead(scores, known, spread)
-            proposals = propose(demand, known, history)
-            named = candidates(proposals.projects, [Piece.of(Homes.of(known), encoded_scores(scores))])
-    else:
-        path = scores_of_large(workspace, town, as_of, stage)
-        with stage(say("测算", "sum")):
-            asking = Asking(town, day_of(as_of), history)
-            demand, proposals, named = large_demand(asking, path, spread)
+    scores = current_scores(workspace, town, as_of, model, stage, each)
+    with stage(say("测算", "sum")):
+        ask = AskPartition(town, day_of(as_of), history)
+        demand, proposals, named = town_demand(ask, scores.pieces, spread, each)
     home = week_directory(workspace, as_of)
     with stage(say("写清单", "write the lists")):
         told = model.model.metadata.get("demand", [])
@@ -62,14 +56,6 @@ def demand_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stag
             write_atomically(home / name, content)
     lines = demand_lines(demand, proposals, town.community)
     return [*lines, *about(model, town.community), *_where(home)]
-
-
-def encoded_scores(scores: pd.DataFrame) -> pa.Table:
-    """Scores as ``week.scored_pieces`` gives them."""
-    table = pa.table({name: scores[name].to_numpy() for name in ("household_id", "need", "p_request")})
-    for at, name in enumerate(("household_id", "need")):
-        table = table.set_column(at, name, table[name].dictionary_encode())
-    return table
 
 
 def _where(home: Path) -> list[str]:

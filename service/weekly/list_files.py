@@ -12,47 +12,17 @@ from tqdm import tqdm
 from features.atomic import write_atomically
 from features.contract.community import Community
 from features.language import UserError, grid_words, say
-from features.point_in_time.records import Known, positions_of
-from models.demand.expected import expected_demand
-from models.demand.programmes import against_seats
 from service.lists.feedback_week import FeedbackWeek
-from service.lists.pages import grid_page, overview_page
+from service.lists.pages import grid_page
 from service.lists.visit_rows import script
 from service.lists.workbook import workbook
 from service.returns.filled_rows import NoList, filled_rows
 
 if TYPE_CHECKING:
-    from models.scoring.model import NeedModel
+    pass
 
 COORDINATORS, COORDINATORS_FILE = "", "coordinators"  # key of their list beside the grids', and its file
 OURS = re.compile(r"(grid-.*|coordinators)\.(xlsx|html)")
-
-
-def handout(
-    visits: pd.DataFrame,
-    known: Known,
-    scores: pd.DataFrame,
-    risk: pd.DataFrame,
-    lines: list[str],
-    as_of: date,
-    feedback: FeedbackWeek,
-    model: "NeedModel | None" = None,
-) -> dict[str, bytes]:
-    """Content of every file of the week, by its name.
-
-    ``visits``: described visits in the order of the lists; ``scores``, ``risk``: the contract's columns;
-    ``feedback`` stands in the coordinators' workbook, its sums in the overview; ``model`` says how demand
-    scatters, and whether the lists know of needs that nobody voices.
-    """
-    key = _list_of(visits)
-    names = file_names([one for one in key.unique() if one != COORDINATORS])
-    corrected = bool(model and model.visited)
-    files, links = list_files(visits, names, known.community, as_of, corrected, feedback, shown=True)
-    demand = expected_demand(scores, known, model.spread if model else None)
-    seats = against_seats(demand, known.community, known.as_of)
-    tiers = risk_tiers(risk, known)
-    overview = overview_page(known.community, visits, tiers, demand, seats, links, lines, as_of, feedback)
-    return {**files, "overview.html": overview.encode()}
 
 
 def _list_of(visits: pd.DataFrame) -> pd.Series:
@@ -105,25 +75,6 @@ def file_names(grids: list[str]) -> dict[str, str]:
             name, number = f"grid-{safe}-{number}", number + 1
         names[grid] = name
     return names
-
-
-def risk_tiers(risk: pd.DataFrame, known: Known) -> pd.DataFrame:
-    """Columns grid_id, tier: one row for each household of risk.parquet."""
-    household = positions_of(risk["household_id"], known.household_ids)
-    risk, household = risk[household >= 0], household[household >= 0]
-    grid = known.grid_ids[known.grid[household]]
-    return pd.DataFrame({"grid_id": grid, "tier": risk["tier"].astype(str).to_numpy()})
-
-
-def write_handout(directory: Path, files: dict[str, bytes]) -> list[str]:
-    """Write the files, each whole or not at all; lines on older ones that were in the way.
-
-    A workbook that somebody has filled in where it lay is never overwritten: it keeps its content under
-    another name. Lists of grids that are no longer visited are removed.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    lines = remove_others(directory, set(files))
-    return [*lines, *write_lists(directory, files)]
 
 
 def remove_others(directory: Path, names: Collection[str]) -> list[str]:

@@ -1,19 +1,19 @@
-"""What a look back takes from a town in one piece, or from each part of a large one."""
+"""What a look back takes from each partition of a town."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import pandas as pd
 
 from features.blocks.build import town_span
-from features.language import LANGUAGES, in_language, speaking
+from features.language import LANGUAGES, in_language, language, speaking
 from features.point_in_time.records import Known, Records, known_before
 from features.point_in_time.town import TownSummary
-from features.store.partitions import Parts
+from features.store.partitions import Partitions
 from models.monitoring.monitor import Asked, Came, Seen, Span
 from models.monitoring.reason_quality import Returned, returned
 from models.monitoring.visits_made import VisitsMade, days_told, visits_made
+from models.scoring.executors import Each, local
 from service.lists.feedback_week import FeedbackWeek, feedback_week
 
 NO_LIST = pd.DataFrame(columns=["outreach_id", "reason_kinds", "worker_id"], dtype=object)
@@ -21,7 +21,7 @@ NO_LIST = pd.DataFrame(columns=["outreach_id", "reason_kinds", "worker_id"], dty
 
 @dataclass(frozen=True)
 class Looked:
-    """Of a town, or of the households that live in a part of it."""
+    """Of the households that live in a partition."""
 
     seen: Seen
     asked: Asked
@@ -32,7 +32,7 @@ class Looked:
 
 
 def look(records: Records, known: Known, then: Callable[[int], Known], spans: Sequence[Span]) -> Looked:
-    """Look at a town, or at who lives in a part of it.
+    """Look at who lives in a partition.
 
     ``records``: all that there is by now, for the number of rows and what came back. ``then`` gives what was known at
     each of ``visits_made.days_told``. ``spans``: of past demand.
@@ -48,33 +48,34 @@ def look(records: Records, known: Known, then: Callable[[int], Known], spans: Se
     )
 
 
-def look_at_town(records: Records, as_of: int, spans: Sequence[Span]) -> Looked:
-    """Of a town in one piece."""
-    return look(records, known_before(records, as_of), partial(known_before, records), spans)
-
-
 @dataclass(frozen=True)
-class LookAtPart:
-    """Of a part, by its number; to be called in another process."""
+class LookAtPartition:
+    """A task: what a look back takes from a partition, by its number.
 
-    parts: Parts
+    ``towns``: what groups take from the whole town at each of ``days_told``, where there are several partitions.
+    """
+
+    town: Partitions
     as_of: int
     spans: Sequence[Span]
-    towns: dict[int, TownSummary]  # by day
+    towns: dict[int, TownSummary]
     language: str
 
     def __call__(self, number: int) -> Looked:
-        """Of one part."""
-        records = self.parts.own(number, self.as_of)
+        """Look at one partition."""
+        records = self.town.own(number, self.as_of)
 
         def then(day: int) -> Known:
-            return known_before(records, day, self.towns[day])
+            return known_before(records, day, self.towns.get(day))
 
         with speaking(self.language):
             return look(records, then(self.as_of), then, self.spans)
 
 
-def groups_of_sample(parts: Parts, as_of: int) -> dict[int, TownSummary]:
-    """What groups take from the whole town at each of ``days_told``, from the parts of the sample."""
-    sample = parts.read(parts.sample)
-    return {day: town_span(known_before(sample, day)) for day in days_told(as_of)}
+def look_at_town(town: Partitions, as_of: int, spans: Sequence[Span], each: Each = local) -> list[Looked]:
+    """Look at every partition of a town."""
+    towns: dict[int, TownSummary] = {}
+    if len(town) > 1:
+        sample = town.read(town.sample)
+        towns = {day: town_span(known_before(sample, day)) for day in days_told(as_of)}
+    return list(each(LookAtPartition(town, as_of, spans, towns, language()), range(len(town))))

@@ -10,15 +10,14 @@ from features.contract.community import Community
 from features.ingest.ingest import ingest
 from features.ingest.ingest_report import IngestReport
 from features.language import say
-from features.point_in_time.records import Records
-from features.store.partitions import Parts
-from features.store.reader import read_records
+from service.console.stages import Stage
+from service.weekly.as_of_date import choose_as_of
 from service.weekly.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
-from service.weekly.large_lists import list_large
-from service.weekly.large_town import parts_of, score_large
-from service.weekly.list_week import SCORES, Stage, choose_as_of, list_week, score_week, week_directory
+from service.weekly.list_week import list_week
 from service.weekly.monitor_week import monitor_week
-from service.weekly.opening import take_in
+from service.weekly.opening import read_town, take_in
+from service.weekly.score_cache import score_week
+from service.weekly.week_directory import SCORES, week_directory
 
 SUMMARY = "summary.html"
 LINKS = ("overview.html", "coordinators.html", LIST_PAGE, LIST_BOOK, CANDIDATES)
@@ -47,27 +46,17 @@ def weekly(
     report = ingest(directory, workspace)
     show(report.lines())
     came_in = take_in(workspace)
-    town = _town(workspace, stage)
+    town = read_town(workspace, stage)
     as_of, lines = choose_as_of(town, given)
     show(lines)
     home = week_directory(workspace, as_of)
-    if isinstance(town, Records):
-        _, scored = score_week(workspace, town, as_of, workspace / SCORES, stage)
-    else:
-        _, scored = score_large(workspace, town, as_of, workspace / SCORES, stage)
+    scored = score_week(workspace, town, as_of, workspace / SCORES, stage)
     sections = [
         Section(say("数据", "Data"), [*lines, *_told(report), *came_in]),
         Section(say("评分", "Scores"), scored),
     ]
     for title, make in (
-        (
-            say("走访名单", "Visits"),
-            lambda: (
-                list_week(workspace, town, as_of, home, stage)
-                if isinstance(town, Records)
-                else list_large(workspace, town, as_of, home, stage)
-            ),
-        ),
+        (say("走访名单", "Visits"), lambda: list_week(workspace, town, as_of, home, stage)),
         (say("需求与项目", "Needs and projects"), lambda: demand_week(workspace, town, as_of, stage)),
         (say("回看", "Looking back"), lambda: monitor_week(workspace, town, as_of, stage)),
     ):
@@ -76,15 +65,6 @@ def weekly(
         sections.append(section)
     write_atomically(home / SUMMARY, summary_page(sections, home, town.community, as_of).encode())
     show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
-
-
-def _town(workspace: Path, stage: Stage) -> Records | Parts:
-    """The records, in parts where the town is large."""
-    parts = parts_of(workspace, stage)
-    if parts is not None:
-        return parts
-    with stage(say("读取记录", "read the records")):
-        return read_records(workspace)
 
 
 def _told(report: IngestReport) -> list[str]:

@@ -10,18 +10,12 @@ import pandas as pd
 from features.atomic import write_atomically
 from features.contract.community import Community
 from features.language import LANGUAGES, in_language, language, say
-from features.point_in_time.records import Records, day_of
-from features.store.partitions import Parts
-from service.weekly.list_week import (
-    OUTREACH,
-    SCORES,
-    WEEKS,
-    Stage,
-    all_listed,
-    read_table,
-    scored_by,
-    scored_pieces,
-)
+from features.point_in_time.records import day_of
+from features.store.partitions import Partitions
+from models.scoring.executors import Each, local
+from service.console.stages import Stage
+from service.weekly.score_cache import scored_by, scored_pieces
+from service.weekly.week_directory import OUTREACH, SCORES, WEEKS, all_listed, read_table
 
 if TYPE_CHECKING:
     from features.blocks.groups import Groups
@@ -32,15 +26,18 @@ DEMAND = "demand.csv"
 LOOK_BACK = "monitor.json"
 
 
-def monitor_week(workspace: Path, town: Records | Parts, as_of: date, stage: Stage) -> list[str]:
+def monitor_week(
+    workspace: Path, town: Partitions, as_of: date, stage: Stage, each: Each = local
+) -> list[str]:
     """Lines on the data's freshness, the quarantine, feedback, and past weeks whose windows have passed; kept
     in every language for the pages."""
     from models.monitoring.monitor import Asked
     from models.monitoring.visits_made import audit_made
+    from service.weekly.look_back import look_at_town
 
     with stage(say("查看数据", "look at the data")):
         told = _past_tables(workspace, as_of)
-        looked = _look(town, day_of(as_of), _spans(told, day_of(as_of)))
+        looked = look_at_town(town, day_of(as_of), _spans(told, day_of(as_of)), each)
         table, groups = audit_made([one.visits for one in looked])
         listed = all_listed(workspace, ["outreach_id", "reason_kinds"])
         now = {
@@ -63,16 +60,6 @@ def read_look_back(workspace: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return {"as_of": kept["as_of"], "lines": kept["lines"][language()]}
-
-
-def _look(town: Records | Parts, as_of: int, spans: list) -> "list[Looked]":
-    from models.scoring.executors import here
-    from service.weekly.look_back import LookAtPart, groups_of_sample, look_at_town
-
-    if isinstance(town, Records):
-        return [look_at_town(town, as_of, spans)]
-    task = LookAtPart(town, as_of, spans, groups_of_sample(town, as_of), language())
-    return list(here(task, range(len(town))))
 
 
 def _now_lines(

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.language import say
+from service.console.stages import Stage
 from service.console.terminal import show, stage
 
 if TYPE_CHECKING:
-    from features.point_in_time.records import Records
-    from features.store.partitions import Parts
+    from features.store.partitions import Partitions
+
+LARGE = 40_000  # households, from which a town has several partitions
 
 
 def speak(workspace: Path) -> None:
@@ -21,33 +23,33 @@ def speak(workspace: Path) -> None:
     set_language(read_settings(workspace).community.language)
 
 
-def open_town(workspace: Path, as_of: date | None) -> "tuple[Records | Parts, date]":
-    """The records, in parts where the town is large, and the as-of date in force."""
+def open_town(workspace: Path, as_of: date | None) -> "tuple[Partitions, date]":
+    """The town and the as-of date in force."""
     from features.ingest.who_told import who_lines
     from features.store.reader import read_settings
-    from service.weekly.large_town import parts_of
-    from service.weekly.list_week import choose_as_of
+    from service.weekly.as_of_date import choose_as_of
 
     speak(workspace)
     take_in(workspace)
     show(who_lines(workspace, read_settings(workspace), date.today()))
-    parts = parts_of(workspace, stage)
-    if parts is None:
-        return _read(workspace, as_of)
-    chosen, lines = choose_as_of(parts, as_of)
+    town = read_town(workspace, stage)
+    chosen, lines = choose_as_of(town, as_of)
     show(lines)
-    return parts, chosen
+    return town, chosen
 
 
-def _read(workspace: Path, as_of: date | None) -> "tuple[Records, date]":
-    from features.store.reader import read_records
-    from service.weekly.list_week import choose_as_of
+def read_town(workspace: Path, stage: Stage) -> "Partitions":
+    """The records: in memory, or laid out in partitions where the town is large."""
+    from features.store.partitions import InMemory, root_of
+    from features.store.reader import count_households, read_records
 
-    with stage(say("读取记录", "read the records")):
-        records = read_records(workspace)
-    chosen, lines = choose_as_of(records, as_of)
-    show(lines)
-    return records, chosen
+    if count_households(workspace) < int(os.environ.get("XIANYING_LARGE", LARGE)):
+        with stage(say("读取记录", "read the records")):
+            return InMemory(read_records(workspace))
+    from features.store.layout import lay_out
+
+    with stage(say("分片", "lay out in partitions")):
+        return lay_out(workspace, root_of(workspace))
 
 
 def take_in(workspace: Path) -> list[str]:

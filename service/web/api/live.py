@@ -212,7 +212,7 @@ def explanation(
     if not sees_need(asker, need in week.sensitive):
         raise _no_score()
     try:
-        found = live_of(week).explain(household_id, need)
+        found = live_of(week).explain(household_id, need, week.places[household_id][0])
     except KeyError as error:
         raise _no_score() from error
     note(request, asker, "explanation.read", household_id, f"{week.as_of} {need}")

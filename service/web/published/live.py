@@ -14,11 +14,12 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.posted_household import Posted, posted_records
 from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.subset import alone
+from features.store.partitions import open_copy
 from models.scoring.explain import Reason, explained
 from models.scoring.live import LiveScores, TownState, score_apart
 from models.scoring.model import NeedModel
-from service.web.published.town_files import read_records, read_state
-from service.web.published.week_files import MODEL
+from service.web.published.town_files import read_state
+from service.web.published.week_files import MODEL, RECORDS
 
 NEED = "need"  # the feature that says which need a row is about, by its position
 _loading = threading.Lock()
@@ -33,17 +34,19 @@ class Live:
     state: TownState
 
     def score(self, posted: Posted, in_town: bool) -> LiveScores:
-        """Scores of posted records as of the week's date."""
+        """Score posted records as of the week's date, in the partition of the household's last grid."""
         state = self.state
+        number = state.partition_of(str(posted.households[-1]["grid_id"]))
+        partition = state.partitions[number]
         records = posted_records(
             posted,
             state.community,
-            state.grid_ids,
-            state.microgrid_ids,
+            partition.grid_ids,
+            partition.microgrid_ids,
             state.has_residents,
             state.has_outreach,
         )
-        return score_apart(state, self.model, records, in_town)
+        return score_apart(state, self.model, records, in_town, number)
 
     @cached_property
     def columns(self) -> list[str]:
@@ -61,31 +64,39 @@ class Live:
         return self.model.predict(features, self.state.shift)
 
     @cached_property
-    def records(self) -> Records:
-        """The town's records, read when the first explanation is asked for."""
-        with _loading:
-            return read_records(self.directory)
+    def _held(self) -> "dict[int, tuple[Records, Known]]":
+        return {}
 
-    @cached_property
-    def known(self) -> Known:
-        """What was known of the town."""
-        return known_before(self.records, self.state.as_of)
+    def _partition(self, number: int) -> "tuple[Records, Known]":
+        """The records of a partition, and what was known of it; the last one that was asked for is held."""
+        if number not in self._held:
+            records = open_copy(self.directory / RECORDS).read([number])
+            town = self.state.partitions[number].town
+            self._held.clear()
+            self._held[number] = records, known_before(records, self.state.as_of, town)
+        return self._held[number]
 
-    def explain(self, household_id: str, need: str, most: int = 5) -> list[Reason]:
-        """The facts that raised one score, as on the lists; KeyError where the household cannot have the need."""
-        household = int(pd.Index(self.records.household_ids).get_indexer(pd.Index([household_id]))[0])
-        if household < 0:
-            raise KeyError(household_id)
-        one = known_before(alone(self.records, household), self.state.as_of, self.state.town)
-        wanted = cohort(one)
-        place = np.flatnonzero(wanted.need == self.state.community.need_index()[need])
-        if not len(place):
-            raise KeyError(need)
-        features = build(one, wanted.take(place), self.model.schema, self.state.town)
-        there = Rows(np.array([household], dtype=np.int32), features.rows.need)
-        whole = Features(features.matrix, features.names, there, features.as_of)
-        with _loading:  # facts fill caches of the town that are not made for two threads
-            return explained(self.model, self.known, whole, np.zeros(1, dtype=np.int64), most)[0]
+    def explain(self, household_id: str, need: str, grid_id: str, most: int = 5) -> list[Reason]:
+        """Tell the facts that raised one score, as on the lists. ``grid_id``: where the household lives in the week.
+
+        Raises KeyError where the household cannot have the need.
+        """
+        number = self.state.partition_of(grid_id)
+        with _loading:  # facts fill caches of the partition that are not made for two threads
+            records, known = self._partition(number)
+            household = int(pd.Index(records.household_ids).get_indexer(pd.Index([household_id]))[0])
+            if household < 0:
+                raise KeyError(household_id)
+            town = self.state.partitions[number].town
+            one = known_before(alone(records, household), self.state.as_of, town)
+            wanted = cohort(one)
+            place = np.flatnonzero(wanted.need == self.state.community.need_index()[need])
+            if not len(place):
+                raise KeyError(need)
+            features = build(one, wanted.take(place), self.model.schema, town)
+            there = Rows(np.array([household], dtype=np.int32), features.rows.need)
+            whole = Features(features.matrix, features.names, there, features.as_of)
+            return explained(self.model, known, whole, np.zeros(1, dtype=np.int64), most)[0]
 
 
 def load_live(directory: Path) -> Live | None:

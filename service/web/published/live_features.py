@@ -20,12 +20,6 @@ MOST_CELLS = 2_000_000
 
 def live_of(week: Week) -> "Live":
     """What scores live. Raises a problem where the week was published without it."""
-    if week.said.get("in_parts"):
-        line = say(
-            "分片的大社区没有实时评分和解释，请用每周的评分和名单",
-            "a large town in parts has no live scores or explanations: use the week's scores and lists",
-        )
-        raise Problem(409, "not-live", line, week.as_of)
     if week.live is None:
         raise Problem(409, "not-live", say("请先运行 xianying score", "run xianying score first"), week.as_of)
     return week.live

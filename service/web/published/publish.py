@@ -16,13 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from features.atomic import write_atomically
-from features.point_in_time.records import Known, Records, date_of
-from models.registry.champion import Champion
+from features.point_in_time.records import date_of
 from models.scoring.live import TownState
-from service.web.published.packing import Listed, pack
+from service.web.published.packing import Listed, ScoredWeek, pack
 from service.web.published.week_files import OUTDATED, POINTER, REPORTS, SERVED, read_pointer
 
 WEEKS_KEPT = 8
@@ -30,26 +27,18 @@ PARTIAL = ".partial-"
 
 
 def publish(
-    workspace: Path,
-    scores: pd.DataFrame,
-    risk: pd.DataFrame,
-    records: Records,
-    known: Known,
-    model: Champion,
-    state: TownState | None = None,
-    listed: Listed | None = None,
+    workspace: Path, scored: ScoredWeek, state: TownState | None = None, listed: Listed | None = None
 ) -> None:
     """Make one week's scores, and its lists where they are given, those that are served.
 
-    ``records``: what explanations of one household read, also what is known later than ``known``.
     Lists served before stay where only scores are given, as they do on paper. ``state``: what live scores and
-    explanations need, kept from before where it is not given.
+    explanations need, of a town that was scored just now.
     """
 
     def fill(place: Path, before: Path | None) -> None:
-        pack(place, before, workspace, scores, risk, records, known, model, state, listed)
+        pack(place, before, workspace, scored, state, listed)
 
-    publish_files(workspace, date_of(known.as_of).isoformat(), fill)
+    publish_files(workspace, date_of(scored.as_of).isoformat(), fill)
 
 
 def publish_files(workspace: Path, as_of: str, fill: Callable[[Path, Path | None], None]) -> None:

@@ -6,44 +6,18 @@ from features.blocks.activity import ActivityTown
 from features.blocks.areas import Area
 from features.blocks.expected import ExpectedTown
 from features.blocks.neighbours import NeighbourTown, Window
-from features.contract.attribute_values import Texts
 from features.contract.community import Community
-from features.point_in_time.records import (
-    FeedbackRows,
-    HouseholdRows,
-    OptOutRows,
-    OutreachRows,
-    Records,
-    RequestRows,
-    ResidentRows,
-)
 from features.point_in_time.schema import Attribute
 from features.point_in_time.town import AttributeFactors, TownCounts, TownSummary
 from features.store.plain_file import UnreadableFile, from_file, to_bytes
 from models.scoring.live import TownState
-from service.web.published.week_files import RECORDS, STATE
+from models.scoring.ranking import Standing
+from models.scoring.score import PartitionState
+from service.web.published.week_files import STATE
 
 STATE_KINDS = (
-    TownSummary,
-    TownCounts,
-    Attribute,
-    AttributeFactors,
-    ActivityTown,
-    ExpectedTown,
-    NeighbourTown,
-    Window,
-    Area,
-    Community,
-)
-RECORDS_KINDS = (
-    HouseholdRows,
-    ResidentRows,
-    RequestRows,
-    OutreachRows,
-    OptOutRows,
-    FeedbackRows,
-    Texts,
-    Community,
+    *(PartitionState, Standing, TownSummary, TownCounts, AttributeFactors, Attribute, Community),
+    *(ActivityTown, ExpectedTown, NeighbourTown, Window, Area),
 )
 
 
@@ -58,13 +32,3 @@ def read_state(place: Path) -> TownState | None:
         return from_file(place / STATE, TownState, STATE_KINDS)
     except (FileNotFoundError, UnreadableFile):
         return None
-
-
-def write_records(place: Path, records: Records) -> None:
-    """Write the town's records into the directory of a published week, without what was remembered of them."""
-    (place / RECORDS).write_bytes(to_bytes(records))
-
-
-def read_records(place: Path) -> Records:
-    """Read the town's records. Raises UnreadableFile and FileNotFoundError."""
-    return from_file(place / RECORDS, Records, RECORDS_KINDS)

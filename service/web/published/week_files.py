@@ -10,7 +10,7 @@ from features.contract.community import Community
 
 SERVED, POINTER = "served", "current.json"
 REPORTS = "reports"  # of the registered models: service.web.published.model_shelf
-STATE, RECORDS, MODEL = "town.npz", "records.npz", "model"
+STATE, RECORDS, MODEL = "town.npz", "records", "model"
 OUTDATED = "*.pickle"  # of weeks published before: no longer read, as such a file can name code
 CONTENT, PLACES, VISITS, DEMAND, WEEK, AREAS, AROUND = (
     "households.bin",

@@ -18,12 +18,12 @@ from features.atomic import open_atomically, write_atomically
 from features.ingest.erasure import erase_household, erase_rows, leave_tombstone
 from features.language import say
 from features.point_in_time.subset import without
+from features.store.partitions import InMemory, open_copy
 from service.web.audit.log import enter
 from service.web.database.engine import Database
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
 from service.web.published.packing import link
 from service.web.published.publish import partial, settle, switching
-from service.web.published.town_files import read_records, write_records
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 
 
@@ -158,8 +158,10 @@ def _holds(old: Path, household_id: str) -> bool:
         old / AROUND
     ).read_bytes():
         return True
-    records = old / RECORDS
-    return records.is_file() and household_id in read_records(old).household_ids.tolist()
+    if not (old / RECORDS).is_dir():
+        return False
+    town = open_copy(old / RECORDS)
+    return any(household_id in town.read([number]).household_ids for number in range(len(town)))
 
 
 def _without(old: Path, place: Path, household_id: str) -> None:
@@ -177,9 +179,19 @@ def _without(old: Path, place: Path, household_id: str) -> None:
     _write(place / VISITS, orjson.dumps([row for row in rows if row["household_id"] != household_id]))
     if (old / AROUND).is_file():
         _write(place / AROUND, _around_without(old / AROUND, household_id))
-    if (old / RECORDS).is_file():
-        (place / RECORDS).unlink()  # a link to the file of the week before
-        write_records(place, without(read_records(old), household_id))
+    if (old / RECORDS).is_dir():
+        _records_without(place / RECORDS, household_id)
+
+
+def _records_without(directory: Path, household_id: str) -> None:
+    """Take a household out of a week's records, whose files may be links to those of the week before."""
+    town = open_copy(directory)
+    if isinstance(town, InMemory):
+        shutil.rmtree(directory)
+        InMemory(without(town.records, household_id)).copy_to(directory)
+        return
+    for path in directory.rglob("*.parquet"):
+        _without_rows(path, household_id)
 
 
 def _around_without(path: Path, household_id: str) -> bytes:

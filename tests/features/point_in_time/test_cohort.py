@@ -1,12 +1,10 @@
-from datetime import UTC, date, datetime
+from datetime import date
 
-import pytest
 from hypothesis import given
 from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
-from features.language import UserError
-from features.point_in_time.cohort import cohort, default_as_of, mondays
+from features.point_in_time.cohort import cohort, mondays
 from features.point_in_time.labels import labels, usable
 from features.point_in_time.records import day_of, known_before
 
@@ -69,52 +67,6 @@ def test_rows_from_the_as_of_day_on_change_no_cohort_and_no_label_known_then(tow
         as_of = AS_OF - 7 * weeks
         assert labels(before, rows, as_of).tolist() == labels(after, rows, as_of).tolist()
         assert usable(before, as_of).tolist() == usable(after, as_of).tolist()
-
-
-@pytest.mark.parametrize(
-    ("timezone", "now", "expected"),
-    [
-        ("Asia/Shanghai", datetime(2024, 6, 5, 12, tzinfo=UTC), date(2024, 6, 3)),
-        ("Asia/Shanghai", datetime(2024, 6, 2, 15, 59, tzinfo=UTC), date(2024, 5, 27)),
-        ("Asia/Shanghai", datetime(2024, 6, 2, 16, 0, tzinfo=UTC), date(2024, 6, 3)),
-        ("America/New_York", datetime(2024, 6, 3, 3, 59, tzinfo=UTC), date(2024, 5, 27)),
-        ("America/New_York", datetime(2024, 6, 3, 4, 0, tzinfo=UTC), date(2024, 6, 3)),
-        (
-            "America/New_York",
-            datetime(2024, 12, 2, 4, 30, tzinfo=UTC),
-            date(2024, 11, 25),
-        ),  # winter: five hours
-    ],
-)
-def test_default_as_of_is_this_weeks_monday_in_the_communitys_timezone(timezone, now, expected):
-    community = make_community(community={"name": "x", "timezone": timezone})
-    records = make_records([{"household_id": "h", "valid_from": "2025-01-01"}], community=community)
-    as_of, line = default_as_of(records, now)
-    assert as_of == expected
-    assert "本周一" in line
-
-
-@pytest.mark.parametrize(
-    ("last", "expected"),
-    [
-        ("2024-05-30T10:00", date(2024, 6, 3)),
-        ("2024-06-02T23:59", date(2024, 6, 3)),
-        ("2024-06-03T00:00", date(2024, 6, 10)),
-        ("2024-06-05", date(2024, 6, 10)),
-    ],
-)
-def test_default_as_of_is_the_first_monday_after_data_that_end_earlier(last, expected):
-    records = make_records(
-        [{"household_id": "h"}], [{"household_id": "h", "need": "meals", "requested_at": last}]
-    )
-    as_of, line = default_as_of(records, datetime(2024, 9, 4, tzinfo=UTC))
-    assert as_of == expected
-    assert "数据只到" in line and str(expected) in line
-
-
-def test_without_data_there_is_no_default_as_of():
-    with pytest.raises(UserError, match="xianying ingest"):
-        default_as_of(make_records(), datetime(2024, 9, 4, tzinfo=UTC))
 
 
 def test_mondays_of_a_span_both_ends_included():

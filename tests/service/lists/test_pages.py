@@ -15,9 +15,9 @@ from models.demand.expected import expected_demand
 from models.demand.programmes import against_seats
 from models.monitoring.reason_quality import returned
 from service.lists.feedback_week import feedback_week
-from service.lists.pages import grid_page
+from service.lists.pages import grid_page, overview_page
 from service.lists.visit_rows import script
-from service.weekly.list_files import file_names, handout, write_handout
+from service.weekly.list_files import file_names, list_files, remove_others, write_lists
 
 FETCHING = {"script", "link", "img", "iframe", "object", "embed"}
 
@@ -66,7 +66,19 @@ def files() -> dict[str, bytes]:
     known = make_known()
     visits = make_visits(known)
     feedback = feedback_week(known, visits, returned(records_of(known)))
-    return handout(visits, known, scores_of(known), risk_of(known), ["一条说明"], AS_OF, feedback)
+    names = file_names(sorted(visits.loc[~visits["coordinator"], "grid_id"].unique()))
+    files, links = list_files(visits, names, known.community, AS_OF, False, feedback)
+    demand = expected_demand(scores_of(known), known)
+    seats = against_seats(demand, known.community, known.as_of)
+    tiers = pd.DataFrame({"grid_id": known.grid_ids[known.grid], "tier": risk_of(known)["tier"]})
+    told = ["一条说明"]
+    page = overview_page(known.community, visits, tiers, demand, seats, links, told, AS_OF, feedback)
+    return {**files, "overview.html": page.encode()}
+
+
+def write(directory: Path, files: dict[str, bytes]) -> list[str]:
+    """Write a week's files as the lists are written: others go first."""
+    return [*remove_others(directory, set(files)), *write_lists(directory, files)]
 
 
 def test_a_page_shows_every_household_its_needs_and_the_script() -> None:
@@ -134,15 +146,15 @@ def test_file_names_are_safe_and_different() -> None:
 
 
 def test_a_filled_in_workbook_is_never_overwritten(tmp_path: Path, files: dict[str, bytes]) -> None:
-    assert write_handout(tmp_path, files) == []
+    assert write(tmp_path, files) == []
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert write_handout(tmp_path, files) == []
+    assert write(tmp_path, files) == []
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
     change(tmp_path / "grid-g1.xlsx", lambda sheet: fill(sheet, ["需要"]))
-    (line,) = write_handout(tmp_path, files)
+    (line,) = write(tmp_path, files)
     assert "filled-1-grid-g1.xlsx" in line
     assert (tmp_path / "filled-1-grid-g1.xlsx").is_file()
     assert (tmp_path / "grid-g1.xlsx").read_bytes() == files["grid-g1.xlsx"]
     gone = {name: content for name, content in files.items() if not name.startswith("coordinators")}
-    write_handout(tmp_path, gone)
+    write(tmp_path, gone)
     assert not (tmp_path / "coordinators.html").exists()

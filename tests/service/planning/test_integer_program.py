@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
-from service.planning.integer_program import GAP, Places, Side, assign
-from service.planning.quiet import without_output
+from service.planning.integer_program import GAP, Places, Side, assign, without_output
 
 
 def can_all_be_visited(areas: np.ndarray, places: Places) -> bool:

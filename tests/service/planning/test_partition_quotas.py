@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.planning.partition_quotas import limits_by_part, visits_by_part
+from service.planning.partition_quotas import limits_by_partition, visits_by_partition
 from service.planning.seat_limits import Limit
 
 WORTH = st.lists(
@@ -16,7 +16,7 @@ WORTH = st.lists(
 def test_every_visit_is_made_in_one_part_and_the_best_first(
     worth: list[np.ndarray], visits: dict[str, int]
 ) -> None:
-    shares = visits_by_part(worth, visits)
+    shares = visits_by_partition(worth, visits)
     assert {one: sum(share[one] for share in shares) for one in visits} == visits
     made = [sum(share.values()) for share in shares]
     total = sum(visits.values())
@@ -34,7 +34,7 @@ def test_shares_of_seats_add_up_to_those_there_are(
     takers: list[tuple[float, float]], one: float, two: float
 ) -> None:
     plans = [{0b01: first, 0b11: both} for first, both in takers]
-    limits = limits_by_part(np.array([one, two]), plans, [() for _ in plans])
+    limits = limits_by_partition(np.array([one, two]), plans, [() for _ in plans])
     needed = {0b01: (sum(first for first, _ in takers), one), 0b11: (sum(map(sum, takers)), one + two)}
     short = {bits: seats for bits, (wanted, seats) in needed.items() if wanted > seats + 1e-6}
     assert (limits is None) == (not short)
@@ -45,4 +45,4 @@ def test_shares_of_seats_add_up_to_those_there_are(
 
 def test_a_limit_that_holds_already_is_not_set_again() -> None:
     held = [(Limit(0b1, 3.0),), (Limit(0b1, 1.0),)]
-    assert limits_by_part(np.array([4.0]), [{0b1: 5.0}, {0b1: 1.0}], held) is None
+    assert limits_by_partition(np.array([4.0]), [{0b1: 5.0}, {0b1: 1.0}], held) is None

@@ -25,6 +25,7 @@ from served_browser import (
 from served_town import AS_OF, copy_workspace
 
 from features.point_in_time.records import date_of
+from features.store.partitions import InMemory
 from features.store.reader import read_records
 from service.weekly.monitor_week import monitor_week
 
@@ -39,7 +40,7 @@ DOT = base64.b64decode(
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     workspace = copy_workspace(tmp_path_factory.mktemp("pages") / "workspace")
-    monitor_week(workspace, read_records(workspace), date_of(AS_OF), lambda _: nullcontext())
+    monitor_week(workspace, InMemory(read_records(workspace)), date_of(AS_OF), lambda _: nullcontext())
     put_report(workspace / "served")
     server = Server(workspace)
     server.start()

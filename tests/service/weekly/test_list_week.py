@@ -11,23 +11,26 @@ from served_town import NEWEST, copy_workspace
 from small_town import AS_OF
 
 from features.point_in_time.records import date_of
+from features.store.partitions import InMemory
 from features.store.reader import read_records
-from service.weekly.list_week import SCORES, list_week, read_table, score_week, week_directory
+from service.weekly.list_week import list_week
+from service.weekly.score_cache import score_week
+from service.weekly.week_directory import SCORES, read_table, week_directory
 
 HEAVY = ("mlflow", "matplotlib", "fastapi", "sqlalchemy", "sklearn", "scipy.stats")
 
 
 def _list(workspace: Path) -> Path:
     home = week_directory(workspace, date_of(AS_OF))
-    list_week(workspace, read_records(workspace), date_of(AS_OF), home, lambda _: nullcontext())
+    list_week(workspace, InMemory(read_records(workspace)), date_of(AS_OF), home, lambda _: nullcontext())
     return home
 
 
 def test_lists_are_the_same_whether_scored_just_before_or_in_another_run(tmp_path: Path) -> None:
     workspace = copy_workspace(tmp_path)
     home = week_directory(workspace, date_of(AS_OF))
-    records = read_records(workspace)
-    score_week(workspace, records, date_of(AS_OF), workspace / SCORES, lambda _: nullcontext())
+    town = InMemory(read_records(workspace))
+    score_week(workspace, town, date_of(AS_OF), workspace / SCORES, lambda _: nullcontext())
     kept = read_table(home / SCORES)
     _list(workspace)
     apart = {path.name: path.read_bytes() for path in home.iterdir()}

@@ -1,4 +1,4 @@
-"""The week's lists of a town in parts: whole, within the rules, and gone on with after a kill."""
+"""The week's lists of a town in several partitions: whole, within the rules, and served."""
 
 import io
 from contextlib import nullcontext
@@ -14,15 +14,13 @@ from served_town import AS_OF, PROGRAMMES, copy_workspace, publish_week
 from features.ingest.ingest import ingest
 from features.language import LANGUAGES, UserError
 from features.point_in_time.records import date_of, known_before
-from features.store.partitions import Parts, lay_out
+from features.store.layout import lay_out
+from features.store.partitions import OnDisk
 from features.store.reader import read_records
-from models.scoring.executors import here
-from service.web.base.problems import Problem
-from service.web.published.live_features import live_of
+from models.scoring.executors import local
 from service.web.published.weeks import Shelf, Week
-from service.weekly.large_lists import list_large
-from service.weekly.list_week import read_table, week_directory
-from service.weekly.partition_tasks import Planning, Survey, Writing
+from service.weekly.list_week import list_week
+from service.weekly.week_directory import read_table, week_directory
 
 DATE = date_of(AS_OF)
 WORKERS = (
@@ -32,7 +30,7 @@ COORDINATOR = "c,丙,coordinator,,,5\n"
 
 
 def one_after_another(task, numbers):
-    return here(task, numbers, processes=1)
+    return local(task, numbers, processes=1)
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def workspace(tmp_path: Path) -> Path:
     return copy_workspace(tmp_path / "workspace")
 
 
-def parts_of(workspace: Path) -> Parts:
+def parts_of(workspace: Path) -> OnDisk:
     parts = lay_out(workspace, str(workspace / "parts"), households=30)
     assert len(parts) == 2
     return parts
@@ -48,7 +46,7 @@ def parts_of(workspace: Path) -> Parts:
 
 def make(workspace: Path, each=one_after_another) -> list[str]:
     home = week_directory(workspace, DATE)
-    return list_large(workspace, parts_of(workspace), DATE, home, lambda _: nullcontext(), each)
+    return list_week(workspace, parts_of(workspace), DATE, home, lambda _: nullcontext(), each)
 
 
 def served(workspace: Path) -> Week:
@@ -82,9 +80,9 @@ def test_both_parts_are_listed_within_the_rules_and_served(workspace: Path) -> N
     assert {home: week.content[place[2] : place[4]] for home, place in week.places.items()} == whole
     rows = {row["outreach_id"] for row in week.visits if not row.get("withdrawn")}
     assert rows == set(visits["outreach_id"])
-    assert week.live is None
-    with pytest.raises(Problem, match="分片"):
-        live_of(week)
+    home = homes["household_id"].iloc[0]
+    needs = visits.loc[visits["household_id"] == home, "need"]
+    assert week.live and week.live.explain(home, needs.iloc[0], week.places[home][0])
 
 
 def test_reasons_are_those_of_the_town_in_one_piece(workspace: Path) -> None:
@@ -106,27 +104,6 @@ def test_files_are_the_same_again_and_what_is_missing_is_made_again(workspace: P
     assert files_of(workspace) == first
     sheet = openpyxl.load_workbook(io.BytesIO(first["grid-g0.xlsx"])).worksheets[0]
     assert sheet.max_row > 4
-
-
-class Killed(Exception):
-    """Stands for a kill."""
-
-
-@pytest.mark.parametrize("task", [Survey, Planning, Writing])
-def test_a_killed_run_goes_on_with_the_parts_that_are_left(workspace: Path, task, monkeypatch) -> None:
-    def killed_in_the_second(one, numbers):
-        for number in numbers:
-            if isinstance(one, task) and number == 1:
-                raise Killed
-            yield one(number)
-
-    with pytest.raises(Killed):
-        make(workspace, killed_in_the_second)
-    made: list[int] = []
-    original = task.make
-    monkeypatch.setattr(task, "make", lambda self, number: made.append(number) or original(self, number))
-    make(workspace)
-    assert made == [1]
 
 
 def test_seats_are_promised_once_in_the_whole_town(workspace: Path) -> None:
@@ -153,10 +130,30 @@ def test_a_coordinator_of_the_whole_town_has_one_list(workspace: Path, tmp_path:
     assert workers == {"a": 4, "b": 4, "c": 5}
 
 
-def test_parity_is_refused_in_one_line(workspace: Path) -> None:
-    put(workspace, outreach={"parity": {"groups": ["grid"], "tolerance": 0.5}})
-    with pytest.raises(UserError, match=r"outreach\.parity"):
+def test_groups_are_found_as_equally_as_is_asked_for(workspace: Path) -> None:
+    put(workspace, outreach={"explore_share": 0.0})
+    lines = make(workspace)
+    assert not any("各群体均等" in line for line in lines)
+    assert any("本周名单与预计需要相比" in line for line in lines)
+    before = recalls(workspace)
+    put(workspace, outreach={"explore_share": 0.0, "parity": {"groups": ["grid"], "tolerance": 0.02}})
+    lines = make(workspace)
+    assert any("各群体均等" in line for line in lines)
+    assert not any("仍达不到容许范围" in line for line in lines)
+    after = recalls(workspace)
+    assert after.min() / after["all"] > before.min() / before["all"]
+
+
+def test_parity_that_cannot_be_had_is_refused_in_one_line(workspace: Path) -> None:
+    put(workspace, outreach={"parity": {"groups": ["nobody"], "tolerance": 0.5}})
+    with pytest.raises(UserError, match="没有这个群体"):
         make(workspace)
+
+
+def recalls(workspace: Path) -> pd.Series:
+    """The share of its expected need that the list meets, of all and of each grid."""
+    table = pd.read_csv(week_directory(workspace, DATE) / "groups.csv").set_index("group")["recall"]
+    return table[table.index.str.startswith("grid=") | (table.index == "all")]
 
 
 def test_feedback_of_a_household_that_moved_counts_once(workspace: Path) -> None:
@@ -192,7 +189,7 @@ def test_feedback_of_a_household_that_moved_counts_once(workspace: Path) -> None
 def put(workspace: Path, workers: str = "", **settings) -> None:
     """Other settings, and a workers table."""
     town = workspace.parent / "more"
-    town.mkdir()
+    town.mkdir(exist_ok=True)
     said = yaml.safe_load((workspace / "community.yaml").read_text("utf-8"))
     for key, value in settings.items():
         said[key] = {**said[key], **value} if isinstance(value, dict) else value

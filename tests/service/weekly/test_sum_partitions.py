@@ -1,4 +1,4 @@
-"""Demand and the look back of a town in parts are those of the town in one piece."""
+"""Demand and the look back of a town in several partitions are those of the town in one."""
 
 import os
 from collections import Counter
@@ -14,24 +14,26 @@ import yaml
 from hand_made import GOOD, hand_made_model
 
 from features.ingest.ingest import ingest
-from features.language import say
 from features.point_in_time.records import Records, day_of, known_before
 from features.simulation.simulate import simulate
-from features.store.partitions import Parts, lay_out
+from features.store.layout import lay_out
+from features.store.partitions import InMemory, OnDisk
 from features.store.reader import read_programme_history, read_records
-from models.demand.candidates import Homes, Piece, candidates
 from models.demand.expected import demand_ahead
-from models.demand.proposals import RUN, propose
+from models.demand.proposals import RUN
+from models.demand.town_demand import AskPartition, town_demand
 from models.evaluation.evaluate import resampled, resampled_of
 from models.monitoring.visits_made import audit_made, visits_made
 from models.registry.champion import install_copy
+from models.registry.registry import champion
 from models.registry.tracking import registry_address
-from service.weekly.demand_week import demand_week, encoded_scores
-from service.weekly.large_demand import Asking, large_demand
-from service.weekly.large_town import scores_of_large
-from service.weekly.list_week import list_week, read_table, week_directory
-from service.weekly.look_back import LookAtPart, groups_of_sample, look_at_town
+from models.scoring.executors import local
+from service.weekly.demand_week import demand_week
+from service.weekly.list_week import list_week
+from service.weekly.look_back import look_at_town
 from service.weekly.monitor_week import monitor_week
+from service.weekly.score_cache import current_scores
+from service.weekly.week_directory import read_table, week_directory
 
 DAY, BEFORE = date(2025, 7, 7), date(2025, 2, 3)
 
@@ -57,8 +59,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = workspace / "champion" / "made"
     hand_made_model(known_before(records, day_of(DAY)), GOOD, trees=True).save(made)
     install_copy(workspace, registry_address(workspace), 1, made)
-    list_week(workspace, records, BEFORE, week_directory(workspace, BEFORE), stage)
-    demand_week(workspace, records, BEFORE, stage)
+    list_week(workspace, InMemory(records), BEFORE, week_directory(workspace, BEFORE), stage)
+    demand_week(workspace, InMemory(records), BEFORE, stage)
     come_back(workspace, place / "back")
     return workspace
 
@@ -88,13 +90,13 @@ def records(workspace: Path) -> Records:
 
 
 @pytest.fixture
-def parts(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
+def parts(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> OnDisk:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)  # no further processes
     return lay_out(workspace, str(workspace / "parts"), households=120)
 
 
 @pytest.mark.parametrize("day", [DAY, BEFORE, date(2023, 7, 20)])
-def test_every_household_lives_in_one_part(parts: Parts, records: Records, day: date) -> None:
+def test_every_household_lives_in_one_part(parts: OnDisk, records: Records, day: date) -> None:
     """Those not known yet too, and those that move."""
     towns = [parts.own(number, day_of(day)) for number in range(len(parts))]
     assert sorted(np.concatenate([one.household_ids for one in towns])) == sorted(records.household_ids)
@@ -104,25 +106,24 @@ def test_every_household_lives_in_one_part(parts: Parts, records: Records, day: 
         assert sum(len(getattr(one, table)) for one in towns) == len(getattr(records, table)) > 0
 
 
-def test_demand_of_parts_is_the_towns(workspace: Path, parts: Parts, records: Records) -> None:
-    scores = scores_of_large(workspace, parts, DAY, stage)
-    known = known_before(records, day_of(DAY))
-    history = read_programme_history(workspace, known.as_of)
-    demand, proposals, named = large_demand(Asking(parts, known.as_of, history), scores, None)
-    table = read_table(scores)
-    whole = demand_ahead(table, known)
+def test_demand_of_partitions_is_the_towns(workspace: Path, parts: OnDisk, records: Records) -> None:
+    history = read_programme_history(workspace, day_of(DAY))
+    tables = []
+    for town in (parts, InMemory(records)):
+        scores = current_scores(workspace, town, DAY, champion(workspace, records.community), stage)
+        tables.append(town_demand(AskPartition(town, day_of(DAY), history), scores.pieces, None, local))
+    (demand, proposals, named), (whole, proposed, named_in_one) = tables
     pd.testing.assert_frame_equal(demand, whole)
-    proposed = propose(whole, known, history)
+    known = known_before(records, day_of(DAY))
+    pd.testing.assert_frame_equal(demand, demand_ahead(scores.scores(0), known))
     for name in ("needs", "projects", "programmes", "funds"):
         pd.testing.assert_frame_equal(getattr(proposals, name), getattr(proposed, name))
-    assert (proposed.projects["kind"] != RUN).any()
-    one_piece = candidates(proposed.projects, [Piece.of(Homes.of(known), encoded_scores(table))])
-    assert (one_piece["last_asked"] != "").any()
-    pd.testing.assert_frame_equal(named, one_piece, check_dtype=False)
+    assert (proposed.projects["kind"] != RUN).any() and (named["last_asked"] != "").any()
+    pd.testing.assert_frame_equal(named, named_in_one, check_dtype=False)
 
 
-def test_the_look_back_says_the_same(workspace: Path, parts: Parts, records: Records) -> None:
-    whole = monitor_week(workspace, records, DAY, stage)
+def test_the_look_back_says_the_same(workspace: Path, parts: OnDisk, records: Records) -> None:
+    whole = monitor_week(workspace, InMemory(records), DAY, stage)
     assert monitor_week(workspace, parts, DAY, stage) == whole
     text = "\n".join(whole)
     for words in (
@@ -137,15 +138,14 @@ def test_the_look_back_says_the_same(workspace: Path, parts: Parts, records: Rec
         assert words in text
 
 
-def test_groups_of_the_visits_made_are_those_of_the_town(parts: Parts, records: Records) -> None:
+def test_groups_of_the_visits_made_are_those_of_the_town(parts: OnDisk, records: Records) -> None:
     as_of = day_of(DAY)
     known = known_before(records, as_of)
     whole, groups = audit_made([visits_made(known, partial(known_before, records))])
-    task = LookAtPart(parts, as_of, [], groups_of_sample(parts, as_of), say("zh", "en"))
-    by_part, same = audit_made([task(number).visits for number in range(len(parts))])
+    by_part, same = audit_made([one.visits for one in look_at_town(parts, as_of, [])])
     assert same.ids == groups.ids and any(one.startswith("ethnicity=") for one in same.ids)
     pd.testing.assert_frame_equal(by_part, whole)
-    assert len(look_at_town(records, as_of, []).visits) > 200
+    assert len(look_at_town(InMemory(records), as_of, [])[0].visits) > 200
 
 
 def test_draws_of_some_households_are_those_of_all() -> None:

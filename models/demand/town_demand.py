@@ -1,0 +1,58 @@
+"""Demand, projects and their candidates of a town from what its partitions give."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.point_in_time.records import known_before
+from features.store.partitions import Partitions
+from models.demand.candidates import Homes, Piece, candidates
+from models.demand.cells import span_shares
+from models.demand.expected import demand_of_partitions
+from models.demand.intervals import Spread
+from models.demand.proposals import Proposals, propose
+from models.demand.seats import asked_before
+from models.estimators.seasonal_level import Course, course_of, joined_course
+
+
+@dataclass(frozen=True)
+class AskPartition:
+    """A task: when the households of a partition asked, how many came before past courses, and who they are."""
+
+    town: Partitions
+    as_of: int
+    history: pd.DataFrame  # ``store.read_programme_history``
+
+    def __call__(self, number: int) -> tuple[Course, np.ndarray, Homes]:
+        """Ask one partition."""
+        known = known_before(self.town.own(number, self.as_of), self.as_of)
+        return course_of(known), asked_before(known, self.history), Homes.of(known)
+
+
+def town_demand(
+    ask: AskPartition,
+    scores: Callable[[], Iterable[pa.Table]],
+    spread: Spread | None,
+    each: Callable[[Any, Sequence[Any]], Iterable[Any]],
+) -> tuple[pd.DataFrame, Proposals, pd.DataFrame]:
+    """Sum up the demand of a town, propose projects, and name candidates.
+
+    ``scores``: gives the week's scores, a table a partition, with household_id and need as dictionaries. Returns
+    ``expected.demand_table``, ``proposals.propose`` and ``candidates.candidates``.
+    """
+    courses, asked, homes = zip(*each(ask, range(len(ask.town))), strict=True)
+
+    def pieces() -> Iterator[Piece]:
+        for own, scored in zip(homes, scores(), strict=True):
+            yield Piece.of(own, scored)
+
+    community = ask.town.community
+    shares = span_shares(joined_course(courses), community)
+    demand = demand_of_partitions([one.cells(shares) for one in pieces()], community, spread)
+    known = known_before(ask.town.own(0, ask.as_of), ask.as_of)
+    proposals = propose(demand, known, ask.history, np.sum(asked, axis=0))
+    return demand, proposals, candidates(proposals.projects, pieces())

@@ -1,0 +1,31 @@
+"""Numbers that reasons, seats and pages tell of the whole town, counted in each of its partitions."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from features.blocks.seasons import asking_last_year
+from features.point_in_time.records import Known, rows_at
+from features.point_in_time.town import TownCounts
+from models.demand.seats import claimed, found
+from models.scoring.explain import asking_within_a_year
+
+
+def counts_of(known: Known) -> TownCounts:
+    """Count the households that live in a partition; the counts of all add up to the town's."""
+    own = known
+    if known.town is not None:  # rows of who lives elsewhere count there
+        requests, outreach = known.requests, known.outreach
+        own = replace(
+            known,
+            requests=rows_at(requests, np.flatnonzero(known.present[requests.household])),
+            outreach=rows_at(outreach, np.flatnonzero(known.present[outreach.household])),
+            town=None,
+        )
+    programmes = known.community.programmes
+    return TownCounts(
+        asking_last_year=asking_last_year(own),
+        asking_within_a_year=asking_within_a_year(own),
+        claimed={one.id: claimed(one, own) for one in programmes},
+        found={one.id: found(one, own) for one in programmes},
+    )

@@ -1,0 +1,115 @@
+"""Equal recall over several partitions: one price a group, shared by all of them, found by bisection. Pure.
+
+Within one partition equal recall is a constraint of the choice (``service.planning.parity``). Over several it would tie
+their choices together, so it is taken into their worth instead (Lagrange): every need found in group g counts for
+price_g more, and every need found at all for price_g times the share of all needs that the group must be found of less.
+The prices are raised until no group of the whole town is short, and then lowered again by halves as far as that holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from features.blocks.groups import membership
+from features.contract.community import Parity
+from features.point_in_time.records import Known
+from models.evaluation.evaluate import ALL
+from service.planning.parity import GroupSums, too_strict
+
+FIRST = 0.25  # the first price of a group that is short, in severity; it doubles until the group is not
+HIGHEST = 64.0
+HALVINGS = 3  # rounds once no group is short
+MOST_ROUNDS = 16
+Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a need found in a group is worth beside its severity, and of all needs found the share it must have."""
+
+    price: float
+    share: float
+
+
+def price_of(prices: Mapping[str, Price], known: Known, pairs: pd.DataFrame) -> np.ndarray | float:
+    """float64 per pair (household, p_need): the price of finding it; 0 without prices."""
+    if not prices:
+        return 0.0
+    groups = membership(known)
+    of_home = np.full(known.household_count, -sum(one.price * one.share for one in prices.values()))
+    for at, name in enumerate(groups.ids):
+        if name in prices:
+            of_home += prices[name].price * groups.member[:, at]
+    return of_home[pairs["household"].to_numpy()] * pairs["p_need"].to_numpy()
+
+
+@dataclass(frozen=True)
+class Search:
+    """The prices tried so far. ``low``: too low for the group; ``high``: enough; both by group."""
+
+    parity: Parity
+    low: dict[str, float]
+    high: dict[str, float]
+    prices: dict[str, Price]
+    rounds: int = 0
+    met: int = 0  # rounds in which no group was short
+    nearest: tuple[float, tuple[str, ...]] = (1.0, ())  # the smallest tolerance met, and who was short at it
+
+    def after(self, sums: GroupSums) -> "Search":
+        """Return the search with the prices to try next, from what the last ones gave the whole town.
+
+        Raises UserError where a group of the settings does not exist, or no prices are enough.
+        """
+        wanted, found, names = self._groups(sums)
+        short = {one for one in wanted if found[one] < 0}
+        low, high = dict(self.low), dict(self.high)
+        for one in wanted:
+            tried = self.prices[one].price if one in self.prices else 0.0
+            if one in short:
+                low[one] = tried
+            elif tried:
+                high[one] = tried
+        prices = {
+            one: Price(self._next(one, low, high), share) for one, share in wanted.items() if one in low
+        }
+        nearest = min(self.nearest, (self._tolerance(sums, list(wanted)), tuple(names[one] for one in short)))
+        rounds, met = self.rounds + 1, self.met + (not short)
+        if not met and (
+            rounds >= MOST_ROUNDS or max((one.price for one in prices.values()), default=0.0) > HIGHEST
+        ):
+            raise too_strict(self.parity.tolerance, *nearest)
+        return replace(self, low=low, high=high, prices=prices, rounds=rounds, met=met, nearest=nearest)
+
+    @property
+    def over(self) -> bool:
+        """Whether the prices need not be searched further."""
+        return self.met > HALVINGS or (self.met > 0 and not self.prices) or self.rounds >= MOST_ROUNDS
+
+    def _next(self, group: str, low: Mapping[str, float], high: Mapping[str, float]) -> float:
+        if group not in high or high[group] <= low[group]:
+            return max(FIRST, 2 * low[group])
+        return (low[group] + high[group]) / 2
+
+    def _groups(self, sums: GroupSums) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
+        """By group: the share of all that is found that it must have, what it has above that, and its name."""
+        rows = sums.within.set_index("group")
+        need, found = (rows[name].to_dict() for name in ("need", "found"))
+        positions = sums.groups.positions(self.parity.groups)
+        names = {sums.groups.ids[at]: sums.groups.names[at].here for at in positions}
+        share = {one: (1 - self.parity.tolerance) * need[one] / need[ALL] for one in names if need[one] > 0}
+        return share, {one: found[one] - share[one] * found[ALL] for one in share}, names
+
+    @staticmethod
+    def _tolerance(sums: GroupSums, groups: Sequence[str]) -> float:
+        """The smallest tolerance that these lists meet."""
+        rows = sums.within.set_index("group")
+        recall = rows["found"] / rows["need"]
+        return float(1 - min((recall[one] for one in groups), default=0.0) / (recall[ALL] or 1.0))
+
+
+def search_of(parity: Parity) -> Search:
+    """Return a search that has tried nothing yet."""
+    return Search(parity, {}, {}, {})

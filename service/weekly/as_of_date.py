@@ -1,0 +1,77 @@
+"""The as-of date in force, and what is to be said of it."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from features.language import UserError, say
+from features.point_in_time.cohort import MONDAY
+from features.point_in_time.records import Records, date_of, day_of
+from features.store.partitions import Partitions
+
+LATEST = timedelta(days=2 * 366)  # an as-of date later than this after the data is a slip of the pen,
+AHEAD = timedelta(weeks=5)  # and so is one later than this after both the data and today
+FRESH = timedelta(weeks=4)  # after the data's end: what happened since is missing
+
+
+def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]:
+    """The as-of date in force and lines on it.
+
+    Raises UserError where no household is known before it, or where it lies years after the data or is yet to come:
+    its lists would be the newest that the service shows for as long.
+    """
+    now = datetime.now(UTC)
+    default, line = default_as_of(town, now)
+    chosen, last = given or default, date_of(town.last_day)
+    today = now.astimezone(ZoneInfo(town.community.community.timezone)).date()
+    if given and chosen > max(today, last) + AHEAD:
+        raise UserError(
+            say(
+                f"{given} 还早，最多到今天或数据结束后五周；请核对年份",
+                f"{given} is too far ahead, more than five weeks after today and the data; check the year",
+            )
+        )
+    if chosen > last + LATEST and given:
+        raise UserError(
+            say(
+                f"{given} 离数据结束的 {last} 太远，请换一个日期",
+                f"{given} is too long after the data end ({last})",
+            )
+        )
+    if not town.first_day < day_of(chosen):
+        raise UserError(
+            say(
+                f"{chosen} 之前没有任何住户资料，请换一个日期",
+                f"no household is known before {chosen}; choose a later date",
+            )
+        )
+    if given and chosen > last + FRESH:
+        line = say(
+            f"截至日期 {chosen}：数据只到 {last}，此后 {(chosen - last).days} 天的情况不在其中",
+            f"as of {chosen}: the data end on {last}; what happened in the {(chosen - last).days} days since is missing",
+        )
+        return chosen, [line]
+    return chosen, [] if given else [line]
+
+
+def default_as_of(records: Records | Partitions, now: datetime) -> tuple[date, str]:
+    """This week's Monday in the community's timezone or, where the data end earlier, the first Monday after
+    their last row; and the line that says which.
+
+    ``now`` is an instant with an offset. Raises UserError without any data.
+    """
+    if not np.isfinite(records.last_day):
+        raise UserError(
+            say("还没有数据：请先运行 xianying ingest 目录", "no data yet: run xianying ingest DIR first")
+        )
+    today = now.astimezone(ZoneInfo(records.community.community.timezone)).date()
+    monday = today - timedelta(days=today.weekday())
+    after_data = date_of(MONDAY + 7 * (np.floor((records.last_day - MONDAY) / 7) + 1))
+    if after_data >= monday:
+        return monday, say(f"截至日期 {monday}（本周一）", f"as of {monday} (this week's Monday)")
+    last = date_of(records.last_day)
+    return after_data, say(
+        f"截至日期 {after_data}：数据只到 {last}，取其后的第一个周一",
+        f"as of {after_data}: the data end on {last}; this is the first Monday after",
+    )

@@ -1,0 +1,93 @@
+"""The plans of all partitions of a town: one by itself, several with what they share."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from features.language import UserError, say
+from features.point_in_time.town import summed
+from models.scoring.executors import Each
+from service.planning.group_prices import Search, search_of
+from service.planning.parity import GroupSums, joined_sums
+from service.planning.partition_quotas import limits_by_partition, visits_by_partition
+from service.planning.planner import Plan, Share
+from service.weekly.list_tasks import ListWeek, PlanPartition, SurveyPartition
+
+
+def plan_town(week: ListWeek, each: Each) -> tuple[ListWeek, list[Plan], Sequence[Share | None]]:
+    """Plan the visits of every partition.
+
+    Returns the week, with the counts of the whole town where it has several partitions, the plans, and what each
+    partition had of what they share. Raises UserError where nobody can visit.
+    """
+    if len(week.town) == 1:
+        return week, list(each(PlanPartition(week), [(0, None)])), [None]
+    surveys = list(each(SurveyPartition(week), range(len(week.town))))
+    counted = replace(week.fitted.town, counts=summed([one.counts for one in surveys]))
+    week = replace(week, fitted=replace(week.fitted, town=counted))
+    sums, pairs = np.sum([one.p_need for one in surveys], axis=0)
+    usual = np.divide(sums, pairs, out=np.zeros(len(sums)), where=pairs > 0)
+    visits = visits_by_partition([one.worth for one in surveys], surveys[0].everywhere)
+    shares = [Share(number, usual, (), everywhere) for number, everywhere in enumerate(visits)]
+    plans, shares = _within_seats(week, shares, each)
+    _require_visits(plans)
+    parity = week.town.community.outreach.parity
+    return week, *(
+        (plans, shares) if parity is None else _as_equal(week, plans, shares, search_of(parity), each)
+    )
+
+
+def _within_seats(week: ListWeek, shares: list[Share], each: Each) -> tuple[list[Plan], list[Share]]:
+    """Plan again while seats are promised to more than they can take."""
+    while True:
+        plans = list(each(PlanPartition(week), list(enumerate(shares))))
+        limits = limits_by_partition(
+            plans[0].seats, [one.takers for one in plans], [share.limits for share in shares]
+        )
+        if limits is None:
+            return plans, shares
+        shares = [replace(share, limits=own) for share, own in zip(shares, limits, strict=True)]
+
+
+def _as_equal(
+    week: ListWeek, plans: list[Plan], shares: list[Share], search: Search, each: Each
+) -> tuple[list[Plan], list[Share]]:
+    """Plan again with prices of groups; the plans of most worth in which no group of the town is short.
+
+    Raises UserError where there are none.
+    """
+    plain = [_sums_of(one) for one in plans]
+    best: tuple[float, list[Plan], list[Share]] | None = None
+    while True:
+        met = search.met
+        search = search.after(joined_sums([_sums_of(one) for one in plans]))
+        value = sum(one.sums.value for one in plans)
+        if search.met > met and (best is None or value > best[0]):
+            best = value, plans, shares
+        if search.over and best:
+            break
+        shares = [replace(share, prices=search.prices) for share in shares]
+        plans, shares = _within_seats(week, shares, each)
+    pairs = zip(plain, best[1], strict=True)
+    return [replace(one, groups=replace(_sums_of(one), without=old.within)) for old, one in pairs], best[2]
+
+
+def _sums_of(plan: Plan) -> GroupSums:
+    assert plan.groups is not None  # where the settings ask for parity
+    return plan.groups
+
+
+def _require_visits(plans: Sequence[Plan]) -> None:
+    if not any(len(one.visits) for one in plans):
+        raise UserError(
+            say(
+                "没有可安排的走访：请检查 workers 的 weekly_visits 和 community.yaml 的 visits_per_worker",
+                "there are no visits to plan: see weekly_visits of workers, and visits_per_worker in community.yaml",
+            )
+        )
+
+
+def joined_plan_groups(plans: Sequence[Plan]) -> GroupSums | None:
+    """What the plans of a town find in each group; None where the settings ask for no parity."""
+    return joined_sums([_sums_of(one) for one in plans]) if plans[0].groups else None

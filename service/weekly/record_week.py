@@ -1,0 +1,64 @@
+"""Outcomes and feedback from filled-in workbooks into the records."""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from features.ingest.quarantine import FOLDER
+from features.language import UserError, say
+from features.store.reader import read_records
+from service.console.stages import Stage
+from service.weekly.week_directory import all_listed
+
+
+def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list[str], list[str]]:
+    """Store the outcomes in filled-in workbooks; lines on what was stored, and on what was refused."""
+    from service.returns.feedback_lines import recorded_lines
+    from service.returns.read_outcomes import read_outcomes
+
+    with stage(say("读取记录", "read the records")):
+        records = read_records(workspace)
+        listed = all_listed(workspace)
+    if not len(listed):
+        raise UserError(
+            say(
+                f"{workspace}：还没有发出过名单，请先运行 xianying outreach",
+                f"{workspace}: no lists were made yet; run xianying outreach first",
+            )
+        )
+    with stage(say("读取表格", "read the workbooks")):
+        now = datetime.now(ZoneInfo(records.community.community.timezone))
+        found = read_outcomes(files, listed, records, now)
+    lost = 0
+    if found.rows or found.feedback:
+        with stage(say("入库", "store")):
+            lost = _store(workspace, {"outreach": found.rows, "feedback": found.feedback})
+    stored = say(
+        f"记录 {len(found.rows)} 条结果，{found.known} 条此前已记录，{len(found.refused)} 条未能识别",
+        f"{len(found.rows)} outcomes recorded, {found.known} recorded before, {len(found.refused)} refused",
+    )
+    lines = [stored, *recorded_lines(found.feedback)]
+    if lost:
+        lines.append(
+            say(
+                f"其中 {lost} 行没有入库：住户资料已删除，或见 {workspace / FOLDER}",
+                f"{lost} of these rows were not stored: their households were deleted, or see {workspace / FOLDER}",
+            )
+        )
+    return lines, found.refused
+
+
+def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
+    """Add rows of the contract's tables to the records, all or none; how many could not be used."""
+    from features.ingest.ingest import ingest
+
+    with tempfile.TemporaryDirectory() as directory:
+        for table, rows in tables.items():
+            if rows:
+                pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
+        report = ingest(Path(directory), workspace, everything=False)
+    return sum(table.quarantined for table in report.tables.values())

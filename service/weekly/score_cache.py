@@ -1,0 +1,215 @@
+"""A week's scores: made, published and kept in its directory, and taken from there while they are fresh."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.atomic import copy_atomically
+from features.contract.community import Community
+from features.contract.settings_file import SETTINGS_FILE
+from features.language import say
+from features.point_in_time.records import day_of
+from models.scoring.executors import Each, local
+from service.console.stages import Stage
+from service.weekly.model_lines import about, hindsight
+from service.weekly.week_directory import RISK, SCORES, readable, week_directory
+
+if TYPE_CHECKING:
+    from features.store.partitions import Partitions
+    from models.registry.registry import Champion
+    from models.scoring.score import Scored, TownScores
+    from service.web.published.packing import ScoredWeek
+
+TEXT, NUMBER = pa.string(), pa.float64()
+SCHEMAS = {
+    SCORES: {
+        "household_id": TEXT,
+        "need": TEXT,
+        "as_of": pa.date32(),
+        "p_request": NUMBER,
+        "p_need": NUMBER,
+        "rank": pa.int32(),
+        "model_version": TEXT,
+    },
+    RISK: {"household_id": TEXT, "as_of": pa.date32(), "risk": NUMBER, "tier": TEXT},
+}
+MAKING = ".making-"  # before the name of a table that is not published yet
+
+
+@dataclass(frozen=True)
+class WeekScores:
+    """A week's scores and risks in its directory, a row group a partition; ``memory``: of a town in one partition that
+    was scored just now, with its features."""
+
+    home: Path
+    memory: "Scored | None" = None
+    prefix: str = ""
+
+    def scores(self, number: int) -> pd.DataFrame:
+        """The scores of a partition: the contract's columns."""
+        return self.memory.scores if self.memory else self._table(SCORES, number)
+
+    def risk(self, number: int) -> pd.DataFrame:
+        """The risks of a partition."""
+        return self.memory.risk if self.memory else self._table(RISK, number)
+
+    def path(self, name: str) -> Path:
+        """The file of SCORES or RISK."""
+        return self.home / f"{self.prefix}{name}"
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """The scores, a partition at a time: household_id and need as dictionaries, and p_request."""
+        return scored_pieces(self.path(SCORES))
+
+    def _table(self, name: str, number: int) -> pd.DataFrame:
+        with readable(self.path(name)), pq.ParquetFile(self.path(name)) as file:
+            return file.read_row_group(number).to_pandas()
+
+
+def scored_pieces(path: Path) -> Iterator[pa.Table]:
+    """Read a week's scores, a row group at a time: household_id and need as dictionaries, and p_request. Raises
+    UserError where they cannot be read."""
+    texts = ["household_id", "need"]
+    with readable(path), pq.ParquetFile(path, read_dictionary=texts) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, [*texts, "p_request"])
+
+
+def scored_by(path: Path) -> str:
+    """The version of the model that made a week's scores, "" where there are none."""
+    with readable(path), pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            for version in file.read_row_group(number, ["model_version"])["model_version"]:
+                return str(version)
+    return ""
+
+
+def champion_or_none(workspace: Path, community: Community) -> "Champion | None":
+    """The champion in force, None where there is none for these needs."""
+    from models.registry.registry import NoChampion, champion
+
+    try:
+        return champion(workspace, community, refresh=True)
+    except NoChampion:
+        return None
+
+
+def score_week(
+    workspace: Path, town: "Partitions", as_of: date, output: Path, stage: Stage, each: Each = local
+) -> list[str]:
+    """Score every household of a date with the champion; publish the scores, and keep and copy their tables.
+
+    Returns lines: how many were scored, and whether silence is corrected.
+    """
+    from models.registry.registry import champion
+
+    with stage(say("读取模型", "load the champion")):
+        model = champion(workspace, town.community)
+    scores = _made(workspace, town, as_of, model, output, stage, each)
+    households, count = (pq.read_metadata(scores.path(name)).num_rows for name in (RISK, SCORES))
+    line = say(
+        f"{as_of}：{households} 户、{count} 条评分，模型版本 {model.version}，写入 {output}",
+        f"{as_of}: {households} households, {count} scores, model version {model.version}, in {output}",
+    )
+    return [line, *about(model, town.community), *hindsight(model, as_of)]
+
+
+def current_scores(
+    workspace: Path, town: "Partitions", as_of: date, model: "Champion", stage: Stage, each: Each = local
+) -> WeekScores:
+    """The scores of a date: those that are kept, or made, published and kept now."""
+    home = week_directory(workspace, as_of)
+    if _is_fresh(workspace, home, town, model):
+        return WeekScores(home)
+    return _made(workspace, town, as_of, model, workspace / SCORES, stage, each)
+
+
+def _is_fresh(workspace: Path, home: Path, town: "Partitions", model: "Champion") -> bool:
+    """Whether scores are kept that are newer than records and settings, made by the model, and cut as the town is."""
+    made_from = [path for path in (workspace / "records.duckdb", workspace / SETTINGS_FILE) if path.is_file()]
+    if not ((home / SCORES).is_file() and (home / RISK).is_file()):
+        return False
+    newest = max((path.stat().st_mtime for path in made_from), default=0.0)
+    if (home / SCORES).stat().st_mtime < newest or scored_by(home / SCORES) not in ("", str(model.version)):
+        return False
+    with readable(home / SCORES):
+        cut = json.loads((pq.read_metadata(home / SCORES).metadata or {}).get(b"partitions", b"0"))
+    return cut == len(town)
+
+
+def _made(
+    workspace: Path,
+    town: "Partitions",
+    as_of: date,
+    model: "Champion",
+    output: Path,
+    stage: Stage,
+    each: Each,
+) -> WeekScores:
+    """Score a town. The tables get their names last: where they are, the week is published too."""
+    from models.scoring.live import town_state
+    from models.scoring.score import score, score_town
+    from service.web.published.publish import publish
+
+    home = week_directory(workspace, as_of)
+    with stage(say("评分", "score")):
+        if len(town) == 1:
+            memory = score(town.read([0]), model.model, day_of(as_of), model.version)
+            found = memory.town_scores
+        else:
+            memory, found = None, score_town(town, model.model, day_of(as_of), str(model.version), each)
+    with stage(say("写出", "write")):
+        making = WeekScores(home, memory, MAKING)
+        _write(making, found, len(town))
+        state = town_state(found, town)
+        publish(workspace, scored_week(town, as_of, making, found.fitted.shares, model, each), state)
+        for name in (RISK, SCORES):
+            os.replace(making.path(name), home / name)
+        for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
+            if copy.resolve() != kept.resolve():
+                copy_atomically(kept, copy)
+    return WeekScores(home, memory)
+
+
+def scored_week(
+    town: "Partitions", as_of: date, scores: WeekScores, shares: np.ndarray, model: "Champion", each: Each
+) -> "ScoredWeek":
+    """The scores as they are published; ``shares``: ``models.demand.cells.span_shares`` of the town."""
+    from service.web.published.packing import ScoredWeek, digest_of
+    from service.web.published.partition_answers import AnswerPartition
+
+    known = scores.memory.known if scores.memory else None
+    corrected = model.model.visited is not None
+    task = AnswerPartition(town, day_of(as_of), scores, corrected, shares, known)
+    made_of = digest_of([scores.path(SCORES), scores.path(RISK)], town.community, model)
+    return ScoredWeek(town, day_of(as_of), model, lambda: each(task, range(len(town))), made_of)
+
+
+def _write(scores: WeekScores, found: "TownScores", partitions: int) -> None:
+    """Write the tables of all partitions into two files, a row group a partition."""
+    scores.home.mkdir(parents=True, exist_ok=True)
+    schemas = {
+        name: pa.schema(list(columns.items()), {b"partitions": str(partitions).encode()})
+        for name, columns in SCHEMAS.items()
+    }
+    files = {name: pq.ParquetWriter(scores.path(name), schema) for name, schema in schemas.items()}
+    for number in range(partitions):
+        frames = (scores.scores(0), scores.risk(0)) if scores.memory else found.frames(number)
+        for name, frame in zip((SCORES, RISK), frames, strict=True):
+            table = pa.Table.from_pandas(frame, schemas[name], preserve_index=False)
+            table = table.replace_schema_metadata(schemas[name].metadata)
+            files[name].write_table(table, row_group_size=max(len(table), 1))
+    for name, writer in files.items():
+        writer.close()
+        handle = os.open(scores.path(name), os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)

@@ -1,0 +1,81 @@
+"""The files of one week in the workspace, and of all weeks: where they are, written whole, read with plain errors."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.atomic import write_atomically
+from features.language import UserError, say
+from service.planning.planner import COLUMNS
+
+BEFORE = 3  # weeks after which an old list is no longer what workers have in hands
+DROPPED = "dropped.csv"
+WEEKS, SCORES, RISK, OUTREACH, LISTED = (
+    "weeks",
+    "scores.parquet",
+    "risk.parquet",
+    "outreach.parquet",
+    "listed.parquet",
+)
+
+
+def week_directory(workspace: Path, as_of: date) -> Path:
+    """Where one week's files are kept."""
+    return workspace / WEEKS / as_of.isoformat()
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a Parquet file, whole or not at all."""
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), content)
+    write_atomically(path, content.getvalue())
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet file of the workspace, by default all columns. Raises UserError where it cannot be read."""
+    with readable(path):
+        return pd.read_parquet(path, columns=columns)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise UserError where a file of the workspace cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise UserError(
+            say(f"{path}：读不了，请删除后重新运行", f"{path}: cannot be read; delete it and run again")
+        ) from error
+
+
+def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:
+    """The newest list of the weeks before a date, ``BEFORE`` weeks at most; None where there is none."""
+    for back in range(1, BEFORE + 1):
+        path = week_directory(workspace, as_of - timedelta(weeks=back)) / OUTREACH
+        if path.is_file():
+            return read_table(path)
+    return None
+
+
+def keep_listed(home: Path, table: pd.DataFrame) -> None:
+    """Remember every pair ever listed for a week: a list printed before it was made anew may come back."""
+    path = home / LISTED
+    if path.is_file():
+        before = read_table(path)
+        table = pd.concat([table, before[~before["outreach_id"].isin(table["outreach_id"])]])
+    write_table(table, path)
+
+
+def all_listed(workspace: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Every pair ever listed: the columns of outreach.parquet and reason_kinds, or some of them; no rows before any
+    list."""
+    names = columns or [*COLUMNS, "reason_kinds"]
+    tables = [read_table(path, columns) for path in sorted((workspace / WEEKS).glob(f"*/{LISTED}"))]
+    empty = pd.DataFrame(columns=names, dtype=object)
+    return pd.concat([empty, *tables], ignore_index=True) if tables else empty

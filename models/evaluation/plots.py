@@ -81,6 +81,11 @@ def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str], legend: 
     axes.set_title(say("名单越短，命中是随机的几倍", "Hits compared with a random list"))
     axes.set_xlabel(say("名单长度（占家庭比例）", "List length (share of households)"))
     axes.set_ylabel(say("倍数", "Lift"))
+    if lift.empty:
+        # a logarithmic axis needs something to show
+        nothing = say("最新一段没有申请", "no requests in the newest fold")
+        axes.text(0.5, 0.5, nothing, ha="center", transform=axes.transAxes, fontsize=8)
+        return
     for ranker, name in names.items():
         rows = lift[lift["ranker"] == ranker].sort_values("share")
         if len(rows):

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from features.blocks.groups import Groups
+from features.blocks.groups import GRID, Groups
 from features.language import say
 from models.evaluation.evaluate import ALL
+from models.evaluation.wilson import exact_count
 from models.fairness.audit import MADE, REQUESTS, VISITS, WEEK
+from models.fairness.shares import EXPECTED
 
 FEWEST = 20  # requests, or needs, of a group from which its shares say anything
+# visits expected of a group from which none at all would be clearly less than its share (in 95 of 100 lists)
+FEWEST_EXPECTED = exact_count(0)[1]
+MOST_NAMED = 5
 FAIR = 0.8  # a group's share of a list over its share of need, below which it gets clearly less (four fifths)
 
 
@@ -25,6 +30,12 @@ def clearly_less(table: pd.DataFrame) -> pd.DataFrame:
     return table[less & (table["positives"] >= FEWEST)]
 
 
+def cannot_be_told(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of groups that a list could pass over by chance: too few visits are expected to show anything."""
+    few = (table[EXPECTED] < FEWEST_EXPECTED) & (table["positives"] > 0)
+    return table[few & (table["group"] != ALL) & ~table["group"].str.startswith(f"{GRID}=")]
+
+
 def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
     """For each audit a sentence on every group that clearly gets less than its share, or that none does; and on
     every group whose requests or needs are underestimated."""
@@ -35,11 +46,15 @@ def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
         less, low = (one.to_dict("records") for one in (clearly_less(own), underestimated(own)))
         lines += [_less_line(names[row["group"]].here, row) for row in less]
         lines += [_low_line(names[row["group"]].here, row) for row in low]
+        unclear = [names[one].here for one in cannot_be_told(own)["group"]]
+        if unclear:
+            lines.append(_unclear_line(audit, unclear))
         if not less:
+            others = say("其余", "of the others ") if unclear else ""
             lines.append(
                 say(
-                    f"{against(audit)}：没有哪个群体的名单份额明显偏低",
-                    f"{against(audit)}: no group gets clearly less than its share of the list",
+                    f"{against(audit)}：{others}没有哪个群体的名单份额明显偏低",
+                    f"{against(audit)}: {others}no group gets clearly less than its share of the list",
                 )
             )
     return [*lines, *groups.left_out]
@@ -59,6 +74,18 @@ def against(audit: str) -> str:
             "visits of the last year against needs found by random visits",
         ),
     }[audit]
+
+
+def _unclear_line(audit: str, groups: list[str]) -> str:
+    """One line on the groups of which it cannot be told whether they get their share."""
+    more = len(groups) - MOST_NAMED
+    named = say("、", ", ").join(groups[:MOST_NAMED]) + (
+        say(f"等 {len(groups)} 个群体", f" and {more} more") if more > 0 else ""
+    )
+    return say(
+        f"{against(audit)}：{named}太小，按其份额应得的走访不到 {FEWEST_EXPECTED:.1f} 次，是否偏低还看不出来",
+        f"{against(audit)}: cannot be told for {named}: fewer than {FEWEST_EXPECTED:.1f} visits are their share",
+    )
 
 
 def _low_line(name: str, row: Mapping) -> str:

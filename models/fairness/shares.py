@@ -15,6 +15,7 @@ from scipy.sparse import csr_array, csr_matrix
 from features.point_in_time.row_index import Grouped
 from models.evaluation.evaluate import ALL, AT_ONCE, interval
 from models.evaluation.ties import ratio, tie_groups
+from models.evaluation.wilson import exact_count, exact_share
 
 MOST_LETTERS = 100  # of a group's id in a metric's name
 COUNTS = ("households", "rows", "positives")
@@ -26,7 +27,17 @@ MEASURES = (
     "precision",  # of those listed the positives
     "predicted_over_observed",
 )
-COLUMNS = ("audit", "group", *COUNTS, *(f"{one}{end}" for one in MEASURES for end in ("", "_low", "_high")))
+EXPECTED = "expected_visits"  # independent ones, were the list shared out as the need is
+SMALL = (
+    30  # independent visits or positives, below which a bootstrap is too narrow: an exact interval joins it
+)
+COLUMNS = (
+    "audit",
+    "group",
+    *COUNTS,
+    *(f"{one}{end}" for one in MEASURES for end in ("", "_low", "_high")),
+    EXPECTED,
+)
 
 
 @dataclass(frozen=True)
@@ -94,10 +105,15 @@ def group_sums(rows: Audited, groups: Sequence[str], draws: np.ndarray) -> dict[
 def shares_table(sums: Mapping[str, GroupSums], audit: str) -> pd.DataFrame:
     """The table of ``group_shares`` from sums that hold ALL."""
     table: list[tuple] = []
+    town = sums[ALL].sums
     for group, own in sums.items():
-        found = _measures(own.sums, sums[ALL].sums)
-        values = [one for values in found for one in (float(values[0]), *interval(values[1:]))]
-        table.append((audit, group, *own.counts, *values))
+        found = _measures(own.sums, town)
+        exact = _exact(own.sums, town) if group != ALL else {}
+        values = []
+        for measure, each in zip(MEASURES, found, strict=True):
+            value, ends = float(each[0]), interval(each[1:])
+            values += [value, *_wider(ends, exact.get(measure), value)]
+        table.append((audit, group, *own.counts, *values, _expected(own.sums, town)))
     return pd.DataFrame(table, columns=list(COLUMNS))
 
 
@@ -142,11 +158,62 @@ def _sums(
         name: csr_matrix(((rows.weight * one)[row], (group, place[row])), shape=shape)
         for name, one in of_row.items()
     }
+    for name in ("visits", "positive"):
+        of_home[f"{name}_squared"] = of_home[name].power(2)
     parts = [{name: one @ np.ones((len(homes), 1)) for name, one in of_home.items()}]
     for first in range(0, draws.shape[1], AT_ONCE):
         drawn = draws[homes, first : first + AT_ONCE].astype(np.float64)
         parts.append({name: one @ drawn for name, one in of_home.items()})
     return {name: np.hstack([one[name] for one in parts]) for name in of_home}
+
+
+def _independent(sums: dict[str, np.ndarray], name: str) -> float:
+    """Rows of one household are seen together: the town's sum over its sum of squares by household, at most 1.
+
+    The factor that makes a number of ``visits``, or of the ``positive``, one of independent households (Kish 1965).
+    """
+    total, squares = float(sums[name][0]), float(sums[f"{name}_squared"][0])
+    return min(total / squares, 1.0) if squares > 0 else 1.0
+
+
+def _expected(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> float:
+    """Independent visits that the group would get, were the list shared out as the need is."""
+    if not town["positive"][0] > 0:
+        return 0.0
+    share = float(own["positive"][0] / town["positive"][0])
+    return share * float(town["visits"][0]) * _independent(town, "visits")
+
+
+def _exact(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """Exact ends, by measure, of those that rest on few independent visits or positives."""
+    visits, needed = (_independent(town, name) for name in ("visits", "positive"))
+    visited, all_visits = (float(one["visits"][0]) * visits for one in (own, town))
+    positive, all_positive = (float(one["positive"][0]) * needed for one in (own, town))
+    ends: dict[str, tuple[float, float]] = {}
+    expected = _expected(own, town)
+    if min(visited, expected) < SMALL:
+        ends["share_of_list"] = exact_share(visited, all_visits)
+        if expected > 0:
+            low, high = exact_count(visited)
+            ends["list_over_need"] = low / expected, high / expected
+    if positive < SMALL:
+        ends["share_of_need"] = exact_share(positive, all_positive)
+        ends["recall"] = exact_share(float(own["hits"][0]) * needed, positive)
+        low, high = exact_count(positive)
+        predicted = float(own["predicted"][0]) * needed
+        ends["predicted_over_observed"] = predicted / high, predicted / low if low > 0 else np.inf
+    listed = float(own["listed"][0]) * visits
+    if listed < SMALL:
+        ends["precision"] = exact_share(float(own["hits"][0]) * visits, listed)
+    return ends
+
+
+def _wider(ends: tuple[float, float], exact: tuple[float, float] | None, value: float) -> tuple[float, float]:
+    """Join two intervals of a value; where it cannot be told, neither can its ends."""
+    if exact is None or np.isnan(value):
+        return ends
+    low, high = np.fmin(ends[0], exact[0]), np.fmax(ends[1], exact[1])
+    return float(low), float(high)
 
 
 def _measures(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -74,6 +74,7 @@ class Registered:
     version: int
     run_id: str
     decision: "Decision"
+    lines: tuple[str, ...] = ()  # on what of the report could not be made
 
     @property
     def promoted(self) -> bool:
@@ -168,7 +169,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
         report = Path(place) / "report"
         place_of_runs = experiment(client, workspace)
         decision = decide(retrained, known, has_champion)
-        write_report(retrained, known, has_champion, report)
+        lines = write_report(retrained, known, has_champion, report)
         end_interrupted(client, place_of_runs, workspace)
         tags = {
             "community": known.community.community.name,
@@ -196,7 +197,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             put_in_force(client, version)
     if decision.allowed:
         _fetch(workspace)
-    return Registered(version, run_id, decision)
+    return Registered(version, run_id, decision, tuple(lines))
 
 
 def _register(

@@ -1,11 +1,15 @@
 """The figures of a retrain's report, as PNG."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 import pandas as pd
 
 from features.blocks.build import catalogue
 from features.blocks.groups import Groups
 from features.contract.community import Need
 from features.language import say
+from features.ornament import ornament
 from features.point_in_time.records import Known
 from features.point_in_time.schema import Schema
 from models.demand.plots import draw_coverage
@@ -44,21 +48,38 @@ def draw_validation(
     found: Evaluation,
     importance: pd.DataFrame,
     demand: pd.DataFrame | None,
+    lines: list[str],
 ) -> dict[str, bytes]:
-    """Figures of what validation found and of what the model looks at, by their path in the report.
+    """Draw what validation found and what the model looks at; PNG by path in the report.
 
-    Tables as in ``models.training.retrain.Retrained``.
+    Tables as in ``models.training.retrain.Retrained``. lines: gets one for each figure that could not be drawn.
     """
     meanings = meaning_of_features(schema)
     importance = importance.assign(meaning=importance["feature"].map(meanings))
     needs = evaluated(found.metrics, known)
+    wanted: dict[str, Callable[[], bytes]] = {}
+    if needs:
+        wanted = {
+            "reliability.png": lambda: _side_by_side("reliability", found.reliability, needs),
+            "lift.png": lambda: _side_by_side("lift", found.lift, needs),
+        }
+    wanted["overview.png"] = lambda: _overview(found.metrics, importance)
+    if demand is not None and len(demand):
+        wanted["demand.png"] = lambda: _demand_figure(demand, known)
+    for need in needs:
+        path = f"needs/{need.id}/report.png"
+        wanted[path] = partial(_need_figure, found.metrics, importance, need)
     with chinese_text():
-        figures = _overview(found, importance, needs)
-        if demand is not None and len(demand):
-            figures["demand.png"] = _demand_figure(demand, known)
-        for need in needs:
-            figures[f"needs/{need.id}/report.png"] = _need_figure(found.metrics, importance, need)
-    return figures
+        return drawn(wanted, lines)
+
+
+def drawn(wanted: Mapping[str, Callable[[], bytes]], lines: list[str]) -> dict[str, bytes]:
+    """Draw each figure; one that fails is left out with a line."""
+    figures = {
+        path: ornament((f"报告里的图 {path}", f"the report's figure {path}"), draw, b"", lines)
+        for path, draw in wanted.items()
+    }
+    return {path: figure for path, figure in figures.items() if figure}
 
 
 def _ranker_names() -> dict[str, str]:
@@ -111,24 +132,25 @@ def _demand_figure(demand: pd.DataFrame, known: Known) -> bytes:
     return as_png(figure)
 
 
-def _overview(found: Evaluation, importance: pd.DataFrame, needs: list[Need]) -> dict[str, bytes]:
-    """Every need's calibration and lift side by side, the folds over all needs, and overall importance."""
-    figures = {}
-    for name, table in (("reliability", found.reliability), ("lift", found.lift)):
-        figure, axes = panels(len(needs), columns=4, width=3.6, height=3.0)
-        for one, need in zip(axes, needs, strict=True):
-            rows = table[table["need"] == need.id]
-            if name == "lift":
-                draw_lift(one, rows, _ranker_names(), legend=one is axes[0])
-            else:
-                draw_reliability(one, rows)
-            figure.suptitle(one.get_title())
-            one.set_title(need.name.here)
-        figures[f"{name}.png"] = as_png(figure)
+def _side_by_side(name: str, table: pd.DataFrame, needs: list[Need]) -> bytes:
+    """Draw every need's calibration (``reliability``) or lift in a panel of its own."""
+    figure, axes = panels(len(needs), columns=4, width=3.6, height=3.0)
+    for one, need in zip(axes, needs, strict=True):
+        rows = table[table["need"] == need.id]
+        if name == "lift":
+            draw_lift(one, rows, _ranker_names(), legend=one is axes[0])
+        else:
+            draw_reliability(one, rows)
+        figure.suptitle(one.get_title())
+        one.set_title(need.name.here)
+    return as_png(figure)
+
+
+def _overview(metrics: pd.DataFrame, importance: pd.DataFrame) -> bytes:
+    """Draw the folds over all needs, and overall importance."""
     figure, (folds, looks) = panels(2, width=6.0, height=4.0)
-    overall = found.metrics[found.metrics["need"] == ALL]
+    overall = metrics[metrics["need"] == ALL]
     title = say("名单命中率，各项平均", "Hits on the lists, mean over needs")
     draw_folds(folds, _measured(overall, MEASURE), _ranker_names(), title)
     draw_importance(looks, importance.groupby("meaning")["gain"].sum().reset_index())
-    figures["overview.png"] = as_png(figure)
-    return figures
+    return as_png(figure)

@@ -1,12 +1,13 @@
 """What a retrain leaves to read: tables, figures and a model card in Chinese and English."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from features.blocks.groups import membership
+from features.ornament import ornament
 from features.point_in_time.records import Known
 from models.demand.backtest import as_metrics
 from models.evaluation.evaluate import ALL, Evaluation
@@ -16,6 +17,7 @@ from models.report.figures import (
     draw_group_audits,
     draw_tuning,
     draw_validation,
+    drawn,
     evaluated,
     meaning_of_features,
 )
@@ -29,22 +31,26 @@ _TABLES = ("metrics", "reliability", "lift", "importance")
 _TABLES_IF_THERE = ("demand", "groups", "verdicts", "found_by_visits")
 
 
-def write_report(retrained: "Retrained", known: Known, has_champion: bool, directory: Path) -> None:
+def write_report(retrained: "Retrained", known: Known, has_champion: bool, directory: Path) -> list[str]:
     """Fill a directory: tables as CSV, figures as PNG, ``model_card.zh.md`` and ``model_card.en.md``.
 
-    ``needs/NEED/`` has a need's part of the tables and its figure. ``known``: what the model was trained on.
+    ``needs/NEED/`` has a need's part of the tables and its figure. ``known``: what the model was trained on. Returns a
+    line for each card or figure that could not be made.
     """
+    lines: list[str] = []
     tables = {name: getattr(retrained, name) for name in _TABLES}
     meanings = meaning_of_features(retrained.model.schema)
     tables["importance"] = tables["importance"].assign(meaning=lambda rows: rows["feature"].map(meanings))
-    against = against_baselines(retrained, known)
     directory.mkdir(parents=True, exist_ok=True)
     more = {"p_need": retrained.visits} | {name: getattr(retrained, name) for name in _TABLES_IF_THERE}
     there = {name: table for name, table in more.items() if table is not None}
-    _write_tables({**tables, "against_baselines": against, **there}, directory)
-    for language in ("zh", "en"):
-        card = model_card(retrained, known, against, has_champion, language)
-        (directory / f"model_card.{language}.md").write_text(card, encoding="utf-8")
+    _write_tables({**tables, **there}, directory)
+    ornament(
+        ("模型卡", "the model card"),
+        lambda: _write_cards(retrained, known, has_champion, directory),
+        None,
+        lines,
+    )
     for need in evaluated(retrained.metrics, known):
         (directory / "needs" / need.id).mkdir(parents=True)
         own = {name: table[table["need"] == need.id] for name, table in tables.items()}
@@ -53,26 +59,35 @@ def write_report(retrained: "Retrained", known: Known, has_champion: bool, direc
         (directory / TUNING).mkdir()
         trials = {"trials": retrained.tuned.trials, "importance": retrained.tuned.importance}
         _write_tables(trials, directory / TUNING)
-    for name, figure in {
-        **(retrained.figures or _drawn(retrained, known)),
-        **_late(retrained, known),
-    }.items():
+    figures = _drawn(retrained, known, lines) if retrained.figures is None else retrained.figures
+    for name, figure in {**figures, **_late(retrained, known, lines)}.items():
         (directory / name).write_bytes(figure)
+    return lines
 
 
-def _drawn(retrained: "Retrained", known: Known) -> dict[str, bytes]:
+def _write_cards(retrained: "Retrained", known: Known, has_champion: bool, directory: Path) -> None:
+    against = against_baselines(retrained, known)
+    _write_tables({"against_baselines": against}, directory)
+    for language in ("zh", "en"):
+        card = model_card(retrained, known, against, has_champion, language)
+        (directory / f"model_card.{language}.md").write_text(card, encoding="utf-8")
+
+
+def _drawn(retrained: "Retrained", known: Known, lines: list[str]) -> dict[str, bytes]:
     found = Evaluation(retrained.metrics, retrained.reliability, retrained.lift)
-    return draw_validation(known, retrained.model.schema, found, retrained.importance, retrained.demand)
+    schema = retrained.model.schema
+    return draw_validation(known, schema, found, retrained.importance, retrained.demand, lines)
 
 
-def _late(retrained: "Retrained", known: Known) -> dict[str, bytes]:
-    """Figures of what is known only at the end: groups, as visits find them, and a search for parameters."""
-    figures = {}
-    if retrained.groups is not None and len(retrained.groups):
-        figures["groups.png"] = draw_group_audits(retrained.groups, membership(known))
-    if retrained.tuned is not None:
-        figures[f"{TUNING}/tuning.png"] = draw_tuning(retrained.tuned)
-    return figures
+def _late(retrained: "Retrained", known: Known, lines: list[str]) -> dict[str, bytes]:
+    """Draw what is known only at the end: groups, as visits find them, and a search for parameters."""
+    groups, tuned = retrained.groups, retrained.tuned
+    wanted: dict[str, Callable[[], bytes]] = {}
+    if groups is not None and len(groups):
+        wanted["groups.png"] = lambda: draw_group_audits(groups, membership(known))
+    if tuned is not None:
+        wanted[f"{TUNING}/tuning.png"] = lambda: draw_tuning(tuned)
+    return drawn(wanted, lines)
 
 
 def metrics_besides(retrained: "Retrained") -> list[pd.DataFrame]:

@@ -123,7 +123,7 @@ def retrain(
         visits=learned["p_need"].comparison,
         groups=learned["groups"],
         found_by_visits=learned["found_by_visits"],
-        figures=learned["figures"],
+        figures=learned["figures"][0],
         **learned["report"].tables(),
     )
 
@@ -192,8 +192,12 @@ def _explain(
 
 def _figures(
     how: Retraining, known: Known, base: NeedModel, report: ValidationReport, importance: pd.DataFrame
-) -> Mapping[str, bytes] | None:
-    return how.draw(known, base.schema, report.found, importance, report.demand) if how.draw else None
+) -> tuple[Mapping[str, bytes] | None, list[str]]:
+    """Draw the figures, where that is asked for; and lines on those that could not be drawn."""
+    lines: list[str] = []
+    if how.draw is None:
+        return None, lines
+    return how.draw(known, base.schema, report.found, importance, report.demand, lines), lines
 
 
 def _audit_visits(records: Records, known: Known, p_need: NeedFit, seed: int) -> pd.DataFrame | None:
@@ -273,6 +277,7 @@ def _notes(learned: Mapping[str, Any]) -> list[str]:
         *found_lines(learned["found_by_visits"]),
         *verdict_lines(report.verdicts, known),
         *group_lines(learned["groups"], membership(known)),
+        *learned["figures"][1],
     ]
 
 

@@ -63,7 +63,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     with stage(say("登记", "register")):
         registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
         publish_models(workspace)
-    show(registered.decision.reasons)
+    show([*registered.lines, *registered.decision.reasons])
     version = registered.version
     show(
         [

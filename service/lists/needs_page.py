@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from features.contract.community import Community
 from features.language import say
+from features.ornament import ornament
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.plots import grids_figure, months_figure
 from models.demand.proposals import Proposals
@@ -26,16 +28,23 @@ def needs_page(
     as_of: date,
 ) -> str:
     """Render the page: bars of needs against seats left, the tables ``sheets``, months ahead, grids, and coverage."""
-    needs = _bars(demand, proposals, community)
+    needs, lines = _bars(demand, proposals, community), list[str]()
+    months, grids = (
+        base64.b64encode(ornament(name, partial(draw, demand, community), b"", lines)).decode()
+        for name, draw in (
+            (("各月需求图", "the figure of months ahead"), months_figure),
+            (("各网格需求图", "the figure of grids"), grids_figure),
+        )
+    )
     return render(
         "needs_list.html",
         title=say(f"{community.community.name} · 需求清单", f"{community.community.name} · needs"),
-        subtitle=say(f"{as_of} 测算", f"as of {as_of}"),
+        subtitle="; ".join([say(f"{as_of} 测算", f"as of {as_of}"), *lines]),
         needs=needs,
         need_top=max([row["reach"] for row in needs], default=0) or 1,
         sheets=sheets,
-        months=base64.b64encode(months_figure(demand, community)).decode(),
-        grids=base64.b64encode(grids_figure(demand, community)).decode(),
+        months=months,
+        grids=grids,
         coverage=coverage,
     )
 

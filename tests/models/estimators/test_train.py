@@ -83,7 +83,7 @@ def drawn(records) -> Retrained:
 def test_figures_drawn_beside_are_those_of_the_report(drawn, records):
     found = Evaluation(drawn.metrics, drawn.reliability, drawn.lift)
     known = known_before(records, AS_OF)
-    figures = draw_validation(known, drawn.model.schema, found, drawn.importance, drawn.demand)
+    figures = draw_validation(known, drawn.model.schema, found, drawn.importance, drawn.demand, [])
     assert drawn.figures == figures
     assert {"overview.png", "demand.png", "needs/meals/report.png"} < set(figures)
 

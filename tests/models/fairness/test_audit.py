@@ -20,7 +20,7 @@ from features.point_in_time.records import Known, Records, day_of, known_before
 from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import Validation, resampled
 from models.fairness.audit import audit_list, audit_requests, audit_visits
-from models.fairness.lines import clearly_less, group_lines
+from models.fairness.lines import cannot_be_told, clearly_less, group_lines
 from models.fairness.shares import MEASURES, Audited, as_rankers, group_shares, listed_at
 from models.monitoring.visits_made import audit_made, visits_made
 from models.report.card_groups import group_tables
@@ -242,3 +242,46 @@ def test_nothing_to_audit(records: Records, known: Known) -> None:
     none = Validation(nothing, nothing, nothing, nothing, nothing, {MODEL: nothing}, ())
     assert audit_requests(records, known, none).empty
     assert group_lines(audit_requests(records, known, none), membership(known)) == []
+
+
+def few_listed(members: int, listed: int, visits: int = 64) -> pd.DataFrame:
+    """A town of 468 households that ask alike, of which the first ``members`` are a group with ``listed`` visits."""
+    homes = 468
+    on = np.zeros(homes)
+    on[:listed] = 1
+    on[members : members + visits - listed] = 1
+    rows = Audited(
+        household=np.arange(homes),
+        positive=np.ones(homes),
+        listed=on,
+        visits=on,
+        predicted=np.full(homes, np.nan),
+        weight=np.ones(homes),
+        member=(np.arange(homes) < members)[:, None],
+    )
+    return group_shares(rows, ["few"], "requests", resampled(homes))
+
+
+def test_a_group_of_seven_households_of_which_none_is_listed_cannot_be_told() -> None:
+    table = few_listed(7, 0)
+    row = table.set_index("group").loc["few"]
+    assert row["expected_visits"] == pytest.approx(64 * 7 / 468)
+    assert row["list_over_need"] == 0
+    assert row["list_over_need_high"] == pytest.approx(3.689 / (64 * 7 / 468), rel=1e-3)
+    assert clearly_less(table).empty
+    assert cannot_be_told(table)["group"].tolist() == ["few"]
+
+
+def test_a_large_group_of_which_none_is_listed_gets_clearly_less() -> None:
+    table = few_listed(120, 0)
+    assert clearly_less(table)["group"].tolist() == ["few"]
+    assert cannot_be_told(table).empty
+
+
+@pytest.mark.parametrize(("members", "visits"), [(10, 20), (40, 64), (100, 64)])
+def test_groups_that_get_their_share_by_lot_are_seldom_accused(members: int, visits: int) -> None:
+    draw, accused = np.random.default_rng(3), 0
+    for _ in range(100):
+        listed = int(draw.hypergeometric(members, 468 - members, visits))
+        accused += len(clearly_less(few_listed(members, listed, visits)))
+    assert accused <= 5

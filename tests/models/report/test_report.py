@@ -12,11 +12,14 @@ from hand_made import AS_OF, BAD, GOOD, hand_made_model, hand_made_retrain, make
 from make_records import records_of
 from matplotlib.image import imread
 
+from features.language import speaking
 from features.point_in_time.records import Known, known_before
 from models.evaluation.baselines import RANKERS
+from models.evaluation.evaluate import Evaluation
 from models.evaluation.plots import as_png, chinese_text, draw_lift, panels
 from models.evaluation.verdict_lines import verdict_lines
 from models.report.card import against_baselines, decide, model_card
+from models.report.figures import draw_validation
 from models.report.report import write_report
 from models.training.retrain import Retrained
 
@@ -167,3 +170,31 @@ def test_the_report_says_whether_demand_was_foreseen(good: Retrained, known: Kno
         warnings.simplefilter("error")
         write_report(with_demand, known, False, tmp_path / "report")
     assert (tmp_path / "report" / "demand.png").is_file() and (tmp_path / "report" / "demand.csv").is_file()
+
+
+def test_a_need_whose_newest_fold_has_no_request_gets_an_empty_panel(good: Retrained, known: Known) -> None:
+    gone = good.metrics["need"].iloc[0]
+    lift, reliability = (table[table["need"] != gone] for table in (good.lift, good.reliability))
+    found, lines = Evaluation(good.metrics, reliability, lift), list[str]()
+    figures = draw_validation(known, good.model.schema, found, good.importance, None, lines)
+    assert lines == []
+    assert {"lift.png", "reliability.png", "overview.png"} <= set(figures)
+
+
+def test_a_figure_that_fails_is_named_in_a_line_and_the_rest_is_written(
+    good: Retrained, known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("Data cannot be log-scaled")
+
+    monkeypatch.setattr("models.report.figures.draw_lift", fail)
+    monkeypatch.setattr("models.report.report.model_card", fail)
+    with speaking("en"):
+        lines = write_report(replace(good, figures=None), known, False, tmp_path / "report")
+    assert len(lines) == 2
+    assert all("Data cannot be log-scaled" in line for line in lines)
+    assert "model card" in lines[0]
+    assert "lift.png" in lines[1]
+    written = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {"metrics.csv", "reliability.png", "overview.png", "groups.png"} <= written
+    assert "lift.png" not in written

@@ -1,4 +1,4 @@
-"""Requests of areas, over those expected of them, shrunk and leaving each household itself out."""
+"""Compare the requests of each area with those expected there, shrunk, leaving the household itself out."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ class Area:
     holds_household: bool = True  # false where the households asked about are not among those summed
 
     def besides(self, where: np.ndarray, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        """[households, needs] the area's ratio without the household's own ``count`` and ``expected``.
+        """Compute the area's ratio without the household's own ``count`` and ``expected``: float [households, needs].
 
         1 where the household is in no area.
         """
@@ -52,7 +52,7 @@ def fit_area(
 
 
 def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
-    """[areas, needs] sums of [households, needs] over the households now in each grid or micro-grid."""
+    """Sum [households, needs] over the households now in each grid or micro-grid: [areas, needs]."""
     return _members(known, kind) @ np.ascontiguousarray(values, dtype=np.float64)
 
 

@@ -189,17 +189,17 @@ def _areas(
 
 
 def _of_anything(area: Area, known: Known, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """[households, 1] the micro-grid's requests for anything over those expected."""
+    """Compute the micro-grid's requests for anything over those expected: float [households, 1]."""
     return area.besides(known.microgrid, count.sum(1, keepdims=True), expected.sum(1, keepdims=True))
 
 
 def _others(count: np.ndarray, expected: np.ndarray, strength: float) -> np.ndarray:
-    """[households, needs] the household's requests besides the need over those expected, shrunk."""
+    """Compute the household's requests besides the need over those expected, shrunk: float [households, needs]."""
     return shrunk(count.sum(1, keepdims=True) - count, expected.sum(1, keepdims=True) - expected, strength)
 
 
 def _exponents(count: np.ndarray, expected: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """[needs] the power of ``others`` that explains ``count`` best: Poisson likelihood, a free level."""
+    """Fit the exponent of ``others`` for each need by Poisson likelihood with a free intercept: float [needs]."""
     found = np.zeros(count.shape[1])
     for need in range(len(found)):
         able = expected[:, need] > 0

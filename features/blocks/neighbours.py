@@ -203,7 +203,7 @@ def _requests_by_cell(known: Known, days: float, kind: str) -> tuple[np.ndarray,
 
 
 def households_near(known: Known, household: int, kind: str) -> int:
-    """Number of other households in its grid or micro-grid."""
+    """Count the other households in the same grid or micro-grid."""
     where = known.grid if kind == "grid" else known.microgrid
     return int(_households_by_area(known, kind)[where[household]]) - 1 if where[household] >= 0 else 0
 
@@ -215,7 +215,7 @@ def _households_by_area(known: Known, kind: str) -> np.ndarray:
 
 
 def _neighbours_asking(known: Known, household: int, need: int, days: float, kind: str) -> int:
-    """Households other than this one, now in its grid or micro-grid, that asked for this need lately."""
+    """Count other households now in the same grid or micro-grid that asked for this need lately."""
     near = requests_near(known, household, need, days, kind)
     return len(np.unique(known.requests.household[near]))
 

@@ -270,7 +270,7 @@ def _town_rates(known: Known, past: Asked, able: np.ndarray) -> dict[str, np.nda
 
 
 class TownPast:
-    """The requests of eligible households and their exposure, over any window of the past."""
+    """Count requests and eligible household-days of the town in any past window."""
 
     def __init__(self, past: Asked, able: np.ndarray, days: np.ndarray) -> None:
         inside = able[past.household, past.need]

@@ -73,5 +73,5 @@ def usual_delay(delay: np.ndarray, age: np.ndarray) -> float:
 
 
 def usable(known_now: Known, as_of: float) -> np.ndarray:
-    """bool per need: the label window of ``as_of`` and the usual recording delay after it have passed."""
+    """Tell for which needs the label window of ``as_of`` and the usual recording delay have passed: bool [needs]."""
     return label_end(known_now.community, as_of) + usual_recording_delay(known_now) <= known_now.as_of

@@ -1,4 +1,4 @@
-"""Which rows of a table are a household's own, found once for all of them: a fact then reads no more than these."""
+"""Find the rows of a table that belong to a household; the index is made once for all households."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def own_visits(known: Known, household: int) -> np.ndarray:
 
 
 def own_residents(known: Known, household: int) -> np.ndarray:
-    """int64: the current rows of ``known.residents`` that are a household's, in the order of ``resident_rows``."""
+    """List the current rows of a household's residents, in the order of ``resident_rows``: int64."""
     return known.resident_rows[_residents_by_household(known).of(household)]
 
 

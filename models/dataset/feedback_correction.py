@@ -86,7 +86,7 @@ def _days_to_request(known_now: Known) -> np.ndarray:
 
 @remembered
 def _drawn(known_now: Known) -> np.ndarray:
-    """bool per visit: it stands for a request where it found a need. The same visit is always drawn alike."""
+    """Draw which visits that found a need count as a request: bool [visits]. The draw depends on the visit only."""
     chance = stable_hash(known_now.outreach.outreach_id) / 2.0**64
     return chance < would_have_asked(known_now)
 

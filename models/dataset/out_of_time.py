@@ -39,7 +39,7 @@ class OutOfTime:
     p: np.ndarray  # float32
 
     def find(self, household: np.ndarray, need: np.ndarray, as_of: np.ndarray) -> np.ndarray:
-        """float64 per row asked for, NaN where it is not held."""
+        """Look up the stored probability of each row: float64 [rows]; NaN where there is none."""
         held = pd.MultiIndex.from_arrays([self.household, self.need, self.as_of])
         place = held.get_indexer(pd.MultiIndex.from_arrays([household, need, as_of]))
         return np.append(self.p.astype(np.float64), np.nan)[place]

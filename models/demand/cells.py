@@ -78,8 +78,10 @@ def span_shares(course: Course, community: Community) -> np.ndarray:
 
 
 def came(known_now: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """bool [households, needs]: asked in [begin, end) (days per need), or was found by a targeted visit to
-    have the need, which it then need not ask for."""
+    """Tell who asked in [begin, end) (days per need): bool [households, needs].
+
+    A household in which a targeted visit found the need counts too, as it then need not ask.
+    """
     found = np.zeros((known_now.household_count, len(begin)), dtype=bool)
     requests, outreach = known_now.requests, known_now.outreach
     met = ~outreach.random & (outreach.outcome == NEEDED)

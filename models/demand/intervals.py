@@ -50,7 +50,7 @@ class Spread:
 
 
 def unknown_spread(needs: int) -> Spread:
-    """Before any backtest: what is usual."""
+    """Give the usual spread, for models without a backtest."""
     shape = (needs, SPANS)
     return Spread(np.full(shape, USUAL_LEVEL), np.full(shape, USUAL_PLACE), np.full(shape, WEIGHT_OF_USUAL))
 
@@ -96,7 +96,7 @@ def windows_apart(rows: pd.DataFrame) -> float:
 
 
 def _beside_level(cells: pd.DataFrame) -> pd.DataFrame:
-    """Cells of grids with what is expected of each once the town's count is known."""
+    """Rescale each grid's expectation so that the grids sum to the town's observed count."""
     totals = cells.groupby(["as_of", "need", "span"])[["expected", "observed"]].transform("sum")
     ratio = totals["observed"] / totals["expected"].clip(lower=1e-9)
     left = 1 - cells["expected"] / totals["expected"].clip(lower=1e-9)
@@ -160,7 +160,7 @@ def interval(mean: np.ndarray, variance: np.ndarray, level: float) -> tuple[np.n
 
 
 def _nearest(mean: np.ndarray, variance: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """float64: the k whose chance that a count is below k is nearest to ``chance``."""
+    """Find the count k for which the probability of a count below k is nearest to ``chance``: float64."""
     sure = np.maximum(mean, 1e-9)
     wide = variance > sure * 1.0001
     size = sure**2 / np.where(wide, variance - sure, 1)

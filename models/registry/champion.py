@@ -170,7 +170,7 @@ def install_copy(workspace: Path, registry: str, version: int, files: Path) -> P
 
 
 def _reach_the_disk(directory: Path) -> None:
-    """Wait until its files would survive a power cut: what names them must not be there before them."""
+    """Flush the copied files to the disk, before the pointer that names them is written."""
     for path in [*directory.rglob("*"), directory, directory.parent]:
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -78,7 +78,7 @@ class Registered:
 
     @property
     def promoted(self) -> bool:
-        """It is the champion now."""
+        """Tell whether the version is the champion now."""
         return self.decision.allowed
 
 
@@ -106,7 +106,7 @@ def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
 
 
 def make_ready(workspace: Path) -> None:
-    """Load what ``log_retrain`` needs and knock at the registry, while there are no trees yet to be lost.
+    """Load MLflow and check that the registry answers, before training begins.
 
     Raises UserError when it cannot be reached.
     """

@@ -81,7 +81,7 @@ def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) ->
 
 
 def joined(texts: Sequence[str]) -> str:
-    """The reasons of one pair as one text: “孩子8岁，双职工，去年6月申请过暑托”."""
+    """Join the reasons of one pair into one text: “孩子8岁，双职工，去年6月申请过暑托”."""
     return say("，", "; ").join(texts)
 
 

@@ -32,7 +32,7 @@ def fingerprint(known: Known) -> str:
 
 
 def _plain(values: np.ndarray | Texts) -> np.ndarray:
-    """Values whose bytes tell what they are, whatever other texts there are."""
+    """Hash each text to a number that depends on the text only; leave other values as they are."""
     if isinstance(values, Texts):
         return np.append(stable_hash(values.distinct), np.uint64(0))[values.codes]
     if values.dtype.kind in "OT":

@@ -132,7 +132,7 @@ def _workspace_first(args: list[str]) -> list[str]:
 
 
 def _full(error: BaseException | None, workspace: Path) -> Path | None:
-    """The directory on whose disk there was no room, None where that is not what went wrong."""
+    """Name the directory whose disk is full; None if the error has another cause."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return Path(error.filename).parent if isinstance(error.filename, str) else workspace

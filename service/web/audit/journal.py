@@ -61,7 +61,7 @@ class Journal:
             self._lines += 1
 
     async def durable(self) -> None:
-        """Wait until what was written would survive a power cut; those who wait share one flush."""
+        """Wait until all entries written so far are on the disk; those who wait share one flush."""
         waiting: Future[None] = Future()
         with self._lock:
             self._waiting.append(waiting)

@@ -53,7 +53,7 @@ def append(session: Session, lines: Sequence[Sequence[str]]) -> int:
 
 
 def enter(session: Session, who: str, action: str, subject: str, purpose: str = "", detail: str = "") -> None:
-    """An entry in the transaction of the change that it tells of."""
+    """Add an audit entry to ``session``, so that it commits or rolls back with the change it records."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     append(session, [(uuid4().hex, at, who, action, subject, purpose, detail)])
 

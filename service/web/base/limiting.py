@@ -30,8 +30,10 @@ class Limits:
         self._count(self._sign_in, f"sign-in {address}")
 
     def _forget(self, now: float) -> None:
-        """Windows that have ended go, and the lower half of what is left where that is much: who has sent most must
-        not begin anew because many others ask."""
+        """Drop windows that have ended. If many remain, drop the half with the fewest requests.
+
+        Whoever has sent most stays limited while many others ask.
+        """
         counts = {key: seen for key, seen in self._counts.items() if key[1] > now}
         if len(counts) > MOST_COUNTED // 2:
             counts = dict(sorted(counts.items(), key=lambda one: one[1])[-MOST_COUNTED // 2 :])

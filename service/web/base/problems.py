@@ -45,7 +45,7 @@ def answer(problem: Problem) -> JSONResponse:
 
 
 def unknown_household() -> Problem:
-    """The household does not exist, or the asker does not see it: nobody can tell which."""
+    """Make the same answer for a household that does not exist and for one that the asker does not see."""
     return Problem(404, "unknown-household", say("没有这一户", "no such household"))
 
 

@@ -57,7 +57,9 @@ def prepare(work: Path, households: int) -> None:
         ["--workspace", workspace, "retrain"],
         ["--workspace", workspace, "outreach"],
     ):
-        subprocess.run([sys.executable, *XIANYING, *arguments], check=True)
+        code = subprocess.run([sys.executable, *XIANYING, *arguments], check=False).returncode
+        if code not in (0, 3):  # 3: read, with things to look at
+            raise click.ClickException(f"{' '.join(arguments)}: exit code {code}")
     command = [sys.executable, str(SCRIPT), "train", town, NEED, as_of(work), str(work / "plain.txt")]
     subprocess.run(command, check=True)
 

@@ -177,6 +177,9 @@ def _refusal_rules(columns: set[str]) -> list[Rule]:
     words = say("from 在一年以后，多半是写错了", "from is more than a year from now, most likely a slip")
     found = [Rule(far, words, raw("from"), "from", ("from",))]
     if "until" in columns:
+        words = say("没有能读懂的 from，until 不作数", "no from that can be read: until does not count")
+        unbound = '"from" IS NULL AND "until" IS NOT NULL'
+        found.append(Rule(unbound, words, raw("until"), "until", ("until",)))
         words = say("until 早于 from", "until is before from")
         found.append(Rule('"until" < "from"', words, raw("until"), "until", ("from", "until")))
     return found

@@ -195,6 +195,7 @@ def test_a_request_that_is_said_to_be_settled_is_no_open_one(tiny_town):
         {"from": "2042-04-01", "until": "2025-04-01"},
         {"from": "9999-12-31"},
         {"from": "不详", "until": "不详"},
+        {"from": "去年", "until": "2024-05-01"},
     ],
 )
 def test_anything_readable_of_a_refusal_refuses(tiny_town, cells):

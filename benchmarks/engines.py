@@ -1,9 +1,9 @@
-"""Where Spark pays: a large town's log-odds by one process, by one process a core, and on Spark, side by side.
+"""Where Spark pays: a large town's scores by one process, by one process a core, and on Spark, side by side.
 
     python benchmarks/engines.py WORKSPACE [WORKSPACE ...] --output benchmarks/results
 
 Each workspace holds records and a champion (``benchmarks/stages.py --place DIR`` leaves such). Every engine scores
-the parts from nothing in a fresh process; each round all engines in turn, so that a machine that slows down slows all
+the town in a fresh process; each round all engines in turn, so that a machine that slows down slows all
 of them. Writes ``engines.csv`` with ratios to one process; the Spark session is started within the time told.
 """
 
@@ -25,36 +25,33 @@ import sys
 from functools import partial
 from pathlib import Path
 from features.point_in_time.records import day_of
-from features.store.partitions import open_parts, root_of
-from models.scoring.executors import here, on_spark
+from features.store.partitions import open_partitions, root_of
 from models.registry.registry import champion
-from models.scoring.partitions import prepare
-from service.weekly.list_week import choose_as_of
+from models.scoring.executors import local, on_spark
+from models.scoring.score import score_town
+from service.weekly.as_of_date import choose_as_of
 
 if __name__ == "__main__":
     workspace, engine = Path(sys.argv[1]).resolve(), sys.argv[2]
-    parts, model = open_parts(root_of(workspace)), champion(workspace)
-    as_of, _ = choose_as_of(parts, None)
-    scoring = prepare(parts, model.model, str(model.version), day_of(as_of))
-    each = {"one process": partial(here, processes=1), "a process a core": here, "spark": on_spark}[engine]
-    list(each(scoring, range(len(parts))))
+    town, model = open_partitions(root_of(workspace)), champion(workspace)
+    as_of, _ = choose_as_of(town, None)
+    one = partial(local, processes=1)
+    each = {"one process": one, "a process a core": local, "spark": on_spark}[engine]
+    score_town(town, model.model, day_of(as_of), str(model.version), each)
 """
 
 
 def laid_out(workspace: Path) -> int:
-    """Lay a workspace out in parts; the number of households."""
-    from features.store.partitions import lay_out, root_of
+    """Lay a workspace out in partitions; the number of households."""
+    from features.store.layout import lay_out
+    from features.store.partitions import root_of
 
-    parts = lay_out(workspace, root_of(workspace))
-    return sum(part.households for part in parts.parts)
+    town = lay_out(workspace, root_of(workspace))
+    return sum(part.households for part in town.partitions)
 
 
 def seconds(workspace: Path, engine: str) -> float:
     """Wall seconds of one engine in a fresh process, from nothing."""
-    from features.store.partitions import root_of
-    from features.store.storage import keep_only
-
-    keep_only(root_of(workspace), "log_odds/as_of=*", set())
     begin = time.perf_counter()
     code = workspace / "engine.py"
     code.write_text(CODE)

@@ -133,6 +133,6 @@ def test_training_rows_follow() -> None:
 
 def test_the_uncorrected_model_reads_no_targeted_visit() -> None:
     visits = [visit(5, "needed"), visit(6, "needed", "random")]
-    records = without_targeted(known_with(visits, [request(9)], ["a"]).records)
+    records = without_targeted(records_of(known_with(visits, [request(9)], ["a"])))
     assert records.outreach.outreach_id.tolist() == ["a6"]
     assert len(records.requests) == 1

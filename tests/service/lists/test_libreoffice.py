@@ -135,7 +135,7 @@ def test_a_saved_list_of_an_older_week_counts_in_that_week(
     assert [str(row["contacted_at"]) for row in found.rows] == ["2025-09-07"]
     assert [(row["kind"], row["recorded_at"]) for row in found.feedback] == [("do_not_contact", late)]
     stored = {**found.rows[0], "contacted_at": "2025-09-07"}
-    after = make_known(contacts=(stored,), feedback=tuple(found.feedback))
+    after = make_known(contacts=(stored,), feedback=tuple(found.feedback), as_of=late.date())
     again = read(path, visits, after, late)
     assert (again.rows, again.feedback, again.known) == ([], [], 1)
 

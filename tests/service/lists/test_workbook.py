@@ -222,8 +222,9 @@ def test_no_row_is_applied_twice(book: Path, visits: pd.DataFrame, known: Known)
     change(book, lambda sheet: fill(sheet, ["需要"]))
     (row,) = read([book, book], visits, known).rows
     contact = {**row, "contacted_at": datetime.combine(row["contacted_at"], datetime.min.time())}
-    after = make_known(contacts=(contact,))
-    again = read([book], visits, after, datetime(2025, 12, 1))
+    late = datetime(2025, 12, 1)
+    after = make_known(contacts=(contact,), as_of=late.date())
+    again = read([book], visits, after, late)
     assert (again.rows, again.known, again.refused) == ([], 1, [])
 
 

@@ -1,6 +1,6 @@
 """Whatever was done to a workbook between Monday and Friday, what was filled in comes back, once."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,9 @@ def _twice(path: Path, found: Outcomes) -> None:
     for row in feedback:
         if row["satisfaction"] is None:
             del row["satisfaction"]
-    after = make_known(contacts=tuple(found.rows), feedback=tuple(feedback))
+    after = make_known(
+        contacts=tuple(found.rows), feedback=tuple(feedback), as_of=NOW.date() + timedelta(days=1)
+    )
     again = read(path, after)
     assert (again.rows, again.feedback, again.refused) == ([], [], [])
     assert again.known == len(found.rows)

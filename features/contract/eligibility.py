@@ -18,6 +18,7 @@ from features.contract.attribute_values import Texts
 from features.language import UserError, say
 
 LONGEST = 2000  # characters of an expression
+SHOWN = 20  # names in a message
 _ORDER: dict[type, Callable[[Any, Any], Any]] = {
     ast.Lt: np.less,
     ast.LtE: np.less_equal,
@@ -193,7 +194,8 @@ class _Evaluation:
         if found is None and name in _WORDS:
             return _WORDS[name]
         if found is None:
-            names = say("、", ", ").join(self.attributes.names())
+            there = self.attributes.names()
+            names = say("、", ", ").join(there[:SHOWN]) + ("…" if len(there) > SHOWN else "")
             raise UserError(
                 say(
                     f"community.yaml：{self.who.where} 的 who 里没有这个属性：{name}；有的是：{names}",

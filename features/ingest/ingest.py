@@ -23,7 +23,7 @@ from features.ingest.quarantine import Quarantined, write_quarantine
 from features.ingest.refusals import match_loosely
 from features.ingest.report_page import PAGE, report_page
 from features.ingest.staging import PROBLEM, good_rows, set_aside, stage, staged
-from features.ingest.who_told import who_findings
+from features.ingest.untold_attributes import attribute_findings, who_findings
 from features.language import UserError, say, set_language
 from features.store.database import STORE, add_tables, has_tables, last_time, open_store, upsert
 from features.store.sql import add_macros, one_value, text
@@ -169,6 +169,7 @@ def _check(
     erased = drop_erased(connection, staged(table), table, workspace)
     report.erased += erased
     report.findings += [*file.findings, *taken.findings]
+    report.findings += attribute_findings(connection, file, good_rows(table))
     report.findings += unify_areas(connection, staged(table), file.columns)
     if table == "households":
         connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")

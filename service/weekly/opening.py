@@ -25,7 +25,7 @@ def speak(workspace: Path) -> None:
 
 def open_town(workspace: Path, as_of: date | None) -> "tuple[Partitions, date]":
     """The town and the as-of date in force."""
-    from features.ingest.who_told import who_lines
+    from features.ingest.untold_attributes import who_lines
     from features.store.reader import read_settings
     from service.weekly.as_of_date import choose_as_of
 

@@ -598,3 +598,14 @@ def test_units_and_unknown_words_leave_a_number_a_number(tiny_town):
     rows[0]["children"] = "不详"
     tiny_town.write("households", rows)
     assert tiny_town.ingest().exit_code() == 0
+
+
+def test_a_column_that_other_cells_keep_from_being_a_number_or_birth_is_named(tiny_town):
+    odd = [
+        row | {"children": "很多" if place < 4 else row["children"], "head_birth_year": 40 + place}
+        for place, row in enumerate(households())
+    ]
+    tiny_town.write("households", odd)
+    lines = tiny_town.ingest().lines()
+    assert any("children 大多是数或是否" in line and "很多 × 4" in line for line in lines)
+    assert any("head_birth_year 读不成出生日期" in line and "× 13" in line for line in lines)

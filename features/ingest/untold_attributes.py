@@ -1,4 +1,5 @@
-"""For whom nobody can tell whether a need or group is theirs: which column says so, and with which values."""
+"""Attributes that nobody can tell: of whom a need or group cannot be told, by which column and values, and columns of
+which many cells are no birth or number as the others are."""
 
 import ast
 import unicodedata
@@ -13,13 +14,18 @@ from features.contract import attribute_values as values
 from features.contract.attribute_values import EPOCH, Texts, read_texts
 from features.contract.community import Community, Group, Need
 from features.contract.eligibility import Who, parse
+from features.contract.spoken_values import NOTHING
+from features.ingest.files import TableFile
 from features.ingest.findings import EXAMPLES, Finding, Weight
 from features.language import UserError, say
 from features.point_in_time.ages import AGE_GROUPS, YEAR
-from features.point_in_time.schema import BIRTH, age_name
+from features.point_in_time.schema import ALIKE, BIRTH, age_name
 from features.store.database import STORE, attribute_columns, has_tables, open_store
 from features.store.sql import name, one_value, text
 
+NUMBER = name("row:number")
+MOST_TEXTS = 5000  # the most frequent texts of a column, which are looked at
+HALF = 0.5
 FEW = 0.03  # share of households for whom it may be unknown without a word
 CURRENT = """SELECT * FROM {table} WHERE superseded_at IS NULL
     QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY valid_from DESC) = 1"""
@@ -33,7 +39,7 @@ class CurrentAttributes:
         self._read: dict[str, Texts] = {}
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE current_households AS"
-            f" SELECT *, row_number() OVER (ORDER BY household_id) - 1 AS number"
+            f" SELECT *, row_number() OVER (ORDER BY household_id) - 1 AS {NUMBER}"
             f" FROM ({CURRENT.format(table='households', key='household_id')})"
         )
         self.count = one_value(connection, "SELECT count(*) FROM current_households")
@@ -71,7 +77,7 @@ class CurrentAttributes:
 
     def _texts(self, column: str) -> Texts:
         if column not in self._read:
-            query = f"SELECT {name(column)} AS cell FROM current_households ORDER BY number"
+            query = f"SELECT {name(column)} AS cell FROM current_households ORDER BY {NUMBER}"
             coded = self._connection.sql(query).to_arrow_table()["cell"].combine_chunks().dictionary_encode()
             codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
             self._read[column] = read_texts(coded.dictionary.to_pylist(), codes)
@@ -81,9 +87,10 @@ class CurrentAttributes:
         """float64 per household: residents and age groups; NaN without a known resident."""
         people = CURRENT.format(table="residents", key="resident_id")
         born = "(coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) - DATE '1970-01-01')::DOUBLE"
+        homes = f"(SELECT household_id, {NUMBER} FROM current_households)"
         rows = self._connection.execute(f"""
-            SELECT number, coalesce({born}, 'nan'::DOUBLE) AS born
-            FROM ({people}) JOIN current_households USING (household_id)""").fetchnumpy()
+            SELECT {NUMBER} AS number, coalesce({born}, 'nan'::DOUBLE) AS born
+            FROM ({people}) JOIN {homes} USING (household_id)""").fetchnumpy()
         if not len(rows["number"]):
             return {}
         household = np.asarray(rows["number"], dtype=np.int64)
@@ -184,3 +191,44 @@ def who_lines(workspace: Path, community: Community, today: date) -> list[str]:
         if not has_tables(connection):
             return []
         return [one.line() for one in who_findings(connection, community, today)]
+
+
+def attribute_findings(connection: duckdb.DuckDBPyConnection, file: TableFile, rows: str) -> list[Finding]:
+    """A finding for each attribute of ``rows`` (SQL) that is called a birth or is mostly a number, and is used as
+    neither because of its other cells."""
+    found = []
+    for attribute in file.attributes:
+        own = name(attribute)
+        query = f"""
+            SELECT {own}, count(*) AS "row:number" FROM {rows} WHERE {own} IS NOT NULL
+            GROUP BY ALL ORDER BY "row:number" DESC, 1 LIMIT {MOST_TEXTS}"""
+        cells = connection.execute(query).fetchall()
+        column = read_texts([cell for cell, _ in cells])
+        told = column.codes >= 0
+        if not told.any():
+            continue
+        counts = np.array([number for _, number in cells])[told]
+        texts = column.distinct[column.codes[told]]
+        finding = _finding(file, attribute, texts, counts)
+        found += [finding] if finding else []
+    return found
+
+
+def _finding(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndarray) -> Finding | None:
+    birth = BIRTH.match(attribute) is not None
+    read = values.births(texts) if birth else values.booleans(texts)
+    other = np.isnan(read) & ~np.isin(texts, sorted(NOTHING))
+    share = counts[~other].sum() / counts.sum()
+    if share >= ALIKE or (not birth and share < HALF):
+        return None
+    words = (
+        say(f"{attribute} 读不成出生日期，整列不当出生用", f"{attribute} is no birth and not used as one")
+        if birth
+        else say(
+            f"{attribute} 大多是数或是否，其余读不懂，整列只能当类别用",
+            f"{attribute} is mostly a number or yes/no; because of other cells it is a category",
+        )
+    )
+    todo = say("请统一写法，或留空", "write these cells alike, or leave them empty")
+    shown = tuple(str(one) for one in texts[other][:EXAMPLES])
+    return Finding(Weight.LOST, file.path.name, words, todo, int(counts[other].sum()), shown)

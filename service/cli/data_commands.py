@@ -45,8 +45,10 @@ def init(workspace: Path) -> None:
 def ingest(workspace: Path, directory: Path) -> int:
     """Load a directory of the contract; exits 3 when something should be looked at, 1 when nothing was taken."""
     from features.ingest.ingest import ingest
+    from service.web.published.refusals import publish_refusals
 
     report = ingest(directory, workspace, tell=progress())
+    publish_refusals(workspace)
     show(report.lines())
     return report.exit_code()
 

@@ -5,11 +5,13 @@ import os
 
 
 def settle_process() -> None:
-    """Set how threads wait, which memory Arrow uses and how often Python looks for cycles.
+    """Set who may read what is written, how threads wait, which memory Arrow uses and how often Python looks for cycles.
 
     To be called before NumPy, LightGBM or Arrow are imported: they read the environment once. What somebody has set
     already stays.
     """
+    # what is written holds residents' data: for its owner only, whatever the shell allows
+    os.umask(0o077)
     # threads that wait must not spin, and sums go in one order: an office computer does other work beside a retrain
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

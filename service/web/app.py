@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -13,7 +14,7 @@ from service.web.api import routers
 from service.web.api.answers import ALWAYS
 from service.web.audit import journal as journals
 from service.web.audit.log import DIRECTORY, Drain
-from service.web.auth.identities import Identities
+from service.web.auth.identities import CHECKED_AT_ONCE, Identities
 from service.web.base.limiting import Limits
 from service.web.base.middleware import Frame
 from service.web.base.problems import add_handlers
@@ -72,10 +73,11 @@ def hold(app: FastAPI, settings: Settings, database: Database) -> None:
     app.state.database = database
     app.state.limits = Limits(settings.rate, settings.sign_in_rate)
     app.state.identities = Identities(database, settings.identity_seconds)
+    app.state.signing_in = CapacityLimiter(CHECKED_AT_ONCE)
     app.state.journal = journals.Journal(directory)
     app.state.drain = Drain(database, directory)
     app.state.shelf = Shelf(settings.workspace)
-    app.state.restrictions = Restrictions(database, app.state.shelf.today)
+    app.state.restrictions = Restrictions(settings.workspace, database, app.state.shelf.today)
     refresh(app)
 
 

@@ -11,6 +11,7 @@ from features.ingest.ingest import ingest
 from features.ingest.ingest_report import IngestReport
 from features.language import say
 from service.console.stages import Stage
+from service.web.published.refusals import publish_refusals
 from service.weekly.as_of_date import choose_as_of
 from service.weekly.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
 from service.weekly.list_week import list_week
@@ -44,6 +45,7 @@ def weekly(
     the same data give the same scores and lists. ``show`` is handed the lines of each stage when it ends.
     """
     report = ingest(directory, workspace)
+    publish_refusals(workspace)
     show(report.lines())
     came_in = take_in(workspace)
     town = read_town(workspace, stage)

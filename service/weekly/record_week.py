@@ -12,6 +12,7 @@ from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
 from features.store.reader import read_records
 from service.console.stages import Stage
+from service.web.published.refusals import publish_refusals
 from service.weekly.week_directory import all_listed
 
 
@@ -61,4 +62,5 @@ def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
             if rows:
                 pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
         report = ingest(Path(directory), workspace, everything=False)
+    publish_refusals(workspace)
     return sum(table.quarantined for table in report.tables.values())

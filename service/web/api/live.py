@@ -104,6 +104,9 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     newest = max(body.households, key=lambda row: _day(row.valid_from))
     if not sees_place(asker, newest.grid_id, newest.microgrid_id):
         raise unknown_household()
+    if state_of(request).shelf.served.place(body.household_id):
+        place_in_sight(request, asker, body.household_id)
+    willing(request, body.household_id)
     posted = Posted(
         body.household_id,
         *([row.model_dump() for row in rows] for rows in (body.households, body.residents)),

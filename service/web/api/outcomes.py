@@ -1,6 +1,7 @@
 """Outcomes of visits and new requests, from pages and other systems."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -15,7 +16,15 @@ from service.web.base.access import Scope, permit
 from service.web.base.problems import Problem
 from service.web.database.tables import NewRequest, Outcome, now
 from service.web.intake import outcomes, requests
-from service.web.published.reading import listed_row, note, place_in_sight, purpose_of, rows_in_sight
+from service.web.published.reading import (
+    listed_row,
+    note,
+    place_in_sight,
+    purpose_of,
+    rows_in_sight,
+    sees_household,
+    willing,
+)
 from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["结果与诉求 outcomes and requests"])
@@ -71,7 +80,9 @@ class RequestIn(BaseModel):
     channel: Annotated[str, StringConstraints(max_length=50, pattern=r"^[^\x00]*$")] | None = None
     resolved_at: datetime | None = None
     satisfaction: Annotated[int, Field(ge=1, le=5)] | None = None
-    request_id: Id | None = Field(None, description="对方系统里的编号；没有就由本服务编号")
+    request_id: Id | None = Field(
+        None, description="对方系统里的编号：同一编号重发只算一次；本服务另行编号，见回答"
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> "RequestIn":
@@ -103,6 +114,7 @@ def post_outcome(
     """Store what a visit found. Sent again with the same Idempotency-Key it is stored once."""
     permit(asker, Scope.OUTCOMES)
     visit, week = listed_row(request, asker, body.outreach_id)
+    willing(request, visit["household_id"])
     report = outcomes.Report(body.outcome, idempotency_key or uuid4().hex, body.contacted_on, body.note)
     today = outcomes.today_in(week.community.community.timezone)
     row = outcomes.record(state_of(request).database, asker, visit, report, today, purpose_of(request))
@@ -127,7 +139,13 @@ def delete_outcome(
 ) -> OutcomeOut:
     """Undo an outcome that one reported oneself, until the workspace's records take it."""
     permit(asker, Scope.OUTCOMES)
-    row = outcomes.undo(state_of(request).database, asker, number, purpose_of(request))
+    row = outcomes.undo(
+        state_of(request).database,
+        asker,
+        number,
+        partial(sees_household, request, asker),
+        purpose_of(request),
+    )
     if row is None:
         raise Problem(404, "unknown-outcome", say("没有这条结果", "no such outcome"))
     return outcome_out(row)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from service.web.auth.identities import Asker, close_session, cookie_name, sign_in
+from service.web.auth.identities import Asker, close_session, cookie_name, sign_in_in_turn
 from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1/session", tags=["登录 sign-in"])
@@ -53,18 +53,11 @@ def forget_cookie(request: Request, response: Response) -> None:
 
 
 @router.post("", status_code=204, summary="登录，得到会话 cookie")
-def open_session(request: Request, credentials: Credentials) -> Response:
+async def open_session(request: Request, credentials: Credentials) -> Response:
     """A session cookie for a login and password; 401 where they are wrong, 429 while the login is locked."""
     state = state_of(request)
     state.limits.count_sign_in(request.client.host if request.client else "")
-    token = sign_in(
-        state.database,
-        credentials.login,
-        credentials.password,
-        state.settings.session_hours,
-        state.settings.attempts,
-        state.settings.lock_seconds,
-    )
+    token = await sign_in_in_turn(state, credentials.login, credentials.password)
     response = Response(status_code=204)
     set_cookie(request, response, token)
     return response

@@ -27,6 +27,7 @@ KINDS = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
+PLAIN_TEXTS = {"strings_to_formulas": False, "strings_to_urls": False}  # of xlsx files
 Text = Annotated[str | None, Query(max_length=100)]
 
 
@@ -218,10 +219,12 @@ def as_file(rows: list[dict[str, Any]], kind: str) -> bytes:
     elif kind == "csv":
         texts = frame.select_dtypes(exclude="number")
         frame[texts.columns] = texts.map(_plain)
-        content.write(frame.to_csv(index=False).encode("utf-8-sig"))
+        content.write(frame.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig"))
     else:
         with pd.ExcelWriter(
-            content, engine="xlsxwriter", engine_kwargs={"options": {"strings_to_formulas": False}}
+            content,
+            engine="xlsxwriter",
+            engine_kwargs={"options": PLAIN_TEXTS},
         ) as writer:
             frame.to_excel(writer, index=False, sheet_name="visits")
     return content.getvalue()

@@ -3,8 +3,10 @@
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, cast
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -24,6 +26,7 @@ COOKIE, SECURE_COOKIE = "xianying_session", "__Host-xianying_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST_REMEMBERED = 10_000
+CHECKED_AT_ONCE, MOST_WAITING = 2, 100  # passwords
 LONGEST_LOCK = timedelta(days=1)
 
 
@@ -66,6 +69,7 @@ class AccessState:
     database: Database
     limits: Limits
     identities: Identities
+    signing_in: CapacityLimiter  # how many passwords are checked at a time
 
 
 def access_state(request: Request) -> AccessState:
@@ -115,7 +119,18 @@ def cookie_name(request: Request) -> str:
 
 
 async def signed_in(request: Request) -> Identity:
-    """Who asks, without a look at CSRF: a page's form must call ``check_csrf`` itself. Raises a 401 problem."""
+    """Return the person who asks for a page; a page's form must call ``check_csrf`` itself.
+
+    Raises a 401 problem without a person's session: pages show what no key may see.
+    """
+    identity = await _identity(request)
+    if not identity.session:
+        raise not_signed_in()
+    return identity
+
+
+async def _identity(request: Request) -> Identity:
+    """Return who asks, by key or session. Raises a 401 problem."""
     identities = access_state(request).identities
     header = request.headers.get("authorization")
     if header is not None:
@@ -136,7 +151,7 @@ async def signed_in(request: Request) -> Identity:
 
 async def current_identity(request: Request) -> Identity:
     """Who asks. A browser's unsafe request must carry its session's CSRF token in ``X-CSRF-Token``."""
-    identity = await signed_in(request)
+    identity = await _identity(request)
     if identity.session and request.method not in SAFE_METHODS:
         check_csrf(identity, request.headers.get(CSRF_HEADER, ""))
     return identity
@@ -152,6 +167,25 @@ Asker = Annotated[Identity, Depends(current_identity)]
 SignedIn = Annotated[Identity, Depends(signed_in)]
 
 
+async def sign_in_in_turn(state: AccessState, login: str, password: str) -> str:
+    """Check a password and open a session; its token.
+
+    A few passwords are checked at a time, in threads of their own: each check takes 64 MiB and a moment, and whoever
+    reads does not wait for them. Raises a problem for a wrong or locked login, and where too many wait already.
+    """
+    if state.signing_in.statistics().tasks_waiting >= MOST_WAITING:
+        raise Problem(
+            503,
+            "busy",
+            say("登录的人太多，请稍后再试", "too many people are signing in: try again in a moment"),
+            headers={"Retry-After": "5"},
+        )
+    settings = state.settings
+    how = (settings.session_hours, settings.attempts, settings.lock_seconds)
+    check = partial(sign_in, state.database, login, password, *how)
+    return await to_thread.run_sync(check, limiter=state.signing_in)
+
+
 def sign_in(
     database: Database, login: str, password: str, hours: float, attempts: int, lock_seconds: float
 ) -> str:
@@ -161,6 +195,8 @@ def sign_in(
     """
     with database.reading() as session:
         user = session.scalar(select(User).where(User.login == login))
+    if user and user.locked_until and user.locked_until > now():
+        raise _locked(int((user.locked_until - now()).total_seconds()) + 1)
     stored = user.password_hash if user and user.active else None
     fits = password_fits(password, stored)  # takes long, so before the database is locked
     with database.writing() as session:

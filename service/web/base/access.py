@@ -89,6 +89,13 @@ def permit(identity: Identity, *scopes: Scope) -> None:
             raise Forbidden(scope)
 
 
+def permit_everywhere(identity: Identity, *scopes: Scope) -> None:
+    """Raise Forbidden unless the identity has all of these and sees the whole community: what cannot be cut by place."""
+    permit(identity, *scopes)
+    if not identity.everywhere:
+        raise Forbidden(scopes[0])
+
+
 def sees_place(identity: Identity, grid_id: str, microgrid_id: str) -> bool:
     """Whether households of this place are in sight. A grid worker without a grid sees nobody."""
     if identity.everywhere:

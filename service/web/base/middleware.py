@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.web.base import metrics
-from service.web.base.problems import answer, too_large
+from service.web.base.alphabet import acceptable_address, acceptable_body
+from service.web.base.problems import answer, too_large, wrong_letters
 from service.web.base.settings import Settings
 
 log = logging.getLogger("xianying.access")
@@ -26,6 +27,7 @@ POLICY = (
     b" base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 )
 STRICT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+BODILESS = ("GET", "HEAD", "OPTIONS")
 NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -86,15 +88,40 @@ class Frame:
             await send(message)
 
         try:
+            receive = self._limited(receive)
             if _announced(scope) > self.largest:
                 await answer(too_large())(scope, receive, framed)
+            elif not acceptable_address(scope["raw_path"], scope["query_string"], scope["headers"]):
+                await answer(wrong_letters())(scope, receive, framed)
+            elif scope["method"] in BODILESS:
+                await self.app(scope, receive, framed)
             else:
-                await self.app(scope, self._limited(receive), framed)
+                await self._with_body(scope, receive, framed)
         finally:
             seconds = time.perf_counter() - begin
             route = _route(scope)
             metrics.observe(scope["method"], route, status, seconds)
             log_request(log, number, scope["method"], route, status, seconds)
+
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body first, so that nothing of it is looked at before its letters are."""
+        messages, more = [], True
+        try:
+            while more:
+                messages.append(await receive())
+                more = messages[-1]["type"] == "http.request" and messages[-1].get("more_body", False)
+        except HTTPException:
+            await answer(too_large())(scope, receive, send)
+            return
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        if not acceptable_body(kind.lower(), b"".join(one.get("body", b"") for one in messages)):
+            await answer(wrong_letters())(scope, receive, send)
+            return
+
+        async def again() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self.app(scope, again, send)
 
     def _limited(self, receive: Receive) -> Receive:
         """A body that does not say how long it is must not go on for ever either."""

@@ -69,6 +69,18 @@ def outdated_page() -> Problem:
     return Problem(403, "csrf", say("页面已过期，请刷新后再试", "the page is outdated: reload it"))
 
 
+def wrong_letters() -> Problem:
+    """Build the answer to a text with characters that no text may have (``service.web.base.alphabet``)."""
+    return Problem(
+        422,
+        "invalid",
+        say(
+            "内容里有不允许的字符（控制字符、方向符号或残缺的字符），或某一项太长",
+            "the request has characters that no text may have (controls, directions, halves), or a header is too long",
+        ),
+    )
+
+
 def too_large() -> Problem:
     """More than a request may have."""
     return Problem(413, "too-large", say("请求太大", "the request is too large"))

@@ -64,7 +64,7 @@ def why(workspace: Path, household: str) -> None:
     from service.web.rights.rights import why_listed
 
     database = _open(workspace, household)
-    restrictions = Restrictions(database, partial(_today, workspace))
+    restrictions = Restrictions(workspace, database, partial(_today, workspace))
     restrictions.refresh()
     shelf = Shelf(workspace)
     shelf.refresh()

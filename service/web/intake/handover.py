@@ -22,6 +22,7 @@ from features.store.reader import read_settings
 from service.web.base.settings import command_settings
 from service.web.database.engine import Database, open_database
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
+from service.web.published.refusals import publish_refusals
 from service.web.rights.deletion import delete_everywhere
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -63,6 +64,7 @@ def drain(workspace: Path, database: Database) -> list[str]:
                     if rows:
                         pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
                 report = ingest(Path(directory), workspace, everything=False)
+            publish_refusals(workspace)
             lines += report.lines()
         _mark_drained(database, taken)
         lines.insert(0, _summary(taken))

@@ -1,6 +1,6 @@
 """Outcomes of visits: every one is kept, the last that was not undone counts, and the same one twice counts once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -98,14 +98,24 @@ def _held(session: Session, by: str, token: str) -> Outcome | None:
     return session.scalar(select(Outcome).where(Outcome.by == by, Outcome.token == token))
 
 
-def undo(database: Database, identity: Identity, number: int, purpose: str = "") -> Outcome | None:
-    """Take an outcome back; None where there is none that this person reported (a coordinator: any).
+def undo(
+    database: Database,
+    identity: Identity,
+    number: int,
+    in_sight: Callable[[str], bool],
+    purpose: str = "",
+) -> Outcome | None:
+    """Take an outcome back; None where there is none that this person reported (a coordinator: any in sight).
+
+    in_sight: whether the person sees a household, by its id.
 
     Raises a problem once the workspace's records took it: from then on only another outcome corrects it.
     """
     with database.writing() as session:
         row = session.scalar(select(Outcome).where(Outcome.id == number).with_for_update())
         if row is None or (row.by != identity.who and identity.role != Role.COORDINATOR):
+            return None
+        if not in_sight(row.household_id):
             return None
         if row.undone_at:
             return row

@@ -1,5 +1,6 @@
 """New requests, from other systems or entered by a worker; kept here until the workspace's records take them."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -32,18 +33,19 @@ class Asked:
 def add_request(
     database: Database, identity: Identity, asked: Asked, token: str, purpose: str = ""
 ) -> NewRequest:
-    """Store a request. With a token or request_id that came before it is the one stored then.
+    """Store a request. With a token or request_id that the same sender used before it is the one stored then.
 
+    It gets a number of the service's own, so that no sender can take another's number, or one of the records.
     Raises a problem where that one was about something else.
     """
-    row = NewRequest(
-        **{**vars(asked), "request_id": asked.request_id or f"service-{uuid4().hex}"},
-        by=identity.who,
-        token=token,
-    )
+    given, number = asked.request_id, uuid4().hex
+    if given is not None:
+        number = hashlib.sha256(f"{identity.who}\n{given}".encode()).hexdigest()[:32]
+    number = f"service-{number}"
+    row = NewRequest(**{**vars(asked), "request_id": number}, by=identity.who, token=token)
     try:
         with database.writing() as session:
-            held = _held(session, identity.who, token, asked.request_id)
+            held = _held(session, identity.who, token, number)
             if held is None:
                 session.add(row)
                 session.flush()
@@ -51,7 +53,7 @@ def add_request(
                 return row
     except IntegrityError:  # the same request arrived twice at once
         with database.reading() as session:
-            held = _held(session, identity.who, token, asked.request_id)
+            held = _held(session, identity.who, token, number)
             if held is None:
                 raise
     same = ("household_id", "requested_at", "need", "text")
@@ -60,8 +62,6 @@ def add_request(
     return held
 
 
-def _held(session: Session, by: str, token: str, request_id: str | None) -> NewRequest | None:
-    mine = (NewRequest.by == by) & (NewRequest.token == token)
-    return session.scalar(
-        select(NewRequest).where(or_(mine, NewRequest.request_id == request_id) if request_id else mine)
-    )
+def _held(session: Session, by: str, token: str, number: str) -> NewRequest | None:
+    same = or_(NewRequest.token == token, NewRequest.request_id == number)
+    return session.scalar(select(NewRequest).where(NewRequest.by == by, same))

@@ -4,10 +4,12 @@ from fastapi import FastAPI
 
 from service.web.pages import audit, frame, models, overview, sign_in, static, visits
 
+MODULES = (sign_in, overview, visits, models, audit, static)
+
 
 def add_pages(app: FastAPI) -> None:
     """Add the pages to an application whose API and handlers of errors are in place."""
-    for one in (sign_in, overview, visits, models, audit, static):
+    for one in MODULES:
         app.include_router(one.router)
     frame.errors_as_pages(app)
     app.add_middleware(frame.Spoken)

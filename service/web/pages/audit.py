@@ -8,7 +8,7 @@ from features.language import say
 from service.web.api.models import audit_entries
 from service.web.audit.log import verify
 from service.web.auth.identities import SignedIn
-from service.web.base.access import Scope, permit
+from service.web.base.access import Scope, permit_everywhere
 from service.web.pages.frame import page
 from service.web.published.reading import note, noted_now
 from service.web.published.state import state_of
@@ -29,7 +29,7 @@ def audit(
     check: bool = False,
 ) -> Response:
     """The newest entries, of one household or person where one is named; ``check`` verifies the whole chain."""
-    permit(asker, Scope.AUDIT)
+    permit_everywhere(asker, Scope.AUDIT)
     request.state.purpose = PURPOSE
     household_id, who = household_id.strip(), who.strip()
     database = state_of(request).database

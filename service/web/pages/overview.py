@@ -1,6 +1,7 @@
 """The coordinator's overview: micro-grids as a heat table, capacity and progress, demand, complaints."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -13,8 +14,9 @@ from models.demand.programmes import against_seats
 from service.lists.answers import outcome_names
 from service.lists.pages import need_row
 from service.web.api.answers import AsOf
+from service.web.api.needs import sees_total
 from service.web.auth.identities import SignedIn
-from service.web.base.access import Scope, permit
+from service.web.base.access import Identity, Scope, permit, sees_need, sees_place
 from service.web.base.problems import Problem
 from service.web.intake import outcomes
 from service.web.pages.frame import page
@@ -38,7 +40,7 @@ def overview(
     as_of: AsOf = None,
     show: Annotated[str, Query(max_length=100)] = RED,
 ) -> Response:
-    """One week of the whole community."""
+    """One week of the community, or of the grid of somebody who is placed."""
     permit(asker, Scope.SCORES, Scope.SENSITIVE)
     request.state.purpose = PURPOSE
     week = listed_week(state_of(request).shelf.served, as_of)
@@ -46,13 +48,13 @@ def overview(
     with state_of(request).database.reading() as session:
         done = outcomes.in_force_of_week(session, date.fromisoformat(week.as_of))
     feedback = week.around.get("feedback", {}).get(language())
-    said = _still_there(request, feedback, "said")
-    agreed = _still_there(request, feedback, "agreed")
+    said = _in_sight(request, asker, feedback, "said")
+    agreed = _in_sight(request, asker, feedback, "agreed")
     households = [one["household_id"] for one in said + agreed]
     if households:
         note(request, asker, "feedback.read", dict.fromkeys(households), week.as_of)
         noted_now(request)
-    needs, grids = _demand(week), capacity(week, rows, done)
+    needs, grids = _demand(week, asker), capacity(_around(week, asker, rows), rows, done)
     return page(
         request,
         asker,
@@ -60,7 +62,7 @@ def overview(
         week=week,
         days=days_of(week),
         weeks=[one for one in state_of(request).shelf.served.weeks if one != week.as_of],
-        heat=heat(week, rows, show),
+        heat=heat(_around(week, asker, rows), rows, show),
         shown=show,
         choices=_choices(week),
         outcomes=_found(done, rows),
@@ -68,10 +70,22 @@ def overview(
         grids=_sums(grids),
         needs=needs,
         need_top=max([row["reach"] for row in needs], default=0) or 1,
-        feedback=feedback,
+        feedback=feedback if asker.everywhere else {"counts": [], "marks": {"all": 0}, "quality": []},
         said=said,
         agreed=agreed,
     )
+
+
+def _around(week: Week, asker: Identity, rows: list[Row]) -> Week:
+    """The week with the micro-grids in sight, and the workers who have visits there."""
+    if asker.everywhere:
+        return week
+    areas = [one for one in week.areas if sees_place(asker, one["grid_id"], one["microgrid_id"])]
+    here = {(row["worker_id"] or "", row.get("worker_name") or "") for row in rows}
+    workers = [
+        one for one in week.around.get("workers", []) if (one["worker_id"] or "", one["name"] or "") in here
+    ]
+    return replace(week, areas=areas, around={**week.around, "workers": workers})
 
 
 def _choices(week: Week) -> list[tuple[str, str]]:
@@ -167,11 +181,16 @@ def _found(done: dict[str, outcomes.Outcome], rows: list[Row]) -> list[tuple[str
     ]
 
 
-def _demand(week: Week) -> list[Row]:
-    """The needs' demand against seats, as on the printed overview."""
-    if not week.demand:
+def _demand(week: Week, asker: Identity) -> list[Row]:
+    """The needs' demand against seats, as on the printed overview; of the whole community, as the seats are."""
+    rows = [
+        row
+        for row in week.demand
+        if sees_total(asker, row["grid_id"]) and sees_need(asker, row["need"] in week.sensitive)
+    ]
+    if not rows:
         return []
-    frame = pd.DataFrame(week.demand)
+    frame = pd.DataFrame(rows)
     for name in ("begins", "ends"):
         frame[name] = [date.fromisoformat(one) for one in frame[name]]
     table = against_seats(frame, week.community, day_of(date.fromisoformat(week.as_of)))
@@ -179,6 +198,13 @@ def _demand(week: Week) -> list[Row]:
     return [need_row(names, {**row}) for row in table.to_dict("records")]
 
 
-def _still_there(request: Request, feedback: Row | None, name: str) -> list[Row]:
-    deleted = state_of(request).restrictions.deleted
-    return [one for one in (feedback or {}).get(name, []) if one["household_id"] not in deleted]
+def _in_sight(request: Request, asker: Identity, feedback: Row | None, name: str) -> list[Row]:
+    """Feedback of households in sight that are neither deleted nor refusing."""
+    state = state_of(request)
+    rows = []
+    for one in (feedback or {}).get(name, []):
+        place = state.shelf.served.place(one["household_id"])
+        listed = state.restrictions.listed(one["household_id"])
+        if listed and (sees_place(asker, place[0], place[1]) if place else asker.everywhere):
+            rows.append(one)
+    return rows

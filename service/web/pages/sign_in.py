@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from features.language import say
 from service.web.api.sessions import forget_cookie, set_cookie
-from service.web.auth.identities import SignedIn, check_csrf, close_session, sign_in
+from service.web.auth.identities import SignedIn, check_csrf, close_session, sign_in_in_turn
 from service.web.auth.tokens import new_token, same, signed
 from service.web.base.problems import Problem, outdated_page
 from service.web.pages.frame import LANGUAGE_COOKIE, NEXT_DEFAULT, TEXT_COOKIE, go_to, local, menu, page
@@ -47,7 +47,7 @@ def _form(request: Request, next: str, status: int = 200, problem: str = "", log
 
 
 @router.post("/sign-in")
-def open_session(
+async def open_session(
     request: Request,
     login: Annotated[str, Form(max_length=100)] = "",
     password: Annotated[str, Form(max_length=200)] = "",
@@ -62,14 +62,7 @@ def open_session(
         if not nonce or not same(token, signed(settings.secret.get_secret_value(), nonce)):
             raise outdated_page()
         state.limits.count_sign_in(request.client.host if request.client else "")
-        session = sign_in(
-            state.database,
-            login.strip(),
-            password,
-            settings.session_hours,
-            settings.attempts,
-            settings.lock_seconds,
-        )
+        session = await sign_in_in_turn(state, login.strip(), password)
     except Problem as problem:
         answer = _form(request, next, problem.status, problem.content["title"], login)
         answer.headers.update(problem.headers)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import date, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -29,6 +30,7 @@ from service.web.published.reading import (
     place_in_sight,
     purpose_of,
     rows_in_sight,
+    sees_household,
     willing,
 )
 from service.web.published.state import state_of
@@ -252,6 +254,7 @@ def record(
     check_csrf(asker, csrf)
     request.state.purpose = HOUSEHOLD
     visit, week = listed_row(request, asker, outreach_id)
+    willing(request, visit["household_id"])
     today = outcomes.today_in(week.community.community.timezone)
     database, purpose = state_of(request).database, purpose_of(request)
     report = outcomes.Report(outcome, f"{token}-{outcome}", note=note.strip())
@@ -275,7 +278,8 @@ def undo(
     check_csrf(asker, csrf)
     request.state.purpose = HOUSEHOLD
     visit, _ = listed_row(request, asker, outreach_id)
-    if outcomes.undo(state_of(request).database, asker, number, purpose_of(request)) is None:
+    sees, database = partial(sees_household, request, asker), state_of(request).database
+    if outcomes.undo(database, asker, number, sees, purpose_of(request)) is None:
         raise Problem(404, "unknown-outcome", say("没有这条结果", "no such outcome"))
     return _back_to(visit)
 

@@ -32,13 +32,23 @@ def place_in_sight(request: Request, identity: Identity, household_id: str) -> P
     return place
 
 
+def sees_household(request: Request, identity: Identity, household_id: str) -> bool:
+    """Tell whether a household is there for somebody."""
+    place = state_of(request).shelf.served.place(household_id)
+    deleted = household_id in state_of(request).restrictions.deleted
+    return place is not None and not deleted and sees_place(identity, place[0], place[1])
+
+
 def willing(request: Request, household_id: str) -> None:
     """Raise a 403 problem where a household refuses automated listing: its scores are shown to nobody."""
     if household_id in state_of(request).restrictions.refusing:
         raise Problem(
             403,
             "refuses-listing",
-            say("该户谢绝自动列名，不显示评分", "this household refuses automated listing"),
+            say(
+                "该户谢绝自动列名：不评分、不列名、不登记走访结果",
+                "this household refuses automated listing: no scores, lists or outcomes",
+            ),
         )
 
 

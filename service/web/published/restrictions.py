@@ -3,20 +3,24 @@
 import threading
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 from sqlalchemy import or_, select
 
 from service.web.database.engine import Database
 from service.web.database.tables import Deletion, Refusal
+from service.web.published.refusals import refusing_on
 
 
 class Restrictions:
-    """The sets as the database last said; ``refresh`` asks again, at once in the process that changed them.
+    """The sets as the database and the records last said; ``refresh`` asks again, at once in the process that changed
+    them.
 
     ``today``: the day in the community, whatever this machine calls it.
     """
 
-    def __init__(self, database: Database, today: Callable[[], date]) -> None:
+    def __init__(self, workspace: Path, database: Database, today: Callable[[], date]) -> None:
+        self._workspace = workspace
         self._database = database
         self._today = today
         self.refusing: frozenset[str] = frozenset()
@@ -37,7 +41,7 @@ class Restrictions:
                     Refusal.begins_on <= today, or_(Refusal.until.is_(None), Refusal.until > today)
                 )
             )
-            found = frozenset(refusing)
+            found = frozenset(refusing) | refusing_on(self._workspace, today)
             named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
             deleted = frozenset(one for one in named if one)
         if (found, deleted) != (self.refusing, self.deleted):

@@ -24,6 +24,7 @@ from service.web.database.engine import Database
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
 from service.web.published.packing import link
 from service.web.published.publish import partial, settle, switching
+from service.web.published.refusals import publish_refusals
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 
 
@@ -39,6 +40,7 @@ def delete_everywhere(
     removed = erase_household(workspace, household_id)
     files = _tables(workspace, household_id) + _lists(workspace, household_id)
     _served(workspace, household_id)
+    publish_refusals(workspace)
     with database.writing() as session:
         for table in (Outcome, NewRequest, Refusal, Correction):
             session.execute(delete(table).where(table.household_id == household_id))

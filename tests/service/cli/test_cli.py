@@ -432,3 +432,17 @@ def test_help_comes_at_once_and_without_heavy_imports() -> None:
     program = f"import sys; from service.cli.commands import commands; print({heavy} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_what_is_written_is_its_owners_only(tmp_path: Path, scored: TinyTown) -> None:
+    workspace = tmp_path / "workspace"
+    call = [*XIANYING, "--workspace", str(workspace)]
+    for command in (["init"], ["ingest", str(scored.directory)], ["users", "list"]):
+        before = os.umask(0)  # as lenient as a shell can be
+        try:
+            subprocess.run([*call, *command], check=True, capture_output=True)
+        finally:
+            os.umask(before)
+    paths = [workspace, *workspace.rglob("*")]
+    assert len(paths) > 3
+    assert not [path for path in paths if path.stat().st_mode & 0o077]

@@ -1,6 +1,8 @@
 """Getting in: passwords, sessions, lock-outs, API keys; on both databases."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from sqlalchemy import update
 
 from features.language import UserError
 from service.web.app import create_app
-from service.web.auth import people
+from service.web.auth import identities, people
 from service.web.base.limiting import MOST_COUNTED, Limits
 from service.web.base.problems import Problem
 from service.web.base.settings import Settings, read_settings
@@ -184,3 +186,38 @@ def test_a_wrong_setting_is_told_in_words_of_the_language(monkeypatch, name, val
     monkeypatch.setenv(f"XIANYING_{name}", value)
     with pytest.raises(UserError, match=f"XIANYING_{name}: .*{words}"):
         read_settings()
+
+
+def test_many_sign_ins_at_once_hash_a_few_at_a_time_and_let_others_read(client, monkeypatch):
+    at_once, most, may_go = [], [], threading.Event()
+
+    def slow(password, stored):
+        at_once.append(1)
+        most.append(len(at_once))
+        may_go.wait(30)
+        at_once.pop()
+        return False
+
+    assert sign_in(client).status_code == 204
+    monkeypatch.setattr(identities, "password_fits", slow)
+
+    def enter(number):
+        return client.post(
+            "/v1/session", json={"login": f"somebody{number}", "password": "wrong"}
+        ).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(enter, number) for number in range(20)]
+        assert client.get("/v1/session").status_code == client.get("/v1/models").status_code == 200
+        assert not any(one.done() for one in waiting)
+        may_go.set()
+        assert {one.result() for one in waiting} == {401}
+    assert max(most) <= identities.CHECKED_AT_ONCE
+
+
+def test_a_locked_login_costs_no_hash(client, monkeypatch):
+    wrong = {"login": "li", "password": "wrong password"}
+    while client.post("/v1/session", json=wrong).status_code != 429:
+        pass
+    monkeypatch.setattr(identities, "password_fits", lambda *_: pytest.fail("a password was hashed"))
+    assert client.post("/v1/session", json=wrong).status_code == 429

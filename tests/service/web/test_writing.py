@@ -1,5 +1,8 @@
 """What comes in: outcomes and requests; sent twice it counts once, and nobody writes where nothing is in sight."""
 
+import csv
+import io
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,8 +12,11 @@ from service_database import database_url  # noqa: F401
 from sqlalchemy import func, select
 
 from features.point_in_time.records import date_of
+from features.store.reader import read_records
+from service.web.api.visits import as_file
 from service.web.audit import log as audit
 from service.web.database.tables import NewRequest, Outcome
+from service.web.intake.handover import drain
 
 
 @pytest.fixture
@@ -137,3 +143,35 @@ def test_a_request_is_stored_once_by_key_or_by_the_other_systems_number(client):
     assert client.post("/v1/requests", json={**said, "need": "nothing"}, headers=key).status_code == 422
     sensitive = client.post("/v1/requests", json={**said, "need": "refuge"}, headers=key)
     assert sensitive.status_code == 201  # whoever hears of it must be able to report it
+
+
+def test_nobody_takes_another_senders_number_or_one_of_the_records(client):
+    workspace = client.app.state.settings.workspace
+    held = next(iter(read_records(workspace).requests.request_id.tolist()))
+    body = {"household_id": "h04", "need": "meals", "requested_at": "2024-08-30T10:00:00", "request_id": held}
+    first, second = (machine(client, "requests:write") for _ in range(2))
+    one = client.post("/v1/requests", json=body, headers=first)
+    other = {**body, "household_id": "h01", "need": "childcare"}
+    two = client.post("/v1/requests", json=other, headers=second)  # learns nothing of the first
+    assert one.status_code == two.status_code == 201
+    assert len({one.json()["request_id"], two.json()["request_id"], held}) == 3
+    before = rows_of_request(workspace, held)
+    drain(workspace, client.app.state.database)
+    assert rows_of_request(workspace, held) == before
+
+
+def rows_of_request(workspace, number: str) -> list:
+    """Household and need of every version of a request in the records."""
+    records = read_records(workspace)
+    rows = (records.requests.request_id == number).nonzero()[0]
+    return [(records.requests.household[row], records.requests.need[row]) for row in rows]
+
+
+def test_an_exports_texts_are_texts(client):
+    rows = [{"household_id": "h04", "reason": "http://example.org", "contact": "one\rtwo"}]
+    book = zipfile.ZipFile(io.BytesIO(as_file(rows, "xlsx")))
+    assert not any(
+        "hyperlink" in book.read(name).decode().lower() for name in book.namelist() if "sheet1" in name
+    )
+    told = list(csv.reader(io.StringIO(as_file(rows, "csv").decode("utf-8-sig"), newline="")))
+    assert len(told) == 2 and "one\rtwo" in told[1]

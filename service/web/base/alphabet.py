@@ -1,0 +1,72 @@
+"""Which characters a text may have that comes into the service; what has others is refused at the edge.
+
+Refused are control characters (but tab and line ends), halves of surrogate pairs, and signs that turn the direction of
+writing, with which a text shows other than it is.
+"""
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import orjson
+
+REFUSED = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+FORM = b"application/x-www-form-urlencoded"
+LONGEST_HEADER = 8000  # bytes of one header's value
+
+
+def acceptable(text: str) -> bool:
+    """Tell whether a text has none of the refused characters."""
+    return not REFUSED.search(text)
+
+
+def acceptable_bytes(content: bytes) -> bool:
+    """Tell whether bytes are UTF-8 of an acceptable text."""
+    try:
+        return acceptable(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def acceptable_address(path: bytes, query: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
+    """Tell whether all texts of a request before its body are acceptable, also once percent-encoding is undone."""
+    if b"%" not in path and b"%" not in query and not any(b"%" in value for _, value in headers):
+        plain = path + query
+        return plain.isascii() and acceptable(plain.decode()) and _headers(headers)
+    return (
+        acceptable_bytes(unquote_to_bytes(path))
+        and acceptable_bytes(unquote_to_bytes(query))
+        and _headers(headers)
+        and all(acceptable_bytes(unquote_to_bytes(value)) for _, value in headers if b"%" in value)
+    )
+
+
+def _headers(headers: list[tuple[bytes, bytes]]) -> bool:
+    return all(
+        len(value) <= LONGEST_HEADER and not REFUSED.search(value.decode("latin-1")) for _, value in headers
+    )
+
+
+def acceptable_body(kind: bytes, content: bytes) -> bool:
+    """Tell whether all texts of a body are acceptable: of a form's fields, and of JSON also those written as escapes."""
+    if kind.startswith(FORM):
+        pairs = parse_qsl(content.decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
+        return all(acceptable(one) for pair in pairs for one in pair)
+    if not acceptable_bytes(content):
+        return False
+    if b"\\" not in content:
+        return True
+    try:
+        return _texts_acceptable(orjson.loads(content))
+    except orjson.JSONDecodeError:  # no JSON, or half of a surrogate pair: the route refuses what is no JSON
+        return b"\\u" not in content
+
+
+def _texts_acceptable(value: Any) -> bool:
+    if isinstance(value, str):
+        return acceptable(value)
+    if isinstance(value, dict):
+        return all(acceptable(name) and _texts_acceptable(one) for name, one in value.items())
+    return not isinstance(value, list) or all(_texts_acceptable(one) for one in value)

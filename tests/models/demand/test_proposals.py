@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from make_records import make_community, make_records
 
@@ -16,7 +17,6 @@ from models.demand.expected import demand_ahead
 from models.demand.proposals import Proposals, propose
 from models.demand.seats import seats_told, take_up
 from service.lists.needs_tables import verdict
-from service.weekly.demand_week import encoded_scores
 
 DAY = day_of(date(2025, 6, 2))
 HOMES = 200
@@ -159,7 +159,10 @@ def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
     found = propose(demand_ahead(scores, known), known, history_of([]))
     homes = Homes.of(known)
     homes.barred[199] = True
-    pairs = Piece.of(homes, encoded_scores(scores))
+    table = pa.table({name: scores[name].to_numpy() for name in ("household_id", "need", "p_request")})
+    for at, name in enumerate(("household_id", "need")):
+        table = table.set_column(at, name, table[name].dictionary_encode())
+    pairs = Piece.of(homes, table)
     pieces = [replace(pairs, home=one[0], need=one[1], p=one[2]) for one in halves(pairs)]
     named = candidates(found.projects, pieces)
     assert named["household_id"].tolist()[:2] == ["h198", "h196"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from features.blocks.catalogue import Feature, listed
-from features.contract.tables import OUTCOMES
+from features.contract.tables import DEPARTED, OUTCOMES
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.row_index import own_visits
@@ -19,6 +19,7 @@ OUTCOME_NAMES = {
     "declined": ("谢绝", "declined"),
     "not_reached": ("未遇", "not reached"),
 }
+DEPARTED_NAMES = {"moved_away": ("已搬走", "moved away"), "deceased": ("已去世", "deceased")}
 TOLD_OF_HOUSEHOLD = ("needed", "not_needed")  # outcomes about other needs that say something of this one
 FEATURES = listed(
     "outreach",
@@ -101,8 +102,8 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
         "visits": count(cell, about, pairs),
         "days_since_visit": youngest(cell, about, pairs),
         **{
-            f"visits_{name}": count(cell, about & (outcome == code), pairs)
-            for code, name in enumerate(OUTCOMES)
+            f"visits_{name}": count(cell, about & (outcome == OUTCOMES.index(name)), pairs)
+            for name in OUTCOME_NAMES
         },
         "last_visit_needed": _last_answer(cell, about, age, outcome, pairs),
     }
@@ -111,9 +112,8 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
         "household_visits": count(visits.household, every, size),
         "days_since_household_visit": youngest(visits.household, every, size),
         **{
-            f"household_visits_{name}": count(visits.household, outcome == code, size)
-            for code, name in enumerate(OUTCOMES)
-            if name in TOLD_OF_HOUSEHOLD
+            f"household_visits_{name}": count(visits.household, outcome == OUTCOMES.index(name), size)
+            for name in TOLD_OF_HOUSEHOLD
         },
     }
     columns = {name: values[pair] for name, values in of_pair.items()}
@@ -125,7 +125,8 @@ def _last_answer(
     cell: np.ndarray, about: np.ndarray, age: np.ndarray, outcome: np.ndarray, size: int
 ) -> np.ndarray:
     """1 where the last visit with an answer found the need, 0 where it did not, NaN without an answer."""
-    answered = np.flatnonzero(about & (outcome >= 0) & (outcome != OUTCOMES.index("not_reached")))
+    nobody = [OUTCOMES.index(one) for one in ("not_reached", *DEPARTED)]
+    answered = np.flatnonzero(about & (outcome >= 0) & ~np.isin(outcome, nobody))
     answered = answered[np.argsort(-age[answered], kind="stable")]
     answer = np.full(size, np.nan)
     answer[cell[answered]] = outcome[answered] == OUTCOMES.index("needed")
@@ -142,7 +143,7 @@ def _last_visit(known: Known, schema: Schema, household: int, need: int) -> str:
     when = spoken_month(visits.contacted[last], known.as_of)
     if visits.outcome[last] < 0:
         return say(f"{when}走访过", f"visited in {when}")
-    zh, en = OUTCOME_NAMES[OUTCOMES[visits.outcome[last]]]
+    zh, en = (OUTCOME_NAMES | DEPARTED_NAMES)[OUTCOMES[visits.outcome[last]]]
     return say(f"{when}走访时{zh}", f"visited in {when}: {en}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from features.blocks import neighbours, seasons
-from features.blocks.contacts import OUTCOME_NAMES
+from features.blocks.contacts import DEPARTED_NAMES, OUTCOME_NAMES
 from features.contract.tables import OUTCOMES
 from features.language import say
 from features.point_in_time.records import Known, date_of
@@ -160,7 +160,8 @@ def _visit(known: Known, household: int, need: int) -> str:
     if not len(mine):
         return ""
     last = mine[np.argmax(visits.contacted[mine])]
-    found = OUTCOME_NAMES[OUTCOMES[visits.outcome[last]]] if visits.outcome[last] >= 0 else ("", "")
+    names = OUTCOME_NAMES | DEPARTED_NAMES
+    found = names[OUTCOMES[visits.outcome[last]]] if visits.outcome[last] >= 0 else ("", "")
     when = date_of(visits.contacted[last])
     return say(f"{when} 走访 {found[0]}", f"{when} visit {found[1]}").strip()
 

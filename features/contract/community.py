@@ -216,6 +216,21 @@ class FeatureSettings(_Section):
         return {key: {"zh": one, "en": one} if isinstance(one, str) else one for key, one in value.items()}
 
 
+class Departure(_Section):
+    """A register's column that says who left or died: its values, and the column with the day, if any."""
+
+    column: str = Field(min_length=1)
+    values: tuple[str, ...] = ("是",)
+    date: str = ""
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _as_texts(cls, value: Any) -> Any:
+        """YAML reads 是 as a text but yes and 1 as what they are."""
+        values = value if isinstance(value, list | tuple) else [value]
+        return [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
+
+
 class Community(_Section):
     """What community.yaml says."""
 
@@ -227,6 +242,9 @@ class Community(_Section):
     outreach: OutreachSettings = OutreachSettings()
     projects: ProjectSettings = ProjectSettings()
     features: FeatureSettings = FeatureSettings()
+    silent_after_weeks: float | None = Field(default=None, gt=0)  # of a register that grows only by requests
+    left: Departure | None = None
+    died: Departure | None = None
 
     @model_validator(mode="after")
     def _ids_agree(self) -> "Community":

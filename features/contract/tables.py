@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["text", "time", "day", "number", "boolean"]
-OUTCOMES = ("needed", "not_needed", "declined", "not_reached")
+OUTCOMES = ("needed", "not_needed", "declined", "not_reached", "moved_away", "deceased")
+DEPARTED = ("moved_away", "deceased")  # outcomes after which nobody is to be visited there any more
 ARMS = ("targeted", "random")
 ROLES = ("grid_worker", "steward", "coordinator")
 FEEDBACK = ("satisfied", "wrong_person", "already_helped", "reason_wrong", "do_not_contact")
@@ -44,6 +45,8 @@ TABLES: dict[str, Table] = {
             "grid_id": Column("text", required=True),
             "microgrid_id": Column("text", required=True),
             "valid_from": Column("time", required=True),
+            "valid_until": Column("time"),
+            "recorded_at": Column("time"),
         },
         key=("household_id", "valid_from"),
         time="valid_from",
@@ -71,6 +74,8 @@ TABLES: dict[str, Table] = {
             "resident_id": Column("text", required=True),
             "household_id": Column("text", required=True),
             "valid_from": Column("time", required=True),
+            "valid_until": Column("time"),
+            "recorded_at": Column("time"),
             "birth_year": Column("number", low=1900, high=2100),
             "birth_date": Column("day"),
         },
@@ -88,6 +93,7 @@ TABLES: dict[str, Table] = {
             "outcome": Column("text", allowed=OUTCOMES),
             "propensity": Column("number", low=0, high=1),
             "worker_id": Column("text"),
+            "recorded_at": Column("time"),
         },
         key=("outreach_id",),
         time="contacted_at",
@@ -97,6 +103,7 @@ TABLES: dict[str, Table] = {
             "household_id": Column("text", required=True),
             "from": Column("time"),
             "until": Column("time"),
+            "recorded_at": Column("time"),
         },
         key=("household_id", "from"),
         time="from",
@@ -136,6 +143,7 @@ TABLES: dict[str, Table] = {
             "seats": Column("number", low=0),
             "enrolled": Column("number", low=0),
             "waiting": Column("number", low=0),
+            "recorded_at": Column("time"),
         },
         key=("programme_id", "need", "opened_at"),
         time="opened_at",

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -14,25 +14,36 @@ from features.contract.community import Community
 from features.contract.keywords import match_texts
 from features.contract.settings_file import SETTINGS_FILE, Taken, take_settings
 from features.contract.tables import TABLES
+from features.exports.causes import causes
+from features.exports.comparison import Handed, compare_export, refused_line
+from features.exports.dates import corrections_from, covered_until, sql_time
+from features.exports.departures import Departed, end_departed
+from features.exports.request_numbers import Matched, match_requests
 from features.ingest.checks import no_household
 from features.ingest.erasure import drop_erased
-from features.ingest.files import TableFile, find_tables, read_table
+from features.ingest.files import TableFile, find_tables, place_of, read_table
+from features.ingest.findings import Finding, Weight
 from features.ingest.identifiers import alike_households, remember_areas, unify_areas
 from features.ingest.ingest_report import IngestReport, TableCounts
 from features.ingest.quarantine import Quarantined, write_quarantine
 from features.ingest.refusals import match_loosely
 from features.ingest.report_page import PAGE, report_page
-from features.ingest.staging import PROBLEM, good_rows, set_aside, stage, staged
+from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_requests
 from features.ingest.untold_attributes import attribute_findings, who_findings
 from features.language import UserError, say, set_language
-from features.store.database import STORE, add_tables, has_tables, last_time, open_store, upsert
-from features.store.sql import add_macros, one_value, text
+from features.store.database import COVERED, STORE, Since, add_tables, has_tables, open_store, upsert
+from features.store.export_history import TIMES, Reach, reach, strays
+from features.store.sql import add_macros, one_value
+
+SHOWN = 3  # stray times named in a line
+LEAVING = ("households", "residents")  # tables of those who can move away or die
 
 
 def ingest(
     directory: Path,
     workspace: Path,
     everything: bool = True,
+    accept: bool = True,
     tell: Callable[[str], None] = lambda line: None,
 ) -> IngestReport:
     """Validate a directory of the contract and load it into the workspace.
@@ -44,6 +55,7 @@ def ingest(
         directory: files of the contract, with community.yaml unless the workspace has one.
         workspace: where records, settings and quarantined rows are kept; made where it is not there.
         everything: whether the tables that the contract requires must be there.
+        accept: whether an export that differs much from those before is taken.
         tell: called with a line whenever something that may take long begins.
 
     Raises:
@@ -60,7 +72,9 @@ def ingest(
             )
         ) from error
     with open_store(workspace) as connection:
-        quarantined = _load(connection, workspace, paths, settings.community, report, tell)
+        quarantined = _load(connection, workspace, paths, settings.community, report, everything, tell)
+        if report.alarms and not accept:
+            raise UserError(refused_line(report.alarms))
         report.quarantine = write_quarantine(quarantined, workspace)
         connection.execute("COMMIT")
     if settings.content is not None:
@@ -79,7 +93,7 @@ def check(directory: Path, workspace: Path, tell: Callable[[str], None] = lambda
     with tempfile.TemporaryDirectory() as place:
         held = workspace if (workspace / STORE).is_file() else Path(place)
         with open_store(held) as connection:
-            _load(connection, workspace, paths, settings.community, report, tell)
+            _load(connection, workspace, paths, settings.community, report, True, tell)
             connection.execute("ROLLBACK")
     return report
 
@@ -103,6 +117,7 @@ def _load(
     paths: dict[str, Path],
     community: Community,
     report: IngestReport,
+    everything: bool,
     tell: Callable[[str], None],
 ) -> list[Quarantined]:
     """Read, check and store every table in a transaction that is left open; the rows to be set aside."""
@@ -111,7 +126,7 @@ def _load(
         tell(say("入库", "storing"))
         connection.execute("BEGIN")
         add_tables(connection)
-        _store(connection, files, report)
+        _store(connection, files, community, report, everything)
         report.findings += who_findings(connection, community, date.today())
     return quarantined
 
@@ -149,7 +164,8 @@ def _stage(
         with report.stage("read"):
             file = read_table(table, path)
         with report.stage("check"):
-            quarantined += _check(connection, workspace, file, community, report)
+            file, found = _check(connection, workspace, file, community, report)
+            quarantined += found
         if file.unread:
             report.unread_columns[path.name] = file.unread
         files[table] = replace(file, rows=file.rows.schema.empty_table(), bad=[])
@@ -163,9 +179,18 @@ def _check(
     file: TableFile,
     community: Community,
     report: IngestReport,
-) -> list[Quarantined]:
+) -> tuple[TableFile, list[Quarantined]]:
     table = file.table
     taken = stage(connection, file, [need.id for need in community.needs], community.community.timezone)
+    if table in LEAVING:
+        gone = end_departed(
+            connection, staged(table), f"{PROBLEM} IS NULL", [*file.columns, *file.attributes], community
+        )
+        report.findings += [_departed(table, one) for one in gone if one.rows]
+        if gone and "valid_until" not in file.columns:
+            file = replace(file, columns=[*file.columns, "valid_until"])
+    if table == "requests":
+        report.findings += _matched(match_requests(connection, staged_requests(), file.columns))
     erased = drop_erased(connection, staged(table), table, workspace)
     report.erased += erased
     report.findings += [*file.findings, *taken.findings]
@@ -186,7 +211,7 @@ def _check(
     report.tables[table] = TableCounts(
         read=taken.rows + len(file.bad), repeated=taken.repeated, quarantined=len(found) + erased
     )
-    return [row for _, row in found]
+    return file, [row for _, row in found]
 
 
 def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community) -> int:
@@ -203,25 +228,126 @@ def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Commun
     return [one for (one,) in connection.execute(ids).fetchall() if one not in known]
 
 
-def _store(connection: duckdb.DuckDBPyConnection, files: dict[str, TableFile], report: IngestReport) -> None:
-    # feedback tells when it was typed in here, not up to when an export reaches
-    dated = {table: contract.columns for table, contract in TABLES.items() if table != "feedback"}
-    before, _ = last_time(connection, dated)
-    export, report.isolated = last_time(
-        connection, {good_rows(table): files[table].columns for table in dated if table in files}
+def _departed(table: str, found: Departed) -> Finding:
+    words = say(
+        f"{found.rows} 行按 {found.sign.column} 已迁出或去世，不再计入",
+        f"by {found.sign.column}, {found.rows} rows are of those who moved away or died; they no longer count",
     )
-    monday = f"date_trunc('week', TIMESTAMP {text(before)}) + INTERVAL 7 DAY" if before else "NULL"
-    latest = f"TIMESTAMP {text(export)}" if export else "NULL"
+    if not found.sign.usual:
+        return Finding(Weight.NOTE, table, words)
+    todo = say(
+        "不对的话请在 community.yaml 写 left 或 died",
+        "where that is wrong, set left or died in community.yaml",
+    )
+    return Finding(Weight.LOOK, table, words, todo)
+
+
+def _matched(found: Matched) -> list[Finding]:
+    findings = []
+    if found.same:
+        words = say(
+            f"{found.same} 条新诉求与已有诉求的住户、时间、需求都相同，只是换了编号，只算一次",
+            f"{found.same} new requests equal ones already there in household, time and need, under other numbers;"
+            " they count once",
+        )
+        findings.append(Finding(Weight.LOOK, "requests", words))
+    if found.anew:
+        words = say(
+            f"{found.anew} 个编号原来是另一户、另一天的诉求（编号重新开始？），两条都保留",
+            f"{found.anew} requests changed household and date (numbers that begin anew?); both are kept",
+        )
+        todo = say("请用不重复的编号", "use numbers that do not come again")
+        findings.append(Finding(Weight.LOOK, "requests", words, todo))
+    return findings
+
+
+def _store(
+    connection: duckdb.DuckDBPyConnection,
+    files: Mapping[str, TableFile],
+    community: Community,
+    report: IngestReport,
+    everything: bool,
+) -> None:
+    """Store the staged tables.
+
+    Args:
+        connection: within a transaction.
+        files: what was staged, by table.
+        community: the settings that come into force.
+        report: gets the counts of each table and lines on what was found.
+        everything: whether this is an export of the office, which is dated and compared with those before.
+    """
+    export = reach(
+        connection,
+        {table: (good_rows(table), file.columns) for table, file in files.items() if table in TIMES},
+    )
+    _name_strays(connection, files, export, report)
+    covered = covered_until(connection) if everything else None
+    older = bool(covered and export.ends and export.ends < covered)
+    if older:
+        report.findings.append(_older(export.ends or "", covered or ""))
+    if everything:
+        handed = {
+            table: Handed(good_rows(table), [*file.columns, *file.attributes])
+            for table, file in files.items()
+        }
+        report.alarms += compare_export(connection, handed, community, export.ends)
+    since = Since(
+        None if older else corrections_from(connection, export.ends), sql_time(covered) if covered else None
+    )
+    late = {}
     for table, file in files.items():
         counts = report.tables[table]
-        counts.new, counts.corrected = upsert(
-            connection,
-            table,
-            good_rows(table),
-            file.columns,
-            file.attributes,
-            f"greatest({latest}, {monday})",
-        )
+        found = upsert(connection, table, good_rows(table), file.columns, file.attributes, since)
+        counts.new, counts.corrected = found.new, found.corrected
         total = one_value(connection, f"SELECT count(*) FROM {good_rows(table)}")
         counts.unchanged = total - counts.new - counts.corrected
+        if found.late:
+            late[table] = found.late
         connection.execute(f"DROP TABLE {staged(table)}")
+    where = say("记录", "records")
+    report.findings += [Finding(Weight.LOOK, where, line) for line in causes(connection, community)]
+    if late and covered:
+        report.findings.append(_came_late(late, covered))
+
+
+def _name_strays(
+    connection: duckdb.DuckDBPyConnection,
+    files: Mapping[str, TableFile],
+    export: Reach,
+    report: IngestReport,
+) -> None:
+    """Name the times that lie far beyond all others: they do not count for where the data end."""
+    found = []
+    for table, end in export.days.items():
+        file = files[table]
+        columns = [one for one in TIMES[table] if one in file.columns]
+        found += [
+            (file.path.name, *place_of(file, one[0]), *one[1:])
+            for one in strays(connection, good_rows(table), columns, end, LINE_NUMBER)
+        ]
+    report.isolated = len(found)
+    report.isolated_places = [
+        say(f"{file}{sheet} 第 {line} 行 {column} {day}", f"{file}{sheet} line {line} {column} {day}")
+        for file, sheet, line, column, day in found[:SHOWN]
+    ]
+
+
+def _older(ends: str, covered: str) -> Finding:
+    words = say(
+        f"这批导出止于 {ends[:10]}，记录已到 {covered[:10]}：是较早的导出，只加入新的行，不改回已有的记录",
+        f"this export ends {ends[:10]}, records reach {covered[:10]}: it is an older one; new rows are taken, nothing is"
+        " taken back",
+    )
+    return Finding(Weight.LOOK, say("导出", "export"), words)
+
+
+def _came_late(late: Mapping[str, int], covered: str) -> Finding:
+    tables = say("，", ", ").join(f"{table} {count}" for table, count in late.items() if table in COVERED)
+    words = say(
+        f"补报的行（{tables}）说的是以前的导出已到的时间（{covered[:10]} 以前），从次日起才算已知",
+        f"rows that came late ({tables}) speak of times that an earlier export covered (up to {covered[:10]}) and count"
+        " from the day after",
+    )
+    todo = say("有登记时间的请给 recorded_at", "give recorded_at where it is known")
+    return Finding(Weight.NOTE, say("导出", "export"), words, todo)

@@ -50,7 +50,9 @@ class IngestReport:
     unknown_programmes: list[str] = field(
         default_factory=list
     )  # of programme_history; ended ones, or mistyped
-    isolated: int = 0  # times more than a year after all others: perhaps a mistyped year
+    alarms: list[str] = field(default_factory=list)  # where the export differs much from those before
+    isolated: int = 0  # times far beyond all others: perhaps a mistyped year
+    isolated_places: list[str] = field(default_factory=list)  # of some of them: file, line, column and day
     erased: int = 0  # rows of households that were removed at their own wish
     quarantine: Path | None = None
     page: Path | None = None  # where all of it stands
@@ -93,7 +95,10 @@ class IngestReport:
 
     def all_findings(self) -> list[Finding]:
         """Everything to look at or to know, the heaviest first."""
-        return worst_first([*self._set_aside(), *self._unusable(), *self.findings, *self._notes()])
+        compared = [
+            Finding(Weight.PROTECT, say("与以往相比", "beside earlier exports"), one) for one in self.alarms
+        ]
+        return worst_first([*compared, *self._set_aside(), *self._unusable(), *self.findings, *self._notes()])
 
     def settings_lines(self) -> list[str]:
         """What changed in community.yaml, and whether a model must be trained anew."""
@@ -163,9 +168,13 @@ class IngestReport:
             todo = say("请在来源系统里也删除", "delete them at the source too")
             found.append(Finding(Weight.NOTE, say("行", "rows"), words, todo, self.erased))
         if self.isolated:
-            words = say("有时间比其余数据晚一年以上", "times lie more than a year after all others")
+            words = say(
+                "有时间远在其余数据之后，不计入数据截止日",
+                "times lie far beyond all others, and are not taken for the data's end",
+            )
             todo = say("请核对年份", "check the year")
-            found.append(Finding(Weight.LOOK, say("日期", "dates"), words, todo, self.isolated))
+            places = tuple(self.isolated_places)
+            found.append(Finding(Weight.LOOK, say("日期", "dates"), words, todo, self.isolated, places))
         unread = [f"{file}: {', '.join(columns)}" for file, columns in self.unread_columns.items()]
         for what, names in (
             (say("没有用到的文件", "files not read"), self.unread_files),

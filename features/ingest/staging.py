@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from features.contract.spoken_values import UNKNOWN
 from features.contract.tables import TABLES, Column
+from features.exports.request_numbers import Staged as StagedRequests
+from features.exports.request_numbers import tell_apart
 from features.ingest.checks import EARLIEST, REFUSALS, SETTLED, Rule, cell_rules, raw, row_rules
 from features.ingest.csv_reader import LINE
 from features.ingest.files import TableFile, place_of
@@ -61,6 +63,11 @@ def good_rows(table: str) -> str:
     return f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} IS NULL)"
 
 
+def staged_requests() -> StagedRequests:
+    """The staged requests, for those who tell them apart by their numbers."""
+    return StagedRequests(staged("requests"), LINE_NUMBER, f"{PROBLEM} IS NULL")
+
+
 def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[str], zone: str) -> Staged:
     """Read and check a file's rows into ``staged(table)``; rows without any content are left out.
 
@@ -82,6 +89,8 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
         broken = _check(connection, file, rules)
     findings = [*_findings(connection, file, rules, broken, read), *_spoken(file, rows, read)]
     connection.unregister("incoming")
+    if file.table == "requests":
+        tell_apart(connection, staged_requests())
     number = one_value(connection, f"SELECT count(*) FROM {staged(file.table)}")
     return Staged(number, _set_repeated_aside(connection, file), findings)
 

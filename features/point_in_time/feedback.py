@@ -3,7 +3,8 @@
 import numpy as np
 
 from features.contract.tables import FEEDBACK
-from features.point_in_time.records import FeedbackRows, Known
+from features.point_in_time.records import Known
+from features.rows.tables import FeedbackRows
 
 WEEK = 7
 WRONG_PERSON_WEEKS = 26
@@ -15,11 +16,11 @@ def current(rows: FeedbackRows, kind: str) -> np.ndarray:
 
 
 def refusing(known: Known) -> np.ndarray:
-    """bool per household: asked not to be contacted any more."""
+    """bool per household: asked not to be contacted any more, or is there no longer."""
     found = np.zeros(known.household_count, dtype=bool)
     rows = known.objections.feedback
     found[rows.household[current(rows, "do_not_contact")]] = True
-    return found
+    return found | (known.objections.left_on <= known.as_of + WEEK)
 
 
 def suppressed(known: Known) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from features.point_in_time.records import FeedbackRows, OptOutRows, RequestRows
+    from features.rows.tables import FeedbackRows, OptOutRows, RequestRows
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Objections:
 
     feedback: "FeedbackRows"
     opt_outs: "OptOutRows"
+    left_on: np.ndarray  # float64 days per household: since when it is there no longer; inf where it is
 
 
 def recordings(rows: "RequestRows", as_of: float) -> Recordings:

@@ -12,16 +12,14 @@ import pandas as pd
 from features.contract.attribute_values import Texts, read_texts
 from features.contract.community import Community
 from features.contract.tables import ARMS, OUTCOMES
-from features.point_in_time.records import (
+from features.point_in_time.records import Records, day_of, microgrid_id
+from features.rows.tables import (
     FeedbackRows,
     HouseholdRows,
     OptOutRows,
     OutreachRows,
-    Records,
     RequestRows,
     ResidentRows,
-    day_of,
-    microgrid_id,
 )
 
 SECONDS = 86400.0
@@ -143,6 +141,11 @@ def _position(ids: np.ndarray, one: str) -> int:
     return place if place < len(ids) and ids[place] == one else -1
 
 
+def _ends(rows: Sequence[Row], zone: ZoneInfo) -> np.ndarray:
+    ends = np.array([day(row.get("valid_until"), zone) for row in rows], dtype=np.float64)
+    return np.where(np.isnan(ends), np.inf, ends)
+
+
 def _households(
     rows: Sequence[Row], grid_ids: np.ndarray, microgrid_ids: np.ndarray, zone: ZoneInfo
 ) -> HouseholdRows:
@@ -151,6 +154,7 @@ def _households(
         **_seen(times),
         household=_zeros(len(ordered)),
         valid_from=np.array(times, dtype=np.float64),
+        valid_until=_ends(ordered, zone),
         grid=np.array([_position(grid_ids, row["grid_id"]) for row in ordered], dtype=np.int32),
         microgrid=np.array(
             [_position(microgrid_ids, microgrid_id(row["grid_id"], row["microgrid_id"])) for row in ordered],
@@ -168,6 +172,7 @@ def _residents(rows: Sequence[Row], zone: ZoneInfo) -> ResidentRows:
         resident=np.array([number[str(row["resident_id"])] for row in ordered], dtype=np.int32),
         household=_zeros(len(ordered)),
         valid_from=np.array(times, dtype=np.float64),
+        valid_until=_ends(ordered, zone),
         born=np.array([_born(row, zone) for row in ordered], dtype=np.float64),
         left=np.full(len(ordered), np.inf),
         attributes=_attributes(ordered),

@@ -8,18 +8,33 @@ as-of date is therefore a whole number of days (``day_of``).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from features.contract.attribute_values import Texts
 from features.contract.community import Community
+from features.data_end import last_time, rows_a_day
 from features.point_in_time.known_tables import AttributeTexts, Objections, Recordings, recordings
 from features.point_in_time.town import TownSummary
+from features.rows.departures import begun_anew, left_on
+from features.rows.tables import (
+    FeedbackRows,
+    HouseholdRows,
+    OptOutRows,
+    OutreachRows,
+    RequestRows,
+    ResidentRows,
+    current,
+    last_of_each,
+    rows_at,
+    since,
+    visible,
+    visible_part,
+)
+from features.units import WEEK
 
 EPOCH = date(1970, 1, 1)
 OF_GRID = "\x1f"  # stands between grid and number in the id of a micro-grid
@@ -48,101 +63,6 @@ def microgrid_numbers(ids: Iterable[str]) -> np.ndarray:
 def date_of(day: float) -> date:
     """The local date on which a time in days falls."""
     return EPOCH + timedelta(days=int(np.floor(day)))
-
-
-@dataclass(frozen=True)
-class Versions:
-    """Rows of one table, sorted by ``visible_from``.
-
-    A row is part of what was known at an as-of day when ``visible_from < as_of <= visible_to``; a row that a
-    later export corrected ends (``visible_to``) where its correction begins.
-    """
-
-    visible_from: np.ndarray  # float64 days
-    visible_to: np.ndarray  # float64 days, inf where never superseded
-
-    def __len__(self) -> int:
-        return len(self.visible_from)
-
-
-@dataclass(frozen=True)
-class HouseholdRows(Versions):
-    """Attribute history of households."""
-
-    household: np.ndarray  # int32 index into Records.household_ids
-    valid_from: np.ndarray  # float64 days
-    grid: np.ndarray  # int32 index into Records.grid_ids
-    microgrid: np.ndarray  # int32 index into Records.microgrid_ids
-    attributes: Mapping[str, Texts]  # by name, in the order in which they first came
-
-
-@dataclass(frozen=True)
-class ResidentRows(Versions):
-    """Attribute history of residents."""
-
-    resident: np.ndarray  # int32, one number per resident_id
-    household: np.ndarray  # int32
-    valid_from: np.ndarray  # float64 days
-    born: np.ndarray  # float64 days of birth; 1 July of the year where only the year is known; NaN unknown
-    left: (
-        np.ndarray
-    )  # float64 days from which a later row has the resident in another household; inf where none
-    attributes: Mapping[str, Texts]
-
-
-@dataclass(frozen=True)
-class RequestRows(Versions):
-    """Requests; ``visible_from`` is when this version of one counts: a correction, as that it was resolved, begins
-    later than it was ``recorded``."""
-
-    request_id: np.ndarray  # str
-    household: np.ndarray  # int32
-    need: np.ndarray  # int16 index into Community.needs, -1 where the text matches no need
-    requested: np.ndarray  # float64 days
-    recorded: np.ndarray  # float64 days, never before it was requested
-    resolved: np.ndarray  # float64 days, NaN unresolved
-    satisfaction: np.ndarray  # float32 1-5, NaN unknown; counts from `resolved` on
-
-
-@dataclass(frozen=True)
-class OutreachRows(Versions):
-    """Visits and other contacts made from the lists, or drawn at random."""
-
-    outreach_id: np.ndarray  # str
-    household: np.ndarray  # int32
-    need: np.ndarray  # int16
-    contacted: np.ndarray  # float64 days
-    random: np.ndarray  # bool: arm == 'random'
-    outcome: np.ndarray  # int8 index into contract.OUTCOMES, -1 unknown yet
-    propensity: np.ndarray  # float64, NaN unknown
-
-
-@dataclass(frozen=True)
-class OptOutRows(Versions):
-    """Households that refuse automated listing, and until when."""
-
-    household: np.ndarray  # int32
-    begins: np.ndarray  # float64 days
-    until: np.ndarray  # float64 days, inf where open
-
-
-@dataclass(frozen=True)
-class FeedbackRows(Versions):
-    """What residents and workers said of a list, a reason or a visit."""
-
-    feedback_id: np.ndarray  # object str
-    outreach_id: np.ndarray  # object str or None
-    household: np.ndarray  # int32
-    need: np.ndarray  # int16, -1 about the household as such, -2 a need that the settings no longer have
-    recorded: np.ndarray  # float64 days
-    kind: np.ndarray  # int8 index into contract.FEEDBACK, -1 where nothing was complained about
-    satisfaction: np.ndarray  # float32 1-5, NaN unknown
-    reason_kind: np.ndarray  # object str or None: kinds of the reasons complained about, joined by commas
-    note: np.ndarray  # object str or None
-    next_visit: np.ndarray  # float64 days, NaN where none was agreed
-
-
-AnyVersions = TypeVar("AnyVersions", bound=Versions)
 
 
 @dataclass(frozen=True)
@@ -187,57 +107,29 @@ class Records:
             )
         )
 
+    @cached_property
+    def objections(self) -> Objections:
+        """What is known by now of who is not to be listed."""
+        homes, visits = current(self.households), current(self.outreach)
+        count = len(self.household_ids)
+        began = begun_anew(homes, count)
+        last = last_of_each(homes.household, homes.valid_from, homes.visible_from, count)
+        return Objections(
+            since(began, self.feedback, self.feedback.recorded),
+            since(began, self.opt_outs, self.opt_outs.begins),
+            left_on(homes, visits, last),
+        )
+
     @property
     def last_day(self) -> float:
-        """Time of the last row of the data, in days; ``-inf`` without rows."""
-        times = [
-            self.households.valid_from,
-            self.residents.valid_from,
-            self.requests.requested,
-            self.requests.visible_from,
-            self.outreach.contacted,
-        ]
-        return max((float(np.nanmax(one)) for one in times if len(one)), default=-np.inf)
-
-
-def positions_of(values: Iterable[Any], within: Iterable[Any]) -> np.ndarray:
-    """int64 per value: its position in ``within``, all of which differ; -1 where it is not there.
-
-    Each distinct value is looked up once: tables name a household many times.
-    """
-    codes, distinct = pd.factorize(pd.Series(values))
-    return np.append(pd.Index(within).get_indexer(pd.Index(distinct)), -1)[codes]
-
-
-def rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:
-    """The rows of a table at positions ``keep``, in this order."""
-    picked: dict[str, Any] = {}
-    for field in fields(rows):
-        value = getattr(rows, field.name)
-        if isinstance(value, Mapping):
-            picked[field.name] = {name: column[keep] for name, column in value.items()}
-        else:
-            picked[field.name] = value[keep]
-    return type(rows)(**picked)
-
-
-def _visible_part(rows: Versions, as_of: float) -> np.ndarray | slice:
-    end = int(np.searchsorted(rows.visible_from, as_of, side="left"))
-    superseded = rows.visible_to[:end] < as_of
-    return np.flatnonzero(~superseded) if superseded.any() else slice(0, end)
-
-
-def visible(rows: AnyVersions, as_of: float) -> AnyVersions:
-    """The rows of one table that were known before ``as_of`` (days)."""
-    return rows_at(rows, _visible_part(rows, as_of))
-
-
-def _last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count: int) -> np.ndarray:
-    """Row of the latest ``when`` (ties: latest ``version``) of each number in ``who``; -1 where none."""
-    order = np.lexsort((version, when, who))
-    last = np.full(count, -1, dtype=np.int64)
-    last[who[order]] = order  # later assignments win, and they come later in `order`
-    return last
+        """Day of the last row of the data, stray times left out; ``-inf`` without rows."""
+        times = {
+            "households": self.households.valid_from,
+            "residents": self.residents.valid_from,
+            "requests": np.fmax(self.requests.requested, self.requests.visible_from),
+            "outreach": self.outreach.contacted,
+        }
+        return last_time({table: rows_a_day(one) for table, one in times.items()})
 
 
 @dataclass(frozen=True)
@@ -282,10 +174,31 @@ class Known:
         Also -1 where the household lives outside the grids that the records are within.
         """
         rows, within = self.households, self.within
-        row = _last_of_each(rows.household, rows.valid_from, rows.visible_from, self.household_count)
+        row = np.where(self.ended | self.silent, -1, self._last_row)
         if within is None or not len(rows):
             return row
         return np.where((row >= 0) & within[rows.grid[np.maximum(row, 0)]], row, -1)
+
+    @cached_property
+    def _last_row(self) -> np.ndarray:
+        rows = self.households
+        return last_of_each(rows.household, rows.valid_from, rows.visible_from, self.household_count)
+
+    @cached_property
+    def ended(self) -> np.ndarray:
+        """bool per household: it moved away or died out before the as-of day, and nothing followed.
+
+        By the register's ``valid_until``, or by a visit after which no row of the register begins.
+        """
+        return left_on(self.households, self.outreach, self._last_row) <= self.as_of
+
+    @cached_property
+    def silent(self) -> np.ndarray:
+        """bool per household: no sign of it for ``silent_after_weeks``, where the settings say so."""
+        weeks = self.community.silent_after_weeks
+        if weeks is None:
+            return np.zeros(self.household_count, dtype=bool)
+        return _last_sign(self) < self.as_of - WEEK * weeks
 
     @cached_property
     def present(self) -> np.ndarray:
@@ -321,9 +234,9 @@ class Known:
         now another one, also where that one's rows are not among these."""
         rows = self.residents
         count = int(rows.resident.max()) + 1 if len(rows) else 0
-        last = _last_of_each(rows.resident, rows.valid_from, rows.visible_from, count)
+        last = last_of_each(rows.resident, rows.valid_from, rows.visible_from, count)
         last = last[last >= 0]
-        return last[rows.left[last] >= self.as_of]
+        return last[(rows.left[last] >= self.as_of) & (rows.valid_until[last] > self.as_of)]
 
     @cached_property
     def opted_out(self) -> np.ndarray:
@@ -332,6 +245,19 @@ class Known:
         rows = self.opt_outs
         refuses[rows.household[(rows.begins < self.as_of) & (rows.until > self.as_of)]] = True
         return refuses
+
+
+def _last_sign(known: Known) -> np.ndarray:
+    """float64 days per household: its newest row, request or visit, or that of a resident; -inf without any."""
+    last = np.full(known.household_count, -np.inf)
+    for whose, when in (
+        (known.households.household, known.households.valid_from),
+        (known.residents.household, known.residents.valid_from),
+        (known.requests.household, known.requests.requested),
+        (known.outreach.household, known.outreach.contacted),
+    ):
+        np.maximum.at(last, whose, when)
+    return last
 
 
 def known_before(records: Records, as_of: int, town: TownSummary | None = None) -> Known:
@@ -349,6 +275,14 @@ def known_before(records: Records, as_of: int, town: TownSummary | None = None) 
         resolved=np.where(open_still, np.nan, requests.resolved),
         satisfaction=np.where(open_still, np.nan, requests.satisfaction).astype(np.float32),
     )
+    households = visible(records.households, as_of)
+    positions = np.arange(len(records.households))[visible_part(records.households, as_of)]
+    began = begun_anew(households, len(records.household_ids))
+    if began is not None:
+        own = households.valid_from >= began[households.household]
+        households, positions = rows_at(households, np.flatnonzero(own)), positions[own]
+    outreach, opt_outs = visible(records.outreach, as_of), visible(records.opt_outs, as_of)
+    residents = visible(records.residents, as_of)
     return Known(
         as_of=int(as_of),
         community=records.community,
@@ -359,23 +293,22 @@ def known_before(records: Records, as_of: int, town: TownSummary | None = None) 
         has_residents=records.has_residents,
         has_outreach=records.has_outreach,
         within=records.within,
-        households=visible(records.households, as_of),
-        residents=visible(records.residents, as_of),
-        requests=requests,
-        outreach=visible(records.outreach, as_of),
-        opt_outs=visible(records.opt_outs, as_of),
-        household_history=_known_history(records, as_of),
+        households=households,
+        residents=since(began, residents, residents.valid_from),
+        requests=since(began, requests, requests.requested),
+        outreach=since(began, outreach, outreach.contacted),
+        opt_outs=since(began, opt_outs, opt_outs.begins),
+        household_history=_known_history(records, positions),
         attribute_texts=records.attribute_texts,
         recordings=recordings(records.requests, as_of),
-        objections=Objections(records.feedback, records.opt_outs),
+        objections=records.objections,
         town=town,
     )
 
 
-def _known_history(records: Records, as_of: float) -> np.ndarray:
-    """int64: the rows known before ``as_of``, numbered among themselves, in the order of ``Records.history_order``."""
+def _known_history(records: Records, known: np.ndarray) -> np.ndarray:
+    """int64: the rows known at a date, numbered among themselves, in the order of ``Records.history_order``."""
     number = np.full(len(records.households), -1, dtype=np.int64)
-    known = np.arange(len(number))[_visible_part(records.households, as_of)]
     number[known] = np.arange(len(known))
     row = number[records.history_order]
     return row[row >= 0]

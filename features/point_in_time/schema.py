@@ -11,8 +11,9 @@ from features.contract import attribute_values as values
 from features.contract.spoken_values import NOTHING
 from features.contract.vocabulary import attribute_name, person_name
 from features.point_in_time.known_tables import AttributeTexts
-from features.point_in_time.records import HouseholdRows, Known, ResidentRows
+from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
+from features.rows.tables import HouseholdRows, ResidentRows
 
 AttributeKind = Literal["number", "boolean", "category", "birth", "date", "ignored"]
 TableName = Literal["households", "residents"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from features.point_in_time.records import Records, Versions, rows_at
+from features.point_in_time.records import Records
+from features.rows.tables import Versions, rows_at
 
 
 def alone(records: Records, household: int) -> Records:

@@ -1,40 +1,77 @@
 """The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
 
+import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from features.contract.tables import TABLES
 from features.language import UserError, say
-from features.store.sql import TYPES, name, one_value, text
+from features.store.sql import TYPES, name, text
 
 STORE = "records.duckdb"
 MEMORY = "2GB"  # for DuckDB; what it needs beyond goes to a directory beside the records
 SPILLED = ".tmp"  # ending of that directory
 PATIENCE = 2.0  # seconds to wait for another program that has the records open
+LATE = name("row:late")  # new, but of a time that an earlier export already covered
 BEFORE = name("row:before")  # since when the version counts that a row corrects; NULL for a new record
-LAST_TIMES = ("valid_from", "requested_at", "recorded_at", "resolved_at", "contacted_at", "from")
-ISOLATED_DAYS = 366  # without any row before a time for it to be taken for a mistake,
-FEW = 0.001  # where no more than this share of the rows lies beyond
-OWN_TIME = {
-    "households": "valid_from",
-    "requests": "greatest(requested_at, coalesce(recorded_at, requested_at))",
-    "residents": "valid_from",
-    "outreach": "contacted_at",
-    "opt_outs": '"from"',
+OWN_TIME = {  # greatest() leaves out what is missing
+    "households": "greatest(valid_from, recorded_at)",
+    "requests": "greatest(requested_at, recorded_at)",
+    "residents": "greatest(valid_from, recorded_at)",
+    "outreach": "greatest(contacted_at, recorded_at)",
+    "opt_outs": 'greatest("from", recorded_at)',
     "workers": "TIMESTAMP '1970-01-01'",
-    "programme_history": "opened_at",
+    "programme_history": "greatest(opened_at, recorded_at)",
     "feedback": "recorded_at",
+}
+VERSIONED = {"known_from": "TIMESTAMP", "superseded_at": "TIMESTAMP"}
+EXPORTS = {  # what each export held, for the next one to be dated by and compared with
+    "exports": {"content": "VARCHAR", "number": "INTEGER", "ends": "TIMESTAMP"},
+    "export_tables": {"number": "INTEGER", "table_name": "VARCHAR", "rows": "BIGINT", "gone": "DOUBLE"},
+    "export_columns": {
+        "number": "INTEGER",
+        "table_name": "VARCHAR",
+        "column_name": "VARCHAR",
+        "value": "VARCHAR",  # NULL: any
+        "rows": "BIGINT",
+    },
 }
 COMPLETES = {  # an empty value never erases one of these
     "outreach": ("outcome", "propensity", "worker_id"),
     "feedback": ("kind", "satisfaction", "reason_kind", "note", "next_visit"),
 }
+
+
+COVERED = ("households", "requests", "residents", "outreach", "opt_outs", "programme_history")
+DATED_BY_RECORDING = ("requests", "feedback")  # a change of when it was recorded is a correction
+
+
+@dataclass(frozen=True)
+class Since:
+    """From when the rows of an export count, as SQL of times.
+
+    ``corrections``: what changed, None where nothing is to be taken back. ``covered``: the end of the earlier exports;
+    a row that is new and speaks of an earlier time, without saying when it was recorded, counts from the day after.
+    """
+
+    corrections: str | None
+    covered: str | None = None
+
+
+@dataclass(frozen=True)
+class Upserted:
+    """Rows that were new, rows that were corrected, and those of the new ones that came late."""
+
+    new: int
+    corrected: int
+    late: int
 
 
 _of_main_thread: list[duckdb.DuckDBPyConnection] = []
@@ -49,7 +86,7 @@ def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.Duck
     """
     path = workspace / STORE
     try:
-        connection = _connect(path, read_only)
+        connection = _migrate(_connect(path, read_only), path, read_only)
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         if _in_use(error):
@@ -123,20 +160,52 @@ def copy_store(workspace: Path, target: Path) -> None:
         connection.execute("COPY FROM DATABASE held TO copied")
 
 
-def add_tables(connection: duckdb.DuckDBPyConnection, temporary: bool = False) -> None:
-    """Create the tables that are not there yet: the contract's columns and since when a row counts.
+def add_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables and columns that are not there yet: the contract's and since when a row counts."""
+    for statement in pending(connection):
+        connection.execute(statement)
 
-    ``temporary``: for this connection only, where the file of an older version is only read.
-    """
-    there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-    for table, contract in TABLES.items():
-        if table in there:
+
+def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """SQL that brings the tables up to this version; none where they are."""
+    held: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()"
+    ).fetchall():
+        held.setdefault(table, {})[column.lower()] = kind
+    wanted = {
+        table: {one: TYPES[column.kind] for one, column in contract.columns.items()} | VERSIONED
+        for table, contract in TABLES.items()
+    } | EXPORTS
+    statements = []
+    for table, columns in wanted.items():
+        there = held.get(table)
+        if there is None:
+            named = ", ".join(f"{name(one)} {kind}" for one, kind in columns.items())
+            statements.append(f"CREATE TABLE {table} ({named})")
             continue
-        columns = ", ".join(f"{name(one)} {TYPES[column.kind]}" for one, column in contract.columns.items())
-        connection.execute(
-            f"CREATE {'TEMP ' if temporary else ''}TABLE {table}"
-            f" ({columns}, known_from TIMESTAMP, superseded_at TIMESTAMP)"
-        )
+        for one, kind in columns.items():
+            if one not in there:
+                statements.append(f"ALTER TABLE {table} ADD COLUMN {name(one)} {kind}")
+            elif there[one] != kind:  # was an attribute before the contract had it
+                cast = f"try_cast({name(one)} AS {kind})"
+                statements.append(f"ALTER TABLE {table} ALTER {name(one)} TYPE {kind} USING {cast}")
+    return statements
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Bring the records of an earlier version up to this one, in one transaction, and say so in one line."""
+    if not has_tables(connection) or not pending(connection):
+        return connection
+    connection.close()
+    with _connect(path, read_only=False) as writing:
+        writing.execute("BEGIN")
+        add_tables(writing)
+        writing.execute("COMMIT")
+    logging.getLogger("xianying").warning(
+        say(f"{path}：已升级到本版本的格式", f"{path}: brought up to this version's form")
+    )
+    return _connect(path, read_only)
 
 
 def add_moves(connection: duckdb.DuckDBPyConnection) -> None:
@@ -166,64 +235,34 @@ def attribute_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list
     return [column[0] for column in columns if column[0] not in fixed]
 
 
-def last_time(
-    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Iterable[str]]
-) -> tuple[str | None, int]:
-    """The last time in these tables (SQL of each, and its columns) and how many lie beyond it.
-
-    A few rows dated more than a year after all others (a mistyped year) do not count; the time is an ISO
-    text, None where the tables are empty.
-    """
-    times = " UNION ALL ".join(
-        f"SELECT {name(column)} AS time FROM {source} WHERE {name(column)} IS NOT NULL"
-        for source, columns in sources.items()
-        for column in LAST_TIMES
-        if column in columns
-    )
-    if not times:
-        return None, 0
-    connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE days AS
-        SELECT time::DATE AS day, max(time) AS last, count(*) AS rows FROM ({times}) GROUP BY ALL""")
-    beyond = f"""(SELECT min(day) FROM (
-        SELECT day, day - lag(day) OVER (ORDER BY day) AS gap, sum(rows) OVER (ORDER BY day DESC) AS rest,
-            sum(rows) OVER () AS every FROM days) WHERE gap > {ISOLATED_DAYS} AND rest <= {FEW} * every)"""
-    found = connection.execute(f"""
-        SELECT (max(last) FILTER (NOT isolated))::VARCHAR, coalesce(sum(rows) FILTER (isolated), 0)::BIGINT
-        FROM (SELECT *, coalesce(day >= {beyond}, false) AS isolated FROM days)""").fetchall()
-    return found[0]
-
-
 def upsert(
     connection: duckdb.DuckDBPyConnection,
     table: str,
     source: str,
     columns: list[str],
     attributes: list[str],
-    corrections_from: str,
-) -> tuple[int, int]:
+    since: Since,
+) -> Upserted:
     """Add the rows of ``source`` that are new and the new versions of those that changed.
 
     Only ``columns`` and ``attributes``, which the file has, are compared; others keep their value.
-    A corrected row counts until its correction does: from ``corrections_from`` (SQL) or its own time,
+    A corrected row counts until its correction does: from ``since.corrections`` or its own time,
     whichever is later.
-
-    Returns:
-        Numbers of new and of corrected rows.
     """
     every = _add_attributes(connection, table, attributes)
     given = {one.lower() for one in (*columns, *attributes)}
-    _find_taken(connection, table, source, every, given, corrections_from)
+    _find_taken(connection, table, source, every, given, since)
     same = " AND ".join(f"held.{name(key)} = taken.{name(key)}" for key in TABLES[table].key)
     connection.execute(f"""
         UPDATE {table} held SET superseded_at = taken.known_from FROM taken
         WHERE held.superseded_at IS NULL AND taken.{BEFORE} IS NOT NULL AND {same}""")
     names = ", ".join([*(name(one) for one in every), "known_from"])
     connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM taken")
-    new = one_value(connection, f"SELECT count(*) - count({BEFORE}) FROM taken")
-    corrected = one_value(connection, f"SELECT count({BEFORE}) FROM taken")
+    counts = connection.execute(
+        f"SELECT count(*) - count({BEFORE}), count({BEFORE}), count(*) FILTER ({LATE}) FROM taken"
+    ).fetchall()[0]
     connection.execute("DROP TABLE taken")
-    return new, corrected
+    return Upserted(*counts)
 
 
 def _add_attributes(connection: duckdb.DuckDBPyConnection, table: str, attributes: list[str]) -> list[str]:
@@ -241,7 +280,7 @@ def _find_taken(
     source: str,
     every: list[str],
     given: set[str],
-    corrections_from: str,
+    since: Since,
 ) -> None:
     """Make the temporary table ``taken``: rows of ``source`` that are new or differ from what is held, and
     from when on they count.
@@ -259,15 +298,22 @@ def _find_taken(
             return f"coalesce(new.{name(column)}, held.{name(column)})"
         return f"new.{name(column)}"
 
-    compared = [one for one in every if one.lower() in given and one not in keys]
+    untold = {*keys, *(() if table in DATED_BY_RECORDING else ("recorded_at",))}
+    compared = [one for one in every if one.lower() in given and one not in untold]
     changed = " OR ".join(f"{value(one)} IS DISTINCT FROM held.{name(one)}" for one in compared) or "false"
     same = " AND ".join(f"new.{name(key)} = held.{name(key)}" for key in keys)
     own = OWN_TIME[table]
+    if since.covered is None or table not in COVERED:
+        late = "false"
+    else:
+        late = f"{BEFORE} IS NULL AND recorded_at IS NULL AND {own} <= {since.covered}"
+    changed = "false" if since.corrections is None else changed
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE taken AS
-        SELECT *, CASE WHEN {BEFORE} IS NULL THEN {own}
-            ELSE greatest({own}, {BEFORE}, {corrections_from}) END AS known_from
-        FROM (
+        SELECT *, CASE WHEN {LATE} THEN date_trunc('day', {since.covered or "NULL::TIMESTAMP"}) + INTERVAL 1 DAY
+            WHEN {BEFORE} IS NULL THEN {own}
+            ELSE greatest({own}, {BEFORE}, {since.corrections or "NULL::TIMESTAMP"}) END AS known_from
+        FROM (SELECT *, {late} AS {LATE} FROM (
             SELECT {", ".join(f"{value(one)} AS {name(one)}" for one in every)}, held.known_from AS {BEFORE}
             FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) held ON {same}
-            WHERE held.known_from IS NULL OR {changed})""")
+            WHERE held.known_from IS NULL OR {changed}))""")

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.store.database import add_moves, add_tables, open_store
+from features.data_end import last_time
+from features.store.database import add_moves, open_store
+from features.store.export_history import days_of
 from features.store.partitions import LAYOUT, ROWS, OnDisk, Partition, open_partitions
 from features.store.reader import read_settings
 from features.store.sql import name
@@ -28,7 +30,6 @@ def lay_out(workspace: Path, root: str, households: int = HOUSEHOLDS) -> OnDisk:
     """Bring the partitions below ``root`` up to the records of a workspace; only those with changed rows are written."""
     old = open_partitions(root)
     with open_store(workspace, read_only=True) as connection:
-        add_tables(connection, temporary=True)
         add_moves(connection)
         grids = _grids(connection)
         of_grid = _numbered(grids, old, households)
@@ -161,20 +162,16 @@ def _by_part(rows: pa.RecordBatchReader) -> Iterator[tuple[int, pa.Table]]:
 
 def _extent(connection: duckdb.DuckDBPyConnection) -> tuple[float, float, bool, bool]:
     """First and last day, and whether there are residents and outreach."""
-    ends = {
-        "households": ["valid_from"],
-        "residents": ["valid_from"],
-        "requests": ["requested_at", "known_from"],
-        "outreach": ["contacted_at"],
+    times = {
+        "households": "valid_from",
+        "residents": "valid_from",
+        "requests": "greatest(requested_at, known_from)",
+        "outreach": "contacted_at",
     }
-    last = [
-        connection.execute(f"SELECT epoch_us(max({column})) / 86400e6 FROM {table}").fetchall()[0][0]
-        for table, columns in ends.items()
-        for column in columns
-    ]
+    last = last_time({table: days_of(connection, table, time) for table, time in times.items()})
     first = connection.execute("SELECT epoch_us(min(known_from)) / 86400e6 FROM households").fetchall()[0][0]
     there = [
         bool(connection.execute(f"SELECT 1 FROM {one} LIMIT 1").fetchall())
         for one in ("residents", "outreach")
     ]
-    return float(first), max(float(one) for one in last if one is not None), there[0], there[1]
+    return float(first), last, there[0], there[1]

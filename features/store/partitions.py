@@ -21,17 +21,16 @@ import pyarrow as pa
 from features.contract.attribute_values import Texts
 from features.contract.community import Community
 from features.contract.tables import TABLES
-from features.point_in_time.records import (
+from features.point_in_time.records import Records, known_before
+from features.point_in_time.subset import some
+from features.rows.tables import (
     FeedbackRows,
     HouseholdRows,
     OptOutRows,
     OutreachRows,
-    Records,
     RequestRows,
     ResidentRows,
-    known_before,
 )
-from features.point_in_time.subset import some
 from features.store.plain_file import from_file, to_bytes
 from features.store.reader import records_in
 from features.store.storage import copy_file, get, get_table, keep_only

@@ -13,13 +13,12 @@ from features.contract.keywords import match_texts
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.tables import ARMS, FEEDBACK, OUTCOMES, TABLES
 from features.language import UserError, say
-from features.point_in_time.records import (
-    OF_GRID,
+from features.point_in_time.records import OF_GRID, Records
+from features.rows.tables import (
     FeedbackRows,
     HouseholdRows,
     OptOutRows,
     OutreachRows,
-    Records,
     RequestRows,
     ResidentRows,
 )
@@ -27,7 +26,6 @@ from features.store.database import (
     OWN_TIME,
     STORE,
     add_moves,
-    add_tables,
     attribute_columns,
     has_tables,
     open_store,
@@ -53,7 +51,6 @@ def read_records(workspace: Path) -> Records:
     with open_store(workspace, read_only=True) as connection:
         if not has_tables(connection):
             raise _empty(workspace)
-        add_tables(connection, temporary=True)
         add_moves(connection)
         records = records_in(connection, community)
         if not len(records.household_ids):
@@ -87,9 +84,6 @@ def read_programme_history(workspace: Path, as_of: int) -> pd.DataFrame:
     """The contract's programme_history as known before day ``as_of``, with ``opened`` in days beside
     ``opened_at``, oldest first; no rows where none was handed in."""
     with open_store(workspace, read_only=True) as connection:
-        tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-        if "programme_history" not in tables:  # a store of an earlier version
-            return pd.DataFrame(columns=[*TABLES["programme_history"].columns, "opened"])
         rows = connection.sql(f"""
             SELECT {", ".join(TABLES["programme_history"].columns)}, {_days("opened_at")} AS opened
             FROM programme_history
@@ -194,13 +188,14 @@ def _households(connection: duckdb.DuckDBPyConnection) -> HouseholdRows:
     rows = _rows(
         connection,
         "households",
-        f"""{_days("valid_from")} AS valid_from, grid_ids.number AS grid,
+        f"""{_days("valid_from")} AS valid_from, {_end("valid_until")} AS valid_until, grid_ids.number AS grid,
         microgrid_ids.number AS microgrid{_selected("households", names)}""",
         f"""JOIN grid_ids USING (grid_id) JOIN microgrid_ids
         ON microgrid_ids.microgrid_id = households.grid_id || {text(OF_GRID)} || households.microgrid_id""",
     )
     return HouseholdRows(
-        **_numbers(rows, "household", "valid_from", "grid", "microgrid"), attributes=_attributes(rows, names)
+        **_numbers(rows, "household", "valid_from", "valid_until", "grid", "microgrid"),
+        attributes=_attributes(rows, names),
     )
 
 
@@ -211,12 +206,12 @@ def _residents(connection: duckdb.DuckDBPyConnection) -> ResidentRows:
         connection,
         "residents",
         f"""(dense_rank() OVER (ORDER BY resident_id) - 1)::INTEGER AS resident,
-        {_days("valid_from")} AS valid_from, {_days(born)} AS born,
+        {_days("valid_from")} AS valid_from, {_end("valid_until")} AS valid_until, {_days(born)} AS born,
         {_end("left_at")} AS "left"{_selected("residents", names)}""",
         "LEFT JOIN resident_moves USING (household_id, resident_id, valid_from, known_from)",
     )
     return ResidentRows(
-        **_numbers(rows, "resident", "household", "valid_from", "born", "left"),
+        **_numbers(rows, "resident", "household", "valid_from", "valid_until", "born", "left"),
         attributes=_attributes(rows, names),
     )
 

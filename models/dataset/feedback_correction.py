@@ -12,8 +12,9 @@ import numpy as np
 
 from features.contract.tables import OUTCOMES
 from features.point_in_time.labels import label_begin, label_end, usual_recording_delay
-from features.point_in_time.records import Known, OutreachRows, Records, Rows
+from features.point_in_time.records import Known, Records, Rows
 from features.point_in_time.remembered import remembered
+from features.rows.tables import OutreachRows
 from models.dataset.out_of_time import stable_hash
 
 NEEDED, NOT_NEEDED, NOT_REACHED = (OUTCOMES.index(one) for one in ("needed", "not_needed", "not_reached"))

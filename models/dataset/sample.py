@@ -148,6 +148,9 @@ def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:
     """
     rows = cohort(known)
     rows = rows.take(usable(known_now, known.as_of)[rows.need])
+    rows = rows.take(
+        ~(known_now.known_since[rows.household] > known.as_of)
+    )  # another household has the number now
     label, kept = with_outreach(known_now, rows, known.as_of, labels(known_now, rows, known.as_of))
     return rows.take(kept), label[kept]
 

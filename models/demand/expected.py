@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Community
-from features.point_in_time.records import Known, Rows, date_of, positions_of
+from features.point_in_time.records import Known, Rows, date_of
+from features.rows.tables import positions_of
 from models.demand.cells import expected_cells
 from models.demand.intervals import Spread, unknown_spread, with_intervals
 from models.demand.periods import SPANS, WINDOW

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from features.blocks.groups import membership
-from features.point_in_time.records import Known, Records, known_before, positions_of
+from features.point_in_time.records import Known, Records, known_before
+from features.rows.tables import positions_of
 from models.evaluation.baselines import MODEL
 from models.evaluation.capacity import capacity_of_need
 from models.evaluation.evaluate import Validation, resampled

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from features.blocks.seasons import asking_last_year
-from features.point_in_time.records import Known, rows_at
+from features.point_in_time.records import Known
 from features.point_in_time.town import TownCounts
+from features.rows.tables import rows_at
 from models.demand.seats import claimed, found
 from models.scoring.explain import asking_within_a_year
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from features.blocks.build import Features
 from features.blocks.groups import membership
+from features.exports.coverage import coverage_lines
 from features.language import say
 from features.point_in_time.records import Known, Records, date_of, known_before
 from features.point_in_time.schema import fit_schema
@@ -109,7 +110,7 @@ def retrain(
     given = {"records": records, "known": known_before(records, as_of), "how": how, "seed": how.seed}
     drawn = run_steps(SAMPLE, given, seconds)
     if drawn["table"].label.sum() < FEWEST_POSITIVES:
-        return _only_rates(drawn["untrained"], drawn["plan"], seconds)
+        return _only_rates(drawn["untrained"], drawn["plan"], drawn["known"], seconds)
     learned = run_steps(LEARN, {**drawn, "champion": champion}, seconds)
     return Retrained(
         model=learned["model"],
@@ -281,7 +282,7 @@ def _notes(learned: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _only_rates(base: NeedModel, plan: Split, seconds: dict[str, float]) -> Retrained:
+def _only_rates(base: NeedModel, plan: Split, known: Known, seconds: dict[str, float]) -> Retrained:
     line = (
         say(
             "历史太短，无法分段验证：各项按平滑后的平均比例打分",
@@ -304,7 +305,7 @@ def _only_rates(base: NeedModel, plan: Split, seconds: dict[str, float]) -> Retr
         pd.DataFrame({"need": [], "feature": [], "gain": np.empty(0)}),
         None,
         {},
-        [line, base.silence()],
+        [*coverage_lines(known), line, base.silence()],
         base.metadata["fingerprint"],
         seconds,
     )

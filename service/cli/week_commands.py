@@ -105,12 +105,17 @@ def demand(workspace: Path, as_of: date | None) -> None:
 )
 @click.argument("directory", type=Directory)
 @as_of_option
+@click.option(
+    "--accept",
+    is_flag=True,
+    help=say("这批导出与以往差别很大，但已核对无误", "take an export that differs much from those before"),
+)
 @click.pass_obj
-def weekly(workspace: Path, directory: Path, as_of: date | None) -> None:
+def weekly(workspace: Path, directory: Path, as_of: date | None, accept: bool) -> None:
     """What cron runs on Monday."""
     from service.weekly.monday import weekly
 
-    weekly(workspace, directory, as_of, stage, show)
+    weekly(workspace, directory, as_of, stage, show, accept)
 
 
 @group.command(help=say("查看数据是否新鲜、往周预测准不准", "how fresh the data are and how past weeks did"))

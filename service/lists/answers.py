@@ -14,13 +14,18 @@ OUTCOME_WORDS = {
     "not_needed": ("不需要", "not needed", "not_needed", "no", "否", "无需要", "没有需要"),
     "declined": ("婉拒", "declined", "拒绝", "refused"),
     "not_reached": ("未遇见", "not reached", "not_reached", "未遇到", "没遇见", "不在家"),
+    "moved_away": ("已搬走", "moved away", "moved_away", "搬走", "搬走了", "已迁出"),
+    "deceased": ("已去世", "deceased", "去世", "已故", "过世"),
 }
 FEEDBACK_WORDS = {
     "satisfied": ("满意", "satisfied", "无", "没有", "none"),
-    "wrong_person": ("人不对", "wrong person", "wrong_person", "查无此人", "搬走", "已搬走"),
+    "wrong_person": ("人不对", "wrong person", "wrong_person", "查无此人"),
     "already_helped": ("已有帮扶", "already helped", "already_helped", "已帮扶", "已解决"),
     "reason_wrong": ("理由不对", "reason wrong", "reason_wrong", "情况不符"),
-    "do_not_contact": ("不要再来", "do not contact", "do_not_contact", "不要联系", "谢绝走访"),
+    "do_not_contact": (
+        *("不要再来", "do not contact", "do_not_contact", "不要联系", "谢绝走访"),
+        *("已搬走", "搬走", "已去世", "去世"),  # better told as an outcome, but never to be passed over
+    ),
 }
 OUTCOME_OF = {word: outcome for outcome in OUTCOMES for word in OUTCOME_WORDS[outcome]}
 FEEDBACK_OF = {word: kind for kind in FEEDBACK for word in FEEDBACK_WORDS[kind]}
@@ -31,8 +36,7 @@ DATE = re.compile(r"(?:(\d{4})\s*[-/.年]\s*)?(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s
 
 def outcome_names() -> dict[str, str]:
     """Name each outcome of the contract as the drop-down shows it."""
-    names = (say("需要", "needed"), say("不需要", "not needed"), say("婉拒", "declined"))
-    return dict(zip(OUTCOMES, (*names, say("未遇见", "not reached")), strict=True))
+    return {one: say(OUTCOME_WORDS[one][0], OUTCOME_WORDS[one][1]) for one in OUTCOMES}
 
 
 def feedback_names() -> dict[str, str]:

@@ -8,7 +8,8 @@ import pandas as pd
 
 from features.blocks.build import BLOCKS, Features, block_name, build
 from features.language import language, say, speaking
-from features.point_in_time.records import Known, Rows, positions_of
+from features.point_in_time.records import Known, Rows
+from features.rows.tables import positions_of
 from models.monitoring.reason_quality import NO_REASON
 from models.scoring.explain import COMMON, Reason, fact_weights, joined, told
 from service.lists.answers import NUMBERS

@@ -11,7 +11,8 @@ from features.contract.attribute_values import births
 from features.contract.community import Community, Need, Programme
 from features.language import say
 from features.point_in_time.ages import YEAR
-from features.point_in_time.records import Known, date_of, positions_of
+from features.point_in_time.records import Known, date_of
+from features.rows.tables import positions_of
 from features.units import WEEK
 from models.demand.programmes import programmes_for
 from models.demand.seats import seats_left, seats_told

@@ -8,7 +8,8 @@ import pandas as pd
 
 from features.language import say
 from features.point_in_time.feedback import suppressed
-from features.point_in_time.records import Known, positions_of
+from features.point_in_time.records import Known
+from features.rows.tables import positions_of
 
 YEAR = 365
 HANDLED_DAYS = 365  # an unresolved request older than a year is no longer taken as being handled

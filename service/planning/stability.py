@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from features.language import say
-from features.point_in_time.records import Known, day_of, positions_of
+from features.point_in_time.records import Known, day_of
+from features.rows.tables import positions_of
 from service.planning.eligibility import LeftOut
 from service.planning.workers import Workers
 

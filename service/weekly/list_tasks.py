@@ -12,8 +12,9 @@ import pandas as pd
 from features.blocks.build import Features, build, summarise
 from features.blocks.groups import Groups, membership, without_members
 from features.language import LANGUAGES, in_language, language, speaking
-from features.point_in_time.records import Known, Rows, known_before, positions_of
+from features.point_in_time.records import Known, Rows, known_before
 from features.point_in_time.town import TownCounts
+from features.rows.tables import positions_of
 from features.store.partitions import Partitions
 from models.demand.cells import expected_cells, named_cells
 from models.demand.expected import pairs_of

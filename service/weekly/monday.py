@@ -38,13 +38,16 @@ def weekly(
     given: date | None,
     stage: Stage,
     show: Callable[[Sequence[str]], None],
+    accept: bool = False,
 ) -> None:
     """Run every stage of a Monday and write ``summary.html`` into the week's directory.
 
     ``given``: the as-of date, by default this week's Monday. Every stage can be killed and all of it run again:
     the same data give the same scores and lists. ``show`` is handed the lines of each stage when it ends.
+    ``accept``: take an export that differs much from those before. Raises UserError for one otherwise, before any list
+    is made from it.
     """
-    report = ingest(directory, workspace)
+    report = ingest(directory, workspace, accept=accept)
     publish_refusals(workspace)
     show(report.lines())
     came_in = take_in(workspace)

@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1", tags=["结果与诉求 outcomes and requests"])
 CONFLICT: dict[int | str, dict[str, Any]] = {409: problem("这个 Idempotency-Key 用过了，或已入库不能撤销")}
 EARLIEST = 1990
 LATEST = timedelta(minutes=10)  # a clock may run ahead by so much
-OutcomeName = Literal["needed", "not_needed", "declined", "not_reached"]
+OutcomeName = Literal["needed", "not_needed", "declined", "not_reached", "moved_away", "deceased"]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 IdempotencyKey = Annotated[
     str | None,

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from make_records import make_records
 
-from features.point_in_time.records import Known, Records, Versions, known_before
+from features.point_in_time.records import Known, Records, known_before
 from features.point_in_time.town import TownSummary
+from features.rows.tables import Versions
 
 ROOT = Path(__file__).parents[3]
 DAY = 19000

@@ -47,7 +47,7 @@ def test_arrays_of_the_tiny_town(tiny_town):
         "housing": "商品房",
     }
     assert (records.has_residents, records.has_outreach) == (True, True)
-    assert records.last_day == day("2024-06-06 09:00")
+    assert records.last_day == day("2024-06-06")
 
 
 def test_requests_and_outreach_of_the_tiny_town(tiny_town):

@@ -55,11 +55,11 @@ def test_a_sheet_a_worker_ready_to_print_and_fill_in(book: Path, visits: pd.Data
         assert sheet.sheet_properties.pageSetUpPr.fitToPage and sheet.page_setup.fitToHeight == 0
         rules = {str(rule.formula1): rule for rule in sheet.data_validations.dataValidation}
         assert set(rules) == {
-            '"需要,不需要,婉拒,未遇见"',
+            '"需要,不需要,婉拒,未遇见,已搬走,已去世"',
             '"满意,人不对,已有帮扶,理由不对,理由1不对,理由2不对,理由3不对,不要再来"',
             '"5,4,3,2,1"',
         }
-        rule = rules['"需要,不需要,婉拒,未遇见"']
+        rule = rules['"需要,不需要,婉拒,未遇见,已搬走,已去世"']
         assert sheet.cell(header + 1, columns["结果"]).coordinate in rule.sqref
         letter = sheet.cell(header, columns["outreach_id"]).column_letter
         assert sheet.column_dimensions[letter].hidden
@@ -192,7 +192,7 @@ def test_outcomes_come_back_with_what_the_list_knew(book: Path, visits: pd.DataF
 def test_a_workbook_survives_sorting_deleting_moving_and_renaming(
     book: Path, visits: pd.DataFrame, known: Known
 ) -> None:
-    names = ["需要", "不需要", "婉拒", "未遇见"]
+    names = ["需要", "不需要", "婉拒", "未遇见", "已搬走", "已去世"]
 
     def use(sheet: Worksheet) -> None:
         header, columns = columns_of(sheet)

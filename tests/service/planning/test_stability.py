@@ -13,7 +13,8 @@ from make_records import make_community, make_records, records_of
 from random_weeks import CELL, DAY, NEEDS, check_week, scores_of, towns
 
 from features.language import speaking
-from features.point_in_time.records import Known, OutreachRows, date_of, known_before
+from features.point_in_time.records import Known, date_of, known_before
+from features.rows.tables import OutreachRows
 from service.planning.planner import COLUMNS, plan
 
 WEEK = 7

@@ -1,0 +1,215 @@
+"""An export beside those before it: rows that are gone, columns that are gone or emptied, shares that jumped.
+
+What is usual comes from the exports themselves: a change is told when it is larger than three times the usual change
+between earlier exports, and than what chance and a least change explain.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from features.contract.community import Community
+from features.contract.tables import TABLES
+from features.language import say
+from features.store.export_history import Profile, content_of, next_number, note_export, profiles, usual_gone
+from features.store.sql import name
+
+COMPARED = {"households": "household_id", "residents": "resident_id", "requests": "request_id"}
+WHOLE = 0.5  # of an export's rows held before, from which on it repeats them and is no mere addition
+GONE_SHARE, FEWEST_GONE = 0.1, 5
+EMPTIED = 5  # rows with a value, from which on their loss is told
+JUMP = 0.15  # of a share
+DEVIATIONS = 5.0  # of a share by chance
+TIMES_USUAL = 3.0
+FEWEST_ROWS = 20
+CATEGORIES = 12  # values of a column whose shares are followed
+LATEST = 12  # exports that tell what is usual
+SHOWN = 8  # lines of a table
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A table of an export: SQL of its rows, and their columns."""
+
+    rows: str
+    columns: Sequence[str]
+
+
+def compare_export(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, Handed],
+    community: Community,
+    ends: str | None,
+) -> list[str]:
+    """Compare an export with those before it, then note what it held; a line for each thing that differs much.
+
+    Args:
+        connection: with the records as they were before this export.
+        tables: what was handed in, by table.
+        community: the settings that come into force.
+        ends: until when the export reaches, as an ISO text.
+    """
+    contents = {
+        table: (one.rows, [column for column in one.columns if column != "request_id"])
+        for table, one in tables.items()
+    }
+    content = content_of(connection, contents)
+    number, noted = next_number(connection, content)
+    alarms: list[str] = []
+    for table in (table for table in COMPARED if table in tables):
+        gone, lines = _rows_gone(connection, table, tables[table].rows, number)
+        now = _profile(connection, table, tables[table])
+        lines += _changes(
+            table, now, profiles(connection, table, number, LATEST), gone is not None, community
+        )
+        alarms += lines[:SHOWN]
+        if not noted:
+            note_export(connection, number, table, gone, now)
+    if not noted:
+        connection.execute("INSERT INTO exports VALUES (?, ?, ?)", [content, number, ends])
+    return alarms
+
+
+def _rows_gone(
+    connection: duckdb.DuckDBPyConnection, table: str, given: str, number: int
+) -> tuple[float | None, list[str]]:
+    """The share of what is held that an export no longer has, None where the export only adds; lines on it."""
+    key = COMPARED[table]
+    held = (
+        f"(SELECT DISTINCT {key} FROM {table} WHERE superseded_at IS NULL AND {_still_there(table, given)})"
+    )
+    here = f"(SELECT DISTINCT {key} FROM {given})"
+    every, gone, rows, repeated = connection.execute(f"""
+        SELECT (SELECT count(*) FROM {held}), (SELECT count(*) FROM {held} ANTI JOIN {here} USING ({key})),
+            (SELECT count(*) FROM {here}), (SELECT count(*) FROM {here} SEMI JOIN {table} USING ({key}))
+        """).fetchall()[0]
+    if not every or not rows or repeated < WHOLE * rows:
+        return None, []
+    share = gone / every
+    usual = usual_gone(connection, table, number, LATEST)
+    if gone < FEWEST_GONE or share <= max(GONE_SHARE, TIMES_USUAL * lower_median(usual)):
+        return share, []
+    zh = {"households": "户", "residents": "人", "requests": "条诉求"}[table]
+    line = say(
+        f"{table}：{every} {zh}中有 {gone} {zh}不在这批导出里；请核对导出是否完整，搬走的请填 valid_until",
+        f"{gone} of {every} {table} are no longer in the export; see whether it is whole, and give valid_until to those"
+        " who left",
+    )
+    return share, [line]
+
+
+def _still_there(table: str, given: str) -> str:
+    """SQL of the rows held that a whole export would repeat: those that have not ended, or within its own time."""
+    if table == "requests":
+        return (
+            f"requested_at BETWEEN (SELECT min(requested_at) FROM {given})"
+            f" AND (SELECT max(requested_at) FROM {given})"
+        )
+    return "valid_until IS NULL"
+
+
+def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) -> Profile:
+    """How many of a table's newest rows have a value, by column, and each of few values."""
+    key = COMPARED[table]
+    fixed = {one for one, column in TABLES[table].columns.items() if column.required} | {"valid_until"}
+    columns = [one for one in handed.columns if one not in fixed]
+    newest = handed.rows
+    if "valid_from" in handed.columns:
+        last = f"SELECT {key}, max(valid_from) AS valid_from FROM {newest} GROUP BY {key}"
+        newest = f"(SELECT * FROM {newest} SEMI JOIN ({last}) USING ({key}, valid_from))"
+    counted = "".join(f", count({name(one)}), approx_count_distinct({name(one)})" for one in columns)
+    rows, *counts = connection.execute(f"SELECT count(*){counted} FROM {newest}").fetchall()[0]
+    found: Profile = {("", None): rows}
+    found |= {(one, None): count for one, count in zip(columns, counts[::2], strict=True)}
+    few = [one for one, distinct in zip(columns, counts[1::2], strict=True) if distinct <= CATEGORIES]
+    for one in few if table != "requests" else ():  # what is asked for changes with the season
+        shares = connection.execute(f"""
+            SELECT {name(one)}::VARCHAR, count(*) FROM {newest} WHERE {name(one)} IS NOT NULL GROUP BY ALL""")
+        found |= {(one, value): count for value, count in shares.fetchall()}
+    return found
+
+
+def _changes(
+    table: str, now: Profile, before: Sequence[Profile], whole: bool, community: Community
+) -> list[str]:
+    """Lines on columns and shares of an export that changed more than they used to; the newest profile comes last."""
+    if not before or before[-1]["", None] < EMPTIED:
+        return []
+    last, rows = before[-1], now["", None]
+    lines = [
+        _emptied_line(table, column, count, (column, None) in now, community)
+        for (column, value), count in last.items()
+        if column and value is None and count >= EMPTIED and not now.get((column, None))
+    ]
+    if whole and min(rows, last["", None]) >= FEWEST_ROWS:
+        lines += _jumps(table, now, before)
+    return lines
+
+
+def _jumps(table: str, now: Profile, before: Sequence[Profile]) -> Iterator[str]:
+    last = before[-1]
+    sizes = now["", None], last["", None]
+    for column, value in sorted(now.keys() | last.keys(), key=str):
+        if not column or not now.get((column, None)) or not last.get((column, None)):
+            continue
+        share, was = (
+            one.get((column, value), 0) / size for one, size in zip((now, last), sizes, strict=True)
+        )
+        pooled = (share * sizes[0] + was * sizes[1]) / sum(sizes)
+        chance = DEVIATIONS * (pooled * (1 - pooled) * (1 / sizes[0] + 1 / sizes[1])) ** 0.5
+        if abs(share - was) > max(JUMP, chance, TIMES_USUAL * usual_change(before, (column, value))):
+            what = column if value is None else f"{column} = {value}"
+            yield say(
+                f"{table}：{what} 的占比由 {was:.0%} 变为 {share:.0%}，请核对导出",
+                f"{table}: the share of {what} went from {was:.0%} to {share:.0%}; check the export",
+            )
+
+
+def refused_line(alarms: Sequence[str]) -> str:
+    """Why an export is not taken."""
+    return "\n".join(
+        [
+            *alarms,
+            say(
+                "这批导出与以往差别很大，没有读入；核对无误的请加 --accept 再运行",
+                "this export differs much from those before and was not taken; if it is right, run again with --accept",
+            ),
+        ]
+    )
+
+
+def usual_change(before: Sequence[Profile], key: tuple[str, str | None]) -> float:
+    """How much a share usually changed between earlier exports: the lower median, two quiet exports taken as given."""
+    shares = [one.get(key, 0) / max(one["", None], 1) for one in before]
+    changes = [abs(one - other) for one, other in zip(shares[1:], shares[:-1], strict=True)]
+    return lower_median(changes)
+
+
+def lower_median(values: Sequence[float]) -> float:
+    """The lower median of values and two zeros, so that one odd export does not make the next one usual."""
+    ordered = sorted([0.0, 0.0, *values])
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def _emptied_line(table: str, column: str, count: int, there: bool, community: Community) -> str:
+    asking = [
+        need.id for need in community.needs if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", need.who)
+    ]
+    needs = ""
+    if asking and there:
+        names = say("、", ", ").join(asking)
+        needs = say(f"；{names} 将没有住户", f"; {names}: 0 households")
+    what = {"households": say("户", "households"), "residents": say("人", "residents")}.get(
+        table, say("条", "requests")
+    )
+    if there:
+        return say(
+            f"{table}：{column} 原来有 {count} {what}填写，现在全空{needs}",
+            f"{table}: {column} was filled for {count} {what} and is empty now{needs}",
+        )
+    return say(
+        f"{table}：列 {column} 原来有 {count} {what}填写，这批导出没有这一列；已有的值不变",
+        f"{table}: column {column} was filled for {count} {what} and is no longer in the export; values held stay",
+    )

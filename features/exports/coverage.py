@@ -1,0 +1,67 @@
+"""What the records do not cover, in words: requests from before their household is known, or entered much later."""
+
+import numpy as np
+
+from features.language import say
+from features.point_in_time.labels import recording_delays
+from features.point_in_time.records import Known, date_of
+
+EARLY_SHARE = 0.2  # of the requests, made before their household is known, from which on it is said
+SAME_START = 0.8  # of these made before any household is known: then the register is a snapshot
+FEWEST = 10  # requests
+LATE_DAYS = 28
+
+
+def coverage_lines(known: Known) -> list[str]:
+    """Lines on what was known at a date: why there may be too little to learn from."""
+    requests, since = known.requests, known.known_since
+    begun = since[~np.isnan(since)]
+    if not len(begun) or not len(requests):
+        return []
+    early = int((requests.requested < since[requests.household]).sum())
+    first = float(begun.min())
+    lines = early_line(str(date_of(first)), int((requests.requested < first).sum()), early, len(requests))
+    delay = recording_delays(known)[0]
+    return [*lines, *late_line(float(np.median(delay)), len(delay))]
+
+
+def early_line(first: str, before_all: int, early: int, total: int) -> list[str]:
+    """The line on requests from before their household is known, if they are many.
+
+    Args:
+        first: day from which the first household is known.
+        before_all: requests from before that day.
+        early: requests from before their own household is known.
+        total: requests.
+    """
+    if total < FEWEST or early < EARLY_SHARE * total:
+        return []
+    if before_all >= SAME_START * early:
+        return [
+            say(
+                f"住户从 {first} 起才有记录：{total} 条诉求中 {before_all} 条在此之前；"
+                "valid_from 请填入住日期，不要填导出日期",
+                f"households are known only from {first}: {before_all} of {total} requests came before; give the day"
+                " of moving in",
+            )
+        ]
+    return [
+        say(
+            f"{total} 条诉求中 {early} 条早于该户的 valid_from；valid_from 请填入住日期，不要填导出日期",
+            f"{early} of {total} requests came before their household is known; give the day of moving in",
+        )
+    ]
+
+
+def late_line(median_days: float | None, count: int) -> list[str]:
+    """The line on requests that are entered late, by the median delay in days, if they are."""
+    if median_days is None or count < FEWEST or median_days <= LATE_DAYS:
+        return []
+    weeks = int(median_days // 7)
+    return [
+        say(
+            f"一半诉求登记时已晚了 {weeks} 周以上（成批补录？）：近期标签不完整，请随到随录",
+            f"half of the requests are recorded more than {weeks} weeks late: labels are not complete; enter them"
+            " as they come",
+        )
+    ]

@@ -1,0 +1,141 @@
+"""What each export held: until when it reaches, and which rows and values it had, for the next one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import duckdb
+import numpy as np
+
+from features.data_end import RowsADay, table_ends
+from features.store.sql import name, one_value
+
+TIMES = {  # by which an export is dated; what lies ahead, such as an end, does not count
+    "households": ("valid_from", "recorded_at"),
+    "requests": ("requested_at", "recorded_at", "resolved_at"),
+    "residents": ("valid_from", "recorded_at"),
+    "outreach": ("contacted_at", "recorded_at"),
+    "opt_outs": ("from", "recorded_at"),
+}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Until when rows reach, as an ISO text (None without rows), and the last day of each table."""
+
+    ends: str | None
+    days: dict[str, int]  # since 1970-01-01
+
+
+def days_of(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> RowsADay:
+    """Rows a day of a table or query by an SQL time."""
+    found = connection.execute(f"""
+        SELECT date_diff('day', DATE '1970-01-01', ({time})::DATE) AS day, count(*) FROM {source}
+        WHERE ({time}) IS NOT NULL GROUP BY day ORDER BY day""").fetchnumpy()
+    days, rows = (np.asarray(column, dtype=np.int64) for column in found.values())
+    return days, rows
+
+
+def latest(table: str, columns: Sequence[str] | None = None) -> str:
+    """SQL of the latest time that a row tells; of the ``columns`` that there are."""
+    own = [one for one in TIMES[table] if columns is None or one in columns]
+    return f"greatest({', '.join(name(one) for one in own)})" if own else "NULL::TIMESTAMP"
+
+
+def reach(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str, Sequence[str]]]) -> Reach:
+    """Until when tables reach, stray times left out.
+
+    Args:
+        sources: by table, SQL of its rows and the columns that they have.
+    """
+    times = {table: latest(table, columns) for table, (_, columns) in sources.items()}
+    days = table_ends({table: days_of(connection, sources[table][0], times[table]) for table in sources})
+    moments = [
+        f"(SELECT max({times[table]}) FROM {sources[table][0]} WHERE ({times[table]})::DATE <= {_date(day)})"
+        for table, day in days.items()
+    ]
+    if not moments:
+        return Reach(None, days)
+    found = connection.execute(f"SELECT greatest({', '.join(moments)})::VARCHAR").fetchall()
+    return Reach(found[0][0], days)
+
+
+def strays(
+    connection: duckdb.DuckDBPyConnection, source: str, columns: Sequence[str], end: int, line: str
+) -> list[tuple[int, str, str]]:
+    """Line, column and day of each time beyond the last day of a table's rows, in order of lines."""
+    found: list[tuple[int, str, str]] = []
+    for column in columns:
+        found += connection.execute(f"""
+            SELECT {line}, '{column}', ({name(column)}::DATE)::VARCHAR FROM {source}
+            WHERE {name(column)}::DATE > {_date(end)}""").fetchall()
+    return sorted(found)
+
+
+def earlier_end(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Until when the exports read so far reach, as an ISO text; None before the first."""
+    return connection.execute("SELECT max(ends)::VARCHAR FROM exports").fetchall()[0][0]
+
+
+def _date(day: int) -> str:
+    return f"(DATE '1970-01-01' + {day})"
+
+
+Profile = dict[tuple[str, str | None], int]  # by column and value (None: any): rows; ("", None): all rows
+
+
+def content_of(
+    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str, Sequence[str]]]
+) -> str:
+    """A text that is the same for the same rows; ``sources``: by table, SQL of its rows and their columns."""
+    digest = blake2b(digest_size=16)
+    for table, (rows, columns) in sources.items():
+        every = ", ".join(name(one) for one in columns)
+        sums = connection.execute(
+            f"SELECT count(*), bit_xor(hash({every})), sum(hash({every}) >> 20) FROM {rows}"
+        ).fetchall()[0]
+        digest.update(f"{table} {sums}".encode())
+    return digest.hexdigest()
+
+
+def next_number(connection: duckdb.DuckDBPyConnection, content: str) -> tuple[int, bool]:
+    """The number of an export, and whether it was read before."""
+    found = connection.execute("SELECT number FROM exports WHERE content = ?", [content]).fetchall()
+    if found:
+        return int(found[0][0]), True
+    return int(one_value(connection, "SELECT coalesce(max(number), 0) + 1 FROM exports")), False
+
+
+def note_export(
+    connection: duckdb.DuckDBPyConnection, number: int, table: str, gone: float | None, profile: Profile
+) -> None:
+    """Note what an export had of a table; ``gone``: the share of what was held that it no longer had."""
+    connection.execute(
+        "INSERT INTO export_tables VALUES (?, ?, ?, ?)", [number, table, profile["", None], gone]
+    )
+    rows = [(number, table, column, value, count) for (column, value), count in profile.items()]
+    connection.executemany("INSERT INTO export_columns VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def profiles(connection: duckdb.DuckDBPyConnection, table: str, before: int, count: int) -> list[Profile]:
+    """What the last exports before one had of a table, oldest first; of those that repeated what was held."""
+    found: dict[int, Profile] = {}
+    for number, column, value, rows in connection.execute(
+        """SELECT number, column_name, value, export_columns.rows FROM export_columns
+        JOIN (SELECT number FROM export_tables WHERE table_name = $table AND number < $before
+            AND (gone IS NOT NULL OR number = 1) ORDER BY number DESC LIMIT $count) USING (number)
+        WHERE table_name = $table ORDER BY number""",
+        {"table": table, "before": before, "count": count},
+    ).fetchall():
+        found.setdefault(number, {})[column, value] = rows
+    return list(found.values())
+
+
+def usual_gone(connection: duckdb.DuckDBPyConnection, table: str, before: int, count: int) -> list[float]:
+    """The shares of what was held that the last exports before one no longer had."""
+    found = connection.execute(
+        """SELECT gone FROM export_tables WHERE table_name = ? AND number < ? AND gone IS NOT NULL
+        ORDER BY number DESC LIMIT ?""",
+        [table, before, count],
+    )
+    return [row[0] for row in found.fetchall()]

@@ -1,0 +1,161 @@
+"""Exports one after another: late and older ones, mistyped years, numbers that begin anew, and what is missing."""
+
+import re
+from datetime import date
+
+import pytest
+from office_exports import ASKED, HOMES, SETTINGS, Office, ask, home, values
+
+from features.language import UserError
+from features.point_in_time.records import date_of
+
+
+@pytest.fixture
+def office(tmp_path) -> Office:
+    return Office(tmp_path)
+
+
+def said(report) -> str:
+    return "\n".join(report.lines())
+
+
+def test_rows_that_come_late_are_known_from_the_day_after_the_earlier_export(office):
+    office.hand_in(HOMES, [ASKED[0], ask("R2", 2, "2025-05-05 10:00", "meal")])
+    late = [home(9), home(1, "2024-02-01", children=5)]
+    report = office.hand_in(
+        [*HOMES, *late], [ASKED[0], ask("R2", 2, "2025-05-05 10:00", "meal"), ask("R3", 3, "2024-04-01")]
+    )
+    then = office.known("2024-06-03")
+    assert office.present("2024-06-03") == ["H1", "H2", "H3"]
+    assert values(then, "children") == ["1", "0", "2"]
+    assert [str(one) for one in then.requests.request_id] == ["R1"]
+    assert office.present("2025-05-06") == ["H1", "H2", "H3"]
+    now = office.known("2025-05-07")
+    assert office.present("2025-05-07") == ["H1", "H2", "H3", "H9"]
+    assert values(now, "children") == ["5", "0", "2", "1"]
+    assert "households 2，requests 1" in said(report)
+
+
+def test_a_late_row_that_says_when_it_was_recorded_counts_from_then(office):
+    office.hand_in()
+    office.hand_in([*HOMES, home(9, recorded_at="2024-02-10")])
+    assert office.present("2024-02-10") == ["H1", "H2", "H3"]
+    assert office.present("2024-02-11") == ["H1", "H2", "H3", "H9"]
+
+
+def test_an_older_export_takes_nothing_back_and_says_so(office):
+    older = (HOMES, [{**row, "resolved_at": ""} for row in ASKED])
+    newer = [
+        {**ASKED[0], "resolved_at": "2024-03-10"},
+        {**ASKED[1], "resolved_at": "2024-03-11"},
+        ask("R3", 3, "2024-04-05 10:00", resolved_at="2024-04-10"),
+    ]
+    office.hand_in(*older)
+    office.hand_in([home(1, children=3), *HOMES[1:]], newer)
+    before = office.known("2024-06-03")
+    report = office.hand_in(*older)
+    assert "止于 2024-03-05，记录已到 2024-04-10" in said(report)
+    assert (report.tables["requests"].new, report.tables["requests"].corrected) == (0, 0)
+    after = office.known("2024-06-03")
+    assert values(after, "children") == values(before, "children") == ["3", "0", "2"]
+    assert after.requests.resolved.tolist() == before.requests.resolved.tolist()
+
+
+@pytest.mark.parametrize("typed", ["2042-06-09", "2025-06-09"])
+def test_a_mistyped_year_is_named_and_hides_no_correction(office, typed):
+    rows = [
+        ask(f"R{n}", n % 3 + 1, f"2024-0{n % 6 + 1}-04 09:00", "meal", resolved_at=f"2024-0{n % 6 + 1}-09")
+        for n in range(60)
+    ]
+    office.hand_in(HOMES, rows)
+    wrong = [*rows[:-1], {**rows[-1], "resolved_at": typed}]
+    report = office.hand_in([home(1, children=4), *HOMES[1:]], wrong)
+    assert f"有时间远在其余数据之后，不计入数据截止日：requests.csv 第 61 行 resolved_at {typed} × 1" in said(
+        report
+    )
+    assert date_of(office.records().last_day) < date(2024, 6, 20)
+    assert values(office.known("2024-06-17"), "children") == ["4", "0", "2"]
+
+
+def test_numbers_that_begin_anew_are_other_requests(office):
+    office.hand_in(HOMES, [ask("1", 1, "2024-03-04"), ask("2", 2, "2024-03-05", "meal")])
+    anew = [ask("1", 3, "2024-04-04"), ask("2", 1, "2024-04-05", "meal")]
+    report = office.hand_in(HOMES, anew)
+    assert "2 个编号原来是另一户、另一天的诉求" in said(report)
+    assert len(office.known("2024-06-03").requests) == 4
+    again = office.hand_in(HOMES, anew)
+    assert (again.tables["requests"].new, again.tables["requests"].unchanged) == (0, 2)
+    assert len(office.known("2024-06-03").requests) == 4
+
+
+def test_a_number_twice_in_one_file_for_other_households_and_days_keeps_both(office):
+    office.hand_in(HOMES, [ask("1", 1, "2024-03-04"), ask("1", 3, "2024-04-04")])
+    assert len(office.known("2024-06-03").requests) == 2
+
+
+def test_a_corrected_household_or_date_stays_one_request(office):
+    office.hand_in()
+    office.hand_in(HOMES, [{**ASKED[0], "household_id": "H3"}, {**ASKED[1], "requested_at": "2024-03-01"}])
+    assert len(office.known("2024-06-03").requests) == 2
+
+
+def test_the_same_requests_under_new_numbers_count_once(office):
+    office.hand_in()
+    report = office.hand_in(HOMES, [{**row, "request_id": f"Q{n}"} for n, row in enumerate(ASKED)])
+    assert "2 条新诉求与已有诉求的住户、时间、需求都相同" in said(report)
+    assert len(office.known("2024-06-03").requests) == 2
+    assert report.tables["requests"].unchanged == 2
+
+
+def test_a_need_whose_code_was_renamed_is_counted(office):
+    office.hand_in()
+    settings = SETTINGS | {"needs": [SETTINGS["needs"][0], {"id": "canteen", "name": "助餐"}]}
+    report = office.hand_in(HOMES, [ASKED[0], ask("R9", 3, "2024-05-05", "canteen")], settings=settings)
+    assert "1 条已入库的诉求，其需求在 community.yaml 里已经没有" in said(report)
+
+
+def test_rows_that_are_gone_are_told_and_a_monday_stops(office):
+    many = [home(n) for n in range(1, 41)]
+    office.hand_in(many)
+    with pytest.raises(UserError, match="40 户中有 30 户不在这批导出里"):
+        office.hand_in(many[:10], accept=False)
+    assert len(office.present("2024-06-03")) == 40
+    assert "40 户中有 30 户不在这批导出里" in said(office.hand_in(many[:10]))
+
+
+def test_an_export_of_only_what_is_new_lost_nothing(office):
+    office.hand_in([home(n) for n in range(1, 41)])
+    report = office.hand_in([home(n, "2024-04-01") for n in range(41, 61)], [ask("R9", 3, "2024-04-02")])
+    assert report.alarms == []
+
+
+def test_an_emptied_column_and_one_that_is_gone_are_told_with_their_needs(office):
+    many = [home(n) for n in range(1, 41)]
+    office.hand_in(many)
+    report = office.hand_in([{**row, "children": "", "elders": 0} for row in many])
+    assert report.alarms == ["households：children 原来有 40 户填写，现在全空；care 将没有住户"]
+    report = office.hand_in([{k: v for k, v in row.items() if k != "elders"} for row in many])
+    assert [one for one in report.alarms if "elders" in one and "没有这一列" in one]
+
+
+def test_a_share_that_jumps_is_told_and_one_that_varies_as_ever_is_not(office):
+    def register(poor: int) -> list[dict]:
+        return [home(n, income="低" if n <= poor else "高") for n in range(1, 201)]
+
+    for poor in (20, 24, 19, 22):
+        assert office.hand_in(register(poor)).alarms == []
+    report = office.hand_in(register(120))
+    assert any(re.search("income = 低 的占比由 11% 变为 60%", one) for one in report.alarms)
+
+
+def test_a_register_whose_rows_begin_on_the_day_of_the_export(office):
+    asked = [ask(f"R{n}", n % 3 + 1, f"2024-0{n % 6 + 1}-1{n % 9}") for n in range(60)]
+    report = office.hand_in([{**row, "valid_from": "2024-07-01"} for row in HOMES], asked)
+    assert "住户从 2024-07-01 起才有记录：60 条诉求中 60 条在此之前" in said(report)
+
+
+def test_requests_entered_twice_a_year(office):
+    asked = [
+        ask(f"R{n}", n % 3 + 1, f"2024-0{n % 6 + 1}-1{n % 9}", recorded_at="2024-07-01") for n in range(60)
+    ]
+    assert "一半诉求登记时已晚了" in said(office.hand_in(HOMES, asked))

@@ -1,0 +1,139 @@
+"""Who moved away or died is in no cohort, count or list from then on, and stays in what was known before."""
+
+import numpy as np
+import pytest
+from make_records import day, make_records
+from office_exports import HOMES, SETTINGS, Office, ask, home
+
+from features.point_in_time.cohort import cohort
+from features.point_in_time.feedback import refusing
+from features.point_in_time.records import known_before
+
+
+def at(records, when):
+    return known_before(records, int(day(when)))
+
+
+def test_a_household_that_ended_is_there_until_then():
+    records = make_records([{"household_id": "a", "valid_until": "2024-05-01"}, {"household_id": "b"}])
+    assert at(records, "2024-04-30").present.tolist() == [True, True]
+    assert at(records, "2024-05-01").present.tolist() == [False, True]
+    assert set(cohort(at(records, "2024-06-01")).household) == {1}
+
+
+def test_a_row_that_follows_at_once_goes_on_with_the_same_household():
+    homes = [
+        {"household_id": "a", "valid_from": "2023-01-01", "valid_until": "2024-04-30"},
+        {"household_id": "a", "valid_from": "2024-05-01"},
+    ]
+    asked = [{"household_id": "a", "requested_at": "2023-06-01", "need": "meals"}]
+    known = at(make_records(homes, asked), "2024-06-01")
+    assert known.present.all()
+    assert len(known.requests) == 1
+
+
+def test_a_number_that_begins_again_is_a_new_household():
+    homes = [
+        {"household_id": "a", "valid_from": "2022-01-01", "valid_until": "2023-05-01"},
+        {"household_id": "a", "valid_from": "2024-01-01"},
+    ]
+    old = {"household_id": "a", "need": "meals"}
+    records = make_records(
+        homes,
+        requests=[{**old, "requested_at": "2022-06-01"}, {**old, "requested_at": "2024-02-01"}],
+        residents=[
+            {"resident_id": "p", "household_id": "a", "valid_from": "2022-01-01"},
+            {"resident_id": "q", "household_id": "a", "valid_from": "2024-01-01"},
+        ],
+        outreach=[{**old, "contacted_at": "2022-07-01", "outcome": "needed"}],
+        opt_outs=[{"household_id": "a", "from": "2022-08-01"}],
+    )
+    before, between, now = (at(records, when) for when in ("2023-01-01", "2023-09-01", "2024-06-01"))
+    assert [len(one.requests) for one in (before, now)] == [1, 1]
+    assert [bool(one.present[0]) for one in (before, between, now)] == [True, False, True]
+    assert [len(one.resident_rows) for one in (before, now)] == [1, 1]
+    assert before.opted_out.tolist() == [True]
+    assert now.opted_out.tolist() == [False]
+    assert len(now.outreach) == 0
+    assert now.known_since.tolist() == [day("2024-01-01")]
+
+
+def test_an_end_that_is_learnt_later_changes_no_earlier_date():
+    rows = [
+        {"household_id": "a", "valid_from": "2023-01-01", "visible_to": "2024-06-10"},
+        {
+            "household_id": "a",
+            "valid_from": "2023-01-01",
+            "valid_until": "2024-02-01",
+            "visible_from": "2024-06-10",
+        },
+    ]
+    records = make_records(rows)
+    assert at(records, "2024-06-10").present.all()
+    assert not at(records, "2024-06-17").present.any()
+    assert refusing(at(records, "2024-06-10")).all()  # but nobody is sent there any more
+
+
+@pytest.mark.parametrize("outcome", ["moved_away", "deceased"])
+def test_a_visit_that_finds_nobody_left_acts_at_once(outcome):
+    visit = {"household_id": "a", "need": "meals", "contacted_at": "2024-06-05", "outcome": outcome}
+    records = make_records([{"household_id": "a"}, {"household_id": "b"}], outreach=[visit])
+    assert refusing(at(records, "2024-06-03")).tolist() == [True, False]
+    assert at(records, "2024-06-10").present.tolist() == [False, True]
+
+
+def test_the_register_can_say_later_that_somebody_lives_there():
+    visit = {"household_id": "a", "need": "meals", "contacted_at": "2024-06-05", "outcome": "moved_away"}
+    homes = [{"household_id": "a"}, {"household_id": "a", "valid_from": "2024-08-01"}]
+    known = at(make_records(homes, outreach=[visit]), "2024-09-02")
+    assert known.present.all()
+    assert not refusing(known).any()
+
+
+def test_a_register_that_grows_by_requests_tells_the_silent_from_those_present(tmp_path):
+    office = Office(tmp_path)
+    homes = [home(n, f"2021-01-{n:02}") for n in range(1, 25)]
+    asked = [ask(f"R{n}", n, f"2021-01-{n:02}") for n in range(1, 25)]
+    more = [*asked, ask("R99", 7, "2024-05-01")]
+    report = office.hand_in(homes, more)
+    assert any("名册只随诉求增加" in one for one in report.lines())
+    assert len(office.present("2024-06-03")) == 24
+    office.hand_in(homes, more, settings=SETTINGS | {"silent_after_weeks": 104})
+    assert office.present("2024-06-03") == ["H7"]
+    assert len(office.present("2022-06-06")) == 24
+
+
+def test_residents_who_left_or_died_are_none(tmp_path):
+    office = Office(tmp_path)
+    person = {
+        "household_id": "H1",
+        "valid_from": "2024-01-01",
+        "是否已迁出": 0,
+        "迁出日期": "",
+        "是否已死亡": 0,
+    }
+    people = [
+        {"resident_id": "a", **person},
+        {"resident_id": "b", **person, "是否已迁出": 1, "迁出日期": "20240501"},
+        {"resident_id": "c", **person, "是否已死亡": 1},
+    ]
+    report = office.hand_in(residents=people)
+    assert [len(office.known(when).resident_rows) for when in ("2024-04-01", "2024-05-06")] == [2, 1]
+    assert "residents: 1 行按 是否已迁出 已迁出或去世" in "\n".join(report.lines())
+
+
+def test_a_status_named_in_the_settings_ends_a_household(tmp_path):
+    office = Office(tmp_path)
+    homes = [*HOMES, home(1, "2024-03-01", 情况="搬"), home(2, "2024-03-01", 情况="在")]
+    office.hand_in(homes, settings=SETTINGS | {"left": {"column": "情况", "values": ["搬"]}})
+    assert office.present("2024-02-01") == ["H1", "H2", "H3"]
+    assert office.present("2024-03-02") == ["H2", "H3"]
+
+
+def test_ends_of_households_do_not_depend_on_the_order_of_rows():
+    rows = [
+        {"household_id": "a", "valid_from": "2023-01-01", "valid_until": "2024-01-01"},
+        {"household_id": "a", "valid_from": "2023-06-01"},
+    ]
+    found = [at(make_records(order), "2024-02-01").present for order in (rows, rows[::-1])]
+    assert not np.any(found)

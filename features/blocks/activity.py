@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.blocks.catalogue import Feature, each, listed
+from features.blocks.catalogue import Feature, Row, each, listed
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
-from features.point_in_time.schema import Schema
+from features.point_in_time.schema import Schema, plain_text
 from features.point_in_time.spoken import spoken_month
 from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import YEAR, Asked, asked, days_observed, rate, requests_of
 
 WINDOWS = (91, 364)  # days
+EACH_NEED_WINDOWS = (28, 91, 364)  # days, in which each leading need's requests are counted
 RELATED_HALF_LIFE = 45  # days
 FOLLOWS_WITHIN = 91  # days in which a request counts as following another
 FOLLOWS_PRIOR = 20.0  # expected followers that pull a lift towards 1
@@ -106,14 +107,52 @@ def _log_lift(past: Asked, rates: np.ndarray) -> np.ndarray:
 
 
 def features(schema: Schema) -> list[Feature]:
-    """List the block's features, in the order of the matrix's columns."""
-    return list(FEATURES)
+    """The block's features, in order; after them five for each leading need, as one need often leads to another."""
+    return [
+        *FEATURES,
+        *listed("requests", "each_need", *(row for need in schema.leading for row in _rows(need))),
+    ]
+
+
+def _rows(need: str) -> list[Row]:
+    name = plain_text(need)
+    counts = each(
+        EACH_NEED_WINDOWS,
+        name + ".requests_{}_days",
+        f"近{{}}天申请{need}次数",
+        f"Requests for {need} in the last {{}} days",
+        "{} days",
+        "requests",
+        "other_needs",
+    )
+    so_far = (f"历来申请{need}次数", f"Requests for {need} so far", "all time", "requests", "other_needs")
+    last = (
+        f"距上次申请{need}的天数",
+        f"Days since the last request for {need}",
+        "all time",
+        "days",
+        "other_needs",
+    )
+    return [*counts, (f"{name}.requests_all_time", *so_far), (f"{name}.days_since_request", *last)]
+
+
+def _each_need(known: Known, past: Asked, schema: Schema) -> dict[str, np.ndarray]:
+    """[households, 1] counts and days since, of each leading need."""
+    place = known.community.need_index()
+    counts = {f"requests_{days}_days": past.count(0, days) for days in EACH_NEED_WINDOWS}
+    counts |= {"requests_all_time": past.total(), "days_since_request": past.last_two()[0]}
+    return {
+        f"{plain_text(need)}.{name}": values[:, [place[need]]]
+        for need in schema.leading
+        for name, values in counts.items()
+    }
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
     past, table = asked(known), town.parts["activity"]
     columns = {"days_observed": days_observed(known)[:, None], **_others(past, table), **_delay(known, past)}
+    columns |= _each_need(known, past, schema)
     return {
         name: np.broadcast_to(values, past.shape)[rows.household, rows.need].astype(np.float32)
         for name, values in columns.items()

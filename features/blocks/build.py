@@ -6,7 +6,16 @@ from types import ModuleType
 
 import numpy as np
 
-from features.blocks import activity, contacts, expected, history, household, neighbours, residents, seasons
+from features.blocks import (
+    activity,
+    contacts,
+    expected,
+    history,
+    household,
+    neighbours,
+    residents,
+    seasons,
+)
 from features.blocks.catalogue import Feature
 from features.blocks.groups import TABLES, unused_of
 from features.blocks.similar import similar_factors
@@ -47,8 +56,9 @@ def block_name(block: ModuleType) -> str:
 
 @remembered
 def catalogue(schema: Schema) -> list[Feature]:
-    """Every feature, in the order of the matrix's columns."""
-    return [feature for block in BLOCKS for feature in block.features(schema)]
+    """Every feature, in the order of the matrix's columns; those for trees that begin at a constant alone are last."""
+    features = [feature for block in BLOCKS for feature in block.features(schema)]
+    return sorted(features, key=lambda feature: feature.role == "each_need")
 
 
 def facts(schema: Schema, blocks: tuple[ModuleType, ...] | None = None) -> dict[str, Fact]:

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["attribute", "arrival", "change", "own_requests", "expected", "neighbours", "season", "visits"]
+Role = Literal[
+    "attribute",
+    "arrival",
+    "change",
+    "own_requests",
+    "expected",
+    "neighbours",
+    "season",
+    "visits",
+    "each_need",
+]
 Row = tuple[str, str, str, str, str, str]  # name, zh, en, window, unit, fact
 
 
@@ -18,7 +28,8 @@ class Feature:
 
     Roles: ``attribute`` says what a household is now, ``arrival`` since when it is known, ``change`` what became
     otherwise; ``own_requests`` what it asked, ``expected`` and ``neighbours`` what others like it and near it ask;
-    ``season`` is the same for every household on a day; ``visits`` are contacts made.
+    ``season`` is the same for every household on a day; ``visits`` are contacts made; ``each_need`` what it asked of
+    each frequent need, for trees that begin at a constant alone.
     """
 
     name: str

@@ -21,6 +21,7 @@ MOST_VALUES = 20  # category values with a column of their own; the rest are poo
 RAREST_VALUE = 0.002  # share of the rows below which a value is pooled
 ALIKE = 0.95  # share of the values that must be of a kind for the attribute to be of it
 FEWEST_CHANGES = 10  # households in which an attribute must have changed for its changes to be features
+MOST_LEADING = 12  # needs whose requests have columns of their own
 LONGEST_VALUE = 30  # mean characters of a category value; longer texts are free text
 BIRTH = re.compile(r"^(?:(?P<person>.*)_)?birth_(?:year|date)$|^(?P<zh>.*)出生(?:年|年份|年月|日期|年月日)$")
 PERSONAL = re.compile(
@@ -75,12 +76,14 @@ class Schema:
     needs: tuple[str, ...]
     has_residents: bool = False
     has_ages: bool = False  # residents' births are known and may be used
+    leading: tuple[str, ...] = ()  # ids of the needs most asked for: each has feature columns of its own
 
     def __hash__(self) -> int:
         """Computed once: a schema is the key of everything that is remembered of it."""
         found = self.__dict__.get("_hash")
         if found is None:
-            found = hash((self.household, self.resident, self.needs, self.has_residents, self.has_ages))
+            flags = (self.has_residents, self.has_ages, self.leading)
+            found = hash((self.household, self.resident, self.needs, *flags))
             self.__dict__["_hash"] = found
         return found
 
@@ -95,7 +98,8 @@ class Schema:
             table: tuple(Attribute(**{**one, "values": tuple(one["values"])}) for one in value[table])
             for table in ("household", "resident")
         }
-        return Schema(**{**value, **tables, "needs": tuple(value["needs"])})
+        needs = {name: tuple(value.get(name, ())) for name in ("needs", "leading")}
+        return Schema(**{**value, **tables, **needs})
 
 
 @cache
@@ -122,7 +126,16 @@ def fit_schema(known: Known) -> Schema:
         needs=tuple(need.id for need in known.community.needs),
         has_residents=len(known.residents) > 0,
         has_ages=bool((~np.isnan(known.residents.born)).any()) and not births & exclude,
+        leading=_leading_needs(known),
     )
+
+
+def _leading_needs(known: Known) -> tuple[str, ...]:
+    """Ids of the MOST_LEADING needs with the most requests, in the order of the needs."""
+    asked = known.requests.need[known.requests.need >= 0]
+    count = np.bincount(asked, minlength=len(known.community.needs))
+    most = np.argsort(-count, kind="stable")[:MOST_LEADING]
+    return tuple(known.community.needs[one].id for one in np.sort(most) if count[one])
 
 
 def kind_of(name: str, texts: list[str | None], whose: list[str]) -> AttributeKind:

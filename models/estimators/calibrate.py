@@ -15,6 +15,7 @@ SLOPE_SPREAD = 0.15  # prior standard deviation of a need's slope around the sha
 INTERCEPT_SPREAD = 0.3
 FARTHEST_SHIFT = 1.5  # log-odds
 ANY_SHIFT = 20.0  # log-odds
+BOUND_WIDTH = 1e-6
 LEVELS_AND_SLOPES = 3  # rounds in which each is fitted given the other
 MOST_STEPS = 40
 NEAR = 1e-10  # log-odds (and slope): what is nearer than this is there
@@ -142,18 +143,32 @@ def shift_to(log_odds: np.ndarray, mean: float, farthest: float = FARTHEST_SHIFT
 
 
 def level_shift(
-    expected: np.ndarray, log_odds: np.ndarray, need: np.ndarray, weight: np.ndarray
+    expected: np.ndarray,
+    log_odds: np.ndarray,
+    need: np.ndarray,
+    weight: np.ndarray,
+    changed: np.ndarray | None = None,
 ) -> np.ndarray:
     """float64 [needs]: shifts that bring the sum of a cohort's probabilities to the ``expected`` number.
 
     The sum aimed at lies between the model's own and the expected one, on a logarithmic scale, by
-    ``weight`` [needs] (0: no shift).
+    ``weight`` [needs] (0: no shift). ``changed`` [needs]: probability that the need stopped or began lately, which the
+    probabilities cannot know yet: by so much of the rest the expected number counts, and the shift may go as far as
+    need be.
     """
     shift = np.zeros(len(expected))
+    turned = np.zeros(len(expected)) if changed is None else changed
+    weight = np.where(weight > 0, weight + (1 - weight) * turned, 0.0)
     for one in np.flatnonzero((expected > 0) & (weight > 0)):
         mine = log_odds[need == one]
         if len(mine):
             own = float(expit(mine).mean())
             aim = np.exp((1 - weight[one]) * np.log(own) + weight[one] * np.log(expected[one] / len(mine)))
-            shift[one] = shift_to(mine, min(float(aim), 0.95))
+            farthest = ANY_SHIFT if turned[one] else FARTHEST_SHIFT
+            shift[one] = shift_to(mine, min(float(aim), 0.95), farthest)
     return shift
+
+
+def at_bound(shift: np.ndarray) -> np.ndarray:
+    """bool per shift: it stops at FARTHEST_SHIFT, which no sound level needs."""
+    return np.abs(np.abs(shift) - FARTHEST_SHIFT) < BOUND_WIDTH

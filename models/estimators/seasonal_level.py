@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, gammaln
 
 from features.blocks.seasons import TROPICAL_YEAR, summer_holiday, winter_holiday
 from features.point_in_time.labels import label_begin, label_end
@@ -23,6 +24,12 @@ TREND_SPREAD = 0.15  # a year
 SHORTEST_FOR_WAVES = 1.25 * TROPICAL_YEAR  # days recorded
 RECENT_HALF_LIFE = 6.0  # weeks: what is remembered of the latest deviations
 RECENT_PRIOR = 0.05  # variance of the deviation from the waves that lasts for some weeks
+LATELY = 8  # weeks in which a need that stopped or began is noticed
+SHORTEST_BEFORE_CHANGE = 26  # weeks recorded before them
+CHANGED_PRIOR = 0.01  # chance that a need stopped or began in them
+CHANGED_STRENGTH = 0.5  # expected requests that pull the factor of one that did towards 1
+FORESIGHT_VARIANCE = 0.25  # of the factor between what was foreseen and what came, without any change
+CLEARLY = 0.95  # probability from which a need is taken to have stopped or begun
 RIPE = 28.0  # days after which a request counts as recorded, if it ever will be
 
 
@@ -32,24 +39,47 @@ class Series:
 
     begins: np.ndarray  # float64 [weeks]: first day of each week
     count: np.ndarray  # float64 [weeks, needs]
-    exposure: np.ndarray  # float64 [weeks]: households known times share of their requests recorded by now
+    exposure: (
+        np.ndarray
+    )  # float64 [weeks]: households known before the week times share of requests recorded by now
 
 
 @dataclass(frozen=True)
 class Course:
-    """When requests were made, by need, and since when households are known: of a town, or of all its parts."""
+    """When requests were made, by need, and since when households are known: of a town, or of all its parts.
+
+    Only requests of households that are present, and that were known before the week of the request: a request by
+    which a household becomes known can be foreseen of nobody.
+    """
 
     as_of: int
-    need: np.ndarray  # int16 per known request, -1 where unknown
+    need: np.ndarray  # int16 per request, -1 where unknown
     requested: np.ndarray  # float64 days
     recorded: np.ndarray  # float64 days
     since: np.ndarray  # float64 days per household that is known
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """What the weekly counts of a town lead to expect in each need's window."""
+
+    requests: np.ndarray  # float64 [needs]
+    changed: (
+        np.ndarray
+    )  # float64 [needs]: probability that the need stopped or began lately; 0 unless it is clear
+
+
 def course_of(known: Known) -> Course:
     """The course of a town, or of the households that live in a part of it (``Parts.own``)."""
     rows = known.requests
-    return Course(known.as_of, rows.need, rows.requested, rows.recorded, known.known_since[known.present])
+    since = np.where(known.present, known.known_since, np.nan)
+    begins = known.as_of - WEEK * np.ceil(
+        (known.as_of - rows.requested) / WEEK
+    )  # of the week of each request
+    mine = since[rows.household] < begins
+    return Course(
+        known.as_of, rows.need[mine], rows.requested[mine], rows.recorded[mine], since[known.present]
+    )
 
 
 def joined_course(courses: Sequence[Course]) -> Course:
@@ -68,7 +98,7 @@ def weekly_requests(course: Course, needs: int) -> Series:
     inside = (week >= 0) & (week < weeks)
     cell = week[inside] * needs + course.need[told][inside]
     count = np.bincount(cell, minlength=weeks * needs).reshape(weeks, needs).astype(float)
-    present = np.searchsorted(np.sort(course.since), begins + WEEK / 2)
+    present = np.searchsorted(np.sort(course.since), begins)  # since before the week
     share = _recorded_share(course, course.as_of - begins - WEEK / 2)
     return Series(begins, count, np.maximum(present, 1) * share)
 
@@ -107,60 +137,97 @@ def _share_within(days: np.ndarray, kind) -> np.ndarray:
     return inside / WEEK
 
 
-def expected_requests(known: Known) -> np.ndarray:
-    """float64 [needs]: requests of the whole town expected in each need's window, from what is known."""
+def ahead(known: Known) -> Ahead:
+    """What the town's weekly counts, as far as they are known, lead to expect in each need's window."""
     begin, end = label_begin(known.community, known.as_of), label_end(known.community, known.as_of)
-    return expected_between(course_of(known), begin[:, None], end[:, None])[:, 0]
+    course = course_of(known)
+    series = weekly_requests(course, len(begin))
+    each = [
+        _expected(series, need, np.array([first]), np.array([last]))
+        for need, (first, last) in enumerate(zip(begin, end, strict=True))
+    ]
+    requests = np.array([one[0][0] for one in each]) * len(course.since)
+    return Ahead(requests, np.array([one[1] for one in each]))
 
 
 def expected_between(course: Course, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     """float64 [needs, spans]: requests of the whole town expected in [begin, end) (days, [needs, spans])."""
     series = weekly_requests(course, len(begin))
-    each = [_expected(series, need, begin[need], end[need]) for need in range(len(begin))]
+    each = [_expected(series, need, begin[need], end[need])[0] for need in range(len(begin))]
     return np.array(each).reshape(begin.shape) * len(course.since)
 
 
 def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -> np.ndarray:
-    """float64 [needs]: households that asked at all per request, over the windows of past as-of ``days``.
+    """float64 [needs]: households that ask at all per request that the weekly rates give to a cohort.
 
-    ``asking`` [days, needs]: households that asked, 0 where not known; such days must be left out of a need by
-    NaN. A need that nobody asked for gets 1.
+    Over the windows of past as-of ``days``: households of the cohort that asked, over the requests that as many
+    households make in these weeks at the rate of all that were known before each of them. ``asking`` [days, needs]:
+    households that asked; NaN where that is not known yet. A need that nobody asked for gets 1.
     """
-    requests = known_now.requests
-    told = requests.need >= 0
-    need, requested = requests.need[told], requests.requested[told]
+    course, needs = course_of(known_now), asking.shape[1]
+    series = weekly_requests(course, needs)
+    rate = np.cumsum(series.count / np.maximum(series.exposure, 1e-9)[:, None], axis=0)
+    rate = np.vstack([np.zeros(needs), rate])
+    ends = np.append(series.begins, course.as_of)
+    since = np.sort(course.since)
     made = np.zeros(asking.shape)
     for index, day in enumerate(days):
-        begin, end = label_begin(known_now.community, day), label_end(known_now.community, day)
-        inside = (requested >= begin[need]) & (requested < end[need])
-        made[index] = np.bincount(need[inside], minlength=asking.shape[1])
-    made[np.isnan(asking)] = 0
+        first, last = label_begin(known_now.community, day), label_end(known_now.community, day)
+        households = np.searchsorted(since, day)
+        for need in np.flatnonzero(np.isfinite(asking[index])):
+            until, before = np.interp([last[need], first[need]], ends, rate[:, need])
+            made[index, need] = households * (until - before)
     seen, total = np.nansum(asking, axis=0), made.sum(axis=0)
-    return np.divide(seen, total, out=np.ones(len(seen)), where=total > 0)
+    return np.divide(seen, total, out=np.ones(len(seen)), where=(total > 0) & (seen > 0))
 
 
-def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """float64 [spans]: requests expected of one household in [begins, ends)."""
+def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, float]:
+    """float64 [spans]: requests expected of one household in [begins, ends); and the probability that the need stopped
+    or began lately."""
     count, exposure = series.count[:, need], series.exposure
     if not count.sum():
-        return np.zeros(len(begins))
+        return np.zeros(len(begins)), 0.0
     middle = series.begins + WEEK / 2
     origin = middle[-1]
     columns, spread = _design(middle, origin)
     if len(middle) * WEEK < SHORTEST_FOR_WAVES:
         spread = spread * 0.01  # waves of less than a year and a bit are noise
-    usual = count.sum() / exposure.sum()
-    coefficients, noise = _fit(columns, spread, count, exposure * usual)
-    fitted = exposure * usual * np.exp(coefficients[0] + columns @ coefficients[1:])
-    lasting = _lasting(count, fitted, noise)
+    fit = _fitted(columns, spread, count, exposure, len(count))
+    lasting, changed = _lasting(count, exposure * fit.rate(columns), fit.noise), 0.0
+    if len(count) >= SHORTEST_BEFORE_CHANGE + LATELY:
+        before = _fitted(columns, spread, count, exposure, len(count) - LATELY)
+        usual = float((exposure * before.rate(columns))[-LATELY:].sum())
+        changed, factor = _change(float(count[-LATELY:].sum()), usual, before.noise)
+        fit, lasting, changed = (before, factor, changed) if changed >= CLEARLY else (fit, lasting, 0.0)
     expected = np.empty(len(begins))
     for place, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         weeks = np.arange(begin + min(WEEK, end - begin) / 2, end, WEEK)
-        ahead, _ = _design(weeks, origin)
-        ahead[:, 0] = np.minimum(ahead[:, 0], 0.25)  # a trend is not carried far
-        level = usual * np.exp(coefficients[0] + ahead @ coefficients[1:]).mean()
-        expected[place] = level * (end - begin) / WEEK * lasting
-    return expected
+        later, _ = _design(weeks, origin)
+        later[:, 0] = np.minimum(later[:, 0], 0.25)  # a trend is not carried far
+        expected[place] = fit.rate(later).mean() * (end - begin) / WEEK * lasting
+    return expected, changed
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A log-linear rate of requests a household and week, and how much more counts scatter than Poisson's."""
+
+    usual: float
+    coefficients: np.ndarray
+    noise: float
+
+    def rate(self, columns: np.ndarray) -> np.ndarray:
+        """float64 per row of ``_design``."""
+        return self.usual * np.exp(self.coefficients[0] + columns @ self.coefficients[1:])
+
+
+def _fitted(
+    columns: np.ndarray, spread: np.ndarray, count: np.ndarray, exposure: np.ndarray, weeks: int
+) -> Fit:
+    """Fitted on the first ``weeks``."""
+    columns, count, exposure = columns[:weeks], count[:weeks], exposure[:weeks]
+    usual = max(float(count.sum()), 0.5) / float(exposure.sum())
+    return Fit(usual, *_fit(columns, spread, count, exposure * usual))
 
 
 def _lasting(count: np.ndarray, fitted: np.ndarray, noise: float) -> float:
@@ -170,6 +237,24 @@ def _lasting(count: np.ndarray, fitted: np.ndarray, noise: float) -> float:
     seen, usual = float(weight @ count), float(weight @ fitted)
     strength = noise / RECENT_PRIOR
     return (seen + strength) / (usual + strength)
+
+
+def _change(seen: float, usual: float, noise: float) -> tuple[float, float]:
+    """Probability that the latest weeks are no longer those of before, and the factor on what was usual if so.
+
+    ``seen`` requests came where ``usual`` were expected from the weeks before. Two gamma priors of mean 1 for the factor
+    between them: that of seasons and trends that were foreseen badly and, seldom, any. Bayes' rule tells them apart.
+    """
+    priors = np.array([1 / FORESIGHT_VARIANCE, CHANGED_STRENGTH])
+    chances = _chance(seen / noise, usual / noise, priors) + np.log([1 - CHANGED_PRIOR, CHANGED_PRIOR])
+    return float(expit(chances[1] - chances[0])), (seen + CHANGED_STRENGTH) / (usual + CHANGED_STRENGTH)
+
+
+def _chance(seen: float, usual: float, strength: np.ndarray) -> np.ndarray:
+    """Logarithm of the negative binomial chance, but for what does not depend on ``strength``, of a count ``seen``
+    where ``usual`` is expected times a gamma factor with mean 1 and this strength."""
+    much = gammaln(seen + strength) - gammaln(strength)
+    return much + strength * np.log(strength / (strength + usual)) - seen * np.log(strength + usual)
 
 
 def _fit(

@@ -1,7 +1,7 @@
 """Fitting the members of the ensemble on a training table: a log-linear model, and trees that begin at an offset."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,7 +20,8 @@ PATIENCE = 40
 LOSS = "binary_logloss"
 FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own
 SHORTEST_FOR_SEASONS = 1.5 * YEAR  # days trained on, below which the log-linear model leaves seasons out
-MEMBERS = ("logistic", "pooled", "own")
+MEMBERS = ("logistic", "pooled", "own", "plain")
+FEWEST_FOR_PLAIN = 50  # positive rows of a need from which it gets trees that begin at a constant
 POOLED: dict[str, object] = {
     "objective": "binary",
     "learning_rate": 0.06,
@@ -41,6 +42,18 @@ POOLED: dict[str, object] = {
     "verbosity": -1,
 }
 OWN: dict[str, object] = {**POOLED, "num_leaves": 12, "min_data_in_leaf": 100, "learning_rate": 0.05}
+# Trees that begin at the need's mean and read every column: what an analyst would fit first. They are free of the
+# offset's assumptions, and learn from what was asked for other needs.
+PLAIN: dict[str, object] = {
+    **POOLED,
+    "num_leaves": 15,
+    "min_data_in_leaf": 40,
+    "min_sum_hessian_in_leaf": 2.0,
+    "lambda_l2": 5.0,
+    "path_smooth": 5.0,
+    "feature_fraction": 0.5,
+    "boost_from_average": True,
+}
 SMALLER = {
     "num_leaves": 0.5,
     "min_data_in_leaf": 0.5,
@@ -68,10 +81,11 @@ def trees_with(tuned: Mapping[str, float]) -> Trees:
 
 @dataclass(frozen=True)
 class Rounds:
-    """Boosting rounds: of the pooled trees, and of each need's own (0: none)."""
+    """Boosting rounds: of the pooled trees, and of each need's own and plain ones (0: none)."""
 
     pooled: int
     own: tuple[int, ...]
+    plain: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -82,13 +96,14 @@ class Members:
     offset: Offset
     pooled: tuple[lgb.Booster, ...]
     own: dict[int, lgb.Booster]
+    plain: dict[int, lgb.Booster] = field(default_factory=dict)
 
     def log_odds(
         self, matrix: np.ndarray, need: np.ndarray, threads: int = THREADS, used: np.ndarray | None = None
     ) -> np.ndarray:
-        """float64 [rows, 3]: by the log-linear model, by the pooled trees, by the need's own trees.
+        """float64 [rows, 4]: by the log-linear model, by the pooled trees, by the need's own and by its plain trees.
 
-        A need without trees of its own uses the pooled ones. ``used``: bool [needs, 3], of the members that are asked
+        A need without trees of its own uses the pooled ones. ``used``: bool [needs, 4], of the members that are asked
         for of each need (all); of others it may be anything.
         """
         used = np.ones((int(need.max(initial=0)) + 1, len(MEMBERS)), dtype=bool) if used is None else used
@@ -96,48 +111,72 @@ class Members:
             threads = 1  # a second one takes longer to begin
         threads = usable_threads(threads)
         result = np.empty((len(matrix), len(MEMBERS)))
-        result[:, 0] = self.logistic.log_odds(matrix, need, np.flatnonzero(used[:, 0]))
-        trees = [one.predict(matrix, raw_score=True, num_threads=threads) for one in self.pooled]
+        shared = matrix[:, : self.columns]
+        result[:, 0] = self.logistic.log_odds(shared, need, np.flatnonzero(used[:, 0]))
+        trees = [one.predict(shared, raw_score=True, num_threads=threads) for one in self.pooled]
         base = self.offset.log_odds(matrix, need)
         result[:, 1] = base + (np.mean(trees, axis=0) if trees else 0)
-        result[:, 2] = result[:, 1]
+        result[:, 2] = result[:, 3] = result[:, 1]
         for one, booster in self.own.items():
             rows = np.flatnonzero(need == one)
             if len(rows) and used[one, 2]:
-                own = booster.predict(matrix[rows], raw_score=True, num_threads=threads)
+                own = booster.predict(shared[rows], raw_score=True, num_threads=threads)
                 result[rows, 2] = base[rows] + own
+        for one, booster in self.plain.items():
+            rows = np.flatnonzero(need == one)
+            if len(rows) and used[one, 3]:
+                result[rows, 3] = booster.predict(matrix[rows], raw_score=True, num_threads=threads)
         return result
+
+    @property
+    def columns(self) -> int:
+        """Columns that the parts share; the plain trees read those after them, too."""
+        return len(self.logistic.transform.center)
 
 
 class Trainer:
     """Fits the members on any rows of one table; the table is cut into bins only once."""
 
     def __init__(
-        self, table: Table, needs: int, seed: int = 0, threads: int = THREADS, trees: Trees | None = None
+        self,
+        table: Table,
+        needs: int,
+        seed: int = 0,
+        threads: int = THREADS,
+        trees: Trees | None = None,
+        only_plain: int = 0,
     ) -> None:
+        """``only_plain``: how many of the last columns only the plain trees read."""
         self.table = table
+        self.columns = table.matrix.shape[1] - only_plain
         self.trees = trees or trees_with({})
         self.needs = needs
         self.seed = seed
         self.threads = threads
-        self.binned = lgb.Dataset(
-            table.matrix,
-            table.label,
-            weight=table.weight,
-            feature_name=[f"f{index}" for index in range(len(table.names))],
-            params={**POOLED, "num_threads": threads},
+        self.binned = self._binned(table.matrix[:, : self.columns])
+        self.binned_whole = self._binned(table.matrix) if only_plain else self.binned
+
+    def _binned(self, matrix: np.ndarray) -> lgb.Dataset:
+        return lgb.Dataset(
+            matrix,
+            self.table.label,
+            weight=self.table.weight,
+            feature_name=[f"f{index}" for index in range(matrix.shape[1])],
+            params={**POOLED, "num_threads": self.threads},
             free_raw_data=False,
         ).construct()
 
     def fit_logistic(self, rows: np.ndarray) -> Logistic:
         """The log-linear model of some rows."""
         table = self.table
-        matrix = table.matrix[rows] if len(rows) < len(table) else table.matrix
+        matrix = table.matrix[:, : self.columns]
+        matrix = matrix[rows] if len(rows) < len(table) else matrix
         transform = fit_transform(matrix, table.weight[rows], self.seed)
         if table.days.max() - table.days.min() < SHORTEST_FOR_SEASONS:
             # what all households share on a day would be carried on without bound outside the days seen
             seasonal = {one.name for one in seasons.FEATURES}
-            transform = transform.without([index for index, one in enumerate(table.names) if one in seasonal])
+            names = table.names[: self.columns]
+            transform = transform.without([index for index, one in enumerate(names) if one in seasonal])
         return fit_logistic(
             transform, matrix, table.label[rows], table.weight[rows], table.need[rows], self.needs, self.seed
         )
@@ -151,12 +190,12 @@ class Trainer:
         """
         with working_beside() as beside:
             logistic = beside.submit(self.fit_logistic, rows)
-            offset, pooled, own, found = self._fit_trees(rows, rounds, later, seeds)
-            return Members(logistic.result(), offset, pooled, own), found
+            offset, pooled, own, plain, found = self._fit_trees(rows, rounds, later, seeds)
+            return Members(logistic.result(), offset, pooled, own, plain), found
 
     def _fit_trees(
         self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int
-    ) -> tuple[Offset, tuple[lgb.Booster, ...], dict[int, lgb.Booster], Rounds]:
+    ) -> tuple[Offset, tuple[lgb.Booster, ...], dict[int, lgb.Booster], dict[int, lgb.Booster], Rounds]:
         offset = self.fit_offset(rows)
         begin = offset.log_odds(self.table.matrix, self.table.need)
         given = rounds.pooled if rounds else None
@@ -170,8 +209,23 @@ class Trainer:
             given = rounds.own[need] if rounds else None
             own[need] = self.boost({**self.trees.own, "seed": self.seed}, mine, begin, given, ahead)
             own_rounds[need] = own[need].current_iteration()
+        plain, plain_rounds = self._fit_plain(rows, rounds, later)
         best = int(np.mean([one.current_iteration() for one in pooled]))
-        return offset, tuple(pooled), own, Rounds(best, tuple(int(one) for one in own_rounds))
+        found = Rounds(best, tuple(int(one) for one in own_rounds), plain_rounds)
+        return offset, tuple(pooled), own, plain, found
+
+    def _fit_plain(
+        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray
+    ) -> tuple[dict[int, lgb.Booster], tuple[int, ...]]:
+        """Plain trees of each need with enough requests, and their rounds."""
+        plain: dict[int, lgb.Booster] = {}
+        found = [0] * self.needs
+        parameters = {**PLAIN, "seed": self.seed}
+        for need, mine, ahead in self.with_own(rows, later, bool(rounds), FEWEST_FOR_PLAIN):
+            given = rounds.plain[need] if rounds else None
+            plain[need] = self.boost(parameters, mine, None, given, ahead)
+            found[need] = int(plain[need].current_iteration())
+        return plain, tuple(found)
 
     def fit_offset(self, rows: np.ndarray) -> Offset:
         """Where the trees begin, from some rows."""
@@ -180,20 +234,26 @@ class Trainer:
         return fit_offset(table.names, *of_rows, self.needs)
 
     def with_own(
-        self, rows: np.ndarray, later: np.ndarray, settled: bool
+        self, rows: np.ndarray, later: np.ndarray, settled: bool, fewest: int = FEWEST_FOR_OWN
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Each need with enough requests among ``rows`` for trees of its own, its rows, and its later ones; without
         ``settled`` rounds it must have some of these."""
         need = self.table.need
         for one in range(self.needs):
             mine, ahead = rows[need[rows] == one], later[need[later] == one]
-            if self.table.label[mine].sum() >= FEWEST_FOR_OWN and (settled or len(ahead)):
+            if self.table.label[mine].sum() >= fewest and (settled or len(ahead)):
                 yield one, mine, ahead
 
     def boost(
-        self, parameters: dict, rows: np.ndarray, offset: np.ndarray, rounds: int | None, later: np.ndarray
+        self,
+        parameters: dict,
+        rows: np.ndarray,
+        offset: np.ndarray | None,
+        rounds: int | None,
+        later: np.ndarray,
     ) -> lgb.Booster:
-        """Trees from ``rows`` (positions), begun at ``offset`` (of the whole table)."""
+        """Trees from ``rows`` (positions), begun at ``offset`` (of the whole table); without it at the mean, and with
+        every column."""
         if rounds is not None:
             parameters = {**parameters, "num_threads": self.threads}
             return lgb.train(parameters, self._subset(rows, offset), num_boost_round=max(rounds, 1))
@@ -207,7 +267,7 @@ class Trainer:
         return float(booster.best_score["valid_0"][LOSS])
 
     def _until_no_better(
-        self, parameters: dict, rows: np.ndarray, offset: np.ndarray, later: np.ndarray
+        self, parameters: dict, rows: np.ndarray, offset: np.ndarray | None, later: np.ndarray
     ) -> lgb.Booster:
         return lgb.train(
             {**parameters, "num_threads": self.threads, "metric": LOSS},
@@ -217,8 +277,9 @@ class Trainer:
             callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
         )
 
-    def _subset(self, rows: np.ndarray, offset: np.ndarray) -> lgb.Dataset:
-        data = self.binned.subset(rows.tolist())
-        data.construct()
+    def _subset(self, rows: np.ndarray, offset: np.ndarray | None) -> lgb.Dataset:
+        if offset is None:
+            return self.binned_whole.subset(rows.tolist()).construct()
+        data = self.binned.subset(rows.tolist()).construct()
         data.set_init_score(offset[rows])
         return data

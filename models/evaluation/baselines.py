@@ -8,6 +8,7 @@ from features.blocks.build import Features
 
 SAME_SEASON, REQUEST_COUNT, REQUEST_COUNT_ALL = "same_season", "request_count", "request_count_all"
 ELIGIBILITY, GRID_AVERAGE, LOGISTIC, MODEL = "eligibility", "grid_average", "logistic", "model"
+PLAIN = "plain_trees"  # of each need, without a start: what an analyst would fit in an afternoon
 RANKERS: Mapping[str, tuple[str, str]] = {
     MODEL: ("模型", "Model"),
     SAME_SEASON: ("去年同期申请过", "Same season last year"),
@@ -16,8 +17,9 @@ RANKERS: Mapping[str, tuple[str, str]] = {
     ELIGIBILITY: ("符合条件即列入", "Eligibility rule"),
     GRID_AVERAGE: ("微网格平均", "Micro-grid average"),
     LOGISTIC: ("逻辑回归", "Logistic regression"),
+    PLAIN: ("普通提升树", "Plain boosted trees"),
 }
-PROBABILITIES = (MODEL, LOGISTIC)  # rankers whose scores are probabilities
+PROBABILITIES = (MODEL, LOGISTIC, PLAIN)  # rankers whose scores are probabilities
 _COLUMNS = {
     SAME_SEASON: "requests_same_window_1_years_ago",
     REQUEST_COUNT: "requests_364_days",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.point_in_time.records import Known
-from models.evaluation.baselines import GRID_AVERAGE, LOGISTIC, MODEL
+from models.evaluation.baselines import GRID_AVERAGE, LOGISTIC, MODEL, PLAIN
 from models.evaluation.capacity import capacity_of_need
 from models.evaluation.evaluate import ALL, Validation, interval, newest_fold, resampled
 from models.evaluation.ties import coarser, hits_along, summed, tie_groups
@@ -77,7 +77,11 @@ def _lists(rows: Validation, capacity: int, weights: np.ndarray) -> Lists:
     return Lists(
         int(rows.label.sum()),
         capacity,
-        {name: hits_at_lengths(rows, score, lengths, weights) for name, score in rows.scores.items()},
+        {
+            name: hits_at_lengths(rows, score, lengths, weights)
+            for name, score in rows.scores.items()
+            if name != PLAIN  # trees of any kind are a model
+        },
         hits_at_lengths(rows, rows.scores[MODEL], longer, weights)[0],
         hits_at_lengths(rows, rows.label, np.array([capacity]), weights)[0],
     )

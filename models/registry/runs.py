@@ -121,6 +121,7 @@ def log_needs(
             **{f"weight_{part}": share for part, share in shares.items()},
             "calibration_slope": float(model.calibration.slope[position]),
             "calibration_intercept": float(model.calibration.intercept[position]),
+            "level_weight": float(np.broadcast_to(model.level_weight, len(model.rates))[position]),
         }
         with one_run(
             client, experiment, need, {**tags, "need": need, "mlflow.parentRunId": parent}, time.time()

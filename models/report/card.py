@@ -15,6 +15,7 @@ from models.evaluation.baselines import MODEL, RANKERS
 from models.evaluation.capacity import capacity_of_need
 from models.evaluation.compare import Decision, compare, gate
 from models.evaluation.evaluate import Validation
+from models.evaluation.soundness import soundness_lines
 from models.evaluation.verdict_lines import verdict_lines
 from models.fairness.lines import group_lines
 from models.report.card_groups import group_tables
@@ -35,6 +36,9 @@ def decide(retrained: "Retrained", known: Known, has_champion: bool) -> Decision
             "nothing was validated to compare with the champion: it stays",
         )
         return Decision(False, [line])
+    far = soundness_lines(retrained.soundness, known.community, only_far=True)
+    if has_champion and far:
+        return Decision(False, far)
     return gate(retrained.comparison, {need.id: need.name.here for need in known.community.needs})
 
 

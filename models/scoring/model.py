@@ -19,7 +19,7 @@ from models.estimators.boosting import lgb
 from models.estimators.calibrate import Calibration, level_shift
 from models.estimators.logistic import Logistic, Transform
 from models.estimators.offset import Offset
-from models.estimators.seasonal_level import expected_requests
+from models.estimators.seasonal_level import Ahead, ahead
 from models.estimators.train import Members
 from models.underreporting.p_need import NeedFromVisits
 
@@ -43,7 +43,7 @@ class NeedModel:
     modelled: np.ndarray  # bool [needs]
     rates: np.ndarray  # float64 [needs]
     per_request: np.ndarray  # float64 [needs]: households that ask at all per request expected in a window
-    level_weight: float
+    level_weight: np.ndarray  # float64 [needs]
     usual_shift: np.ndarray  # float64 [needs]: shift on the day of training, for rows without a town
     risk_calibration: tuple[float, float]  # slope and intercept of the combined risk's log-odds
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -68,8 +68,14 @@ class NeedModel:
     ) -> np.ndarray:
         """float64 [needs]: what to add to the log-odds of a whole cohort (its ``log_odds`` and ``need``), or of a
         ``share`` [needs] of it."""
-        expected = expected_requests(known) * self.per_request * share
-        return level_shift(expected, log_odds, need, self.level_weight * self.modelled)
+        return self.shift_to(ahead(known), log_odds, need, share)
+
+    def shift_to(
+        self, level: Ahead, log_odds: np.ndarray, need: np.ndarray, share: np.ndarray | float = 1.0
+    ) -> np.ndarray:
+        """``shift``, from the requests that the town's weekly counts lead to expect."""
+        expected = level.requests * self.per_request * share
+        return level_shift(expected, log_odds, need, self.level_weight * self.modelled, level.changed)
 
     def predict(self, features: Features, shift: np.ndarray | None = None) -> np.ndarray:
         """p_request: float64 per row. ``shift``: of the as-of day, by need; the day of training's by default."""
@@ -97,20 +103,29 @@ class NeedModel:
         if not self.members or not len(positions):
             return total
         weight = self.weights[need]
-        total += weight[:, :1] * self.members.logistic.contributions(matrix, need)
-        pooled = self.members.pooled
-        trees = [np.asarray(one.predict(matrix, pred_contrib=True))[:, :-1] for one in pooled]
-        from_pooled = np.mean(trees, axis=0) if trees else np.zeros(matrix.shape)
+        members = self.members
+        shared = matrix[:, : members.columns]
+        from_linear = members.logistic.contributions(shared, need)
+        trees = [np.asarray(one.predict(shared, pred_contrib=True))[:, :-1] for one in members.pooled]
+        from_pooled = np.mean(trees, axis=0) if trees else np.zeros(shared.shape)
+        begin = members.offset.log_odds(matrix, need) - members.offset.usual[need]
+        from_pooled[:, members.offset.column] += begin
         from_own = from_pooled.copy()
-        for one, booster in self.members.own.items():
+        for one, booster in members.own.items():
             rows = np.flatnonzero((need == one) & (weight[:, 2] != 0))
             if len(rows):
-                from_own[rows] = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
-        total += weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own
-        offset = self.members.offset
-        total[:, offset.column] += weight[:, 1:].sum(axis=1) * (
-            offset.log_odds(matrix, need) - offset.usual[need]
+                from_own[rows] = np.asarray(booster.predict(shared[rows], pred_contrib=True))[:, :-1]
+                from_own[rows, members.offset.column] += begin[rows]
+        columns = slice(None, members.columns)
+        total[:, columns] += (
+            weight[:, :1] * from_linear + weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own
         )
+        total[:, columns] += (weight[:, 3] * ~np.isin(need, [*members.plain]))[:, None] * from_pooled
+        for one, booster in members.plain.items():
+            rows = np.flatnonzero((need == one) & (weight[:, 3] != 0))
+            if len(rows):
+                plain = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
+                total[rows] += weight[rows, 3:] * plain
         return total * (self.calibration.slope[need] * self.modelled[need])[:, None]
 
     def risk(self, p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
@@ -134,6 +149,7 @@ class NeedModel:
             "rates": self.rates,
             "per_request": self.per_request,
             "usual_shift": self.usual_shift,
+            "level_weight": np.broadcast_to(self.level_weight, self.rates.shape),
         }
         if self.members:
             logistic = self.members.logistic
@@ -149,12 +165,13 @@ class NeedModel:
                 _write_trees(directory / f"pooled_{index}.txt", booster)
             for need, booster in self.members.own.items():
                 _write_trees(directory / f"need_{need}.txt", booster)
+            for need, booster in self.members.plain.items():
+                _write_trees(directory / f"plain_{need}.txt", booster)
         np.savez(directory / "arrays.npz", **arrays)  # type: ignore[arg-type]
         said = {
             "version": VERSION,
             "schema": self.schema.to_json(),
             "feature_names": self.feature_names,
-            "level_weight": self.level_weight,
             "risk_calibration": list(self.risk_calibration),
             "metadata": self.metadata,
         }
@@ -183,7 +200,7 @@ class NeedModel:
             modelled=arrays["modelled"],
             rates=arrays["rates"],
             per_request=arrays["per_request"],
-            level_weight=said["level_weight"],
+            level_weight=arrays["level_weight"],
             usual_shift=arrays["usual_shift"],
             risk_calibration=tuple(said["risk_calibration"]),
             metadata=said["metadata"],
@@ -206,12 +223,13 @@ def _read_members(directory: Path, arrays: Mapping[str, np.ndarray]) -> Members 
     )
     logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"])
     pooled = sorted(directory.glob("pooled_*.txt"))
-    own = sorted(directory.glob("need_*.txt"))
+    own, plain = sorted(directory.glob("need_*.txt")), sorted(directory.glob("plain_*.txt"))
     return Members(
         logistic,
         Offset(int(arrays["ground_column"]), arrays["ground_shift"], arrays["ground_usual"]),
         tuple(_read_trees(path) for path in pooled),
         {int(path.stem.removeprefix("need_")): _read_trees(path) for path in own},
+        {int(path.stem.removeprefix("plain_")): _read_trees(path) for path in plain},
     )
 
 

@@ -21,8 +21,7 @@ from features.point_in_time.town import TownCounts, TownSummary, summed
 from features.store.partitions import InMemory, Partitions
 from models.dataset.out_of_time import stable_hash
 from models.demand.cells import span_shares
-from models.estimators.calibrate import level_shift
-from models.estimators.seasonal_level import course_of, expected_requests
+from models.estimators.seasonal_level import Ahead, ahead, course_of
 from models.scoring.executors import Each
 from models.scoring.model import NeedModel, probability
 from models.scoring.ranking import Standing, rank_and_tier
@@ -34,7 +33,7 @@ class Fitted:
     """What the scores of one day take from the whole town."""
 
     town: TownSummary
-    expected: np.ndarray  # float64 [needs]: households of the sample that are expected to ask
+    level: Ahead  # of the sample
     shares: np.ndarray  # float64 [needs, spans]: ``models.demand.cells.span_shares``
 
 
@@ -42,7 +41,7 @@ def fit(known: Known, model: NeedModel) -> Fitted:
     """Fit it on a town, or on the partitions of a sample."""
     return Fitted(
         summarise(known, model.schema),
-        expected_requests(known) * model.per_request,
+        ahead(known),
         span_shares(course_of(known), known.community),
     )
 
@@ -185,7 +184,7 @@ def compare(
     log_odds, sampled = (
         np.concatenate([getattr(one, name) for one in sample]) for name in ("log_odds", "need")
     )
-    shift = level_shift(fitted.expected, log_odds, sampled, model.level_weight * model.modelled)
+    shift = model.shift_to(fitted.level, log_odds, sampled)
     need = np.concatenate([one.need for one in partitions])
     p_request = probability(np.concatenate([one.log_odds for one in partitions]), shift[need])
     own = [one.p_need for one in partitions if one.p_need is not None]

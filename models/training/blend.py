@@ -1,5 +1,7 @@
 """Which parts of the model to trust for each need: weights of their log-odds, chosen on out-of-time rows."""
 
+from itertools import product
+
 import numpy as np
 
 from models.estimators.train import MEMBERS
@@ -28,8 +30,11 @@ def choose_weights(parts: np.ndarray, label: np.ndarray, need: np.ndarray, needs
 def _grid() -> np.ndarray:
     """Every combination of weights in steps that sum to 1; the first of equals is the simplest."""
     count = round(1 / STEP)
+    some = range(count + 1)
     combinations = [
-        (count - pooled - own, pooled, own) for own in range(count + 1) for pooled in range(count + 1 - own)
+        (count - pooled - own - plain, pooled, own, plain)
+        for plain, own, pooled in product(some, some, some)
+        if pooled + own + plain <= count
     ]
     grid = np.array(combinations, dtype=np.float64) / count
     assert grid.shape[1] == len(MEMBERS)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from features.blocks.build import Features
+from features.blocks.build import Features, catalogue
+from features.blocks.catalogue import with_role
 from features.blocks.groups import membership
 from features.exports.coverage import coverage_lines
 from features.language import say
@@ -18,10 +19,12 @@ from features.point_in_time.schema import fit_schema
 from models.dataset.sample import MOST_ROWS, Source, Table, training_table
 from models.dataset.split import Split, split
 from models.demand.intervals import Spread
+from models.estimators.calibrate import at_bound
 from models.estimators.threads import working_beside
 from models.estimators.train import SEEDS, THREADS, Members, Rounds, Trainer, trees_with
 from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import Evaluation, Validation, evaluate
+from models.evaluation.soundness import bound_lines, soundness_lines, told_with_model
 from models.evaluation.verdict_lines import verdict_lines
 from models.fairness.audit import audit_visits
 from models.fairness.lines import group_lines
@@ -32,7 +35,7 @@ from models.training.steps import SECOND_THREAD, Step, run_steps
 from models.training.training_lines import training_lines
 from models.training.tune import Settled, Tuned, Tuning, settle
 from models.training.validate import backtest, validated_features
-from models.training.validation_report import LEVEL_WEIGHT, Calibrated, ValidationReport, calibrate, report_on
+from models.training.validation_report import Calibrated, ValidationReport, calibrate, report_on
 from models.underreporting.verdict import found_at_the_top, found_lines
 
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
@@ -73,7 +76,7 @@ class Retrained:
     visits: estimators of p_need on held-out random visits, see ``models.training.learn_p_need``; empty without them.
     demand: whether intervals of demand held, see ``models.demand.backtest``.
     groups: shares of groups, see ``models.fairness.audit``. verdicts: whether a model is needed,
-    ``models.evaluation.verdict``.
+    ``models.evaluation.verdict``. soundness: whether levels and orders hold, ``models.evaluation.soundness``.
     found_by_visits: the same by needs that random visits found, ``models.underreporting.verdict``; None without them.
     tuned: the search for parameters of the trees, None where none was made. figures: what ``draw`` gave.
     """
@@ -94,6 +97,7 @@ class Retrained:
     demand: pd.DataFrame | None = None
     groups: pd.DataFrame | None = None
     verdicts: pd.DataFrame | None = None
+    soundness: pd.DataFrame | None = None
     found_by_visits: pd.DataFrame | None = None
     figures: Mapping[str, bytes] | None = None
 
@@ -146,7 +150,8 @@ def _settle(
     known: Known, untrained: NeedModel, table: Table, plan: Split, champion: NeedModel | None, how: Retraining
 ) -> tuple[Trainer, Settled, NeedModel]:
     """Cut the table into bins, and settle the parameters of the trees; the model says where they come from."""
-    trainer = Trainer(table, len(untrained.schema.needs), how.seed, how.threads)
+    only_plain = len(with_role(catalogue(untrained.schema), "each_need"))
+    trainer = Trainer(table, len(untrained.schema.needs), how.seed, how.threads, only_plain=only_plain)
     before = champion.metadata.get("tuned") if champion else None
     shown = _progress(say("调参", "tuning"))
     settled = settle(trainer, known, plan, how.tuning, before, untrained.metadata["fingerprint"], shown)
@@ -211,11 +216,16 @@ def _found_by_visits(p_need: NeedFit, seed: int) -> pd.DataFrame | None:
 
 
 def _finish(
-    explained: NeedModel, p_need: NeedFit, report: ValidationReport, of_visits: pd.DataFrame | None
+    known: Known,
+    explained: NeedModel,
+    p_need: NeedFit,
+    report: ValidationReport,
+    of_visits: pd.DataFrame | None,
 ) -> tuple[NeedModel, pd.DataFrame]:
     """Give the model its p_need and its spread of demand; join the audits of groups."""
     model = with_visits(explained, p_need)
-    told = {"demand": report.demand.to_dict("records")}
+    unsound = told_with_model(report.soundness, known.community)
+    told = {"demand": report.demand.to_dict("records"), "unsound": unsound}
     spread: Spread = report.spread
     model = replace(model, spread=spread, metadata=model.metadata | told)
     return model, report.groups if of_visits is None else pd.concat([report.groups, of_visits])
@@ -258,7 +268,7 @@ LEARN = (
     Step("p_need", fit_need, ("gathered", "known", "explained", "seed"), "visits"),
     Step("of_visits", _audit_visits, ("records", "known", "p_need", "seed")),
     Step("found_by_visits", _found_by_visits, ("p_need", "seed"), "visits"),
-    Step(("model", "groups"), _finish, ("explained", "p_need", "report", "of_visits"), "evaluate"),
+    Step(("model", "groups"), _finish, ("known", "explained", "p_need", "report", "of_visits"), "evaluate"),
 )
 
 
@@ -271,6 +281,8 @@ def _notes(learned: Mapping[str, Any]) -> list[str]:
     model, known, report = learned["model"], learned["known"], learned["report"]
     validation = learned["calibrated"].validation
     return [
+        *soundness_lines(report.soundness, known.community),
+        *bound_lines(at_bound(model.usual_shift), known.community),
         *training_lines(model, known, learned["table"], learned["plan"], validation, report.found),
         *learned["settled"].lines,
         model.silence(),
@@ -324,8 +336,8 @@ def _parameters(trainer: Trainer, plan: Split, rounds: Rounds, step_weeks: int) 
         "seed": trainer.seed,
         "pooled_rounds": rounds.pooled,
         "own_rounds": list(rounds.own),
+        "plain_rounds": list(rounds.plain),
         "pooled_seeds": SEEDS,
-        "level_weight": LEVEL_WEIGHT,
         **{f"pooled_{name}": value for name, value in trees.pooled.items()},
         **{f"own_{name}": value for name, value in trees.own.items() if trees.pooled[name] != value},
     }

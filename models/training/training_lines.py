@@ -56,8 +56,9 @@ def training_lines(
 
 def _won(known: Known, model: NeedModel, need: int) -> str:
     name = known.community.needs[need].name.here
-    linear, pooled, own = (round(100 * one) for one in model.weights[need])
+    linear, pooled, own, plain = (round(100 * one) for one in model.weights[need])
     return say(
-        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {own}%",
-        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {own}%",
+        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {own}%，不设起点的树 {plain}%",
+        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {own}%,"
+        f" plain trees {plain}%",
     )

@@ -6,9 +6,10 @@ to these rows has few parameters, and their intervals say how sure it is.
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import expit
 
 from features.blocks.build import Features, catalogue, summarise
 from features.point_in_time.cohort import cohort
@@ -18,7 +19,8 @@ from models.dataset.out_of_time import household_keys
 from models.dataset.sample import Table, labelled, matrix_of
 from models.dataset.split import STEP, Fold, Split, complete
 from models.estimators.calibrate import Calibration, fit_calibration, level_shift, no_calibration
-from models.estimators.seasonal_level import expected_requests
+from models.estimators.level_weight import LevelDay, learnt_weight
+from models.estimators.seasonal_level import Ahead, ahead
 from models.estimators.train import MEMBERS, Members, Rounds, Trainer
 from models.evaluation.baselines import baseline_scores
 from models.training.blend import choose_weights
@@ -39,9 +41,7 @@ class Predicted:
     label: np.ndarray  # int8
     parts: np.ndarray  # float32 [rows, parts]
     baselines: dict[str, np.ndarray]  # float32 per row
-    expected: dict[
-        int, np.ndarray
-    ]  # by as-of day: requests of these households expected in each need's window
+    level: dict[int, Ahead]  # by as-of day: what these households are expected to ask in each need's window
     share: float  # of the town's households
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class Predicted:
             self.label[rows],
             self.parts[rows],
             {name: one[rows] for name, one in self.baselines.items()},
-            self.expected,
+            self.level,
             self.share,
         )
 
@@ -159,8 +159,10 @@ class Predicting:
             matrix = matrix_of(self.records, known, rows, self.schema, town)
             odds = fitted.log_odds(matrix, rows.need).astype(np.float32)
             simple = baseline_scores(Features(matrix, self.table.names, rows, day), known.microgrid)
-            expected = expected_requests(known) * share_of_need(everyone, rows, len(self.schema.needs))
-            days.append((rows.household, rows.need, day, number, label, odds, simple, expected))
+            level = ahead(known)
+            share = share_of_need(everyone, rows, len(self.schema.needs))
+            level = replace(level, requests=level.requests * share)
+            days.append((rows.household, rows.need, day, number, label, odds, simple, level))
         return days
 
 
@@ -176,7 +178,7 @@ def joined(folds: Iterable[Future], share: float) -> Predicted:
     if not days:
         none = np.empty(0, dtype=np.int32)
         return Predicted(none, none, none, none, none, np.empty((0, len(MEMBERS))), {}, {}, share)
-    household, need, day, fold, label, odds, baselines, expected = zip(*days, strict=True)
+    household, need, day, fold, label, odds, baselines, level = zip(*days, strict=True)
     sizes = [len(one) for one in label]
     return Predicted(
         np.concatenate(household),
@@ -186,23 +188,26 @@ def joined(folds: Iterable[Future], share: float) -> Predicted:
         np.concatenate(label),
         np.concatenate(odds),
         {name: np.concatenate([one[name] for one in baselines]) for name in baselines[0]},
-        dict(zip(day, expected, strict=True)),
+        dict(zip(day, level, strict=True)),
         share,
     )
 
 
 def _mean_rounds(found: list[Rounds]) -> Rounds:
-    own = np.array([one.own for one in found])
-    seen = (own > 0).sum(axis=0)
-    mean = np.divide(own.sum(axis=0), seen, out=np.zeros(own.shape[1]), where=seen > 0)
-    return Rounds(round(float(np.mean([one.pooled for one in found]))), tuple(int(one) for one in mean))
+    def mean(rounds: list[tuple[int, ...]]) -> tuple[int, ...]:
+        """Of each need, over the folds in which it had trees."""
+        seen = (np.array(rounds) > 0).sum(axis=0)
+        return tuple(int(one) for one in np.array(rounds).sum(axis=0) // np.maximum(seen, 1))
+
+    pooled = round(float(np.mean([one.pooled for one in found])))
+    return Rounds(pooled, mean([one.own for one in found]), mean([one.plain for one in found]))
 
 
 def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> Finish:
     """Weights of the parts and calibration from some out-of-time rows (a mask)."""
     needs = len(horizon_days)
     if not predicted.label[rows].any():
-        weights = np.tile([0.5, 0.5, 0.0], (needs, 1))
+        weights = np.tile([0.5, 0.5, 0.0, 0.0], (needs, 1))
         return Finish(weights, no_calibration(needs))
     parts, label = predicted.parts[rows].astype(np.float64), predicted.label[rows]
     need = predicted.need[rows]
@@ -214,37 +219,66 @@ def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> 
 
 def probabilities(
     predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarray, level_weight: np.ndarray
-) -> np.ndarray:
-    """float64 per row: expit of calibrated log-odds, each day's level set by the town's weekly counts."""
-    from scipy.special import expit
-
-    p = np.empty(len(predicted))
-    for day, expected in predicted.expected.items():
+) -> tuple[np.ndarray, np.ndarray]:
+    """float64 per row: expit of calibrated log-odds, each day's level set by the town's weekly counts; and float64
+    [days, needs] the shifts that did it."""
+    p, shifts = np.empty(len(predicted)), []
+    for day, level in predicted.level.items():
         on = predicted.as_of == day
-        need = predicted.need[on]
-        shift = level_shift(expected * per_request, log_odds[on], need, level_weight)
-        p[on] = expit(log_odds[on] + shift[need])
-    return p
+        if on.any():
+            need = predicted.need[on]
+            shift = level_shift(level.requests * per_request, log_odds[on], need, level_weight, level.changed)
+            p[on] = expit(log_odds[on] + shift[need])
+            shifts.append(shift)
+    return p, np.array(shifts).reshape(-1, len(per_request))
+
+
+@dataclass(frozen=True)
+class Honest:
+    """Probabilities of the validation rows, each from weights, calibration and level of older folds only."""
+
+    model: np.ndarray  # float64 per row
+    logistic: np.ndarray  # by the log-linear part alone
+    plain: np.ndarray  # by the plain trees alone
+    shifts: np.ndarray  # float64 [days, needs] of the newest fold
+    level_weight: np.ndarray  # float64 [needs], learnt from all folds
 
 
 def out_of_time(
-    predicted: Predicted,
-    folds: tuple[Fold, ...],
-    horizon_days: np.ndarray,
-    per_request: np.ndarray,
-    level_weight: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of every row by the model, and by its log-linear part alone.
+    predicted: Predicted, folds: tuple[Fold, ...], horizon_days: np.ndarray, per_request: list[np.ndarray]
+) -> Honest:
+    """Probabilities of every row by the model, and by two of its parts alone.
 
-    Weights and calibration of a fold come from older folds only; the oldest has none.
+    Weights, calibration and level of a fold come from older folds only; the oldest has none. ``per_request``: of each
+    fold, from labels complete by its cut (``models.estimators.seasonal_level.asking_per_request``).
     """
-    model, logistic = np.empty(len(predicted)), np.empty(len(predicted))
-    weight = np.full(len(horizon_days), level_weight)
+    model, shifts = np.empty(len(predicted)), np.zeros((0, len(horizon_days)))
+    sums: list[LevelDay] = []
+    weight = learnt_weight(sums, horizon_days)
     for number in range(len(folds)):
         done = finish(predicted, predicted.fold < number, horizon_days)
         mine = np.flatnonzero(predicted.fold == number)
         own = predicted.take(mine)
         odds = done.log_odds(own.parts, own.need)
-        model[mine] = probabilities(own, odds, per_request, weight)
-        logistic[mine] = probabilities(own, own.parts[:, 0].astype(np.float64), per_request, 0 * weight)
-    return model, logistic
+        model[mine], shifts = probabilities(own, odds, per_request[number], weight)
+        if number or len(folds) == 1:  # before any calibration a level is only a better intercept
+            sums += level_days(own, odds, per_request[number])
+            weight = learnt_weight(sums, horizon_days)
+    logistic, plain = (
+        expit(predicted.parts[:, MEMBERS.index(one)].astype(float)) for one in ("logistic", "plain")
+    )
+    return Honest(model, logistic, plain, shifts, weight)
+
+
+def level_days(predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarray) -> list[LevelDay]:
+    """What each day's probabilities, and the town's weekly counts, expected, and what came."""
+    needs = len(per_request)
+    found = []
+    for day, level in predicted.level.items():
+        on = predicted.as_of == day
+        if on.any():
+            need = predicted.need[on]
+            own = np.bincount(need, expit(log_odds[on]), needs)
+            came = np.bincount(need, predicted.label[on], needs)
+            found.append(LevelDay(own, level.requests * per_request, came.astype(float)))
+    return found

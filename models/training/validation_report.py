@@ -17,19 +17,20 @@ from models.dataset.sample import Table
 from models.dataset.split import Split, complete
 from models.demand.backtest import backtest_demand
 from models.demand.intervals import Spread
-from models.estimators.calibrate import fit_calibration
+from models.estimators.calibrate import at_bound, fit_calibration
 from models.estimators.seasonal_level import asking_per_request
-from models.evaluation.baselines import LOGISTIC, MODEL, PROBABILITIES
+from models.evaluation.baselines import LOGISTIC, MODEL, PLAIN, PROBABILITIES
 from models.evaluation.capacity import capacity_of_need
 from models.evaluation.evaluate import Evaluation, Validation, evaluate
+from models.evaluation.soundness import soundness
 from models.evaluation.verdict import verdicts
 from models.fairness.audit import audit_requests
 from models.scoring.model import LEAST, MOST, NeedModel, combined_risk
 from models.training.challenge import compare_with_champion
 from models.training.validate import Predicted, finish, out_of_time
 
-LEVEL_WEIGHT = 0.8
 SEVERE = 3
+FARTHEST_OFF = 10.0  # predicted over observed beyond which an interval grows no wider
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Calibrated:
 
     model: NeedModel
     validation: Validation
+    bounded: np.ndarray  # bool [needs]: the level stopped at its bound on most days of the newest fold
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class ValidationReport:
     groups: pd.DataFrame
     verdicts: pd.DataFrame
     comparison: pd.DataFrame | None
+    soundness: pd.DataFrame
 
     def tables(self) -> dict[str, pd.DataFrame | None]:
         """Name the tables as ``models.training.retrain.Retrained`` does, but for the groups."""
@@ -63,6 +66,7 @@ class ValidationReport:
             "demand": self.demand,
             "verdicts": self.verdicts,
             "comparison": self.comparison,
+            "soundness": self.soundness,
         }
 
 
@@ -72,25 +76,43 @@ def report_on(
     """Make every table on the rows that were validated."""
     validation, needs = calibrated.validation, calibrated.model.schema.needs
     spread, demand = backtest_demand(records, known, validation)
+    horizon = label_end(known.community, 0) - label_begin(known.community, 0)
+    sound = soundness(validation, needs, horizon, calibrated.bounded, seed)
     return ValidationReport(
         found=evaluate(validation, needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed),
-        spread=spread,
+        spread=_widened(spread, sound, needs),
         demand=demand,
         groups=audit_requests(records, known, validation, seed),
         verdicts=verdicts(validation, known, seed),
         comparison=compare_with_champion(records, known, champion, validation) if champion else None,
+        soundness=sound,
     )
+
+
+def _widened(spread: Spread, sound: pd.DataFrame, needs: tuple[str, ...]) -> Spread:
+    """Intervals of demand at least as wide as the level of a need was off, where it was beyond chance."""
+    level = spread.level.copy()
+    for row in sound[sound["use"] != ""].itertuples():
+        off = abs(np.log(np.clip(row.ratio, 1 / FARTHEST_OFF, FARTHEST_OFF)))
+        place = needs.index(row.need)
+        level[place] = np.maximum(level[place], off)
+    return replace(spread, level=level)
 
 
 def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicted: Predicted) -> Calibrated:
     """Weights, calibration and level from all folds; ``base`` is a model that knows rates only."""
     horizon = label_end(known.community, 0) - label_begin(known.community, 0)
-    done = complete(known, table.days, known.as_of)
-    asking = np.where(done, table.pairs[:, 1], np.nan)
-    per_request = asking_per_request(known, table.days, asking)
-    modelled = np.nansum(asking, axis=0) > 0
+
+    def asking(by: float) -> np.ndarray:
+        """[days, needs] households that asked, as known on day ``by``."""
+        return np.where(complete(known, table.days, by), table.pairs[:, 1], np.nan)
+
+    asked = asking(known.as_of)
+    per_request = asking_per_request(known, table.days, asked)
+    modelled = np.nansum(asked, axis=0) > 0
     whole = finish(predicted, np.ones(len(predicted), dtype=bool), horizon)
-    ours, logistic = out_of_time(predicted, plan.folds, horizon, per_request, LEVEL_WEIGHT)
+    then = [asking_per_request(known, table.days, asking(fold.cut)) for fold in plan.folds]
+    honest = out_of_time(predicted, plan.folds, horizon, then)
     validation = Validation(
         predicted.household,
         predicted.need,
@@ -98,9 +120,10 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
         predicted.fold,
         predicted.label,
         {
-            MODEL: ours.astype(np.float32),
+            MODEL: honest.model.astype(np.float32),
             **predicted.baselines,
-            LOGISTIC: logistic.astype(np.float32),
+            LOGISTIC: honest.logistic.astype(np.float32),
+            PLAIN: honest.plain.astype(np.float32),
         },
         tuple(one.name for one in plan.folds),
         predicted.share,
@@ -111,11 +134,14 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
         calibration=whole.calibration,
         modelled=modelled,
         per_request=per_request,
-        level_weight=LEVEL_WEIGHT,
-        risk_calibration=_risk_calibration(known, predicted, ours),
+        level_weight=honest.level_weight,
+        risk_calibration=_risk_calibration(known, predicted, honest.model),
         out_of_time=_newest(known, validation),
     )
-    return Calibrated(model, validation)
+    bounded = (
+        at_bound(honest.shifts).mean(axis=0) >= 0.5 if len(honest.shifts) else np.zeros(len(horizon), bool)
+    )
+    return Calibrated(model, validation, bounded)
 
 
 def _newest(known: Known, validation: Validation) -> OutOfTime:
@@ -131,7 +157,7 @@ def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tupl
     """Slope and intercept for the chance of at least one severe request, from out-of-time rows."""
     severe = np.array([one.severity >= SEVERE for one in known.community.needs])
     scores, labels, days = [], [], []
-    for day in predicted.expected:
+    for day in predicted.level:
         on = (predicted.as_of == day) & severe[predicted.need]
         household = predicted.household[on]
         risk = combined_risk(p[on], household, np.ones(on.sum(), dtype=bool), known.household_count)

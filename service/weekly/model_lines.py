@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 
 def about(model: "Champion", community: Community) -> list[str]:
-    """Lines on what the model's probabilities are: whether silence is corrected, and of whom."""
+    """Lines on what the model's probabilities are: for which needs they do not hold, whether silence is corrected, and
+    of whom."""
     from models.registry.champion import of_others
 
-    return [model.model.silence(), *of_others(model, community)]
+    unsound = [say(one["zh"], one["en"]) for one in model.model.metadata.get("unsound", [])]
+    return [*unsound, model.model.silence(), *of_others(model, community)]
 
 
 def hindsight(model: "Champion", as_of: date) -> list[str]:

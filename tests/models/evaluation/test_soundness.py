@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from make_records import make_community
+
+from features.language import speaking
+from models.evaluation.baselines import MODEL, PLAIN, REQUEST_COUNT
+from models.evaluation.evaluate import Validation
+from models.evaluation.soundness import (
+    RANKING_ONLY,
+    RULE,
+    ratio_interval,
+    soundness,
+    soundness_lines,
+    told_with_model,
+)
+
+NEEDS = ("meals", "visit")
+COMMUNITY = make_community([{"id": one, "name": {"zh": one, "en": one}, "horizon_weeks": 8} for one in NEEDS])
+NOT_BOUNDED = np.zeros(2, dtype=bool)
+HORIZON = np.full(2, 56.0)
+
+
+def validation(levels: tuple[float, float], order: float = 1.0, households: int = 1500) -> Validation:
+    """Three folds of two days. The model's probabilities are the true ones times ``levels`` of each need; ``order``:
+    -1 turns the model's order of the first need round."""
+    draw = np.random.default_rng(0)
+    columns = []
+    for fold in range(3):
+        for day in range(2):
+            for need in range(2):
+                true = draw.beta(1, 15, households)
+                label = draw.random(households) < true
+                shown = true if need or order > 0 else true.mean() * 2 - np.minimum(true, 2 * true.mean())
+                columns.append(
+                    (
+                        np.arange(households),
+                        need,
+                        100 * fold + 28 * day,
+                        fold,
+                        label,
+                        shown * levels[need],
+                        true,
+                    )
+                )
+    sizes = [len(one[0]) for one in columns]
+    household, label, model, true = (np.concatenate([one[at] for one in columns]) for at in (0, 4, 5, 6))
+    need, as_of, fold = (np.repeat([one[at] for one in columns], sizes) for at in (1, 2, 3))
+    scores = {MODEL: model, PLAIN: true, REQUEST_COUNT: np.zeros(len(true))}
+    return Validation(household, need, as_of, fold, label.astype(np.int8), scores, ("a", "b", "c"))
+
+
+def used(rows: Validation, bounded: np.ndarray = NOT_BOUNDED) -> dict[str, str]:
+    table = soundness(rows, NEEDS, HORIZON, bounded)
+    return dict(zip(table["need"], table["use"], strict=True))
+
+
+def test_a_sound_model_is_marked_for_nothing_and_says_nothing():
+    table = soundness(validation((1.0, 1.05)), NEEDS, HORIZON, NOT_BOUNDED)
+    assert set(table["use"]) == {""} and not table["far"].any()
+    assert not soundness_lines(table, COMMUNITY) and not told_with_model(table, COMMUNITY)
+
+
+def test_a_quarter_of_what_comes_is_found_and_said_with_what_to_do():
+    table = soundness(validation((0.22, 1.0)), NEEDS, HORIZON, NOT_BOUNDED)
+    assert list(table["use"]) == [RANKING_ONLY, ""] and list(table["far"]) == [True, False]
+    with speaking("en"):
+        (line,) = soundness_lines(table, COMMUNITY)
+    assert line.startswith("warning, meals") and "too few" in line and "retrain" in line
+    (told,) = told_with_model(table, COMMUNITY)
+    assert told["need"] == "meals" and told["en"] == line and told["zh"].startswith("注意 meals")
+
+
+def test_an_order_clearly_behind_the_plain_trees_asks_for_a_rule():
+    assert used(validation((1.0, 1.0), order=-1)) == {"meals": RULE, "visit": ""}
+
+
+def test_a_level_at_its_bound_is_an_alarm_though_the_sum_is_right():
+    assert used(validation((1.0, 1.0)), np.array([False, True])) == {"meals": "", "visit": RANKING_ONLY}
+
+
+def test_few_requests_prove_nothing():
+    assert used(validation((0.5, 1.0), households=40))["meals"] == ""
+
+
+def test_the_interval_is_the_exact_one_and_wider_where_windows_overlap():
+    low, high = ratio_interval(100, 100, 1)
+    assert low == pytest.approx(100 / 138.4, rel=0.02) and high == pytest.approx(100 / 69.9, rel=0.03)
+    wide = ratio_interval(100, 100, 2)
+    assert wide[0] < low and wide[1] > high
+    assert ratio_interval(5, 0, 1)[1] == np.inf

@@ -92,9 +92,10 @@ def report_on(
 def _widened(spread: Spread, sound: pd.DataFrame, needs: tuple[str, ...]) -> Spread:
     """Intervals of demand at least as wide as the level of a need was off, where it was beyond chance."""
     level = spread.level.copy()
-    for row in sound[sound["use"] != ""].itertuples():
-        off = abs(np.log(np.clip(row.ratio, 1 / FARTHEST_OFF, FARTHEST_OFF)))
-        place = needs.index(row.need)
+    wrong = sound[sound["use"] != ""]
+    for need, ratio in zip(wrong["need"], wrong["ratio"].to_numpy(float), strict=True):
+        off = abs(float(np.log(np.clip(ratio, 1 / FARTHEST_OFF, FARTHEST_OFF))))
+        place = needs.index(need)
         level[place] = np.maximum(level[place], off)
     return replace(spread, level=level)
 

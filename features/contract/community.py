@@ -206,6 +206,7 @@ class FeatureSettings(_Section):
     """Attributes never used by a model, still used to audit it; what attributes are called in the lists."""
 
     exclude: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()  # attributes that a retrain took for leaks, and that were known at the time
     names: dict[str, Name] = Field(default_factory=dict)
 
     @field_validator("names", mode="before")

@@ -15,7 +15,6 @@ from features.blocks.groups import membership
 from features.exports.coverage import coverage_lines
 from features.language import say
 from features.point_in_time.records import Known, Records, date_of, known_before
-from features.point_in_time.schema import fit_schema
 from models.dataset.sample import MOST_ROWS, Source, Table, training_table
 from models.dataset.split import Split, split
 from models.demand.intervals import Spread
@@ -30,6 +29,7 @@ from models.fairness.audit import audit_visits
 from models.fairness.lines import group_lines
 from models.scoring.model import NeedModel
 from models.scoring.untrained import untrained
+from models.training.leaks import Leak, find_leaks, leak_lines, without_leaks
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
 from models.training.steps import SECOND_THREAD, Step, run_steps
 from models.training.training_lines import training_lines
@@ -114,7 +114,8 @@ def retrain(
     given = {"records": records, "known": known_before(records, as_of), "how": how, "seed": how.seed}
     drawn = run_steps(SAMPLE, given, seconds)
     if drawn["table"].label.sum() < FEWEST_POSITIVES:
-        return _only_rates(drawn["untrained"], drawn["plan"], drawn["known"], seconds)
+        causes = [*coverage_lines(drawn["known"]), *leak_lines(drawn["leaks"])]
+        return _only_rates(drawn["untrained"], drawn["plan"], causes, seconds)
     learned = run_steps(LEARN, {**drawn, "champion": champion}, seconds)
     return Retrained(
         model=learned["model"],
@@ -133,9 +134,12 @@ def retrain(
     )
 
 
-def _sample(known: Known, records: Records, how: Retraining) -> tuple[Split, NeedModel, Table]:
-    """Fit the schema, choose the dates and draw the training table."""
-    schema = fit_schema(known)
+def _sample(
+    known: Known, records: Records, how: Retraining
+) -> tuple[Split, NeedModel, Table, tuple[Leak, ...]]:
+    """Fit the schema without leaking attributes, choose the dates and draw the training table."""
+    leaks = find_leaks(known)
+    schema = without_leaks(known, leaks)
     plan = split(known, how.step_weeks)
     days = plan.dates if plan.folds else ()
     shown = _progress(say("训练数据", "training data"))
@@ -143,7 +147,9 @@ def _sample(known: Known, records: Records, how: Retraining) -> tuple[Split, Nee
     with working_beside(how.threads) as executor:
         each = how.each or executor.map
         table = training_table(source, schema, days, how.seed, how.most_rows, shown, each)
-    return plan, untrained(known, schema, known.as_of), table
+    base = untrained(known, schema, known.as_of)
+    left_out = {"left_out": [one.attribute for one in leaks]}
+    return plan, replace(base, metadata=base.metadata | left_out), table, tuple(leaks)
 
 
 def _settle(
@@ -231,7 +237,7 @@ def _finish(
     return model, report.groups if of_visits is None else pd.concat([report.groups, of_visits])
 
 
-SAMPLE = (Step(("plan", "untrained", "table"), _sample, ("known", "records", "how"), "features"),)
+SAMPLE = (Step(("plan", "untrained", "table", "leaks"), _sample, ("known", "records", "how"), "features"),)
 
 # A step without a stage runs on the second thread: trees grow without Python's lock, so the two overlap.
 LEARN = (
@@ -283,6 +289,7 @@ def _notes(learned: Mapping[str, Any]) -> list[str]:
     return [
         *soundness_lines(report.soundness, known.community),
         *bound_lines(at_bound(model.usual_shift), known.community),
+        *leak_lines(learned["leaks"]),
         *training_lines(model, known, learned["table"], learned["plan"], validation, report.found),
         *learned["settled"].lines,
         model.silence(),
@@ -294,7 +301,7 @@ def _notes(learned: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _only_rates(base: NeedModel, plan: Split, known: Known, seconds: dict[str, float]) -> Retrained:
+def _only_rates(base: NeedModel, plan: Split, causes: list[str], seconds: dict[str, float]) -> Retrained:
     line = (
         say(
             "历史太短，无法分段验证：各项按平滑后的平均比例打分",
@@ -317,7 +324,7 @@ def _only_rates(base: NeedModel, plan: Split, known: Known, seconds: dict[str, f
         pd.DataFrame({"need": [], "feature": [], "gain": np.empty(0)}),
         None,
         {},
-        [*coverage_lines(known), line, base.silence()],
+        [*causes, line, base.silence()],
         base.metadata["fingerprint"],
         seconds,
     )

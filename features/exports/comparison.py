@@ -124,10 +124,12 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
     found: Profile = {("", None): rows}
     found |= {(one, None): count for one, count in zip(columns, counts[::2], strict=True)}
     few = [one for one, distinct in zip(columns, counts[1::2], strict=True) if distinct <= CATEGORIES]
-    for one in few if table != "requests" else ():  # what is asked for changes with the season
-        shares = connection.execute(f"""
-            SELECT {name(one)}::VARCHAR, count(*) FROM {newest} WHERE {name(one)} IS NOT NULL GROUP BY ALL""")
-        found |= {(one, value): count for value, count in shares.fetchall()}
+    if few and table != "requests":  # what is asked for changes with the season
+        each = ", ".join(f"histogram({name(one)}::VARCHAR)" for one in few)
+        for one, shares in zip(
+            few, connection.execute(f"SELECT {each} FROM {newest}").fetchall()[0], strict=True
+        ):
+            found |= {(one, value): count for value, count in (shares or {}).items()}
     return found
 
 

@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from features.data_end import RowsADay, table_ends
 from features.store.sql import name, one_value
@@ -113,8 +114,15 @@ def note_export(
     connection.execute(
         "INSERT INTO export_tables VALUES (?, ?, ?, ?)", [number, table, profile["", None], gone]
     )
-    rows = [(number, table, column, value, count) for (column, value), count in profile.items()]
-    connection.executemany("INSERT INTO export_columns VALUES (?, ?, ?, ?, ?)", rows)
+    columns, values = zip(*profile, strict=True)
+    noted = pa.table(
+        {"column": columns, "value": pa.array(values, pa.string()), "rows": list(profile.values())}
+    )
+    connection.register("noted", noted)
+    connection.execute(
+        'INSERT INTO export_columns SELECT ?, ?, "column", "value", "rows" FROM noted', [number, table]
+    )
+    connection.unregister("noted")
 
 
 def profiles(connection: duckdb.DuckDBPyConnection, table: str, before: int, count: int) -> list[Profile]:

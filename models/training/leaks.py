@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from features.language import say
 from features.point_in_time.cohort import eligible
-from features.point_in_time.records import Known
+from features.point_in_time.records import HouseholdRows, Known, ResidentRows
 from features.point_in_time.schema import Attribute, Schema, TableName, encoded, fit_schema
 from models.evaluation.wilson import exact_share
 
@@ -63,10 +63,10 @@ def find_leaks(known: Known) -> list[Leak]:
     for table, attributes in tables:
         used = [one for one in attributes if one.kind != "ignored" and not {one.name, one.column} & allowed]
         if used:
-            at = _in_force(known, table)
-            rows = _requests_since(known, table, at)
-            signs = ((one, _sign(known, table, one, at, rows)) for one in used)
-            found += [Leak(one.name, *sign) for one, sign in signs if sign]
+            looks = [(at, _requests_since(known, table, at)) for at in _rows_looked_at(known, table)]
+            for one in used:
+                signs = (_sign(known, table, one, at, rows) for at, rows in looks)
+                found += [Leak(one.name, *sign) for sign in signs if sign][:1]
     return found
 
 
@@ -91,14 +91,20 @@ def leak_lines(leaks: Sequence[Leak]) -> list[str]:
     ]
 
 
-def _in_force(known: Known, table: TableName) -> np.ndarray:
-    """int64: the rows of a table that stand for its households today."""
-    if table == "households":
-        return known.household_row[known.present]
-    rows = known.residents
-    order = np.lexsort((rows.visible_from, rows.valid_from, rows.resident))
-    last = np.append(rows.resident[order][1:] != rows.resident[order][:-1], True)
-    return order[last] if len(order) else order
+def _rows_looked_at(known: Known, table: TableName) -> list[np.ndarray]:
+    """int64: everybody's oldest rows, and the rows in force.
+
+    What a register of today says stands in the oldest rows as well where it was joined by household, and tells most
+    there: they have been followed by requests for the longest.
+    """
+    rows: HouseholdRows | ResidentRows = getattr(known, table)
+    whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
+    if not len(whose):
+        return []
+    order = np.lexsort((rows.visible_from, rows.valid_from, whose))
+    changes = whose[order][1:] != whose[order][:-1]
+    oldest, newest = order[np.append(True, changes)], order[np.append(changes, True)]
+    return [oldest] if np.array_equal(oldest, newest) else [oldest, newest]
 
 
 def _requests_since(known: Known, table: TableName, at: np.ndarray) -> _Rows:

@@ -18,9 +18,7 @@ from models.scoring.model import NeedModel
 from models.underreporting.calibration import fit_need_calibration
 from models.underreporting.comparison import (
     HOUSEHOLDS,
-    NAMES,
     WEEKS,
-    VisitSample,
     choose,
     fit_estimators,
     held_out,
@@ -30,6 +28,7 @@ from models.underreporting.comparison import (
     measures,
 )
 from models.underreporting.design import DesignReader, fit_reader
+from models.underreporting.estimators import ESTIMATORS, VisitSample
 from models.underreporting.p_need import NeedFromVisits, microgrid_ids
 from models.underreporting.reporting_effects import fit_reporting_effects
 from models.underreporting.visits import VisitTable, random_visits, visit_table, with_targeted
@@ -113,7 +112,7 @@ def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) 
         en = f"random visits found only {found} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
         return not_corrected(zh, en, notes, held_out_visits(visited, sample, sample.request))
     fitted, comparison, odds = _chosen(sample, reader, seed)
-    zh, en = NAMES[fitted.name]
+    zh, en = ESTIMATORS[fitted.name].title
     silence = {
         "zh": "p_need 已用随机走访纠正“不开口”的家庭："
         f"半年未申请时走访 {len(silent)} 次，{found} 次发现需要（方法：{zh}）",

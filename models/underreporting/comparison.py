@@ -1,8 +1,6 @@
 """Estimators of p_need compared on visits that they were not fitted to: other households, and later weeks."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,81 +8,23 @@ from scipy.special import expit
 
 from models.estimators.threads import working_beside
 from models.evaluation.evaluate import Validation, interval, resampled, values_of
-from models.underreporting.design import DesignMatrix
-from models.underreporting.reporting import fit_positive_unlabelled, fit_reporting_rate
-from models.underreporting.visit_model import fit_visit_logistic, fit_visit_trees
+from models.underreporting.estimators import ESTIMATORS, TREES, VISITS, Estimator, VisitSample
 
 FOLDS = 4
 LATER = 26 * 7  # days of the newest visits that the later weeks hold out
 FEWEST_LATER = 10  # needs found in silent pairs in the later weeks, from which they say anything
 REQUEST = "p_request"
-REPORTING, VISITS, TREES, UNLABELLED = "reporting_rate", "visits", "visit_trees", "positive_unlabelled"
-NAMES = {  # in Chinese and in English
-    REPORTING: ("申报率修正", "reporting rate"),
-    VISITS: ("走访回归", "regression on visits"),
-    TREES: ("走访提升树", "trees on visits"),
-    UNLABELLED: ("正例与未标记", "positive and unlabelled"),
-}
 HOUSEHOLDS, WEEKS = "other_households", "later_weeks"
 METRICS = ("log_loss", "average_precision", "area_under_curve", "predicted_over_observed")
 
 
-class Estimator(Protocol):
-    """What every estimator gives."""
-
-    def log_odds(self, design: DesignMatrix) -> np.ndarray:
-        """float64 per row: that a visit finds the need, were the pair silent."""
-        ...
-
-
-@dataclass(frozen=True)
-class VisitSample:
-    """Visits with what they found; ``request`` is the request model's log-odds."""
-
-    design: DesignMatrix
-    found: np.ndarray  # float64
-    weight: np.ndarray  # float64
-    as_of: np.ndarray  # int32
-    request: np.ndarray  # float64
-    needs: int
-
-    def __len__(self) -> int:
-        return len(self.found)
-
-    @property
-    def drawn(self) -> np.ndarray:
-        """bool per row: by lot."""
-        return ~self.design.targeted
-
-    def take(self, keep: np.ndarray) -> "VisitSample":
-        """The visits at positions (or a mask) ``keep``."""
-        return VisitSample(
-            self.design.take(keep),
-            self.found[keep],
-            self.weight[keep],
-            self.as_of[keep],
-            self.request[keep],
-            self.needs,
-        )
-
-
-def fit_estimators(sample: VisitSample, names: Iterable[str] = tuple(NAMES)) -> dict[str, Estimator]:
-    """The estimators of these ``names``, fitted to these visits.
-
-    How much is reported is learned from visits by lot only, and where only silence tells it from silent pairs.
-    """
-    silent, drawn = sample.take(sample.design.silent & sample.drawn), sample.take(sample.drawn)
-    of = (sample.design, sample.found, sample.weight)
-    ways: dict[str, Callable[[], Estimator]] = {
-        REPORTING: lambda: fit_reporting_rate(silent.design, silent.found, silent.weight, sample.needs),
-        VISITS: lambda: fit_visit_logistic(*of),
-        TREES: lambda: fit_visit_trees(*of, sample.needs),
-        UNLABELLED: lambda: fit_positive_unlabelled(drawn.design, drawn.found, drawn.weight, sample.needs),
-    }
+def fit_estimators(sample: VisitSample, names: Iterable[str] | None = None) -> dict[str, Estimator]:
+    """Fit the estimators of these ``names``, by default all of ESTIMATORS, to these visits."""
+    wanted = list(ESTIMATORS) if names is None else list(names)
     with working_beside() as beside:  # while trees grow
-        simple = {name: beside.submit(ways[name]) for name in names if name != TREES}
-        trees = {name: ways[name]() for name in names if name == TREES}
-        return {name: trees[name] if name in trees else simple[name].result() for name in names}
+        simple = {name: beside.submit(ESTIMATORS[name].fit, sample) for name in wanted if name != TREES}
+        trees = {name: ESTIMATORS[name].fit(sample) for name in wanted if name == TREES}
+        return {name: trees[name] if name in trees else simple[name].result() for name in wanted}
 
 
 def held_out(

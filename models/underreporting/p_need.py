@@ -13,16 +13,14 @@ from features.point_in_time.records import Known, Rows
 from models.estimators.boosting import lgb
 from models.estimators.threads import in_threads
 from models.underreporting.calibration import NeedCalibration
-from models.underreporting.comparison import REPORTING, TREES, UNLABELLED, VISITS, Estimator
 from models.underreporting.design import DesignReader
-from models.underreporting.reporting import PositiveUnlabelled, ReportingRate
+from models.underreporting.estimators import ESTIMATORS, TREES, Estimator
 from models.underreporting.visit_model import VisitLogistic, VisitTrees
 
 LEAST, MOST = 1e-6, 1 - 1e-6
 BLOCK = 8192  # rows read at a time: they become many columns, in float64
 FILE, ARRAYS = "visits.json", "visits.npz"
 TREE_FILES = "visits_trees_{}.txt"
-KINDS = {REPORTING: ReportingRate, VISITS: VisitLogistic, UNLABELLED: PositiveUnlabelled}
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class NeedFromVisits:
     """p_need from p_request and what random visits found; plain files on disk."""
 
     reader: DesignReader
-    name: str  # of the estimator, see ``models.underreporting.comparison``
+    name: str  # of the estimator, see ``models.underreporting.estimators``
     estimator: Estimator
     calibration: NeedCalibration
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -99,7 +97,7 @@ def _estimator(name: str, own: dict[str, np.ndarray], directory: Path) -> Estima
         paths = sorted(directory.glob(TREE_FILES.format("*")))
         trees = tuple(lgb.Booster(model_str=one.read_text(encoding="utf-8")) for one in paths)
         return VisitTrees(VisitLogistic(**own), trees)
-    return KINDS[name](**own)
+    return ESTIMATORS[name].made(**own)
 
 
 def microgrid_ids(known: Known, microgrid: np.ndarray) -> np.ndarray:

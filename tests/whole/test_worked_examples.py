@@ -18,8 +18,9 @@ from features.blocks.catalogue import with_role
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import known_before
 from features.point_in_time.schema import fit_schema
-from models.underreporting.comparison import VisitSample, held_out, household_folds
+from models.underreporting.comparison import held_out, household_folds
 from models.underreporting.design import DesignMatrix
+from models.underreporting.estimators import VisitSample
 from service.cli.commands import commands
 from service.console.terminal import run
 

@@ -19,8 +19,9 @@ from models.scoring.model import NeedModel
 from models.scoring.score import score
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
 from models.underreporting.calibration import fit_need_calibration
-from models.underreporting.comparison import HOUSEHOLDS, METRICS, REQUEST, VISITS, choose
+from models.underreporting.comparison import HOUSEHOLDS, METRICS, REQUEST, choose
 from models.underreporting.design import ASKED_WITHIN, NEEDED_FEATURES, DesignMatrix
+from models.underreporting.estimators import VISITS
 from models.underreporting.reporting import fit_positive_unlabelled, fit_reporting_rate
 
 DAYS = tuple(range(AS_OF - 7 * 50, AS_OF - 7 * 8, 28))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from service.web.database.engine import Database
 from service.web.database.tables import Deletion, Refusal
@@ -36,12 +36,15 @@ class Restrictions:
     def _refresh(self) -> None:
         today = self._today()
         with self._database.reading() as session:
-            refusing = session.scalars(
-                select(Refusal.household_id).where(
-                    Refusal.begins_on <= today, or_(Refusal.until.is_(None), Refusal.until > today)
-                )
-            )
-            found = frozenset(refusing) | refusing_on(self._workspace, today)
+            rows = session.execute(select(Refusal.household_id, Refusal.begins_on, Refusal.until)).all()
+            # a refusal that the records took from here may have been ended here since
+            own = {(household, begins) for household, begins, _ in rows}
+            elsewhere = refusing_on(self._workspace, today) - own
+            found = frozenset(
+                household
+                for household, begins, until in rows
+                if begins <= today and (until is None or until > today)
+            ) | {household for household, _ in elsewhere}
             named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
             deleted = frozenset(one for one in named if one)
         if (found, deleted) != (self.refusing, self.deleted):

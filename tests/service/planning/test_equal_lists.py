@@ -86,8 +86,8 @@ def test_equal_parts_cost_some_precision_and_the_lines_say_how_much() -> None:
     town = with_parity(known, "new", tolerance=0.1)
     with speaking("en"):
         week = plan(scores, town)
+        text = "\n".join(week.lines)
     assert week.visits["household_id"].tolist() == ["h00", "h01", "h10", "h11"]
-    text = "\n".join(week.lines)
     assert re.search(r"needs expected in 100 visits 49\.\d → 39\.\d", text)
     assert "New residents" in text
 

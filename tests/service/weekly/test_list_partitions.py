@@ -183,6 +183,8 @@ def test_feedback_of_a_household_that_moved_counts_once(workspace: Path) -> None
     for one in LANGUAGES:
         for rows in ("said", "agreed"):
             assert sorted(map(str, parts[one].pop(rows))) == sorted(map(str, whole[one].pop(rows)))
+        for told in (parts[one], whole[one]):  # who is drawn by lot, and so needs no reason, differs
+            told["quality"] = {row["kind"]: row["wrong"] for row in told["quality"] if row["wrong"]}
     assert parts == whole
 
 

@@ -7,8 +7,7 @@ import pytest
 from make_records import make_community, make_records
 
 from features.point_in_time.records import Known, known_before
-from models.demand.programmes import month_day
-from models.demand.seats import claimed, seats_left
+from models.demand.seats import seats_left
 from service.lists.visit_rows import programmes_text
 
 AS_OF = 20332  # 2025-09-01
@@ -56,12 +55,6 @@ def test_seats_left(programme: dict, left: int | None, text: str) -> None:
     (one,) = known.community.programmes
     assert seats_left(one, known) == left
     assert programmes_text(known.community.needs[1], known) == text
-
-
-def test_a_date_that_is_none_does_no_harm() -> None:
-    known = town(opens="02-30")
-    assert month_day("02-30", (1, 1)) == (2, 30)
-    assert claimed(known.community.programmes[0], known) == 3
 
 
 def test_a_course_that_was_handed_in_tells_the_seats() -> None:

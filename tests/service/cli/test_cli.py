@@ -65,9 +65,10 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> TinyTown:
 
 @pytest.fixture
 def town(scored: TinyTown, tmp_path: Path) -> TinyTown:
-    """A copy of that town."""
+    """A copy of that town, its export included: tests change both."""
+    shutil.copytree(scored.directory, tmp_path / "export")
     shutil.copytree(scored.workspace, tmp_path / "workspace")
-    return TinyTown(scored.directory, tmp_path / "workspace")
+    return TinyTown(tmp_path / "export", tmp_path / "workspace")
 
 
 def test_from_data_to_lists_and_back(town: TinyTown, xianying: Xianying) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from make_records import make_community, make_records
+from make_records import make_community, make_records, records_of
 
 from features.contract.community import Programme
 from features.language import UserError, speaking
@@ -28,7 +28,7 @@ NEEDS = ({"id": "childcare", "horizon_weeks": 8, "severity": 2}, {"id": "meals",
         ("02-10", "12-20", "2025-11-01", "2025-12-20"),  # over the turn of the year
         ("02-10", "12-20", "2026-01-15", "2025-12-20"),
         ("", "03-15", "2025-06-01", "2025-03-15"),
-        ("", "02-30", "2024-01-01", "2024-02-29"),
+        ("", "02-29", "2023-01-01", "2023-02-28"),
     ],
 )
 def test_last_day_to_enrol(closes: str, until: str, begins: str, expected: str) -> None:
@@ -75,8 +75,10 @@ def test_who_can_enrol_this_week_only_is_visited_first() -> None:
     rows = [("a", "meals", 0.9), ("b", "childcare", 0.3)]
     scores = pd.DataFrame(rows, columns=["household_id", "need", "p_need"]).assign(model_version="1")
     for town, first in ((known, "b"), (summer(DAY, enrol_until="06-20"), "a")):
-        one_grid = replace(town.records.households, grid=np.zeros(2, np.int32))
-        town = known_before(replace(town.records, households=one_grid), DAY)
+        one_grid = replace(
+            records_of(town).households, grid=np.zeros(2, np.int32), microgrid=np.zeros(2, np.int32)
+        )
+        town = known_before(replace(records_of(town), households=one_grid), DAY)
         visits = plan(scores, town).visits
         assert visits.loc[visits["visit_order"] == 1, "household_id"].tolist() == [first]
 

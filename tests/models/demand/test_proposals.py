@@ -63,7 +63,8 @@ def scores_of(known: Known, chances: dict[str, float]) -> pd.DataFrame:
 
 
 def history_of(rows: list[tuple]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=list(TABLES["programme_history"].columns))
+    columns = [name for name in TABLES["programme_history"].columns if name != "recorded_at"]
+    table = pd.DataFrame(rows, columns=columns)
     return table.assign(opened=[float(day_of(one)) for one in table["opened_at"]])
 
 

@@ -122,7 +122,7 @@ class History:
         season = self.total((moved >= 0) & (moved < self.horizon[self.need]) & (age > 0))
         known = (as_of - self.since)[:, None]
         date = np.full(
-            (len(self.households), 1), (pd.Timestamp("1970-01-01") + pd.Timedelta(days=as_of)).dayofyear
+            (len(self.households), 1), (pd.Timestamp("1970-01-01") + pd.Timedelta(days=as_of)).day_of_year
         )
         since = np.where(np.isinf(last), np.nan, last)
         return np.hstack([*counts, self.so_far(as_of), since, season, self.attributes, known, date])

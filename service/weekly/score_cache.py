@@ -53,6 +53,7 @@ class WeekScores:
     home: Path
     memory: "Scored | None" = None
     prefix: str = ""
+    alarms: tuple[str, ...] = ()  # lines on levels that are not to be trusted, where it was scored just now
 
     def scores(self, number: int) -> pd.DataFrame:
         """The scores of a partition: the contract's columns."""
@@ -120,7 +121,7 @@ def score_week(
         f"{as_of}：{households} 户、{count} 条评分，模型版本 {model.version}，写入 {output}",
         f"{as_of}: {households} households, {count} scores, model version {model.version}, in {output}",
     )
-    return [line, *about(model, town.community), *hindsight(model, as_of)]
+    return [*scores.alarms, line, *about(model, town.community), *hindsight(model, as_of)]
 
 
 def current_scores(
@@ -156,6 +157,8 @@ def _made(
     each: Each,
 ) -> WeekScores:
     """Score a town. The tables get their names last: where they are, the week is published too."""
+    from models.estimators.calibrate import at_bound
+    from models.evaluation.soundness import bound_lines
     from models.scoring.live import town_state
     from models.scoring.score import score, score_town
     from service.web.published.publish import publish
@@ -177,7 +180,7 @@ def _made(
         for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
             if copy.resolve() != kept.resolve():
                 copy_atomically(kept, copy)
-    return WeekScores(home, memory)
+    return WeekScores(home, memory, alarms=tuple(bound_lines(at_bound(found.shift), town.community)))
 
 
 def scored_week(

@@ -6,6 +6,8 @@ from features.language import speaking
 from models.evaluation.baselines import MODEL, PLAIN, REQUEST_COUNT
 from models.evaluation.evaluate import Validation
 from models.evaluation.soundness import (
+    FAR_HIGH,
+    FAR_LOW,
     RANKING_ONLY,
     RULE,
     ratio_interval,
@@ -88,3 +90,26 @@ def test_the_interval_is_the_exact_one_and_wider_where_windows_overlap():
     wide = ratio_interval(100, 100, 2)
     assert wide[0] < low and wide[1] > high
     assert ratio_interval(5, 0, 1)[1] == np.inf
+
+
+def counted_twice(expected: float, draw: np.random.Generator) -> float:
+    """Requests of six as-of days four weeks apart with windows of eight weeks, so many expected in four weeks."""
+    blocks = draw.poisson(expected, 7)
+    return float(sum(blocks[at] + blocks[at + 1] for at in range(6)))
+
+
+def test_models_of_steady_towns_are_refused_at_most_once_in_fifty_retrains_and_bad_ones_always():
+    draw = np.random.default_rng(0)
+    refused, caught, retrains, needs = 0, 0, 400, 12
+    for _ in range(retrains):
+        expected = np.exp(draw.uniform(np.log(3), np.log(400), needs))
+        missed = np.exp(draw.normal(0, 0.2, needs))  # levels are foreseen to a fifth
+        ends = [
+            ratio_interval(12 * m * e, counted_twice(e, draw), 2)
+            for e, m in zip(expected, missed, strict=True)
+        ]
+        refused += any(low > FAR_HIGH or high < FAR_LOW for low, high in ends)
+        _, high = ratio_interval(12 * 20 * 0.22, counted_twice(20, draw), 2)
+        caught += high < FAR_LOW
+    assert refused <= retrains / 50
+    assert caught >= 0.99 * retrains

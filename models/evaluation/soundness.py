@@ -1,8 +1,8 @@
 """Is a model sound where it counts? For each need: is the level right, and is the order no worse than plain rankers'?
 
 Says what a need's scores may be used for, from the newest folds alone. Chance is given its due: a count's interval is
-exact and counts overlapping windows once; differences of rankers resample households. The numbers keep good models of
-quiet towns from being marked more than once in fifty retrains (docs/real-data.md).
+exact and counts overlapping windows once; differences of rankers resample households. The numbers keep models whose
+levels are foreseen to a quarter from being refused more than once in fifty retrains (docs/real-data.md).
 """
 
 from collections.abc import Mapping, Sequence

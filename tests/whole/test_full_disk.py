@@ -87,7 +87,9 @@ def test_a_full_disk_costs_one_line_and_nothing_of_before(
         assert rows(workspace) == held
         kept = contents(workspace / "weeks")
         assert {name: kept[name] for name in weeks} == weeks
-    assert run(lambda: commands(arguments, standalone_mode=False)) == 0, capsys.readouterr().err
+    again = run(lambda: commands(arguments, standalone_mode=False))
+    # 3: read, with things to look at
+    assert again == 0 or (again == 3 and command == "ingest"), capsys.readouterr().err
 
 
 @pytest.mark.parametrize("left", [0, 1 << 20])

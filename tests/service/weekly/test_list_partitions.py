@@ -1,6 +1,7 @@
 """The week's lists of a town in several partitions: whole, within the rules, and served."""
 
 import io
+import json
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -156,6 +157,11 @@ def recalls(workspace: Path) -> pd.Series:
     return table[table.index.str.startswith("grid=") | (table.index == "all")]
 
 
+def rounded(told: dict) -> dict:
+    """The same with means to six places: partitions add them up in another order."""
+    return json.loads(json.dumps(told, default=str), parse_float=lambda text: round(float(text), 6))
+
+
 def test_feedback_of_a_household_that_moved_counts_once(workspace: Path) -> None:
     """As in the town in one piece."""
     listed = read_table(week_directory(workspace, DATE) / "listed.parquet")
@@ -185,7 +191,7 @@ def test_feedback_of_a_household_that_moved_counts_once(workspace: Path) -> None
             assert sorted(map(str, parts[one].pop(rows))) == sorted(map(str, whole[one].pop(rows)))
         for told in (parts[one], whole[one]):  # who is drawn by lot, and so needs no reason, differs
             told["quality"] = {row["kind"]: row["wrong"] for row in told["quality"] if row["wrong"]}
-    assert parts == whole
+    assert rounded(parts) == rounded(whole)
 
 
 def put(workspace: Path, workers: str = "", **settings) -> None:

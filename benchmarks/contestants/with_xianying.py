@@ -45,19 +45,19 @@ from features.store.reader import read_records
 ONE_THREAD = {**SETTINGS, "num_threads": 1}
 
 
-def attribute_columns(records: Records, values: dict[str, int]) -> np.ndarray:
+def attribute_columns(known: Known, values: dict[str, int]) -> np.ndarray:
     """float32 [attribute columns, household rows]: indicators of the categories, then the numbers; 0 where unknown."""
     columns = []
     for name in CATEGORIES:
-        codes = records.households.attributes[name].codes
+        codes = known.households.attributes[name].codes
         columns += [codes == code for code in range(values[name])]
-    columns += [attribute_number(records, name) for name in NUMBERS]
+    columns += [attribute_number(known, name) for name in NUMBERS]
     return np.array(columns, dtype=np.float32)
 
 
-def attribute_number(records: Records, name: str) -> np.ndarray:
+def attribute_number(known: Known, name: str) -> np.ndarray:
     """float64 per household row: a number, or a yes or no as 1 or 0; 0 where unknown."""
-    texts = records.households.attributes[name]
+    texts = known.households.attributes[name]
     return np.nan_to_num(texts.gather(booleans(texts.distinct)))
 
 
@@ -67,12 +67,11 @@ def largest_known(known: Known, attributes: np.ndarray) -> np.ndarray:
     household = known.households.household[order]
     begins = np.flatnonzero(np.append(True, household[1:] != household[:-1]))
     largest = np.zeros((len(attributes), known.household_count), dtype=np.float32)
-    rows = known.household_positions[order]
-    largest[:, household[begins]] = np.maximum.reduceat(attributes[:, rows], begins, axis=1)
+    largest[:, household[begins]] = np.maximum.reduceat(attributes[:, order], begins, axis=1)
     return largest
 
 
-def same_aggregates(known: Known, cohort: np.ndarray, attributes: np.ndarray, out: np.ndarray) -> None:
+def same_aggregates(known: Known, cohort: np.ndarray, values: dict[str, int], out: np.ndarray) -> None:
     """Fills ``out`` (float32 [cohort, features]) with the aggregates that every contestant makes."""
     past = asked(known)
     last = np.full(known.household_count, np.inf)
@@ -85,20 +84,19 @@ def same_aggregates(known: Known, cohort: np.ndarray, attributes: np.ndarray, ou
         out[:, column + 1 : column + 1 + width] = count
         out[:, column + 1 + width] = np.where(last <= window, FRESH - np.ceil(last), 0)[cohort]
         column += width + 2
-    out[:, column:] = largest_known(known, attributes)[:, cohort].T
+    out[:, column:] = largest_known(known, attribute_columns(known, values))[:, cohort].T
 
 
 def same_matrix(records: Records, days: list[int], cohorts: list[np.ndarray], values: dict[str, int]):
     """The matrix of the same aggregates, and the names of its columns; windows go by the time of recording."""
     recorded = replace(records.requests, requested=records.requests.visible_from)
     records = replace(records, requests=recorded)
-    attributes = attribute_columns(records, values)
     names = feature_names(len(records.community.needs), values)
     matrix = np.empty((sum(map(len, cohorts)), len(names)), dtype=np.float32)
     begin = 0
     for day, cohort in zip(days, cohorts, strict=True):
         part = matrix[begin : begin + len(cohort)]
-        same_aggregates(known_before(records, day), cohort, attributes, part)
+        same_aggregates(known_before(records, day), cohort, values, part)
         begin += len(cohort)
     return matrix, names
 

@@ -106,7 +106,7 @@ def test_without_random_visits_every_output_says_that_silence_is_not_corrected(
     for path in week.glob("grid-*.xlsx"):
         sheet = openpyxl.load_workbook(path).worksheets[0]
         assert "未纠正“不开口”" in str(sheet["A1"].value)
-    (served,) = (workspace / "served").rglob("week.json")
+    (served,) = (workspace / "served").glob(f"{day}-*/week.json")
     assert json.loads(served.read_text("utf-8"))["silence_corrected"] is False
 
 

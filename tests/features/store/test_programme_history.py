@@ -24,11 +24,11 @@ def test_a_programme_that_the_settings_do_not_have_is_named_and_its_rows_are_kep
     """It may have ended; its courses still tell how many of those who ask take a seat."""
     tiny_town.write_settings(programmes=[{"id": "canteen", "name": "幸福食堂", "needs": ["meals"]}])
     tiny_town.write("programme_history", [*ROWS[:2], ROWS[0] | {"programme_id": "cantene"}])
-    (line,) = [one for one in tiny_town.ingest().lines() if "没有项目" in one]
+    (line,) = [one for one in tiny_town.ingest().lines() if "没有这些项目" in one]
     assert "cantene" in line and "canteen" not in line
     assert len(read_programme_history(tiny_town.workspace, day("2024-06-10"))) == 3
     tiny_town.write("programme_history", ROWS[:2])
-    assert not [one for one in tiny_town.ingest().lines() if "没有项目" in one]
+    assert not [one for one in tiny_town.ingest().lines() if "没有这些项目" in one]
 
 
 def test_a_correction_counts_from_the_export_that_brought_it(tiny_town) -> None:

@@ -112,7 +112,7 @@ def test_an_untouched_list_keeps_its_choices_and_its_page(
     for sheet in openpyxl.load_workbook(path).worksheets:
         header, columns = columns_of(sheet)
         choices = {str(rule.formula1) for rule in sheet.data_validations.dataValidation}
-        assert '"需要,不需要,婉拒,未遇见"' in choices and len(choices) == 3
+        assert '"需要,不需要,婉拒,未遇见,已搬走,已去世"' in choices and len(choices) == 3
         letter = sheet.cell(header, columns["outreach_id"]).column_letter
         assert sheet.column_dimensions[letter].hidden
         assert sheet.print_title_rows == f"${header}:${header}"

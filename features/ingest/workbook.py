@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetVisibleEnum
 
 from features.contract.tables import TABLES
+from features.contract.workbook_cells import SheetCells, read_sheets
 from features.ingest.csv_reader import LINE, TextRows
 from features.ingest.findings import EXAMPLES, Finding, Weight
 from features.language import UserError, say
@@ -35,24 +35,20 @@ def read_workbook(path: Path, table: str) -> TextRows:
 
     Raises UserError when the file is damaged, has no such header at all, or has a sheet of another table.
     """
-    sheets, findings = [], []
-    try:
-        with CalamineWorkbook.from_path(str(path)) as workbook:
-            shown = {one.name: one.visible == SheetVisibleEnum.Visible for one in workbook.sheets_metadata}
-            for name in sorted(workbook.sheet_names, key=lambda name: shown.get(name, True)):
-                cells = workbook.get_sheet_by_name(name)
-                found = _read_sheet(cells, table, path)
-                if isinstance(found, Sheet):
-                    sheets.append(found)
-                    findings += found.findings + ([] if shown.get(name, True) else [_hidden(path, name)])
-                elif found:
-                    findings.append(found)
-    except (CalamineError, IndexError) as error:
-        raise UserError(
-            say(f"{path}：不是完整的 xlsx 文件，请重新保存", f"{path}: not a whole xlsx file; save it again")
-        ) from error
-    if not sheets:
-        sheets = [_first_rows(path)]
+    sheets, findings, first = [], [], None
+    for cells in sorted(read_sheets(path), key=lambda sheet: sheet.visible):
+        found = _read_sheet(cells, table, path)
+        if isinstance(found, Sheet):
+            sheets.append(found)
+            findings += found.findings + ([] if cells.visible else [_hidden(path, cells.name)])
+        elif found:
+            findings.append(found)
+        if first is None or cells.name.strip().lower() == table:
+            first = _first_rows(cells) or first
+    if not sheets and first is None:
+        raise UserError(say(f"{path}：工作表是空的", f"{path}: the sheet is empty"))
+    if not sheets and first is not None:
+        sheets = [first]
     return _joined(sheets, findings)
 
 
@@ -63,9 +59,9 @@ def _hidden(path: Path, name: str) -> Finding:
     )
 
 
-def _read_sheet(sheet: CalamineSheet, table: str, path: Path) -> Sheet | Finding | None:
+def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | None:
     """A sheet with its header, a finding on one that is left out, None for one without content."""
-    cells = sheet.to_python(skip_empty_area=False)
+    cells = sheet.rows
     needed = [name for name, column in TABLES[table].columns.items() if column.required]
     rows = range(min(HEADER_WITHIN, len(cells)))
     header = next((row for row in rows if {*needed} <= _words(cells[row])), None)
@@ -127,10 +123,10 @@ def _is_second_header(names: list[str], below: list[Any], needed: list[str]) -> 
     return texts and not own and any(not plain[place] for place in filled)
 
 
-def _fill_merged(sheet: CalamineSheet, cells: list[list[Any]], header: int, path: Path) -> list[Finding]:
+def _fill_merged(sheet: SheetCells, cells: list[list[Any]], header: int, path: Path) -> list[Finding]:
     """Write the value of merged cells below the header into each of their rows; a finding where there are any."""
     count = 0
-    for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
+    for (top, left), (bottom, right) in sheet.merged:
         if bottom <= header or top == bottom:
             continue
         value = cells[top][left] if top < len(cells) and left < len(cells[top]) else ""
@@ -149,19 +145,13 @@ def _fill_merged(sheet: CalamineSheet, cells: list[list[Any]], header: int, path
     return [Finding(Weight.LOOK, path.name, words, say("请核对", "check that this is meant"), count)]
 
 
-def _first_rows(path: Path) -> Sheet:
-    """The sheet whose columns a message names where none has the header: the one called like the table, or the first
-    with content."""
-    with CalamineWorkbook.from_path(str(path)) as workbook:
-        own = [name for name in workbook.sheet_names if name.strip().lower() == path.stem.lower()]
-        for name in [*own, *workbook.sheet_names]:
-            cells = workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            header = next((row for row, values in enumerate(cells) if any(one != "" for one in values)), None)
-            if header is not None:
-                return Sheet(
-                    name, [_cell_text(one) or "" for one in cells[header]], cells[header + 1 :], header + 2
-                )
-    raise UserError(say(f"{path}：工作表是空的", f"{path}: the sheet is empty"))
+def _first_rows(sheet: SheetCells) -> Sheet | None:
+    """The sheet from its first row with content on: its columns are named where no sheet has the header."""
+    header = next((row for row, values in enumerate(sheet.rows) if any(one != "" for one in values)), None)
+    if header is None:
+        return None
+    names = [_cell_text(one) or "" for one in sheet.rows[header]]
+    return Sheet(sheet.name, names, sheet.rows[header + 1 :], header + 2)
 
 
 def _joined(sheets: list[Sheet], findings: list[Finding]) -> TextRows:

@@ -1,0 +1,99 @@
+"""The cells of a workbook of whatever origin: read by a process of its own, so that none takes this one along."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+from features.contract import workbook_process
+from features.contract.workbook_process import LOCKED, NO_WORKBOOK, TOO_LARGE, UNREADABLE
+from features.language import UserError, say
+
+_CELL = re.compile(r"[A-Z]{1,3}\d{1,7}")
+READ: dict[str, Any] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "seconds": lambda seconds: timedelta(seconds=seconds),
+    "text": str,
+}
+
+
+@dataclass(frozen=True)
+class SheetCells:
+    """One sheet: its cells from A1 on, row by row (empty ones are ""), and the corners of its merged cells."""
+
+    name: str
+    visible: bool
+    rows: list[list[Any]]
+    merged: list[tuple[tuple[int, int], tuple[int, int]]]
+
+
+def read_sheets(path: Path) -> Iterator[SheetCells]:
+    """Read the sheets of a workbook, one after the other (.xlsx, .xlsm, .xls, .xlsb, .ods).
+
+    The file is read by a process of its own with bounded memory and time.
+
+    Raises:
+        UserError: the file is not there, is no workbook, is locked by a password or is too large. It may be raised
+            after some sheets have been given.
+    """
+    if not path.is_file():
+        raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file"))
+    command = [sys.executable, "-P", workbook_process.__file__, str(path.absolute())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            yield from _sheets(process.stdout)
+            reason = process.stderr.read().decode(errors="replace").strip()
+        finally:
+            with suppress(OSError):
+                process.kill()
+    # a process that is killed when it has already ended keeps its code
+    if process.returncode:
+        raise UserError(_reason(path, process.returncode, reason))
+
+
+def _sheets(lines: IO[bytes]) -> Iterator[SheetCells]:
+    """Take the sheets from what the process prints; a sheet that breaks off is left out."""
+    while head := lines.readline():
+        sheet = json.loads(head)
+        rows = []
+        for _ in range(sheet["rows"]):
+            line = lines.readline()
+            if not line.endswith(b"\n"):
+                return
+            rows.append(json.loads(line, object_hook=_value))
+        merged = [((top, left), (bottom, right)) for (top, left), (bottom, right) in sheet["merged"]]
+        yield SheetCells(sheet["name"], sheet["visible"], rows, merged)
+
+
+def _value(tagged: dict[str, Any]) -> Any:
+    ((kind, value),) = tagged.items()
+    return READ[kind](value)
+
+
+def _reason(path: Path, code: int, reason: str) -> str:
+    if code == UNREADABLE:
+        return say(f"{path}：读不到（{reason}）", f"{path}: cannot be read ({reason})")
+    if code == LOCKED:
+        return say(
+            f"{path}：加了密码，请去掉密码再保存", f"{path}: locked by a password; save it without one"
+        )
+    if code in (NO_WORKBOOK, 1):
+        return say(
+            f"{path}：不是完整的 Excel 工作簿，请另存为 .xlsx",
+            f"{path}: not a whole Excel workbook; save it as .xlsx",
+        )
+    place = f"{reason} " if code == TOO_LARGE and _CELL.fullmatch(reason) else ""
+    return say(
+        f"{path}：太大，读不了（{place}多半有一格离其余的格太远，按 Ctrl+End 查看）；请清除多余的格，或另存为 CSV",
+        f"{path}: too large to be read ({place or 'perhaps a cell '}lies far from all others: Ctrl+End shows it); clear"
+        " the cells that are not needed, or save it as CSV",
+    )

@@ -1,0 +1,141 @@
+"""Read a workbook's cells in a process of its own, within bounds: a hostile file ends this process, not the command.
+
+Run as a script by ``workbook_cells``; it imports nothing of this project. It prints a line of JSON for each sheet and
+row, and ends with one of the exit codes below.
+"""
+
+import contextlib
+import json
+import re
+import sys
+import zipfile
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+NO_WORKBOOK, UNREADABLE, TOO_LARGE, LOCKED = 3, 4, 5, 6  # exit codes
+MEMORY = 2 << 30  # bytes of address space: a sheet of a million rows and ten columns takes half of it
+SECONDS = 300  # of processor time
+UNPACKED = 2 << 30  # bytes that the parts of a workbook may have together
+RATIO, SMALL = 300, 64 << 20  # times that a part larger than SMALL may be its packed size
+CELLS = 20_000_000  # of one sheet, from A1 to the last row and column that hold something
+HEAD = 1 << 16  # bytes of a sheet in which its dimension stands
+PIECE = 1 << 22
+_DIMENSION = re.compile(rb"""<(?:\w+:)?dimension\s[^>]*ref=["'](?:[A-Z]+\d+:)?([A-Z]+)(\d+)["']""")
+_FILLED = re.compile(rb"""<(?:\w+:)?c\s(?:[^>]*?\s)?r=["']([A-Z]{1,3})(\d{1,7})["'](?:[^>]*[^/])?>""")
+
+
+def main(path: str) -> int:
+    """Print the cells of a workbook; give the exit code."""
+    _bound()
+    if zipfile.is_zipfile(path) and (reason := too_large(path)):
+        return _end(TOO_LARGE, reason)
+    try:
+        return _print_sheets(path)
+    except MemoryError:
+        return TOO_LARGE
+    except OSError as error:
+        return _end(UNREADABLE, error.strerror or str(error))
+    except Exception as error:  # the reader has many kinds of its own for files that are no workbooks
+        return _end(LOCKED if "assword" in type(error).__name__ else NO_WORKBOOK, str(error))
+
+
+def _bound() -> None:
+    """Limit memory and processor time, where the system can."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def too_large(path: str) -> str:
+    """Tell by a workbook's directory and its sheets' cells whether it is too large to be read: why, or ""."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if sum(part.file_size for part in parts) > UNPACKED:
+            return "unpacked"
+        if any(part.file_size > max(SMALL, RATIO * part.compress_size) for part in parts):
+            return "unpacked"
+        for part in parts:
+            if re.fullmatch(r"xl/worksheets/[^/]+\.xml", part.filename):
+                with archive.open(part) as sheet:
+                    head = sheet.read(HEAD)
+                    said = _DIMENSION.search(head)
+                    if said is None or _area(*said.groups()) > CELLS:
+                        column, row = _last_filled(head, sheet)
+                        if _area(column, row) > CELLS:
+                            return (column + row).decode()
+    return ""
+
+
+def _area(column: bytes, row: bytes) -> int:
+    return _number(column) * int(row)
+
+
+def _number(column: bytes) -> int:
+    number = 0
+    for letter in column:
+        number = 26 * number + letter - ord("A") + 1
+    return number
+
+
+def _last_filled(head: bytes, sheet: Any) -> tuple[bytes, bytes]:
+    """Find the last column and row that hold something: of formatted cells without a value nothing is kept."""
+    column, row = b"A", b"1"
+    piece = head
+    while piece:
+        for letters, digits in _FILLED.findall(piece):
+            if len(letters) > len(column) or (len(letters) == len(column) and letters > column):
+                column = letters
+            if int(digits) > int(row):
+                row = digits
+        rest = piece[piece.rfind(b"<") :]
+        more = sheet.read(PIECE)
+        piece = rest + more if more else b""
+    return column, row
+
+
+def _print_sheets(path: str) -> int:
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum
+
+    with CalamineWorkbook.from_path(path) as workbook:
+        shown = {one.name: one.visible == SheetVisibleEnum.Visible for one in workbook.sheets_metadata}
+        for name in workbook.sheet_names:
+            sheet = workbook.get_sheet_by_name(name)
+            (_, left), (bottom, right) = sheet.start or (0, 0), sheet.end or (-1, -1)
+            if (bottom + 1) * (right + 1) > CELLS:
+                return _end(TOO_LARGE, name)
+            merged = sheet.merged_cell_ranges or []
+            _print({"name": name, "visible": shown.get(name, True), "merged": merged, "rows": bottom + 1})
+            before = [""] * left
+            for row in sheet.iter_rows() if sheet.start else ():
+                _print(before + row)
+    return 0
+
+
+def _print(value: Any) -> None:
+    print(json.dumps(value, default=_tagged, ensure_ascii=False, separators=(",", ":")))
+
+
+def _tagged(value: Any) -> dict[str, Any]:
+    if isinstance(value, datetime):
+        return {"datetime": value.isoformat()}
+    if isinstance(value, date):
+        return {"date": value.isoformat()}
+    if isinstance(value, time):
+        return {"time": value.isoformat()}
+    if isinstance(value, timedelta):
+        return {"seconds": value.total_seconds()}
+    return {"text": str(value)}
+
+
+def _end(code: int, reason: str) -> int:
+    print(reason, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    sys.exit(main(sys.argv[1]))

@@ -10,6 +10,7 @@ import click
 from features.language import say
 from service.cli.options import as_of_option, spark_option
 from service.console.terminal import show, stage
+from service.web.commands.service_database import enter_command
 from service.weekly.opening import open_town, speak
 
 group = click.Group()
@@ -61,10 +62,13 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
     show(retrained.notes)
     with stage(say("登记", "register")):
+        enter_command(workspace, "model.retrain", as_of.isoformat())
         registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
         publish_models(workspace)
     show([*registered.lines, *registered.decision.reasons])
     version = registered.version
+    if registered.promoted:
+        enter_command(workspace, "model.promote", f"version {version}, by retrain")
     show(
         [
             say(f"版本 {version} 已启用", f"version {version} is the champion now")
@@ -100,6 +104,7 @@ def promote(workspace: Path, version: int | None) -> None:
     from service.web.published.model_shelf import publish_models
 
     speak(workspace)
+    enter_command(workspace, "model.promote", f"version {version or ''}".strip())
     with stage(say("启用", "promote")):
         chosen = promote(workspace, version)
         publish_models(workspace)
@@ -114,6 +119,7 @@ def rollback(workspace: Path) -> None:
     from service.web.published.model_shelf import publish_models
 
     speak(workspace)
+    enter_command(workspace, "model.rollback", "")
     with stage(say("退回", "roll back")):
         chosen = rollback(workspace)
         publish_models(workspace)

@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from service.web.api import routers
 from service.web.api.answers import ALWAYS
 from service.web.audit import journal as journals
-from service.web.audit.log import DIRECTORY, Drain
+from service.web.audit.anchor import DIRECTORY
+from service.web.audit.drain import Drain
 from service.web.auth.identities import CHECKED_AT_ONCE, Identities
 from service.web.base.limiting import Limits
 from service.web.base.middleware import Frame
@@ -21,6 +22,7 @@ from service.web.base.problems import add_handlers
 from service.web.base.settings import Settings
 from service.web.database.engine import Database, open_database
 from service.web.pages import add_pages
+from service.web.published.reading import note_refusal
 from service.web.published.restrictions import Restrictions
 from service.web.published.state import ServiceState
 from service.web.published.weeks import Shelf
@@ -55,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state = ServiceState()  # type: ignore[assignment]  # typed, and read faster than Starlette's
     app.state.settings = settings
-    add_handlers(app)
+    add_handlers(app, note_refusal)
     for router in routers():
         app.include_router(router, responses=ALWAYS)
     add_pages(app)
@@ -76,6 +78,9 @@ def hold(app: FastAPI, settings: Settings, database: Database) -> None:
     app.state.signing_in = CapacityLimiter(CHECKED_AT_ONCE)
     app.state.journal = journals.Journal(directory)
     app.state.drain = Drain(database, directory)
+    app.state.drain.everything(
+        app.state.journal
+    )  # what ended processes left; and this one's journal is noted
     app.state.shelf = Shelf(settings.workspace)
     app.state.restrictions = Restrictions(settings.workspace, database, app.state.shelf.today)
     refresh(app)

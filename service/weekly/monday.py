@@ -11,6 +11,7 @@ from features.ingest.ingest import ingest
 from features.ingest.ingest_report import IngestReport
 from features.language import say
 from service.console.stages import Stage
+from service.web.intake.handover import audit_head
 from service.web.published.refusals import publish_refusals
 from service.weekly.as_of_date import choose_as_of
 from service.weekly.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
@@ -68,6 +69,8 @@ def weekly(
         section = Section(title, make())
         show(section.lines)
         sections.append(section)
+    if head := audit_head(workspace):
+        sections.append(Section(say("审计日志", "Audit log"), head))
     write_atomically(home / SUMMARY, summary_page(sections, home, town.community, as_of).encode())
     show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
 

@@ -2,12 +2,15 @@
 
 Writing to a file costs a microsecond, a committed transaction thousands. A line that was written survives the
 end of the process, however it ends; a power cut may take the lines of the last ``FLUSH_SECONDS`` unless
-``durable`` is awaited. ``service.web.audit.log`` moves the lines into the database.
+``durable`` is awaited. Each line carries the hash of itself and of the line before. A file that was removed, moved
+or changed by somebody else is noticed at the next entry, and its lines are written again elsewhere before an answer
+leaves. ``service.web.audit.drain`` moves the lines into the database.
 """
 
 import asyncio
 import errno
 import fcntl
+import hashlib
 import os
 import threading
 from concurrent.futures import Future
@@ -19,7 +22,11 @@ import orjson
 
 FLUSH_SECONDS = 0.1
 LARGEST = 4_000_000  # bytes, after which a new file begins
-SUFFIX = ".journal"
+SUFFIX, MOVED = ".journal", ".moved"  # a file in use; one whose lines are in the database
+SERVICE = "service"  # who writes entries on the log itself
+BEGINNING = "0" * 64
+_CHAIN = len(f',"{BEGINNING}"]')
+FIELDS = 7  # of an entry: id, at, who, action, subject, purpose, detail
 
 
 class Journal:
@@ -38,27 +45,55 @@ class Journal:
         self._flusher.start()
 
     def _open(self) -> None:
-        self.name = uuid4().hex
-        self.path = self.directory / f"{self.name}{SUFFIX}"
-        self._file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)  # held as long as this process lives: nobody adopts the file
+        name = uuid4().hex
+        path = self.directory / f"{name}{SUFFIX}"
+        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)  # held as long as this process lives: nobody adopts the file
+        self.name, self.path, self._file = name, path, file
+        self._inode = os.fstat(file).st_ino
         self._size = self._lines = 0
+        self._chain = BEGINNING
 
     def write(self, who: str, action: str, subject: str, purpose: str = "", detail: str = "") -> None:
         """Write an entry; OSError where it could not be written, and then nothing may be shown."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
-            line = orjson.dumps(
-                (f"{self.name}-{self._lines}", at, who, action, subject, purpose, detail),
-                option=orjson.OPT_APPEND_NEWLINE,
-            )
-            written = os.write(self._file, line)
-            if written != len(line):  # the disk is full: half a line must not stay
-                os.ftruncate(self._file, self._size)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._size += written
-            self._written += written
-            self._lines += 1
+            if not self._in_place():
+                self._write_elsewhere()
+            self._write(who, action, subject, purpose, detail)
+
+    def _write(self, *values: str) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        body = orjson.dumps((f"{self.name}-{self._lines}", at, *values))
+        chain = next_hash(self._chain, body)
+        line = b'%b,"%b"]\n' % (body[:-1], chain.encode())
+        written = os.write(self._file, line)
+        if written != len(line):  # the disk is full: half a line must not stay
+            os.ftruncate(self._file, self._size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._size += written
+        self._written += written
+        self._lines += 1
+        self._chain = chain
+
+    def _in_place(self) -> bool:
+        """Tell whether the file still lies where it was opened, as long as what was written to it."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return found.st_ino == self._inode and found.st_size == self._size
+
+    def _write_elsewhere(self) -> None:
+        """Write what is left of the lines to a new file, and an entry that says so. Raises OSError where none can be."""
+        old, name, written = self._file, self.name, self._size
+        left = os.pread(old, written, 0)
+        self.directory.mkdir(exist_ok=True)
+        # the lines keep their ids, so that none of them counts twice in the database
+        (self.directory / f"{name}-{uuid4().hex[:8]}{SUFFIX}").write_bytes(left[: left.rfind(b"\n") + 1])
+        self._open()
+        os.close(old)
+        lost = written - len(left)
+        self._write(SERVICE, "audit.journal_lost", "", "", f"{name}: {lost} of {written} bytes lost")
 
     async def durable(self) -> None:
         """Wait until all entries written so far are on the disk; those who wait share one flush."""
@@ -115,10 +150,40 @@ class Journal:
         self._wake.set()
 
 
-def lines_from(path: Path, offset: int) -> tuple[list[list[str]], int]:
-    """The whole lines of a journal from ``offset`` bytes on, and where the next one begins."""
+def next_hash(previous: str, body: bytes) -> str:
+    """Chain a line to the one before: SHA-256 of its hash and of the entry as JSON."""
+    return hashlib.sha256(previous.encode() + body).hexdigest()
+
+
+def lines_from(path: Path, offset: int, to_the_end: bool = False) -> tuple[list[bytes], int]:
+    """The lines of a journal from ``offset`` bytes on, and where the next one begins.
+
+    ``to_the_end``: take half a line at the end as one, of a file that nobody writes to any more.
+    """
     with path.open("rb") as file:
         file.seek(offset)
         content = file.read(LARGEST)
-    end = content.rfind(b"\n") + 1
-    return [orjson.loads(line) for line in content[:end].splitlines()], offset + end
+    end = len(content) if to_the_end and len(content) < LARGEST else content.rfind(b"\n") + 1
+    if not end and len(content) == LARGEST:
+        end = LARGEST  # no entry is as long
+    return content[:end].split(b"\n")[: None if end and content[end - 1] != 10 else -1], offset + end
+
+
+def read_line(line: bytes, previous: str) -> tuple[list[str], str, str]:
+    """Read a line: the entry's values, its hash, and what is wrong with it ('' for nothing).
+
+    A line that cannot be read gives no values and no hash; then the next one cannot be compared with it.
+    """
+    try:
+        values = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return [], "", "no JSON"
+    if (
+        not isinstance(values, list)
+        or len(values) != FIELDS + 1
+        or not all(isinstance(x, str) for x in values)
+    ):
+        return [], "", "not an entry"
+    *values, chain = values
+    fits = not previous or next_hash(previous, line[:-_CHAIN] + b"]") == chain
+    return values, chain, "" if fits else "changed, or the line before it is missing"

@@ -1,10 +1,9 @@
 """The audit log: who saw or changed what, why and when; append-only, each entry chained to the one before."""
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -13,13 +12,11 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from features.language import UserError, say
-from service.web.audit.journal import SUFFIX, Journal, lines_from
+from service.web.audit.anchor import lost_heads
+from service.web.audit.journal import BEGINNING
 from service.web.database.engine import Database
 from service.web.database.tables import Entry
 
-DIRECTORY = "audit"
-BEGINNING = "0" * 64
-AT_ONCE = 500
 COLUMNS = ("id", "at", "who", "action", "subject", "purpose", "detail")
 CHAIN_LOCK = 7263
 
@@ -58,65 +55,24 @@ def enter(session: Session, who: str, action: str, subject: str, purpose: str = 
     append(session, [(uuid4().hex, at, who, action, subject, purpose, detail)])
 
 
-@dataclass
-class Drain:
-    """Moves journal lines into the database; how far each file was read is remembered."""
-
-    database: Database
-    directory: Path
-    _read: dict[Path, int] = field(default_factory=dict)
-
-    def move(self, path: Path) -> int:
-        """Move what is new in one file; the number of entries."""
-        moved, offset = 0, self._read.get(path, 0)
-        while True:
-            lines, end = lines_from(path, offset)
-            for first in range(0, len(lines), AT_ONCE):
-                with self.database.writing() as session:
-                    moved += append(session, lines[first : first + AT_ONCE])
-            self._read[path] = end
-            if end == offset:
-                return moved
-            offset = end
-
-    def everything(self, own: Journal | None = None) -> int:
-        """Move this process's lines, and those of processes that have ended, whose files then go."""
-        moved = self.move(own.path) if own else 0
-        if own:
-            own.turn_over()
-        for path in sorted(self.directory.glob(f"*{SUFFIX}")):
-            if own and path == own.path:
-                continue
-            try:
-                moved += self._adopt(path)
-            except FileNotFoundError:  # another process was faster
-                continue
-        return moved
-
-    def _adopt(self, path: Path) -> int:
-        """Move the lines of a process that has ended and remove its file; 0 while it lives."""
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return 0
-            moved = self.move(path)
-            path.unlink(missing_ok=True)
-            self._read.pop(path, None)
-            return moved
-
-
 @dataclass(frozen=True)
 class Verified:
-    """What a check of the whole chain found: the number of entries, the last hash, the first broken entry."""
+    """What a check of the whole chain found: the number of entries, the last hash, the first broken entry.
+
+    ``lost``: the longest log that was noted elsewhere and of which the last entry is no longer there.
+    """
 
     entries: int
     head: str
     broken: int | None
+    lost: int | None = None
 
 
-def verify(database: Database) -> Verified:
-    """Compute every hash again."""
+def verify(database: Database, workspace: Path | None = None) -> Verified:
+    """Compute every hash again, and compare the log with the heads that were noted in a workspace."""
+    lost = (
+        max((head.entries for head in lost_heads(database, workspace)), default=None) if workspace else None
+    )
     number, previous = 0, BEGINNING
     for entry in _entries(database):
         number += 1
@@ -126,9 +82,9 @@ def verify(database: Database) -> Verified:
             or entry.previous != previous
             or entry.hash != entry_hash(number, previous, values)
         ):
-            return Verified(number, previous, number)
+            return Verified(number, previous, number, lost)
         previous = entry.hash
-    return Verified(number, previous, None)
+    return Verified(number, previous, None, lost)
 
 
 def _entries(database: Database) -> Iterator[Entry]:

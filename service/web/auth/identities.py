@@ -245,3 +245,4 @@ def close_session(database: Database, identity: Identity) -> None:
     """End a person's session."""
     with database.writing() as session:
         session.execute(delete(SignIn).where(SignIn.token_hash == identity.session))
+        enter(session, identity.who, "session.close", "")

@@ -1,4 +1,4 @@
-"""Accounts of people and keys of machine clients, as the command line keeps them."""
+"""Accounts of people and keys of machine clients, as the command line keeps them; each change is in the audit log."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -6,6 +6,8 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from features.language import UserError, say
+from service.web.audit.log import enter
+from service.web.audit.operator import operator
 from service.web.auth.tokens import FEWEST_CHARACTERS, hash_password, hashed, new_key
 from service.web.base.access import PLACED, Role, Scope, machine_scopes
 from service.web.database.engine import Database
@@ -44,6 +46,8 @@ def add_user(
                 password_hash=hash_password(_strong(password)) if password is not None else None,
             )
         )
+        place = "/".join(part for part in (grid_id, microgrid_id) if part)
+        enter(session, operator(), "users.add", "", "", " ".join(filter(None, (login, role, place))))
 
 
 def _strong(password: str) -> str:
@@ -60,6 +64,7 @@ def set_password(database: Database, login: str, password: str) -> None:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
         user.password_hash, user.failures, user.locked_until = hash_password(_strong(password)), 0, None
         session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+        enter(session, operator(), "users.password", "", "", login)
 
 
 def set_active(database: Database, login: str, active: bool) -> None:
@@ -68,6 +73,7 @@ def set_active(database: Database, login: str, active: bool) -> None:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
         user.active, user.failures, user.locked_until = active, 0, None
         session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+        enter(session, operator(), "users.unblock" if active else "users.block", "", "", login)
 
 
 def _user(user: User | None, login: str) -> User:
@@ -112,6 +118,9 @@ def make_key(
                 expires_at=now() + timedelta(days=days),
             )
         )
+        place = "/".join(part for part in (grid_id, microgrid_id) if part)
+        told = (identity, name, " ".join(one.value for one in chosen), place)
+        enter(session, operator(), "keys.create", "", "", " ".join(filter(None, told)))
     return key
 
 
@@ -122,6 +131,7 @@ def revoke_key(database: Database, identity: str) -> None:
         if key is None:
             raise UserError(say(f"没有密钥 {identity}", f"there is no key {identity}"))
         key.revoked_at = key.revoked_at or now()
+        enter(session, operator(), "keys.revoke", "", "", identity)
 
 
 def keys(database: Database) -> list[ApiKey]:

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details, in the language of the community."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,6 +17,11 @@ KIND = "application/problem+json"
 log = logging.getLogger("xianying")
 
 
+REFUSALS = frozenset(  # kinds by which somebody is kept from what is not theirs
+    {"forbidden", "csrf", "refuses-listing", "unknown-household", "unknown-visit", "unknown-outcome"}
+)
+
+
 class Problem(Exception):
     """An answer other than what was asked for: status, a lasting type, a title, and what to do."""
 
@@ -29,7 +35,7 @@ class Problem(Exception):
         **more: Any,
     ) -> None:
         super().__init__(title)
-        self.status, self.headers = status, headers or {}
+        self.status, self.headers, self.kind = status, headers or {}, kind
         self.content = {
             "type": f"urn:xianying:{kind}",
             "title": title,
@@ -110,16 +116,18 @@ def _storage(error: Exception) -> Problem:
     )
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Turn every error into a problem."""
+def add_handlers(app: FastAPI, note_refusal: Callable[[Request, Problem], None]) -> None:
+    """Turn every error into a problem. ``note_refusal`` is told of those by which somebody was kept out."""
 
     @app.exception_handler(Problem)
     async def _problem(request: Request, error: Problem) -> JSONResponse:
+        if error.kind in REFUSALS:
+            note_refusal(request, error)
         return answer(error)
 
     @app.exception_handler(Forbidden)
     async def _not_allowed(request: Request, error: Forbidden) -> JSONResponse:
-        return answer(_forbidden(error))
+        return await _problem(request, _forbidden(error))
 
     @app.exception_handler(RequestValidationError)
     async def _not_valid(request: Request, error: RequestValidationError) -> JSONResponse:

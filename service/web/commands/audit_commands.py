@@ -21,15 +21,33 @@ def audit() -> None:
 @click.pass_obj
 def verify_audit(workspace: Path, head: str | None) -> None:
     """Check the chain; exits 1 when it is broken."""
+    from service.web.audit.anchor import FILE, anchor_missing
     from service.web.audit.log import check_head, verify
 
     database = service_database(workspace)
-    found = verify(database)
+    found = verify(database, workspace)
     if found.broken is not None:
         raise UserError(
             say(
                 f"第 {found.broken} 条起不符：日志被改动过", f"broken at entry {found.broken}: it was changed"
             )
+        )
+    if found.lost is not None:
+        raise UserError(
+            say(
+                f"另处记下的第 {found.lost} 条不在日志里：日志被截断或改动过",
+                f"entry {found.lost} was noted elsewhere and is no longer in the log: it was cut off or changed",
+            )
+        )
+    if found.entries and anchor_missing(workspace):
+        show(
+            [
+                say(
+                    f"注意：没有本工作区签名的 audit/{FILE}，是否被截断只能看每周小结和另存的一行",
+                    f"note: there is no audit/{FILE} signed by this workspace; only the weeks' summaries and a line kept "
+                    "elsewhere tell whether the log was cut off",
+                )
+            ]
         )
     if head:
         check_head(database, head)

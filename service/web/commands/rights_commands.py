@@ -10,6 +10,7 @@ import click
 
 from features.language import say
 from service.console.terminal import Day, show
+from service.web.audit.operator import operator
 
 group = click.Group()
 
@@ -69,7 +70,7 @@ def why(workspace: Path, household: str) -> None:
     shelf = Shelf(workspace)
     shelf.refresh()
     with database.writing() as session:
-        enter(session, "command", "resident.why", household)
+        enter(session, operator(), "resident.why", household)
     show(why_listed(shelf.served, household, household in restrictions.refusing))
 
 
@@ -85,7 +86,7 @@ def refuse(workspace: Path, household: str, until: date | None) -> None:
     shelf = Shelf(workspace)
     shelf.refresh()
     begins = refuses_from(shelf.served, _today(workspace))
-    refuse(_open(workspace, household), "command", household, begins, until)
+    refuse(_open(workspace, household), operator(), household, begins, until)
     show([say(f"{household} 已谢绝自动列名，名单不再显示", f"{household} is on no list from now on")])
 
 
@@ -96,7 +97,7 @@ def accept(workspace: Path, household: str) -> None:
     """End a refusal."""
     from service.web.rights.rights import accept
 
-    count = accept(_open(workspace, household), "command", household, _today(workspace))
+    count = accept(_open(workspace, household), operator(), household, _today(workspace))
     show([say(f"收回 {count} 条谢绝", f"{count} refusals ended")])
 
 
@@ -115,7 +116,7 @@ def export(workspace: Path, household: str, output: Path | None) -> None:
     database = _open(workspace, household)
     shelf = Shelf(workspace)
     shelf.refresh()
-    found = export(workspace, database, shelf.served, "command", household)
+    found = export(workspace, database, shelf.served, operator(), household)
     text = json.dumps(found, ensure_ascii=False, indent=1, default=str)
     if output:
         write_atomically(output, text.encode())
@@ -135,7 +136,7 @@ def correct(workspace: Path, household: str, attribute: str, value: str) -> None
     from service.web.rights.rights import correct
 
     database = _open(workspace, household)
-    correct(workspace, database, "command", household, attribute, value or None)
+    correct(workspace, database, operator(), household, attribute, value or None)
     show(drain(workspace, database))
     show(
         [
@@ -170,5 +171,5 @@ def delete(workspace: Path, household: str, yes: bool) -> None:
                 say(f"确定删除 {household}？不能恢复", f"Delete {household}? This cannot be undone"),
                 abort=True,
             )
-        ask_deletion(database, "command", household)
+        ask_deletion(database, operator(), household)
     show(drain(workspace, database))

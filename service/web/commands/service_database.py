@@ -13,3 +13,16 @@ def service_database(workspace: Path) -> "Database":
     from service.web.database.engine import open_database
 
     return open_database(command_settings(workspace))
+
+
+def enter_command(workspace: Path, action: str, detail: str) -> None:
+    """Add to the audit log what a command does, where the workspace has a service."""
+    from service.web.audit.log import enter
+    from service.web.audit.operator import operator
+    from service.web.intake.handover import has_service
+
+    if has_service(workspace):
+        database = service_database(workspace)
+        with database.writing() as session:
+            enter(session, operator(), action, "", "", detail)
+        database.engine.dispose()

@@ -19,6 +19,9 @@ from features.ingest.erasure import rows_of_household
 from features.ingest.ingest import ingest
 from features.language import say
 from features.store.reader import read_settings
+from features.workspace_secret import workspace_secret
+from service.web.audit.anchor import DIRECTORY, newest_head
+from service.web.audit.drain import Drain
 from service.web.base.settings import command_settings
 from service.web.database.engine import Database, open_database
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
@@ -52,6 +55,19 @@ def drain_service(workspace: Path) -> list[str]:
         database.engine.dispose()
 
 
+def audit_head(workspace: Path) -> list[str]:
+    """Give the audit log's head as a signed line, to be kept with a week's summary; none without a service."""
+    if not has_service(workspace):
+        return []
+    database = open_database(command_settings(workspace))
+    try:
+        Drain(database, workspace / DIRECTORY).everything()
+        head = newest_head(database)
+    finally:
+        database.engine.dispose()
+    return [head.line(workspace_secret(workspace))] if head else []
+
+
 def drain(workspace: Path, database: Database) -> list[str]:
     """Hand over outcomes, requests, refusals and corrections, then carry out deletions; lines on them."""
     zone = ZoneInfo(read_settings(workspace).community.timezone)
@@ -70,9 +86,9 @@ def drain(workspace: Path, database: Database) -> list[str]:
         lines.insert(0, _summary(taken))
     with database.reading() as session:
         named = Deletion.household_id.is_not(None)
-        waiting = [one for one in session.scalars(select(Deletion.household_id).where(named)) if one]
-    for household_id in dict.fromkeys(waiting):
-        lines += delete_everywhere(workspace, database, household_id)
+        waiting = session.execute(select(Deletion.household_id, Deletion.by).where(named)).all()
+    for household_id, by in {household: by for household, by in waiting if household}.items():
+        lines += delete_everywhere(workspace, database, household_id, by)
     return lines
 
 

@@ -1,5 +1,6 @@
 """Reading about households: in sight or not there, and never without an entry in the audit log."""
 
+import logging
 from collections.abc import Iterable
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from service.web.published.state import state_of
 from service.web.published.weeks import Place, Week, sees_row
 
 LONGEST_PURPOSE = 200
+log = logging.getLogger("xianying")
 
 
 def purpose_of(request: Request) -> str:
@@ -62,6 +64,19 @@ def note(
         names = list(households)
         subject = "\n".join(["", *names, ""]) if names else ""
     state_of(request).journal.write(identity.who, action, subject, purpose_of(request), detail)
+
+
+def note_refusal(request: Request, problem: Problem) -> None:
+    """Enter in the audit log that somebody who is signed in was kept from something; nothing was shown."""
+    identity = getattr(request.state, "identity", None)
+    if identity is None:
+        return
+    route = getattr(request.scope.get("route"), "path", "")
+    detail = f"{problem.kind} {request.method} {route} {problem.content.get('scope', '')}".strip()
+    try:
+        note(request, identity, "refused", request.path_params.get("household_id", ""), detail)
+    except OSError as error:
+        log.error("a refusal could not be entered in the audit log: %s", type(error).__name__)
 
 
 async def noted(request: Request) -> None:

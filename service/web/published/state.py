@@ -4,8 +4,8 @@ from typing import Any, cast
 
 from starlette.requests import Request
 
+from service.web.audit.drain import Drain
 from service.web.audit.journal import Journal
-from service.web.audit.log import Drain
 from service.web.auth.identities import AccessState
 from service.web.published.restrictions import Restrictions
 from service.web.published.weeks import Shelf

@@ -19,14 +19,27 @@ from features.ingest.erasure import TOMBSTONES, read_tombstones, tombstone
 from features.language import UserError, say
 from features.store.database import STORE, copy_store, open_store
 from features.store.partitions import FOLDER as PARTS
-from service.web.audit.log import DIRECTORY as JOURNALS
-from service.web.audit.log import Drain
+from features.workspace_secret import SECRET
+from service.web.audit.anchor import DIRECTORY as JOURNALS
+from service.web.audit.drain import Drain
+from service.web.audit.log import enter
+from service.web.audit.operator import operator
 from service.web.database.engine import Database, newest
 from service.web.database.tables import Base, Moment
 from service.web.rights.deletion import delete_everywhere
 
 LEFT_OUT = frozenset(
-    {"service.db", "service.db-wal", "service.db-shm", STORE, f"{STORE}.wal", "mlflow.db", JOURNALS, PARTS}
+    {
+        "service.db",
+        "service.db-wal",
+        "service.db-shm",
+        SECRET,
+        STORE,
+        f"{STORE}.wal",
+        "mlflow.db",
+        JOURNALS,
+        PARTS,
+    }
 )
 OF_DATABASE = LEFT_OUT - {
     STORE,
@@ -50,6 +63,8 @@ def back_up(workspace: Path, database: Database, target: Path) -> int:
     if not target.parent.is_dir():
         raise UserError(say(f"{target.parent}：没有这个目录", f"{target.parent}: no such directory"))
     Drain(database, workspace / JOURNALS).everything()
+    with database.writing() as session:
+        enter(session, operator(), "workspace.backup", "", "", target.name)
     sums: dict[str, str] = {}
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -124,6 +139,8 @@ def restore(source: Path, workspace: Path, database: Database, tombstones: Path 
                 _put(path, workspace / path.name)
         if not _filled(database):  # all rows or none: they are the last to come
             _insert_rows(database, rows)
+    with database.writing() as session:
+        enter(session, operator(), "workspace.restore", "", "", f"{source.name} {_sum(source)}")
     lines = [say(f"已恢复到 {workspace}", f"restored to {workspace}")]
     lines += _remove_again(workspace, database, removed) if removed else []
     for left in workspace.glob(f"{SCRATCH}*"):
@@ -248,5 +265,5 @@ def _remove_again(workspace: Path, database: Database, held: dict[str, Any]) -> 
         ]
     again = [one for one in ids if tombstone(salt, one) in held["households"]]
     for household in again:
-        delete_everywhere(workspace, database, household, "restore")
+        delete_everywhere(workspace, database, household, operator())
     return [say(f"再次删除 {len(again)} 户", f"{len(again)} households deleted again")]

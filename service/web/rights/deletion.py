@@ -28,9 +28,7 @@ from service.web.published.refusals import publish_refusals
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 
 
-def delete_everywhere(
-    workspace: Path, database: Database, household_id: str, who: str = "command"
-) -> list[str]:
+def delete_everywhere(workspace: Path, database: Database, household_id: str, who: str) -> list[str]:
     """Remove a household from records, weeks, lists, what is served and the database; lines on what was done.
 
     A tombstone stays: the day and a salted hash, so that a later export does not bring the household back. The

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from features.language import UserError
 from service.web.audit import log as audit
+from service.web.audit.drain import Drain
 from service.web.audit.journal import Journal
 from service.web.auth import people
 from service.web.database.engine import connect, migrate, newest, open_database
@@ -71,7 +72,7 @@ def test_the_audit_log_cannot_be_changed_and_a_forged_one_is_found(database, tmp
     journal = Journal(tmp_path / "audit")
     for number in range(5):
         journal.write("user:wang", "scores.read", f"h{number}", "例行走访")
-    drain = audit.Drain(database, tmp_path / "audit")
+    drain = Drain(database, tmp_path / "audit")
     assert drain.everything(journal) == 5 and drain.everything(journal) == 0
     journal.close()
     found = audit.verify(database)
@@ -95,13 +96,13 @@ def test_lines_of_a_process_that_ended_are_adopted_once(database, tmp_path):
     first, second = Journal(tmp_path / "audit"), Journal(tmp_path / "audit")
     first.write("user:a", "scores.read", "h1")
     second.write("user:b", "scores.read", "h2")
-    drain = audit.Drain(database, tmp_path / "audit")
+    drain = Drain(database, tmp_path / "audit")
     assert drain.everything() == 0  # both live
     first.close()
     assert drain.everything() == 1
     second.close()
-    other = audit.Drain(database, tmp_path / "audit")
-    assert other.everything() == 1 and not list((tmp_path / "audit").iterdir())
+    other = Drain(database, tmp_path / "audit")
+    assert other.everything() == 1 and not list((tmp_path / "audit").glob("*.journal"))
     with database.reading() as session:
         assert sorted(session.scalars(select(Entry.subject))) == ["h1", "h2"]
 

@@ -22,6 +22,7 @@ from service_database import database_url  # noqa: F401
 from sqlalchemy import select
 
 from service.web.audit import log as audit
+from service.web.audit.drain import Drain
 from service.web.auth import people
 from service.web.database.engine import open_database
 from service.web.database.tables import Entry, Outcome
@@ -134,7 +135,7 @@ def test_kill_9_in_the_middle_of_writing_loses_nothing_acknowledged(town):
             assert httpx2.post(f"{address}/v1/outcomes", json=body, headers=headers).status_code == 201
     held = [token for token, _ in outcomes(database)]
     assert len(held) == len(set(held)) and acknowledged <= set(held)
-    audit.Drain(database, workspace / "audit").everything()
+    Drain(database, workspace / "audit").everything()
     found = audit.verify(database)
     assert found.broken is None
     with database.reading() as session:
@@ -179,7 +180,7 @@ def test_a_full_disk_stores_nothing_shows_nothing_and_says_so(town):
         during = client.post("/v1/outcomes", json=body, headers={"Idempotency-Key": "during"})
         assert during.status_code == 201
     assert sorted(token for token, _ in outcomes(database)) == ["before", "during"]
-    audit.Drain(database, workspace / "audit").everything()
+    Drain(database, workspace / "audit").everything()
     assert audit.verify(database).broken is None
 
 

@@ -1,0 +1,55 @@
+"""The workspace's secret: what is kept of a household's number beside its records can be told apart only with it.
+
+It lies in ``secret.key``, for its owner alone. No artefact and, unless somebody asks for it, no backup holds it.
+"""
+
+import hmac
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from features.language import UserError, say
+
+SECRET = "secret.key"
+_BYTES = 32
+
+
+def workspace_secret(workspace: Path) -> bytes:
+    """Return the secret: 32 bytes; made at the first use. Raises UserError where the file holds something else."""
+    path = workspace / SECRET
+    if not path.is_file():
+        _make(path)
+    try:
+        secret = bytes.fromhex(path.read_text("ascii"))
+    except ValueError:
+        secret = b""
+    if len(secret) == _BYTES:
+        return secret
+    raise UserError(
+        say(
+            f"{path}：内容损坏；请从另存处放回原来的文件",
+            f"{path}: damaged; put the file back from where a copy is kept",
+        )
+    )
+
+
+def _make(path: Path) -> None:
+    """Write a new secret beside its place and link it there: of two processes at once, one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{SECRET}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        Path(fresh).unlink()
+
+
+def keyed_hash(secret: bytes, use: str, text: str) -> str:
+    """HMAC-SHA256 of a text as 64 hexadecimal digits; ``use`` keeps hashes of different files from being compared."""
+    return hmac.digest(secret, f"{use}\n{text}".encode(), "sha256").hex()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.blocks.catalogue import Feature, Row, each, listed
+from features.contract.need_kinds import NEVER, Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
@@ -201,7 +202,10 @@ def _recent(known: Known, household: int) -> list[int]:
 
 
 def _other_needs(known: Known, schema: Schema, household: int, need: int) -> str:
-    others = [one for one in _recent(known, household) if one != need]
+    needs = known.community.needs
+    others = [
+        one for one in _recent(known, household) if one != need and needs[one].about & needs[need].about
+    ]
     if not others:
         return ""
     often = max(sorted(set(others)), key=others.count)
@@ -209,16 +213,16 @@ def _other_needs(known: Known, schema: Schema, household: int, need: int) -> str
     if kinds == 1:
         return say(f"近一年申请过{count}次{name}", f"asked for {name} {_times(count)} in a year")
     return say(
-        f"近一年另申请过{name}等{kinds}项，共{count}次",
-        f"asked for {kinds} other needs in a year, {_times(count)} in all, most often {name}",
+        f"近一年申请过{name}等{kinds}项相近的服务，共{count}次",
+        f"asked for {kinds} related needs in a year, {_times(count)} in all, most often {name}",
     )
 
 
 def _asked_anything(known: Known, schema: Schema, household: int, need: int) -> str:
-    count = len(_recent(known, household))
-    return (
-        say(f"近一年各项申请共{count}次", f"asked {_times(count)} in a year, all needs") if count > 1 else ""
-    )
+    count = sum(one != need for one in _recent(known, household))
+    if count < 2:
+        return ""
+    return say(f"近一年为别的事找过社区{count}次", f"asked for other things {_times(count)} in a year")
 
 
 def _known_since(known: Known, schema: Schema, household: int, need: int) -> str:
@@ -238,4 +242,9 @@ FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "other_needs": _other_needs,
     "asked_anything": _asked_anything,
     "known_since": _known_since,
+}
+TELLING = {
+    "other_needs": Telling("other_requests", "home"),
+    "asked_anything": Telling("other_requests", "list"),
+    "known_since": NEVER,
 }

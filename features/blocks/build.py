@@ -19,6 +19,8 @@ from features.blocks import (
 from features.blocks.catalogue import Feature
 from features.blocks.groups import TABLES, unused_of
 from features.blocks.similar import similar_factors
+from features.contract.community import Community
+from features.contract.need_kinds import Telling
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Schema
@@ -67,6 +69,17 @@ def facts(schema: Schema, blocks: tuple[ModuleType, ...] | None = None) -> dict[
         name: fact
         for block in (BLOCKS if blocks is None else blocks)
         for name, fact in (block.facts(schema) if hasattr(block, "facts") else block.FACTS).items()
+    }
+
+
+def tellings(schema: Schema, community: Community) -> dict[str, Telling]:
+    """How each kind of fact may be told as a reason, by the name that features give it."""
+    return {
+        name: telling
+        for block in BLOCKS
+        for name, telling in (
+            block.telling(schema, community) if hasattr(block, "telling") else getattr(block, "TELLING", {})
+        ).items()
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from features.blocks.catalogue import Feature, listed
+from features.contract.need_kinds import Telling
 from features.contract.tables import DEPARTED, OUTCOMES
 from features.language import say
 from features.point_in_time.records import Known, Rows
@@ -136,16 +137,17 @@ def _last_answer(
 def _last_visit(known: Known, schema: Schema, household: int, need: int) -> str:
     visits = known.outreach
     mine = own_visits(known, household)
-    mine = mine[visits.need[mine] == need]
+    answers = [OUTCOMES.index(one) for one in ("needed", "not_needed", "declined")]
+    mine = mine[(visits.need[mine] == need) & np.isin(visits.outcome[mine], answers)]
     if not len(mine):
         return ""
     last = mine[np.argmax(visits.contacted[mine])]
+    if visits.outcome[last] != OUTCOMES.index("needed"):  # no other answer speaks for another visit
+        return ""
     when = spoken_month(visits.contacted[last], known.as_of)
-    if visits.outcome[last] < 0:
-        return say(f"{when}走访过", f"visited in {when}")
-    zh, en = (OUTCOME_NAMES | DEPARTED_NAMES)[OUTCOMES[visits.outcome[last]]]
-    return say(f"{when}走访时{zh}", f"visited in {when}: {en}")
+    return say(f"{when}走访时确有需要", f"the visit in {when} found the need")
 
 
 KIND = ("以往走访", "past visits")  # what reasons of this block are called
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {"last_visit": _last_visit}
+TELLING = {"last_visit": Telling("visit", "list")}

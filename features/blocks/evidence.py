@@ -74,9 +74,11 @@ def _rated(known: Known, household: int, need: int) -> str:
     return _listed(known, rows[~np.isnan(known.requests.satisfaction[rows])][:1])
 
 
-def _others(known: Known, household: int, need: int) -> str:
+def _others(known: Known, household: int, need: int, related: bool = True) -> str:
     requests, needs = known.requests, known.community.needs
     told = np.array([not one.sensitive for one in needs])
+    if related:
+        told &= np.array([bool(one.about & needs[need].about) for one in needs])
     rows = own_requests(known, household)
     rows = rows[(requests.requested[rows] >= known.as_of - YEAR) & (requests.need[rows] >= 0)]
     rows = rows[requests.need[rows] != need]
@@ -85,9 +87,7 @@ def _others(known: Known, household: int, need: int) -> str:
 
 
 def _anything(known: Known, household: int, need: int) -> str:
-    own = _listed(known, _of_the_year(known, household, need))
-    both = (own, _others(known, household, need))
-    return say("；", "; ").join(one for one in both if one)
+    return _others(known, household, need, related=False)
 
 
 def _household(known: Known, household: int, need: int = 0) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features.blocks import history
 from features.blocks.areas import Area, fit_area
 from features.blocks.catalogue import Feature, each, listed
-from features.blocks.similar import likeness, similar_factors, similar_ratio
+from features.blocks.similar import similar_factors, similar_neighbours, similar_ratio
+from features.contract.need_kinds import Telling
+from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.schema import Schema
@@ -31,6 +32,8 @@ from features.point_in_time.town_summary import (
     shrunk,
 )
 
+FEWEST_TOLD = 3  # households; fewer could be recognised by a worker's words
+FEWEST_SIMILAR = 10  # households; of fewer a share says nothing
 LATE_HALF_LIVES = (45, 90, 180)  # days
 LATE_SHARE = 0.1  # share of the requests expected that follows those of late
 LATE = 90  # days; the half-life of what is expected in the window
@@ -270,13 +273,18 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
 
 
 def _similar(known: Known, schema: Schema, household: int, need: int) -> str:
-    return likeness(known, schema, household, need)
-
-
-def _expected(known: Known, schema: Schema, household: int, need: int) -> str:
-    asked_before = history.FACTS["asked_before"](known, schema, household, need)
-    return asked_before or _similar(known, schema, household, need)
+    """Tell how many similar households nearby asked within a year; "" where so few could be recognised."""
+    for kind, zh, en in (("microgrid", "微网格", "micro-grid"), ("grid", "网格", "grid")):
+        alike, asking = similar_neighbours(known, schema, household, need, kind)
+        if asking >= FEWEST_TOLD and alike >= FEWEST_SIMILAR:
+            return say(
+                f"本{zh}情况相近的{alike}户里，近一年有{asking}户提过",
+                f"{asking} of {alike} similar households in this {en} asked within a year",
+            )
+    return ""
 
 
 KIND = ("同类家庭", "similar households")  # what reasons of this block are called
-FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {"similar": _similar, "expected": _expected}
+# What is expected of a household rests on its own requests and on its attributes, which have reasons of their own.
+FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {"similar": _similar, "expected": _similar}
+TELLING = dict.fromkeys(FACTS, Telling("similar", "list"))

@@ -5,6 +5,7 @@ from types import ModuleType
 
 from features.blocks.build import BLOCKS, block_name
 from features.blocks.catalogue import Feature
+from features.contract.community import Community, Identity, Need
 from features.point_in_time.schema import Attribute, Schema
 
 HEAD = """# Features
@@ -15,6 +16,10 @@ catalogue by `python -m features.blocks.features_page > docs/features.md`; a tes
 Features of a community's own attributes are shown for one example of each kind: `income` (a number), `low_income` (yes or
 no), `tenure` (a category with the value `rented`), `head_birth_year` (a birth) and `moved_in` (a date), each also for
 residents.
+
+A reason is told only to needs that it is about, and at most in the place named: on a `list`, at `home` (also on the
+household's own page and sheet), in the `office` (to coordinators), or `never`. Reasons of one topic say the same in other
+words; one of them is told. `features.reasons` of community.yaml opens further attributes, or closes them.
 """
 EXAMPLES = (
     Attribute("income", "number", changes=True, zh="收入", en="income"),
@@ -23,6 +28,7 @@ EXAMPLES = (
     Attribute("head_birth_year", "birth", zh="户主", en="head"),
     Attribute("moved_in", "date", zh="入住", en="moving in"),
 )
+PLAIN = Community(community=Identity(), needs=(Need(id="childcare"),))  # nothing said in features.reasons
 EXAMPLE = Schema(EXAMPLES, EXAMPLES, needs=("childcare",), has_residents=True, has_ages=True)
 
 
@@ -39,6 +45,14 @@ def _table(block: ModuleType, schema: Schema) -> Iterator[str]:
     for feature in block.features(schema):
         yield _row(feature)
     yield ""
+    tellings = block.telling(schema, PLAIN) if hasattr(block, "telling") else getattr(block, "TELLING", {})
+    if tellings:
+        yield "| reason | topic | shown at most | to needs about |\n|---|---|---|---|"
+    for fact, telling in tellings.items():
+        about = "any" if telling.kinds is None else ", ".join(sorted(telling.kinds))
+        yield f"| {fact} | {telling.topic} | {telling.place} | {about if telling.place != 'never' else ''} |"
+    if tellings:
+        yield ""
 
 
 def _row(feature: Feature) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from features.blocks.catalogue import Feature, each, listed
+from features.contract.need_kinds import Telling
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
@@ -225,4 +226,10 @@ FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "asked_same_season": _asked_same_season,
     "open_request": _open_request,
     "satisfaction": _satisfaction,
+}
+TELLING = {
+    "asked_before": Telling("own_requests", "list"),
+    "asked_same_season": Telling("own_requests", "list"),
+    "open_request": Telling("own_requests", "list"),
+    "satisfaction": Telling("satisfaction", "office"),
 }

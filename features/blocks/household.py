@@ -6,6 +6,8 @@ from functools import cache
 import numpy as np
 
 from features.blocks.catalogue import Feature, Role, listed
+from features.contract.community import Community
+from features.contract.need_kinds import NEVER, Telling, telling_of
 from features.language import say
 from features.point_in_time.ages import YEAR
 from features.point_in_time.changes import changed, days_since, history, last_change, number_within, size
@@ -158,6 +160,20 @@ def facts(schema: Schema) -> dict[str, Fact]:
     return FACTS | {fact_name(one): _attribute_fact(one) for one in schema.household if one.kind != "ignored"}
 
 
+def telling(schema: Schema, community: Community) -> dict[str, Telling]:
+    """How each fact may be told: ``TELLING``, and of attributes what community.yaml or their names say."""
+    own = {fact_name(one): attribute_telling(one, community) for one in schema.household}
+    return TELLING | own
+
+
+def attribute_telling(attribute: Attribute, community: Community) -> Telling:
+    """How an attribute may be told: as ``features.reasons`` of community.yaml says, else as its name tells."""
+    if attribute.name in community.features.reasons:
+        kinds = frozenset(community.features.reasons[attribute.name])
+        return Telling(attribute.name, "list", kinds) if kinds else NEVER
+    return telling_of(attribute.name, attribute.zh)
+
+
 def _attribute_fact(attribute: Attribute) -> Fact:
     """“双职工”, “2个孩子”, “孩子8岁”, “户籍：外来”, with “去年10月起” where it changed lately."""
 
@@ -208,7 +224,7 @@ def _number_fact(attribute: Attribute, value: float, change: float, month: str) 
     if not value and not month:
         return ""
     name, number = say(attribute.zh, attribute.en), _plain(value)
-    now = name.format(number) if "{}" in name else say(f"{name}{number}", f"{name} {number}")
+    now = name.format(number) if "{}" in name else say(f"{name}：{number}", f"{name}: {number}")
     before = _plain(value - change)
     return say(f"{now}（{month}前为{before}）", f"{now} ({before} before {month})") if month else now
 
@@ -259,3 +275,4 @@ def _move_fact(known: Known, schema: Schema, household: int, need: int) -> str:
 
 KIND = ("住户登记", "household data")  # what reasons of this block are called
 FACTS: dict[str, Fact] = {"days_known": _arrival_fact, "days_since_move": _move_fact}
+TELLING = {"days_known": Telling("arrival", "list"), "days_since_move": Telling("arrival", "office")}

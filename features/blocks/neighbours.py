@@ -11,6 +11,7 @@ import numpy as np
 from features.blocks.areas import Area, by_area, fit_area
 from features.blocks.catalogue import Feature, each, listed
 from features.blocks.similar import similar_factors, similar_ratio
+from features.contract.need_kinds import Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
@@ -223,7 +224,8 @@ def _neighbours_asking(known: Known, household: int, need: int, days: float, kin
 def _fact(zh: str, en: str, days: float, kind: str) -> Callable[[Known, Schema, int, int], str]:
     def fact(known: Known, schema: Schema, household: int, need: int) -> str:
         count = _neighbours_asking(known, household, need, days, kind)
-        return say(zh.format(count), en.format(count)) if count >= FEWEST_TOLD else ""
+        near = households_near(known, household, kind)
+        return say(zh.format(near, count), en.format(count, near)) if count >= FEWEST_TOLD else ""
 
     return fact
 
@@ -231,21 +233,28 @@ def _fact(zh: str, en: str, days: float, kind: str) -> Callable[[Known, Schema, 
 KIND = ("邻居申请", "neighbours' requests")  # what reasons of this block are called
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "neighbours_recent": _fact(
-        "本小区（微网格）近一个月{}户申请",
-        "{} households of this micro-grid asked within four weeks",
+        "本微网格邻居{}户，近一个月{}户申请过",
+        "{} of {} neighbours in this micro-grid asked within four weeks",
         28,
         "microgrid",
     ),
     "neighbours_recent_grid": _fact(
-        "本网格近一个月{}户申请", "{} households of this grid asked within four weeks", 28, "grid"
+        "本网格邻居{}户，近一个月{}户申请过",
+        "{} of {} neighbours in this grid asked within four weeks",
+        28,
+        "grid",
     ),
     "neighbours_long": _fact(
-        "本小区（微网格）近一年{}户申请",
-        "{} households of this micro-grid asked within a year",
+        "本微网格邻居{}户，近一年{}户申请过",
+        "{} of {} neighbours in this micro-grid asked within a year",
         YEAR,
         "microgrid",
     ),
     "neighbours_long_grid": _fact(
-        "本网格近一年{}户申请", "{} households of this grid asked within a year", YEAR, "grid"
+        "本网格邻居{}户，近一年{}户申请过",
+        "{} of {} neighbours in this grid asked within a year",
+        YEAR,
+        "grid",
     ),
 }
+TELLING = dict.fromkeys(FACTS, Telling("neighbours", "list"))

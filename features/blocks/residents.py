@@ -3,7 +3,9 @@
 import numpy as np
 
 from features.blocks.catalogue import Feature
-from features.blocks.household import Fact
+from features.blocks.household import Fact, attribute_telling
+from features.contract.community import Community
+from features.contract.need_kinds import NEVER, Telling
 from features.language import say
 from features.point_in_time.ages import AGE_GROUPS, YEAR, aggregates, least_by_household, sum_by_household
 from features.point_in_time.records import Known, Rows
@@ -43,7 +45,7 @@ def features(schema: Schema) -> list[Feature]:
                 "attribute",
                 NOW,
                 _UNIT_OF.get(name, "residents"),
-                _FACT_OF[name],
+                _FACT_OF.get(name, ""),
             )
         )
     for attribute in schema.resident:
@@ -131,6 +133,11 @@ def facts(schema: Schema) -> dict[str, Fact]:
     }
 
 
+def telling(schema: Schema, community: Community) -> dict[str, Telling]:
+    """How each fact may be told, as ``features.blocks.household.telling``."""
+    return TELLING | {column_of(one): attribute_telling(one, community) for one in schema.resident}
+
+
 def _attribute_fact(attribute: Attribute) -> Fact:
     """“家里有人：慢性病”, “家里1人职业为退休”."""
 
@@ -151,27 +158,37 @@ def _attribute_fact(attribute: Attribute) -> Fact:
     return fact
 
 
-def _age_fact(known: Known, schema: Schema, household: int, need: int) -> str:
-    """Ages of the children and of those of 60 or more: “孩子3岁、8岁，老人82岁”, “独居老人82岁”."""
-    here = own_residents(known, household)
-    age = np.sort(np.floor((known.as_of - known.residents.born[here]) / YEAR))
-    children, elders = age[(age >= 0) & (age < 18)], age[age >= 60]
-    parts = []
-    if len(children):
-        ages = say("、", ", ").join(say(f"{one:.0f}岁", f"{one:.0f}") for one in children)
-        parts.append(
-            say(f"孩子{ages}", f"children aged {ages}" if len(children) > 1 else f"child aged {ages}")
-        )
-    if len(elders):
-        ages = say("、", ", ").join(say(f"{one:.0f}岁", f"{one:.0f}") for one in elders)
-        alone = len(here) == 1
-        parts.append(
-            say(
-                f"独居老人{ages}" if alone else f"老人{ages}",
-                f"elder aged {ages} living alone" if alone else f"elders aged {ages}",
-            )
-        )
-    return say("，", ", ").join(parts)
+def _ages(known: Known, household: int, youngest: float, end: float) -> np.ndarray:
+    """Whole years of the residents from one age up to another, rising."""
+    age = np.floor((known.as_of - known.residents.born[own_residents(known, household)]) / YEAR)
+    return np.sort(age[(age >= youngest) & (age < end)])
+
+
+def _listed_ages(ages: np.ndarray) -> str:
+    return say("、", ", ").join(say(f"{one:.0f}岁", f"{one:.0f}") for one in ages)
+
+
+def _children_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    """Ages of the children: “孩子3岁、8岁”."""
+    children = _ages(known, household, 0, 18)
+    if not len(children):
+        return ""
+    ages = _listed_ages(children)
+    return say(f"孩子{ages}", f"children aged {ages}" if len(children) > 1 else f"child aged {ages}")
+
+
+def _elders_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    """Ages of those of 60 or more: “老人82岁”."""
+    elders = _ages(known, household, 60, np.inf)
+    if not len(elders):
+        return ""
+    ages = _listed_ages(elders)
+    return say(f"老人{ages}", f"elders aged {ages}" if len(elders) > 1 else f"elder aged {ages}")
+
+
+def _alone_fact(known: Known, schema: Schema, household: int, need: int) -> str:
+    alone = aggregates(known)["elder_alone"][household] == 1
+    return say("老人独居", "an elder living alone") if alone else ""
 
 
 def _number_fact(known: Known, schema: Schema, household: int, need: int) -> str:
@@ -182,14 +199,18 @@ def _number_fact(known: Known, schema: Schema, household: int, need: int) -> str
 def _single_fact(known: Known, schema: Schema, household: int, need: int) -> str:
     columns = aggregates(known)
     if columns["single_adult_with_children"][household] != 1:
-        return _age_fact(known, schema, household, need)
+        return ""
     children = columns["children"][household]
     return say(f"一个大人带{children:.0f}个孩子", f"one adult with {children:.0f} children")
 
 
-_FACT_OF = dict.fromkeys([*AGE_GROUPS, *SITUATIONS], "residents_ages") | {
-    "residents": "residents_number",
+_FACT_OF = {
+    **{name: "residents_children" for name in (*AGE_GROUPS, *SITUATIONS) if "child" in name},
+    **{name: "residents_elders" for name in AGE_GROUPS if "elders" in name},
+    "oldest_age": "residents_elders",
+    "elder_alone": "residents_elder_alone",
     "single_adult_with_children": "residents_single_adult",
+    "residents": "residents_number",
 }
 _UNIT_OF = dict.fromkeys(("youngest_age", "oldest_age", "youngest_child_age"), "years") | dict.fromkeys(
     ("elder_alone", "single_adult_with_children"), "0 or 1"
@@ -197,7 +218,16 @@ _UNIT_OF = dict.fromkeys(("youngest_age", "oldest_age", "youngest_child_age"), "
 _UNIT_OF_KIND = {"number": "as handed in", "boolean": "0 or 1", "date": "days", "category": "residents"}
 KIND = ("家庭成员", "residents")  # what reasons of this block are called
 FACTS: dict[str, Fact] = {
-    "residents_ages": _age_fact,
+    "residents_children": _children_fact,
+    "residents_elders": _elders_fact,
+    "residents_elder_alone": _alone_fact,
     "residents_number": _number_fact,
     "residents_single_adult": _single_fact,
+}
+TELLING = {
+    "residents_children": Telling("children", "list", frozenset({"children"})),
+    "residents_elders": Telling("elders", "list", frozenset({"elders", "health"})),
+    "residents_elder_alone": Telling("elders", "home", frozenset({"elders"})),
+    "residents_number": NEVER,
+    "residents_single_adult": Telling("children", "office", frozenset({"children", "hardship"})),
 }

@@ -8,6 +8,7 @@ import holidays
 import numpy as np
 
 from features.blocks.catalogue import Feature, each, listed
+from features.contract.need_kinds import Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows, date_of, day_of
@@ -362,4 +363,10 @@ FACTS: dict[str, Fact] = {
     "winter": _holiday_fact("寒假", "winter holiday", winter_holiday),
     "spring_festival": _holiday_fact("春节", "Spring Festival", _festival_span),
     "town_last_year": _town_last_year,
+}
+TELLING = {
+    "summer": Telling("season", "list", frozenset({"children"})),
+    "winter": Telling("season", "list", frozenset({"children"})),
+    "spring_festival": Telling("season", "list", frozenset({"elders", "work", "hardship"})),
+    "town_last_year": Telling("season", "office"),
 }

@@ -4,7 +4,6 @@ Multiplicative rates as insurers use them (Bailey's minimum bias): every attribu
 bin has a factor on the town's rate such that expected and observed requests agree, fitted in turns.
 """
 
-import re
 from bisect import bisect_right
 from math import isnan, log
 
@@ -12,13 +11,12 @@ import numpy as np
 
 from features.blocks import household, residents
 from features.blocks.catalogue import with_role
-from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Schema
 from features.point_in_time.town import AttributeFactors
-from features.point_in_time.town_summary import asked, days_observed, decayed_days, members, rate
+from features.point_in_time.town_summary import YEAR, asked, days_observed, decayed_days, members, rate
 
 BINS = 6
 SWEEPS = 2  # turns over all attributes; a third changes nothing worth its time
@@ -27,7 +25,7 @@ HALF_LIFE = 200  # days; what attributes mean drifts, as children grow up
 PRIOR = 25.0  # expected requests that pull a bin's factor towards 1
 FEWEST = 50  # households that state an attribute
 LEAST_TOLD = log(1.1)  # logarithm of a factor that makes an attribute worth telling
-MOST_TOLD = 2  # attributes
+ALIKE = 1.25  # households are similar whose ratios differ by less than this factor
 
 
 def fit(
@@ -113,45 +111,48 @@ def _codes(known: Known, schema: Schema, name: str, edges_as_bytes: bytes) -> np
     return codes
 
 
-def likeness(known: Known, schema: Schema, household_index: int, need: int) -> str:
-    """Tell the attributes for which households like this one ask most: “孩子8岁，双职工”."""
-    told, attributes = _tellers(known, schema)
-    weight: dict[str, float] = {}
-    for fact, values, edges, logarithms in attributes:
+def attribute_logarithms(known: Known, schema: Schema, household_index: int, need: int) -> dict[str, float]:
+    """Give each attribute's reason the logarithm of its factor: how much more such households ask than the town."""
+    found: dict[str, float] = {}
+    for fact, values, edges, logarithms in _attribute_tables(known, schema):
         value = float(values[household_index])
         code = len(edges) + 1 if isnan(value) else bisect_right(edges, value)
-        weight[fact] = weight.get(fact, 0.0) + logarithms[code][need]
-    texts: list[str] = []
-    for fact in sorted(weight, key=lambda one: -weight[one]):
-        if weight[fact] < LEAST_TOLD or len(texts) == MOST_TOLD:
-            break
-        if fact not in told:
-            continue
-        text = told[fact](known, schema, household_index, need)
-        if text and not _numbers(text) & {number for told_text in texts for number in _numbers(told_text)}:
-            texts.append(text)
-    return say("，", ", ").join(texts)
+        found[fact] = found.get(fact, 0.0) + logarithms[code][need]
+    return found
 
 
 @remembered
-def _tellers(
+def _attribute_tables(
     known: Known, schema: Schema
-) -> tuple[dict[str, household.Fact], list[tuple[str, np.ndarray, list[float], list[list[float]]]]]:
-    """What ``likeness`` looks up of one household at a time, as plain lists: NumPy takes long over one number.
-
-    The facts; and of each column its fact, the households' values, edges and the logarithms of its factors.
-    """
+) -> list[tuple[str, np.ndarray, list[float], list[list[float]]]]:
+    """List of each attribute its reason, the households' values, edges and the logarithms of its factors, as plain
+    lists: NumPy takes long over one number."""
     values = columns_of(known, schema)
     of_feature = {
         feature.name: feature.fact for block in (household, residents) for feature in block.features(schema)
     }
-    attributes = [
+    return [
         (of_feature[one.name], values[one.name], one.edges.tolist(), np.log(one.factors).tolist())
         for one in similar_factors(known, schema)
     ]
-    return household.facts(schema) | residents.facts(schema), attributes
 
 
-def _numbers(text: str) -> set[tuple[str, str]]:
-    """Numbers and their units: two texts that share one say the same, “最小的孩子9岁”, “孩子9岁、12岁”."""
-    return set(re.findall(r"(\d+)\s*([^\d\s,，、]?)", text)) or {(text, "")}
+def similar_neighbours(
+    known: Known, schema: Schema, household_index: int, need: int, kind: str
+) -> tuple[int, int]:
+    """Count the other households of the micro-grid or grid (``kind``) whose attributes make them ask about as much,
+    and those of them that asked for the need within a year."""
+    where = known.grid if kind == "grid" else known.microgrid
+    if where[household_index] < 0:
+        return 0, 0
+    near = eligible(known)[:, need] & known.present & (where == where[household_index])
+    near[household_index] = False
+    ratio = similar_ratio(known, schema, similar_factors(known, schema))[:, need]
+    own = ratio[household_index]
+    near &= (ratio > own / ALIKE) & (ratio < own * ALIKE)
+    return int(near.sum()), int((near & _asked_within_a_year(known)[:, need]).sum())
+
+
+@remembered
+def _asked_within_a_year(known: Known) -> np.ndarray:
+    return asked(known).count(0, YEAR) > 0

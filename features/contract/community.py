@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.contract.eligibility import parse
+from features.contract.need_kinds import KINDS, NeedKind, kinds_of
 from features.contract.settings_mistakes import mistake_line
 from features.contract.text_encoding import likely_encoding
 from features.language import UserError, language, say
@@ -62,6 +63,14 @@ class Need(_Named):
     sensitive: bool = False
     keywords: tuple[str, ...] = ()
     ask: Name | None = None
+    kinds: tuple[NeedKind, ...] = ()  # what it is about, where its words do not tell
+
+    @property
+    def about(self) -> frozenset[str]:
+        """What the need is about: ``kinds``, or what its id, name, keywords and ``who`` tell."""
+        return frozenset(self.kinds) or kinds_of(
+            self.id, self.name.zh, self.name.en, self.who, *self.keywords
+        )
 
     @field_validator("ask", mode="before")
     @classmethod
@@ -208,6 +217,8 @@ class FeatureSettings(_Section):
     exclude: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()  # attributes that a retrain took for leaks, and that were known at the time
     names: dict[str, Name] = Field(default_factory=dict)
+    # attribute: needs, or kinds of needs, for which it may be told as a reason; none: never
+    reasons: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @field_validator("names", mode="before")
     @classmethod
@@ -267,6 +278,14 @@ class Community(_Section):
                             f"{title} {row.id}: need {need} is not among the needs",
                         )
                     )
+        for attribute, told_for in self.features.reasons.items():
+            for need in sorted({*told_for} - known - {*KINDS}):
+                raise ValueError(
+                    say(
+                        f"features.reasons.{attribute}：{need} 既不是 needs 的 id，也不是 {'、'.join(KINDS)}",
+                        f"features.reasons.{attribute}: {need} is no need's id and none of {', '.join(KINDS)}",
+                    )
+                )
         for programme in self.programmes:
             if programme.fund and programme.fund not in funds:
                 raise ValueError(

@@ -1,19 +1,25 @@
-"""Why a household stands on a list: contributions turned into facts that a grid worker understands."""
+"""Why a household stands on a list: contributions turned into facts that a grid worker may be told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts
+from features.blocks import expected
+from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts, tellings
 from features.blocks.evidence import evidence
+from features.blocks.similar import LEAST_TOLD, attribute_logarithms
+from features.contract.need_kinds import NEVER, Place
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.town_summary import YEAR
 from models.scoring.model import NeedModel
 
-COMMON = "common"  # kind of the reason where no fact raised a score
+COMMON = "common"  # reason group where no fact may be told
+MOST = 3  # reasons of one pair
+LEAST_RATIO = 1.1  # of neighbours' requests to those of similar households, to be worth telling
+OWN, SIMILAR = "asked_before", "similar"
 
 
 @dataclass(frozen=True)
@@ -25,59 +31,138 @@ class Reason:
     evidence: str
 
 
+@dataclass(frozen=True)
+class Weights:
+    """By how much facts raised the scores of some pairs, in log-odds.
+
+    facts: their names. weight: float64 [pairs, facts].
+    """
+
+    facts: list[str]
+    weight: np.ndarray
+
+
 def reasons(
-    model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = 3
+    model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = MOST
 ) -> list[list[str]]:
-    """The texts of ``explained``."""
+    """Give the texts of ``explained``."""
     return [[one.text for one in row] for row in explained(model, known, features, positions, most)]
 
 
 def explained(
-    model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = 3
+    model: NeedModel,
+    known: Known,
+    features: Features,
+    positions: np.ndarray,
+    most: int = MOST,
+    place: Place = "list",
 ) -> list[list[Reason]]:
-    """For each pair at ``positions`` of ``features.rows``: up to ``most`` facts that raised its score, the
-    strongest first, those of the season (the same for every household) last; at least one.
+    """Tell for each pair at ``positions`` of ``features.rows`` the facts that raised its score, at least one reason.
 
-    Contributions are summed over the features that one fact explains. Facts are read from ``known``, so they
-    hold on the as-of day whatever the model makes of them. Contributions are slow: ask for shown rows only.
+    Contributions are slow: ask for shown rows only. Other parameters and the order are those of ``told``.
     """
-    return told(model, known, features.rows.take(positions), *fact_weights(model, features, positions), most)
+    rows = features.rows.take(positions)
+    return told(model, known, rows, fact_weights(model, features, positions), most, place)
 
 
 def told(
-    model: NeedModel, known: Known, rows: Rows, kinds: list[str], weights: np.ndarray, most: int = 3
+    model: NeedModel, known: Known, rows: Rows, weights: Weights, most: int = MOST, place: Place = "list"
 ) -> list[list[Reason]]:
-    """``explained`` in the language in force, from the weights of ``fact_weights`` of each of ``rows``."""
-    tell = facts(model.schema)
+    """Tell reasons in the language in force: the strongest first, the season last.
+
+    A fact is told if the model's score rose by it, if its telling allows the place and the kind of need, and if it does
+    not make a request less likely than in a typical household. One fact of a topic is told. Facts are read from
+    ``known``, so they hold on the as-of day whatever the model makes of them. Where none is left, the pair gets the
+    number of similar households nearby that asked, or else of all households.
+
+    Parameters
+    ----------
+    model
+        The model that scored the pairs.
+    known
+        What was known on the as-of day.
+    rows
+        The pairs.
+    weights
+        ``fact_weights`` of these pairs.
+    most
+        Reasons of a pair at most.
+    place
+        Where they are shown.
+    """
+    tell, rules = facts(model.schema), tellings(model.schema, known.community)
     block_of = {fact: block_name(block) for block in BLOCKS for fact in facts(model.schema, (block,))}
-    of_season = {feature.fact for feature in catalogue(model.schema) if feature.role == "season"}
-    general = np.isin(kinds, list(of_season))
-    found = []
-    for household, need, weight in zip(rows.household.tolist(), rows.need.tolist(), weights, strict=True):
-        raised = np.flatnonzero(weight > 0)
-        order = raised[np.lexsort((-weight[raised], general[raised]))]
-        texts = ((kinds[kind], tell[kinds[kind]](known, model.schema, household, need)) for kind in order)
-        chosen = []
-        for fact, text in _distinct(texts, most):
-            if fact == "expected":  # told by the household's own requests or by those like it
-                own = text == tell["asked_before"](known, model.schema, household, need)
-                fact = "asked_before" if own else "similar"
-            chosen.append(Reason(text, block_of[fact], evidence(fact, known, household, need)))
-        found.append(chosen or [Reason(_common(known, need), COMMON, "")])
-    return found
+    told_rows = []
+    for at, (household, need) in enumerate(zip(rows.household.tolist(), rows.need.tolist(), strict=True)):
+        about = known.community.needs[need].about | {known.community.needs[need].id}
+        chosen, topics = [], {""}
+        for fact in _ranked(model, known, weights, at, household, need):
+            rule = rules.get(fact, NEVER)
+            if len(chosen) == most or rule.topic in topics or not rule.allows(place, about):
+                continue
+            if rule.topic == "season" and not chosen:  # the same for every household, it only says why now
+                continue
+            if text := tell[fact](known, model.schema, household, need):
+                chosen.append(Reason(text, block_of[fact], evidence(fact, known, household, need)))
+                topics.add(rule.topic)
+        if topics <= {"", "other_requests"}:  # nothing says anything about this need
+            chosen = [*chosen[: most - 1], _no_reason(model, known, household, need)]
+        told_rows.append(chosen)
+    return told_rows
 
 
-def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Kinds of fact, and float64 [positions, kinds]: by how much (log odds) each raised the score."""
+def _ranked(
+    model: NeedModel, known: Known, weights: Weights, at: int, household: int, need: int
+) -> list[str]:
+    """List the facts that raised one score, the strongest first, those of the season last."""
+    weight = dict(zip(weights.facts, weights.weight[at].tolist(), strict=True))
+    logarithms = attribute_logarithms(known, model.schema, household, need)
+    spread = sum(max(weight.pop(fact, 0.0), 0.0) for fact in (SIMILAR, "expected"))
+    if OWN in weight and facts(model.schema)[OWN](known, model.schema, household, need):
+        weight[OWN] += spread
+    else:
+        weight = _spread_over(weight, logarithms, spread)
+    kept = [
+        fact for fact, value in weight.items() if value > 0 and logarithms.get(fact, LEAST_TOLD) >= LEAST_TOLD
+    ]
+    season = _season_facts(model)
+    return sorted(kept, key=lambda fact: (fact in season, -weight[fact]))
+
+
+def _season_facts(model: NeedModel) -> set[str]:
+    return {feature.fact for feature in catalogue(model.schema) if feature.role == "season"}
+
+
+def _spread_over(
+    weight: Mapping[str, float], logarithms: Mapping[str, float], spread: float
+) -> dict[str, float]:
+    """Share what similar households explain among the attributes for which such households ask more."""
+    raising = {fact: value for fact, value in logarithms.items() if value > 0}
+    total = sum(raising.values())
+    shares = {fact: spread * value / total for fact, value in raising.items()}
+    return {fact: weight.get(fact, 0.0) + shares.get(fact, 0.0) for fact in {**weight, **shares}}
+
+
+def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -> Weights:
+    """Sum the contributions of the features that one fact explains, for the pairs at ``positions``.
+
+    What neighbours ask counts only where it is more than similar households elsewhere ask.
+    """
     contributions = model.contributions(features, positions)
-    fact_of = {feature.name: feature.fact for feature in catalogue(model.schema)}
-    kinds = sorted({fact for fact in fact_of.values() if fact})
-    column = {kind: index for index, kind in enumerate(kinds)}
-    weights = np.zeros((len(positions), len(kinds)))
+    listed = catalogue(model.schema)
+    fact_of = {feature.name: feature.fact for feature in listed}
+    names = sorted({fact for fact in fact_of.values() if fact})
+    column = {name: index for index, name in enumerate(names)}
+    weights = np.zeros((len(positions), len(names)))
     for index, name in enumerate(features.names):
         if fact_of[name]:
             weights[:, column[fact_of[name]]] += contributions[:, index]
-    return kinds, weights
+    place = {name: index for index, name in enumerate(features.names)}
+    for fact in {one.fact for one in listed if one.role == "neighbours"}:
+        ratios = [place[one.name] for one in listed if one.fact == fact and one.unit == "ratio"]
+        more = (features.matrix[np.ix_(positions, ratios)] > LEAST_RATIO).any(axis=1)
+        weights[~more, column[fact]] = 0.0
+    return Weights(names, weights)
 
 
 def joined(texts: Sequence[str]) -> str:
@@ -85,23 +170,18 @@ def joined(texts: Sequence[str]) -> str:
     return say("，", "; ").join(texts)
 
 
-def _distinct(told: Iterable[tuple[str, str]], most: int) -> list[tuple[str, str]]:
-    """The first ``most`` facts whose texts are not empty and do not repeat one another."""
-    chosen: list[tuple[str, str]] = []
-    for fact, text in told:
-        if len(chosen) == most:
-            break
-        if text and not any(text in one or one in text for _, one in chosen):
-            chosen.append((fact, text))
-    return chosen
+def _no_reason(model: NeedModel, known: Known, household: int, need: int) -> Reason:
+    """Say honestly that nothing of the household's own may be told: how many similar ones nearby asked."""
+    if text := expected.FACTS[SIMILAR](known, model.schema, household, need):
+        return Reason(text, block_name(expected), "")
+    return Reason(_common(known, need), COMMON, "")
 
 
 def _common(known: Known, need: int) -> str:
-    """What holds for every household: how many asked for this need within a year."""
-    counts = asking_within_a_year(known)
-    return say(
-        f"全社区近一年{counts[need]}户申请过本项", f"{counts[need]} households here asked within a year"
-    )
+    """Tell what holds for every household: how many asked for this need within a year."""
+    if count := asking_within_a_year(known)[need]:
+        return say(f"全社区近一年{count}户申请过本项", f"{count} households here asked within a year")
+    return say("近一年还没有人提过，顺便问一问", "nobody asked within a year; worth a question")
 
 
 @remembered

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.blocks.build import BLOCKS, Features, block_name, build
+from features.contract.need_kinds import Place
 from features.language import language, say, speaking
 from features.point_in_time.records import Known, Rows
 from features.rows.tables import positions_of
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from models.registry.registry import Champion
 
 LOT = NO_REASON
+PLACES: tuple[Place, Place] = ("list", "home")  # of ``reason`` and of ``why``
 
 
 def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
     """Add reasons to the visits: what raised the score, or that the household was drawn by lot.
 
-    The added columns are reason (one line), why (each reason numbered, with its source rows) and reason_kinds (the
-    groups of the reasons in that order, joined by commas).
+    The added columns are reason (one line, what a list may show), why (what the household's own page may show: each
+    reason numbered, with its source rows) and reason_kinds (the groups of the reasons of why, joined by commas).
     """
     return reasons_in((language(),), visits, known, model)[language()]
 
@@ -65,20 +67,24 @@ def reasons_in(
     found = {}
     for one in languages:
         with speaking(one):
-            found[one] = _worded(visits, targeted, told(model.model, known, rows, *weights))
+            on_list, at_home = (told(model.model, known, rows, weights, place=place) for place in PLACES)
+            found[one] = _worded(visits, targeted, on_list, at_home)
     return found
 
 
-def _worded(visits: pd.DataFrame, targeted: np.ndarray, reasons: list[list[Reason]]) -> pd.DataFrame:
+def _worded(
+    visits: pd.DataFrame, targeted: np.ndarray, on_list: list[list[Reason]], at_home: list[list[Reason]]
+) -> pd.DataFrame:
     drawn = [
         Reason(say("抽签走访：不按预测，了解真实需要", "drawn by lot, whatever the prediction"), LOT, "")
     ]
-    found = iter(reasons)
-    each = [next(found) if one else drawn for one in targeted]
+    place = np.cumsum(targeted) - 1
+    lines = [on_list[at] if one else drawn for one, at in zip(targeted, place, strict=True)]
+    pages = [at_home[at] if one else drawn for one, at in zip(targeted, place, strict=True)]
     return visits.assign(
-        reason=[joined([one.text for one in row]) for row in each],
-        why=[numbered(row) for row in each],
-        reason_kinds=[",".join(one.kind for one in row) for row in each],
+        reason=[joined([one.text for one in row]) for row in lines],
+        why=[numbered(row) for row in pages],
+        reason_kinds=[",".join(one.kind for one in row) for row in pages],
     )
 
 

@@ -60,7 +60,7 @@ def test_each_fact_names_its_rows() -> None:
     assert told("neighbours_recent") == "邻居 4 户中 4 户，最近 2024-08-24"
     assert told("neighbours_recent", "n1") == "邻居 4 户中 3 户，最近 2024-08-24"
     assert told("household.children") == "住户登记 2021-03-04"
-    assert told("residents_ages") == "居民登记 1 人，2022-02-02"
+    assert told("residents_children") == "居民登记 1 人，2022-02-02"
     assert told("last_visit") == "2024-03-05 走访 暂不需要"
     assert told("known_since") == "首次登记 2021-03-04"
     set_language("en")

@@ -1,5 +1,7 @@
 """Expected requests: each step finds what a simulated town was given, and only that."""
 
+import re
+
 import numpy as np
 import pytest
 from make_records import make_community, make_records
@@ -7,7 +9,7 @@ from small_town import AS_OF, at
 
 from features.blocks import expected
 from features.blocks.build import build, summarise
-from features.blocks.similar import likeness
+from features.blocks.similar import attribute_logarithms, similar_neighbours
 from features.point_in_time.records import known_before
 from features.point_in_time.schema import fit_schema
 
@@ -63,9 +65,21 @@ def test_similar_households():
     ratio = column["similar_ratio"]
     assert ratio[dual, 0].mean() / ratio[~dual, 0].mean() == pytest.approx(3.0, rel=0.15)
     assert ratio[dual, 1].mean() / ratio[~dual, 1].mean() == pytest.approx(1.0, rel=0.15)
-    fact = expected.FACTS["similar"]
-    assert "双职工" in fact(known, schema, int(np.flatnonzero(dual)[0]), 0)
-    assert "双职工" not in fact(known, schema, int(np.flatnonzero(~dual)[0]), 0)
+    both_work, others = int(np.flatnonzero(dual)[0]), int(np.flatnonzero(~dual)[0])
+    assert attribute_logarithms(known, schema, both_work, 0)["household.dual_earner"] > 0.3
+    assert attribute_logarithms(known, schema, others, 0)["household.dual_earner"] < 0
+
+
+def test_similar_neighbours_are_counted_where_three_of_them_asked():
+    known, schema, _, dual, place, _ = simulated(attribute=3.0)
+    home = int(np.flatnonzero(dual)[0])
+    found = re.fullmatch(
+        r"本微网格情况相近的(\d+)户里，近一年有(\d+)户提过", expected.FACTS["similar"](known, schema, home, 0)
+    )
+    like = dual & (place == place[home]) & (np.arange(len(dual)) != home)
+    asked_lately = known.requests.requested >= known.as_of - 364
+    who = np.unique(known.requests.household[asked_lately & (known.requests.need == 0)])
+    assert found and int(found[1]) <= like.sum() and int(found[2]) == np.isin(who, np.flatnonzero(like)).sum()
 
 
 def test_area_beyond_attributes():
@@ -122,4 +136,5 @@ def test_a_town_of_one_household():
     known = known_before(make_records([{"household_id": "h1"}], community=make_community(NEEDS)), AS_OF)
     schema = fit_schema(known)
     assert summarise(known, schema).similar_factors == ()
-    assert likeness(known, schema, 0, 0) == ""
+    assert attribute_logarithms(known, schema, 0, 0) == {}
+    assert similar_neighbours(known, schema, 0, 0, "grid") == (0, 0)

@@ -138,7 +138,8 @@ def told(block, fact, requests, need=0, as_of="2024-06-03", **sections):
         for row in requests
     ]
     households = [{"household_id": "h1", "valid_from": sections.pop("valid_from", "2020-01-01")}]
-    records = make_records(households, rows, community=make_community(NEEDS))
+    community = make_community(sections.pop("needs", NEEDS))
+    records = make_records(households, rows, community=community)
     return block.FACTS[fact](known_before(records, int(day(as_of))), SCHEMA, 0, need)
 
 
@@ -169,7 +170,9 @@ def test_facts_of_service():
 
 def test_facts_of_other_needs_never_tell_a_sensitive_one():
     asked = [("meals", "2024-05-01"), ("refuge", "2024-05-02"), ("refuge", "2024-05-03")]
-    assert told(activity, "other_needs", asked) == "近一年申请过1次老年助餐"
+    for_elders = [*NEEDS[:1], {"id": "outing", "name": {"zh": "老人郊游"}}, *NEEDS[1:]]
+    assert told(activity, "other_needs", asked, need=1, needs=for_elders) == "近一年申请过1次老年助餐"
+    assert told(activity, "other_needs", asked) == ""  # meals say nothing about childcare
     assert told(activity, "asked_anything", asked) == ""
     assert told(activity, "other_needs", asked[1:]) == ""
     assert told(activity, "known_since", [], valid_from="2024-03-04") == "今年3月才建档"
@@ -182,6 +185,7 @@ def test_facts_in_english():
             told(history, "asked_before", [("childcare", "2023-06-05")])
             == "asked for 暑期托管 on 5 June 2023"
         )
-        assert told(activity, "other_needs", [("meals", "2024-05-01")]) == "asked for 老年助餐 once in a year"
+        twice = [("meals", "2024-05-01"), ("meals", "2024-05-02")]
+        assert told(activity, "asked_anything", twice) == "asked for other things 2 times in a year"
     finally:
         set_language("zh")

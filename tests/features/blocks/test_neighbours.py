@@ -138,8 +138,8 @@ def test_a_shock_shows_in_its_micro_grid_and_need_only():
 def test_fact_counts_other_households_and_hides_few():
     known, _, schema = shock_town()
     fact = neighbours.FACTS["neighbours_recent"]
-    assert fact(known, schema, 0, 1).startswith("本小区（微网格）近一个月")
-    assert fact(known, schema, 0, 1).endswith("户申请")
+    assert fact(known, schema, 0, 1).startswith("本微网格邻居9户，近一个月")
+    assert fact(known, schema, 0, 1).endswith("户申请过")
     assert fact(known, schema, 1, 0) == ""
 
 

@@ -95,7 +95,8 @@ def told(
     told_rows = []
     for at, (household, need) in enumerate(zip(rows.household.tolist(), rows.need.tolist(), strict=True)):
         about = known.community.needs[need].about | {known.community.needs[need].id}
-        chosen, topics = [], {""}
+        chosen: list[Reason] = []
+        topics = {""}
         for fact in _ranked(model, known, weights, at, household, need):
             rule = rules.get(fact, NEVER)
             if len(chosen) == most or rule.topic in topics or not rule.allows(place, about):
@@ -160,7 +161,7 @@ def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) ->
     place = {name: index for index, name in enumerate(features.names)}
     for fact in {one.fact for one in listed if one.role == "neighbours"}:
         ratios = [place[one.name] for one in listed if one.fact == fact and one.unit == "ratio"]
-        more = (features.matrix[np.ix_(positions, ratios)] > LEAST_RATIO).any(axis=1)
+        more = (features.matrix[positions][:, ratios] > LEAST_RATIO).any(axis=1)
         weights[~more, column[fact]] = 0.0
     return Weights(names, weights)
 

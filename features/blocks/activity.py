@@ -204,7 +204,9 @@ def _recent(known: Known, household: int) -> list[int]:
 def _other_needs(known: Known, schema: Schema, household: int, need: int) -> str:
     needs = known.community.needs
     others = [
-        one for one in _recent(known, household) if one != need and needs[one].about & needs[need].about
+        column
+        for column in _recent(known, household)
+        if column != need and needs[column].about & needs[need].about
     ]
     if not others:
         return ""

@@ -90,9 +90,9 @@ def summarise(known: Known, schema: Schema, fitted: TownSummary | None = None) -
     of grids and micro-grids are those of ``known``, whose ``town`` must then be ``fitted``.
     """
     parts = {
-        block_name(one): one.summarise(known, schema, fitted.parts[block_name(one)] if fitted else None)
-        for one in BLOCKS
-        if hasattr(one, "summarise")
+        block_name(block): block.summarise(known, schema, fitted.parts[block_name(block)] if fitted else None)
+        for block in BLOCKS
+        if hasattr(block, "summarise")
     }
     return replace(town_span(known), similar=similar_factors(known, schema), parts=parts)
 

@@ -126,7 +126,7 @@ def _last_answer(
     cell: np.ndarray, about: np.ndarray, age: np.ndarray, outcome: np.ndarray, size: int
 ) -> np.ndarray:
     """1 where the last visit with an answer found the need, 0 where it did not, NaN without an answer."""
-    nobody = [OUTCOMES.index(one) for one in ("not_reached", *DEPARTED)]
+    nobody = [OUTCOMES.index(outcome) for outcome in ("not_reached", *DEPARTED)]
     answered = np.flatnonzero(about & (outcome >= 0) & ~np.isin(outcome, nobody))
     answered = answered[np.argsort(-age[answered], kind="stable")]
     answer = np.full(size, np.nan)

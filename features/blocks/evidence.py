@@ -76,7 +76,7 @@ def _rated(known: Known, household: int, need: int) -> str:
 
 def _others(known: Known, household: int, need: int, related: bool = True) -> str:
     requests, needs = known.requests, known.community.needs
-    told = np.array([not one.sensitive for one in needs])
+    told = np.array([not need.sensitive for need in needs])
     if related:
         told &= np.array([bool(one.about & needs[need].about) for one in needs])
     rows = own_requests(known, household)

@@ -42,14 +42,14 @@ class Groups:
         Raises UserError where there is no such group.
         """
         found: list[int] = []
-        for one in wanted:
-            matching = [at for at, own in enumerate(self.ids) if own == one or own.split("=")[0] == one]
+        for group in wanted:
+            matching = [at for at, own in enumerate(self.ids) if own == group or own.split("=")[0] == group]
             if not matching:
-                listed = say("、", ", ").join(dict.fromkeys(own.split("=")[0] for own in self.ids))
+                listed = say("、", ", ").join(dict.fromkeys(group.split("=")[0] for group in self.ids))
                 raise UserError(
                     say(
-                        f"community.yaml：没有这个群体：{one}；有的是：{listed}",
-                        f"community.yaml: there is no group {one}; there are: {listed}",
+                        f"community.yaml：没有这个群体：{group}；有的是：{listed}",
+                        f"community.yaml: there is no group {group}; there are: {listed}",
                     )
                 )
             found += [at for at in matching if at not in found]
@@ -65,13 +65,18 @@ def joined_groups(partitions: Sequence[Groups]) -> Groups:
     """Return the groups of a town, without members, from those of its partitions: named ones, then grids by their ids,
     then values of attributes."""
     names: dict[str, Name] = {}
-    for one in partitions:
-        names.update(zip(one.ids, one.names, strict=True))
-    named = [one for one in names if "=" not in one]
-    grids = sorted(one for one in names if one.startswith(f"{GRID}="))
+    for partition in partitions:
+        names.update(zip(partition.ids, partition.names, strict=True))
+    named = [name for name in names if "=" not in name]
+    grids = sorted(name for name in names if name.startswith(f"{GRID}="))
     ids = tuple(dict.fromkeys([*named, *grids, *names]))
-    left_out = dict.fromkeys(line for one in partitions for line in one.left_out)
-    return Groups(ids, tuple(names[one] for one in ids), np.zeros((0, len(ids)), dtype=bool), tuple(left_out))
+    left_out = dict.fromkeys(line for partition in partitions for line in partition.left_out)
+    return Groups(
+        ids,
+        tuple(names[identifier] for identifier in ids),
+        np.zeros((0, len(ids)), dtype=bool),
+        tuple(left_out),
+    )
 
 
 @remembered

@@ -61,8 +61,8 @@ def _features_of(attribute: Attribute) -> list[Feature]:
         return [feature(column, f"距{zh}天数", f"days since {en}", "days")]
     if attribute.kind == "category":
         made = [
-            feature(f"{column}={plain_text(one)}", f"{zh}为{one}", f"{en} is {one}", "0 or 1")
-            for one in attribute.values
+            feature(f"{column}={plain_text(value)}", f"{zh}为{value}", f"{en} is {value}", "0 or 1")
+            for value in attribute.values
         ]
     else:
         made = [feature(column, zh, en, "0 or 1" if attribute.kind == "boolean" else "as handed in")]
@@ -105,7 +105,7 @@ def fact_name(attribute: Attribute) -> str:
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
     """float32 of ``len(rows)`` for each of ``features(schema)``."""
     whole = household_columns(known, schema)
-    return {one.name: whole[one.name][rows.household] for one in features(schema)}
+    return {feature.name: whole[feature.name][rows.household] for feature in features(schema)}
 
 
 @remembered
@@ -157,7 +157,9 @@ def days_known(known: Known) -> np.ndarray:
 
 def facts(schema: Schema) -> dict[str, Fact]:
     """The block's facts: those of ``FACTS`` and one for each attribute of the schema."""
-    return FACTS | {fact_name(one): _attribute_fact(one) for one in schema.household if one.kind != "ignored"}
+    return FACTS | {
+        fact_name(column): _attribute_fact(column) for column in schema.household if column.kind != "ignored"
+    }
 
 
 def telling(schema: Schema, community: Community) -> dict[str, Telling]:
@@ -206,7 +208,7 @@ def _current_value(columns: Mapping[str, np.ndarray], attribute: Attribute, hous
     column = column_of(attribute)
     if attribute.kind != "category":
         return float(columns[column][household])
-    held = np.array([columns[f"{column}={plain_text(one)}"][household] for one in attribute.values])
+    held = np.array([columns[f"{column}={plain_text(value)}"][household] for value in attribute.values])
     if not len(held) or np.isnan(held[0]):
         return np.nan
     return float(np.argmax(held)) if held.any() else float(len(held))

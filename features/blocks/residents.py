@@ -87,7 +87,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
     if not schema.has_residents:
         return {}
     whole = household_columns(known, schema)
-    return {one.name: whole[one.name][rows.household] for one in features(schema)}
+    return {feature.name: whole[feature.name][rows.household] for feature in features(schema)}
 
 
 @remembered
@@ -129,7 +129,9 @@ def _aggregated(
 def facts(schema: Schema) -> dict[str, Fact]:
     """The block's facts: those of ``FACTS`` and one for each yes-or-no or category attribute of residents."""
     return FACTS | {
-        column_of(one): _attribute_fact(one) for one in schema.resident if one.kind in ("boolean", "category")
+        column_of(column): _attribute_fact(column)
+        for column in schema.resident
+        if column.kind in ("boolean", "category")
     }
 
 
@@ -165,7 +167,7 @@ def _ages(known: Known, household: int, youngest: float, end: float) -> np.ndarr
 
 
 def _listed_ages(ages: np.ndarray) -> str:
-    return say("、", ", ").join(say(f"{one:.0f}岁", f"{one:.0f}") for one in ages)
+    return say("、", ", ").join(say(f"{age:.0f}岁", f"{age:.0f}") for age in ages)
 
 
 def _children_fact(known: Known, schema: Schema, household: int, need: int) -> str:

@@ -186,7 +186,7 @@ def winter_holiday(year: int) -> tuple[int, int]:
 
 def _spans(day: float, kind: Callable[[int], tuple[int, int]]) -> list[tuple[int, int]]:
     year = date_of(day).year
-    return [kind(one) for one in (year - 1, year, year + 1, year + 2, year + 3)]
+    return [kind(candidate_year) for candidate_year in (year - 1, year, year + 1, year + 2, year + 3)]
 
 
 def _weeks_to(day: float, kind: Callable[[int], tuple[int, int]]) -> float:

@@ -132,8 +132,8 @@ def _attribute_tables(
         feature.name: feature.fact for block in (household, residents) for feature in block.features(schema)
     }
     return [
-        (of_feature[one.name], values[one.name], one.edges.tolist(), np.log(one.factors).tolist())
-        for one in similar_factors(known, schema)
+        (of_feature[factor.name], values[factor.name], factor.edges.tolist(), np.log(factor.factors).tolist())
+        for factor in similar_factors(known, schema)
     ]
 
 

@@ -77,7 +77,7 @@ def read_texts(distinct: Sequence[str | None], codes: np.ndarray | None = None) 
 def numbers(texts: np.ndarray) -> np.ndarray:
     """float64 value of each text, with thousands' commas, a unit or in Chinese (3口人); NaN where it is no number."""
     if len(texts) <= FEW:
-        return np.array([_number(str(one)) for one in texts], dtype=np.float64)
+        return np.array([_number(str(text)) for text in texts], dtype=np.float64)
     narrow = pd.Series(texts, dtype="str").str.replace(r"[,，]", "", regex=True)
     values = pd.to_numeric(narrow, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan).copy()
     for place in np.flatnonzero(np.isnan(values)):
@@ -98,18 +98,18 @@ def booleans(texts: np.ndarray) -> np.ndarray:
     """
     if not len(texts):
         return np.zeros(0)
-    words = [read_truth(str(one)) for one in texts]
-    truth = np.array([np.nan if one is None else float(one) for one in words])
+    words = [read_truth(str(text)) for text in texts]
+    truth = np.array([np.nan if word is None else float(word) for word in words])
     amounts = numbers(texts)
     if (~np.isin(amounts, (0.0, 1.0)) & ~np.isnan(amounts)).any():
-        truth[[plain(str(one)) in NOTHING for one in texts]] = np.nan
+        truth[[plain(str(text)) in NOTHING for text in texts]] = np.nan
     return np.where(np.isnan(truth), amounts, truth)
 
 
 def days(texts: np.ndarray) -> np.ndarray:
     """Days since 1970-01-01 of dates such as 2024-03-01, 20240301 or 2024年3月1日, without a time of day."""
     if len(texts) <= FEW:
-        return np.array([_day(str(one)) for one in texts], dtype=np.float64)
+        return np.array([_day(str(text)) for text in texts], dtype=np.float64)
     parts = pd.Series(texts, dtype="str").str.extract(DATE)
     parts.columns = pd.Index(["year", "month", "day"])
     dates = pd.to_datetime(parts.apply(pd.to_numeric, errors="coerce"), errors="coerce")
@@ -129,11 +129,13 @@ def _day(text: str) -> float:
 
 def births(texts: np.ndarray) -> np.ndarray:
     """Day of birth from a date, a month (the 15th) or a year (1 July); NaN outside 1880-2100, as of 9999-12-31."""
-    born = [read_birth(str(one)) for one in texts]
+    born = [read_birth(str(text)) for text in texts]
     return np.array(
         [
-            np.nan if one is None or not EARLIEST_BIRTH <= one <= LATEST_BIRTH else float((one - EPOCH).days)
-            for one in born
+            np.nan
+            if birth is None or not EARLIEST_BIRTH <= birth <= LATEST_BIRTH
+            else float((birth - EPOCH).days)
+            for birth in born
         ],
         dtype=np.float64,
     )

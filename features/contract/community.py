@@ -240,7 +240,7 @@ class Departure(_Section):
     def _as_texts(cls, value: Any) -> Any:
         """YAML reads 是 as a text but yes and 1 as what they are."""
         values = value if isinstance(value, list | tuple) else [value]
-        return [str(one).lower() if isinstance(one, bool) else str(one) for one in values]
+        return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
 
 
 class Community(_Section):
@@ -263,7 +263,7 @@ class Community(_Section):
         sections = {"needs": self.needs, "groups": self.groups}
         for title, rows in (sections | {"programmes": self.programmes, "funds": self.funds}).items():
             ids = [row.id for row in rows]
-            twice = sorted({one for one in ids if ids.count(one) > 1})
+            twice = sorted({identifier for identifier in ids if ids.count(identifier) > 1})
             if twice:
                 raise ValueError(
                     say(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice")

@@ -206,11 +206,11 @@ class _Evaluation:
 
     def connected(self, node: ast.BoolOp) -> Any:
         result, *others = (_truth(self.value(part)) for part in node.values)
-        for other in others:
+        for operand in others:
             if isinstance(node.op, ast.And):
-                result = np.where((result == 0) | (other == 0), 0.0, result * other)
+                result = np.where((result == 0) | (operand == 0), 0.0, result * operand)
             else:
-                result = np.where((result == 1) | (other == 1), 1.0, result + other)
+                result = np.where((result == 1) | (operand == 1), 1.0, result + operand)
         return result
 
     def compared(self, node: ast.Compare) -> Any:
@@ -218,7 +218,7 @@ class _Evaluation:
         left = self.value(node.left)
         for operator, right_node in zip(node.ops, node.comparators, strict=True):
             if isinstance(operator, (ast.In, ast.NotIn)):
-                options = [self.value(one) for one in right_node.elts]  # type: ignore[attr-defined]
+                options = [self.value(elt) for elt in right_node.elts]  # type: ignore[attr-defined]
                 truth: Any = np.where(np.isnan(_present(left)), np.nan, 0.0)
                 for option in options:
                     truth = np.fmax(truth, _compare(np.equal, left, option))

@@ -63,7 +63,7 @@ def _changes(where: str, before: Any, after: Any) -> list[str]:
     if isinstance(before, BaseModel) and isinstance(after, BaseModel):
         before, after = _fields(before), _fields(after)
     elif _have_ids(before) and _have_ids(after):
-        before, after = ({one.id: one for one in rows} for rows in (before, after))
+        before, after = ({row.id: row for row in rows} for rows in (before, after))
         if list(before) != list(after) and set(before) == set(after):
             return [say(f"{where}：顺序变了", f"{where}: order changed"), *_inside(where, before, after)]
     elif not (isinstance(before, dict) and isinstance(after, dict)):

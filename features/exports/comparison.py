@@ -114,12 +114,12 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
     """How many of a table's newest rows have a value, by column, and each of few values."""
     key = COMPARED[table]
     fixed = {one for one, column in TABLES[table].columns.items() if column.required} | {"valid_until"}
-    columns = [one for one in handed.columns if one not in fixed]
+    columns = [column for column in handed.columns if column not in fixed]
     newest = handed.rows
     if "valid_from" in handed.columns:
         last = f"SELECT {key}, max(valid_from) AS valid_from FROM {newest} GROUP BY {key}"
         newest = f"(SELECT * FROM {newest} SEMI JOIN ({last}) USING ({key}, valid_from))"
-    counted = "".join(f", count({name(one)}), approx_count_distinct({name(one)})" for one in columns)
+    counted = "".join(f", count({name(column)}), approx_count_distinct({name(column)})" for column in columns)
     rows, *counts = connection.execute(f"SELECT count(*){counted} FROM {newest}").fetchall()[0]
     found: Profile = {("", None): rows}
     found |= {(one, None): count for one, count in zip(columns, counts[::2], strict=True)}
@@ -184,7 +184,7 @@ def refused_line(alarms: Sequence[str]) -> str:
 
 def usual_change(before: Sequence[Profile], key: tuple[str, str | None]) -> float:
     """How much a share usually changed between earlier exports: the lower median, two quiet exports taken as given."""
-    shares = [one.get(key, 0) / max(one["", None], 1) for one in before]
+    shares = [export.get(key, 0) / max(export["", None], 1) for export in before]
     changes = [abs(one - other) for one, other in zip(shares[1:], shares[:-1], strict=True)]
     return lower_median(changes)
 

@@ -83,13 +83,13 @@ def end_departed(
     Returns:
         What the columns that were found tell, also of no row; with any of them the table has ``valid_until``.
     """
-    there = {one.lower(): one for one in columns}
+    there = {column.lower(): column for column in columns}
     signs = [sign for sign in _signs(community, there) if sign.column in columns]
     if signs and "valid_until" not in columns:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN valid_until TIMESTAMP")
     found = []
     for sign in signs:
-        values = ", ".join(text(one.strip().lower()) for one in sign.values) or "NULL"
+        values = ", ".join(text(value.strip().lower()) for value in sign.values) or "NULL"
         gone = f"lower({name(sign.column)}) IN ({values}) AND {holds}"
         day = f"read_time({name(there[sign.date.lower()])})" if sign.date.lower() in there else "NULL"
         connection.execute(

@@ -42,7 +42,7 @@ def match_requests(connection: duckdb.DuckDBPyConnection, rows: Staged, columns:
     """Give the staged requests the numbers under which they are held; ``columns``: those of the contract in the file."""
     if not has_tables(connection) or not one_value(connection, "SELECT count(*) FROM requests"):
         return Matched(0, 0)
-    what = f"coalesce({', '.join(one for one in ('need', 'text') if one in columns)})"
+    what = f"coalesce({', '.join(column for column in ('need', 'text') if column in columns)})"
     connection.execute("""
         CREATE OR REPLACE TEMP TABLE held_requests AS
         SELECT request_id, household_id, requested_at, coalesce(need, text) AS what

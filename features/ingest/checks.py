@@ -150,11 +150,11 @@ def row_rules(table: str, columns: set[str]) -> list[Rule]:
     """Rules that compare the cells that are left; times without a time of day are given the benefit of the doubt."""
     found: list[Rule] = []
     if table == "requests":
-        nothing = " AND ".join(f"{one} IS NULL" for one in ("need", "text") if one in columns)
+        nothing = " AND ".join(f"{column} IS NULL" for column in ("need", "text") if column in columns)
         found.append(Rule(nothing, say("need 和 text 都是空的", "need and text are both empty"), "NULL"))
     if table == "feedback":
-        said = [one for one in ("kind", "satisfaction", "note", "next_visit") if one in columns]
-        nothing = " AND ".join(f"{one} IS NULL" for one in said) or "true"
+        said = [column for column in ("kind", "satisfaction", "note", "next_visit") if column in columns]
+        nothing = " AND ".join(f"{column} IS NULL" for column in said) or "true"
         found.append(Rule(nothing, say("没有反馈内容", "says nothing"), "NULL"))
     if table == "requests" and "recorded_at" in columns:
         late = "requested_at > recorded_at + INTERVAL 1 DAY"

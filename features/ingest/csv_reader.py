@@ -126,7 +126,7 @@ def _read_piece(
     filled = np.flatnonzero(layout.fields)
     usable = layout.fields[filled] == len(names)
     if garbled:
-        places = [found.start() for found in re.finditer(UNREADABLE, piece[: layout.used])]
+        places = [match.start() for match in re.finditer(UNREADABLE, piece[: layout.used])]
         usable &= ~np.isin(filled, np.searchsorted(layout.ends, places))
     bad = [
         _bad_row(text, line + int(layout.lines[row]), int(layout.fields[row]), len(names))
@@ -282,7 +282,7 @@ def _read_line_by_line(
         row += used
     turned = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     columns = [pa.array(column, type=pa.string()) for column in turned]
-    taken = sum(len(one.encode()) + 1 for one in lines[:row])
+    taken = sum(len(line.encode()) + 1 for line in lines[:row])
     return _table(columns, names, np.array(numbers, dtype=np.int64)), bad, taken
 
 

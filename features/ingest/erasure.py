@@ -160,8 +160,8 @@ def _names(row: str, household_id: str) -> bool:
         fields: Iterable[Any] = json.loads(row).values()
     except (ValueError, AttributeError):
         fields = row.split(",")
-    plain = (str(one).strip().strip('" ') for one in fields)
+    plain = (str(field).strip().strip('" ') for field in fields)
     return any(
-        household_id == one or (re.match(WHOLE_NUMBER, one) and household_id == one.split(".")[0])
-        for one in plain
+        household_id == text or (re.match(WHOLE_NUMBER, text) and household_id == text.split(".")[0])
+        for text in plain
     )

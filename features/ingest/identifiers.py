@@ -41,9 +41,9 @@ def cut_ids(connection: duckdb.DuckDBPyConnection, source: str, columns: Iterabl
     if not ids:
         return set()
     counts = ", ".join(
-        f"count(*) FILTER (length({one}) > {EXACT_DIGITS} AND regexp_full_match({one}, '\\d+')),"
-        f" count(*) FILTER ({_ends_in_zeros(one)})"
-        for one in ids
+        f"count(*) FILTER (length({identifier}) > {EXACT_DIGITS} AND regexp_full_match({identifier}, '\\d+')),"
+        f" count(*) FILTER ({_ends_in_zeros(identifier)})"
+        for identifier in ids
     )
     found = connection.execute(f"SELECT {counts} FROM {source}").fetchall()[0]
     pairs = zip(ids, found[::2], found[1::2], strict=True)
@@ -103,7 +103,7 @@ def unify_areas(connection: duckdb.DuckDBPyConnection, staged: str, columns: Ite
     The name held in the table ``area_names`` (column_name, normal, area) counts, else the most frequent one.
     """
     findings = []
-    for column in (one for one in ("grid_id", "microgrid_id") if one in columns):
+    for column in (column for column in ("grid_id", "microgrid_id") if column in columns):
         rows = connection.execute(
             f"SELECT {column}, count(*) FROM {staged} WHERE {column} IS NOT NULL GROUP BY ALL"
         ).fetchall()

@@ -186,7 +186,7 @@ def _check(
         gone = end_departed(
             connection, staged(table), f"{PROBLEM} IS NULL", [*file.columns, *file.attributes], community
         )
-        report.findings += [_departed(table, one) for one in gone if one.rows]
+        report.findings += [_departed(table, departed) for departed in gone if departed.rows]
         if gone and "valid_until" not in file.columns:
             file = replace(file, columns=[*file.columns, "valid_until"])
     if table == "requests":
@@ -224,7 +224,7 @@ def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, com
 def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Community) -> list[str]:
     """Those that have ended are rightly no longer in the settings, and say how many take a seat: no row is set aside."""
     ids = f"SELECT DISTINCT programme_id FROM {good_rows('programme_history')} ORDER BY programme_id"
-    known = {one.id for one in community.programmes}
+    known = {programme.id for programme in community.programmes}
     return [one for (one,) in connection.execute(ids).fetchall() if one not in known]
 
 
@@ -321,10 +321,10 @@ def _name_strays(
     found = []
     for table, end in export.days.items():
         file = files[table]
-        columns = [one for one in TIMES[table] if one in file.columns]
+        columns = [time for time in TIMES[table] if time in file.columns]
         found += [
-            (file.path.name, *place_of(file, one[0]), *one[1:])
-            for one in strays(connection, good_rows(table), columns, end, LINE_NUMBER)
+            (file.path.name, *place_of(file, stray[0]), *stray[1:])
+            for stray in strays(connection, good_rows(table), columns, end, LINE_NUMBER)
         ]
     report.isolated = len(found)
     report.isolated_places = [

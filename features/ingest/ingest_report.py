@@ -68,9 +68,9 @@ class IngestReport:
     def exit_code(self) -> int:
         """0 where all is fine, 3 where something should be looked at, 1 where nothing could be taken."""
         counts = self.tables.values()
-        if any(one.read for one in counts) and not any(one.taken for one in counts):
+        if any(count.read for count in counts) and not any(count.taken for count in counts):
             return NOTHING
-        return LOOK if any(one.weight > Weight.NOTE for one in self.all_findings()) else FINE
+        return LOOK if any(finding.weight > Weight.NOTE for finding in self.all_findings()) else FINE
 
     def lines(self) -> list[str]:
         """The report in words, in the language in force, no longer than a screen."""
@@ -84,8 +84,8 @@ class IngestReport:
                 )
             )
         findings = self.all_findings()
-        heavy = [one.line() for one in findings if one.weight > Weight.NOTE]
-        notes = [one.line() for one in findings if one.weight == Weight.NOTE]
+        heavy = [finding.line() for finding in findings if finding.weight > Weight.NOTE]
+        notes = [finding.line() for finding in findings if finding.weight == Weight.NOTE]
         body = [*heavy, *self.settings_lines(), *notes]
         room = SCREEN - len(head) - 2
         if len(body) > room:
@@ -96,17 +96,18 @@ class IngestReport:
     def all_findings(self) -> list[Finding]:
         """Everything to look at or to know, the heaviest first."""
         compared = [
-            Finding(Weight.PROTECT, say("与以往相比", "beside earlier exports"), one) for one in self.alarms
+            Finding(Weight.PROTECT, say("与以往相比", "beside earlier exports"), alarm)
+            for alarm in self.alarms
         ]
         return worst_first([*compared, *self._set_aside(), *self._unusable(), *self.findings, *self._notes()])
 
     def settings_lines(self) -> list[str]:
         """What changed in community.yaml, and whether a model must be trained anew."""
         lines = [
-            say(f"community.yaml 变更 {one}", f"community.yaml changed {one}")
-            for one in self.settings_changes
+            say(f"community.yaml 变更 {change}", f"community.yaml changed {change}")
+            for change in self.settings_changes
         ]
-        if any(NEEDS_ANEW.search(one) for one in self.settings_changes):
+        if any(NEEDS_ANEW.search(change) for change in self.settings_changes):
             lines.append(
                 say(
                     "需求变了：已有模型的，请先运行 xianying retrain，再评分",

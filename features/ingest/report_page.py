@@ -39,12 +39,12 @@ def report_page(report: IngestReport) -> str:
         say("多少", "how many"),
         say("怎么办", "what to do"),
     ]
-    findings = [_finding_cells(one) for one in report.all_findings()]
+    findings = [_finding_cells(finding) for finding in report.all_findings()]
     parts.append(
         _table(heads, findings) if findings else f"<p>{escape(say('没有要看的', 'nothing to look at'))}</p>"
     )
     if changes := report.settings_lines():
-        parts.append("<ul>" + "".join(f"<li>{escape(one)}</li>" for one in changes) + "</ul>")
+        parts.append("<ul>" + "".join(f"<li>{escape(change)}</li>" for change in changes) + "</ul>")
     return (
         f'<!doctype html><html lang="{"en" if language() == "en" else "zh-CN"}"><meta charset="utf-8">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>{''.join(parts)}</html>\n"
@@ -64,10 +64,10 @@ def _finding_cells(finding: Finding) -> list[str]:
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
+    head = "".join(f"<th>{escape(head)}</th>" for head in heads)
     body = "".join(
         "<tr>"
-        + "".join(f"<td{' class=n' if one.isdigit() else ''}>{escape(one)}</td>" for one in row)
+        + "".join(f"<td{' class=n' if cell.isdigit() else ''}>{escape(cell)}</td>" for cell in row)
         + "</tr>"
         for row in rows
     )

@@ -210,7 +210,7 @@ def _read_slowly(
             SELECT DISTINCT incoming.{name(column)} FROM {staged(file.table)} JOIN incoming USING ({LINE_NUMBER})
             WHERE {NOTED} & {bits} > 0 AND incoming.{name(column)} IS NOT NULL""").fetchall()
         texts = [one for (one,) in found]
-        read = [translated(file.table, column, contract[column], one, zone) for one in texts]
+        read = [translated(file.table, column, contract[column], text, zone) for text in texts]
         known = [(one, other) for one, other in zip(texts, read, strict=True) if other is not NOT_READ]
         if known:
             place = pc.index_in(rows[column], pa.array([one for one, _ in known]))
@@ -274,7 +274,7 @@ def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) 
     """Of rows with the same key the last one counts; those that differ from it are set aside."""
     table = staged(file.table)
     keys = ", ".join(name(key) for key in TABLES[file.table].key)
-    content = ", ".join(name(one) for one in (*file.columns, *file.attributes))
+    content = ", ".join(name(column) for column in (*file.columns, *file.attributes))
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE repeated AS
         SELECT {LINE_NUMBER} AS "row:first", max({LINE_NUMBER}) OVER same AS "row:last",

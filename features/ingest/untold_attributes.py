@@ -44,8 +44,8 @@ class CurrentAttributes:
         )
         self.count = one_value(connection, "SELECT count(*) FROM current_households")
         columns = attribute_columns(connection, "households")
-        self._columns = {unicodedata.normalize("NFKC", one): one for one in columns}
-        births = {one: BIRTH.match(one) for one in columns}
+        self._columns = {unicodedata.normalize("NFKC", column): column for column in columns}
+        births = {column: BIRTH.match(column) for column in columns}
         self._ages = {
             age_name(found["person"] or found["zh"] or ""): one for one, found in births.items() if found
         }
@@ -175,12 +175,14 @@ def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:
 def names_in(who: Who) -> list[str]:
     """The names of attributes in an expression."""
     nodes = ast.walk(who.tree) if who.tree is not None else ()
-    return list(dict.fromkeys(who.quoted.get(one.id, one.id) for one in nodes if isinstance(one, ast.Name)))
+    return list(
+        dict.fromkeys(who.quoted.get(node.id, node.id) for node in nodes if isinstance(node, ast.Name))
+    )
 
 
 def _compares_texts(who: Who) -> bool:
     nodes = ast.walk(who.tree) if who.tree is not None else ()
-    return any(isinstance(one, ast.Constant) and isinstance(one.value, str) for one in nodes)
+    return any(isinstance(node, ast.Constant) and isinstance(node.value, str) for node in nodes)
 
 
 def who_lines(workspace: Path, community: Community, today: date) -> list[str]:
@@ -190,7 +192,7 @@ def who_lines(workspace: Path, community: Community, today: date) -> list[str]:
     with open_store(workspace, read_only=True) as connection:
         if not has_tables(connection):
             return []
-        return [one.line() for one in who_findings(connection, community, today)]
+        return [finding.line() for finding in who_findings(connection, community, today)]
 
 
 def attribute_findings(connection: duckdb.DuckDBPyConnection, file: TableFile, rows: str) -> list[Finding]:
@@ -230,5 +232,5 @@ def _finding(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndar
         )
     )
     todo = say("请统一写法，或留空", "write these cells alike, or leave them empty")
-    shown = tuple(str(one) for one in texts[other][:EXAMPLES])
+    shown = tuple(str(text) for text in texts[other][:EXAMPLES])
     return Finding(Weight.LOST, file.path.name, words, todo, int(counts[other].sum()), shown)

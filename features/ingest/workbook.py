@@ -99,7 +99,7 @@ def _left_out(path: Path, name: str, rows: list[set[str]], needed: list[str], fi
         return None
     nearly = max((row & {*needed} for row in rows), key=len, default=set())
     if nearly:
-        missing = say("、", ", ").join(one for one in needed if one not in nearly)
+        missing = say("、", ", ").join(column for column in needed if column not in nearly)
         words = say(
             f"工作表 {name} 缺少列 {missing}，没有读", f"sheet {name} lacks {missing} and was not read"
         )
@@ -147,10 +147,12 @@ def _fill_merged(sheet: SheetCells, cells: list[list[Any]], header: int, path: P
 
 def _first_rows(sheet: SheetCells) -> Sheet | None:
     """The sheet from its first row with content on: its columns are named where no sheet has the header."""
-    header = next((row for row, values in enumerate(sheet.rows) if any(one != "" for one in values)), None)
+    header = next(
+        (row for row, values in enumerate(sheet.rows) if any(value != "" for value in values)), None
+    )
     if header is None:
         return None
-    names = [_cell_text(one) or "" for one in sheet.rows[header]]
+    names = [_cell_text(row) or "" for row in sheet.rows[header]]
     return Sheet(sheet.name, names, sheet.rows[header + 1 :], header + 2)
 
 

@@ -100,7 +100,7 @@ def need_of_text(text: str | None, community: Community) -> int:
         return -1
     small, best, found = text.lower(), (0, 0), -1
     for index, need in enumerate(community.needs):
-        hits = {word for one in need.keywords if (word := one.strip().lower()) and word in small}
+        hits = {word for keyword in need.keywords if (word := keyword.strip().lower()) and word in small}
         score = (len(hits), max(map(len, hits), default=0))
         if score > best:
             best, found = score, index

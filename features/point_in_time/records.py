@@ -57,7 +57,7 @@ def microgrid_numbers(ids: Iterable[str]) -> np.ndarray:
     >>> microgrid_numbers([microgrid_id("G1", "2")]).tolist()
     ['2']
     """
-    return np.array([one.rpartition(OF_GRID)[2] for one in ids], dtype=object)
+    return np.array([identifier.rpartition(OF_GRID)[2] for identifier in ids], dtype=object)
 
 
 def date_of(day: float) -> date:

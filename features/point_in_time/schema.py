@@ -95,7 +95,9 @@ class Schema:
     def from_json(value: dict[str, Any]) -> "Schema":
         """The schema that ``to_json`` wrote."""
         tables = {
-            table: tuple(Attribute(**{**one, "values": tuple(one["values"])}) for one in value[table])
+            table: tuple(
+                Attribute(**{**attribute, "values": tuple(attribute["values"])}) for attribute in value[table]
+            )
             for table in ("household", "resident")
         }
         needs = {name: tuple(value.get(name, ())) for name in ("needs", "leading")}
@@ -135,7 +137,7 @@ def _leading_needs(known: Known) -> tuple[str, ...]:
     asked = known.requests.need[known.requests.need >= 0]
     count = np.bincount(asked, minlength=len(known.community.needs))
     most = np.argsort(-count, kind="stable")[:MOST_LEADING]
-    return tuple(known.community.needs[one].id for one in np.sort(most) if count[one])
+    return tuple(known.community.needs[need].id for need in np.sort(most) if count[need])
 
 
 def kind_of(name: str, texts: list[str | None], whose: list[str]) -> AttributeKind:
@@ -164,7 +166,11 @@ def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
         *excluded
     )  # with these a column may stand back, as a birth year beside the birth date
     related = {name for name, own in columns.items() if own & shared}
-    return tuple(one for one in _fit_table(known, table, set(), related) if {one.name, one.column} & exclude)
+    return tuple(
+        attribute
+        for attribute in _fit_table(known, table, set(), related)
+        if {attribute.name, attribute.column} & exclude
+    )
 
 
 def _columns(name: str) -> set[str]:
@@ -181,7 +187,7 @@ def _fit_table(
     whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
     order = np.lexsort((rows.visible_from, rows.valid_from, whose))
     fitted = []
-    for name in sorted(one for one in rows.attributes if only is None or one in only):
+    for name in sorted(attribute for attribute in rows.attributes if only is None or attribute in only):
         column = rows.attributes[name][order]
         if (column.codes >= 0).any():
             fitted.append(_fit_attribute(known, name, column.codes, column.distinct, whose[order], exclude))
@@ -243,7 +249,7 @@ def _kind(
         return "date"
     if told.any() and frequency[~np.isnan(as_numbers)].sum() >= ALIKE * frequency[told].sum():
         return "ignored" if _identifiers(texts, owners) else "number"
-    length = float(np.average([len(one) for one in texts], weights=frequency))
+    length = float(np.average([len(text) for text in texts], weights=frequency))
     unique = len(texts) > 5 and len(texts) > 0.5 * owners
     return "ignored" if unique or length > LONGEST_VALUE else "category"
 
@@ -260,10 +266,10 @@ def _identifiers(texts: np.ndarray, owners: int) -> bool:
     """Nearly unique whole numbers of one length (telephone, card) or with leading zeros are no quantities."""
     if len(texts) < 10 or len(texts) < 0.8 * owners:
         return False
-    digits = [one for one in texts if one.isdigit()]
-    of_one_length = len({len(one) for one in digits}) <= 2 and all(len(one) >= 8 for one in digits)
+    digits = [text for text in texts if text.isdigit()]
+    of_one_length = len({len(digit) for digit in digits}) <= 2 and all(len(digit) >= 8 for digit in digits)
     return len(digits) >= ALIKE * len(texts) and (
-        of_one_length or any(one[0] == "0" for one in digits if one[1:])
+        of_one_length or any(digit[0] == "0" for digit in digits if digit[1:])
     )
 
 
@@ -293,7 +299,7 @@ def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
         return values.days(texts)
     code = {value: float(index) for index, value in enumerate(attribute.values)}
     rest = float(len(code)) if attribute.pooled else np.nan
-    return np.array([code.get(one, rest) for one in texts])
+    return np.array([code.get(text, rest) for text in texts])
 
 
 def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:

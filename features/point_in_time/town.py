@@ -43,12 +43,14 @@ def summed(partitions: Sequence[TownCounts]) -> TownCounts:
     """
     first = partitions[0]
     return TownCounts(
-        asking_last_year=tuple(map(sum, zip(*(one.asking_last_year for one in partitions), strict=True))),
-        asking_within_a_year=tuple(
-            map(sum, zip(*(one.asking_within_a_year for one in partitions), strict=True))
+        asking_last_year=tuple(
+            map(sum, zip(*(partition.asking_last_year for partition in partitions), strict=True))
         ),
-        claimed={name: sum(one.claimed[name] for one in partitions) for name in first.claimed},
-        found={name: sum(one.found[name] for one in partitions) for name in first.found},
+        asking_within_a_year=tuple(
+            map(sum, zip(*(partition.asking_within_a_year for partition in partitions), strict=True))
+        ),
+        claimed={name: sum(partition.claimed[name] for partition in partitions) for name in first.claimed},
+        found={name: sum(partition.found[name] for partition in partitions) for name in first.found},
     )
 
 

@@ -32,7 +32,7 @@ def left_on(households: HouseholdRows, outreach: OutreachRows, last: np.ndarray)
 
 def departed(outcome: np.ndarray) -> np.ndarray:
     """bool per outcome: nobody is to be visited there any more."""
-    return np.isin(outcome, [OUTCOMES.index(one) for one in DEPARTED])
+    return np.isin(outcome, [OUTCOMES.index(outcome) for outcome in DEPARTED])
 
 
 def ends_of_rows(households: HouseholdRows) -> np.ndarray:

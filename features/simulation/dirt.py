@@ -47,9 +47,9 @@ def _with_bad_rows(
     place = rng.integers(0, len(table), round(share * len(table))) if len(table) else np.zeros(0, np.int64)
     copies = table.iloc[place].copy()
     spoiled = {
-        one: copies[one].to_numpy(dtype=object).copy()
-        for one in (table.columns[0], *spoils, "text")
-        if one in table
+        spoil: copies[spoil].to_numpy(dtype=object).copy()
+        for spoil in (table.columns[0], *spoils, "text")
+        if spoil in table
     }
     for number in range(1, len(copies), 2):
         column = str(rng.choice(list(spoils)))

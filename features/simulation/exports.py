@@ -38,7 +38,7 @@ class Exports:
         """Write one file a table and community.yaml; returns rows per table."""
         town, office = self.office.town, self.office
         asked = office.requests[len(self._requests) :]
-        self._requests += [week_of_requests(town, one) for one in asked]
+        self._requests += [week_of_requests(town, request) for request in asked]
         requests = written_requests(town, self.names, self.community, self._requests)
         until = float(town.dates(np.array(town.week)))
         tables = {

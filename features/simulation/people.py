@@ -244,4 +244,4 @@ def factors(people: People, year: int) -> np.ndarray:
         values["home_language"] == 3, age < 35, values["education"] - 2,
         np.clip((2000 - values["building_year"]) / 10, -1.5, 2.5),
     )  # fmt: skip
-    return np.stack([np.asarray(one, dtype=np.float32) for one in columns], axis=1)
+    return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)

@@ -44,12 +44,12 @@ def styled_community(style: Style, number: int) -> dict[str, Any]:
             need["horizon_weeks"] = int(np.clip(need["horizon_weeks"] + rng.integers(-4, 5), 4, 12))
             need["lead_weeks"] = int(rng.choice([0, 0, 0, 1, 2, 4]))
     content["groups"] = [
-        one for one in content["groups"] if not any(name in one.get("who", "") for name in style.hidden)
+        group for group in content["groups"] if not any(name in group.get("who", "") for name in style.hidden)
     ]
-    for one in [*content["needs"], *content["groups"]]:
+    for entry in [*content["needs"], *content["groups"]]:
         for old, new in style.renamed:
-            if one.get("who"):
-                one["who"] = re.sub(rf"\b{old}\b", new, one["who"])
+            if entry.get("who"):
+                entry["who"] = re.sub(rf"\b{old}\b", new, entry["who"])
     called, new_names = content["features"]["names"], dict(style.renamed)
     content["features"]["names"] = {
         new_names.get(one, one): name for one, name in called.items() if one not in style.hidden

@@ -130,7 +130,7 @@ def draw_style(base: Style, number: int) -> Style:
     strengths = {
         name: getattr(base, name) * rng.uniform(low, high) for name, (low, high) in STRENGTHS.items()
     }
-    hide = tuple(str(one) for one in MAY_HIDE if rng.random() < 0.25)
+    hide = tuple(str(column) for column in MAY_HIDE if rng.random() < 0.25)
     renamed = tuple((old, str(rng.choice(new))) for old, new in RENAMES.items() if rng.random() < 0.5)
     return replace(
         base,
@@ -157,5 +157,5 @@ def _draw_need(rng: np.random.Generator, need: NeedStyle) -> NeedStyle:
             (festival, centre + shift, width * rng.uniform(0.7, 1.4), height * rng.uniform(0.6, 1.3))
             for festival, centre, width, height in need.bumps
         ),
-        harmonics=tuple(float(one + rng.normal(0, 0.15)) for one in need.harmonics),
+        harmonics=tuple(float(harmonic + rng.normal(0, 0.15)) for harmonic in need.harmonics),
     )

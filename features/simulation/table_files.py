@@ -101,7 +101,7 @@ def request_table(
     Beside the contract's columns: ``requested``, ``recorded``, ``resolved`` (days), ``need_id``, ``week``. A
     week's rows do not change when later weeks are added, except that requests still open get resolved.
     """
-    return written_requests(town, names, community, [week_of_requests(town, one) for one in asked])
+    return written_requests(town, names, community, [week_of_requests(town, request) for request in asked])
 
 
 def written_requests(
@@ -115,7 +115,7 @@ def written_requests(
     grade = 4.4 - 0.06 * (table["resolved"] - table["requested"]) + table.pop("mood")
     table["satisfaction"] = grade.round().clip(1, 5).where(table.pop("answers"))
     need = table.pop("need").to_numpy()
-    table["need_id"] = np.array([one.id for one in community.needs], dtype=object)[need]
+    table["need_id"] = np.array([need.id for need in community.needs], dtype=object)[need]
     spoken = table.pop("spoken").to_numpy()
     table["need"] = table["need_id"].astype(object).where(~spoken, None)
     table["text"] = _texts(
@@ -172,7 +172,7 @@ def _weeks_until_closed(town: Town, asked: pd.DataFrame) -> np.ndarray:
 def _texts(
     community: Community, need: np.ndarray, spoken: np.ndarray, word: np.ndarray, phrase: np.ndarray
 ) -> np.ndarray:
-    words = [one.keywords or (one.name.zh,) for one in community.needs]
+    words = [need.keywords or (need.name.zh,) for need in community.needs]
     texts = np.full(len(need), None, dtype=object)
     for row in np.flatnonzero(spoken):
         options = words[need[row]]
@@ -221,7 +221,9 @@ def outreach_rows(
     town: Town, names: Names, community: Community, office: Office, workers: pd.DataFrame
 ) -> pd.DataFrame:
     """Make the table ``outreach``: what the office noted of its visits."""
-    visits = pd.concat([pd.DataFrame(columns=VISIT_COLUMNS), *(one for one in office.visits if len(one))])
+    visits = pd.concat(
+        [pd.DataFrame(columns=VISIT_COLUMNS), *(visit for visit in office.visits if len(visit))]
+    )
     visits = visits.sort_values(["contacted", "household", "need"], ignore_index=True)
     household, need = (visits[name].to_numpy(dtype=np.int64) for name in ("household", "need"))
     steward = workers.loc[workers["role"] == "steward", "worker_id"].to_numpy()
@@ -231,7 +233,7 @@ def outreach_rows(
         {
             "outreach_id": np.where(given == "", ids("V", len(visits), 6), given),
             "household_id": names.household[household],
-            "need": np.array([one.id for one in community.needs], dtype=object)[need],
+            "need": np.array([need.id for need in community.needs], dtype=object)[need],
             "contacted_at": texts_of(visits["contacted"].to_numpy(dtype=np.float64)),
             "arm": np.where(propensity.isna(), "targeted", "random"),
             "outcome": visits["outcome"],

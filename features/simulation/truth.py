@@ -132,7 +132,7 @@ def truth_table(
     return pd.DataFrame(
         {
             "household_id": household_ids[household],
-            "need": np.array([one.id for one in community.needs], dtype=object)[need],
+            "need": np.array([need.id for need in community.needs], dtype=object)[need],
             "as_of": town.monday.isoformat(),
             "p_request": known.request[household, need],
             "p_need": known.need[household, need],
@@ -167,7 +167,7 @@ def episodes_table(town: Town, community: Community, household_ids: np.ndarray) 
     )
     table = table[table["end_week"] >= 0].sort_values(["begin_week", "household", "need"], ignore_index=True)
     table.insert(0, "household_id", household_ids[table.pop("household")])
-    table["need"] = np.array([one.id for one in community.needs], dtype=object)[table["need"]]
+    table["need"] = np.array([need.id for need in community.needs], dtype=object)[table["need"]]
     return table
 
 

@@ -250,13 +250,13 @@ def upsert(
     whichever is later.
     """
     every = _add_attributes(connection, table, attributes)
-    given = {one.lower() for one in (*columns, *attributes)}
+    given = {column.lower() for column in (*columns, *attributes)}
     _find_taken(connection, table, source, every, given, since)
     same = " AND ".join(f"held.{name(key)} = taken.{name(key)}" for key in TABLES[table].key)
     connection.execute(f"""
         UPDATE {table} held SET superseded_at = taken.known_from FROM taken
         WHERE held.superseded_at IS NULL AND taken.{BEFORE} IS NOT NULL AND {same}""")
-    names = ", ".join([*(name(one) for one in every), "known_from"])
+    names = ", ".join([*(name(column) for column in every), "known_from"])
     connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM taken")
     counts = connection.execute(
         f"SELECT count(*) - count({BEFORE}), count({BEFORE}), count(*) FILTER ({LATE}) FROM taken"
@@ -267,7 +267,7 @@ def upsert(
 
 def _add_attributes(connection: duckdb.DuckDBPyConnection, table: str, attributes: list[str]) -> list[str]:
     """Add columns for attributes that are new; returns all columns. Upper and lower case are alike."""
-    there = {one.lower() for one in attribute_columns(connection, table)}
+    there = {column.lower() for column in attribute_columns(connection, table)}
     for attribute in attributes:
         if attribute.lower() not in there:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {name(attribute)} VARCHAR")
@@ -299,8 +299,10 @@ def _find_taken(
         return f"new.{name(column)}"
 
     untold = {*keys, *(() if table in DATED_BY_RECORDING else ("recorded_at",))}
-    compared = [one for one in every if one.lower() in given and one not in untold]
-    changed = " OR ".join(f"{value(one)} IS DISTINCT FROM held.{name(one)}" for one in compared) or "false"
+    compared = [column for column in every if column.lower() in given and column not in untold]
+    changed = (
+        " OR ".join(f"{value(column)} IS DISTINCT FROM held.{name(column)}" for column in compared) or "false"
+    )
     same = " AND ".join(f"new.{name(key)} = held.{name(key)}" for key in keys)
     own = OWN_TIME[table]
     if since.covered is None or table not in COVERED:
@@ -314,6 +316,6 @@ def _find_taken(
             WHEN {BEFORE} IS NULL THEN {own}
             ELSE greatest({own}, {BEFORE}, {since.corrections or "NULL::TIMESTAMP"}) END AS known_from
         FROM (SELECT *, {late} AS {LATE} FROM (
-            SELECT {", ".join(f"{value(one)} AS {name(one)}" for one in every)}, held.known_from AS {BEFORE}
+            SELECT {", ".join(f"{value(column)} AS {name(column)}" for column in every)}, held.known_from AS {BEFORE}
             FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) held ON {same}
             WHERE held.known_from IS NULL OR {changed}))""")

@@ -39,8 +39,8 @@ def days_of(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> Ro
 
 def latest(table: str, columns: Sequence[str] | None = None) -> str:
     """SQL of the latest time that a row tells; of the ``columns`` that there are."""
-    own = [one for one in TIMES[table] if columns is None or one in columns]
-    return f"greatest({', '.join(name(one) for one in own)})" if own else "NULL::TIMESTAMP"
+    own = [time for time in TIMES[table] if columns is None or time in columns]
+    return f"greatest({', '.join(name(export) for export in own)})" if own else "NULL::TIMESTAMP"
 
 
 def reach(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str, Sequence[str]]]) -> Reach:
@@ -91,7 +91,7 @@ def content_of(
     """A text that is the same for the same rows; ``sources``: by table, SQL of its rows and their columns."""
     digest = blake2b(digest_size=16)
     for table, (rows, columns) in sources.items():
-        every = ", ".join(name(one) for one in columns)
+        every = ", ".join(name(column) for column in columns)
         sums = connection.execute(
             f"SELECT count(*), bit_xor(hash({every})), sum(hash({every}) >> 20) FROM {rows}"
         ).fetchall()[0]

@@ -112,7 +112,7 @@ def _keys(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     """A hash of each part's rows."""
     found: dict[int, dict[str, list[str]]] = {}
     for table in ROWS:
-        columns = ", ".join(name(one[0]) for one in connection.execute(f"DESCRIBE {table}").fetchall())
+        columns = ", ".join(name(column[0]) for column in connection.execute(f"DESCRIBE {table}").fetchall())
         rows = connection.execute(f"""
             SELECT "row:part", count(*), bit_xor(hash({columns})), sum(hash({columns}) >> 20)
             FROM {_in_parts(table)} GROUP BY ALL""")
@@ -126,7 +126,7 @@ def _write(connection: duckdb.DuckDBPyConnection, table: str, parts: list[Partit
     """A file of a table for each of these parts, in one pass over its rows."""
     if not parts:
         return
-    wanted = ", ".join(str(one.number) for one in parts)
+    wanted = ", ".join(str(part.number) for part in parts)
     rows = connection.sql(
         f'SELECT * FROM {_in_parts(table)} WHERE "row:part" IN ({wanted}) ORDER BY "row:part"'
     ).to_arrow_reader(100_000)
@@ -171,7 +171,7 @@ def _extent(connection: duckdb.DuckDBPyConnection) -> tuple[float, float, bool, 
     last = last_time({table: days_of(connection, table, time) for table, time in times.items()})
     first = connection.execute("SELECT epoch_us(min(known_from)) / 86400e6 FROM households").fetchall()[0][0]
     there = [
-        bool(connection.execute(f"SELECT 1 FROM {one} LIMIT 1").fetchall())
-        for one in ("residents", "outreach")
+        bool(connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall())
+        for table in ("residents", "outreach")
     ]
     return float(first), last, there[0], there[1]

@@ -55,7 +55,7 @@ def from_file(path: Path, kind: type[Kind], kinds: Iterable[type] = ()) -> Kind:
 
 def from_bytes(content: bytes, kind: type[Kind], kinds: Iterable[type] = (), name: str = "") -> Kind:
     """As ``from_file``, from the file's content; ``name`` is what an error calls it."""
-    allowed = {one.__name__: one for one in (kind, *kinds)}
+    allowed = {expected.__name__: expected for expected in (kind, *kinds)}
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             layout = json.loads(arrays[LAYOUT].tobytes())
@@ -86,12 +86,12 @@ def _laid_out(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, BaseModel):
         return {"settings": type(value).__name__, "values": value.model_dump(mode="json")}
     if is_dataclass(value):
-        held = {one.name: _laid_out(getattr(value, one.name), arrays) for one in fields(value)}
+        held = {field.name: _laid_out(getattr(value, field.name), arrays) for field in fields(value)}
         return {"dataclass": type(value).__name__, "values": held}
     if isinstance(value, Mapping):
-        return {"mapping": [[_laid_out(one, arrays) for one in pair] for pair in value.items()]}
+        return {"mapping": [[_laid_out(item, arrays) for item in pair] for pair in value.items()]}
     if isinstance(value, list | tuple):
-        return {"tuple" if isinstance(value, tuple) else "list": [_laid_out(one, arrays) for one in value]}
+        return {"tuple" if isinstance(value, tuple) else "list": [_laid_out(item, arrays) for item in value]}
     raise TypeError(f"{type(value).__name__} cannot be kept in a plain file")
 
 
@@ -133,5 +133,5 @@ def _built(layout: Any, arrays: Mapping[str, np.ndarray], allowed: Mapping[str, 
     if "mapping" in layout:
         return {_built(key, arrays, allowed): _built(one, arrays, allowed) for key, one in layout["mapping"]}
     if "tuple" in layout:
-        return tuple(_built(one, arrays, allowed) for one in layout["tuple"])
-    return [_built(one, arrays, allowed) for one in layout["list"]]
+        return tuple(_built(item, arrays, allowed) for item in layout["tuple"])
+    return [_built(item, arrays, allowed) for item in layout["list"]]

@@ -173,14 +173,14 @@ def _ids(column: pa.ChunkedArray) -> np.ndarray:
 
 def _attributes(rows: pa.Table, names: list[str]) -> dict[str, Texts]:
     columns = {}
-    for one in names:
-        codes, distinct = _encoded(rows[f"attribute:{one}"])
-        columns[one] = read_texts(distinct, codes)
+    for attribute in names:
+        codes, distinct = _encoded(rows[f"attribute:{attribute}"])
+        columns[attribute] = read_texts(distinct, codes)
     return columns
 
 
 def _selected(table: str, names: list[str]) -> str:
-    return "".join(f", {table}.{name(one)} AS {name(f'attribute:{one}')}" for one in names)
+    return "".join(f", {table}.{name(column)} AS {name(f'attribute:{column}')}" for column in names)
 
 
 def _households(connection: duckdb.DuckDBPyConnection) -> HouseholdRows:
@@ -275,7 +275,7 @@ def _feedback(connection: duckdb.DuckDBPyConnection) -> FeedbackRows:
     )
     return FeedbackRows(
         **_numbers(rows, "household", "need", "recorded", "kind", "satisfaction", "next_visit"),
-        **{one: _texts(rows[one]) for one in ("feedback_id", "outreach_id", "reason_kind", "note")},
+        **{column: _texts(rows[column]) for column in ("feedback_id", "outreach_id", "reason_kind", "note")},
     )
 
 

@@ -17,7 +17,9 @@ from features.point_in_time.remembered import remembered
 from features.rows.tables import OutreachRows
 from models.dataset.out_of_time import stable_hash
 
-NEEDED, NOT_NEEDED, NOT_REACHED = (OUTCOMES.index(one) for one in ("needed", "not_needed", "not_reached"))
+NEEDED, NOT_NEEDED, NOT_REACHED = (
+    OUTCOMES.index(outcome) for outcome in ("needed", "not_needed", "not_reached")
+)
 USUAL_SHARE, SPREAD = 0.5, 0.25  # of needs found that would have been asked about, before any evidence
 LEAST_SHARE = 0.02
 FAR = 1e6  # days: longer than any record
@@ -103,5 +105,5 @@ def without_targeted(records: Records) -> Records:
     correction is measured against.
     """
     outreach = records.outreach
-    kept = {one.name: getattr(outreach, one.name)[outreach.random] for one in fields(outreach)}
+    kept = {field.name: getattr(outreach, field.name)[outreach.random] for field in fields(outreach)}
     return replace(records, outreach=OutreachRows(**kept))

@@ -19,8 +19,8 @@ FILE = "out_of_time.npz"
 
 def stable_hash(ids: np.ndarray) -> np.ndarray:
     """uint64 per id (text): the same on every machine, whatever other ids there are."""
-    digests = [hashlib.blake2b(str(one).encode(), digest_size=8).digest() for one in ids]
-    return np.array([int.from_bytes(one, "big") for one in digests], dtype=np.uint64)
+    digests = [hashlib.blake2b(str(identifier).encode(), digest_size=8).digest() for identifier in ids]
+    return np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64)
 
 
 @remembered

@@ -119,7 +119,7 @@ def training_table(
         towns[day] = drawn.town
         household, need = drawn.rows.household, drawn.rows.need
         parts.append((drawn.label, drawn.weight, household, need, np.full(len(need), day, dtype=np.int32)))
-    names = [one.name for one in catalogue(schema)]
+    names = [feature.name for feature in catalogue(schema)]
     kinds = (np.int8, np.float32, np.int32, np.int16, np.int32)
     parts.append(tuple(np.empty(0, dtype=kind) for kind in kinds))
     columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
@@ -173,7 +173,7 @@ def _chances(total: np.ndarray, most_rows: int) -> np.ndarray:
 
 def _stacked(matrices: list[np.ndarray], width: int) -> np.ndarray:
     """The matrices below each other; each is let go once it is copied."""
-    whole = np.empty((sum(len(one) for one in matrices), width), dtype=np.float32)
+    whole = np.empty((sum(len(matrix) for matrix in matrices), width), dtype=np.float32)
     start = 0
     while matrices:
         one = matrices.pop(0)

@@ -31,7 +31,7 @@ def backtest_demand(
 
     Returns the spread and a table (see ``told_by_need``), empty where nothing was validated.
     """
-    needs = [one.id for one in known_now.community.needs]
+    needs = [need.id for need in known_now.community.needs]
     if validation is None or not len(validation):
         return unknown_spread(len(needs)), told_by_need(pd.DataFrame(), needs)
     p = validation.scores[MODEL].astype(np.float64)

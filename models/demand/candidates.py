@@ -71,7 +71,7 @@ class Piece:
         ids, own = encoded_texts(scores["household_id"])
         names, code = encoded_texts(scores["need"])
         home = pd.Index(homes.ids.to_numpy(zero_copy_only=False), dtype=object).get_indexer(ids)[own]
-        need = pd.Index([one.id for one in homes.community.needs]).get_indexer(names)[code]
+        need = pd.Index([need.id for need in homes.community.needs]).get_indexer(names)[code]
         there = (home >= 0) & (need >= 0)
         return Piece(homes, home[there], need[there], scores["p_request"].to_numpy()[there])
 
@@ -100,7 +100,7 @@ def candidates(projects: pd.DataFrame, pieces: Iterable[Piece]) -> pd.DataFrame:
             both = found if held is None or not len(held) else pd.concat([held, found])
             best[at] = both.sort_values(["p_request", "household_id"], ascending=[False, True]).head(most)
     columns = ["project", "need", "household_id", "grid_id", "microgrid_id", "p_request", "last_asked"]
-    tables = [one for one in best.values() if len(one)]
+    tables = [candidate for candidate in best.values() if len(candidate)]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 

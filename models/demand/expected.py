@@ -52,13 +52,13 @@ def demand_table(
     sums = {name: (name, "sum") for name in ("households", "expected", "variance")}
     ends = {name: (name, "first") for name in ("begins", "ends")}
     town = cells.groupby(KEYS, as_index=False).agg(**sums, **ends).assign(grid=-1)
-    town, cells = (one[one["span"].isin(wanted)] for one in (town, cells))
+    town, cells = (frame[frame["span"].isin(wanted)] for frame in (town, cells))
     spread = spread or unknown_spread(len(community.needs))
     table = pd.concat([with_intervals(town, spread, grids=False), with_intervals(cells, spread, grids=True)])
     table = table.sort_values(["need", "span", "grid"], ignore_index=True)
     begins = [date_of(day) for day in table["begins"]]
     columns = {
-        "need": np.array([one.id for one in community.needs], dtype=object)[table["need"]],
+        "need": np.array([need.id for need in community.needs], dtype=object)[table["need"]],
         "grid_id": np.append(grid_ids, TOWN).astype(object)[table["grid"]],
         "span": [
             WINDOWS if span == WINDOW else f"{begin:%Y-%m}"

@@ -22,7 +22,7 @@ def month_begin(day: float, later: int) -> int:
 
 def spans(community: Community, as_of: int) -> tuple[np.ndarray, np.ndarray]:
     """float64 [needs, SPANS] days at which each span begins and ends (exclusive)."""
-    months = [max(month_begin(as_of, one), as_of) for one in range(MONTHS + 1)]
+    months = [max(month_begin(as_of, month), as_of) for month in range(MONTHS + 1)]
     needs = len(community.needs)
     begin = np.column_stack([label_begin(community, as_of), np.tile(months[:-1], (needs, 1))])
     end = np.column_stack([label_end(community, as_of), np.tile(months[1:], (needs, 1))])

@@ -16,7 +16,11 @@ WEEK, YEAR = 7, 364
 
 def programmes_for(community: Community, need: str, begins: float, ends: float) -> list[Programme]:
     """The programmes that serve a need and run at some time in [begins, ends) (days)."""
-    return [one for one in community.programmes if need in one.needs and runs(one, begins, ends)]
+    return [
+        programme
+        for programme in community.programmes
+        if need in programme.needs and runs(programme, begins, ends)
+    ]
 
 
 def runs(programme: Programme, begins: float, ends: float) -> bool:
@@ -71,16 +75,18 @@ def against_seats(demand: pd.DataFrame, community: Community, as_of: float) -> p
     (expected and others minus seats, NaN without seats).
     """
     table = demand[demand["grid_id"] == TOWN].reset_index(drop=True)
-    needs = {one.id: one for one in community.needs}
+    needs = {need.id: need for need in community.needs}
     found = [_serving(needs, community, need, as_of) for need in table["need"]]
-    table["programmes"] = [[one.name.here for one in programmes] for programmes in found]
+    table["programmes"] = [[programme.name.here for programme in programmes] for programmes in found]
     table["seats"] = [_seats(programmes) for programmes in found]
     table["shared_with"] = [
-        sorted({other for one in programmes for other in one.needs} - {need})
+        sorted({other for programme in programmes for other in programme.needs} - {need})
         for need, programmes in zip(table["need"], found, strict=True)
     ]
     expected = dict(zip(table["need"], table["expected"], strict=True))
-    table["others"] = [sum(expected.get(one, 0.0) for one in shared) for shared in table["shared_with"]]
+    table["others"] = [
+        sum(expected.get(programme, 0.0) for programme in shared) for shared in table["shared_with"]
+    ]
     table["short"] = table["expected"] + table["others"] - table["seats"]
     return table
 
@@ -91,5 +97,5 @@ def _serving(needs: dict, community: Community, need: str, as_of: float) -> list
 
 
 def _seats(programmes: Sequence[Programme]) -> float:
-    seats = [one.seats for one in programmes]
+    seats = [programme.seats for programme in programmes]
     return float(sum(seats)) if seats and None not in seats else float("nan")  # type: ignore[arg-type]

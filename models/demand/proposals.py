@@ -123,8 +123,8 @@ def _needs(
                 "wanted": float(wanted[need].sum()),
                 "wanted_low": row["low_80"] * taken[need],
                 "wanted_high": row["high_80"] * taken[need],
-                "seats": float(sum(left[one.id] for one in serving)),
-                "spare": float(sum(spare[one.id] for one in serving)),
+                "seats": float(sum(left[programme.id] for programme in serving)),
+                "spare": float(sum(spare[programme.id] for programme in serving)),
                 "served": float(wanted[need].sum() - unserved[need].sum()),
                 "unserved": float(unserved[need].sum()),
             }
@@ -163,8 +163,10 @@ def _missing(needs: pd.DataFrame, unserved: pd.Series, known: Known) -> list[dic
         begins = _window(need, known)[0]
         if running:
             begins = next_opening(running, begins)
-        programme = running or next((one for one in known.community.programmes if need.id in one.needs), None)
-        low, high = (max(told[one] - told["served"], 0.0) for one in ("wanted_low", "wanted_high"))
+        programme = running or next(
+            (programme for programme in known.community.programmes if need.id in programme.needs), None
+        )
+        low, high = (max(told[column] - told["served"], 0.0) for column in ("wanted_low", "wanted_high"))
         kind = EXTEND if running else OPEN
         grids = _largest(unserved[need.id])
         rows.append(_row(need, kind, programme, grids, told["unserved"], low, high, begins, known))
@@ -216,7 +218,7 @@ def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.Da
         "need", "kind", "programme", "grids", "seats", "low", "high", "begins", "tell_by", "fund",
         "organiser", "cost", "short_of_money",
     ]  # fmt: skip
-    left = {one.id: one.budget - one.spent for one in known.community.funds}
+    left = {fund.id: fund.budget - fund.spent for fund in known.community.funds}
     planned = dict.fromkeys(left, 0.0)
     order = {RUN: 0, EXTEND: 1, OPEN: 1}
     rows = []
@@ -229,13 +231,13 @@ def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.Da
         rows.append({**row, "fund": fund, "short_of_money": bool(fund and left[fund] < 0)})
     funds = [
         {
-            "fund": one.id,
-            "budget": one.budget,
-            "spent": one.spent,
-            "planned": planned[one.id],
-            "left": left[one.id],
+            "fund": fund.id,
+            "budget": fund.budget,
+            "spent": fund.spent,
+            "planned": planned[fund.id],
+            "left": left[fund.id],
         }
-        for one in known.community.funds
+        for fund in known.community.funds
     ]
     names = ["fund", "budget", "spent", "planned", "left"]
     return pd.DataFrame(rows, columns=columns), pd.DataFrame(funds, columns=names)
@@ -247,6 +249,6 @@ def _fund_for(need: str, known: Known, left: dict[str, float]) -> str:
     def rank(fund: Fund) -> tuple[bool, float]:
         return need in fund.needs, left[fund.id]
 
-    able = [one for one in known.community.funds if not one.needs or need in one.needs]
-    able = [one for one in able if left[one.id] > 0]
+    able = [fund for fund in known.community.funds if not fund.needs or need in fund.needs]
+    able = [fund for fund in able if left[fund.id] > 0]
     return max(able, key=rank).id if able else ""

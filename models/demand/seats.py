@@ -70,7 +70,7 @@ def claimed(programme: Programme, known: Known) -> int:
 def _claimed(known: Known, programme_id: str) -> int:
     if known.town is not None:
         return known.town.town_counts.claimed[programme_id]
-    programme = next(one for one in known.community.programmes if one.id == programme_id)
+    programme = next(programme for programme in known.community.programmes if programme.id == programme_id)
     if not runs(programme, known.as_of, known.as_of + 1):
         return 0
     since, index = opening(programme, known.as_of), known.community.need_index()
@@ -96,7 +96,7 @@ def found(programme: Programme, known: Known) -> int:
 def _found(known: Known, programme_id: str) -> int:
     if known.town is not None:
         return known.town.town_counts.found[programme_id]
-    programme = next(one for one in known.community.programmes if one.id == programme_id)
+    programme = next(programme for programme in known.community.programmes if programme.id == programme_id)
     if not runs(programme, known.as_of, known.as_of + 1):
         return 0
     index, visits = known.community.need_index(), known.outreach
@@ -121,7 +121,7 @@ def take_up(known: Known, history: pd.DataFrame, asked: np.ndarray | None = None
 def asked_before(known: Known, history: pd.DataFrame) -> np.ndarray:
     """float64 [needs]: households that came within one horizon of the need before a past course opened."""
     needs = known.community.needs
-    asked, horizon = np.zeros(len(needs)), np.array([WEEK * one.horizon_weeks for one in needs])
+    asked, horizon = np.zeros(len(needs)), np.array([WEEK * need.horizon_weeks for need in needs])
     for need, row in _past_courses(known, history):
         end = np.full(len(needs), row["opened"])
         asked[need] += came(known, end - horizon, end)[:, need].sum()

@@ -52,7 +52,7 @@ def town_demand(
 
     community = ask.town.community
     shares = span_shares(joined_course(courses), community)
-    demand = demand_of_partitions([one.cells(shares) for one in pieces()], community, spread)
+    demand = demand_of_partitions([piece.cells(shares) for piece in pieces()], community, spread)
     known = known_before(ask.town.own(0, ask.as_of), ask.as_of)
     proposals = propose(demand, known, ask.history, np.sum(asked, axis=0))
     return demand, proposals, candidates(proposals.projects, pieces())

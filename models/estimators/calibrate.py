@@ -83,12 +83,12 @@ def _slopes(
     for _ in range(LEVELS_AND_SLOPES):
         level = _observed_levels(slope[need] * apart, label, which)
         shared = _fit(apart, label, weight, np.array([1.0, 0.0]), np.array([0.5, 2.0]), level)
-        for one in range(needs):
-            mine = need == one
-            slope[one] = shared[0]
+        for position in range(needs):
+            mine = need == position
+            slope[position] = shared[0]
             if label[mine].any():
                 spread = np.array([SLOPE_SPREAD, INTERCEPT_SPREAD])
-                slope[one] = _fit(apart[mine], label[mine], weight, shared, spread, level[mine])[0]
+                slope[position] = _fit(apart[mine], label[mine], weight, shared, spread, level[mine])[0]
     return slope
 
 

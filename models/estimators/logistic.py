@@ -37,7 +37,9 @@ class Transform:
         """float32 [rows, features + missing], missing values at 0 (the mean)."""
         columns = np.empty((len(matrix), matrix.shape[1] + len(self.told)), dtype=np.float32)
         which = np.flatnonzero(self.logarithm)
-        unit, center, scale = (one.astype(np.float32) for one in (self.unit[which], self.center, self.scale))
+        unit, center, scale = (
+            array.astype(np.float32) for array in (self.unit[which], self.center, self.scale)
+        )
         for first in range(0, len(matrix), ROWS_AT_ONCE):
             part = slice(first, first + ROWS_AT_ONCE)
             values = columns[part, : matrix.shape[1]]
@@ -146,17 +148,19 @@ def fit_logistic(
         rows = np.sort(np.random.default_rng(seed).choice(rows, most_rows, replace=False))
     columns = transform.apply(matrix[rows])
     target, heavy, which = label[rows].astype(np.float32), weight[rows].astype(np.float32), need[rows]
-    total = np.array([_log_odds_of(target[which == one], heavy[which == one]) for one in range(needs)])
+    total = np.array(
+        [_log_odds_of(target[which == position], heavy[which == position]) for position in range(needs)]
+    )
     shared, _ = _fit(columns, target, heavy, total[which].astype(np.float32), SHARED_RIDGE)
     intercept, coefficients = total.copy(), np.tile(shared, (needs, 1))
-    for one in range(needs):
-        mine = which == one
+    for position in range(needs):
+        mine = which == position
         if target[mine].any():
             columns_of = columns[mine]
-            base = np.float32(total[one]) + columns_of @ shared.astype(np.float32)
+            base = np.float32(total[position]) + columns_of @ shared.astype(np.float32)
             own, shift = _fit(columns_of, target[mine], heavy[mine], base, OWN_RIDGE)
-            coefficients[one] += own
-            intercept[one] += shift
+            coefficients[position] += own
+            intercept[position] += shift
     return Logistic(transform, intercept, coefficients)
 
 

@@ -84,7 +84,9 @@ def course_of(known: Known) -> Course:
 
 def joined_course(courses: Sequence[Course]) -> Course:
     """The course of a town from those of its parts, of which there is at least one."""
-    columns = zip(*((one.need, one.requested, one.recorded, one.since) for one in courses), strict=True)
+    columns = zip(
+        *((course.need, course.requested, course.recorded, course.since) for course in courses), strict=True
+    )
     return Course(courses[0].as_of, *map(np.concatenate, columns))
 
 

@@ -22,7 +22,7 @@ def in_threads(task: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
     """What ``task`` gives for each item, in order."""
     threads = usable_threads(min(MOST, len(items)))
     if threads < 2:
-        return [task(one) for one in items]
+        return [task(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(task, items))
 

@@ -113,7 +113,7 @@ class Members:
         result = np.empty((len(matrix), len(MEMBERS)))
         shared = matrix[:, : self.columns]
         result[:, 0] = self.logistic.log_odds(shared, need, np.flatnonzero(used[:, 0]))
-        trees = [one.predict(shared, raw_score=True, num_threads=threads) for one in self.pooled]
+        trees = [booster.predict(shared, raw_score=True, num_threads=threads) for booster in self.pooled]
         base = self.offset.log_odds(matrix, need)
         result[:, 1] = base + (np.mean(trees, axis=0) if trees else 0)
         result[:, 2] = result[:, 3] = result[:, 1]
@@ -174,7 +174,7 @@ class Trainer:
         transform = fit_transform(matrix, table.weight[rows], self.seed)
         if table.days.max() - table.days.min() < SHORTEST_FOR_SEASONS:
             # what all households share on a day would be carried on without bound outside the days seen
-            seasonal = {one.name for one in seasons.FEATURES}
+            seasonal = {feature.name for feature in seasons.FEATURES}
             names = table.names[: self.columns]
             transform = transform.without([index for index, one in enumerate(names) if one in seasonal])
         return fit_logistic(
@@ -210,8 +210,8 @@ class Trainer:
             own[need] = self.boost({**self.trees.own, "seed": self.seed}, mine, begin, given, ahead)
             own_rounds[need] = own[need].current_iteration()
         plain, plain_rounds = self._fit_plain(rows, rounds, later)
-        best = int(np.mean([one.current_iteration() for one in pooled]))
-        found = Rounds(best, tuple(int(one) for one in own_rounds), plain_rounds)
+        best = int(np.mean([booster.current_iteration() for booster in pooled]))
+        found = Rounds(best, tuple(int(rounds) for rounds in own_rounds), plain_rounds)
         return offset, tuple(pooled), own, plain, found
 
     def _fit_plain(

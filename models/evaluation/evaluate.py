@@ -249,7 +249,7 @@ def _calibration(rows: Validation, p: np.ndarray, weights: np.ndarray | None) ->
     if weights is None:
         sums = of_rows.sum(axis=1, keepdims=True)
     else:
-        by_household = [np.bincount(rows.household, one, len(weights)) for one in of_rows]
+        by_household = [np.bincount(rows.household, row, len(weights)) for row in of_rows]
         sums = np.stack(by_household) @ weights.astype(np.float64)
     everyone, squares, predicted, observed = sums[:4]
     return {
@@ -261,7 +261,7 @@ def _calibration(rows: Validation, p: np.ndarray, weights: np.ndarray | None) ->
 
 def equal_bins(p: np.ndarray, bins: int = BINS) -> list[np.ndarray]:
     """Positions of ten bins of equal size, in order of probability."""
-    return [one for one in np.array_split(np.argsort(p, kind="stable"), bins) if len(one)]
+    return [members for members in np.array_split(np.argsort(p, kind="stable"), bins) if len(members)]
 
 
 def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str, object]]:
@@ -270,11 +270,11 @@ def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str,
         return []
     overall = Values(
         {
-            name: _over([one.value for one in found.values()], name)
+            name: _over([metrics.value for metrics in found.values()], name)
             for name in next(iter(found.values())).value
         },
         {
-            name: _over([one.replicates for one in found.values()], name)
+            name: _over([metrics.replicates for metrics in found.values()], name)
             for name in next(iter(found.values())).replicates
         },
     )
@@ -300,12 +300,12 @@ def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str,
 def _over(values: list[dict], name: str):
     """A metric over all needs: positives summed, predicted over observed of the totals, else the mean."""
     if name == "positives":
-        return np.sum([one[name] for one in values], axis=0)
+        return np.sum([value[name] for value in values], axis=0)
     if name == "predicted_over_observed":
-        observed = [one["positives"] for one in values]
-        predicted = [one[name] * one["positives"] for one in values]
+        observed = [value["positives"] for value in values]
+        predicted = [value[name] * value["positives"] for value in values]
         return np.nansum(predicted, axis=0) / np.sum(observed, axis=0)
-    return np.mean([one[name] for one in values], axis=0)
+    return np.mean([value[name] for value in values], axis=0)
 
 
 def intervals(replicates: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
@@ -335,7 +335,9 @@ def _lift(rows: Validation, need: str) -> list[dict[str, object]]:
         for on in days:
             group, count = tie_groups(score[on])
             asked = rows.label[on] > 0
-            total, positive = (summed(group[one], count, on[one], None) for one in (slice(None), asked))
+            total, positive = (
+                summed(group[selection], count, on[selection], None) for selection in (slice(None), asked)
+            )
             hits += hits_at(total, positive, shares * len(on))
         for share, hit, length in zip(SHARES, hits.tolist(), taken.tolist(), strict=True):
             precision = hit / length

@@ -145,7 +145,7 @@ def draw_groups(
     axes.errorbar(value, range(len(rows)), xerr=spread, fmt="o", markersize=4, capsize=2)
     for at in {1.0, fair}:
         axes.axvline(at, color=_GREY, linewidth=1, linestyle="--" if at == 1 else ":")
-    axes.set_yticks(range(len(rows)), [names[one] for one in rows["group"]], fontsize=7)
+    axes.set_yticks(range(len(rows)), [names[row] for row in rows["group"]], fontsize=7)
     axes.set_xlim(0, max(2.0, 1.1 * float(value.max(initial=0))))
 
 
@@ -219,8 +219,8 @@ def panels(
             "hspace": (bottom + top - 0.2) / (height - bottom - top),
         },
     )
-    for one in axes.flat:
-        one.locator_params(nbins=4)  # ticks take longer to draw than all else
+    for axis in axes.flat:
+        axis.locator_params(nbins=4)  # ticks take longer to draw than all else
     for spare in axes.flat[count:]:
         spare.set_visible(False)
     return figure, list(axes.flat[:count])

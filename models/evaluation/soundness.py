@@ -106,7 +106,7 @@ def soundness_lines(table: pd.DataFrame | None, community: Community, only_far: 
     """What is wrong and what to do, in the language in force: one line for each need that is not sound, or only for
     those whose level is far off."""
     rows: list[Any] = [] if table is None else table.to_dict("records")
-    names = {one.id: one.name.here for one in community.needs}
+    names = {need.id: need.name.here for need in community.needs}
     return [
         _line(row, names.get(row["need"], row["need"]))
         for row in rows

@@ -94,14 +94,14 @@ def _together(lists: list[Lists]) -> Lists:
         return _combined(lambda *values: sum(values), *hits)
 
     return Lists(
-        sum(one.positives for one in lists),
-        sum(one.capacity for one in lists),
+        sum(capacity.positives for capacity in lists),
+        sum(capacity.capacity for capacity in lists),
         {
-            name: [total(hits) for hits in zip(*(one.curves[name] for one in lists), strict=True)]
+            name: [total(hits) for hits in zip(*(capacity.curves[name] for capacity in lists), strict=True)]
             for name in lists[0].curves
         },
-        total(one.longer for one in lists),
-        total(one.perfect for one in lists),
+        total(capacity.longer for capacity in lists),
+        total(capacity.perfect for capacity in lists),
     )
 
 
@@ -167,7 +167,7 @@ def hits_at_lengths(
 
 
 def _combined(how, *hits: Hits) -> Hits:
-    return Hits(float(how(*(np.float64(one.value) for one in hits))), how(*(one.again for one in hits)))
+    return Hits(float(how(*(np.float64(hit.value) for hit in hits))), how(*(hit.again for hit in hits)))
 
 
 def _over(above, below):
@@ -178,9 +178,9 @@ def _over(above, below):
 def _more_visits(lengths: np.ndarray, curve: list[Hits], ours: Hits) -> Hits:
     """Visits a week that a ranker needs beyond today's to hit as often as the model, at most to the longest of
     ``lengths``. ``curve``: its hits at these lengths, today's first."""
-    replicates = np.stack([one.again for one in curve], axis=1)
+    replicates = np.stack([point.again for point in curve], axis=1)
     again = [np.interp(wanted, its, lengths) for its, wanted in zip(replicates, ours.again, strict=True)]
-    value = float(np.interp(ours.value, [one.value for one in curve], lengths))
+    value = float(np.interp(ours.value, [point.value for point in curve], lengths))
     return Hits(value - lengths[0], np.array(again) - lengths[0])
 
 

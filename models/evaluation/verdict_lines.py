@@ -16,14 +16,14 @@ NEGLIGIBLE = 0.5  # hits in 100 visits: a difference that nobody would notice
 
 def verdict_lines(table: pd.DataFrame, known: Known) -> list[str]:
     """The verdicts in words: how many of each kind, all needs together, then one line a need."""
-    names = {ALL: say("各项合计", "all needs")} | {one.id: one.name.here for one in known.community.needs}
+    names = {ALL: say("各项合计", "all needs")} | {need.id: need.name.here for need in known.community.needs}
     rows = table.to_dict("records")
     lines = [_line(row, names[str(row["need"])]) for row in rows]
     return [_summary([str(row["verdict"]) for row in rows if row["need"] != ALL]), *lines] if rows else []
 
 
 def _summary(verdict: list[str]) -> str:
-    kinds = [one if one in (MODEL, GRID_AVERAGE, LOGISTIC, FEW) else "rule" for one in verdict]
+    kinds = [entry if entry in (MODEL, GRID_AVERAGE, LOGISTIC, FEW) else "rule" for entry in verdict]
     names = {
         MODEL: say("用模型", "the model"),
         LOGISTIC: say("用逻辑回归", "logistic regression"),

@@ -57,8 +57,8 @@ def audit_visits(records: Records, known: Known, held_out: pd.DataFrame, seed: i
     """
     if held_out.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    household, need, as_of = (held_out[one].to_numpy() for one in ("household", "need", "as_of"))
-    p_need, weight = (held_out[one].to_numpy(dtype=np.float64) for one in ("p_need", "weight"))
+    household, need, as_of = (held_out[column].to_numpy() for column in ("household", "need", "as_of"))
+    p_need, weight = (held_out[column].to_numpy(dtype=np.float64) for column in ("p_need", "weight"))
     listed = listed_in_each(p_need, need, weight)
     ids = membership(known).ids
     audited = Audited(
@@ -133,7 +133,9 @@ def _members(records: Records, household: np.ndarray, day: np.ndarray, ids: tupl
     """bool [rows, groups]: of the groups with these ids, as known at each row's day."""
     found = members_then(partial(known_before, records), household, day)
     none = np.zeros(len(household), dtype=bool)
-    return np.column_stack([found.get(one, none) for one in ids]).reshape(len(household), len(ids))
+    return np.column_stack([found.get(identifier, none) for identifier in ids]).reshape(
+        len(household), len(ids)
+    )
 
 
 def members_then(
@@ -144,9 +146,9 @@ def members_then(
     ``then`` gives what was known at a day.
     """
     found: dict[str, np.ndarray] = {}
-    for one in np.unique(day):
-        groups = membership(then(int(one)))
-        on = np.flatnonzero(day == one)
+    for as_of in np.unique(day):
+        groups = membership(then(int(as_of)))
+        on = np.flatnonzero(day == as_of)
         for at, group in enumerate(groups.ids):
             mine = found.setdefault(group, np.zeros(len(household), dtype=bool))
             mine[on] = groups.member[household[on], at]

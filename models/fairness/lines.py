@@ -46,7 +46,7 @@ def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
         less, low = (one.to_dict("records") for one in (clearly_less(own), underestimated(own)))
         lines += [_less_line(names[row["group"]].here, row) for row in less]
         lines += [_low_line(names[row["group"]].here, row) for row in low]
-        unclear = [names[one].here for one in cannot_be_told(own)["group"]]
+        unclear = [names[group].here for group in cannot_be_told(own)["group"]]
         if unclear:
             lines.append(_unclear_line(audit, unclear))
         if not less:

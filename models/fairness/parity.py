@@ -61,7 +61,7 @@ def short_of_parity(recalls: pd.DataFrame, groups: Groups, parity: Parity) -> li
     """
     wanted = [groups.ids[at] for at in groups.positions(parity.groups)]
     rows = _by_id(recalls)
-    return [one for one in wanted if rows[one]["relative"] < 1 - parity.tolerance - 1e-9]
+    return [group for group in wanted if rows[group]["relative"] < 1 - parity.tolerance - 1e-9]
 
 
 def price_lines(without: pd.DataFrame, within: pd.DataFrame, groups: Groups, parity: Parity) -> list[str]:
@@ -92,7 +92,7 @@ def _by_id(recalls: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def _price(before: dict[str, float], after: dict[str, float]) -> str:
-    old, new = (100 * one["found"] / max(one["visits"], 1) for one in (before, after))
+    old, new = (100 * shortfall["found"] / max(shortfall["visits"], 1) for shortfall in (before, after))
     return say(
         f"各群体均等：每百次走访预计发现 {old:.1f} → {new:.1f} 项需要（{new - old:+.1f}）",
         f"parity: needs expected in 100 visits {old:.1f} → {new:.1f} ({new - old:+.1f})",
@@ -101,7 +101,7 @@ def _price(before: dict[str, float], after: dict[str, float]) -> str:
 
 def _not_reached(short: Sequence[str], groups: Groups) -> str:
     names = dict(zip(groups.ids, groups.names, strict=True))
-    listed = say("、", ", ").join(names[one].here for one in short)
+    listed = say("、", ", ").join(names[group].here for group in short)
     return say(
         f"  以下群体受走访人力所限仍达不到容许范围：{listed}",
         f"  still below the tolerance, as visits are limited: {listed}",

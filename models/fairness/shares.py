@@ -35,7 +35,7 @@ COLUMNS = (
     "audit",
     "group",
     *COUNTS,
-    *(f"{one}{end}" for one in MEASURES for end in ("", "_low", "_high")),
+    *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
     EXPECTED,
 )
 
@@ -124,13 +124,13 @@ def as_rankers(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "ranker": "groups/" + table["audit"] + "/" + table["group"].map(_plain),
                 "fold": "",
-                "metric": one,
-                "value": table[one],
-                "low": table[f"{one}_low"],
-                "high": table[f"{one}_high"],
+                "metric": measure,
+                "value": table[measure],
+                "low": table[f"{measure}_low"],
+                "high": table[f"{measure}_high"],
             }
         )
-        for one in MEASURES
+        for measure in MEASURES
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -164,7 +164,7 @@ def _sums(
     for first in range(0, draws.shape[1], AT_ONCE):
         drawn = draws[homes, first : first + AT_ONCE].astype(np.float64)
         parts.append({name: one @ drawn for name, one in of_home.items()})
-    return {name: np.hstack([one[name] for one in parts]) for name in of_home}
+    return {name: np.hstack([part[name] for part in parts]) for name in of_home}
 
 
 def _independent(sums: dict[str, np.ndarray], name: str) -> float:
@@ -187,8 +187,8 @@ def _expected(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> float:
 def _exact(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
     """Exact ends, by measure, of those that rest on few independent visits or positives."""
     visits, needed = (_independent(town, name) for name in ("visits", "positive"))
-    visited, all_visits = (float(one["visits"][0]) * visits for one in (own, town))
-    positive, all_positive = (float(one["positive"][0]) * needed for one in (own, town))
+    visited, all_visits = (float(sums["visits"][0]) * visits for sums in (own, town))
+    positive, all_positive = (float(sums["positive"][0]) * needed for sums in (own, town))
     ends: dict[str, tuple[float, float]] = {}
     expected = _expected(own, town)
     if min(visited, expected) < SMALL:

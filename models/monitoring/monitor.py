@@ -66,7 +66,7 @@ def freshness(parts: Sequence[Seen], as_of: int) -> pd.DataFrame:
     Returns table, last (days), age (days before the as-of date), rows (of the newest four weeks) and
     usual_rows (mean of four weeks over the year before).
     """
-    table = pd.concat([one.freshness for one in parts]).groupby("table", as_index=False, sort=False)
+    table = pd.concat([part.freshness for part in parts]).groupby("table", as_index=False, sort=False)
     found = table.agg(last=("last", "max"), rows=("rows", "sum"), year=("year", "sum"))
     order = {name: at for at, name in enumerate(parts[0].rows)}
     found = found.sort_values("table", key=lambda names: names.map(order), ignore_index=True)
@@ -88,7 +88,7 @@ def outcomes(known: Known) -> pd.DataFrame:
 
 def joined_outcomes(parts: Sequence[Seen]) -> pd.DataFrame:
     """``outcomes`` of the whole town."""
-    return pd.concat([one.outcomes for one in parts]).groupby("arm", as_index=False).sum()
+    return pd.concat([part.outcomes for part in parts]).groupby("arm", as_index=False).sum()
 
 
 @dataclass(frozen=True)
@@ -118,15 +118,15 @@ class Asked:
     @staticmethod
     def joined(parts: "Sequence[Asked]") -> "Asked":
         """Of the whole town."""
-        begins = np.cumsum([0, *(len(one.household_ids) for one in parts)])
+        begins = np.cumsum([0, *(len(part.household_ids) for part in parts)])
         return Asked(
             parts[0].as_of,
             parts[0].community,
-            np.concatenate([one.household_ids for one in parts]),
+            np.concatenate([part.household_ids for part in parts]),
             np.concatenate([one.household + begin for one, begin in zip(parts, begins[:-1], strict=True)]),
-            np.concatenate([one.need for one in parts]),
-            np.concatenate([one.requested for one in parts]),
-            tuple(map(np.concatenate, zip(*(one.delays for one in parts), strict=True))),  # type: ignore[arg-type]
+            np.concatenate([part.need for part in parts]),
+            np.concatenate([part.requested for part in parts]),
+            tuple(map(np.concatenate, zip(*(part.delays for part in parts), strict=True))),  # type: ignore[arg-type]
         )
 
     @cached_property
@@ -197,7 +197,7 @@ def past_week(
     for piece in scores:
         ids, home = encoded_texts(piece["household_id"])
         names, code = encoded_texts(piece["need"])
-        need = pd.Index([one.id for one in asked.community.needs]).get_indexer(names)[code]
+        need = pd.Index([need.id for need in asked.community.needs]).get_indexer(names)[code]
         keep = passed[need]
         pairs = ids, home[keep], need[keep]
         p = piece["p_request"].to_numpy()[keep]
@@ -252,13 +252,13 @@ class Came:
     @staticmethod
     def joined(parts: "Sequence[Came]") -> "Came":
         """Of the whole town: a grid is in one part."""
-        grids = np.concatenate([one.grid_ids for one in parts])
-        return Came(parts[0].spans, grids, np.concatenate([one.count for one in parts], axis=1))
+        grids = np.concatenate([part.grid_ids for part in parts])
+        return Came(parts[0].spans, grids, np.concatenate([part.count for part in parts], axis=1))
 
 
 def spans_told(demand: pd.DataFrame) -> list[Span]:
     """The span of each row of demand.csv."""
-    days = [[day_of(one) for one in pd.to_datetime(demand[name]).dt.date] for name in ("begins", "ends")]
+    days = [[day_of(day) for day in pd.to_datetime(demand[name]).dt.date] for name in ("begins", "ends")]
     return list(zip(*days, strict=True))
 
 

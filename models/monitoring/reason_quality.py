@@ -27,7 +27,7 @@ def returned(records: Records) -> Returned:
     ids = [visits.outreach_id[visits.outcome >= 0], rows.outreach_id[np.isinf(rows.visible_to)]]
     wrong = current(rows, "reason_wrong")
     blamed = _one_a_row(pd.Series(rows.outreach_id[wrong]), pd.Series(rows.reason_kind[wrong]))
-    return Returned(np.concatenate([one.astype(object) for one in ids]), blamed)
+    return Returned(np.concatenate([identifier.astype(object) for identifier in ids]), blamed)
 
 
 def reason_quality(listed: pd.DataFrame, parts: Sequence[Returned]) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def reason_quality(listed: pd.DataFrame, parts: Sequence[Returned]) -> pd.DataFr
     came_back = listed["outreach_id"].isin({one for part in parts for one in part.outreach_ids} - {None})
     shown = _one_a_row(listed.loc[came_back, "outreach_id"], listed.loc[came_back, "reason_kinds"])
     shown = shown[shown["kind"] != NO_REASON]
-    blamed = pd.concat([one.blamed for one in parts]).drop_duplicates()
+    blamed = pd.concat([part.blamed for part in parts]).drop_duplicates()
     counts = shown.merge(blamed.assign(wrong=True), how="left").fillna({"wrong": False})
     table = counts.groupby("kind")["wrong"].agg(listed="size", wrong="sum").astype("int64").reset_index()
     counted = zip(table["wrong"].tolist(), table["listed"].tolist(), strict=True)

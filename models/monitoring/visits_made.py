@@ -79,9 +79,10 @@ def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame
     ``parts``: of a town in one piece, or of all its parts. A share of the list is a share of the targeted households,
     one for each day; recall, precision and calibration are missing. Without visits of either kind there are no rows.
     """
-    groups = joined_groups([one.groups for one in parts])
+    groups = joined_groups([part.groups for part in parts])
     week, found, visit, weight = (
-        np.concatenate([getattr(one, name) for one in parts]) for name in ("week", "found", "visit", "weight")
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("week", "found", "visit", "weight")
     )
     lot = week >= 0
     if lot.all() or not found.any():
@@ -98,8 +99,8 @@ def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame
 
 def _numbered(parts: Sequence[VisitsMade]) -> tuple[np.ndarray, int]:
     """The number of each row's household in the order of the whole town's ids, and how many there are."""
-    begins = np.cumsum([0, *(len(one.household_ids) for one in parts)])
-    order = pc.sort_indices(pa.chunked_array([one.household_ids for one in parts])).to_numpy()
+    begins = np.cumsum([0, *(len(part.household_ids) for part in parts)])
+    order = pc.sort_indices(pa.chunked_array([part.household_ids for part in parts])).to_numpy()
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.arange(len(order))
     rows = [begin + one.household for begin, one in zip(begins[:-1], parts, strict=True)]
@@ -112,7 +113,7 @@ def _members(parts: Sequence[VisitsMade], groups: Groups) -> csr_array:
     rows, columns, begin = [], [], 0
     for part in parts:
         row, column = part.member.nonzero()
-        at = np.array([place.get(one, -1) for one in part.columns], dtype=np.int64)[column]
+        at = np.array([place.get(column, -1) for column in part.columns], dtype=np.int64)[column]
         rows.append(begin + row[at >= 0])
         columns.append(at[at >= 0])
         begin += len(part)

@@ -116,7 +116,7 @@ def load_champion(version: int, files: Path) -> Champion:
     """Read a copy. Raises NoChampion where an earlier version of the program made it, with other features."""
     try:
         model = NeedModel.load(files)
-        outdated = model.feature_names != [one.name for one in catalogue(model.schema)]
+        outdated = model.feature_names != [feature.name for feature in catalogue(model.schema)]
     except (KeyError, TypeError, ValueError):
         outdated = True
     if outdated:
@@ -181,11 +181,14 @@ def _reach_the_disk(directory: Path) -> None:
 
 def _remove_old(place: Path, current: Path) -> None:
     """Delete older copies and what interrupted downloads left."""
-    others = [one for one in place.iterdir() if one.is_dir() and one != current]
+    others = [path for path in place.iterdir() if path.is_dir() and path != current]
     copies = sorted(
-        (one for one in others if not one.name.startswith(_DOWNLOAD)), key=lambda one: one.stat().st_mtime
+        (entry for entry in others if not entry.name.startswith(_DOWNLOAD)),
+        key=lambda entry: entry.stat().st_mtime,
     )
     long_ago = time.time() - _LONGEST_DOWNLOAD
-    left = [one for one in others if one.name.startswith(_DOWNLOAD) and one.stat().st_mtime < long_ago]
+    left = [
+        entry for entry in others if entry.name.startswith(_DOWNLOAD) and entry.stat().st_mtime < long_ago
+    ]
     for directory in [*copies[:-_OLD_COPIES], *left]:
         shutil.rmtree(directory, ignore_errors=True)

@@ -225,7 +225,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
         if not there or wanted is None:
             raise no_model()
         if wanted not in there:
-            listed = say("、", ", ").join(str(one) for one in there)
+            listed = say("、", ", ").join(str(alias) for alias in there)
             raise UserError(
                 say(f"没有版本 {wanted}，只有 {listed}", f"no version {wanted}; there is {listed}")
             )

@@ -80,7 +80,7 @@ def log_values(client: "MlflowClient", run_id: str, params: Mapping[str, Any], m
         values.append(Metric(name, row.value, now, step))
         if step == len(steps) - 1:
             values += [Metric(f"{name}.low", row.low, now, step), Metric(f"{name}.high", row.high, now, step)]
-    values = [one for one in values if np.isfinite(one.value)]
+    values = [value for value in values if np.isfinite(value.value)]
     texts = [Param(name, str(value)[:6000]) for name, value in params.items()]
     for start in range(0, len(texts), _MOST_PARAMS):
         client.log_batch(run_id, params=texts[start : start + _MOST_PARAMS])

@@ -26,7 +26,7 @@ def version_called(client: Any, alias: str) -> int | None:
 
 def all_versions(client: Any) -> list[int]:
     """Every version that is not deleted, oldest first."""
-    return sorted(int(one.version) for one in client.search_model_versions(f"name = '{NAME}'"))
+    return sorted(int(version.version) for version in client.search_model_versions(f"name = '{NAME}'"))
 
 
 def _past_champions(client: Any) -> list[int]:

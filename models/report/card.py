@@ -98,7 +98,7 @@ def against_baselines(retrained: "Retrained", known: Known) -> pd.DataFrame:
     worse; few where the rows are too few to say); calibration_error, predicted_over_observed.
     """
     metrics = newest(retrained.metrics)
-    own = {one.id: metrics[metrics["need"] == one.id] for one in known.community.needs}
+    own = {need.id: metrics[metrics["need"] == need.id] for need in known.community.needs}
     own = {need: rows for need, rows in own.items() if len(rows)}
     best = {need: _best(rows) for need, rows in own.items()}
     paired = _paired(retrained.validation, known, best)
@@ -148,7 +148,7 @@ def _paired(
     rows are too few there is none."""
     if validation is None:
         return {}
-    ids = [one.id for one in known.community.needs]
+    ids = [need.id for need in known.community.needs]
     baseline, compared = np.zeros(len(validation)), np.zeros(len(validation), dtype=bool)
     for need, row in best.items():
         fold = validation.folds.index(row["fold"])

@@ -34,7 +34,7 @@ from models.training.tune import Tuned
 
 def meaning_of_features(schema: Schema) -> dict[str, str]:
     """By name of the feature, in the language in force."""
-    return {one.name: say(one.zh, one.en) for one in catalogue(schema)}
+    return {feature.name: say(feature.zh, feature.en) for feature in catalogue(schema)}
 
 
 def evaluated(metrics: pd.DataFrame, known: Known) -> list[Need]:

@@ -192,4 +192,6 @@ def asking_within_a_year(known: Known) -> tuple[int, ...]:
         return known.town.town_counts.asking_within_a_year
     recent = known.requests.requested >= known.as_of - YEAR
     household, need = known.requests.household[recent], known.requests.need[recent]
-    return tuple(len(np.unique(household[need == one])) for one in range(len(known.community.needs)))
+    return tuple(
+        len(np.unique(household[need == position])) for position in range(len(known.community.needs))
+    )

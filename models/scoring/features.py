@@ -22,7 +22,7 @@ class WriteFeatures:
         """Write household_id, need, and a float32 column for each further feature."""
         known = self.scoring.known(number)
         made, _ = self.scoring.features(known)
-        needs = pa.array([one.id for one in known.community.needs])
+        needs = pa.array([need.id for need in known.community.needs])
         columns = {
             "household_id": pa.array(known.household_ids[made.rows.household], pa.string()),
             "need": needs.take(pa.array(made.rows.need)),

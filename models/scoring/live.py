@@ -59,8 +59,8 @@ def town_state(scores: TownScores, town: Partitions) -> TownState:
         shift=scores.shift,
         standing=scores.standing,
         partitions=tuple(
-            replace(one.state, town=replace(one.state.town, counts=scores.fitted.town.counts))
-            for one in scores.partitions
+            replace(partition.state, town=replace(partition.state.town, counts=scores.fitted.town.counts))
+            for partition in scores.partitions
         ),
     )
 
@@ -93,7 +93,7 @@ def score_apart(
     tables = state.partitions[partition].town
     known = known_before(records, state.as_of, tables)
     features = build(known, cohort(known), model.schema, tables if in_town else without_household(tables))
-    needs = [state.community.needs[one].id for one in features.rows.need]
+    needs = [state.community.needs[need].id for need in features.rows.need]
     log_odds = model.log_odds(features)
     p_request = model.predict(features, state.shift)
     p_need = model.p_need(features, known, log_odds, p_request)

@@ -106,7 +106,7 @@ class NeedModel:
         members = self.members
         shared = matrix[:, : members.columns]
         from_linear = members.logistic.contributions(shared, need)
-        trees = [np.asarray(one.predict(shared, pred_contrib=True))[:, :-1] for one in members.pooled]
+        trees = [np.asarray(booster.predict(shared, pred_contrib=True))[:, :-1] for booster in members.pooled]
         from_pooled = np.mean(trees, axis=0) if trees else np.zeros(shared.shape)
         begin = members.offset.log_odds(matrix, need) - members.offset.usual[need]
         from_pooled[:, members.offset.column] += begin

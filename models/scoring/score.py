@@ -147,15 +147,15 @@ class TownScores:
     @property
     def standing(self) -> Standing:
         """What a household that is scored later is compared with."""
-        need = np.concatenate([one.need for one in self.partitions])
+        need = np.concatenate([partition.need for partition in self.partitions])
         return Standing.of(self.p_need, need, self.risk, self.tier, self.community)
 
     def frames(self, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """``scores`` and ``risk`` of a partition: the contract's columns."""
         own = self.partitions[number]
         before = self.partitions[:number]
-        pairs = slice(begin := sum(len(one.need) for one in before), begin + len(own.need))
-        homes = slice(begin := sum(len(one.ids) for one in before), begin + len(own.ids))
+        pairs = slice(begin := sum(len(scored.need) for scored in before), begin + len(own.need))
+        homes = slice(begin := sum(len(scored.ids) for scored in before), begin + len(own.ids))
         ids = own.ids.to_numpy(zero_copy_only=False)
         needs = np.array([need.id for need in self.community.needs], dtype=object)
         scores = {
@@ -185,17 +185,17 @@ def compare(
         np.concatenate([getattr(one, name) for one in sample]) for name in ("log_odds", "need")
     )
     shift = model.shift_to(fitted.level, log_odds, sampled)
-    need = np.concatenate([one.need for one in partitions])
-    p_request = probability(np.concatenate([one.log_odds for one in partitions]), shift[need])
-    own = [one.p_need for one in partitions if one.p_need is not None]
+    need = np.concatenate([partition.need for partition in partitions])
+    p_request = probability(np.concatenate([partition.log_odds for partition in partitions]), shift[need])
+    own = [partition.p_need for partition in partitions if partition.p_need is not None]
     p_need = np.concatenate(own) if own else p_request
-    begins = np.cumsum([0, *(len(one.ids) for one in partitions)]).astype(np.int32)
+    begins = np.cumsum([0, *(len(partition.ids) for partition in partitions)]).astype(np.int32)
     household = np.concatenate(
         [one.household + begin for one, begin in zip(partitions, begins[:-1], strict=True)]
     )
-    order = np.concatenate([one.order for one in partitions])
+    order = np.concatenate([partition.order for partition in partitions])
     compared = rank_and_tier(p_request, p_need, need, household, order, model, town.community)
-    counts = summed([one.counts for one in partitions])
+    counts = summed([partition.counts for partition in partitions])
     fitted = replace(fitted, town=replace(fitted.town, counts=counts))
     return TownScores(town.community, version, fitted, partitions, shift, p_request, p_need, *compared)
 

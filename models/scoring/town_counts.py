@@ -27,6 +27,6 @@ def counts_of(known: Known) -> TownCounts:
     return TownCounts(
         asking_last_year=asking_last_year(own),
         asking_within_a_year=asking_within_a_year(own),
-        claimed={one.id: claimed(one, own) for one in programmes},
-        found={one.id: found(one, own) for one in programmes},
+        claimed={programme.id: claimed(programme, own) for programme in programmes},
+        found={programme.id: found(programme, own) for programme in programmes},
     )

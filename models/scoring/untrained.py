@@ -18,7 +18,7 @@ def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
     needs = len(schema.needs)
     return NeedModel(
         schema=schema,
-        feature_names=[one.name for one in catalogue(schema)],
+        feature_names=[feature.name for feature in catalogue(schema)],
         members=None,
         weights=np.tile([1.0, 0.0, 0.0, 0.0], (needs, 1)),
         calibration=no_calibration(needs),
@@ -32,9 +32,9 @@ def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
             "as_of": str(date_of(as_of)),
             "fingerprint": fingerprint(known),
             "community": known.community.community.name,
-            "needs": {one.id: one.name.model_dump() for one in known.community.needs},
-            "windows": {one.id: [one.lead_weeks, one.horizon_weeks] for one in known.community.needs},
-            "who": {one.id: one.who for one in known.community.needs},
+            "needs": {need.id: need.name.model_dump() for need in known.community.needs},
+            "windows": {need.id: [need.lead_weeks, need.horizon_weeks] for need in known.community.needs},
+            "who": {need.id: need.who for need in known.community.needs},
         },
     )
 

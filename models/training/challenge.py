@@ -23,7 +23,7 @@ def compare_with_champion(
 
     Empty where there are none, and where the needs are not the champion's.
     """
-    needs = [one.id for one in known.community.needs]
+    needs = [need.id for need in known.community.needs]
     if list(champion.schema.needs) != needs:
         validation = validation.take(np.empty(0, dtype=int))
     p = champion_probabilities(records, known, champion, validation)

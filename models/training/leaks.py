@@ -61,19 +61,23 @@ def find_leaks(known: Known) -> list[Leak]:
     )
     found: list[Leak] = []
     for table, attributes in tables:
-        used = [one for one in attributes if one.kind != "ignored" and not {one.name, one.column} & allowed]
+        used = [
+            attribute
+            for attribute in attributes
+            if attribute.kind != "ignored" and not {attribute.name, attribute.column} & allowed
+        ]
         if used:
             looks = [(at, _requests_since(known, table, at)) for at in _rows_looked_at(known, table)]
-            for one in used:
-                signs = (_sign(known, table, one, at, rows) for at, rows in looks)
-                found += [Leak(one.name, *sign) for sign in signs if sign][:1]
+            for attribute in used:
+                signs = (_sign(known, table, attribute, at, rows) for at, rows in looks)
+                found += [Leak(attribute.name, *sign) for sign in signs if sign][:1]
     return found
 
 
 def without_leaks(known: Known, leaks: Sequence[Leak]) -> Schema:
     """Fit the schema as if the leaking attributes were excluded."""
     features = known.community.features
-    exclude = (*features.exclude, *(one.attribute for one in leaks))
+    exclude = (*features.exclude, *(leak.attribute for leak in leaks))
     settings = features.model_copy(update={"exclude": exclude})
     return fit_schema(replace(known, community=known.community.model_copy(update={"features": settings})))
 
@@ -82,12 +86,12 @@ def leak_lines(leaks: Sequence[Leak]) -> list[str]:
     """Name each leaking attribute, why it is left out and what to do; one line each."""
     return [
         say(
-            f"{one.attribute} 列像是事后才填的，没有用来训练：{one.zh}。确认当时就知道的，"
-            f"在 community.yaml 写 features: {{allow: [{one.attribute}]}}",
-            f"column {one.attribute} seems to be filled after the fact and is left out: {one.en}. If it was known at "
-            f"the time, write features: {{allow: [{one.attribute}]}} in community.yaml",
+            f"{leak.attribute} 列像是事后才填的，没有用来训练：{leak.zh}。确认当时就知道的，"
+            f"在 community.yaml 写 features: {{allow: [{leak.attribute}]}}",
+            f"column {leak.attribute} seems to be filled after the fact and is left out: {leak.en}. If it was known at "
+            f"the time, write features: {{allow: [{leak.attribute}]}} in community.yaml",
         )
-        for one in leaks
+        for leak in leaks
     ]
 
 
@@ -167,7 +171,7 @@ def _groups(attribute: Attribute, value: np.ndarray) -> Iterator[np.ndarray]:
     filled = ~np.isnan(value)
     groups = [filled, ~filled]
     if attribute.kind in ("boolean", "category"):
-        each = [value == one for one in np.unique(value[filled])]
+        each = [value == level for level in np.unique(value[filled])]
         groups += [*each, *(~one for one in each)]
     elif filled.any():
         groups += [value > np.quantile(value[filled], share) for share in (0.5, 0.75)]

@@ -148,7 +148,7 @@ def _sample(
         each = how.each or executor.map
         table = training_table(source, schema, days, how.seed, how.most_rows, shown, each)
     base = untrained(known, schema, known.as_of)
-    left_out = {"left_out": [one.attribute for one in leaks]}
+    left_out = {"left_out": [leak.attribute for leak in leaks]}
     return plan, replace(base, metadata=base.metadata | left_out), table, tuple(leaks)
 
 

@@ -66,7 +66,7 @@ def _begin(step: Step, results: dict[str, Any], executor: Executor) -> Future:
     """Hand a step to the second thread, in the language spoken here."""
     taken = [results[name] for name in step.takes]
     context = copy_context()
-    future = executor.submit(context.run, lambda: step.run(*(_value(one) for one in taken)))
+    future = executor.submit(context.run, lambda: step.run(*(_value(result) for result in taken)))
     assert isinstance(step.gives, str), "a step of the second thread gives one result"
     results[step.gives] = future
     return future

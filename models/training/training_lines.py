@@ -30,15 +30,15 @@ def training_lines(
                 f"validated on a draw of {share} of the households trained on",
             )
         )
-    for one in np.flatnonzero(~model.modelled):
-        name = known.community.needs[one].name.here
+    for need in np.flatnonzero(~model.modelled):
+        name = known.community.needs[need].name.here
         lines.append(
             say(
                 f"{name}：训练期内没有申请，跳过训练，按平滑后的平均比例打分",
                 f"{name}: no requests in the training period; not trained, scored by its smoothed rate",
             )
         )
-    lines += [_won(known, model, int(one)) for one in np.flatnonzero(model.modelled)]
+    lines += [_won(known, model, int(need)) for need in np.flatnonzero(model.modelled)]
     overall = found.metrics[(found.metrics["need"] == ALL) & (found.metrics["fold"] == plan.folds[-1].name)]
     for ranker in (MODEL, "request_count"):
         rows = overall[overall["ranker"] == ranker].set_index("metric")["value"]
@@ -56,7 +56,7 @@ def training_lines(
 
 def _won(known: Known, model: NeedModel, need: int) -> str:
     name = known.community.needs[need].name.here
-    linear, pooled, own, plain = (round(100 * one) for one in model.weights[need])
+    linear, pooled, own, plain = (round(100 * weight) for weight in model.weights[need])
     return say(
         f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {own}%，不设起点的树 {plain}%",
         f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {own}%,"

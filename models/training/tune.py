@@ -147,19 +147,19 @@ def _ask_for(study: "optuna.Study", *wanted: Mapping[str, float]) -> None:
     from optuna.trial import TrialState
 
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-    there = [one.params for one in _ended(study)]
-    there += [one.system_attrs.get("fixed_params", {}) for one in waiting]
-    for one in wanted:
-        if one and one not in there:
-            study.enqueue_trial(dict(one))
-            there.append(dict(one))
+    there = [trial.params for trial in _ended(study)]
+    there += [row.system_attrs.get("fixed_params", {}) for row in waiting]
+    for trial in wanted:
+        if trial and trial not in there:
+            study.enqueue_trial(dict(trial))
+            there.append(dict(trial))
 
 
 def _until(study: "optuna.Study", seconds: float, most_trials: int | None) -> Iterator[int]:
     """Once for each trial that is still to be made; at least one must have been."""
     while True:
         done = _ended(study)
-        spent = sum(one.duration.total_seconds() for one in done if one.duration)
+        spent = sum(trial.duration.total_seconds() for trial in done if trial.duration)
         if done and (spent >= seconds or len(done) >= (most_trials or np.inf)):
             return
         yield len(done)
@@ -177,14 +177,14 @@ def _study(journal: Path | None, name: str, seed: int) -> "optuna.Study":
 
     if journal and journal.is_file():
         lines = journal.read_bytes().splitlines(keepends=True)
-        whole = [one for one in lines if one.endswith(b"\n")]  # the last may have been cut short
-        same = any(name.encode() in one for one in whole)
+        whole = [line for line in lines if line.endswith(b"\n")]  # the last may have been cut short
+        same = any(name.encode() in trial for trial in whole)
         write_atomically(journal, b"".join(whole) if same else b"")
     study = _opened(journal, name)
     trials = study.get_trials(deepcopy=False)
-    for one in trials:
-        if one.state == optuna.trial.TrialState.RUNNING:
-            study.tell(one.number, state=optuna.trial.TrialState.FAIL)
+    for trial in trials:
+        if trial.state == optuna.trial.TrialState.RUNNING:
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(trials), multivariate=True)
     return study
 
@@ -254,25 +254,25 @@ def _told(study: "optuna.Study") -> Tuned:
     import optuna
 
     ended = _ended(study)
-    complete = [one for one in ended if one.state == optuna.trial.TrialState.COMPLETE]
+    complete = [trial for trial in ended if trial.state == optuna.trial.TrialState.COMPLETE]
     best = min(complete, key=lambda one: (one.value, one.number))
-    usual = next(one for one in complete if one.params == USUAL)
+    usual = next(trial for trial in complete if trial.params == USUAL)
     rows = [
         (
-            one.number,
-            one.state.name.lower(),
-            one.value if one in complete else np.nan,  # of one cut short only some folds are known
-            one.duration.total_seconds() if one.duration else np.nan,
-            *(one.params[name] for name in SPACE),
+            trial.number,
+            trial.state.name.lower(),
+            trial.value if trial in complete else np.nan,  # of one cut short only some folds are known
+            trial.duration.total_seconds() if trial.duration else np.nan,
+            *(trial.params[name] for name in SPACE),
         )
-        for one in ended
+        for trial in ended
     ]
     return Tuned(
         parameters={} if best is usual else dict(best.params),
         loss=float(best.value or 0.0),
         usual_loss=float(usual.value or 0.0),
         trials=pd.DataFrame(rows, columns=list(COLUMNS)),
-        importance=_importance(study, len({one.value for one in complete})),
+        importance=_importance(study, len({trial.value for trial in complete})),
     )
 
 

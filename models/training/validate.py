@@ -133,7 +133,7 @@ def validated_features(records: Records, known: Known, schema: Schema) -> tuple[
     everyone = cohort(known)
     rows = everyone.take(validated_households(records)[everyone.household])
     matrix = matrix_of(records, known, rows, schema, summarise(known, schema))
-    names = [one.name for one in catalogue(schema)]
+    names = [feature.name for feature in catalogue(schema)]
     return Features(matrix, names, rows, known.as_of), share_of_need(everyone, rows, len(schema.needs))
 
 
@@ -168,7 +168,7 @@ class Predicting:
 
 def share_of_need(everyone: Rows, rows: Rows, needs: int) -> np.ndarray:
     """float64 [needs]: how many of the pairs of each need the ``rows`` are."""
-    all_pairs, these = (np.bincount(one.need, minlength=needs) for one in (everyone, rows))
+    all_pairs, these = (np.bincount(selection.need, minlength=needs) for selection in (everyone, rows))
     return these / np.maximum(all_pairs, 1)
 
 
@@ -179,7 +179,7 @@ def joined(folds: Iterable[Future], share: float) -> Predicted:
         none = np.empty(0, dtype=np.int32)
         return Predicted(none, none, none, none, none, np.empty((0, len(MEMBERS))), {}, {}, share)
     household, need, day, fold, label, odds, baselines, level = zip(*days, strict=True)
-    sizes = [len(one) for one in label]
+    sizes = [len(fold) for fold in label]
     return Predicted(
         np.concatenate(household),
         np.concatenate(need),
@@ -187,7 +187,7 @@ def joined(folds: Iterable[Future], share: float) -> Predicted:
         np.repeat(np.array(fold, dtype=np.int8), sizes),
         np.concatenate(label),
         np.concatenate(odds),
-        {name: np.concatenate([one[name] for one in baselines]) for name in baselines[0]},
+        {name: np.concatenate([baseline[name] for baseline in baselines]) for name in baselines[0]},
         dict(zip(day, level, strict=True)),
         share,
     )
@@ -199,8 +199,8 @@ def _mean_rounds(found: list[Rounds]) -> Rounds:
         seen = (np.array(rounds) > 0).sum(axis=0)
         return tuple(int(one) for one in np.array(rounds).sum(axis=0) // np.maximum(seen, 1))
 
-    pooled = round(float(np.mean([one.pooled for one in found])))
-    return Rounds(pooled, mean([one.own for one in found]), mean([one.plain for one in found]))
+    pooled = round(float(np.mean([fold.pooled for fold in found])))
+    return Rounds(pooled, mean([fold.own for fold in found]), mean([fold.plain for fold in found]))
 
 
 def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> Finish:
@@ -265,7 +265,7 @@ def out_of_time(
             sums += level_days(own, odds, per_request[number])
             weight = learnt_weight(sums, horizon_days)
     logistic, plain = (
-        expit(predicted.parts[:, MEMBERS.index(one)].astype(float)) for one in ("logistic", "plain")
+        expit(predicted.parts[:, MEMBERS.index(baseline)].astype(float)) for baseline in ("logistic", "plain")
     )
     return Honest(model, logistic, plain, shifts, weight)
 

@@ -126,7 +126,7 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
             LOGISTIC: honest.logistic.astype(np.float32),
             PLAIN: honest.plain.astype(np.float32),
         },
-        tuple(one.name for one in plan.folds),
+        tuple(fold.name for fold in plan.folds),
         predicted.share,
     )
     model = replace(
@@ -156,7 +156,7 @@ def _newest(known: Known, validation: Validation) -> OutOfTime:
 
 def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tuple[float, float]:
     """Slope and intercept for the chance of at least one severe request, from out-of-time rows."""
-    severe = np.array([one.severity >= SEVERE for one in known.community.needs])
+    severe = np.array([need.severity >= SEVERE for need in known.community.needs])
     scores, labels, days = [], [], []
     for day in predicted.level:
         on = (predicted.as_of == day) & severe[predicted.need]

@@ -32,10 +32,10 @@ def held_out(
 ) -> dict[str, np.ndarray]:
     """Log-odds of every visit by estimators fitted without its fold."""
     result: dict[str, np.ndarray] = {}
-    for one in np.unique(fold):
-        apart = sample.take(fold == one)
-        for name, estimator in fit(sample.take(fold != one)).items():
-            result.setdefault(name, np.empty(len(sample)))[fold == one] = estimator.log_odds(apart.design)
+    for number in np.unique(fold):
+        apart = sample.take(fold == number)
+        for name, estimator in fit(sample.take(fold != number)).items():
+            result.setdefault(name, np.empty(len(sample)))[fold == number] = estimator.log_odds(apart.design)
     return result
 
 

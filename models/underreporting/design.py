@@ -89,7 +89,7 @@ class DesignMatrix:
 
     def take(self, keep: np.ndarray) -> "DesignMatrix":
         """Select the rows at positions (or a mask) ``keep``."""
-        return DesignMatrix(*(getattr(self, one.name)[keep] for one in fields(self)))
+        return DesignMatrix(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 
 def first_columns(needs: int) -> int:
@@ -207,7 +207,7 @@ def _town_lately(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
     The request model looks ahead, a visit finds what is there now.
     """
     month, quarter, expected = (
-        _value(matrix, names, f"town_requests_{one}") for one in ("28_days", "91_days", "expected")
+        _value(matrix, names, f"town_requests_{window}") for window in ("28_days", "91_days", "expected")
     )
     little = 1e-3  # requests a household and year
     ratios = (np.stack([month, quarter], axis=1) + little) / (expected[:, None] + little)

@@ -95,7 +95,7 @@ def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 def _estimator(name: str, own: dict[str, np.ndarray], directory: Path) -> Estimator:
     if name == TREES:
         paths = sorted(directory.glob(TREE_FILES.format("*")))
-        trees = tuple(lgb.Booster(model_str=one.read_text(encoding="utf-8")) for one in paths)
+        trees = tuple(lgb.Booster(model_str=path.read_text(encoding="utf-8")) for path in paths)
         return VisitTrees(VisitLogistic(**own), trees)
     return ESTIMATORS[name].made(**own)
 

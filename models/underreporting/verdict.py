@@ -67,9 +67,9 @@ def found_lines(table: pd.DataFrame | None) -> list[str]:
 
 def _line(table: pd.DataFrame) -> str:
     rows: dict[str, Any] = {row["ranker"]: row for row in table.to_dict("records")}
-    ours, best = rows[NEED], max((rows[one] for one in SIMPLE), key=lambda row: row["recall"])
+    ours, best = rows[NEED], max((rows[rule] for rule in SIMPLE), key=lambda row: row["recall"])
     name = say(*RANKERS[best["ranker"]])
-    gain, low, high = (100 * best[one] for one in ("gain", "gain_low", "gain_high"))
+    gain, low, high = (100 * best[column] for column in ("gain", "gain_low", "gain_high"))
     how = say("分不出高下", "no clear difference")
     if low > 0:
         how = say("p_need 更好", "p_need is better")

@@ -69,7 +69,9 @@ class VisitTrees:
     def log_odds(self, design: DesignMatrix) -> np.ndarray:
         """float64 per row."""
         columns, threads = design.tree_columns, usable_threads()
-        added = [np.asarray(one.predict(columns, raw_score=True, num_threads=threads)) for one in self.trees]
+        added = [
+            np.asarray(tree.predict(columns, raw_score=True, num_threads=threads)) for tree in self.trees
+        ]
         return self.start.log_odds(design) + np.mean(added, axis=0)
 
 

@@ -234,7 +234,7 @@ def visit_table(
             matrices.append(_without_later(build(known, rows, schema, town).matrix, schema))
             kept.append(on)
             microgrids.append(known.microgrid[rows.household])
-    names = [one.name for one in catalogue(schema)]
+    names = [feature.name for feature in catalogue(schema)]
     taken = visits.take(np.concatenate(kept))
     return VisitTable(taken, np.concatenate(matrices), names, np.concatenate(microgrids))
 
@@ -254,7 +254,7 @@ def _without_later(matrix: np.ndarray, schema: Schema) -> np.ndarray:
     """The sums of neighbours leave the household itself out; a request of its own that is newer than the sums must
     not bring them below nothing."""
     ours = with_role(catalogue(schema), "expected", "neighbours")
-    names = [one.name for one in catalogue(schema)]
-    columns = [names.index(one) for one in ours]
+    names = [feature.name for feature in catalogue(schema)]
+    columns = [names.index(our) for our in ours]
     matrix[:, columns] = np.maximum(matrix[:, columns], 0)
     return matrix

@@ -118,16 +118,16 @@ def _workspace_first(args: list[str]) -> list[str]:
     front: list[str] = []
     rest: list[str] = []
     left = iter(args)
-    for one in left:
-        if one == "--":
-            rest += [one, *left]
-        elif one.startswith(f"{WORKSPACE}="):
-            front.append(one)
-        elif one == WORKSPACE:
+    for argument in left:
+        if argument == "--":
+            rest += [argument, *left]
+        elif argument.startswith(f"{WORKSPACE}="):
+            front.append(argument)
+        elif argument == WORKSPACE:
             value = next(left, None)
-            front += [one] if value is None else [one, value]
+            front += [argument] if value is None else [argument, value]
         else:
-            rest.append(one)
+            rest.append(argument)
     return front if front[-1:] == [WORKSPACE] else front + rest  # without a value: Click says so
 
 
@@ -232,4 +232,4 @@ def _is_interruption(error: Exception) -> bool:
 def _is_database_error(error: Exception) -> bool:
     """Whether the store failed (disk full, no permission): told like any error of the system."""
     kinds = type(error).__mro__  # by name: commands without records do not load DuckDB
-    return any(one.__name__ == "Error" and "duckdb" in one.__module__ for one in kinds)
+    return any(kind.__name__ == "Error" and "duckdb" in kind.__module__ for kind in kinds)

@@ -46,7 +46,7 @@ def happened(
     household, need = visits["household"].to_numpy(), visits["need"].to_numpy()
     found = (visits["outcome"] == "needed").to_numpy()
     early = found & (town.asked_at[household, need] < town.begun[household, need])
-    severity = np.array([one.severity for one in community.needs])[need]
+    severity = np.array([need.severity for need in community.needs])[need]
     begun = (town.begun == week).sum(axis=1)
     present = town.people.arrived < week
     rows = []

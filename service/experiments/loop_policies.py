@@ -45,7 +45,7 @@ def rule_scores(policy: str, known: Known, truth: Callable[[], np.ndarray], seed
     Columns household_id, need, as_of, p_need and model_version, as ``service.planning.planner.plan`` reads them.
     """
     rows = cohort(known)
-    severity = np.array([one.severity for one in known.community.needs])[rows.need]
+    severity = np.array([need.severity for need in known.community.needs])[rows.need]
     if policy == ORACLE:
         value = truth()[rows.household, rows.need].astype(np.float64)
     elif policy == FREQUENCY:
@@ -61,7 +61,7 @@ def rule_scores(policy: str, known: Known, truth: Callable[[], np.ndarray], seed
     return pd.DataFrame(
         {
             "household_id": known.household_ids[rows.household],
-            "need": np.array([one.id for one in known.community.needs], dtype=object)[rows.need],
+            "need": np.array([need.id for need in known.community.needs], dtype=object)[rows.need],
             "as_of": date_of(known.as_of),
             "p_need": value,
             "model_version": policy,

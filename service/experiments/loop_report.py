@@ -57,7 +57,7 @@ def write_report(out: Path, lived: Lived, usual: tuple[float, str]) -> list[Path
     weeks = lived.weeks
     same, lists = _with_lot(weeks, usual), _with_lot(lived.lists, usual)
     parts = [policies_table(same), groups_table(same), twin_table(lists), shares_table(weeks)]
-    text = "\n\n".join([say("# 闭环模拟", "# Closed-loop simulation"), *(one for one in parts if one)])
+    text = "\n\n".join([say("# 闭环模拟", "# Closed-loop simulation"), *(part for part in parts if part)])
     files = {
         "csv": weeks.to_csv(index=False).encode("utf-8-sig"),
         "md": (text + "\n").encode(),
@@ -75,7 +75,7 @@ def _with_lot(rows: pd.DataFrame, lot: tuple[float, str]) -> pd.DataFrame:
 
 def interval(values: Iterable[float]) -> tuple[float, float]:
     """Average over seeds, with half the width of the 95% interval (Student's t); NaN for one seed."""
-    each = np.array([one for one in values if np.isfinite(one)])
+    each = np.array([value for value in values if np.isfinite(value)])
     if len(each) < 2:
         return (float(each.mean()) if len(each) else np.nan), np.nan
     wide = student.ppf((1 + CONFIDENCE) / 2, len(each) - 1)
@@ -105,8 +105,8 @@ def _per_visits(column: str) -> Callable[[pd.DataFrame], float]:
 def _lead(whole: pd.DataFrame, policy: str) -> list[float]:
     """Subtract a policy's needs met before asking per 100 visits from the product's, for each seed that both lived."""
     each = [
-        {seed: _per_visits("early")(rows) for seed, rows in whole[whole["policy"] == one].groupby("seed")}
-        for one in (PRODUCT, policy)
+        {seed: _per_visits("early")(rows) for seed, rows in whole[whole["policy"] == name].groupby("seed")}
+        for name in (PRODUCT, policy)
     ]
     return [each[0][seed] - each[1][seed] for seed in each[0].keys() & each[1].keys()]
 
@@ -131,7 +131,7 @@ def policies_table(weeks: pd.DataFrame) -> str:
                 f"{mine.groupby('seed')['visits'].sum().mean():.0f}",
                 _said(_per_seed(mine, early)),
                 "" if policy == PRODUCT else _said(_lead(whole, policy)),
-                *(_said(_per_seed(mine[mine["quarter"] == one], early)) for one in range(QUARTERS)),
+                *(_said(_per_seed(mine[mine["quarter"] == quarter], early)) for quarter in range(QUARTERS)),
                 _said(_per_seed(mine, _per_visits("found"))),
                 _said(_per_seed(mine, _per_visits("severity"))),
             ]
@@ -154,7 +154,7 @@ def policies_table(weeks: pd.DataFrame) -> str:
 def groups_table(weeks: pd.DataFrame) -> str:
     """Tabulate each group's needs met before asking, per 100 visits to it and as a share of its needs."""
     rows = []
-    for policy in [one for one in ORDER if (weeks["policy"] == one).any()]:
+    for policy in [policy for policy in ORDER if (weeks["policy"] == policy).any()]:
         cells = []
         for group in GROUPS:
             mine = weeks[(weeks["policy"] == policy) & (weeks["group"] == group)]
@@ -167,7 +167,8 @@ def groups_table(weeks: pd.DataFrame) -> str:
         "## 各类家庭：每百次走访开口前满足的需要（占其全部需要的比例）",
         "## By group: needs met before asking per 100 visits to it (share of all its needs)",
     )
-    return f"{title}\n\n{_table([say('谁定名单', 'who makes the lists'), *(say(*one) for one in GROUPS.values())], rows)}"
+    heads = [say("谁定名单", "who makes the lists"), *(say(*group) for group in GROUPS.values())]
+    return f"{title}\n\n{_table(heads, rows)}"
 
 
 def twin_ratios(lists: pd.DataFrame) -> pd.DataFrame:
@@ -195,13 +196,13 @@ def twin_table(lists: pd.DataFrame) -> str:
         return ""
     lists = lists.assign(quarter=_quarter(lists["week"]))
     rows = []
-    for policy in [one for one in ORDER if (lists["policy"] == one).any()]:
+    for policy in [policy for policy in ORDER if (lists["policy"] == policy).any()]:
         for name, title in (
             ("twin model", say("孪生模型，本镇记录", "the twin's model on these records")),
             ("twin", say("孪生模型，孪生记录", "the twin's model and records")),
         ):
             mine = lists[lists["policy"] == policy]
-            parts = [mine[mine["quarter"] == one] for one in range(QUARTERS)]
+            parts = [mine[mine["quarter"] == quarter] for quarter in range(QUARTERS)]
             cells = [
                 _said(_per_seed(part, _sums_ratio(name)), 3)
                 for part in [*parts, mine[mine["week"] == mine["week"].max()]]
@@ -214,7 +215,7 @@ def twin_table(lists: pd.DataFrame) -> str:
     header = [
         say("谁定名单", "who makes the lists"),
         say("相比", "compared with"),
-        *(say(f"第{one}个四分之一", f"quarter {one}") for one in range(1, QUARTERS + 1)),
+        *(say(f"第{quarter}个四分之一", f"quarter {quarter}") for quarter in range(1, QUARTERS + 1)),
         say("最后一次", "last"),
     ]
     return f"{title}\n\n{_table(header, rows)}"
@@ -294,7 +295,7 @@ def _png(weeks: pd.DataFrame, lists: pd.DataFrame) -> bytes:
 def _draw_policies(axes, weeks: pd.DataFrame) -> None:
     axes.set_title(say("每百次走访开口前满足的需要", "Needs met before asking per 100 visits"))
     axes.set_ylabel(say("每百次走访", "per 100 visits"))
-    for policy in [one for one in ORDER if (weeks["policy"] == one).any()]:
+    for policy in [policy for policy in ORDER if (weeks["policy"] == policy).any()]:
         mine = weeks[weeks["policy"] == policy]
         sums = mine.assign(point=mine["week"] // SMOOTH).pivot_table(
             index="point", columns="seed", values=["early", "visits"], aggfunc="sum"
@@ -315,7 +316,7 @@ def _draw_ratios(axes, ratios: pd.DataFrame) -> None:
     axes.set_xlabel(say("周", "week"))
     axes.axhline(1, color="#9aa0a6", linewidth=0.8)
     axes.axhline(0.97, color="#9aa0a6", linewidth=0.8, linestyle=":")
-    for policy in [one for one in ORDER if (ratios["policy"] == one).any()]:
+    for policy in [policy for policy in ORDER if (ratios["policy"] == policy).any()]:
         mine = ratios[(ratios["policy"] == policy) & (ratios["list"] == "twin model")]
         each = mine.pivot_table(index="week", columns="seed", values="ratio")
         _draw(axes, each.index.to_numpy() + 1, each.to_numpy(), policy)

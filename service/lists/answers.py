@@ -36,7 +36,7 @@ DATE = re.compile(r"(?:(\d{4})\s*[-/.年]\s*)?(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s
 
 def outcome_names() -> dict[str, str]:
     """Name each outcome of the contract as the drop-down shows it."""
-    return {one: say(OUTCOME_WORDS[one][0], OUTCOME_WORDS[one][1]) for one in OUTCOMES}
+    return {outcome: say(OUTCOME_WORDS[outcome][0], OUTCOME_WORDS[outcome][1]) for outcome in OUTCOMES}
 
 
 def feedback_names() -> dict[str, str]:

@@ -80,18 +80,18 @@ def joined_weeks(weeks: Sequence[FeedbackWeek], quality: list[dict[str, Any]]) -
     """
     counts = [
         {**rows[0], "new": sum(row["new"] for row in rows), "all": sum(row["all"] for row in rows)}
-        for rows in zip(*(one.counts for one in weeks), strict=True)
+        for rows in zip(*(week.counts for week in weeks), strict=True)
     ]
     marks: dict[str, float] = {}
     for name in ("new", "all"):
-        number = marks[name] = sum(one.marks[name] for one in weeks)
-        total = sum(one.marks[name] * one.marks[f"{name}_mean"] for one in weeks if one.marks[name])
+        number = marks[name] = sum(week.marks[name] for week in weeks)
+        total = sum(week.marks[name] * week.marks[f"{name}_mean"] for week in weeks if week.marks[name])
         marks[f"{name}_mean"] = total / number if number else np.nan
     order = dict(zip([*feedback_names().values(), ""], ORDER, strict=True))
-    said = (row for one in weeks for row in one.said)
+    said = (row for week in weeks for row in week.said)
     return FeedbackWeek(
         said=sorted(said, key=lambda row: (order[row["kind"]], row["recorded"])),
-        agreed=sorted((row for one in weeks for row in one.agreed), key=lambda row: row["when"]),
+        agreed=sorted((row for week in weeks for row in week.agreed), key=lambda row: row["when"]),
         counts=counts,
         marks=marks,
         quality=quality,
@@ -128,7 +128,7 @@ def quality_rows(listed: pd.DataFrame, parts: Sequence[Returned]) -> list[dict[s
 def _said(known: Known, row: int, worker: dict[str, str]) -> dict[str, Any]:
     rows, names = known.objections.feedback, list(feedback_names().values())
     kinds = kind_names()
-    reasons = [kinds.get(one, one) for one in (rows.reason_kind[row] or "").split(",") if one]
+    reasons = [kinds.get(kind, kind) for kind in (rows.reason_kind[row] or "").split(",") if kind]
     mark = rows.satisfaction[row]
     return {
         **_about(known, row, worker),

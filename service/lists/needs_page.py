@@ -52,7 +52,7 @@ def needs_page(
 def _bars(demand: pd.DataFrame, proposals: Proposals, community: Community) -> list[dict[str, Any]]:
     window = demand[(demand["span"] == WINDOWS) & (demand["grid_id"] == TOWN)].set_index("need")
     seats = proposals.needs.set_index("need")["seats"]
-    programmes = {need for one in community.programmes for need in one.needs}
+    programmes = {need for programme in community.programmes for need in programme.needs}
     rows = []
     for need in community.needs:
         if need.id not in window.index:

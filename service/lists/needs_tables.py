@@ -117,9 +117,9 @@ def verdict(row: dict, community: Community) -> str:
 
 def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
     """Make 项目清单: what to open, where, for how many, by when, which fund pays and who runs it."""
-    needs = {one.id: one.name.here for one in community.needs}
-    programmes = {one.id: one.name.here for one in community.programmes}
-    funds = {one.id: one.name.here for one in community.funds}
+    needs = {need.id: need.name.here for need in community.needs}
+    programmes = {programme.id: programme.name.here for programme in community.programmes}
+    funds = {fund.id: fund.name.here for fund in community.funds}
     unknown = say("待定", "to be settled")
     rows = [
         [
@@ -178,28 +178,30 @@ def _kinds() -> dict[str, str]:
 
 def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
     """Make 资源清单: programmes with seats, funds with what is left, organisers."""
-    needs = {one.id: one.name.here for one in community.needs}
-    funds = {one.id: one.name.here for one in community.funds}
+    needs = {need.id: need.name.here for need in community.needs}
+    funds = {fund.id: fund.name.here for fund in community.funds}
     told = proposals.programmes.set_index("programme").to_dict("index")
     programmes, organisers = [], dict[str, list[str]]()
-    for one in community.programmes:
-        left, wanted = float(told[one.id]["left"]), float(told[one.id]["wanted"])
+    for programme in community.programmes:
+        left, wanted = float(told[programme.id]["left"]), float(told[programme.id]["wanted"])
         programmes.append(
             [
-                one.name.here,
-                say("、", ", ").join(needs[need] for need in one.needs),
-                say("、", ", ").join(one.grids) or say("全社区", "all"),
-                "" if one.seats is None else one.seats,
-                "" if np.isnan(left) else int(left) if told[one.id]["told"] else _untold(left),
+                programme.name.here,
+                say("、", ", ").join(needs[need] for need in programme.needs),
+                say("、", ", ").join(programme.grids) or say("全社区", "all"),
+                "" if programme.seats is None else programme.seats,
+                "" if np.isnan(left) else int(left) if told[programme.id]["told"] else _untold(left),
                 round(wanted),
-                f"{one.opens}～{one.closes}" if one.opens or one.closes else say("全年", "all year"),
-                one.organiser,
-                funds.get(one.fund, ""),
-                "" if one.cost_per_seat is None else round(one.cost_per_seat),
+                f"{programme.opens}～{programme.closes}"
+                if programme.opens or programme.closes
+                else say("全年", "all year"),
+                programme.organiser,
+                funds.get(programme.fund, ""),
+                "" if programme.cost_per_seat is None else round(programme.cost_per_seat),
             ]
         )
-        if one.organiser:
-            organisers.setdefault(one.organiser, []).append(one.name.here)
+        if programme.organiser:
+            organisers.setdefault(programme.organiser, []).append(programme.name.here)
     money = [
         [funds[row["fund"]], *(round(row[name]) for name in ("budget", "spent", "planned", "left"))]
         for row in proposals.funds.to_dict("records")
@@ -248,7 +250,7 @@ def _fund_columns() -> tuple[tuple[str, float], ...]:
 
 def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
     """Tabulate demand for every need, grid and month."""
-    names = {one.id: one.name.here for one in community.needs}
+    names = {need.id: need.name.here for need in community.needs}
     rows = [
         [
             names[row["need"]],
@@ -279,7 +281,7 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
 
 def coverage_sheet(told: Sequence[dict[str, Any]], community: Community) -> Sheet:
     """Tabulate how often past intervals held, by need; ``told``: rows of ``models.demand.backtest.told_by_need``."""
-    names = {one.id: one.name.here for one in community.needs} | {"all": say("全部", "all")}
+    names = {need.id: need.name.here for need in community.needs} | {"all": say("全部", "all")}
     table = {(row["need"], row["place"], row["span"]): row for row in told}
     shown = [
         (need, place, span)

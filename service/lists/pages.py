@@ -138,14 +138,16 @@ def overview_page(
     names = {need.id: need.name.here for need in community.needs}
     needs = [need_row(names, {**row}) for row in seats.to_dict("records")]
     by_grid = pd.crosstab(demand["need"], demand["grid_id"], demand["expected"], aggfunc="sum").fillna(0)
-    by_grid = by_grid.drop(columns="").reindex([one for one in names if one in by_grid.index]).rename(names)
+    by_grid = (
+        by_grid.drop(columns="").reindex([name for name in names if name in by_grid.index]).rename(names)
+    )
     few = len(grids) <= MOST_BESIDE
     by_grid = by_grid if few else by_grid.T
     return render(
         "overview.html",
         title=say(f"{community.community.name} · 先应一周概览", f"{community.community.name} · overview"),
         subtitle=week(as_of),
-        tiers=[_tier_name(one) for one in TIERS] if len(tiers) else [],
+        tiers=[_tier_name(tier) for tier in TIERS] if len(tiers) else [],
         grids=grids,
         grid_bars=[bar(row["name"], row["households"], str(row["households"])) for row in grids if few],
         grid_top=max([row["households"] for row in grids], default=0) or 1,
@@ -179,7 +181,7 @@ def _grid_rows(
     for grid in [*sorted({*of_grid, *tiers["grid_id"]} - {""}), *([""] if "" in of_grid else [])]:
         here = of_grid.get(grid, visits[:0])
         homes = here.drop_duplicates("household_id")
-        numbers = [counts.get((grid, one), 0) for one in TIERS]
+        numbers = [counts.get((grid, tier), 0) for tier in TIERS]
         rows.append(
             {
                 "name": grid or say("社区统筹", "coordinators"),
@@ -237,7 +239,7 @@ def verdict(row: Mapping[Any, Any], names: dict[str, str]) -> str:
     """Say whether seats suffice for a need; ``row`` comes from ``against_seats``, ``names`` maps need ids to names."""
     if np.isnan(row["seats"]):
         return "" if row["programmes"] else say("窗口内没有对应项目", "no programme in the window")
-    shared = say("、", ", ").join(names[one] for one in row["shared_with"])
+    shared = say("、", ", ").join(names[name] for name in row["shared_with"])
     tail = say(f"（与{shared}共用名额）", f" (seats shared with {shared})") if shared else ""
     left = row["seats"] - row["others"]
     if row["low_90"] > left:

@@ -65,10 +65,10 @@ def reasons_in(
     positions = _positions(features.rows, rows, len(known.community.needs))
     weights = fact_weights(model.model, features, positions)
     found = {}
-    for one in languages:
-        with speaking(one):
+    for language_code in languages:
+        with speaking(language_code):
             on_list, at_home = (told(model.model, known, rows, weights, place=place) for place in PLACES)
-            found[one] = _worded(visits, targeted, on_list, at_home)
+            found[language_code] = _worded(visits, targeted, on_list, at_home)
     return found
 
 
@@ -90,7 +90,7 @@ def _worded(
 
 def _positions(within: Rows, rows: Rows, needs: int) -> np.ndarray:
     """Find each pair of ``rows`` in ``within``, which holds all of them: int64 [rows]."""
-    keys, wanted = (one.household.astype(np.int64) * needs + one.need for one in (within, rows))
+    keys, wanted = (frame.household.astype(np.int64) * needs + frame.need for frame in (within, rows))
     order = np.argsort(keys, kind="stable")
     return order[np.searchsorted(keys, wanted, sorter=order)]
 

@@ -51,9 +51,9 @@ def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = 
         contact=[contact[one] for one in household],
         members=[members[one] for one in household],
         last_contact=[last.get(one, "") for one in household],
-        need_name=[needs[one].name.here for one in visits["need"]],
-        programme=[programmes[one] for one in visits["need"]],
-        ask=[_ask(needs[one]) for one in visits["need"]],
+        need_name=[needs[visit].name.here for visit in visits["need"]],
+        programme=[programmes[visit] for visit in visits["need"]],
+        ask=[_ask(needs[visit]) for visit in visits["need"]],
     )
 
 
@@ -125,7 +125,7 @@ def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
         arm = say("抽签", "by lot") if rows.random[row] else say("按预测", "targeted")
         need = needs[rows.need[row]].name.here if rows.need[row] >= 0 else ""
         outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else say("结果未交", "no outcome yet")
-        parts = [one for one in (arm, need, outcome) if one]
+        parts = [column for column in (arm, need, outcome) if column]
         texts[int(rows.household[row])] = f"{date_of(rows.contacted[row])} " + say("，", ", ").join(parts)
     return texts
 
@@ -137,7 +137,7 @@ def programmes_text(need: Need, known: Known, history: pd.DataFrame | None = Non
     """
     ends = known.as_of + WEEK * (need.lead_weeks + need.horizon_weeks)
     found = programmes_for(known.community, need.id, known.as_of, ends)
-    return "\n".join(_programme_text(one, known, history) for one in found)
+    return "\n".join(_programme_text(programme, known, history) for programme in found)
 
 
 def _programme_text(programme: Programme, known: Known, history: pd.DataFrame | None) -> str:
@@ -147,7 +147,7 @@ def _programme_text(programme: Programme, known: Known, history: pd.DataFrame | 
     if programme.enrol_until:
         details.append(say(f"报名截至 {programme.enrol_until}", f"enrol until {programme.enrol_until}"))
     details.append(programme.organiser)
-    inside = say("，", ", ").join(one for one in details if one)
+    inside = say("，", ", ").join(detail for detail in details if detail)
     name = programme.name.here
     return say(f"{name}（{inside}）", f"{name} ({inside})") if inside else name
 

@@ -123,7 +123,8 @@ def workbook(
             addressed = any(row["contact"] != "" for row in rows)
             widths = _widths(addressed)
             heights = [
-                line_height([(str(row[one[0]]), widths[one[0]]) for one in VISIT_COLUMNS]) for row in table
+                line_height([(str(row[column[0]]), widths[column[0]]) for column in VISIT_COLUMNS])
+                for row in table
             ]
             top = _write_head(sheet, _sheet_title(title, name, as_of), script, addressed, formats)
             _lay_out(sheet, len(table), widths)

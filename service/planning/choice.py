@@ -119,7 +119,9 @@ def _within(
         listed = options.chosen(found.chosen)
         if fair and fair.short(listed):
             return None
-        broken = [one for one in limits if one not in full and takers(listed, one) > one.seats + SLACK]
+        broken = [
+            limit for limit in limits if limit not in full and takers(listed, limit) > limit.seats + SLACK
+        ]
         if not broken:
             return options, found, tuple(full)
         full += broken
@@ -146,7 +148,7 @@ def _compared(options: Options) -> np.ndarray:
 def _scarce(pairs: pd.DataFrame, limits: Collection[Limit]) -> set[int]:
     """The needs that limits are about."""
     within = pairs["within"].to_numpy()
-    return {int(need) for one in limits for need in pairs.loc[one.concerns(within), "need"].unique()}
+    return {int(need) for limit in limits for need in pairs.loc[limit.concerns(within), "need"].unique()}
 
 
 def _side(options: Options, limit: Limit) -> Side:
@@ -163,4 +165,4 @@ def takers(listed: pd.DataFrame, limit: Limit) -> float:
 
 def left_after(limits: Sequence[Limit], listed: pd.DataFrame) -> list[Limit]:
     """The limits once these visits have been made."""
-    return [Limit(one.programmes, max(0.0, one.seats - takers(listed, one))) for one in limits]
+    return [Limit(limit.programmes, max(0.0, limit.seats - takers(listed, limit))) for limit in limits]

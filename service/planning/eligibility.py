@@ -98,7 +98,7 @@ def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
     """The scores of households and needs that are known, by position."""
     community = known.community
     household = positions_of(scores["household_id"], known.household_ids)
-    need = positions_of(scores["need"], [one.id for one in community.needs])
+    need = positions_of(scores["need"], [need.id for need in community.needs])
     pairs = pd.DataFrame(
         {
             "household": household,
@@ -108,10 +108,10 @@ def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
         }
     )[(household >= 0) & (need >= 0)]
     pairs = pairs[known.present[pairs["household"]]]
-    severity = np.array([one.severity for one in community.needs])
+    severity = np.array([need.severity for need in community.needs])
     pairs["value"] = severity[pairs["need"]] * pairs["p_need"]
     pairs["usual"] = pairs.groupby("need")["p_need"].transform("mean")
-    pairs["sensitive"] = np.array([one.sensitive for one in community.needs])[pairs["need"]]
+    pairs["sensitive"] = np.array([need.sensitive for need in community.needs])[pairs["need"]]
     return pairs
 
 
@@ -152,7 +152,7 @@ def _being_handled(known: Known) -> np.ndarray:
     """
     rows = known.requests
     open_requests = np.isnan(rows.resolved) & (rows.need >= 0)
-    window = np.array([7 * one.horizon_weeks for one in known.community.needs])[rows.need]
+    window = np.array([7 * need.horizon_weeks for need in known.community.needs])[rows.need]
     longest = np.full(len(rows), HANDLED_DAYS) if (~np.isnan(rows.resolved)).any() else window
     open_requests &= rows.requested >= known.as_of - longest
     handled = np.zeros((known.household_count, len(known.community.needs)), dtype=bool)

@@ -47,4 +47,4 @@ def _unseen(pairs: pd.DataFrame, area: np.ndarray, known: Known) -> np.ndarray:
     groups = membership(known)
     named = [at for at, one in enumerate(groups.ids) if "=" not in one]
     members = [np.where(groups.member[:, at], 0, -1) for at in named]
-    return np.max([ratio(one) for one in (area, *members)], axis=0)
+    return np.max([ratio(member) for member in (area, *members)], axis=0)

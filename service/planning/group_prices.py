@@ -39,7 +39,7 @@ def price_of(prices: Mapping[str, Price], known: Known, pairs: pd.DataFrame) -> 
     if not prices:
         return 0.0
     groups = membership(known)
-    of_home = np.full(known.household_count, -sum(one.price * one.share for one in prices.values()))
+    of_home = np.full(known.household_count, -sum(price.price * price.share for price in prices.values()))
     for at, name in enumerate(groups.ids):
         if name in prices:
             of_home += prices[name].price * groups.member[:, at]
@@ -64,21 +64,23 @@ class Search:
         Raises UserError where a group of the settings does not exist, or no prices are enough.
         """
         wanted, found, names = self._groups(sums)
-        short = {one for one in wanted if found[one] < 0}
+        short = {group for group in wanted if found[group] < 0}
         low, high = dict(self.low), dict(self.high)
-        for one in wanted:
-            tried = self.prices[one].price if one in self.prices else 0.0
-            if one in short:
-                low[one] = tried
+        for group in wanted:
+            tried = self.prices[group].price if group in self.prices else 0.0
+            if group in short:
+                low[group] = tried
             elif tried:
-                high[one] = tried
+                high[group] = tried
         prices = {
             one: Price(self._next(one, low, high), share) for one, share in wanted.items() if one in low
         }
-        nearest = min(self.nearest, (self._tolerance(sums, list(wanted)), tuple(names[one] for one in short)))
+        nearest = min(
+            self.nearest, (self._tolerance(sums, list(wanted)), tuple(names[group] for group in short))
+        )
         rounds, met = self.rounds + 1, self.met + (not short)
         if not met and (
-            rounds >= MOST_ROUNDS or max((one.price for one in prices.values()), default=0.0) > HIGHEST
+            rounds >= MOST_ROUNDS or max((price.price for price in prices.values()), default=0.0) > HIGHEST
         ):
             raise too_strict(self.parity.tolerance, *nearest)
         return replace(self, low=low, high=high, prices=prices, rounds=rounds, met=met, nearest=nearest)
@@ -99,7 +101,9 @@ class Search:
         need, found = (rows[name].to_dict() for name in ("need", "found"))
         positions = sums.groups.positions(self.parity.groups)
         names = {sums.groups.ids[at]: sums.groups.names[at].here for at in positions}
-        share = {one: (1 - self.parity.tolerance) * need[one] / need[ALL] for one in names if need[one] > 0}
+        share = {
+            name: (1 - self.parity.tolerance) * need[name] / need[ALL] for name in names if need[name] > 0
+        }
         return share, {one: found[one] - share[one] * found[ALL] for one in share}, names
 
     @staticmethod
@@ -107,7 +111,7 @@ class Search:
         """The smallest tolerance that these lists meet."""
         rows = sums.within.set_index("group")
         recall = rows["found"] / rows["need"]
-        return float(1 - min((recall[one] for one in groups), default=0.0) / (recall[ALL] or 1.0))
+        return float(1 - min((recall[group] for group in groups), default=0.0) / (recall[ALL] or 1.0))
 
 
 def search_of(parity: Parity) -> Search:

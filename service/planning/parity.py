@@ -107,15 +107,19 @@ def group_sums(known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within:
     groups = membership(known)
     home, chance = pairs["household"].to_numpy(), pairs["p_need"].to_numpy()
     keys = pd.MultiIndex.from_frame(pairs[["household", "need"]])
-    listed = [keys.isin(pd.MultiIndex.from_frame(one[["household", "need"]])) for one in (without, within)]
+    listed = [
+        keys.isin(pd.MultiIndex.from_frame(visits[["household", "need"]])) for visits in (without, within)
+    ]
     before, after = (recall_sums(home, chance, one, groups) for one in listed)
     return GroupSums(without_members(groups), before, after)
 
 
 def joined_sums(partitions: Sequence[GroupSums]) -> GroupSums:
     """Return the town's sums."""
-    groups = joined_groups([one.groups for one in partitions])
-    without, within = (recalls(*(getattr(one, name) for one in partitions)) for name in ("without", "within"))
+    groups = joined_groups([partition.groups for partition in partitions])
+    without, within = (
+        recalls(*(getattr(partition, name) for partition in partitions)) for name in ("without", "within")
+    )
     return GroupSums(groups, without, within)
 
 

@@ -87,19 +87,19 @@ def added_up(partitions: Iterable[PlanSums]) -> PlanSums:
     """The numbers of a whole town. A worker is idle who is so in every partition."""
     all_sums = list(partitions)
     left: Counter[str] = Counter()
-    for one in all_sums:
-        left.update(one.left_out)
-    everywhere = set.intersection(*(set(one.idle) for one in all_sums))
+    for sums in all_sums:
+        left.update(sums.left_out)
+    everywhere = set.intersection(*(set(sums.idle) for sums in all_sums))
     full = 0
-    for one in all_sums:
-        full |= one.full
+    for sums in all_sums:
+        full |= sums.full
     return PlanSums(
         left_out=left,
         idle=tuple(sorted(everywhere)),
-        bare=sum(one.bare for one in all_sums),
-        sensitive=any(one.sensitive for one in all_sums),
-        coordinated=sum(one.coordinated for one in all_sums),
+        bare=sum(sums.bare for sums in all_sums),
+        sensitive=any(sums.sensitive for sums in all_sums),
+        coordinated=sum(sums.coordinated for sums in all_sums),
         full=full,
-        value=sum(one.value for one in all_sums),
-        bound=sum(one.bound for one in all_sums),
+        value=sum(sums.value for sums in all_sums),
+        bound=sum(sums.bound for sums in all_sums),
     )

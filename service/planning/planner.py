@@ -113,7 +113,7 @@ def plan(
     limits, earlier = left_after(limits, coordinated.visits), [drawn, coordinated.visits]
     equal = None if share else fair(known, pairs, earlier)
     targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits, fair=equal)
-    listed = [one for one in (*earlier, targeted.visits) if len(one)]
+    listed = [visits for visits in (*earlier, targeted.visits) if len(visits)]
     visits = pd.concat(listed, ignore_index=True) if listed else targeted.visits
     found = None
     if known.community.outreach.parity is not None:
@@ -124,7 +124,7 @@ def plan(
         dropped=dropped(before, visits["household"].to_numpy(), pairs, out, workers, known),
         sums=_sums(known, workers, out, pairs, earlier, coordinated, targeted),
         seats=offered.seats,
-        takers={int(one): float(sums_within.get(one, 0.0)) for one in pairs["within"].unique() if one},
+        takers={int(pair): float(sums_within.get(pair, 0.0)) for pair in pairs["within"].unique() if pair},
         groups=found,
         community=known.community,
     )
@@ -147,7 +147,7 @@ def _sums(
         coordinated=int(workers.frame.loc[workers.frame["coordinator"], "visits"].sum()),
         full=reduce(or_, (limit.programmes for one in found for limit in one.full), 0),
         value=sum(one.value for one in found),
-        bound=sum(one.bound for one in found) + sum(float(one["price"].sum()) for one in earlier),
+        bound=sum(one.bound for one in found) + sum(float(visits["price"].sum()) for visits in earlier),
     )
 
 
@@ -207,7 +207,7 @@ def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFr
     of_area = workers.areas.iloc[visits["area"].to_numpy(dtype=np.int64)].reset_index(drop=True)
     visits = visits.reset_index(drop=True)
     as_of = date_of(known.as_of)
-    needs = np.array([one.id for one in known.community.needs], dtype=object)
+    needs = np.array([need.id for need in known.community.needs], dtype=object)
     visits = visits.assign(
         as_of=as_of,
         worker_id=of_worker["worker_id"],

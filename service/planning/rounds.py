@@ -55,9 +55,9 @@ def deal(homes: pd.DataFrame, classes: Classes, spare: np.ndarray) -> pd.Series:
             worker[home] = one
             spare[one] -= 1
     free = (worker == -1).to_numpy()
-    for one in np.unique(class_of[free]):
-        members = np.flatnonzero(classes.of_worker == one)
-        mine = homes[free & (class_of == one)].sort_values(["area", "household"])
+    for class_number in np.unique(class_of[free]):
+        members = np.flatnonzero(classes.of_worker == class_number)
+        mine = homes[free & (class_of == class_number)].sort_values(["area", "household"])
         worker[mine["household"].to_numpy()] = np.repeat(members, _loads(len(mine), members, spare))
     return worker
 
@@ -80,9 +80,9 @@ def _class_of(area: np.ndarray, last_class: np.ndarray, places: Places) -> np.nd
     )
     found = np.round(result.x).astype(int)
     class_of = np.full(len(area), -1, dtype=np.int64)
-    for one in np.unique(area):
-        here = np.flatnonzero(area == one)
-        left = {int(flow_class[at]): int(found[at]) for at in np.flatnonzero(flow_area == one)}
+    for number in np.unique(area):
+        here = np.flatnonzero(area == number)
+        left = {int(flow_class[at]): int(found[at]) for at in np.flatnonzero(flow_area == number)}
         for home in here:
             if left.get(int(last_class[home]), 0) > 0:
                 class_of[home] = last_class[home]

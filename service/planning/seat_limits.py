@@ -64,19 +64,19 @@ def enrolment(known: Known, history: pd.DataFrame | None = None) -> Enrolment:
     shape = (len(grids) + 1, len(community.needs))  # the last row: grid not known yet
     closed, within = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.int64)
     until = np.full(shape, np.inf)
-    seats = np.array([seats_for_visits(one, known, history) for one in community.programmes])
-    position = {one.id: at for at, one in enumerate(community.programmes)}
+    seats = np.array([seats_for_visits(programme, known, history) for programme in community.programmes])
+    position = {programme.id: at for at, programme in enumerate(community.programmes)}
     for at, need in enumerate(community.needs):
         begins = known.as_of + WEEK * need.lead_weeks
         running = programmes_for(community, need.id, begins, begins + WEEK * need.horizon_weeks)
-        last = {one.id: last_day_to_enrol(one, begins) for one in running}
+        last = {programme.id: last_day_to_enrol(programme, begins) for programme in running}
         for row, grid in enumerate(grids):
-            here = [one for one in running if not one.grids or grid in one.grids]
-            free = [one for one in here if last[one.id] >= known.as_of]
+            here = [programme for programme in running if not programme.grids or grid in programme.grids]
+            free = [programme for programme in here if last[programme.id] >= known.as_of]
             closed[row, at] = bool(here) and not free
-            until[row, at] = max((last[one.id] for one in free), default=np.inf)
-            if free and all(np.isfinite(seats[position[one.id]]) for one in free):
-                within[row, at] = sum(1 << position[one.id] for one in free)
+            until[row, at] = max((last[programme.id] for programme in free), default=np.inf)
+            if free and all(np.isfinite(seats[position[programme.id]]) for programme in free):
+                within[row, at] = sum(1 << position[programme.id] for programme in free)
     return Enrolment(closed[known.grid], until[known.grid], within[known.grid], seats)
 
 
@@ -124,11 +124,11 @@ def limits_of(enrolment: Enrolment, pairs: pd.DataFrame) -> list[Limit]:
     By Hall's theorem all takers find a seat when, for every set of programmes that share needs, those who can
     be served by no other one do. ``pairs``: column ``within``.
     """
-    sets = [int(one) for one in np.unique(pairs["within"]) if one]
+    sets = [int(number) for number in np.unique(pairs["within"]) if number]
     limits = []
     for joined in _joined(sets):
         for subset in _subsets(joined):
-            if any(one & ~subset == 0 for one in sets):
+            if any(programmes & ~subset == 0 for programmes in sets):
                 seats = sum(left for at, left in enumerate(enrolment.seats) if subset >> at & 1)
                 limits.append(Limit(subset, float(seats)))
     return limits
@@ -137,11 +137,11 @@ def limits_of(enrolment: Enrolment, pairs: pd.DataFrame) -> list[Limit]:
 def _joined(sets: list[int]) -> list[int]:
     """The sets of programmes (bits) joined where they overlap."""
     joined: list[int] = []
-    for one in sets:
-        apart = [other for other in joined if not other & one]
+    for programmes in sets:
+        apart = [other for other in joined if not other & programmes]
         for other in joined:
-            one |= other if other & one else 0
-        joined = [*apart, one]
+            programmes |= other if other & programmes else 0
+        joined = [*apart, programmes]
     return joined
 
 
@@ -149,4 +149,4 @@ def _subsets(programmes: int) -> Iterator[int]:
     bits = [1 << at for at in range(programmes.bit_length()) if programmes >> at & 1]
     sizes = range(1, len(bits) + 1) if len(bits) <= JOINT else (1, len(bits))
     for size in sizes:
-        yield from (sum(one) for one in combinations(bits, size))
+        yield from (sum(combination) for combination in combinations(bits, size))

@@ -130,7 +130,7 @@ def _candidate_sheets(
         (say("申请可能性", "chance"), 11),
         (say("上次申请", "last asked"), 12),
     )
-    needs = {one.id: one.name.here for one in community.needs}
+    needs = {need.id: need.name.here for need in community.needs}
     sheets: list[tuple[str, list[Sheet]]] = []
     projects = proposals.projects.to_dict("records")
     for place in sorted(set(named["project"])):

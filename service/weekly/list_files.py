@@ -71,7 +71,7 @@ def file_names(grids: list[str]) -> dict[str, str]:
     for grid in grids:
         safe = re.sub(r'[<>:"/\\|?*\x00-\x1f\s]+', "_", grid).strip("._")[:60] or "0"
         name, number = f"grid-{safe}", 2
-        while name.lower() in {one.lower() for one in names.values()}:
+        while name.lower() in {name.lower() for name in names.values()}:
             name, number = f"grid-{safe}-{number}", number + 1
         names[grid] = name
     return names

@@ -98,7 +98,7 @@ class SurveyPartition:
         # the town's counts are not known yet: seats are those that this partition leaves
         known = replace(known, town=replace(week.fitted.town, counts=counts))
         needs = len(known.community.needs)
-        need = positions_of(scores["need"], [one.id for one in known.community.needs])
+        need = positions_of(scores["need"], [need.id for need in known.community.needs])
         p_need = scores["p_need"].to_numpy()
         everywhere = visiting_everywhere(known)
         return Surveyed(
@@ -174,7 +174,10 @@ class WritePartition:
             audit = beside.submit(_audited, scores, planned.visits[list(COLUMNS)], known, number)
             features = week.features(planned.visits, known)
             worded = reasons_in(LANGUAGES, planned.visits, known, week.model, features)
-            visits = {one: in_language(one, describe, worded[one], known, week.history) for one in LANGUAGES}
+            visits = {
+                language: in_language(language, describe, worded[language], known, week.history)
+                for language in LANGUAGES
+            }
             field = visits[language()][~visits[language()]["coordinator"]]
             files, links = list_files(
                 field,

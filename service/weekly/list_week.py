@@ -56,11 +56,13 @@ def list_week(
     home = week_directory(workspace, as_of)
     places = tuple(dict.fromkeys([home.resolve(), output.resolve()]))
     with stage(say("写名单", "write the lists")):
-        field = pd.concat([one.visits.loc[~one.visits["coordinator"], "grid_id"] for one in plans])
+        field = pd.concat([plan.visits.loc[~plan.visits["coordinator"], "grid_id"] for plan in plans])
         task = WritePartition(week, file_names(sorted(field.unique())), places)
         written = list(each(task, list(zip(range(len(plans)), plans, shares, strict=True))))
     with stage(say("合并", "put together")):
-        visits = {one: joined_visits([part.visits[one] for part in written]) for one in LANGUAGES}
+        visits = {
+            language: joined_visits([part.visits[language] for part in written]) for language in LANGUAGES
+        }
         keep_listed(home, visits[language()][[*COLUMNS, "reason_kinds"]])
         feedback = _feedback(workspace, week, written)
         lines = _town_files(week, plans, written, visits[language()], feedback[language()], places)
@@ -108,7 +110,7 @@ def _feedback(workspace: Path, week: ListWeek, written: Sequence[Written]) -> di
     from models.monitoring.reason_quality import returned
 
     listed, day = all_listed(workspace), day_of(week.as_of)
-    found: dict[str, list[FeedbackWeek]] = {one: [] for one in LANGUAGES}
+    found: dict[str, list[FeedbackWeek]] = {language: [] for language in LANGUAGES}
     back = []
     for number in [number for number, one in enumerate(written) if one.feedback] or [0]:
         records = week.town.own(number, day)
@@ -134,24 +136,24 @@ def _town_files(
 ) -> list[str]:
     """Write the tables, the coordinators' lists and the overview; lines on the plan and on files in the way."""
     community, as_of = week.town.community, week.as_of
-    gone = pd.concat([one.dropped for one in plans]).sort_values("household_id", ignore_index=True)
-    sums = added_up(one.sums for one in plans)
+    gone = pd.concat([plan.dropped for plan in plans]).sort_values("household_id", ignore_index=True)
+    sums = added_up(plan.sums for plan in plans)
     said = [
         *about(week.model, community),
         *plan_lines(sums, community, gone, visits, joined_plan_groups(plans)),
     ]
     corrected = week.model.model.visited is not None
     files, links = list_files(visits[visits["coordinator"]], {}, community, as_of, corrected, feedback)
-    for one in written:
-        links.update(one.links)
+    for partition in written:
+        links.update(partition.links)
     demand = own_windows(
-        demand_of_partitions([one.cells for one in written], community, week.model.model.spread)
+        demand_of_partitions([partition.cells for partition in written], community, week.model.model.spread)
     )
     seats = against_seats(demand, community, day_of(as_of))
     page = overview_page(community, visits, _tiers(written), demand, seats, links, said, as_of, feedback)
     files["overview.html"] = page.encode()
-    lines = [line for one in written for line in one.lines]
-    names = {*files, *(name for one in written for name in one.files)}
+    lines = [line for partition in written for line in partition.lines]
+    names = {*files, *(name for partition in written for name in partition.files)}
     for place in places:
         write_table(visits[list(COLUMNS)], place / OUTREACH)
         write_atomically(place / DROPPED, gone.to_csv(index=False).encode("utf-8-sig"))
@@ -161,7 +163,7 @@ def _town_files(
 
 def _tiers(written: Sequence[Written]) -> pd.DataFrame:
     """Columns grid_id, tier: one row a household."""
-    counts = [(grid, tier, count) for one in written for (grid, tier), count in one.tiers.items()]
+    counts = [(grid, tier, count) for partition in written for (grid, tier), count in partition.tiers.items()]
     table = pd.DataFrame(counts, columns=["grid_id", "tier", "count"])
     return table.loc[table.index.repeat(table["count"]), ["grid_id", "tier"]]
 
@@ -173,14 +175,14 @@ def _group_lines(home: Path, written: Sequence[Written]) -> list[str]:
     from models.fairness.shares import COLUMNS as SHARES
     from models.fairness.shares import GroupSums, shares_table
 
-    groups = joined_groups([one.groups for one in written])
+    groups = joined_groups([partition.groups for partition in written])
     sums: dict[str, GroupSums] = {}
-    for one in written:
-        for group, own in one.sums.items():
+    for partition in written:
+        for group, own in partition.sums.items():
             sums[group] = sums[group] + own if group in sums else own
     order = [
         *(group for group in sums if group not in groups.ids),
-        *(one for one in groups.ids if one in sums),
+        *(group for group in groups.ids if group in sums),
     ]
     table = (
         shares_table({group: sums[group] for group in order}, WEEK)
@@ -204,14 +206,14 @@ def _publish(
     from service.web.published.packing import Listed
     from service.web.published.publish import publish
 
-    workers = pd.concat([one.workers for one in written], ignore_index=True)
+    workers = pd.concat([partition.workers for partition in written], ignore_index=True)
     if len(written) > 1:
         shared = workers["worker_id"].isin(visiting_everywhere(week.known(0))) & workers["coordinator"]
         made = workers["visits"].groupby(workers["worker_id"]).transform("sum")
         named = workers["worker_id"] != ""
         workers = workers.assign(visits=made.where(named & shared, workers["visits"]))
         workers = workers[~workers["worker_id"].duplicated() | ~named]
-    risk = pd.concat([one.risk for one in written], ignore_index=True)
+    risk = pd.concat([partition.risk for partition in written], ignore_index=True)
     scored = scored_week(week.town, week.as_of, week.scores, week.fitted.shares, week.model, each)
     publish(workspace, scored, listed=Listed(visits, risk, feedback, workers))
 

@@ -43,7 +43,7 @@ def look(records: Records, known: Known, then: Callable[[int], Known], spans: Se
         Asked.of(known),
         Came.of(known, spans),
         visits_made(known, then),
-        {one: in_language(one, feedback_week, known, NO_LIST, back) for one in LANGUAGES},
+        {language: in_language(language, feedback_week, known, NO_LIST, back) for language in LANGUAGES},
         back,
     )
 

@@ -15,7 +15,7 @@ def about(model: "Champion", community: Community) -> list[str]:
     of whom."""
     from models.registry.champion import of_others
 
-    unsound = [say(one["zh"], one["en"]) for one in model.model.metadata.get("unsound", [])]
+    unsound = [say(need["zh"], need["en"]) for need in model.model.metadata.get("unsound", [])]
     return [*unsound, model.model.silence(), *of_others(model, community)]
 
 

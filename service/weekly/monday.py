@@ -78,7 +78,7 @@ def weekly(
 def _told(report: IngestReport) -> list[str]:
     """The ingest's lines without how long it took, and the share of rows that could not be used."""
     counts = report.tables.values()
-    read, aside = sum(one.read for one in counts), sum(one.quarantined for one in counts)
+    read, aside = sum(count.read for count in counts), sum(count.quarantined for count in counts)
     share = f"{aside / read:.2%}" if read else "—"
     return [
         *report.lines()[:-1],
@@ -96,7 +96,7 @@ def summary_page(sections: Sequence[Section], home: Path, community: Community, 
         title=say(f"{name} · 每周小结", f"{name} · the week"),
         subtitle=week(as_of),
         sections=sections,
-        links=[(one, _link_names().get(one, one)) for one in LINKS if (home / one).is_file()],
+        links=[(link, _link_names().get(link, link)) for link in LINKS if (home / link).is_file()],
     )
 
 

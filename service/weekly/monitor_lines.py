@@ -63,7 +63,7 @@ def outcome_lines(table: pd.DataFrame) -> list[str]:
     names = outcome_names()
     lines = []
     for row in table.to_dict("records"):
-        counts = say("，", ", ").join(f"{names[one]} {row[one]}" for one in OUTCOMES)
+        counts = say("，", ", ").join(f"{names[outcome]} {row[outcome]}" for outcome in OUTCOMES)
         share = _share(row["needed"], row["needed"] + row["not_needed"])
         lines.append(
             say(

@@ -38,16 +38,20 @@ def monitor_week(
     with stage(say("查看数据", "look at the data")):
         told = _past_tables(workspace, as_of)
         looked = look_at_town(town, day_of(as_of), _spans(told, day_of(as_of)), each)
-        table, groups = audit_made([one.visits for one in looked])
+        table, groups = audit_made([partition.visits for partition in looked])
         listed = all_listed(workspace, ["outreach_id", "reason_kinds"])
         now = {
-            one: in_language(one, _now_lines, workspace, looked, listed, table, groups) for one in LANGUAGES
+            language: in_language(language, _now_lines, workspace, looked, listed, table, groups)
+            for language in LANGUAGES
         }
     with stage(say("核对往周", "check past weeks")):
-        asked = Asked.joined([one.asked for one in looked])
+        asked = Asked.joined([partition.asked for partition in looked])
         past, demand = _past_weeks(workspace, asked), _past_demand(asked, looked, told)
-        checked = {one: in_language(one, _past_lines, past, demand, town.community) for one in LANGUAGES}
-    lines = {one: now[one] + checked[one] for one in LANGUAGES}
+        checked = {
+            language: in_language(language, _past_lines, past, demand, town.community)
+            for language in LANGUAGES
+        }
+    lines = {language: now[language] + checked[language] for language in LANGUAGES}
     kept = {"as_of": as_of.isoformat(), "lines": lines}
     write_atomically(workspace / LOOK_BACK, json.dumps(kept, ensure_ascii=False).encode())
     return lines[language()]
@@ -71,9 +75,9 @@ def _now_lines(
     from service.returns.feedback_lines import feedback_lines
     from service.weekly.monitor_lines import freshness_lines, outcome_lines, quarantine_lines
 
-    seen = [one.seen for one in looked]
-    quality = quality_rows(listed, [one.returned for one in looked])
-    week = joined_weeks([one.feedback[language()] for one in looked], quality)
+    seen = [partition.seen for partition in looked]
+    quality = quality_rows(listed, [partition.returned for partition in looked])
+    week = joined_weeks([partition.feedback[language()] for partition in looked], quality)
     return [
         *freshness_lines(freshness(seen, looked[0].asked.as_of)),
         *quarantine_lines(workspace, _rows_held(seen)),
@@ -85,7 +89,7 @@ def _now_lines(
 
 def _rows_held(seen: "list[Seen]") -> dict[str, int]:
     """Rows of each table, of all versions."""
-    return {table: sum(one.rows[table] for one in seen) for table in seen[0].rows}
+    return {table: sum(partition.rows[table] for partition in seen) for table in seen[0].rows}
 
 
 def _past_lines(past: pd.DataFrame, demand: pd.DataFrame, community: Community) -> list[str]:
@@ -101,14 +105,14 @@ def _past_weeks(workspace: Path, asked: "Asked") -> pd.DataFrame:
     from models.monitoring.monitor import past_week
     from service.web.published.model_shelf import read_models
 
-    weeks, trained = [], {str(one["version"]): str(one["as_of"]) for one in read_models(workspace)}
+    weeks, trained = [], {str(model["version"]): str(model["as_of"]) for model in read_models(workspace)}
     for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):
         as_of, listed = date.fromisoformat(path.parent.name), path.with_name(OUTREACH)
         visits = read_table(listed, ["household_id", "need", "arm"]) if listed.is_file() else None
         week = past_week(asked, day_of(as_of), scored_pieces(path), visits)
         until = trained.get(scored_by(path), "") if len(week) else ""
         weeks.append(week.assign(as_of=as_of, hindsight=until > as_of.isoformat()))
-    weeks = [one for one in weeks if len(one)]
+    weeks = [week for week in weeks if len(week)]
     return pd.concat(weeks) if weeks else pd.DataFrame()
 
 
@@ -136,6 +140,6 @@ def _past_demand(asked: "Asked", looked: "list[Looked]", told: list[pd.DataFrame
     """``models.monitoring.monitor.past_demand`` of every past week."""
     from models.monitoring.monitor import Came, past_demand
 
-    came = Came.joined([one.came for one in looked])
-    checked = [past_demand(asked, came, one) for one in told]
+    came = Came.joined([partition.came for partition in looked])
+    checked = [past_demand(asked, came, week) for week in told]
     return pd.concat(checked, ignore_index=True) if checked else pd.DataFrame()

@@ -24,11 +24,11 @@ def plan_town(week: ListWeek, each: Each) -> tuple[ListWeek, list[Plan], Sequenc
     if len(week.town) == 1:
         return week, list(each(PlanPartition(week), [(0, None)])), [None]
     surveys = list(each(SurveyPartition(week), range(len(week.town))))
-    counted = replace(week.fitted.town, counts=summed([one.counts for one in surveys]))
+    counted = replace(week.fitted.town, counts=summed([survey.counts for survey in surveys]))
     week = replace(week, fitted=replace(week.fitted, town=counted))
-    sums, pairs = np.sum([one.p_need for one in surveys], axis=0)
+    sums, pairs = np.sum([survey.p_need for survey in surveys], axis=0)
     usual = np.divide(sums, pairs, out=np.zeros(len(sums)), where=pairs > 0)
-    visits = visits_by_partition([one.worth for one in surveys], surveys[0].everywhere)
+    visits = visits_by_partition([survey.worth for survey in surveys], surveys[0].everywhere)
     shares = [Share(number, usual, (), everywhere) for number, everywhere in enumerate(visits)]
     plans, shares = _within_seats(week, shares, each)
     _require_visits(plans)
@@ -43,7 +43,7 @@ def _within_seats(week: ListWeek, shares: list[Share], each: Each) -> tuple[list
     while True:
         plans = list(each(PlanPartition(week), list(enumerate(shares))))
         limits = limits_by_partition(
-            plans[0].seats, [one.takers for one in plans], [share.limits for share in shares]
+            plans[0].seats, [plan.takers for plan in plans], [share.limits for share in shares]
         )
         if limits is None:
             return plans, shares
@@ -57,12 +57,12 @@ def _as_equal(
 
     Raises UserError where there are none.
     """
-    plain = [_sums_of(one) for one in plans]
+    plain = [_sums_of(plan) for plan in plans]
     best: tuple[float, list[Plan], list[Share]] | None = None
     while True:
         met = search.met
-        search = search.after(joined_sums([_sums_of(one) for one in plans]))
-        value = sum(one.sums.value for one in plans)
+        search = search.after(joined_sums([_sums_of(plan) for plan in plans]))
+        value = sum(plan.sums.value for plan in plans)
         if search.met > met and (best is None or value > best[0]):
             best = value, plans, shares
         if search.over and best:
@@ -79,7 +79,7 @@ def _sums_of(plan: Plan) -> GroupSums:
 
 
 def _require_visits(plans: Sequence[Plan]) -> None:
-    if not any(len(one.visits) for one in plans):
+    if not any(len(plan.visits) for plan in plans):
         raise UserError(
             say(
                 "没有可安排的走访：请检查 workers 的 weekly_visits 和 community.yaml 的 visits_per_worker",
@@ -90,4 +90,4 @@ def _require_visits(plans: Sequence[Plan]) -> None:
 
 def joined_plan_groups(plans: Sequence[Plan]) -> GroupSums | None:
     """What the plans of a town find in each group; None where the settings ask for no parity."""
-    return joined_sums([_sums_of(one) for one in plans]) if plans[0].groups else None
+    return joined_sums([_sums_of(plan) for plan in plans]) if plans[0].groups else None

@@ -8,6 +8,6 @@ from service.web.api import health, live, models, needs, outcomes, residents, sc
 def routers() -> list[APIRouter]:
     """Every router of the API."""
     return [
-        one.router
-        for one in (scores, health, sessions, visits, weeks, needs, outcomes, live, models, residents)
+        module.router
+        for module in (scores, health, sessions, visits, weeks, needs, outcomes, live, models, residents)
     ]

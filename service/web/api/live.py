@@ -219,7 +219,7 @@ def explanation(
     except KeyError as error:
         raise _no_score() from error
     note(request, asker, "explanation.read", household_id, f"{week.as_of} {need}")
-    reasons = [ReasonOut(text=one.text, kind=one.kind, evidence=one.evidence) for one in found]
+    reasons = [ReasonOut(text=entry.text, kind=entry.kind, evidence=entry.evidence) for entry in found]
     return Explanation(household_id=household_id, as_of=week.as_of, need=need, reasons=reasons)
 
 

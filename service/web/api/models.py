@@ -68,10 +68,10 @@ def models(request: Request, asker: Asker) -> list[ModelVersion]:
 def model(request: Request, version: Version, asker: Asker) -> ModelVersion:
     """One version with its metrics and the files of its report."""
     permit(asker, Scope.MODELS)
-    for one in _versions(request):
-        if one.version == version:
+    for entry in _versions(request):
+        if entry.version == version:
             workspace = state_of(request).settings.workspace
-            return one.model_copy(update={"files": model_shelf.report_files(workspace, version)})
+            return entry.model_copy(update={"files": model_shelf.report_files(workspace, version)})
     raise missing_model()
 
 
@@ -124,7 +124,7 @@ def entries(
     permit_everywhere(asker, Scope.AUDIT)
     found = audit_entries(state_of(request).database, household_id, who, before, limit)
     note(request, asker, "audit.read", household_id or "")
-    return [AuditEntry(**{name: getattr(one, name) for name in AuditEntry.model_fields}) for one in found]
+    return [AuditEntry(**{name: getattr(entry, name) for name in AuditEntry.model_fields}) for entry in found]
 
 
 def audit_entries(

@@ -129,8 +129,14 @@ def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[Out
     with state_of(request).database.reading() as session:
         found = outcomes.in_force(session, [row["outreach_id"] for row in rows])
     if found:
-        note(request, asker, "outcomes.read", {one.household_id: None for one in found.values()}, week.as_of)
-    return [outcome_out(one) for one in found.values()]
+        note(
+            request,
+            asker,
+            "outcomes.read",
+            {outcome.household_id: None for outcome in found.values()},
+            week.as_of,
+        )
+    return [outcome_out(outcome) for outcome in found.values()]
 
 
 @router.delete("/outcomes/{number}", summary="撤销刚登记的结果", responses={**NOT_FOUND, **CONFLICT})

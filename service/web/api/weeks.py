@@ -52,5 +52,5 @@ async def feed(
 ) -> Feed:
     """What was published after revision ``since``. Ask from time to time with the revision of the last answer."""
     served = state_of(request).shelf.served
-    events = [Event(**one) for one in served.feed if one["revision"] > since]
+    events = [Event(**entry) for entry in served.feed if entry["revision"] > since]
     return Feed(revision=served.revision, events=events)

@@ -101,7 +101,7 @@ def make_key(
         chosen = sorted(machine_scopes(scopes))
     except ValueError as error:
         there = say("、", ", ").join(sorted(Scope))
-        unknown = next(one for one in scopes if one not in set(Scope))
+        unknown = next(scope for scope in scopes if scope not in set(Scope))
         raise UserError(
             say(f"没有权限 {unknown}，只有 {there}", f"no scope {unknown}; there are {there}")
         ) from error
@@ -112,14 +112,14 @@ def make_key(
                 id=identity,
                 key_hash=hashed(key),
                 name=name,
-                scopes=[one.value for one in chosen],
+                scopes=[scope.value for scope in chosen],
                 grid_id=grid_id,
                 microgrid_id=microgrid_id,
                 expires_at=now() + timedelta(days=days),
             )
         )
         place = "/".join(part for part in (grid_id, microgrid_id) if part)
-        told = (identity, name, " ".join(one.value for one in chosen), place)
+        told = (identity, name, " ".join(scope.value for scope in chosen), place)
         enter(session, operator(), "keys.create", "", "", " ".join(filter(None, told)))
     return key
 

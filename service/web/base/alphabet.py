@@ -69,4 +69,4 @@ def _texts_acceptable(value: Any) -> bool:
         return acceptable(value)
     if isinstance(value, dict):
         return all(acceptable(name) and _texts_acceptable(one) for name, one in value.items())
-    return not isinstance(value, list) or all(_texts_acceptable(one) for one in value)
+    return not isinstance(value, list) or all(_texts_acceptable(item) for item in value)

@@ -114,7 +114,7 @@ class Frame:
             await answer(too_large())(scope, receive, send)
             return
         kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
-        if not acceptable_body(kind.lower(), b"".join(one.get("body", b"") for one in messages)):
+        if not acceptable_body(kind.lower(), b"".join(message.get("body", b"") for message in messages)):
             await answer(wrong_letters())(scope, receive, send)
             return
 

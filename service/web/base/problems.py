@@ -97,7 +97,10 @@ def _forbidden(error: Forbidden) -> Problem:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    found = [{"where": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()[:20]]
+    found = [
+        {"where": ".".join(map(str, problem["loc"])), "message": problem["msg"]}
+        for problem in error.errors()[:20]
+    ]
     first = f"{found[0]['where']}: {found[0]['message']}" if found else ""
     return Problem(422, "invalid", say("请求的内容不对", "the request is not valid"), first, errors=found)
 

@@ -128,10 +128,10 @@ def list_users(workspace: Path) -> None:
     """List everybody."""
     from service.web.auth import people
 
-    for one in people.users(service_database(workspace)):
-        place = "/".join(part for part in (one.grid_id, one.microgrid_id) if part)
-        state = "" if one.active else say("停用", "blocked")
-        show(["\t".join([one.login, one.role, place, one.name, state]).rstrip()])
+    for user in people.users(service_database(workspace)):
+        place = "/".join(part for part in (user.grid_id, user.microgrid_id) if part)
+        state = "" if user.active else say("停用", "blocked")
+        show(["\t".join([user.login, user.role, place, user.name, state]).rstrip()])
 
 
 @group.group(help=say("其他系统用的 API 密钥", "API keys of other systems"))
@@ -179,14 +179,14 @@ def list_keys(workspace: Path) -> None:
     """List keys."""
     from service.web.auth import people
 
-    for one in people.keys(service_database(workspace)):
+    for person in people.keys(service_database(workspace)):
         state = (
             say("已吊销", "revoked")
-            if one.revoked_at
-            else say("有效至", "until ") + f"{one.expires_at:%Y-%m-%d}"
+            if person.revoked_at
+            else say("有效至", "until ") + f"{person.expires_at:%Y-%m-%d}"
         )
-        place = "/".join(part for part in (one.grid_id, one.microgrid_id) if part)
-        show(["\t".join([one.id, one.name, " ".join(one.scopes), place, state])])
+        place = "/".join(part for part in (person.grid_id, person.microgrid_id) if part)
+        show(["\t".join([person.id, person.name, " ".join(person.scopes), place, state])])
 
 
 @keys.command("revoke", help=say("吊销一个密钥", "revoke a key"))

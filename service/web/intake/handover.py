@@ -123,19 +123,19 @@ def _waiting(session: Session, table: Any) -> list[Any]:
 def _take_outcomes(session: Session, taken: Taken) -> None:
     """The last outcome of each row of a list that was not undone; from now on none of them can be undone."""
     waiting = _waiting(session, Outcome)
-    latest = {one.outreach_id: one for one in waiting if one.undone_at is None}
+    latest = {row.outreach_id: row for row in waiting if row.undone_at is None}
     taken.rows["outreach"] = [
         {
-            **{name: getattr(one, name) for name in ("outreach_id", "household_id", "need", "arm")},
-            **{name: getattr(one, name) for name in ("propensity", "worker_id", "outcome")},
-            "contacted_at": one.contacted_on,
+            **{name: getattr(row, name) for name in ("outreach_id", "household_id", "need", "arm")},
+            **{name: getattr(row, name) for name in ("propensity", "worker_id", "outcome")},
+            "contacted_at": row.contacted_on,
         }
-        for one in latest.values()
+        for row in latest.values()
     ]
     if waiting:
-        for one in waiting:
-            one.taken_at = one.taken_at or now()
-        taken.ids[Outcome] = [one.id for one in waiting]
+        for row in waiting:
+            row.taken_at = row.taken_at or now()
+        taken.ids[Outcome] = [row.id for row in waiting]
 
 
 def _take_requests(session: Session, taken: Taken, zone: ZoneInfo) -> None:
@@ -147,47 +147,47 @@ def _take_requests(session: Session, taken: Taken, zone: ZoneInfo) -> None:
     plain = ("request_id", "household_id", "need", "text", "channel", "satisfaction")
     taken.rows["requests"] = [
         {
-            **{name: getattr(one, name) for name in plain},
-            **{name: local(getattr(one, name)) for name in times},
+            **{name: getattr(row, name) for name in plain},
+            **{name: local(getattr(row, name)) for name in times},
         }
-        for one in waiting
+        for row in waiting
     ]
     if waiting:
-        taken.ids[NewRequest] = [one.id for one in waiting]
+        taken.ids[NewRequest] = [row.id for row in waiting]
 
 
 def _take_refusals(session: Session, taken: Taken) -> None:
     waiting = _waiting(session, Refusal)
-    latest = {(one.household_id, one.begins_on): one for one in waiting}
+    latest = {(row.household_id, row.begins_on): row for row in waiting}
     taken.rows["opt_outs"] = [
-        {"household_id": one.household_id, "from": one.begins_on, "until": one.until}
-        for one in latest.values()
+        {"household_id": row.household_id, "from": row.begins_on, "until": row.until}
+        for row in latest.values()
     ]
     if waiting:
-        taken.ids[Refusal] = [one.id for one in waiting]
+        taken.ids[Refusal] = [row.id for row in waiting]
 
 
 def _take_corrections(session: Session, taken: Taken, workspace: Path) -> None:
     """Each corrected attribute as a correction of the household's newest row."""
     waiting = _waiting(session, Correction)
     rows: dict[tuple[str, Any], dict[str, Any]] = {}
-    for one in waiting:
+    for entry in waiting:
         held = [
             row
-            for row in rows_of_household(workspace, one.household_id).get("households", [])
+            for row in rows_of_household(workspace, entry.household_id).get("households", [])
             if row["superseded_at"] is None
         ]
         if held:
             newest = max(held, key=lambda row: row["valid_from"])
             fixed = {name: newest[name] for name in ("household_id", "grid_id", "microgrid_id", "valid_from")}
-            row = rows.setdefault((one.household_id, newest["valid_from"]), {**newest, **fixed})
-            row[one.attribute] = one.value
+            row = rows.setdefault((entry.household_id, newest["valid_from"]), {**newest, **fixed})
+            row[entry.attribute] = entry.value
     ours = ("known_from", "superseded_at")
     taken.rows["households"] = [
         {name: value for name, value in row.items() if name not in ours} for row in rows.values()
     ]
     if waiting:
-        taken.ids[Correction] = [one.id for one in waiting]
+        taken.ids[Correction] = [entry.id for entry in waiting]
 
 
 def _mark_drained(database: Database, taken: Taken) -> None:

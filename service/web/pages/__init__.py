@@ -9,7 +9,7 @@ MODULES = (sign_in, overview, visits, models, audit, static)
 
 def add_pages(app: FastAPI) -> None:
     """Add the pages to an application whose API and handlers of errors are in place."""
-    for one in MODULES:
-        app.include_router(one.router)
+    for module in MODULES:
+        app.include_router(module.router)
     frame.errors_as_pages(app)
     app.add_middleware(frame.Spoken)

@@ -40,7 +40,7 @@ def audit(
         request,
         asker,
         "audit.html",
-        entries=[(one, one.subject.strip().split("\n")) for one in entries],
+        entries=[(entry, entry.subject.strip().split("\n")) for entry in entries],
         household_id=household_id,
         who=who,
         more=entries[-1].number if len(entries) == AT_ONCE else None,

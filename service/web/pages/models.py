@@ -39,7 +39,7 @@ def models(request: Request, asker: SignedIn) -> Response:
         request,
         asker,
         "models.html",
-        versions=[_shown(one) for one in model_shelf.read_models(_workspace(request))],
+        versions=[_shown(model) for model in model_shelf.read_models(_workspace(request))],
         look_back=read_look_back(_workspace(request)),
         weeks=_expected_by_week(request, asker.sensitive),
         tracking=tracking_address(),
@@ -50,7 +50,7 @@ def models(request: Request, asker: SignedIn) -> Response:
 def model(request: Request, asker: SignedIn, version: Version) -> Response:
     """One version beside the simple rankings, its figures and its card."""
     permit(asker, Scope.MODELS)
-    found = {one["version"]: one for one in model_shelf.read_models(_workspace(request))}
+    found = {model["version"]: model for model in model_shelf.read_models(_workspace(request))}
     if version not in found:
         raise missing_model()
     place = model_shelf.report_place(_workspace(request), version)
@@ -102,7 +102,7 @@ def as_html(text: str) -> Markup:
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     at = datetime.fromtimestamp(row["registered_at"] / 1000, UTC)
-    values = [row["metrics"].get(f"model/{one}") for one in MEASURES]
+    values = [row["metrics"].get(f"model/{measure}") for measure in MEASURES]
     return {**row, "registered": f"{at:%Y-%m-%d %H:%M} UTC", "measures": values}
 
 
@@ -158,10 +158,10 @@ def _expected_by_week(request: Request, sensitive: bool) -> tuple[list[str], lis
             continue
         found = [
             next(
-                (one["expected"] for one in week.demand if (one["need"], one["grid_id"]) == (need, TOWN)),
+                (row["expected"] for row in week.demand if (row["need"], row["grid_id"]) == (need, TOWN)),
                 None,
             )
             for week in weeks
         ]
-        rows.append((name, ["—" if one is None else f"{one:.0f}" for one in found]))
+        rows.append((name, ["—" if row is None else f"{row:.0f}" for row in found]))
     return [week.as_of for week in weeks], rows

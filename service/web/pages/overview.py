@@ -61,7 +61,7 @@ def overview(
         "overview.html",
         week=week,
         days=days_of(week),
-        weeks=[one for one in state_of(request).shelf.served.weeks if one != week.as_of],
+        weeks=[as_of_date for as_of_date in state_of(request).shelf.served.weeks if as_of_date != week.as_of],
         heat=heat(_around(week, asker, rows), rows, show),
         shown=show,
         choices=_choices(week),
@@ -80,10 +80,12 @@ def _around(week: Week, asker: Identity, rows: list[Row]) -> Week:
     """The week with the micro-grids in sight, and the workers who have visits there."""
     if asker.everywhere:
         return week
-    areas = [one for one in week.areas if sees_place(asker, one["grid_id"], one["microgrid_id"])]
+    areas = [area for area in week.areas if sees_place(asker, area["grid_id"], area["microgrid_id"])]
     here = {(row["worker_id"] or "", row.get("worker_name") or "") for row in rows}
     workers = [
-        one for one in week.around.get("workers", []) if (one["worker_id"] or "", one["name"] or "") in here
+        worker
+        for worker in week.around.get("workers", [])
+        if (worker["worker_id"] or "", worker["name"] or "") in here
     ]
     return replace(week, areas=areas, around={**week.around, "workers": workers})
 
@@ -192,7 +194,7 @@ def _demand(week: Week, asker: Identity) -> list[Row]:
         return []
     frame = pd.DataFrame(rows)
     for name in ("begins", "ends"):
-        frame[name] = [date.fromisoformat(one) for one in frame[name]]
+        frame[name] = [date.fromisoformat(number) for number in frame[name]]
     table = against_seats(frame, week.community, day_of(date.fromisoformat(week.as_of)))
     names = {need.id: need.name.here for need in week.community.needs}
     return [need_row(names, {**row}) for row in table.to_dict("records")]
@@ -202,9 +204,9 @@ def _in_sight(request: Request, asker: Identity, feedback: Row | None, name: str
     """Feedback of households in sight that are neither deleted nor refusing."""
     state = state_of(request)
     rows = []
-    for one in (feedback or {}).get(name, []):
-        place = state.shelf.served.place(one["household_id"])
-        listed = state.restrictions.listed(one["household_id"])
+    for row in (feedback or {}).get(name, []):
+        place = state.shelf.served.place(row["household_id"])
+        listed = state.restrictions.listed(row["household_id"])
         if listed and (sees_place(asker, place[0], place[1]) if place else asker.everywhere):
-            rows.append(one)
+            rows.append(row)
     return rows

@@ -104,7 +104,7 @@ def visits(
         week=week,
         days=days_of(week),
         workers=[(name, list(some)) for name, some in groupby(cards, lambda one: one["worker"])],
-        finished=sum(one["finished"] for one in cards),
+        finished=sum(card["finished"] for card in cards),
         total=len(cards),
         title=_title(asker, grid, coordinators),
         others=len(rows) > len(shown),
@@ -130,7 +130,7 @@ def _title(asker: Identity, grid: str | None, coordinators: bool) -> str:
 
 def _weeks(request: Request, week: Week) -> list[str]:
     found = state_of(request).shelf.served.weeks
-    return [one for one in sorted(found, reverse=True) if found[one].listed and one != week.as_of][:3]
+    return [day for day in sorted(found, reverse=True) if found[day].listed and day != week.as_of][:3]
 
 
 def card(rows: list[Row], done: dict[str, Outcome], week: Week, asker: Identity) -> Row:
@@ -232,9 +232,9 @@ def _neighbours(rows: list[Row], row: Row) -> tuple[str, str]:
     """The households before and after this one on the same list; '' at its ends."""
     key = (row["worker_id"], row.get("worker_name"), bool(row.get("coordinator")))
     same = [
-        one for one in rows if (one["worker_id"], one.get("worker_name"), bool(one.get("coordinator"))) == key
+        row for row in rows if (row["worker_id"], row.get("worker_name"), bool(row.get("coordinator"))) == key
     ]
-    homes = list(dict.fromkeys(one["household_id"] for one in same))
+    homes = list(dict.fromkeys(row["household_id"] for row in same))
     place = homes.index(row["household_id"])
     return homes[place - 1] if place else "", homes[place + 1] if place + 1 < len(homes) else ""
 

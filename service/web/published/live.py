@@ -56,7 +56,7 @@ class Live:
     def p_request(self, matrix: np.ndarray, needs: Sequence[str]) -> np.ndarray:
         """float64 per row of a float32 [rows, features] matrix with ``columns``. KeyError for an unknown need."""
         index = self.state.community.need_index()
-        need = np.array([index[one] for one in needs], dtype=np.int16)
+        need = np.array([index[need] for need in needs], dtype=np.int16)
         rows = Rows(np.arange(len(need), dtype=np.int32), need)
         if NEED in self.model.feature_names:
             matrix = np.insert(matrix, self.model.feature_names.index(NEED), need, axis=1)

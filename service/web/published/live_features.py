@@ -44,7 +44,7 @@ def rows_asked(state: ServiceState, identity: Identity, body: bytes, as_of: str 
     live = live_of(week)
     needs, matrix = _matrix(body, live.columns)
     known = live.state.community.need_index()
-    if not all(one in known and sees_need(identity, one in week.sensitive) for one in needs):
+    if not all(need in known and sees_need(identity, need in week.sensitive) for need in needs):
         raise _wrong(say("没有这项需求", "no such need"))
     return Asked(live, needs, matrix)
 

@@ -26,11 +26,11 @@ def publish_models(workspace: Path) -> None:
         named = {version_called(client, alias): alias for alias in (CHALLENGER, CHAMPION)}
         found = sorted(client.search_model_versions(f"name = '{NAME}'"), key=lambda one: -int(one.version))
         rows = []
-        for one in found:
-            version, run = int(one.version), client.get_run(str(one.run_id))
-            rows.append(_row(version, named.get(version), one, run))
+        for entry in found:
+            version, run = int(entry.version), client.get_run(str(entry.run_id))
+            rows.append(_row(version, named.get(version), entry, run))
             if len(rows) <= NEWEST and not (home / REPORTS / str(version)).is_dir():
-                _copy_report(client, str(one.run_id), home / REPORTS / str(version))
+                _copy_report(client, str(entry.run_id), home / REPORTS / str(version))
     write_atomically(home / MODELS, json.dumps(rows, ensure_ascii=False).encode())
 
 

@@ -130,14 +130,14 @@ def _write_answers(place: Path, scored: ScoredWeek) -> int:
     places: dict[str, list[Any]] = {}
     rows, cells, offset, households = [], [], 0, 0
     with (place / CONTENT).open("wb") as file:
-        for one in scored.answered():
-            file.write(one.content)
-            for household, (grid, microgrid, *ends) in one.places.items():
+        for row in scored.answered():
+            file.write(row.content)
+            for household, (grid, microgrid, *ends) in row.places.items():
                 places[household] = [grid, microgrid, *(offset + end for end in ends)]
-            offset += len(one.content)
-            households += one.households
-            rows += one.areas
-            cells.append(one.cells)
+            offset += len(row.content)
+            households += row.households
+            rows += row.areas
+            cells.append(row.cells)
     (place / PLACES).write_bytes(orjson.dumps(places))
     demand = own_windows(demand_of_partitions(cells, scored.town.community, scored.model.model.spread))
     (place / DEMAND).write_bytes(as_json(rows_of(demand)))
@@ -197,16 +197,16 @@ def visit_rows(visits: dict[str, pd.DataFrame], risk: pd.DataFrame) -> list[dict
     """The rows of the lists with what pages and other systems show of them, in the language in force;
     ``translated`` holds the texts that are others in another one."""
     own, tier = visits[language()], dict(zip(risk["household_id"], risk["tier"], strict=True))
-    columns = [*COLUMNS, *(one for one in (*_VISIT_TEXTS, "coordinator", "p_need") if one in own)]
+    columns = [*COLUMNS, *(text for text in (*_VISIT_TEXTS, "coordinator", "p_need") if text in own)]
     rows = rows_of(own[columns].assign(as_of=own["as_of"].astype(str)))
     for row in rows:
         row["tier"] = tier.get(row["household_id"])
         row["worker_id"] = row["worker_id"] or None
         row["translated"] = {}
     texts = ["reason", *(name for name in _VISIT_TEXTS if name in own)]
-    for other in visits.keys() - {language()}:
-        for row, words in zip(rows, rows_of(visits[other][texts]), strict=True):
-            row["translated"][other] = {name: text for name, text in words.items() if text != row[name]}
+    for code in visits.keys() - {language()}:
+        for row, words in zip(rows, rows_of(visits[code][texts]), strict=True):
+            row["translated"][code] = {name: text for name, text in words.items() if text != row[name]}
     return rows
 
 

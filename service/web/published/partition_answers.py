@@ -143,9 +143,9 @@ def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, str, list[tuple[s
 
 def _scores_as_json(need: list[str], *numbers: list[float]) -> Iterator[bytes]:
     """Each score as JSON from its columns, need, p_request, p_need and rank: each column is told as a whole."""
-    names = {one: orjson.dumps(one) for one in set(need)}
-    texts = (orjson.dumps(one)[1:-1].split(b",") for one in numbers)
-    for row in zip((names[one] for one in need), *texts, strict=True):
+    names = {name: orjson.dumps(name) for name in set(need)}
+    texts = (orjson.dumps(number)[1:-1].split(b",") for number in numbers)
+    for row in zip((names[name] for name in need), *texts, strict=True):
         yield b'{"need":%b,"p_request":%b,"p_need":%b,"rank":%b}' % row
 
 

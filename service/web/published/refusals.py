@@ -27,7 +27,7 @@ def publish_refusals(workspace: Path) -> None:
         there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
         for table, query in (("opt_outs", OPT_OUTS), ("feedback", DO_NOT_CONTACT)):
             rows += connection.execute(query).fetchall() if table in there else []
-    plain = sorted((one[0], str(one[1] or date.min), str(one[2] or date.max)) for one in rows)
+    plain = sorted((row[0], str(row[1] or date.min), str(row[2] or date.max)) for row in rows)
     write_atomically(workspace / SERVED / REFUSALS, json.dumps(plain, ensure_ascii=False).encode())
 
 

@@ -46,7 +46,7 @@ class Restrictions:
                 if begins <= today and (until is None or until > today)
             ) | {household for household, _ in elsewhere}
             named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
-            deleted = frozenset(one for one in named if one)
+            deleted = frozenset(refusal for refusal in named if refusal)
         if (found, deleted) != (self.refusing, self.deleted):
             self.refusing, self.deleted, self.version = found, deleted, self.version + 1
 

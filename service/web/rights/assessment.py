@@ -112,7 +112,7 @@ def _decisions(community: Community) -> str:
 
 
 def _people(database: Database) -> str:
-    roles = Counter(one.role for one in users(database) if one.active)
+    roles = Counter(user.role for user in users(database) if user.active)
     lines = [
         f"- {role.value}: {roles.get(role.value, 0)}"
         + say(" 人；权限 ", " people; scopes ")
@@ -120,8 +120,8 @@ def _people(database: Database) -> str:
         for role in Role
         if role != Role.MACHINE
     ]
-    active = [one for one in keys(database) if one.revoked_at is None]
-    lines += [f"- {one.name}（{one.id}）: {', '.join(one.scopes)}" for one in active]
+    active = [key for key in keys(database) if key.revoked_at is None]
+    lines += [f"- {person.name}（{person.id}）: {', '.join(person.scopes)}" for person in active]
     return _section("4. 谁能看到什么", "4. Who sees what", *lines)
 
 
@@ -161,7 +161,7 @@ def _security(database: Database) -> str:
 def _open_points(workspace: Path, today: date) -> str:
     wrong = check(workspace, today)
     models = read_models(workspace)
-    model = next((one for one in models if one["alias"] == "champion"), None)
+    model = next((model for model in models if model["alias"] == "champion"), None)
     used = (
         say(f"启用的模型：版本 {model['version']}", f"model in force: version {model['version']}")
         if model

@@ -150,7 +150,7 @@ def restore(source: Path, workspace: Path, database: Database, tombstones: Path 
 
 
 def _refuse_unless_empty(workspace: Path, database: Database) -> None:
-    there = [one.name for one in workspace.iterdir() if not one.name.startswith(SCRATCH)]
+    there = [path.name for path in workspace.iterdir() if not path.name.startswith(SCRATCH)]
     if set(there) - OF_DATABASE or _filled(database):
         raise UserError(
             say(
@@ -263,7 +263,7 @@ def _remove_again(workspace: Path, database: Database, held: dict[str, Any]) -> 
         ids = [
             row[0] for row in connection.execute("SELECT DISTINCT household_id FROM households").fetchall()
         ]
-    again = [one for one in ids if tombstone(salt, one) in held["households"]]
+    again = [identifier for identifier in ids if tombstone(salt, identifier) in held["households"]]
     for household in again:
         delete_everywhere(workspace, database, household, operator())
     return [say(f"再次删除 {len(again)} 户", f"{len(again)} households deleted again")]

@@ -108,31 +108,33 @@ def draft(workspace: Path) -> str:
     ]
     held = held_fields(workspace)
     sensitive = sensitive_fields(workspace, held)
-    for one in held:
-        known = registered.get(one.name)
+    for field in held:
+        known = registered.get(field.name)
         blank = say(*BLANK)
         entry = known or {
             "purpose": blank,
             "basis": blank,
-            "sensitive": one in sensitive,
+            "sensitive": field in sensitive,
             "retention_months": blank,
         }
         lines.append(
-            f"  {one.name}: {{{', '.join(f'{key}: {_yaml(value)}' for key, value in entry.items())}}}"
+            f"  {field.name}: {{{', '.join(f'{key}: {_yaml(value)}' for key, value in entry.items())}}}"
         )
     return "\n".join(lines) + "\n"
 
 
 def sensitive_fields(workspace: Path, held: list[Held]) -> set[Held]:
     """The columns that are called like sensitive information, or hold identity numbers."""
-    found = {one for one in held if SENSITIVE.search(one.column)}
+    found = {field for field in held if SENSITIVE.search(field.column)}
     with open_store(workspace, read_only=True) as connection:
-        for one in held:
-            column = quoted(one.column)
-            query = f"SELECT {column}::VARCHAR FROM {one.table} WHERE {column} IS NOT NULL LIMIT {LOOKED_AT}"
+        for field in held:
+            column = quoted(field.column)
+            query = (
+                f"SELECT {column}::VARCHAR FROM {field.table} WHERE {column} IS NOT NULL LIMIT {LOOKED_AT}"
+            )
             values = [value for (value,) in connection.execute(query).fetchall()]
             if values and all(re.fullmatch(IDENTITY_NUMBER, value.strip()) for value in values):
-                found.add(one)
+                found.add(field)
     return found
 
 
@@ -157,15 +159,15 @@ def check(workspace: Path, today: date) -> list[str]:
     registered, held = _read(workspace), held_fields(workspace)
     excluded = set(read_settings(workspace).features.exclude)
     wrong, entries = [], {}
-    for one in held:
+    for field in held:
         try:
-            entries[one.name] = FieldEntry.model_validate(registered[one.name])
+            entries[field.name] = FieldEntry.model_validate(registered[field.name])
         except KeyError:
-            wrong.append(say(f"{one.name}：没有登记", f"{one.name}: not registered"))
+            wrong.append(say(f"{field.name}：没有登记", f"{field.name}: not registered"))
         except ValidationError as error:
             keys = ", ".join(sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]}))
-            wrong.append(say(f"{one.name}：{keys} 没有填好", f"{one.name}: {keys} to be filled in"))
-    names = {one.name for one in held}
+            wrong.append(say(f"{field.name}：{keys} 没有填好", f"{field.name}: {keys} to be filled in"))
+    names = {field.name for field in held}
     wrong += [
         say(f"{name}：数据里没有这一列", f"{name}: no such column is held")
         for name in registered

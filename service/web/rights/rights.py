@@ -43,7 +43,7 @@ def why_listed(served: Served, household_id: str, refuses: bool) -> list[str]:
 
 
 def _listed_line(row: dict[str, Any], community: Community, as_of: str) -> str:
-    need = next((one.name.here for one in community.needs if one.id == row["need"]), row["need"])
+    need = next((need.name.here for need in community.needs if need.id == row["need"]), row["need"])
     if row["arm"] == "random":
         return say(
             f"{as_of} 一周：{need}。抽签抽到的，与评分无关。",
@@ -131,7 +131,8 @@ def export(
             select(Entry).where(or_(Entry.subject == household_id, among)).order_by(Entry.number)
         )
         looked = [
-            {"at": one.at, "who": one.who, "action": one.action, "purpose": one.purpose} for one in seen
+            {"at": entry.at, "who": entry.who, "action": entry.action, "purpose": entry.purpose}
+            for entry in seen
         ]
     weeks = {}
     for as_of, week in served.weeks.items():

@@ -5,19 +5,24 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from service.web.auth.identities import Asker, close_session, cookie_name, sign_in_in_turn
+from features.workspace_secret import workspace_secret
+from service.web.auth.failures import browser_cookie, source_of
+from service.web.auth.identities import Asker, cookie_name
+from service.web.auth.sign_in import Credentials, close_session, sign_in_in_turn
 from service.web.published.state import state_of
 
+BROWSER_COOKIE, YEAR = "xianying_browser", 365 * 24 * 3600
 router = APIRouter(prefix="/v1/session", tags=["登录 sign-in"])
 
 
-class Credentials(BaseModel):
-    """A login and its password."""
+class Given(BaseModel):
+    """A login, its password, and the second factor's code where the person has one."""
 
     login: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(examples=["zhang.wei"])
     password: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
         examples=["correct horse battery"]
     )
+    code: Annotated[str, StringConstraints(max_length=20)] = Field("", examples=["123456"])
 
 
 class Me(BaseModel):
@@ -53,14 +58,26 @@ def forget_cookie(request: Request, response: Response) -> None:
 
 
 @router.post("", status_code=204, summary="登录，得到会话 cookie")
-async def open_session(request: Request, credentials: Credentials) -> Response:
+async def open_session(request: Request, given: Given) -> Response:
     """A session cookie for a login and password; 401 where they are wrong, 429 while the login is locked."""
-    state = state_of(request)
-    state.limits.count_sign_in(request.client.host if request.client else "")
-    token = await sign_in_in_turn(state, credentials.login, credentials.password)
     response = Response(status_code=204)
-    set_cookie(request, response, token)
+    await enter_in(request, response, given.login, given.password, given.code)
     return response
+
+
+async def enter_in(request: Request, response: Response, login: str, password: str, code: str) -> None:
+    """Sign somebody in: the session's cookie, and one by which the browser is known again. Raises a problem."""
+    state = state_of(request)
+    address = request.client.host if request.client else ""
+    secret = workspace_secret(state.settings.workspace)
+    source = source_of(secret, login, address, request.cookies.get(BROWSER_COOKIE, ""))
+    state.limits.count_sign_in(source.place)
+    given = Credentials(login, password, code, address, source)
+    set_cookie(request, response, await sign_in_in_turn(state, given))
+    known = browser_cookie(secret, login)
+    response.set_cookie(
+        BROWSER_COOKIE, known, YEAR, httponly=True, secure=state.settings.secure, samesite="strict", path="/"
+    )
 
 
 @router.get("", summary="当前身份")
@@ -78,10 +95,10 @@ async def me(asker: Asker) -> Me:
 
 
 @router.delete("", status_code=204, summary="退出登录")
-def end_session(request: Request, asker: Asker) -> Response:
-    """End the session."""
+def end_session(request: Request, asker: Asker, everywhere: bool = False) -> Response:
+    """End the session; with ``everywhere`` all sessions of the person."""
     if asker.session:
-        close_session(state_of(request).database, asker)
+        close_session(state_of(request).database, asker, everywhere)
         state_of(request).identities.forget()
     response = Response(status_code=204)
     forget_cookie(request, response)

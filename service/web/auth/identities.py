@@ -2,22 +2,18 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import partial
 from typing import Annotated, cast
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from features.language import say
-from service.web.audit.log import enter
-from service.web.auth.tokens import hashed, new_token, password_fits, same
+from service.web.auth.tokens import hashed, same
 from service.web.base.access import SCOPES, Identity, Role, machine_scopes
 from service.web.base.limiting import Limits
-from service.web.base.problems import Problem, not_signed_in, outdated_page
+from service.web.base.problems import not_signed_in, outdated_page
 from service.web.base.settings import Settings
 from service.web.database.engine import Database
 from service.web.database.tables import ApiKey, SignIn, User, now
@@ -26,8 +22,7 @@ COOKIE, SECURE_COOKIE = "xianying_session", "__Host-xianying_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST_REMEMBERED = 10_000
-CHECKED_AT_ONCE, MOST_WAITING = 2, 100  # passwords
-LONGEST_LOCK = timedelta(days=1)
+CHECKED_AT_ONCE = 2  # passwords
 
 
 @dataclass
@@ -165,84 +160,3 @@ def check_csrf(identity: Identity, token: str) -> None:
 
 Asker = Annotated[Identity, Depends(current_identity)]
 SignedIn = Annotated[Identity, Depends(signed_in)]
-
-
-async def sign_in_in_turn(state: AccessState, login: str, password: str) -> str:
-    """Check a password and open a session; its token.
-
-    A few passwords are checked at a time, in threads of their own: each check takes 64 MiB and a moment, and whoever
-    reads does not wait for them. Raises a problem for a wrong or locked login, and where too many wait already.
-    """
-    if state.signing_in.statistics().tasks_waiting >= MOST_WAITING:
-        raise Problem(
-            503,
-            "busy",
-            say("登录的人太多，请稍后再试", "too many people are signing in: try again in a moment"),
-            headers={"Retry-After": "5"},
-        )
-    settings = state.settings
-    how = (settings.session_hours, settings.attempts, settings.lock_seconds)
-    check = partial(sign_in, state.database, login, password, *how)
-    return await to_thread.run_sync(check, limiter=state.signing_in)
-
-
-def sign_in(
-    database: Database, login: str, password: str, hours: float, attempts: int, lock_seconds: float
-) -> str:
-    """Check a password and open a session; its token. Raises a problem for a wrong or locked one.
-
-    After ``attempts`` wrong passwords the login is locked for ``lock_seconds``, twice as long each further time.
-    """
-    with database.reading() as session:
-        user = session.scalar(select(User).where(User.login == login))
-    if user and user.locked_until and user.locked_until > now():
-        raise _locked(int((user.locked_until - now()).total_seconds()) + 1)
-    stored = user.password_hash if user and user.active else None
-    fits = password_fits(password, stored)  # takes long, so before the database is locked
-    with database.writing() as session:
-        user = session.scalar(select(User).where(User.login == login).with_for_update())
-        if user and user.locked_until and user.locked_until > now():
-            failed = _locked(int((user.locked_until - now()).total_seconds()) + 1)
-        elif user and fits and user.active and user.password_hash == stored:
-            user.failures, user.locked_until = 0, None
-            enter(session, f"user:{user.login}", "session.open", "", "", "password")
-            return open_session(session, user, hours)
-        else:
-            failed = Problem(401, "wrong-password", say("账号或密码不对", "wrong login or password"))
-            if user:
-                user.failures += 1
-                if user.failures >= attempts:
-                    lock = timedelta(seconds=lock_seconds * 2 ** min(user.failures - attempts, 20))
-                    user.locked_until = now() + min(lock, LONGEST_LOCK)
-    raise failed
-
-
-def _locked(wait: int) -> Problem:
-    return Problem(
-        429,
-        "locked",
-        say(f"密码错误次数过多，请 {wait} 秒后再试", f"too many wrong passwords: try again in {wait} s"),
-        headers={"Retry-After": str(wait)},
-    )
-
-
-def open_session(session: Session, user: User, hours: float) -> str:
-    """A new session of a person; its token, for the cookie. Sessions that have ended are removed."""
-    session.execute(delete(SignIn).where(SignIn.expires_at <= now()))
-    token = new_token()
-    session.add(
-        SignIn(
-            token_hash=hashed(token),
-            user_id=user.id,
-            csrf=new_token(),
-            expires_at=now() + timedelta(hours=hours),
-        )
-    )
-    return token
-
-
-def close_session(database: Database, identity: Identity) -> None:
-    """End a person's session."""
-    with database.writing() as session:
-        session.execute(delete(SignIn).where(SignIn.token_hash == identity.session))
-        enter(session, identity.who, "session.close", "")

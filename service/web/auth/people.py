@@ -6,8 +6,11 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from features.language import UserError, say
+from features.workspace_secret import workspace_secret
 from service.web.audit.log import enter
 from service.web.audit.operator import operator
+from service.web.auth.failures import forget_failures, login_hash
+from service.web.auth.second_factor import SecondFactor, new_second_factor
 from service.web.auth.tokens import FEWEST_CHARACTERS, hash_password, hashed, new_key
 from service.web.base.access import PLACED, Role, Scope, machine_scopes
 from service.web.database.engine import Database
@@ -62,7 +65,8 @@ def set_password(database: Database, login: str, password: str) -> None:
     """A new password; ends the person's sessions and lock-out."""
     with database.writing() as session:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
-        user.password_hash, user.failures, user.locked_until = hash_password(_strong(password)), 0, None
+        user.password_hash = hash_password(_strong(password))
+        forget_failures(session, login_hash(workspace_secret(database.workspace), login))
         session.execute(delete(SignIn).where(SignIn.user_id == user.id))
         enter(session, operator(), "users.password", "", "", login)
 
@@ -71,9 +75,22 @@ def set_active(database: Database, login: str, active: bool) -> None:
     """Shut a person out, or let them in again; ends their sessions and lock-out."""
     with database.writing() as session:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
-        user.active, user.failures, user.locked_until = active, 0, None
+        user.active = active
+        forget_failures(session, login_hash(workspace_secret(database.workspace), login))
         session.execute(delete(SignIn).where(SignIn.user_id == user.id))
         enter(session, operator(), "users.unblock" if active else "users.block", "", "", login)
+
+
+def set_second_factor(database: Database, login: str, remove: bool = False) -> SecondFactor | None:
+    """Give a person a new second factor, shown this once, or take it away; ends their sessions."""
+    with database.writing() as session:
+        user = _user(session.scalar(select(User).where(User.login == login)), login)
+        made = None if remove else new_second_factor(user, workspace_secret(database.workspace))
+        if remove:
+            user.second_factor = None
+        session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+        enter(session, operator(), "users.second_factor", "", "", f"{login} removed" if remove else login)
+    return made
 
 
 def _user(user: User | None, login: str) -> User:

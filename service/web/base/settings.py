@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.contract.settings_mistakes import mistake_words
 from features.language import UserError, say
+from service.web.base.access import SCOPES, Role
 
 SHORTEST_SECRET = 32
 
@@ -33,9 +34,14 @@ class Settings(BaseSettings):
         "127.0.0.1", description="addresses whose `X-Forwarded-*` headers are believed"
     )
     session_hours: float = Field(12, gt=0, le=24 * 14, description="how long a sign-in lasts")
-    attempts: int = Field(5, ge=1, le=100, description="wrong passwords before a login is locked")
+    attempts: int = Field(
+        5, ge=1, le=100, description="wrong passwords before a login is locked for a browser or address"
+    )
     lock_seconds: float = Field(
-        30, gt=0, description="first lock-out; doubles with each further wrong password, up to a day"
+        30, gt=0, description="first lock-out; doubles with each further wrong password, up to 15 minutes"
+    )
+    second_factor: str = Field(
+        "", description="roles that need a second factor besides the password, such as `coordinator,auditor`"
     )
     identity_seconds: float = Field(
         5, ge=0, le=60, description="how long a key or sign-in may still work after it was revoked"
@@ -61,6 +67,16 @@ class Settings(BaseSettings):
         "preferred_username",
         description="single sign-on: the claim that holds a person's login (an email only where verified)",
     )
+
+    @field_validator("second_factor")
+    @classmethod
+    def _known_roles(cls, value: str) -> str:
+        people = sorted(SCOPES.keys() - {Role.MACHINE})
+        for name in filter(None, map(str.strip, value.split(","))):
+            if name not in people:
+                there = say("、", ", ").join(people)
+                raise ValueError(say(f"没有角色 {name}，只有 {there}", f"no role {name}; there are {there}"))
+        return value
 
     @field_validator("rate", "sign_in_rate")
     @classmethod
@@ -96,6 +112,11 @@ class Settings(BaseSettings):
                 )
             )
         return self
+
+    @cached_property
+    def second_factor_roles(self) -> frozenset[str]:
+        """The roles that need a second factor."""
+        return frozenset(filter(None, map(str.strip, self.second_factor.split(","))))
 
     @property
     def secure(self) -> bool:

@@ -100,6 +100,36 @@ def password(workspace: Path, login: str) -> None:
     show([say(f"{login} 的密码已更换", f"{login} has a new password")])
 
 
+@users.command(
+    "second-factor",
+    help=say(
+        "为一人设置第二因子（手机上的验证码）；只显示这一次，并结束其所有登录",
+        "a second factor (codes of an app) for a person; shown this once, ends their sessions",
+    ),
+)
+@click.argument("login")
+@click.option("--remove", is_flag=True, help=say("取消第二因子", "take it away"))
+@click.pass_obj
+def second_factor(workspace: Path, login: str, remove: bool) -> None:
+    """Give a person a second factor."""
+    from service.web.auth import people
+
+    made = people.set_second_factor(service_database(workspace), login, remove)
+    if made is None:
+        show([say(f"{login} 不再用第二因子", f"{login} has no second factor any more")])
+        return
+    show(
+        [
+            say(
+                "在手机的验证器应用里输入密钥，或把网址做成二维码扫描：",
+                "type the key into an authenticator app, or scan the address as a QR code:",
+            ),
+            made.key,
+            made.address,
+        ]
+    )
+
+
 @users.command("block", help=say("停用一人，结束其所有登录", "shut a person out; ends their sessions"))
 @click.argument("login")
 @click.pass_obj

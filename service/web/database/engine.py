@@ -44,8 +44,8 @@ def connect(address: str) -> Engine:
 class Database:
     """Sessions that read, and sessions that write and commit at their end."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, workspace: Path) -> None:
+        self.engine, self.workspace = engine, workspace
         self._sessions = sessionmaker(engine, expire_on_commit=False)
 
     @contextmanager
@@ -119,4 +119,4 @@ def open_database(settings: Settings) -> Database:
                 f"the database cannot be opened (check XIANYING_DATABASE_URL, or the disk): {reason}",
             )
         ) from error
-    return Database(engine)
+    return Database(engine, settings.workspace)

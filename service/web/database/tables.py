@@ -70,9 +70,21 @@ class User(Base):
     worker_id: Mapped[str | None] = mapped_column(String(100))
     password_hash: Mapped[str | None] = mapped_column(String(200))  # None: single sign-on only
     active: Mapped[bool] = mapped_column(Boolean, default=True)
-    failures: Mapped[int] = mapped_column(Integer, default=0)
-    locked_until: Mapped[datetime | None]
+    second_factor: Mapped[str | None] = mapped_column(String(200))  # encrypted; None: a password is enough
+    second_factor_step: Mapped[int | None]  # half minute of the last code used: none counts twice
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class SignInFailure(Base):
+    """Wrong passwords of a login from one browser or address, or from all unknown browsers."""
+
+    __tablename__ = "sign_in_failures"
+
+    login_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    place_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    last_at: Mapped[datetime]
+    locked_until: Mapped[datetime | None]
 
 
 class SignIn(Base):

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from features.language import say
-from service.web.api.sessions import forget_cookie, set_cookie
-from service.web.auth.identities import SignedIn, check_csrf, close_session, sign_in_in_turn
+from service.web.api.sessions import YEAR, enter_in, forget_cookie
+from service.web.auth.identities import SignedIn, check_csrf
+from service.web.auth.sign_in import close_session
 from service.web.auth.tokens import new_token, same, signed
 from service.web.base.problems import Problem, outdated_page
 from service.web.pages.frame import LANGUAGE_COOKIE, NEXT_DEFAULT, TEXT_COOKIE, go_to, local, menu, page
@@ -14,7 +15,6 @@ from service.web.published.state import state_of
 
 router = APIRouter(include_in_schema=False)
 FORM_COOKIE = "xianying_form"
-YEAR = 365 * 24 * 3600
 Next = Annotated[str, Query(max_length=500)]
 
 
@@ -51,33 +51,35 @@ async def open_session(
     request: Request,
     login: Annotated[str, Form(max_length=100)] = "",
     password: Annotated[str, Form(max_length=200)] = "",
+    code: Annotated[str, Form(max_length=20)] = "",
     token: Annotated[str, Form(max_length=100)] = "",
     next: Annotated[str, Form(max_length=500)] = NEXT_DEFAULT,
 ) -> Response:
     """Check a login and password; the form again, with what is wrong, where they do not open a session."""
-    state = state_of(request)
-    settings = state.settings
+    settings = state_of(request).settings
+    answer: Response = go_to(next)
     nonce = request.cookies.get(FORM_COOKIE, "")
     try:
         if not nonce or not same(token, signed(settings.secret.get_secret_value(), nonce)):
             raise outdated_page()
-        state.limits.count_sign_in(request.client.host if request.client else "")
-        session = await sign_in_in_turn(state, login.strip(), password)
+        await enter_in(request, answer, login.strip(), password, code)
     except Problem as problem:
         answer = _form(request, next, problem.status, problem.content["title"], login)
         answer.headers.update(problem.headers)
-        return answer
-    answer = go_to(next)
-    set_cookie(request, answer, session)
     return answer
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, asker: SignedIn, csrf: Annotated[str, Form(max_length=100)] = "") -> Response:
-    """End the session."""
+def sign_out(
+    request: Request,
+    asker: SignedIn,
+    csrf: Annotated[str, Form(max_length=100)] = "",
+    everywhere: Annotated[bool, Form()] = False,
+) -> Response:
+    """End the session; with ``everywhere`` all sessions of the person."""
     check_csrf(asker, csrf)
     if asker.session:
-        close_session(state_of(request).database, asker)
+        close_session(state_of(request).database, asker, everywhere)
         state_of(request).identities.forget()
     answer = go_to("/sign-in")
     forget_cookie(request, answer)

@@ -16,7 +16,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from features.language import say
 from service.web.api.sessions import set_cookie
 from service.web.audit.log import enter
-from service.web.auth.identities import open_session
+from service.web.auth.sign_in import open_session
 from service.web.base.problems import Problem
 from service.web.base.settings import Settings
 from service.web.database.engine import Database

@@ -234,7 +234,10 @@ def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
             return datetime.fromisoformat(value)
         return date.fromisoformat(value) if isinstance(kind, Date) else value
 
-    return {name: None if value is None else read(name, value) for name, value in row.items()}
+    there = {
+        name: value for name, value in row.items() if name in table.columns
+    }  # others: of an earlier version
+    return {name: None if value is None else read(name, value) for name, value in there.items()}
 
 
 def _read_newer(path: Path) -> dict[str, Any]:

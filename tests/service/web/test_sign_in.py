@@ -1,22 +1,26 @@
 """Getting in: passwords, sessions, lock-outs, API keys; on both databases."""
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
+import pyotp
 import pytest
 from fastapi.testclient import TestClient
 from service_database import database_url  # noqa: F401
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from features.language import UserError
 from service.web.app import create_app
 from service.web.auth import identities, people
+from service.web.auth import sign_in as entrance
 from service.web.base.limiting import MOST_COUNTED, Limits
 from service.web.base.problems import Problem
 from service.web.base.settings import Settings, read_settings
-from service.web.database.tables import ApiKey, User, now
+from service.web.database.tables import ApiKey, Entry, SignInFailure, User, now
 
 PASSWORD = "correct horse"
 
@@ -71,13 +75,132 @@ def test_wrong_passwords_lock_the_login_with_ever_longer_waits(client):
     assert answer.status_code == 429 and 50 < int(answer.headers["retry-after"]) <= 61
     database = client.app.state.database
     with database.writing() as session:
-        session.execute(update(User).where(User.login == "wang").values(locked_until=now()))
+        session.execute(update(SignInFailure).values(locked_until=now()))
     assert sign_in(client, password="wrong again!").status_code == 401
     assert int(sign_in(client).headers["retry-after"]) > 100
     people.set_active(database, "wang", True)
     assert sign_in(client).status_code == 204
     assert sign_in(client, "nobody").status_code == 401
     assert sign_in(client, "li").status_code == 204  # one login's lock is not another's
+
+
+def of_address(client: TestClient, host: str) -> TestClient:
+    """Another browser, at another address."""
+    return TestClient(client.app, client=(host, 50000))
+
+
+def test_nobody_locks_a_colleague_out(client):
+    mine, desk = of_address(client, "192.0.2.7"), of_address(client, "192.0.2.8")
+    assert sign_in(mine).status_code == 204
+    guessers = [of_address(client, f"198.51.100.{number}") for number in range(12)]
+    refused = [sign_in(one, password="wrong password").status_code for one in guessers for _ in range(4)]
+    assert refused == [401, 401, 401, 429] * 10 + [429] * 8  # from anywhere: ten times as many
+    assert sign_in(mine).status_code == 204  # where they signed in before they always can
+    wait = int(sign_in(desk).headers["retry-after"])  # elsewhere they wait a moment
+    assert 0 < wait <= 61
+    with client.app.state.database.writing() as session:
+        session.execute(
+            update(SignInFailure).where(SignInFailure.place_hash == "anywhere").values(locked_until=now())
+        )
+    assert sign_in(desk).status_code == 204
+    with client.app.state.database.writing() as session:
+        session.execute(update(SignInFailure).values(failures=1000, locked_until=now()))
+    assert sign_in(guessers[0], password="wrong password").status_code == 401
+    assert int(sign_in(guessers[0]).headers["retry-after"]) <= 15 * 60 + 1
+
+
+def test_a_login_that_nobody_has_is_answered_like_one_with_a_lock(client):
+    def answers(login: str) -> list[tuple[int, dict]]:
+        some = of_address(client, "192.0.2.9")
+        found = [sign_in(some, login, "wrong password") for _ in range(5)]
+        return [(one.status_code, {**one.json(), "title": one.json()["title"][:6]}) for one in found]
+
+    people.add_user(client.app.state.database, "blocked", "auditor", PASSWORD)
+    people.set_active(client.app.state.database, "blocked", False)
+    assert answers("wang") == answers("nobody") == answers("blocked")
+
+
+def code_now(factor, steps: int = 0) -> str:
+    totp = pyotp.TOTP(factor.key)
+    return totp.at(now() + timedelta(seconds=steps * totp.interval))
+
+
+def test_a_second_factor_is_asked_of_whoever_has_one(client):
+    database = client.app.state.database
+    factor = people.set_second_factor(database, "wang")
+    assert factor.key in factor.address and "wang" in factor.address
+
+    def enter(code: str):
+        given = {"login": "wang", "password": PASSWORD, "code": code}
+        return of_address(client, "192.0.2.10").post("/v1/session", json=given)
+
+    wrong = sign_in(of_address(client, "192.0.2.11"), password="wrong password")
+    assert enter("").json() == enter("000000").json() == wrong.json()
+    code = code_now(factor)
+    assert enter(code).status_code == 204
+    assert enter(code).status_code == 401  # used
+    people.set_active(database, "wang", True)
+    assert enter(code_now(factor, 1)).status_code == 204  # a clock that is a little fast
+    assert enter(code_now(factor, 9)).status_code == 401
+    with database.reading() as session:
+        assert factor.key not in session.query(User).filter_by(login="wang").one().second_factor
+    people.set_second_factor(database, "wang", remove=True)
+    assert enter("").status_code == 204
+
+
+def test_an_office_can_require_a_second_factor_by_role(tmp_path):
+    settings = Settings(workspace=tmp_path, environment="development", second_factor="coordinator, auditor")
+    with TestClient(create_app(settings)) as client:
+        database = client.app.state.database
+        people.add_user(database, "wang", "coordinator", PASSWORD)
+        people.add_user(database, "li", "grid_worker", PASSWORD, grid_id="g1")
+        assert sign_in(client, "li").status_code == 204
+        answer = sign_in(client)
+        assert answer.status_code == 403 and "users second-factor wang" in answer.json()["title"]
+        assert sign_in(client, password="wrong password").status_code == 401
+        given = {
+            "login": "wang",
+            "password": PASSWORD,
+            "code": code_now(people.set_second_factor(database, "wang")),
+        }
+        assert client.post("/v1/session", json=given).status_code == 204
+    with pytest.raises(UserError, match=r"XIANYING_SECOND_FACTOR.*boss"):
+        read_settings(workspace=tmp_path, environment="development", second_factor="boss")
+
+
+def test_signing_out_everywhere_ends_every_session_of_the_person(client):
+    here, there, other = (of_address(client, f"192.0.2.{number}") for number in (20, 21, 22))
+    assert [sign_in(here).status_code, sign_in(there).status_code, sign_in(other, "li").status_code] == [
+        204
+    ] * 3
+    csrf = {"X-CSRF-Token": here.get("/v1/session").json()["csrf"]}
+    assert here.delete("/v1/session?everywhere=true", headers=csrf).status_code == 204
+    assert [one.get("/v1/session").status_code for one in (here, there, other)] == [401, 401, 200]
+    page = other.get("/visits").text
+    token = re.search(r'name="csrf" value="([^"]+)"', page).group(1)
+    assert sign_in(there, "li").status_code == 204
+    form = {"csrf": token, "everywhere": "true"}
+    other.post("/sign-out", data=form, follow_redirects=False)
+    assert [one.get("/v1/session").status_code for one in (there, other)] == [401, 401]
+
+
+def test_failed_and_locked_sign_ins_are_in_the_audit_log(client):
+    some = of_address(client, "192.0.2.30")
+    for login in ("wang", "my password by mistake"):
+        for _ in range(4):
+            sign_in(some, login, "wrong password")
+    with client.app.state.database.reading() as session:
+        found = [
+            (one.who, one.action, one.detail)
+            for one in session.scalars(select(Entry).order_by(Entry.number))
+            if one.action.startswith("session")
+        ]
+    for who in ("user:wang", "unknown"):
+        assert [one[1:] for one in found if one[0] == who] == [
+            *[("session.failed", "192.0.2.30")] * 3,
+            ("session.locked", "192.0.2.30"),
+        ]
+    assert "mistake" not in str(found)
 
 
 def test_whoever_is_shut_out_is_out_at_once(client):
@@ -199,7 +322,7 @@ def test_many_sign_ins_at_once_hash_a_few_at_a_time_and_let_others_read(client, 
         return False
 
     assert sign_in(client).status_code == 204
-    monkeypatch.setattr(identities, "password_fits", slow)
+    monkeypatch.setattr(entrance, "password_fits", slow)
 
     def enter(number):
         return client.post(
@@ -219,5 +342,5 @@ def test_a_locked_login_costs_no_hash(client, monkeypatch):
     wrong = {"login": "li", "password": "wrong password"}
     while client.post("/v1/session", json=wrong).status_code != 429:
         pass
-    monkeypatch.setattr(identities, "password_fits", lambda *_: pytest.fail("a password was hashed"))
+    monkeypatch.setattr(entrance, "password_fits", lambda *_: pytest.fail("a password was hashed"))
     assert client.post("/v1/session", json=wrong).status_code == 429

@@ -1,0 +1,60 @@
+"""A second factor: six digits that change every half minute (TOTP, RFC 6238), from an app on the person's phone."""
+
+import base64
+import hmac
+import secrets
+from typing import NamedTuple
+
+import pyotp
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from features.workspace_secret import keyed_hash
+from service.web.database.tables import User, now
+
+ISSUER = "先应 Xianying"
+STEPS = (-1, 0, 1)  # of half a minute by which a phone's clock may differ
+USE = "second factor"
+NONCE = 12
+
+
+class SecondFactor(NamedTuple):
+    """What the person's app takes: a key to type in, or an address to scan as a QR code."""
+
+    key: str
+    address: str
+
+
+def new_second_factor(user: User, secret: bytes) -> SecondFactor:
+    """Give a person a new key, kept encrypted with the workspace's ``secret``, in place of the one before."""
+    key = pyotp.random_base32()
+    nonce = secrets.token_bytes(NONCE)
+    sealed = nonce + _cipher(secret).encrypt(nonce, key.encode(), user.login.encode())
+    user.second_factor, user.second_factor_step = base64.b64encode(sealed).decode(), 0
+    return SecondFactor(key, pyotp.TOTP(key).provisioning_uri(name=user.login, issuer_name=ISSUER))
+
+
+def code_fits(user: User, code: str, secret: bytes) -> bool:
+    """Tell whether a code is the person's, of now, and was not used before; remember it as used.
+
+    Whoever has no second factor needs no code.
+    """
+    if user.second_factor is None:
+        return True
+    sealed = base64.b64decode(user.second_factor)
+    try:
+        key = _cipher(secret).decrypt(sealed[:NONCE], sealed[NONCE:], user.login.encode()).decode()
+    except InvalidTag:  # the workspace has another secret than when the key was made
+        return False
+    totp = pyotp.TOTP(key)
+    this = int(now().timestamp()) // totp.interval
+    for step in (this + one for one in STEPS):
+        same = hmac.compare_digest(totp.generate_otp(step).encode(), code.strip().encode())
+        if same and step > (user.second_factor_step or 0):
+            user.second_factor_step = step
+            return True
+    return False
+
+
+def _cipher(secret: bytes) -> AESGCM:
+    return AESGCM(bytes.fromhex(keyed_hash(secret, USE, "")))

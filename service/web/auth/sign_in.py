@@ -1,0 +1,138 @@
+"""Signing in with a password and, where there is one, a second factor; signing out."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from anyio import to_thread
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from features.language import say
+from features.workspace_secret import workspace_secret
+from service.web.audit.log import enter
+from service.web.auth.failures import Patience, Source, count_failure, forget_failures, locked_for
+from service.web.auth.identities import AccessState
+from service.web.auth.second_factor import code_fits
+from service.web.auth.tokens import hashed, new_token, password_fits
+from service.web.base.access import Identity
+from service.web.base.problems import Problem
+from service.web.base.settings import Settings
+from service.web.database.engine import Database
+from service.web.database.tables import SignIn, User, now
+
+MOST_WAITING = 100  # passwords
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What somebody signs in with, and from where."""
+
+    login: str
+    password: str
+    code: str
+    address: str
+    source: Source
+
+
+async def sign_in_in_turn(state: AccessState, given: Credentials) -> str:
+    """Check a password and open a session; its token.
+
+    A few passwords are checked at a time, in threads of their own: each check takes 64 MiB and a moment, and whoever
+    reads does not wait for them. Raises a problem for a wrong or locked login, and where too many wait already.
+    """
+    if state.signing_in.statistics().tasks_waiting >= MOST_WAITING:
+        raise Problem(
+            503,
+            "busy",
+            say("登录的人太多，请稍后再试", "too many people are signing in: try again in a moment"),
+            headers={"Retry-After": "5"},
+        )
+    check = partial(sign_in, state.database, state.settings, given)
+    return await to_thread.run_sync(check, limiter=state.signing_in)
+
+
+def sign_in(database: Database, settings: Settings, given: Credentials) -> str:
+    """Check a password and code and open a session; its token.
+
+    Raises the same problems for a login that nobody has, one that is shut out, and one with another password or code.
+    """
+    with database.reading() as session:
+        wait = locked_for(session, given.source)
+        user = session.scalar(select(User).where(User.login == given.login))
+    if wait:
+        with database.writing() as session:
+            _enter_failure(session, user, given, "session.locked")
+        raise _locked(wait)
+    stored = user.password_hash if user and user.active else None
+    fits = password_fits(given.password, stored)  # takes long, so before the database is locked
+    with database.writing() as session:
+        user = session.scalar(select(User).where(User.login == given.login).with_for_update())
+        right = user is not None and fits and user.active and user.password_hash == stored
+        lacking = (
+            user is not None and user.second_factor is None and user.role in settings.second_factor_roles
+        )
+        if user is not None and right and not lacking:
+            right = code_fits(user, given.code, workspace_secret(settings.workspace))
+        if user is not None and right and not lacking:
+            enter(session, f"user:{user.login}", "session.open", "", "", "password")
+            forget_failures(session, given.source.login, given.source.place)
+            return open_session(session, user, settings.session_hours)
+        _enter_failure(session, user, given, "session.failed")
+        if not right:
+            count_failure(session, given.source, Patience(settings.attempts, settings.lock_seconds))
+    raise _second_factor_needed(given.login) if right else _wrong()
+
+
+def _wrong() -> Problem:
+    words = say("账号、密码或验证码不对", "wrong login, password or second factor")
+    return Problem(401, "wrong-password", words)
+
+
+def _second_factor_needed(login: str) -> Problem:
+    return Problem(
+        403,
+        "second-factor-needed",
+        say(
+            f"您的角色要用第二因子登录，请管理员运行 xianying users second-factor {login}",
+            f"your role needs a second factor: ask for xianying users second-factor {login}",
+        ),
+    )
+
+
+def _enter_failure(session: Session, user: User | None, given: Credentials, action: str) -> None:
+    """Say in the audit log whose login it was; one that nobody has is not repeated, as it may be a password."""
+    enter(session, f"user:{user.login}" if user else "unknown", action, "", "", given.address)
+
+
+def _locked(wait: int) -> Problem:
+    return Problem(
+        429,
+        "locked",
+        say(f"密码错误次数过多，请 {wait} 秒后再试", f"too many wrong passwords: try again in {wait} s"),
+        headers={"Retry-After": str(wait)},
+    )
+
+
+def open_session(session: Session, user: User, hours: float) -> str:
+    """A new session of a person; its token, for the cookie. Sessions that have ended are removed."""
+    session.execute(delete(SignIn).where(SignIn.expires_at <= now()))
+    token = new_token()
+    session.add(
+        SignIn(
+            token_hash=hashed(token),
+            user_id=user.id,
+            csrf=new_token(),
+            expires_at=now() + timedelta(hours=hours),
+        )
+    )
+    return token
+
+
+def close_session(database: Database, identity: Identity, everywhere: bool = False) -> None:
+    """End a person's session; ``everywhere``: all their sessions, on whatever computer or phone."""
+    with database.writing() as session:
+        own = select(SignIn.user_id).where(SignIn.token_hash == identity.session).scalar_subquery()
+        which = SignIn.user_id == own if everywhere else SignIn.token_hash == identity.session
+        session.execute(delete(SignIn).where(which).execution_options(synchronize_session=False))
+        enter(session, identity.who, "session.close", "", "", "everywhere" if everywhere else "")

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from features.atomic import write_atomically
 from features.language import UserError, say
+from features.real_panels.directory import run_panel, write_panel
 
 TIMEZONE = "America/New_York"
 START = pd.Timestamp("2017-01-01")
@@ -259,13 +258,6 @@ def community() -> dict[str, object]:
     }
 
 
-def month_rates(requests: pd.DataFrame, households: int) -> pd.Series:
-    """Share of household-months of the year with at least one request, by need."""
-    month = requests["requested_at"].str[:7].rename("month")
-    seen = pd.concat([requests[["household_id", "need"]], month], axis=1).drop_duplicates()
-    return seen.groupby("need").size() / (households * 12)
-
-
 def write_contract(out: Path) -> dict[str, pd.DataFrame]:
     """Write the directory ``out`` and return its tables.
 
@@ -277,34 +269,9 @@ def write_contract(out: Path) -> dict[str, pd.DataFrame]:
         "requests": requests_table(source),
         "outreach": outreach_table(source),
     }
-    try:
-        texts = {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
-        texts["community.yaml"] = yaml.safe_dump(community(), allow_unicode=True, sort_keys=False)
-        for name, text in texts.items():
-            write_atomically(out / name, text.encode())
-    except OSError as error:
-        raise UserError(
-            say(f"{out}：写不进去（{error.strerror}）", f"{out}: cannot be written ({error.strerror})")
-        ) from error
+    write_panel(out, tables, community())
     return tables
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the directory named by the only argument; 0 where it worked, 1 on a user's mistake."""
-    try:
-        if len(arguments) != 1 or arguments[0].startswith("-"):
-            raise UserError(say("用法：", "usage: ") + "python -m features.real_panels.complete_journey OUT")
-        tables = write_contract(Path(arguments[0]))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    households = tables["households"]["household_id"].nunique()
-    for name, table in tables.items():
-        print(f"{name}.csv: {len(table):,}")
-    for need, rate in month_rates(tables["requests"], households).items():
-        print(say(f"{need}：每户每月 {rate:.1%}", f"{need}: {rate:.1%} of household-months"))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_panel("complete_journey", write_contract, sys.argv[1:]))

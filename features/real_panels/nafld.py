@@ -11,14 +11,12 @@ Allen, Therneau et al. Nonalcoholic fatty liver disease incidence and impact on 
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
-from features.atomic import write_atomically
 from features.language import UserError, say
+from features.real_panels.directory import run_panel, write_panel
 
 INDEX = pd.Timestamp("2016-01-04")  # a Monday: everybody's index date on the pseudo-calendar
 KNOWN_FROM = pd.Timestamp(
@@ -126,31 +124,9 @@ def write_contract(out: Path, source: dict[str, pd.DataFrame] | None = None) -> 
     """
     source = source or read_source()
     tables = {"households": households_table(source), "requests": requests_table(source)}
-    texts = {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
-    texts["community.yaml"] = yaml.safe_dump(community(), allow_unicode=True, sort_keys=False)
-    try:
-        for name, text in texts.items():
-            write_atomically(out / name, text.encode())
-    except OSError as error:
-        raise UserError(
-            say(f"{out}：写不进去（{error.strerror}）", f"{out}: cannot be written ({error.strerror})")
-        ) from error
+    write_panel(out, tables, community())
     return tables
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the directory named by the only argument; 0 where it worked, 1 on a user's mistake."""
-    try:
-        if len(arguments) != 1 or arguments[0].startswith("-"):
-            raise UserError(say("用法：", "usage: ") + "python -m features.real_panels.nafld OUT")
-        tables = write_contract(Path(arguments[0]))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    for name, table in tables.items():
-        print(f"{name}.csv: {len(table):,}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_panel("nafld", write_contract, sys.argv[1:]))

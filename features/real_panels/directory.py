@@ -1,0 +1,63 @@
+"""Writes a panel as a directory in the data contract: the one command line of every panel's module."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from features.atomic import write_atomically
+from features.language import UserError, say
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def write_panel(out: Path, tables: Tables, community: Mapping[str, Any]) -> None:
+    """Write the tables and community.yaml into a directory, made where missing.
+
+    Raises UserError where ``out`` cannot be written.
+    """
+    texts = {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
+    texts["community.yaml"] = yaml.safe_dump(dict(community), allow_unicode=True, sort_keys=False)
+    try:
+        for name, text in texts.items():
+            write_atomically(out / name, text.encode())
+    except OSError as error:
+        raise UserError(
+            say(f"{out}：写不进去（{error.strerror}）", f"{out}: cannot be written ({error.strerror})")
+        ) from error
+
+
+def run_panel(
+    module: str, write_contract: Callable[..., Tables], arguments: Sequence[str], takes: Sequence[str] = ()
+) -> int:
+    """Write the directory named by the last argument, and print how many rows each table has.
+
+    Parameters
+    ----------
+    module
+        Name of the panel's module, for the line on how to use it.
+    write_contract
+        Takes one path for each name of ``takes``, and the directory to write; returns the tables written.
+    arguments
+        As many paths, from the command line.
+    takes
+        What files the panel is read from, in words.
+
+    Returns
+    -------
+    0 where it worked, 1 on a user's mistake, which is printed.
+    """
+    try:
+        if len(arguments) != len(takes) + 1 or any(one.startswith("-") for one in arguments):
+            names = " ".join([*takes, "OUT"])
+            raise UserError(say("用法：", "usage: ") + f"python -m features.real_panels.{module} {names}")
+        tables = write_contract(*map(Path, arguments))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name, table in tables.items():
+        print(f"{name}.csv: {len(table):,}")
+    return 0

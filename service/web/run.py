@@ -15,6 +15,7 @@ from features.language import set_language
 from features.store.reader import read_settings as read_community
 from service.web.app import create_app
 from service.web.base.settings import read_settings
+from service.web.connections import BoundedConnection, bounds
 from service.web.database.engine import open_database
 
 GRACE = 20  # seconds in which requests under way may end
@@ -65,6 +66,7 @@ def from_environment() -> FastAPI:
     settings = read_settings()
     if (settings.workspace / SETTINGS_FILE).is_file():
         set_language(read_community(settings.workspace).community.language)
+    BoundedConnection.seconds, BoundedConnection.most = settings.request_seconds, settings.connections
     return create_app(settings)
 
 
@@ -86,5 +88,6 @@ def serve(workspace: Path) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
+        **bounds(settings.connections),
         date_header=True,
     )

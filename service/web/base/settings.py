@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     )
     rate: str = Field("6000/minute", description="requests of one key or person")
     sign_in_rate: str = Field("30/minute", description="sign-ins from one address")
+    request_seconds: float = Field(
+        30, gt=0, le=600, description="within which a request must be whole, and a piece of an answer read"
+    )
+    connections: int = Field(
+        500, ge=10, le=100_000, description="open at once in each process; more are answered 503"
+    )
     largest_body: int = Field(2_000_000, ge=1000, description="bytes of a request's body")
     audit_durability: Literal["process", "disk"] = Field(
         "process",

@@ -4,19 +4,17 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
+from running_service import service
 from served_town import AS_OF, NEWEST, copy_workspace, publish_week, settings_for
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select
@@ -29,45 +27,6 @@ from service.web.database.tables import Entry, Outcome
 from service.web.published.weeks import Shelf
 
 ROOT = Path(__file__).parents[3]
-START = "from service.cli.commands import main; main()"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@contextmanager
-def service(workspace: Path, database_url: str = "", **more: str) -> Iterator[tuple[subprocess.Popen, str]]:  # noqa: F811
-    """A real service in a process of its own, and its address."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "XIANYING_ENVIRONMENT": "development",
-        "XIANYING_PORT": str(port),
-        "XIANYING_DATABASE_URL": database_url,
-        "XIANYING_REFRESH_SECONDS": "0.1",
-        "XIANYING_PRELOAD": "false",
-        **more,
-    }
-    command = [sys.executable, "-c", START, "--workspace", str(workspace), "serve"]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(3000):
-            try:
-                if httpx2.get(f"{address}/v1/ready", timeout=5).status_code == 200:
-                    break
-            except httpx2.HTTPError:
-                time.sleep(0.1)
-        else:
-            raise AssertionError(process.stderr and process.stderr.read(4000))
-        yield process, address
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""Connections that end: a request must be whole, and its answer taken, within a time; only so many are open at once."""
+
+import asyncio
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LARGEST_HEAD = 64 * 1024  # bytes before the body
+KEEP_ALIVE = 15  # seconds between requests of one connection
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's connection with what it leaves open: how long a client may take to send, and to read.
+
+    ``seconds`` and ``most`` are set once a process, before it serves. From ``most`` connections on uvicorn answers 503;
+    from twice as many on the connection is closed before anything is read.
+    """
+
+    seconds: ClassVar[float] = 30
+    most: ClassVar[int] = 500
+    _sending: asyncio.TimerHandle | None = None  # the client: its request
+    _reading: asyncio.TimerHandle | None = None  # the client: our answer
+    _head = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        if len(self.connections) > 2 * self.most:
+            self.transport.abort()
+            return
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a piece of a request; what comes before the body has a limit."""
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > LARGEST_HEAD:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of the request."""
+        super().on_message_begin()
+        if self._sending is None:
+            self._await_request()
+
+    def on_headers_complete(self) -> None:
+        """Stop counting: the body has a limit of its own (``XIANYING_LARGEST_BODY``)."""
+        super().on_headers_complete()
+        self._head = -(1 << 62)
+
+    def on_message_complete(self) -> None:
+        """Stop waiting: the request is whole."""
+        self._head = 0
+        self._sending = _cancelled(self._sending)
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Begin to wait until the client has read what it asked for."""
+        super().pause_writing()
+        self._reading = _cancelled(self._reading)
+        self._reading = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop waiting: the client reads."""
+        super().resume_writing()
+        self._reading = _cancelled(self._reading)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave no timer behind."""
+        self._sending, self._reading = _cancelled(self._sending), _cancelled(self._reading)
+        super().connection_lost(exc)
+
+    def _await_request(self) -> None:
+        self._sending = self.loop.call_later(self.seconds, self.transport.abort)
+
+
+def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
+
+
+def bounds(most: int) -> dict[str, Any]:
+    """Give what uvicorn is told: this connection, how many of them, and how long one may be idle."""
+    return {"http": BoundedConnection, "limit_concurrency": most, "timeout_keep_alive": KEEP_ALIVE}

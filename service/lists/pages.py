@@ -48,7 +48,7 @@ def week(as_of: date) -> str:
     return say(f"{as_of} 至 {until}", f"{as_of} to {until}")
 
 
-def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str:
+def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date, notes: Sequence[str] = ()) -> str:
     """Render the page of one grid: a section for each worker, a card for each household.
 
     Parameters
@@ -59,6 +59,8 @@ def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str
         Described visits (``visit_rows.describe``) in the order of the lists.
     as_of
         First day of the week.
+    notes
+        What stands below the title.
 
     Returns
     -------
@@ -73,6 +75,7 @@ def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date) -> str
         title=title,
         subtitle=subtitle,
         script=script,
+        notes=list(notes),
         workers=[
             {
                 "name": next(iter(homes.values()))[0]["worker_name"] or say("社区统筹", "coordinators"),

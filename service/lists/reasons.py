@@ -10,6 +10,8 @@ from features.blocks.build import BLOCKS, Features, block_name, build
 from features.contract.need_kinds import Place
 from features.language import language, say, speaking
 from features.point_in_time.records import Known, Rows
+from features.point_in_time.row_index import own_visits
+from features.point_in_time.spoken import spoken_month
 from features.rows.tables import positions_of
 from models.monitoring.reason_quality import NO_REASON
 from models.scoring.explain import COMMON, Reason, fact_weights, joined, told
@@ -18,7 +20,7 @@ from service.lists.answers import NUMBERS
 if TYPE_CHECKING:
     from models.registry.registry import Champion
 
-LOT = NO_REASON
+LOT, TURN = NO_REASON, "turn"
 PLACES: tuple[Place, Place] = ("list", "home")  # of ``reason`` and of ``why``
 
 
@@ -67,7 +69,10 @@ def reasons_in(
     found = {}
     for language_code in languages:
         with speaking(language_code):
-            on_list, at_home = (told(model.model, known, rows, weights, place=place) for place in PLACES)
+            if model.model.modelled.any():
+                on_list, at_home = (told(model.model, known, rows, weights, place=place) for place in PLACES)
+            else:
+                on_list = at_home = [[_turn(known, home)] for home in rows.household.tolist()]
             found[language_code] = _worded(visits, targeted, on_list, at_home)
     return found
 
@@ -86,6 +91,15 @@ def _worded(
         why=[numbered(row) for row in pages],
         reason_kinds=[",".join(one.kind for one in row) for row in pages],
     )
+
+
+def _turn(known: Known, household: int) -> Reason:
+    """The reason of a visit in turn: when somebody came last."""
+    contacted = known.outreach.contacted[own_visits(known, household)]
+    if not len(contacted):
+        return Reason(say("轮流走访：还没有人去过", "in turn: nobody has come yet"), TURN, "")
+    when = spoken_month(float(contacted.max()), known.as_of)
+    return Reason(say(f"轮流走访：上次是{when}", f"in turn: the last visit was in {when}"), TURN, "")
 
 
 def _positions(within: Rows, rows: Rows, needs: int) -> np.ndarray:
@@ -115,4 +129,5 @@ def kind_names() -> dict[str, str]:
         **{block_name(block): say(*block.KIND) for block in BLOCKS},
         COMMON: say("全社区情况", "the whole community"),
         LOT: say("抽签", "drawn by lot"),
+        TURN: say("轮流走访", "in turn"),
     }

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,12 @@ FORMATS: dict[str, dict] = {
 
 
 def workbook(
-    title: str, script: str, visits: pd.DataFrame, as_of: date, feedback: "FeedbackWeek | None" = None
+    title: str,
+    script: str,
+    visits: pd.DataFrame,
+    as_of: date,
+    feedback: "FeedbackWeek | None" = None,
+    notes: Sequence[str] = (),
 ) -> bytes:
     """Write one workbook: a sheet for each worker of ``visits``, in their order, and one for feedback.
 
@@ -106,6 +112,8 @@ def workbook(
         First day of the week.
     feedback
         The week's feedback; without it there is no such sheet.
+    notes
+        What stands in the head of each sheet, before how to fill it in.
 
     Returns
     -------
@@ -126,7 +134,7 @@ def workbook(
                 line_height([(str(row[column[0]]), widths[column[0]]) for column in VISIT_COLUMNS])
                 for row in table
             ]
-            top = _write_head(sheet, _sheet_title(title, name, as_of), script, addressed, formats)
+            top = _write_head(sheet, _sheet_title(title, name, as_of), script, notes, addressed, formats)
             _lay_out(sheet, len(table), widths)
             _offer_choices(sheet, len(table))
             _write_rows(sheet, table, heights, formats)
@@ -222,7 +230,12 @@ def _offer_choices(sheet: Worksheet, count: int) -> None:
 
 
 def _write_head(
-    sheet: Worksheet, title: str, script: str, addressed: bool, formats: dict[str, Format]
+    sheet: Worksheet,
+    title: str,
+    script: str,
+    notes: Sequence[str],
+    addressed: bool,
+    formats: dict[str, Format],
 ) -> float:
     """Write title, what to say, how to fill in, and the header; return their height in points."""
     outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
@@ -234,7 +247,11 @@ def _write_head(
         " may be sorted or deleted; please leave household and need as they are.",
     )
     wide = sum(WIDTHS.values())
-    texts = ((title, "title"), (say("开场白：", "Say: ") + script, "script"), (how, "script"))
+    texts = (
+        (title, "title"),
+        (say("开场白：", "Say: ") + script, "script"),
+        ("\n".join([*notes, how]), "script"),
+    )
     heights = [22.0, *(line_height([(text, wide)]) + 3 for text, _ in texts[1:]), HEADER_HEIGHT]
     for row, (text, style) in enumerate(texts):
         sheet.merge_range(row, 0, row, len(COLUMNS) - 1, text, formats[style])

@@ -22,7 +22,7 @@ from service.planning.parity import GroupSums, fair, group_sums
 from service.planning.plan_summary import PlanSums, plan_lines
 from service.planning.random_visits import drawn_by_lot
 from service.planning.seat_limits import Enrolment, Limit, enrolment, limits_of
-from service.planning.stability import KEPT, NEW, dropped, last_worker, waiting
+from service.planning.stability import KEPT, NEW, dropped, in_turn, last_worker, waiting
 from service.planning.workers import Workers, workers_of
 
 COLUMNS = (
@@ -85,6 +85,7 @@ def plan(
     history: pd.DataFrame | None = None,
     before: pd.DataFrame | None = None,
     share: Share | None = None,
+    by_turn: bool = False,
 ) -> Plan:
     """Choose the week's visits from the scores of one as-of date.
 
@@ -97,6 +98,7 @@ def plan(
     (``store.read_programme_history``). ``before``: outreach.parquet of the list before; its households that
     nobody visited since are worth ``keep_bonus`` more, and keep their worker where possible. ``share``: where
     ``known`` is one of several partitions; parity is then a matter of prices (``service.planning.group_prices``).
+    ``by_turn``: scores do not tell households apart: nobody is drawn by lot, the longest unvisited are first.
     """
     workers, offered = workers_of(known, share.everywhere if share else None), enrolment(known, history)
     out = left_out(known, offered.closed)
@@ -104,8 +106,9 @@ def plan(
     pairs = eligible_pairs(scores, known, out, share.usual if share else None)
     pairs = _weighed(pairs, known, workers, offered, before, draw)
     pairs = pairs.assign(price=price_of(share.prices, known, pairs) if share else 0.0)
+    pairs = in_turn(pairs, known) if by_turn else pairs
     spare = workers.frame["visits"].to_numpy().copy()
-    drawn = _drawn(pairs[~pairs["sensitive"]], workers, spare, known, draw)
+    drawn = _drawn(pairs[~pairs["sensitive"] & (not by_turn)], workers, spare, known, draw)
     rest = pairs[~pairs["household"].isin(drawn["household"])]
     limits = left_after(share.limits if share else limits_of(offered, pairs), drawn)
     coordinated = _coordinated(rest, workers, spare, limits)

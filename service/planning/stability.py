@@ -7,6 +7,7 @@ from features.language import say
 from features.point_in_time.records import Known, day_of
 from features.rows.tables import positions_of
 from service.planning.eligibility import LeftOut
+from service.planning.options import NEEDS_PER_VISIT
 from service.planning.workers import Workers
 
 KEPT, NEW = "kept", "new"
@@ -40,6 +41,30 @@ def waiting(before: pd.DataFrame | None, known: Known) -> np.ndarray:
         found[_households(before[before["arm"] == "targeted"], known)] = True
         found[_contacted_since(before, known)] = False
     return found
+
+
+def in_turn(pairs: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """Give pairs the worth of a round of visits in turn: the longer nobody came, the more.
+
+    A visit asks about as many needs as any other; what is asked about most is what the town asks for most.
+
+    Parameters
+    ----------
+    pairs
+        Eligible pairs with household, need, value, sensitive and status.
+    known
+        What was known on the as-of day.
+
+    Returns
+    -------
+    The pairs with worth in (0, 1.5], the same sum for each household, and usual 0.
+    """
+    last = np.full(known.household_count, -np.inf)
+    np.maximum.at(last, known.outreach.household, known.outreach.contacted)
+    _, rank = np.unique(-np.floor(last[pairs["household"]]), return_inverse=True)
+    turn = rank + 1.0 + 0.5 * (pairs["status"] == KEPT).to_numpy()
+    asked = pairs.groupby(["household", "sensitive"])["need"].transform("size").clip(upper=NEEDS_PER_VISIT)
+    return pairs.assign(worth=turn / (rank.max(initial=0) + 1) / asked, usual=0.0)
 
 
 def last_worker(before: pd.DataFrame | None, known: Known, workers: Workers) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The files that are handed out for a week: a workbook and a page for each grid, and the overview."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,28 +35,27 @@ def list_files(
     names: Mapping[str, str],
     community: Community,
     as_of: date,
-    corrected: bool,
+    notes: Sequence[str],
     feedback: FeedbackWeek | None,
     shown: bool = False,
 ) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
     """The workbooks and pages of these visits by their file names, and links to them by grid.
 
-    ``names``: file name of each grid, without its ending. ``corrected``: whether the lists know of needs that nobody
-    voices. ``shown``: with a bar of progress.
+    ``names``: file name of each grid, without its ending. ``notes``: what stands below each title.
+    ``shown``: with a bar of progress.
     """
     key, words = _list_of(visits), script(community)
     files: dict[str, bytes] = {}
     links: dict[str, dict[str, str]] = {}
-    silent = "" if corrected else say(" · 未纠正“不开口”的家庭", " · silence is not corrected")
     for grid, rows in tqdm(
         visits.groupby(key, sort=False), desc=say("名单", "lists"), delay=2, leave=False, disable=not shown
     ):
         name = names.get(str(grid), COORDINATORS_FILE)
         which = grid_words(str(grid)) if grid else say("社区统筹", "coordinators")
-        title = f"{community.community.name} · {which}{silent}"
+        title = f"{community.community.name} · {which}"
         told = feedback if name == COORDINATORS_FILE else None
-        files[f"{name}.xlsx"] = workbook(title, words, rows, as_of, told)
-        files[f"{name}.html"] = grid_page(title, words, rows, as_of).encode()
+        files[f"{name}.xlsx"] = workbook(title, words, rows, as_of, told, notes)
+        files[f"{name}.html"] = grid_page(title, words, rows, as_of, notes).encode()
         links[str(grid)] = {"workbook": f"{name}.xlsx", "page": f"{name}.html"}
     if feedback and f"{COORDINATORS_FILE}.xlsx" not in files:
         title = f"{community.community.name} · " + say("社区统筹", "coordinators")

@@ -34,6 +34,7 @@ from service.planning.seat_limits import enrolment
 from service.planning.stability import waiting
 from service.planning.workers import visiting_everywhere, workers_of
 from service.weekly.list_files import list_files, write_lists
+from service.weekly.model_lines import list_notes
 from service.weekly.score_cache import WeekScores
 
 
@@ -137,6 +138,7 @@ class PlanPartition:
                 history=week.history,
                 before=week.earlier(known),
                 share=share,
+                by_turn=not week.model.model.modelled.any(),
             )
 
 
@@ -184,7 +186,7 @@ class WritePartition:
                 self.names,
                 known.community,
                 week.as_of,
-                week.model.model.visited is not None,
+                list_notes(week.model, known.community),
                 None,
                 shown=len(week.town) == 1,
             )

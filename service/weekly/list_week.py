@@ -23,7 +23,7 @@ from service.planning.plan_summary import added_up, plan_lines
 from service.planning.planner import COLUMNS, Plan
 from service.weekly.list_files import file_names, list_files, remove_others, write_lists
 from service.weekly.list_tasks import ListWeek, WritePartition, Written
-from service.weekly.model_lines import about
+from service.weekly.model_lines import about, list_notes
 from service.weekly.plan_town import joined_plan_groups, plan_town
 from service.weekly.score_cache import current_scores, scored_week
 from service.weekly.week_directory import (
@@ -142,8 +142,8 @@ def _town_files(
         *about(week.model, community),
         *plan_lines(sums, community, gone, visits, joined_plan_groups(plans)),
     ]
-    corrected = week.model.model.visited is not None
-    files, links = list_files(visits[visits["coordinator"]], {}, community, as_of, corrected, feedback)
+    notes = list_notes(week.model, community)
+    files, links = list_files(visits[visits["coordinator"]], {}, community, as_of, notes, feedback)
     for partition in written:
         links.update(partition.links)
     demand = own_windows(

@@ -10,13 +10,50 @@ if TYPE_CHECKING:
     from models.registry.registry import Champion
 
 
+def list_notes(model: "Champion", community: Community) -> list[str]:
+    """Lines that stand on every list: which needs have too few requests, and that silent households may stand low."""
+    return [*_few(model, community), *_silent(model)]
+
+
+def _few(model: "Champion", community: Community) -> list[str]:
+    """A line where requests are too few to tell households apart: of all needs, or of some."""
+    modelled = model.model.modelled
+    if not modelled.any():
+        return [
+            say(
+                "申请太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。",
+                "Too few requests to tell households apart: this is a round of visits in turn, each household once,"
+                " the longest unvisited first.",
+            )
+        ]
+    names = [need.name.here for need, known in zip(community.needs, modelled, strict=True) if not known]
+    listed = say("、", ", ").join(names)
+    return [
+        say(
+            f"{listed}：申请太少，这几项还排不出先后。",
+            f"{listed}: too few requests to tell which households need it more.",
+        )
+    ] * bool(names)
+
+
+def _silent(model: "Champion") -> list[str]:
+    if model.model.visited is not None:
+        return []
+    return [
+        say(
+            "名单依据以往的诉求：从没开过口的家庭也可能有需要，只是排不到前面。",
+            "Lists follow past requests: households that never asked may have needs too, and stand low.",
+        )
+    ]
+
+
 def about(model: "Champion", community: Community) -> list[str]:
     """Lines on what the model's probabilities are: for which needs they do not hold, whether silence is corrected, and
     of whom."""
     from models.registry.champion import of_others
 
     unsound = [say(need["zh"], need["en"]) for need in model.model.metadata.get("unsound", [])]
-    return [*unsound, model.model.silence(), *of_others(model, community)]
+    return [*_few(model, community), *unsound, model.model.silence(), *of_others(model, community)]
 
 
 def hindsight(model: "Champion", as_of: date) -> list[str]:

@@ -67,7 +67,7 @@ def files() -> dict[str, bytes]:
     visits = make_visits(known)
     feedback = feedback_week(known, visits, returned(records_of(known)))
     names = file_names(sorted(visits.loc[~visits["coordinator"], "grid_id"].unique()))
-    files, links = list_files(visits, names, known.community, AS_OF, False, feedback)
+    files, links = list_files(visits, names, known.community, AS_OF, ["一句说明"], feedback)
     demand = expected_demand(scores_of(known), known)
     seats = against_seats(demand, known.community, known.as_of)
     tiers = pd.DataFrame({"grid_id": known.grid_ids[known.grid], "tier": risk_of(known)["tier"]})

@@ -1,0 +1,97 @@
+"""An office whose few requests do not tell households apart: visits in turn, each household once."""
+
+from contextlib import nullcontext
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+from make_records import make_community, make_records
+from small_town import NEEDS
+from tiny_town import make_tiny_town
+
+from features.point_in_time.records import Known, Records, day_of, known_before
+from features.point_in_time.schema import fit_schema
+from features.store.partitions import InMemory
+from models.registry.champion import install_copy
+from models.registry.tracking import registry_address
+from models.scoring.untrained import untrained
+from service.planning.planner import plan
+from service.weekly.list_week import list_week
+from service.weekly.week_directory import week_directory
+
+MONDAY = date(2024, 9, 2)
+HOMES = [f"h{number:02}" for number in range(30)]
+
+
+def office(visited: dict[str, date]) -> Records:
+    """Thirty households with forty requests, and the days on which some were visited."""
+    random = np.random.default_rng(4)
+    requests = [
+        {
+            "household_id": HOMES[random.integers(30)],
+            "need": "childcare",
+            "requested_at": day_of(MONDAY) - 200.0 - at,
+        }
+        for at in range(40)
+    ]
+    outreach = [
+        {
+            "outreach_id": f"o{one}",
+            "household_id": one,
+            "need": "meals",
+            "contacted_at": str(day),
+            "outcome": "not_reached",
+        }
+        for one, day in visited.items()
+    ]
+    community = make_community([{**need, "who": ""} for need in NEEDS], outreach={"visits_per_worker": 6})
+    return make_records(
+        [{"household_id": one} for one in HOMES], requests, outreach=outreach, community=community
+    )
+
+
+def visits(known: Known) -> pd.DataFrame:
+    """The week's plan in turn, by scores that are the same for every household."""
+    rows = [(home, need.id, 0.1) for home in HOMES for need in known.community.needs if not need.sensitive]
+    scores = pd.DataFrame(rows, columns=["household_id", "need", "p_need"]).assign(model_version="1")
+    return plan(scores, known, by_turn=True).visits
+
+
+def test_each_household_is_visited_once_before_anybody_again() -> None:
+    seen: dict[str, date] = {}
+    for week in range(5):
+        monday = MONDAY + timedelta(weeks=week)
+        listed = visits(known_before(office(seen), day_of(monday)))["household_id"].unique()
+        assert len(listed) == 6 and not {*listed} & {*seen}
+        seen.update(dict.fromkeys(listed, monday + timedelta(days=1)))
+    assert sorted(seen) == HOMES
+
+
+def test_the_longest_unvisited_come_first_and_nobody_is_drawn_by_lot() -> None:
+    days = {home: MONDAY - timedelta(days=60 + 9 * number) for number, home in enumerate(HOMES)}
+    del days["h07"]
+    listed = visits(known_before(office(days), day_of(MONDAY)))
+    assert {*listed["household_id"]} == {"h07", "h29", "h28", "h27", "h26", "h25"}
+    assert {*listed["arm"]} == {"targeted"}
+
+
+def test_the_lists_say_that_it_is_a_round(tmp_path: Path) -> None:
+    town = make_tiny_town(tmp_path / "town", tmp_path / "workspace")
+    town.ingest()
+    monday = date(2024, 6, 10)
+    known = known_before(town.records(), day_of(monday))
+    made = town.workspace / "champion" / "made"
+    untrained(known, fit_schema(known), known.as_of).save(made)
+    install_copy(town.workspace, registry_address(town.workspace), 1, made)
+    home = week_directory(town.workspace, monday)
+    list_week(town.workspace, InMemory(town.records()), monday, home, lambda _: nullcontext())
+    says = "申请太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。"
+    for name in ("grid-G1.html", "overview.html"):
+        assert says in (home / name).read_text("utf-8")
+    sheet = openpyxl.load_workbook(home / "grid-G1.xlsx").worksheets[0]
+    assert says in str(sheet["A3"].value)
+    listed = pd.read_parquet(home / "outreach.parquet")
+    assert {*listed["reason"]} == {"轮流走访：还没有人去过"} and {*listed["arm"]} == {"targeted"}
+    assert not {"H03", "H05", "H07", "H10", "H11"} & {*listed["household_id"]}  # visited of late, or refuses

@@ -10,10 +10,16 @@ from features.language import say
 EXCEL_EPOCH = date(1899, 12, 30)
 MARKS = 5  # satisfaction is marked from 1 to 5
 OUTCOME_WORDS = {
-    "needed": ("需要", "needed", "need", "yes", "是", "有需要"),
-    "not_needed": ("不需要", "not needed", "not_needed", "no", "否", "无需要", "没有需要"),
-    "declined": ("婉拒", "declined", "拒绝", "refused"),
-    "not_reached": ("未遇见", "not reached", "not_reached", "未遇到", "没遇见", "不在家"),
+    "needed": ("需要", "needed", "need", "yes", "是", "有需要", "要", "有", "√", "✓", "✔", "对", "y"),
+    "not_needed": (
+        *("不需要", "not needed", "not_needed", "no", "否", "无需要", "没有需要"),
+        *("不用", "不用了", "不要", "暂不需要", "没需要", "无需", "×", "✗", "✘", "n"),
+    ),
+    "declined": ("婉拒", "declined", "拒绝", "refused", "谢绝", "不愿意", "不想说"),
+    "not_reached": (
+        *("未遇见", "not reached", "not_reached", "未遇到", "没遇见", "不在家"),
+        *("没人", "没有人", "家里没人", "无人", "未遇", "没开门", "敲门没人", "nobody home"),
+    ),
     "moved_away": ("已搬走", "moved away", "moved_away", "搬走", "搬走了", "已迁出"),
     "deceased": ("已去世", "deceased", "去世", "已故", "过世"),
 }
@@ -32,6 +38,16 @@ FEEDBACK_OF = {word: kind for kind in FEEDBACK for word in FEEDBACK_WORDS[kind]}
 NUMBERS = "①②③"
 ONE_REASON = re.compile(r"(?:理由|reason)\s*([①②③123])\s*(?:不对|wrong)")
 DATE = re.compile(r"(?:(\d{4})\s*[-/.年]\s*)?(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?(?:[ T].*)?")
+
+
+def plain_words(text: str) -> str:
+    """Strip what people write around an answer: blanks, full stops, quotes, a tick before the word.
+
+    >>> plain_words(" 不需要。"), plain_words("√ 需要"), plain_words("√"), plain_words("Needed!")
+    ('不需要', '需要', '√', 'needed')
+    """
+    text = re.sub(r"\s+", " ", text).strip(" 。．.！!，,；;：:、“”\"'").lower()
+    return re.sub(r"^[√✓✔☑]\s*(?=.)", "", text)
 
 
 def outcome_names() -> dict[str, str]:
@@ -58,7 +74,7 @@ def read_feedback(text: str) -> tuple[str, int | None] | None:
     >>> read_feedback("人不对"), read_feedback("理由②不对"), read_feedback("也许")
     (('wrong_person', None), ('reason_wrong', 1), None)
     """
-    text = text.strip().lower()
+    text = plain_words(text)
     if match := ONE_REASON.fullmatch(text):
         number = match[1]
         return "reason_wrong", NUMBERS.index(number) if number in NUMBERS else int(number) - 1
@@ -72,7 +88,7 @@ def read_mark(text: str) -> int | None:
     >>> read_mark("4分"), read_mark("5"), read_mark("6")
     (4, 5, None)
     """
-    match = re.fullmatch(r"([1-5])\s*(?:分|星)?", text.strip())
+    match = re.fullmatch(r"([1-5])\s*(?:分|星)?", plain_words(text))
     return int(match[1]) if match else None
 
 

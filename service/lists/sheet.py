@@ -9,7 +9,7 @@ from xlsxwriter.worksheet import Worksheet
 from features.language import say
 
 WIDE = re.compile("[\u0250-\U0010ffff]")
-LINE_HEIGHT = 14.0  # points, of text of size 10
+LINE_HEIGHT = 15.0  # points, of text of size 11
 A4, A4_LONG, A4_SHORT = 9, 841.9, 595.3  # Excel's number for the paper size, and its sides in points
 SIDE, ABOVE, BELOW = 0.4, 0.5, 0.6  # margins in inches
 ROUNDING = 0.98  # of a page is counted on, as programs round heights up
@@ -34,7 +34,7 @@ def line_height(cells: Sequence[tuple[str, float]]) -> float:
     text when it opens one.
 
     >>> line_height([("a", 10)]), line_height([("孩子三岁八岁", 10)])
-    (19.0, 33.0)
+    (20.0, 35.0)
     """
     return LINE_HEIGHT * max([1, *(_line_count(text, width) for text, width in cells)]) + 5
 

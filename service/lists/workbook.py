@@ -32,12 +32,12 @@ Column = tuple[str, str, str, float]
 # column of the list, title in Chinese and English, width in characters
 VISIT_COLUMNS: tuple[Column, ...] = (
     ("visit_order", "序", "no.", 4),
-    ("household_id", "户号", "household", 9),
     ("place", "微网格·地址", "place", 13),
-    ("people", "成员·上次联系", "members, last contact", 15),
+    ("household_id", "户号", "household", 9),
+    ("people", "成员·上次联系", "members, last contact", 13),
     ("need_name", "需求", "need", 9),
-    ("why", "为什么上门〔依据〕", "why [rows behind it]", 48),
-    ("offer", "问什么·可对接项目", "what to ask, programme", 27),
+    ("why", "为什么上门〔依据〕", "why [rows behind it]", 32),
+    ("offer", "问什么·可对接项目", "what to ask, programme", 22),
 )
 FILLED_COLUMNS: tuple[Column, ...] = (
     ("outcome", "结果", "outcome", 7),
@@ -45,7 +45,8 @@ FILLED_COLUMNS: tuple[Column, ...] = (
     ("feedback", "反馈", "feedback", 9),
     ("satisfaction", "满意度", "mark 1-5", 6),
     ("next_visit", "下次走访", "next visit", 9.5),
-    ("notes", "备注", "notes", 14),
+    ("other_need", "别的需要", "another need", 11),
+    ("notes", "备注", "notes", 11),
 )
 COLUMNS = (*VISIT_COLUMNS, *FILLED_COLUMNS)
 WIDTHS = {name: width for name, _, _, width in COLUMNS}
@@ -71,7 +72,7 @@ _CELL = {
     "text_wrap": True,
     "valign": "top",
     "align": "left",
-    "font_size": 10,
+    "font_size": 11,
     "border": 1,
     "border_color": _GREY,
 }
@@ -80,7 +81,7 @@ _FILL = {"bg_color": "#FFF8DC"}
 _DATE = {"num_format": "yyyy-mm-dd", **_FILL}
 FORMATS: dict[str, dict] = {
     "title": {"bold": True, "font_size": 14, "valign": "vcenter"},
-    "script": {"text_wrap": True, "valign": "vcenter", "font_size": 10, "bg_color": "#EEF3FA"},
+    "script": {"text_wrap": True, "valign": "vcenter", "font_size": 11, "bg_color": "#EEF3FA"},
     "header": {"bold": True, "text_wrap": True, "valign": "vcenter", "border": 1, "bg_color": "#DCE6F4"},
     "first_text": _FIRST,
     "first_fill": {**_FIRST, **_FILL},
@@ -241,9 +242,10 @@ def _write_head(
     outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
     how = say(
         f"填写：每行在“结果”里选 {outcomes}；走访日期不填则按交表日计；有意见在“反馈”里选（{wrong['do_not_contact']}"
-        "＝立即不再列入名单），满意度 5 为最好。可以排序、删行，请不要改动户号和需求。",
+        "＝立即不再列入名单），满意度 5 为最好；住户提到别的事，写在“别的需要”里。可以排序、删行，请不要改动户号和需求。",
         f"To fill in: choose {outcomes} on each row; without a date the day of return counts. Choose feedback"
-        f" where there is any ({wrong['do_not_contact']}: on no list from now on); 5 is the best mark. Rows"
+        f" where there is any ({wrong['do_not_contact']}: on no list from now on); 5 is the best mark; other needs"
+        " go into “another need”. Rows"
         " may be sorted or deleted; please leave household and need as they are.",
     )
     wide = sum(WIDTHS.values())

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from python_calamine import CalamineWorkbook
-
+from features.contract.workbook_cells import SheetCells, read_sheets
 from features.language import UserError, say
 from service.lists.workbook import FILLED_COLUMNS, ID_HEADER, VISIT_COLUMNS
 
@@ -34,6 +33,7 @@ class Filled:
     feedback: str
     satisfaction: str
     next_visit: Any
+    other_need: str
     notes: str
 
     def at(self, column: str) -> str:
@@ -47,9 +47,10 @@ class Filled:
 
 
 def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
-    """Read the rows of a workbook in which an outcome, feedback, a note or a next visit was filled in.
+    """Read the rows of a workbook in which an outcome, feedback, a note, another need or a next visit was filled in.
 
-    Lists are found by their headers, wherever these stand.
+    Lists are found by their headers, wherever these stand. An answer in merged cells counts for each of their rows. Rows
+    that were added below a list have a household and no outreach_id.
 
     Returns
     -------
@@ -82,24 +83,16 @@ def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
 
 def _sheets(path: Path) -> list[tuple[str, list[list[Any]]]]:
     """Read the names and cells of a workbook's sheets."""
-    try:
-        workbook = CalamineWorkbook.from_path(str(path))
-        return [
-            (name, workbook.get_sheet_by_name(name).to_python(skip_empty_area=False))
-            for name in workbook.sheet_names
-        ]
-    except OSError as error:
-        if not path.exists():
-            raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file")) from error
-        why = error.strerror or str(error)
-        raise UserError(say(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})")) from error
-    except Exception as error:  # the reader raises its own kinds for files that are no workbooks
-        raise UserError(
-            say(
-                f"{path}：不是 Excel 工作簿，请另存为 .xlsx 再交",
-                f"{path}: no Excel workbook; save it as .xlsx",
-            )
-        ) from error
+    return [(sheet.name, _unmerged(sheet)) for sheet in read_sheets(path)]
+
+
+def _unmerged(sheet: SheetCells) -> list[list[Any]]:
+    """Write the value of cells merged downwards in one column into each of their rows."""
+    for (top, left), (bottom, right) in sheet.merged:
+        if left == right:
+            for row in sheet.rows[top + 1 : bottom + 1]:
+                row[left] = sheet.rows[top][left]
+    return sheet.rows
 
 
 def _without_ids(where: str) -> str:
@@ -135,9 +128,12 @@ def _filled(where: str, line: int, row: list[Any], columns: dict[str, int]) -> F
         position = columns.get(name)
         return row[position] if position is not None and position < len(row) else ""
 
-    texts = {name: _text(cell(name)) for name in ("outcome", "feedback", "satisfaction", "notes")}
+    texts = {
+        name: _text(cell(name)) for name in ("outcome", "feedback", "satisfaction", "other_need", "notes")
+    }
     next_visit = _blank_or(cell("next_visit"))
-    if not any((*texts.values(), next_visit)):
+    added = not _text(cell(ID_HEADER)) and _text(cell("household_id")) and _text(cell("need_name"))
+    if not any((*texts.values(), next_visit, added)):
         return None
     return Filled(
         sheet=where,

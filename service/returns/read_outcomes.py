@@ -12,9 +12,10 @@ from features.contract.community import Community
 from features.contract.tables import OUTCOMES
 from features.language import UserError, say
 from features.point_in_time.records import Records, date_of
-from service.lists.answers import OUTCOME_OF, read_date
+from service.lists.answers import OUTCOME_OF, plain_words, read_date
 from service.returns.filled_rows import Filled, filled_rows
 from service.returns.read_feedback import feedback_of, stored_feedback
+from service.returns.read_requests import is_added, requests_of
 
 REST_OF_WEEK = timedelta(days=6)
 EARLY, LATE = timedelta(days=7), timedelta(days=180)  # a visit's date around its list's week; beyond: a slip
@@ -26,6 +27,7 @@ class Outcomes:
 
     rows: list[dict[str, Any]] = field(default_factory=list)  # outreach
     feedback: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     known: int = 0  # outcomes already recorded
     refused: list[str] = field(default_factory=list)
 
@@ -34,7 +36,8 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
     """Read the outcomes and feedback of filled-in workbooks and match them with the lists that were handed out.
 
     A visit without a date counts as made today, or on the last day of its list's week if that is earlier.
-    A cell that cannot be read is refused by itself; the rest of its row still counts.
+    A cell that cannot be read is refused by itself; the rest of its row still counts. Another need, and a row that was
+    added below, becomes a request.
 
     Parameters
     ----------
@@ -53,7 +56,14 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
     """
     found = Outcomes()
     list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}
+    words = {need.id: (need.id, need.name.zh, need.name.en) for need in records.community.needs}
+    pairs = {
+        (str(row["household_id"]), word)
+        for row in list_of.values()
+        for word in words.get(str(row["need"]), ())
+    }
     matched: list[tuple[Filled, dict[Any, Any]]] = []
+    added: list[Filled] = []
     for path in files:
         try:
             rows, problems = filled_rows(path)
@@ -62,12 +72,17 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
             continue
         found.refused += problems
         for row in rows:
+            if is_added(row, pairs):
+                added.append(row)
+                continue
             try:
                 matched.append((row, _listed(row, list_of, records.community)))
             except UserError as error:
                 found.refused.append(str(error))
     _read_visits(matched, _stored_outcomes(records), now.date(), found)
     found.feedback, refused = feedback_of(matched, stored_feedback(records), now)
+    found.refused += refused
+    found.requests, refused = requests_of([*added, *(row for row, _ in matched)], records, now)
     found.refused += refused
     return found
 
@@ -83,7 +98,7 @@ def _read_visits(
         if not row.outcome:
             continue
         try:
-            visit = _outreach_row(row, listed, stored, today)
+            visit = _outreach_row(row, listed, stored, today, found.refused)
             if row.outreach_id in seen:
                 _refuse_contradiction(row, visit, *seen[row.outreach_id])
                 continue
@@ -108,12 +123,23 @@ def _stored_outcomes(records: Records) -> dict[str, tuple[str, date]]:
 
 
 def _outreach_row(
-    row: Filled, listed: dict[Any, Any], stored: dict[str, tuple[str, date]], today: date
+    row: Filled,
+    listed: dict[Any, Any],
+    stored: dict[str, tuple[str, date]],
+    today: date,
+    refused: list[str],
 ) -> dict[str, Any]:
-    """Build the outreach row that a filled row completes. Raises UserError if an answer cannot be read."""
+    """Build the outreach row that a filled row completes. Raises UserError if the outcome cannot be read.
+
+    A date that cannot be right adds a line to ``refused``; the outcome counts as if there were no date.
+    """
     outcome = _outcome(row)
     as_of = pd.Timestamp(listed["as_of"]).date()
-    contacted = _visit_date(row, as_of, today)
+    contacted = None
+    try:
+        contacted = _visit_date(row, as_of, today)
+    except UserError as error:
+        refused.append(say(f"{error}；结果已收下", f"{error}; the outcome is taken all the same"))
     if contacted is None:
         before = stored.get(row.outreach_id)
         contacted = before[1] if before else min(today, as_of + REST_OF_WEEK)
@@ -122,7 +148,7 @@ def _outreach_row(
 
 
 def _outcome(row: Filled) -> str:
-    found = OUTCOME_OF.get(row.outcome.strip().lower())
+    found = OUTCOME_OF.get(plain_words(row.outcome))
     if found is None:
         names = say("需要、不需要、婉拒、未遇见", "needed, not needed, declined, not reached")
         raise UserError(

@@ -35,14 +35,18 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
         now = datetime.now(ZoneInfo(records.community.community.timezone))
         found = read_outcomes(files, listed, records, now)
     lost = 0
-    if found.rows or found.feedback:
+    tables = {"outreach": found.rows, "feedback": found.feedback, "requests": found.requests}
+    if any(tables.values()):
         with stage(say("入库", "store")):
-            lost = _store(workspace, {"outreach": found.rows, "feedback": found.feedback})
+            lost = _store(workspace, tables)
     stored = say(
         f"记录 {len(found.rows)} 条结果，{found.known} 条此前已记录，{len(found.refused)} 条未能识别",
         f"{len(found.rows)} outcomes recorded, {found.known} recorded before, {len(found.refused)} refused",
     )
     lines = [stored, *recorded_lines(found.feedback)]
+    if found.requests:
+        count = len(found.requests)
+        lines.append(say(f"走访时提到的新诉求 {count} 条", f"{count} requests mentioned on visits"))
     if lost:
         lines.append(
             say(

@@ -73,14 +73,15 @@ def script_of(sheet: Worksheet) -> str:
 def test_pages_end_between_households_and_hold_their_rows(
     known: Known, visits: pd.DataFrame, tmp_path: Path
 ) -> None:
-    path = write_lists(known, visits.assign(why="去年申请过暑期托管；" * 40), tmp_path / "long.xlsx")
+    path = write_lists(known, visits.assign(why="去年申请过暑期托管；" * 24), tmp_path / "long.xlsx")
     sheets = openpyxl.load_workbook(path).worksheets
     assert any(sheet.row_breaks.brk for sheet in sheets)
     for sheet in sheets:
-        header, _ = columns_of(sheet)
-        last = max(row for row in range(1, sheet.max_row + 1) if sheet.cell(row, 2).value)
+        header, titles = columns_of(sheet)
+        home = titles["户号"]
+        last = max(row for row in range(1, sheet.max_row + 1) if sheet.cell(row, home).value)
         ends = [one.id for one in sheet.row_breaks.brk]
-        assert all(sheet.cell(row, 2).value != sheet.cell(row + 1, 2).value for row in ends)
+        assert all(sheet.cell(row, home).value != sheet.cell(row + 1, home).value for row in ends)
         columns = [one for one in sheet.column_dimensions.values() if not one.hidden]
         # In points: a character of Excel's default font is 7 pixels wide. A4 has margins of 0.4 inches.
         width = sum(7 * one.width * (one.max - one.min + 1) for one in columns) * 0.75
@@ -88,6 +89,8 @@ def test_pages_end_between_households_and_hold_their_rows(
         for first, end in pairwise([0, *ends, last]):
             rows = [*([header] if first else []), *range(first + 1, end + 1)]
             assert sum(sheet.row_dimensions[row].height for row in rows) * scale <= 595.3 - 1.1 * 72
+        smallest = min(sheet.cell(row, home).font.size for row in range(header + 1, last + 1))
+        assert smallest * scale >= 9  # points, as printed
 
 
 def test_every_listed_pair_stands_on_one_sheet_with_what_a_worker_should_know(

@@ -24,7 +24,7 @@ from models.demand.cells import came, expected_cells, observed_cells
 from models.demand.intervals import town_cells, with_intervals
 from models.demand.periods import SPANS, spans
 from models.evaluation.evaluate import ALL
-from models.evaluation.wilson import wilson
+from models.evaluation.share_intervals import wilson
 from models.scoring.score import score
 from models.training.retrain import retrain
 

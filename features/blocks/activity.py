@@ -13,7 +13,8 @@ from features.point_in_time.records import Known, Rows
 from features.point_in_time.schema import Schema, plain_text
 from features.point_in_time.spoken import spoken_month
 from features.point_in_time.town import TownSummary
-from features.point_in_time.town_summary import YEAR, Asked, asked, days_observed, rate, requests_of
+from features.point_in_time.town_summary import Asked, asked, days_observed, rate, requests_of
+from features.units import YEAR_OF_WEEKS
 
 WINDOWS = (91, 364)  # days
 EACH_NEED_WINDOWS = (28, 91, 364)  # days, in which each leading need's requests are counted
@@ -166,7 +167,7 @@ def _others(past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
     related = past.decayed(RELATED_HALF_LIFE) @ table.lift
     columns[f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days"] = related
     columns["days_since_other_request"] = _least_besides(past.last_two()[0])
-    columns["needs_requested_364_days"] = (past.count(0, YEAR) > 0).sum(1, keepdims=True)
+    columns["needs_requested_364_days"] = (past.count(0, YEAR_OF_WEEKS) > 0).sum(1, keepdims=True)
     return columns
 
 
@@ -198,7 +199,7 @@ def _recent(known: Known, household: int) -> list[int]:
     """Needs of a year's requests; sensitive ones, which a list must never tell, left out."""
     times, needs = requests_of(known, household)
     told = [not need.sensitive for need in known.community.needs]
-    return [int(need) for need in needs[times >= known.as_of - YEAR] if told[need]]
+    return [int(need) for need in needs[times >= known.as_of - YEAR_OF_WEEKS] if told[need]]
 
 
 def _other_needs(known: Known, schema: Schema, household: int, need: int) -> str:
@@ -229,7 +230,7 @@ def _asked_anything(known: Known, schema: Schema, household: int, need: int) -> 
 
 def _known_since(known: Known, schema: Schema, household: int, need: int) -> str:
     since = known.known_since[household]
-    if np.isnan(since) or known.as_of - since > YEAR:
+    if np.isnan(since) or known.as_of - since > YEAR_OF_WEEKS:
         return ""
     when = spoken_month(since, known.as_of)
     return say(f"{when}才建档", f"on record only since {when}")

@@ -13,7 +13,7 @@ from features.contract.tables import OUTCOMES
 from features.language import say
 from features.point_in_time.records import Known, date_of
 from features.point_in_time.row_index import own_requests, own_residents, own_visits
-from features.point_in_time.town_summary import YEAR
+from features.units import YEAR_OF_WEEKS
 
 MOST = 2  # requests told of one fact, the newest first
 Evidence = Callable[[Known, int, int], str]
@@ -54,13 +54,13 @@ def _asked(known: Known, household: int, need: int) -> str:
 
 def _of_the_year(known: Known, household: int, need: int) -> np.ndarray:
     rows = _own_requests(known, household, need)
-    return rows[known.requests.requested[rows] >= known.as_of - YEAR]
+    return rows[known.requests.requested[rows] >= known.as_of - YEAR_OF_WEEKS]
 
 
 def _same_season(known: Known, household: int, need: int) -> str:
     rows, this = _own_requests(known, household, need), known.community.needs[need]
     begin = known.as_of + 7 * this.lead_weeks
-    inside = (known.requests.requested[rows] - begin) % YEAR < 7 * this.horizon_weeks
+    inside = (known.requests.requested[rows] - begin) % YEAR_OF_WEEKS < 7 * this.horizon_weeks
     return _listed(known, rows[inside])
 
 
@@ -80,7 +80,7 @@ def _others(known: Known, household: int, need: int, related: bool = True) -> st
     if related:
         told &= np.array([bool(one.about & needs[need].about) for one in needs])
     rows = own_requests(known, household)
-    rows = rows[(requests.requested[rows] >= known.as_of - YEAR) & (requests.need[rows] >= 0)]
+    rows = rows[(requests.requested[rows] >= known.as_of - YEAR_OF_WEEKS) & (requests.need[rows] >= 0)]
     rows = rows[requests.need[rows] != need]
     rows = rows[told[requests.need[rows]]]
     return _listed(known, rows[np.argsort(-requests.requested[rows], kind="stable")], named=True)
@@ -148,7 +148,7 @@ def _festival(known: Known, household: int, need: int) -> str:
 
 def _last_year(known: Known, household: int, need: int) -> str:
     this = known.community.needs[need]
-    begin = known.as_of + 7 * this.lead_weeks - YEAR
+    begin = known.as_of + 7 * this.lead_weeks - YEAR_OF_WEEKS
     end = min(begin + 7 * this.horizon_weeks, known.as_of)
     return say(f"申请 {date_of(begin)}～{date_of(end - 1)}", f"requests {date_of(begin)}–{date_of(end - 1)}")
 
@@ -179,8 +179,8 @@ ROWS: dict[str, Evidence] = {
     "similar": _household,
     "neighbours_recent": _neighbours(28, "microgrid"),
     "neighbours_recent_grid": _neighbours(28, "grid"),
-    "neighbours_long": _neighbours(YEAR, "microgrid"),
-    "neighbours_long_grid": _neighbours(YEAR, "grid"),
+    "neighbours_long": _neighbours(YEAR_OF_WEEKS, "microgrid"),
+    "neighbours_long_grid": _neighbours(YEAR_OF_WEEKS, "grid"),
     "summer": _holiday(seasons.summer_holiday),
     "winter": _holiday(seasons.winter_holiday),
     "spring_festival": _festival,

@@ -22,7 +22,6 @@ from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import (
     STRONGEST,
     WEAKEST,
-    YEAR,
     asked,
     days_observed,
     days_recorded,
@@ -31,6 +30,7 @@ from features.point_in_time.town_summary import (
     rate,
     shrunk,
 )
+from features.units import YEAR_OF_WEEKS
 
 FEWEST_TOLD = 3  # households; fewer could be recognised by a worker's words
 FEWEST_SIMILAR = 10  # households; of fewer a share says nothing
@@ -222,7 +222,7 @@ def _lasting_strengths(known: Known, count: np.ndarray, expected: np.ndarray) ->
     households, the covariance of two periods does not. Counts vary more than Poisson's by what is left over.
     """
     past, days = asked(known), days_observed(known)
-    split = min(YEAR, days_recorded(known) / 2)
+    split = min(YEAR_OF_WEEKS, days_recorded(known) / 2)
     late = past.count(0, split) * eligible(known)
     share = rate(overlap(days, 0, split), days)[:, None]
     late_expected, early_expected = expected * share, expected * (1 - share)
@@ -251,7 +251,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
     without_own = similar * area * others**table.exponents
     own_ratio = shrunk(own.count, own.exposure * table.rates * without_own, table.own_strengths)
     product = without_own * own_ratio
-    year = table.rates * YEAR
+    year = table.rates * YEAR_OF_WEEKS
     columns = {
         "similar_ratio": similar,
         "similar_requests": similar * year,
@@ -267,7 +267,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
         columns[f"expected_requests_late_{days}_days"] = relative * table.mean * year
         if days == LATE:
             weeks = np.array([need.horizon_weeks for need in known.community.needs])
-            in_season = town.parts["seasons"]["town_requests_expected"] * weeks * 7 / YEAR
+            in_season = town.parts["seasons"]["town_requests_expected"] * weeks * 7 / YEAR_OF_WEEKS
             columns["expected_in_window"] = relative * in_season
     return {name: values[rows.household, rows.need].astype(np.float32) for name, values in columns.items()}
 

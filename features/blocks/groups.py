@@ -14,10 +14,10 @@ from features.point_in_time.cohort import KnownAttributes
 from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Attribute, TableName, encoded, unused_attributes
+from features.units import WEEK
 
 GRID = "grid"
 TABLES: tuple[TableName, ...] = ("households", "residents")
-WEEK = 7
 
 
 @dataclass(frozen=True)

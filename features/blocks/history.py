@@ -13,7 +13,8 @@ from features.point_in_time.row_index import own_requests
 from features.point_in_time.schema import Schema
 from features.point_in_time.spoken import spoken_date, spoken_month
 from features.point_in_time.town import TownSummary
-from features.point_in_time.town_summary import YEAR, Asked, asked, requests_of
+from features.point_in_time.town_summary import Asked, asked, requests_of
+from features.units import YEAR_OF_WEEKS
 
 WINDOWS = (28, 91, 182, 364)  # days
 HALF_LIVES = (14, 45, 120, 365)  # days
@@ -124,8 +125,8 @@ def _same_window(known: Known, past: Asked) -> dict[str, np.ndarray]:
     begin = np.array([7 * need.lead_weeks for need in needs])[past.need]
     end = begin + np.array([7 * need.horizon_weeks for need in needs])[past.need]
     last_year, every = np.zeros(past.shape), np.zeros(past.shape)
-    for years in range(1, int((past.age + end).max(initial=0) // YEAR) + 1):
-        moved = YEAR * years - past.age
+    for years in range(1, int((past.age + end).max(initial=0) // YEAR_OF_WEEKS) + 1):
+        moved = YEAR_OF_WEEKS * years - past.age
         count = past.total(keep=(moved >= begin) & (moved < end))
         every += count
         if years == 1:
@@ -152,7 +153,7 @@ def _asked_before(known: Known, schema: Schema, household: int, need: int) -> st
     name = known.community.needs[need].name.here
     if not len(times):
         return ""
-    last, year = spoken_date(times[-1], known.as_of), int((times >= known.as_of - YEAR).sum())
+    last, year = spoken_date(times[-1], known.as_of), int((times >= known.as_of - YEAR_OF_WEEKS).sum())
     if year > 1:
         return say(
             f"近一年申请过{year}次{name}，最近一次是{last}",
@@ -176,8 +177,8 @@ def _asked_same_season(known: Known, schema: Schema, household: int, need: int) 
         time
         for time in times
         if any(
-            begin - YEAR * years <= time < end - YEAR * years
-            for years in range(1, 1 + int((end - time) // YEAR))
+            begin - YEAR_OF_WEEKS * years <= time < end - YEAR_OF_WEEKS * years
+            for years in range(1, 1 + int((end - time) // YEAR_OF_WEEKS))
         )
     ]
     if not inside:

@@ -9,13 +9,13 @@ from features.blocks.catalogue import Feature, Role, listed
 from features.contract.community import Community
 from features.contract.need_kinds import NEVER, Telling, telling_of
 from features.language import say
-from features.point_in_time.ages import YEAR
 from features.point_in_time.changes import changed, days_since, history, last_change, number_within, size
 from features.point_in_time.records import Known, Rows, date_of
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
 from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import first_known
+from features.units import JULIAN_YEAR
 
 Fact = Callable[[Known, Schema, int, int], str]
 FIRST_BATCH = 31.0  # days after the earliest valid_from; households known by then were there before
@@ -137,7 +137,7 @@ def household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
 
 def _current(known: Known, attribute: Attribute, value: np.ndarray) -> dict[str, np.ndarray]:
     if attribute.kind == "birth":
-        return {column_of(attribute): (known.as_of - value) / YEAR}
+        return {column_of(attribute): (known.as_of - value) / JULIAN_YEAR}
     if attribute.kind == "date":
         return {column_of(attribute): known.as_of - value}
     if attribute.kind == "category":

@@ -19,7 +19,8 @@ from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import Grouped
 from features.point_in_time.schema import Schema
 from features.point_in_time.town import TownSummary
-from features.point_in_time.town_summary import YEAR, asked, days_observed, overlap, rate
+from features.point_in_time.town_summary import asked, days_observed, overlap, rate
+from features.units import YEAR_OF_WEEKS
 
 WINDOWS = (28, 91, 364)  # days
 RECENT, LONG = 28, 364
@@ -166,7 +167,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
         columns[f"grid_ratio_{days}_days"], columns[f"microgrid_ratio_{days}_days"] = grids, microgrids
     plain = _own(known, np.ones(similar.shape), np.inf)
     columns["microgrid_requests_all_time"] = (
-        _ratios(table.all_time, known, plain)[1] * table.all_time.rates * YEAR
+        _ratios(table.all_time, known, plain)[1] * table.all_time.rates * YEAR_OF_WEEKS
     )
     recent = own[RECENT]
     usual = recent.similar * table.windows[RECENT].rates * columns[f"microgrid_ratio_{LONG}_days"]
@@ -247,13 +248,13 @@ FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "neighbours_long": _fact(
         "本微网格邻居{}户，近一年{}户申请过",
         "{} of {} neighbours in this micro-grid asked within a year",
-        YEAR,
+        YEAR_OF_WEEKS,
         "microgrid",
     ),
     "neighbours_long_grid": _fact(
         "本网格邻居{}户，近一年{}户申请过",
         "{} of {} neighbours in this grid asked within a year",
-        YEAR,
+        YEAR_OF_WEEKS,
         "grid",
     ),
 }

@@ -7,12 +7,13 @@ from features.blocks.household import Fact, attribute_telling
 from features.contract.community import Community
 from features.contract.need_kinds import NEVER, Telling
 from features.language import say
-from features.point_in_time.ages import AGE_GROUPS, YEAR, aggregates, least_by_household, sum_by_household
+from features.point_in_time.ages import AGE_GROUPS, aggregates, least_by_household, sum_by_household
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import own_residents
 from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
 from features.point_in_time.town import TownSummary
+from features.units import JULIAN_YEAR
 
 NOW = "as of the date"
 SITUATIONS = {
@@ -162,7 +163,7 @@ def _attribute_fact(attribute: Attribute) -> Fact:
 
 def _ages(known: Known, household: int, youngest: float, end: float) -> np.ndarray:
     """Whole years of the residents from one age up to another, rising."""
-    age = np.floor((known.as_of - known.residents.born[own_residents(known, household)]) / YEAR)
+    age = np.floor((known.as_of - known.residents.born[own_residents(known, household)]) / JULIAN_YEAR)
     return np.sort(age[(age >= youngest) & (age < end)])
 
 

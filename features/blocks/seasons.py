@@ -16,7 +16,6 @@ from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Schema
 from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import (
-    YEAR,
     Asked,
     asked,
     days_observed,
@@ -25,6 +24,7 @@ from features.point_in_time.town_summary import (
     rate,
     shrunk,
 )
+from features.units import GREGORIAN_YEAR, YEAR_OF_WEEKS
 
 Fact = Callable[[Known, Schema, int, int], str]
 WINDOWS = (28, 91, 364)
@@ -33,7 +33,6 @@ SUMMER = ((7, 1), (8, 31))  # first and last day of the summer holiday
 WINTER_BEFORE, WINTER_AFTER = 14, 15  # days around Spring Festival; the Lantern Festival is its fifteenth day
 INDEX_PRIOR = 20.0  # expected requests that pull a seasonal index towards 1
 GROWTH_PRIOR = 50.0  # expected requests that pull growth towards 1
-TROPICAL_YEAR = 365.2425
 COVERED = 0.5  # share of a past window that the records must cover
 FEATURES = (
     *listed(
@@ -218,7 +217,7 @@ def _time_of_year(known: Known) -> dict[str, np.ndarray]:
     begins = known.as_of + lead
     middle = begins + length / 2
     new_year = np.array([day_of(date(date_of(day).year, 1, 1)) for day in middle])
-    angle = 2 * np.pi * (middle - new_year) / TROPICAL_YEAR
+    angle = 2 * np.pi * (middle - new_year) / GREGORIAN_YEAR
     windows = list(zip(begins, begins + length, strict=True))
 
     return {
@@ -235,7 +234,7 @@ def _time_of_year(known: Known) -> dict[str, np.ndarray]:
         "weeks_to_spring_festival": np.array([_weeks_to(day, _festival_span) for day in begins]),
         "summer_holiday_share": np.array([_share_within(*window, summer_holiday) for window in windows]),
         "winter_holiday_share": np.array([_share_within(*window, winter_holiday) for window in windows]),
-        "years_recorded": np.full(len(needs), days_recorded(known) / YEAR),
+        "years_recorded": np.full(len(needs), days_recorded(known) / YEAR_OF_WEEKS),
     }
 
 
@@ -247,19 +246,21 @@ def _festival_span(year: int) -> tuple[int, int]:
 def _town_rates(known: Known, past: Asked, able: np.ndarray) -> dict[str, np.ndarray]:
     """Requests per eligible household and year: lately, at this time in earlier years, and expected now."""
     past_requests, recorded = TownPast(past, able, days_observed(known)), days_recorded(known)
-    columns = {f"town_requests_{days}_days": past_requests.rate(0, days) * YEAR for days in WINDOWS}
+    columns = {f"town_requests_{days}_days": past_requests.rate(0, days) * YEAR_OF_WEEKS for days in WINDOWS}
     needs = known.community.needs
     lead = np.array([7.0 * need.lead_weeks for need in needs])
     length = np.array([7.0 * need.horizon_weeks for need in needs])
     seen, usual = np.zeros(len(needs)), np.zeros(len(needs))
     for years in YEARS_BACK:
-        youngest, oldest = YEAR * years - lead - length, YEAR * years - lead
+        youngest, oldest = YEAR_OF_WEEKS * years - lead - length, YEAR_OF_WEEKS * years - lead
         covered = (youngest >= 0) & (recorded - youngest >= COVERED * length)
         count, exposure = past_requests.window(np.maximum(youngest, 0), oldest)
-        value = np.where(covered, rate(count, exposure) * YEAR, np.nan)
+        value = np.where(covered, rate(count, exposure) * YEAR_OF_WEEKS, np.nan)
         columns[f"town_requests_same_window_{years}_years_ago"] = value
         seen += np.where(covered, count, 0)
-        usual += np.where(covered, exposure * past_requests.rate(YEAR * (years - 1), YEAR * years), 0)
+        usual += np.where(
+            covered, exposure * past_requests.rate(YEAR_OF_WEEKS * (years - 1), YEAR_OF_WEEKS * years), 0
+        )
     index = np.where(usual > 0, shrunk(seen, usual, INDEX_PRIOR), np.nan)
     growth = _growth(past_requests, recorded, len(needs))
     columns["season_index"] = index
@@ -298,10 +299,10 @@ class TownPast:
 
 def _growth(past: TownPast, recorded: float, needs: int) -> np.ndarray:
     """[needs] requests in the last 13 weeks over those at the same weeks' rate a year ago, shrunk to 1."""
-    if recorded < YEAR + 91:
+    if recorded < YEAR_OF_WEEKS + 91:
         return np.full(needs, np.nan)
     count, exposure = past.window(0, 91)
-    return shrunk(count, exposure * past.rate(YEAR, YEAR + 91), GROWTH_PRIOR)
+    return shrunk(count, exposure * past.rate(YEAR_OF_WEEKS, YEAR_OF_WEEKS + 91), GROWTH_PRIOR)
 
 
 def features(schema: Schema) -> list[Feature]:
@@ -338,7 +339,7 @@ def asking_last_year(known: Known) -> tuple[int, ...]:
         return known.town.town_counts.asking_last_year
     requests, counts = known.requests, []
     for need, this in enumerate(known.community.needs):
-        begin = known.as_of + 7 * this.lead_weeks - YEAR
+        begin = known.as_of + 7 * this.lead_weeks - YEAR_OF_WEEKS
         end = min(begin + 7 * this.horizon_weeks, known.as_of)
         inside = (requests.need == need) & (requests.requested >= begin) & (requests.requested < end)
         counts.append(len(np.unique(requests.household[inside])))

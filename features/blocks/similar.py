@@ -16,7 +16,8 @@ from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Schema
 from features.point_in_time.town import AttributeFactors
-from features.point_in_time.town_summary import YEAR, asked, days_observed, decayed_days, members, rate
+from features.point_in_time.town_summary import asked, days_observed, decayed_days, members, rate
+from features.units import YEAR_OF_WEEKS
 
 BINS = 6
 SWEEPS = 2  # turns over all attributes; a third changes nothing worth its time
@@ -155,4 +156,4 @@ def similar_neighbours(
 
 @remembered
 def _asked_within_a_year(known: Known) -> np.ndarray:
-    return asked(known).count(0, YEAR) > 0
+    return asked(known).count(0, YEAR_OF_WEEKS) > 0

@@ -18,10 +18,11 @@ from features.contract.spoken_values import NOTHING
 from features.ingest.files import TableFile
 from features.ingest.findings import EXAMPLES, Finding, Weight
 from features.language import UserError, say
-from features.point_in_time.ages import AGE_GROUPS, YEAR
+from features.point_in_time.ages import AGE_GROUPS
 from features.point_in_time.schema import ALIKE, BIRTH, age_name
 from features.store.database import STORE, attribute_columns, has_tables, open_store
 from features.store.sql import name, one_value, text
+from features.units import JULIAN_YEAR
 
 NUMBER = name("row:number")
 MOST_TEXTS = 5000  # the most frequent texts of a column, which are looked at
@@ -62,7 +63,7 @@ class CurrentAttributes:
             return self._texts(self._columns[plain])
         if plain in self._ages:
             texts = self._texts(self._ages[plain])
-            return np.floor((self._today - texts.gather(values.births(texts.distinct))) / YEAR)
+            return np.floor((self._today - texts.gather(values.births(texts.distinct))) / JULIAN_YEAR)
         return self._residents.get(plain)
 
     def column_of(self, wanted: str) -> tuple[str, np.ndarray, Texts] | None:
@@ -94,7 +95,7 @@ class CurrentAttributes:
         if not len(rows["number"]):
             return {}
         household = np.asarray(rows["number"], dtype=np.int64)
-        age = np.floor((self._today - np.asarray(rows["born"], dtype=np.float64)) / YEAR)
+        age = np.floor((self._today - np.asarray(rows["born"], dtype=np.float64)) / JULIAN_YEAR)
         number = np.bincount(household, minlength=self.count).astype(np.float64)
         number[number == 0] = np.nan
         found = {"residents": number}

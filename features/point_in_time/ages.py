@@ -4,8 +4,8 @@ import numpy as np
 
 from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
+from features.units import JULIAN_YEAR
 
-YEAR = 365.25
 AGE_GROUPS = {  # name: youngest age, the age from which no longer, zh, en
     "children_0_2": (0, 3, "0-2岁孩子", "children aged 0-2"),
     "children_3_6": (3, 7, "3-6岁孩子", "children aged 3-6"),
@@ -24,7 +24,7 @@ def aggregates(known: Known) -> dict[str, np.ndarray]:
     """Count residents, age groups and situations: float64 [households] each; NaN without a known resident."""
     rows = known.resident_rows
     household = known.residents.household[rows]
-    age = np.floor((known.as_of - known.residents.born[rows]) / YEAR)
+    age = np.floor((known.as_of - known.residents.born[rows]) / JULIAN_YEAR)
     age = np.where(age < 0, np.nan, age)
     number = sum_by_household(known, household, np.ones(len(rows)))
     number[number == 0] = np.nan

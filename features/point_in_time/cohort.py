@@ -12,10 +12,11 @@ import numpy as np
 from features.contract import attribute_values as values
 from features.contract.attribute_values import Texts
 from features.contract.eligibility import parse
-from features.point_in_time.ages import YEAR, aggregates
+from features.point_in_time.ages import aggregates
 from features.point_in_time.records import Known, Rows, date_of, day_of
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import BIRTH, age_name
+from features.units import JULIAN_YEAR
 
 MONDAY = 4  # 1970-01-05, in days since 1970-01-01
 
@@ -42,7 +43,7 @@ class KnownAttributes:
             return self._texts(self._columns[plain])
         if plain in self._ages:
             texts = self._texts(self._ages[plain])
-            return np.floor((self._known.as_of - texts.gather(values.births(texts.distinct))) / YEAR)
+            return np.floor((self._known.as_of - texts.gather(values.births(texts.distinct))) / JULIAN_YEAR)
         return aggregates(self._known)[plain] if plain in self._residents else None
 
     def _texts(self, name: str) -> Texts:

@@ -5,8 +5,8 @@ import numpy as np
 from features.contract.tables import FEEDBACK
 from features.point_in_time.records import Known
 from features.rows.tables import FeedbackRows
+from features.units import WEEK
 
-WEEK = 7
 WRONG_PERSON_WEEKS = 26
 
 

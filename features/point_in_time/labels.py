@@ -6,8 +6,8 @@ import pandas as pd
 from features.contract.community import Community
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
+from features.units import WEEK
 
-WEEK = 7.0
 DELAY_QUANTILE = 0.95
 DELAY_HALF_LIFE = 182.0  # days after which a request counts half in the usual delay
 DELAY_RIPE = 28.0  # days; of younger requests the slow ones are still missing

@@ -12,7 +12,6 @@ from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import Grouped
 
-YEAR = 364  # days; whole weeks, so that a window a year ago begins on the same weekday
 WEAKEST, STRONGEST = 0.02, 1e4  # limits of a prior strength, in expected requests
 
 

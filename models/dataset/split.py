@@ -12,8 +12,8 @@ from features.point_in_time.cohort import MONDAY
 from features.point_in_time.labels import label_end, usual_recording_delay
 from features.point_in_time.records import Known, date_of
 from features.point_in_time.town_summary import days_recorded
+from features.units import WEEK
 
-WEEK = 7
 STEP = 4 * WEEK  # between validation as-of days
 FOLD = 13 * WEEK  # the days that the validation as-of days of one fold span; less where history is short
 MOST_FOLDS = 3

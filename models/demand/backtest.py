@@ -18,7 +18,7 @@ from models.demand.intervals import (
 from models.demand.periods import WINDOW
 from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import ALL, Validation
-from models.evaluation.wilson import wilson
+from models.evaluation.share_intervals import wilson
 
 PLACES = {False: "community", True: "grid"}
 SPANS_TOLD = {True: "window", False: "month"}

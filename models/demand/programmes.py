@@ -9,9 +9,8 @@ import pandas as pd
 
 from features.contract.community import Community, Programme
 from features.point_in_time.records import date_of, day_of
+from features.units import COMMON_YEAR, WEEK
 from models.demand.expected import TOWN
-
-WEEK, YEAR = 7, 364
 
 
 def programmes_for(community: Community, need: str, begins: float, ends: float) -> list[Programme]:
@@ -30,7 +29,7 @@ def runs(programme: Programme, begins: float, ends: float) -> bool:
     """
     opens, closes = month_day(programme.opens, (1, 1)), month_day(programme.closes, (12, 31))
     days = [date_of(day) for day in range(int(begins), max(int(np.ceil(ends)), int(begins) + 1))]
-    marks = [(day.month, day.day) for day in days[:YEAR]]
+    marks = [(day.month, day.day) for day in days[: COMMON_YEAR + 1]]
     if opens <= closes:
         return any(opens <= mark <= closes for mark in marks)
     return any(mark >= opens or mark <= closes for mark in marks)
@@ -85,7 +84,7 @@ def against_seats(demand: pd.DataFrame, community: Community, as_of: float) -> p
     ]
     expected = dict(zip(table["need"], table["expected"], strict=True))
     table["others"] = [
-        sum(expected.get(programme, 0.0) for programme in shared) for shared in table["shared_with"]
+        sum(expected.get(need, 0.0) for need in needs_sharing) for needs_sharing in table["shared_with"]
     ]
     table["short"] = table["expected"] + table["others"] - table["seats"]
     return table

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Fund, Need, Programme
-from features.point_in_time.labels import WEEK
 from features.point_in_time.records import Known, date_of
+from features.units import WEEK
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.programmes import next_opening, programmes_for
 from models.demand.seats import seats_told, take_up

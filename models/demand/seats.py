@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Programme
-from features.point_in_time.labels import WEEK
 from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
+from features.units import WEEK
 from models.dataset.feedback_correction import NEEDED
 from models.demand.cells import came
 from models.demand.programmes import opening, runs

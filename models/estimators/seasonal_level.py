@@ -11,17 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, gammaln
 
-from features.blocks.seasons import TROPICAL_YEAR, summer_holiday, winter_holiday
+from features.blocks.seasons import summer_holiday, winter_holiday
 from features.point_in_time.labels import label_begin, label_end
 from features.point_in_time.records import Known
 from features.point_in_time.town_summary import days_since_first
+from features.units import GREGORIAN_YEAR, WEEK
 
-WEEK = 7
 WAVES = 6
 WAVE_SPREAD = 0.6  # prior standard deviation of the yearly wave; the k-th overtone's is a k-th of it
 HOLIDAY_SPREAD = 0.5
 TREND_SPREAD = 0.15  # a year
-SHORTEST_FOR_WAVES = 1.25 * TROPICAL_YEAR  # days recorded
+SHORTEST_FOR_WAVES = 1.25 * GREGORIAN_YEAR  # days recorded
 RECENT_HALF_LIFE = 6.0  # weeks: what is remembered of the latest deviations
 RECENT_PRIOR = 0.05  # variance of the deviation from the waves that lasts for some weeks
 LATELY = 8  # weeks in which a need that stopped or began is noticed
@@ -115,10 +115,10 @@ def _recorded_share(course: Course, age: np.ndarray) -> np.ndarray:
 
 def _design(days: np.ndarray, origin: float) -> tuple[np.ndarray, np.ndarray]:
     """Columns (trend, waves, holidays) at each day, and the prior standard deviation of their coefficients."""
-    years = (days - origin) / TROPICAL_YEAR
+    years = (days - origin) / GREGORIAN_YEAR
     columns, spread = [years], [TREND_SPREAD]
     for wave in range(1, WAVES + 1):
-        angle = 2 * np.pi * wave * (days / TROPICAL_YEAR)
+        angle = 2 * np.pi * wave * (days / GREGORIAN_YEAR)
         columns += [np.sin(angle), np.cos(angle)]
         spread += [WAVE_SPREAD / wave] * 2
     for kind in (summer_holiday, winter_holiday):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.blocks import seasons
-from features.point_in_time.town_summary import YEAR
+from features.units import YEAR_OF_WEEKS
 from models.dataset.sample import Table
 from models.estimators.boosting import lgb
 from models.estimators.logistic import FEW_ROWS, Logistic, fit_logistic, fit_transform
@@ -19,7 +19,9 @@ MOST_ROUNDS = 500
 PATIENCE = 40
 LOSS = "binary_logloss"
 FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own
-SHORTEST_FOR_SEASONS = 1.5 * YEAR  # days trained on, below which the log-linear model leaves seasons out
+SHORTEST_FOR_SEASONS = (
+    1.5 * YEAR_OF_WEEKS
+)  # days trained on, below which the log-linear model leaves seasons out
 MEMBERS = ("logistic", "pooled", "own", "plain")
 FEWEST_FOR_PLAIN = 50  # positive rows of a need from which it gets trees that begin at a constant
 POOLED: dict[str, object] = {

@@ -94,14 +94,14 @@ def _together(lists: list[Lists]) -> Lists:
         return _combined(lambda *values: sum(values), *hits)
 
     return Lists(
-        sum(capacity.positives for capacity in lists),
-        sum(capacity.capacity for capacity in lists),
+        sum(one_need.positives for one_need in lists),
+        sum(one_need.capacity for one_need in lists),
         {
-            name: [total(hits) for hits in zip(*(capacity.curves[name] for capacity in lists), strict=True)]
+            name: [total(hits) for hits in zip(*(one_need.curves[name] for one_need in lists), strict=True)]
             for name in lists[0].curves
         },
-        total(capacity.longer for capacity in lists),
-        total(capacity.perfect for capacity in lists),
+        total(one_need.longer for one_need in lists),
+        total(one_need.perfect for one_need in lists),
     )
 
 

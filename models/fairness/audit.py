@@ -15,7 +15,7 @@ from models.evaluation.capacity import capacity_of_need
 from models.evaluation.evaluate import Validation, resampled
 from models.fairness.shares import COLUMNS, Audited, group_shares, listed_at
 
-REQUESTS, VISITS, WEEK, MADE = "requests", "random_visits", "week", "visits_made"
+REQUESTS, VISITS, WEEK_LIST, MADE = "requests", "random_visits", "week", "visits_made"
 TOP = 0.1  # of the random visits: those with the highest p_need count as listed
 BLOCK = 28  # days of visits whose groups are told as of one day
 
@@ -91,7 +91,7 @@ def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: i
     if audited is None:
         return pd.DataFrame(columns=list(COLUMNS))
     groups = membership(known)
-    return group_shares(audited, groups.ids, WEEK, resampled(known.household_count, seed=seed))
+    return group_shares(audited, groups.ids, WEEK_LIST, resampled(known.household_count, seed=seed))
 
 
 def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Audited | None:

@@ -7,8 +7,8 @@ import pandas as pd
 from features.blocks.groups import GRID, Groups
 from features.language import say
 from models.evaluation.evaluate import ALL
-from models.evaluation.wilson import exact_count
-from models.fairness.audit import MADE, REQUESTS, VISITS, WEEK
+from models.evaluation.share_intervals import exact_count
+from models.fairness.audit import MADE, REQUESTS, VISITS, WEEK_LIST
 from models.fairness.shares import EXPECTED
 
 FEWEST = 20  # requests, or needs, of a group from which its shares say anything
@@ -68,7 +68,7 @@ def against(audit: str) -> str:
             "p_need 最高的一成与随机走访发现的需要相比",
             "the tenth with the highest p_need against needs found by random visits",
         ),
-        WEEK: say("本周名单与预计需要相比", "this week's list against expected need"),
+        WEEK_LIST: say("本周名单与预计需要相比", "this week's list against expected need"),
         MADE: say(
             "近一年的走访与抽签走访发现的需要相比",
             "visits of the last year against needs found by random visits",

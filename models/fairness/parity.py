@@ -92,7 +92,7 @@ def _by_id(recalls: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def _price(before: dict[str, float], after: dict[str, float]) -> str:
-    old, new = (100 * shortfall["found"] / max(shortfall["visits"], 1) for shortfall in (before, after))
+    old, new = (100 * recall["found"] / max(recall["visits"], 1) for recall in (before, after))
     return say(
         f"各群体均等：每百次走访预计发现 {old:.1f} → {new:.1f} 项需要（{new - old:+.1f}）",
         f"parity: needs expected in 100 visits {old:.1f} → {new:.1f} ({new - old:+.1f})",

@@ -14,8 +14,8 @@ from scipy.sparse import csr_array, csr_matrix
 
 from features.point_in_time.row_index import Grouped
 from models.evaluation.evaluate import ALL, AT_ONCE, interval
+from models.evaluation.share_intervals import exact_count, exact_share
 from models.evaluation.ties import ratio, tie_groups
-from models.evaluation.wilson import exact_count, exact_share
 
 MOST_LETTERS = 100  # of a group's id in a metric's name
 COUNTS = ("households", "rows", "positives")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from features.point_in_time.feedback import current
 from features.point_in_time.records import Records
-from models.evaluation.wilson import wilson
+from models.evaluation.share_intervals import wilson
 
 NO_REASON = "lot"  # kind of the reason of a household drawn by lot
 

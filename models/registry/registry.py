@@ -218,14 +218,14 @@ def promote(workspace: Path, version: int | None = None) -> int:
     """
     _need_database(workspace)
     with registry_client(workspace) as client:
-        there = all_versions(client)
+        versions = all_versions(client)
         wanted = version
         if wanted is None:
-            wanted = version_called(client, CHALLENGER) or max(there, default=None)
-        if not there or wanted is None:
+            wanted = version_called(client, CHALLENGER) or max(versions, default=None)
+        if not versions or wanted is None:
             raise no_model()
-        if wanted not in there:
-            listed = say("、", ", ").join(str(alias) for alias in there)
+        if wanted not in versions:
+            listed = say("、", ", ").join(str(number) for number in versions)
             raise UserError(
                 say(f"没有版本 {wanted}，只有 {listed}", f"no version {wanted}; there is {listed}")
             )

@@ -13,7 +13,7 @@ from features.contract.need_kinds import NEVER, Place
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
-from features.point_in_time.town_summary import YEAR
+from features.units import YEAR_OF_WEEKS
 from models.scoring.model import NeedModel
 
 COMMON = "common"  # reason group where no fact may be told
@@ -190,7 +190,7 @@ def asking_within_a_year(known: Known) -> tuple[int, ...]:
     """Count the town's households that asked for each need within a year."""
     if known.town is not None:
         return known.town.town_counts.asking_within_a_year
-    recent = known.requests.requested >= known.as_of - YEAR
+    recent = known.requests.requested >= known.as_of - YEAR_OF_WEEKS
     household, need = known.requests.household[recent], known.requests.need[recent]
     return tuple(
         len(np.unique(household[need == position])) for position in range(len(known.community.needs))

@@ -16,7 +16,7 @@ from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import HouseholdRows, Known, ResidentRows
 from features.point_in_time.schema import Attribute, Schema, TableName, encoded, fit_schema
-from models.evaluation.wilson import exact_share
+from models.evaluation.share_intervals import exact_share
 
 FEWEST = 15  # households from which a value says anything
 FEWEST_DATES = 10

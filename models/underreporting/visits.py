@@ -20,9 +20,9 @@ from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.schema import Schema
 from features.point_in_time.subset import some
 from features.point_in_time.town import TownSummary
+from features.units import WEEK
 from models.dataset.split import STEP
 
-WEEK = 7
 MOST_WEEKS = 156  # the newest so many weeks with visits are used
 MOST_TARGETED = 30_000  # the newest so many outcomes of visits from lists are used
 HEAVIEST = 10.0  # limit of a row's weight, where the mean of its week is 1

@@ -7,7 +7,8 @@ import pandas as pd
 
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, date_of
-from features.point_in_time.town_summary import YEAR, asked
+from features.point_in_time.town_summary import asked
+from features.units import YEAR_OF_WEEKS
 
 PRODUCT, UNCORRECTED, TWIN = "product", "uncorrected", "twin"
 FREQUENCY, RANDOM, ORACLE = "frequency", "random", "oracle"
@@ -49,7 +50,7 @@ def rule_scores(policy: str, known: Known, truth: Callable[[], np.ndarray], seed
     if policy == ORACLE:
         value = truth()[rows.household, rows.need].astype(np.float64)
     elif policy == FREQUENCY:
-        count = asked(known).count(0, YEAR)
+        count = asked(known).count(0, YEAR_OF_WEEKS)
         chance = _drawn(known, seed)[rows.household]
         total = count.sum(axis=1)[rows.household]
         value = (count[rows.household, rows.need] + TOTAL * total + TIE * chance) / severity

@@ -10,9 +10,10 @@ import pandas as pd
 
 from features.contract.tables import FEEDBACK
 from features.language import say
-from features.point_in_time.feedback import WEEK, WRONG_PERSON_WEEKS, refusing
+from features.point_in_time.feedback import WRONG_PERSON_WEEKS, refusing
 from features.point_in_time.records import Known, date_of
 from features.rows.tables import FeedbackRows
+from features.units import WEEK
 from models.monitoring.reason_quality import Returned, reason_quality
 from service.lists.answers import feedback_names
 from service.lists.reasons import kind_names

@@ -10,10 +10,9 @@ import pandas as pd
 from features.contract.attribute_values import births
 from features.contract.community import Community, Need, Programme
 from features.language import say
-from features.point_in_time.ages import YEAR
 from features.point_in_time.records import Known, date_of
 from features.rows.tables import positions_of
-from features.units import WEEK
+from features.units import JULIAN_YEAR, WEEK
 from models.demand.programmes import programmes_for
 from models.demand.seats import seats_left, seats_told
 from service.lists.answers import outcome_names
@@ -75,7 +74,7 @@ def _members(known: Known, households: np.ndarray) -> list[str]:
     for household in households:
         row = known.household_row[household]
         days = born.get(int(household)) or births(np.array([column.at(row) or "" for column in own]))
-        ages = sorted(int((known.as_of - day) // YEAR) for day in days if np.isfinite(day))
+        ages = sorted(int((known.as_of - day) // JULIAN_YEAR) for day in days if np.isfinite(day))
         parts = [
             say(f"{zh}{_joined(found)}岁", f"{en} {_joined(found)}")
             for zh, en, found in (

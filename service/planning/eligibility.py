@@ -10,8 +10,8 @@ from features.language import say
 from features.point_in_time.feedback import suppressed
 from features.point_in_time.records import Known
 from features.rows.tables import positions_of
+from features.units import COMMON_YEAR
 
-YEAR = 365
 HANDLED_DAYS = 365  # an unresolved request older than a year is no longer taken as being handled
 
 
@@ -138,7 +138,7 @@ def _resting(known: Known) -> np.ndarray:
 def _used_up(known: Known) -> np.ndarray:
     """bool per household: contacted on as many days of the past year as the settings allow."""
     rows = known.outreach
-    recent = rows.contacted >= known.as_of - YEAR
+    recent = rows.contacted >= known.as_of - COMMON_YEAR
     days = np.unique(np.stack([rows.household[recent], np.floor(rows.contacted[recent])]), axis=1)
     made = np.bincount(days[0].astype(np.int64), minlength=known.household_count)
     return made >= known.community.outreach.visits_per_household_a_year

@@ -6,8 +6,8 @@ import pandas as pd
 from features.blocks.groups import membership
 from features.contract.tables import OUTCOMES
 from features.point_in_time.records import Known
+from features.units import COMMON_YEAR
 
-YEAR = 365  # days within which a visit counts as recent
 STEADY = 5.0  # answers added to those given and to those expected, so that few of them do not swing a weight
 ANSWERS = [OUTCOMES.index("needed"), OUTCOMES.index("not_needed")]
 
@@ -30,7 +30,7 @@ def _unseen(pairs: pd.DataFrame, area: np.ndarray, known: Known) -> np.ndarray:
     """float64 per pair: expected over actual answers in its micro-grid or named group, the highest."""
     household, need = pairs["household"].to_numpy(), pairs["need"].to_numpy()
     rows = known.outreach
-    recent = (rows.contacted >= known.as_of - YEAR) & np.isin(rows.outcome, ANSWERS) & (rows.need >= 0)
+    recent = (rows.contacted >= known.as_of - COMMON_YEAR) & np.isin(rows.outcome, ANSWERS) & (rows.need >= 0)
     who, what = rows.household[recent], rows.need[recent]
     needs = len(known.community.needs)
     level = np.bincount(what, minlength=needs) / np.maximum(np.bincount(need, minlength=needs), 1)

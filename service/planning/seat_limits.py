@@ -12,10 +12,10 @@ import pandas as pd
 from features.contract.community import Programme
 from features.language import UserError, say
 from features.point_in_time.records import Known, date_of, day_of
+from features.units import WEEK
 from models.demand.programmes import month_day, programmes_for
 from models.demand.seats import found, seats_told
 
-WEEK = 7
 MOST_PROGRAMMES = 63
 JOINT = 6  # so many programmes that share needs are looked at in every combination; of more, singly and all
 

@@ -170,7 +170,7 @@ def _tiers(written: Sequence[Written]) -> pd.DataFrame:
 
 def _group_lines(home: Path, written: Sequence[Written]) -> list[str]:
     """Lines on groups that get clearly less of the week's lists than of expected need; all groups in groups.csv."""
-    from models.fairness.audit import WEEK
+    from models.fairness.audit import WEEK_LIST
     from models.fairness.lines import group_lines
     from models.fairness.shares import COLUMNS as SHARES
     from models.fairness.shares import GroupSums, shares_table
@@ -185,7 +185,7 @@ def _group_lines(home: Path, written: Sequence[Written]) -> list[str]:
         *(group for group in groups.ids if group in sums),
     ]
     table = (
-        shares_table({group: sums[group] for group in order}, WEEK)
+        shares_table({group: sums[group] for group in order}, WEEK_LIST)
         if sums
         else pd.DataFrame(columns=list(SHARES))
     )

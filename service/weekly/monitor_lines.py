@@ -12,7 +12,7 @@ from features.contract.tables import OUTCOMES
 from features.ingest.quarantine import FOLDER
 from features.language import say
 from features.point_in_time.records import date_of
-from models.evaluation.wilson import wilson
+from models.evaluation.share_intervals import wilson
 from service.lists.answers import outcome_names
 
 STALE_DAYS = 14

@@ -3,7 +3,8 @@ import pytest
 from small_town import at, town_records, town_rows
 
 from features.blocks.build import build
-from features.point_in_time.town_summary import YEAR, asked
+from features.point_in_time.town_summary import asked
+from features.units import YEAR_OF_WEEKS
 from models.evaluation.baselines import (
     ELIGIBILITY,
     GRID_AVERAGE,
@@ -25,7 +26,7 @@ def test_counts_are_the_households_own_requests(town):
     known, rows, scores = town
     past = asked(known)
     pick = (rows.household, rows.need)
-    assert scores[REQUEST_COUNT] == pytest.approx(past.count(0, YEAR)[pick])
+    assert scores[REQUEST_COUNT] == pytest.approx(past.count(0, YEAR_OF_WEEKS)[pick])
     assert scores[REQUEST_COUNT_ALL] == pytest.approx(past.total()[pick])
 
 
@@ -33,7 +34,7 @@ def test_same_season_counts_the_window_a_year_before(town):
     known, rows, scores = town
     need = known.community.needs[1]  # two weeks ahead, four weeks long
     row = int(np.flatnonzero((rows.need == 1) & (scores[SAME_SEASON] > 0))[0])
-    begins = known.as_of + 7 * need.lead_weeks - YEAR
+    begins = known.as_of + 7 * need.lead_weeks - YEAR_OF_WEEKS
     mine = (known.requests.household == rows.household[row]) & (known.requests.need == 1)
     when = known.requests.requested[mine]
     assert scores[SAME_SEASON][row] == ((when >= begins) & (when < begins + 7 * need.horizon_weeks)).sum()

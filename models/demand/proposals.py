@@ -52,9 +52,10 @@ def propose(
     grids = window[window["grid_id"] != TOWN]
     seats = grids["expected"] * grids["need"].map(taken)
     wanted = pd.Series(seats.to_numpy(), index=pd.MultiIndex.from_frame(grids[["need", "grid_id"]]))
-    unserved, programmes = _fill_seats(wanted, known, history)
+    served, programmes = _fill_seats(wanted, known, history)
+    unserved = wanted - sum(served.values(), 0 * wanted)
     needs = _needs(window[window["grid_id"] == TOWN], taken, wanted, unserved, programmes, known)
-    projects = _running(programmes, wanted, unserved, known) + _missing(needs, unserved, known)
+    projects = _running(programmes, wanted, served, known) + _missing(needs, unserved, known)
     funded, funds = _with_money(projects, known)
     return Proposals(needs, funded, programmes, funds)
 
@@ -81,16 +82,21 @@ def _covered(wanted: pd.Series, programme: Programme, serving: dict[str, list[Pr
     return np.asarray(mine)
 
 
-def _fill_seats(wanted: pd.Series, known: Known, history: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
-    """What no seat serves of each (need, grid), and the programmes with seats left and wanted."""
+def _fill_seats(
+    wanted: pd.Series, known: Known, history: pd.DataFrame
+) -> tuple[dict[str, pd.Series], pd.DataFrame]:
+    """Share out the seats left: the seats of each programme by (need, grid), and the programmes with seats left and
+    wanted."""
     serving, unserved, rows = _serving(known), wanted.copy(), []
+    served = {}
     for programme in known.community.programmes:
         mine = _covered(wanted, programme, serving)
         seats, taken = seats_told(programme, known, history)
         left = np.nan if seats is None else float(max(0, seats - (taken or 0)))
         asked = float(unserved[mine].sum())
         share = 1.0 if np.isnan(left) else min(1.0, left / asked) if asked else 0.0
-        unserved[mine] *= 1 - share
+        served[programme.id] = (share * unserved).where(mine, 0.0)
+        unserved = unserved - served[programme.id]
         rows.append(
             {
                 "programme": programme.id,
@@ -99,7 +105,7 @@ def _fill_seats(wanted: pd.Series, known: Known, history: pd.DataFrame) -> tuple
                 "wanted": asked,
             }
         )
-    return unserved, pd.DataFrame(rows, columns=["programme", "left", "told", "wanted"])
+    return served, pd.DataFrame(rows, columns=["programme", "left", "told", "wanted"])
 
 
 def _needs(
@@ -135,14 +141,16 @@ def _needs(
     return pd.DataFrame(rows, columns=names)
 
 
-def _running(programmes: pd.DataFrame, wanted: pd.Series, unserved: pd.Series, known: Known) -> list[dict]:
-    """A row for each programme and need that it serves within the need's window."""
+def _running(
+    programmes: pd.DataFrame, wanted: pd.Series, served: dict[str, pd.Series], known: Known
+) -> list[dict]:
+    """Make a row for each programme and need that it serves within the need's window."""
     rows, serving = [], _serving(known)
     for programme, told in zip(known.community.programmes, programmes.to_dict("records"), strict=True):
         mine = _covered(wanted, programme, serving)
         for need in known.community.needs:
             here = mine & (wanted.index.get_level_values("need") == need.id)
-            seats = float((wanted - unserved)[here].sum())
+            seats = float(served[programme.id][here].sum())
             if not here.any() or (told["left"] == 0):
                 continue
             begins = next_opening(programme, _window(need, known)[0])

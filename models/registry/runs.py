@@ -4,7 +4,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,13 +65,22 @@ def one_run(
     client.set_terminated(run_id)
 
 
-def log_values(client: "MlflowClient", run_id: str, params: Mapping[str, Any], metrics: pd.DataFrame) -> None:
-    """Parameters, and metrics as ``RANKER/METRIC`` with the fold's number as step; of the newest fold also
-    the ends of the interval."""
+def log_values(
+    client: "MlflowClient",
+    run_id: str,
+    params: Mapping[str, Any],
+    metrics: pd.DataFrame,
+    folds: Iterable[str] = (),
+) -> None:
+    """Log parameters, and metrics as ``RANKER/METRIC``; of the newest fold also the ends of the interval.
+
+    A metric's step is the number of its fold among ``folds``, the names of all folds of the retrain, and those of
+    ``metrics``; so a need that was not asked for in the oldest fold begins at a later step.
+    """
     from mlflow.entities import Metric, Param
 
     now = int(time.time() * 1000)
-    steps = {fold: step for step, fold in enumerate(sorted(set(metrics["fold"])))}
+    steps = {fold: step for step, fold in enumerate(sorted({*folds, *metrics["fold"]}))}
     values = []
     rows: Iterator[Any] = metrics.itertuples()
     for row in rows:
@@ -126,7 +135,7 @@ def log_needs(
         with one_run(
             client, experiment, need, {**tags, "need": need, "mlflow.parentRunId": parent}, time.time()
         ) as run_id:
-            log_values(client, run_id, params, own)
+            log_values(client, run_id, params, own, retrained.metrics["fold"])
             log_values(client, run_id, {}, as_metrics(retrained.demand, need))
             if (reports / need).is_dir():
                 client.log_artifacts(run_id, str(reports / need))

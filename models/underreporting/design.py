@@ -64,7 +64,7 @@ class DesignMatrix:
     household: np.ndarray  # int32
     need: np.ndarray  # int16
     score: np.ndarray  # float64: log of the requests a day that the request model expects, about USUAL_SCORE
-    effects: np.ndarray  # float64 [rows, 3]: by models.underreporting.reporting_effects.SOURCES
+    effects: np.ndarray  # float64 [rows, 3]: reporting effects by arrival, attributes, micro-grid
     columns: (
         np.ndarray
     )  # float64 [rows, columns]: all of these and more, each times its prior spread; first those

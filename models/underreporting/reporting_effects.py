@@ -16,7 +16,6 @@ from models.dataset.sample import Table
 from models.estimators.penalised_glm import fit_penalised_logistic, ridge_prior
 
 ARRIVED_WITHIN = (91, 182, 364, 546, 728, 1092)  # days since a household was first registered
-SOURCES = ("arrival", "attributes", "microgrid")
 MOST_ROWS = 100_000
 INVERSE_PENALTY = 0.3
 NEED_SPREAD = 3.0
@@ -47,7 +46,9 @@ class ReportingEffects:
     def by_source(
         self, matrix: np.ndarray, names: Sequence[str], microgrid: np.ndarray, attributes: np.ndarray
     ) -> np.ndarray:
-        """float64 [rows, SOURCES]; ``microgrid``: id of each row's, 0 for one that is new; ``attributes``: from
+        """float64 [rows, 3]: by arrival, attributes, micro-grid.
+
+        ``microgrid``: id of each row's, 0 for one that is new; ``attributes``: from
         ``attribute_columns``."""
         return np.column_stack(
             [

@@ -192,3 +192,11 @@ def test_verdicts(unserved: float, served: float, high: float, spare: float, wor
 def test_seats_that_nobody_wants_are_spare_for_all_who_share_them() -> None:
     needs = proposals_of(known_of([CANTEEN | {"seats": 90}]), {"meals": 0.3, "daycare": 0.1}).needs
     assert needs.set_index("need")["spare"][["meals", "daycare"]].tolist() == pytest.approx([10, 10])
+
+
+def test_two_programmes_of_one_need_serve_each_household_once() -> None:
+    second = CLASSROOM | {"id": "second_classroom"}
+    proposals = proposals_of(known_of([CLASSROOM, second]), {"childcare": 0.1})  # 20 households
+    running = proposals.projects[proposals.projects["kind"] == "run"]
+    assert list(running["seats"]) == pytest.approx([10, 10])
+    assert proposals.needs.set_index("need").loc["childcare", "served"] == pytest.approx(20)

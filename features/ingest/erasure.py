@@ -1,18 +1,11 @@
-"""One household's rows: what is held of it, and how all of it is removed for good, leaving a tombstone.
-
-A tombstone is a salted hash: it does not say who was removed, but the same household is recognised when a
-later export brings it again, and left out.
-"""
+"""One household's rows: what is held of it, and how all of it is removed for good, leaving a tombstone."""
 
 import csv
-import hashlib
 import io
 import json
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +17,7 @@ from features.ingest.quarantine import FOLDER
 from features.store.database import STORE, has_tables, open_store
 from features.store.partitions import forget, root_of
 from features.store.sql import WHOLE_NUMBER, name, text
-
-TOMBSTONES = "tombstones.json"
+from features.store.tombstones import TOMBSTONES, leave_tombstone, read_tombstones, recognises
 
 
 def household_tables() -> list[str]:
@@ -63,36 +55,19 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str, household_id: str) 
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def read_tombstones(workspace: Path) -> dict[str, Any]:
-    """``salt`` and ``households``: when each was removed, by its hash."""
-    try:
-        return json.loads((workspace / TOMBSTONES).read_text("utf-8"))
-    except FileNotFoundError:
-        return {"salt": "", "households": {}}
-
-
-def tombstone(salt: str, household_id: str) -> str:
-    """What is left of a household's id."""
-    return hashlib.sha256((salt + household_id).encode()).hexdigest()
-
-
-def leave_tombstone(workspace: Path, household_id: str) -> str:
-    """Note that a household was removed; the hash. From now on no ingest takes a row of it."""
-    held = read_tombstones(workspace)
-    held["salt"] = held["salt"] or secrets.token_hex(16)
-    digest = tombstone(held["salt"], household_id)
-    held["households"].setdefault(digest, datetime.now(UTC).isoformat(timespec="seconds"))
-    write_atomically(workspace / TOMBSTONES, json.dumps(held, indent=1).encode())
-    return digest
-
-
 def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, workspace: Path) -> int:
     """Remove rows of removed households from a staged table; how many there were."""
-    held = read_tombstones(workspace)
-    if not held["households"] or table not in household_tables():
+    held = read_tombstones(workspace / TOMBSTONES)
+    if not len(held) or table not in household_tables():
         return 0
-    erased = ", ".join(map(text, held["households"]))
-    where = f"sha256({text(held['salt'])} || household_id) IN ({erased})"
+    removed = recognises(held, workspace)
+    ids = connection.execute(
+        f"SELECT DISTINCT household_id FROM {staged} WHERE household_id IS NOT NULL"
+    ).fetchall()
+    erased = ", ".join(text(household) for (household,) in ids if removed(household))
+    if not erased:
+        return 0
+    where = f"household_id IN ({erased})"
     count = connection.execute(f"SELECT count(*) FROM {staged} WHERE {where}").fetchall()[0][0]
     connection.execute(f"DELETE FROM {staged} WHERE {where}")
     return int(count)

@@ -1,7 +1,7 @@
-"""A model's probabilities for rows that it was not trained on, kept with it so that it can be compared fairly.
+"""A model's probabilities for rows that it was not trained on, kept so that it can be compared fairly.
 
 Most validation rows of a challenger were training rows of a champion that is only weeks old; on these the champion
-would win by memory. So a model carries the probabilities that its own validation gave to its newest fold.
+would win by memory. So the workspace keeps the probabilities that a model's own validation gave to its newest fold.
 """
 
 import hashlib
@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.atomic import open_atomically
 from features.point_in_time.records import Records
 from features.point_in_time.remembered import remembered
+from features.workspace_secret import keyed_hash, workspace_secret
 
-FILE = "out_of_time.npz"
+DIRECTORY = "out_of_time"
+EARLIER = "out_of_time.npz"  # among a model's files
 
 
 def stable_hash(ids: np.ndarray) -> np.ndarray:
@@ -44,14 +47,59 @@ class OutOfTime:
         place = held.get_indexer(pd.MultiIndex.from_arrays([household, need, as_of]))
         return np.append(self.p.astype(np.float64), np.nan)[place]
 
-    def save(self, directory: Path) -> None:
-        """Write one file into a model's directory."""
-        np.savez(directory / FILE, **vars(self))
 
-    @staticmethod
-    def load(directory: Path) -> "OutOfTime | None":
-        """What ``save`` wrote; None where there is no such file."""
-        if not (directory / FILE).is_file():
-            return None
-        with np.load(directory / FILE) as file:
-            return OutOfTime(**{name: file[name] for name in file.files})
+def keep_out_of_time(workspace: Path, model_files: Path, probabilities: OutOfTime) -> None:
+    """Write a model's probabilities into the workspace, never beside the model, which may leave it.
+
+    Households are kept by a hash that can be made only with the workspace's secret.
+    """
+    keyed = dict(vars(probabilities), household=_keyed(probabilities.household, workspace_secret(workspace)))
+    with open_atomically(_place(workspace, model_files)) as file:
+        np.savez(file, **keyed)
+
+
+def forget_earlier_files(workspace: Path) -> None:
+    """Delete what an earlier version kept beside models, by a hash that anybody can make."""
+    for left in (*workspace.glob(f"mlartifacts/**/{EARLIER}"), *workspace.glob(f"champion/*/{EARLIER}")):
+        left.unlink()
+
+
+def read_out_of_time(workspace: Path, model_files: Path, household: np.ndarray) -> OutOfTime | None:
+    """Read a model's probabilities for the households given (uint64, see ``stable_hash``); None where none are kept."""
+    try:
+        with np.load(_place(workspace, model_files), allow_pickle=False) as file:
+            kept = OutOfTime(**{name: file[name] for name in file.files})
+    except FileNotFoundError:
+        return None
+    keyed = _keyed(household, workspace_secret(workspace))
+    order = np.argsort(keyed)
+    place = order[np.searchsorted(keyed, kept.household, sorter=order).clip(max=len(order) - 1)]
+    there = keyed[place] == kept.household if len(order) else np.zeros(len(kept.household), bool)
+    return OutOfTime(household[place[there]], kept.need[there], kept.as_of[there], kept.p[there])
+
+
+def erase_out_of_time(workspace: Path, household_id: str) -> None:
+    """Take a household out of the probabilities of every model."""
+    keyed = _keyed(stable_hash(np.array([household_id])), workspace_secret(workspace))[0]
+    for path in (workspace / DIRECTORY).glob("*.npz"):
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in file.files}
+        rest = columns["household"] != keyed
+        if not rest.all():
+            with open_atomically(path) as file:
+                np.savez(file, **{name: column[rest] for name, column in columns.items()})
+
+
+def _place(workspace: Path, model_files: Path) -> Path:
+    """Name the file after the model's own files, which are the same wherever a copy of them is."""
+    digest = hashlib.sha256(
+        (model_files / "model.json").read_bytes() + (model_files / "arrays.npz").read_bytes()
+    )
+    return workspace / DIRECTORY / f"{digest.hexdigest()[:32]}.npz"
+
+
+def _keyed(household: np.ndarray, secret: bytes) -> np.ndarray:
+    """uint64 per hash of a household: another one, that is made with the secret."""
+    distinct, place = np.unique(household, return_inverse=True)
+    keyed = [int(keyed_hash(secret, "out of time", str(one))[:16], 16) for one in distinct]
+    return np.array(keyed, dtype=np.uint64)[place]

@@ -14,13 +14,15 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from features.atomic import write_atomically
 from features.blocks.build import catalogue
 from features.contract.community import Community
 from features.language import UserError, say
+from features.point_in_time.records import Records
+from models.dataset.out_of_time import household_keys, read_out_of_time
 from models.scoring.model import NeedModel
 
 DIRECTORY = "champion"
@@ -40,6 +42,13 @@ class Champion:
 
     model: NeedModel
     version: int
+    files: Path  # the workspace's copy
+
+
+def with_own_validation(workspace: Path, one: Champion, records: Records) -> NeedModel:
+    """Return the model with the probabilities of its own validation, where the workspace kept them."""
+    kept = read_out_of_time(workspace, one.files, household_keys(records))
+    return replace(one.model, out_of_time=kept)
 
 
 def knows_needs(one: Champion, community: Community) -> Champion:
@@ -123,7 +132,7 @@ def load_champion(version: int, files: Path) -> Champion:
         zh = f"版本 {version} 是程序旧版训练的，现在不能用：请重新运行 xianying retrain"
         en = f"version {version} was made by an earlier version of the program: run xianying retrain again"
         raise NoChampion(say(zh, en))
-    return Champion(model, version)
+    return Champion(model, version, files)
 
 
 def _fingerprint(registry: str) -> str:

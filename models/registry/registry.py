@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from features.contract.community import Community
 from features.language import UserError, say
 from features.point_in_time.records import Known
+from models.dataset.out_of_time import forget_earlier_files, keep_out_of_time
 from models.evaluation.evaluate import ALL
 from models.registry.champion import (
     Champion,
@@ -191,6 +192,9 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             log_data(client, run_id, retrained, workspace)
             client.log_artifacts(run_id, str(report))
             logged = _log_model(client, place_of_runs, run_id, retrained.model, Path(place))
+            forget_earlier_files(workspace)
+            if retrained.model.out_of_time:
+                keep_out_of_time(workspace, Path(place) / "bundle", retrained.model.out_of_time)
             version = _register(client, run_id, *logged, tags)
         if decision.allowed:
             forget_copy(workspace)

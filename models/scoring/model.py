@@ -177,8 +177,6 @@ class NeedModel:
         }
         if self.visited:
             self.visited.save(directory)
-        if self.out_of_time:
-            self.out_of_time.save(directory)
         if self.spread:
             self.spread.save(directory)
         (directory / "model.json").write_text(
@@ -205,7 +203,6 @@ class NeedModel:
             risk_calibration=tuple(said["risk_calibration"]),
             metadata=said["metadata"],
             visited=NeedFromVisits.load(directory),
-            out_of_time=OutOfTime.load(directory),
             spread=Spread.load(directory),
         )
 

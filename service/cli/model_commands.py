@@ -38,6 +38,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         import sklearn  # noqa: F401
 
     from features.point_in_time.records import day_of, known_before
+    from models.registry.champion import with_own_validation
     from models.registry.registry import draw_report, log_retrain, make_ready
     from models.training.retrain import Retraining, retrain
     from models.training.tune import Tuning
@@ -51,7 +52,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     with stage(say("读取模型", "load the champion")):
         champion = champion_or_none(workspace, records.community)
     tuning = None if tune is None else Tuning(tune, journal=workspace / "tuning.journal")
-    before = champion.model if champion else None
+    before = with_own_validation(workspace, champion, records) if champion else None
     how = Retraining(tuning=tuning, prepare=partial(make_ready, workspace), draw=draw_report)
     if spark:
         from models.scoring.executors import on_spark

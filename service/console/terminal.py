@@ -74,6 +74,13 @@ def show(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
+def read_hidden(name: str, twice: bool = False) -> str:
+    """Read a secret from the terminal without showing it, or a line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    return click.prompt(name, hide_input=True, confirmation_prompt=twice)
+
+
 def progress() -> Callable[[str], None]:
     """Prints a line for each part of something that turns out to take long."""
     begin = time.perf_counter()

@@ -30,7 +30,8 @@ from features.simulation.truth import groups, need_now
 from features.store.partitions import InMemory
 from features.store.reader import read_records
 from models.dataset.feedback_correction import without_targeted
-from models.registry.champion import NoChampion, download_place, install_copy
+from models.dataset.out_of_time import keep_out_of_time
+from models.registry.champion import NoChampion, download_place, install_copy, with_own_validation
 from models.registry.registry import champion
 from models.registry.tracking import registry_address
 from models.report.card import decide
@@ -210,7 +211,8 @@ def _retrain(monday: Monday) -> None:
     """Train, compare with the champion, and put the model in force where the gate allows it."""
     workspace, known = monday.world.workspace, known_before(monday.read, monday.day)
     try:
-        before, version = champion(workspace).model, champion(workspace).version
+        present = champion(workspace)
+        before, version = with_own_validation(workspace, present, monday.read), present.version
     except NoChampion:
         before, version = None, 0
     trained = retrain(
@@ -219,6 +221,8 @@ def _retrain(monday: Monday) -> None:
     if decide(trained, known, before is not None).allowed:
         with download_place(workspace) as made:
             trained.model.save(made / "model")
+            if trained.model.out_of_time:
+                keep_out_of_time(workspace, made / "model", trained.model.out_of_time)
             install_copy(workspace, registry_address(workspace), version + 1, made / "model")
     if monday.world.run.policy == TWIN:
         kept = monday.world.place / CHAMPIONS / monday.as_of.isoformat()

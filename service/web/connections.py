@@ -51,30 +51,32 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Stop waiting: the request is whole."""
         self._head = 0
-        self._sending = _cancelled(self._sending)
+        _cancel(self._sending)
+        self._sending = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Begin to wait until the client has read what it asked for."""
         super().pause_writing()
-        self._reading = _cancelled(self._reading)
+        _cancel(self._reading)
         self._reading = self.loop.call_later(self.seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Stop waiting: the client reads."""
         super().resume_writing()
-        self._reading = _cancelled(self._reading)
+        _cancel(self._reading)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer behind."""
-        self._sending, self._reading = _cancelled(self._sending), _cancelled(self._reading)
+        _cancel(self._sending)
+        _cancel(self._reading)
         super().connection_lost(exc)
 
     def _await_request(self) -> None:
         self._sending = self.loop.call_later(self.seconds, self.transport.abort)
 
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
 

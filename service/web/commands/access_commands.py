@@ -1,12 +1,11 @@
 """Commands on who may use the service: people and keys."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from features.language import say
-from service.console.terminal import show
+from service.console.terminal import read_hidden, show
 from service.web.commands.service_database import service_database
 
 group = click.Group()
@@ -25,9 +24,7 @@ PASSWORD_HELP = say(
 
 
 def _password() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    return click.prompt(say("密码", "Password"), hide_input=True, confirmation_prompt=True)
+    return read_hidden(say("密码", "Password"), twice=True)
 
 
 def _doubt_place(workspace: Path, grid: str | None, microgrid: str | None) -> None:

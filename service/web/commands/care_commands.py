@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from features.language import UserError, say
-from service.console.terminal import show, stage
+from service.console.terminal import read_hidden, show, stage
 from service.web.commands.service_database import service_database
 
 File = click.Path(path_type=Path, dir_okay=False)
@@ -19,16 +19,35 @@ group = click.Group()
     help=say("把工作区和服务数据库备份成一个文件", "the workspace and the service's database in one file")
 )
 @click.argument("file", type=File)
+@click.option(
+    "--encrypt", is_flag=True, help=say("加密；口令从终端或标准输入读取", "encrypt; asks for a passphrase")
+)
+@click.option(
+    "--with-secret",
+    is_flag=True,
+    help=say("加密的备份里带上 secret.key", "put secret.key into an encrypted backup"),
+)
 @click.pass_obj
-def backup(workspace: Path, file: Path) -> None:
+def backup(workspace: Path, file: Path, encrypt: bool, with_secret: bool) -> None:
     """Back up. A mistyped workspace is not a backup of nothing."""
     from service.web.rights.backup import back_up
 
     if not workspace.is_dir():
         raise UserError(say(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace"))
+    passphrase = _new_passphrase() if encrypt else None
     with stage(say("备份", "back up")):
-        count = back_up(workspace, service_database(workspace), file)
-    show([say(f"{count} 个文件写入 {file}；请加密存放", f"{count} files in {file}; keep it encrypted")])
+        count = back_up(workspace, service_database(workspace), file, passphrase, with_secret)
+    kept = "" if encrypt else say("；没有加密，请加密存放", "; it is not encrypted: keep it encrypted")
+    show([say(f"{count} 个文件写入 {file}", f"{count} files in {file}") + kept])
+
+
+def _new_passphrase() -> str:
+    from service.web.rights.sealing import SHORTEST
+
+    passphrase = read_hidden(say("口令", "Passphrase"), twice=True)
+    if len(passphrase) < SHORTEST:
+        raise UserError(say(f"口令至少要 {SHORTEST} 个字符", f"a passphrase needs {SHORTEST} characters"))
+    return passphrase
 
 
 @group.command(
@@ -42,16 +61,32 @@ def backup(workspace: Path, file: Path) -> None:
         "较新的 tombstones.json：其中的住户再次删除", "a newer tombstones.json: delete its households again"
     ),
 )
+@click.option(
+    "--secret",
+    type=File,
+    help=say(
+        "原工作区的 secret.key，用来核对签名",
+        "secret.key of the workspace that made it: checks the signature",
+    ),
+)
+@click.option(
+    "--foreign",
+    is_flag=True,
+    help=say("确知来源，不核对签名", "restore it although nothing shows who made it"),
+)
 @click.pass_obj
-def restore(workspace: Path, file: Path, tombstones: Path | None) -> None:
+def restore(workspace: Path, file: Path, tombstones: Path | None, secret: Path | None, foreign: bool) -> None:
     """Restore."""
-    from service.web.rights.backup import restore
+    from service.web.rights.restore import Restoring, restore
+    from service.web.rights.sealing import sealed
 
     if not file.is_file():
         raise UserError(say(f"{file}：没有这个文件", f"{file}: no such file"))
+    passphrase = read_hidden(say("口令", "Passphrase")) if sealed(file) else None
     workspace.mkdir(parents=True, exist_ok=True)
     with stage(say("恢复", "restore")):
-        lines = restore(file, workspace, service_database(workspace), tombstones)
+        how = Restoring(tombstones, secret, passphrase, foreign)
+        lines = restore(file, workspace, service_database(workspace), how)
     show(lines)
 
 

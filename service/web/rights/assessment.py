@@ -7,9 +7,9 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from features.contract.community import Community
-from features.ingest.erasure import read_tombstones
 from features.language import say
 from features.store.reader import read_records, read_settings
+from features.store.tombstones import TOMBSTONES, read_tombstones
 from service.web.auth.people import keys, users
 from service.web.base.access import SCOPES, Role
 from service.web.database.engine import Database
@@ -128,7 +128,7 @@ def _people(database: Database) -> str:
 def _rights(workspace: Path, database: Database) -> str:
     with database.reading() as session:
         refusals = session.scalar(select(func.count(func.distinct(Refusal.household_id)))) or 0
-    deleted = len(read_tombstones(workspace)["households"])
+    deleted = len(read_tombstones(workspace / TOMBSTONES))
     return _section(
         "5. 个人权利",
         "5. Rights",

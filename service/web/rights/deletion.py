@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 from sqlalchemy import delete, update
 
 from features.atomic import open_atomically, write_atomically
-from features.ingest.erasure import erase_household, erase_rows, leave_tombstone
+from features.ingest.erasure import erase_household, erase_rows
 from features.language import say
 from features.point_in_time.subset import without
 from features.store.partitions import InMemory, open_copy
+from features.store.tombstones import leave_tombstone
+from models.dataset.out_of_time import erase_out_of_time, forget_earlier_files
 from service.web.audit.log import enter
 from service.web.database.engine import Database
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
@@ -31,11 +33,13 @@ from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, V
 def delete_everywhere(workspace: Path, database: Database, household_id: str, who: str) -> list[str]:
     """Remove a household from records, weeks, lists, what is served and the database; lines on what was done.
 
-    A tombstone stays: the day and a salted hash, so that a later export does not bring the household back. The
-    audit log stays as it is. Killed in between it can be run again.
+    A tombstone stays: the day and a hash made with the workspace's secret, so that a later export does not bring the
+    household back. The audit log stays as it is. Killed in between it can be run again.
     """
     digest = leave_tombstone(workspace, household_id)
     removed = erase_household(workspace, household_id)
+    erase_out_of_time(workspace, household_id)
+    forget_earlier_files(workspace)
     files = _tables(workspace, household_id) + _lists(workspace, household_id)
     _served(workspace, household_id)
     publish_refusals(workspace)

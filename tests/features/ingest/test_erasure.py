@@ -1,12 +1,17 @@
 """A household that is deleted leaves nothing but a tombstone, and does not come back with the next export."""
 
+import hashlib
 import json
 
+import pytest
 from killed import killed_with_records_replaced
 
-from features.ingest.erasure import erase_household, read_tombstones, rows_of_household
+from features.ingest.erasure import erase_household, rows_of_household
 from features.ingest.ingest import ingest
+from features.language import UserError
 from features.store.reader import read_records
+from features.store.tombstones import TOMBSTONES, read_tombstones
+from features.workspace_secret import SECRET
 
 
 def test_a_deleted_household_is_gone_and_stays_away(tiny_town):
@@ -21,12 +26,47 @@ def test_a_deleted_household_is_gone_and_stays_away(tiny_town):
     for path in tiny_town.workspace.rglob("*"):
         if path.is_file() and path.name != "community.yaml":
             assert household.encode() not in path.read_bytes(), path
-    assert household not in json.dumps(read_tombstones(tiny_town.workspace))
+    left = json.loads((tiny_town.workspace / TOMBSTONES).read_text("utf-8"))
+    tried = {
+        hashlib.sha256((salt + household).encode()).hexdigest() for salt in ("", left["salt"], left["check"])
+    }
+    assert len(left["households"]) == 1 and not tried & set(
+        left["households"]
+    )  # not to be had by trying numbers
     report = ingest(tiny_town.directory, tiny_town.workspace)
     assert report.erased >= len(held["households"]) + len(held["requests"])
     assert any(str(report.erased) in line and "已依申请删除" in line for line in report.lines())
     assert household not in read_records(tiny_town.workspace).household_ids
     assert len(read_records(tiny_town.workspace).household_ids) == len(before.household_ids) - 1
+
+
+def test_deleted_households_do_not_come_back_where_the_secret_is_another(tiny_town):
+    workspace = tiny_town.workspace
+    ingest(tiny_town.directory, workspace)
+    household = str(read_records(workspace).household_ids[0])
+    erase_household(workspace, household)
+    secret = (workspace / SECRET).read_text()
+    (workspace / SECRET).unlink()
+    for _ in range(2):
+        with pytest.raises(UserError, match=SECRET):
+            ingest(tiny_town.directory, workspace)
+    assert household not in read_records(workspace).household_ids
+    (workspace / SECRET).write_text(secret)
+    ingest(tiny_town.directory, workspace)
+    assert household not in read_records(workspace).household_ids
+
+
+def test_tombstones_of_an_earlier_version_still_hold(tiny_town):
+    workspace = tiny_town.workspace
+    ingest(tiny_town.directory, workspace)
+    first, second = map(str, read_records(workspace).household_ids[:2])
+    digest = hashlib.sha256(("salt" + first).encode()).hexdigest()
+    before = {"salt": "salt", "households": {digest: "2024-01-01T00:00:00+00:00"}}
+    (workspace / TOMBSTONES).write_text(json.dumps(before), "utf-8")
+    erase_household(workspace, second)
+    assert len(read_tombstones(workspace / TOMBSTONES)) == 2
+    assert ingest(tiny_town.directory, workspace).erased > 1
+    assert second not in read_records(workspace).household_ids
 
 
 def test_set_aside_rows_are_found_however_the_id_was_written(tiny_town):

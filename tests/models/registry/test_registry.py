@@ -1,6 +1,7 @@
 """The registry on a real MLflow backend: versions, gate, promotion, rollback, and scoring without MLflow."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +19,9 @@ from features.blocks.build import build
 from features.language import UserError
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, known_before
+from features.workspace_secret import SECRET
+from models.dataset.out_of_time import OutOfTime, erase_out_of_time, read_out_of_time, stable_hash
+from models.registry.champion import with_own_validation
 from models.registry.registry import NoChampion, champion, log_retrain, promote, rollback
 from models.registry.tracking import registry_address
 from models.training.retrain import Retrained
@@ -36,7 +40,15 @@ def known() -> Known:
 
 @pytest.fixture(scope="module")
 def good(known: Known) -> Retrained:
-    return hand_made_retrain(records_of(known), hand_made_model(known, GOOD, trees=True))
+    retrained = hand_made_retrain(records_of(known), hand_made_model(known, GOOD, trees=True))
+    homes = np.repeat(np.arange(known.household_count), 2)
+    own = OutOfTime(
+        stable_hash(known.household_ids)[homes],
+        np.tile(np.array([0, 1], np.int16), known.household_count),
+        np.full(len(homes), AS_OF - 70, np.int32),
+        np.linspace(0.01, 0.99, len(homes), dtype=np.float32),
+    )
+    return replace(retrained, model=replace(retrained.model, out_of_time=own))
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +244,53 @@ def test_mistakes_are_told_in_one_line(
     with pytest.raises(UserError, match="MLFLOW_TRACKING_URI") as caught:
         champion(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def every_array(directory: Path) -> dict[str, np.ndarray]:
+    """Every array of every npz below a directory, by its file and name."""
+    found = {}
+    for path in directory.rglob("*.npz"):
+        with np.load(path) as file:
+            found |= {f"{path.name}: {name}": file[name] for name in file.files}
+    return found
+
+
+def test_no_artefact_holds_anything_by_household(logged, known, good):
+    ids, hashes = known.household_ids, stable_hash(known.household_ids)
+    assert good.model.out_of_time is not None and len(ids) > 30
+    for place in (logged / "mlartifacts", logged / "champion"):
+        arrays = every_array(place)
+        assert arrays
+        for name, array in arrays.items():
+            assert not np.isin(hashes, array.ravel()).any(), name
+            assert not {len(ids), len(good.model.out_of_time.p)} & set(array.shape), name
+        for path in (one for one in place.rglob("*") if one.is_file()):
+            assert not any(b'"' + str(one).encode() + b'"' in path.read_bytes() for one in ids), path
+
+
+def test_a_models_own_validation_is_kept_in_the_workspace_behind_its_secret(logged, known, good, tmp_path):
+    hashes = stable_hash(known.household_ids)
+    kept = every_array(logged / "out_of_time")
+    column = next(array for name, array in kept.items() if name.endswith("household"))
+    assert len(column) and not np.isin(column, hashes).any()
+    found = with_own_validation(logged, champion(logged), records_of(known)).out_of_time
+    wanted = good.model.out_of_time
+    np.testing.assert_allclose(found.find(wanted.household, wanted.need, wanted.as_of), wanted.p)
+    other = tmp_path / "copy"
+    shutil.copytree(logged / "out_of_time", other / "out_of_time")
+    files = champion(logged).files
+    assert len(read_out_of_time(other, files, hashes).p) == 0  # another secret
+    (other / SECRET).write_text((logged / SECRET).read_text())
+    gone = str(known.household_ids[0])
+    erase_out_of_time(other, gone)
+    rest = read_out_of_time(other, files, hashes)
+    assert hashes[0] not in rest.household
+    assert len(rest.p) == (wanted.household != hashes[0]).sum() < len(wanted.p)
+
+
+def test_what_an_earlier_version_kept_by_household_goes(tmp_path, known, good):
+    left = tmp_path / "mlartifacts" / "1" / "m-1" / "artifacts" / "data" / "bundle" / "out_of_time.npz"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"")
+    log_retrain(tmp_path, good, known)
+    assert not left.exists()

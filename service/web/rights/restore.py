@@ -1,0 +1,257 @@
+"""The way back of a backup: into an empty workspace and an empty database."""
+
+import hmac
+import json
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Date, insert, select, text
+
+from features.atomic import write_atomically
+from features.language import UserError, say
+from features.store.database import open_store
+from features.store.tombstones import TOMBSTONES, Tombstones, read_tombstones, recognises, write_tombstones
+from features.workspace_secret import SECRET
+from service.web.audit.log import enter
+from service.web.audit.operator import operator
+from service.web.database.engine import Database, newest
+from service.web.database.tables import Base, Moment
+from service.web.rights.backup import MANIFEST, OF_DATABASE, ROWS, file_sum, signature
+from service.web.rights.deletion import delete_everywhere
+from service.web.rights.sealing import open_sealed, sealed
+
+SCRATCH = ".restoring-"
+BEGUN = ".restore-begun"  # the manifest of a backup while it is being restored
+SEALED = "sealed.tar.gz"
+AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """How a backup is restored."""
+
+    tombstones: Path | None = None  # a newer tombstones.json, whose households are removed again
+    secret: Path | None = None  # secret.key of the workspace that made the backup
+    passphrase: str | None = None  # of an encrypted backup
+    foreign: bool = False  # restore it although nothing shows who made it
+
+
+def restore(source: Path, workspace: Path, database: Database, how: Restoring = Restoring()) -> list[str]:
+    """Put a backup into an empty workspace and an empty database; lines on it. Killed in between it can be run again.
+
+    Raises UserError where the backup or the tombstones are damaged, nothing shows who made it, or something is there
+    already; nothing is restored then.
+    """
+    removed = _read_newer(how.tombstones) if how.tombstones else None
+    begun = workspace / BEGUN
+    if not begun.is_file():
+        _refuse_unless_empty(workspace, database)
+    with tempfile.TemporaryDirectory(dir=workspace, prefix=SCRATCH) as scratch:
+        said = _unpack(source, Path(scratch), how)
+        _refuse_unknown_secret(removed, Path(scratch))
+        rows, manifest = Path(scratch) / ROWS, Path(scratch) / MANIFEST
+        _refuse_another(begun, manifest)
+        write_atomically(begun, manifest.read_bytes())
+        manifest.unlink()
+        for path in sorted(Path(scratch).iterdir()):
+            if path != rows:
+                _put(path, workspace / path.name)
+        if not _filled(database):  # all rows or none: they are the last to come
+            _insert_rows(database, rows)
+    lines = [say(f"已恢复到 {workspace}", f"restored to {workspace}")]
+    lines += _remove_again(workspace, database, removed) if removed else []
+    with database.writing() as session:
+        enter(session, operator(), "workspace.restore", "", "", f"{source.name} of {said['made_at']}")
+    for left in workspace.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left)
+    begun.unlink()
+    return [*lines, *_without_secret(workspace)]
+
+
+def _refuse_unknown_secret(removed: Tombstones | None, place: Path) -> None:
+    """Raise UserError where deleted households could not be recognised."""
+    if removed is None or not removed.households:
+        return
+    if not (place / SECRET).is_file():
+        raise UserError(
+            say(
+                f"--tombstones 要有原工作区的 {SECRET}（--secret 文件）才认得出住户",
+                f"--tombstones needs {SECRET} of the workspace (--secret FILE) to recognise households",
+            )
+        )
+    recognises(removed, place)
+
+
+def _without_secret(workspace: Path) -> list[str]:
+    if (workspace / SECRET).is_file():
+        return []
+    return [
+        say(
+            f"没有恢复 {SECRET}：第二因子要重新设置；有已删除住户时请放回原来的 {SECRET}，否则不能导入",
+            f"{SECRET} was not restored: second factors must be set anew, and where households were deleted no "
+            "ingest works until the original is put in its place",
+        )
+    ]
+
+
+def _refuse_unless_empty(workspace: Path, database: Database) -> None:
+    there = [path.name for path in workspace.iterdir() if not path.name.startswith(SCRATCH)]
+    if set(there) - OF_DATABASE or _filled(database):
+        raise UserError(
+            say(
+                f"{workspace} 或服务数据库里已有内容，请换一个空目录、空数据库",
+                f"{workspace} or the service's database holds something; restore to an empty one",
+            )
+        )
+
+
+def _refuse_another(begun: Path, manifest: Path) -> None:
+    """What a restore that was cut short left may only be completed from the same backup."""
+    if begun.is_file() and begun.read_bytes() != manifest.read_bytes():
+        raise UserError(
+            say(
+                f"{begun.parent}：上次恢复中断，用的是另一个备份；请用那个备份重新运行，或换一个空目录、空数据库",
+                f"{begun.parent}: a restore of another backup was cut short here; run it again with that one, or"
+                " restore to an empty directory and database",
+            )
+        )
+
+
+def _put(path: Path, place: Path) -> None:
+    """Move a file or directory to its place, in place of what a restore that was cut short put there."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    path.replace(place)
+
+
+def _filled(database: Database) -> bool:
+    with database.reading() as session:
+        return any(session.execute(select(table).limit(1)).first() for table in Base.metadata.sorted_tables)
+
+
+def _unpack(source: Path, place: Path, how: Restoring) -> dict[str, Any]:
+    """Write the backup's files into a directory; its manifest. Raises UserError where it is damaged or not told whose."""
+    archive_file = source
+    if sealed(source):
+        if how.passphrase is None:
+            raise UserError(
+                say(f"{source}：已加密，需要口令", f"{source}: is encrypted: a passphrase is needed")
+            )
+        archive_file = place / SEALED
+        open_sealed(source, archive_file, how.passphrase)
+    try:
+        with tarfile.open(archive_file, "r:gz") as archive:
+            archive.extractall(place, filter="data")
+        if archive_file != source:
+            archive_file.unlink()
+        said = json.loads((place / MANIFEST).read_text("utf-8"))
+        damaged = [name for name, digest in said["files"].items() if file_sum(place / name) != digest]
+        there = {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()}
+        unlisted = sorted(there - {MANIFEST, *said["files"]})
+    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise UserError(say(f"{source}：不是完整的备份", f"{source}: no whole backup")) from error
+    if damaged or unlisted:
+        name = [*damaged, *unlisted][0]
+        raise UserError(say(f"{source}：{name} 已损坏", f"{source}: {name} is damaged"))
+    if said["migration"] > newest():
+        raise UserError(
+            say(f"{source}：由更新的程序版本备份", f"{source}: made by a newer version of the program")
+        )
+    _refuse_foreign(source, place, said, how)
+    return said
+
+
+def _refuse_foreign(source: Path, place: Path, said: dict[str, Any], how: Restoring) -> None:
+    """Raise UserError for a backup that is not signed with the secret given, or in it, unless somebody answers for it."""
+    given = how.secret.read_text("ascii") if how.secret and how.secret.is_file() else ""
+    if not given and (place / SECRET).is_file():
+        given = (place / SECRET).read_text("ascii")
+    try:
+        secret = bytes.fromhex(given)
+    except ValueError:
+        secret = b""
+    own = bool(secret) and hmac.compare_digest(str(said.get("signature")), signature(said, secret))
+    if own:
+        (place / SECRET).write_text(given, "ascii")
+        (place / SECRET).chmod(0o600)
+    elif not how.foreign:
+        raise UserError(
+            say(
+                f"{source}：不能证明是本工作区做的备份；请给出原工作区的 secret.key（--secret 文件），"
+                "或在确知来源时加 --foreign",
+                f"{source}: nothing shows that this workspace made it; give the workspace's secret.key (--secret FILE),"
+                " or --foreign if you know where it comes from",
+            )
+        )
+
+
+def _insert_rows(database: Database, path: Path) -> None:
+    tables = {table.name: table for table in Base.metadata.sorted_tables}
+    with database.writing() as session:
+        waiting: dict[str, list[dict[str, Any]]] = {}
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                one = json.loads(line)
+                rows = waiting.setdefault(one["table"], [])
+                rows.append(_typed(tables[one["table"]], one["row"]))
+                if len(rows) >= AT_ONCE:
+                    session.execute(insert(tables[one["table"]]), rows)
+                    rows.clear()
+        for name, rows in waiting.items():
+            if rows:
+                session.execute(insert(tables[name]), rows)
+        if session.get_bind().dialect.name == "postgresql":
+            for table in tables.values():
+                column = table.autoincrement_column
+                if column is not None and isinstance(column.type, BigInteger):
+                    session.execute(
+                        text(
+                            f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'),"
+                            f" greatest((SELECT max({column.name}) FROM {table.name}), 1))"
+                        )
+                    )
+
+
+def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
+    def read(name: str, value: Any) -> Any:
+        kind = table.columns[name].type
+        if isinstance(kind, Moment):
+            return datetime.fromisoformat(value)
+        return date.fromisoformat(value) if isinstance(kind, Date) else value
+
+    there = {
+        name: value for name, value in row.items() if name in table.columns
+    }  # others: of an earlier version
+    return {name: None if value is None else read(name, value) for name, value in there.items()}
+
+
+def _read_newer(path: Path) -> Tombstones:
+    if not path.is_file():
+        raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file"))
+    try:
+        return read_tombstones(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            say(
+                f"{path}：不是工作区的 tombstones.json，没有恢复任何内容",
+                f"{path}: not a workspace's tombstones.json; nothing was restored",
+            )
+        ) from error
+
+
+def _remove_again(workspace: Path, database: Database, held: Tombstones) -> list[str]:
+    """Delete the households that were deleted after the backup was made, from wherever the backup has them."""
+    removed = recognises(held, workspace)
+    before = read_tombstones(workspace / TOMBSTONES)
+    write_tombstones(workspace, replace(held, households={**before.households, **held.households}))
+    with open_store(workspace, read_only=True) as connection:
+        rows = connection.execute("SELECT DISTINCT household_id FROM households").fetchall()
+    again = [household for (household,) in rows if removed(household)]
+    for household in again:
+        delete_everywhere(workspace, database, household, operator())
+    return [say(f"再次删除 {len(again)} 户", f"{len(again)} households deleted again")]

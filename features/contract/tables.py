@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 Kind = Literal["text", "time", "day", "number", "boolean"]
 OUTCOMES = ("needed", "not_needed", "declined", "not_reached", "moved_away", "deceased")
 DEPARTED = ("moved_away", "deceased")  # outcomes after which nobody is to be visited there any more
+UNDATED = date(1900, 1, 1)  # stands for the day of a refusal that tells none: no time may lie before it
 ARMS = ("targeted", "random")
 ROLES = ("grid_worker", "steward", "coordinator")
 FEEDBACK = ("satisfied", "wrong_person", "already_helped", "reason_wrong", "do_not_contact")

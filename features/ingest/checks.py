@@ -6,13 +6,13 @@ holds as long as its household can be read.
 
 from dataclasses import dataclass
 
-from features.contract.tables import TABLES, Column, Table
+from features.contract.tables import TABLES, UNDATED, Column, Table
 from features.ingest.findings import Weight
 from features.ingest.identifiers import damaged_id
 from features.language import say
 from features.store.sql import name, text
 
-EARLIEST, LATEST = "DATE '1900-01-01'", "DATE '2101-01-01'"
+EARLIEST, LATEST = f"DATE '{UNDATED}'", "DATE '2101-01-01'"
 REFUSALS = "opt_outs"
 REFUSAL = "do_not_contact"  # kind of feedback
 SETTLED = "row:settled"  # text of a resolved_at that says that a request is settled, but not when

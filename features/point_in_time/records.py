@@ -27,6 +27,7 @@ from features.rows.tables import (
     OutreachRows,
     RequestRows,
     ResidentRows,
+    binding,
     current,
     last_of_each,
     rows_at,
@@ -112,11 +113,11 @@ class Records:
         """What is known by now of who is not to be listed."""
         homes, visits = current(self.households), current(self.outreach)
         count = len(self.household_ids)
-        began = begun_anew(homes, count)
+        _, ended = begun_anew(homes, count)
         last = last_of_each(homes.household, homes.valid_from, homes.visible_from, count)
         return Objections(
-            since(began, self.feedback, self.feedback.recorded),
-            since(began, self.opt_outs, self.opt_outs.begins),
+            binding(ended, self.feedback, self.feedback.recorded),
+            binding(ended, self.opt_outs, self.opt_outs.begins),
             left_on(homes, visits, last),
         )
 
@@ -277,7 +278,7 @@ def known_before(records: Records, as_of: int, town: TownSummary | None = None) 
     )
     households = visible(records.households, as_of)
     positions = np.arange(len(records.households))[visible_part(records.households, as_of)]
-    began = begun_anew(households, len(records.household_ids))
+    began, ended = begun_anew(households, len(records.household_ids))
     if began is not None:
         own = households.valid_from >= began[households.household]
         households, positions = rows_at(households, np.flatnonzero(own)), positions[own]
@@ -297,7 +298,7 @@ def known_before(records: Records, as_of: int, town: TownSummary | None = None) 
         residents=since(began, residents, residents.valid_from),
         requests=since(began, requests, requests.requested),
         outreach=since(began, outreach, outreach.contacted),
-        opt_outs=since(began, opt_outs, opt_outs.begins),
+        opt_outs=binding(ended, opt_outs, opt_outs.begins),
         household_history=_known_history(records, positions),
         attribute_texts=records.attribute_texts,
         recordings=recordings(records.requests, as_of),

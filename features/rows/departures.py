@@ -57,17 +57,17 @@ def ends_of_rows(households: HouseholdRows) -> np.ndarray:
     return found
 
 
-def begun_anew(households: HouseholdRows, count: int) -> np.ndarray | None:
-    """float64 per household: since when the present one has its number, where another one with it had ended before;
-    -inf elsewhere. None where no number began again."""
+def begun_anew(households: HouseholdRows, count: int) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """float64 per household, twice: since when the present one has its number, and when another one with it had ended
+    before; -inf elsewhere. None where no number began again."""
     if not np.isfinite(households.valid_until).any():
-        return None
+        return None, None
     order = np.lexsort((households.visible_from, households.valid_from, households.household))
     until, begins = ends_of_rows(households)[order], households.valid_from[order]
     whose = households.household[order]
     anew = np.flatnonzero((whose[1:] == whose[:-1]) & (until[:-1] + SAME_DAY < begins[1:])) + 1
     if not len(anew):
-        return None
-    began = np.full(count, -np.inf)
-    began[whose[anew]] = begins[anew]
-    return began
+        return None, None
+    began, ended = np.full(count, -np.inf), np.full(count, -np.inf)
+    began[whose[anew]], ended[whose[anew]] = begins[anew], until[anew - 1]
+    return began, ended

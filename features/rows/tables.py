@@ -5,12 +5,14 @@ Times are *days*: float64 days since 1970-01-01 00:00 in the community's local t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from features.contract.attribute_values import Texts
+from features.contract.tables import UNDATED
 
 
 @dataclass(frozen=True)
@@ -164,3 +166,12 @@ def last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count: 
 def since(began: np.ndarray | None, rows: OfHousehold, when: np.ndarray) -> OfHousehold:
     """The rows whose time ``when`` does not lie before their household began anew (``begun_anew``)."""
     return rows if began is None else rows_at(rows, np.flatnonzero(~(when < began[rows.household])))
+
+
+def binding(ended: np.ndarray | None, rows: OfHousehold, when: np.ndarray) -> OfHousehold:
+    """Take the refusals but those made before the household that had the number until ``ended`` was gone; a refusal
+    without a day binds whoever has the number."""
+    if ended is None:
+        return rows
+    earlier = (when < ended[rows.household]) & (when > (UNDATED - date(1970, 1, 1)).days)
+    return rows_at(rows, np.flatnonzero(~earlier))

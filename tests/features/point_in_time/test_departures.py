@@ -58,6 +58,29 @@ def test_a_number_that_begins_again_is_a_new_household():
     assert now.known_since.tolist() == [day("2024-01-01")]
 
 
+def test_a_refusal_binds_the_next_household_unless_its_day_lies_before_the_last_one_left(tmp_path):
+    office = Office(tmp_path)
+    homes = [
+        row
+        for number in range(1, 6)
+        for row in (home(number, "2022-01-01", valid_until="2023-05-01"), home(number, "2024-01-01"))
+    ]
+    days = {1: "2022-08-01", 2: "", 3: "很久以前", 4: "2023-07-01", 5: "2024-02-01"}
+    refusals = [{"household_id": f"H{number}", "from": day} for number, day in days.items()]
+    office.hand_in(homes, opt_outs=refusals)
+    known = office.known("2024-06-03")
+    assert known.opted_out.tolist() == [False, True, True, True, True]
+    assert len(known.objections.opt_outs) == 4
+
+
+def test_feedback_without_a_day_that_nobody_is_to_come_binds_the_next_household(tmp_path):
+    office = Office(tmp_path)
+    homes = [home(1, "2022-01-01", valid_until="2023-05-01"), home(1, "2024-01-01"), *HOMES[1:]]
+    said = {"feedback_id": "", "household_id": "H1", "kind": "do_not_contact", "recorded_at": ""}
+    office.hand_in(homes, feedback=[said])
+    assert refusing(office.known("2024-06-03")).tolist() == [True, False, False]
+
+
 def test_an_end_that_is_learnt_later_changes_no_earlier_date():
     rows = [
         {"household_id": "a", "valid_from": "2023-01-01", "visible_to": "2024-06-10"},

@@ -83,7 +83,8 @@ closed-loop: $(READY) ## a year of working on its own lists (docs/closed-loop.md
 	$(LOOP) --policy product --explore weighted
 
 mlflow-ui: $(READY) ## look at the models in a browser (PORT=5000)
-	$(BIN)/mlflow ui --port $(PORT) \
+	$(BIN)/python -m models.registry.moved "$(WORKSPACE)"
+	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true $(BIN)/mlflow ui --port $(PORT) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(WORKSPACE))/mlflow.db}"
 
 $(SCALE): $(READY)

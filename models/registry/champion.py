@@ -23,6 +23,7 @@ from features.contract.community import Community
 from features.language import UserError, say
 from features.point_in_time.records import Records
 from models.dataset.out_of_time import household_keys, read_out_of_time
+from models.registry.tracking import registry_address
 from models.scoring.model import NeedModel
 
 DIRECTORY = "champion"
@@ -148,7 +149,9 @@ def read_copy(workspace: Path, registry: str) -> tuple[int, Path] | None:
         files = workspace / DIRECTORY / str(pointer["directory"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    there = origin == _fingerprint(registry) and (files / "model.json").is_file()
+    # an earlier version noted the address, also of the workspace's own registry
+    known = {_fingerprint(registry), _fingerprint(registry_address(workspace))}
+    there = origin in known and (files / "model.json").is_file()
     return (version, files) if there else None
 
 

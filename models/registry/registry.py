@@ -32,6 +32,7 @@ from models.registry.champion import (
     no_model,
     read_copy,
 )
+from models.registry.moved import follow_move
 from models.registry.runs import (
     end_interrupted,
     experiment,
@@ -42,7 +43,7 @@ from models.registry.runs import (
     one_run,
     origin,
 )
-from models.registry.tracking import addresses, quiet, registry_address
+from models.registry.tracking import addresses, quiet, registry_address, registry_name
 from models.registry.versions import (
     CHALLENGER,
     CHAMPION,
@@ -90,6 +91,7 @@ def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
     Raises UserError with one line when the registry cannot be reached or refuses.
     """
     quiet()
+    follow_move(workspace)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -259,7 +261,7 @@ def champion(workspace: Path, community: Community | None = None, refresh: bool 
     there is none yet, where it was trained for other needs, or where an earlier version of the program made it with
     other features.
     """
-    copy = None if refresh else read_copy(workspace, registry_address(workspace))
+    copy = None if refresh else read_copy(workspace, registry_name(workspace))
     version, files = copy or _fetch(workspace)
     found = load_champion(version, files)
     return knows_needs(found, community) if community else found
@@ -274,7 +276,7 @@ def _has_champion(workspace: Path, community: Community) -> bool:
 
 def _fetch(workspace: Path) -> tuple[int, Path]:
     """Version and directory of the registry's champion, copied into the workspace unless it is there."""
-    address = registry_address(workspace)
+    registry = registry_name(workspace)
     _need_database(workspace)
     with registry_client(workspace) as client:
         import mlflow.artifacts
@@ -282,7 +284,7 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
         version = version_called(client, CHAMPION)
         if version is None:
             raise no_model()
-        copy = read_copy(workspace, address)
+        copy = read_copy(workspace, registry)
         if copy and copy[0] == version:
             return copy
         with download_place(workspace) as place:
@@ -290,7 +292,7 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
             files = Path(
                 mlflow.artifacts.download_artifacts(source, dst_path=str(place), **addresses(workspace))
             )
-            return version, install_copy(workspace, address, version, files / _BUNDLE)
+            return version, install_copy(workspace, registry, version, files / _BUNDLE)
 
 
 def _need_database(workspace: Path) -> None:

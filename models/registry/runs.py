@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from models.estimators.train import MEMBERS
+from models.registry.moved import artifact_place
 from models.registry.tracking import registry_address
 from models.registry.versions import NAME
 from models.training.tune import TUNING, USUAL
@@ -31,7 +32,7 @@ def experiment(client: "MlflowClient", workspace: Path) -> str:
     if found:
         return found.experiment_id
     served = registry_address(workspace).startswith(("http", "databricks"))
-    location = None if served else (workspace.resolve() / "mlartifacts").as_uri()
+    location = None if served else artifact_place(workspace)
     return client.create_experiment(NAME, artifact_location=location)
 
 

@@ -4,12 +4,23 @@ import logging
 import os
 from pathlib import Path
 
+OWN = "the workspace's own"
+
+
+def local_database(workspace: Path) -> Path:
+    """Where MLflow's database lies unless the environment names another."""
+    return workspace.resolve() / "mlflow.db"
+
 
 def registry_address(workspace: Path) -> str:
     """The tracking URI in force: the environment's, else the workspace's SQLite file."""
-    return (
-        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(workspace.resolve() / 'mlflow.db').as_posix()}"
-    )
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local_database(workspace).as_posix()}"
+
+
+def registry_name(workspace: Path) -> str:
+    """Name the registry in force: its address, or, wherever the workspace lies, that it is the workspace's own."""
+    address = registry_address(workspace)
+    return OWN if address == f"sqlite:///{local_database(workspace).as_posix()}" else address
 
 
 def addresses(workspace: Path) -> dict[str, str]:
@@ -20,8 +31,8 @@ def addresses(workspace: Path) -> dict[str, str]:
 
 def quiet() -> None:
     """No telemetry, hints, progress bars or migration notes; an unreachable server fails within seconds."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
     for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_DISABLE_AGENT_HINT": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_LOGGING_LEVEL": "WARNING",

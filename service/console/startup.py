@@ -5,7 +5,8 @@ import os
 
 
 def settle_process() -> None:
-    """Set who may read what is written, how threads wait, which memory Arrow uses and how often Python looks for cycles.
+    """Set who may read what is written, how threads wait, which memory Arrow uses, that nothing is reported to anybody,
+    and how often Python looks for cycles.
 
     To be called before NumPy, LightGBM or Arrow are imported: they read the environment once. What somebody has set
     already stays.
@@ -17,5 +18,7 @@ def settle_process() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own pool keeps what was freed: 40 MB more at 10,000 households, and no faster
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # nothing is told to anybody of what is done here
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
     # as Python sets it, looking for cycles takes a fifteenth of a command's time
     gc.set_threshold(100_000, 20, 20)

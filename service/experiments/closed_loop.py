@@ -33,7 +33,7 @@ from models.dataset.feedback_correction import without_targeted
 from models.dataset.out_of_time import keep_out_of_time
 from models.registry.champion import NoChampion, download_place, install_copy, with_own_validation
 from models.registry.registry import champion
-from models.registry.tracking import registry_address
+from models.registry.tracking import registry_name
 from models.report.card import decide
 from models.scoring.model import NeedModel
 from models.scoring.score import score
@@ -223,7 +223,7 @@ def _retrain(monday: Monday) -> None:
             trained.model.save(made / "model")
             if trained.model.out_of_time:
                 keep_out_of_time(workspace, made / "model", trained.model.out_of_time)
-            install_copy(workspace, registry_address(workspace), version + 1, made / "model")
+            install_copy(workspace, registry_name(workspace), version + 1, made / "model")
     if monday.world.run.policy == TWIN:
         kept = monday.world.place / CHAMPIONS / monday.as_of.isoformat()
         kept.mkdir(parents=True)

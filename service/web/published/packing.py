@@ -18,7 +18,7 @@ from features.point_in_time.records import date_of
 from features.store.partitions import Partitions
 from models.demand.expected import demand_of_partitions, own_windows
 from models.registry.champion import Champion, read_copy
-from models.registry.tracking import registry_address
+from models.registry.tracking import registry_name
 from models.scoring.live import TownState
 from service.lists.feedback_week import FeedbackWeek
 from service.lists.visit_rows import as_rows
@@ -147,7 +147,7 @@ def _write_answers(place: Path, scored: ScoredWeek) -> int:
 
 def write_model(place: Path, workspace: Path, model: Champion) -> None:
     """The model's files."""
-    copy = read_copy(workspace, registry_address(workspace))
+    copy = read_copy(workspace, registry_name(workspace))
     if copy and copy[0] == model.version:
         shutil.copytree(copy[1], place / MODEL, copy_function=link)
     else:

@@ -1,6 +1,7 @@
 """The registry on a real MLflow backend: versions, gate, promotion, rollback, and scoring without MLflow."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -294,3 +295,66 @@ def test_what_an_earlier_version_kept_by_household_goes(tmp_path, known, good):
     left.write_bytes(b"")
     log_retrain(tmp_path, good, known)
     assert not left.exists()
+
+
+def test_a_workspace_that_was_moved_works(tmp_path, known, good):
+    old, new = tmp_path / "old 工作区", tmp_path / "elsewhere" / "new#1"
+    log_retrain(old, good, known)
+    new.parent.mkdir()
+    shutil.copytree(old, tmp_path / "copy")
+    old.rename(new)
+    assert champion(new).version == 1  # from its own copy, without MLflow
+    shutil.rmtree(new / "champion")
+    assert champion(new).version == 1
+    for run in client(new).search_runs([client(new).get_experiment_by_name("xianying").experiment_id]):
+        assert client(new).list_artifacts(run.info.run_id)  # what MLflow's user interface shows
+    model = mlflow.pyfunc.load_model(client(new).get_model_version("xianying", "1").source)
+    assert "need" in model.metadata.get_input_schema().input_names()
+    assert log_retrain(new, good, known).version == 2
+    assert promote(new, 2) == 2 and rollback(new) == 1
+    assert not old.exists()
+    assert promote(tmp_path / "copy", 1) == 1  # a copy is not tied to where it was made
+    assert log_retrain(tmp_path / "copy", good, known).version == 2
+
+
+NO_CONNECTION = """
+import socket, sys, threading
+from pathlib import Path
+
+def refuse(*given, **more):
+    print("CONNECTS", given)
+    raise OSError("no connection")
+
+socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
+if sys.argv[2] == "ours":
+    from models.registry.registry import registry_client
+    from service.console.startup import settle_process
+    settle_process()
+    with registry_client(Path(sys.argv[1])) as client:
+        run = client.create_run(client.create_experiment("x"))
+        client.log_param(run.info.run_id, "a", 1)
+else:
+    import mlflow
+from mlflow.telemetry import get_telemetry_client
+telemetry = get_telemetry_client()
+if telemetry:
+    telemetry.activate()
+for thread in threading.enumerate():
+    if "Telemetry" in thread.name:
+        thread.join()
+"""
+
+
+def test_nothing_is_reported_to_anybody(tmp_path):
+    named = ("PYTEST", "CI", "GITHUB", "JENKINS", "MLFLOW_", "DO_NOT_TRACK")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(named)}
+    environment["MLFLOW_DISABLE_TELEMETRY"] = "false"
+
+    def connections(whose: str) -> str:
+        command = [sys.executable, "-c", NO_CONNECTION, str(tmp_path), whose]
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    assert "CONNECTS" in connections("MLflow's own")  # so that the test would notice
+    assert "CONNECTS" not in connections("ours")

@@ -25,7 +25,7 @@ from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Schema
 from features.point_in_time.town import TownSummary
-from features.point_in_time.town_summary import days_recorded, first_known
+from features.point_in_time.town_summary import days_recorded, first_known, resolutions_recorded
 
 BLOCKS: tuple[ModuleType, ...] = (
     household,
@@ -103,6 +103,7 @@ def town_span(known: Known) -> TownSummary:
         as_of=known.as_of,
         first_known=first_known(known),
         days_recorded=days_recorded(known),
+        resolutions_recorded=resolutions_recorded(known),
         unused={table: unused_of(known, table) for table in TABLES},
     )
 

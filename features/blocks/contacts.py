@@ -20,7 +20,6 @@ OUTCOME_NAMES = {
     "declined": ("谢绝", "declined"),
     "not_reached": ("未遇", "not reached"),
 }
-DEPARTED_NAMES = {"moved_away": ("已搬走", "moved away"), "deceased": ("已去世", "deceased")}
 TOLD_OF_HOUSEHOLD = ("needed", "not_needed")  # outcomes about other needs that say something of this one
 FEATURES = listed(
     "outreach",
@@ -134,15 +133,17 @@ def _last_answer(
     return answer
 
 
+def last_answered(known: Known, household: int, need: int) -> int | None:
+    """Find the row of the last visit about the need that met somebody; None where none did."""
+    visits, rows = known.outreach, own_visits(known, household)
+    answers = [OUTCOMES.index(outcome) for outcome in ("needed", "not_needed", "declined")]
+    rows = rows[(visits.need[rows] == need) & np.isin(visits.outcome[rows], answers)]
+    return int(rows[np.argmax(visits.contacted[rows])]) if len(rows) else None
+
+
 def _last_visit(known: Known, schema: Schema, household: int, need: int) -> str:
-    visits = known.outreach
-    mine = own_visits(known, household)
-    answers = [OUTCOMES.index(one) for one in ("needed", "not_needed", "declined")]
-    mine = mine[(visits.need[mine] == need) & np.isin(visits.outcome[mine], answers)]
-    if not len(mine):
-        return ""
-    last = mine[np.argmax(visits.contacted[mine])]
-    if visits.outcome[last] != OUTCOMES.index("needed"):  # no other answer speaks for another visit
+    visits, last = known.outreach, last_answered(known, household, need)
+    if last is None or visits.outcome[last] != OUTCOMES.index("needed"):  # no other answer speaks for a visit
         return ""
     when = spoken_month(visits.contacted[last], known.as_of)
     return say(f"{when}走访时确有需要", f"the visit in {when} found the need")

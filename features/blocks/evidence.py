@@ -8,11 +8,13 @@ from collections.abc import Callable
 import numpy as np
 
 from features.blocks import neighbours, seasons
-from features.blocks.contacts import DEPARTED_NAMES, OUTCOME_NAMES
+from features.blocks.contacts import OUTCOME_NAMES, last_answered
+from features.blocks.history import open_requests
+from features.contract.need_kinds import FEWEST_TOLD
 from features.contract.tables import OUTCOMES
 from features.language import say
 from features.point_in_time.records import Known, date_of
-from features.point_in_time.row_index import own_requests, own_residents, own_visits
+from features.point_in_time.row_index import own_requests, own_residents
 from features.units import YEAR_OF_WEEKS
 
 MOST = 2  # requests told of one fact, the newest first
@@ -65,8 +67,7 @@ def _same_season(known: Known, household: int, need: int) -> str:
 
 
 def _open(known: Known, household: int, need: int) -> str:
-    rows = _own_requests(known, household, need)
-    return _listed(known, rows[np.isnan(known.requests.resolved[rows])])
+    return _listed(known, open_requests(known, household, need))
 
 
 def _rated(known: Known, household: int, need: int) -> str:
@@ -118,7 +119,7 @@ def _neighbours(days: float, kind: str) -> Evidence:
         requests = known.requests
         hit = neighbours.requests_near(known, household, need, days, kind)
         asking = len(np.unique(requests.household[hit]))
-        if asking < neighbours.FEWEST_TOLD:
+        if asking < FEWEST_TOLD:
             return ""
         last, near = (
             date_of(requests.requested[hit].max()),
@@ -154,16 +155,12 @@ def _last_year(known: Known, household: int, need: int) -> str:
 
 
 def _visit(known: Known, household: int, need: int) -> str:
-    visits = known.outreach
-    mine = own_visits(known, household)
-    mine = mine[visits.need[mine] == need]
-    if not len(mine):
+    last = last_answered(known, household, need)
+    if last is None:
         return ""
-    last = mine[np.argmax(visits.contacted[mine])]
-    names = OUTCOME_NAMES | DEPARTED_NAMES
-    found = names[OUTCOMES[visits.outcome[last]]] if visits.outcome[last] >= 0 else ("", "")
-    when = date_of(visits.contacted[last])
-    return say(f"{when} 走访 {found[0]}", f"{when} visit {found[1]}").strip()
+    zh, en = OUTCOME_NAMES[OUTCOMES[known.outreach.outcome[last]]]
+    when = date_of(known.outreach.contacted[last])
+    return say(f"{when} 走访 {zh}", f"{when} visit {en}")
 
 
 ROWS: dict[str, Evidence] = {
@@ -175,8 +172,6 @@ ROWS: dict[str, Evidence] = {
     "asked_anything": _anything,
     "known_since": _first_row,
     "days_known": _first_row,
-    "expected": _household,
-    "similar": _household,
     "neighbours_recent": _neighbours(28, "microgrid"),
     "neighbours_recent_grid": _neighbours(28, "grid"),
     "neighbours_long": _neighbours(YEAR_OF_WEEKS, "microgrid"),

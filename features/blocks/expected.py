@@ -13,7 +13,7 @@ import numpy as np
 from features.blocks.areas import Area, fit_area
 from features.blocks.catalogue import Feature, each, listed
 from features.blocks.similar import similar_factors, similar_neighbours, similar_ratio
-from features.contract.need_kinds import Telling
+from features.contract.need_kinds import FEWEST_TOLD, Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
@@ -32,7 +32,6 @@ from features.point_in_time.town_summary import (
 )
 from features.units import YEAR_OF_WEEKS
 
-FEWEST_TOLD = 3  # households; fewer could be recognised by a worker's words
 FEWEST_SIMILAR = 10  # households; of fewer a share says nothing
 LATE_HALF_LIVES = (45, 90, 180)  # days
 LATE_SHARE = 0.1  # share of the requests expected that follows those of late

@@ -8,12 +8,11 @@ from features.blocks.catalogue import Feature, each, listed
 from features.contract.need_kinds import Telling
 from features.language import say
 from features.point_in_time.records import Known, Rows
-from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import own_requests
 from features.point_in_time.schema import Schema
 from features.point_in_time.spoken import spoken_date, spoken_month
 from features.point_in_time.town import TownSummary
-from features.point_in_time.town_summary import Asked, asked, requests_of
+from features.point_in_time.town_summary import Asked, asked, requests_of, resolutions_recorded
 from features.units import YEAR_OF_WEEKS
 
 WINDOWS = (28, 91, 182, 364)  # days
@@ -192,22 +191,19 @@ def _asked_same_season(known: Known, schema: Schema, household: int, need: int) 
     return say(f"{when}申请过{this.name.here}", f"asked for {this.name.here} in {when}")
 
 
-@remembered
-def _resolutions_recorded(known: Known) -> bool:
-    return bool(np.isfinite(known.requests.resolved).any())
+def open_requests(known: Known, household: int, need: int) -> np.ndarray:
+    """Find the household's requests for the need that are still open: int64 rows, the newest first."""
+    requests, rows = known.requests, own_requests(known, household)
+    rows = rows[(requests.need[rows] == need) & np.isnan(requests.resolved[rows])]
+    rows = rows[requests.requested[rows] >= known.as_of - OPEN_WITHIN]
+    return rows[np.argsort(-requests.requested[rows], kind="stable")]
 
 
 def _open_request(known: Known, schema: Schema, household: int, need: int) -> str:
-    requests = known.requests
-    if not _resolutions_recorded(known):
+    rows = open_requests(known, household, need)
+    if not resolutions_recorded(known) or not len(rows):
         return ""
-    mine = own_requests(known, household)
-    mine = mine[(requests.need[mine] == need) & np.isnan(requests.resolved[mine])]
-    times = requests.requested[mine]
-    times = times[times >= known.as_of - OPEN_WITHIN]
-    if not len(times):
-        return ""
-    when = spoken_date(times.max(), known.as_of)
+    when = spoken_date(known.requests.requested[rows[0]], known.as_of)
     return say(f"{when}的申请还没有办结", f"the request of {when} is still open")
 
 

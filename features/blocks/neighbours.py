@@ -11,7 +11,7 @@ import numpy as np
 from features.blocks.areas import Area, by_area, fit_area
 from features.blocks.catalogue import Feature, each, listed
 from features.blocks.similar import similar_factors, similar_ratio
-from features.contract.need_kinds import Telling
+from features.contract.need_kinds import FEWEST_TOLD, Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
@@ -24,7 +24,6 @@ from features.units import YEAR_OF_WEEKS
 
 WINDOWS = (28, 91, 364)  # days
 RECENT, LONG = 28, 364
-FEWEST_TOLD = 3  # households; fewer neighbours could be recognised by a worker's words
 _RATIOS = [
     row
     for days in WINDOWS

@@ -8,7 +8,7 @@ import holidays
 import numpy as np
 
 from features.blocks.catalogue import Feature, each, listed
-from features.contract.need_kinds import Telling
+from features.contract.need_kinds import FEWEST_TOLD, Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows, date_of, day_of
@@ -353,7 +353,7 @@ def _town_last_year(known: Known, schema: Schema, household: int, need: int) -> 
             f"去年同期全社区{count}户申请",
             f"{count} households of the community asked at this time last year",
         )
-        if count
+        if count >= FEWEST_TOLD
         else ""
     )
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 Place = Literal["list", "home", "office", "never"]  # each includes the places before it
 NeedKind = Literal["children", "elders", "health", "work", "hardship", "home", "disputes"]
+FEWEST_TOLD = 3  # households; a reason that counts fewer could let one be recognised
 PLACES: tuple[Place, ...] = ("list", "home", "office", "never")
 KINDS: dict[str, tuple[str, str]] = {  # name and words that tell the kind
     "children": (

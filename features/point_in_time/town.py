@@ -59,7 +59,8 @@ class TownSummary:
     """Small tables for the whole town at one as-of day.
 
     as_of: day. first_known: day of the first ``valid_from``, NaN without households. days_recorded: from the first
-    request to the as-of day. unused: by table, the attributes that no model uses. similar: factors of the attributes.
+    request to the as-of day. resolutions_recorded: whether any request was ever resolved. unused: by table, the
+    attributes that no model uses. similar: factors of the attributes.
     parts: each block's own table, by the block's name. similar, parts and counts may be left out where nobody asks
     for them; who asks all the same gets a LookupError, never a partition's own numbers.
     """
@@ -67,6 +68,7 @@ class TownSummary:
     as_of: int
     first_known: float
     days_recorded: float
+    resolutions_recorded: bool
     unused: Mapping[str, tuple["Attribute", ...]]
     similar: tuple[AttributeFactors, ...] | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)

@@ -96,6 +96,14 @@ def days_recorded(known: Known) -> float:
 
 
 @remembered
+def resolutions_recorded(known: Known) -> bool:
+    """Tell whether the town notes when requests were resolved: without any such time none can be called open."""
+    if known.town is not None:
+        return known.town.resolutions_recorded
+    return bool(np.isfinite(known.requests.resolved).any())
+
+
+@remembered
 def first_known(known: Known) -> float:
     """Find the day of the first ``valid_from`` of the town's households; NaN where there is none."""
     if known.town is not None:

@@ -9,7 +9,7 @@ from features.blocks import expected
 from features.blocks.build import BLOCKS, Features, block_name, catalogue, facts, tellings
 from features.blocks.evidence import evidence
 from features.blocks.similar import LEAST_TOLD, attribute_logarithms
-from features.contract.need_kinds import NEVER, Place
+from features.contract.need_kinds import FEWEST_TOLD, NEVER, Place
 from features.language import say
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
@@ -180,8 +180,11 @@ def _no_reason(model: NeedModel, known: Known, household: int, need: int) -> Rea
 
 def _common(known: Known, need: int) -> str:
     """Tell what holds for every household: how many asked for this need within a year."""
-    if count := asking_within_a_year(known)[need]:
+    count = asking_within_a_year(known)[need]
+    if count >= FEWEST_TOLD:
         return say(f"全社区近一年{count}户申请过本项", f"{count} households here asked within a year")
+    if count:
+        return say("近一年很少有人提过，顺便问一问", "hardly anybody asked within a year; worth a question")
     return say("近一年还没有人提过，顺便问一问", "nobody asked within a year; worth a question")
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from features.language import say
 from features.point_in_time.feedback import suppressed
 from features.point_in_time.records import Known
+from features.point_in_time.town_summary import resolutions_recorded
 from features.rows.tables import positions_of
 from features.units import COMMON_YEAR
 
@@ -153,7 +154,7 @@ def _being_handled(known: Known) -> np.ndarray:
     rows = known.requests
     open_requests = np.isnan(rows.resolved) & (rows.need >= 0)
     window = np.array([7 * need.horizon_weeks for need in known.community.needs])[rows.need]
-    longest = np.full(len(rows), HANDLED_DAYS) if (~np.isnan(rows.resolved)).any() else window
+    longest = np.full(len(rows), HANDLED_DAYS) if resolutions_recorded(known) else window
     open_requests &= rows.requested >= known.as_of - longest
     handled = np.zeros((known.household_count, len(known.community.needs)), dtype=bool)
     handled[rows.household[open_requests], rows.need[open_requests]] = True

@@ -67,6 +67,25 @@ def test_each_fact_names_its_rows() -> None:
     assert told("asked_before") == "requests 2024-05-06 r3, 2023-10-20 r2"
 
 
+def test_rows_are_those_that_their_reason_speaks_of() -> None:
+    asked = ("2023-12-01", "2024-02-01", "2024-08-01")
+    visits = {"2024-05-10": "needed", "2024-06-12": "not_reached"}
+    about = {"household_id": "a", "need": "childcare"}
+    requests = [
+        {**about, "request_id": f"r{number}", "requested_at": when} for number, when in enumerate(asked)
+    ]
+    done = {**about, "need": "meals", "requested_at": "2024-01-01", "resolved_at": "2024-01-02"}
+    outreach = [{**about, "contacted_at": when, "outcome": outcome} for when, outcome in visits.items()]
+    known = known_before(make_records([{"household_id": "a"}], [*requests, done], outreach=outreach), AS_OF)
+    schema = hand_made_model(known, {}).schema
+    for fact, reason, rows in (
+        ("open_request", "8月1日的申请还没有办结", "申请 2024-08-01 r2"),
+        ("last_visit", "今年5月走访时确有需要", "2024-05-10 走访 确有需要"),
+    ):
+        assert facts(schema)[fact](known, schema, 0, 0) == reason
+        assert evidence(fact, known, 0, 0) == rows
+
+
 def test_the_same_season_means_the_window_moved_by_whole_years() -> None:
     known = a_street()
     need = known.community.needs[0]

@@ -8,9 +8,10 @@ from make_records import day, make_community, make_records
 from small_town import AS_OF, NEEDS, at, town_records, town_rows
 
 from features.blocks import activity, history
-from features.blocks.build import summarise
+from features.blocks.build import summarise, town_span
 from features.language import set_language
 from features.point_in_time.records import known_before
+from features.point_in_time.subset import some
 from features.point_in_time.town_summary import prior_strength
 
 BASE = town_rows(seed=3)
@@ -166,6 +167,22 @@ def test_facts_of_service():
     assert told(history, "open_request", [still]) == ""  # a community that does not record resolutions
     assert told(history, "open_request", [done, still]) == "5月20日的申请还没有办结"
     assert told(history, "satisfaction", [done, still], need=1) == "上次办结后评2分（满分5分）"
+
+
+def test_whether_a_request_is_still_open_does_not_depend_on_the_partition():
+    done, still = (
+        {"household_id": who, "need": "childcare", "requested_at": "2024-05-20", "resolved_at": when}
+        for who, when in (("h1", "2024-05-25"), ("h2", None))
+    )
+    homes = [{"household_id": "h1"}, {"household_id": "h2"}]
+    records, day_of_june = make_records(homes, [done, still]), int(day("2024-06-03"))
+    whole = known_before(records, day_of_june)
+    apart = known_before(some(records, np.array([1])), day_of_june, town_span(whole))
+    facts = [
+        history.FACTS["open_request"](whole, SCHEMA, 1, 0),
+        history.FACTS["open_request"](apart, SCHEMA, 0, 0),
+    ]
+    assert facts == ["5月20日的申请还没有办结"] * 2
 
 
 def test_facts_of_other_needs_never_tell_a_sensitive_one():

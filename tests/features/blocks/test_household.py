@@ -15,7 +15,7 @@ from features.point_in_time.schema import Attribute, Schema, fit_schema
 from features.point_in_time.town import TownSummary
 
 DATE = day_of(date(2024, 6, 3))
-NOWHERE = TownSummary(as_of=DATE, first_known=0.0, days_recorded=0.0, unused={})
+NOWHERE = TownSummary(as_of=DATE, first_known=0.0, days_recorded=0.0, resolutions_recorded=False, unused={})
 SCHEMA = Schema(
     household=(
         Attribute("children", "number", changes=True, zh="{}个孩子", en="{} children"),

@@ -58,7 +58,9 @@ def test_objections_leave_households_out_and_reach_no_feature_label_or_model() -
 
 
 def test_a_summary_without_what_is_asked_for_is_refused() -> None:
-    town = TownSummary(as_of=DAY, first_known=0.0, days_recorded=np.nan, unused={})
+    town = TownSummary(
+        as_of=DAY, first_known=0.0, days_recorded=np.nan, resolutions_recorded=False, unused={}
+    )
     with pytest.raises(LookupError, match="counts"):
         _ = town.town_counts
     with pytest.raises(LookupError, match="attributes"):

@@ -88,6 +88,24 @@ def test_a_household_of_which_nothing_is_known_has_a_reason_all_the_same(
     assert told(a_street(), coefficients, "z") == ["全社区近一年3户申请过本项"]
 
 
+def test_few_households_of_the_town_are_not_counted_out() -> None:
+    for count, text, last_year in (
+        (0, "近一年还没有人提过，顺便问一问", ""),
+        (2, "近一年很少有人提过，顺便问一问", ""),
+        (3, "全社区近一年3户申请过本项", "去年同期全社区3户申请"),
+    ):
+        homes = [{"household_id": f"h{number}"} for number in range(5)]
+        rows = [
+            {"household_id": f"h{number}", "need": "childcare", "requested_at": "2023-09-20"}
+            for number in range(count)
+        ]
+        settings = make_community([{**need, "who": "", "lead_weeks": 0} for need in NEEDS])
+        known = known_before(make_records(homes, rows, community=settings), AS_OF)
+        assert told(known, {}, "h4") == [text]
+        schema = hand_made_model(known, {}).schema
+        assert facts(schema)["town_last_year"](known, schema, 4, 0) == last_year
+
+
 def test_an_excluded_attribute_is_never_told() -> None:
     known = a_street(features={"exclude": ["children"]})
     model = hand_made_model(known, {})

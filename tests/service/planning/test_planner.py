@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from make_records import make_community, make_records
 from random_weeks import AS_OF, CELL, DAY, NEEDS, check_week, scores_of, towns
 
+from features.blocks.build import town_span
 from features.point_in_time.records import Known, known_before
+from features.point_in_time.subset import some
+from service.planning.eligibility import left_out
 from service.planning.planner import COLUMNS, outreach_id, plan
 
 
@@ -60,6 +63,20 @@ def test_an_open_request_is_not_asked_about_again_but_other_needs_are() -> None:
     )
     known = known_before(records, DAY)
     assert set(plan(scores_of(known, 1), known).visits["need"]) <= {"childcare", "repair", "legal"}
+
+
+def test_how_long_a_request_is_being_handled_does_not_depend_on_the_partition() -> None:
+    asked = {"need": "meals", "requested_at": DAY - 200.0}
+    records = make_records(
+        [{"household_id": "h00"}, {"household_id": "h01"}],
+        [{"household_id": "h00", **asked, "resolved_at": DAY - 190.0}, {"household_id": "h01", **asked}],
+        community=make_community(NEEDS[:4]),
+    )
+    whole = known_before(records, DAY)
+    closed = np.zeros((2, 4), dtype=bool)
+    apart = known_before(some(records, np.array([1])), DAY, town_span(whole))
+    assert left_out(whole, closed).handled[1].tolist() == left_out(apart, closed[:1]).handled[0].tolist()
+    assert left_out(apart, closed[:1]).handled.any()
 
 
 def test_a_refusal_handed_in_late_still_counts() -> None:

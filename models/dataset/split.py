@@ -18,6 +18,7 @@ STEP = 4 * WEEK  # between validation as-of days
 FOLD = 13 * WEEK  # the days that the validation as-of days of one fold span; less where history is short
 MOST_FOLDS = 3
 SHORTEST_HISTORY = 26 * WEEK  # recorded before the first as-of day to train on, where there is enough
+FEW_KNOWN = 0.01  # share of today's households: days on which fewer were known teach next to nothing
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ def split(known_now: Known, step_weeks: int = 4) -> Split:
 def _mondays(known_now: Known, step: int) -> np.ndarray:
     recorded = days_recorded(known_now)
     start = known_now.as_of - recorded + min(SHORTEST_HISTORY, recorded / 4)
+    since = known_now.known_since[known_now.known_since < known_now.as_of]
+    if len(since):
+        start = max(start, float(np.quantile(since, FEW_KNOWN)))
     first = MONDAY + step * int(np.ceil((start - MONDAY) / step))
     return np.arange(first, known_now.as_of, step)
 

@@ -93,3 +93,17 @@ def test_too_short_a_history_has_no_folds(weeks):
 def test_half_a_year_has_at_least_one_fold():
     plan, _ = plan_of(36, horizon=4)
     assert plan.folds
+
+
+def test_years_in_which_next_to_nobody_was_known_are_not_trained_on():
+    first, most = day_of(date(2010, 1, 4)), day_of(date(2020, 1, 6))
+    homes = [{"household_id": f"h{one}", "valid_from": most if one else first} for one in range(200)]
+    requests = [
+        {"household_id": f"h{one % 200}", "need": "meals", "requested_at": first + 7 * one}
+        for one in range(0, 600, 200)
+    ]
+    records = make_records(
+        homes, requests, community=make_community([{"id": "meals", "horizon_weeks": 8}])
+    )
+    plan = split(known_before(records, day_of(date(2022, 1, 3))))
+    assert most <= plan.dates[0] <= most + STEP

@@ -1,0 +1,107 @@
+"""Real input: 983 patients of a hospital's gynaecology (BPI Challenge 2011) in the data contract.
+
+A patient stands for a household, a day on which one of the ten busiest departments did something for a request of that
+kind of care. Patients are known from their first day on; those first seen in the last nine months are left out. Who has
+no event in the year before a date has mostly left for good, so the bench scores the others (``--active 364``).
+
+The log as https://github.com/bupaverse/eventdataR packages it (``data/hospital.rda``, licence MIT, Hasselt University),
+after van Dongen, doi 10.4121/uuid:d9769f3d-0ab0-4fb8-803b-0d1120ffcf54; read by `pyreadr`.
+Run ``python -m features.real_panels.hospital hospital.rda OUT``.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from features.language import UserError, say
+from features.real_panels.directory import run_panel, write_panel
+
+LAST_FIRST_SEEN = pd.Timestamp("2007-07-01")  # before it: the date that is scored is the day after
+HORIZON_WEEKS = 13
+NEEDS = {
+    "radiotherapy": ("放射治疗", "Radiotherapy", "Radiotherapy"),
+    "internal": ("内科", "Internal medicine", "Internal Specialisms clinic"),
+    "chemistry": ("化验", "Clinical chemistry", "General Lab Clinical Chemistry"),
+    "gynaecology": ("妇科", "Gynaecology", "Obstetrics & Gynaecology clinic"),
+    "pathology": ("病理", "Pathology", "Pathology"),
+    "radiology": ("放射科", "Radiology", "Radiology"),
+    "nursing": ("护理", "Nursing", "Nursing ward"),
+    "pharmacy": ("药房", "Pharmacy", "Pharmacy Laboratory"),
+    "microbiology": ("微生物", "Microbiology", "Medical Microbiology"),
+    "operating": ("手术", "Operation", "Operating rooms"),
+}
+
+
+def read_source(path: Path) -> pd.DataFrame:
+    """Read the log, one row an event. Raises UserError where the reader or the file is missing, or is no such log."""
+    try:
+        import pyreadr
+    except ImportError as error:
+        raise UserError(
+            say("请先安装：pip install pyreadr", "install it first: pip install pyreadr")
+        ) from error
+    try:
+        return pyreadr.read_r(str(path))["hospital"]
+    except (OSError, KeyError, pyreadr.LibrdataError, pyreadr.PyreadrError) as error:
+        raise UserError(
+            say(
+                f"{path}：不是 eventdataR 的 data/hospital.rda，请从 github.com/bupaverse/eventdataR 下载",
+                f"{path}: not data/hospital.rda of eventdataR; download it from github.com/bupaverse/eventdataR",
+            )
+        ) from error
+
+
+def panel_tables(events: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Households and requests of a log with case_id, group, timestamp, CASE_age and CASE_diagnosis_code."""
+    day = pd.to_datetime(events["timestamp"]).dt.normalize()
+    events = events.assign(case_id=events["case_id"].astype(str), day=day)
+    patients = events.groupby("case_id").agg(
+        first=("day", "min"), age=("CASE_age", "first"), diagnosis=("CASE_diagnosis_code", "first")
+    )
+    patients = patients[patients["first"] < LAST_FIRST_SEEN].sort_index()
+    patients["household_id"] = [f"P{number:05d}" for number in range(len(patients))]
+    need_of = {group: need for need, (_, _, group) in NEEDS.items()}
+    asked = events.assign(need=events["group"].astype(str).map(need_of)).dropna(subset=["need"])
+    asked = asked[["case_id", "day", "need"]].drop_duplicates()
+    asked = asked.join(patients["household_id"], on="case_id", how="inner")
+    asked = asked.sort_values(["day", "household_id", "need"], ignore_index=True)
+    households = pd.DataFrame(
+        {
+            "household_id": patients["household_id"],
+            "grid_id": "G1",
+            "microgrid_id": "M1",
+            "valid_from": patients["first"].dt.strftime("%Y-%m-%d"),
+            "patient_birth_year": (patients["first"].dt.year - patients["age"]).astype("Int64"),
+            "diagnosis": patients["diagnosis"],
+        }
+    ).reset_index(drop=True)
+    requests = pd.DataFrame(
+        {
+            "request_id": [f"R{number:07d}" for number in range(len(asked))],
+            "household_id": asked["household_id"],
+            "requested_at": asked["day"].dt.strftime("%Y-%m-%d 10:00"),
+            "need": asked["need"],
+        }
+    )
+    return {"households": households, "requests": requests}
+
+
+def community() -> dict:
+    """The content of community.yaml."""
+    needs = [
+        {"id": need, "name": {"zh": zh, "en": en}, "horizon_weeks": HORIZON_WEEKS, "severity": 2}
+        for need, (zh, en, _) in NEEDS.items()
+    ]
+    return {"community": {"name": "Hospital", "timezone": "Europe/Amsterdam"}, "needs": needs}
+
+
+def write_contract(source: Path, out: Path) -> dict[str, pd.DataFrame]:
+    """Write the directory ``out`` from the log ``source``; the tables written. Raises UserError where either fails."""
+    tables = panel_tables(read_source(source))
+    write_panel(out, tables, community())
+    return tables
+
+
+if __name__ == "__main__":
+    sys.exit(run_panel("hospital", write_contract, sys.argv[1:], ("hospital.rda",)))

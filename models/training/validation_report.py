@@ -80,7 +80,7 @@ def report_on(
     sound = soundness(validation, needs, horizon, calibrated.bounded, seed)
     return ValidationReport(
         found=evaluate(validation, needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed),
-        spread=_widened(spread, sound, needs),
+        spread=widened(spread, sound, needs),
         demand=demand,
         groups=audit_requests(records, known, validation, seed),
         verdicts=verdicts(validation, known, seed),
@@ -89,7 +89,7 @@ def report_on(
     )
 
 
-def _widened(spread: Spread, sound: pd.DataFrame, needs: tuple[str, ...]) -> Spread:
+def widened(spread: Spread, sound: pd.DataFrame, needs: tuple[str, ...]) -> Spread:
     """Intervals of demand at least as wide as the level of a need was off, where it was beyond chance."""
     level = spread.level.copy()
     wrong = sound[sound["use"] != ""]

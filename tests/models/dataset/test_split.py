@@ -102,8 +102,6 @@ def test_years_in_which_next_to_nobody_was_known_are_not_trained_on():
         {"household_id": f"h{one % 200}", "need": "meals", "requested_at": first + 7 * one}
         for one in range(0, 600, 200)
     ]
-    records = make_records(
-        homes, requests, community=make_community([{"id": "meals", "horizon_weeks": 8}])
-    )
+    records = make_records(homes, requests, community=make_community([{"id": "meals", "horizon_weeks": 8}]))
     plan = split(known_before(records, day_of(date(2022, 1, 3))))
     assert most <= plan.dates[0] <= most + STEP

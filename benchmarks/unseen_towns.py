@@ -109,7 +109,7 @@ def compare(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 def run_commands(town: Path, workspace: Path, as_of: date) -> dict[str, float]:
     """Ingest, retrain and score through the command line; seconds of each."""
-    command = [str(Path(sys.executable).with_name("xianying")), "--workspace", str(workspace)]
+    command = [sys.executable, "-m", "service.cli", "--workspace", str(workspace)]
     seconds = {}
     for step in (["ingest", str(town)], ["retrain", "--as-of", str(as_of)], ["score", "--as-of", str(as_of)]):
         begin = time.monotonic()

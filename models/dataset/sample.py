@@ -19,7 +19,8 @@ MOST_BYTES = 600_000_000  # of the matrix
 MOST_ROWS = 300_000
 FEWEST_ROWS = 100_000
 FEW = 0.5  # share of a town's households that are sooner read apart from it
-NEGATIVES = 15  # for each positive, at most; more of them teach little that is new
+NEGATIVES = 8  # for each positive, of all needs together; more of them teach little that is new
+HALVINGS = 100  # until the number of rows is found
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ def training_table(
 ) -> Table:
     """Features and labels of the as-of ``days`` whose labels are complete by now.
 
-    All positives are kept unless they alone fill half of the rows; negatives of each need are drawn in
-    proportion to its positives and weighted by the inverse of their chance. One day is built at a time, or
+    Negatives, and positives where there are more of them than of the negatives drawn, are kept by chance and weighted
+    by its inverse; needs share the rows as ``_chances`` says. One day is built at a time, or
     several side by side where ``each`` (see ``models.scoring.executors``) works so.
     """
     days = [int(day) for day in days]
@@ -156,19 +157,31 @@ def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:
 
 
 def _chances(total: np.ndarray, most_rows: int) -> np.ndarray:
-    """[2, needs] chance of a pair to be kept, by label and need."""
-    negative, positive = total
-    most_rows = min(most_rows, max(FEWEST_ROWS, int((1 + NEGATIVES) * positive.sum())))
-    keep_positive = min(1.0, most_rows / 2 / max(positive.sum(), 1))
-    left = most_rows - keep_positive * positive.sum()
-    # the same number of negatives per positive for every need, but never more than there are
-    low, high = 0.0, float((negative / np.maximum(positive, 1)).max(initial=1.0)) + 1
-    for _ in range(50):
-        ratio = (low + high) / 2
-        taken = np.minimum(negative, ratio * np.maximum(positive, 1)).sum()
-        low, high = (ratio, high) if taken <= left else (low, ratio)
-    keep_negative = np.minimum(1.0, low * np.maximum(positive, 1) / np.maximum(negative, 1))
-    return np.stack([keep_negative, np.full(len(positive), keep_positive)])
+    """[2, needs] chance of a pair to be kept, by label and need.
+
+    What n positive and m negative rows tell of a need is as good as 1 / (1/n + 1/m) pairs of one each (case-control
+    studies). Rows are spread so that no other spread of as many would keep a larger product of these over the needs: a
+    rare need gets many negatives for each positive, a frequent one few, and never more positives than negatives.
+    """
+    most_rows = min(most_rows, max(FEWEST_ROWS, int((1 + NEGATIVES) * total[1].sum())))
+    few = np.maximum(total[1], 1)
+    low, high = 0.0, 4.0 * (total.sum() + 1) ** 2
+    kept = total
+    for _ in range(HALVINGS):
+        worth = (low + high) / 2
+        kept = np.minimum(total, _spread_rows(few, worth))
+        low, high = (worth, high) if kept.sum() <= most_rows else (low, worth)
+    return np.minimum(1.0, np.minimum(total, _spread_rows(few, low)) / np.maximum(total, 1))
+
+
+def _spread_rows(positive: np.ndarray, worth: float) -> np.ndarray:
+    """float64 [2, needs] negatives and positives of each need at which one more row is worth the same everywhere.
+
+    Of a need with n positives these are the m negatives with m (m + n) = n ``worth``; where that is fewer than n, as
+    many of each.
+    """
+    negatives = (np.sqrt(positive**2 + 4 * positive * worth) - positive) / 2
+    return np.where(negatives < positive, worth / 2, np.stack([negatives, positive]))
 
 
 def _stacked(matrices: list[np.ndarray], width: int) -> np.ndarray:

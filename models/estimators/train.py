@@ -1,6 +1,6 @@
 """Fitting the members of the ensemble on a training table: a log-linear model, and trees that begin at an offset."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +24,7 @@ SHORTEST_FOR_SEASONS = (
 )  # days trained on, below which the log-linear model leaves seasons out
 MEMBERS = ("logistic", "pooled", "own", "plain")
 FEWEST_FOR_PLAIN = 50  # positive rows of a need from which it gets trees that begin at a constant
+SHARED_ROWS = 300.0  # positive rows' worth of evidence that the needs together give to each need's choice
 POOLED: dict[str, object] = {
     "objective": "binary",
     "learning_rate": 0.06,
@@ -205,29 +206,40 @@ class Trainer:
             self.boost({**self.trees.pooled, "seed": self.seed + seed}, rows, begin, given, later)
             for seed in range(seeds)
         ]
-        own: dict[int, lgb.Booster] = {}
-        own_rounds = np.zeros(self.needs, dtype=int)
-        for need, mine, ahead in self.with_own(rows, later, bool(rounds)):
-            given = rounds.own[need] if rounds else None
-            own[need] = self.boost({**self.trees.own, "seed": self.seed}, mine, begin, given, ahead)
-            own_rounds[need] = own[need].current_iteration()
-        plain, plain_rounds = self._fit_plain(rows, rounds, later)
-        best = int(np.mean([booster.current_iteration() for booster in pooled]))
-        found = Rounds(best, tuple(int(rounds) for rounds in own_rounds), plain_rounds)
-        return offset, tuple(pooled), own, plain, found
+        own, own_rounds = self._fit_each(
+            self.trees.own, rows, begin, rounds.own if rounds else None, later, FEWEST_FOR_OWN
+        )
+        plain, plain_rounds = self._fit_each(
+            PLAIN, rows, None, rounds.plain if rounds else None, later, FEWEST_FOR_PLAIN
+        )
+        best = int(np.mean([one.current_iteration() for one in pooled]))
+        return offset, tuple(pooled), own, plain, Rounds(best, own_rounds, plain_rounds)
 
-    def _fit_plain(
-        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray
+    def _fit_each(
+        self,
+        parameters: Mapping[str, object],
+        rows: np.ndarray,
+        offset: np.ndarray | None,
+        rounds: Sequence[int] | None,
+        later: np.ndarray,
+        fewest: int,
     ) -> tuple[dict[int, lgb.Booster], tuple[int, ...]]:
-        """Plain trees of each need with enough requests, and their rounds."""
-        plain: dict[int, lgb.Booster] = {}
-        found = [0] * self.needs
-        parameters = {**PLAIN, "seed": self.seed}
-        for need, mine, ahead in self.with_own(rows, later, bool(rounds), FEWEST_FOR_PLAIN):
-            given = rounds.plain[need] if rounds else None
-            plain[need] = self.boost(parameters, mine, None, given, ahead)
-            found[need] = int(plain[need].current_iteration())
-        return plain, tuple(found)
+        """Trees of each need with enough requests, and their rounds [needs]; see ``boost`` and ``shared_rounds``."""
+        trees: dict[int, lgb.Booster] = {}
+        seeded = {**parameters, "seed": self.seed}
+        best, most, evidence = (np.zeros(self.needs) for _ in range(3))
+        for need, mine, ahead in self.with_own(rows, later, rounds is not None, fewest):
+            if rounds is not None:
+                trees[need] = self.boost(seeded, mine, offset, rounds[need], ahead)
+                best[need] = trees[need].current_iteration()
+                continue
+            trees[need] = self._until_no_better(seeded, mine, offset, ahead)
+            best[need], most[need] = trees[need].best_iteration, trees[need].current_iteration()
+            evidence[need] = self.table.label[ahead].sum()
+        if rounds is None:
+            best = shared_rounds(best, evidence, most)
+            trees = {need: _first_rounds(grown, int(best[need])) for need, grown in trees.items()}
+        return trees, tuple(int(number) for number in best)
 
     def fit_offset(self, rows: np.ndarray) -> Offset:
         """Where the trees begin, from some rows."""
@@ -260,8 +272,7 @@ class Trainer:
             parameters = {**parameters, "num_threads": self.threads}
             return lgb.train(parameters, self._subset(rows, offset), num_boost_round=max(rounds, 1))
         booster = self._until_no_better(parameters, rows, offset, later)
-        best = max(booster.best_iteration, 1)
-        return lgb.Booster(model_str=booster.model_to_string(num_iteration=best))
+        return _first_rounds(booster, max(booster.best_iteration, 1))
 
     def least_loss(self, parameters: dict, rows: np.ndarray, offset: np.ndarray, later: np.ndarray) -> float:
         """The weighted log loss of the ``later`` rows at the round at which it is least."""
@@ -285,3 +296,31 @@ class Trainer:
         data = self.binned.subset(rows.tolist()).construct()
         data.set_init_score(offset[rows])
         return data
+
+
+def _first_rounds(booster: lgb.Booster, rounds: int) -> lgb.Booster:
+    return lgb.Booster(model_str=booster.model_to_string(num_iteration=rounds))
+
+
+def shared_rounds(best: np.ndarray, evidence: np.ndarray, grown: np.ndarray) -> np.ndarray:
+    """Draw each need's number of rounds to one shared by all: a few positives stop trees anywhere, mostly too soon.
+
+    Parameters
+    ----------
+    best
+        The round of least loss: float64 [needs], 0 for a need without trees.
+    evidence
+        Positive rows that it was seen on: float64 [needs].
+    grown
+        Rounds that there are: float64 [needs].
+
+    Returns
+    -------
+    float64 [needs] whole numbers: on a logarithmic scale, between the need's own and the mean of all, which counts as
+    SHARED_ROWS positive rows; no more than ``grown``.
+    """
+    log = np.log(np.maximum(best, 1))
+    weight = np.where(best > 0, evidence, 0.0)
+    mean = weight @ log / max(weight.sum(), 1.0)
+    drawn = np.rint(np.exp((weight * log + SHARED_ROWS * mean) / (weight + SHARED_ROWS)))
+    return np.where(best > 0, np.clip(drawn, 1, np.maximum(grown, 1)), 0.0)

@@ -4,10 +4,9 @@ from itertools import product
 
 import numpy as np
 
-from models.estimators.train import MEMBERS
+from models.estimators.train import MEMBERS, SHARED_ROWS
 
 STEP = 0.25  # of the grid of weights
-SHARED_ROWS = 300.0  # positive rows' worth of evidence that the needs together give to each need's choice
 
 
 def choose_weights(parts: np.ndarray, label: np.ndarray, need: np.ndarray, needs: int) -> np.ndarray:

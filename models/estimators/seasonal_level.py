@@ -26,6 +26,7 @@ RECENT_HALF_LIFE = 6.0  # weeks: what is remembered of the latest deviations
 RECENT_PRIOR = 0.05  # variance of the deviation from the waves that lasts for some weeks
 LATELY = 8  # weeks in which a need that stopped or began is noticed
 SHORTEST_BEFORE_CHANGE = 26  # weeks recorded before them
+MOST_SILENT = 10.0  # requests that would have come, from which silence is no chance (one in 20,000)
 CHANGED_PRIOR = 0.01  # chance that a need stopped or began in them
 CHANGED_STRENGTH = 0.5  # expected requests that pull the factor of one that did towards 1
 FORESIGHT_VARIANCE = 0.25  # of the factor between what was foreseen and what came, without any change
@@ -186,10 +187,11 @@ def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -
 def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, float]:
     """float64 [spans]: requests expected of one household in [begins, ends); and the probability that the need stopped
     or began lately."""
-    count, exposure = series.count[:, need], series.exposure
-    if not count.sum():
+    if not series.count[:, need].any():
         return np.zeros(len(begins)), 0.0
-    middle = series.begins + WEEK / 2
+    offered = slice(_first_offered(series.count[:, need], series.exposure), None)
+    count, exposure = series.count[offered, need], series.exposure[offered]
+    middle = series.begins[offered] + WEEK / 2
     origin = middle[-1]
     columns, spread = _design(middle, origin)
     if len(middle) * WEEK < SHORTEST_FOR_WAVES:
@@ -201,6 +203,8 @@ def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -
         usual = float((exposure * before.rate(columns))[-LATELY:].sum())
         changed, factor = _change(float(count[-LATELY:].sum()), usual, before.noise)
         fit, lasting, changed = (before, factor, changed) if changed >= CLEARLY else (fit, lasting, 0.0)
+    elif offered.start:
+        changed = 1.0  # too new a need for the probabilities to know its level
     expected = np.empty(len(begins))
     for place, (begin, end) in enumerate(zip(begins, ends, strict=True)):
         weeks = np.arange(begin + min(WEEK, end - begin) / 2, end, WEEK)
@@ -208,6 +212,18 @@ def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -
         later[:, 0] = np.minimum(later[:, 0], 0.25)  # a trend is not carried far
         expected[place] = fit.rate(later).mean() * (end - begin) / WEEK * lasting
     return expected, changed
+
+
+def _first_offered(count: np.ndarray, exposure: np.ndarray) -> int:
+    """The week of a need's first request, where half a year or more before it was silent beyond chance; else 0.
+
+    Nobody could ask for it then. Such years would be read as a season, or a trend, that goes on. A need that began in
+    the last weeks is left to ``_change``.
+    """
+    first = int(np.argmax(count > 0))
+    usual = count[first:].sum() / max(float(exposure[first:].sum()), 1e-9)
+    silent = usual * float(exposure[:first].sum()) > MOST_SILENT
+    return first if silent and first >= SHORTEST_BEFORE_CHANGE and len(count) - first > LATELY else 0
 
 
 @dataclass(frozen=True)

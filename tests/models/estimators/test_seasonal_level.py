@@ -75,3 +75,15 @@ def test_a_need_that_begins_is_noticed():
     found = ahead(known(names, rare + begun))
     assert found.changed[0] > 0.95
     assert found.requests[0] > 40
+
+
+@pytest.mark.parametrize("weeks", [16, 44])
+def test_years_before_a_need_was_offered_are_no_season_that_comes_again(weeks):
+    names = [f"h{one}" for one in range(80)]
+    since = dict.fromkeys(names, DAY - 1820.0)
+    always = [one for name in names for one in steadily(name, 1800, 0)]
+    begun = [one for name in names for one in steadily(name, 7 * weeks, 0, need="visit")]
+    found = ahead(known(since, always + begun))
+    assert found.requests[1] == pytest.approx(80 * 56 / 28, rel=0.3)
+    assert found.requests[0] == pytest.approx(80 * 56 / 28, rel=0.15)
+    assert list(found.changed) == [0, weeks < 34]

@@ -18,7 +18,7 @@ FAR_GAP = 1096  # days, from which on half the rows may lie beyond
 FUTURE = 366  # days from today
 FEW, FEW_SHARE = 2, 0.02  # rows beyond a gap that are taken for mistakes
 SECONDS = 86400
-EVENTS = ("requests", "outreach", "feedback")  # tables whose rows tell how far the others can reach
+EVENTS = ("requests", "outreach")  # tables whose rows tell how far the others can reach
 
 RowsADay = tuple[np.ndarray, np.ndarray]
 

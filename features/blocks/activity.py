@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.blocks.catalogue import Feature, Row, each, listed
-from features.contract.need_kinds import NEVER, Telling
+from features.contract.need_kinds import Telling
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.schema import Schema, plain_text
-from features.point_in_time.spoken import spoken_month
 from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import Asked, asked, days_observed, rate, requests_of
 from features.units import YEAR_OF_WEEKS
@@ -31,7 +30,7 @@ FEATURES = listed(
         "Days for which its requests could be seen",
         "as of the date",
         "days",
-        "known_since",
+        "",
     ),
     *each(
         WINDOWS,
@@ -228,14 +227,6 @@ def _asked_anything(known: Known, schema: Schema, household: int, need: int) -> 
     return say(f"近一年为别的事找过社区{count}次", f"asked for other things {_times(count)} in a year")
 
 
-def _known_since(known: Known, schema: Schema, household: int, need: int) -> str:
-    since = known.known_since[household]
-    if np.isnan(since) or known.as_of - since > YEAR_OF_WEEKS:
-        return ""
-    when = spoken_month(since, known.as_of)
-    return say(f"{when}才建档", f"on record only since {when}")
-
-
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
@@ -244,10 +235,8 @@ KIND = ("本户申请过别的", "requests for other needs")  # what reasons of 
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "other_needs": _other_needs,
     "asked_anything": _asked_anything,
-    "known_since": _known_since,
 }
 TELLING = {
     "other_needs": Telling("other_requests", "home"),
     "asked_anything": Telling("other_requests", "list"),
-    "known_since": NEVER,
 }

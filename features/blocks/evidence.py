@@ -170,7 +170,6 @@ ROWS: dict[str, Evidence] = {
     "satisfaction": _rated,
     "other_needs": _others,
     "asked_anything": _anything,
-    "known_since": _first_row,
     "days_known": _first_row,
     "neighbours_recent": _neighbours(28, "microgrid"),
     "neighbours_recent_grid": _neighbours(28, "grid"),

@@ -5,7 +5,7 @@ import numpy as np
 from features.blocks.catalogue import Feature
 from features.blocks.household import Fact, attribute_telling
 from features.contract.community import Community
-from features.contract.need_kinds import NEVER, Telling
+from features.contract.need_kinds import Telling
 from features.language import say
 from features.point_in_time.ages import AGE_GROUPS, aggregates, least_by_household, sum_by_household
 from features.point_in_time.records import Known, Rows
@@ -194,11 +194,6 @@ def _alone_fact(known: Known, schema: Schema, household: int, need: int) -> str:
     return say("老人独居", "an elder living alone") if alone else ""
 
 
-def _number_fact(known: Known, schema: Schema, household: int, need: int) -> str:
-    number = aggregates(known)["residents"][household]
-    return "" if np.isnan(number) else say(f"家里{number:.0f}口人", f"{number:.0f} residents")
-
-
 def _single_fact(known: Known, schema: Schema, household: int, need: int) -> str:
     columns = aggregates(known)
     if columns["single_adult_with_children"][household] != 1:
@@ -213,7 +208,6 @@ _FACT_OF = {
     "oldest_age": "residents_elders",
     "elder_alone": "residents_elder_alone",
     "single_adult_with_children": "residents_single_adult",
-    "residents": "residents_number",
 }
 _UNIT_OF = dict.fromkeys(("youngest_age", "oldest_age", "youngest_child_age"), "years") | dict.fromkeys(
     ("elder_alone", "single_adult_with_children"), "0 or 1"
@@ -224,13 +218,11 @@ FACTS: dict[str, Fact] = {
     "residents_children": _children_fact,
     "residents_elders": _elders_fact,
     "residents_elder_alone": _alone_fact,
-    "residents_number": _number_fact,
     "residents_single_adult": _single_fact,
 }
 TELLING = {
     "residents_children": Telling("children", "list", frozenset({"children"})),
     "residents_elders": Telling("elders", "list", frozenset({"elders", "health"})),
     "residents_elder_alone": Telling("elders", "home", frozenset({"elders"})),
-    "residents_number": NEVER,
     "residents_single_adult": Telling("children", "office", frozenset({"children", "hardship"})),
 }

@@ -47,7 +47,7 @@ class Episodes:
     cell: list[np.ndarray] = field(default_factory=list)
     begin: list[np.ndarray] = field(default_factory=list)
     end: list[np.ndarray] = field(default_factory=list)
-    asked: list[np.ndarray] = field(default_factory=list)  # week of the request, -1 never
+    asked: list[np.ndarray] = field(default_factory=list)  # week of the request, -999 never
     met: list[np.ndarray] = field(default_factory=list)  # ended by a visit
 
 

@@ -62,7 +62,7 @@ def test_each_fact_names_its_rows() -> None:
     assert told("household.children") == "住户登记 2021-03-04"
     assert told("residents_children") == "居民登记 1 人，2022-02-02"
     assert told("last_visit") == "2024-03-05 走访 暂不需要"
-    assert told("known_since") == "首次登记 2021-03-04"
+    assert told("days_known") == "首次登记 2021-03-04"
     set_language("en")
     assert told("asked_before") == "requests 2024-05-06 r3, 2023-10-20 r2"
 

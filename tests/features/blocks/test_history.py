@@ -138,7 +138,7 @@ def told(block, fact, requests, need=0, as_of="2024-06-03", **sections):
         row if isinstance(row, dict) else {"household_id": "h1", "need": row[0], "requested_at": row[1]}
         for row in requests
     ]
-    households = [{"household_id": "h1", "valid_from": sections.pop("valid_from", "2020-01-01")}]
+    households = [{"household_id": "h1", "valid_from": "2020-01-01"}]
     community = make_community(sections.pop("needs", NEEDS))
     records = make_records(households, rows, community=community)
     return block.FACTS[fact](known_before(records, int(day(as_of))), SCHEMA, 0, need)
@@ -192,7 +192,6 @@ def test_facts_of_other_needs_never_tell_a_sensitive_one():
     assert told(activity, "other_needs", asked) == ""  # meals say nothing about childcare
     assert told(activity, "asked_anything", asked) == ""
     assert told(activity, "other_needs", asked[1:]) == ""
-    assert told(activity, "known_since", [], valid_from="2024-03-04") == "今年3月才建档"
 
 
 def test_facts_in_english():

@@ -13,6 +13,7 @@ from features.blocks.build import build, summarise
 from features.ingest.erasure import erase_household
 from features.ingest.ingest import ingest
 from features.point_in_time.cohort import cohort
+from features.point_in_time.labels import usual_recording_delay
 from features.point_in_time.records import date_of, day_of, known_before
 from features.point_in_time.subset import alone
 from features.simulation.simulate import simulate
@@ -21,6 +22,7 @@ from features.store.partitions import InMemory, forget, open_copy, open_partitio
 from features.store.reader import read_records
 from features.store.storage import get_table
 from models.dataset.sample import training_table
+from models.dataset.split import split
 from models.scoring.executors import local, on_spark
 from models.scoring.features import WriteFeatures
 from models.scoring.live import score_apart, town_state
@@ -203,12 +205,23 @@ def test_spark_gives_the_same_scores(parts, model):
         pd.testing.assert_frame_equal(one, other)
 
 
-def test_spark_draws_the_same_training_sample(parts, records, model):
-    pytest.importorskip("pyspark")
+def test_which_labels_are_complete_depends_on_no_partition_s_own_delay(parts, records):
+    whole, sample = (known_before(rows, AS_OF) for rows in (records, parts.read(parts.sample)))
+    delays = {
+        usual_recording_delay(known_before(parts.read([number]), AS_OF)) for number in range(len(parts))
+    }
+    assert len(delays) > 1
+    assert usual_recording_delay(sample) == usual_recording_delay(whole)
+    assert split(sample) == split(whole)
+
+
+@pytest.mark.parametrize("where", ["here", "spark"])
+def test_the_training_sample_is_drawn_alike_from_partitions(parts, records, model, where):
+    each = map if where == "here" else pytest.importorskip("pyspark") and on_spark
     known = known_before(records, AS_OF)
     days = [AS_OF - 7 * weeks for weeks in (40, 30, 20)]
     one = training_table(lambda: (records, known), model.schema, days, most_rows=3000)
-    other = training_table(FromPartitions(parts, AS_OF), model.schema, days, most_rows=3000, each=on_spark)
+    other = training_table(FromPartitions(parts, AS_OF), model.schema, days, most_rows=3000, each=each)
     for name in ("matrix", "label", "weight", "household", "need", "as_of", "pairs"):
         assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name == "matrix")
 

@@ -31,7 +31,7 @@ from features.ingest.report_page import PAGE, report_page
 from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_requests
 from features.ingest.untold_attributes import attribute_findings, who_findings
 from features.language import UserError, say, set_language
-from features.store.database import COVERED, STORE, Since, add_tables, has_tables, open_store, upsert
+from features.store.database import COVERED, Since, add_tables, has_tables, open_in_memory, open_store, upsert
 from features.store.export_history import TIMES, Reach, reach, strays
 from features.store.sql import add_macros, one_value
 
@@ -90,11 +90,10 @@ def ingest(
 def check(directory: Path, workspace: Path, tell: Callable[[str], None] = lambda line: None) -> IngestReport:
     """Say what ``ingest`` would say of a directory, and change nothing. Raises UserError as it does."""
     report, paths, settings = _open(directory, workspace, everything=True)
-    with tempfile.TemporaryDirectory() as place:
-        held = workspace if (workspace / STORE).is_file() else Path(place)
-        with open_store(held) as connection:
-            _load(connection, workspace, paths, settings.community, report, True, tell)
-            connection.execute("ROLLBACK")
+    with tempfile.TemporaryDirectory() as place, open_in_memory(workspace, Path(place)) as connection:
+        if has_tables(connection):
+            add_tables(connection)
+        _load(connection, workspace, paths, settings.community, report, True, tell)
     return report
 
 

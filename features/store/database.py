@@ -79,14 +79,17 @@ _listing = threading.Lock()
 
 
 @contextmanager
-def open_store(workspace: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to the workspace's records.
+def open_store(
+    workspace: Path, read_only: bool = False, migrate: bool = True
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the workspace's records; ``migrate``: those of an earlier version are brought up to this one.
 
     Raises UserError when another command is at work on them, or the file is damaged.
     """
     path = workspace / STORE
     try:
-        connection = _migrate(_connect(path, read_only), path, read_only)
+        connection = _connect(path, read_only)
+        connection = _migrate(connection, path, read_only) if migrate else connection
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         if _in_use(error):
@@ -158,6 +161,22 @@ def copy_store(workspace: Path, target: Path) -> None:
         connection.execute(f"ATTACH {text(str(workspace / STORE))} AS held (READ_ONLY)")
         connection.execute(f"ATTACH {text(str(target))} AS copied")
         connection.execute("COPY FROM DATABASE held TO copied")
+
+
+@contextmanager
+def open_in_memory(workspace: Path, spilled: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a copy of the workspace's records in memory, empty where there are none: nothing is written there.
+
+    ``spilled``: a directory for what does not fit. Raises UserError as ``open_store`` does.
+    """
+    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spilled)}) as connection:
+        if (workspace / STORE).is_file():
+            with open_store(workspace, read_only=True, migrate=False):
+                connection.execute(f"ATTACH {text(str(workspace / STORE))} AS held (READ_ONLY)")
+                connection.execute("COPY FROM DATABASE held TO memory")
+                connection.execute("DETACH held")
+        with _interruptible(connection):
+            yield connection
 
 
 def add_tables(connection: duckdb.DuckDBPyConnection) -> None:

@@ -5,6 +5,7 @@ import logging
 import duckdb
 from office_exports import HOMES, Office
 
+from features.ingest.ingest import check
 from features.store.database import EXPORTS, STORE
 
 
@@ -17,6 +18,20 @@ def as_before(office: Office) -> None:
         connection.execute("ALTER TABLE residents DROP COLUMN recorded_at")
         for table in (*EXPORTS, "programme_history"):
             connection.execute(f"DROP TABLE {table}")
+
+
+def test_check_leaves_an_earlier_store_as_it_is(tmp_path, caplog):
+    office = Office(tmp_path)
+    office.hand_in()
+    as_before(office)
+    spilled = office.workspace / (STORE + ".tmp")
+    spilled.mkdir()
+    held = (office.workspace / STORE).read_bytes()
+    report = check(office.write([*HOMES[:2], HOMES[2] | {"valid_until": "2024-03-01"}]), office.workspace)
+    assert report.tables["households"].corrected == 1
+    assert (office.workspace / STORE).read_bytes() == held
+    assert spilled.is_dir()
+    assert not caplog.records
 
 
 def test_an_earlier_store_is_read_and_says_one_line(tmp_path, caplog):

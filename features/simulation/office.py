@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.simulation.town import Town, Visits
+from features.simulation.town import NEVER, Town, Visits
 
 PAIRS_ASKED = 3  # needs asked about in a random visit
 FIRST_RANDOM_WEEK, FIRST_NAIVE_WEEK = 52, 80
@@ -76,7 +76,7 @@ class Office:
         self.town, self.visit_share, self.naive_share = town, visit_share, naive_share
         self.requests: list[pd.DataFrame] = []  # household, need, week
         self.visits: list[pd.DataFrame] = []  # VISIT_COLUMNS
-        self._visited = np.full(len(town.people), -999)
+        self._visited = np.full(len(town.people), NEVER)
         self._draw_opt_outs()
 
     def _draw_opt_outs(self) -> None:

@@ -23,7 +23,7 @@ from features.simulation.office import Office
 from features.simulation.style import Style, base_style, draw_style
 from features.simulation.table_files import Names, contract_tables, request_table
 from features.simulation.town import Town
-from features.simulation.truth import add_what_happened, episodes_table, truth_table
+from features.simulation.truth import add_what_happened, episodes_table, truth_table, written_episodes
 
 DEFAULT_END = date(2026, 6, 8)
 STYLE_FILE = "style.json"
@@ -208,7 +208,7 @@ def _write_truth(
     columns = ["request_id", "household_id", "need_id", "requested_at", "recorded_at"]
     written = {
         "probabilities": pd.concat(tables, ignore_index=True),
-        "needs": episodes,
+        "needs": written_episodes(episodes),
         "future_requests": later[columns].rename(columns={"need_id": "need"}),
         "households": _latent(town, community, names),
     }

@@ -18,6 +18,7 @@ from features.simulation.style import NeedStyle, Style
 WARM_UP = 40  # weeks lived before the first one, so that excitation and needs are under way
 REFRESH = 4  # weeks between two looks at attributes
 NONE, SILENT, ASKED = 0, 1, 2  # state of a (household, need)
+NEVER = -999  # a week that never was
 MOST = 0.5  # highest weekly chance that a need begins
 
 
@@ -47,7 +48,7 @@ class Episodes:
     cell: list[np.ndarray] = field(default_factory=list)
     begin: list[np.ndarray] = field(default_factory=list)
     end: list[np.ndarray] = field(default_factory=list)
-    asked: list[np.ndarray] = field(default_factory=list)  # week of the request, -999 never
+    asked: list[np.ndarray] = field(default_factory=list)  # week of the request, or NEVER
     met: list[np.ndarray] = field(default_factory=list)  # ended by a visit
 
 
@@ -106,7 +107,7 @@ class Town:
         self.silent = np.zeros(
             shape, np.float32
         )  # probability of a silent need, given rates and all requests
-        self.begun, self.asked_at = np.full(shape, -999, np.int16), np.full(shape, -999, np.int16)
+        self.begun, self.asked_at = np.full(shape, NEVER, np.int16), np.full(shape, NEVER, np.int16)
         self.shock = np.zeros((microgrids, shape[1]), bool)
         self.episodes = Episodes()
         self._rates: tuple[int, np.ndarray, np.ndarray] | None = None
@@ -311,7 +312,7 @@ class Town:
         log.cell.append(cell)
         log.begin.append(begun)
         log.end.append(np.full(len(cell), week, np.int16))
-        log.asked.append(np.where(asked_at >= begun, asked_at, -999).astype(np.int16))
+        log.asked.append(np.where(asked_at >= begun, asked_at, NEVER).astype(np.int16))
         log.met.append(np.full(len(cell), met))
         self.state.ravel()[cell] = NONE
 

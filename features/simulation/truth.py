@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Community
-from features.simulation.town import ASKED, Town
+from features.simulation.town import ASKED, NEVER, Town
 
+STILL_THERE = np.iinfo(np.int16).max  # end week of a need that has not ended
 RECENT_WEEKS = 12
 NEW_WEEKS = 104
 AT_ONCE = 8192  # households whose futures are drawn together
@@ -160,8 +161,8 @@ def episodes_table(town: Town, community: Community, household_ids: np.ndarray) 
             "household": cell // town.state.shape[1],
             "need": cell % town.state.shape[1],
             "begin_week": np.concatenate([*log.begin, begun]),
-            "end_week": np.concatenate([*log.end, np.full(len(going), np.iinfo(np.int16).max)]),
-            "asked_week": np.concatenate([*log.asked, np.where(asked_at >= begun, asked_at, -999)]),
+            "end_week": np.concatenate([*log.end, np.full(len(going), STILL_THERE)]),
+            "asked_week": np.concatenate([*log.asked, np.where(asked_at >= begun, asked_at, NEVER)]),
             "met_by_visit": np.concatenate([*log.met, np.zeros(len(going), bool)]),
         }
     )
@@ -169,6 +170,14 @@ def episodes_table(town: Town, community: Community, household_ids: np.ndarray) 
     table.insert(0, "household_id", household_ids[table.pop("household")])
     table["need"] = np.array([need.id for need in community.needs], dtype=object)[table["need"]]
     return table
+
+
+def written_episodes(episodes: pd.DataFrame) -> pd.DataFrame:
+    """Return ``episodes_table`` with empty cells for ends and requests that there are not."""
+    weeks = {"end_week": STILL_THERE, "asked_week": NEVER}
+    return episodes.assign(
+        **{name: episodes[name].astype("Int16").mask(episodes[name] == none) for name, none in weeks.items()}
+    )
 
 
 def add_what_happened(

@@ -83,6 +83,14 @@ def test_nothing_known_only_after_the_end_is_exported(town: Path) -> None:
     assert not set(future["request_id"]) & set(requests["request_id"])
 
 
+def test_needs_that_go_on_or_that_nobody_asked_for_have_empty_weeks(town: Path) -> None:
+    needs = pd.read_parquet(town / "truth" / "needs.parquet")
+    for week in ("end_week", "asked_week"):
+        told = needs[week].dropna()
+        assert 0 < len(told) < len(needs)
+        assert told.abs().max() < 600
+
+
 def test_truth_stays_out_of_the_contract_files(town: Path) -> None:
     latent = {"frailty", "reporting", "p_request", "p_need", "in_need", "new_resident"}
     names = set(pd.read_csv(town / "households.csv").columns) | set(

@@ -73,6 +73,39 @@ def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, 
     return int(count)
 
 
+def own_texts(workspace: Path, household_id: str) -> list[str]:
+    """List the texts of a household's attributes that nobody else has, and that name no column, need or place."""
+    if not (workspace / STORE).is_file():
+        return []
+    found: set[str] = set()
+    common: set[str] = set()
+    with open_store(workspace, read_only=True) as connection:
+        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        for table in {"households", "residents"} & there:
+            for column, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall():
+                common.add(column)
+                if kind != "VARCHAR" or column.endswith("_id"):
+                    continue
+                rows = connection.execute(
+                    f"""SELECT {name(column)} FROM {table} WHERE {name(column)} IS NOT NULL
+                    GROUP BY {name(column)} HAVING bool_and(household_id = ?)""",
+                    [household_id],
+                ).fetchall()
+                found |= {row[0] for row in rows}
+        if "requests" in there:
+            common |= {
+                row[0]
+                for row in connection.execute("SELECT DISTINCT need FROM requests").fetchall()
+                if row[0]
+            }
+        if "households" in there:
+            places = connection.execute(
+                "SELECT DISTINCT unnest([grid_id, microgrid_id]) FROM households"
+            ).fetchall()
+            common |= {row[0] for row in places if row[0]}
+    return sorted(text for text in found - common if len(text) > 1)
+
+
 def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
     """Remove every row of a household from the records, its part and the quarantine, and leave a tombstone.
 
@@ -84,7 +117,7 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
     """
     leave_tombstone(workspace, household_id)
     forget(root_of(workspace))
-    removed = _erase_records(workspace, household_id)
+    removed = _erase_records(workspace, household_id, own_texts(workspace, household_id))
     removed[FOLDER] = sum(
         erase_rows(path, lambda row: _names(row[-1], household_id))
         for path in sorted((workspace / FOLDER).glob("*.csv"))
@@ -92,7 +125,7 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
     return removed
 
 
-def _erase_records(workspace: Path, household_id: str) -> dict[str, int]:
+def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict[str, int]:
     if not (workspace / STORE).is_file():
         return {}
     removed: dict[str, int] = {}
@@ -107,6 +140,8 @@ def _erase_records(workspace: Path, household_id: str) -> dict[str, int]:
                     f"DELETE FROM {table} WHERE household_id = ? RETURNING 1", [household_id]
                 )
                 removed[table] = len(found.fetchall())
+        if "export_columns" in there and texts:  # what columns of past exports held most
+            connection.execute("DELETE FROM export_columns WHERE list_contains(?, value)", [texts])
         connection.execute("COMMIT")
         connection.execute("CHECKPOINT")  # a log of the old file beside the new one would make it unreadable
         here = connection.execute("SELECT current_database()").fetchall()[0][0]

@@ -1,6 +1,7 @@
 """The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
 
 import logging
+import re
 import shutil
 import threading
 import time
@@ -152,7 +153,8 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 def _in_use(error: duckdb.Error) -> bool:
     first = str(error).splitlines()[0]
-    return "lock" in first.lower() or "different configuration" in first
+    # a damaged file is told by the number of a "block"
+    return bool(re.search(r"\block\b", first.lower())) or "different configuration" in first
 
 
 def copy_store(workspace: Path, target: Path) -> None:

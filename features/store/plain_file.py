@@ -6,7 +6,7 @@ the reader lists it among ``kinds``: whatever a file says, nothing else is ever 
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from pathlib import Path
@@ -65,6 +65,53 @@ def from_bytes(content: bytes, kind: type[Kind], kinds: Iterable[type] = (), nam
     if not isinstance(value, kind):
         raise UnreadableFile(f"{name}: {type(value).__name__}")
     return value
+
+
+def replace_texts(content: bytes, rename: Callable[[str], str]) -> bytes:
+    """Put another text in the place of each; the content as it was where none becomes another. Settings stay."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    if LAYOUT not in arrays:
+        return content
+    found: list[bool] = []
+
+    def text(value: str) -> str:
+        other = rename(value)
+        found.append(other != value)
+        return other
+
+    def table(name: str) -> None:
+        held = _table(arrays[name])
+        for place, column in enumerate(held.itercolumns()):
+            if not pa.types.is_string(column.type):
+                continue
+            others = {one: text(one) for one in column.unique().to_pylist() if one is not None}
+            if any(one != other for one, other in others.items()):
+                texts = [others.get(one) for one in column.to_pylist()]
+                held = held.set_column(place, held.schema.field(place), pa.array(texts, column.type))
+                arrays[name] = _arrow_bytes(held)
+
+    def walk(layout: Any) -> Any:
+        if isinstance(layout, str):
+            return text(layout)
+        if isinstance(layout, list):
+            return [walk(one) for one in layout]
+        if not isinstance(layout, dict) or layout.keys() & {"array", "settings", "date"}:
+            return layout
+        for key in layout.keys() & {"texts", "table"}:
+            table(layout[key])
+            return layout
+        if "dataclass" in layout:
+            return {**layout, "values": {name: walk(one) for name, one in layout["values"].items()}}
+        return {key: walk(one) for key, one in layout.items()}
+
+    layout = walk(json.loads(arrays[LAYOUT].tobytes()))
+    if not any(found):
+        return content
+    arrays[LAYOUT] = np.frombuffer(json.dumps(layout, ensure_ascii=False).encode(), dtype=np.uint8)
+    rewritten = io.BytesIO()
+    np.savez(rewritten, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    return rewritten.getvalue()
 
 
 def _laid_out(value: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -91,10 +91,8 @@ def erase_out_of_time(workspace: Path, household_id: str) -> None:
 
 
 def _place(workspace: Path, model_files: Path) -> Path:
-    """Name the file after the model's own files, which are the same wherever a copy of them is."""
-    digest = hashlib.sha256(
-        (model_files / "model.json").read_bytes() + (model_files / "arrays.npz").read_bytes()
-    )
+    """Name the file after the model's own numbers, which are the same wherever a copy of them is."""
+    digest = hashlib.sha256((model_files / "arrays.npz").read_bytes())
     return workspace / DIRECTORY / f"{digest.hexdigest()[:32]}.npz"
 
 

@@ -72,7 +72,10 @@ class WeekScores:
         return scored_pieces(self.path(SCORES))
 
     def _table(self, name: str, number: int) -> pd.DataFrame:
-        with readable(self.path(name)), pq.ParquetFile(self.path(name)) as file:
+        with (
+            readable(self.path(name)),
+            pq.ParquetFile(self.path(name), page_checksum_verification=True) as file,
+        ):
             return file.read_row_group(number).to_pandas()
 
 
@@ -80,14 +83,14 @@ def scored_pieces(path: Path) -> Iterator[pa.Table]:
     """Read a week's scores, a row group at a time: household_id and need as dictionaries, and p_request. Raises
     UserError where they cannot be read."""
     texts = ["household_id", "need"]
-    with readable(path), pq.ParquetFile(path, read_dictionary=texts) as file:
+    with readable(path), pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True) as file:
         for number in range(file.num_row_groups):
             yield file.read_row_group(number, [*texts, "p_request"])
 
 
 def scored_by(path: Path) -> str:
     """The version of the model that made a week's scores, "" where there are none."""
-    with readable(path), pq.ParquetFile(path) as file:
+    with readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         for number in range(file.num_row_groups):
             for version in file.read_row_group(number, ["model_version"])["model_version"]:
                 return str(version)
@@ -204,7 +207,10 @@ def _write(scores: WeekScores, found: "TownScores", partitions: int) -> None:
         name: pa.schema(list(columns.items()), {b"partitions": str(partitions).encode()})
         for name, columns in SCHEMAS.items()
     }
-    files = {name: pq.ParquetWriter(scores.path(name), schema) for name, schema in schemas.items()}
+    files = {
+        name: pq.ParquetWriter(scores.path(name), schema, write_page_checksum=True)
+        for name, schema in schemas.items()
+    }
     for number in range(partitions):
         frames = (scores.scores(0), scores.risk(0)) if scores.memory else found.frames(number)
         for name, frame in zip((SCORES, RISK), frames, strict=True):

@@ -33,14 +33,14 @@ def week_directory(workspace: Path, as_of: date) -> Path:
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a Parquet file, whole or not at all."""
     content = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), content)
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), content, write_page_checksum=True)
     write_atomically(path, content.getvalue())
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a Parquet file of the workspace, by default all columns. Raises UserError where it cannot be read."""
     with readable(path):
-        return pd.read_parquet(path, columns=columns)
+        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
 
 
 @contextmanager

@@ -90,6 +90,26 @@ def restore(workspace: Path, file: Path, tombstones: Path | None, secret: Path |
     show(lines)
 
 
+@group.command(
+    help=say(
+        "检查整个工作区：损坏、权限、磁盘、时钟；有问题时退出码为 1",
+        "look over the whole workspace: damage, permissions, disk, clock; exits 1 when anything is wrong",
+    )
+)
+@click.pass_obj
+def doctor(workspace: Path) -> None:
+    """Look over the workspace."""
+    from service.web.intake.handover import has_service
+    from service.web.rights.doctor import findings
+
+    if not workspace.is_dir():
+        raise UserError(say(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace"))
+    wrong = findings(workspace, service_database(workspace) if has_service(workspace) else None)
+    if wrong:
+        raise UserError("\n".join(wrong))
+    show([say("一切正常", "all is well")])
+
+
 @group.group(
     help=say("字段登记：目的、依据、敏感、期限", "the register of fields: purpose, ground, retention")
 )

@@ -31,6 +31,7 @@ def connect(address: str) -> Engine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # what was deleted is overwritten
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -64,6 +65,18 @@ class Database:
                     yield session
             finally:
                 connection.info.pop("writes", None)
+
+    def forget_deleted_rows(self) -> None:
+        """Write the database anew without what was deleted, its log included; waits for those who are reading."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if connection.dialect.name == "postgresql":
+                for table in ("outcomes", "requests", "refusals", "corrections", "deletions"):
+                    connection.exec_driver_sql(f"VACUUM (FULL) {table}")
+                return
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            raw.execute("VACUUM")
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def ready(self) -> bool:
         """Whether the database answers and is at the newest migration."""

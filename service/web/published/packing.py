@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -132,8 +133,10 @@ def _write_answers(place: Path, scored: ScoredWeek) -> int:
     with (place / CONTENT).open("wb") as file:
         for row in scored.answered():
             file.write(row.content)
-            for household, (grid, microgrid, *ends) in row.places.items():
-                places[household] = [grid, microgrid, *(offset + end for end in ends)]
+            for household, (grid, microgrid, begin, middle, end) in row.places.items():
+                sums = [zlib.crc32(row.content[begin:middle]), zlib.crc32(row.content[middle:end])]
+                ends = (offset + one for one in (begin, middle, end))
+                places[household] = [grid, microgrid, *ends, *sums]
             offset += len(row.content)
             households += row.households
             rows += row.areas

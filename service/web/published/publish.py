@@ -19,6 +19,7 @@ from typing import Any
 from features.atomic import write_atomically
 from features.point_in_time.records import date_of
 from models.scoring.live import TownState
+from service.web.published.digests import write_digests
 from service.web.published.packing import Listed, ScoredWeek, pack
 from service.web.published.week_files import OUTDATED, POINTER, REPORTS, SERVED, read_pointer
 
@@ -52,6 +53,7 @@ def publish_files(workspace: Path, as_of: str, fill: Callable[[Path, Path | None
 
 def settle(place: Path, served: Path, as_of: str) -> str:
     """Give a finished directory its name, once its files would survive a power cut."""
+    write_digests(place)
     for path in [*place.rglob("*"), place]:
         handle = os.open(path, os.O_RDONLY)
         os.fsync(handle)

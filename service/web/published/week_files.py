@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from features.contract.community import Community
+from features.language import UserError, say
 
 SERVED, POINTER = "served", "current.json"
 REPORTS = "reports"  # of the registered models: service.web.published.model_shelf
@@ -24,11 +25,19 @@ CONTENT, PLACES, VISITS, DEMAND, WEEK, AREAS, AROUND = (
 
 
 def read_pointer(workspace: Path) -> dict[str, Any]:
-    """Which directory holds each week, and the revision, which grows with every change."""
+    """Which directory holds each week, and the revision, which grows with every change. Raises UserError if damaged."""
     try:
         return json.loads((workspace / SERVED / POINTER).read_text("utf-8"))
     except FileNotFoundError:
         return {"revision": 0, "weeks": {}, "feed": []}
+    except ValueError as error:
+        path = workspace / SERVED / POINTER
+        raise UserError(
+            say(
+                f"{path}：已损坏，请删除后运行 xianying outreach",
+                f"{path}: damaged; delete it and run xianying outreach",
+            )
+        ) from error
 
 
 def read_visits(place: Path) -> list[dict[str, Any]]:

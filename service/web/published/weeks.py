@@ -1,7 +1,6 @@
 """The weeks that are served, held in memory and switched whole while requests run."""
 
 import logging
-import mmap
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -16,6 +15,7 @@ from features.language import say
 from service.web.base import metrics
 from service.web.base.access import Identity, sees_need, sees_place
 from service.web.base.problems import Problem
+from service.web.published.digests import AnswerFile, damaged_files
 from service.web.published.week_files import (
     AREAS,
     AROUND,
@@ -36,18 +36,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("xianying")
 TRIES = 3  # a week may be replaced between reading the pointer and opening its files
 
-Place = tuple[str, str, int, int, int]  # grid, micro-grid, and where the two answers begin and end
+# grid, micro-grid, where the two answers begin and end, and the CRC-32 of each
+Place = tuple[str, str, int, int, int, int | None, int | None]
 
 
 @dataclass(frozen=True)
 class Week:
-    """One published week. ``content`` holds the answers of all households as bytes."""
+    """One published week. ``content`` holds the answers of all households."""
 
     as_of: str
     directory: Path
     said: dict[str, Any]
     places: dict[str, Place]
-    content: mmap.mmap | bytes
+    content: AnswerFile
     visits: list[dict[str, Any]]
     demand: list[dict[str, Any]]
     areas: list[dict[str, Any]] = field(default_factory=list)
@@ -78,9 +79,11 @@ class Week:
         return load_live(self.directory)
 
     def answer(self, household_id: str, sensitive: bool) -> bytes:
-        """The JSON of a household's scores; KeyError where it is not in the week."""
-        _, _, begin, middle, end = self.places[household_id]
-        return self.content[middle:end] if sensitive and end > middle else self.content[begin:middle]
+        """The JSON of a household's scores; KeyError where it is not in the week, OSError where it was damaged."""
+        _, _, begin, middle, end, without, whole = self.places[household_id]
+        if sensitive and end > middle:
+            return self.content.read(middle, end, whole)
+        return self.content.read(begin, middle, without)
 
     @cached_property
     def by_outreach_id(self) -> dict[str, dict[str, Any]]:
@@ -165,7 +168,11 @@ class Shelf:
         for attempt in range(TRIES):
             pointer = read_pointer(self.workspace)
             try:
-                weeks = {as_of: self._week(as_of, name) for as_of, name in sorted(pointer["weeks"].items())}
+                weeks = {
+                    as_of: self._week(as_of, name)
+                    for as_of, name in sorted(pointer["weeks"].items())
+                    if self._whole(name)
+                }
             except FileNotFoundError:
                 if attempt == TRIES - 1:
                     raise
@@ -173,21 +180,30 @@ class Shelf:
             return Served(pointer["revision"], weeks, pointer["feed"])
         raise AssertionError
 
+    def _whole(self, name: str) -> bool:
+        """Tell whether a week's files are as they were written; one that is not is not served."""
+        place = self.workspace / SERVED / name
+        if any(week.directory == place for week in self.served.weeks.values()):
+            return True
+        damaged = damaged_files(place) if place.is_dir() else []
+        for path in damaged:
+            log.error("%s is damaged, so that its week is not served: run xianying doctor", path)
+        return not damaged
+
     def _week(self, as_of: str, name: str) -> Week:
         directory = self.workspace / SERVED / name
         held = self.served.weeks.get(as_of)
         if held and held.directory == directory:
             return held
         places = orjson.loads((directory / PLACES).read_bytes())
-        with (directory / CONTENT).open("rb") as file:
-            empty = not places
-            content = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return Week(
             as_of=as_of,
             directory=directory,
             said=orjson.loads((directory / WEEK).read_bytes()),
-            places={household: tuple(place) for household, place in places.items()},
-            content=content,
+            places={
+                household: (*place[:5], *(place[5:] or (None, None))) for household, place in places.items()
+            },
+            content=AnswerFile(directory / CONTENT),
             visits=read_visits(directory),
             demand=orjson.loads((directory / DEMAND).read_bytes()),
             areas=_read_if_there(directory / AREAS, []),

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import delete, update
 
 from features.atomic import open_atomically, write_atomically
-from features.ingest.erasure import erase_household, erase_rows
+from features.ingest.erasure import erase_household, erase_rows, own_texts
 from features.language import say
 from features.point_in_time.subset import without
 from features.store.partitions import InMemory, open_copy
@@ -28,6 +28,7 @@ from service.web.published.packing import link
 from service.web.published.publish import partial, settle, switching
 from service.web.published.refusals import publish_refusals
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
+from service.web.rights.own_texts import forget_texts
 
 
 def delete_everywhere(workspace: Path, database: Database, household_id: str, who: str) -> list[str]:
@@ -37,23 +38,27 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     household back. The audit log stays as it is. Killed in between it can be run again.
     """
     digest = leave_tombstone(workspace, household_id)
+    changed = forget_texts(
+        workspace, own_texts(workspace, household_id)
+    )  # while the records still tell which
     removed = erase_household(workspace, household_id)
     erase_out_of_time(workspace, household_id)
     forget_earlier_files(workspace)
-    files = _tables(workspace, household_id) + _lists(workspace, household_id)
+    files = changed + _tables(workspace, household_id) + _lists(workspace, household_id)
     _served(workspace, household_id)
     publish_refusals(workspace)
     with database.writing() as session:
         for table in (Outcome, NewRequest, Refusal, Correction):
             session.execute(delete(table).where(table.household_id == household_id))
-        changed = session.execute(
+        noted = session.execute(
             update(Deletion)
             .where(Deletion.household_id == household_id)
             .values(household_id=None, household_hash=digest, drained_at=now())
         )
-        if not changed.rowcount:  # type: ignore[attr-defined]
+        if not noted.rowcount:  # type: ignore[attr-defined]
             session.add(Deletion(household_hash=digest, by=who, drained_at=now()))
         enter(session, who, "resident.delete", digest)
+    database.forget_deleted_rows()
     rows = say("，", ", ").join(f"{table} {count}" for table, count in removed.items() if count)
     return [
         say(f"已删除一户：{rows or '没有记录'}", f"deleted a household: {rows or 'no rows'}"),
@@ -87,7 +92,7 @@ def _without_rows(path: Path, household_id: str) -> bool:
         ):
             return False
         with open_atomically(path) as rest:
-            with pq.ParquetWriter(rest, file.schema_arrow) as writer:
+            with pq.ParquetWriter(rest, file.schema_arrow, write_page_checksum=True) as writer:
                 for at in groups:
                     rows = file.read_row_group(at)
                     writer.write_table(rows.filter(pc.invert(_is(rows, household_id))))
@@ -172,10 +177,10 @@ def _without(old: Path, place: Path, household_id: str) -> None:
     places = orjson.loads((old / PLACES).read_bytes())
     content = (old / CONTENT).read_bytes()
     pieces, moved, offset = [], {}, 0
-    for household, (grid, microgrid, begin, middle, end) in places.items():
+    for household, (grid, microgrid, begin, middle, end, *sums) in places.items():
         if household != household_id:
             pieces.append(content[begin:end])
-            moved[household] = [grid, microgrid, offset, offset + middle - begin, offset + end - begin]
+            moved[household] = [grid, microgrid, offset, offset + middle - begin, offset + end - begin, *sums]
             offset += end - begin
     _write(place / CONTENT, b"".join(pieces))
     _write(place / PLACES, orjson.dumps(moved))

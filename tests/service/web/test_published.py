@@ -69,6 +69,6 @@ def test_feedback_comes_in_both_languages_and_leaves_with_a_deleted_household(wo
     assert [one["kind"] for one in told["zh"]["said"]] == ["人不对"]
     assert [one["kind"] for one in told["en"]["said"]] == ["wrong person"]
     with served(workspace) as client:
-        delete_everywhere(workspace, client.app.state.database, row["household_id"])
+        delete_everywhere(workspace, client.app.state.database, row["household_id"], "user:wang")
 
     assert newest(workspace).around["feedback"]["zh"]["said"] == []

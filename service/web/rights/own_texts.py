@@ -1,0 +1,73 @@
+"""Texts that only one household had: taken out of models and published weeks, where they stand without its number.
+
+A category that nobody else has names the household as surely as its number does. Its place in the list of categories
+stays, so that no other category becomes another one.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from features.atomic import write_atomically
+from features.store.plain_file import replace_texts
+from service.web.published.digests import write_digests
+
+MODELS = ("champion/*/model.json", "served/*/model/model.json", "mlartifacts/**/bundle/model.json")
+PLAIN_FILES = ("served/*/*.npz", "served/*/records/**/*.npz")
+
+
+Rename = Callable[[str], str]
+
+
+def forget_texts(workspace: Path, texts: Iterable[str]) -> list[Path]:
+    """Put a meaningless text in the place of each in every model and published week; the files that changed."""
+    others = {text: f"deleted-{secrets.token_hex(4)}" for text in texts}
+
+    def rename(text: str) -> str:
+        """Replace the text itself, and the name of the feature that it has: TABLE.ATTRIBUTE=TEXT."""
+        attribute, _, value = text.partition("=")
+        return f"{attribute}={others[value]}" if value in others else others.get(text, text)
+
+    changed = []
+    for patterns, rewrite in ((MODELS, _model_without), (PLAIN_FILES, replace_texts)):
+        for path in sorted({path for pattern in patterns for path in workspace.glob(pattern)}):
+            if others and _rewritten(path, rewrite, rename):
+                changed.append(path)
+    for place in sorted({one for one in workspace.glob("served/*") if set(one.rglob("*")) & set(changed)}):
+        write_digests(place)
+    return changed
+
+
+def _rewritten(path: Path, rewrite: Callable[[bytes, Rename], bytes], rename: Rename) -> bool:
+    """Rewrite a file under its name: other names of it, links to the week before, are rewritten in their turn."""
+    before = path.read_bytes()
+    after = rewrite(before, rename)
+    if after != before:
+        write_atomically(path, after)
+    return after != before
+
+
+def _model_without(content: bytes, rename: Rename) -> bytes:
+    """Rename categories and the features that they have; nothing else of a model's words."""
+    before = json.loads(content)
+    after = {
+        **before,
+        "schema": _renamed_values(before["schema"], rename),
+        "feature_names": [rename(name) for name in before["feature_names"]],
+    }
+    return content if after == before else json.dumps(after, ensure_ascii=False, indent=1).encode()
+
+
+def _renamed_values(schema: Any, rename: Rename) -> Any:
+    if isinstance(schema, list):
+        return [_renamed_values(one, rename) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: [rename(value) if isinstance(value, str) else value for value in one]
+        if name == "values" and isinstance(one, list)
+        else _renamed_values(one, rename)
+        for name, one in schema.items()
+    }

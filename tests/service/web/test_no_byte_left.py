@@ -1,0 +1,83 @@
+"""A household that was deleted leaves no byte: not its number, not a text that only it had, not a note."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import served_town
+from served_town import As, make_workspace, served
+from service_database import database_url  # noqa: F401
+from sqlalchemy import select
+
+from service.cli.commands import commands
+from service.web.database.tables import Entry, Outcome
+
+MARKED = [f"h{number:02d}" for number in range(12)]
+
+
+def marked_rows(town_rows):
+    """Households of which each has a word and a rare word that no other has."""
+
+    def rows(**given):
+        found = town_rows(**given)
+        for at, row in enumerate(found["households"]):
+            own = row["household_id"] in MARKED
+            row["housing"] = f"own-{row['household_id']}-word" if own else ("租房", "自有")[at % 2]
+        for at, row in enumerate(found["residents"]):
+            own = row["household_id"] in MARKED
+            row["tongue"] = f"rare-{row['household_id']}-word" if own else f"t{at % 3}"
+        return found
+
+    return rows
+
+
+def holding(workspace: Path, words: list[str]) -> list[str]:
+    """Every file that holds one of the words, in whichever way texts are kept."""
+    found = []
+    for path in sorted(one for one in workspace.rglob("*") if one.is_file()):
+        content = [path.read_bytes()]
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                content += [archive.read(name) for name in archive.namelist()]
+        wanted = [word.encode(code) for word in words for code in ("utf-8", "utf-16-le", "utf-32-le")]
+        if any(one in piece for one in wanted for piece in content):
+            found.append(path.relative_to(workspace).as_posix())
+    return found
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.setattr(served_town, "town_rows", marked_rows(served_town.town_rows))
+    return make_workspace(tmp_path)
+
+
+def test_a_deleted_household_leaves_no_byte(workspace, database_url, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("XIANYING_DATABASE_URL", database_url)
+    with served(workspace, database_url=database_url) as client:
+        wang = As(client, "wang")
+        listed = wang.get("/v1/visits?limit=500").json()["visits"]
+        visit = next(one for one in listed if one["household_id"] in MARKED)
+        household = visit["household_id"]
+        outcome = {"outreach_id": visit["outreach_id"], "outcome": "needed", "note": "own-note-word"}
+        assert wang.post("/v1/outcomes", outcome).status_code == 201
+        words = [f"own-{household}-word", f"rare-{household}-word", "own-note-word"]
+        before = holding(workspace, words)
+        assert {"records.duckdb"} < set(before) and any(path.endswith("model.json") for path in before)
+        assert any(path.endswith("town.npz") for path in before)
+        assert wang.delete(f"/v1/residents/{household}").status_code == 202
+        commands(["--workspace", str(workspace), "drain"], standalone_mode=False)
+        assert holding(workspace, words) == []  # the service still runs
+        named = {
+            path for path in holding(workspace, [household]) if not path.startswith(("service.db", "audit/"))
+        }
+        assert named == set()
+        with client.app.state.database.reading() as session:
+            assert household not in list(session.scalars(select(Outcome.household_id)))
+            assert household in set(session.scalars(select(Entry.subject)))  # who looked at it stays
+        other = next(one for one in MARKED if one != household)
+        client.app.state.shelf.refresh()
+        assert wang.get(f"/v1/households/{other}/scores").status_code == 200
+        explained = wang.get(f"/v1/households/{other}/explanation?need={visit['need']}")
+        assert explained.status_code in (200, 404), explained.text
+    if not database_url:
+        assert holding(workspace, words) == []

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.contract.eligibility import parse
 from features.contract.need_kinds import KINDS, NeedKind, kinds_of
 from features.contract.settings_mistakes import mistake_line
-from features.contract.text_encoding import likely_encoding
+from features.contract.settings_text import read_yaml
 from features.language import UserError, language, say
 
 MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
 LEAP_YEAR = 2024
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # of C where PyYAML has it: in a tenth of the time
 
 
 class _Section(BaseModel):
@@ -327,30 +325,7 @@ def read_community(path: Path) -> LoadedCommunity:
 
     Raises UserError with one line naming the file and the key when it cannot be used.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            say(
-                f"{path}：读不到，请放入 community.yaml",
-                f"{path}: cannot be read; put a community.yaml there",
-            )
-        ) from error
-    try:
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = content.decode(likely_encoding(content) or "utf-8")
-        value = yaml.load(text, LOADER)
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UserError(
-            say(
-                f"{path}{line}：不是有效的 YAML，请检查缩进和冒号",
-                f"{path}{line}: not valid YAML; check indents and colons",
-            )
-        ) from error
+    value = read_yaml(path)
     if not isinstance(value, dict):
         raise UserError(
             say(

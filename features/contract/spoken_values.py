@@ -21,6 +21,7 @@ UNKNOWN = frozenset(
         "未填",
         "未填写",
         "待核实",
+        "待查",
         "待定",
         "待补充",
         "未登记",
@@ -43,27 +44,9 @@ TRUE = frozenset(("true", "yes", "y", "t", "是", "有", "√", "✓", "✔", "�
 FALSE = frozenset(
     ("false", "no", "n", "f", "否", "无", "没有", "×", "✗", "✘", "☒", "不是", "不对", "没", "否定")
 )
-FOR_GOOD = frozenset(
-    (
-        "长期",
-        "永久",
-        "永远",
-        "至今",
-        "一直",
-        "无限期",
-        "不限",
-        "终身",
-        "长期有效",
-        "永久有效",
-        "无期限",
-        "无固定期限",
-        "forever",
-        "permanent",
-        "indefinite",
-        "always",
-        "now",
-        "present",
-    )
+FOR_GOOD = re.compile(
+    r"^(?:直)?至今|长期|长久|永|终[身生]|一直|始终|无限|不限|无期|无固定期限|无截止|另行通知|^无$|∞"
+    r"|\b(?:for ?ever|permanent(?:ly)?|indefinite(?:ly)?|always|for life|lifelong|now|present|until further notice)\b"
 )
 SETTLED = frozenset(
     (
@@ -81,6 +64,13 @@ SETTLED = frozenset(
         "已关闭",
         "已答复",
         "已回复",
+        "当日",
+        "当天",
+        "当场",
+        "同日",
+        "是",
+        "√",
+        "yes",
         "done",
         "closed",
         "resolved",
@@ -103,15 +93,23 @@ OPEN = frozenset(
         "受理中",
         "未办理",
         "已受理",
+        "未办",
+        "转办",
+        "转办中",
+        "否",
+        "×",
+        "no",
         "open",
         "pending",
         "in progress",
     )
 )
 SCORES = {
-    **dict.fromkeys(("非常满意", "很满意", "十分满意", "特别满意", "好评", "很好", "very satisfied"), 5),
-    **dict.fromkeys(("满意", "比较满意", "较满意", "好", "satisfied"), 4),
-    **dict.fromkeys(("一般", "基本满意", "尚可", "中评", "还行", "普通", "neutral"), 3),
+    **dict.fromkeys(
+        ("非常满意", "很满意", "十分满意", "特别满意", "好评", "很好", "优", "优秀", "very satisfied"), 5
+    ),
+    **dict.fromkeys(("满意", "比较满意", "较满意", "好", "良", "良好", "satisfied"), 4),
+    **dict.fromkeys(("一般", "基本满意", "尚可", "中评", "还行", "普通", "中", "neutral"), 3),
     **dict.fromkeys(("不满意", "不太满意", "较不满意", "比较不满意", "差", "dissatisfied"), 2),
     **dict.fromkeys(
         ("非常不满意", "很不满意", "十分不满意", "极不满意", "差评", "很差", "very dissatisfied"), 1
@@ -121,6 +119,7 @@ DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八�
 _SCALES = {"十": 10, "百": 100, "千": 1000}
 _UNIT = (
     r"口人|个人|周岁|块钱|平方米|平米|平方|公里|公斤|小时|元/月|元/年"
+    r"|[个名位口]?(?:小孩|孩子|孩|儿童|子女|老人|学生)"
     r"|[个人口位名岁元块年月天日次户间层套辆台只条平㎡分星%米斤]|m2|m²|km|kg"
 )
 _NUMBER = re.compile(
@@ -149,6 +148,13 @@ _CLOCK = re.compile(
     r"(?:\s*[:分]\s*(?P<second>\d{1,2})(?:\.\d+)?\s*秒?)?)?"
     rf"\s*(?P<after>{_HALF})?\s*(?P<offset>z|[+-]\d{{2}}:?\d{{2}})?$"
 )
+_EPOCH = re.compile(r"^(?P<seconds>1\d{9})(?P<thousandths>\d{3})?$")  # seconds since 1970: 2001 to 2033
+_DASHES = re.compile(r"^(\d{4}-\d{1,2}-\d{1,2})-(\d{1,2})-(\d{2})(?:-(\d{2}))?$")
+_ZONE_NAME = re.compile(r"\b(?P<name>cst|hkt|gmt|utc|jst|kst|sgt)\b")
+_NAMED_FIRST = re.compile(
+    r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\s+(?P<month>[a-z]{3})\s+(?P<day>\d{1,2})\s+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)"
+    r"\s+(?P<year>\d{4})$"
+)
 _WEEKDAY = re.compile(r"[(\s]*(?:周|星期|礼拜)[一二三四五六日天]\)?")
 _AFTERNOON = ("下午", "傍晚", "晚上", "晚", "夜里", "pm")
 FIRST_SHORT_YEAR, LAST_SHORT_YEAR = 13, 50  # 24.3.5: no month can be meant by the first number
@@ -162,6 +168,15 @@ def plain(text: str) -> str:
     """
     narrow = unicodedata.normalize("NFKC", text).strip().lstrip("'‘’`").strip().lower()
     return re.sub(r"[—–−－]", "-", narrow)
+
+
+def means_for_good(text: str) -> bool:
+    """Whether a text in the place of an end says that there is none.
+
+    >>> means_for_good("终身有效"), means_for_good("永不"), means_for_good("至今"), means_for_good("6个月")
+    (True, True, True, False)
+    """
+    return bool(FOR_GOOD.search(plain(text)))
 
 
 def is_unknown(text: str) -> bool:
@@ -232,13 +247,21 @@ def read_moment(text: str, zone: str) -> datetime | None:
 
     A text without a year, with a range, or of which day and month can be exchanged (11/04/2024) is None.
 
+    >>> str(read_moment("1709600000", "Asia/Shanghai")), str(read_moment("Tue Mar 05 09:00:00 CST 2024", "Asia/Shanghai"))
+    ('2024-03-05 08:53:20', '2024-03-05 09:00:00')
     >>> str(read_moment("24.3.5", "Asia/Shanghai")), str(read_moment("2024年3月5日下午3点半", "Asia/Shanghai"))
     ('2024-03-05 00:00:00', '2024-03-05 15:30:00')
     >>> read_moment("11/04/2024", "Asia/Shanghai"), read_moment("3月5日", "Asia/Shanghai")
     (None, None)
     """
     short = _WEEKDAY.sub(" ", plain(text))
+    if epoch := _EPOCH.match(short):
+        moment = datetime.fromtimestamp(int(epoch["seconds"]), ZoneInfo(zone))
+        return moment.replace(tzinfo=None)
     short = re.sub(r"\s+", " ", re.sub(r"(左右|前后|许)$", "", short)).strip()
+    short = _DASHES.sub(lambda found: f"{found[1]} {found[2]}:{found[3]}:{found[4] or '00'}", short)
+    short = _without_zone_name(short, zone)
+    short = _NAMED_FIRST.sub(r"\g<day> \g<month> \g<year> \g<clock>", short)
     parts = _year_first(short) or _named_month(short) or _chinese_date(short)
     if parts is None:
         return None
@@ -249,6 +272,22 @@ def read_moment(text: str, zone: str) -> datetime | None:
         return None
     clock = clock.strip().removeprefix("t").strip(" ,")
     return midnight if not clock else _with_clock(midnight, clock, zone)
+
+
+def _without_zone_name(text: str, zone: str) -> str:
+    """A text without the name of the timezone where that is the community's own; UTC becomes an offset.
+
+    >>> _without_zone_name("2024-03-05 09:00:00 cst", "Asia/Shanghai"), _without_zone_name("9:00 cst", "Europe/Berlin")
+    ('2024-03-05 09:00:00', '9:00 cst')
+    """
+    found = _ZONE_NAME.search(text)
+    if not found:
+        return text
+    rest = re.sub(r"\s+", " ", text.replace(found["name"], " ")).strip()
+    if found["name"] in ("gmt", "utc"):
+        return f"{rest}z"
+    own = datetime(2024, 1, 1, tzinfo=ZoneInfo(zone)).tzname() or ""
+    return rest if own.lower() == found["name"] else text
 
 
 def _year_first(text: str) -> tuple[int, int, int, str] | None:

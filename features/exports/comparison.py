@@ -13,7 +13,7 @@ import duckdb
 from features.contract.community import Community
 from features.contract.tables import TABLES
 from features.language import say
-from features.store.export_history import Profile, content_of, next_number, note_export, profiles, usual_gone
+from features.store.export_history import Profile, next_number, note_export, profiles, usual_gone
 from features.store.sql import name
 
 COMPARED = {"households": "household_id", "residents": "resident_id", "requests": "request_id"}
@@ -24,7 +24,8 @@ JUMP = 0.15  # of a share
 DEVIATIONS = 5.0  # of a share by chance
 TIMES_USUAL = 3.0
 FEWEST_ROWS = 20
-CATEGORIES = 12  # values of a column whose shares are followed
+CATEGORIES = 12  # values of a column whose shares are followed, in its first rows
+LOOKED_AT, MOST_VALUES = 10_000, 50  # rows that tell how many; values of all rows
 LATEST = 12  # exports that tell what is usual
 SHOWN = 8  # lines of a table
 
@@ -42,6 +43,7 @@ def compare_export(
     tables: Mapping[str, Handed],
     community: Community,
     ends: str | None,
+    content: str,
 ) -> list[str]:
     """Compare an export with those before it, then note what it held; a line for each thing that differs much.
 
@@ -50,12 +52,8 @@ def compare_export(
         tables: what was handed in, by table.
         community: the settings that come into force.
         ends: until when the export reaches, as an ISO text.
+        content: digest of its files: an export that is read again is noted once.
     """
-    contents = {
-        table: (one.rows, [column for column in one.columns if column != "request_id"])
-        for table, one in tables.items()
-    }
-    content = content_of(connection, contents)
     number, noted = next_number(connection, content)
     alarms: list[str] = []
     for table in (table for table in COMPARED if table in tables):
@@ -77,14 +75,13 @@ def _rows_gone(
 ) -> tuple[float | None, list[str]]:
     """The share of what is held that an export no longer has, None where the export only adds; lines on it."""
     key = COMPARED[table]
-    held = (
-        f"(SELECT DISTINCT {key} FROM {table} WHERE superseded_at IS NULL AND {_still_there(table, given)})"
-    )
-    here = f"(SELECT DISTINCT {key} FROM {given})"
     every, gone, rows, repeated = connection.execute(f"""
-        SELECT (SELECT count(*) FROM {held}), (SELECT count(*) FROM {held} ANTI JOIN {here} USING ({key})),
-            (SELECT count(*) FROM {here}), (SELECT count(*) FROM {here} SEMI JOIN {table} USING ({key}))
-        """).fetchall()[0]
+        SELECT count(*) FILTER (held), count(*) FILTER (held AND here IS NULL), count(here), count(here) FILTER (
+            held IS NOT NULL)
+        FROM (
+            SELECT {key}, bool_or(superseded_at IS NULL AND {_still_there(table, given)}) AS held FROM {table}
+            GROUP BY {key}
+        ) FULL JOIN (SELECT DISTINCT {key}, true AS here FROM {given}) USING ({key})""").fetchall()[0]
     if not every or not rows or repeated < WHOLE * rows:
         return None, []
     share = gone / every
@@ -119,17 +116,22 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
     if "valid_from" in handed.columns:
         last = f"SELECT {key}, max(valid_from) AS valid_from FROM {newest} GROUP BY {key}"
         newest = f"(SELECT * FROM {newest} SEMI JOIN ({last}) USING ({key}, valid_from))"
-    counted = "".join(f", count({name(column)}), approx_count_distinct({name(column)})" for column in columns)
+    counted = "".join(f", count({name(one)})" for one in columns)
     rows, *counts = connection.execute(f"SELECT count(*){counted} FROM {newest}").fetchall()[0]
     found: Profile = {("", None): rows}
-    found |= {(one, None): count for one, count in zip(columns, counts[::2], strict=True)}
-    few = [one for one, distinct in zip(columns, counts[1::2], strict=True) if distinct <= CATEGORIES]
+    found |= {(one, None): count for one, count in zip(columns, counts, strict=True)}
+    some = "".join(f", approx_count_distinct({name(one)})" for one in columns)
+    _, *distinct = connection.execute(
+        f"SELECT count(*){some} FROM (SELECT * FROM {newest} LIMIT {LOOKED_AT})"
+    ).fetchall()[0]
+    few = [one for one, values in zip(columns, distinct, strict=True) if values <= CATEGORIES]
     if few and table != "requests":  # what is asked for changes with the season
         each = ", ".join(f"histogram({name(one)}::VARCHAR)" for one in few)
         for one, shares in zip(
             few, connection.execute(f"SELECT {each} FROM {newest}").fetchall()[0], strict=True
         ):
-            found |= {(one, value): count for value, count in (shares or {}).items()}
+            if len(shares or {}) <= MOST_VALUES:
+                found |= {(one, value): count for value, count in (shares or {}).items()}
     return found
 
 
@@ -169,17 +171,25 @@ def _jumps(table: str, now: Profile, before: Sequence[Profile]) -> Iterator[str]
             )
 
 
-def refused_line(alarms: Sequence[str]) -> str:
-    """Why an export is not taken."""
-    return "\n".join(
-        [
-            *alarms,
+def refused_line(alarms: Sequence[str], refusals: Sequence[str] = ()) -> str:
+    """Why an export is not taken: it differs much from earlier ones, or has refusals that cannot be read."""
+    lines = [*refusals, *alarms]
+    if refusals:
+        lines.append(
+            say(
+                "有拒访没有读到，没有读入：这些户会上名单；改好再运行，核对无误的请加 --accept",
+                "refusals were not read, and nothing was taken: their households would be listed; mend them, or run again"
+                " with --accept",
+            )
+        )
+    if alarms:
+        lines.append(
             say(
                 "这批导出与以往差别很大，没有读入；核对无误的请加 --accept 再运行",
                 "this export differs much from those before and was not taken; if it is right, run again with --accept",
-            ),
-        ]
-    )
+            )
+        )
+    return "\n".join(lines)
 
 
 def usual_change(before: Sequence[Profile], key: tuple[str, str | None]) -> float:

@@ -4,44 +4,55 @@
 Without them the columns that registers usually have for this are taken, and a line says so.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
 from features.contract.community import Community, Departure
+from features.contract.spoken_values import (
+    FALSE,
+    NOTHING,
+    UNKNOWN,
+    plain,
+    read_birth,
+    read_moment,
+    read_truth,
+)
 from features.store.sql import name, one_value, text
 
 TABLES = ("households", "residents")
-YES = ("1", "是", "有", "true", "yes", "y", "√", "已")
 USUAL = {
     "left": (
-        ("是否已迁出", "是否迁出", "已迁出", "是否已搬走", "是否搬走", "moved_out", "moved_away"),
-        ("迁出日期", "迁出时间", "搬走日期", "搬离日期", "moved_out_on", "moved_away_on"),
+        ("是否已迁出", "是否迁出", "已迁出", "是否已搬走", "是否搬走", "是否注销", "moved_out", "moved_away"),
+        (
+            "迁出日期",
+            "迁出时间",
+            "搬走日期",
+            "搬离日期",
+            "注销日期",
+            "注销时间",
+            "moved_out_on",
+            "moved_away_on",
+        ),
     ),
     "died": (
         ("是否已死亡", "是否死亡", "已死亡", "是否已去世", "是否去世", "已去世", "deceased", "died"),
         ("死亡日期", "死亡时间", "去世日期", "去世时间", "deceased_on", "died_on"),
     ),
 }
-STATUS = ("status", "状态", "居住状态", "在住状态", "住户状态", "人员状态", "residence_status")
-GONE = (
-    *(
-        "已迁出",
-        "迁出",
-        "已搬走",
-        "搬走",
-        "已搬离",
-        "搬离",
-        "已死亡",
-        "死亡",
-        "已去世",
-        "去世",
-        "已故",
-        "moved out",
-    ),
-    *("moved away", "moved_out", "moved_away", "deceased", "died", "dead"),
+STATUS = re.compile(
+    r"^(?:状态|status|residence_status|(?:居住|在住|常住|住户|人员|人口|人户|户籍|户口)(?:状态|情况)"
+    r"|(?:注销|离开|迁出|减员|变动|销户)原因)$"
 )
+GONE = re.compile(
+    r"迁出|迁走|迁往|外迁|搬走|搬离|搬出|搬迁|注销|销户|死亡|去世|过世|病故|已故|亡故|身故|逝世"
+    r"|\b(?:moved[ _](?:out|away)|deceased|died|dead)\b"
+)
+STILL_THERE = re.compile(r"未|没|不|非|否|无|拟|计划|准备|\bnot\b")
+MOST_VALUES = 1000  # of a column, the most frequent ones
 
 
 @dataclass(frozen=True)
@@ -49,17 +60,20 @@ class Sign:
     """A column, the values by which it says that somebody is gone, and the column with the date, if any."""
 
     column: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] | None  # None: those that usually mean it
     date: str = ""
     usual: bool = False  # taken without the settings naming it
+    flag: bool = True  # yes and no, beside a status or a date
 
 
 @dataclass(frozen=True)
 class Departed:
-    """How many rows a sign tells of."""
+    """How many rows a sign tells of, by which values, and values that were not understood."""
 
     sign: Sign
     rows: int
+    values: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
 
 
 def end_departed(
@@ -87,16 +101,76 @@ def end_departed(
     signs = [sign for sign in _signs(community, there) if sign.column in columns]
     if signs and "valid_until" not in columns:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN valid_until TIMESTAMP")
-    found = []
-    for sign in signs:
-        values = ", ".join(text(value.strip().lower()) for value in sign.values) or "NULL"
-        gone = f"lower({name(sign.column)}) IN ({values}) AND {holds}"
-        day = f"read_time({name(there[sign.date.lower()])})" if sign.date.lower() in there else "NULL"
-        connection.execute(
-            f"UPDATE {table} SET valid_until = coalesce(valid_until, {day}, valid_from) WHERE {gone}"
-        )
-        found.append(Departed(sign, one_value(connection, f"SELECT count(*) FROM {table} WHERE {gone}")))
-    return found
+    zone = community.community.timezone
+    return [_end(connection, table, holds, sign, there, zone) for sign in signs]
+
+
+def _end(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    holds: str,
+    sign: Sign,
+    there: dict[str, str],
+    zone: str,
+) -> Departed:
+    """Fill ``valid_until`` of the rows of one sign; ``there``: the file's columns by their names in small letters."""
+    column = name(sign.column)
+    found = connection.execute(
+        f"SELECT {column}, count(*) FROM {table} WHERE {column} IS NOT NULL AND {holds}"
+        f" GROUP BY ALL ORDER BY 2 DESC, 1 {'' if sign.date == sign.column else f'LIMIT {MOST_VALUES}'}"
+    ).fetchall()
+    told = {value: _tells(value, table.removeprefix("staged_"), sign, zone) for value, _ in found}
+    gone = [value for value, _ in found if told[value]]
+    unclear = tuple(value for value, _ in found if told[value] is None)
+    if not gone:
+        return Departed(sign, 0, (), unclear)
+    connection.register("gone", pa.table({"said": pa.array(gone, type=pa.string())}))
+    rows = f"{column} IN (SELECT said FROM gone) AND {holds}"
+    dates = there.get(sign.date.lower())
+    day = day_in(connection, table, dates, zone) if dates else "NULL"
+    connection.execute(
+        f"UPDATE {table} SET valid_until = coalesce(valid_until, {day}, valid_from) WHERE {rows}"
+    )
+    count = one_value(connection, f"SELECT count(*) FROM {table} WHERE {rows}")
+    connection.unregister("gone")
+    return Departed(sign, count, () if sign.date == sign.column else tuple(gone), unclear)
+
+
+def day_in(connection: duckdb.DuckDBPyConnection, table: str, column: str, zone: str) -> str:
+    """SQL of the time in a column of texts, also as people write dates."""
+    own = name(column)
+    texts = connection.execute(
+        f"SELECT DISTINCT {own} FROM {table} WHERE {own} IS NOT NULL AND read_time({own}) IS NULL"
+    ).fetchall()
+    days = {one: day for (one,) in texts if (day := _moment(one, zone))}
+    spoken = "".join(f" WHEN {text(one)} THEN TIMESTAMP {text(day)}" for one, day in days.items())
+    return f"coalesce(read_time({own}), CASE {own}{spoken} END)" if spoken else f"read_time({own})"
+
+
+def _moment(value: str, zone: str) -> str | None:
+    moment = read_moment(value, zone) or read_birth(value)
+    return None if moment is None else moment.isoformat()[:19]
+
+
+def _tells(value: str, table: str, sign: Sign, zone: str) -> bool | None:
+    """Whether a value says that somebody is gone; None where nobody can tell."""
+    word = plain(value)
+    if sign.values is not None:
+        return word in {plain(one) for one in sign.values}
+    if sign.date == sign.column:
+        return True if _moment(value, zone) else None
+    if word in NOTHING or word in UNKNOWN:
+        return False
+    if "户主" in word and table == "households":
+        return None  # others may live there
+    if not sign.flag:
+        return bool(GONE.search(word)) and not STILL_THERE.search(word)
+    truth = read_truth(value) if word not in ("0", "1") else word == "1"
+    if truth is not None:
+        return truth
+    if STILL_THERE.search(word) or word in FALSE:
+        return False
+    return True if GONE.search(word) or word[0] in "是已" else None
 
 
 def _signs(community: Community, there: dict[str, str]) -> Iterable[Sign]:
@@ -106,6 +180,11 @@ def _signs(community: Community, there: dict[str, str]) -> Iterable[Sign]:
             yield Sign(there.get(given.column.lower(), given.column), given.values, given.date)
             continue
         date = next((date for date in dates if date in there), "")
-        yield from (Sign(there[column], YES, date, usual=True) for column in columns if column in there)
+        flags = [column for column in columns if column in there]
+        yield from (Sign(there[column], None, date, usual=True) for column in flags)
+        if date and not flags:
+            yield Sign(there[date], None, there[date], usual=True)
     if community.left is None and community.died is None:
-        yield from (Sign(there[column], GONE, usual=True) for column in STATUS if column in there)
+        yield from (
+            Sign(own, None, usual=True, flag=False) for low, own in there.items() if STATUS.match(low)
+        )

@@ -4,16 +4,19 @@ A broken rule of a required cell sets its row aside. A broken rule of an optiona
 holds as long as its household can be read.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES, UNDATED, Column, Table
-from features.ingest.findings import Weight
-from features.ingest.identifiers import damaged_id
+from features.findings import Weight
+from features.ingest.identifiers import raw
 from features.language import say
 from features.store.sql import name, text
 
 EARLIEST, LATEST = f"DATE '{UNDATED}'", "DATE '2101-01-01'"
-REFUSALS = "opt_outs"
+BIRTHS = ("birth_year", "birth_date")
+ENDS = ("until", "valid_until")  # columns in which a day far off means that there is none
 REFUSAL = "do_not_contact"  # kind of feedback
 SETTLED = "row:settled"  # text of a resolved_at that says that a request is settled, but not when
 
@@ -29,11 +32,12 @@ class Rule:
     empties: tuple[str, ...] = ()  # cells that are emptied; without any the row is set aside
     unreadable: bool = False  # the slower reading may understand the text
     weight: Weight = Weight.LOST
+    follows: str = ""  # what follows in words, of a rule that leaves row and cells as they are
 
     @property
     def sets_aside(self) -> bool:
         """Whether a row that breaks the rule is set aside."""
-        return not self.empties
+        return not self.empties and not self.follows
 
 
 def no_household() -> str:
@@ -41,23 +45,18 @@ def no_household() -> str:
     return say("没有这一户", "no such household")
 
 
-def raw(column: str) -> str:
-    """The column with the text that ``column`` was read from."""
-    return name(f"raw:{column}")
-
-
-def cell_rules(table: str, columns: list[str], needs: list[str], cut_ids: set[str]) -> list[Rule]:
+def cell_rules(table: str, columns: list[str], needs: list[str], damaged: Mapping[str, str]) -> list[Rule]:
     """The rules about one cell each, of a table whose file has these columns of the contract.
 
     Read values stand under their names, the texts they come from under ``raw``; ``known_households`` is a table
-    with the households that there are. ``cut_ids``: columns of ids of which the last digits have become zeros.
+    with the households that there are. ``damaged``: SQL by column of ids, whether one has lost digits.
     """
     contract = TABLES[table]
     refuses = f"(kind = {text(REFUSAL)}) IS TRUE" if "kind" in columns else "false"
     found = [
         rule
         for column in columns
-        for rule in _column_rules(contract, column, table, column in cut_ids, refuses)
+        for rule in _column_rules(contract, column, table, damaged.get(column), refuses)
     ]
     if "need" in columns:
         found += _need_rules(table, columns, needs, refuses)
@@ -82,8 +81,8 @@ def _need_rules(table: str, columns: list[str], needs: list[str], refuses: str) 
     ]
 
 
-def _column_rules(contract: Table, column: str, table: str, cut: bool, refuses: str) -> list[Rule]:
-    """``cut``: the column's ids have lost digits; ``refuses`` (SQL): whether a row of feedback is a refusal."""
+def _column_rules(contract: Table, column: str, table: str, damaged: str | None, refuses: str) -> list[Rule]:
+    """``damaged`` (SQL): whether an id has lost digits; ``refuses`` (SQL): whether a row of feedback is a refusal."""
     kind, value, own = contract.columns[column], name(column), raw(column)
     empties = () if kind.required else (column,)
     if table == "feedback" and column == "recorded_at":  # a refusal holds also when nobody knows since when
@@ -93,12 +92,12 @@ def _column_rules(contract: Table, column: str, table: str, cut: bool, refuses: 
         spared = f" AND NOT {refuses}" if column == "feedback_id" else ""
         words = say(f"缺少 {column}", f"{column} is missing")
         found.append(Rule(f"{own} IS NULL{spared}", words, "NULL", column))
-    if column.endswith("_id"):
+    if damaged is not None:
         words = say(
             f"{column} 丢了末尾几位（请设为文本再导出）",
             f"{column} has lost digits (export it as text)",
         )
-        found.append(Rule(damaged_id(own, cut), words, own, column, empties))
+        found.append(Rule(damaged, words, own, column, empties))
     if kind.kind != "text":
         settled = f" AND {own} <> {text(SETTLED)}" if column == "resolved_at" else ""
         unreadable = f"{own} IS NOT NULL AND {value} IS NULL{settled}"
@@ -113,10 +112,12 @@ def _limits(column: str, kind: Column, table: str, empties: tuple[str, ...]) -> 
     if kind.kind in ("time", "day"):
         words = say(f"{column} 不可能是这一天", f"{column} cannot be that date")
         late = f"{value} >= {LATEST}"
-        if (table, column) == (REFUSALS, "until"):
-            endless = say("until 表示一直有效", "until means until further notice")
+        if column in ENDS:
+            endless = say(f"{column} 表示一直有效", f"{column} means until further notice")
             found.append(Rule(late, endless, own, column, empties, weight=Weight.NOTE))
             late = "false"
+        if column in BIRTHS:
+            late = f"{value} > current_date + INTERVAL 366 DAY"
         found.append(Rule(f"{value} < {EARLIEST} OR {late}", words, own, column, empties))
     if kind.allowed:
         shown = " / ".join(kind.allowed)
@@ -127,9 +128,12 @@ def _limits(column: str, kind: Column, table: str, empties: tuple[str, ...]) -> 
     limits = [f"{value} {sign} {end}" for sign, end in (("<", kind.low), (">", kind.high)) if end is not None]
     if column == "propensity":
         limits.append(f"{value} = 0")
+    if column == "birth_year":
+        limits.append(f"{value} > year(current_date) + 1")
     if limits:
         words = say(f"{column} 超出范围", f"{column} is out of range")
-        found.append(Rule(" OR ".join(limits), words, own, column, empties))
+        slowly = column in BIRTHS  # 195003
+        found.append(Rule(" OR ".join(limits), words, own, column, empties, unreadable=slowly))
     return found
 
 
@@ -168,6 +172,12 @@ def row_rules(table: str, columns: set[str]) -> list[Rule]:
         found.append(Rule(early, words, raw("resolved_at"), "resolved_at", ("resolved_at",)))
     if table == REFUSALS:
         found += _refusal_rules(columns)
+    if "valid_until" in columns:
+        early = "valid_until < date_trunc('day', valid_from)"
+        words = say("valid_until 早于 valid_from", "valid_until is before valid_from")
+        follows = say("该行从未有效，不计入；请核对", "the row never held and does not count; check it")
+        shown = raw("valid_until")
+        found.append(Rule(early, words, shown, "valid_until", weight=Weight.LOOK, follows=follows))
     return found
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from features.contract.text_encoding import likely_encoding
-from features.ingest.findings import Finding
+from features.contract.text_encoding import SAMPLE, likely_encoding, looks_korean
+from features.findings import Finding, Weight
 from features.language import UserError, say
 
 LINE = "row:line"  # column with the line of each row; the colon keeps it apart from a community's columns
@@ -21,6 +21,9 @@ COMMA, NEWLINE, RETURN, QUOTE, SPACE = (ord(one) for one in ',\n\r" ')
 PIECE = 1 << 24  # bytes taken apart at once
 CAREFUL = 1 << 16  # bytes read line by line where a quote is not where it belongs
 UNREADABLE = "�".encode()
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # with which a workbook begins
+WIDE = 0.2  # share of zeros from which on a text is UTF-16
+SIGNS_SHOWN = 8  # characters of a text that a line shows
 BROKEN = 0.1  # share of bytes beyond ASCII up to which a text is UTF-8 with mistakes
 
 
@@ -64,7 +67,7 @@ def read_csv(path: Path) -> TextRows:
 
     Raises UserError when the file is empty or is no text.
     """
-    content, garbled = _as_utf8(path.read_bytes(), path)
+    content, garbled, encoding = _as_utf8(path.read_bytes(), path)
     names, at, line, bad = _header(content, path)
     tables = [_table([pa.array([], type=pa.string())] * len(names), names, np.empty(0, dtype=np.int64))]
     careful_until = 0
@@ -84,7 +87,7 @@ def read_csv(path: Path) -> TextRows:
         bad += lost
         line += content.count(b"\n", at, at + used)
         at += used
-    return TextRows(names, pa.concat_tables(tables), bad)
+    return TextRows(names, pa.concat_tables(tables), bad, _encoding_findings(path, content, encoding))
 
 
 def _header(content: bytes, path: Path) -> tuple[list[str], int, int, list[BadRow]]:
@@ -137,35 +140,49 @@ def _read_piece(
     return _table(_parse(piece, layout, good, len(names)), names, line + layout.lines[good]), bad
 
 
-def _as_utf8(content: bytes, path: Path) -> tuple[bytes, bool]:
-    """The content as UTF-8 without BOM, ending in a newline; whether parts of it could not be read."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
-        raise UserError(
-            say(
-                f"{path}：不是 UTF-8 或 GB18030 文本，请另存为 CSV UTF-8",
-                f"{path}: neither UTF-8 nor GB18030 text; save it as CSV UTF-8",
-            )
-        )
-    recoded, garbled = _recoded(content, "utf-8"), False
+def _as_utf8(content: bytes, path: Path) -> tuple[bytes, bool, str]:
+    """The content as UTF-8 without BOM, ending in a newline; whether parts of it could not be read; its encoding."""
+    recoded, garbled, encoding = None, False, "utf-8"
+    if wide := _wide_encoding(content[:SAMPLE]):
+        recoded, encoding = _recoded(content, wide, "replace"), wide
+    elif not content.startswith(WORKBOOKS):
+        recoded = _recoded(content, encoding)
     if recoded is None:
-        recoded, garbled = _other_encoding(content, path)
+        recoded, garbled, encoding = _other_encoding(content, path)
     content = recoded.removeprefix(b"\xef\xbb\xbf")
     if b"\n" not in content:
         content = content.replace(b"\r", b"\n")
-    return (content if content.endswith(b"\n") else content + b"\n"), garbled
+    return (content if content.endswith(b"\n") else content + b"\n"), garbled, encoding
 
 
-def _other_encoding(content: bytes, path: Path) -> tuple[bytes, bool]:
-    """The content in UTF-8 that is not all UTF-8 itself; whether parts of it could not be read.
+def _wide_encoding(content: bytes) -> str:
+    """UTF-16 by its mark, or by the zeros that it has in every second place; "" where it is not."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    odd, even = content[1::2].count(0), content[::2].count(0)
+    if max(odd, even) < WIDE * len(content) or min(odd, even) > max(odd, even) / 10:
+        return ""
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _other_encoding(content: bytes, path: Path) -> tuple[bytes, bool, str]:
+    """The content in UTF-8 that is not all UTF-8 itself; whether parts of it could not be read; its encoding.
 
     Raises UserError where it makes no sense in any encoding.
     """
+    if content.startswith(WORKBOOKS):
+        raise UserError(
+            say(
+                f"{path}：其实是 Excel 工作簿，请改名为 {path.stem}.xlsx，旧的 .xls 请另存",
+                f"{path}: is a workbook; call it {path.stem}.xlsx, and save an old .xls as one",
+            )
+        )
     mended = _recoded(content, "utf-8", "replace") or b""
     beyond_ascii = int((np.frombuffer(content[:PIECE], dtype=np.uint8) > 127).sum())
     if mended[:PIECE].count(UNREADABLE) <= BROKEN * beyond_ascii:
-        return mended, True
+        return mended, True, "utf-8"
     encoding = likely_encoding(content)
-    if encoding is None:
+    if encoding is None or b"\0" in content[:SAMPLE]:
         raise UserError(
             say(
                 f"{path}：认不出文字编码，请另存为 CSV UTF-8",
@@ -173,7 +190,26 @@ def _other_encoding(content: bytes, path: Path) -> tuple[bytes, bool]:
             )
         )
     recoded = _recoded(content, encoding)
-    return (recoded, False) if recoded is not None else (_recoded(content, encoding, "replace") or b"", True)
+    if recoded is not None:
+        return recoded, False, encoding
+    return _recoded(content, encoding, "replace") or b"", True, encoding
+
+
+def _encoding_findings(path: Path, content: bytes, encoding: str) -> list[Finding]:
+    """A finding on an encoding other than those that are usual, or that cannot be told from another."""
+    todo = say("显示不对的话请另存为 CSV UTF-8", "save it as CSV UTF-8 where it reads wrongly")
+    sample = "".join(
+        dict.fromkeys(sign for sign in content[:SAMPLE].decode(errors="ignore") if sign > "\x7f")
+    )
+    if encoding not in ("utf-8", "gb18030"):
+        words = say(f"文字编码按 {encoding} 读", f"read as {encoding}")
+        return [Finding(Weight.LOOK, path.name, words, todo, examples=(sample[:SIGNS_SHOWN],))]
+    if encoding == "gb18030" and looks_korean(sample):
+        words = say(
+            "文字编码按 GB18030 读，但也可能是韩文 EUC-KR", "read as GB18030, but it may be Korean EUC-KR"
+        )
+        return [Finding(Weight.LOST, path.name, words, todo, examples=(sample[:SIGNS_SHOWN],))]
+    return []
 
 
 def _recoded(content: bytes, encoding: str, errors: str = "strict") -> bytes | None:

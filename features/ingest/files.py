@@ -1,9 +1,8 @@
 """The tables in a directory: which files they are, and their rows as texts with the line each came from."""
 
-import re
-import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import file_digest
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.contract.alphabet import column_shown, hidden_places, shown
 from features.contract.settings_file import SETTINGS_FILE
+from features.contract.table_names import REFUSALS, table_named
 from features.contract.tables import TABLES
+from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow, TextRows, read_csv
-from features.ingest.findings import EXAMPLES, Finding, Weight
 from features.ingest.refusals import save_refusals
 from features.ingest.workbook import SHEET_SHIFT, read_workbook
 from features.language import UserError, say
@@ -47,7 +48,6 @@ OTHER_FORMATS = frozenset(  # in which a table may come that is not read
         ".old",
     )
 )
-REFUSING = re.compile(r"拒访|拒绝走访|谢绝|勿扰|不再联系|不要联系|退出名单|opt.?out")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class TableFile:
     bad: list[BadRow]
     findings: list[Finding] = field(default_factory=list)
     sheets: list[str] = field(default_factory=list)
+    digest: str = ""  # of the file's content
 
 
 def place_of(file: TableFile, number: int) -> tuple[str, int]:
@@ -105,7 +106,7 @@ def _refuse_lookalike(path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix and suffix not in READERS and suffix not in OTHER_FORMATS:
         return
-    table = looks_like(path.stem) if suffix else path.name.lower() if path.name.lower() in TABLES else None
+    table = table_named(path.stem) if suffix else path.name.lower() if path.name.lower() in TABLES else None
     if table is None:
         return
     if suffix not in READERS and path.stem.lower() == table:
@@ -124,20 +125,6 @@ def _refuse_lookalike(path: Path) -> None:
     )
 
 
-def looks_like(stem: str) -> str | None:
-    """The table that a file's name points at, None where it points at none.
-
-    >>> looks_like("opt_outs - 副本"), looks_like("Requests 2"), looks_like("拒访名单"), looks_like("notes")
-    ('opt_outs', 'requests', 'opt_outs', None)
-    """
-    plain = unicodedata.normalize("NFKC", stem).lower()
-    for table in TABLES:
-        singular = re.escape(table.removesuffix("s")).replace("_", r"[\s_\-]*")
-        if re.search(rf"(?<![a-z]){singular}s?(?![a-z])", plain):
-            return table
-    return "opt_outs" if REFUSING.search(plain) else None
-
-
 def read_table(table: str, path: Path) -> TableFile:
     """Read one table's file.
 
@@ -151,7 +138,7 @@ def read_table(table: str, path: Path) -> TableFile:
     contract = TABLES[table].columns
     columns, attributes, unread, names = [], [], [], []
     for name in read.names:
-        plain = name.strip().strip("\ufeff")
+        plain = shown(name).strip()
         plain = plain.lower() if plain.lower() in contract else plain
         names.append(plain)
         if plain in contract:
@@ -164,11 +151,33 @@ def read_table(table: str, path: Path) -> TableFile:
     keep = [index for index, name in enumerate(names) if name]
     rows = read.rows.select([*keep, len(names)]).rename_columns([*(names[index] for index in keep), LINE])
     findings = [*read.findings, *_unnamed_columns(path, names, read.rows)]
-    bad = read.bad
-    if table == "opt_outs":
+    rows, hidden = _without_hidden(path, rows)
+    findings += hidden
+    bad = [replace(row, content=shown(row.content)) for row in read.bad]
+    if table == REFUSALS:
         columns, rows, bad, more = save_refusals(path, columns, names, rows, bad)
         findings += more
-    return TableFile(table, path, columns, attributes, unread, rows, bad, findings, read.sheets)
+    with path.open("rb") as file:
+        digest = file_digest(file, "blake2b").hexdigest()
+    return TableFile(table, path, columns, attributes, unread, rows, bad, findings, read.sheets, digest)
+
+
+def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]]:
+    """The rows without characters that do not show, and a finding for each column that had some."""
+    found = []
+    for number, name in enumerate(rows.column_names[:-1]):
+        places = hidden_places(rows.column(number))
+        if not len(places):
+            continue
+        lines = rows[LINE].take(pa.array(places[: EXAMPLES + 1])).to_pylist()
+        rows = rows.set_column(number, name, column_shown(rows.column(number)))
+        words = say(
+            f"{name} 里有看不见的字符，已去掉", f"{name} has characters that do not show; they were taken out"
+        )
+        where = line_words([line & ((1 << SHEET_SHIFT) - 1) for line in lines])
+        todo = say("请在来源清除并核对", "clear them at the source, and check these cells")
+        found.append(Finding(Weight.LOOK, path.name, words, todo, len(places), (where,)))
+    return rows, found
 
 
 def _unnamed_columns(path: Path, names: list[str], rows: pa.Table) -> list[Finding]:

@@ -7,47 +7,62 @@ from collections.abc import Iterable
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.ingest.findings import EXAMPLES, Finding, Weight
+from features.findings import EXAMPLES, Finding, Weight
 from features.language import say
 from features.store.sql import name, one_value
 
+LOOKED_AT = 1000  # unknown households that are compared with known ones
+FEWEST_RENUMBERED, SHARE_RENUMBERED = 5, 0.1  # of an export's households
 EXACT_DIGITS = 15  # that a spreadsheet keeps of a number
 _BRACKETS = str.maketrans(
     {"【": "(", "】": ")", "[": "(", "]": ")", "〔": "(", "〕": ")", "{": "(", "}": ")"}
 )
 
 
-def damaged_id(value: str, cut: bool) -> str:
-    """SQL: whether an id was a number of which a spreadsheet dropped digits (3.30481E+17).
+def damaged_ids(
+    connection: duckdb.DuckDBPyConnection, rows: pa.Table, columns: Iterable[str]
+) -> dict[str, str]:
+    """SQL by column of ids: whether one was a number of which a spreadsheet dropped digits (3.30481E+17).
 
-    ``cut``: also one of more than fifteen digits that ends in zeros from the sixteenth on.
+    Columns in which no id can be one are left out. Where most numbers of more than fifteen digits end in zeros from the
+    sixteenth on, those are damaged too.
+
+    Args:
+        connection: with the rows as ``incoming``.
+        rows: texts.
+        columns: the contract's columns that the file has.
     """
-    scientific = (
-        f"(contains(upper({value}), 'E+') AND regexp_full_match({value}, '[+-]?\\d+(\\.\\d+)?[eE]\\+\\d+'))"
-    )
-    decimal = f"(length({value}) > {EXACT_DIGITS + 1} AND regexp_full_match({value}, '\\d{{16,}}\\.0+'))"
-    parts = [scientific, decimal] + ([_ends_in_zeros(value)] if cut else [])
-    return f"({' OR '.join(parts)})"
+    found = {}
+    for column in (one for one in columns if one.endswith("_id")):
+        texts, parts = rows[column], []
+        if pc.any(pc.match_substring(texts, "E+", ignore_case=True)).as_py():
+            parts.append(f"regexp_full_match({raw(column)}, '[+-]?\\d+(\\.\\d+)?[eE]\\+\\d+')")
+        if (pc.max(pc.binary_length(texts)).as_py() or 0) > EXACT_DIGITS:
+            parts.append(f"regexp_full_match({raw(column)}, '\\d{{16,}}\\.0+')")
+            if _cut(connection, name(column)):
+                parts.append(_ends_in_zeros(raw(column)))
+        if parts:
+            found[column] = f"({' OR '.join(parts)})"
+    return found
+
+
+def raw(column: str) -> str:
+    """The column with the text that ``column`` was read from."""
+    return name(f"raw:{column}")
 
 
 def _ends_in_zeros(value: str) -> str:
     return f"(length({value}) > {EXACT_DIGITS} AND regexp_full_match({value}, '\\d{{{EXACT_DIGITS}}}0+'))"
 
 
-def cut_ids(connection: duckdb.DuckDBPyConnection, source: str, columns: Iterable[str]) -> set[str]:
-    """The columns of ids of which most numbers with more than fifteen digits end in zeros."""
-    ids = [name(column) for column in columns if column.endswith("_id")]
-    if not ids:
-        return set()
-    counts = ", ".join(
-        f"count(*) FILTER (length({identifier}) > {EXACT_DIGITS} AND regexp_full_match({identifier}, '\\d+')),"
-        f" count(*) FILTER ({_ends_in_zeros(identifier)})"
-        for identifier in ids
-    )
-    found = connection.execute(f"SELECT {counts} FROM {source}").fetchall()[0]
-    pairs = zip(ids, found[::2], found[1::2], strict=True)
-    return {one.strip('"') for one, long, zeros in pairs if zeros > 0.5 * long}
+def _cut(connection: duckdb.DuckDBPyConnection, column: str) -> bool:
+    """Whether most numbers with more than fifteen digits end in zeros."""
+    zeros, long = connection.execute(f"""
+        SELECT count(*) FILTER ({_ends_in_zeros(column)}), count(*) FROM incoming
+        WHERE length({column}) > {EXACT_DIGITS} AND regexp_full_match({column}, '\\d+')""").fetchall()[0]
+    return bool(zeros > 0.5 * long)
 
 
 def alike_households(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
@@ -72,6 +87,79 @@ def alike_households(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
             say("若是同一户，请统一编号", "write the id alike where it is one household"),
             count,
             tuple(" / ".join(ids) for (ids,) in shown),
+        )
+    ]
+
+
+def loose(household: str) -> str:
+    """What two ways to write an id have in common: h003, H3, H-0003 and 'H3.
+
+    >>> loose("h003"), loose("H-3"), loose("'0012")
+    ('H3', 'H3', '12')
+    """
+    return re.sub(r"(^|\D)0+(?=\d)", r"\1", re.sub(r"[\s_'’-]", "", household).upper())
+
+
+def _loose(value: str) -> str:
+    narrow = f"upper(regexp_replace({value}, '[\\s_''’-]', '', 'g'))"
+    return f"regexp_replace({narrow}, '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
+
+
+def households_by_form(connection: duckdb.DuckDBPyConnection, forms: set[str]) -> dict[str, str]:
+    """The known household of each loose form that one alone has; to be asked once all households are known."""
+    if not forms:
+        return {}
+    connection.execute(
+        f"CREATE TEMP TABLE IF NOT EXISTS known_forms AS"
+        f" SELECT DISTINCT {_loose('household_id')} AS form, household_id FROM known_households"
+    )
+    connection.register("forms", pa.table({"form": pa.array(sorted(forms), type=pa.string())}))
+    found = connection.execute(
+        "SELECT form, min(household_id) FROM known_forms SEMI JOIN forms USING (form) GROUP BY form HAVING count(*) = 1"
+    ).fetchall()
+    connection.unregister("forms")
+    return dict(found)
+
+
+def nearly_known(
+    connection: duckdb.DuckDBPyConnection, table: str, staged: str, unknown: str
+) -> list[Finding]:
+    """A finding on rows of unknown households (``unknown``: SQL) whose id is that of a known one, written differently."""
+    ids = connection.execute(
+        f"SELECT DISTINCT household_id FROM {staged} WHERE {unknown} ORDER BY 1 LIMIT {LOOKED_AT}"
+    ).fetchall()
+    forms = {one: loose(unicodedata.normalize("NFKC", one)) for (one,) in ids}
+    known = households_by_form(connection, {form for form in forms.values() if form})
+    near = {one: known[form] for one, form in forms.items() if form in known}
+    if not near:
+        return []
+    words = say("户号与 households 写法不同，没有用", "ids written differently from households; not used")
+    shown = tuple(f"{one} ≈ {near[one]}" for one in list(near)[:EXAMPLES])
+    todo = say("请统一写法（前导零、大小写、引号）", "write them alike (leading zeros, capitals, quotes)")
+    return [Finding(Weight.LOST, table, words, todo, len(near), shown)]
+
+
+def renumbered(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
+    """A line where many households of an export are new, and known ones but for zeros or capitals: their ids were
+    damaged, and the town would be counted twice. ``rows`` (SQL): the export's households, not yet among the known."""
+    new = f"(SELECT DISTINCT household_id FROM {rows} ANTI JOIN known_households USING (household_id))"
+    every, fresh = connection.execute(
+        f"SELECT (SELECT count(DISTINCT household_id) FROM {rows}), (SELECT count(*) FROM {new})"
+    ).fetchall()[0]
+    if fresh < max(FEWEST_RENUMBERED, SHARE_RENUMBERED * every):
+        return []
+    form = "ltrim(upper(household_id), '0')"
+    count, one, other = connection.execute(f"""
+        SELECT count(*), min(new.household_id), min_by(held.household_id, new.household_id)
+        FROM (SELECT household_id, {form} AS form FROM {new}) new
+        JOIN (SELECT DISTINCT household_id, {form} AS form FROM known_households) held USING (form)""").fetchall()[0]
+    if count < max(FEWEST_RENUMBERED, SHARE_RENUMBERED * every):
+        return []
+    return [
+        say(
+            f"households：{count} 户是新编号，但与已有住户只差前导零或大小写（{one} / {other}），请以文本导出",
+            f"households: {count} ids are new, and those of known households but for zeros or capitals ({one} / {other});"
+            " most likely zeros were lost: export ids as text",
         )
     ]
 

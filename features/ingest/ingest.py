@@ -1,42 +1,60 @@
 """From a directory of the contract to the workspace's records: read, check, set aside, store."""
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
+from hashlib import blake2b
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from features.atomic import write_atomically
 from features.contract.community import Community
 from features.contract.keywords import match_texts
 from features.contract.settings_file import SETTINGS_FILE, Taken, take_settings
+from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES
+from features.exports.ages import births_from_ages
 from features.exports.causes import causes
 from features.exports.comparison import Handed, compare_export, refused_line
 from features.exports.dates import corrections_from, covered_until, sql_time
-from features.exports.departures import Departed, end_departed
-from features.exports.request_numbers import Matched, match_requests
+from features.exports.departures import end_departed
+from features.exports.request_numbers import match_requests
+from features.findings import Finding, Weight
 from features.ingest.checks import no_household
+from features.ingest.csv_reader import LINE
 from features.ingest.erasure import drop_erased
 from features.ingest.files import TableFile, find_tables, place_of, read_table
-from features.ingest.findings import Finding, Weight
-from features.ingest.identifiers import alike_households, remember_areas, unify_areas
+from features.ingest.finding_words import (
+    LEAVING,
+    SHOWN,
+    aged_findings,
+    departed_findings,
+    late_finding,
+    matched_findings,
+    missing_columns,
+    older_finding,
+    unread_refusals,
+)
+from features.ingest.identifiers import (
+    alike_households,
+    nearly_known,
+    remember_areas,
+    renumbered,
+    unify_areas,
+)
 from features.ingest.ingest_report import IngestReport, TableCounts
 from features.ingest.quarantine import Quarantined, write_quarantine
-from features.ingest.refusals import match_loosely
+from features.ingest.refusals import match_refusals, register_refusals
 from features.ingest.report_page import PAGE, report_page
 from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_requests
 from features.ingest.untold_attributes import attribute_findings, who_findings
 from features.language import UserError, say, set_language
-from features.store.database import COVERED, Since, add_tables, has_tables, open_in_memory, open_store, upsert
+from features.store.database import Since, add_tables, has_tables, open_in_memory, open_store, upsert
 from features.store.export_history import TIMES, Reach, reach, strays
-from features.store.sql import add_macros, one_value
-
-SHOWN = 3  # stray times named in a line
-LEAVING = ("households", "residents")  # tables of those who can move away or die
+from features.store.sql import add_macros, one_value, text
 
 
 def ingest(
@@ -73,8 +91,8 @@ def ingest(
         ) from error
     with open_store(workspace) as connection:
         quarantined = _load(connection, workspace, paths, settings.community, report, everything, tell)
-        if report.alarms and not accept:
-            raise UserError(refused_line(report.alarms))
+        if not accept and (report.alarms or report.unread_refusals):
+            raise UserError(refused_line(report.alarms, report.unread_refusals))
         report.quarantine = write_quarantine(quarantined, workspace)
         connection.execute("COMMIT")
     if settings.content is not None:
@@ -154,22 +172,51 @@ def _stage(
     files: dict[str, TableFile] = {}
     quarantined: list[Quarantined] = []
     connection.execute("CREATE TEMP TABLE known_households (household_id VARCHAR)")
+    connection.execute('CREATE TEMP TABLE refusing (household_id VARCHAR, "from" VARCHAR)')
     connection.execute("CREATE TEMP TABLE area_names (column_name VARCHAR, normal VARCHAR, area VARCHAR)")
     if has_tables(connection):
         connection.execute("INSERT INTO known_households SELECT DISTINCT household_id FROM households")
         remember_areas(connection)
-    for table, path in paths.items():
-        tell(say(f"读取 {path.name}", f"reading {path.name}"))
+    for table in TABLES:
         with report.stage("read"):
-            file = read_table(table, path)
+            file = _read(connection, table, paths.get(table), report, tell)
+        if file is None:
+            continue
         with report.stage("check"):
             file, found = _check(connection, workspace, file, community, report)
             quarantined += found
         if file.unread:
-            report.unread_columns[path.name] = file.unread
+            report.unread_columns[file.path.name] = file.unread
         files[table] = replace(file, rows=file.rows.schema.empty_table(), bad=[])
         del file
+    report.findings += missing_columns(files, community)
     return files, quarantined
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    path: Path | None,
+    report: IngestReport,
+    tell: Callable[[str], None],
+) -> TableFile | None:
+    """Read a table's file; refusals that the register tells of stand behind those of their own file."""
+    file = None
+    if path is not None:
+        tell(say(f"读取 {path.name}", f"reading {path.name}"))
+        file = read_table(table, path)
+        report.content = blake2b(f"{report.content} {file.digest}".encode(), digest_size=16).hexdigest()
+    if table != REFUSALS:
+        return file
+    told = connection.sql(
+        f'SELECT household_id, "from", -row_number() OVER () AS {LINE_NUMBER} FROM (SELECT DISTINCT * FROM refusing)'
+    ).to_arrow_table()
+    if not len(told):
+        return file
+    if file is None:
+        return TableFile(table, Path(say("登记表", "register")), ["household_id", "from"], [], [], told, [])
+    rows = pa.concat_tables([file.rows, told], promote_options="default")
+    return replace(file, rows=rows.select([*(one for one in rows.column_names if one != LINE), LINE]))
 
 
 def _check(
@@ -179,38 +226,61 @@ def _check(
     community: Community,
     report: IngestReport,
 ) -> tuple[TableFile, list[Quarantined]]:
+    """Check a file's rows in their staged table; the file with the columns that were added, and rows to set aside."""
     table = file.table
     taken = stage(connection, file, [need.id for need in community.needs], community.community.timezone)
-    if table in LEAVING:
-        gone = end_departed(
-            connection, staged(table), f"{PROBLEM} IS NULL", [*file.columns, *file.attributes], community
-        )
-        report.findings += [_departed(table, departed) for departed in gone if departed.rows]
-        if gone and "valid_until" not in file.columns:
-            file = replace(file, columns=[*file.columns, "valid_until"])
-    if table == "requests":
-        report.findings += _matched(match_requests(connection, staged_requests(), file.columns))
+    file = _derive(connection, file, community, report)
     erased = drop_erased(connection, staged(table), table, workspace)
     report.erased += erased
     report.findings += [*file.findings, *taken.findings]
     report.findings += attribute_findings(connection, file, good_rows(table))
     report.findings += unify_areas(connection, staged(table), file.columns)
+    more = repeated = 0
     if table == "households":
+        report.alarms += renumbered(connection, good_rows(table))
         connection.execute(f"INSERT INTO known_households SELECT household_id FROM {good_rows(table)}")
         report.findings += alike_households(connection)
-    if table == "opt_outs":
-        report.findings += match_loosely(connection, staged(table), PROBLEM, no_household())
-    if table == "requests" and "text" in file.columns:
+    elif table == REFUSALS:
+        more, repeated, matched = match_refusals(connection, staged(table), PROBLEM, file.rows)
+        report.findings += matched
+    elif table == "requests" and "text" in file.columns:
         report.unmatched_texts = _unmatched_texts(connection, file, community)
-    found = list(set_aside(connection, file))
-    if table == "programme_history":
+    elif table == "programme_history":
         report.unknown_programmes = _unknown_programmes(connection, community)
-    for problem, count in Counter(problem for problem, _ in found).items():
-        report.problems[(file.path.name, problem)] = count
+    if table != "households" and table != REFUSALS and "household_id" in file.columns:
+        unknown = f"{PROBLEM} = {text(no_household())}"
+        report.findings += nearly_known(connection, file.path.name, staged(table), unknown)
+    found = list(set_aside(connection, file))
+    for problem, row in found:
+        report.problems.setdefault((file.path.name, problem), []).append(row.line)
     report.tables[table] = TableCounts(
-        read=taken.rows + len(file.bad), repeated=taken.repeated, quarantined=len(found) + erased
+        read=taken.rows + len(file.bad) + more,
+        repeated=taken.repeated + repeated,
+        quarantined=len(found) + erased,
     )
+    if table == REFUSALS:
+        report.unread_refusals += unread_refusals(file, found)
     return file, [row for _, row in found]
+
+
+def _derive(
+    connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community, report: IngestReport
+) -> TableFile:
+    """Fill what other columns of a staged table say: ends, births, refusals, numbers; the file with columns added."""
+    table, every, holds = file.table, [*file.columns, *file.attributes], f"{PROBLEM} IS NULL"
+    if table == "requests":
+        report.findings += matched_findings(match_requests(connection, staged_requests(), file.columns))
+    if table not in LEAVING:
+        return file
+    gone = end_departed(connection, staged(table), holds, every, community)
+    report.findings += [finding for one in gone for finding in departed_findings(table, one)]
+    report.findings += register_refusals(connection, table, good_rows(table), file.attributes)
+    added = ["valid_until"] if gone else []
+    if table == "residents":
+        aged = births_from_ages(connection, staged(table), holds, every, community.community.timezone)
+        report.findings += aged_findings(aged) if aged else []
+        added += ["birth_year"] if aged else []
+    return replace(file, columns=list(dict.fromkeys([*file.columns, *added])))
 
 
 def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community) -> int:
@@ -225,39 +295,6 @@ def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Commun
     ids = f"SELECT DISTINCT programme_id FROM {good_rows('programme_history')} ORDER BY programme_id"
     known = {programme.id for programme in community.programmes}
     return [one for (one,) in connection.execute(ids).fetchall() if one not in known]
-
-
-def _departed(table: str, found: Departed) -> Finding:
-    words = say(
-        f"{found.rows} 行按 {found.sign.column} 已迁出或去世，不再计入",
-        f"by {found.sign.column}, {found.rows} rows are of those who moved away or died; they no longer count",
-    )
-    if not found.sign.usual:
-        return Finding(Weight.NOTE, table, words)
-    todo = say(
-        "不对的话请在 community.yaml 写 left 或 died",
-        "where that is wrong, set left or died in community.yaml",
-    )
-    return Finding(Weight.LOOK, table, words, todo)
-
-
-def _matched(found: Matched) -> list[Finding]:
-    findings = []
-    if found.same:
-        words = say(
-            f"{found.same} 条新诉求与已有诉求的住户、时间、需求都相同，只是换了编号，只算一次",
-            f"{found.same} new requests equal ones already there in household, time and need, under other numbers;"
-            " they count once",
-        )
-        findings.append(Finding(Weight.LOOK, "requests", words))
-    if found.anew:
-        words = say(
-            f"{found.anew} 个编号原来是另一户、另一天的诉求（编号重新开始？），两条都保留",
-            f"{found.anew} requests changed household and date (numbers that begin anew?); both are kept",
-        )
-        todo = say("请用不重复的编号", "use numbers that do not come again")
-        findings.append(Finding(Weight.LOOK, "requests", words, todo))
-    return findings
 
 
 def _store(
@@ -284,13 +321,13 @@ def _store(
     covered = covered_until(connection) if everything else None
     older = bool(covered and export.ends and export.ends < covered)
     if older:
-        report.findings.append(_older(export.ends or "", covered or ""))
+        report.findings.append(older_finding(export.ends or "", covered or ""))
     if everything:
         handed = {
             table: Handed(good_rows(table), [*file.columns, *file.attributes])
             for table, file in files.items()
         }
-        report.alarms += compare_export(connection, handed, community, export.ends)
+        report.alarms += compare_export(connection, handed, community, export.ends, report.content)
     since = Since(
         None if older else corrections_from(connection, export.ends), sql_time(covered) if covered else None
     )
@@ -307,7 +344,7 @@ def _store(
     where = say("记录", "records")
     report.findings += [Finding(Weight.LOOK, where, line) for line in causes(connection, community)]
     if late and covered:
-        report.findings.append(_came_late(late, covered))
+        report.findings.append(late_finding(late, covered))
 
 
 def _name_strays(
@@ -330,23 +367,3 @@ def _name_strays(
         say(f"{file}{sheet} 第 {line} 行 {column} {day}", f"{file}{sheet} line {line} {column} {day}")
         for file, sheet, line, column, day in found[:SHOWN]
     ]
-
-
-def _older(ends: str, covered: str) -> Finding:
-    words = say(
-        f"这批导出止于 {ends[:10]}，记录已到 {covered[:10]}：是较早的导出，只加入新的行，不改回已有的记录",
-        f"this export ends {ends[:10]}, records reach {covered[:10]}: it is an older one; new rows are taken, nothing is"
-        " taken back",
-    )
-    return Finding(Weight.LOOK, say("导出", "export"), words)
-
-
-def _came_late(late: Mapping[str, int], covered: str) -> Finding:
-    tables = say("，", ", ").join(f"{table} {count}" for table, count in late.items() if table in COVERED)
-    words = say(
-        f"补报的行（{tables}）说的是以前的导出已到的时间（{covered[:10]} 以前），从次日起才算已知",
-        f"rows that came late ({tables}) speak of times that an earlier export covered (up to {covered[:10]}) and count"
-        " from the day after",
-    )
-    todo = say("有登记时间的请给 recorded_at", "give recorded_at where it is known")
-    return Finding(Weight.NOTE, say("导出", "export"), words, todo)

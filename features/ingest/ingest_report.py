@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from features.ingest.findings import Finding, Weight, worst_first
+from features.findings import Finding, Weight, line_words, worst_first
 from features.language import say
 
 # changes of community.yaml after which a model answers another question: which needs, of whom, and when
@@ -40,7 +40,9 @@ class IngestReport:
     """What an ingest read, stored and set aside; ``lines()`` says it in words."""
 
     tables: dict[str, TableCounts] = field(default_factory=dict)
-    problems: dict[tuple[str, str], int] = field(default_factory=dict)  # (file, problem) → rows in quarantine
+    problems: dict[tuple[str, str], list[int]] = field(
+        default_factory=dict
+    )  # (file, problem) → lines set aside
     findings: list[Finding] = field(default_factory=list)
     unread_files: list[str] = field(default_factory=list)
     unread_columns: dict[str, list[str]] = field(default_factory=dict)  # file → columns that nothing reads
@@ -51,9 +53,13 @@ class IngestReport:
         default_factory=list
     )  # of programme_history; ended ones, or mistyped
     alarms: list[str] = field(default_factory=list)  # where the export differs much from those before
+    unread_refusals: list[str] = field(
+        default_factory=list
+    )  # lines on those of which nobody can tell whose they are
     isolated: int = 0  # times far beyond all others: perhaps a mistyped year
     isolated_places: list[str] = field(default_factory=list)  # of some of them: file, line, column and day
     erased: int = 0  # rows of households that were removed at their own wish
+    content: str = ""  # digest of the files that were read
     quarantine: Path | None = None
     page: Path | None = None  # where all of it stands
     seconds: dict[str, float] = field(default_factory=dict)  # stage → seconds
@@ -127,12 +133,14 @@ class IngestReport:
         refusal = say(
             "拒访没有读到，该户可能仍会上名单", "a refusal that was not read: its household may be listed"
         )
-        return [
-            Finding(Weight.PROTECT, file, problem, refusal, count)
-            if file.startswith("opt_outs.")
-            else Finding(Weight.LOST, file, problem, say("这些行没有用", "these rows are not used"), count)
-            for (file, problem), count in self.problems.items()
-        ]
+        unused = say("这些行没有用", "these rows are not used")
+        found = []
+        for (file, problem), lines in self.problems.items():
+            refuses = file.startswith("opt_outs.")
+            shown = (line_words(lines),) if lines else ()
+            weight, todo = (Weight.PROTECT, refusal) if refuses else (Weight.LOST, unused)
+            found.append(Finding(weight, file, problem, todo, len(lines), shown))
+        return found
 
     def _unusable(self) -> list[Finding]:
         words = say(

@@ -1,18 +1,37 @@
-"""What can be saved of a refusal that is damaged: anything readable of a refusal refuses."""
+"""Whatever can be read of a refusal refuses: rows that broke apart, other ways to name a household, and columns of the
+register that say it."""
 
 import csv
 import io
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from features.contract.spoken_values import FALSE, NOTHING, UNKNOWN, plain
+from features.contract.table_names import REFUSALS, names_refusal
+from features.findings import EXAMPLES, Finding, Weight
 from features.ingest.csv_reader import LINE, BadRow
-from features.ingest.findings import Finding, Weight
+from features.ingest.identifiers import households_by_form, loose
 from features.language import say
-from features.store.sql import text
+from features.store.sql import name, text
 
-PLACE = "household_id"
+PLACE, _LINE = "household_id", name(LINE)
+VISITS_WELCOME = (
+    FALSE | NOTHING | UNKNOWN | {"正常", "同意", "接受", "愿意", "可以", "配合", "未", "0", "0.0"}
+)
+REGISTERS = ("households", "residents")  # whose columns may say that visits are refused
+PERSONAL = (  # columns that point at a household, the surest first
+    ("身份证", "证件号", "id_card", "id_number"),
+    ("电话", "手机", "联系方式", "phone", "mobile", "tel"),
+    ("地址", "住址", "门牌", "address"),
+    ("姓名", "户主", "名字", "name"),
+)
+_BETWEEN = re.compile(r"[、，,;；/|\s]+|和|及")
 
 
 def save_refusals(
@@ -54,40 +73,201 @@ def save_refusals(
     return columns, rows, lost, findings
 
 
-def match_loosely(
-    connection: duckdb.DuckDBPyConnection, staged: str, problem: str, unknown: str
+def register_refusals(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: str, attributes: Sequence[str]
 ) -> list[Finding]:
-    """Give refusals of unknown households to the one household whose id differs by leading zeros, capitals or blanks.
+    """Add the households of a register's columns such as 是否拒访 to the table ``refusing`` (household_id, "from").
+
+    Every value but a plain no refuses.
+
+    Args:
+        connection: with the table ``refusing``.
+        table: households or residents.
+        rows: SQL of its rows that can be used.
+        attributes: its columns beyond the contract's.
+    """
+    findings = []
+    for column in filter(names_refusal, attributes):
+        counted = connection.execute(
+            f"SELECT {name(column)}, count(*) FROM {rows} WHERE {name(column)} IS NOT NULL GROUP BY ALL ORDER BY 2 DESC"
+        ).fetchall()
+        refusing = {value: count for value, count in counted if plain(value) not in VISITS_WELCOME}
+        if not refusing:
+            continue
+        connection.execute(
+            f"INSERT INTO refusing SELECT household_id, valid_from::VARCHAR FROM {rows}"
+            f" WHERE {name(column)} IN ({', '.join(map(text, refusing))})"
+        )
+        words = say(f"{column} 说明住户拒访，按拒访处理", f"{column} says that visits are refused: they are")
+        todo = say("要结束的请在 opt_outs 写 until", "to end one, write until in opt_outs")
+        shown = tuple(refusing)[:EXAMPLES]
+        findings.append(Finding(Weight.LOOK, table, words, todo, sum(refusing.values()), shown))
+    return findings
+
+
+@dataclass(frozen=True)
+class _Open:
+    """Staged refusals of which the household is missing or unknown: the household as written, by line."""
+
+    connection: duckdb.DuckDBPyConnection
+    staged: str
+    problem: str  # SQL: the column with what is wrong
+    written: dict[int, str | None]
+
+
+def match_refusals(
+    connection: duckdb.DuckDBPyConnection, staged: str, problem: str, rows: pa.Table
+) -> tuple[int, int, list[Finding]]:
+    """Give staged refusals of which the household is missing or unknown the households that they mean.
+
+    An id may differ by zeros, capitals, blanks or width; several may stand in one cell; without one, the household counts
+    of which the register has the same identity number, telephone, address or name.
 
     Args:
         connection: with ``staged`` and ``known_households``.
         staged: the staged table of refusals.
         problem: its column with what is wrong (SQL).
-        unknown: the problem of a row whose household is unknown.
+        rows: the rows as they were handed in.
+
+    Returns:
+        How many rows more there are, how many of them were there already, and what was found.
     """
+    lines = connection.execute(f"SELECT {_LINE}, household_id FROM {staged} WHERE {problem} IS NOT NULL")
+    missing = _Open(connection, staged, problem, {int(line): one for line, one in lines.fetchall()})
+    if not missing.written:
+        return 0, 0, []
+    alike = _by_writing(missing)
+    told = _by_person(missing, rows, {line for line in missing.written if line not in alike})
+    matched = [(line, one) for line, households in (alike | told).items() for one in households]
+    if not matched:
+        return 0, 0, []
+    return *_put(missing, matched), _matched_findings(missing, alike, told)
+
+
+def _by_writing(missing: _Open) -> dict[int, list[str]]:
+    """Households by line of which the id is written differently, or that stand together in one cell."""
+    wanted: dict[int, list[str]] = {}
+    for line, household in missing.written.items():
+        if household:
+            narrow = unicodedata.normalize("NFKC", household)
+            wanted[line] = list(dict.fromkeys([loose(narrow), *map(loose, _BETWEEN.split(narrow))]))
+    known = households_by_form(missing.connection, {form for own in wanted.values() for form in own if form})
+    matched = {
+        line: [known[own[0]]] if own[0] in known else [known[one] for one in own if one in known]
+        for line, own in wanted.items()
+    }
+    return {line: households for line, households in matched.items() if households}
+
+
+def _by_person(missing: _Open, rows: pa.Table, lines: set[int]) -> dict[int, list[str]]:
+    """Households by line of which the register has the same identity number, telephone, address or name."""
+    kinds = {
+        kind: columns
+        for kind in PERSONAL
+        if (columns := [one for one in rows.column_names if of_kind(one, kind)])
+    }
+    if not lines or not kinds:
+        return {}
+    own = [row for row in rows.to_pylist() if row[LINE] in lines]
+    found: dict[int, list[str]] = {}
+    for kind, columns in kinds.items():
+        said = {row[LINE]: {same(row[one]) for one in columns if row[one]} for row in own}
+        known = _households_with(missing.connection, kind, sorted(set().union(*said.values())))
+        for line, values in said.items():
+            households = sorted({one for value in values for one in known.get(value, ())})
+            if households:
+                found.setdefault(line, households)
+    return found
+
+
+def _households_with(
+    connection: duckdb.DuckDBPyConnection, kind: Sequence[str], values: list[str]
+) -> dict[str, list[str]]:
+    """Households by a value in one of the register's columns of a kind, as it came or as it is held."""
+    tables = ", ".join(text(one) for table in REGISTERS for one in (table, f"staged_{table}"))
+    columns = connection.execute(
+        f"SELECT table_name, column_name FROM duckdb_columns() WHERE table_name IN ({tables})"
+    ).fetchall()
+    parts = [
+        f"SELECT household_id, {_same(name(column))} AS said FROM {table}"
+        for table, column in columns
+        if of_kind(column, kind)
+    ]
+    if not parts or not values:
+        return {}
+    connection.register("said_values", pa.table({"said": pa.array(values, type=pa.string())}))
     found = connection.execute(f"""
-        WITH known AS (SELECT DISTINCT household_id FROM known_households),
-        refused AS (SELECT DISTINCT household_id FROM {staged} WHERE {problem} = {text(unknown)})
-        SELECT refused.household_id, min(known.household_id)
-        FROM refused JOIN known ON {_loose("refused")} = {_loose("known")} AND {_loose("refused")} <> ''
-        GROUP BY ALL HAVING count(*) = 1""").fetchall()
-    for written, household in found:
-        connection.execute(
-            f"""UPDATE {staged} SET household_id = ?, {problem} = NULL
-            WHERE household_id = ? AND {problem} = {text(unknown)}""",
-            [household, written],
-        )
-    if not found:
-        return []
-    words = say(
-        "拒访的户号写法不同，按相近的户处理",
-        "refusals whose household is written differently count for the nearest",
+        SELECT said, list(DISTINCT household_id) FROM ({" UNION ALL ".join(parts)}) SEMI JOIN said_values USING (said)
+        WHERE household_id IS NOT NULL GROUP BY said""").fetchall()
+    connection.unregister("said_values")
+    return dict(found)
+
+
+def _put(missing: _Open, matched: list[tuple[int, str]]) -> tuple[int, int]:
+    """Put the matched rows in place of those that they come from; how many more they are, and how many are there
+    already."""
+    connection, staged, problem = missing.connection, missing.staged, missing.problem
+    lines, households = zip(*matched, strict=True)
+    other = {LINE: pa.array(lines, type=pa.int64()), "other": pa.array(households, type=pa.string())}
+    connection.register("matched", pa.table(other))
+    connection.execute(f"""
+        INSERT INTO {staged} SELECT * EXCLUDE (other) REPLACE (other AS household_id, NULL AS {problem})
+        FROM {staged} JOIN matched USING ({_LINE}) WHERE {problem} IS NOT NULL""")
+    connection.execute(
+        f"DELETE FROM {staged} WHERE {problem} IS NOT NULL AND {_LINE} IN (SELECT {_LINE} FROM matched)"
     )
-    shown = tuple(f"{written} = {household}" for written, household in found[:3])
-    todo = say("请把户号写成与 households 一致", "write the ids as in households")
-    return [Finding(Weight.LOOK, "opt_outs", words, todo, len(found), shown)]
+    connection.unregister("matched")
+    columns = connection.execute(f"SELECT * FROM {staged} LIMIT 0").description or []
+    until = '"until"' if "until" in {column[0] for column in columns} else "NULL"
+    twice = connection.execute(f"""
+        DELETE FROM {staged} WHERE rowid IN (
+            SELECT rowid FROM {staged} WHERE {problem} IS NULL QUALIFY row_number() OVER (
+                PARTITION BY household_id, "from" ORDER BY {until} DESC NULLS FIRST, rowid) > 1)""")
+    return len(matched) - len({*lines}), int(twice.fetchall()[0][0])
 
 
-def _loose(table: str) -> str:
-    narrow = f"translate({table}.household_id, '０１２３４５６７８９', '0123456789')"
-    return f"ltrim(upper(regexp_replace({narrow}, '[\\s_-]', '', 'g')), '0')"
+def _matched_findings(
+    missing: _Open, alike: dict[int, list[str]], told: dict[int, list[str]]
+) -> list[Finding]:
+    between = say("、", ", ")
+    found = []
+    if alike:
+        words = say(
+            "拒访的户号写法不同，按相近的户处理",
+            "refusals whose household is written differently count for the nearest",
+        )
+        shown = tuple(
+            f"{missing.written[line]} = {between.join(alike[line])}" for line in sorted(alike)[:EXAMPLES]
+        )
+        todo = say("请把户号写成与 households 一致", "write the ids as in households")
+        found.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(alike), shown))
+    if told:
+        words = say(
+            "拒访没有能用的户号，按姓名、电话或地址相同的户处理",
+            "refusals without a household that can be used count for those of the same name, telephone or address",
+        )
+        shown = tuple(
+            f"{say(f'第 {line} 行', f'line {line}')} = {between.join(told[line])}"
+            for line in sorted(told)[:EXAMPLES]
+        )
+        todo = say("请核对并补上 household_id", "check them, and give household_id")
+        found.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(told), shown))
+    return found
+
+
+def of_kind(column: str, kind: Sequence[str]) -> bool:
+    """Whether a column is called by one of a kind's words."""
+    return column not in (PLACE, LINE) and any(word in column.lower() for word in kind)
+
+
+def same(value: str) -> str:
+    """What two ways to write a name, number or address have in common.
+
+    >>> same(" 138-0000 0000"), same("王 阿姨")
+    ('13800000000', '王阿姨')
+    """
+    return re.sub(r"[\s()-]", "", unicodedata.normalize("NFKC", value)).lower()
+
+
+def _same(value: str) -> str:
+    return f"lower(regexp_replace({value}, '[\\s()-]', '', 'g'))"

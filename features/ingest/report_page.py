@@ -2,7 +2,7 @@
 
 from html import escape
 
-from features.ingest.findings import Finding, Weight
+from features.findings import Finding, Weight
 from features.ingest.ingest_report import IngestReport
 from features.language import language, say
 

@@ -9,14 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.contract.spoken_values import UNKNOWN
+from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES, Column
 from features.exports.request_numbers import Staged as StagedRequests
 from features.exports.request_numbers import tell_apart
-from features.ingest.checks import EARLIEST, REFUSALS, SETTLED, Rule, cell_rules, raw, row_rules
+from features.findings import EXAMPLES, Finding, Weight
+from features.ingest.checks import EARLIEST, ENDS, SETTLED, Rule, cell_rules, raw, row_rules
 from features.ingest.csv_reader import LINE
 from features.ingest.files import TableFile, place_of
-from features.ingest.findings import EXAMPLES, Finding, Weight
-from features.ingest.identifiers import cut_ids
+from features.ingest.identifiers import damaged_ids
 from features.ingest.quarantine import Quarantined
 from features.ingest.words import NOT_READ, translated
 from features.language import say
@@ -39,9 +40,10 @@ ABSENT = (
     "#VALUE!",
 )
 SIGNS = ("-", "--", "—", "——", "/", "\\")  # for nothing
-NONE_YET = (*SIGNS, *sorted(UNKNOWN), "无", "暂无", "未评价", "未回访")
+NONE_YET = (*SIGNS, *sorted(UNKNOWN), "无", "暂无", "未评价", "未评", "无评价", "未回访", "未回复", "拒评")
 ABOVE = ("同上", "〃", "″", "''", "”", '"', "同前", "ditto")  # the same as in the cell above
 LINE_NUMBER, PROBLEM, DETAIL, NOTED = name(LINE), name("row:problem"), name("row:detail"), name("row:noted")
+OTHERS = name("row:others")  # what stands in columns that nothing reads
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
     """
     rows = _tidy(file)
     connection.register("incoming", rows)
-    rules = cell_rules(file.table, file.columns, needs, cut_ids(connection, "incoming", file.columns))
+    rules = cell_rules(file.table, file.columns, needs, damaged_ids(connection, rows, file.columns))
     rules += row_rules(file.table, set(file.columns))
     broken = _check(connection, file, rules)
     read = _read_slowly(connection, file, rules, broken, rows, zone)
@@ -99,10 +101,13 @@ def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[R
     """Make ``staged(table)`` of the table ``incoming``; how many rows break which rules, a bit for each."""
     contract, columns = TABLES[file.table].columns, file.columns
     between = len(rules) - len(row_rules(file.table, set(columns)))
-    cleaned = [f"{_filled(name(column), contract[column])} AS {raw(column)}" for column in columns]
+    cleaned = [f"{name(column)} AS {raw(column)}" for column in columns]
     cleaned += [f"plain_text({name(column)}) AS {name(column)}" for column in file.attributes]
     read = [f"{_read(raw(column), contract[column])} AS {name(column)}" for column in columns]
     filled = [raw(column) for column in columns] + [name(column) for column in file.attributes]
+    if file.unread:  # a refusal may say nothing but a name
+        cleaned.append(f"coalesce({', '.join(map(name, file.unread))}) AS {OTHERS}")
+        filled.append(OTHERS)
     apart = [(place, rule) for place, rule in enumerate(rules) if rule.sets_aside]
     aside = sum(1 << place for place, _ in apart)
     problem = "".join(f" WHEN {NOTED} & {1 << place} > 0 THEN {text(rule.words)}" for place, rule in apart)
@@ -115,7 +120,7 @@ def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[R
         emptied AS (SELECT * {_emptied(rules[:between], 0, '"row:cells"')} FROM cells),
         compared AS (SELECT *, "row:cells" | {_bits(rules[between:], between)} AS {NOTED} FROM emptied),
         checked AS (SELECT *, CASE WHEN {NOTED} & {aside} > 0 THEN CASE{problem} END END AS {PROBLEM} FROM compared)
-        SELECT * EXCLUDE ("row:cells", {", ".join(raw(column) for column in columns)})
+        SELECT * EXCLUDE ("row:cells", {", ".join([*map(raw, columns), *([OTHERS] if file.unread else [])])})
             {_emptied(rules[between:], between, NOTED, _lasting(file))},
             CASE WHEN {PROBLEM} IS NOT NULL THEN CASE{detail} END END AS {DETAIL}
         FROM checked""")
@@ -165,12 +170,6 @@ def _lasting(file: TableFile) -> dict[str, str]:
     return {}
 
 
-def _filled(value: str, column: Column) -> str:
-    """SQL of a text; words for 'none yet' count as empty where a time or number may be left out."""
-    words = SIGNS if column.required or (column.kind == "text" and not column.allowed) else NONE_YET
-    return f"CASE WHEN length({value}) < 8 AND {value} IN ({', '.join(map(text, words))}) THEN NULL ELSE {value} END"
-
-
 def _read(value: str, column: Column) -> str:
     return f"lower({value})" if column.allowed else f"{READ[column.kind]}({value})"
 
@@ -179,17 +178,28 @@ def _tidy(file: TableFile) -> pa.Table:
     """Texts without spaces around them, null where that leaves nothing or a word for nothing, and what stands above
     where a text says so."""
     rows, key = file.rows, TABLES[file.table].key
-    absent, above = pa.array(ABSENT), pa.array(ABOVE)
     tidy = []
     for column_name, column in zip(rows.column_names[:-1], rows.columns[:-1], strict=True):
         column = pc.utf8_trim_whitespace(column)
-        column = pc.if_else(pc.is_in(column, absent), None, column)
-        repeats = pc.is_in(column, above)
-        if (len(key) > 1 or column_name not in key) and pc.any(repeats).as_py():
-            own = np.where(repeats.to_numpy(), 0, np.arange(len(column)))
-            column = column.take(pa.array(np.maximum.accumulate(own)))
+        absent = _words_for_nothing(file, column_name)
+        found = pc.index_in(column, pa.array((*absent, *ABOVE)))
+        if found.null_count < len(found):
+            column = pc.if_else(pc.fill_null(pc.less(found, len(absent)), False), None, column)
+            repeats = pc.fill_null(pc.greater_equal(found, len(absent)), False)
+            if (len(key) > 1 or column_name not in key) and pc.any(repeats).as_py():
+                own = np.where(repeats.to_numpy(), 0, np.arange(len(column)))
+                column = column.take(pa.array(np.maximum.accumulate(own)))
         tidy.append(column)
     return pa.table([*tidy, rows[LINE]], names=rows.column_names)
+
+
+def _words_for_nothing(file: TableFile, column_name: str) -> tuple[str, ...]:
+    """Words for 'none yet' count as empty where a time or number may be left out."""
+    if column_name not in file.columns:
+        return ABSENT
+    column = TABLES[file.table].columns[column_name]
+    plain = column.required or (column.kind == "text" and not column.allowed)
+    return (*ABSENT, *(SIGNS if plain else NONE_YET))
 
 
 def _read_slowly(
@@ -236,17 +246,27 @@ def _findings(
         if rule.sets_aside or not count:
             continue
         shown = connection.execute(f"""
-            SELECT DISTINCT incoming.{name(rule.column)} AS cell FROM {staged(file.table)}
+            SELECT incoming.{name(rule.column)} AS cell, min({LINE_NUMBER}) FROM {staged(file.table)}
             JOIN incoming USING ({LINE_NUMBER}) WHERE {NOTED} & {1 << place} > 0 AND {NOTED} & {aside} = 0
-            ORDER BY cell LIMIT {EXAMPLES}""")
-        examples = tuple(str(one) for (one,) in shown.fetchall())
-        found.append(
-            Finding(rule.weight, file.path.name, rule.words, _emptied_words(file.table), count, examples)
-        )
+            GROUP BY cell ORDER BY cell LIMIT {EXAMPLES}""").fetchall()
+        examples = tuple(_cell_words(file, str(cell), int(line)) for cell, line in shown)
+        todo = rule.follows or _emptied_words(file.table, rule)
+        found.append(Finding(rule.weight, file.path.name, rule.words, todo, count, examples))
     return found
 
 
-def _emptied_words(table: str) -> str:
+def _cell_words(file: TableFile, cell: str, number: int) -> str:
+    """A cell's text with the line on which it stands first."""
+    sheet, line = place_of(file, number)
+    place = f"{sheet}{say(f'第 {line} 行', f'line {line}')}"
+    return say(f"{cell}（{place}）", f"{cell} ({place})")
+
+
+def _emptied_words(table: str, rule: Rule) -> str:
+    if rule.column in ENDS and rule.weight == Weight.NOTE:
+        return say("按没有结束处理", "taken as without an end")
+    if table == REFUSALS and rule.empties == ("until",):
+        return say("拒访照样有效、直到另行通知；请核对", "the refusal holds until further notice")
     if table == REFUSALS:
         return say(
             "拒访照样有效：从最早算起、直到另行通知；请核对",

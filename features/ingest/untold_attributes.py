@@ -15,8 +15,9 @@ from features.contract.attribute_values import EPOCH, Texts, read_texts
 from features.contract.community import Community, Group, Need
 from features.contract.eligibility import Who, parse
 from features.contract.spoken_values import NOTHING
+from features.contract.tables import DEPARTED
+from features.findings import EXAMPLES, Finding, Weight
 from features.ingest.files import TableFile
-from features.ingest.findings import EXAMPLES, Finding, Weight
 from features.language import UserError, say
 from features.point_in_time.ages import AGE_GROUPS
 from features.point_in_time.schema import ALIKE, BIRTH, age_name
@@ -24,37 +25,65 @@ from features.store.database import STORE, attribute_columns, has_tables, open_s
 from features.store.sql import name, one_value, text
 from features.units import JULIAN_YEAR
 
-NUMBER = name("row:number")
 MOST_TEXTS = 5000  # the most frequent texts of a column, which are looked at
 HALF = 0.5
 FEW = 0.03  # share of households for whom it may be unknown without a word
-CURRENT = """SELECT * FROM {table} WHERE superseded_at IS NULL
-    QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY valid_from DESC) = 1"""
+NUMBER = name("row:number")
+OF_RESIDENTS = ("residents", *AGE_GROUPS)  # names of what is counted from residents
+NEWEST = """
+    WITH newest AS (
+        SELECT {key}, max(valid_from) AS valid_from, max(valid_until) AS ends FROM {table}
+        WHERE superseded_at IS NULL GROUP BY {key})
+    SELECT {columns} FROM {table} JOIN newest USING ({key}, valid_from)
+    WHERE superseded_at IS NULL
+        AND coalesce(valid_until, CASE WHEN ends > valid_from + INTERVAL 1 DAY THEN ends END, 'infinity') > {today}"""
 
 
 class CurrentAttributes:
-    """What an expression may name, of the households as the records have them now."""
+    """What an expression may name, of the households that are there now as the records have them."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, today: date) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, today: date, wanted: set[str]) -> None:
+        """Take the columns that ``wanted`` names of expressions need."""
         self._connection, self._today = connection, (today - EPOCH).days
         self._read: dict[str, Texts] = {}
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE current_households AS"
-            f" SELECT *, row_number() OVER (ORDER BY household_id) - 1 AS {NUMBER}"
-            f" FROM ({CURRENT.format(table='households', key='household_id')})"
-        )
-        self.count = one_value(connection, "SELECT count(*) FROM current_households")
         columns = attribute_columns(connection, "households")
         self._columns = {unicodedata.normalize("NFKC", column): column for column in columns}
         births = {column: BIRTH.match(column) for column in columns}
         self._ages = {
             age_name(found["person"] or found["zh"] or ""): one for one, found in births.items() if found
         }
-        self._residents = self._of_residents()
+        plain = {unicodedata.normalize("NFKC", one) for one in wanted}
+        taken = [own for one, own in (self._columns | self._ages).items() if one in plain]
+        self._make_current(sorted({*taken}))
+        self.count = one_value(connection, "SELECT count(*) FROM current_households")
+        self._has_residents = bool(one_value(connection, "SELECT count(*) FROM residents"))
+        self._residents: dict[str, np.ndarray] | None = None
+
+    def _make_current(self, columns: list[str]) -> None:
+        """Make the temporary table of the newest row of each household that is there."""
+        found = NEWEST.format(
+            table="households",
+            key="household_id",
+            columns=", ".join(["household_id", "valid_from", *map(name, columns)]),
+            today=self._day(),
+        )
+        gone = ", ".join(map(text, DEPARTED))
+        self._connection.execute(f"""
+            CREATE OR REPLACE TEMP TABLE current_households AS
+            SELECT *, row_number() OVER () - 1 AS {NUMBER} FROM ({found}) here WHERE NOT EXISTS (
+                SELECT 1 FROM outreach WHERE superseded_at IS NULL AND outcome IN ({gone})
+                AND outreach.household_id = here.household_id AND contacted_at >= here.valid_from)""")
+
+    def _day(self) -> str:
+        return f"(DATE '1970-01-01' + {self._today})"
 
     def names(self) -> list[str]:
         """The attributes, the ages from births, and numbers of residents."""
-        return list(dict.fromkeys([*self._columns.values(), *self._ages, *self._residents]))
+        return list(
+            dict.fromkeys(
+                [*self._columns.values(), *self._ages, *(OF_RESIDENTS if self._has_residents else ())]
+            )
+        )
 
     def find(self, wanted: str) -> Texts | np.ndarray | None:
         """Values of a name; None where there is none."""
@@ -64,6 +93,10 @@ class CurrentAttributes:
         if plain in self._ages:
             texts = self._texts(self._ages[plain])
             return np.floor((self._today - texts.gather(values.births(texts.distinct))) / JULIAN_YEAR)
+        if not self._has_residents or plain not in OF_RESIDENTS:
+            return None
+        if self._residents is None:
+            self._residents = self._of_residents()
         return self._residents.get(plain)
 
     def column_of(self, wanted: str) -> tuple[str, np.ndarray, Texts] | None:
@@ -86,12 +119,16 @@ class CurrentAttributes:
 
     def _of_residents(self) -> dict[str, np.ndarray]:
         """float64 per household: residents and age groups; NaN without a known resident."""
-        people = CURRENT.format(table="residents", key="resident_id")
+        people = NEWEST.format(
+            table="residents",
+            key="resident_id",
+            columns="household_id, birth_date, birth_year",
+            today=self._day(),
+        )
         born = "(coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) - DATE '1970-01-01')::DOUBLE"
-        homes = f"(SELECT household_id, {NUMBER} FROM current_households)"
         rows = self._connection.execute(f"""
-            SELECT {NUMBER} AS number, coalesce({born}, 'nan'::DOUBLE) AS born
-            FROM ({people}) JOIN {homes} USING (household_id)""").fetchnumpy()
+            SELECT homes.{NUMBER} AS number, coalesce({born}, 'nan'::DOUBLE) AS born
+            FROM ({people}) JOIN current_households homes USING (household_id)""").fetchnumpy()
         if not len(rows["number"]):
             return {}
         household = np.asarray(rows["number"], dtype=np.int64)
@@ -113,10 +150,11 @@ def who_findings(connection: duckdb.DuckDBPyConnection, community: Community, to
     asked += [(say("分组", "group"), group) for group in community.groups if group.who.strip()]
     if not asked:
         return []
-    attributes, found = CurrentAttributes(connection, today), []
-    for kind, one in asked:
-        where = f"{kind} {one.name.here or one.id}"
-        who = parse(one.who, where)
+    asking = [(f"{kind} {one.name.here or one.id}", one) for kind, one in asked]
+    parsed = [(where, one, parse(one.who, where)) for where, one in asking]
+    wanted = {name for _, _, who in parsed for name in names_in(who)}
+    attributes, found = CurrentAttributes(connection, today, wanted), []
+    for where, one, who in parsed:
         try:
             truth = who.truth(attributes, attributes.count)
         except UserError as error:
@@ -148,7 +186,7 @@ def _requests(connection: duckdb.DuckDBPyConnection, need: str) -> str:
     asked = one_value(
         connection, f"SELECT count(*) FROM requests WHERE superseded_at IS NULL AND need = {text(need)}"
     )
-    return say(f"，却有 {asked} 条申请", f", {asked} requests came from others")
+    return say(f"，却有 {asked} 条申请", f", {asked} requests came from others") if asked else ""
 
 
 def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:

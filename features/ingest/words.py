@@ -1,12 +1,14 @@
 """Texts that the contract does not have, but that people write, as the contract has them."""
 
+import re
 from collections.abc import Mapping
 
 from features.contract.spoken_values import (
-    FOR_GOOD,
     OPEN,
     SETTLED,
+    means_for_good,
     plain,
+    read_birth,
     read_moment,
     read_number,
     read_score,
@@ -15,6 +17,8 @@ from features.contract.tables import Column
 from features.ingest import checks
 
 NOT_READ = "row:not read"
+_SHORT_YEAR = re.compile(r"^\d{2}\s*[-/.年]\s*\d|[a-z][-\s.,]*\d{2}$")
+_SAID_SETTLED = re.compile(r"^\s*已?(?:办结|完成|解决|处理|结案|办理|关闭|答复|回复)[于在：:,，\s]*(?=\d)")
 WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "outcome": {
         "needed": ("需要", "有需要", "有需求", "是", "yes"),
@@ -50,17 +54,18 @@ def translated(table: str, column: str, kind: Column, text: str, zone: str) -> s
         zone: the community's timezone.
     """
     word = plain(text)
-    if (table, column) == (checks.REFUSALS, "until") and word in FOR_GOOD:
+    if column in checks.ENDS and means_for_good(word):
         return None
     if column == "resolved_at" and (word in SETTLED or word in OPEN):
         return checks.SETTLED if word in SETTLED else None
     if kind.allowed:
         words = WORDS.get(column, {})
-        return next(
-            (allowed for allowed in kind.allowed if word == allowed or word in words.get(allowed, ())),
-            NOT_READ,
-        )
+        return next((one for one in kind.allowed if word == one or word in words.get(one, ())), NOT_READ)
+    if column in checks.BIRTHS:
+        return _birth(column, text, zone)
     if kind.kind in ("time", "day"):
+        if column == "resolved_at":  # 办结于2024-05-01
+            text = _SAID_SETTLED.sub("", text)
         moment = read_moment(text, zone)
         return NOT_READ if moment is None else moment.isoformat(" ")
     if column == "satisfaction":
@@ -68,3 +73,15 @@ def translated(table: str, column: str, kind: Column, text: str, zone: str) -> s
         return NOT_READ if score is None else str(score)
     number = read_number(text) if kind.kind == "number" else None
     return NOT_READ if number is None else repr(number)
+
+
+def _birth(column: str, text: str, zone: str) -> str:
+    """A birth as the contract has it; a year of two digits can be two."""
+    born = read_birth(text)
+    if born is None and not _SHORT_YEAR.search(plain(text)):
+        moment = read_moment(text, zone)
+        born = moment.date() if moment else None
+    if born is not None:
+        return str(born.year) if column == "birth_year" else born.isoformat()
+    number = read_number(text) if column == "birth_year" else None
+    return NOT_READ if number is None else f"{number:.10g}"

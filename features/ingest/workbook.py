@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from features.contract.table_names import REFUSALS, names_refusal, table_named
 from features.contract.tables import TABLES
 from features.contract.workbook_cells import SheetCells, read_sheets
+from features.findings import EXAMPLES, Finding, Weight
 from features.ingest.csv_reader import LINE, TextRows
-from features.ingest.findings import EXAMPLES, Finding, Weight
 from features.language import UserError, say
 
 HEADER_WITHIN = 10  # rows of a sheet among which its header is looked for: titles may stand above it
+HEADING = 20  # letters that a heading may have: a longer cell is a remark
+MOST_MERGED = 5_000_000  # rows under merged cells
 SHEET_SHIFT = 32  # a row's number is its sheet's number, shifted by so many bits, and its line
 
 
@@ -67,8 +70,9 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
     header = next((row for row in rows if {*needed} <= _words(cells[row])), None)
     if header is None:
         filled = sum(any(value != "" for value in row) for row in cells)
-        _refuse_other_table(path, sheet.name, table, filled)
-        return _left_out(path, sheet.name, [_words(cells[row]) for row in rows], needed, filled)
+        if filled:
+            _refuse_other_table(path, sheet.name, table, [_words(cells[row]) for row in rows])
+        return _left_out(path, sheet.name, [_words(cells[row]) for row in rows], table, filled)
     findings = _fill_merged(sheet, cells, header, path)
     names = [_cell_text(value) or "" for value in cells[header]]
     first = header + 1
@@ -82,21 +86,30 @@ def _words(row: Iterable[Any]) -> set[str]:
     return {str(value).strip().lower() for value in row}
 
 
-def _refuse_other_table(path: Path, name: str, table: str, filled: int) -> None:
-    """A sheet called like another table may hold refusals: it is not passed over."""
-    other = name.strip().lower()
-    if filled and other in TABLES and other != table:
-        raise UserError(
-            say(
-                f"{path}：工作表 {name} 是另一张表，请另存为 {other}.xlsx",
-                f"{path}: sheet {name} is another table; save it as {other}.xlsx",
-            )
-        )
+def _refuse_other_table(path: Path, name: str, table: str, rows: list[set[str]]) -> None:
+    """Raise UserError for a sheet that is called like another table, or that speaks of refusals: it is not passed over.
+
+    ``rows``: the words of its first rows.
+    """
+    refusals = any(names_refusal(word) for row in rows for word in row if len(word) <= HEADING)
+    other = REFUSALS if refusals else table_named(name)
+    if other is None or (other == table and not refusals):
+        return
+    words = say(f"像是 {other} 表，但没有读", f"looks like the table {other} and is not read")
+    if other == table:
+        needed = ", ".join(one for one, column in TABLES[table].columns.items() if column.required)
+        todo = say(f"请补上表头（{needed}）", f"give it the header ({needed})")
+    else:
+        todo = say(f"请另存为 {other}.xlsx", f"save it as {other}.xlsx")
+    more = say("，不要的请删除该表", ", or delete the sheet")
+    raise UserError(f"{path}{say('：工作表', ': sheet')} {name} {words}{say('；', '; ')}{todo}{more}")
 
 
-def _left_out(path: Path, name: str, rows: list[set[str]], needed: list[str], filled: int) -> Finding | None:
+def _left_out(path: Path, name: str, rows: list[set[str]], table: str, filled: int) -> Finding | None:
+    """What is said of a sheet without the header; ``rows``: words of its first rows, ``filled``: rows with content."""
     if not filled:
         return None
+    needed = [one for one, column in TABLES[table].columns.items() if column.required]
     nearly = max((row & {*needed} for row in rows), key=len, default=set())
     if nearly:
         missing = say("、", ", ").join(column for column in needed if column not in nearly)
@@ -106,6 +119,11 @@ def _left_out(path: Path, name: str, rows: list[set[str]], needed: list[str], fi
         todo = say("补上这些列，或删除该表", "add the columns, or delete the sheet")
         return Finding(Weight.LOST, path.name, words, todo, filled)
     words = say(f"工作表 {name} 没有表头，没有读", f"sheet {name} has no header and was not read")
+    if table == REFUSALS:
+        todo = say(
+            "里面若有拒访请补上表头，否则删除该表", "give it a header if it holds refusals, or delete it"
+        )
+        return Finding(Weight.PROTECT, path.name, words, todo, filled)
     return Finding(Weight.NOTE, path.name, words)
 
 
@@ -124,25 +142,40 @@ def _is_second_header(names: list[str], below: list[Any], needed: list[str]) -> 
 
 
 def _fill_merged(sheet: SheetCells, cells: list[list[Any]], header: int, path: Path) -> list[Finding]:
-    """Write the value of merged cells below the header into each of their rows; a finding where there are any."""
-    count = 0
-    for (top, left), (bottom, right) in sheet.merged:
-        if bottom <= header or top == bottom:
-            continue
-        value = cells[top][left] if top < len(cells) and left < len(cells[top]) else ""
-        for row in range(
-            max(top, header + 1) if top > header else header + 1, min(bottom, len(cells) - 1) + 1
-        ):
-            for column in range(left, min(right, len(cells[row]) - 1) + 1):
-                cells[row][column] = value if top > header and column == left else cells[row][column]
-        count += top > header
-    if not count:
-        return []
-    words = say(
-        f"工作表 {sheet.name} 有合并单元格，已按同一值填到每一行",
-        f"sheet {sheet.name} has merged cells: each of their rows has the value",
-    )
-    return [Finding(Weight.LOOK, path.name, words, say("请核对", "check that this is meant"), count)]
+    """Write the value of cells that are merged downwards, below the header, into each of their rows.
+
+    What is merged to the right stays in its first column. A finding on each of the two.
+    """
+    below = [one for one in sheet.merged if one[1][0] > header and one[0][0] < len(cells)]
+    if sum(min(bottom, len(cells)) - top + 1 for (top, _), (bottom, _) in below) > MOST_MERGED:
+        words = say(
+            f"工作表 {sheet.name} 的合并单元格太多，请取消合并",
+            f"sheet {sheet.name} has too many merged cells",
+        )
+        raise UserError(f"{path}{say('：', ': ')}{words}")
+    down = sideways = 0
+    for (top, left), (bottom, right) in below:
+        first, value = max(top, header + 1), cells[top][left] if left < len(cells[top]) else ""
+        for row in range(first, min(bottom, len(cells) - 1) + 1) if bottom > top else ():
+            if left < len(cells[row]):
+                cells[row][left] = value if top > header else cells[row][left]
+        down += bottom > top > header
+        sideways += right > left and top > header
+    found = []
+    check = say("请核对", "check that this is meant")
+    if down:
+        words = say(
+            f"工作表 {sheet.name} 有合并单元格，已按同一值填到每一行",
+            f"sheet {sheet.name} has merged cells: each of their rows has the value",
+        )
+        found.append(Finding(Weight.LOOK, path.name, words, check, down))
+    if sideways:
+        words = say(
+            f"工作表 {sheet.name} 有横向合并的单元格，只有第一列有值",
+            f"sheet {sheet.name} has cells that are merged to the right: only the first column has the value",
+        )
+        found.append(Finding(Weight.LOOK, path.name, words, check, sideways))
+    return found
 
 
 def _first_rows(sheet: SheetCells) -> Sheet | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import duckdb
 import numpy as np
@@ -83,20 +82,6 @@ def _date(day: int) -> str:
 
 
 Profile = dict[tuple[str, str | None], int]  # by column and value (None: any): rows; ("", None): all rows
-
-
-def content_of(
-    connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str, Sequence[str]]]
-) -> str:
-    """A text that is the same for the same rows; ``sources``: by table, SQL of its rows and their columns."""
-    digest = blake2b(digest_size=16)
-    for table, (rows, columns) in sources.items():
-        every = ", ".join(name(column) for column in columns)
-        sums = connection.execute(
-            f"SELECT count(*), bit_xor(hash({every})), sum(hash({every}) >> 20) FROM {rows}"
-        ).fetchall()[0]
-        digest.update(f"{table} {sums}".encode())
-    return digest.hexdigest()
 
 
 def next_number(connection: duckdb.DuckDBPyConnection, content: str) -> tuple[int, bool]:

@@ -32,10 +32,16 @@ def training_lines(
         )
     for need in np.flatnonzero(~model.modelled):
         name = known.community.needs[need].name.here
+        asked = int((known.requests.need == need).sum())
+        others = say(
+            f"的住户没有申请（另有 {asked} 条来自不符合的住户或不在这段时间）",
+            f" of households that can have it ({asked} are of others or of other times)",
+        )
+        others = others if asked else say("没有申请", "")
         lines.append(
             say(
-                f"{name}：训练期内没有申请，跳过训练，按平滑后的平均比例打分",
-                f"{name}: no requests in the training period; not trained, scored by its smoothed rate",
+                f"{name}：训练期内{'符合条件' if asked else ''}{others}，跳过训练，按平滑后的平均比例打分",
+                f"{name}: no requests{others} in the training period; not trained, scored by its smoothed rate",
             )
         )
     lines += [_won(known, model, int(need)) for need in np.flatnonzero(model.modelled)]

@@ -111,11 +111,11 @@ def demand(workspace: Path, as_of: date | None) -> None:
     help=say("这批导出与以往差别很大，但已核对无误", "take an export that differs much from those before"),
 )
 @click.pass_obj
-def weekly(workspace: Path, directory: Path, as_of: date | None, accept: bool) -> None:
-    """What cron runs on Monday."""
+def weekly(workspace: Path, directory: Path, as_of: date | None, accept: bool) -> int:
+    """What cron runs on Monday; exits 3 when something in the data should be looked at, as ingest does."""
     from service.weekly.monday import weekly
 
-    weekly(workspace, directory, as_of, stage, show, accept)
+    return weekly(workspace, directory, as_of, stage, show, accept)
 
 
 @group.command(help=say("查看数据是否新鲜、往周预测准不准", "how fresh the data are and how past weeks did"))

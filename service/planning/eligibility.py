@@ -51,10 +51,10 @@ def left_out_lines(counts: Mapping[str, int]) -> list[str]:
     lines = [
         say(
             f"不列入名单：{counts['refuses']} 户谢绝，{counts['rests']} 户近期已联系，"
-            f"{counts['handled']} 件诉求正在办理，{counts['whole']} 户、另 {counts['held']} 项因反馈停列",
+            f"{counts['handled']} 件诉求正在办理，{counts['whole']} 户、另 {counts['held']} 项因反馈、迁出或去世停列",
             f"not listed: {counts['refuses']} households refuse, {counts['rests']} were contacted lately,"
-            f" {counts['handled']} open requests are being handled, feedback rules out {counts['whole']}"
-            f" households and {counts['held']} needs of others",
+            f" {counts['handled']} open requests are being handled, feedback, moving away or death rule out"
+            f" {counts['whole']} households and {counts['held']} needs of others",
         )
     ]
     if counts["used_up"]:

@@ -40,13 +40,13 @@ def weekly(
     stage: Stage,
     show: Callable[[Sequence[str]], None],
     accept: bool = False,
-) -> None:
+) -> int:
     """Run every stage of a Monday and write ``summary.html`` into the week's directory.
 
     ``given``: the as-of date, by default this week's Monday. Every stage can be killed and all of it run again:
     the same data give the same scores and lists. ``show`` is handed the lines of each stage when it ends.
     ``accept``: take an export that differs much from those before. Raises UserError for one otherwise, before any list
-    is made from it.
+    is made from it. Returns the exit code of ``ingest``: 3 where something should be looked at.
     """
     report = ingest(directory, workspace, accept=accept)
     publish_refusals(workspace)
@@ -73,6 +73,7 @@ def weekly(
         sections.append(Section(say("审计日志", "Audit log"), head))
     write_atomically(home / SUMMARY, summary_page(sections, home, town.community, as_of).encode())
     show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
+    return report.exit_code()
 
 
 def _told(report: IngestReport) -> list[str]:

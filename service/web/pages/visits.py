@@ -317,7 +317,10 @@ def accept(
     household_id = household_id.strip()
     place_in_sight(request, asker, household_id)
     state = state_of(request)
-    if not rights.accept(state.database, asker.who, household_id, state.shelf.today(), purpose_of(request)):
+    today = state.shelf.today()
+    if not rights.accept(state.database, asker.who, household_id, today, purpose_of(request)):
+        if line := rights.refused_in_records(state.settings.workspace, household_id, today):
+            raise Problem(409, "refused-in-records", line)
         raise Problem(404, "no-refusal", say("该户没有登记谢绝", "this household has not refused"))
     state.restrictions.refresh()
     return go_to("/visits")

@@ -15,6 +15,7 @@ from features.store.reader import read_settings
 from service.web.audit.log import enter
 from service.web.database.engine import Database
 from service.web.database.tables import Correction, Deletion, Entry, NewRequest, Outcome, Refusal, now
+from service.web.published.refusals import refusing_on
 from service.web.published.weeks import Served
 
 FIXED = frozenset({"household_id", "grid_id", "microgrid_id", "valid_from", "known_from", "superseded_at"})
@@ -111,6 +112,17 @@ def accept(database: Database, by: str, household_id: str, today: date, purpose:
         if rows:
             enter(session, by, "resident.accept", household_id, purpose)
         return len(rows)
+
+
+def refused_in_records(workspace: Path, household_id: str, today: date) -> str:
+    """Say what ends a refusal that a file or workbook brought; "" where the household has none in force."""
+    if all(household != household_id for household, _ in refusing_on(workspace, today)):
+        return ""
+    return say(
+        "该户的谢绝来自 opt_outs 表或反馈：请在表里写 until（反馈请更正），再运行 xianying ingest",
+        "this household's refusal came by the table opt_outs or by feedback: give it an until there (correct the"
+        " feedback), then run xianying ingest",
+    )
 
 
 def export(

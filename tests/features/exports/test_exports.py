@@ -3,6 +3,7 @@
 import re
 from datetime import date
 
+import numpy as np
 import pytest
 from office_exports import ASKED, HOMES, SETTINGS, Office, ask, home, values
 
@@ -159,3 +160,37 @@ def test_requests_entered_twice_a_year(office):
         ask(f"R{n}", n % 3 + 1, f"2024-0{n % 6 + 1}-1{n % 9}", recorded_at="2024-07-01") for n in range(60)
     ]
     assert "一半诉求登记时已晚了" in said(office.hand_in(HOMES, asked))
+
+
+@pytest.mark.parametrize(
+    ("age", "taken", "born"), [("65岁", "2020-06-01", 1954), ("6个月", "2020年6月1日", 2019)]
+)
+def test_an_age_with_the_day_on_which_it_was_taken_makes_a_birth(office, age, taken, born):
+    person = {"household_id": "H1", "valid_from": "2024-01-01", "年龄": age, "age_on": taken}
+    known_one = {"birth_year": 1990}
+    people = [{"resident_id": "a", **person}, {"resident_id": "b", **person, **known_one}]
+    report = office.hand_in(residents=people)
+    rows = office.records().residents
+    assert sorted(date_of(day).year for day in rows.born) == sorted([born, 1990])
+    assert "按 年龄 和 age_on 推算出生年 × 1" in said(report)
+
+
+def test_an_age_of_nobody_knows_which_day_is_no_birth_and_said(office):
+    person = {"resident_id": "a", "household_id": "H1", "valid_from": "2024-01-01", "age": 65}
+    report = office.hand_in(residents=[person])
+    assert np.isnan(office.records().residents.born).all()
+    assert "age 没有写是哪天的年龄，不当年龄用 × 1" in said(report)
+
+
+def test_a_column_named_by_the_settings_that_no_table_has_is_said(office):
+    report = office.hand_in(settings=SETTINGS | {"died": {"column": "已故", "values": ["是"]}})
+    assert "died 写的列 已故 不在任何表里" in said(report)
+
+
+def test_who_is_told_of_the_households_that_are_there(office):
+    homes = [home(1, children=2, valid_until="2024-02-01"), home(2, children=0), home(3, children=0)]
+    assert "2 户里没有一户符合 children > 0" in said(office.hand_in(homes))
+    visit = {"outreach_id": "V1", "household_id": "H1", "need": "care", "contacted_at": "2024-03-01"}
+    homes = [home(1, children=2), home(2, children=0)]
+    gone = [visit | {"arm": "targeted", "outcome": "moved_away"}]
+    assert "1 户里没有一户符合 children > 0" in said(Office(office.place / "b").hand_in(homes, outreach=gone))

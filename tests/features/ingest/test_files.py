@@ -8,6 +8,7 @@ from unittest.mock import patch
 import openpyxl
 import pandas as pd
 import pytest
+from hostile_workbooks import far_cell
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_town import households
@@ -15,6 +16,7 @@ from tiny_town import households
 from features.ingest import csv_reader as csv_rows
 from features.ingest.csv_reader import LINE, read_csv
 from features.ingest.files import find_tables, place_of, read_table
+from features.ingest.ingest import check, ingest
 from features.language import UserError
 
 PIECES = (  # sizes in which a file is taken apart
@@ -74,6 +76,52 @@ def test_a_few_characters_tell_the_encoding(tmp_path, encoding, word):
     assert rows_of(read) == [("1", word, 2)]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_and_said(tmp_path, encoding):
+    read = read_csv(csv_file(tmp_path, "grid_id,name\n东区,甲\n西区,乙\n".encode(encoding)))
+    assert rows_of(read) == [("东区", "甲", 2), ("西区", "乙", 3)]
+    assert "文字编码按 utf-16" in read.findings[0].line()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("big5", "東區文化路"), ("cp932", "東地区さくら町"), ("euc_jp", "東地区さくら町")]
+)
+def test_an_unusual_encoding_is_said_with_some_of_its_text(tmp_path, encoding, text):
+    read = read_csv(csv_file(tmp_path, f"a\n{text}\n".encode(encoding)))
+    assert read.findings[0].line().startswith(f"some.csv: 文字编码按 {encoding} 读：東")
+
+
+def test_korean_is_said_not_to_be_told_from_chinese(tmp_path):
+    korean = read_csv(csv_file(tmp_path, "a\n서울특별시 종로구 가회동\n".encode("euc-kr")))
+    assert "也可能是韩文" in korean.findings[0].line()
+    chinese = read_csv(csv_file(tmp_path, "a\n东山街道第一网格文化路小区\n".encode("gb18030")))
+    assert not chinese.findings
+
+
+def test_a_workbook_that_is_called_csv_says_so(tmp_path):
+    openpyxl.Workbook().save(tmp_path / "some.csv")
+    with pytest.raises(UserError, match="其实是 Excel 工作簿"):
+        read_csv(tmp_path / "some.csv")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx"])
+def test_characters_that_do_not_show_are_taken_out_and_said(tiny_town, kind):
+    rows = households()
+    rows[2] = rows[2] | {"household_id": "\u202eH03\u202c", "grid_id": "G1\u200b", "housing": "租\ufeff房"}
+    path = tiny_town.write("households", rows, kind)
+    read = read_table("households", path)
+    third = read.rows.to_pylist()[2]
+    assert (third["household_id"], third["grid_id"], third["housing"]) == ("H03", "G1", "租房")
+    said = [one.line() for one in read.findings]
+    assert len(said) == 3 and all("看不见的字符" in one and "第 " in one for one in said)
+
+
+def test_a_zero_in_a_cell_costs_no_row(tiny_town):
+    path = tiny_town.directory / "households.csv"
+    path.write_bytes(path.read_bytes().replace(b"H03,G1", b"H03,G\x001"))
+    assert read_table("households", path).rows["grid_id"].to_pylist()[2] == "G1"
+
+
 def test_a_text_that_makes_no_sense_in_any_encoding_is_refused(tmp_path):
     with pytest.raises(UserError, match="CSV UTF-8"):
         read_csv(csv_file(tmp_path, "a,b\n1,Zürich Müller\n".encode("latin-1")))
@@ -111,7 +159,7 @@ def test_whatever_a_csv_writer_writes_is_read_back_with_its_line(tmp_path_factor
     [
         ("requests.csv", b"", "文件是空的"),
         ("requests.csv", b"\n\n", "文件是空的"),
-        ("requests.csv", "request_id".encode("utf-16"), "CSV UTF-8"),
+        ("requests.csv", b"\x9d\x9d\x81\x00\xff\xfe\x00" * 9, "CSV UTF-8"),
         ("requests.csv", b"request_id,household_id,need\n", "缺少列 requested_at"),
         ("requests.csv", b"request_id,household_id,requested_at\n", "缺少列 need（或 text）"),
         ("requests.csv", b"request_id,household_id,requested_at,need,Need\n", "need 出现了两次"),
@@ -245,6 +293,26 @@ def test_merged_cells_are_filled_down_and_said(tiny_town):
     read = read_table("workers", path)
     assert read.rows["role"].to_pylist() == ["steward"] * 3
     assert any("合并" in one.what for one in read.findings)
+
+
+def test_cells_that_are_merged_to_the_right_are_said(tiny_town):
+    path = tiny_town.write("households", households(), "xlsx")
+    book = openpyxl.load_workbook(path)
+    book.active.merge_cells("E3:F3")
+    book.save(path)
+    read = read_table("households", path)
+    assert any("横向合并" in one.what for one in read.findings)
+
+
+def test_a_hostile_workbook_ends_in_one_line_and_leaves_the_records(tiny_town):
+    tiny_town.ingest()
+    (tiny_town.directory / "workers.csv").unlink()
+    far_cell(tiny_town.directory / "workers.xlsx")
+    for read in (check, ingest):
+        with pytest.raises(UserError, match=r"workers\.xlsx：太大") as caught:
+            read(tiny_town.directory, tiny_town.workspace)
+        assert "\n" not in str(caught.value)
+    assert len(tiny_town.records().household_ids) == 12
 
 
 def test_a_header_of_two_rows_names_what_is_below(tiny_town):

@@ -176,6 +176,42 @@ def test_words_that_people_use_are_read_without_a_word(tiny_town):
     assert list(records.outreach.outcome) == [0]
 
 
+@pytest.mark.parametrize(
+    ("column", "written", "read"),
+    [
+        ("birth_date", "1950年3月", "1950-03-15"),
+        ("birth_date", "1950", "1950-07-01"),
+        ("birth_date", "15-Mar-1950", "1950-03-15"),
+        ("birth_date", "50.3.5", None),
+        ("birth_date", "2150-03-05", None),
+        ("birth_year", "1950年生", "1950-07-01"),
+        ("birth_year", "1950-03-05", "1950-07-01"),
+        ("birth_year", "2099", None),
+        ("birth_year", "50", None),
+    ],
+)
+def test_births_as_registers_have_them(tiny_town, column, written, read):
+    row = {"resident_id": "P1", "household_id": "H02", "valid_from": "2023-01-01", column: written}
+    tiny_town.write("residents", [row])
+    report = tiny_town.ingest()
+    (born,) = tiny_town.records().residents.born
+    assert np.isnan(born) if read is None else born == day(read)
+    assert (report.exit_code() == 3) == (read is None)
+    if read is None:
+        assert f"{written}（第 2 行）" in "\n".join(report.lines())
+
+
+@pytest.mark.parametrize(
+    ("word", "settled"),
+    [("已办结 2024-06-01", "2024-06-01"), ("办结于2024.6.1", "2024-06-01"), ("转办", None)],
+)
+def test_words_beside_the_day_of_settling(tiny_town, word, settled):
+    tiny_town.write("requests", [requests()[1] | {"resolved_at": word}])
+    assert tiny_town.ingest().exit_code() == 0
+    (found,) = tiny_town.records().requests.resolved
+    assert np.isnan(found) if settled is None else found == day(settled)
+
+
 def test_a_request_that_is_said_to_be_settled_is_no_open_one(tiny_town):
     tiny_town.write("requests", [requests()[7] | {"resolved_at": "已办结"}])
     assert tiny_town.ingest().exit_code() == 3
@@ -555,6 +591,30 @@ def test_ids_that_differ_by_leading_zeros_are_named(tiny_town):
     tiny_town.write("households", [*households(), *rows])
     assert any("00123 / 123" in line for line in tiny_town.ingest().lines())
     assert {"123", "00123"} <= set(tiny_town.records().household_ids)
+
+
+@pytest.mark.parametrize("written", ["h2", "'H02", "H 002", "Ｈ０２"])
+def test_an_unknown_household_that_is_nearly_a_known_one_is_shown(tiny_town, written):
+    tiny_town.write("requests", [requests()[0] | {"household_id": written}, *requests()[1:]])
+    report = tiny_town.ingest()
+    assert f"requests.csv: 户号与 households 写法不同，没有用：{written} ≈ H02" in "\n".join(report.lines())
+    assert report.tables["requests"].quarantined == 1
+
+
+def test_households_whose_zeros_were_lost_do_not_double_a_town(tiny_town):
+    def with_ids(ids):
+        for table in ("households", "requests"):
+            rows = TABLE_ROWS[table]()
+            tiny_town.write(table, [row | {"household_id": ids(row["household_id"][1:])} for row in rows])
+        for table in ("residents", "outreach", "opt_outs"):
+            tiny_town.write(table, [])
+
+    with_ids(lambda number: f"000{number}")
+    tiny_town.ingest()
+    with_ids(lambda number: str(int(number)))
+    with pytest.raises(UserError, match=r"12 户是新编号，但与已有住户只差前导零或大小写（1 / 00001）"):
+        ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    assert len(tiny_town.records().household_ids) == 12
 
 
 def test_grids_that_differ_by_blanks_brackets_or_width_are_one(tiny_town):

@@ -145,6 +145,61 @@ def test_residents_who_left_or_died_are_none(tmp_path):
     assert "residents: 1 行按 是否已迁出 已迁出或去世" in "\n".join(report.lines())
 
 
+@pytest.mark.parametrize(
+    ("column", "gone", "there"),
+    [
+        (
+            "是否已迁出",
+            ["是", "√", "Y", "1", "已迁出", "外迁", "是（2024年迁出）", "户籍注销"],
+            ["否", "未迁出", "", "0", "不是"],
+        ),
+        (
+            "人户状态",
+            ["已迁出", "迁往外地", "死亡注销", "整户注销", "拆迁搬离"],
+            ["常住", "在住", "户主死亡", "计划迁出"],
+        ),
+        ("注销原因", ["死亡", "迁出"], ["", "无"]),
+    ],
+)
+def test_what_registers_write_of_those_who_left(tmp_path, column, gone, there):
+    words = [*gone, *there]
+    report = Office(tmp_path).hand_in([home(n, **{column: word}) for n, word in enumerate(words, 1)])
+    there_now = {f"H{n + 1}" for n in range(len(gone), len(words))}
+    assert {*Office(tmp_path).present("2024-06-03")} == there_now
+    (line,) = [one for one in report.all_findings() if f"{len(gone)} 行按 {column} 已迁出或去世" in one.what]
+    assert line.examples and {*line.examples} <= {*gone}
+
+
+def test_a_word_that_does_not_tell_is_shown_and_ends_nothing(tmp_path):
+    office = Office(tmp_path)
+    report = office.hand_in([home(1, 是否已迁出="空挂"), home(2, 是否已迁出="是"), home(3, 是否已迁出="否")])
+    assert office.present("2024-06-03") == ["H1", "H3"]
+    assert "是否已迁出 看不出是否已迁出或去世，按在住处理：空挂" in "\n".join(report.lines())
+
+
+@pytest.mark.parametrize("day", ["2024-05-01", "20240501", "2024年5月1日", "2024.5.1"])
+def test_a_date_of_death_alone_ends_a_residents_row(tmp_path, day):
+    office = Office(tmp_path)
+    person = {"household_id": "H1", "valid_from": "2024-01-01"}
+    people = [{"resident_id": "a", **person, "死亡日期": day}, {"resident_id": "b", **person, "死亡日期": ""}]
+    office.hand_in(residents=people)
+    assert [len(office.known(when).resident_rows) for when in ("2024-04-01", "2024-05-02")] == [2, 1]
+
+
+@pytest.mark.parametrize("word", ["长期", "永久", "至今", "9999-12-31", ""])
+def test_an_end_that_never_comes_is_none(tmp_path, word):
+    office = Office(tmp_path)
+    report = office.hand_in([home(1, valid_until=word), home(2, valid_until="")])
+    assert office.present("2024-06-03") == ["H1", "H2"] and report.exit_code() == 0
+
+
+def test_an_end_before_the_beginning_is_shown_and_ends(tmp_path):
+    office = Office(tmp_path)
+    report = office.hand_in([home(1, valid_until="2022-01-01"), home(2)])
+    assert office.present("2024-06-03") == ["H2"]
+    assert "valid_until 早于 valid_from：2022-01-01（第 2 行）" in "\n".join(report.lines())
+
+
 def test_a_status_named_in_the_settings_ends_a_household(tmp_path):
     office = Office(tmp_path)
     homes = [*HOMES, home(1, "2024-03-01", 情况="搬"), home(2, "2024-03-01", 情况="在")]

@@ -13,7 +13,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from tiny_town import SETTINGS, TinyTown, make_tiny_town
+from tiny_town import SETTINGS, Row, TinyTown, households, make_tiny_town
 from week_lists import change, fill
 
 from features.store.reader import read_records
@@ -126,6 +126,34 @@ def test_weekly_does_everything_in_one_go(town: TinyTown, xianying: Xianying) ->
     for name in ("scores.parquet", "risk.parquet", "outreach.parquet", "overview.html", "demand.csv"):
         assert (week / name).is_file()
     assert "requests：最后一行 2024-06-04" in result.out
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "words"),
+    [
+        (
+            "households",
+            [row for row in households() if row["household_id"] <= "H06"],
+            "12 户中有 6 户不在这批导出里",
+        ),
+        (
+            "opt_outs",
+            [{"household_id": "", "from": "2024-05-01", "name": "张三"}],
+            "第 2 行的拒访看不出是哪一户",
+        ),
+    ],
+)
+def test_weekly_stops_before_lists_from_an_odd_export_unless_it_is_accepted(
+    table: str, rows: list[Row], words: str, town: TinyTown, xianying: Xianying
+) -> None:
+    town.write(table, rows)
+    stopped = xianying(town.workspace, "weekly", town.directory)
+    assert stopped.code == 1 and words in stopped.error and "--accept" in stopped.error
+    assert "Traceback" not in stopped.error
+    listed = town.workspace / "weeks" / AS_OF / "outreach.parquet"
+    assert not listed.exists()
+    accepted = xianying(town.workspace, "weekly", town.directory, "--accept")
+    assert accepted.code == 3 and listed.is_file()
 
 
 def test_outputs_go_where_they_are_wanted(town: TinyTown, xianying: Xianying, tmp_path: Path) -> None:

@@ -66,3 +66,8 @@ def test_brought_by_a_file(client, table, tmp_path):
     hidden(client, visit["household_id"], visit["outreach_id"])
     why = CliRunner().invoke(commands, ["--workspace", workspace, "resident", "why", visit["household_id"]])
     assert "谢绝" in why.output and "已谢绝自动列名" in why.output
+    # it ends where it came from, and who asks for its end elsewhere is told so
+    gone = As(client, "li").send("DELETE", f"/v1/residents/{visit['household_id']}/refusal")
+    assert (gone.status_code, gone.json()["type"].rsplit("/", 1)[-1]) == (409, "refused-in-records")
+    command = ["--workspace", workspace, "resident", "accept", visit["household_id"]]
+    assert "opt_outs" in str(CliRunner().invoke(commands, command).exception)

@@ -1,6 +1,6 @@
 """What an ingest found that somebody should look at: by table and column, with what to do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -35,6 +35,16 @@ class Finding:
         shown = say("：", ": ") + say("、", ", ").join(self.examples) if self.examples else ""
         todo = f"{say('；', '; ')}{self.todo}" if self.todo else ""
         return f"{self.where}: {self.what}{shown}{number}{todo}"
+
+
+def line_words(lines: Sequence[int]) -> str:
+    """The first of some lines of a file in words.
+
+    >>> line_words([3, 5, 9, 12])
+    '第 3、5、9… 行'
+    """
+    shown = say("、", ", ").join(map(str, lines[:EXAMPLES])) + ("…" if len(lines) > EXAMPLES else "")
+    return say(f"第 {shown} 行", f"line {shown}")
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

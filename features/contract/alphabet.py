@@ -1,0 +1,53 @@
+"""Characters that do not show: controls, and signs that turn the direction of writing or have no width."""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_SIGNS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+_HIDDEN = re.compile(rf"[{_SIGNS}\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+_IN_ARROW = (
+    rf"[{_SIGNS}\x{{ad}}\x{{61c}}\x{{200b}}\x{{200e}}\x{{200f}}\x{{202a}}-\x{{202e}}\x{{2060}}"
+    r"\x{2066}-\x{2069}\x{feff}]"
+)
+_FIRST_BYTES = (0x7F, 0xC2, 0xD8, 0xE2, 0xEF)  # of UTF-8, with which one can begin beside the controls
+
+
+def shown(text: str) -> str:
+    """A text without the characters that do not show.
+
+    >>> shown("H0\\u200b01\\u202e")
+    'H001'
+    """
+    return _HIDDEN.sub("", text)
+
+
+def first_hidden(text: str) -> int:
+    """The line, from one, of the first character that does not show; 0 where there is none. A mark at the beginning
+    counts for none."""
+    found = _HIDDEN.search(text.removeprefix("\ufeff"))
+    return text.count("\n", 0, found.start() + 1) + 1 if found else 0
+
+
+def hidden_places(column: pa.ChunkedArray) -> np.ndarray:
+    """int64: where the texts stand in a column that have characters that do not show."""
+    if not any(_suspicious(chunk) for chunk in column.chunks):
+        return np.empty(0, dtype=np.int64)
+    found = pc.fill_null(pc.match_substring_regex(column, _IN_ARROW), False)
+    return np.flatnonzero(found.to_numpy())
+
+
+def column_shown(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of texts without the characters that do not show."""
+    return pc.replace_substring_regex(column, _IN_ARROW, "")
+
+
+def _suspicious(chunk: pa.Array) -> bool:
+    """Whether the bytes of texts have one with which a character that does not show can begin."""
+    content = chunk.buffers()[2]
+    if content is None:
+        return False
+    signs = np.frombuffer(content, dtype=np.uint8)
+    return bool((signs < ord(" ")).any()) or any((signs == one).any() for one in _FIRST_BYTES)

@@ -1,0 +1,141 @@
+"""The text of a community.yaml as plain values: its encoding, slips in YAML, and files that are made to do harm."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from features.contract.alphabet import first_hidden
+from features.contract.text_encoding import likely_encoding
+from features.language import UserError, say
+
+LARGEST = 1_000_000  # bytes of a file
+DEEPEST = 50  # sections within one another
+MOST_VALUES = 100_000  # values in it, an alias counted as all that it stands for
+_LOADER: Any = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # of C where PyYAML has it: in a tenth of the time
+
+
+class _Twice(yaml.YAMLError):
+    """A key that stands twice in one section."""
+
+    def __init__(self, key: object, line: int) -> None:
+        """Take the key and the line, from one."""
+        super().__init__(str(key))
+        self.key, self.line = key, line
+
+
+class _Loader(_LOADER):
+    """Reads plain values; a key that stands twice in one section is a mistake, as one of them would be lost."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Read a section, of which no key may stand twice."""
+        seen = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:str":
+                if key.value in seen:
+                    raise _Twice(key.value, key.start_mark.line + 1)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file (UTF-8, UTF-16 with its mark, GB18030, Big5 or Shift-JIS) as plain values.
+
+    Raises UserError with one line naming the file, and the line where it can be told.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise UserError(
+                say(
+                    f"{path}：超过 1 MB，不像是设置文件",
+                    f"{path}: larger than 1 MB, which settings are not",
+                )
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            say(
+                f"{path}：读不到，请放入 community.yaml",
+                f"{path}: cannot be read; put a community.yaml there",
+            )
+        ) from error
+    try:
+        text = _decoded(content)
+        if place := first_hidden(text):
+            raise UserError(
+                say(
+                    f"{path}:{place}：有看不见的字符，请删去这一行重新输入",
+                    f"{path}:{place}: characters that do not show; delete the line and type it anew",
+                )
+            )
+        _refuse_depth(path, text)
+        value = yaml.load(text, _Loader)
+    except _Twice as error:
+        raise UserError(
+            say(
+                f"{path}:{error.line}：{error.key} 出现了两次，请合并",
+                f"{path}:{error.line}: {error.key} stands twice; put both together",
+            )
+        ) from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UserError(
+            say(
+                f"{path}{line}：不是有效的 YAML，请检查缩进和冒号",
+                f"{path}{line}: not valid YAML; check indents and colons",
+            )
+        ) from error
+    _refuse_bomb(path, value)
+    return value
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode(likely_encoding(content) or "utf-8")
+
+
+def _refuse_depth(path: Path, text: str) -> None:
+    """Raise UserError where sections stand too deep within one another: the loader in C would end the process."""
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            line = event.start_mark.line + 1
+            raise UserError(
+                say(
+                    f"{path}:{line}：嵌套太深，请检查缩进和括号",
+                    f"{path}:{line}: nested too deep; check indents and brackets",
+                )
+            )
+
+
+def _refuse_bomb(path: Path, value: Any) -> None:
+    """Raise UserError where aliases make a small file huge, or stand for themselves."""
+    sizes: dict[int, int] = {}
+    inside: set[int] = set()
+
+    def size(one: Any) -> int:
+        if not isinstance(one, dict | list):
+            return 1
+        if id(one) in inside:
+            return MOST_VALUES + 1
+        if id(one) not in sizes:
+            inside.add(id(one))
+            sizes[id(one)] = 1 + sum(map(size, one.values() if isinstance(one, dict) else one))
+            inside.discard(id(one))
+        return sizes[id(one)]
+
+    if size(value) > MOST_VALUES:
+        raise UserError(
+            say(
+                f"{path}：引用（* 和 &）展开后太大，请直接写出各项",
+                f"{path}: too large once its aliases (* and &) are written out; write the entries themselves",
+            )
+        )

@@ -1,0 +1,79 @@
+"""Residents of whom an age is told and the day on which it was taken: that makes a year of birth."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from features.contract.spoken_values import plain, read_number
+from features.exports.departures import day_in
+from features.store.sql import name, one_value
+
+AGE = re.compile(r"^(?:age|年龄|周岁|岁数|实足年龄|实际年龄)$")
+TAKEN = re.compile(
+    r"^(?:age_on|age_at|age_date|age_taken_on|年龄日期|年龄统计日|(?:登记|采集|统计|填表|核实|截止)(?:日期|时间))$"
+)
+MONTHS = re.compile(r"^(\d+)个?月(?:龄)?$")
+OLDEST = 125
+
+
+@dataclass(frozen=True)
+class Aged:
+    """A column of ages: the column with the day, rows that got a year of birth, and rows that lack the day."""
+
+    column: str
+    taken: str
+    told: int
+    untold: int
+
+
+def births_from_ages(
+    connection: duckdb.DuckDBPyConnection, table: str, holds: str, columns: Sequence[str], zone: str
+) -> Aged | None:
+    """Fill ``birth_year`` of staged residents without a birth by their age and the day on which it was taken.
+
+    Args:
+        connection: with the staged rows.
+        table: the staged table.
+        holds: SQL of whether a row can be used.
+        columns: of the file.
+        zone: the community's timezone.
+
+    Returns:
+        What was filled, None where no column has ages; otherwise the table has ``birth_year``.
+    """
+    ages = next((one for one in columns if AGE.match(one.strip().lower())), None)
+    if ages is None:
+        return None
+    if "birth_year" not in columns:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN birth_year DOUBLE")
+    taken = next((one for one in columns if TAKEN.match(one.strip().lower())), "")
+    texts = connection.execute(f"SELECT DISTINCT {name(ages)} FROM {table} WHERE {name(ages)} IS NOT NULL")
+    years = {text: years for (text,) in texts.fetchall() if (years := _years(text)) is not None}
+    read = pa.table(
+        {"said": pa.array(years, type=pa.string()), "years": pa.array(years.values(), pa.float64())}
+    )
+    connection.register("ages", read)
+    unborn = ["birth_year IS NULL", *(["birth_date IS NULL"] if "birth_date" in columns else [])]
+    rows = f"{' AND '.join(unborn)} AND {holds} AND {name(ages)} IN (SELECT said FROM ages)"
+    before = one_value(connection, f"SELECT count(*) FROM {table} WHERE {rows}")
+    day = day_in(connection, table, taken, zone) if taken else "NULL::TIMESTAMP"
+    connection.execute(f"""
+        UPDATE {table} SET birth_year = year({day} - to_days(round((years + 0.5) * 365.25)::INTEGER))
+        FROM ages WHERE {name(ages)} = said AND {rows}""")
+    after = one_value(connection, f"SELECT count(*) FROM {table} WHERE {rows}")
+    connection.unregister("ages")
+    return Aged(ages, taken, before - after, after)
+
+
+def _years(text: str) -> float | None:
+    """An age in years: 65, 65岁, 45周岁, 3个月; None where it is none.
+
+    >>> _years("65岁"), _years("6个月"), _years("200")
+    (65.0, 0.5, None)
+    """
+    months = MONTHS.match(plain(text))
+    years = int(months[1]) / 12 if months else read_number(text)
+    return years if years is not None and 0 <= years <= OLDEST else None

@@ -1,0 +1,133 @@
+"""What steps of an ingest found, in words: who left, ages, numbers of requests, exports, refusals that cannot be read."""
+
+from collections.abc import Mapping
+
+from features.contract.community import Community
+from features.contract.tables import TABLES
+from features.exports.ages import Aged
+from features.exports.departures import Departed
+from features.exports.request_numbers import Matched
+from features.findings import Finding, Weight
+from features.ingest.checks import no_household
+from features.ingest.files import TableFile
+from features.ingest.quarantine import Quarantined
+from features.language import say
+from features.store.database import COVERED
+
+SHOWN = 3  # values or lines that a finding shows
+LEAVING = ("households", "residents")  # tables of those who can move away or die
+
+
+def departed_findings(table: str, found: Departed) -> list[Finding]:
+    """Findings on those who are gone by one column, and on what it says that was not understood."""
+    column, findings = found.sign.column, []
+    todo = say(
+        "不对的话请在 community.yaml 写 left 或 died",
+        "where that is wrong, set left or died in community.yaml",
+    )
+    if found.rows:
+        words = say(
+            f"{found.rows} 行按 {column} 已迁出或去世，不再计入",
+            f"by {column}, {found.rows} rows are of those who moved away or died; they no longer count",
+        )
+        if found.sign.usual:
+            findings.append(Finding(Weight.LOOK, table, words, todo, examples=found.values[:SHOWN]))
+        else:
+            findings.append(Finding(Weight.NOTE, table, words))
+    if found.unclear:
+        words = say(
+            f"{column} 看不出是否已迁出或去世，按在住处理",
+            f"{column} does not tell whether somebody moved away or died; they still count",
+        )
+        findings.append(Finding(Weight.LOOK, table, words, todo, len(found.unclear), found.unclear[:SHOWN]))
+    return findings
+
+
+def aged_findings(found: Aged) -> list[Finding]:
+    """Findings on ages from which years of birth were worked out, and on ages of nobody knows which day."""
+    findings = []
+    if found.told:
+        words = say(
+            f"按 {found.column} 和 {found.taken} 推算出生年",
+            f"years of birth were worked out from {found.column} and {found.taken}",
+        )
+        findings.append(Finding(Weight.NOTE, "residents", words, rows=found.told))
+    if found.untold:
+        words = say(
+            f"{found.column} 没有写是哪天的年龄，不当年龄用",
+            f"{found.column} does not say of which day the age is, and is not used as an age",
+        )
+        todo = say("请给 birth_year，或加一列 age_on", "give birth_year, or a column age_on")
+        findings.append(Finding(Weight.LOOK, "residents", words, todo, found.untold))
+    return findings
+
+
+def missing_columns(files: Mapping[str, TableFile], community: Community) -> list[Finding]:
+    """A finding on each column that ``left`` or ``died`` names and that no file has."""
+    there = {one.lower() for table in LEAVING if table in files for one in files[table].attributes}
+    there |= {one for table in LEAVING for one in TABLES[table].columns}
+    found = []
+    for key, given in (("left", community.left), ("died", community.died)):
+        for column in (given.column, given.date) if given and given.values else ():
+            if column and column.lower() not in there:
+                words = say(
+                    f"{key} 写的列 {column} 不在任何表里", f"{key} names a column that no table has: {column}"
+                )
+                todo = say("请改成表里的列名", "name it as the table does")
+                found.append(Finding(Weight.LOST, "community.yaml", words, todo))
+    return found
+
+
+def matched_findings(found: Matched) -> list[Finding]:
+    """Findings on requests that have another number than before."""
+    findings = []
+    if found.same:
+        words = say(
+            f"{found.same} 条新诉求与已有诉求的住户、时间、需求都相同，只是换了编号，只算一次",
+            f"{found.same} new requests equal ones already there in household, time and need, under other numbers;"
+            " they count once",
+        )
+        findings.append(Finding(Weight.LOOK, "requests", words))
+    if found.anew:
+        words = say(
+            f"{found.anew} 个编号原来是另一户、另一天的诉求（编号重新开始？），两条都保留",
+            f"{found.anew} requests changed household and date (numbers that begin anew?); both are kept",
+        )
+        todo = say("请用不重复的编号", "use numbers that do not come again")
+        findings.append(Finding(Weight.LOOK, "requests", words, todo))
+    return findings
+
+
+def older_finding(ends: str, covered: str) -> Finding:
+    """The finding on an export that ends before an earlier one; both as ISO texts."""
+    words = say(
+        f"这批导出止于 {ends[:10]}，记录已到 {covered[:10]}：是较早的导出，只加入新的行，不改回已有的记录",
+        f"this export ends {ends[:10]}, records reach {covered[:10]}: it is an older one; new rows are taken, nothing is"
+        " taken back",
+    )
+    return Finding(Weight.LOOK, say("导出", "export"), words)
+
+
+def late_finding(late: Mapping[str, int], covered: str) -> Finding:
+    """The finding on rows that came late, by table; ``covered``: until when earlier exports reach."""
+    tables = say("，", ", ").join(f"{table} {count}" for table, count in late.items() if table in COVERED)
+    words = say(
+        f"补报的行（{tables}）说的是以前的导出已到的时间（{covered[:10]} 以前），从次日起才算已知",
+        f"rows that came late ({tables}) speak of times that an earlier export covered (up to {covered[:10]}) and count"
+        " from the day after",
+    )
+    todo = say("有登记时间的请给 recorded_at", "give recorded_at where it is known")
+    return Finding(Weight.NOTE, say("导出", "export"), words, todo)
+
+
+def unread_refusals(file: TableFile, found: list[tuple[str, Quarantined]]) -> list[str]:
+    """A line on refusals of which not even the household can be told, and one on each sheet that was not read."""
+    lines = [one.line() for one in file.findings if one.weight == Weight.PROTECT]
+    rows = [row for problem, row in found if problem != no_household()]
+    if rows:
+        places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])
+        more = "…" if len(rows) > SHOWN else ""
+        zh = f"{rows[0].file}：第 {places}{more} 行的拒访看不出是哪一户，请补上 household_id"
+        en = f"{rows[0].file}: nobody can tell whose the refusals of lines {places}{more} are; give household_id"
+        lines.append(say(zh, en))
+    return lines

@@ -1,0 +1,163 @@
+"""Anything readable of a refusal refuses, wherever it stands and however its household is named."""
+
+from pathlib import Path
+
+import openpyxl
+import pytest
+from tiny_town import Row, TinyTown, households, requests, residents
+
+from features.ingest.ingest import check, ingest
+from features.ingest.ingest_report import IngestReport
+from features.language import UserError
+
+
+def refusing(town: TinyTown, rows: list[Row]) -> tuple[list[str], IngestReport]:
+    """Ids of the households that refuse by some rows of opt_outs, and what ingest says."""
+    town.write("opt_outs", rows)
+    report = town.ingest()
+    records = town.records()
+    return sorted({str(records.household_ids[one]) for one in records.opt_outs.household}), report
+
+
+@pytest.mark.parametrize(
+    "word", ["终身", "终生有效", "永不", "永不联系", "长期（本人要求）", "另行通知", "∞", "无期"]
+)
+def test_words_for_an_end_that_never_comes_are_read_without_a_word(tiny_town: TinyTown, word: str) -> None:
+    found, report = refusing(tiny_town, [{"household_id": "H03", "from": "2024-04-01", "until": word}])
+    assert found == ["H03"] and report.exit_code() == 0
+
+
+@pytest.mark.parametrize("word", ["一年", "6个月", "2024年底", "2024-13-01", "31/12/2024"])
+def test_an_end_that_cannot_be_read_is_shown_with_its_line(tiny_town: TinyTown, word: str) -> None:
+    found, report = refusing(tiny_town, [{"household_id": "H03", "from": "2024-04-01", "until": word}])
+    assert found == ["H03"] and report.exit_code() == 3
+    assert f"until 读不懂：{word}（第 2 行）" in "\n".join(report.lines())
+
+
+@pytest.mark.parametrize(
+    ("written", "households_meant"),
+    [
+        ("h3", ["H03"]),
+        ("Ｈ０３", ["H03"]),
+        ("H-003", ["H03"]),
+        ("H03、H04", ["H03", "H04"]),
+        ("H03/H04，H05", ["H03", "H04", "H05"]),
+        ("H03和h4", ["H03", "H04"]),
+        ("\u202eH03\u200b", ["H03"]),
+    ],
+)
+def test_a_household_may_be_written_in_many_ways(
+    tiny_town: TinyTown, written: str, households_meant: list[str]
+) -> None:
+    row = {"household_id": written, "from": "2024-04-01", "until": ""}
+    found, report = refusing(tiny_town, [row, {**row, "household_id": "H03"}])
+    assert found == households_meant
+    counts = report.tables["opt_outs"]
+    assert counts.read == counts.new + counts.repeated + counts.quarantined
+    again = tiny_town.ingest().tables["opt_outs"]
+    assert (again.new, again.corrected) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "households_meant"),
+    [
+        ({"电话": "138 0000-0003", "name": ""}, ["H03"]),
+        ({"电话": "", "name": "王阿姨"}, ["H03", "H07"]),
+        ({"电话": "13800000007", "name": "王阿姨"}, ["H07"]),
+    ],
+)
+def test_without_a_household_the_register_is_asked(
+    tiny_town: TinyTown, told: Row, households_meant: list[str]
+) -> None:
+    homes = [
+        {**row, "联系电话": f"138000000{row['household_id'][1:]}", "户主姓名": f"户{row['household_id']}"}
+        for row in households()
+    ]
+    for home in homes:
+        home["户主姓名"] = "王阿姨" if home["household_id"] in ("H03", "H07") else home["户主姓名"]
+    tiny_town.write("households", homes)
+    found, report = refusing(tiny_town, [{"household_id": "", "from": "2024-04-01", **told}])
+    assert found == households_meant
+    assert "拒访没有能用的户号，按姓名、电话或地址相同的户处理：第 2 行 = H" in "\n".join(report.lines())
+
+
+@pytest.mark.parametrize("household", ["", "3.30481E+17"])
+def test_a_monday_stops_where_nobody_can_tell_whose_a_refusal_is(tiny_town: TinyTown, household: str) -> None:
+    rows = [{"household_id": "H11", "from": "2024-04-01"}, {"household_id": household, "name": "张三"}]
+    tiny_town.write("opt_outs", rows)
+    with pytest.raises(UserError, match=r"opt_outs\.csv：第 3 行的拒访看不出是哪一户"):
+        ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    assert ingest(tiny_town.directory, tiny_town.workspace).exit_code() == 3
+
+
+def test_a_refusal_of_an_unknown_household_does_not_stop_a_monday(tiny_town: TinyTown) -> None:
+    tiny_town.write("opt_outs", [{"household_id": "H99", "from": "2024-04-01"}])
+    report = ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    assert "没有这一户：第 2 行" in "\n".join(report.lines())
+
+
+@pytest.mark.parametrize("column", ["是否拒访", "免打扰", "不愿被打扰", "opt_out", "拒绝上门"])
+def test_a_column_of_the_register_refuses(tiny_town: TinyTown, column: str) -> None:
+    said = {"H03": "是", "H04": "否", "H05": "不让进门", "H06": "", "H07": "同意"}
+    tiny_town.write(
+        "households", [{**row, column: said.get(row["household_id"], "0")} for row in households()]
+    )
+    found, report = refusing(tiny_town, [{"household_id": "H11", "from": "2024-04-01", "until": ""}])
+    assert found == ["H03", "H05", "H11"]
+    assert f"{column} 说明住户拒访，按拒访处理" in "\n".join(report.lines())
+    again = tiny_town.ingest().tables["opt_outs"]
+    assert (again.new, again.corrected) == (0, 0)
+
+
+def test_a_resident_who_refuses_refuses_without_a_table_of_refusals(tiny_town: TinyTown) -> None:
+    (tiny_town.directory / "opt_outs.csv").unlink()
+    rows = [{**row, "勿扰": "√" if row["resident_id"] == "P5" else ""} for row in residents()]
+    tiny_town.write("residents", rows)
+    tiny_town.ingest()
+    records = tiny_town.records()
+    assert [records.household_ids[one] for one in records.opt_outs.household] == ["H09"]
+
+
+def two_sheets(path: Path, name: str, rows: list[list[str]]) -> None:
+    """Write the requests, and a second sheet beside them."""
+    book = openpyxl.Workbook()
+    first = book.active
+    names = [*requests()[0]]
+    for row in [names, *([row[one] for one in names] for row in requests())]:
+        first.append(row)
+    second = book.create_sheet(name)
+    for row in rows:
+        second.append(row)
+    book.save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("opt_outs", [["household_id", "from"], ["H03", "2024-04-01"]]),
+        ("拒访名单", [["户号"], ["H03"]]),
+        ("黑名单", [["H03"]]),
+        ("Sheet2", [["户号", "是否拒访"], ["H03", "是"]]),
+        ("Sheet2", [["2024年"], ["household_id", "免打扰"], ["H03", "是"]]),
+    ],
+)
+def test_refusals_on_another_tables_second_sheet_stop_the_run(
+    tiny_town: TinyTown, name: str, rows: list[list[str]]
+) -> None:
+    (tiny_town.directory / "requests.csv").unlink()
+    two_sheets(tiny_town.directory / "requests.xlsx", name, rows)
+    for read in (check, ingest):
+        with pytest.raises(UserError, match=rf"requests\.xlsx：工作表 {name} 像是 opt_outs 表"):
+            read(tiny_town.directory, tiny_town.workspace)
+
+
+def test_a_sheet_without_a_header_in_the_refusals_workbook_stops_a_monday(tiny_town: TinyTown) -> None:
+    (tiny_town.directory / "opt_outs.csv").unlink()
+    book = openpyxl.Workbook()
+    for row in (["household_id", "from"], ["H11", "2024-04-01"]):
+        book.active.append(row)
+    book.create_sheet("新增").append(["H03", "2024-04-01"])
+    book.save(tiny_town.directory / "opt_outs.xlsx")
+    with pytest.raises(UserError, match="工作表 新增 没有表头，没有读"):
+        ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    assert tiny_town.ingest().exit_code() == 3

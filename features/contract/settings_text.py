@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from features.contract.alphabet import first_hidden
+from features.alphabet import first_hidden
 from features.contract.text_encoding import likely_encoding
 from features.language import UserError, say
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.contract.alphabet import column_shown, hidden_places, shown
+from features.alphabet import column_shown, hidden_places, shown
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.table_names import REFUSALS, table_named
 from features.contract.tables import TABLES

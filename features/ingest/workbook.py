@@ -52,7 +52,7 @@ def read_workbook(path: Path, table: str) -> TextRows:
         raise UserError(say(f"{path}：工作表是空的", f"{path}: the sheet is empty"))
     if not sheets and first is not None:
         sheets = [first]
-    return _joined(sheets, findings)
+    return _joined(path, sheets, findings)
 
 
 def _hidden(path: Path, name: str) -> Finding:
@@ -189,7 +189,7 @@ def _first_rows(sheet: SheetCells) -> Sheet | None:
     return Sheet(sheet.name, names, sheet.rows[header + 1 :], header + 2)
 
 
-def _joined(sheets: list[Sheet], findings: list[Finding]) -> TextRows:
+def _joined(path: Path, sheets: list[Sheet], findings: list[Finding]) -> TextRows:
     """The rows of all sheets under the names of all headers; a column without a name stands for itself."""
     if len(sheets) == 1:
         (sheet,) = sheets
@@ -198,16 +198,30 @@ def _joined(sheets: list[Sheet], findings: list[Finding]) -> TextRows:
         return TextRows(
             sheet.names, pa.table([*columns, lines], names=[*sheet.names, LINE]), [], findings, [sheet.name]
         )
-    names = list(dict.fromkeys(name.strip() for sheet in sheets for name in sheet.names if name.strip()))
-    tables = []
+    spelled = {name.strip().lower(): name.strip() for sheet in sheets for name in sheet.names if name.strip()}
+    names, tables = list(spelled.values()), []
     for number, sheet in enumerate(sheets):
-        at = {name.strip(): place for place, name in reversed([*enumerate(sheet.names)])}
+        at = _places(path, sheet)
         empty = pa.nulls(len(sheet.body), pa.string())
-        columns = [_column(sheet.body, at[name]) if name in at else empty for name in names]
+        columns = [_column(sheet.body, at[name]) if name in at else empty for name in spelled]
         first = (number << SHEET_SHIFT) + sheet.first_line
         tables.append(pa.table([*columns, np.arange(first, first + len(sheet.body))], names=[*names, LINE]))
         findings += _unnamed(sheet)
     return TextRows(names, pa.concat_tables(tables), [], findings, [sheet.name for sheet in sheets])
+
+
+def _places(path: Path, sheet: Sheet) -> dict[str, int]:
+    """Where the columns of a sheet stand, by name in small letters. Raises UserError for a name that stands twice."""
+    at: dict[str, int] = {}
+    for place, name in enumerate(sheet.names):
+        if name.strip() and at.setdefault(name.strip().lower(), place) != place:
+            raise UserError(
+                say(
+                    f"{path}：工作表 {sheet.name} 的列 {name.strip()} 出现了两次",
+                    f"{path}: column {name.strip()} stands twice in sheet {sheet.name}",
+                )
+            )
+    return at
 
 
 def _unnamed(sheet: Sheet) -> list[Finding]:

@@ -277,6 +277,20 @@ def test_every_sheet_of_a_workbook_is_read_with_its_own_lines(tiny_town):
     assert any("旧" in one.what for one in read.findings) and any("说明" in one.what for one in read.findings)
 
 
+def test_names_of_columns_are_one_whatever_their_case_and_stand_once_in_a_sheet(tiny_town):
+    path = tiny_town.directory / "workers.xlsx"
+    made, _ = workbook(
+        path, 一月=[WORKERS, ["W1", "steward"]], 二月=[["Worker_ID", "Role"], ["W2", "grid_worker"]]
+    )
+    made.save(path)
+    rows = read_table("workers", path).rows.to_pylist()
+    assert [(row["worker_id"], row["role"]) for row in rows] == [("W1", "steward"), ("W2", "grid_worker")]
+    made["二月"]["C1"], made["二月"]["C2"] = "role", "steward"
+    made.save(path)
+    with pytest.raises(UserError, match="工作表 二月 的列 role 出现了两次"):
+        read_table("workers", path)
+
+
 def test_a_sheet_that_is_another_table_stops_the_run(tiny_town):
     path = tiny_town.directory / "workers.xlsx"
     made, _ = workbook(path, workers=[WORKERS, ["W1", "steward"]], opt_outs=[["household_id"], ["H1"]])

@@ -110,18 +110,21 @@ def _aggregated(
     name = column_of(attribute)
     stated = ~np.isnan(value)
     household, value = household[stated], value[stated]
-    number = sum_by_household(known, household, np.ones(len(value)))
+    number = sum_by_household(household, np.ones(len(value)), known.household_count)
     number[number == 0] = np.nan
     if attribute.kind == "number":
-        mean = sum_by_household(known, household, value) / number
-        return {f"{name}.mean": mean, f"{name}.max": -least_by_household(known, household, -value)}
+        mean = sum_by_household(household, value, known.household_count) / number
+        return {
+            f"{name}.mean": mean,
+            f"{name}.max": -least_by_household(household, -value, known.household_count),
+        }
     if attribute.kind == "boolean":
-        return {name: -least_by_household(known, household, -value)}
+        return {name: -least_by_household(household, -value, known.household_count)}
     if attribute.kind == "date":
-        return {f"{name}.days": least_by_household(known, household, known.as_of - value)}
+        return {f"{name}.days": least_by_household(household, known.as_of - value, known.household_count)}
     return {
         f"{name}={plain_text(one)}": np.where(
-            np.isnan(number), np.nan, sum_by_household(known, household, value == code)
+            np.isnan(number), np.nan, sum_by_household(household, value == code, known.household_count)
         )
         for code, one in enumerate(attribute.values)
     }

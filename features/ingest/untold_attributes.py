@@ -5,6 +5,7 @@ import ast
 import unicodedata
 from collections import Counter
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -19,7 +20,7 @@ from features.contract.tables import DEPARTED
 from features.findings import EXAMPLES, Finding, Weight
 from features.ingest.files import TableFile
 from features.language import UserError, say
-from features.point_in_time.ages import AGE_GROUPS
+from features.point_in_time.ages import of_residents
 from features.point_in_time.schema import ALIKE, BIRTH, age_name
 from features.store.database import STORE, attribute_columns, has_tables, open_store
 from features.store.sql import name, one_value, text
@@ -29,7 +30,6 @@ MOST_TEXTS = 5000  # the most frequent texts of a column, which are looked at
 HALF = 0.5
 FEW = 0.03  # share of households for whom it may be unknown without a word
 NUMBER = name("row:number")
-OF_RESIDENTS = ("residents", *AGE_GROUPS)  # names of what is counted from residents
 NEWEST = """
     WITH newest AS (
         SELECT {key}, max(valid_from) AS valid_from, max(valid_until) AS ends FROM {table}
@@ -57,7 +57,6 @@ class CurrentAttributes:
         self._make_current(sorted({*taken}))
         self.count = one_value(connection, "SELECT count(*) FROM current_households")
         self._has_residents = bool(one_value(connection, "SELECT count(*) FROM residents"))
-        self._residents: dict[str, np.ndarray] | None = None
 
     def _make_current(self, columns: list[str]) -> None:
         """Make the temporary table of the newest row of each household that is there."""
@@ -79,11 +78,7 @@ class CurrentAttributes:
 
     def names(self) -> list[str]:
         """The attributes, the ages from births, and numbers of residents."""
-        return list(
-            dict.fromkeys(
-                [*self._columns.values(), *self._ages, *(OF_RESIDENTS if self._has_residents else ())]
-            )
-        )
+        return list(dict.fromkeys([*self._columns.values(), *self._ages, *self._residents]))
 
     def find(self, wanted: str) -> Texts | np.ndarray | None:
         """Values of a name; None where there is none."""
@@ -93,10 +88,6 @@ class CurrentAttributes:
         if plain in self._ages:
             texts = self._texts(self._ages[plain])
             return np.floor((self._today - texts.gather(values.births(texts.distinct))) / JULIAN_YEAR)
-        if not self._has_residents or plain not in OF_RESIDENTS:
-            return None
-        if self._residents is None:
-            self._residents = self._of_residents()
         return self._residents.get(plain)
 
     def column_of(self, wanted: str) -> tuple[str, np.ndarray, Texts] | None:
@@ -117,29 +108,23 @@ class CurrentAttributes:
             self._read[column] = read_texts(coded.dictionary.to_pylist(), codes)
         return self._read[column]
 
-    def _of_residents(self) -> dict[str, np.ndarray]:
-        """float64 per household: residents and age groups; NaN without a known resident."""
+    @cached_property
+    def _residents(self) -> dict[str, np.ndarray]:
+        """What is counted from residents, as scoring counts it; nothing where there is no table of them."""
+        if not self._has_residents:
+            return {}
         people = NEWEST.format(
             table="residents",
             key="resident_id",
             columns="household_id, birth_date, birth_year",
             today=self._day(),
         )
-        born = "(coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) - DATE '1970-01-01')::DOUBLE"
+        days = f"({self._day()} - coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)))::DOUBLE"
         rows = self._connection.execute(f"""
-            SELECT homes.{NUMBER} AS number, coalesce({born}, 'nan'::DOUBLE) AS born
+            SELECT homes.{NUMBER} AS number, coalesce({days}, 'nan'::DOUBLE) AS days
             FROM ({people}) JOIN current_households homes USING (household_id)""").fetchnumpy()
-        if not len(rows["number"]):
-            return {}
         household = np.asarray(rows["number"], dtype=np.int64)
-        age = np.floor((self._today - np.asarray(rows["born"], dtype=np.float64)) / JULIAN_YEAR)
-        number = np.bincount(household, minlength=self.count).astype(np.float64)
-        number[number == 0] = np.nan
-        found = {"residents": number}
-        for group, (youngest, end, *_) in AGE_GROUPS.items():
-            own = np.bincount(household, (age >= youngest) & (age < end), self.count)
-            found[group] = np.where(np.isnan(number), np.nan, own)
-        return found
+        return of_residents(household, np.asarray(rows["days"], dtype=np.float64), self.count)
 
 
 def who_findings(connection: duckdb.DuckDBPyConnection, community: Community, today: date) -> list[Finding]:

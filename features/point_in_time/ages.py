@@ -24,17 +24,32 @@ def aggregates(known: Known) -> dict[str, np.ndarray]:
     """Count residents, age groups and situations: float64 [households] each; NaN without a known resident."""
     rows = known.resident_rows
     household = known.residents.household[rows]
-    age = np.floor((known.as_of - known.residents.born[rows]) / JULIAN_YEAR)
+    return of_residents(household, known.as_of - known.residents.born[rows], known.household_count)
+
+
+def of_residents(household: np.ndarray, days: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Count what ``aggregates`` does.
+
+    Parameters
+    ----------
+    household
+        Of each resident: its number, int [residents].
+    days
+        Since the resident was born, float64 [residents]; NaN where not known.
+    count
+        Number of households.
+    """
+    age = np.floor(days / JULIAN_YEAR)
     age = np.where(age < 0, np.nan, age)
-    number = sum_by_household(known, household, np.ones(len(rows)))
+    number = sum_by_household(household, np.ones(len(age)), count)
     number[number == 0] = np.nan
     absent = np.isnan(number)
     columns = {"residents": number}
     for name, (youngest, end, *_) in AGE_GROUPS.items():
-        columns[name] = sum_by_household(known, household, (age >= youngest) & (age < end))
+        columns[name] = sum_by_household(household, (age >= youngest) & (age < end), count)
         columns[name][absent] = np.nan
-    columns["youngest_age"] = least_by_household(known, household, age)
-    columns["oldest_age"] = -least_by_household(known, household, -age)
+    columns["youngest_age"] = least_by_household(household, age, count)
+    columns["oldest_age"] = -least_by_household(household, -age, count)
     columns["youngest_child_age"] = np.where(columns["youngest_age"] < 18, columns["youngest_age"], np.nan)
     alone = (number == 1) & (columns["elders"] == 1)
     grown = columns["adults"] + columns["elders"]
@@ -44,14 +59,14 @@ def aggregates(known: Known) -> dict[str, np.ndarray]:
     return columns
 
 
-def sum_by_household(known: Known, household: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """float64 per household: the sum of ``value`` over residents, whose ``household`` each is given."""
-    return np.bincount(household, value.astype(np.float64), known.household_count).astype(np.float64)
+def sum_by_household(household: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
+    """float64 [count]: the sum of ``value`` over residents, whose ``household`` each is given."""
+    return np.bincount(household, value.astype(np.float64), count).astype(np.float64)
 
 
-def least_by_household(known: Known, household: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """float64 per household: the least ``value`` of its residents; NaN where none is known."""
-    least = np.full(known.household_count, np.inf)
+def least_by_household(household: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
+    """float64 [count]: the least ``value`` of each household's residents; NaN where none is known."""
+    least = np.full(count, np.inf)
     stated = ~np.isnan(value)
     np.minimum.at(least, household[stated], value[stated])
     return np.where(np.isinf(least), np.nan, least)

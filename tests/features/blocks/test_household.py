@@ -252,10 +252,10 @@ def test_residents_by_age_at_the_date():
 
 def test_situations_of_elders_alone_and_of_one_adult_with_children():
     assert of_one(residents, family("1942-01-01"))["residents.elder_alone"] == 1
-    assert told(residents, family("1942-01-01")) == ["老人82岁", "老人独居", "家里1口人"]
+    assert told(residents, family("1942-01-01")) == ["老人82岁", "老人独居"]
     parent = family("1990-01-01", "2016-01-01", "2021-01-01")
     assert of_one(residents, parent)["residents.single_adult_with_children"] == 1
-    assert told(residents, parent) == ["孩子3岁、8岁", "家里3口人", "一个大人带2个孩子"]
+    assert told(residents, parent) == ["孩子3岁、8岁", "一个大人带2个孩子"]
 
 
 def test_residents_attributes_over_the_household():
@@ -276,7 +276,7 @@ def test_residents_attributes_over_the_household():
         "resident.work=在职": 0,
         "resident.seen.days": 10,
     }
-    assert told(residents, records) == ["家里3口人", "家里有人：慢性病", "工作：退休2人"]
+    assert told(residents, records) == ["家里有人：慢性病", "工作：退休2人"]
 
 
 def test_a_resident_who_moved_counts_where_it_lives_now():

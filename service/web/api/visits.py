@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import io
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -202,17 +203,22 @@ def export(
     note(request, asker, "visits.export", dict.fromkeys(row["household_id"] for row in rows), week.as_of)
     noted_now(request)
     return Response(
-        as_file(rows, format),
+        as_file(rows, format, asker.who),
         media_type=KINDS[format],
         headers={"Content-Disposition": f'attachment; filename="visits-{week.as_of}.{format}"'},
     )
 
 
-def as_file(rows: list[dict[str, Any]], kind: str) -> bytes:
-    """Rows as a file. A text that Excel would take for a formula is kept a text."""
+def as_file(rows: list[dict[str, Any]], kind: str, who: str) -> bytes:
+    """Rows as a file. A text that Excel would take for a formula is kept a text.
+
+    Every row says who made the file and when, and so does a printed sheet: a copy of it can be traced.
+    """
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=[name for name in Visit.model_fields if not rows or name in rows[0]])
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    frame = frame.assign(exported_by=who, exported_at=at)
     content = io.BytesIO()
     if kind == "parquet":
         frame.to_parquet(content, index=False)
@@ -227,6 +233,7 @@ def as_file(rows: list[dict[str, Any]], kind: str) -> bytes:
             engine_kwargs={"options": PLAIN_TEXTS},
         ) as writer:
             frame.to_excel(writer, index=False, sheet_name="visits")
+            writer.sheets["visits"].set_footer(f"&L{who.replace('&', '&&')} {at}&R&P / &N")
     return content.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import cache
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -74,6 +75,7 @@ def page(
         .render(
             identity=identity,
             menu=menu(identity) if identity else [],
+            made_at=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
             here=here if request.method == "GET" else NEXT_DEFAULT,
             path=request.url.path,
             other=(other, LANGUAGES[other]),

@@ -1,7 +1,7 @@
-// Shows the lists and households opened before when there is no connection. Pages stay on the phone for a day at
-// most, and go when somebody signs out (visits.js).
+// Shows the lists and households opened before when there is no connection. Pages stay on the phone for half a
+// day at most, and go when somebody signs out or somebody else signs in (visits.js).
 "use strict";
-const PAGES = "pages", FILES = "files", LONGEST = 24 * 3600 * 1000;
+const PAGES = "pages", FILES = "files", LONGEST = 12 * 3600 * 1000;
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));

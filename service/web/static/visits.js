@@ -173,8 +173,44 @@
     else write({ ...one, undo: true });
   }
 
+  // ---- leaving: what the phone keeps goes first, whether there is a connection or not
+  const WHO = "xianying.who", LEFT = "xianying.left", UNSENT_KEPT = 7 * 24 * 3600 * 1000;
+  const forgetPages = () => ("caches" in window ? caches.delete("pages") : Promise.resolve());
+  const forgetSent = () => read().filter((one) => !waits(one)).forEach(forget);
+
   function leave(event) {
-    if (read().some(waits) && !confirm(said.leave)) event.preventDefault();
+    if (read().some(waits) && !confirm(said.leave)) return event.preventDefault();
+    forgetSent();
+    localStorage.setItem(LEFT, who); // the session itself ends as soon as the service can be reached
+    const gone = forgetPages();
+    if (navigator.onLine) return;
+    event.preventDefault();
+    gone.then(showLeft);
+  }
+
+  function showLeft() {
+    body.replaceChildren(Object.assign(document.createElement("p"), { textContent: said.left, className: "problem" }));
+  }
+
+  async function endSession() {
+    showLeft();
+    await forgetPages();
+    const form = new URLSearchParams({ csrf });
+    const answer = await fetch("/sign-out", { method: "POST", body: form, cache: "no-store" });
+    if (answer.status >= 400) return;
+    localStorage.removeItem(LEFT);
+    location.replace("/sign-in");
+  }
+
+  // Whoever uses the phone now finds nothing of whoever used it before; what those did not send waits a week for them.
+  async function forgetOthers() {
+    if (!who || localStorage.getItem(WHO) === who) return;
+    localStorage.setItem(WHO, who);
+    for (const key of Object.keys(localStorage).filter((one) => one.startsWith(PREFIX))) {
+      const one = JSON.parse(localStorage.getItem(key));
+      if (one.who !== who && (!waits(one) || Date.now() - one.at > UNSENT_KEPT)) localStorage.removeItem(key);
+    }
+    await forgetPages();
   }
 
   // ---- without a connection
@@ -200,12 +236,18 @@
     body.dataset.kept = "yes";
   }
 
-  addEventListener("online", flush);
+  if (who && localStorage.getItem(LEFT) === who) {
+    addEventListener("online", () => endSession().catch(() => {}));
+    endSession().catch(() => {});
+    return;
+  }
+  if (!who) localStorage.removeItem(LEFT); // nobody's session is open in this browser
+  addEventListener("online", () => (localStorage.getItem(LEFT) ? endSession().catch(() => {}) : flush()));
   addEventListener("offline", show);
   addEventListener("storage", show);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) flush(); });
   setInterval(() => { if (read().some(waits)) flush(); }, WAIT);
   show();
   flush();
-  keepPages().catch(() => {});
+  forgetOthers().then(keepPages).catch(() => {});
 })();

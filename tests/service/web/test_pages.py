@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="pages are not tried: pip install playwright")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from served_browser import (
     CHROMIUM,
     DESKTOP,
@@ -262,9 +262,56 @@ def test_outcomes_wait_for_the_person_who_entered_them(server, browser):
         )
         page.wait_for_timeout(500)
         assert server.outcomes() == before  # nobody sends what another has entered
-        page.get_by_role("button", name="退出").click()
+        page.get_by_role("button", name="退出", exact=True).click()
         sign_in(page, "li")
         eventually(server, [*before, ("user:li", "not_needed", False)])
+
+
+def kept_on_the_phone(page: Page) -> int:
+    """How many pages and outcomes lie in the browser."""
+    return page.evaluate("""async () => {
+        const pages = await (await caches.open("pages")).keys();
+        return pages.length + Object.keys(localStorage).filter((key) => key.startsWith("xianying.outcome.")).length;
+    }""")
+
+
+def test_signing_out_without_a_connection_leaves_nothing_on_the_phone(server, browser):
+    before = server.outcomes()
+    with browsing(browser, server) as page:
+        sign_in(page, "li")
+        page.wait_for_selector("body[data-kept=yes]")
+        open_household(page, 4)
+        page.get_by_role("button", name="需要", exact=True).first.click()
+        eventually(server, [*before, ("user:li", "needed", False)])
+        expect(page.locator(".recorded").first).to_contain_text("已发送")
+        assert kept_on_the_phone(page) > 2
+        with without_connection(page, server):
+            page.get_by_role("button", name="退出", exact=True).click()
+            expect(page.locator("body")).to_contain_text("已退出")
+            assert kept_on_the_phone(page) == 0
+            with pytest.raises(Error, match="net::"):
+                page.goto("/visits")
+        page.goto("/visits", wait_until="commit")
+        page.wait_for_url("**/sign-in**")
+        page.goto("/visits")
+        assert "/sign-in" in page.url and kept_on_the_phone(page) == 0
+
+
+def test_whoever_signs_in_next_finds_nothing_of_the_one_before(server, browser):
+    with browsing(browser, server) as page:
+        sign_in(page, "li")
+        page.wait_for_selector("body[data-kept=yes]")
+        sent = '{"who": "user:li", "token": "t", "at": 0, "number": 1, "outreach": "o", "note": "own-note"}'
+        page.evaluate(f"localStorage.setItem('xianying.outcome.t', JSON.stringify({sent}))")
+        page.context.clear_cookies()  # the session ends without anybody signing out
+        sign_in(page, "zhao")
+        page.wait_for_selector("body[data-kept=yes]")
+        assert page.evaluate("localStorage.getItem('xianying.outcome.t')") is None
+        listed = page.evaluate(
+            "caches.open('pages').then((one) => one.keys()).then((all) => all.map((x) => x.url))"
+        )
+        mine = page.locator(".card a").evaluate_all("(all) => all.map((one) => one.href)")
+        assert set(listed) <= {page.url, *mine}
 
 
 def test_everything_but_waiting_works_without_scripts(server, browser):
@@ -279,7 +326,7 @@ def test_everything_but_waiting_works_without_scripts(server, browser):
         assert server.outcomes() == [*before, ("user:li", "needed", True)]
         page.click("#language")
         expect(page.get_by_role("button", name="needed", exact=True).first).to_be_visible()
-        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("button", name="Sign out", exact=True).click()
         assert page.url.endswith("/sign-in")
         page.goto("/visits")
         assert "/sign-in?next=" in page.url

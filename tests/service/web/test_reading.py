@@ -3,10 +3,12 @@
 import io
 import json
 import logging
+import re
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 from served_town import AS_OF, NEWEST, As, copy_workspace, machine, publish_week, served
@@ -122,6 +124,17 @@ def test_a_list_is_exported_as_a_file(client, kind):
     page = As(client, "li").get("/v1/visits?limit=500").json()["visits"]
     assert list(frame["outreach_id"]) == [one["outreach_id"] for one in page]
     assert ("user:li", "visits.export") in [entry[:2] for entry in logged(client)]
+    assert set(frame["exported_by"]) == {"user:li"} and frame["exported_at"].str.match(r"20\d\d-").all()
+    if kind == "xlsx":
+        sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).active
+        assert "user:li 20" in sheet.oddFooter.left.text
+
+
+def test_every_page_says_who_made_it_and_when(client):
+    li = As(client, "li")
+    household = li.get("/v1/visits").json()["visits"][0]["household_id"]
+    for path in ("/visits", f"/visits/{household}"):
+        assert re.search(r'class="soft made">user:li · 20\d\d-\d\d-\d\d \d\d:\d\d<', li.get(path).text), path
 
 
 def test_other_systems_see_what_their_key_says_and_no_addresses(client):

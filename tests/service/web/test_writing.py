@@ -169,9 +169,9 @@ def rows_of_request(workspace, number: str) -> list:
 
 def test_an_exports_texts_are_texts(client):
     rows = [{"household_id": "h04", "reason": "http://example.org", "contact": "one\rtwo"}]
-    book = zipfile.ZipFile(io.BytesIO(as_file(rows, "xlsx")))
+    book = zipfile.ZipFile(io.BytesIO(as_file(rows, "xlsx", "user:wang")))
     assert not any(
         "hyperlink" in book.read(name).decode().lower() for name in book.namelist() if "sheet1" in name
     )
-    told = list(csv.reader(io.StringIO(as_file(rows, "csv").decode("utf-8-sig"), newline="")))
+    told = list(csv.reader(io.StringIO(as_file(rows, "csv", "user:wang").decode("utf-8-sig"), newline="")))
     assert len(told) == 2 and "one\rtwo" in told[1]

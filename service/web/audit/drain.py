@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,12 +73,14 @@ class Drain:
         """Move what is new in one file; the number of entries."""
         if not path.is_file():  # the journal itself notices at its next entry
             return 0
-        moved, position = 0, self._read.get(path, _Position())
+        moved = 0
         while True:
+            # a copy: while the database cannot be reached, lines are read again from where they were stored last
+            position = replace(self._read.get(path, _Position()))
             lines, end = lines_from(path, position.offset, to_the_end)
             for first in range(0, len(lines), AT_ONCE):
                 moved += self._store(path, lines[first : first + AT_ONCE], position)
-            self._read[path] = position = _Position(end, position.lines, position.chain)
+            self._read[path] = replace(position, offset=end)
             if not lines:
                 return moved
 
@@ -119,8 +121,10 @@ class Drain:
         place = self.directory / ASIDE
         place.mkdir(exist_ok=True)
         said = {"journal": path.name, "line": number, "reason": reason, "content": line.decode("latin-1")}
-        with (place / f"{path.stem}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(said) + "\n")
+        with (place / f"{path.stem}.jsonl").open("a+", encoding="utf-8") as file:
+            file.seek(0)
+            if (aside := json.dumps(said) + "\n") not in file:  # it may be there since an earlier try
+                file.write(aside)
             file.flush()
             os.fsync(file.fileno())
         return _about(path.stem, str(number), "audit.set_aside", f"{path.stem} line {number}: {reason}")

@@ -8,6 +8,7 @@ import pytest
 from served_town import As, add_people, copy_workspace, machine, served, settings_for
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from features.language import UserError
 from service.cli.commands import commands
@@ -118,6 +119,40 @@ def test_an_entry_that_the_database_refuses_stops_none_behind_it(database, tmp_p
     if odd != "plain":
         assert found[1].detail == f"{path.stem} line 2: DataError"
     assert Drain(database, tmp_path / "audit").everything() == 0
+
+
+def test_while_the_database_cannot_be_reached_no_entry_is_lost_or_called_changed(
+    database, tmp_path, monkeypatch
+):
+    drain, append = Drain(database, tmp_path / "audit"), Drain._append
+
+    def unreachable(self, entries):
+        if entries:
+            raise OperationalError("INSERT", {}, Exception("database is locked"))
+        return append(self, entries)
+
+    journal = Journal(tmp_path / "audit")
+    journal.write("user:wang", "scores.read", "h01")
+    drain.everything(journal)
+    journal.write("user:wang", "scores.read", "h02")
+    with journal.path.open("ab") as file:
+        file.write(b"not an entry\n")
+    journal._size = journal.path.stat().st_size
+    journal.write("user:wang", "scores.read", "h03")
+    monkeypatch.setattr(Drain, "_append", unreachable)
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            drain.everything(journal)
+    monkeypatch.setattr(Drain, "_append", append)
+    drain.everything(journal)
+    found = entries(database)
+    assert [one.subject for one in found if one.action == "scores.read"] == ["h01", "h02", "h03"]
+    assert [one.detail for one in found if one.action == "audit.set_aside"] == [
+        f"{journal.path.stem} line 3: no JSON"
+    ]
+    aside = (tmp_path / "audit" / ASIDE / f"{journal.path.stem}.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["content"] for line in aside] == ["not an entry"]
+    journal.close()
 
 
 def test_a_journal_that_went_before_it_was_read_is_named(database, tmp_path):

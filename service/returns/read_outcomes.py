@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,7 @@ from service.lists.answers import OUTCOME_OF, plain_words, read_date
 from service.returns.filled_rows import Filled, filled_rows
 from service.returns.read_feedback import feedback_of, stored_feedback
 from service.returns.read_requests import is_added, requests_of
-
-REST_OF_WEEK = timedelta(days=6)
-EARLY, LATE = timedelta(days=7), timedelta(days=180)  # a visit's date around its list's week; beyond: a slip
+from service.returns.visit_dates import near_week, usual_date, yet_to_come
 
 
 @dataclass
@@ -142,7 +140,7 @@ def _outreach_row(
         refused.append(say(f"{error}；结果已收下", f"{error}; the outcome is taken all the same"))
     if contacted is None:
         before = stored.get(row.outreach_id)
-        contacted = before[1] if before else min(today, as_of + REST_OF_WEEK)
+        contacted = before[1] if before else usual_date(as_of, today)
     kept = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id")
     return {**{name: listed[name] for name in kept}, "contacted_at": contacted, "outcome": outcome}
 
@@ -211,14 +209,14 @@ def _visit_date(row: Filled, as_of: date, today: date) -> date | None:
                 f"{place}: cannot read the date “{row.date}”; write 2025-09-03",
             )
         )
-    if found is not None and not as_of - EARLY <= found <= as_of + LATE:
+    if found is not None and not near_week(found, as_of):
         raise UserError(
             say(
                 f"{place}：走访日期 {found} 与名单的一周（{as_of} 起）相差太远",
                 f"{place}: the date {found} is too far from the list's week (from {as_of})",
             )
         )
-    if found is not None and found > max(today, as_of + REST_OF_WEEK):
+    if found is not None and yet_to_come(found, as_of, today):
         raise UserError(
             say(f"{place}：走访日期 {found} 还没有到", f"{place}: the date {found} is yet to come")
         )

@@ -49,7 +49,8 @@ class OutcomeIn(BaseModel):
 
     outreach_id: Id = Field(examples=["20250901-1a2b3c4d5e6f"])
     outcome: OutcomeName
-    contacted_on: date | None = Field(None, description="走访日期，默认今天")
+    contacted_on: date | None = Field(None, description="走访日期，默认记下的那天；最晚为名单当周最后一天")
+    written_on: date | None = Field(None, description="在手机上记下的那天，默认今天")
     note: Annotated[str, StringConstraints(max_length=outcomes.LONGEST_NOTE, pattern=r"^[^\x00]*$")] = ""
 
 
@@ -115,7 +116,9 @@ def post_outcome(
     permit(asker, Scope.OUTCOMES)
     visit, week = listed_row(request, asker, body.outreach_id)
     willing(request, visit["household_id"])
-    report = outcomes.Report(body.outcome, idempotency_key or uuid4().hex, body.contacted_on, body.note)
+    report = outcomes.Report(
+        body.outcome, idempotency_key or uuid4().hex, body.contacted_on, body.note, body.written_on
+    )
     today = outcomes.today_in(week.community.community.timezone)
     row = outcomes.record(state_of(request).database, asker, visit, report, today, purpose_of(request))
     return outcome_out(row)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from features.language import say
+from service.returns.visit_dates import near_week, usual_date, yet_to_come
 from service.web.audit.log import enter
 from service.web.base.access import Identity, Role
 from service.web.base.problems import Problem
@@ -28,6 +29,7 @@ class Report:
     token: str
     contacted_on: date | None = None
     note: str = ""
+    written_on: date | None = None  # earlier than today where there was no connection
 
 
 def today_in(timezone: str) -> date:
@@ -47,11 +49,9 @@ def record(
 
     Raises a problem for a date that cannot be right, or a token that was used for something else.
     """
-    from service.returns.read_outcomes import EARLY, LATE  # what holds for workbooks
-
     as_of = date.fromisoformat(visit["as_of"])
-    contacted = report.contacted_on or max(as_of, min(today, as_of + timedelta(days=6)))
-    if not (as_of - EARLY <= contacted <= min(as_of + LATE, today + timedelta(days=1))):
+    contacted = report.contacted_on or usual_date(as_of, min(today, report.written_on or today))
+    if not near_week(contacted, as_of) or yet_to_come(contacted, as_of, today):
         raise Problem(
             422,
             "wrong-date",

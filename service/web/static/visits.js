@@ -26,10 +26,14 @@
     cache: "no-store",
   });
 
+  // the phone's day, as the connection may come back on a later one
+  const dayOf = (at) => new Date(at - new Date(at).getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+
   async function send(one) {
     if (!one.number) {
       write({ ...one, tried: true });
-      const answer = await ask("POST", "/v1/outcomes", { outreach_id: one.outreach, outcome: one.outcome, note: one.note }, one.token);
+      const report = { outreach_id: one.outreach, outcome: one.outcome, note: one.note, written_on: dayOf(one.at) };
+      const answer = await ask("POST", "/v1/outcomes", report, one.token);
       if (!answer.ok) return refuse(one, answer);
       const { id } = await answer.json(); // an answer comes in pieces: an undo in between must not be written over
       one = { ...newest(one), number: id };

@@ -105,6 +105,14 @@ def test_dates_that_cannot_be_right_are_refused(client):
     assert li.post("/v1/requests", asked).status_code == 422
 
 
+@pytest.mark.parametrize(("written", "day"), [(2, 2), (-9, 0), (9, 6)])
+def test_an_outcome_kept_on_a_phone_counts_on_the_day_it_was_written_down(client, written, day):
+    li = As(client, "li")
+    body = {"outreach_id": first_visit(li)["outreach_id"], "outcome": "needed"}
+    answer = li.post("/v1/outcomes", {**body, "written_on": date_of(AS_OF + written).isoformat()})
+    assert answer.status_code == 201 and answer.json()["contacted_on"] == date_of(AS_OF + day).isoformat()
+
+
 def test_a_row_that_left_the_list_still_takes_its_outcome(client):
     """It may have been printed, or wait on a phone without a connection."""
     li = As(client, "li")

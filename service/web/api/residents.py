@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, StringConstraints
 from service.web.api.answers import NOT_FOUND, HouseholdId
 from service.web.auth.identities import Asker
 from service.web.base.access import Scope, permit
-from service.web.base.problems import Problem
 from service.web.published.reading import note, place_in_sight, purpose_of
 from service.web.published.state import state_of
 from service.web.rights import rights
@@ -69,10 +68,8 @@ def accept(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
     state = state_of(request)
-    today = state.shelf.today()
-    ended = rights.accept(state.database, asker.who, household_id, today, purpose_of(request))
-    if not ended and (line := rights.refused_in_records(state.settings.workspace, household_id, today)):
-        raise Problem(409, "refused-in-records", line)
+    today, workspace = state.shelf.today(), state.settings.workspace
+    rights.accept(workspace, state.database, asker.who, household_id, today, purpose_of(request))
     state.restrictions.refresh()
     return Response(status_code=204)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from features.language import UserError, say
+from features.language import say
 from service.console.terminal import Day, show
 from service.web.audit.operator import operator
 
@@ -95,12 +95,9 @@ def refuse(workspace: Path, household: str, until: date | None) -> None:
 @click.pass_obj
 def accept(workspace: Path, household: str) -> None:
     """End a refusal."""
-    from service.web.rights.rights import accept, refused_in_records
+    from service.web.rights.rights import accept
 
-    today = _today(workspace)
-    count = accept(_open(workspace, household), operator(), household, today)
-    if not count and (line := refused_in_records(workspace, household, today)):
-        raise UserError(line)
+    count = accept(workspace, _open(workspace, household), operator(), household, _today(workspace))
     show([say(f"收回 {count} 条谢绝", f"{count} refusals ended")])
 
 

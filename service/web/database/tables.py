@@ -182,6 +182,10 @@ class Refusal(Base):
     drained_at: Mapped[datetime | None]
 
 
+# a refusal that ends on the day on which it begins: it ends those that the records hold
+ENDS_RECORDED = Refusal.begins_on == Refusal.until
+
+
 class Correction(Base):
     """An attribute of a household that was wrong, and what it should say."""
 

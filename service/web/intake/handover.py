@@ -7,6 +7,7 @@ ingested again next time, and as they carry the contract's ids that changes noth
 import os
 import tempfile
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from features.ingest.ingest import ingest
 from features.language import say
 from features.store.reader import read_settings
 from features.workspace_secret import workspace_secret
+from service.returns.read_feedback import REFUSES
 from service.web.audit.anchor import DIRECTORY, newest_head
 from service.web.audit.drain import Drain
 from service.web.base.settings import command_settings
@@ -29,6 +31,8 @@ from service.web.published.refusals import publish_refusals
 from service.web.rights.deletion import delete_everywhere
 
 Rows = dict[str, list[dict[str, Any]]]
+TAKES_BACK = "satisfied"  # the kind of feedback that takes back what the same row said before
+OURS = ("known_from", "superseded_at")  # columns of the store that the contract does not have
 
 
 @dataclass
@@ -109,7 +113,7 @@ def _take(workspace: Path, database: Database, zone: ZoneInfo) -> Taken:
     with database.writing() as session:
         _take_outcomes(session, taken)
         _take_requests(session, taken, zone)
-        _take_refusals(session, taken)
+        _take_refusals(session, taken, workspace)
         _take_corrections(session, taken, workspace)
     return taken
 
@@ -156,15 +160,37 @@ def _take_requests(session: Session, taken: Taken, zone: ZoneInfo) -> None:
         taken.ids[NewRequest] = [row.id for row in waiting]
 
 
-def _take_refusals(session: Session, taken: Taken) -> None:
+def _take_refusals(session: Session, taken: Taken, workspace: Path) -> None:
+    """The newest word on each refusal; where all of a household's were ended, on those that the records hold."""
     waiting = _waiting(session, Refusal)
-    latest = {(row.household_id, row.begins_on): row for row in waiting}
+    latest: dict[tuple[str, Any], date | None] = {}
+    taken.rows["feedback"] = []
+    for entry in waiting:
+        if entry.begins_on != entry.until:
+            latest[entry.household_id, pd.Timestamp(entry.begins_on)] = entry.until
+            continue
+        held = rows_of_household(workspace, entry.household_id)
+        for row in _newest_rows(held, "opt_outs"):
+            if row["until"] is None or row["until"].date() > entry.until:
+                latest[entry.household_id, pd.Timestamp(row["from"])] = entry.until
+        taken.rows["feedback"] += [
+            {**row, "kind": TAKES_BACK} for row in _newest_rows(held, "feedback") if row["kind"] == REFUSES
+        ]
     taken.rows["opt_outs"] = [
-        {"household_id": row.household_id, "from": row.begins_on, "until": row.until}
-        for row in latest.values()
+        {"household_id": household, "from": begins, "until": until}
+        for (household, begins), until in latest.items()
     ]
     if waiting:
         taken.ids[Refusal] = [row.id for row in waiting]
+
+
+def _newest_rows(held: Rows, table: str) -> list[dict[str, Any]]:
+    """A household's rows in the contract's columns, those left out that were corrected since."""
+    return [
+        {name: value for name, value in row.items() if name not in OURS}
+        for row in held.get(table, [])
+        if row["superseded_at"] is None
+    ]
 
 
 def _take_corrections(session: Session, taken: Taken, workspace: Path) -> None:
@@ -172,20 +198,12 @@ def _take_corrections(session: Session, taken: Taken, workspace: Path) -> None:
     waiting = _waiting(session, Correction)
     rows: dict[tuple[str, Any], dict[str, Any]] = {}
     for entry in waiting:
-        held = [
-            row
-            for row in rows_of_household(workspace, entry.household_id).get("households", [])
-            if row["superseded_at"] is None
-        ]
+        held = _newest_rows(rows_of_household(workspace, entry.household_id), "households")
         if held:
             newest = max(held, key=lambda row: row["valid_from"])
-            fixed = {name: newest[name] for name in ("household_id", "grid_id", "microgrid_id", "valid_from")}
-            row = rows.setdefault((entry.household_id, newest["valid_from"]), {**newest, **fixed})
+            row = rows.setdefault((entry.household_id, newest["valid_from"]), newest)
             row[entry.attribute] = entry.value
-    ours = ("known_from", "superseded_at")
-    taken.rows["households"] = [
-        {name: value for name, value in row.items() if name not in ours} for row in rows.values()
-    ]
+    taken.rows["households"] = list(rows.values())
     if waiting:
         taken.ids[Correction] = [entry.id for entry in waiting]
 

@@ -26,7 +26,6 @@ from service.web.pages.frame import go_to, page
 from service.web.published.reading import (
     listed_row,
     note,
-    noted_now,
     place_in_sight,
     purpose_of,
     rows_in_sight,
@@ -94,7 +93,6 @@ def visits(
     done, newest = results(request, shown)
     if shown:
         note(request, asker, "visits.read", dict.fromkeys(row["household_id"] for row in shown), week.as_of)
-        noted_now(request)
     cards = [card(list(of_one), done, week, asker) for _, of_one in groupby(shown, _of_visit)]
     return page(
         request,
@@ -197,7 +195,6 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
         )
     done, newest = results(request, here)
     note(request, asker, "visit.read", household_id, week.as_of)
-    noted_now(request)
     before, after = _neighbours(rows, here[0])
     return page(
         request,
@@ -317,10 +314,8 @@ def accept(
     household_id = household_id.strip()
     place_in_sight(request, asker, household_id)
     state = state_of(request)
-    today = state.shelf.today()
-    if not rights.accept(state.database, asker.who, household_id, today, purpose_of(request)):
-        if line := rights.refused_in_records(state.settings.workspace, household_id, today):
-            raise Problem(409, "refused-in-records", line)
+    today, workspace = state.shelf.today(), state.settings.workspace
+    if not rights.accept(workspace, state.database, asker.who, household_id, today, purpose_of(request)):
         raise Problem(404, "no-refusal", say("该户没有登记谢绝", "this household has not refused"))
     state.restrictions.refresh()
     return go_to("/visits")

@@ -31,14 +31,10 @@ def publish_refusals(workspace: Path) -> None:
     write_atomically(workspace / SERVED / REFUSALS, json.dumps(plain, ensure_ascii=False).encode())
 
 
-def refusing_on(workspace: Path, day: date) -> frozenset[tuple[str, date]]:
-    """Return the refusals in force on a day, as the records last said: household and first day of each."""
+def refusing_on(workspace: Path, day: date) -> frozenset[str]:
+    """Return the households that refuse on a day, as the records last said."""
     try:
         rows = json.loads((workspace / SERVED / REFUSALS).read_text("utf-8"))
     except FileNotFoundError:
         return frozenset()
-    return frozenset(
-        (household, date.fromisoformat(begins))
-        for household, begins, until in rows
-        if begins <= day.isoformat() < until
-    )
+    return frozenset(household for household, begins, until in rows if begins <= day.isoformat() < until)

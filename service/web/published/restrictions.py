@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from service.web.database.engine import Database
-from service.web.database.tables import Deletion, Refusal
+from service.web.database.tables import ENDS_RECORDED, Deletion, Refusal
 from service.web.published.refusals import refusing_on
 
 
@@ -37,14 +37,13 @@ class Restrictions:
         today = self._today()
         with self._database.reading() as session:
             rows = session.execute(select(Refusal.household_id, Refusal.begins_on, Refusal.until)).all()
-            # a refusal that the records took from here may have been ended here since
-            own = {(household, begins) for household, begins, _ in rows}
-            elsewhere = refusing_on(self._workspace, today) - own
+            ended_here = select(Refusal.household_id).where(ENDS_RECORDED, Refusal.drained_at.is_(None))
+            recorded = refusing_on(self._workspace, today)
             found = frozenset(
                 household
                 for household, begins, until in rows
                 if begins <= today and (until is None or until > today)
-            ) | {household for household, _ in elsewhere}
+            ) | (recorded - set(session.scalars(ended_here)))
             named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
             deleted = frozenset(refusal for refusal in named if refusal)
         if (found, deleted) != (self.refusing, self.deleted):

@@ -14,7 +14,16 @@ from features.point_in_time.schema import kind_of, readable
 from features.store.reader import read_settings
 from service.web.audit.log import enter
 from service.web.database.engine import Database
-from service.web.database.tables import Correction, Deletion, Entry, NewRequest, Outcome, Refusal, now
+from service.web.database.tables import (
+    ENDS_RECORDED,
+    Correction,
+    Deletion,
+    Entry,
+    NewRequest,
+    Outcome,
+    Refusal,
+    now,
+)
 from service.web.published.refusals import refusing_on
 from service.web.published.weeks import Served
 
@@ -97,32 +106,22 @@ def refuse(
         enter(session, by, "resident.refuse", household_id, purpose)
 
 
-def accept(database: Database, by: str, household_id: str, today: date, purpose: str = "") -> int:
-    """End a household's refusals; how many there were."""
+def accept(
+    workspace: Path, database: Database, by: str, household_id: str, today: date, purpose: str = ""
+) -> int:
+    """End a household's refusals, also those that the records hold; how many there were."""
+    recorded = household_id in refusing_on(workspace, today)
     with database.writing() as session:
-        rows = list(
-            session.scalars(
-                select(Refusal).where(
-                    Refusal.household_id == household_id, or_(Refusal.until.is_(None), Refusal.until > today)
-                )
-            )
-        )
+        own = select(Refusal).where(Refusal.household_id == household_id)
+        rows = list(session.scalars(own.where(or_(Refusal.until.is_(None), Refusal.until > today))))
         for row in rows:
             row.until, row.drained_at = today, None
-        if rows:
-            enter(session, by, "resident.accept", household_id, purpose)
-        return len(rows)
-
-
-def refused_in_records(workspace: Path, household_id: str, today: date) -> str:
-    """Say what ends a refusal that a file or workbook brought; "" where the household has none in force."""
-    if all(household != household_id for household, _ in refusing_on(workspace, today)):
-        return ""
-    return say(
-        "该户的谢绝来自 opt_outs 表或反馈：请在表里写 until（反馈请更正），再运行 xianying ingest",
-        "this household's refusal came by the table opt_outs or by feedback: give it an until there (correct the"
-        " feedback), then run xianying ingest",
-    )
+        if recorded and session.scalar(own.where(ENDS_RECORDED, Refusal.drained_at.is_(None))) is None:
+            session.add(Refusal(household_id=household_id, begins_on=today, until=today, by=by))
+        elif not rows:
+            return 0
+        enter(session, by, "resident.accept", household_id, purpose)
+        return max(1, len(rows))
 
 
 def export(

@@ -1,11 +1,17 @@
 """A refusal holds everywhere at once, whichever way it came."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from served_town import As, copy_workspace, machine, served
 
+from features.point_in_time.feedback import refusing
+from features.point_in_time.records import day_of, known_before
+from features.store.reader import read_records
 from service.cli.commands import commands
+from service.web.intake.handover import drain
 
 LIVE = {
     "household_id": "h04",
@@ -44,30 +50,68 @@ def test_noted_in_the_service(client):
     hidden(client, visit["household_id"], visit["outreach_id"])
 
 
-@pytest.mark.parametrize("table", ["opt_outs", "feedback"])
-def test_brought_by_a_file(client, table, tmp_path):
-    visit, workspace = visit_to(client), str(client.app.state.settings.workspace)
-    row = {
-        "opt_outs": {"household_id": visit["household_id"], "from": "2024-09-01"},
-        "feedback": {
-            "feedback_id": "f1",
-            "household_id": visit["household_id"],
-            "kind": "do_not_contact",
-            "recorded_at": "2024-09-01T10:00:00",
-        },
-    }[table]
-    (tmp_path / "later").mkdir()
-    (tmp_path / "later" / "households.csv").write_text("household_id,grid_id,microgrid_id,valid_from\n")
-    (tmp_path / "later" / "requests.csv").write_text("request_id,household_id,requested_at,need\n")
-    pd.DataFrame([row]).to_csv(tmp_path / "later" / f"{table}.csv", index=False)
-    run = CliRunner().invoke(commands, ["--workspace", workspace, "ingest", str(tmp_path / "later")])
+FILES = {
+    "opt_outs": {"from": "2024-09-01 10:00:00"},
+    "opt_outs without a day": {"until": None},
+    "feedback": {
+        "feedback_id": "f1",
+        "kind": "do_not_contact",
+        "recorded_at": "2024-09-01T10:00:00",
+        "satisfaction": 2,
+    },
+}
+
+
+def bring(client, kind: str, household: str, place) -> None:
+    """Ingest a file that says that a household refuses."""
+    place.mkdir()
+    (place / "households.csv").write_text("household_id,grid_id,microgrid_id,valid_from\n")
+    (place / "requests.csv").write_text("request_id,household_id,requested_at,need\n")
+    row = {"household_id": household, **FILES[kind]}
+    pd.DataFrame([row]).to_csv(place / f"{kind.split()[0]}.csv", index=False)
+    workspace = str(client.app.state.settings.workspace)
+    run = CliRunner().invoke(commands, ["--workspace", workspace, "ingest", str(place)])
     assert run.exception is None or isinstance(run.exception, SystemExit), run.output
     client.app.state.restrictions.refresh()  # the service does so every second
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_brought_by_a_file(client, kind, tmp_path):
+    visit, workspace = visit_to(client), str(client.app.state.settings.workspace)
+    bring(client, kind, visit["household_id"], tmp_path / "later")
     hidden(client, visit["household_id"], visit["outreach_id"])
     why = CliRunner().invoke(commands, ["--workspace", workspace, "resident", "why", visit["household_id"]])
     assert "谢绝" in why.output and "已谢绝自动列名" in why.output
-    # it ends where it came from, and who asks for its end elsewhere is told so
-    gone = As(client, "li").send("DELETE", f"/v1/residents/{visit['household_id']}/refusal")
-    assert (gone.status_code, gone.json()["type"].rsplit("/", 1)[-1]) == (409, "refused-in-records")
-    command = ["--workspace", workspace, "resident", "accept", visit["household_id"]]
-    assert "opt_outs" in str(CliRunner().invoke(commands, command).exception)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_one_that_a_file_brought_is_ended_by_a_coordinator(client, kind, tmp_path):
+    wang, workspace = As(client, "wang"), client.app.state.settings.workspace
+    home = visit_to(client)["household_id"]
+    bring(client, kind, home, tmp_path / "later")
+    assert wang.get(f"/v1/households/{home}/scores").status_code == 403
+    form = {"household_id": home, "csrf": wang.csrf}
+    assert wang.send("POST", "/refusals/end", data=form, follow_redirects=False).status_code == 303
+    assert wang.get(f"/v1/households/{home}/scores").status_code == 200
+    assert wang.send("POST", "/refusals/end", data=form, follow_redirects=False).status_code == 404
+    drain(workspace, client.app.state.database)  # as every command does
+    client.app.state.restrictions.refresh()
+    assert wang.get(f"/v1/households/{home}/scores").status_code == 200
+    known = known_before(read_records(workspace), day_of(date.today()) + 1)
+    household = list(known.household_ids).index(home)
+    assert not known.opted_out[household] and not refusing(known)[household]
+    if kind == "feedback":
+        assert known.objections.feedback.satisfaction.tolist()[-1] == 2
+
+
+def test_one_noted_again_after_its_end_holds(client):
+    wang, workspace = As(client, "wang"), client.app.state.settings.workspace
+    home = visit_to(client)["household_id"]
+    path = f"/v1/residents/{home}/refusal"
+    assert wang.post(path, {}).status_code == 204
+    drain(workspace, client.app.state.database)
+    assert wang.delete(path).status_code == 204 and wang.post(path, {}).status_code == 204
+    for _ in range(2):
+        client.app.state.restrictions.refresh()
+        assert wang.get(f"/v1/households/{home}/scores").status_code == 403
+        drain(workspace, client.app.state.database)

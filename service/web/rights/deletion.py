@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
@@ -30,6 +31,8 @@ from service.web.published.refusals import publish_refusals
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 from service.web.rights.own_texts import forget_texts
 
+OPEN_IN_EXCEL = "~$"  # begins the name of a file that only says who has a workbook open
+
 
 def delete_everywhere(workspace: Path, database: Database, household_id: str, who: str) -> list[str]:
     """Remove a household from records, weeks, lists, what is served and the database; lines on what was done.
@@ -44,7 +47,8 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     removed = erase_household(workspace, household_id)
     erase_out_of_time(workspace, household_id)
     forget_earlier_files(workspace)
-    files = changed + _tables(workspace, household_id) + _lists(workspace, household_id)
+    lists, unreadable = _lists(workspace, household_id)
+    files = changed + _tables(workspace, household_id) + lists
     _served(workspace, household_id)
     publish_refusals(workspace)
     with database.writing() as session:
@@ -63,6 +67,13 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     return [
         say(f"已删除一户：{rows or '没有记录'}", f"deleted a household: {rows or 'no rows'}"),
         *([say(f"已从 {len(files)} 个文件中删去", f"taken out of {len(files)} files")] if files else []),
+        *(
+            say(
+                f"{path}：读不了，请自行从中删去该户，或删除这个文件",
+                f"{path}: cannot be read; take the household out of it by hand, or delete the file",
+            )
+            for path in unreadable
+        ),
         say(
             "已启用的模型在下次 xianying retrain 后才不再含有该户的影响；备份和来源系统里的资料请另行删除",
             "the model in force has learnt from it until the next xianying retrain; delete it from backups and from"
@@ -106,18 +117,29 @@ def _is(rows: pa.Table, household_id: str) -> pa.ChunkedArray:
     return pc.fill_null(pc.equal(rows["household_id"], household_id), False)
 
 
-def _lists(workspace: Path, household_id: str) -> list[Path]:
+def _lists(workspace: Path, household_id: str) -> tuple[list[Path], list[Path]]:
     """Workbooks and tables lose the household's rows, whatever was filled in on the others stays; its printed pages
-    go."""
-    named, changed = re.compile(rf"(?<![\w-]){re.escape(household_id)}(?![\w-])"), []
-    for path in (workspace / "weeks").glob("*/*"):
-        erase = {".xlsx": _blank_rows, ".csv": _erase_rows}.get(path.suffix)
-        if erase and erase(path, household_id):
-            changed.append(path)
-        elif path.suffix == ".html" and named.search(path.read_text("utf-8")):
-            path.unlink()
-            changed.append(path)
-    return changed
+    go. The files that changed, and those that cannot be read."""
+    changed, unreadable = [], []
+    for path in sorted((workspace / "weeks").glob("*/*")):
+        erase = ERASE.get(path.suffix)
+        if erase is None or path.name.startswith(OPEN_IN_EXCEL):
+            continue
+        try:
+            if erase(path, household_id):
+                changed.append(path)
+        except OSError:
+            raise
+        except Exception:  # a damaged workbook raises what its damage makes of it
+            unreadable.append(path)
+    return changed, unreadable
+
+
+def _remove_page(path: Path, household_id: str) -> bool:
+    named = re.search(rf"(?<![\w-]){re.escape(household_id)}(?![\w-])", path.read_text("utf-8"))
+    if named:
+        path.unlink()
+    return named is not None
 
 
 def _erase_rows(path: Path, household_id: str) -> int:
@@ -144,6 +166,13 @@ def _blank_rows(path: Path, household_id: str) -> bool:
         book.save(content)
         write_atomically(path, content.getvalue())
     return found
+
+
+ERASE: dict[str, Callable[[Path, str], bool | int]] = {
+    ".xlsx": _blank_rows,
+    ".csv": _erase_rows,
+    ".html": _remove_page,
+}
 
 
 def _served(workspace: Path, household_id: str) -> None:

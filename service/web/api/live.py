@@ -15,7 +15,7 @@ from service.web.auth.identities import Asker
 from service.web.base.access import Scope, permit, sees_need, sees_place, sees_risk
 from service.web.base.problems import Problem, unknown_household
 from service.web.published.live_features import as_answer, live_of, rows_asked
-from service.web.published.reading import note, noted_now, place_in_sight, willing
+from service.web.published.reading import note, place_in_sight, willing
 from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
@@ -120,7 +120,6 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
         )
     found = live.score(posted, in_town=body.household_id in week.places)
     note(request, asker, "live.score", body.household_id, week.as_of)
-    noted_now(request)
     scores = [
         {"need": need, "p_request": round(float(p), 8), "p_need": round(float(q), 8), "rank": int(rank)}
         for need, p, q, rank in zip(found.needs, found.p_request, found.p_need, found.rank, strict=True)

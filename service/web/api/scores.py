@@ -10,7 +10,7 @@ from service.web.api.answers import NOT_FOUND
 from service.web.auth.identities import Asker, current_identity
 from service.web.base.access import Scope, permit, sees_place
 from service.web.base.problems import unknown_household
-from service.web.published.reading import note, noted, place_in_sight, willing
+from service.web.published.reading import note_on_loop, place_in_sight, willing
 from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["评分 scores"])
@@ -110,8 +110,7 @@ async def household_scores(request: Request) -> Response:
     week = state_of(request).shelf.served.week(request.query_params.get("as_of"))
     if household_id not in week.places:
         raise unknown_household()
-    note(request, asker, "scores.read", household_id, week.as_of)
-    await noted(request)
+    await note_on_loop(request, asker, "scores.read", household_id, week.as_of)
     return Response(week.answer(household_id, asker.sensitive), media_type=JSON)
 
 
@@ -134,7 +133,6 @@ async def batch(request: Request, body: Batch, asker: Asker) -> Response:
         else:
             unknown.append(household)
     if found:
-        note(request, asker, "scores.read", found, week.as_of)
-        await noted(request)
+        await note_on_loop(request, asker, "scores.read", found, week.as_of)
     content = b'{"households":[' + b",".join(found.values()) + b'],"unknown":' + orjson.dumps(unknown) + b"}"
     return Response(content, media_type=JSON)

@@ -16,7 +16,7 @@ from service.web.api.answers import NOT_FOUND, AsOf
 from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Role, Scope, permit, sees_risk
 from service.web.base.problems import Problem
-from service.web.published.reading import note, noted, noted_now, rows_in_sight
+from service.web.published.reading import note, note_on_loop, rows_in_sight
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
 
@@ -173,8 +173,9 @@ async def visits(
     more = begin + limit < len(rows)
     token = base64.urlsafe_b64encode(orjson.dumps([week.as_of, page[-1]["outreach_id"]])) if more else None
     if page:
-        note(request, asker, "visits.read", dict.fromkeys(row["household_id"] for row in page), week.as_of)
-        await noted(request)
+        await note_on_loop(
+            request, asker, "visits.read", dict.fromkeys(row["household_id"] for row in page), week.as_of
+        )
     content = {"as_of": week.as_of, "total": len(rows), "visits": page, "next": token and token.decode()}
     return Response(
         orjson.dumps(content),
@@ -201,7 +202,6 @@ def export(
     week = state_of(request).shelf.served.week(as_of)
     rows = selected(request, asker, week, wish)
     note(request, asker, "visits.export", dict.fromkeys(row["household_id"] for row in rows), week.as_of)
-    noted_now(request)
     return Response(
         as_file(rows, format, asker.who),
         media_type=KINDS[format],

@@ -10,7 +10,7 @@ from service.web.audit.log import verify
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Scope, permit_everywhere
 from service.web.pages.frame import page
-from service.web.published.reading import note, noted_now
+from service.web.published.reading import note
 from service.web.published.state import state_of
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +35,6 @@ def audit(
     database = state_of(request).database
     entries = audit_entries(database, household_id or None, who or None, before, AT_ONCE)
     note(request, asker, "audit.read", household_id)
-    noted_now(request)
     return page(
         request,
         asker,

@@ -21,7 +21,7 @@ from service.web.base.problems import Problem
 from service.web.intake import outcomes
 from service.web.pages.frame import page
 from service.web.pages.visits import days_of, listed_week
-from service.web.published.reading import note, noted_now, rows_in_sight
+from service.web.published.reading import note, rows_in_sight
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
 
@@ -53,7 +53,6 @@ def overview(
     households = [one["household_id"] for one in said + agreed]
     if households:
         note(request, asker, "feedback.read", dict.fromkeys(households), week.as_of)
-        noted_now(request)
     needs, grids = _demand(week, asker), capacity(_around(week, asker, rows), rows, done)
     return page(
         request,

@@ -54,10 +54,9 @@ def willing(request: Request, household_id: str) -> None:
         )
 
 
-def note(
-    request: Request, identity: Identity, action: str, households: str | Iterable[str], detail: str = ""
+def _write(
+    request: Request, identity: Identity, action: str, households: str | Iterable[str], detail: str
 ) -> None:
-    """Enter a read or a change in the audit log; without the entry nothing may be answered (OSError)."""
     if isinstance(households, str):
         subject = households
     else:
@@ -74,21 +73,30 @@ def note_refusal(request: Request, problem: Problem) -> None:
     route = getattr(request.scope.get("route"), "path", "")
     detail = f"{problem.kind} {request.method} {route} {problem.content.get('scope', '')}".strip()
     try:
-        note(request, identity, "refused", request.path_params.get("household_id", ""), detail)
+        _write(request, identity, "refused", request.path_params.get("household_id", ""), detail)
     except OSError as error:
         log.error("a refusal could not be entered in the audit log: %s", type(error).__name__)
 
 
-async def noted(request: Request) -> None:
-    """Wait for the disk where every entry must survive a power cut before its answer leaves."""
-    if state_of(request).settings.audit_durability == "disk":
-        await state_of(request).journal.durable()
+def note(
+    request: Request, identity: Identity, action: str, households: str | Iterable[str], detail: str = ""
+) -> None:
+    """Enter a read in the audit log; without the entry nothing may be answered (OSError).
 
-
-def noted_now(request: Request) -> None:
-    """As ``noted``, outside the event loop."""
+    Waits for the disk where every entry must survive a power cut before its answer leaves.
+    """
+    _write(request, identity, action, households, detail)
     if state_of(request).settings.audit_durability == "disk":
         state_of(request).journal.flush()
+
+
+async def note_on_loop(
+    request: Request, identity: Identity, action: str, households: str | Iterable[str], detail: str = ""
+) -> None:
+    """As ``note``, in the event loop, which does not wait meanwhile."""
+    _write(request, identity, action, households, detail)
+    if state_of(request).settings.audit_durability == "disk":
+        await state_of(request).journal.durable()
 
 
 def rows_in_sight(request: Request, identity: Identity, week: Week) -> list[dict]:

@@ -26,6 +26,7 @@ class PlanSums:
     full: int  # programmes (bits) whose seats kept visits from asking about more
     value: float
     bound: float  # no plan is worth more, once prices of groups are taken off; over all partitions
+    by_turn: bool = False  # values are then places in the turn, which mean nothing to anybody
 
     @property
     def gap(self) -> float:
@@ -79,7 +80,7 @@ def plan_lines(
         *stability_lines(gone, visits),
         *(parity_lines(groups, parity) if groups and parity else []),
         *sums.seats(community),
-        sums.optimality(),
+        *([] if sums.by_turn else [sums.optimality()]),
     ]
 
 
@@ -102,4 +103,5 @@ def added_up(partitions: Iterable[PlanSums]) -> PlanSums:
         full=full,
         value=sum(sums.value for sums in all_sums),
         bound=sum(sums.bound for sums in all_sums),
+        by_turn=any(sums.by_turn for sums in all_sums),
     )

@@ -5,7 +5,7 @@ Any list maker with the signature of ``plan`` can take its place.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 
@@ -108,7 +108,7 @@ def plan(
     pairs = pairs.assign(price=price_of(share.prices, known, pairs) if share else 0.0)
     pairs = in_turn(pairs, known) if by_turn else pairs
     spare = workers.frame["visits"].to_numpy().copy()
-    drawn = _drawn(pairs[~pairs["sensitive"] & (not by_turn)], workers, spare, known, draw)
+    drawn = _drawn(pairs[:0] if by_turn else pairs[~pairs["sensitive"]], workers, spare, known, draw)
     rest = pairs[~pairs["household"].isin(drawn["household"])]
     limits = left_after(share.limits if share else limits_of(offered, pairs), drawn)
     coordinated = _coordinated(rest, workers, spare, limits)
@@ -125,7 +125,7 @@ def plan(
     return Plan(
         visits=_finished(visits, workers, known),
         dropped=dropped(before, visits["household"].to_numpy(), pairs, out, workers, known),
-        sums=_sums(known, workers, out, pairs, earlier, coordinated, targeted),
+        sums=replace(_sums(known, workers, out, pairs, earlier, coordinated, targeted), by_turn=by_turn),
         seats=offered.seats,
         takers={int(pair): float(sums_within.get(pair, 0.0)) for pair in pairs["within"].unique() if pair},
         groups=found,

@@ -59,12 +59,17 @@ def in_turn(pairs: pd.DataFrame, known: Known) -> pd.DataFrame:
     -------
     The pairs with worth in (0, 1.5], the same sum for each household, and usual 0.
     """
-    last = np.full(known.household_count, -np.inf)
-    np.maximum.at(last, known.outreach.household, known.outreach.contacted)
-    _, rank = np.unique(-np.floor(last[pairs["household"]]), return_inverse=True)
+    _, rank = np.unique(days_unvisited(known)[pairs["household"]], return_inverse=True)
     turn = rank + 1.0 + 0.5 * (pairs["status"] == KEPT).to_numpy()
     asked = pairs.groupby(["household", "sensitive"])["need"].transform("size").clip(upper=NEEDS_PER_VISIT)
     return pairs.assign(worth=turn / (rank.max(initial=0) + 1) / asked, usual=0.0)
+
+
+def days_unvisited(known: Known) -> np.ndarray:
+    """Count the days since each household was contacted: float64 [households], inf where it never was."""
+    last = np.full(known.household_count, -np.inf)
+    np.maximum.at(last, known.outreach.household, known.outreach.contacted)
+    return known.as_of - np.floor(last)
 
 
 def last_worker(before: pd.DataFrame | None, known: Known, workers: Workers) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 from features.blocks.build import Features, build, summarise
 from features.blocks.groups import Groups, membership, without_members
 from features.language import LANGUAGES, in_language, language, speaking
-from features.point_in_time.records import Known, Rows, known_before
+from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.town import TownCounts
 from features.rows.tables import positions_of
 from features.store.partitions import Partitions
@@ -22,6 +22,7 @@ from models.estimators.threads import working_beside
 from models.evaluation.evaluate import resampled
 from models.fairness.audit import listed_pairs
 from models.fairness.shares import GroupSums, group_sums
+from models.monitoring.reason_quality import Returned, returned
 from models.registry.champion import Champion
 from models.scoring.score import Fitted
 from models.scoring.town_counts import counts_of
@@ -31,7 +32,7 @@ from service.planning.eligibility import eligible_pairs, left_out
 from service.planning.options import NEEDS_PER_VISIT
 from service.planning.planner import COLUMNS, Plan, Share, plan
 from service.planning.seat_limits import enrolment
-from service.planning.stability import waiting
+from service.planning.stability import days_unvisited, waiting
 from service.planning.workers import visiting_everywhere, workers_of
 from service.weekly.list_files import list_files, write_lists
 from service.weekly.model_lines import list_notes
@@ -52,11 +53,18 @@ class ListWeek:
     language: str
     alone: Known | None = None
 
+    @property
+    def by_turn(self) -> bool:
+        """Whether scores do not tell households apart, so that visits go round in turn."""
+        return not self.model.model.modelled.any()
+
     def known(self, number: int) -> Known:
         """What was known of a partition."""
-        if self.alone is not None:
-            return self.alone
-        return known_before(self.town.read([number]), self.fitted.town.as_of, self.fitted.town)
+        return self.known_of(self.town.read([number])) if self.alone is None else self.alone
+
+    def known_of(self, records: Records) -> Known:
+        """What was known of a partition, from its records."""
+        return self.alone or known_before(records, self.fitted.town.as_of, self.fitted.town)
 
     def earlier(self, known: Known) -> pd.DataFrame | None:
         """The rows of the list before whose households live in this partition."""
@@ -117,8 +125,10 @@ def _worth(week: ListWeek, scores: pd.DataFrame, known: Known) -> np.ndarray:
     pairs = pairs[pairs["sensitive"]].sort_values("value", ascending=False, kind="stable")
     pairs = pairs[pairs.groupby("household").cumcount() < NEEDS_PER_VISIT]
     worth = pairs.groupby("household")["value"].sum()
-    bonus = known.community.outreach.keep_bonus * waiting(week.earlier(known), known)[worth.index]
-    return -np.sort(-(worth.to_numpy() * (1 + bonus)))
+    kept = waiting(week.earlier(known), known)[worth.index]
+    if week.by_turn:
+        return -np.sort(-(days_unvisited(known)[worth.index] + 0.5 * kept))
+    return -np.sort(-(worth.to_numpy() * (1 + known.community.outreach.keep_bonus * kept)))
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,7 @@ class PlanPartition:
                 history=week.history,
                 before=week.earlier(known),
                 share=share,
-                by_turn=not week.model.model.modelled.any(),
+                by_turn=week.by_turn,
             )
 
 
@@ -157,6 +167,7 @@ class Written:
     cells: pd.DataFrame  # ``named_cells``
     tiers: dict[tuple[str, str], int]  # households by grid and tier
     feedback: bool
+    returned: Returned
 
 
 @dataclass(frozen=True)
@@ -171,7 +182,8 @@ class WritePartition:
         """Write the files of a partition's grids."""
         with speaking(self.week.language), working_beside() as beside:
             number, planned, share = item
-            week, known = self.week, self.week.known(number)
+            week, records = self.week, self.week.town.read([number])
+            known = week.known_of(records)
             scores, risk = week.scores.scores(number), week.scores.risk(number)
             audit = beside.submit(_audited, scores, planned.visits[list(COLUMNS)], known, number)
             features = week.features(planned.visits, known)
@@ -204,6 +216,7 @@ class WritePartition:
                 cells=named_cells(cells, known.grid_ids),
                 tiers=_tiers(risk, known),
                 feedback=len(known.objections.feedback) > 0,
+                returned=returned(records),
             )
 
 

@@ -107,18 +107,14 @@ def joined_visits(partitions: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _feedback(workspace: Path, week: ListWeek, written: Sequence[Written]) -> dict[str, FeedbackWeek]:
     """The week's feedback in each language; of a household that moved, in the partition where it lives at the date."""
-    from models.monitoring.reason_quality import returned
-
     listed, day = all_listed(workspace), day_of(week.as_of)
     found: dict[str, list[FeedbackWeek]] = {language: [] for language in LANGUAGES}
-    back = []
+    back = [partition.returned for partition in written]
     for number in [number for number, one in enumerate(written) if one.feedback] or [0]:
-        records = week.town.own(number, day)
-        known = week.alone or known_before(records, day)
+        known = week.alone or known_before(week.town.own(number, day), day)
         own = listed[listed["household_id"].isin(known.household_ids)]
-        back.append(returned(records))
         for one in LANGUAGES:
-            found[one].append(in_language(one, feedback_week, known, own, back[-1]))
+            found[one].append(in_language(one, feedback_week, known, own, back[number]))
 
     def joined(weeks: list[FeedbackWeek]) -> FeedbackWeek:
         return joined_weeks(weeks, quality_rows(listed, back))

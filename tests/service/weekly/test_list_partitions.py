@@ -194,6 +194,28 @@ def test_feedback_of_a_household_that_moved_counts_once(workspace: Path) -> None
     assert rounded(parts) == rounded(whole)
 
 
+def test_outcomes_count_in_the_quality_of_reasons_also_where_nobody_gave_feedback(workspace: Path) -> None:
+    """As in the town in one piece."""
+    listed = read_table(week_directory(workspace, date_of(AS_OF - 7)) / "listed.parquet")
+    back = workspace.parent / "back"
+    back.mkdir()
+    visits = listed[["outreach_id", "household_id", "need", "arm", "propensity"]]
+    visits = visits.assign(contacted_at=date_of(AS_OF - 5), outcome="needed")
+    visits.to_csv(back / "outreach.csv", index=False)
+    said = (
+        listed[listed["grid_id"] == "g0"]
+        .iloc[:1][["outreach_id", "household_id"]]
+        .assign(feedback_id="f1", recorded_at=f"{date_of(AS_OF - 3)}T10:00:00", kind="satisfied")
+    )
+    said.to_csv(back / "feedback.csv", index=False)
+    ingest(back, workspace, everything=False)
+    publish_week(workspace, AS_OF)
+    whole = served(workspace).around["feedback"]["zh"]["quality"]
+    make(workspace)
+    assert sum(row["listed"] for row in whole) > 5
+    assert served(workspace).around["feedback"]["zh"]["quality"] == whole
+
+
 def put(workspace: Path, workers: str = "", **settings) -> None:
     """Other settings, and a workers table."""
     town = workspace.parent / "more"

@@ -64,6 +64,42 @@ def cut(database, number: int) -> None:
         connection.execute(text(f"DELETE FROM audit WHERE number > {number}"))
 
 
+def test_with_durability_disk_every_read_waits_for_its_entry_to_be_on_the_disk(tmp_path, monkeypatch):
+    with served(copy_workspace(tmp_path / "workspace"), audit_durability="disk") as client:
+        wang = As(client, "wang")
+        visit = wang.get("/v1/visits").json()["visits"][0]
+        assert wang.post(
+            "/v1/outcomes", {"outreach_id": visit["outreach_id"], "outcome": "needed"}
+        ).is_success
+        home = f"/v1/households/{visit['household_id']}"
+        reads = [
+            (wang, path)
+            for path in (
+                f"{home}/scores",
+                f"{home}/explanation?need={visit['need']}",
+                "/v1/visits",
+                "/v1/visits/export?format=csv",
+                "/v1/outcomes",
+                f"/v1/residents/{visit['household_id']}/why",
+                f"/visits/{visit['household_id']}",
+            )
+        ]
+        reads += [(As(client, "sun"), path) for path in ("/v1/audit", "/audit")]
+        assert {who.get(path).status_code for who, path in reads} == {200}
+
+        def broken(journal):
+            raise OSError("the disk is broken")
+
+        async def broken_too(journal):
+            raise OSError("the disk is broken")
+
+        monkeypatch.setattr(Journal, "flush", broken)
+        monkeypatch.setattr(Journal, "durable", broken_too)
+        shown = [path for who, path in reads if who.get(path).status_code != 503]
+        assert not shown
+        monkeypatch.undo()
+
+
 @pytest.mark.parametrize("how", ["removed", "moved", "emptied"])
 def test_a_journal_that_goes_while_the_service_runs_is_written_anew(client, how):
     wang, journal = As(client, "wang"), client.app.state.journal

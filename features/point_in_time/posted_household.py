@@ -39,6 +39,12 @@ class Posted:
     )  # need or text, requested_at, recorded_at, resolved_at, satisfaction
     outreach: Sequence[Row] = field(default=())  # need, contacted_at, arm, outcome
 
+    def row_known(self, as_of: float, zone: ZoneInfo) -> Row | None:
+        """Return the newest row of ``households`` before an as-of day, in whatever order they came; None without one."""
+        begun = [(day(row["valid_from"], zone), at) for at, row in enumerate(self.households)]
+        _, last = max((one for one in begun if one[0] < as_of), default=(0.0, -1))
+        return self.households[last] if last >= 0 else None
+
 
 def posted_records(
     posted: Posted,

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -101,24 +102,24 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     permit(asker, Scope.LIVE)
     week = state_of(request).shelf.served.week(as_of)
     live = live_of(week)
-    newest = max(body.households, key=lambda row: _day(row.valid_from))
-    if not sees_place(asker, newest.grid_id, newest.microgrid_id):
-        raise unknown_household()
-    if state_of(request).shelf.served.place(body.household_id):
-        place_in_sight(request, asker, body.household_id)
-    willing(request, body.household_id)
     posted = Posted(
         body.household_id,
         *([row.model_dump() for row in rows] for rows in (body.households, body.residents)),
         *([row.model_dump() for row in rows] for rows in (body.requests, body.outreach)),
     )
-    if min(_day(row.valid_from) for row in body.households) >= date.fromisoformat(week.as_of):
+    row = posted.row_known(live.state.as_of, ZoneInfo(week.community.community.timezone))
+    if row is None:
         raise Problem(
             422,
             "not-known-yet",
             say(f"valid_from 要早于 {week.as_of}", f"valid_from must lie before {week.as_of}"),
         )
-    found = live.score(posted, in_town=body.household_id in week.places)
+    if not sees_place(asker, row["grid_id"], row["microgrid_id"]):
+        raise unknown_household()
+    if state_of(request).shelf.served.place(body.household_id):
+        place_in_sight(request, asker, body.household_id)
+    willing(request, body.household_id)
+    found = live.score(posted, str(row["grid_id"]), in_town=body.household_id in week.places)
     note(request, asker, "live.score", body.household_id, week.as_of)
     scores = [
         {"need": need, "p_request": round(float(p), 8), "p_need": round(float(q), 8), "rank": int(rank)}
@@ -133,10 +134,6 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
         "silence_corrected": live.model.visited is not None,
     }
     return Response(orjson.dumps({**head, **level, "scores": scores}), media_type="application/json")
-
-
-def _day(moment: Moment) -> date:
-    return moment.date() if isinstance(moment, datetime) else moment
 
 
 class FeatureRows(BaseModel):

@@ -33,10 +33,10 @@ class Live:
     model: NeedModel
     state: TownState
 
-    def score(self, posted: Posted, in_town: bool) -> LiveScores:
-        """Score posted records as of the week's date, in the partition of the household's last grid."""
+    def score(self, posted: Posted, grid_id: str, in_town: bool) -> LiveScores:
+        """Score posted records as of the week's date. ``grid_id``: where the household lives then."""
         state = self.state
-        number = state.partition_of(str(posted.households[-1]["grid_id"]))
+        number = state.partition_of(grid_id)
         partition = state.partitions[number]
         records = posted_records(
             posted,

@@ -13,7 +13,7 @@ from features.store.tombstones import TOMBSTONES, read_tombstones
 from service.web.auth.people import keys, users
 from service.web.base.access import SCOPES, Role
 from service.web.database.engine import Database
-from service.web.database.tables import Entry, Refusal
+from service.web.database.tables import ENDS_RECORDED, Entry, Refusal, now
 from service.web.published.model_shelf import read_models
 from service.web.rights.fields import check, draft
 
@@ -120,14 +120,15 @@ def _people(database: Database) -> str:
         for role in Role
         if role != Role.MACHINE
     ]
-    active = [key for key in keys(database) if key.revoked_at is None]
+    active = [key for key in keys(database) if key.revoked_at is None and key.expires_at > now()]
     lines += [f"- {person.name}（{person.id}）: {', '.join(person.scopes)}" for person in active]
     return _section("4. 谁能看到什么", "4. Who sees what", *lines)
 
 
 def _rights(workspace: Path, database: Database) -> str:
     with database.reading() as session:
-        refusals = session.scalar(select(func.count(func.distinct(Refusal.household_id)))) or 0
+        noted = select(func.count(func.distinct(Refusal.household_id))).where(ENDS_RECORDED.is_not(True))
+        refusals = session.scalar(noted) or 0
     deleted = len(read_tombstones(workspace / TOMBSTONES))
     return _section(
         "5. 个人权利",

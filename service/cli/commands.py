@@ -67,7 +67,3 @@ def main() -> None:
     """Run the command line and exit with the command's code."""
     settle_process()
     sys.exit(run(lambda: commands(standalone_mode=False)))
-
-
-if __name__ == "__main__":
-    main()

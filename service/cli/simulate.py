@@ -5,11 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from features.language import say
+from features.language import UserError, say
 from service.console.terminal import Day, show, stage
 
 group = click.Group()
+WITH_WEEKS_AHEAD = {
+    "policies",
+    "retrain_every",
+    "seeds",
+    "shares",
+    "explore",
+}  # options of the closed loop only
+WITHOUT_WEEKS_AHEAD = {"as_ofs", "dirty"}
 
 
 @group.command(
@@ -64,13 +73,30 @@ group = click.Group()
 )
 def simulate(out: Path, weeks_ahead: int, **settings: Any) -> None:
     """Write a synthetic town in the contract's files, or let it live on with the product's lists."""
-    closed = {
-        name: settings.pop(name) for name in ("policies", "retrain_every", "seeds", "shares", "explore")
-    }
+    _refuse_idle(bool(weeks_ahead))
+    closed = {name: settings.pop(name) for name in WITH_WEEKS_AHEAD}
     if weeks_ahead:
         _simulate_ahead(out, weeks_ahead, **closed, **settings)
     else:
         _simulate(out, **settings)
+
+
+def _refuse_idle(ahead: bool) -> None:
+    """Raise UserError for options that have no effect with, or without, ``--weeks-ahead``."""
+    context = click.get_current_context()
+    given = {
+        name for name in context.params if context.get_parameter_source(name) == ParameterSource.COMMANDLINE
+    }
+    idle = given & (WITHOUT_WEEKS_AHEAD if ahead else WITH_WEEKS_AHEAD)
+    names = say("、", ", ").join(one.opts[0] for one in context.command.params if one.name in idle)
+    if names and ahead:
+        raise UserError(
+            say(f"{names} 不能与 --weeks-ahead 一起用", f"{names} cannot be used with --weeks-ahead")
+        )
+    if names:
+        raise UserError(
+            say(f"{names} 只与 --weeks-ahead 一起用", f"{names} can be used with --weeks-ahead only")
+        )
 
 
 def _simulate(out: Path, end: date | None, as_ofs: tuple[date, ...], **settings: Any) -> None:

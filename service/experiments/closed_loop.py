@@ -54,8 +54,8 @@ TRAINED_ROWS = 40_000  # of a training table at most: enough for a small town, a
 class Setting:
     """Options of the town and the work, the same for all policies and seeds.
 
-    ``end`` is the Monday after the last week. With ``papers`` the product's workbooks and pages are written too;
-    they do not change who is visited.
+    ``end`` is the Monday after the last week. With ``papers`` the product's list is made by ``list_week``, with its
+    workbooks and pages; it then also keeps households of last week's list that nobody visited.
     """
 
     households: int
@@ -240,7 +240,8 @@ def _list(monday: Monday) -> pd.DataFrame:
     output = week_directory(workspace, monday.as_of)
     score_week(workspace, InMemory(monday.read), monday.as_of, workspace / SCORES, _silently)
     if world.run.policy != PRODUCT or not world.setting.papers:
-        return plan(read_table(output / SCORES), monday.known).visits
+        by_turn = not champion(workspace).model.modelled.any()
+        return plan(read_table(output / SCORES), monday.known, by_turn=by_turn).visits
     list_week(workspace, InMemory(monday.records), monday.as_of, output, _silently)
     return read_table(output / OUTREACH)
 

@@ -47,6 +47,8 @@ class PlanSums:
     def seats(self, community: Community) -> list[str]:
         """A line where seats kept visits from asking about needs."""
         names = [one.name.here for at, one in enumerate(community.programmes) if self.full >> at & 1]
+        if not names:
+            return []
         listed = say("、", ", ").join(names)
         return [
             say(
@@ -54,7 +56,7 @@ class PlanSums:
                 f"as seats are limited, visits ask fewer households about: {listed}"
                 " (see seats and seats_taken of programmes)",
             )
-        ] * bool(names)
+        ]
 
     def optimality(self) -> str:
         """A line on how far the chosen visits may be from the best there are."""

@@ -132,7 +132,7 @@ def unplaced_lines(idle: Sequence[str], bare: int) -> list[str]:
     """Lines on workers who cannot visit anywhere, and areas where nobody visits."""
     lines = []
     if len(idle):
-        names = "、".join(idle[:5]) if say("zh", "en") == "zh" else ", ".join(idle[:5])
+        names = say("、", ", ").join(idle[:5])
         lines.append(
             say(
                 f"workers 表里 {len(idle)} 人没有对应的网格或微网格，未安排走访：{names}",

@@ -65,9 +65,11 @@ def feedback_of(
             if feedback.get(column) not in (None, value):
                 refused.append(_twice(row, column))
                 if value == REFUSES:  # wherever it stands, a refusal counts
-                    feedback |= {"kind": REFUSES, "reason_kind": None}
+                    feedback["kind"] = REFUSES
             else:
                 feedback[column] = value
+        if feedback["kind"] == REFUSES:
+            feedback["reason_kind"] = None
     changed = [feedback for key, feedback in found.items() if _says_more(feedback, stored.get(key, {}))]
     return changed, refused
 

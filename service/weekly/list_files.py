@@ -4,7 +4,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 from tqdm import tqdm
@@ -17,9 +16,6 @@ from service.lists.pages import grid_page
 from service.lists.visit_rows import script
 from service.lists.workbook import workbook
 from service.returns.filled_rows import NoList, filled_rows
-
-if TYPE_CHECKING:
-    pass
 
 COORDINATORS, COORDINATORS_FILE = "", "coordinators"  # key of their list beside the grids', and its file
 OURS = re.compile(r"(grid-.*|coordinators)\.(xlsx|html)")

@@ -54,7 +54,9 @@ def read_town(workspace: Path, stage: Stage) -> "Partitions":
 
 def take_in(workspace: Path) -> list[str]:
     """What came in through the service belongs to the records before anything is made of them; lines on it."""
-    if (workspace / "service.db").is_file() or os.environ.get("XIANYING_DATABASE_URL"):
+    from service.web.base.settings import has_service
+
+    if has_service(workspace):
         from service.web.intake.handover import drain_service
 
         with stage(say("转入服务收到的内容", "take in what came through the service")):

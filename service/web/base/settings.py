@@ -1,5 +1,6 @@
 """Settings of the service, from the environment; unsafe ones are refused."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from features.language import UserError, say
 from service.web.base.access import SCOPES, Role
 
 SHORTEST_SECRET = 32
+DATABASE_FILE = "service.db"  # in the workspace, unless XIANYING_DATABASE_URL names another database
 
 
 class Settings(BaseSettings):
@@ -140,7 +142,7 @@ class Settings(BaseSettings):
         if self.database_url:
             head, _, rest = self.database_url.partition("://")
             return f"postgresql+psycopg://{rest}" if head in ("postgres", "postgresql") else self.database_url
-        return f"sqlite:///{(self.workspace.resolve() / 'service.db').as_posix()}"
+        return f"sqlite:///{(self.workspace.resolve() / DATABASE_FILE).as_posix()}"
 
 
 def read_settings(**given: object) -> Settings:
@@ -154,9 +156,12 @@ def read_settings(**given: object) -> Settings:
         raise UserError(f"XIANYING_{name}: {words}" if name else words) from error
 
 
+def has_service(workspace: Path) -> bool:
+    """Tell whether a service was ever used with this workspace."""
+    return (workspace / DATABASE_FILE).is_file() or bool(os.environ.get("XIANYING_DATABASE_URL"))
+
+
 def command_settings(workspace: Path) -> Settings:
     """The settings for commands that work on the database and answer to nobody."""
-    import os
-
     given = {} if os.environ.get("XIANYING_SECRET") else {"environment": "development", "host": "127.0.0.1"}
     return read_settings(workspace=workspace, **given)

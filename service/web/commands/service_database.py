@@ -19,7 +19,7 @@ def enter_command(workspace: Path, action: str, detail: str) -> None:
     """Add to the audit log what a command does, where the workspace has a service."""
     from service.web.audit.log import enter
     from service.web.audit.operator import operator
-    from service.web.intake.handover import has_service
+    from service.web.base.settings import has_service
 
     if has_service(workspace):
         database = service_database(workspace)

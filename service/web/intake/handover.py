@@ -4,7 +4,6 @@ Rows are marked as taken first, then ingested, then marked as drained. Killed in
 ingested again next time, and as they carry the contract's ids that changes nothing.
 """
 
-import os
 import tempfile
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,7 +23,7 @@ from features.workspace_secret import workspace_secret
 from service.returns.read_feedback import REFUSES
 from service.web.audit.anchor import DIRECTORY, newest_head
 from service.web.audit.drain import Drain
-from service.web.base.settings import command_settings
+from service.web.base.settings import command_settings, has_service
 from service.web.database.engine import Database, open_database
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
 from service.web.published.refusals import publish_refusals
@@ -41,11 +40,6 @@ class Taken:
 
     rows: Rows = field(default_factory=dict)
     ids: dict[type, list[int]] = field(default_factory=dict)
-
-
-def has_service(workspace: Path) -> bool:
-    """Whether a service was ever used with this workspace."""
-    return (workspace / "service.db").is_file() or bool(os.environ.get("XIANYING_DATABASE_URL"))
 
 
 def drain_service(workspace: Path) -> list[str]:

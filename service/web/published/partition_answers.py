@@ -113,13 +113,12 @@ def _answer(head: dict[str, Any], scores: list[bytes]) -> bytes:
 
 def _places(known: Known) -> dict[str, tuple[str, str]]:
     present = np.flatnonzero(known.present)
-    records = known
     return {
         str(household): (str(grid), str(microgrid))
         for household, grid, microgrid in zip(
-            records.household_ids[present],
-            records.grid_ids[known.grid[present]],
-            microgrid_numbers(records.microgrid_ids)[known.microgrid[present]],
+            known.household_ids[present],
+            known.grid_ids[known.grid[present]],
+            microgrid_numbers(known.microgrid_ids)[known.microgrid[present]],
             strict=True,
         )
     }

@@ -22,15 +22,16 @@ from service.web.audit.anchor import DIRECTORY as JOURNALS
 from service.web.audit.drain import Drain
 from service.web.audit.log import enter
 from service.web.audit.operator import operator
+from service.web.base.settings import DATABASE_FILE
 from service.web.database.engine import Database, newest
 from service.web.database.tables import Base
 from service.web.rights.sealing import sealing
 
 LEFT_OUT = frozenset(
     {
-        "service.db",
-        "service.db-wal",
-        "service.db-shm",
+        DATABASE_FILE,
+        f"{DATABASE_FILE}-wal",
+        f"{DATABASE_FILE}-shm",
         SECRET,
         STORE,
         f"{STORE}.wal",

@@ -319,6 +319,8 @@ MISTAKES = (
     (["retrain", "--tune", "lang"], "--tune：lang 不是数字"),
     (["retrain", "--tune", "-1"], "--tune：超出范围，最小 0"),
     (["simulate"], "缺少 OUT"),
+    (["simulate", "out", "--seeds", "2"], "--seeds 只与 --weeks-ahead 一起用"),
+    (["simulate", "out", "--weeks-ahead", "2", "--dirty", "0.1"], "--dirty 不能与 --weeks-ahead 一起用"),
     (
         ["users", "add", "li", "--role", "boss"],
         "--role：只能是 grid_worker、coordinator、data_staff、auditor",

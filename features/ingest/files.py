@@ -23,6 +23,7 @@ from features.language import UserError, say
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
 PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
+MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
 SHOWN = 8  # names of a header in a message
 OTHER_FORMATS = frozenset(  # in which a table may come that is not read
     (
@@ -232,7 +233,15 @@ def _missing_columns(path: Path, missing: list[str], names: list[str]) -> str:
 def _read_parquet(path: Path) -> TextRows:
     file = path.open("rb")
     try:
-        table = pq.read_table(file)
+        content = pq.ParquetFile(file)
+        if content.metadata.num_rows * content.metadata.num_columns > MOST_CELLS:
+            raise UserError(
+                say(
+                    f"{path}：超过 {MOST_CELLS:,} 格，读不了，请分开导出",
+                    f"{path}: more than {MOST_CELLS:,} cells cannot be read; export it in parts",
+                )
+            )
+        table = content.read()
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             say(

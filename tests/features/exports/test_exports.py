@@ -194,3 +194,17 @@ def test_who_is_told_of_the_households_that_are_there(office):
     homes = [home(1, children=2), home(2, children=0)]
     gone = [visit | {"arm": "targeted", "outcome": "moved_away"}]
     assert "1 户里没有一户符合 children > 0" in said(Office(office.place / "b").hand_in(homes, outreach=gone))
+
+
+def test_a_refusal_that_came_by_a_table_ends_by_an_until_there_and_not_by_leaving_it_out(office):
+    def refuses():
+        return bool(office.known("2024-06-03").opted_out[0])
+
+    refusal = {"household_id": "H1", "from": "2024-01-05", "until": ""}
+    office.hand_in(opt_outs=[refusal])
+    assert refuses()
+    office.hand_in(opt_outs=[{"household_id": "H2", "from": "2024-01-05", "until": "2024-02-01"}])
+    assert refuses()
+    office.hand_in(opt_outs=[{**refusal, "until": "2024-05-01"}])
+    assert not refuses()
+    assert len(office.records().opt_outs) == 3  # what was known before stays known

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tiny_town import households
 
 from features.ingest import csv_reader as csv_rows
+from features.ingest import files
 from features.ingest.csv_reader import LINE, read_csv
 from features.ingest.files import find_tables, place_of, read_table
 from features.ingest.ingest import check, ingest
@@ -327,6 +328,15 @@ def test_a_hostile_workbook_ends_in_one_line_and_leaves_the_records(tiny_town):
             read(tiny_town.directory, tiny_town.workspace)
         assert "\n" not in str(caught.value)
     assert len(tiny_town.records().household_ids) == 12
+
+
+def test_a_parquet_file_of_more_cells_than_can_be_read_is_told_before_it_is_read(tiny_town):
+    path = tiny_town.write("households", households(), "parquet")
+    with (
+        patch.object(files, "MOST_CELLS", 50),
+        pytest.raises(UserError, match=r"households\.parquet：超过 50 格"),
+    ):
+        read_table("households", path)
 
 
 def test_a_header_of_two_rows_names_what_is_below(tiny_town):

@@ -82,7 +82,7 @@ def routes() -> set[str]:
 
 
 def test_every_route_and_page_has_its_row() -> None:
-    assert routes() == set(TABLE)
+    assert routes() == set(TABLE), "a row of TABLE for each route: who gets what, a letter for each of ASKERS"
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ from datetime import date
 
 import pytest
 from served_town import NEWEST, As, copy_workspace, machine, served
+from sqlalchemy import select
 
 from service.web.api import routers
 from service.web.base.access import Scope
-from service.web.database.tables import User
+from service.web.database.tables import Base, Entry, User
 from service.web.pages import MODULES
 from service.web.rights import rights
 
@@ -198,3 +199,98 @@ def test_a_placed_coordinator_sees_and_changes_nothing_of_another_grid(client):
     page = placed.get(f"/overview?as_of={NEWEST}").text
     assert ">m0<" in page and ">m1<" not in page and "g1" not in page
     assert As(client, "wang").delete(f"/v1/outcomes/{outcome}").status_code == 200
+
+
+UNSAFE = [
+    label
+    for label in TABLE
+    if not label.startswith("GET") and label not in ("POST /v1/session", "POST /sign-in")
+]
+
+
+@pytest.mark.parametrize("label", UNSAFE)
+def test_a_browsers_change_needs_the_token_of_its_session(client, label):
+    example = Example(client, HERE)
+    for token in ("", "wrong", As(client, "li").csrf):
+        forget_examples(client)
+        wang, before = As(client, "wang"), rows_of_everything(client)
+        wang.csrf = token
+        method, path = label.split(" ")
+        body, form = example.body(label), example.form(label)
+        more = {} if body is None else {"json": body}
+        if form is not None:
+            more["data"] = {**form, "csrf": token}
+        answer = wang.send(method, example.path(path), follow_redirects=False, **more)
+        assert answer.status_code == 403, (token, answer.text[:300])
+        assert rows_of_everything(client) == before
+        assert wang.get("/v1/session").status_code == 200  # still signed in
+
+
+def rows_of_everything(client) -> dict[str, int]:
+    """Number of rows in each table but the audit log's and that of sign-ins, which tests add to."""
+    with client.app.state.database.reading() as session:
+        return {
+            table.name: len(session.execute(select(table)).all())
+            for table in Base.metadata.sorted_tables
+            if table.name not in ("audit", "sign_ins")
+        }
+
+
+# What each request of somebody who may leaves in the audit log; the others leave nothing.
+ENTRIES = {
+    "GET /v1/households/{household_id}/scores": "scores.read",
+    "GET /v1/households/{household_id}/explanation": "explanation.read",
+    "POST /v1/scores/batch": "scores.read",
+    "POST /v1/session": "session.failed",
+    "DELETE /v1/session": "session.close",
+    "GET /v1/visits": "visits.read",
+    "GET /v1/visits/export": "visits.export",
+    "POST /v1/outcomes": "outcome.write",
+    "GET /v1/outcomes": "outcomes.read",
+    "DELETE /v1/outcomes/{number}": "refused",
+    "POST /v1/requests": "request.write",
+    "POST /v1/live/scores": "live.score",
+    "GET /v1/audit": "audit.read",
+    "GET /v1/residents/{household_id}/why": "resident.why",
+    "GET /v1/residents/{household_id}/export": "resident.export",
+    "POST /v1/residents/{household_id}/corrections": "resident.correct",
+    "POST /v1/residents/{household_id}/refusal": "resident.refuse",
+    "DELETE /v1/residents/{household_id}/refusal": "resident.accept",
+    "DELETE /v1/residents/{household_id}": "resident.ask_deletion",
+    "POST /sign-out": "session.close",
+    "GET /visits": "visits.read",
+    "GET /visits/{household_id:path}": "visit.read",
+    "POST /outcomes": "outcome.write",
+    "POST /outcomes/undo": "refused",
+    "POST /refusals": "resident.refuse",
+    "POST /refusals/end": "resident.accept",
+    "GET /audit": "audit.read",
+}
+
+
+@pytest.mark.parametrize("label", TABLE)
+def test_what_is_read_or_changed_is_in_the_audit_log(client, label):
+    forget_examples(client)
+    example = Example(client, HERE)
+    if label in ("POST /refusals/end", "DELETE /v1/residents/{household_id}/refusal"):
+        rights.refuse(client.app.state.database, "test", HERE, date(2024, 9, 2))
+        forget_examples(client)
+    if label == "GET /v1/outcomes":
+        As(client, "wang").post("/v1/outcomes", example.body("POST /v1/outcomes"))
+    asker = "A" if "audit" in label else "W" if label.startswith("GET /visits") else "C"
+    actions_of(client)
+    sent(client, asker, label, example)
+    found = actions_of(client)
+    assert found == ([ENTRIES[label]] if label in ENTRIES else [])
+
+
+def actions_of(client) -> list[str]:
+    """Actions of the entries since this was asked last."""
+    client.app.state.drain.everything(client.app.state.journal)
+    seen = getattr(actions_of, "seen", 0)
+    with client.app.state.database.reading() as session:
+        rows = session.execute(
+            select(Entry.number, Entry.action).where(Entry.number > seen).order_by(Entry.number)
+        ).all()
+    actions_of.seen = rows[-1].number if rows else seen
+    return [row.action for row in rows]

@@ -184,6 +184,25 @@ def test_signing_out_everywhere_ends_every_session_of_the_person(client):
     assert [one.get("/v1/session").status_code for one in (there, other)] == [401, 401]
 
 
+@pytest.mark.parametrize("how", ["api", "page", "everywhere"])
+def test_signing_out_holds_at_once_though_sessions_are_remembered(tmp_path, how):
+    settings = Settings(workspace=tmp_path, environment="development", identity_seconds=60)
+    with TestClient(create_app(settings)) as client:
+        people.add_user(client.app.state.database, "wang", "coordinator", PASSWORD)
+        assert sign_in(client).status_code == 204
+        other = of_address(client, "192.0.2.40")
+        assert sign_in(other).status_code == 204 and other.get("/v1/session").status_code == 200
+        cookie, csrf = client.cookies["xianying_session"], client.get("/v1/session").json()["csrf"]
+        if how == "page":
+            client.post("/sign-out", data={"csrf": csrf}, follow_redirects=False)
+        else:
+            path = "/v1/session" + ("?everywhere=true" if how == "everywhere" else "")
+            assert client.delete(path, headers={"X-CSRF-Token": csrf}).status_code == 204
+        client.cookies.set("xianying_session", cookie)
+        assert client.get("/v1/session").status_code == 401
+        assert other.get("/v1/session").status_code == (401 if how == "everywhere" else 200)
+
+
 def test_failed_and_locked_sign_ins_are_in_the_audit_log(client):
     some = of_address(client, "192.0.2.30")
     for login in ("wang", "my password by mistake"):

@@ -52,6 +52,7 @@ GONE = re.compile(
     r"|\b(?:moved[ _](?:out|away)|deceased|died|dead)\b"
 )
 STILL_THERE = re.compile(r"未|没|不|非|否|无|拟|计划|准备|\bnot\b")
+THERE = re.compile(r"在|常住|居住|自住|租住|入住|正常|\b(?:active|present|living|resident)\b")
 MOST_VALUES = 1000  # of a column, the most frequent ones
 
 
@@ -74,6 +75,9 @@ class Departed:
     rows: int
     values: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
+    absent: tuple[
+        str, ...
+    ] = ()  # values that the settings name and no row has, where ``unclear`` may be meant
 
 
 def end_departed(
@@ -102,7 +106,19 @@ def end_departed(
     if signs and "valid_until" not in columns:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN valid_until TIMESTAMP")
     zone = community.community.timezone
-    return [_end(connection, table, holds, sign, there, zone) for sign in signs]
+    named = [(sign.column, plain(value)) for sign in signs for value in sign.values or ()]
+    return [
+        _end(
+            connection,
+            table,
+            holds,
+            sign,
+            there,
+            zone,
+            {value for column, value in named if column == sign.column},
+        )
+        for sign in signs
+    ]
 
 
 def _end(
@@ -112,8 +128,10 @@ def _end(
     sign: Sign,
     there: dict[str, str],
     zone: str,
+    named: set[str],
 ) -> Departed:
-    """Fill ``valid_until`` of the rows of one sign; ``there``: the file's columns by their names in small letters."""
+    """Fill ``valid_until`` of the rows of one sign; ``there``: the file's columns by their names in small letters;
+    ``named``: values of the column that the settings name."""
     column = name(sign.column)
     found = connection.execute(
         f"SELECT {column}, count(*) FROM {table} WHERE {column} IS NOT NULL AND {holds}"
@@ -122,8 +140,14 @@ def _end(
     told = {value: _tells(value, table.removeprefix("staged_"), sign, zone) for value, _ in found}
     gone = [value for value, _ in found if told[value]]
     unclear = tuple(value for value, _ in found if told[value] is None)
+    absent: tuple[str, ...] = ()
+    if sign.values is not None:
+        held = {plain(value) for value in told}
+        absent = tuple(value for value in sign.values if plain(value) not in held)
+        unclear = tuple(value for value in told if absent and _perhaps_gone(plain(value), named, bool(gone)))
+        absent = absent if unclear else ()
     if not gone:
-        return Departed(sign, 0, (), unclear)
+        return Departed(sign, 0, (), unclear, absent)
     connection.register("gone", pa.table({"said": pa.array(gone, type=pa.string())}))
     rows = f"{column} IN (SELECT said FROM gone) AND {holds}"
     dates = there.get(sign.date.lower())
@@ -133,7 +157,7 @@ def _end(
     )
     count = one_value(connection, f"SELECT count(*) FROM {table} WHERE {rows}")
     connection.unregister("gone")
-    return Departed(sign, count, () if sign.date == sign.column else tuple(gone), unclear)
+    return Departed(sign, count, () if sign.date == sign.column else tuple(gone), unclear, absent)
 
 
 def day_in(connection: duckdb.DuckDBPyConnection, table: str, column: str, zone: str) -> str:
@@ -171,6 +195,15 @@ def _tells(value: str, table: str, sign: Sign, zone: str) -> bool | None:
     if STILL_THERE.search(word) or word in FALSE:
         return False
     return True if GONE.search(word) or word[0] in "是已" else None
+
+
+def _perhaps_gone(word: str, named: set[str], some: bool) -> bool:
+    """Whether a value may be what a mistyped one in the settings means; ``some``: others there were found."""
+    if word in named or word in FALSE or word in NOTHING or word in UNKNOWN or word == "0":
+        return False
+    if STILL_THERE.search(word):
+        return False
+    return bool(GONE.search(word)) or not (some or THERE.search(word))
 
 
 def _signs(community: Community, there: dict[str, str]) -> Iterable[Sign]:

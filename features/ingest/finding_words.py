@@ -34,7 +34,17 @@ def departed_findings(table: str, found: Departed) -> list[Finding]:
             findings.append(Finding(Weight.LOOK, table, words, todo, examples=found.values[:SHOWN]))
         else:
             findings.append(Finding(Weight.NOTE, table, words))
-    if found.unclear:
+    if found.absent:
+        values = say("、", ", ").join(found.absent)
+        words = say(
+            f"community.yaml 的 left 或 died 写的值 {values} 在 {column} 里没有，那里写的是",
+            f"{column} has no row with {values}, which left or died of community.yaml names; it has",
+        )
+        mend = say(
+            "请改成表里的写法；现在按在住处理", "write it as the table does; they still count until then"
+        )
+        findings.append(Finding(Weight.LOOK, table, words, mend, examples=found.unclear[:SHOWN]))
+    elif found.unclear:
         words = say(
             f"{column} 看不出是否已迁出或去世，按在住处理",
             f"{column} does not tell whether somebody moved away or died; they still count",
@@ -64,6 +74,8 @@ def aged_findings(found: Aged) -> list[Finding]:
 
 def missing_columns(files: Mapping[str, TableFile], community: Community) -> list[Finding]:
     """A finding on each column that ``left`` or ``died`` names and that no file has."""
+    if "households" not in files:  # no export of the register, such as what visits found
+        return []
     there = {one.lower() for table in LEAVING if table in files for one in files[table].attributes}
     there |= {one for table in LEAVING for one in TABLES[table].columns}
     found = []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from office_exports import ASKED, HOMES, SETTINGS, Office, ask, home, values
 
+from features.ingest.ingest import ingest
 from features.language import UserError
 from features.point_in_time.records import date_of
 
@@ -183,8 +184,11 @@ def test_an_age_of_nobody_knows_which_day_is_no_birth_and_said(office):
 
 
 def test_a_column_named_by_the_settings_that_no_table_has_is_said(office):
-    report = office.hand_in(settings=SETTINGS | {"died": {"column": "已故", "values": ["是"]}})
-    assert "died 写的列 已故 不在任何表里" in said(report)
+    settings = SETTINGS | {"died": {"column": "已故", "values": ["是"]}}
+    assert "died 写的列 已故 不在任何表里" in said(office.hand_in(settings=settings))
+    requests_alone = office.write(settings=settings)
+    (requests_alone / "households.csv").unlink()
+    assert "已故" not in said(ingest(requests_alone, office.workspace, everything=False))
 
 
 def test_who_is_told_of_the_households_that_are_there(office):

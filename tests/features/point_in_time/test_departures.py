@@ -208,6 +208,29 @@ def test_a_status_named_in_the_settings_ends_a_household(tmp_path):
     assert office.present("2024-03-02") == ["H2", "H3"]
 
 
+@pytest.mark.parametrize(
+    ("values", "cells", "named"),
+    [
+        (["般"], ["搬", "在住"], "般 在 情况 里没有，那里写的是：搬"),
+        (["搬", "去逝"], ["搬", "去世"], "去逝 在 情况 里没有，那里写的是：去世"),
+        (["是"], ["1", "0"], "是 在 情况 里没有，那里写的是：1"),
+        (["是"], ["否", ""], ""),  # nobody left yet
+        (["搬"], ["在住", "空置在修"], ""),
+        (["搬", "病故"], ["搬", "在住"], ""),
+        (["迁出"], ["迁出", "人户分离"], ""),
+    ],
+)
+def test_values_of_the_settings_that_no_row_has_are_named_where_another_may_be_meant(
+    tmp_path, values, cells, named
+):
+    office = Office(tmp_path)
+    homes = [home(number, 情况=cell) for number, cell in enumerate(cells, start=1)]
+    report = office.hand_in(homes, settings=SETTINGS | {"left": {"column": "情况", "values": values}})
+    lines = [line for line in report.lines() if "left 或 died" in line]
+    assert (named in "".join(lines)) if named else not lines
+    assert not named or report.exit_code() == 3
+
+
 def test_ends_of_households_do_not_depend_on_the_order_of_rows():
     rows = [
         {"household_id": "a", "valid_from": "2023-01-01", "valid_until": "2024-01-01"},

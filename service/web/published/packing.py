@@ -81,7 +81,8 @@ def digest_of(files: Iterable[Path], community: Community, model: Champion) -> s
     """Return what the answers of a week are made of, in few letters: the same for the same tables and settings."""
     digest = hashlib.blake2b(digest_size=16)
     for path in files:
-        digest.update(path.read_bytes())
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
     corrected = model.model.visited is not None
     digest.update(f"{corrected} {DECIMALS} {community.model_dump_json()}".encode())
     return digest.hexdigest()

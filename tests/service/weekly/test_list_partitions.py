@@ -15,10 +15,14 @@ from served_town import AS_OF, PROGRAMMES, copy_workspace, publish_week
 from features.ingest.ingest import ingest
 from features.language import LANGUAGES, UserError
 from features.point_in_time.records import date_of, known_before
+from features.point_in_time.schema import fit_schema
 from features.store.layout import lay_out
 from features.store.partitions import OnDisk
 from features.store.reader import read_records
+from models.registry.champion import install_copy
+from models.registry.tracking import registry_address
 from models.scoring.executors import local
+from models.scoring.untrained import untrained
 from service.web.published.weeks import Shelf, Week
 from service.weekly.list_week import list_week
 from service.weekly.week_directory import read_table, week_directory
@@ -129,6 +133,28 @@ def test_a_coordinator_of_the_whole_town_has_one_list(workspace: Path, tmp_path:
     assert set(visits["worker_id"]) == {"a", "b", "c"}
     workers = {row["worker_id"]: row["visits"] for row in served(workspace).around["workers"]}
     assert workers == {"a": 4, "b": 4, "c": 5}
+
+
+def test_visits_in_turn_go_to_the_part_of_the_town_that_waits_longest(workspace: Path) -> None:
+    put(workspace, workers=WORKERS + COORDINATOR)
+    known = known_before(read_records(workspace), AS_OF)
+    made = workspace / "champion" / "no-model"
+    untrained(known, fit_schema(known), AS_OF).save(made)
+    install_copy(workspace, registry_address(workspace), 2, made)
+    back = workspace.parent / "visited"
+    back.mkdir()
+    homes = known.household_ids[known.present & (known.grid == list(known.grid_ids).index("g0"))]
+    visits = pd.DataFrame({"household_id": homes, "outreach_id": [f"v{home}" for home in homes]})
+    visits = visits.assign(
+        need="meals", arm="targeted", contacted_at=date_of(AS_OF - 20), outcome="not_reached"
+    )
+    visits.to_csv(back / "outreach.csv", index=False)
+    ingest(back, workspace, everything=False)
+    lines = make(workspace)
+    listed = read_table(week_directory(workspace, DATE) / "outreach.parquet")
+    own = listed[listed["worker_id"] == "c"].drop_duplicates("household_id")
+    assert len(own) == 5 and set(own["grid_id"]) == {"g1"}
+    assert not any("预计价值" in line for line in lines)
 
 
 def test_groups_are_found_as_equally_as_is_asked_for(workspace: Path) -> None:

@@ -58,6 +58,6 @@ def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
 
 @remembered
 def _members(known: Known, kind: str) -> csc_array:
-    where = known.grid if kind == "grid" else known.microgrid
+    where = known.area(kind)
     areas = len(known.grid_ids if kind == "grid" else known.microgrid_ids)
     return members(where, areas)

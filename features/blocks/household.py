@@ -10,12 +10,13 @@ from features.contract.community import Community
 from features.contract.need_kinds import NEVER, Telling, telling_of
 from features.language import say
 from features.point_in_time.changes import changed, days_since, history, last_change, number_within, size
-from features.point_in_time.records import Known, Rows, date_of
+from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
+from features.point_in_time.spoken import spoken_month
 from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import first_known
-from features.units import JULIAN_YEAR
+from features.units import JULIAN_YEAR, MEAN_MONTH, WEEK
 
 Fact = Callable[[Known, Schema, int, int], str]
 FIRST_BATCH = 31.0  # days after the earliest valid_from; households known by then were there before
@@ -192,7 +193,7 @@ def _attribute_fact(attribute: Attribute) -> Fact:
         since = (
             float(columns[f"{column_of(attribute)}.changed_days"][household]) if attribute.changes else np.nan
         )
-        month = month_of(known.as_of, since) if since <= RECENT else ""
+        month = spoken_month(known.as_of - since, known.as_of) if since <= RECENT else ""
         if attribute.kind == "boolean" and "{}" in attribute.zh:  # a number of which only 0 and 1 occur
             return _number_fact(attribute, value, np.nan, "")
         if attribute.kind == "number":
@@ -247,16 +248,13 @@ def _state_fact(attribute: Attribute, value: float, month: str) -> str:
     return say(f"{state}（{month}起）", f"{state} (since {month})") if month else state
 
 
-def month_of(as_of: int, days_ago: float) -> str:
-    """The month so many days before the as-of day: 去年10月, 今年3月, 2021年5月."""
-    then, now = date_of(as_of - days_ago), date_of(as_of)
-    year = {now.year: "今年", now.year - 1: "去年"}.get(then.year, f"{then.year}年")
-    return say(f"{year}{then.month}月", f"{then:%B %Y}")
-
-
 def ago(days: float) -> str:
     """A time ago in the largest unit of which there are two: 5天前, 3周前, 5个月前, 3年前."""
-    for length, zh, en in ((365.25, "年", "years"), (30.44, "个月", "months"), (7, "周", "weeks")):
+    for length, zh, en in (
+        (JULIAN_YEAR, "年", "years"),
+        (MEAN_MONTH, "个月", "months"),
+        (WEEK, "周", "weeks"),
+    ):
         if days >= 2 * length:
             return say(f"{days // length:.0f}{zh}前", f"{days // length:.0f} {en} ago")
     return say(f"{days:.0f}天前", f"{days:.0f} days ago")

@@ -184,7 +184,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
 def requests_near(known: Known, household: int, need: int, days: float, kind: str) -> np.ndarray:
     """int64: rows of ``known.requests`` for this need within so many days, of other households that are now in its
     grid or micro-grid (``kind``)."""
-    where = known.grid if kind == "grid" else known.microgrid
+    where = known.area(kind)
     if where[household] < 0:
         return np.zeros(0, dtype=np.int64)
     rows, by_cell = _requests_by_cell(known, days, kind)
@@ -195,7 +195,7 @@ def requests_near(known: Known, household: int, need: int, days: float, kind: st
 @remembered
 def _requests_by_cell(known: Known, days: float, kind: str) -> tuple[np.ndarray, Grouped]:
     """Group the rows of ``known.requests`` within so many days by area and need."""
-    where = known.grid if kind == "grid" else known.microgrid
+    where = known.area(kind)
     needs, requests = len(known.community.needs), known.requests
     rows = np.flatnonzero((requests.need >= 0) & (requests.requested >= known.as_of - days))
     cell = where[requests.household[rows]].astype(np.int64) * needs + requests.need[rows]
@@ -205,13 +205,13 @@ def _requests_by_cell(known: Known, days: float, kind: str) -> tuple[np.ndarray,
 
 def households_near(known: Known, household: int, kind: str) -> int:
     """Count the other households in the same grid or micro-grid."""
-    where = known.grid if kind == "grid" else known.microgrid
+    where = known.area(kind)
     return int(_households_by_area(known, kind)[where[household]]) - 1 if where[household] >= 0 else 0
 
 
 @remembered
 def _households_by_area(known: Known, kind: str) -> np.ndarray:
-    where = known.grid if kind == "grid" else known.microgrid
+    where = known.area(kind)
     return np.bincount(where[known.present & (where >= 0)])
 
 

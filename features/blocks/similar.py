@@ -143,7 +143,7 @@ def similar_neighbours(
 ) -> tuple[int, int]:
     """Count the other households of the micro-grid or grid (``kind``) whose attributes make them ask about as much,
     and those of them that asked for the need within a year."""
-    where = known.grid if kind == "grid" else known.microgrid
+    where = known.area(kind)
     if where[household_index] < 0:
         return 0, 0
     near = eligible(known)[:, need] & known.present & (where == where[household_index])

@@ -179,11 +179,6 @@ def means_for_good(text: str) -> bool:
     return bool(FOR_GOOD.search(plain(text)))
 
 
-def is_unknown(text: str) -> bool:
-    """Whether a text says that nothing is known."""
-    return plain(text) in UNKNOWN
-
-
 def read_number(text: str) -> float | None:
     """The number in a text with its unit, sign of money, or in Chinese; None where it is none, or a range.
 

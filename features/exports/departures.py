@@ -23,7 +23,6 @@ from features.contract.spoken_values import (
 )
 from features.store.sql import name, one_value, text
 
-TABLES = ("households", "residents")
 USUAL = {
     "left": (
         ("是否已迁出", "是否迁出", "已迁出", "是否已搬走", "是否搬走", "是否注销", "moved_out", "moved_away"),

@@ -223,6 +223,10 @@ class Known:
         """int32 per household: current grid, -1 where not known yet."""
         return self._current(self.households.grid)
 
+    def area(self, kind: str) -> np.ndarray:
+        """Give ``grid`` or ``microgrid``, by its name."""
+        return self.grid if kind == "grid" else self.microgrid
+
     def _current(self, column: np.ndarray) -> np.ndarray:
         row = self.household_row
         if not len(column):

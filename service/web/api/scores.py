@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.web.api.answers import NOT_FOUND
 from service.web.auth.identities import Asker, current_identity
-from service.web.base.access import Scope, permit, sees_place
+from service.web.base.access import Scope, permit
 from service.web.base.problems import unknown_household
-from service.web.published.reading import note_on_loop, place_in_sight, willing
+from service.web.published.reading import note_on_loop, place_in_sight, sees_household, willing
 from service.web.published.state import state_of
 
 router = APIRouter(prefix="/v1", tags=["评分 scores"])
@@ -122,12 +122,11 @@ async def household_scores(request: Request) -> Response:
 async def batch(request: Request, body: Batch, asker: Asker) -> Response:
     """Scores of up to 1,000 households. Those unknown, out of sight or refusing are named in ``unknown``."""
     permit(asker, Scope.SCORES)
-    served, restrictions = state_of(request).shelf.served, state_of(request).restrictions
-    week = served.week(body.as_of)
+    restrictions = state_of(request).restrictions
+    week = state_of(request).shelf.served.week(body.as_of)
     found, unknown = {}, []
     for household in body.household_ids:
-        place = served.place(household)
-        seen = place and sees_place(asker, place[0], place[1]) and restrictions.listed(household)
+        seen = sees_household(request, asker, household) and restrictions.listed(household)
         if seen and household in week.places:
             found[household] = week.answer(household, asker.sensitive)
         else:

@@ -25,11 +25,7 @@ def purpose_of(request: Request) -> str:
 def place_in_sight(request: Request, identity: Identity, household_id: str) -> Place:
     """Where a household lives. Raises a 404 problem where it is unknown or lives where the asker sees nobody."""
     place = state_of(request).shelf.served.place(household_id)
-    if (
-        place is None
-        or household_id in state_of(request).restrictions.deleted
-        or not sees_place(identity, place[0], place[1])
-    ):
+    if place is None or not sees_household(request, identity, household_id):
         raise unknown_household()
     return place
 
@@ -102,11 +98,10 @@ async def note_on_loop(
 def rows_in_sight(request: Request, identity: Identity, week: Week) -> list[dict]:
     """The rows of a week's lists that somebody may see now: neither refusing nor deleted, in sight then and now."""
     permit(identity, Scope.SCORES)
-    restrictions, served = state_of(request).restrictions, state_of(request).shelf.served
-    rows = []
+    restrictions, rows = state_of(request).restrictions, []
     for row in week.visits_in_sight(identity):
-        place = served.place(row["household_id"])
-        if place and sees_place(identity, place[0], place[1]) and restrictions.listed(row["household_id"]):
+        household = row["household_id"]
+        if sees_household(request, identity, household) and restrictions.listed(household):
             rows.append(row)
     return rows
 
@@ -119,10 +114,6 @@ def listed_row(request: Request, identity: Identity, outreach_id: str) -> tuple[
     served = state_of(request).shelf.served
     for week in reversed(served.weeks.values()):
         row = week.by_outreach_id.get(outreach_id)
-        if row is None:
-            continue
-        place = served.place(row["household_id"])
-        seen = place and sees_place(identity, place[0], place[1]) and sees_row(identity, row, week)
-        if seen and row["household_id"] not in state_of(request).restrictions.deleted:
+        if row and sees_household(request, identity, row["household_id"]) and sees_row(identity, row, week):
             return row, week
     raise Problem(404, "unknown-visit", say("名单上没有这一条", "it is on no list"))

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 
-from service.web.audit.anchor import alone, anchor, missing_journals
+from service.web.audit.anchor import FILE, alone, anchor, missing_journals
 from service.web.audit.journal import BEGINNING, MOVED, SERVICE, SUFFIX, Journal, lines_from, read_line
 from service.web.audit.log import append
 from service.web.database.engine import Database
@@ -37,6 +38,7 @@ class Drain:
     database: Database
     directory: Path
     _read: dict[Path, _Position] = field(default_factory=dict)
+    _anchored: bool = False
 
     def everything(self, own: Journal | None = None) -> int:
         """Move this process's lines and those of processes that have ended, whose files then go; number of entries.
@@ -45,7 +47,10 @@ class Drain:
         """
         with alone(self.directory):
             gone = missing_journals(self.directory)
-            moved = self._append([_about(name, "missing", "audit.journal_lost", name) for name in gone])
+            lost = [_about(name, "missing", "audit.journal_lost", name) for name in gone]
+            if self._anchored and not (self.directory / FILE).is_file():
+                lost.append(_about(uuid4().hex, "head", "audit.journal_lost", FILE))
+            moved = self._append(lost)
             moved += self._move(own.path) if own else 0
             if own:
                 own.turn_over()
@@ -53,6 +58,7 @@ class Drain:
                 if not own or path != own.path:
                     moved += self._adopt(path)
             anchor(self.database, self.directory)
+            self._anchored = (self.directory / FILE).is_file()
             for path in self.directory.glob(f"*{MOVED}"):
                 path.unlink()
             return moved

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,17 @@ def test_a_log_that_was_cut_off_is_noticed_without_being_told_its_head(database,
     written(tmp_path / "audit", "h4", "h5", "h6", "h7")  # longer again, and still not the same
     Drain(database, tmp_path / "audit").everything()
     assert audit.verify(database, tmp_path).lost == 3
+
+
+def test_a_noted_head_that_goes_while_the_service_runs_is_an_entry(client):
+    wang, directory = As(client, "wang"), client.app.state.journal.directory
+    assert wang.get("/v1/households/h04/scores").status_code == 200
+    drained(client)
+    shutil.rmtree(directory)
+    assert wang.get("/v1/households/h05/scores").status_code == 200
+    lost = [one.detail for one in drained(client) if one.action == "audit.journal_lost"]
+    assert FILE in lost and len(lost) == 2  # and the journal, of which no line was lost
+    assert [one.detail for one in drained(client) if one.action == "audit.journal_lost"] == lost
 
 
 def test_the_signed_line_of_a_weeks_summary_outlasts_the_file(tmp_path, monkeypatch):

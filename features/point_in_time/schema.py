@@ -25,8 +25,8 @@ MOST_LEADING = 12  # needs whose requests have columns of their own
 LONGEST_VALUE = 30  # mean characters of a category value; longer texts are free text
 BIRTH = re.compile(r"^(?:(?P<person>.*)_)?birth_(?:year|date)$|^(?P<zh>.*)出生(?:年|年份|年月|日期|年月日)$")
 PERSONAL = re.compile(
-    r"(^|_)(name|phone|mobile|telephone|address|id_card|id_number|email|remarks?|notes?)$"
-    r"|姓名|电话|手机|地址|住址|门牌|身份证|证件号|邮箱|备注|微信|^户主$|^householder$|联系人|联系方式|^sfzh"
+    r"(^|_)(name|surname|phone|mobile|telephone|address|id_card|id_number|email|remarks?|notes?)$"
+    r"|姓名|姓氏|称呼|电话|手机|地址|住址|门牌|身份证|证件号|邮箱|备注|微信|^户主$|^householder$|联系人|联系方式|^sfzh"
 )
 NUMBER_OF_A_PERSON = re.compile(
     r"1[3-9]\d{9}|\d{17}[\dXx]|\d{6}\*+\d{4}"

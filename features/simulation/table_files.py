@@ -24,6 +24,7 @@ CHANNEL_SHARES = (0.34, 0.2, 0.26, 0.12, 0.08)
 PHRASES = ("想问下{}怎么办理", "家里需要{}，麻烦登记一下", "请问社区有没有{}", "{}，急，请回电", "咨询{}的事")
 SURNAMES = tuple("王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓韩冯曹")
 GIVEN = tuple("伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华建国玉兰春梅红波宁雪琳辉鹏")
+BUILDINGS = 3  # of a micro-grid
 WEEKDAYS = (0.2, 0.19, 0.18, 0.17, 0.16, 0.06, 0.04)
 TEXT_SHARE = 0.08
 ANSWER_SHARE = 0.55
@@ -90,7 +91,21 @@ def _decoded(town: Town, names: Names, snapshot: Snapshot, valid: np.ndarray) ->
             columns[name] = value > 0
         else:
             columns[name] = pd.array(value, dtype="Float64").astype("Int64")
-    return pd.DataFrame(columns | {"valid": valid})
+    return pd.DataFrame(columns | _doors(snapshot) | {"valid": valid})
+
+
+def _doors(snapshot: Snapshot) -> dict[str, object]:
+    """Where each household lives and how to call it: an address, a surname and a telephone, all made up."""
+    number = snapshot.household.astype(np.int64)
+    mixed = (number * 2654435761) % 2**32
+    building = snapshot.microgrid.astype(np.int64) * BUILDINGS + mixed % BUILDINGS + 1
+    unit, floor, door = mixed // 7 % 3 + 1, mixed // 31 % 6 + 1, mixed // 211 % 4 + 1
+    rooms = zip(building.tolist(), unit.tolist(), floor.tolist(), door.tolist(), strict=True)
+    return {
+        "address": [f"{at}栋{stairs}单元{storey}0{room}" for at, stairs, storey, room in rooms],
+        "surname": np.array(SURNAMES, dtype=object)[mixed // 1009 % len(SURNAMES)],
+        "telephone": [f"1990{one:07d}" for one in number.tolist()],
+    }
 
 
 def request_table(

@@ -17,8 +17,13 @@ from models.demand.programmes import programmes_for
 from models.demand.seats import seats_left, seats_told
 from service.lists.answers import outcome_names
 
-CONTACT_WORDS = ("address", "addr", "phone", "telephone", "mobile", "tel", "contact")
-CONTACT_WORDS_ZH = ("地址", "住址", "门牌", "楼栋", "楼号", "单元", "房号", "电话", "手机", "联系")
+# Words in the names of attributes that say where a household lives, what it is called, and its telephone.
+CONTACT = {
+    "door": (("address", "addr", "door"), ("地址", "住址", "门牌", "楼栋", "楼号", "单元", "房号", "室号")),
+    "surname": (("surname",), ("姓氏", "称呼")),
+    "telephone": (("phone", "telephone", "mobile", "tel", "contact"), ("电话", "手机", "联系")),
+}
+SURNAME = re.compile("[\u4e00-\u9fff]{1,2}")
 BIRTH_COLUMN = re.compile("birth_(year|date)$")
 CHILD, ELDER = 18, 60  # years: the members whose ages stand on a list
 
@@ -37,7 +42,8 @@ def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = 
 
     Returns
     -------
-    ``visits`` with the text columns contact, members, last_contact, need_name, programme and ask.
+    ``visits`` with the text columns contact (door, surname, telephone), members, last_contact, need_name, programme and
+    ask; where doors are known, in walking order.
     """
     household = positions_of(visits["household_id"], known.household_ids)
     needs = {need.id: need for need in known.community.needs}
@@ -46,7 +52,7 @@ def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = 
     members = dict(zip(distinct, _members(known, distinct), strict=True))
     contact = dict(zip(distinct, _contact(known, distinct), strict=True))
     last = _last_contacts(known, distinct)
-    return visits.assign(
+    described = visits.assign(
         contact=[contact[one] for one in household],
         members=[members[one] for one in household],
         last_contact=[last.get(one, "") for one in household],
@@ -54,6 +60,7 @@ def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = 
         programme=[programmes[visit] for visit in visits["need"]],
         ask=[_ask(needs[visit]) for visit in visits["need"]],
     )
+    return _in_walking_order(described)
 
 
 def _ask(need: Need) -> str:
@@ -92,22 +99,58 @@ def _joined(ages: list[int]) -> str:
 
 
 def contact_columns(names: Iterable[str]) -> list[str]:
-    """Select the attributes that say where a household lives or how to call it, by their names."""
-    return [
-        name
-        for name in names
-        if any(word in CONTACT_WORDS for word in name.lower().split("_"))
-        or any(word in name for word in CONTACT_WORDS_ZH)
-    ]
+    """Select the attributes that say where a household lives or how to call it, by their names: the door first, then the
+    surname, then telephones.
+
+    >>> contact_columns(["phone", "children", "surname", "address"])
+    ['address', 'surname', 'phone']
+    """
+    names = list(names)
+    return [name for kind in CONTACT for name in names if _contact_kind(name) == kind]
+
+
+def _contact_kind(name: str) -> str:
+    for kind, (words, words_zh) in CONTACT.items():
+        if {*name.lower().split("_")} & {*words} or any(word in name for word in words_zh):
+            return kind
+    return ""
 
 
 def _contact(known: Known, households: np.ndarray) -> list[str]:
     attributes = known.households.attributes
-    columns = [attributes[name] for name in contact_columns(attributes)]
+    columns = [(_contact_kind(name), attributes[name]) for name in contact_columns(attributes)]
     return [
-        " ".join(filter(None, (column.at(row) for column in columns)))
+        " ".join(text for kind, column in columns if (text := _called(kind, column.at(row) or "")))
         for row in known.household_row[households]
     ]
+
+
+def _called(kind: str, value: str) -> str:
+    """A surname as neighbours say it: 王家."""
+    return f"{value}家" if kind == "surname" and SURNAME.fullmatch(value) else value
+
+
+def _in_walking_order(visits: pd.DataFrame) -> pd.DataFrame:
+    """Sort each worker's visits by micro-grid and door, where doors are known, and number them anew."""
+    if not {"worker", "visit_order"} <= {*visits.columns} or not (visits["contact"] != "").any():
+        return visits
+    keys = [
+        (worker, microgrid, *_natural(contact), order)
+        for worker, microgrid, contact, order in zip(
+            visits["worker"], visits["microgrid_id"], visits["contact"], visits["visit_order"], strict=True
+        )
+    ]
+    place = {worker: at for at, worker in enumerate(dict.fromkeys(visits["worker"]))}
+    order = sorted(range(len(keys)), key=lambda at: (place[keys[at][0]], keys[at][1:], at))
+    visits = visits.iloc[order].reset_index(drop=True)
+    first = ~visits.duplicated(["worker", "household_id"])
+    return visits.assign(visit_order=first.groupby(visits["worker"]).cumsum().astype("int64"))
+
+
+def _natural(text: str) -> tuple[tuple[tuple[int, str], ...]]:
+    """A key by which 3栋2单元 comes before 12栋1单元: numbers count as numbers."""
+    parts = re.findall(r"\d+|\D+", text)
+    return (tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts),)
 
 
 def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:

@@ -15,13 +15,14 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from features.language import grid_words, language, say
 from service.lists.answers import outcome_names
 from service.lists.visit_rows import script
+from service.returns.read_requests import CHANNEL
 from service.web.api.answers import AsOf
 from service.web.api.outcomes import Id, OutcomeName
 from service.web.auth.identities import SignedIn, check_csrf
 from service.web.base.access import Identity, Role, Scope, permit, sees_risk
 from service.web.base.problems import Problem
-from service.web.database.tables import Outcome
-from service.web.intake import outcomes
+from service.web.database.tables import Outcome, now
+from service.web.intake import outcomes, requests
 from service.web.pages.frame import go_to, page
 from service.web.published.reading import (
     listed_row,
@@ -104,7 +105,9 @@ def visits(
         workers=[(name, list(some)) for name, some in groupby(cards, lambda one: one["worker"])],
         finished=sum(card["finished"] for card in cards),
         total=len(cards),
-        title=_title(asker, grid, coordinators),
+        title=say("我的走访名单", "My visits")
+        if own and not everybody
+        else _title(asker, grid, coordinators),
         others=len(rows) > len(shown),
         own=bool(own),
         weeks=_weeks(request, week),
@@ -136,6 +139,7 @@ def card(rows: list[Row], done: dict[str, Outcome], week: Week, asker: Identity)
     first = rows[0]
     return {
         **{name: first.get(name) or "" for name in ("household_id", "microgrid_id", "contact")},
+        "door": TELEPHONE.sub("", first.get("contact") or "").strip(" ，,、"),
         "worker": first.get("worker_name") or first["worker_id"] or "",
         "order": first["visit_order"],
         "random": first["arm"] == "random",
@@ -190,9 +194,7 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
     rows = rows_in_sight(request, asker, week)
     here = [row for row in rows if row["household_id"] == household_id]
     if not here:
-        raise Problem(
-            404, "not-listed", say("该户不在这一周的名单上", "this household is not on the week's list")
-        )
+        raise not_listed()
     done, newest = results(request, here)
     note(request, asker, "visit.read", household_id, week.as_of)
     before, after = _neighbours(rows, here[0])
@@ -217,6 +219,14 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
         after=after,
         longest=outcomes.LONGEST_NOTE,
         may_refuse=Scope.REFUSALS in asker.scopes,
+        may_ask=Scope.REQUESTS in asker.scopes,
+    )
+
+
+def not_listed() -> Problem:
+    """The household stands on no row of the week that the asker sees."""
+    return Problem(
+        404, "not-listed", say("该户不在这一周的名单上", "this household is not on the week's list")
     )
 
 
@@ -260,6 +270,55 @@ def record(
         again = outcomes.Report(outcome, uuid4().hex, note=note.strip())
         outcomes.record(database, asker, visit, again, today, purpose)
     return _back_to(visit)
+
+
+@router.post("/outcomes/nobody")
+def nobody_home(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    as_of: Annotated[str, Form(max_length=20)],
+    token: Annotated[str, Form(min_length=1, max_length=60)],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Store for every need of a household that has no outcome yet that nobody was met: the page again."""
+    permit(asker, Scope.OUTCOMES)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    week = listed_week(state_of(request).shelf.served, as_of)
+    rows = [row for row in rows_in_sight(request, asker, week) if row["household_id"] == household_id]
+    if not rows:
+        raise not_listed()
+    done, _ = results(request, rows)
+    today = outcomes.today_in(week.community.community.timezone)
+    for row in rows:
+        if row["outreach_id"] not in done:
+            visit, _ = listed_row(request, asker, row["outreach_id"])
+            report = outcomes.Report("not_reached", f"{token}-{row['outreach_id']}"[:100])
+            outcomes.record(state_of(request).database, asker, visit, report, today, purpose_of(request))
+    return go_to(f"/visits/{quote(household_id, safe='')}?as_of={week.as_of}")
+
+
+@router.post("/requests")
+def mention(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    text: Annotated[str, Form(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")],
+    token: Annotated[str, Form(min_length=1, max_length=60)],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Store another need that a resident mentioned, in their words, as a request: the page again."""
+    permit(asker, Scope.REQUESTS)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    asked = requests.Asked(household_id, now(), None, text.strip(), CHANNEL, None, None)
+    requests.add_request(state_of(request).database, asker, asked, token, purpose_of(request))
+    return go_to(f"/visits/{quote(household_id, safe='')}")
 
 
 @router.post("/outcomes/undo")

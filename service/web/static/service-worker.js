@@ -12,6 +12,7 @@ self.addEventListener("fetch", (event) => {
   if (address.pathname.startsWith("/static/")) event.respondWith(file(event));
   else if (/^\/visits(\/|$)/.test(address.pathname)) event.respondWith(visits(event.request));
   else if (address.pathname === "/") event.respondWith(first(event.request));
+  else if (event.request.mode === "navigate") event.respondWith(fetch(event.request).catch(notHere));
 });
 
 async function file(event) {
@@ -39,7 +40,7 @@ async function visits(request) {
     if (answer.status < 500) return answer;
     return (await kept(request.url)) || answer;
   } catch (error) {
-    return (await kept(request.url)) || Promise.reject(error);
+    return (await kept(request.url)) || orNotHere(request, error);
   }
 }
 
@@ -47,17 +48,44 @@ async function first(request) {
   try {
     return await fetch(request);
   } catch (error) {
-    return (await kept(new URL("/visits", self.location).href)) || Promise.reject(error);
+    return (await kept(new URL("/visits", self.location).href)) || orNotHere(request, error);
   }
+}
+
+// A link to a page that was never opened: said in words, with the way back to the list.
+function orNotHere(request, error) {
+  return request.mode === "navigate" ? notHere() : Promise.reject(error);
+}
+
+function notHere() {
+  const text = `<!doctype html><html lang="zh-CN"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>没有网络 · No connection</title><body style="font:1.15rem/1.6 sans-serif;margin:1.5rem"><h1>没有网络</h1>
+<p>这一页没有存在手机上，有信号时再打开。</p><p lang="en">No connection: this page is not kept on the phone.</p>
+<p><a href="/visits" style="display:inline-block;padding:.8rem 0">← 回到名单 · Back to the list</a></p>`;
+  return new Response(text, { status: 503, headers: { "Content-Type": "text/html; charset=utf-8" } });
 }
 
 async function kept(address) {
   const pages = await caches.open(PAGES);
-  const held = await pages.match(address);
-  if (!held) return undefined;
-  if (fresh(held)) return held;
-  await pages.delete(address);
+  for (const one of [address, ...(await alike(pages, address))]) {
+    const held = await pages.match(one);
+    if (held && fresh(held)) return held;
+    if (held) await pages.delete(one);
+  }
   return undefined;
+}
+
+// Kept pages that show the same: of the same path and list, where one of the two does not say which week.
+async function alike(pages, address) {
+  const wanted = new URL(address), found = [];
+  for (const { url } of await pages.keys()) {
+    const one = new URL(url);
+    const same = (name) => one.searchParams.get(name) === wanted.searchParams.get(name);
+    const weeks = [one, wanted].map((page) => page.searchParams.get("as_of")).filter(Boolean);
+    if (one.pathname === wanted.pathname && ["grid", "coordinators", "everybody"].every(same) && (weeks.length < 2 || weeks[0] === weeks[1]))
+      found.push(url);
+  }
+  return found.reverse();
 }
 
 function fresh(held) {

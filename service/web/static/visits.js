@@ -32,12 +32,12 @@
   async function send(one) {
     if (!one.number) {
       write({ ...one, tried: true });
-      const report = { outreach_id: one.outreach, outcome: one.outcome, note: one.note, written_on: dayOf(one.at) };
-      const answer = await ask("POST", "/v1/outcomes", report, one.token);
+      const [path, content] = addressed(one), answer = await ask("POST", path, content, one.token);
       if (!answer.ok) return refuse(one, answer);
-      const { id } = await answer.json(); // an answer comes in pieces: an undo in between must not be written over
-      one = { ...newest(one), number: id };
+      const { id } = answer.status === 204 ? {} : await answer.json(); // an answer comes in pieces: an undo in between must not be written over
+      one = { ...newest(one), number: id || 1 };
       write(one);
+      if (one.kind === "refusal") await forgetHousehold(one.household).catch(() => {});
     }
     if (one.undo && !one.undone) {
       const answer = await ask("DELETE", `/v1/outcomes/${one.number}`);
@@ -46,6 +46,11 @@
     }
     return "";
   }
+  // where an item goes: an outcome, a refusal, or another need that a resident mentioned
+  const addressed = (one) => ({
+    refusal: () => [`/v1/residents/${encodeURIComponent(one.household)}/refusal`, {}],
+    request: () => ["/v1/requests", { household_id: one.household, requested_at: new Date(one.at).toISOString(), text: one.text, channel: "走访" }],
+  }[one.kind] || (() => ["/v1/outcomes", { outreach_id: one.outreach, outcome: one.outcome, note: one.note, written_on: dayOf(one.at) }]))();
   // what another tab, or a finger, changed while it was on its way
   const newest = (one) => JSON.parse(localStorage.getItem(PREFIX + one.token)) || one;
 
@@ -89,6 +94,9 @@
     if (!who) return;
     for (const visit of all(document, ".visit")) showVisit(visit);
     for (const chip of all(document, "[data-chip]")) showChip(chip);
+    const refusing = read().filter((one) => one.kind === "refusal" && !one.refused).map((one) => one.household);
+    for (const card of all(document, ".card[data-household]")) card.hidden = refusing.includes(card.dataset.household);
+    for (const list of all(document, ".mentioned")) showMentioned(list);
     for (const card of all(document, ".card[data-needs]"))
       card.classList.toggle("finished", all(card, "[data-chip]:not([hidden])").length === Number(card.dataset.needs));
     const meter = document.querySelector(".meter progress"), cards = all(document, ".card[data-needs]");
@@ -104,7 +112,7 @@
     chip.dataset.text ??= chip.textContent;
     const number = Number(chip.dataset.number), one = latest(chip.dataset.chip, number);
     const gone = one && one.undo;
-    chip.textContent = one && !gone ? one.name : chip.dataset.text;
+    chip.textContent = one && !gone && waits(one) ? `✓ ${said.unsent}` : chip.dataset.text;
     chip.hidden = one ? Boolean(gone) : !number;
     chip.classList.toggle("waiting", Boolean(one && waits(one)));
   }
@@ -123,6 +131,13 @@
     undo.hidden = now.fixed;
     recorded.classList.toggle("waiting", waiting);
     if (was !== recorded.hidden) answer.open = recorded.hidden;
+  }
+
+  function showMentioned(list) {
+    const items = read().filter((one) => one.kind === "request" && one.household === list.dataset.household && !one.refused);
+    list.replaceChildren(...items.map((one) =>
+      Object.assign(document.createElement("li"), { textContent: `✓ ${one.text}（${waits(one) ? said.unsent : said.sent}）` })));
+    list.hidden = !items.length;
   }
 
   function showQueue() {
@@ -147,22 +162,66 @@
   document.addEventListener("submit", (event) => {
     const form = event.target, visit = form.closest(".visit");
     if (form.id === "sign-out") return leave(event);
-    if (form.id === "refuse" && !navigator.onLine) {
-      event.preventDefault();
-      alert(said.needsNetwork);
-    }
-    if (!visit || !who) return;
+    if (!who || (!visit && !["refuse", "nobody", "mention"].includes(form.id))) return;
     try {
-      if (form.classList.contains("outcome")) recordOutcome(form, event.submitter, visit.dataset.outreach);
+      if (form.id === "refuse") refuses(form);
+      else if (form.id === "nobody") nobodyHome();
+      else if (form.id === "mention") mentions(form);
+      else if (form.classList.contains("outcome")) recordOutcome(form, event.submitter, visit.dataset.outreach);
       else undo(visit.dataset.outreach, Number(visit.dataset.number), visit.dataset.outcome);
     } catch {
       return; // nothing can be kept on this phone: the form is sent as it is
     }
     event.preventDefault();
     show();
-    (visit.querySelector(".recorded:not([hidden]) button") || visit.querySelector(".choices button")).focus();
+    if (form.id === "refuse") flush().then(() => location.assign(document.querySelector(".crumbs a").href));
+    else if (visit) (visit.querySelector(".recorded:not([hidden]) button") || visit.querySelector(".choices button")).focus();
     flush();
   });
+
+  const noted = (item) => write({ who, token: newToken(), at: Date.now(), ...item });
+
+  function refuses(form) {
+    noted({ kind: "refusal", household: form.elements.household_id.value, name: form.querySelector("button").textContent.trim() });
+  }
+
+  // Every need of the household that has no outcome yet.
+  function nobodyHome() {
+    for (const visit of all(document, ".visit")) {
+      const button = visit.querySelector("[value=not_reached]");
+      if (visit.querySelector(".recorded").hidden && button)
+        noted({ outreach: visit.dataset.outreach, outcome: "not_reached", name: button.textContent.trim(), note: "" });
+    }
+  }
+
+  function mentions(form) {
+    const text = form.elements.text, said = text.value.trim();
+    if (said) noted({ kind: "request", household: form.elements.household_id.value, text: said, name: said });
+    text.value = "";
+  }
+
+  // ---- large text, also without a connection: the service keeps it in a cookie, this phone beside it
+  const LARGE = "xianying.large";
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("#text-size");
+    if (!link || navigator.onLine) {
+      if (link) localStorage.removeItem(LARGE);
+      return;
+    }
+    event.preventDefault();
+    const large = document.documentElement.classList.toggle("large");
+    localStorage.setItem(LARGE, large ? "large" : "normal");
+    nameSize(link, large);
+  });
+  const nameSize = (link, large) => {
+    link.textContent = large ? link.dataset.normal : link.dataset.large;
+    link.href = link.href.replace(/text=(normal|large)/, `text=${large ? "normal" : "large"}`);
+  };
+  const kept = localStorage.getItem(LARGE), sizes = document.getElementById("text-size");
+  if (kept && sizes) {
+    document.documentElement.classList.toggle("large", kept === "large");
+    nameSize(sizes, kept === "large");
+  }
 
   function recordOutcome(form, button, outreach) {
     const note = form.querySelector("textarea");
@@ -225,6 +284,12 @@
     if (answer.ok && !answer.redirected) await held.put(address, answer);
   }
 
+  // A household that wants no visits is not kept on the phone.
+  async function forgetHousehold(household) {
+    const pages = await caches.open("pages"), path = `/visits/${encodeURIComponent(household)}`;
+    for (const one of await pages.keys()) if (new URL(one.url).pathname === path) await pages.delete(one);
+  }
+
   async function keepPages() {
     if (!("serviceWorker" in navigator)) return;
     if (!who) { // nobody is signed in: pages of whoever was before must not stay
@@ -236,7 +301,7 @@
     if (said.keep !== "list") return;
     const links = all(document, ".card[data-needs] a"), files = all(document, "[href^='/static/'], [src^='/static/']");
     for (const one of files) await keep("files", one.href || one.src); // kept pages are of no use without their script
-    for (const address of [location.href, ...links.map((one) => one.href)]) await keep("pages", address);
+    for (const address of [location.href, new URL("/visits", location).href, ...links.map((one) => one.href)]) await keep("pages", address);
     body.dataset.kept = "yes";
   }
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
 expect.set_options(timeout=SLOW)
 WORDS = {
     "zh": {
-        "wrong": "账号或密码不对",
+        "wrong": "不对",
         "locked": "请",
         "list": "网格 g0 走访",
         "needed": "需要",
@@ -35,7 +35,7 @@ WORDS = {
         "sent": "已发送",
     },
     "en": {
-        "wrong": "wrong login or password",
+        "wrong": "wrong login",
         "locked": "try again in",
         "list": "Visits, grid g0",
         "needed": "needed",
@@ -262,7 +262,8 @@ def test_outcomes_wait_for_the_person_who_entered_them(server, browser):
         )
         page.wait_for_timeout(500)
         assert server.outcomes() == before  # nobody sends what another has entered
-        page.get_by_role("button", name="退出", exact=True).click()
+        page.locator(".leave summary").click()
+        page.get_by_role("button", name="退出这台设备").click()
         sign_in(page, "li")
         eventually(server, [*before, ("user:li", "not_needed", False)])
 

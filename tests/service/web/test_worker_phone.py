@@ -1,0 +1,180 @@
+"""A worker's phone in a stairwell: links as a thumb follows them, refusals and other needs that wait, sizes to press."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="pages are not tried: pip install playwright")
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from served_browser import (
+    CHROMIUM,
+    SLOW,
+    WITHOUT_CHROMIUM,
+    Server,
+    browsing,
+    check_page,
+    sign_in,
+    start_chromium,
+    without_connection,
+)
+from served_town import copy_workspace
+from sqlalchemy import select
+
+from service.web.database.tables import NewRequest, Refusal
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
+expect.set_options(timeout=SLOW)
+TARGETS = "main a, main button, main summary, .top a, .top summary, main textarea"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[Server]:
+    server = Server(copy_workspace(tmp_path / "workspace"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def kept_list(page: Page) -> None:
+    sign_in(page, "li")
+    page.wait_for_selector("body[data-kept=yes]")
+
+
+def open_household(page: Page, number: int) -> str:
+    card = page.locator(".card[data-household]").nth(number)
+    household = card.get_attribute("data-household")
+    card.locator("a").click()
+    page.wait_for_selector(".visit")
+    return household
+
+
+def stored(server: Server, table: type) -> list:
+    with server.database.reading() as session:
+        return [
+            (one.household_id, getattr(one, "text", ""))
+            for one in session.scalars(select(table).order_by(table.id))
+        ]
+
+
+def eventually(server: Server, table: type, expected: list) -> None:
+    until = time.monotonic() + SLOW / 1000
+    while stored(server, table) != expected and time.monotonic() < until:
+        time.sleep(0.1)
+    assert stored(server, table) == expected
+
+
+def test_the_way_back_and_large_text_work_without_a_connection(server, browser):
+    with browsing(browser, server) as page:
+        kept_list(page)
+        with without_connection(page, server):
+            open_household(page, 1)
+            page.get_by_role("link", name="下一户").click()
+            page.wait_for_selector(".visit")
+            page.get_by_role("link", name="名单").click()
+            expect(page.locator(".card[data-household]").first).to_be_visible()
+            before = page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)")
+            page.get_by_role("link", name="大字").click()
+            assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") > before
+            open_household(page, 0)
+            assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") > before
+            page.get_by_role("link", name="标准字").click()
+            assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") == before
+            page.locator("#language").click()  # not kept: said in words, with a way back
+            expect(page.get_by_role("heading", name="没有网络")).to_be_visible()
+            page.get_by_role("link", name="回到名单").click()
+            expect(page.locator(".card[data-household]").first).to_be_visible()
+
+
+def test_refusals_and_other_needs_wait_on_the_phone_and_are_sent_once(server, browser):
+    with browsing(browser, server) as page:
+        kept_list(page)
+        with without_connection(page, server):
+            other = open_household(page, 0)
+            page.get_by_text("住户还提到别的需要").click()
+            page.locator("#mentioned").fill("楼道灯坏了")
+            page.get_by_role("button", name="记下").click()
+            expect(page.locator(".mentioned li")).to_contain_text("待发送")
+            page.get_by_role("link", name="名单").click()
+            household = open_household(page, 2)
+            page.get_by_text("居民不愿再接受这样的走访").click()
+            page.get_by_role("button", name="登记：不要再来").click()
+            page.wait_for_selector(".card[data-household]")
+            expect(page.locator(f'.card[data-household="{household}"]')).to_be_hidden()
+            assert stored(server, Refusal) == stored(server, NewRequest) == []
+        eventually(server, Refusal, [(household, "")])
+        eventually(server, NewRequest, [(other, "楼道灯坏了")])
+        page.reload()
+        expect(page.locator(f'.card[data-household="{household}"]')).to_have_count(0)
+
+
+def test_one_tap_says_that_nobody_was_home(server, browser):
+    with browsing(browser, server) as page:
+        kept_list(page)
+        household = open_household(page, 0)
+        needs = page.locator(".visit").count()
+        page.get_by_role("button", name="家里没人").click()
+        expect(page.locator(".recorded:not([hidden])")).to_have_count(needs)
+        until = time.monotonic() + SLOW / 1000
+        while len(server.outcomes()) < needs and time.monotonic() < until:
+            time.sleep(0.1)
+        assert {outcome for _, outcome, _ in server.outcomes()} == {"not_reached"}
+        page.get_by_role("link", name="名单").click()
+        expect(page.locator(f'.card[data-household="{household}"] .all-done')).to_be_visible()
+
+
+def test_a_neighbour_who_looks_at_the_list_learns_nothing(server, browser):
+    with browsing(browser, server) as page:
+        kept_list(page)
+        shown = page.locator("main").inner_text()
+        open_household(page, 0)
+        for need in page.locator(".need h2").all_inner_texts():
+            assert need not in shown
+        why = page.locator(".why p").first
+        expect(why).to_be_hidden()
+        page.locator(".why summary").first.click()
+        expect(why).to_be_visible()
+        assert why.inner_text().strip() not in shown
+        assert "邻居" not in shown and "申请" not in shown
+
+
+def test_everything_can_be_read_and_pressed_with_a_thumb(server, browser):
+    with browsing(browser, server) as page:
+        kept_list(page)
+        for where in ("list", "household"):
+            if where == "household":
+                open_household(page, 0)
+                for summary in page.locator("main details:not([open]) > summary").all():
+                    summary.click()
+            check_page(page, where)
+            small = page.evaluate(
+                """chosen => [...document.querySelectorAll(chosen)].filter((one) => one.checkVisibility())
+                .map((one) => [one.outerHTML.slice(0, 80), one.getBoundingClientRect()])
+                .filter(([, box]) => box.height < 48 || box.width < 48).map(([html]) => html)""",
+                TARGETS,
+            )
+            assert small == [], where
+            letters = page.evaluate(
+                """[...document.querySelectorAll("body *")].filter((one) => one.checkVisibility() &&
+                [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+                .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 17).map((one) => one.outerHTML.slice(0, 60))"""
+            )
+            assert letters == [], where
+
+
+def test_signing_out_is_asked_twice(server, browser):
+    with browsing(browser, server) as page:
+        kept_list(page)
+        expect(page.get_by_role("button", name="退出这台设备")).to_be_hidden()
+        page.locator(".leave summary").click()
+        check_page(page, "signing out")
+        page.get_by_role("button", name="退出这台设备").click()
+        page.wait_for_url("**/sign-in")

@@ -1,6 +1,6 @@
 """The tables in a directory: which files they are, and their rows as texts with the line each came from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import file_digest
 from pathlib import Path
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.alphabet import column_shown, hidden_places, shown
+from features.contract.aliases import contract_names, table_of
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.table_names import REFUSALS, table_named
 from features.contract.tables import TABLES
@@ -84,7 +85,7 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
     found: dict[str, Path] = {}
     unread = []
     for path in sorted(directory.iterdir()):
-        table = path.stem.lower()
+        table = table_of(path.stem) or ""
         if path.name == SETTINGS_FILE or path.name.startswith((".", "~$")):
             continue
         if path.is_dir() or table not in TABLES or path.suffix.lower() not in READERS:
@@ -138,8 +139,9 @@ def read_table(table: str, path: Path) -> TableFile:
         raise UserError(say(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})")) from error
     contract = TABLES[table].columns
     columns, attributes, unread, names = [], [], [], []
+    aliases = contract_names(table, read.names)
     for name in read.names:
-        plain = shown(name).strip()
+        plain = aliases.get(name, shown(name).strip())
         plain = plain.lower() if plain.lower() in contract else plain
         names.append(plain)
         if plain in contract:
@@ -151,7 +153,7 @@ def read_table(table: str, path: Path) -> TableFile:
     _check_columns(table, path, names, columns)
     keep = [index for index, name in enumerate(names) if name]
     rows = read.rows.select([*keep, len(names)]).rename_columns([*(names[index] for index in keep), LINE])
-    findings = [*read.findings, *_unnamed_columns(path, names, read.rows)]
+    findings = [*read.findings, *_aliased(path, aliases), *_unnamed_columns(path, names, read.rows)]
     rows, hidden = _without_hidden(path, rows)
     findings += hidden
     bad = [replace(row, content=shown(row.content)) for row in read.bad]
@@ -179,6 +181,27 @@ def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
         todo = say("请在来源清除并核对", "clear them at the source, and check these cells")
         found.append(Finding(Weight.LOOK, path.name, words, todo, len(places), (where,)))
     return rows, found
+
+
+def _aliased(path: Path, aliases: Mapping[str, str]) -> list[Finding]:
+    """A line on the columns that are read under another name."""
+    pairs = say("、", ", ").join(f"{name}={column}" for name, column in aliases.items())
+    words = say(f"列名按这样理解：{pairs}", f"columns are read as: {pairs}")
+    return [Finding(Weight.NOTE, path.name, words)] if aliases else []
+
+
+def with_need_ids(file: TableFile, names: Mapping[str, str]) -> TableFile:
+    """Write needs by their ids where the table has their names. ``names``: id by name."""
+    if "need" not in file.columns:
+        return file
+    place = file.rows.schema.get_field_index("need")
+    column = file.rows.column(place).combine_chunks().dictionary_encode()
+    words = pa.array(
+        [None if word is None else names.get(word.strip(), word) for word in column.dictionary.to_pylist()],
+        type=pa.string(),
+    )
+    ids = words.take(column.indices)
+    return replace(file, rows=file.rows.set_column(place, "need", ids))
 
 
 def _unnamed_columns(path: Path, names: list[str], rows: pa.Table) -> list[Finding]:
@@ -223,7 +246,11 @@ def _other_delimiter(path: Path, sign: str) -> str:
 def _missing_columns(path: Path, missing: list[str], names: list[str]) -> str:
     there = [name for name in names if name]
     more = "…" if len(there) > SHOWN else ""
-    english = "" if all(name.isascii() for name in there) else "；这些列名要写成英文"
+    english = (
+        ""
+        if all(name.isascii() for name in there)
+        else "；请改成这些名字，或 docs/data-contract.md 里列出的中文名"
+    )
     return say(
         f"{path}：缺少列 {'、'.join(missing)}（表头里有：{'、'.join(there[:SHOWN])}{more}）{english}",
         f"{path}: column missing: {', '.join(missing)} (the header has: {', '.join(there[:SHOWN])}{more})",

@@ -26,7 +26,7 @@ from features.findings import Finding, Weight
 from features.ingest.checks import no_household
 from features.ingest.csv_reader import LINE
 from features.ingest.erasure import drop_erased
-from features.ingest.files import TableFile, find_tables, place_of, read_table
+from features.ingest.files import TableFile, find_tables, place_of, read_table, with_need_ids
 from features.ingest.finding_words import (
     LEAVING,
     SHOWN,
@@ -177,11 +177,14 @@ def _stage(
     if has_tables(connection):
         connection.execute("INSERT INTO known_households SELECT DISTINCT household_id FROM households")
         remember_areas(connection)
+    need_ids = {name: need.id for need in community.needs for name in (need.name.zh, need.name.en) if name}
+    need_ids |= {need.id: need.id for need in community.needs}
     for table in TABLES:
         with report.stage("read"):
             file = _read(connection, table, paths.get(table), report, tell)
         if file is None:
             continue
+        file = with_need_ids(file, need_ids)
         with report.stage("check"):
             file, found = _check(connection, workspace, file, community, report)
             quarantined += found

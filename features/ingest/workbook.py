@@ -1,6 +1,6 @@
 """Reading a workbook: every sheet that has the table's header, merged cells, headers of two rows."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from features.contract.aliases import contract_names
 from features.contract.table_names import REFUSALS, names_refusal, table_named
 from features.contract.tables import TABLES
 from features.contract.workbook_cells import SheetCells, read_sheets
@@ -67,14 +68,17 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
     cells = sheet.rows
     needed = [name for name, column in TABLES[table].columns.items() if column.required]
     rows = range(min(HEADER_WITHIN, len(cells)))
-    header = next((row for row in rows if {*needed} <= _words(cells[row])), None)
+    header = next((row for row in rows if {*needed} <= _words(cells[row], table)), None)
     if header is None:
         filled = sum(any(value != "" for value in row) for row in cells)
         if filled:
-            _refuse_other_table(path, sheet.name, table, [_words(cells[row]) for row in rows])
-        return _left_out(path, sheet.name, [_words(cells[row]) for row in rows], table, filled)
+            _refuse_other_table(path, sheet.name, table, [_words(cells[row], table) for row in rows])
+        return _left_out(path, sheet.name, [_words(cells[row], table) for row in rows], table, filled)
     findings = _fill_merged(sheet, cells, header, path)
     names = [_cell_text(value) or "" for value in cells[header]]
+    if aliases := contract_names(table, names):
+        findings.append(_aliased(path, sheet.name, aliases))
+        names = [aliases.get(name, name) for name in names]
     first = header + 1
     if first < len(cells) and _is_second_header(names, cells[first], needed):
         names = [_cell_text(below) or above for above, below in zip(names, cells[first], strict=True)]
@@ -82,8 +86,16 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
     return Sheet(sheet.name, names, cells[first:], first + 1, findings)
 
 
-def _words(row: Iterable[Any]) -> set[str]:
-    return {str(value).strip().lower() for value in row}
+def _words(row: Sequence[Any], table: str) -> set[str]:
+    """The names in a row, as they stand there and as the contract has them."""
+    names = [str(value) for value in row]
+    return {name.strip().lower() for name in names} | {*contract_names(table, names).values()}
+
+
+def _aliased(path: Path, sheet: str, aliases: Mapping[str, str]) -> Finding:
+    pairs = say("、", ", ").join(f"{name}={column}" for name, column in aliases.items())
+    words = say(f"工作表 {sheet} 的列名按这样理解：{pairs}", f"sheet {sheet}: columns are read as {pairs}")
+    return Finding(Weight.NOTE, path.name, words)
 
 
 def _refuse_other_table(path: Path, name: str, table: str, rows: list[set[str]]) -> None:

@@ -166,7 +166,7 @@ def test_whatever_a_csv_writer_writes_is_read_back_with_its_line(tmp_path_factor
         ("requests.csv", b"request_id,household_id,requested_at,need,Need\n", "need 出现了两次"),
         ("requests.csv", b"request_id;household_id;requested_at;need\n", "“;”隔开，请另存为逗号分隔的 CSV"),
         ("requests.csv", b"request_id\thousehold_id\trequested_at\tneed\n", "制表符隔开"),
-        ("requests.csv", "request_id,户号,requested_at,need\n".encode(), "户号.*列名要写成英文"),
+        ("requests.csv", "request_id,住家,requested_at,need\n".encode(), "住家.*请改成这些名字"),
         ("requests.parquet", b"PAR1 broken", "parquet"),
         ("requests.xlsx", b"PK broken", "xlsx"),
     ],

@@ -165,7 +165,8 @@ def test_everything_can_be_read_and_pressed_with_a_thumb(server, browser):
             letters = page.evaluate(
                 """[...document.querySelectorAll("body *")].filter((one) => one.checkVisibility() &&
                 [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
-                .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 17).map((one) => one.outerHTML.slice(0, 60))"""
+                .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 17)
+                .map((one) => one.outerHTML.slice(0, 80))"""
             )
             assert letters == [], where
 

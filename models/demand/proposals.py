@@ -26,7 +26,8 @@ class Proposals:
     served, unserved; one row a need.
     projects: need, kind (run, extend, open), programme (id, of another season where one is to be opened; or ""),
     grids (ids, most wanted first), seats, low,
-    high, begins, tell_by (dates), fund, organiser, cost (yuan, NaN unknown), short_of_money (bool).
+    high, begins (date), tell_by (date; None where people can join at any time), fund, organiser, cost (yuan, NaN
+    unknown), short_of_money (bool), missing (yuan that the fund does not have; never planned).
     programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, else none
     are taken to be), wanted. funds: fund, budget, spent, planned, left.
     """
@@ -200,8 +201,10 @@ def _row(
     begins: float,
     known: Known,
 ) -> dict:
-    weeks = programme.enrolment_weeks if programme else ENROLMENT_WEEKS
-    count = int(np.ceil(seats - 1e-6))
+    notice = WEEK * (programme.enrolment_weeks if programme else ENROLMENT_WEEKS)
+    if kind != RUN:  # nobody can be told on the day on which the list is made
+        begins = max(begins, known.as_of + WEEK + notice)
+    count = round(seats)
     cost = programme.cost_per_seat if programme else None
     return {
         "need": need.id,
@@ -212,7 +215,7 @@ def _row(
         "low": int(np.floor(low)),
         "high": int(np.ceil(high)),
         "begins": date_of(begins),
-        "tell_by": date_of(max(begins - WEEK * weeks, known.as_of)),
+        "tell_by": date_of(begins - notice) if begins - notice > known.as_of else None,
         "fund": programme.fund if programme else "",
         "organiser": programme.organiser if programme else "",
         "cost": np.nan if cost is None else cost * count,
@@ -224,7 +227,7 @@ def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.Da
     """The projects with a fund each, and the funds with what is planned and left."""
     columns = [
         "need", "kind", "programme", "grids", "seats", "low", "high", "begins", "tell_by", "fund",
-        "organiser", "cost", "short_of_money",
+        "organiser", "cost", "short_of_money", "missing",
     ]  # fmt: skip
     left = {fund.id: fund.budget - fund.spent for fund in known.community.funds}
     planned = dict.fromkeys(left, 0.0)
@@ -232,11 +235,12 @@ def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.Da
     rows = []
     for row in sorted(projects, key=lambda one: (order[one["kind"]], -one["severity"], -one["seats"])):
         fund = row["fund"] or ("" if row["kind"] == RUN else _fund_for(row["need"], known, left))
-        cost = np.nan_to_num(row["cost"])
+        cost = float(np.nan_to_num(row["cost"]))
+        paid = min(cost, max(left[fund], 0.0)) if fund else cost
         if fund:
-            left[fund] -= cost
-            planned[fund] += cost
-        rows.append({**row, "fund": fund, "short_of_money": bool(fund and left[fund] < 0)})
+            left[fund] -= paid
+            planned[fund] += paid
+        rows.append({**row, "fund": fund, "short_of_money": paid < cost, "missing": cost - paid})
     funds = [
         {
             "fund": fund.id,

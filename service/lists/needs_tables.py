@@ -130,11 +130,11 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
             row["seats"],
             "" if row["kind"] == RUN else f"{row['low']}–{row['high']}",
             str(row["begins"]),
-            str(row["tell_by"]),
+            say("随时", "any time") if pd.isna(row["tell_by"]) else str(row["tell_by"]),
             funds.get(row["fund"], unknown),
             "" if np.isnan(row["cost"]) else round(row["cost"]),
             row["organiser"] or unknown,
-            say("资金不足", "not enough money") if row["short_of_money"] else "",
+            _short(float(row["missing"])) if row["short_of_money"] else "",
         ]
         for row in proposals.projects.to_dict("records")
     ]
@@ -159,6 +159,10 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
         " an existing programme is expected to take.",
     )
     return Sheet(say("项目清单", "Projects"), note, columns, rows)
+
+
+def _short(missing: float) -> str:
+    return say(f"还缺 {missing:.0f} 元", f"{missing:.0f} yuan missing")
 
 
 def _programme(row: dict[Any, Any], programmes: dict[str, str]) -> str:

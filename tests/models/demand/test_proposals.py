@@ -121,7 +121,7 @@ def test_a_need_without_a_programme_gets_a_fund_that_may_pay() -> None:
 def test_another_course_of_a_programme_of_another_season() -> None:
     known = known_of([CLASSROOM | {"opens": "01-10", "closes": "02-20"}])
     (row,) = proposals_of(known, {"childcare": 0.2}).projects.to_dict("records")
-    assert (row["kind"], row["programme"], row["begins"]) == ("open", "classroom", date(2025, 6, 16))
+    assert (row["kind"], row["programme"], row["begins"]) == ("open", "classroom", date(2025, 6, 30))
 
 
 def test_history_tells_seats_left_and_how_many_take_one() -> None:
@@ -200,3 +200,21 @@ def test_two_programmes_of_one_need_serve_each_household_once() -> None:
     running = proposals.projects[proposals.projects["kind"] == "run"]
     assert list(running["seats"]) == pytest.approx([10, 10])
     assert proposals.needs.set_index("need").loc["childcare", "served"] == pytest.approx(20)
+
+
+def test_no_fund_pays_more_than_it_has_and_nobody_is_told_on_the_day_of_the_list() -> None:
+    found = proposals_of(known_of([CLASSROOM | {"cost_per_seat": 1500}]), {"childcare": 0.2, "daycare": 0.3})
+    funds, projects = found.funds.set_index("fund"), found.projects
+    assert (funds["planned"] <= funds["budget"] - funds["spent"]).all() and (funds["left"] >= 0).all()
+    short = projects[projects["short_of_money"]]
+    assert (short["missing"] > 0).all() and len(short)
+    paid = (projects["cost"].fillna(0) - projects["missing"]).groupby(projects["fund"]).sum()
+    assert paid["main"] == funds.loc["main", "planned"]
+    told = projects.loc[projects["kind"] != "run", "tell_by"]
+    assert all(one > date(2025, 6, 2) for one in told) and len(told)
+
+
+def test_seats_of_a_project_are_rounded_as_the_list_of_needs_rounds_them() -> None:
+    found = proposals_of(known_of([]), {"childcare": 0.2})
+    (project,) = found.projects.to_dict("records")
+    assert project["seats"] == round(found.needs.set_index("need").loc["childcare", "unserved"])

@@ -1,7 +1,7 @@
 """Programmes against demand: which of them run in a need's window, and whether their seats suffice."""
 
 from calendar import monthrange
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import numpy as np
@@ -66,10 +66,13 @@ def _day(year: int, month: int, day: int) -> int:
     return day_of(date(year, month, min(max(day, 1), monthrange(year, month)[1])))
 
 
-def against_seats(demand: pd.DataFrame, community: Community, as_of: float) -> pd.DataFrame:
+def against_seats(
+    demand: pd.DataFrame, community: Community, as_of: float, left: Mapping[str, int | None]
+) -> pd.DataFrame:
     """The whole town's demand per need beside the seats of the programmes that run in its window.
 
-    Adds programmes (names), seats (their sum, NaN where no programme or one without a number), shared_with
+    ``left``: seats left, by programme (``models.demand.seats.all_seats_left``).
+    Adds programmes (names), seats (left in all of them, NaN where no programme or one without a number), shared_with
     (other needs that draw on the same seats), others (households expected to ask for those) and short
     (expected and others minus seats, NaN without seats).
     """
@@ -77,7 +80,7 @@ def against_seats(demand: pd.DataFrame, community: Community, as_of: float) -> p
     needs = {need.id: need for need in community.needs}
     found = [_serving(needs, community, need, as_of) for need in table["need"]]
     table["programmes"] = [[programme.name.here for programme in programmes] for programmes in found]
-    table["seats"] = [_seats(programmes) for programmes in found]
+    table["seats"] = [_seats(programmes, left) for programmes in found]
     table["shared_with"] = [
         sorted({other for programme in programmes for other in programme.needs} - {need})
         for need, programmes in zip(table["need"], found, strict=True)
@@ -95,6 +98,6 @@ def _serving(needs: dict, community: Community, need: str, as_of: float) -> list
     return programmes_for(community, need, begins, begins + WEEK * needs[need].horizon_weeks)
 
 
-def _seats(programmes: Sequence[Programme]) -> float:
-    seats = [programme.seats for programme in programmes]
+def _seats(programmes: Sequence[Programme], left: Mapping[str, int | None]) -> float:
+    seats = [left.get(programme.id) for programme in programmes]
     return float(sum(seats)) if seats and None not in seats else float("nan")  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """What to open, where, for how many, by when, who pays and who runs it: demand against seats and funds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from features.point_in_time.records import Known, date_of
 from features.units import WEEK
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.programmes import next_opening, programmes_for
-from models.demand.seats import seats_told, take_up
+from models.demand.seats import seats_left, seats_told, take_up
 
 MOST_OF_IT = 0.8  # of what no seat serves, that the grids named hold
 ENROLMENT_WEEKS = 2.0  # of a programme that is not in the settings yet
@@ -28,8 +29,8 @@ class Proposals:
     grids (ids, most wanted first), seats, low,
     high, begins (date), tell_by (date; None where people can join at any time), fund, organiser, cost (yuan, NaN
     unknown), short_of_money (bool), missing (yuan that the fund does not have; never planned).
-    programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, else none
-    are taken to be), wanted. funds: fund, budget, spent, planned, left.
+    programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, else
+    whoever asked since it opened), wanted. funds: fund, budget, spent, planned, left.
     """
 
     needs: pd.DataFrame
@@ -39,11 +40,16 @@ class Proposals:
 
 
 def propose(
-    demand: pd.DataFrame, known: Known, history: pd.DataFrame, asked: np.ndarray | None = None
+    demand: pd.DataFrame,
+    known: Known,
+    history: pd.DataFrame,
+    asked: np.ndarray | None = None,
+    claims: Mapping[str, int] | None = None,
 ) -> Proposals:
     """Proposals from ``demand`` (``models.demand.expected.demand_ahead``) and the programmes' ``history``.
 
-    ``asked``: of ``models.demand.seats.take_up``; with it ``known`` may be any part of the town.
+    ``asked``: of ``models.demand.seats.take_up``; ``claims``: of ``seats_left``; with both ``known`` may be any part of
+    the town.
     Seats left in programmes that run within a need's window are shared among all who want them, in proportion.
     What is left over is proposed as a project where it reaches the community's ``projects.smallest``; the most
     severe needs are given money first.
@@ -53,7 +59,7 @@ def propose(
     grids = window[window["grid_id"] != TOWN]
     seats = grids["expected"] * grids["need"].map(taken)
     wanted = pd.Series(seats.to_numpy(), index=pd.MultiIndex.from_frame(grids[["need", "grid_id"]]))
-    served, programmes = _fill_seats(wanted, known, history)
+    served, programmes = _fill_seats(wanted, known, history, claims)
     unserved = wanted - sum(served.values(), 0 * wanted)
     needs = _needs(window[window["grid_id"] == TOWN], taken, wanted, unserved, programmes, known)
     projects = _running(programmes, wanted, served, known) + _missing(needs, unserved, known)
@@ -84,7 +90,7 @@ def _covered(wanted: pd.Series, programme: Programme, serving: dict[str, list[Pr
 
 
 def _fill_seats(
-    wanted: pd.Series, known: Known, history: pd.DataFrame
+    wanted: pd.Series, known: Known, history: pd.DataFrame, claims: Mapping[str, int] | None
 ) -> tuple[dict[str, pd.Series], pd.DataFrame]:
     """Share out the seats left: the seats of each programme by (need, grid), and the programmes with seats left and
     wanted."""
@@ -92,8 +98,9 @@ def _fill_seats(
     served = {}
     for programme in known.community.programmes:
         mine = _covered(wanted, programme, serving)
-        seats, taken = seats_told(programme, known, history)
-        left = np.nan if seats is None else float(max(0, seats - (taken or 0)))
+        _, taken = seats_told(programme, known, history)
+        seats = seats_left(programme, known, history, claims)
+        left = np.nan if seats is None else float(seats)
         asked = float(unserved[mine].sum())
         share = 1.0 if np.isnan(left) else min(1.0, left / asked) if asked else 0.0
         served[programme.id] = (share * unserved).where(mine, 0.0)
@@ -130,7 +137,7 @@ def _needs(
                 "wanted": float(wanted[need].sum()),
                 "wanted_low": row["low_80"] * taken[need],
                 "wanted_high": row["high_80"] * taken[need],
-                "seats": float(sum(left[programme.id] for programme in serving)),
+                "seats": float(sum(left[programme.id] for programme in serving)) if serving else np.nan,
                 "spare": float(sum(spare[programme.id] for programme in serving)),
                 "served": float(wanted[need].sum() - unserved[need].sum()),
                 "unserved": float(unserved[need].sum()),

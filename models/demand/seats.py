@@ -1,6 +1,6 @@
 """Seats of programmes: how many are left, and how many of those who ask take one."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,28 @@ PRIOR_TAKE_UP = (
 MOST_TAKE_UP = 2.0
 
 
-def seats_left(programme: Programme, known: Known, history: pd.DataFrame | None = None) -> int | None:
+def seats_left(
+    programme: Programme,
+    known: Known,
+    history: pd.DataFrame | None = None,
+    claims: Mapping[str, int] | None = None,
+) -> int | None:
     """Seats that are not taken yet; None for a programme without a number of seats.
 
     Taken are those that are told (``seats_told``) or, where none are, the households that have asked since the
-    programme opened.
+    programme opened (``claims``, by programme; counted in ``known`` unless given).
     """
     seats, taken = seats_told(programme, known, history)
     if seats is None:
         return None
-    return max(0, seats - (claimed(programme, known) if taken is None else taken))
+    if taken is None:
+        taken = claimed(programme, known) if claims is None else claims[programme.id]
+    return max(0, seats - taken)
+
+
+def all_seats_left(known: Known, history: pd.DataFrame | None = None) -> dict[str, int | None]:
+    """``seats_left`` of every programme, by its id."""
+    return {programme.id: seats_left(programme, known, history) for programme in known.community.programmes}
 
 
 def seats_told(

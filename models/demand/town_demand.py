@@ -15,22 +15,24 @@ from models.demand.cells import span_shares
 from models.demand.expected import demand_of_partitions
 from models.demand.intervals import Spread
 from models.demand.proposals import Proposals, propose
-from models.demand.seats import asked_before
+from models.demand.seats import asked_before, claimed
 from models.estimators.seasonal_level import Course, course_of, joined_course
 
 
 @dataclass(frozen=True)
 class AskPartition:
-    """A task: when the households of a partition asked, how many came before past courses, and who they are."""
+    """A task: when the households of a partition asked, how many came before past courses, who they are, and how many
+    have asked for what each programme offers."""
 
     town: Partitions
     as_of: int
     history: pd.DataFrame  # ``store.read_programme_history``
 
-    def __call__(self, number: int) -> tuple[Course, np.ndarray, Homes]:
+    def __call__(self, number: int) -> tuple[Course, np.ndarray, Homes, dict[str, int]]:
         """Ask one partition."""
         known = known_before(self.town.own(number, self.as_of), self.as_of)
-        return course_of(known), asked_before(known, self.history), Homes.of(known)
+        claims = {programme.id: claimed(programme, known) for programme in known.community.programmes}
+        return course_of(known), asked_before(known, self.history), Homes.of(known), claims
 
 
 def town_demand(
@@ -44,7 +46,7 @@ def town_demand(
     ``scores``: gives the week's scores, a table a partition, with household_id and need as dictionaries. Returns
     ``expected.demand_table``, ``proposals.propose`` and ``candidates.candidates``.
     """
-    courses, asked, homes = zip(*each(ask, range(len(ask.town))), strict=True)
+    courses, asked, homes, claims = zip(*each(ask, range(len(ask.town))), strict=True)
 
     def pieces() -> Iterator[Piece]:
         for own, scored in zip(homes, scores(), strict=True):
@@ -54,5 +56,6 @@ def town_demand(
     shares = span_shares(joined_course(courses), community)
     demand = demand_of_partitions([piece.cells(shares) for piece in pieces()], community, spread)
     known = known_before(ask.town.own(0, ask.as_of), ask.as_of)
-    proposals = propose(demand, known, ask.history, np.sum(asked, axis=0))
+    every = {name: sum(own[name] for own in claims) for name in claims[0]}
+    proposals = propose(demand, known, ask.history, np.sum(asked, axis=0), every)
     return demand, proposals, candidates(proposals.projects, pieces())

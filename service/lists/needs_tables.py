@@ -12,6 +12,7 @@ from features.contract.community import Community
 from features.language import say
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.proposals import EXTEND, OPEN, RUN, Proposals
+from service.lists.whole_numbers import whole_parts
 
 MOST_GRIDS = 4  # that a line names
 
@@ -87,8 +88,9 @@ def _month(row: dict) -> str:
 
 def _grids(demand: pd.DataFrame, need: str) -> str:
     mine = demand[(demand["need"] == need) & (demand["grid_id"] != TOWN) & (demand["span"] == WINDOWS)]
+    mine = mine.assign(whole=whole_parts(mine["expected"]))
     best = mine.sort_values(["expected", "grid_id"], ascending=[False, True]).head(MOST_GRIDS)
-    return _places(list(zip(best["grid_id"], best["expected"], strict=True)))
+    return _places(list(zip(best["grid_id"], best["whole"], strict=True)))
 
 
 def _places(grids: Sequence[tuple[str, float]]) -> str:
@@ -224,7 +226,7 @@ def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
 
 
 def _untold(left: float) -> str:
-    return say(f"{left:.0f}（未报已用）", f"{left:.0f} (taken: not told)")
+    return say(f"约 {left:.0f}（按申请推算）", f"about {left:.0f} (by requests)")
 
 
 def _programme_columns() -> tuple[tuple[str, float], ...]:
@@ -263,11 +265,11 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
             str(row["begins"]),
             str(row["ends"] - timedelta(days=1)),
             int(row["households"]),
-            round(row["expected"], 1),
+            int(row["whole"]),
             _range(row, "80"),
             _range(row, "90"),
         ]
-        for row in demand[demand["grid_id"] != TOWN].to_dict("records")
+        for row in _whole(demand[demand["grid_id"] != TOWN]).to_dict("records")
     ]
     columns = (
         (say("需求", "need"), 14),
@@ -281,6 +283,14 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
         ("90%", 9),
     )
     return Sheet(say("分网格分月", "By grid and month"), "", columns, rows)
+
+
+def _whole(grids: pd.DataFrame) -> pd.DataFrame:
+    """Add whole households, which add up to the town's of each need and span."""
+    whole = pd.Series(0, index=grids.index)
+    for _, rows in grids.groupby(["need", "span"]):
+        whole[rows.index] = whole_parts(rows["expected"])
+    return grids.assign(whole=whole)
 
 
 def coverage_sheet(told: Sequence[dict[str, Any]], community: Community) -> Sheet:

@@ -13,6 +13,7 @@ from features.contract.community import Community
 from features.language import say
 from service.lists.answers import feedback_names, outcome_names
 from service.lists.visit_rows import as_rows
+from service.lists.whole_numbers import whole_parts
 
 if TYPE_CHECKING:
     from service.lists.feedback_week import FeedbackWeek
@@ -144,8 +145,9 @@ def overview_page(
     by_grid = (
         by_grid.drop(columns="").reindex([name for name in names if name in by_grid.index]).rename(names)
     )
+    whole = np.array([whole_parts(row) for row in by_grid.to_numpy()], dtype=int).reshape(by_grid.shape)
     few = len(grids) <= MOST_BESIDE
-    by_grid = by_grid if few else by_grid.T
+    by_grid, whole = (by_grid, whole) if few else (by_grid.T, whole.T)
     return render(
         "overview.html",
         title=say(f"{community.community.name} · 先应一周概览", f"{community.community.name} · overview"),
@@ -159,8 +161,7 @@ def overview_page(
         by_grid_of=say("需求", "need") if few else say("网格", "grid"),
         by_grid_head=list(by_grid.columns),
         by_grid=[
-            {"name": name, "values": [f"{value:.0f}" for value in row]}
-            for name, row in zip(by_grid.index, by_grid.to_numpy(), strict=True)
+            {"name": name, "values": row} for name, row in zip(by_grid.index, whole.tolist(), strict=True)
         ],
         lines=lines,
         feedback=feedback,
@@ -203,15 +204,14 @@ def need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
     seats, no_seats = row["seats"], bool(np.isnan(row["seats"]))
     spread = f"{row['low_90']:.0f}–{row['high_90']:.0f}"
     text = f"{row['expected']:.0f} ({spread})" + (
-        "" if no_seats else say(f"，名额 {seats:.0f}", f", seats {seats:.0f}")
+        "" if no_seats else say(f"，剩余名额 {seats:.0f}", f", seats left {seats:.0f}")
     )
     return {
         "window": f"{row['begins']:%m-%d}～{row['ends'] - timedelta(days=1):%m-%d}",
         "expected": f"{row['expected']:.0f}",
         "range": spread,
-        "programmes": say("、", ", ").join(row["programmes"]),
+        "programmes": say("、", ", ").join(row["programmes"]) or say("窗口内没有项目", "none in the window"),
         "seats": "" if no_seats else f"{seats:.0f}",
-        "verdict": verdict(row, names),
         **bar(
             names[row["need"]],
             row["expected"],
@@ -236,17 +236,3 @@ def bar(
     """
     reach = max(value, interval[1] if interval else 0, mark or 0)
     return {"name": name, "value": value, "text": text, "interval": interval, "mark": mark, "reach": reach}
-
-
-def verdict(row: Mapping[Any, Any], names: dict[str, str]) -> str:
-    """Say whether seats suffice for a need; ``row`` comes from ``against_seats``, ``names`` maps need ids to names."""
-    if np.isnan(row["seats"]):
-        return "" if row["programmes"] else say("窗口内没有对应项目", "no programme in the window")
-    shared = say("、", ", ").join(names[name] for name in row["shared_with"])
-    tail = say(f"（与{shared}共用名额）", f" (seats shared with {shared})") if shared else ""
-    left = row["seats"] - row["others"]
-    if row["low_90"] > left:
-        return say(f"名额不够，约缺 {row['short']:.0f} 个", f"about {row['short']:.0f} seats short") + tail
-    if row["high_90"] > left:
-        return say("名额可能不够", "seats may not suffice") + tail
-    return say("名额足够", "seats suffice") + tail

@@ -14,6 +14,7 @@ from features.point_in_time.records import day_of, known_before
 from features.store.reader import read_programme_history
 from models.demand.expected import demand_of_partitions, own_windows
 from models.demand.programmes import against_seats
+from models.demand.seats import all_seats_left
 from models.scoring.executors import Each, local
 from models.scoring.score import fit
 from service.console.stages import Stage
@@ -145,7 +146,7 @@ def _town_files(
     demand = own_windows(
         demand_of_partitions([partition.cells for partition in written], community, week.model.model.spread)
     )
-    seats = against_seats(demand, community, day_of(as_of))
+    seats = against_seats(demand, community, day_of(as_of), _seats_left(week))
     page = overview_page(community, visits, _tiers(written), demand, seats, links, said, as_of, feedback)
     files["overview.html"] = page.encode()
     lines = [line for partition in written for line in partition.lines]
@@ -155,6 +156,11 @@ def _town_files(
         write_atomically(place / DROPPED, gone.to_csv(index=False).encode("utf-8-sig"))
         lines += [*remove_others(place, names), *write_lists(place, files)]
     return [*said, *lines]
+
+
+def _seats_left(week: ListWeek) -> dict[str, int | None]:
+    """Seats left of each programme, in the whole town."""
+    return all_seats_left(week.known(0), week.history)
 
 
 def _tiers(written: Sequence[Written]) -> pd.DataFrame:
@@ -211,7 +217,7 @@ def _publish(
         workers = workers[~workers["worker_id"].duplicated() | ~named]
     risk = pd.concat([partition.risk for partition in written], ignore_index=True)
     scored = scored_week(week.town, week.as_of, week.scores, week.fitted.shares, week.model, each)
-    publish(workspace, scored, listed=Listed(visits, risk, feedback, workers))
+    publish(workspace, scored, listed=Listed(visits, risk, feedback, workers, _seats_left(week)))
 
 
 def summary(visits: pd.DataFrame) -> str:

@@ -194,7 +194,8 @@ def _demand(week: Week, asker: Identity) -> list[Row]:
     frame = pd.DataFrame(rows)
     for name in ("begins", "ends"):
         frame[name] = [date.fromisoformat(number) for number in frame[name]]
-    table = against_seats(frame, week.community, day_of(date.fromisoformat(week.as_of)))
+    left = week.around.get("seats_left", {})
+    table = against_seats(frame, week.community, day_of(date.fromisoformat(week.as_of)), left)
     names = {need.id: need.name.here for need in week.community.needs}
     return [need_row(names, {**row}) for row in table.to_dict("records")]
 

@@ -69,12 +69,13 @@ class ScoredWeek:
 @dataclass(frozen=True)
 class Listed:
     """A week's lists: described visits by language, the risks of the households on them, feedback by language, and the
-    workers (``workers_of``)."""
+    workers (``workers_of``), and the seats left of programmes."""
 
     visits: dict[str, pd.DataFrame]
     risk: pd.DataFrame
     feedback: dict[str, FeedbackWeek]
     workers: pd.DataFrame
+    seats_left: dict[str, int | None]  # by programme
 
 
 def digest_of(files: Iterable[Path], community: Community, model: Champion) -> str:
@@ -194,7 +195,9 @@ def write_around(place: Path, listed: Listed) -> None:
     """What surrounds a week's lists: the workers with their visits, and feedback in each language."""
     workers = rows_of(listed.workers)
     feedback = {one: asdict(told) for one, told in listed.feedback.items()}
-    (place / AROUND).write_bytes(as_json({"workers": workers, "feedback": feedback}))
+    (place / AROUND).write_bytes(
+        as_json({"workers": workers, "feedback": feedback, "seats_left": listed.seats_left})
+    )
 
 
 def visit_rows(visits: dict[str, pd.DataFrame], risk: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -141,7 +141,7 @@ class Example:
                 "token": f"token-{self.household}",
             },
             "POST /outcomes/nobody": {
-                "household_id": self.household,
+                "household_id": self.visited,
                 "as_of": NEWEST,
                 "token": f"nobody-{self.household}",
             },

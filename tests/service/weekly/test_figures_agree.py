@@ -1,0 +1,154 @@
+"""The figures of one week are the same wherever they stand: overview, needs list, workbook, tables, published week."""
+
+import json
+import re
+from contextlib import nullcontext
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from hand_made import GOOD, hand_made_model
+
+from features.ingest.ingest import ingest
+from features.point_in_time.records import day_of, known_before
+from features.simulation.simulate import simulate
+from features.store.partitions import InMemory
+from features.store.reader import read_records
+from models.registry.champion import install_copy
+from models.registry.tracking import registry_address
+from service.weekly.demand_week import demand_week
+from service.weekly.list_week import list_week
+from service.weekly.week_directory import week_directory
+
+DAY = date(2025, 7, 7)
+
+
+class Tables(HTMLParser):
+    """The tables of a page as rows of texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self.cell = False
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self.cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self.cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self.cell:
+            self.tables[-1][-1][-1] += data
+
+
+def table_with(page: str, *titles: str) -> list[dict[str, str]]:
+    """The rows of the table whose head holds these titles."""
+    parser = Tables()
+    parser.feed(page)
+    (head, *rows) = next(table for table in parser.tables if {*titles} <= {*table[0]})
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("figures")
+    simulate(place / "town", households=300, weeks=90, grids=3, microgrids=9, end=DAY, visit_share=0.05)
+    workspace = place / "workspace"
+    ingest(place / "town", workspace)
+    records = read_records(workspace)
+    made = workspace / "champion" / "made"
+    hand_made_model(known_before(records, day_of(DAY)), GOOD).save(made)
+    install_copy(workspace, registry_address(workspace), 1, made)
+    for command in (
+        lambda: list_week(
+            workspace, InMemory(records), DAY, week_directory(workspace, DAY), lambda _: nullcontext()
+        ),
+        lambda: demand_week(workspace, InMemory(records), DAY, lambda _: nullcontext()),
+    ):
+        command()
+    return week_directory(workspace, DAY)
+
+
+def sheet_rows(path: Path, *titles: str) -> list[dict[str, object]]:
+    """The rows below the header with these titles, in whichever sheet of a workbook."""
+    for sheet in openpyxl.load_workbook(path).worksheets:
+        rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
+        for at, head in enumerate(rows):
+            if {*titles} <= {*head}:
+                below = rows[at + 1 :]
+                end = next((n for n, row in enumerate(below) if row[0] in (None, "")), len(below))
+                return [dict(zip(head, row, strict=True)) for row in below[:end]]
+    raise AssertionError(titles)
+
+
+def test_overview_needs_list_and_workbook_say_the_same_of_each_need(week: Path) -> None:
+    overview = {
+        row["需求"]: row
+        for row in table_with((week / "overview.html").read_text("utf-8"), "需求", "剩余名额")
+    }
+    page = {
+        row["需求"]: row
+        for row in table_with((week / "needs-list.html").read_text("utf-8"), "需求", "剩余名额")
+    }
+    book = {str(row["需求"]): row for row in sheet_rows(week / "needs-list.xlsx", "需求", "剩余名额")}
+    assert [*overview] == [*page] == [*book] and len(page) == 12
+    for need, row in page.items():
+        assert overview[need]["预计户数"] == row["预计户数"] == str(book[need]["预计户数"]), need
+        assert overview[need]["90% 区间"] == row["90% 区间"] == str(book[need]["90% 区间"]), need
+        assert overview[need]["剩余名额"] == row["剩余名额"] == str(book[need]["剩余名额"] or ""), need
+        assert row["想要名额"] == row["预计户数"], need  # nobody's take-up is known
+
+
+def test_the_grids_of_a_need_add_up(week: Path) -> None:
+    page = (week / "overview.html").read_text("utf-8")
+    total = {row["需求"]: int(row["预计户数"]) for row in table_with(page, "需求", "剩余名额")}
+    for row in table_with(page, "需求", "G01"):
+        assert sum(int(row[grid]) for grid in row if grid.startswith("G")) == total[row["需求"]], row
+    by_grid = pd.DataFrame(sheet_rows(week / "needs-list.xlsx", "网格", "时段"))
+    window = by_grid[by_grid["时段"] == "窗口"].groupby("需求")["预计户数"].sum()
+    assert window.to_dict() == total
+
+
+def test_seats_on_the_lists_are_those_of_the_needs_list(week: Path) -> None:
+    programmes = {str(row["项目"]): row for row in sheet_rows(week / "needs-list.xlsx", "项目", "剩余")}
+    told = {}
+    for path in week.glob("grid-*.html"):
+        for name, left in re.findall(r"(\w+)（\d+ 个名额，约剩 (\d+)", path.read_text("utf-8")):
+            told.setdefault(name, set()).add(int(left))
+    assert told
+    for name, left in told.items():
+        assert left == {int(re.search(r"\d+", str(programmes[name]["剩余"]))[0])}, name
+
+
+def test_visits_are_counted_alike_on_the_overview_the_lists_and_in_the_tables(week: Path) -> None:
+    visits = pd.read_parquet(week / "outreach.parquet")
+    rows = table_with((week / "overview.html").read_text("utf-8"), "网格", "走访户数")
+    homes = visits.groupby("grid_id")["household_id"].nunique()
+    shown = {row["网格"]: int(row["走访户数"]) for row in rows}
+    assert sum(shown.values()) == visits["household_id"].nunique()
+    for path in week.glob("grid-*.html"):
+        grid = path.stem.removeprefix("grid-")
+        assert path.read_text("utf-8").count("<article>") == shown[grid] <= homes[grid]
+    (served,) = (week.parents[1] / "served").glob(f"{DAY}-*/around.json")
+    left = json.loads(served.read_text("utf-8"))["seats_left"]
+    programmes = sheet_rows(week / "needs-list.xlsx", "项目", "剩余")
+    numbers = [re.search(r"\d+", str(row["剩余"] or "")) for row in programmes]
+    assert [None if one is None else int(one[0]) for one in numbers] == [*left.values()]
+
+
+def test_no_fund_is_overdrawn_and_projects_pay_what_the_fund_says(week: Path) -> None:
+    for row in sheet_rows(week / "needs-list.xlsx", "资金", "本清单安排"):
+        assert int(row["预算"]) - int(row["已用"]) - int(row["本清单安排"]) == int(row["剩余"]) >= 0
+    for row in sheet_rows(week / "needs-list.xlsx", "需求", "最晚通知"):
+        assert str(row["最晚通知"]) == "随时" or str(row["最晚通知"]) > str(DAY)

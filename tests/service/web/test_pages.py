@@ -327,7 +327,8 @@ def test_everything_but_waiting_works_without_scripts(server, browser):
         assert server.outcomes() == [*before, ("user:li", "needed", True)]
         page.click("#language")
         expect(page.get_by_role("button", name="needed", exact=True).first).to_be_visible()
-        page.get_by_role("button", name="Sign out", exact=True).click()
+        page.locator(".leave summary").click()
+        page.get_by_role("button", name="Sign out here").click()
         assert page.url.endswith("/sign-in")
         page.goto("/visits")
         assert "/sign-in?next=" in page.url

@@ -1,7 +1,8 @@
-"""Which table a name points at that is not quite a table's: of a file, a sheet or a column."""
+"""Names of files, sheets and columns that stand for the contract's, and which table a name points at that is not quite one's."""
 
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 
 from features.contract.tables import TABLES
 
@@ -34,3 +35,129 @@ def names_refusal(name: str) -> bool:
     (True, True, True, False)
     """
     return bool(_REFUSING.search(unicodedata.normalize("NFKC", name).lower()))
+
+
+FILES: Mapping[str, tuple[str, ...]] = {
+    "households": ("住户", "住户表", "住户信息", "住户清单", "家庭", "家庭信息", "户信息"),
+    "requests": ("诉求", "诉求表", "诉求记录", "居民诉求", "申请", "申请记录", "工单", "事项"),
+    "residents": ("居民", "居民表", "居民信息", "家庭成员", "人口", "人员信息"),
+    "outreach": ("走访", "走访表", "走访记录", "入户走访"),
+    "opt_outs": ("谢绝", "谢绝表", "谢绝记录"),
+    "workers": ("工作人员", "人员分工", "网格员", "走访人员"),
+    "feedback": ("反馈", "居民反馈"),
+    "programme_history": ("项目记录", "开班记录", "往期项目"),
+}
+_HOUSEHOLD = ("户号", "户编号", "家庭编号", "住户编号", "户ID", "户主编号")
+_NEED = ("需求", "需求类别", "需求类型", "诉求类型", "诉求类别", "事项", "事项类别", "申请事项")
+_GRID, _MICROGRID = (
+    ("网格", "网格号", "网格编号", "所属网格"),
+    ("微网格", "微网格号", "微网格编号", "所属微网格", "小网格"),
+)
+_FROM = ("起始日期", "生效日期", "登记日期", "建档日期", "建档时间", "从哪天起", "开始日期")
+_UNTIL = ("截止日期", "失效日期", "结束日期", "迁出日期", "到哪天止")
+_RECORDED = ("登记时间", "录入时间", "记录时间", "录入日期")
+_SATISFACTION = ("满意度", "评价", "满意度评分")
+COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "households": {
+        "household_id": _HOUSEHOLD,
+        "grid_id": _GRID,
+        "microgrid_id": _MICROGRID,
+        "valid_from": _FROM,
+        "valid_until": _UNTIL,
+        "recorded_at": _RECORDED,
+    },
+    "requests": {
+        "request_id": ("诉求编号", "诉求号", "工单编号", "工单号", "申请编号", "编号", "流水号"),
+        "household_id": _HOUSEHOLD,
+        "requested_at": (
+            "诉求时间",
+            "诉求日期",
+            "申请时间",
+            "申请日期",
+            "提出时间",
+            "受理时间",
+            "来电时间",
+            "时间",
+            "日期",
+        ),
+        "need": _NEED,
+        "text": ("诉求内容", "诉求", "内容", "原话", "诉求描述", "描述"),
+        "recorded_at": _RECORDED,
+        "channel": ("渠道", "来源", "诉求渠道", "受理渠道"),
+        "resolved_at": ("办结时间", "办结日期", "完成时间"),
+        "satisfaction": _SATISFACTION,
+    },
+    "residents": {
+        "resident_id": ("居民编号", "人员编号", "编号", "居民号"),
+        "household_id": _HOUSEHOLD,
+        "valid_from": _FROM,
+        "valid_until": _UNTIL,
+        "recorded_at": _RECORDED,
+        "birth_year": ("出生年", "出生年份"),
+        "birth_date": ("出生日期", "出生年月日", "生日"),
+    },
+    "outreach": {
+        "outreach_id": ("走访编号", "编号", "走访号"),
+        "household_id": _HOUSEHOLD,
+        "need": _NEED,
+        "contacted_at": ("走访时间", "走访日期", "入户时间", "入户日期", "时间", "日期"),
+        "arm": ("走访方式", "方式", "抽取方式"),
+        "outcome": ("结果", "走访结果"),
+        "propensity": ("抽中概率",),
+        "worker_id": ("工号", "走访人工号", "走访人编号"),
+        "recorded_at": _RECORDED,
+    },
+    "opt_outs": {
+        "household_id": _HOUSEHOLD,
+        "from": ("从哪天起", "起始日期", "谢绝日期", "登记日期", "开始日期"),
+        "until": ("到哪天止", "截止日期", "结束日期"),
+        "recorded_at": _RECORDED,
+    },
+    "workers": {
+        "worker_id": ("工号", "人员编号", "编号"),
+        "name": ("姓名", "名字"),
+        "role": ("角色", "岗位", "职务"),
+        "grid_id": _GRID,
+        "microgrid_id": _MICROGRID,
+        "weekly_visits": ("每周走访户数", "每周可走访户数", "每周户数", "每周走访"),
+    },
+}
+
+
+def table_of(stem: str) -> str | None:
+    """The table that a file's name without its ending stands for; None for any other file.
+
+    >>> table_of("住户"), table_of("Requests"), table_of("说明")
+    ('households', 'requests', None)
+    """
+    plain = _plain(stem)
+    if plain.lower() in TABLES:
+        return plain.lower()
+    return next((table for table, names in FILES.items() if plain in names), None)
+
+
+def contract_names(table: str, names: Sequence[str]) -> dict[str, str]:
+    """Map column names of a header to the contract's names that they stand for.
+
+    A name of the contract that is there itself is never taken by another; of two names for one, the first in the
+    table of aliases counts.
+
+    >>> contract_names("households", ["户号", "网格", "household_id", "孩子数"])
+    {'网格': 'grid_id'}
+    """
+    there = {name.strip().lower() for name in names}
+    by_plain = {_plain(name): name for name in names if _plain(name)}
+    found: dict[str, str] = {}
+    for column, aliases in COLUMNS.get(table, {}).items():
+        if column in there:
+            continue
+        alias = next((one for one in aliases if one in by_plain and by_plain[one] not in found), None)
+        if alias:
+            found[by_plain[alias]] = column
+    return found
+
+
+def _plain(text: str) -> str:
+    """A name without blanks, marks of required columns, and what is added in brackets."""
+    text = unicodedata.normalize("NFKC", text).strip().strip("\ufeff*＊ ")
+    return text.split("(")[0].replace(" ", "").replace("\n", "")

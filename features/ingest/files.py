@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.alphabet import column_shown, hidden_places, shown
-from features.contract.aliases import contract_names, table_of
 from features.contract.settings_file import SETTINGS_FILE
-from features.contract.table_names import REFUSALS, table_named
+from features.contract.table_names import REFUSALS, contract_names, table_named, table_of
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow, TextRows, read_csv

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.contract.aliases import contract_names
-from features.contract.table_names import REFUSALS, names_refusal, table_named
+from features.contract.table_names import REFUSALS, contract_names, names_refusal, table_named
 from features.contract.tables import TABLES
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.findings import EXAMPLES, Finding, Weight

@@ -6,7 +6,7 @@ import openpyxl
 import pytest
 from tiny_town import TinyTown, make_tiny_town
 
-from features.contract.aliases import COLUMNS, FILES, contract_names
+from features.contract.table_names import COLUMNS, FILES, contract_names
 from features.contract.tables import TABLES
 
 

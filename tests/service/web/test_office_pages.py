@@ -104,7 +104,12 @@ def test_a_coordinator_sees_the_week_at_a_glance(server, browser, language, size
         page.get_by_role("link", name={"zh": "走访", "en": "Visits"}[language], exact=True).click()
         check_page(page, "choice of lists")
         page.get_by_role("link", name={"zh": "网格 g0", "en": "Grid g0"}[language]).click()
-        card = page.locator(".card").filter(has_text="m2").filter(has_not=page.locator(".chip:visible")).first
+        card = (
+            page.locator(".card")
+            .filter(has_text="m2")
+            .filter(has_not=page.locator(".chip:visible, .all-done:visible"))
+            .first
+        )
         card.click()
         page.get_by_role("button", name={"zh": "不需要", "en": "not needed"}[language]).first.click()
         expect(page.locator(".when").first).to_have_text({"zh": "已发送", "en": "sent"}[language])
@@ -131,7 +136,7 @@ def test_data_staff_see_models_calibration_and_drift(server, browser, language, 
             "[...document.images].every(one => one.loading === 'lazy' || one.naturalWidth > 0)"
         )
         expect(page.locator("table").first).to_contain_text("25.0% (20.0%–30.0%)")
-        page.locator("summary").click()
+        page.locator("main summary").click()
         heading = page.get_by_role("heading", name={"zh": "模型卡", "en": "Model card"}[language])
         expect(heading).to_be_visible()
         assert page.title() != "x"

@@ -1,4 +1,4 @@
-"""Names of files, sheets and columns that stand for the contract's, and which table a name points at that is not quite one's."""
+"""Names of files, sheets and columns that stand for the contract's, and which table other names point at."""
 
 import re
 import unicodedata

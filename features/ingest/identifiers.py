@@ -101,7 +101,7 @@ def loose(household: str) -> str:
 
 
 def _loose(value: str) -> str:
-    narrow = f"upper(regexp_replace({value}, '[\\s_''’-]', '', 'g'))"
+    narrow = f"upper(translate({value}, ' _-''’', ''))"
     return f"regexp_replace({narrow}, '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
 
 
@@ -142,6 +142,8 @@ def nearly_known(
 def renumbered(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
     """A line where many households of an export are new, and known ones but for zeros or capitals: their ids were
     damaged, and the town would be counted twice. ``rows`` (SQL): the export's households, not yet among the known."""
+    if not one_value(connection, "SELECT count(*) FROM known_households"):
+        return []
     new = f"(SELECT DISTINCT household_id FROM {rows} ANTI JOIN known_households USING (household_id))"
     every, fresh = connection.execute(
         f"SELECT (SELECT count(DISTINCT household_id) FROM {rows}), (SELECT count(*) FROM {new})"

@@ -107,7 +107,7 @@ def _refuse_depth(path: Path, text: str) -> None:
     for event in yaml.parse(text, _LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1  # type: ignore[union-attr]
             raise UserError(
                 say(
                     f"{path}:{line}：嵌套太深，请检查缩进和括号",

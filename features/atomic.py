@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Write a file whole or not at all."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def copy_atomically(source: Path, target: Path) -> None:
 
 @contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, which takes its place when all is written; its owner alone may read it."""
+    """Open a new file for writing, which takes its place once all is written; only its owner may read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -24,12 +24,12 @@ RowsADay = tuple[np.ndarray, np.ndarray]
 
 
 def rows_a_day(times: np.ndarray) -> RowsADay:
-    """Rows a day from their times in days; missing times are left out."""
+    """Count the rows of each day from their times in days; missing times do not count."""
     return np.unique(np.floor(times[np.isfinite(times)]).astype(np.int64), return_counts=True)
 
 
 def dense_end(days: np.ndarray, rows: np.ndarray) -> int | None:
-    """The last day of a table before the first gap that separates a few stray rows; None where it has no rhythm.
+    """Return the last day of a table before the first gap that separates a few stray rows; None where it has no rhythm.
 
     >>> weekly = np.arange(0, 350, 7)
     >>> dense_end(np.append(weekly, 7000), np.ones(51))
@@ -52,10 +52,10 @@ def dense_end(days: np.ndarray, rows: np.ndarray) -> int | None:
 
 
 def table_ends(tables: Mapping[str, RowsADay]) -> dict[str, int]:
-    """The last day of each table that has rows, stray times left out.
+    """Return the last day of each table that has rows, stray times left out.
 
-    A table without a rhythm of its own may reach three years beyond those that tell of events. No table reaches beyond
-    the coming year: nothing that was recorded happened then.
+    A table without a rhythm of its own may reach three years beyond the tables of events. No table reaches further than
+    one year from today, as nothing recorded there can have happened.
     """
     latest = int(time.time() / SECONDS) + FUTURE
     tables = {table: (days[days <= latest], rows[days <= latest]) for table, (days, rows) in tables.items()}
@@ -73,5 +73,5 @@ def table_ends(tables: Mapping[str, RowsADay]) -> dict[str, int]:
 
 
 def last_time(tables: Mapping[str, RowsADay]) -> float:
-    """The last day of all tables, stray times left out; ``-inf`` without rows."""
+    """Return the last day of all tables, stray times left out; ``-inf`` without rows."""
     return float(max(table_ends(tables).values(), default=-np.inf))

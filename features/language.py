@@ -14,7 +14,7 @@ _speaking: ContextVar[str] = ContextVar("speaking", default="")
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: shown as one line, without a traceback.
+    """A mistake that the user can correct: shown as one line, without a traceback.
 
     The line says which file, row and column, and what to do.
     """
@@ -28,7 +28,7 @@ def set_language(language: str) -> None:
 
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
-    """Texts made inside this block are in this language, whatever was chosen."""
+    """Put the texts made inside this block in a language, whatever was chosen before."""
     before = _speaking.set(language)
     try:
         yield
@@ -37,13 +37,13 @@ def speaking(language: str) -> Iterator[None]:
 
 
 def in_language(chosen: str, make: Callable[..., Made], *given: Any) -> Made:
-    """What ``make`` returns in a language."""
+    """Return what ``make(*given)`` returns when its texts are in the language ``chosen``."""
     with speaking(chosen):
         return make(*given)
 
 
 def language() -> str:
-    """The language in force: of ``speaking``, of ``XIANYING_LANGUAGE``, the one chosen, or Chinese."""
+    """Return the language in force: of ``speaking``, of ``XIANYING_LANGUAGE``, the one chosen, or Chinese."""
     forced = _speaking.get() or os.environ.get("XIANYING_LANGUAGE", "")
     if forced:
         return "en" if forced.lower().startswith("en") else "zh"
@@ -51,12 +51,12 @@ def language() -> str:
 
 
 def say(zh: str, en: str) -> str:
-    """The one of two texts that is in the language in force."""
+    """Return the text in the language in force."""
     return en if language() == "en" else zh
 
 
 def grid_words(grid: str) -> str:
-    """A grid in a text: 网格 G01, unless its id says that it is one.
+    """Return a grid's name for a text: 网格 G01, unless its id already says that it is one.
 
     >>> grid_words("G01"), grid_words("第三网格")
     ('网格 G01', '第三网格')

@@ -1,4 +1,4 @@
-"""Figures, cards and reports: what a model or a list can do without, and must never be stopped by."""
+"""Figures, cards and reports: the work can do without them, and a failure of theirs must never stop it."""
 
 import logging
 from collections.abc import Callable

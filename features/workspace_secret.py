@@ -1,6 +1,7 @@
-"""The workspace's secret: what is kept of a household's number beside its records can be told apart only with it.
+"""The workspace's secret, the key of hashes of household ids that are kept outside the records.
 
-It lies in ``secret.key``, for its owner alone. No artefact and, unless somebody asks for it, no backup holds it.
+It is kept in ``secret.key``, which only its owner may read. No artefact and, unless somebody asks for it, no backup
+contains it.
 """
 
 import hmac
@@ -35,7 +36,7 @@ def workspace_secret(workspace: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a new secret beside its place and link it there: of two processes at once, one wins."""
+    """Write a new secret beside its place and link it there: of two processes at the same time, one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{SECRET}.")
     try:
@@ -51,5 +52,8 @@ def _make(path: Path) -> None:
 
 
 def keyed_hash(secret: bytes, use: str, text: str) -> str:
-    """HMAC-SHA256 of a text as 64 hexadecimal digits; ``use`` keeps hashes of different files from being compared."""
+    """Return the HMAC-SHA256 of a text as 64 hexadecimal digits.
+
+    ``secret``: of the workspace. ``use``: what the hash is for, so that hashes of different files cannot be compared.
+    """
     return hmac.digest(secret, f"{use}\n{text}".encode(), "sha256").hex()

@@ -1,4 +1,4 @@
-"""The registered model as MLflow's pyfunc serves it: features in, probabilities out.
+"""Registered model as MLflow's pyfunc serves it: features in, probabilities out.
 
 Registered models name this module, so it keeps its name; it does not import MLflow.
 """
@@ -14,13 +14,17 @@ from models.scoring.model import NeedModel
 
 
 class ServedModel:
-    """What ``mlflow.pyfunc.load_model`` returns behind its own wrapper."""
+    """Model that ``mlflow.pyfunc.load_model`` returns inside its own wrapper."""
 
     def __init__(self, model: NeedModel) -> None:
         self.model = model
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
-        """``p_request`` per row of a frame with the need's id in ``need`` and one column a feature."""
+        """Compute ``p_request`` for each row of a frame with the need's id in ``need`` and a column for each other
+        feature.
+
+        Raises ValueError for a need that the model does not know.
+        """
         needs = pd.Index(self.model.schema.needs).get_indexer(pd.Index(model_input["need"]))
         if (needs < 0).any():
             raise ValueError(f"unknown need: {model_input['need'][needs < 0].iloc[0]}")
@@ -32,5 +36,5 @@ class ServedModel:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """MLflow calls this with the directory that ``NeedModel.save`` filled."""
+    """Load the model from a directory that ``NeedModel.save`` filled; MLflow calls this."""
     return ServedModel(NeedModel.load(Path(path)))

@@ -72,13 +72,17 @@ FEATURES = listed(
 
 @dataclass(frozen=True)
 class ActivityTown:
-    """Which need follows which."""
+    """Which need tends to follow which, estimated on the whole town."""
 
     lift: np.ndarray  # [needs, needs] log lift of asking for the second soon after the first; diagonal 0
 
 
 def summarise(known: Known, schema: Schema, fitted: ActivityTown | None = None) -> ActivityTown:
-    """Lifts over the whole town, those ``fitted`` before where they are given."""
+    """Estimate which need follows which over the whole town.
+
+    ``known``: the whole town, or a sample of its grids. ``schema`` is not used. ``fitted``: an earlier estimate, which is
+    returned as it is.
+    """
     if fitted:
         return fitted
     past, able = asked(known), eligible(known)
@@ -89,7 +93,7 @@ def summarise(known: Known, schema: Schema, fitted: ActivityTown | None = None) 
 
 
 def _log_lift(past: Asked, rates: np.ndarray) -> np.ndarray:
-    """Log of observed over expected requests for one need soon after another, shrunk towards 0."""
+    """Compute log observed over expected requests for a need soon after another: float64 [needs, needs], shrunk to 0."""
     count = past.shape[1]
     order = np.lexsort((-past.age, past.household))
     household, need, age = past.household[order], past.need[order].astype(int), past.age[order]
@@ -108,7 +112,7 @@ def _log_lift(past: Asked, rates: np.ndarray) -> np.ndarray:
 
 
 def features(schema: Schema) -> list[Feature]:
-    """The block's features, in order; after them five for each leading need, as one need often leads to another."""
+    """List the block's features, in order; last come five for each leading need, as one need often leads to another."""
     return [
         *FEATURES,
         *listed("requests", "each_need", *(row for need in schema.leading for row in _rows(need))),
@@ -138,7 +142,7 @@ def _rows(need: str) -> list[Row]:
 
 
 def _each_need(known: Known, past: Asked, schema: Schema) -> dict[str, np.ndarray]:
-    """[households, 1] counts and days since, of each leading need."""
+    """Count the requests for each leading need and the days since the last: float64 [households, 1] by feature name."""
     place = known.community.need_index()
     counts = {f"requests_{days}_days": past.count(0, days) for days in EACH_NEED_WINDOWS}
     counts |= {"requests_all_time": past.total(), "days_since_request": past.last_two()[0]}
@@ -150,7 +154,11 @@ def _each_need(known: Known, past: Asked, schema: Schema) -> dict[str, np.ndarra
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
-    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    """Compute the block's columns for the pairs ``rows`` as of ``known.as_of``.
+
+    ``town.parts["activity"]`` gives the lifts, ``schema`` the leading needs. Returns float32 [len(rows)] by feature
+    name, NaN where a time or mean has no request to be computed from.
+    """
     past, table = asked(known), town.parts["activity"]
     columns = {"days_observed": days_observed(known)[:, None], **_others(past, table), **_delay(known, past)}
     columns |= _each_need(known, past, schema)
@@ -161,7 +169,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
 
 
 def _others(past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
-    """What the household asked for besides the need, and how many needs it asked for."""
+    """Compute the columns on requests for other needs, and the number of needs asked for in the last 364 days."""
     columns = {f"other_needs_requests_{days}_days": _besides(past.count(0, days)) for days in WINDOWS}
     related = past.decayed(RELATED_HALF_LIFE) @ table.lift
     columns[f"related_needs_decayed_requests_half_life_{RELATED_HALF_LIFE}_days"] = related
@@ -171,12 +179,12 @@ def _others(past: Asked, table: ActivityTown) -> dict[str, np.ndarray]:
 
 
 def _besides(values: np.ndarray) -> np.ndarray:
-    """[households, needs] sum over the other needs."""
+    """Sum the values over all other needs of the household: float64 [households, needs]."""
     return values.sum(1, keepdims=True) - values
 
 
 def _least_besides(age: np.ndarray) -> np.ndarray:
-    """[households, needs] the least age among the other needs; NaN where there is none."""
+    """Find the least age in days among the other needs: float64 [households, needs]; NaN where there is none."""
     if age.shape[1] == 1:
         return np.full(age.shape, np.nan)
     filled = np.where(np.isnan(age), np.inf, age)
@@ -186,7 +194,7 @@ def _least_besides(age: np.ndarray) -> np.ndarray:
 
 
 def _delay(known: Known, past: Asked) -> dict[str, np.ndarray]:
-    """[households, 1] mean days from request to record; NaN without requests."""
+    """Compute the mean days from request to record: float64 [households, 1] by feature name; NaN without requests."""
     waited = (known.requests.recorded - known.requests.requested)[past.row]
     count = np.bincount(past.household, minlength=past.shape[0])
     total = np.bincount(past.household, waited, past.shape[0])
@@ -195,7 +203,7 @@ def _delay(known: Known, past: Asked) -> dict[str, np.ndarray]:
 
 
 def _recent(known: Known, household: int) -> list[int]:
-    """Needs of a year's requests; sensitive ones, which a list must never tell, left out."""
+    """List the needs of the household's requests in 364 days, except sensitive needs, which no list may mention."""
     times, needs = requests_of(known, household)
     told = [not need.sensitive for need in known.community.needs]
     return [int(need) for need in needs[times >= known.as_of - YEAR_OF_WEEKS] if told[need]]

@@ -12,7 +12,7 @@ from features.point_in_time.town_summary import members, prior_strength, rate, s
 
 @dataclass(frozen=True)
 class Area:
-    """Observed and expected requests of every grid, or every micro-grid."""
+    """Observed and expected requests of every grid, or of every micro-grid."""
 
     count: np.ndarray  # [areas, needs]
     expected: np.ndarray  # [areas, needs]
@@ -21,9 +21,11 @@ class Area:
     holds_household: bool = True  # false where the households asked about are not among those summed
 
     def besides(self, where: np.ndarray, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        """Compute the area's ratio without the household's own ``count`` and ``expected``: float [households, needs].
+        """Compute the area's ratio of requests to those expected, leaving the household itself out.
 
-        1 where the household is in no area.
+        ``where``: int [households], the area each household is in; -1 for none. ``count``, ``expected``: float64
+        [households, needs], the household's own requests and those expected of it. Returns float64 [households, needs],
+        shrunk towards 1; 1 where the household is in no area.
         """
         rest, usual = self.count.take(where, axis=0), self.expected.take(where, axis=0)
         if self.holds_household:
@@ -36,10 +38,12 @@ class Area:
 def fit_area(
     known: Known, kind: str, count: np.ndarray, expected: np.ndarray, fitted: Area | None = None
 ) -> Area:
-    """Areas of a kind (``grid`` or ``microgrid``) from [households, needs] requests and expectations.
+    """Sum requests and expectations by area, and estimate how much the areas differ.
 
-    Households differ among themselves; only what areas differ beyond that counts for the strength. Strength and
-    dispersion are those of ``fitted`` where it is given.
+    Households differ among themselves; only what areas differ beyond that counts for the prior strength.
+
+    ``kind``: ``grid`` or ``microgrid``. ``count``, ``expected``: float64 [households, needs], requests and those
+    expected. ``fitted``: an earlier estimate, whose strength and dispersion are kept; only its sums are made anew.
     """
     if fitted:
         return replace(fitted, count=by_area(known, kind, count), expected=by_area(known, kind, expected))
@@ -52,7 +56,10 @@ def fit_area(
 
 
 def by_area(known: Known, kind: str, values: np.ndarray) -> np.ndarray:
-    """Sum [households, needs] over the households now in each grid or micro-grid: [areas, needs]."""
+    """Sum values over the households that live in each area now: float64 [areas, needs].
+
+    ``kind``: ``grid`` or ``microgrid``. ``values``: [households, needs].
+    """
     return _members(known, kind) @ np.ascontiguousarray(values, dtype=np.float64)
 
 

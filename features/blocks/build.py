@@ -1,4 +1,4 @@
-"""Joins the blocks into one matrix: the only path to features, in training and in scoring."""
+"""Join the blocks into one matrix: the only path to features, in training and in scoring."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ Fact = Callable[[Known, Schema, int, int], str]
 
 @dataclass(frozen=True)
 class Features:
-    """The features of some pairs at one as-of day."""
+    """The feature matrix of some pairs of household and need at one as-of day."""
 
     matrix: np.ndarray  # float32 [pairs, features], C order; NaN where unknown
     names: list[str]
@@ -52,19 +52,22 @@ class Features:
 
 
 def block_name(block: ModuleType) -> str:
-    """A block's name: its module's, without the package."""
+    """Return a block's name: its module's name without the package."""
     return block.__name__.rsplit(".", 1)[-1]
 
 
 @remembered
 def catalogue(schema: Schema) -> list[Feature]:
-    """Every feature, in the order of the matrix's columns; those for trees that begin at a constant alone are last."""
+    """List every feature in the order of the matrix's columns; those of role ``each_need`` come last."""
     features = [feature for block in BLOCKS for feature in block.features(schema)]
     return sorted(features, key=lambda feature: feature.role == "each_need")
 
 
 def facts(schema: Schema, blocks: tuple[ModuleType, ...] | None = None) -> dict[str, Fact]:
-    """Every kind of fact of these blocks, by the name that features give it."""
+    """Return the functions that write reasons, by the name that features give them in ``Feature.fact``.
+
+    ``blocks``: the blocks whose reasons are wanted; all by default.
+    """
     return {
         name: fact
         for block in (BLOCKS if blocks is None else blocks)
@@ -73,7 +76,7 @@ def facts(schema: Schema, blocks: tuple[ModuleType, ...] | None = None) -> dict[
 
 
 def tellings(schema: Schema, community: Community) -> dict[str, Telling]:
-    """How each kind of fact may be told as a reason, by the name that features give it."""
+    """Return whether and where each reason may be told, by the name that features give it in ``Feature.fact``."""
     return {
         name: telling
         for block in BLOCKS
@@ -84,10 +87,11 @@ def tellings(schema: Schema, community: Community) -> dict[str, Telling]:
 
 
 def summarise(known: Known, schema: Schema, fitted: TownSummary | None = None) -> TownSummary:
-    """The small tables that blocks need of a town, or of a part of it that consists of whole grids.
+    """Compute the small tables that blocks need of a whole town.
 
-    ``fitted``: of the whole town, or of a sample of its grids. What was estimated there is kept, and only the sums
-    of grids and micro-grids are those of ``known``, whose ``town`` must then be ``fitted``.
+    ``known``: the town, or a part of it that consists of whole grids. ``fitted``: the summary of the whole town, or of
+    a sample of its grids. With it every estimate is taken from there, and only the sums of grids and micro-grids are
+    those of ``known``, whose ``town`` must then be ``fitted``.
     """
     parts = {
         block_name(block): block.summarise(known, schema, fitted.parts[block_name(block)] if fitted else None)
@@ -109,10 +113,12 @@ def town_span(known: Known) -> TownSummary:
 
 
 def build(known: Known, rows: Rows, schema: Schema, town: TownSummary | None = None) -> Features:
-    """The features of these pairs as of ``known.as_of``.
+    """Compute the features of some pairs as of ``known.as_of``.
 
-    A pair's features do not depend on which other pairs are asked for. ``town`` is made from ``known`` unless
-    given.
+    A pair's features do not depend on which other pairs are asked for. ``rows``: the pairs. ``schema``: meaning of the
+    attributes, as the model was trained with it. ``town``: summary of the whole town at the same day; by default it is
+    computed from ``known``. Returns ``Features`` with a float32 matrix [len(rows), features], NaN where a value is
+    unknown.
     """
     town = town or summarise(known, schema)
     names = [feature.name for feature in catalogue(schema)]

@@ -1,4 +1,4 @@
-"""What a feature is: one row of the catalogue, which says everything about it but how it is computed."""
+"""The catalogue of features: a row for each feature says everything about it except how it is computed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,16 +20,17 @@ Row = tuple[str, str, str, str, str, str]  # name, zh, en, window, unit, fact
 
 @dataclass(frozen=True)
 class Feature:
-    """One column of the matrix; a block computes it under the same name.
+    """One column of the feature matrix; a block computes it under the same name.
 
     name: what registered models call it. zh, en: its meaning. source: table of the contract. window: which rows count,
-    as "28 days", "all time", "as of the date", "label window". fact: the reason that a worker is shown when it raised
-    a score ("" none); several features may share one. role: what other modules select it by, never its name.
+    as "28 days", "all time", "as of the date", "label window". fact: name of the reason that a worker is shown when
+    this feature raised a score ("" for none); several features may share one. role: what other modules select features
+    by, never by name.
 
-    Roles: ``attribute`` says what a household is now, ``arrival`` since when it is known, ``change`` what became
-    otherwise; ``own_requests`` what it asked, ``expected`` and ``neighbours`` what others like it and near it ask;
-    ``season`` is the same for every household on a day; ``visits`` are contacts made; ``each_need`` what it asked of
-    each frequent need, for trees that begin at a constant alone.
+    Roles: ``attribute``: what a household is now; ``arrival``: since when it is known; ``change``: what became different;
+    ``own_requests``: what it asked for; ``expected`` and ``neighbours``: what households like it and near it ask for;
+    ``season``: the same for every household on a day; ``visits``: contacts made; ``each_need``: what it asked for of each
+    frequent need, for trees that begin at a constant alone.
     """
 
     name: str
@@ -43,7 +44,10 @@ class Feature:
 
 
 def listed(source: str, role: Role, *rows: Row) -> tuple[Feature, ...]:
-    """Make the features of a table of rows that share a source and a role."""
+    """Make features from rows that share a source and a role.
+
+    ``source``: table of the contract. ``rows``: name, Chinese and English meaning, window, unit and fact of each feature.
+    """
     return tuple(
         Feature(name, zh, en, source, role, window, unit, fact) for name, zh, en, window, unit, fact in rows
     )

@@ -81,7 +81,11 @@ def features(schema: Schema) -> list[Feature]:
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
-    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    """Compute the block's columns for the pairs ``rows`` as of ``known.as_of``; ``town`` and ``schema`` are not used.
+
+    Returns float32 [len(rows)] by feature name: counts of visits, days since the last one (NaN without visits), and 1
+    or 0 for what the last visit with an answer found (NaN without an answer).
+    """
     visits = known.outreach
     needs = len(known.community.needs)
     about = visits.need >= 0
@@ -124,7 +128,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
 def _last_answer(
     cell: np.ndarray, about: np.ndarray, age: np.ndarray, outcome: np.ndarray, size: int
 ) -> np.ndarray:
-    """1 where the last visit with an answer found the need, 0 where it did not, NaN without an answer."""
+    """Return 1 where the last answered visit found the need, 0 where it did not, NaN without answer: float64 [size]."""
     nobody = [OUTCOMES.index(outcome) for outcome in ("not_reached", *DEPARTED)]
     answered = np.flatnonzero(about & (outcome >= 0) & ~np.isin(outcome, nobody))
     answered = answered[np.argsort(-age[answered], kind="stable")]

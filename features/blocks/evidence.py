@@ -1,6 +1,6 @@
-"""The rows behind a fact, so that whoever reads a reason can look them up: dates, tables and numbers.
+"""The source rows behind a reason, as a text by which a reader can look them up: dates, tables and numbers.
 
-Read from ``Known`` only, like the facts themselves. Requests for sensitive needs are never told.
+Like the reasons they are read from ``Known`` only. Requests for sensitive needs are never mentioned beside another need.
 """
 
 from collections.abc import Callable
@@ -22,21 +22,24 @@ Evidence = Callable[[Known, int, int], str]
 
 
 def evidence(fact: str, known: Known, household: int, need: int) -> str:
-    """The rows behind one fact of ``features.blocks.build.facts``; "" where it rests on none in particular."""
+    """Describe the source rows behind one reason of a household and need.
+
+    ``fact``: a name among ``features.blocks.build.facts``. Returns "" where the reason rests on no rows in particular.
+    """
     if fact in ROWS:
         return ROWS[fact](known, household, need)
     return _residents(known, household, need) if fact.startswith("resident") else _household(known, household)
 
 
 def _own_requests(known: Known, household: int, need: int) -> np.ndarray:
-    """int64: the household's requests for the need, the newest first."""
+    """List the household's requests for the need, the newest first: int64 rows of ``known.requests``."""
     rows = own_requests(known, household)
     rows = rows[known.requests.need[rows] == need]
     return rows[np.argsort(-known.requests.requested[rows], kind="stable")]
 
 
 def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
-    """The newest of these requests: “申请 2025-06-03 R12、2025-02-11 R7”, with their needs where ``named``."""
+    """Write out the newest of these requests: “申请 2025-06-03 R12、2025-02-11 R7”, with needs where ``named``."""
     needs, requests = known.community.needs, known.requests
     if not len(rows):
         return ""
@@ -49,7 +52,7 @@ def _listed(known: Known, rows: np.ndarray, named: bool = False) -> str:
 
 
 def _asked(known: Known, household: int, need: int) -> str:
-    """Those of the past year where the fact counts these, as it does from two on."""
+    """Describe the requests for the need: those of the last 364 days if at least two, otherwise all of them."""
     rows, lately = _own_requests(known, household, need), _of_the_year(known, household, need)
     return _listed(known, lately if len(lately) > 1 else rows)
 
@@ -113,7 +116,7 @@ def _residents(known: Known, household: int, need: int) -> str:
 
 
 def _neighbours(days: float, kind: str) -> Evidence:
-    """How many of how many neighbours, and the day of the last request; never which household."""
+    """Make the function that tells how many neighbours asked, of how many, and the last day; never which household."""
 
     def rows(known: Known, household: int, need: int) -> str:
         requests = known.requests

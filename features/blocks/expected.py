@@ -119,7 +119,7 @@ FEATURES = listed(
 
 @dataclass(frozen=True)
 class ExpectedTown:
-    """What each step takes from the whole town."""
+    """What each step of the product takes from the whole town."""
 
     rates: np.ndarray  # [needs] requests per eligible household and day
     anything: Area  # micro-grids, all needs as one
@@ -133,7 +133,7 @@ class ExpectedTown:
 
 @dataclass(frozen=True)
 class Own:
-    """[households, needs] requests so far and days of exposure; 0 where not eligible."""
+    """Requests so far and days of exposure: float64 [households, needs] each; 0 where not eligible."""
 
     count: np.ndarray
     exposure: np.ndarray
@@ -145,7 +145,11 @@ def _own(known: Known) -> Own:
 
 
 def summarise(known: Known, schema: Schema, fitted: ExpectedTown | None = None) -> ExpectedTown:
-    """Every step fitted on what the steps before it leave; only the areas' sums where ``fitted`` is given."""
+    """Fit every step on what the steps before it leave unexplained.
+
+    ``known``: the whole town, or a sample of its grids. ``fitted``: an earlier fit, of which everything is kept except
+    the sums of the micro-grids; these are then those of ``known``.
+    """
     if fitted:
         own = _own(known)
         expected = own.exposure * fitted.rates * similar_ratio(known, schema, similar_factors(known, schema))
@@ -182,7 +186,7 @@ def summarise(known: Known, schema: Schema, fitted: ExpectedTown | None = None) 
 def _areas(
     known: Known, own: Own, expected: np.ndarray, fitted: ExpectedTown | None = None
 ) -> tuple[Area, Area]:
-    """Micro-grids: all needs as one, and each need beyond that."""
+    """Fit the micro-grids twice: for all needs as one, and for each need beyond that."""
     count, mean = own.count.sum(1, keepdims=True), expected.sum(1, keepdims=True)
     anything = fit_area(known, "microgrid", count, mean, fitted.anything if fitted else None)
     step = _of_anything(anything, known, own.count, expected)
@@ -191,17 +195,17 @@ def _areas(
 
 
 def _of_anything(area: Area, known: Known, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Compute the micro-grid's requests for anything over those expected: float [households, 1]."""
+    """Compute the micro-grid's requests for any need over those expected: float64 [households, 1], shrunk to 1."""
     return area.besides(known.microgrid, count.sum(1, keepdims=True), expected.sum(1, keepdims=True))
 
 
 def _others(count: np.ndarray, expected: np.ndarray, strength: float) -> np.ndarray:
-    """Compute the household's requests besides the need over those expected, shrunk: float [households, needs]."""
+    """Compute the household's requests for other needs over those expected: float64 [households, needs], shrunk to 1."""
     return shrunk(count.sum(1, keepdims=True) - count, expected.sum(1, keepdims=True) - expected, strength)
 
 
 def _exponents(count: np.ndarray, expected: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Fit the exponent of ``others`` for each need by Poisson likelihood with a free intercept: float [needs]."""
+    """Fit the exponent of ``others`` for each need by Poisson likelihood with a free intercept: float64 [needs]."""
     found = np.zeros(count.shape[1])
     for need in range(len(found)):
         able = expected[:, need] > 0
@@ -215,10 +219,11 @@ def _exponents(count: np.ndarray, expected: np.ndarray, others: np.ndarray) -> n
 
 
 def _lasting_strengths(known: Known, count: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """[needs] prior strengths of the household's own ratio, from what lasts over the years.
+    """Estimate the prior strength of the household's own ratio from what lasts over the years: float64 [needs].
 
-    A request makes another soon after more likely. The variance of counts takes that for a difference between
-    households, the covariance of two periods does not. Counts vary more than Poisson's by what is left over.
+    A request makes another one soon after more likely. The variance of the counts takes that for a difference between
+    households; the covariance of two periods does not. What the covariance leaves over of the variance counts as
+    dispersion beyond Poisson's.
     """
     past, days = asked(known), days_observed(known)
     split = min(YEAR_OF_WEEKS, days_recorded(known) / 2)
@@ -240,7 +245,12 @@ def features(schema: Schema) -> list[Feature]:
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
-    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    """Compute the block's columns for the pairs ``rows`` as of ``known.as_of``.
+
+    ``town`` gives the fitted steps (``town.parts["expected"]``), the factors of attributes and the season's expectation.
+    Returns float32 [len(rows)] by feature name: ratios to what is expected (1 = as expected) and requests a year, and
+    requests in the label window.
+    """
     table, own, past, able = town.parts["expected"], _own(known), asked(known), eligible(known)
     similar = similar_ratio(known, schema, town.similar_factors)
     expected = own.exposure * table.rates * similar

@@ -1,4 +1,4 @@
-"""The page docs/features.md, made from the catalogue: ``python -m features.blocks.features_page > docs/features.md``."""
+"""Write the page docs/features.md from the catalogue: ``python -m features.blocks.features_page > docs/features.md``."""
 
 from collections.abc import Iterator
 from types import ModuleType
@@ -33,7 +33,7 @@ EXAMPLE = Schema(EXAMPLES, EXAMPLES, needs=("childcare",), has_residents=True, h
 
 
 def features_page(schema: Schema = EXAMPLE) -> str:
-    """Write the catalogue of a schema as a Markdown page, a table for each block."""
+    """Write the catalogue of a schema as a Markdown page, with a table for each block."""
     return "\n".join([HEAD, *(line for block in BLOCKS for line in _table(block, schema))])
 
 

@@ -1,5 +1,6 @@
-"""Groups of households that an audit looks at: those that the community names, every grid, and each value of
-the attributes that no model uses."""
+"""Groups of households that an audit compares: those that the community names, every grid, and each value of the
+attributes that no model uses.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,10 +23,10 @@ TABLES: tuple[TableName, ...] = ("households", "residents")
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups and their members.
+    """Groups of households and their members.
 
-    ids: of a named group its own, ``grid=G01`` of a grid, ``ethnicity=...`` of an attribute's value. left_out:
-    lines on named groups that these data cannot tell.
+    ids: the id of a named group, ``grid=G01`` for a grid, ``ethnicity=...`` for a value of an attribute. left_out: a
+    message for each named group whose ``who`` these data cannot answer.
     """
 
     ids: tuple[str, ...]
@@ -37,7 +38,7 @@ class Groups:
         return len(self.ids)
 
     def positions(self, wanted: Iterable[str]) -> list[int]:
-        """Columns of the groups asked for; the part of an id before its ``=`` stands for all such groups.
+        """Return the columns of the groups asked for; the part of an id before its ``=`` stands for all such groups.
 
         Raises UserError where there is no such group.
         """
@@ -57,13 +58,14 @@ class Groups:
 
 
 def without_members(groups: Groups) -> Groups:
-    """Return the same groups, nobody being told a member."""
+    """Return the same groups without their members: ``member`` is bool [0, groups]."""
     return replace(groups, member=groups.member[:0])
 
 
 def joined_groups(partitions: Sequence[Groups]) -> Groups:
-    """Return the groups of a town, without members, from those of its partitions: named ones, then grids by their ids,
-    then values of attributes."""
+    """Join the groups of partitions into those of their town, without members: named groups first, then grids in the
+    order of their ids, then values of attributes.
+    """
     names: dict[str, Name] = {}
     for partition in partitions:
         names.update(zip(partition.ids, partition.names, strict=True))
@@ -83,8 +85,8 @@ def joined_groups(partitions: Sequence[Groups]) -> Groups:
 def membership(known: Known) -> Groups:
     """List the groups as known at the date: named ones first, then grids, then values of unused attributes.
 
-    Only households known by then are members of anything. A resident's attribute makes a member of the whole
-    household.
+    Only households known by then are members of a group. A resident with an attribute's value makes the whole household a
+    member.
     """
     columns: list[tuple[str, Name, np.ndarray]] = []
     left_out: list[str] = []
@@ -130,7 +132,7 @@ def _unused(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
 
 @remembered
 def unused_of(known: Known, table: TableName) -> tuple[Attribute, ...]:
-    """Fit the town's attributes of a table that no model uses."""
+    """Return the attributes of a table that no model uses, fitted on the whole town."""
     if known.town is not None:
         return known.town.unused[table]
     return unused_attributes(known, table)
@@ -150,7 +152,7 @@ def _by_value(known: Known, table: TableName, attribute: Attribute) -> Iterator[
 
 
 def _values(attribute: Attribute) -> list[tuple[int, str, str, str]]:
-    """Code, name in the id, Chinese and English name of each value."""
+    """List the code of each value, its word in the group's id, and its Chinese and English name."""
     if attribute.kind == "boolean":
         return [(1, "yes", "是", "yes"), (0, "no", "否", "no")]
     listed = [(code, text, text, text) for code, text in enumerate(attribute.values)]

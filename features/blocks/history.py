@@ -98,14 +98,18 @@ def features(schema: Schema) -> list[Feature]:
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
-    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    """Compute the block's columns for the pairs ``rows`` as of ``known.as_of``; ``town`` and ``schema`` are not used.
+
+    Returns float32 [len(rows)] by feature name: counts of requests, days since requests and the last satisfaction, 1 to
+    5; NaN where there is no request to take it from.
+    """
     past = asked(known)
     columns = {**_counts(past), **_same_window(known, past), **_service(known, past)}
     return {name: values[rows.household, rows.need].astype(np.float32) for name, values in columns.items()}
 
 
 def _counts(past: Asked) -> dict[str, np.ndarray]:
-    """[households, needs] counts, decayed counts and times since."""
+    """Compute counts, decayed counts and days since requests: [households, needs] by feature name."""
     total = past.total()
     last, before = past.last_two()
     return {
@@ -119,7 +123,7 @@ def _counts(past: Asked) -> dict[str, np.ndarray]:
 
 
 def _same_window(known: Known, past: Asked) -> dict[str, np.ndarray]:
-    """[households, needs] requests in the label window moved back by whole years."""
+    """Count requests in the label window moved back by whole years: float64 [households, needs] by feature name."""
     needs = known.community.needs
     begin = np.array([7 * need.lead_weeks for need in needs])[past.need]
     end = begin + np.array([7 * need.horizon_weeks for need in needs])[past.need]
@@ -134,7 +138,7 @@ def _same_window(known: Known, past: Asked) -> dict[str, np.ndarray]:
 
 
 def _service(known: Known, past: Asked) -> dict[str, np.ndarray]:
-    """[households, needs] how earlier requests were dealt with."""
+    """Compute how earlier requests were dealt with: float64 [households, needs] by feature name."""
     unresolved = np.isnan(known.requests.resolved[past.row])
     satisfaction = known.requests.satisfaction[past.row]
     rated = np.flatnonzero(~np.isnan(satisfaction))

@@ -41,7 +41,7 @@ FEATURES = (
 
 @remembered
 def features(schema: Schema) -> list[Feature]:
-    """The block's features: three of the household's time and changes, then those of each attribute."""
+    """List the block's features: four on the household's time and changes, then those of each attribute."""
     return [*FEATURES, *(feature for attribute in schema.household for feature in _features_of(attribute))]
 
 
@@ -94,24 +94,27 @@ def _features_of(attribute: Attribute) -> list[Feature]:
 
 @cache
 def column_of(attribute: Attribute) -> str:
-    """The name of an attribute's feature, also the beginning of its other features' names."""
+    """Return the name of an attribute's feature, with which the names of its other features begin."""
     return f"household.{attribute.column}"
 
 
 def fact_name(attribute: Attribute) -> str:
-    """The fact that the features of an attribute share."""
+    """Return the name of the reason that the features of an attribute share."""
     return column_of(attribute)
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
-    """float32 of ``len(rows)`` for each of ``features(schema)``."""
+    """Compute the block's columns for the pairs ``rows`` as of ``known.as_of``; ``town`` is not used.
+
+    Returns float32 [len(rows)] for each of ``features(schema)``; NaN where a value is missing or a change never happened.
+    """
     whole = household_columns(known, schema)
     return {feature.name: whole[feature.name][rows.household] for feature in features(schema)}
 
 
 @remembered
 def household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
-    """Compute each feature: float32 [households]; NaN wherever something is missing or never happened."""
+    """Compute each feature by household: float32 [households] each; NaN where a value is missing or never happened."""
     row = known.household_row
     past = history(known)
     columns: dict[str, np.ndarray] = {"household.days_known": days_known(known)}
@@ -151,26 +154,29 @@ def _current(known: Known, attribute: Attribute, value: np.ndarray) -> dict[str,
 
 
 def days_known(known: Known) -> np.ndarray:
-    """Days since the first ``valid_from``; NaN for those of the first export, who were there before."""
+    """Compute the days since the household's first ``valid_from``: float64 [households].
+
+    NaN for households that the first export holds, as they were there before, and for those not known yet.
+    """
     since = known.known_since
     return np.where(since <= first_known(known) + FIRST_BATCH, np.nan, known.as_of - since)
 
 
 def facts(schema: Schema) -> dict[str, Fact]:
-    """The block's facts: those of ``FACTS`` and one for each attribute of the schema."""
+    """Return the functions that write the block's reasons: ``FACTS`` and one for each attribute of the schema."""
     return FACTS | {
         fact_name(column): _attribute_fact(column) for column in schema.household if column.kind != "ignored"
     }
 
 
 def telling(schema: Schema, community: Community) -> dict[str, Telling]:
-    """How each fact may be told: ``TELLING``, and of attributes what community.yaml or their names say."""
+    """Return whether and where each reason may be told: ``TELLING``, and for attributes ``attribute_telling``."""
     own = {fact_name(one): attribute_telling(one, community) for one in schema.household}
     return TELLING | own
 
 
 def attribute_telling(attribute: Attribute, community: Community) -> Telling:
-    """How an attribute may be told: as ``features.reasons`` of community.yaml says, else as its name tells."""
+    """Return where an attribute may be told: as ``features.reasons`` of community.yaml says, or else by its name."""
     if attribute.name in community.features.reasons:
         kinds = frozenset(community.features.reasons[attribute.name])
         return Telling(attribute.name, "list", kinds) if kinds else NEVER
@@ -178,7 +184,7 @@ def attribute_telling(attribute: Attribute, community: Community) -> Telling:
 
 
 def _attribute_fact(attribute: Attribute) -> Fact:
-    """“双职工”, “2个孩子”, “孩子8岁”, “户籍：外来”, with “去年10月起” where it changed lately."""
+    """Make the function that writes “双职工”, “2个孩子” or “户籍：外来”, with “去年10月起” after a recent change."""
 
     def fact(known: Known, schema: Schema, household: int, need: int) -> str:
         columns = household_columns(known, schema)
@@ -205,7 +211,7 @@ def _attribute_fact(attribute: Attribute) -> Fact:
 
 
 def _current_value(columns: Mapping[str, np.ndarray], attribute: Attribute, household: int) -> float:
-    """A number, a truth or the position of a category value (their number for another one); NaN missing."""
+    """Return a number, a truth or a category value's position (the number of values for any other); NaN where missing."""
     column = column_of(attribute)
     if attribute.kind != "category":
         return float(columns[column][household])
@@ -249,7 +255,7 @@ def _state_fact(attribute: Attribute, value: float, month: str) -> str:
 
 
 def ago(days: float) -> str:
-    """A time ago in the largest unit of which there are two: 5天前, 3周前, 5个月前, 3年前."""
+    """Write a number of days in the largest unit of which there are at least two: 5天前, 3周前, 5个月前, 3年前."""
     for length, zh, en in (
         (JULIAN_YEAR, "年", "years"),
         (MEAN_MONTH, "个月", "months"),

@@ -79,7 +79,7 @@ FEATURES = listed(
 
 @dataclass(frozen=True)
 class Window:
-    """One window's rates: of the town, and of areas over what the level above expects."""
+    """One window's rates: those of the town, and those of areas over what the level above leads to expect."""
 
     rates: np.ndarray  # [needs] requests per eligible household and day
     grids: Area
@@ -88,7 +88,7 @@ class Window:
 
 @dataclass(frozen=True)
 class NeighbourTown:
-    """All windows by days, and how many households of each area asked recently."""
+    """The rates of each window by its days, and how many households of each area asked recently."""
 
     windows: dict[int, Window]
     all_time: Window  # whatever the households' attributes
@@ -99,7 +99,9 @@ class NeighbourTown:
 
 @dataclass(frozen=True)
 class Own:
-    """[households, needs] requests of eligible pairs in a window, and those of similar households."""
+    """Eligible pairs' requests in a window, and their exposure weighted by similar households: [households, needs]
+    each.
+    """
 
     count: np.ndarray
     similar: np.ndarray  # days of exposure times the ratio of similar households to the town
@@ -112,7 +114,11 @@ def _own(known: Known, similar: np.ndarray, days: float) -> Own:
 
 
 def summarise(known: Known, schema: Schema, fitted: NeighbourTown | None = None) -> NeighbourTown:
-    """Requests and expectations of every grid and micro-grid, at the rates and strengths of ``fitted`` if given."""
+    """Compute requests and expectations of every grid and micro-grid.
+
+    ``known``: the whole town, or a part of it in whole grids. ``fitted``: an earlier summary, whose rates, strengths and
+    dispersions are kept; only the areas' sums are then those of ``known``.
+    """
     similar = similar_ratio(known, schema, similar_factors(known, schema))
     own = {days: _own(known, similar, days) for days in WINDOWS}
     windows = {days: _window(known, own[days], fitted.windows[days] if fitted else None) for days in WINDOWS}
@@ -144,7 +150,7 @@ def _window(known: Known, own: Own, fitted: Window | None = None) -> Window:
 
 
 def _ratios(window: Window, known: Known, own: Own) -> tuple[np.ndarray, np.ndarray]:
-    """[households, needs] requests over those of similar households: of the grid, and of the micro-grid."""
+    """Compute requests over similar households' for the grid and the micro-grid: float64 [households, needs] each."""
     expected = own.similar * window.rates
     grids = window.grids.besides(known.grid, own.count, expected)
     return grids, grids * window.microgrids.besides(known.microgrid, own.count, expected * grids)
@@ -156,7 +162,12 @@ def features(schema: Schema) -> list[Feature]:
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
-    """The block's columns for these pairs: float32 arrays of ``len(rows)``, NaN outside every grid."""
+    """Compute the block's columns for the pairs ``rows`` as of ``known.as_of``.
+
+    ``town`` gives the areas' rates (``town.parts["neighbours"]``) and the factors of attributes. Returns float32
+    [len(rows)] by feature name: ratios (1 = as similar households), requests a year, and numbers of households; NaN for
+    a household without grid or micro-grid.
+    """
     table = town.parts["neighbours"]
     similar = similar_ratio(known, schema, town.similar_factors)
     columns: dict[str, np.ndarray] = {}
@@ -182,8 +193,11 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
 
 
 def requests_near(known: Known, household: int, need: int, days: float, kind: str) -> np.ndarray:
-    """int64: rows of ``known.requests`` for this need within so many days, of other households that are now in its
-    grid or micro-grid (``kind``)."""
+    """List the requests that neighbours made for a need lately: int64 rows of ``known.requests``.
+
+    Neighbours are the other households that live now in the same grid or micro-grid. ``days``: how far back requests
+    count. ``kind``: ``grid`` or ``microgrid``.
+    """
     where = known.area(kind)
     if where[household] < 0:
         return np.zeros(0, dtype=np.int64)
@@ -204,7 +218,7 @@ def _requests_by_cell(known: Known, days: float, kind: str) -> tuple[np.ndarray,
 
 
 def households_near(known: Known, household: int, kind: str) -> int:
-    """Count the other households in the same grid or micro-grid."""
+    """Count the other households in the same grid or micro-grid (``kind``); 0 where the household is in none."""
     where = known.area(kind)
     return int(_households_by_area(known, kind)[where[household]]) - 1 if where[household] >= 0 else 0
 

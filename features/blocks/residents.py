@@ -28,7 +28,7 @@ SITUATIONS = {
 
 @remembered
 def features(schema: Schema) -> list[Feature]:
-    """The block's features; none where the town has no residents table."""
+    """List the block's features; none where the town has no residents table."""
     if not schema.has_residents:
         return []
     listed = []
@@ -59,7 +59,7 @@ def features(schema: Schema) -> list[Feature]:
 
 
 def column_of(attribute: Attribute) -> str:
-    """The name of a resident attribute's feature, or the beginning of its features' names."""
+    """Return the name of a resident attribute's feature, or the beginning of its features' names."""
     return f"resident.{attribute.column}"
 
 
@@ -84,7 +84,10 @@ def _columns_of(attribute: Attribute) -> dict[str, tuple[str, str]]:
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
-    """float32 of ``len(rows)`` for each of ``features(schema)``."""
+    """Compute the block's columns for the pairs ``rows`` as of ``known.as_of``; ``town`` is not used.
+
+    Returns float32 [len(rows)] for each of ``features(schema)``, none without a residents table; NaN where unknown.
+    """
     if not schema.has_residents:
         return {}
     whole = household_columns(known, schema)
@@ -93,7 +96,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
 
 @remembered
 def household_columns(known: Known, schema: Schema) -> dict[str, np.ndarray]:
-    """Compute each feature: float32 [households]; NaN wherever something is missing."""
+    """Compute each feature by household: float32 [households] each; NaN where a value is missing."""
     columns = {f"residents.{name}": value for name, value in aggregates(known).items()}
     rows = known.resident_rows
     household = known.residents.household[rows]
@@ -131,7 +134,7 @@ def _aggregated(
 
 
 def facts(schema: Schema) -> dict[str, Fact]:
-    """The block's facts: those of ``FACTS`` and one for each yes-or-no or category attribute of residents."""
+    """Return the functions that write the block's reasons: ``FACTS`` and one for each boolean or category attribute."""
     return FACTS | {
         column_of(column): _attribute_fact(column)
         for column in schema.resident
@@ -140,12 +143,12 @@ def facts(schema: Schema) -> dict[str, Fact]:
 
 
 def telling(schema: Schema, community: Community) -> dict[str, Telling]:
-    """How each fact may be told, as ``features.blocks.household.telling``."""
+    """Return whether and where each reason may be told, as ``features.blocks.household.telling`` does."""
     return TELLING | {column_of(one): attribute_telling(one, community) for one in schema.resident}
 
 
 def _attribute_fact(attribute: Attribute) -> Fact:
-    """“家里有人：慢性病”, “家里1人职业为退休”."""
+    """Make the function that writes “家里有人：慢性病” or “职业：退休1人”."""
 
     def fact(known: Known, schema: Schema, household: int, need: int) -> str:
         columns = household_columns(known, schema)
@@ -165,7 +168,7 @@ def _attribute_fact(attribute: Attribute) -> Fact:
 
 
 def _ages(known: Known, household: int, youngest: float, end: float) -> np.ndarray:
-    """Whole years of the residents from one age up to another, rising."""
+    """Return the ages in whole years of the residents from ``youngest`` up to below ``end``, ascending: float64."""
     age = np.floor((known.as_of - known.residents.born[own_residents(known, household)]) / JULIAN_YEAR)
     return np.sort(age[(age >= youngest) & (age < end)])
 
@@ -175,7 +178,7 @@ def _listed_ages(ages: np.ndarray) -> str:
 
 
 def _children_fact(known: Known, schema: Schema, household: int, need: int) -> str:
-    """Ages of the children: “孩子3岁、8岁”."""
+    """Write the ages of the children: “孩子3岁、8岁”."""
     children = _ages(known, household, 0, 18)
     if not len(children):
         return ""
@@ -184,7 +187,7 @@ def _children_fact(known: Known, schema: Schema, household: int, need: int) -> s
 
 
 def _elders_fact(known: Known, schema: Schema, household: int, need: int) -> str:
-    """Ages of those of 60 or more: “老人82岁”."""
+    """Write the ages of the residents aged 60 or more: “老人82岁”."""
     elders = _ages(known, household, 60, np.inf)
     if not len(elders):
         return ""

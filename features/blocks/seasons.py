@@ -167,18 +167,18 @@ FEATURES = (
 
 @lru_cache(maxsize=256)
 def spring_festival(year: int) -> date:
-    """First day of the Chinese lunar year that begins in this year."""
+    """Return the first day of the Chinese lunar year that begins in this year."""
     days = holidays.country_holidays("CN", years=year, categories=("public",), language="en_US")
     return min(days.get_named("Chinese New Year (Spring Festival)", lookup="startswith"))
 
 
 def summer_holiday(year: int) -> tuple[int, int]:
-    """First day of the summer holiday and the day after it, in days since 1970."""
+    """Return the first day of a year's summer holiday and the day after it, in days since 1970-01-01."""
     return day_of(date(year, *SUMMER[0])), day_of(date(year, *SUMMER[1])) + 1
 
 
 def winter_holiday(year: int) -> tuple[int, int]:
-    """First day of the winter holiday and the day after it, in days since 1970."""
+    """Return the first day of a year's winter holiday and the day after it, in days since 1970-01-01."""
     festival = day_of(spring_festival(year))
     return festival - WINTER_BEFORE, festival + WINTER_AFTER
 
@@ -189,12 +189,12 @@ def _spans(day: float, kind: Callable[[int], tuple[int, int]]) -> list[tuple[int
 
 
 def _weeks_to(day: float, kind: Callable[[int], tuple[int, int]]) -> float:
-    """Weeks from a day to the next beginning of a holiday."""
+    """Compute the weeks from a day to the next beginning of a holiday."""
     return min(begin - day for begin, _ in _spans(day, kind) if begin >= day) / 7
 
 
 def _share_within(begin: float, end: float, kind: Callable[[int], tuple[int, int]]) -> float:
-    """Share of [begin, end) within a holiday."""
+    """Compute the share of [begin, end) that lies within a holiday: 0 to 1."""
     inside = sum(max(0.0, min(end, last) - max(begin, first)) for first, last in _spans(begin, kind))
     return inside / (end - begin)
 
@@ -202,8 +202,11 @@ def _share_within(begin: float, end: float, kind: Callable[[int], tuple[int, int
 def summarise(
     known: Known, schema: Schema, fitted: dict[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """The block's columns by need, those ``fitted`` before where they are given: float64 arrays of the length of
-    the needs."""
+    """Compute the block's columns by need: float64 [needs] by feature name.
+
+    ``known``: the whole town, or a sample of its grids. ``schema`` is not used. ``fitted``: columns computed before,
+    which are returned as they are.
+    """
     if fitted:
         return fitted
     past, able = asked(known), eligible(known)
@@ -244,7 +247,7 @@ def _festival_span(year: int) -> tuple[int, int]:
 
 
 def _town_rates(known: Known, past: Asked, able: np.ndarray) -> dict[str, np.ndarray]:
-    """Requests per eligible household and year: lately, at this time in earlier years, and expected now."""
+    """Compute requests per eligible household and year: lately, in the window in earlier years, and expected."""
     past_requests, recorded = TownPast(past, able, days_observed(known)), days_recorded(known)
     columns = {f"town_requests_{days}_days": past_requests.rate(0, days) * YEAR_OF_WEEKS for days in WINDOWS}
     needs = known.community.needs
@@ -272,7 +275,7 @@ def _town_rates(known: Known, past: Asked, able: np.ndarray) -> dict[str, np.nda
 
 
 class TownPast:
-    """Count requests and eligible household-days of the town in any past window."""
+    """The town's requests and eligible household-days, to be counted in any past window."""
 
     def __init__(self, past: Asked, able: np.ndarray, days: np.ndarray) -> None:
         inside = able[past.household, past.need]
@@ -283,7 +286,7 @@ class TownPast:
     def window(
         self, youngest: np.ndarray | float, oldest: np.ndarray | float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """[needs] requests and eligible household-days in [as_of - oldest, as_of - youngest)."""
+        """Count requests and eligible household-days in [as_of - oldest, as_of - youngest): float64 [needs] each."""
         needs = len(self.days)
         youngest, oldest = np.broadcast_to(youngest, needs), np.broadcast_to(oldest, needs)
         inside = (self.age > youngest[self.need]) & (self.age <= oldest[self.need])
@@ -293,12 +296,12 @@ class TownPast:
         return np.bincount(self.need[inside], minlength=needs).astype(float), np.array(exposure)
 
     def rate(self, youngest: float, oldest: float) -> np.ndarray:
-        """[needs] requests per eligible household and day."""
+        """Compute the requests per eligible household and day in [as_of - oldest, as_of - youngest): float64 [needs]."""
         return rate(*self.window(youngest, oldest))
 
 
 def _growth(past: TownPast, recorded: float, needs: int) -> np.ndarray:
-    """[needs] requests in the last 13 weeks over those at the same weeks' rate a year ago, shrunk to 1."""
+    """Compute requests of the last 13 weeks over those at last year's rate: float64 [needs], shrunk to 1."""
     if recorded < YEAR_OF_WEEKS + 91:
         return np.full(needs, np.nan)
     count, exposure = past.window(0, 91)
@@ -311,12 +314,16 @@ def features(schema: Schema) -> list[Feature]:
 
 
 def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[str, np.ndarray]:
-    """The block's columns for these pairs: float32 arrays of ``len(rows)``."""
+    """Read the block's columns from ``town.parts["seasons"]`` for the pairs ``rows``: float32 [len(rows)] by feature
+    name.
+
+    ``known`` and ``schema`` are not used. NaN where the records do not reach back far enough.
+    """
     return {name: values.astype(np.float32)[rows.need] for name, values in town.parts["seasons"].items()}
 
 
 def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> Fact:
-    """Tells how far a holiday is off, or that it has begun, when that is before the window ends."""
+    """Make the function that tells how far a holiday is off or how long it lasts, if it begins before the window ends."""
 
     def fact(known: Known, schema: Schema, household: int, need: int) -> str:
         this = known.community.needs[need]
@@ -334,7 +341,7 @@ def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> F
 
 @remembered
 def asking_last_year(known: Known) -> tuple[int, ...]:
-    """Count the town's households that asked for each need at the time of its window, a year before."""
+    """Count the town's households that asked for each need a year before its window: one int for each need."""
     if known.town is not None:
         return known.town.town_counts.asking_last_year
     requests, counts = known.requests, []

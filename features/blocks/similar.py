@@ -1,4 +1,4 @@
-"""How much more households with the same attributes ask than the town: one shrunk factor for each attribute.
+"""Factors of attributes: how much more households with an attribute's value ask than the town, shrunk towards 1.
 
 Multiplicative rates as insurers use them (Bailey's minimum bias): every attribute is cut into bins, and each
 bin has a factor on the town's rate such that expected and observed requests agree, fitted in turns.
@@ -32,7 +32,11 @@ ALIKE = 1.25  # households are similar whose ratios differ by less than this fac
 def fit(
     known: Known, schema: Schema, count: np.ndarray, expected: np.ndarray
 ) -> tuple[AttributeFactors, ...]:
-    """Factors for requests ``count`` where the town's rate expects ``expected``, both [households, needs]."""
+    """Fit the factors of each attribute's bins, one attribute after another, in two rounds.
+
+    ``count``, ``expected``: float64 [households, needs], requests and those that the town's rate leads to expect, 0
+    where not eligible. Attributes that fewer than 50 households state, or that do not vary, get none.
+    """
     names = columns_of(known, schema)
     cut = {name: _edges(values[known.present]) for name, values in names.items()}
     edges = {name: one for name, one in cut.items() if one is not None}
@@ -54,7 +58,7 @@ def fit(
 
 @remembered
 def similar_factors(known: Known, schema: Schema) -> tuple[AttributeFactors, ...]:
-    """Fit the factors of attributes on the town's requests of late years."""
+    """Return the factors of attributes, fitted on the town's requests of recent years."""
     if known.town is not None:
         return known.town.similar_factors
     able = eligible(known)
@@ -65,7 +69,10 @@ def similar_factors(known: Known, schema: Schema) -> tuple[AttributeFactors, ...
 
 @remembered
 def similar_ratio(known: Known, schema: Schema, columns: tuple[AttributeFactors, ...]) -> np.ndarray:
-    """Compute requests of households with these attributes over the town's: float64 [households, needs]."""
+    """Compute the product of a household's factors, its requests over the town's: float64 [households, needs], above 0.
+
+    ``columns``: factors of the attributes, as ``similar_factors`` returns them.
+    """
     log = np.zeros((known.household_count, len(known.community.needs)))
     for column in columns:
         own, code = np.log(column.factors), codes_of(known, schema, column.name, column.edges)
@@ -77,7 +84,7 @@ def similar_ratio(known: Known, schema: Schema, columns: tuple[AttributeFactors,
 
 @remembered
 def columns_of(known: Known, schema: Schema) -> dict[str, np.ndarray]:
-    """Gather the attributes of the blocks household and residents, by feature name: float32 [households] each."""
+    """Gather the attributes of the blocks household and residents by feature name: float32 [households] each."""
     of_blocks = [feature for block in (household, residents) for feature in block.features(schema)]
     values = household.household_columns(known, schema)
     if schema.has_residents:
@@ -86,7 +93,7 @@ def columns_of(known: Known, schema: Schema) -> dict[str, np.ndarray]:
 
 
 def _edges(values: np.ndarray) -> np.ndarray | None:
-    """Boundaries between values, or between quantiles of many; None where there is nothing to tell apart."""
+    """Return the boundaries between values, or between quantiles of many; None where nothing can be distinguished."""
     stated = values[~np.isnan(values)].astype(np.float64)
     if len(stated) < FEWEST:
         return None
@@ -99,8 +106,10 @@ def _edges(values: np.ndarray) -> np.ndarray | None:
 
 
 def codes_of(known: Known, schema: Schema, name: str, edges: np.ndarray) -> np.ndarray:
-    """Find the bin of each household's attribute between these edges: uint8 [households]; the last bin where the
-    attribute is not known."""
+    """Find the bin that each household's attribute is in: uint8 [households]; the last bin where it is not known.
+
+    ``name``: of a feature among ``columns_of``. ``edges``: float64, ascending, the boundaries between bins.
+    """
     return _codes(known, schema, name, edges.tobytes())
 
 
@@ -113,7 +122,10 @@ def _codes(known: Known, schema: Schema, name: str, edges_as_bytes: bytes) -> np
 
 
 def attribute_logarithms(known: Known, schema: Schema, household_index: int, need: int) -> dict[str, float]:
-    """Give each attribute's reason the logarithm of its factor: how much more such households ask than the town."""
+    """Return the logarithm of a household's factors for a need, by the name of the attribute's reason.
+
+    0 means as the town asks. Factors of features that share a reason are added up.
+    """
     found: dict[str, float] = {}
     for fact, values, edges, logarithms in _attribute_tables(known, schema):
         value = float(values[household_index])
@@ -126,8 +138,7 @@ def attribute_logarithms(known: Known, schema: Schema, household_index: int, nee
 def _attribute_tables(
     known: Known, schema: Schema
 ) -> list[tuple[str, np.ndarray, list[float], list[list[float]]]]:
-    """List of each attribute its reason, the households' values, edges and the logarithms of its factors, as plain
-    lists: NumPy takes long over one number."""
+    """List each attribute's reason, values, edges and log factors, the last two as lists: fast to read singly."""
     values = columns_of(known, schema)
     of_feature = {
         feature.name: feature.fact for block in (household, residents) for feature in block.features(schema)
@@ -141,8 +152,11 @@ def _attribute_tables(
 def similar_neighbours(
     known: Known, schema: Schema, household_index: int, need: int, kind: str
 ) -> tuple[int, int]:
-    """Count the other households of the micro-grid or grid (``kind``) whose attributes make them ask about as much,
-    and those of them that asked for the need within a year."""
+    """Count the similar households nearby, and those of them that asked for the need within the last 364 days.
+
+    Similar are other households whose ``similar_ratio`` for the need differs by less than a factor of 1.25. ``kind``:
+    in the same ``grid`` or ``microgrid``. Returns both counts, 0 for a household that is in no such area.
+    """
     where = known.area(kind)
     if where[household_index] < 0:
         return 0, 0

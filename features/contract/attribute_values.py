@@ -1,4 +1,4 @@
-"""Attributes arrive as texts: these read them as numbers, booleans and days, NaN where they are not."""
+"""Read attributes, which arrive as texts, as numbers, booleans and days; NaN where a text is none of these."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of texts: a code for each row and the distinct texts. A few bytes a row, whatever they say."""
+    """A column of texts, kept as one small code for each row and the distinct texts."""
 
     codes: np.ndarray  # the smallest signed integers that can hold them; -1 missing
     distinct: np.ndarray  # object str, stripped
@@ -43,25 +43,26 @@ class Texts:
         return Texts(self.codes[rows], self.distinct)
 
     def at(self, row: int) -> str | None:
-        """The text of one row."""
+        """Return the text of one row; None where it is missing."""
         code = self.codes[row]
         return self.distinct[code] if code >= 0 else None
 
     def gather(self, of_distinct: np.ndarray) -> np.ndarray:
-        """float64 per row from a value of each distinct text; NaN where missing."""
+        """Return for each row the value of its distinct text: float64 [rows]; NaN where missing."""
         return np.append(of_distinct.astype(np.float64), np.nan)[self.codes]
 
     def own(self) -> "Texts":
-        """The same rows without the distinct texts that none of them has."""
+        """Return the same rows without the distinct texts that none of them has."""
         used, codes = np.unique(self.codes, return_inverse=True)
         missing = int(len(used) > 0 and used[0] < 0)
         return Texts(codes - missing, self.distinct[used[missing:]])
 
 
 def read_texts(distinct: Sequence[str | None], codes: np.ndarray | None = None) -> Texts:
-    """Texts as they were handed in, stripped, alike ones under one code, words for nothing as missing.
+    """Make a column of texts as they were handed in: stripped, equal ones under one code, words for nothing as missing.
 
-    ``codes``: which of ``distinct`` each row has, -1 none; by default ``distinct`` has a text for each row.
+    ``distinct``: the texts, None where missing. ``codes``: int [rows], which of ``distinct`` each row has, -1 for none;
+    by default ``distinct`` has one text for each row.
     """
     number: dict[str, int] = {}
     of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)
@@ -75,7 +76,10 @@ def read_texts(distinct: Sequence[str | None], codes: np.ndarray | None = None) 
 
 
 def numbers(texts: np.ndarray) -> np.ndarray:
-    """float64 value of each text, with thousands' commas, a unit or in Chinese (3口人); NaN where it is no number."""
+    """Read texts as numbers: float64 [texts]; NaN where a text is no number.
+
+    Thousands' commas, a unit, and Chinese numerals (3口人) are understood.
+    """
     if len(texts) <= FEW:
         return np.array([_number(str(text)) for text in texts], dtype=np.float64)
     narrow = pd.Series(texts, dtype="str").str.replace(r"[,，]", "", regex=True)
@@ -92,7 +96,7 @@ def _number(text: str) -> float:
 
 
 def booleans(texts: np.ndarray) -> np.ndarray:
-    """1.0 for true/yes/是/有/√, 0.0 for false/no/否/×, a number for itself, NaN for the rest.
+    """Read texts as truth: float64 [texts], 1 for true/yes/是/有/√, 0 for false/no/否/×, a number for itself, else NaN.
 
     无 means no beside other words, and that nothing is known beside numbers such as 3500.
     """
@@ -107,7 +111,10 @@ def booleans(texts: np.ndarray) -> np.ndarray:
 
 
 def days(texts: np.ndarray) -> np.ndarray:
-    """Days since 1970-01-01 of dates such as 2024-03-01, 20240301 or 2024年3月1日, without a time of day."""
+    """Read dates such as 2024-03-01, 20240301 or 2024年3月1日 as days since 1970-01-01: float64 [texts].
+
+    A time of day is ignored. NaN where a text is no date.
+    """
     if len(texts) <= FEW:
         return np.array([_day(str(text)) for text in texts], dtype=np.float64)
     parts = pd.Series(texts, dtype="str").str.extract(DATE)
@@ -128,7 +135,10 @@ def _day(text: str) -> float:
 
 
 def births(texts: np.ndarray) -> np.ndarray:
-    """Day of birth from a date, a month (the 15th) or a year (1 July); NaN outside 1880-2100, as of 9999-12-31."""
+    """Read births as days since 1970-01-01: float64 [texts]; NaN where unreadable or outside 1880-2100, as 9999-12-31.
+
+    A month without a day stands for the 15th, a year for 1 July.
+    """
     born = [read_birth(str(text)) for text in texts]
     return np.array(
         [

@@ -1,4 +1,4 @@
-"""The data contract: which tables and columns a community hands in, and what its community.yaml says."""
+"""The settings of a community: what its community.yaml may say, read and checked."""
 
 import re
 from calendar import monthrange
@@ -27,14 +27,14 @@ class _Section(BaseModel):
 
 
 class Name(_Section):
-    """A name in Chinese and English; one of the two stands in for the other."""
+    """A name in Chinese and English; where one is missing the other stands for it."""
 
     zh: str = ""
     en: str = ""
 
     @property
     def here(self) -> str:
-        """The name in the language in force."""
+        """Return the name in the language in force."""
         return (self.en or self.zh) if language() == "en" else (self.zh or self.en)
 
 
@@ -52,7 +52,7 @@ class _Named(_Section):
 
 
 class Need(_Named):
-    """One need: its window (weeks after the as-of date), severity, who can have it, what to ask at the door."""
+    """One need: its window (weeks after the as-of date), severity, who can have it, and what to ask at the door."""
 
     horizon_weeks: float = Field(default=8, gt=0, le=104)
     lead_weeks: float = Field(default=0, ge=0, le=104)
@@ -65,7 +65,7 @@ class Need(_Named):
 
     @property
     def about(self) -> frozenset[str]:
-        """What the need is about: ``kinds``, or what its id, name, keywords and ``who`` tell."""
+        """Return what the need is about: ``kinds``, or what its id, name, keywords and ``who`` tell."""
         return frozenset(self.kinds) or kinds_of(
             self.id, self.name.zh, self.name.en, self.who, *self.keywords
         )
@@ -82,9 +82,9 @@ class Need(_Named):
 
 
 class Group(_Named):
-    """A group whose share of the lists is watched: households of ``who`` that came within so many weeks.
+    """A group that audits watch: households of ``who`` that have been known for at most ``known_within_weeks``.
 
-    Households of the first export are not newcomers. One of the two must be given; both must hold.
+    Households of the first export are not newcomers. At least one of the two must be given; both must hold.
     """
 
     who: str = ""
@@ -111,11 +111,11 @@ class Group(_Named):
 
 
 class Programme(_Named):
-    """One programme: needs it serves, seats (and those taken), and the month-days between which it runs.
+    """One programme: the needs it serves, its seats (and those taken), and the month-days between which it runs.
 
-    ``grids``: those it serves (empty: all); ``fund``: id of the fund that pays; ``enrolment_weeks``: how long
-    before its first day people must be told; ``enrol_until``: last month-day on which people can join (empty:
-    any time).
+    ``grids``: the grids that it serves (empty: all). ``fund``: id of the fund that pays. ``enrolment_weeks``: weeks
+    before its first day by which people must have been told. ``enrol_until``: last month-day on which people can join
+    (empty: any time).
     """
 
     needs: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ class Programme(_Named):
 
 
 class Fund(_Named):
-    """One fund: its budget in yuan, what of it is spent, and the needs it may pay for (empty: all)."""
+    """One fund: its budget in yuan, how much of it is spent, and the needs it may pay for (empty: all)."""
 
     budget: float = Field(default=0, ge=0)
     spent: float = Field(default=0, ge=0)
@@ -157,7 +157,7 @@ class Fund(_Named):
 
 
 class Identity(_Section):
-    """The community's own name, telephone (residents check with it who calls), timezone and language."""
+    """The community's own name, telephone (by which residents check who is calling), timezone and language."""
 
     name: str = ""
     phone: str = ""
@@ -175,22 +175,23 @@ class Identity(_Section):
 
 
 class RiskShares(_Section):
-    """Share of households in the red tier, and in the yellow tier that follows it."""
+    """Shares of households in the red tier, and in the yellow tier that follows it."""
 
     red: float = Field(default=0.02, ge=0, le=1)
     yellow: float = Field(default=0.08, ge=0, le=1)
 
 
 class Parity(_Section):
-    """Groups to be reached alike: none may expect a share of its need met that is more than ``tolerance`` (a
-    share of the whole town's) below that of the whole town. ``grid`` stands for every grid."""
+    """Groups to be reached alike: of no group may the share of need that is expected to be met fall short of the whole
+    town's by more than ``tolerance``, a share of the town's. ``grid`` stands for every grid.
+    """
 
     groups: tuple[str, ...] = Field(min_length=1)
     tolerance: float = Field(default=0.1, ge=0, le=1)
 
 
 class OutreachSettings(_Section):
-    """How much outreach the community can do and how."""
+    """How many visits the community can make, and how they are chosen."""
 
     visits_per_worker: int = Field(default=6, ge=0)
     explore_share: float = Field(default=0.1, ge=0, le=1)
@@ -204,13 +205,13 @@ class OutreachSettings(_Section):
 
 
 class ProjectSettings(_Section):
-    """How many households must share a need that no seats serve for it to be proposed as a project."""
+    """How many households must share a need that no seats serve for a project to be proposed."""
 
     smallest: int = Field(default=20, ge=1)
 
 
 class FeatureSettings(_Section):
-    """Attributes never used by a model, still used to audit it; what attributes are called in the lists."""
+    """Attributes that no model uses though audits do, names of attributes on lists, and attributes told as reasons."""
 
     exclude: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()  # attributes that a retrain took for leaks, and that were known at the time
@@ -227,7 +228,7 @@ class FeatureSettings(_Section):
 
 
 class Departure(_Section):
-    """A register's column that says who left or died: its values, and the column with the day, if any."""
+    """A register's column that says who left or died: its values, and the column with the day, if there is one."""
 
     column: str = Field(min_length=1)
     values: tuple[str, ...] = ("是",)
@@ -236,13 +237,13 @@ class Departure(_Section):
     @field_validator("values", mode="before")
     @classmethod
     def _as_texts(cls, value: Any) -> Any:
-        """YAML reads 是 as a text but yes and 1 as what they are."""
+        """Turn the values into texts, as YAML reads 是 as a text but yes and 1 as a truth and a number."""
         values = value if isinstance(value, list | tuple) else [value]
         return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
 
 
 class Community(_Section):
-    """What community.yaml says."""
+    """The content of community.yaml."""
 
     community: Identity
     needs: tuple[Need, ...] = Field(min_length=1)
@@ -295,13 +296,13 @@ class Community(_Section):
         return self
 
     def need_index(self) -> dict[str, int]:
-        """Position of each need id in ``needs``, the order used by every array."""
+        """Return the position of each need's id in ``needs``, the order used by every array."""
         return {need.id: index for index, need in enumerate(self.needs)}
 
 
 @dataclass(frozen=True)
 class LoadedCommunity:
-    """A community.yaml and the keys in it that nothing reads."""
+    """A community.yaml and those of its keys that nothing reads."""
 
     community: Community
     unread: list[str] = field(default_factory=list)
@@ -337,7 +338,7 @@ def read_community(path: Path) -> LoadedCommunity:
 
 
 def parse_community(value: dict[str, Any], where: str) -> Community:
-    """Check the content of a community.yaml; ``where`` names it in the UserError raised for bad content."""
+    """Check the content of a community.yaml; ``where`` names it in the UserError that bad content raises."""
     try:
         return Community.model_validate(value)
     except ValidationError as error:

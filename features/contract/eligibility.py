@@ -1,4 +1,4 @@
-"""Who can have a need: ``children > 0 and dual_earner`` read safely and evaluated over current attributes.
+"""Who can have a need: ``children > 0 and dual_earner``, read safely and evaluated over current attributes.
 
 Every value is a number, NaN where missing; truth is 1, 0 or NaN (unknown). A household is eligible only where
 the whole expression is true: ``not rents`` leaves out a household of which nobody knows whether it rents.
@@ -46,15 +46,15 @@ class Attributes(Protocol):
     """What an expression may name: Texts, or a float64 array where the value is computed."""
 
     def names(self) -> list[str]:
-        """The names that exist, for the message about one that does not."""
+        """List the names that exist, for the message about one that does not."""
 
     def find(self, name: str) -> "Texts | np.ndarray | None":
-        """The values of a name, or None."""
+        """Return the values of a name per household; None where there is no such name."""
 
 
 @dataclass(frozen=True)
 class Who:
-    """A checked expression. ``where`` says in messages whose it is, e.g. ``need summer_childcare``."""
+    """A checked expression. ``where`` says in messages what it belongs to, such as ``need summer_childcare``."""
 
     expression: str
     where: str
@@ -62,14 +62,17 @@ class Who:
     quoted: Mapping[str, str]  # stand-ins of names in backticks
 
     def evaluate(self, attributes: Attributes, count: int) -> np.ndarray:
-        """bool per household (``count`` of them): certainly eligible.
+        """Tell which of ``count`` households are certainly eligible: bool [households].
 
         Raises UserError where the expression names an attribute that does not exist.
         """
         return self.truth(attributes, count) == 1.0
 
     def truth(self, attributes: Attributes, count: int) -> np.ndarray:
-        """float64 per household: 1 eligible, 0 not, NaN where nobody can tell. Raises UserError as ``evaluate``."""
+        """Compute the truth for each of ``count`` households: float64 [households], 1 eligible, 0 not, NaN unknown.
+
+        Raises UserError where the expression names an attribute that does not exist.
+        """
         if self.tree is None:
             return np.ones(count)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -79,10 +82,11 @@ class Who:
 
 @lru_cache(maxsize=256)
 def parse(expression: str, where: str) -> Who:
-    """Read an eligibility expression; empty means everybody.
+    """Read an eligibility expression; an empty one means everybody.
 
-    Allowed: names of attributes (in backticks where they hold spaces or signs), numbers, texts in quotes,
-    true, false, and, or, not, in [..], not in [..], comparisons, + - * / and brackets. Raises UserError.
+    Allowed: names of attributes (in backticks where they contain spaces or signs), numbers, texts in quotes,
+    true, false, and, or, not, in [..], not in [..], comparisons, + - * / and brackets. Raises UserError where the
+    expression contains anything else.
     """
     quoted: dict[str, str] = {}
 
@@ -116,7 +120,7 @@ def _mistake(where: str, part: str, why: str) -> UserError:
 
 
 def _check(who: Who, node: ast.expr) -> None:
-    """Raise UserError at the first part that is not allowed."""
+    """Raise UserError at the first part of an expression that is not allowed."""
     if isinstance(node, ast.Name):
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str)):
@@ -147,7 +151,7 @@ def _check(who: Who, node: ast.expr) -> None:
 
 
 def _comparable(operator: ast.cmpop, right: ast.expr) -> bool:
-    """Texts are only equal or not, unless they are dates."""
+    """Tell whether an operator suits the right-hand side: texts are only equal or not, unless they are dates."""
     text = right.value if isinstance(right, ast.Constant) and isinstance(right.value, str) else None
     if text is None or isinstance(operator, (ast.Eq, ast.NotEq)):
         return True
@@ -162,7 +166,7 @@ def _source(who: Who, node: ast.AST) -> str:
 
 
 class _Evaluation:
-    """Walks a checked tree; every value is Texts, str, or a float64 array or number."""
+    """The evaluation of a checked tree; every value is Texts, str, or a float64 array or number."""
 
     def __init__(self, who: Who, attributes: Attributes) -> None:
         self.who = who
@@ -233,8 +237,7 @@ class _Evaluation:
 
 
 def _compare(order: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    """Truth of a comparison: as texts where one side is a text in quotes (as dates where it is one), else
-    as numbers."""
+    """Compare as texts where one side is a text in quotes (as dates where it is a date), otherwise as numbers."""
     if isinstance(left, str) and isinstance(right, str):
         return float(order(left, right))
     if isinstance(left, str):

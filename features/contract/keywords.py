@@ -1,4 +1,4 @@
-"""Which need a request means that came as text: the keywords of community.yaml."""
+"""Find the need that a request in words means, by the keywords of community.yaml."""
 
 import duckdb
 
@@ -6,10 +6,10 @@ from features.contract.community import Community
 
 
 def match_texts(connection: duckdb.DuckDBPyConnection, community: Community, texts: str) -> None:
-    """Make the temporary table ``text_needs`` (text, need_index), a row for each matched text.
+    """Make the temporary table ``text_needs`` (text, need_index), with a row for each text that matches a need.
 
-    ``texts`` is SQL of distinct texts in a column ``text``. Most keywords found wins, then the longest
-    keyword found, then the order in community.yaml. Upper and lower case are alike.
+    ``texts``: SQL of distinct texts in a column ``text``. The need with most keywords in the text wins, then the one with
+    the longest keyword, then the order in community.yaml. Upper and lower case are alike.
     """
     keywords = sorted(
         {

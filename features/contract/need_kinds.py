@@ -1,6 +1,6 @@
-"""What a need is about, and which attributes of a household may therefore be told as a reason for asking about it.
+"""What a need is about, and which attributes of a household may therefore be told as a reason for a visit about it.
 
-An attribute that is not listed here, or by ``features.reasons`` of community.yaml, is never told as a reason.
+An attribute that is listed neither here nor under ``features.reasons`` of community.yaml is never told as a reason.
 """
 
 import re
@@ -29,11 +29,11 @@ KINDS: dict[str, tuple[str, str]] = {  # name and words that tell the kind
 
 @dataclass(frozen=True)
 class Telling:
-    """Whether and where a fact may be told as a reason.
+    """Whether and where a reason may be told.
 
-    topic: facts of one topic say the same in other words; only one of them is told. place: where at most ("list": on
-    lists; "home": also on the household's own page and sheet, behind a tap; "office": only to coordinators). kinds: of
-    needs it may be a reason for; None: of any need.
+    topic: reasons of one topic say the same in other words; only one of them is told. place: where it may be told at most
+    ("list": on lists; "home": also on the household's own page and sheet, behind a tap; "office": only to coordinators).
+    kinds: the kinds of needs for which it may be a reason; None: any need.
     """
 
     topic: str
@@ -41,7 +41,7 @@ class Telling:
     kinds: frozenset[str] | None = None
 
     def allows(self, place: Place, kinds: Iterable[str]) -> bool:
-        """Tell whether the fact may stand in a place as a reason for a need of these kinds."""
+        """Tell whether the reason may stand in a place for a need of these kinds."""
         shown = PLACES.index(self.place) <= PLACES.index(place) and self.place != "never"
         return shown and (self.kinds is None or not self.kinds.isdisjoint(kinds))
 
@@ -74,7 +74,7 @@ ATTRIBUTES: tuple[tuple[str, Telling], ...] = (
 
 @lru_cache(maxsize=4096)
 def telling_of(name: str, zh: str = "") -> Telling:
-    """Find how an attribute may be told by its name and its Chinese name.
+    """Find where an attribute may be told as a reason, by its name and its Chinese name.
 
     >>> telling_of("dual_earner").place, telling_of("party_member").place, telling_of("shoe_size").place
     ('list', 'never', 'never')

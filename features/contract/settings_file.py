@@ -1,4 +1,4 @@
-"""community.yaml: taken over into the workspace, and what changed in it in words."""
+"""Take community.yaml over into the workspace, and say in words what changed in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SETTINGS_FILE = "community.yaml"
 
 @dataclass(frozen=True)
 class Taken:
-    """The settings of an ingest: what they say, what nothing reads, what changed, and the file to write."""
+    """The settings of an ingest: their content, keys that nothing reads, changes in words, and the file to write."""
 
     community: Community
     unread: list[str]
@@ -53,7 +53,7 @@ def take_settings(directory: Path, workspace: Path) -> Taken:
 
 
 def settings_changes(before: Community, after: Community) -> list[str]:
-    """What changed from one to the other, one line each: ``needs.meals.horizon_weeks: 4 → 8``."""
+    """List what changed from one to the other, one line each: ``needs.meals.horizon_weeks: 4 → 8``."""
     return _changes("", before, after)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong in a community.yaml, in words of the language in force and at the place as users name it."""
+"""Mistakes in a community.yaml, in the words of the language in force and at the place as users name it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,9 +9,9 @@ from features.language import say
 
 
 def mistake_line(error: ValidationError, value: Any) -> str:
-    """The first mistake as ``needs[meals].severity: must be 3 or less``, and how many more there are.
+    """Write the first mistake as ``needs[meals].severity: must be 3 or less``, and how many more there are.
 
-    ``value`` is the content that was checked: entries of lists are called by their ids where they have one.
+    ``value`` is the content that was checked: entries of lists are named by their ids where they have one.
     """
     first = error.errors()[0]
     more = error.error_count() - 1
@@ -33,7 +33,7 @@ def _place(parts: Sequence[int | str], value: Any) -> str:
 
 
 def mistake_words(one: Mapping[str, Any]) -> str:
-    """What is wrong, of one of pydantic's errors."""
+    """Write in words what one of pydantic's errors says."""
     limits = one.get("ctx", {})
     known = {
         "missing": lambda: say("缺少这一项", "is missing"),

@@ -1,6 +1,6 @@
-"""Values as people write them: 3口人, 约4500元, √, 非常满意, 2024年3月5日下午3点. Each function reads one text.
+"""Read values as people write them: 3口人, 约4500元, √, 非常满意, 2024年3月5日下午3点. Each function reads one text.
 
-These are slow beside SQL and pandas: they read the distinct texts that those could not.
+These are slow beside SQL and pandas: they read the distinct texts that SQL and pandas could not read.
 """
 
 import re
@@ -161,7 +161,7 @@ FIRST_SHORT_YEAR, LAST_SHORT_YEAR = 13, 50  # 24.3.5: no month can be meant by t
 
 
 def plain(text: str) -> str:
-    """A text in narrow signs and small letters, without blanks around it or an apostrophe before it.
+    """Return a text in narrow signs and small letters, without blanks around it or an apostrophe before it.
 
     >>> plain(" ２０２４．３．５ "), plain("'3人")
     ('2024.3.5', '3人')
@@ -180,7 +180,7 @@ def means_for_good(text: str) -> bool:
 
 
 def read_number(text: str) -> float | None:
-    """The number in a text with its unit, sign of money, or in Chinese; None where it is none, or a range.
+    """Read the number in a text with a unit, a sign of money, or in Chinese; None where it is no number, or a range.
 
     >>> read_number("3口人"), read_number("约4,500元"), read_number("0.58万"), read_number("十二个")
     (3.0, 4500.0, 5800.0, 12.0)
@@ -198,7 +198,7 @@ def read_number(text: str) -> float | None:
 
 
 def _chinese_number(signs: str) -> int | None:
-    """Whole number below ten thousand: 十二, 二十, 一百零五, 二〇二四."""
+    """Read a whole number below ten thousand: 十二, 二十, 一百零五, 二〇二四."""
     if all(sign in DIGITS for sign in signs):
         return int("".join(str(DIGITS[sign]) for sign in signs))
     total, digit = 0, None
@@ -212,7 +212,7 @@ def _chinese_number(signs: str) -> int | None:
 
 
 def read_truth(text: str) -> bool | None:
-    """Yes or no in words or ticks; None for anything else.
+    """Read yes or no in words or ticks; None for anything else.
 
     >>> read_truth("√"), read_truth("不是"), read_truth("3")
     (True, False, None)
@@ -222,7 +222,7 @@ def read_truth(text: str) -> bool | None:
 
 
 def read_score(text: str) -> int | None:
-    """A satisfaction from 1 to 5: 满意, 5分, 四星, ★★★; None where it is none.
+    """Read a satisfaction from 1 to 5: 满意, 5分, 四星, ★★★; None where it is none.
 
     >>> read_score("非常不满意"), read_score("5分"), read_score("★★★"), read_score("95")
     (1, 5, 3, None)
@@ -343,7 +343,7 @@ def _with_clock(midnight: datetime, clock: str, zone: str) -> datetime | None:
 
 
 def read_birth(text: str) -> date | None:
-    """A day of birth: of a date, of eight digits, of a year and month (then the 15th) or of a year (then 1 July).
+    """Read a day of birth from a date, eight digits, a year and month (the 15th), or a year (1 July); else None.
 
     >>> read_birth("19470115"), read_birth("1947年1月"), read_birth("1957年"), read_birth("65岁")
     (datetime.date(1947, 1, 15), datetime.date(1947, 1, 15), datetime.date(1957, 7, 1), None)

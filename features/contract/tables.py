@@ -16,7 +16,7 @@ FEEDBACK = ("satisfied", "wrong_person", "already_helped", "reason_wrong", "do_n
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its kind, whether a row without it is unusable, its allowed values."""
+    """One column of a table: its kind, whether a row needs it to be usable, its allowed values and limits."""
 
     kind: Kind
     required: bool = False

@@ -15,7 +15,7 @@ RARE = 0.5  # likelihood of a rarer character, beside 1 of a common one
 
 
 def likely_encoding(content: bytes) -> str | None:
-    """The encoding in which a content is the likeliest text; None where it makes no sense in any.
+    """Return the encoding in which a content is the likeliest text; None where it makes no sense in any.
 
     >>> likely_encoding("东区".encode("gb18030")), likely_encoding("東區".encode("big5"))
     ('gb18030', 'big5')
@@ -52,7 +52,7 @@ def looks_korean(text: str) -> bool:
 
 
 def _likelihood(sample: bytes, encoding: str) -> float:
-    """Mean likelihood of the characters beyond ASCII, from 0 to 1; a byte that is none counts as four."""
+    """Compute the mean likelihood, 0 to 1, of the characters beyond ASCII; an undecodable byte counts as four of 0."""
     text = sample.decode(encoding, "replace")
     signs = [sign for sign in text if sign > "\x7f"]
     broken = text.count("�")
@@ -63,7 +63,7 @@ def _likelihood(sample: bytes, encoding: str) -> float:
 
 @lru_cache(maxsize=1)
 def _characters() -> tuple[frozenset[str], frozenset[str]]:
-    """Common characters (first levels of GB2312 and Big5, punctuation, kana), and the second level of GB2312."""
+    """Return the common characters (first levels of GB2312 and Big5, punctuation, kana), and GB2312's second level."""
     common = _table("gb2312", range(0xB0, 0xD8)) | _table("big5", range(0xA4, 0xC7))
     signs = [*range(0x3001, 0x3012), *range(0x3041, 0x30FF), *range(0xFF01, 0xFF5F), *range(0x2460, 0x2474)]
     punctuation = {*map(chr, signs), *"—…“”‘’·～￥√×℃㎡°①②③"}

@@ -1,4 +1,4 @@
-"""What attributes are called in the lists: community.yaml's ``features.names`` first, then common names."""
+"""Names of attributes on the lists: community.yaml's ``features.names`` first, then common names."""
 
 from collections.abc import Mapping
 
@@ -62,7 +62,7 @@ PERSONS: Mapping[str, tuple[str, str]] = {
 
 
 def attribute_name(attribute: str, names: Mapping[str, Name]) -> tuple[str, str]:
-    """The Chinese and English name of an attribute; its own, in plain words, where nobody named it."""
+    """Return the Chinese and English name of an attribute; its own without underscores where nobody named it."""
     if attribute in names:
         return names[attribute].zh or names[attribute].en, names[attribute].en or names[attribute].zh
     plain = attribute.replace("_", " ").strip()
@@ -70,7 +70,10 @@ def attribute_name(attribute: str, names: Mapping[str, Name]) -> tuple[str, str]
 
 
 def person_name(person: str, names: Mapping[str, Name], attribute: str) -> tuple[str, str]:
-    """The Chinese and English name of the person whose birth an attribute gives."""
+    """Return the Chinese and English name of the person whose birth an attribute gives.
+
+    ``person``: as in the attribute's name, such as ``head``. ``names``: ``features.names`` of community.yaml.
+    """
     if attribute in names:
         return attribute_name(attribute, names)
     plain = person.replace("_", " ").strip()

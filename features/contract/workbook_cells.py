@@ -1,4 +1,4 @@
-"""The cells of a workbook of whatever origin: read by a process of its own, so that none takes this one along."""
+"""Read the cells of a workbook from any source in a separate process, so that no file can take this process down."""
 
 import json
 import re
@@ -27,7 +27,7 @@ READ: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class SheetCells:
-    """One sheet: its cells from A1 on, row by row (empty ones are ""), and the corners of its merged cells."""
+    """One sheet: its cells from A1 on, row by row (empty ones are ""), and the corners of its merged ranges."""
 
     name: str
     visible: bool
@@ -61,7 +61,7 @@ def read_sheets(path: Path) -> Iterator[SheetCells]:
 
 
 def _sheets(lines: IO[bytes]) -> Iterator[SheetCells]:
-    """Take the sheets from what the process prints; a sheet that breaks off is left out."""
+    """Read the sheets from what the process prints; a sheet that breaks off is left out."""
     while head := lines.readline():
         sheet = json.loads(head)
         rows = []

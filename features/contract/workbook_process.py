@@ -25,7 +25,7 @@ _FILLED = re.compile(rb"""<(?:\w+:)?c\s(?:[^>]*?\s)?r=["']([A-Z]{1,3})(\d{1,7})[
 
 
 def main(path: str) -> int:
-    """Print the cells of a workbook; give the exit code."""
+    """Print the cells of a workbook and return the exit code."""
     _bound()
     if zipfile.is_zipfile(path) and (reason := too_large(path)):
         return _end(TOO_LARGE, reason)
@@ -50,7 +50,7 @@ def _bound() -> None:
 
 
 def too_large(path: str) -> str:
-    """Tell by a workbook's directory and its sheets' cells whether it is too large to be read: why, or ""."""
+    """Return why a workbook is too large to be read, by its directory and its sheets' cells; "" where it is not."""
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
         if sum(part.file_size for part in parts) > UNPACKED:
@@ -81,7 +81,7 @@ def _number(column: bytes) -> int:
 
 
 def _last_filled(head: bytes, sheet: Any) -> tuple[bytes, bytes]:
-    """Find the last column and row that hold something: of formatted cells without a value nothing is kept."""
+    """Find the last column and row that hold a value; formatted cells without a value do not count."""
     column, row = b"A", b"1"
     piece = head
     while piece:

@@ -1,4 +1,4 @@
-"""Causes that show later as too few requests or empty labels, told when the records are read."""
+"""Warn, when records are read, of causes that show only later as too few requests or empty labels."""
 
 import duckdb
 
@@ -12,7 +12,7 @@ ONLY_BY_REQUESTS = 0.9  # of the households, known only since their first reques
 
 
 def causes(connection: duckdb.DuckDBPyConnection, community: Community) -> list[str]:
-    """Lines on the records as they stand: needs that are gone, households known too late, requests entered in bulk."""
+    """Write lines on the records as they stand: lost needs, households known too late, requests entered in bulk."""
     return [
         *_lost_needs(connection, community),
         *_known_too_late(connection),

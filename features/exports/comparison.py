@@ -1,7 +1,7 @@
-"""An export beside those before it: rows that are gone, columns that are gone or emptied, shares that jumped.
+"""Compare an export with those before it: rows that are gone, columns that are gone or emptied, shares that jumped.
 
-What is usual comes from the exports themselves: a change is told when it is larger than three times the usual change
-between earlier exports, and than what chance and a least change explain.
+What is usual comes from the exports themselves: a change is reported when it is larger than three times the usual change
+between earlier exports, larger than chance explains, and larger than a fixed least change.
 """
 
 import re
@@ -73,7 +73,7 @@ def compare_export(
 def _rows_gone(
     connection: duckdb.DuckDBPyConnection, table: str, given: str, number: int
 ) -> tuple[float | None, list[str]]:
-    """The share of what is held that an export no longer has, None where the export only adds; lines on it."""
+    """Return the share of the records held that an export no longer has (None where it only adds), and lines on it."""
     key = COMPARED[table]
     every, gone, rows, repeated = connection.execute(f"""
         SELECT count(*) FILTER (held), count(*) FILTER (held AND here IS NULL), count(here), count(here) FILTER (
@@ -98,7 +98,7 @@ def _rows_gone(
 
 
 def _still_there(table: str, given: str) -> str:
-    """SQL of the rows held that a whole export would repeat: those that have not ended, or within its own time."""
+    """Return SQL of the rows held that a whole export would repeat: those not ended, or requests within its own time."""
     if table == "requests":
         return (
             f"requested_at BETWEEN (SELECT min(requested_at) FROM {given})"
@@ -108,7 +108,7 @@ def _still_there(table: str, given: str) -> str:
 
 
 def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) -> Profile:
-    """How many of a table's newest rows have a value, by column, and each of few values."""
+    """Count, by column, how many of a table's newest rows have a value, and how many have each of few values."""
     key = COMPARED[table]
     fixed = {one for one, column in TABLES[table].columns.items() if column.required} | {"valid_until"}
     columns = [column for column in handed.columns if column not in fixed]
@@ -138,7 +138,7 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
 def _changes(
     table: str, now: Profile, before: Sequence[Profile], whole: bool, community: Community
 ) -> list[str]:
-    """Lines on columns and shares of an export that changed more than they used to; the newest profile comes last."""
+    """Write lines on columns and shares that changed more than usual; the newest profile of ``before`` comes last."""
     if not before or before[-1]["", None] < EMPTIED:
         return []
     last, rows = before[-1], now["", None]
@@ -193,14 +193,14 @@ def refused_line(alarms: Sequence[str], refusals: Sequence[str] = ()) -> str:
 
 
 def usual_change(before: Sequence[Profile], key: tuple[str, str | None]) -> float:
-    """How much a share usually changed between earlier exports: the lower median, two quiet exports taken as given."""
+    """Compute how much a share usually changed between earlier exports: the lower median, with two zeros added."""
     shares = [export.get(key, 0) / max(export["", None], 1) for export in before]
     changes = [abs(one - other) for one, other in zip(shares[1:], shares[:-1], strict=True)]
     return lower_median(changes)
 
 
 def lower_median(values: Sequence[float]) -> float:
-    """The lower median of values and two zeros, so that one odd export does not make the next one usual."""
+    """Return the lower median of the values and two zeros, so that one odd export does not make the next one usual."""
     ordered = sorted([0.0, 0.0, *values])
     return ordered[(len(ordered) - 1) // 2]
 

@@ -1,4 +1,4 @@
-"""What the records do not cover, in words: requests from before their household is known, or entered much later."""
+"""Say what the records do not cover: requests from before their household is known, or entered much later."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ LATE_DAYS = 28
 
 
 def coverage_lines(known: Known) -> list[str]:
-    """Lines on what was known at a date: why there may be too little to learn from."""
+    """Write lines on why what was known at a date may be too little to learn from."""
     requests, since = known.requests, known.known_since
     begun = since[~np.isnan(since)]
     if not len(begun) or not len(requests):
@@ -26,13 +26,13 @@ def coverage_lines(known: Known) -> list[str]:
 
 
 def early_line(first: str, before_all: int, early: int, total: int) -> list[str]:
-    """The line on requests from before their household is known, if they are many.
+    """Write the line on requests from before their household is known; none where they are few.
 
     Args:
         first: day from which the first household is known.
-        before_all: requests from before that day.
-        early: requests from before their own household is known.
-        total: requests.
+        before_all: number of requests from before that day.
+        early: number of requests from before their own household is known.
+        total: number of requests.
     """
     if total < FEWEST or early < EARLY_SHARE * total:
         return []
@@ -54,7 +54,7 @@ def early_line(first: str, before_all: int, early: int, total: int) -> list[str]
 
 
 def late_line(median_days: float | None, count: int) -> list[str]:
-    """The line on requests that are entered late, by the median delay in days, if they are."""
+    """Write the line on requests that are entered late, by their median delay in days; none where they are not late."""
     if median_days is None or count < FEWEST or median_days <= LATE_DAYS:
         return []
     weeks = int(median_days // 7)

@@ -1,4 +1,4 @@
-"""Until when earlier exports reach, and from when the corrections of this one count."""
+"""Find the time that earlier exports reach, and the time from which this export's corrections count."""
 
 import duckdb
 
@@ -10,12 +10,15 @@ FROM_EXPORTS = ("households", "requests", "residents")  # of a store that does n
 
 
 def sql_time(iso: str) -> str:
-    """SQL of a time from an ISO text."""
+    """Return SQL of a time given as an ISO text."""
     return f"TIMESTAMP {text(iso)}"
 
 
 def covered_until(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Until when earlier exports reach; of a store that has not noted any, until when what they held reaches."""
+    """Return the time that earlier exports reach, as an ISO text; None before the first.
+
+    Where a store has noted no export yet, it is the time that its records reach.
+    """
     noted = earlier_end(connection)
     if noted:
         return noted
@@ -23,8 +26,10 @@ def covered_until(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def corrections_from(connection: duckdb.DuckDBPyConnection, ends: str | None) -> str:
-    """SQL of the time from which corrections count: this export's end, and not before the Monday that the data held
-    before were good for."""
+    """Return SQL of the time from which corrections count: this export's end, if it is late enough.
+
+    It is never before the Monday that follows the records held before.
+    """
     held = reach(connection, {table: (table, list(TABLES[table].columns)) for table in TIMES}).ends
     monday = f"date_trunc('week', {sql_time(held)}) + INTERVAL 7 DAY" if held else "NULL::TIMESTAMP"
     return f"greatest({sql_time(ends) if ends else 'NULL::TIMESTAMP'}, {monday})"

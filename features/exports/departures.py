@@ -1,7 +1,7 @@
-"""Who left or died by a register's own columns: what they say becomes ``valid_until``.
+"""Turn a register's own columns on who left or died into ``valid_until``.
 
-``left`` and ``died`` of community.yaml name the column, its values and, where there is one, the column with the date.
-Without them the columns that registers usually have for this are taken, and a line says so.
+``left`` and ``died`` of community.yaml name the column, its values and, if there is one, the column with the date.
+Without these settings the columns that registers usually have for this are taken, and a line says so.
 """
 
 import re
@@ -57,7 +57,7 @@ MOST_VALUES = 1000  # of a column, the most frequent ones
 
 @dataclass(frozen=True)
 class Sign:
-    """A column, the values by which it says that somebody is gone, and the column with the date, if any."""
+    """A column, its values that say that somebody is gone, and the column with the date, if there is one."""
 
     column: str
     values: tuple[str, ...] | None  # None: those that usually mean it
@@ -88,17 +88,18 @@ def end_departed(
 ) -> list[Departed]:
     """Fill ``valid_until`` of the staged rows of those who left or died.
 
-    Without a date a row of somebody who is gone holds for no day: since its ``valid_from`` they are not there.
+    Without a date, a row of somebody who is gone ends at its own ``valid_from`` and so holds for no day.
 
     Args:
         connection: with the staged rows.
         table: the staged table.
-        holds: SQL of whether a row can be used.
+        holds: SQL that is true for a usable row.
         columns: of the file.
         community: its settings may name the columns.
 
     Returns:
-        What the columns that were found tell, also of no row; with any of them the table has ``valid_until``.
+        Each sign whose column is there, with the number of rows it marks, perhaps 0; with any, the table has
+        ``valid_until``.
     """
     there = {column.lower(): column for column in columns}
     signs = [sign for sign in _signs(community, there) if sign.column in columns]

@@ -1,8 +1,8 @@
-"""Numbers of requests that do not say which request is meant: those that begin anew, and requests under new numbers.
+"""Numbers of requests that do not identify a request: numbers that begin again, and known requests under new numbers.
 
-A number that stands for another household and date than before is another request: it is kept under the number with
-its date and household behind it. A request that is there already in household, time and need, under a number that is
-gone, is the same one.
+A request whose number stands for another household and date than before is another request: it is kept under the number
+with its date and household appended. A request that equals one already held in household, time and need, whose number
+is gone, is the same request.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ BEHIND = "~@"  # stands between a number and what tells apart the requests that 
 
 @dataclass(frozen=True)
 class Staged:
-    """The staged requests: their table, and SQL of a row's line and of whether it can be used."""
+    """The staged requests: their table, SQL of a row's line, and SQL that is true for a usable row."""
 
     table: str
     line: str
@@ -26,20 +26,23 @@ class Staged:
 
     @property
     def usable(self) -> str:
-        """SQL of the rows that can be used."""
+        """Return SQL of the usable rows."""
         return f"(SELECT * FROM {self.table} WHERE {self.holds})"
 
 
 @dataclass(frozen=True)
 class Matched:
-    """How many requests were there already under another number, and how many have a number that began anew."""
+    """How many requests were held already under another number, and how many have a number that began again."""
 
     same: int
     anew: int
 
 
 def match_requests(connection: duckdb.DuckDBPyConnection, rows: Staged, columns: Sequence[str]) -> Matched:
-    """Give the staged requests the numbers under which they are held; ``columns``: those of the contract in the file."""
+    """Give the staged requests the numbers under which they are held, and count them.
+
+    ``rows``: the staged requests. ``columns``: the contract's columns that the file has.
+    """
     if not has_tables(connection) or not one_value(connection, "SELECT count(*) FROM requests"):
         return Matched(0, 0)
     what = f"coalesce({', '.join(column for column in ('need', 'text') if column in columns)})"
@@ -61,7 +64,7 @@ def match_requests(connection: duckdb.DuckDBPyConnection, rows: Staged, columns:
 
 
 def _same_under_new_numbers(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
-    """Match what is there already under a number that this export does not have for it; how many."""
+    """Match requests to equal ones held under a number that this export no longer uses for them; return how many."""
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE renumbered AS
         WITH fresh AS (
@@ -85,7 +88,7 @@ def _same_under_new_numbers(connection: duckdb.DuckDBPyConnection, rows: Staged)
 
 
 def _begun_anew(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
-    """Number the requests whose number is held for another one; how many were not held before."""
+    """Renumber the requests whose number is held for another request; return how many were not held before."""
     table = rows.table
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE numbered AS
@@ -104,13 +107,12 @@ def _begun_anew(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
 
 
 def apart(one: str, other: str) -> str:
-    """SQL: whether two rows with one number are of another household and another date."""
+    """Return SQL that is true for two rows of one number with another household and another date."""
     return f"{one}.household_id <> {other}.household_id AND {one}.requested_at::DATE <> {other}.requested_at::DATE"
 
 
 def tell_apart(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
-    """Give requests of one file that share a number, but neither household nor date, numbers of their own; how many
-    got one."""
+    """Renumber requests of one file that share a number but neither household nor date; return how many."""
     table, line = rows.table, rows.line
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE first_with_number AS
@@ -126,7 +128,7 @@ def tell_apart(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
 
 
 def number_behind(table: str) -> str:
-    """SQL of a number with what tells its request apart."""
+    """Return SQL of a number followed by the date and household that tell its request apart."""
     return (
         f"{table}.request_id || {text(BEHIND)} || ({table}.requested_at::DATE)::VARCHAR || {text(BEHIND)}"
         f" || {table}.household_id"

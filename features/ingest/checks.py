@@ -1,4 +1,4 @@
-"""What is wrong with a row or with one of its cells: one rule after another, as SQL over the columns as read.
+"""Rules on what can be wrong with a row or one of its cells, as SQL over the columns as read.
 
 A broken rule of a required cell sets its row aside. A broken rule of an optional cell empties the cell. A refusal
 holds as long as its household can be read.
@@ -23,7 +23,7 @@ SETTLED = "row:settled"  # text of a resolved_at that says that a request is set
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: where it is broken (SQL), the problem in words, the value to show (SQL), and what follows."""
+    """One rule: where it is broken (SQL), the problem in words, the value to show (SQL), and the consequences."""
 
     broken: str
     words: str
@@ -36,12 +36,12 @@ class Rule:
 
     @property
     def sets_aside(self) -> bool:
-        """Whether a row that breaks the rule is set aside."""
+        """Tell whether a row that breaks the rule is set aside."""
         return not self.empties and not self.follows
 
 
 def no_household() -> str:
-    """The problem of a row whose household nobody knows."""
+    """Return the problem of a row whose household nobody knows."""
     return say("没有这一户", "no such household")
 
 
@@ -67,7 +67,7 @@ def cell_rules(table: str, columns: list[str], needs: list[str], damaged: Mappin
 
 
 def _need_rules(table: str, columns: list[str], needs: list[str], refuses: str) -> list[Rule]:
-    """A need that does not exist sets its row aside unless something else in the row can do without it."""
+    """Make the rules on needs that do not exist: they set their row aside unless the row can do without its need."""
     unknown = f"need IS NOT NULL AND need NOT IN ({', '.join(map(text, needs))})"
     words = say("community.yaml 里没有这个需求", "no such need in community.yaml")
     spared = "false"
@@ -138,7 +138,7 @@ def _limits(column: str, kind: Column, table: str, empties: tuple[str, ...]) -> 
 
 
 def _forgiving(column: str, refuses: str) -> list[Rule]:
-    """Rules of a required time without which a refusal still holds: since the earliest moment."""
+    """Make the rules of a required time without which a refusal still holds, from the earliest moment on."""
     value, own = name(column), raw(column)
     wrong = f"{own} IS NOT NULL AND ({value} IS NULL OR {value} < {EARLIEST} OR {value} >= {LATEST})"
     words = say(f"{column} 读不懂", f"{column} cannot be read")
@@ -151,7 +151,7 @@ def _forgiving(column: str, refuses: str) -> list[Rule]:
 
 
 def row_rules(table: str, columns: set[str]) -> list[Rule]:
-    """Rules that compare the cells that are left; times without a time of day are given the benefit of the doubt."""
+    """Make the rules that compare the remaining cells of a row; times without a time of day are judged leniently."""
     found: list[Rule] = []
     if table == "requests":
         nothing = " AND ".join(f"{column} IS NULL" for column in ("need", "text") if column in columns)
@@ -182,7 +182,7 @@ def row_rules(table: str, columns: set[str]) -> list[Rule]:
 
 
 def _refusal_rules(columns: set[str]) -> list[Rule]:
-    """A refusal of which the time makes no sense holds from the earliest moment until further notice."""
+    """Make the rules on a refusal's times: where they make no sense it holds from the earliest moment on, without end."""
     far = '"from" > current_date + INTERVAL 366 DAY'
     words = say("from 在一年以后，多半是写错了", "from is more than a year from now, most likely a slip")
     found = [Rule(far, words, raw("from"), "from", ("from",))]

@@ -1,4 +1,4 @@
-"""Reading a CSV: encoding, the physical line of every row, and rows whose fields cannot be told apart."""
+"""Read a CSV: its encoding, the physical line of every row, and rows whose fields cannot be separated."""
 
 import codecs
 import csv
@@ -29,7 +29,7 @@ BROKEN = 0.1  # share of bytes beyond ASCII up to which a text is UTF-8 with mis
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be used: its line, why, and its content as it stands in the file."""
+    """A row that cannot be used: its line, the reason, and its content as in the file."""
 
     line: int
     reason: str
@@ -38,7 +38,7 @@ class BadRow:
 
 @dataclass(frozen=True)
 class TextRows:
-    """Rows of a file as texts: a column for each name in the header, and ``LINE``; rows that broke apart."""
+    """A file's rows as texts, a column for each name in the header and ``LINE``, and the rows that broke apart."""
 
     names: list[str]
     rows: pa.Table
@@ -49,8 +49,9 @@ class TextRows:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where rows begin and end (bytes), how many lines each begins after the first, how many fields it has (0:
-    blank), and where the rows end."""
+    """Where rows begin and end (bytes), how many lines into the piece each begins, how many fields it has (0: blank), and
+    how many bytes they take together.
+    """
 
     starts: np.ndarray
     ends: np.ndarray
@@ -62,7 +63,7 @@ class _Layout:
 def read_csv(path: Path) -> TextRows:
     """Read a CSV in UTF-8, GB18030, Big5 or Shift-JIS; a row with too few or too many fields becomes a ``BadRow``.
 
-    The file is taken apart piece by piece. Where a quote stands in the middle of a field, a small piece around
+    The file is read piece by piece. Where a quote stands in the middle of a field, a small piece around
     it is read line by line, and only the lines that have such quotes are lost.
 
     Raises UserError when the file is empty or is no text.
@@ -91,8 +92,7 @@ def read_csv(path: Path) -> TextRows:
 
 
 def _header(content: bytes, path: Path) -> tuple[list[str], int, int, list[BadRow]]:
-    """The names in the first row that is not blank, where the rows after it begin (byte, line), and lines
-    before it that cannot be read."""
+    """Find the first row that is not blank: its names, the byte and line after it, and unreadable lines before it."""
     bad: list[BadRow] = []
     at, line = 0, 1
     while at < len(content):
@@ -112,7 +112,7 @@ def _header(content: bytes, path: Path) -> tuple[list[str], int, int, list[BadRo
 
 
 def _fields_from(content: bytes, at: int) -> tuple[list[str] | None, int]:
-    """The fields of the row at ``at`` and where the next line begins; None where quotes do not match."""
+    """Return the fields of the row at byte ``at`` (None where quotes do not match), and where the next line begins."""
     first = end = content.index(b"\n", at) + 1
     for _ in range(LONGEST_ROW):
         fields = _fields(content[at : end - 1].decode().rstrip("\r"))
@@ -125,7 +125,7 @@ def _fields_from(content: bytes, at: int) -> tuple[list[str] | None, int]:
 def _read_piece(
     piece: bytes, layout: _Layout, line: int, names: list[str], garbled: bool
 ) -> tuple[pa.Table, list[BadRow]]:
-    """The rows of a piece whose first line is ``line``."""
+    """Read the rows of a piece whose first line is ``line``; return them and the bad rows."""
     filled = np.flatnonzero(layout.fields)
     usable = layout.fields[filled] == len(names)
     if garbled:
@@ -213,7 +213,7 @@ def _encoding_findings(path: Path, content: bytes, encoding: str) -> list[Findin
 
 
 def _recoded(content: bytes, encoding: str, errors: str = "strict") -> bytes | None:
-    """The content in UTF-8, None where it is not in this encoding."""
+    """Return the content in UTF-8; None where it is not in this encoding."""
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     parts = []
     try:
@@ -226,8 +226,7 @@ def _recoded(content: bytes, encoding: str, errors: str = "strict") -> bytes | N
 
 
 def _layout(piece: bytes) -> _Layout | None:
-    """Where the rows are that end within the piece, by counting quotes; None where there is none, or a quote
-    stands in the middle of a field."""
+    """Find the rows that end within the piece by counting quotes; None without any, or with a quote inside a field."""
     letters = np.frombuffer(piece, dtype=np.uint8)
     newlines = np.flatnonzero(letters == NEWLINE)
     commas = np.flatnonzero(letters == COMMA)
@@ -248,7 +247,7 @@ def _layout(piece: bytes) -> _Layout | None:
 
 
 def _balanced(letters: np.ndarray, quotes: np.ndarray) -> bool:
-    """Whether every quote opens or closes a field, or is one of two that stand for one."""
+    """Tell whether every quote opens or closes a field, or is one of two that stand for one."""
     if len(quotes) % 2:
         return False
     before = letters[np.maximum(quotes[::2] - 1, 0)]
@@ -294,7 +293,7 @@ def _bad_row(content: str, line: int, fields: int, width: int) -> BadRow:
 def _read_line_by_line(
     content: bytes, at: int, line: int, names: list[str], garbled: bool
 ) -> tuple[pa.Table, list[BadRow], int]:
-    """The slow way, for a piece with stray quotes: the rows that begin in it, and how many bytes they take."""
+    """Read a piece with stray quotes slowly; return the rows that begin in it, the bad rows, and the bytes they take."""
     end = content.index(b"\n", min(at + CAREFUL, len(content) - 1)) + 1
     own, beyond = content[at:end].decode().split("\n")[:-1], end
     for _ in range(LONGEST_ROW):
@@ -323,7 +322,7 @@ def _read_line_by_line(
 
 
 def _next_row(lines: list[str], at: int, width: int) -> tuple[list[str] | None, int]:
-    """Fields of the row that begins on line ``at`` and how many lines it takes; None: stray quotes."""
+    """Return the fields of the row at line ``at`` (None for stray quotes) and how many lines it takes."""
     fields = _fields(lines[at].rstrip("\r"))
     if fields is not None or '"' not in lines[at]:
         return fields, 1

@@ -21,12 +21,12 @@ from features.store.tombstones import TOMBSTONES, leave_tombstone, read_tombston
 
 
 def household_tables() -> list[str]:
-    """The tables whose rows belong to a household."""
+    """List the tables whose rows belong to a household."""
     return [table for table, contract in TABLES.items() if "household_id" in contract.columns]
 
 
 def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict[str, Any]]]:
-    """Every row of a household by table, with when it became known and when another one took its place."""
+    """Return every row of a household by table, with when it became known and when another row took its place."""
     if not (workspace / STORE).is_file():
         return {}
     with open_store(workspace, read_only=True) as connection:
@@ -39,7 +39,7 @@ def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict
 
 
 def values_of_attribute(workspace: Path, attribute: str) -> dict[str, str | None]:
-    """What each household's newest row says for an attribute of the households table."""
+    """Return the value of an attribute of the households table in each household's newest row, by household id."""
     with open_store(workspace, read_only=True) as connection:
         found = connection.execute(f"""
             SELECT household_id, arg_max({name(attribute)}, valid_from) FROM households
@@ -56,7 +56,10 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str, household_id: str) 
 
 
 def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, workspace: Path) -> int:
-    """Remove rows of removed households from a staged table; how many there were."""
+    """Remove the rows of erased households from a staged table, and return how many there were.
+
+    ``staged``: name of the temporary table. ``table``: name in the contract.
+    """
     held = read_tombstones(workspace / TOMBSTONES)
     if not len(held) or table not in household_tables():
         return 0
@@ -107,10 +110,10 @@ def own_texts(workspace: Path, household_id: str) -> list[str]:
 
 
 def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
-    """Remove every row of a household from the records, its part and the quarantine, and leave a tombstone.
+    """Remove every row of a household from the records, the partitions and the quarantine, and leave a tombstone.
 
-    The records are written anew without it: a database file keeps what was deleted until it is overwritten.
-    Killed in between it can be run again.
+    The records are rewritten without it, as a database file keeps what was deleted until it is overwritten. If it is
+    interrupted it can be run again.
 
     Returns:
         Number of rows removed by table, and from the quarantine.
@@ -153,7 +156,7 @@ def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict
 
 
 def erase_rows(path: Path, belongs: Callable[[list[str]], bool]) -> int:
-    """Remove the rows of a CSV for which ``belongs`` holds; how many there were."""
+    """Remove the rows of a CSV for which ``belongs`` holds, and return how many there were."""
     rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
     kept = [row for row in rows if not (row and belongs(row))]
     if len(kept) < len(rows):
@@ -164,8 +167,7 @@ def erase_rows(path: Path, belongs: Callable[[list[str]], bool]) -> int:
 
 
 def _names(row: str, household_id: str) -> bool:
-    """Whether a set-aside row, as JSON or as it stood in the file, names a household, in whichever way ``ingest``
-    would have read as its id."""
+    """Tell whether a set-aside row, as JSON or as in the file, names a household as ``ingest`` would read its id."""
     try:
         fields: Iterable[Any] = json.loads(row).values()
     except (ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""The tables in a directory: which files they are, and their rows as texts with the line each came from."""
+"""Find the tables in a directory, and read their rows as texts with the line from which each came."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -68,16 +68,16 @@ class TableFile:
 
 
 def place_of(file: TableFile, number: int) -> tuple[str, int]:
-    """Where a row stands: its sheet in brackets (empty where there is but one), and its line."""
+    """Return where a row stands: its sheet in brackets ("" where there is only one), and its line."""
     sheet = f"[{file.sheets[number >> SHEET_SHIFT]}]" if len(file.sheets) > 1 else ""
     return sheet, number & ((1 << SHEET_SHIFT) - 1)
 
 
 def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
-    """The file of each table in the contract's order, and the names of files that nothing reads.
+    """Return the file of each table in the contract's order, and the names of files that nothing reads.
 
-    Raises UserError when the directory is none, holds two files for one table, or a file that looks like a table
-    and cannot be read as one: what it says, perhaps a refusal, must not be passed over.
+    Raises UserError when there is no such directory, it has two files for one table, or a file that looks like a table
+    and cannot be read as one: its content, perhaps a refusal, must not be passed over.
     """
     if not directory.is_dir():
         raise UserError(say(f"{directory}：没有这个目录", f"{directory}: no such directory"))
@@ -204,7 +204,7 @@ def with_need_ids(file: TableFile, names: Mapping[str, str]) -> TableFile:
 
 
 def _unnamed_columns(path: Path, names: list[str], rows: pa.Table) -> list[Finding]:
-    """Columns without a name that hold something: a finding for each."""
+    """Return a finding for each column without a name that holds a value."""
     found = []
     for place in (place for place, name in enumerate(names) if not name):
         column = pc.utf8_trim_whitespace(rows.column(place))
@@ -285,7 +285,7 @@ def _read_parquet(path: Path) -> TextRows:
 
 
 def _column_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Typed values as the texts that a CSV would have: whole floats without '.0', times in UTC with a Z."""
+    """Turn typed values into the texts that a CSV would have: whole floats without '.0', times in UTC with a Z."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type

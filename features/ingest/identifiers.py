@@ -66,7 +66,7 @@ def _cut(connection: duckdb.DuckDBPyConnection, column: str) -> bool:
 
 
 def alike_households(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
-    """Households whose ids differ only by leading zeros or capital letters: 123 beside 00123."""
+    """Report households whose ids differ only by leading zeros or capitals: 123 beside 00123; no finding without any."""
     loose = "ltrim(upper(household_id), '0')"
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE alike AS
@@ -167,7 +167,7 @@ def renumbered(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
 
 
 def normal_name(text: str) -> str:
-    """The name of an area without blanks, in narrow digits and round brackets.
+    """Return the name of an area without blanks, in narrow digits and round brackets.
 
     >>> normal_name("第１ 网格（东）")
     '第1网格(东)'
@@ -176,7 +176,7 @@ def normal_name(text: str) -> str:
 
 
 def remember_areas(connection: duckdb.DuckDBPyConnection) -> None:
-    """Put the names of grids and micro-grids that the records hold into ``area_names``."""
+    """Put the names of grids and micro-grids that the records hold into the table ``area_names``."""
     for column in ("grid_id", "microgrid_id"):
         areas = connection.execute(f"SELECT DISTINCT {column} FROM households ORDER BY 1").fetchall()
         names = {normal_name(area): area for (area,) in reversed(areas)}
@@ -188,9 +188,10 @@ def remember_areas(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def unify_areas(connection: duckdb.DuckDBPyConnection, staged: str, columns: Iterable[str]) -> list[Finding]:
-    """Write grids and micro-grids that differ by blanks, brackets or the width of digits alike in a staged table.
+    """Write grids and micro-grids that differ by blanks, brackets or the width of digits alike, and report them.
 
-    The name held in the table ``area_names`` (column_name, normal, area) counts, else the most frequent one.
+    ``staged``: the staged table. ``columns``: those of its file. The name in the table ``area_names`` (column_name,
+    normal, area) counts, otherwise the most frequent one; new names are added to that table.
     """
     findings = []
     for column in (column for column in ("grid_id", "microgrid_id") if column in columns):

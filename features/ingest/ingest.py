@@ -1,4 +1,4 @@
-"""From a directory of the contract to the workspace's records: read, check, set aside, store."""
+"""Bring a directory of the contract into the workspace's records: read, check, set aside, store."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -106,7 +106,10 @@ def ingest(
 
 
 def check(directory: Path, workspace: Path, tell: Callable[[str], None] = lambda line: None) -> IngestReport:
-    """Say what ``ingest`` would say of a directory, and change nothing. Raises UserError as it does."""
+    """Report what ``ingest`` would report of a directory, and change nothing. Raises UserError as ``ingest`` does.
+
+    ``tell``: called with a line whenever something that may take long begins.
+    """
     report, paths, settings = _open(directory, workspace, everything=True)
     with tempfile.TemporaryDirectory() as place, open_in_memory(workspace, Path(place)) as connection:
         if has_tables(connection):
@@ -137,7 +140,7 @@ def _load(
     everything: bool,
     tell: Callable[[str], None],
 ) -> list[Quarantined]:
-    """Read, check and store every table in a transaction that is left open; the rows to be set aside."""
+    """Read, check and store every table in a transaction that stays open; return the rows to be set aside."""
     files, quarantined = _stage(connection, workspace, paths, community, report, tell)
     with report.stage("store"):
         tell(say("入库", "storing"))
@@ -294,7 +297,7 @@ def _unmatched_texts(connection: duckdb.DuckDBPyConnection, file: TableFile, com
 
 
 def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Community) -> list[str]:
-    """Those that have ended are rightly no longer in the settings, and say how many take a seat: no row is set aside."""
+    """List programmes that the settings do not have; ended ones are rightly gone, so their rows stay in use."""
     ids = f"SELECT DISTINCT programme_id FROM {good_rows('programme_history')} ORDER BY programme_id"
     known = {programme.id for programme in community.programmes}
     return [one for (one,) in connection.execute(ids).fetchall() if one not in known]
@@ -356,7 +359,7 @@ def _name_strays(
     export: Reach,
     report: IngestReport,
 ) -> None:
-    """Name the times that lie far beyond all others: they do not count for where the data end."""
+    """Report the times that lie far beyond all others; they do not count for where the data end."""
     found = []
     for table, end in export.days.items():
         file = files[table]

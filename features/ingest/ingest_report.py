@@ -1,4 +1,4 @@
-"""What an ingest did, in numbers and in words."""
+"""The report of an ingest, in numbers and in words."""
 
 import re
 import time
@@ -20,7 +20,7 @@ FINE, NOTHING, LOOK = 0, 1, 3  # exit codes
 
 @dataclass
 class TableCounts:
-    """What became of the rows of one table's file: the five numbers after ``read`` add up to it."""
+    """The rows of one table's file by what became of them: the five numbers after ``read`` add up to it."""
 
     read: int = 0
     new: int = 0
@@ -31,13 +31,13 @@ class TableCounts:
 
     @property
     def taken(self) -> int:
-        """Rows that stand in the records."""
+        """Return how many of the rows are in the records."""
         return self.read - self.quarantined
 
 
 @dataclass
 class IngestReport:
-    """What an ingest read, stored and set aside; ``lines()`` says it in words."""
+    """What an ingest read, stored and set aside; ``lines()`` puts it in words."""
 
     tables: dict[str, TableCounts] = field(default_factory=dict)
     problems: dict[tuple[str, str], list[int]] = field(
@@ -66,20 +66,20 @@ class IngestReport:
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:
-        """Measure a stage."""
+        """Measure the time that a stage takes."""
         begin = time.perf_counter()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
 
     def exit_code(self) -> int:
-        """0 where all is fine, 3 where something should be looked at, 1 where nothing could be taken."""
+        """Return 0 where all is fine, 3 where something should be looked at, 1 where nothing could be taken."""
         counts = self.tables.values()
         if any(count.read for count in counts) and not any(count.taken for count in counts):
             return NOTHING
         return LOOK if any(finding.weight > Weight.NOTE for finding in self.all_findings()) else FINE
 
     def lines(self) -> list[str]:
-        """The report in words, in the language in force, no longer than a screen."""
+        """Write the report in the language in force, no longer than a screen."""
         head = [table_line(table, counts) for table, counts in self.tables.items()]
         if self.quarantine:
             total = sum(counts.quarantined for counts in self.tables.values()) - self.erased
@@ -100,7 +100,7 @@ class IngestReport:
         return [*head, *body, self._times()]
 
     def all_findings(self) -> list[Finding]:
-        """Everything to look at or to know, the heaviest first."""
+        """List everything to look at or to know, the heaviest first."""
         compared = [
             Finding(Weight.PROTECT, say("与以往相比", "beside earlier exports"), alarm)
             for alarm in self.alarms
@@ -108,7 +108,7 @@ class IngestReport:
         return worst_first([*compared, *self._set_aside(), *self._unusable(), *self.findings, *self._notes()])
 
     def settings_lines(self) -> list[str]:
-        """What changed in community.yaml, and whether a model must be trained anew."""
+        """Write what changed in community.yaml, and whether a model must be retrained."""
         lines = [
             say(f"community.yaml 变更 {change}", f"community.yaml changed {change}")
             for change in self.settings_changes
@@ -196,7 +196,7 @@ class IngestReport:
 
 
 def table_line(table: str, counts: TableCounts) -> str:
-    """What became of a table's rows, in one line."""
+    """Write in one line what became of a table's rows."""
     repeated = say(f"，重复 {counts.repeated}", f", repeated {counts.repeated}") if counts.repeated else ""
     return say(
         f"{table}: 读 {counts.read} 行，新增 {counts.new}，更正 {counts.corrected}，"

@@ -26,14 +26,14 @@ class Quarantined:
 
     @staticmethod
     def content(fields: dict[str, str | None]) -> str:
-        """The fields that are filled, as JSON."""
+        """Return the fields that are filled, as JSON."""
         return json.dumps(
             {name: value for name, value in fields.items() if value is not None}, ensure_ascii=False
         )
 
 
 def write_quarantine(rows: Iterable[Quarantined], workspace: Path) -> Path | None:
-    """Write the rows; the file's name comes from its content, so the same rows give the same file.
+    """Write the rows into a CSV named by its content, so that the same rows give the same file.
 
     Returns:
         The file's path, None where there are no rows.

@@ -37,7 +37,7 @@ _BETWEEN = re.compile(r"[、，,;；/|\s]+|和|及")
 def save_refusals(
     path: Path, columns: list[str], names: list[str], rows: pa.Table, bad: list[BadRow]
 ) -> tuple[list[str], pa.Table, list[BadRow], list[Finding]]:
-    """Take the household of rows that broke apart, and refusals without a column ``from``.
+    """Save the households of broken rows, and refusals without a column ``from``.
 
     Args:
         path: the file, for findings.
@@ -47,7 +47,7 @@ def save_refusals(
         bad: its rows that broke apart.
 
     Returns:
-        Columns and rows with those added, the rows of which not even a household is left, and what was found.
+        Columns and rows with what was saved, the broken rows without a readable household, and the findings.
     """
     if "from" not in columns:
         columns = [*columns, "from"]

@@ -1,4 +1,4 @@
-"""An ingest's report as a page: what came, what was not understood, by table and column, and what to do."""
+"""The page of an ingest's report: what came, what was not understood, by table and column, and what to do."""
 
 from html import escape
 
@@ -15,7 +15,7 @@ STYLE = (
 
 
 def report_page(report: IngestReport) -> str:
-    """The whole report as HTML: rows by table, then findings, the heaviest first, then what changed in settings."""
+    """Write the whole report as HTML: rows by table, then findings, the heaviest first, then changed settings."""
     title = say("读入报告", "What was read")
     columns = (
         ("read", say("读", "read")),

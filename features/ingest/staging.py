@@ -1,4 +1,4 @@
-"""One table's file read, checked and cleared of repeated rows, in a temporary table of the store."""
+"""Read one table's file into a temporary table of the store, check it, and clear it of repeated rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ OTHERS = name("row:others")  # what stands in columns that nothing reads
 
 @dataclass(frozen=True)
 class Staged:
-    """What staging a file found: rows with content, rows alike further down, and cells that were emptied."""
+    """The result of staging a file: its rows with content, rows repeated further down, and findings on emptied cells."""
 
     rows: int
     repeated: int
@@ -56,17 +56,17 @@ class Staged:
 
 
 def staged(table: str) -> str:
-    """Name of the temporary table with a table's rows; what is wrong with a row stands in ``PROBLEM``."""
+    """Return the name of the temporary table with a table's rows; a row's problem stands in its column ``PROBLEM``."""
     return f"staged_{table}"
 
 
 def good_rows(table: str) -> str:
-    """SQL of the rows of a table that can be used."""
+    """Return SQL of the rows of a table that can be used."""
     return f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} IS NULL)"
 
 
 def staged_requests() -> StagedRequests:
-    """The staged requests, for those who tell them apart by their numbers."""
+    """Return the staged requests in the form that ``features.exports.request_numbers`` takes."""
     return StagedRequests(staged("requests"), LINE_NUMBER, f"{PROBLEM} IS NULL")
 
 
@@ -77,8 +77,8 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
 
     Args:
         file: the table's rows as texts.
-        needs: ids of the needs that there are.
-        zone: the community's timezone, in which times are told.
+        needs: ids of the needs in the settings.
+        zone: the community's timezone, in which times are kept.
     """
     rows = _tidy(file)
     connection.register("incoming", rows)
@@ -98,7 +98,7 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
 
 
 def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[Rule]) -> dict[int, int]:
-    """Make ``staged(table)`` of the table ``incoming``; how many rows break which rules, a bit for each."""
+    """Make ``staged(table)`` from the table ``incoming``; count its rows by broken rules, a bit for each rule."""
     contract, columns = TABLES[file.table].columns, file.columns
     between = len(rules) - len(row_rules(file.table, set(columns)))
     cleaned = [f"{name(column)} AS {raw(column)}" for column in columns]
@@ -131,7 +131,7 @@ def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[R
 
 
 def _bits(rules: list[Rule], first: int) -> str:
-    """SQL of a whole number with a bit for each broken rule."""
+    """Return SQL of a whole number with a bit for each broken rule."""
     parts = [
         f"CASE WHEN {rule.broken} THEN {1 << first + place} ELSE 0 END" for place, rule in enumerate(rules)
     ]
@@ -139,7 +139,7 @@ def _bits(rules: list[Rule], first: int) -> str:
 
 
 def _emptied(rules: list[Rule], first: int, bits: str, others: dict[str, str] | None = None) -> str:
-    """SQL that empties the cells of which a rule is broken; ``others``: what stands in for an empty column."""
+    """Return SQL that empties the cells of broken rules; ``others``: SQL of what stands in for an empty column."""
     masks: dict[str, int] = {}
     for place, rule in enumerate(rules):
         for column in rule.empties:
@@ -155,8 +155,10 @@ def _emptied(rules: list[Rule], first: int, bits: str, others: dict[str, str] | 
 
 
 def _lasting(file: TableFile) -> dict[str, str]:
-    """What an empty cell means: a refusal holds from the earliest moment; a request that is said to be settled was
-    settled when it was recorded."""
+    """Return SQL of what an empty cell means, by column.
+
+    A refusal holds from the earliest moment; a request said to be settled was settled when it was recorded.
+    """
     if file.table == REFUSALS:
         return {"from": f"{EARLIEST}::TIMESTAMP"}
     if file.table == "feedback":
@@ -175,8 +177,7 @@ def _read(value: str, column: Column) -> str:
 
 
 def _tidy(file: TableFile) -> pa.Table:
-    """Texts without spaces around them, null where that leaves nothing or a word for nothing, and what stands above
-    where a text says so."""
+    """Strip the texts, make words for nothing null, and put what stands above where a text says so."""
     rows, key = file.rows, TABLES[file.table].key
     tidy = []
     for column_name, column in zip(rows.column_names[:-1], rows.columns[:-1], strict=True):
@@ -210,7 +211,7 @@ def _read_slowly(
     rows: pa.Table,
     zone: str,
 ) -> pa.Table:
-    """The rows with texts that SQL could not read in a form that it can; the same table where there are none."""
+    """Rewrite texts that SQL could not read in a form that it can; return the same table where there are none."""
     contract, masks = TABLES[file.table].columns, dict[str, int]()
     for place, rule in enumerate(rules):
         if rule.unreadable and any(bits >> place & 1 for bits in broken):
@@ -237,7 +238,7 @@ def _findings(
     broken: dict[int, int],
     rows: pa.Table,
 ) -> list[Finding]:
-    """The cells that were emptied, by rule, with some of their texts."""
+    """Report the cells that were emptied, by rule, with some of their texts."""
     found = []
     aside = sum(1 << place for place, rule in enumerate(rules) if rule.sets_aside)
     for place, rule in enumerate(rules):
@@ -279,7 +280,7 @@ def _emptied_words(table: str, rule: Rule) -> str:
 
 
 def _spoken(file: TableFile, before: pa.Table, after: pa.Table) -> list[Finding]:
-    """A request that is said to be settled without a day: said, as the day is taken from elsewhere."""
+    """Report requests that are said to be settled without a day, as the day is then taken from elsewhere."""
     if before is after or file.table != "requests" or "resolved_at" not in file.columns:
         return []
     count = pc.sum(pc.equal(after["resolved_at"], SETTLED)).as_py() or 0
@@ -291,7 +292,7 @@ def _spoken(file: TableFile, before: pa.Table, after: pa.Table) -> list[Finding]
 
 
 def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> int:
-    """Of rows with the same key the last one counts; those that differ from it are set aside."""
+    """Keep the last of the rows with the same key, set those that differ from it aside, and count the repeated ones."""
     table = staged(file.table)
     keys = ", ".join(name(key) for key in TABLES[file.table].key)
     content = ", ".join(name(column) for column in (*file.columns, *file.attributes))
@@ -320,7 +321,7 @@ def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) 
 
 
 def set_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> Iterator[tuple[str, Quarantined]]:
-    """The rows of a file that cannot be used in order of their lines, each with its problem in short."""
+    """Yield the rows of a file that cannot be used in the order of their lines, each with its problem in short."""
     connection.register("incoming", file.rows)
     found = connection.execute(f"""
         SELECT {PROBLEM}, {DETAIL}, incoming.* FROM {staged(file.table)} bad

@@ -1,5 +1,6 @@
-"""Attributes that nobody can tell: of whom a need or group cannot be told, by which column and values, and columns of
-which many cells are no birth or number as the others are."""
+"""Find attributes that do not answer a ``who``: for which needs and groups, by which column and values; and columns in
+which many cells are no birth or number as the others are.
+"""
 
 import ast
 import unicodedata
@@ -77,11 +78,11 @@ class CurrentAttributes:
         return f"(DATE '1970-01-01' + {self._today})"
 
     def names(self) -> list[str]:
-        """The attributes, the ages from births, and numbers of residents."""
+        """List the attributes, the ages from births, and numbers of residents."""
         return list(dict.fromkeys([*self._columns.values(), *self._ages, *self._residents]))
 
     def find(self, wanted: str) -> Texts | np.ndarray | None:
-        """Values of a name; None where there is none."""
+        """Return the values of a name per household; None for an unknown name."""
         plain = unicodedata.normalize("NFKC", wanted)
         if plain in self._columns:
             return self._texts(self._columns[plain])
@@ -91,7 +92,7 @@ class CurrentAttributes:
         return self._residents.get(plain)
 
     def column_of(self, wanted: str) -> tuple[str, np.ndarray, Texts] | None:
-        """The column that a name is read from, which rows can be read, and its texts; None of residents."""
+        """Return the column that a name is read from, which rows can be read, and its texts; None for residents."""
         plain = unicodedata.normalize("NFKC", wanted)
         column = self._columns.get(plain) or self._ages.get(plain)
         if column is None:
@@ -128,7 +129,10 @@ class CurrentAttributes:
 
 
 def who_findings(connection: duckdb.DuckDBPyConnection, community: Community, today: date) -> list[Finding]:
-    """Needs and groups of which more than a few households cannot be told, or which nobody can have."""
+    """Report needs and groups that more than a few households may or may not have, or that nobody can have.
+
+    ``today``: the day at which ages are computed.
+    """
     asked: list[tuple[str, Need | Group]] = [
         (say("需求", "need"), need) for need in community.needs if need.who.strip()
     ]
@@ -175,7 +179,7 @@ def _requests(connection: duckdb.DuckDBPyConnection, need: str) -> str:
 
 
 def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:
-    """For each column that the expression reads: how many cells are empty, and which values cannot be read."""
+    """Say for each column that the expression reads how many cells are empty, and which values cannot be read."""
     lines = []
     for wanted in names_in(who):
         column = attributes.column_of(wanted)
@@ -197,7 +201,7 @@ def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:
 
 
 def names_in(who: Who) -> list[str]:
-    """The names of attributes in an expression."""
+    """List the names of attributes in an expression."""
     nodes = ast.walk(who.tree) if who.tree is not None else ()
     return list(
         dict.fromkeys(who.quoted.get(node.id, node.id) for node in nodes if isinstance(node, ast.Name))
@@ -210,7 +214,7 @@ def _compares_texts(who: Who) -> bool:
 
 
 def who_lines(workspace: Path, community: Community, today: date) -> list[str]:
-    """The same of a workspace's records, as lines for a command that uses them."""
+    """Write ``who_findings`` of a workspace's records as lines, for a command that uses them; none without records."""
     if not (workspace / STORE).is_file():
         return []
     with open_store(workspace, read_only=True) as connection:
@@ -220,8 +224,10 @@ def who_lines(workspace: Path, community: Community, today: date) -> list[str]:
 
 
 def attribute_findings(connection: duckdb.DuckDBPyConnection, file: TableFile, rows: str) -> list[Finding]:
-    """A finding for each attribute of ``rows`` (SQL) that is called a birth or is mostly a number, and is used as
-    neither because of its other cells."""
+    """Report attributes that are called a birth or are mostly a number, but cannot be used as such for their other cells.
+
+    ``rows``: SQL of the rows of ``file`` that can be used.
+    """
     found = []
     for attribute in file.attributes:
         own = name(attribute)

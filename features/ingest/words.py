@@ -1,4 +1,4 @@
-"""Texts that the contract does not have, but that people write, as the contract has them."""
+"""Translate words that people write into the values that the contract allows."""
 
 import re
 from collections.abc import Mapping
@@ -45,13 +45,15 @@ WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def translated(table: str, column: str, kind: Column, text: str, zone: str) -> str | None:
-    """A text that SQL could not read in a form that it can, None where it says that there is nothing, ``NOT_READ``
-    where nobody knows what it means.
+    """Rewrite a text that SQL could not read in a form that it can.
 
     Args:
         table, column, kind: the column of the contract.
         text: one cell, without blanks around it.
         zone: the community's timezone.
+
+    Returns:
+        The new text, None where it says that there is nothing, ``NOT_READ`` where nobody knows what it means.
     """
     word = plain(text)
     if column in checks.ENDS and means_for_good(word):

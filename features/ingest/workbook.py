@@ -1,4 +1,4 @@
-"""Reading a workbook: every sheet that has the table's header, merged cells, headers of two rows."""
+"""Read a workbook: every sheet that has the table's header, merged cells, headers of two rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Sheet:
 
 
 def read_workbook(path: Path, table: str) -> TextRows:
-    """Read every sheet that has the table's header, hidden ones first, so that what is shown counts.
+    """Read every sheet that has the table's header, hidden ones first, so that visible ones take precedence.
 
     Raises UserError when the file is damaged, has no such header at all, or has a sheet of another table.
     """
@@ -63,7 +63,7 @@ def _hidden(path: Path, name: str) -> Finding:
 
 
 def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | None:
-    """A sheet with its header, a finding on one that is left out, None for one without content."""
+    """Read a sheet with its header; return a finding on one that is left out, None for one without content."""
     cells = sheet.rows
     needed = [name for name, column in TABLES[table].columns.items() if column.required]
     rows = range(min(HEADER_WITHIN, len(cells)))
@@ -139,8 +139,10 @@ def _left_out(path: Path, name: str, rows: list[set[str]], table: str, filled: i
 
 
 def _is_second_header(names: list[str], below: list[Any], needed: list[str]) -> bool:
-    """Whether the row below a header names columns that have no heading of their own: it is filled there, and
-    empty or the same in the columns that every row must fill."""
+    """Tell whether the row below a header names the columns without a heading.
+
+    It does if it has texts only, fills such a column, and is empty or the same in the columns that every row must fill.
+    """
     filled = [place for place, value in enumerate(below) if value != ""]
     plain = [name.strip().lower() for name in names]
     own = [
@@ -190,7 +192,7 @@ def _fill_merged(sheet: SheetCells, cells: list[list[Any]], header: int, path: P
 
 
 def _first_rows(sheet: SheetCells) -> Sheet | None:
-    """The sheet from its first row with content on: its columns are named where no sheet has the header."""
+    """Return the sheet from its first row with content on, whose columns are reported where no sheet has the header."""
     header = next(
         (row for row, values in enumerate(sheet.rows) if any(value != "" for value in values)), None
     )
@@ -201,7 +203,7 @@ def _first_rows(sheet: SheetCells) -> Sheet | None:
 
 
 def _joined(path: Path, sheets: list[Sheet], findings: list[Finding]) -> TextRows:
-    """The rows of all sheets under the names of all headers; a column without a name stands for itself."""
+    """Join the rows of all sheets under the names of all headers; of several sheets unnamed columns are left out."""
     if len(sheets) == 1:
         (sheet,) = sheets
         columns = [_column(sheet.body, place) for place in range(len(sheet.names))]
@@ -236,7 +238,7 @@ def _places(path: Path, sheet: Sheet) -> dict[str, int]:
 
 
 def _unnamed(sheet: Sheet) -> list[Finding]:
-    """Columns without a name that hold something, of one of several sheets."""
+    """Report columns without a name that hold a value, in one of several sheets."""
     found = []
     for place, name in enumerate(sheet.names):
         values = [] if name.strip() else [text for row in sheet.body if (text := _cell_text(row[place]))]
@@ -255,7 +257,7 @@ def _column(body: list[list[Any]], place: int) -> pa.Array:
 
 
 def _cell_text(value: Any) -> str | None:
-    """What a cell shows, in the form that a CSV would have."""
+    """Return what a cell shows, in the form that a CSV would have; None for an empty cell."""
     if isinstance(value, str):
         return value or None
     if isinstance(value, bool):

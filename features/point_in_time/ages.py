@@ -21,7 +21,10 @@ AGE_GROUPS = {  # name: youngest age, the age from which no longer, zh, en
 
 @remembered
 def aggregates(known: Known) -> dict[str, np.ndarray]:
-    """Count residents, age groups and situations: float64 [households] each; NaN without a known resident."""
+    """Count the residents, age groups and situations of each household: float64 [households] by name.
+
+    Ages are in years. NaN where no resident is known, and for an age of which none is known.
+    """
     rows = known.resident_rows
     household = known.residents.household[rows]
     return of_residents(household, known.as_of - known.residents.born[rows], known.household_count)

@@ -10,7 +10,7 @@ from features.point_in_time.remembered import remembered
 
 @dataclass(frozen=True)
 class History:
-    """The known rows of households, household by household, each from its oldest row to its newest."""
+    """The known rows of households, grouped by household, each household's from its oldest row to its newest."""
 
     count: int  # households
     row: np.ndarray  # int64: its row in Known.households
@@ -21,7 +21,7 @@ class History:
 
 @remembered
 def history(known: Known) -> History:
-    """Order the rows known at the date household by household."""
+    """Group the rows known at the date by household, each household's in the order of time."""
     row = known.household_history
     household = known.households.household[row]
     follows = np.zeros(len(row), dtype=bool)
@@ -30,7 +30,10 @@ def history(known: Known) -> History:
 
 
 def changed(past: History, value: np.ndarray) -> np.ndarray:
-    """bool per row of ``past``: ``value`` (per known row) differs from the row before; missing never does."""
+    """Tell which rows differ from the row before: bool per row of ``past``; where either value is missing, False.
+
+    ``value``: float64 per row of ``Known.households``.
+    """
     ordered = value[past.row]
     differs = np.zeros(len(ordered), dtype=bool)
     differs[1:] = (ordered[1:] != ordered[:-1]) & ~np.isnan(ordered[1:]) & ~np.isnan(ordered[:-1])
@@ -38,25 +41,37 @@ def changed(past: History, value: np.ndarray) -> np.ndarray:
 
 
 def last_change(past: History, change: np.ndarray) -> np.ndarray:
-    """int64 per household: position in ``past`` of its latest change, -1 where none."""
+    """Find the latest change of each household: int64 [households], its position in ``past``; -1 where none.
+
+    ``change``: bool per row of ``past``, as ``changed`` returns it.
+    """
     last = np.full(past.count, -1, dtype=np.int64)
     last[past.household[change]] = np.flatnonzero(change)  # the later of two stands later, and wins
     return last
 
 
 def days_since(known: Known, past: History, last: np.ndarray) -> np.ndarray:
-    """float64 per household: days from the change at position ``last`` to the as-of day; NaN where none."""
+    """Compute the days from each household's change to the as-of day: float64 [households]; NaN where it has none.
+
+    ``last``: int64 [households], positions in ``past`` as ``last_change`` returns them.
+    """
     return known.as_of - np.append(past.valid_from, np.nan)[last]
 
 
 def size(past: History, value: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """float64 per household: by how much ``value`` (per known row) changed at position ``last``."""
+    """Compute by how much a value changed at each household's last change: float64 [households]; NaN where it has none.
+
+    ``value``: float64 per row of ``Known.households``. ``last``: int64 [households], as ``last_change`` returns it.
+    """
     ordered = value[past.row]
     before = np.append(np.nan, ordered[:-1]) if len(ordered) else ordered
     return np.append(ordered - before, np.nan)[last]
 
 
 def number_within(known: Known, past: History, change: np.ndarray, days: float) -> np.ndarray:
-    """float64 per household: rows that changed something in the last ``days``; NaN for unknown households."""
+    """Count the rows of each household that changed something recently: float64 [households]; NaN where not known.
+
+    ``change``: bool per row of ``past``. ``days``: how far back from the as-of day changes count.
+    """
     recent = past.household[change & (past.valid_from >= known.as_of - days)]
     return np.where(known.present, np.bincount(recent, minlength=past.count), np.nan)

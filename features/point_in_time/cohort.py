@@ -1,4 +1,4 @@
-"""Which (household, need) pairs exist at an as-of date, and which as-of date is the default one.
+"""Which pairs of household and need exist at an as-of date, and the Mondays that serve as as-of dates.
 
 A household that opted out stays in the cohort: it may still ask, and its requests teach the model; the lists
 leave it out by ``Known.opted_out``.
@@ -33,11 +33,11 @@ class KnownAttributes:
         self._residents = list(aggregates(known)) if known.has_residents else []
 
     def names(self) -> list[str]:
-        """The attributes, then the ages from birth attributes, then numbers of residents."""
+        """List the attributes, then the ages from birth attributes, then the numbers of residents."""
         return list(dict.fromkeys([*self._columns.values(), *self._ages, *self._residents]))
 
     def find(self, name: str) -> Texts | np.ndarray | None:
-        """Current values of a name, an attribute of that name first; None where there is none."""
+        """Return the current values of a name per household, an attribute first; None for an unknown name."""
         plain = unicodedata.normalize("NFKC", name)
         if plain in self._columns:
             return self._texts(self._columns[plain])
@@ -56,7 +56,7 @@ class KnownAttributes:
 def eligible(known: Known) -> np.ndarray:
     """Tell which households are known at the date and can have a need by its ``who``: bool [households, needs].
 
-    Raises UserError where a ``who`` cannot be read or names an attribute that does not exist.
+    Raises UserError where a ``who`` names an attribute that does not exist.
     """
     attributes = KnownAttributes(known)
     able = np.empty((known.household_count, len(known.community.needs)), dtype=bool)
@@ -67,12 +67,12 @@ def eligible(known: Known) -> np.ndarray:
 
 
 def cohort(known: Known) -> Rows:
-    """Every (household, need) pair present and eligible, by household, then need."""
+    """Return every pair of household and need that is present and eligible, by household, then need."""
     household, need = np.nonzero(eligible(known))
     return Rows(household.astype(np.int32), need.astype(np.int16))
 
 
 def mondays(first: date, last: date) -> list[date]:
-    """Every Monday from ``first`` to ``last``, both included."""
+    """List every Monday from ``first`` to ``last``, both included."""
     start = day_of(first) + (MONDAY - day_of(first)) % 7
     return [date_of(day) for day in range(start, day_of(last) + 1, 7)]

@@ -1,4 +1,4 @@
-"""What feedback does at once: which households and needs are not to be listed, and for how long."""
+"""What feedback brings about at once: which households and needs are not to be listed, and for how long."""
 
 import numpy as np
 
@@ -11,12 +11,15 @@ WRONG_PERSON_WEEKS = 26
 
 
 def current(rows: FeedbackRows, kind: str) -> np.ndarray:
-    """int64: the rows of this kind as they stand now, corrected ones left out."""
+    """Find the rows of one kind of feedback as they stand now, without corrected ones: int64, ascending.
+
+    ``kind``: one of ``contract.FEEDBACK``.
+    """
     return np.flatnonzero(np.isinf(rows.visible_to) & (rows.kind == FEEDBACK.index(kind)))
 
 
 def refusing(known: Known) -> np.ndarray:
-    """bool per household: asked not to be contacted any more, or is there no longer."""
+    """Tell which households asked not to be contacted any more, or are there no longer: bool [households]."""
     found = np.zeros(known.household_count, dtype=bool)
     rows = known.objections.feedback
     found[rows.household[current(rows, "do_not_contact")]] = True
@@ -24,7 +27,7 @@ def refusing(known: Known) -> np.ndarray:
 
 
 def suppressed(known: Known) -> np.ndarray:
-    """bool [households, needs]: not to be listed, as residents or workers said so.
+    """Tell which pairs are not to be listed because of what residents or workers said: bool [households, needs].
 
     ``do_not_contact``: the household, until another feedback with the same id takes it back.
     ``wrong_person``: the need (all needs where none was named) for 26 weeks, or until the household's or its
@@ -46,7 +49,7 @@ def suppressed(known: Known) -> np.ndarray:
 
 
 def _pairs(rows: FeedbackRows, at: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """bool [households, needs]: what the feedback rows ``at`` are about."""
+    """Mark the pairs that the feedback rows at positions ``at`` are about: bool [households, needs]."""
     found = np.zeros(shape, dtype=bool)
     whole = rows.need[at] == -1
     found[rows.household[at[whole]]] = True
@@ -56,7 +59,7 @@ def _pairs(rows: FeedbackRows, at: np.ndarray, shape: tuple[int, int]) -> np.nda
 
 
 def _last_change(known: Known) -> np.ndarray:
-    """float64 days per household: its newest row or that of a resident; -inf where not known yet."""
+    """Find when each household's newest row or that of a resident became known: float64 days; -inf where none."""
     last = np.full(known.household_count, -np.inf)
     for rows in (known.households, known.residents):
         np.maximum.at(last, rows.household, rows.visible_from)

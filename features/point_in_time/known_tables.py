@@ -1,4 +1,4 @@
-"""What ``Known`` holds besides the contract's tables."""
+"""Classes of what ``Known`` holds besides the contract's tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AttributeTexts:
-    """The distinct texts of each attribute column: a code book that all as-of days share and that says nothing of any
-    household; the codes of ``Known`` point into it."""
+    """The distinct texts of each attribute column, to which the codes in ``Known`` point.
+
+    All as-of days share these code books; they say nothing about any single household.
+    """
 
     households: Mapping[str, np.ndarray]  # object str by attribute
     residents: Mapping[str, np.ndarray]
@@ -21,7 +23,7 @@ class AttributeTexts:
 
 @dataclass(frozen=True)
 class Recordings:
-    """Requests as they were first recorded and as they were corrected, up to the as-of day, oldest recording first."""
+    """All recordings of requests up to the as-of day, the first ones and their corrections, in the order of recording."""
 
     request_id: np.ndarray  # str
     requested: np.ndarray  # float64 days
@@ -30,10 +32,10 @@ class Recordings:
 
 @dataclass(frozen=True)
 class Objections:
-    """What residents and workers said up to now of being listed, whatever the as-of day.
+    """What residents and workers said, up to now, against being listed, whatever the as-of day.
 
-    The one thing of ``Known`` that reaches past its date, and only ever leaves a household out: a list that is made
-    again for an earlier week must respect a refusal that came since. No feature, label or model reads it.
+    This alone in ``Known`` reaches past its date, and it can only leave a household out: a list that is made again for an
+    earlier week must respect a refusal that came since. No feature, label or model reads it.
     """
 
     feedback: "FeedbackRows"
@@ -42,6 +44,6 @@ class Objections:
 
 
 def recordings(rows: "RequestRows", as_of: float) -> Recordings:
-    """Take the recordings before day ``as_of`` from all rows of the requests, corrected ones included."""
+    """Return the recordings of requests that became known before day ``as_of``, corrected versions included."""
     end = int(np.searchsorted(rows.visible_from, as_of, side="left"))
     return Recordings(rows.request_id[:end], rows.requested[:end], rows.visible_from[:end])

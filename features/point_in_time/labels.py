@@ -1,4 +1,4 @@
-"""Labels: did the household ask for the need in [as_of + lead, as_of + lead + horizon)?"""
+"""Labels: whether the household asked for the need in [as_of + lead, as_of + lead + horizon)."""
 
 import numpy as np
 import pandas as pd
@@ -14,20 +14,22 @@ DELAY_RIPE = 28.0  # days; of younger requests the slow ones are still missing
 
 
 def label_begin(community: Community, as_of: float) -> np.ndarray:
-    """float64 day per need at which its label window begins."""
+    """Return the day on which each need's label window begins: float64 [needs]."""
     return as_of + WEEK * np.array([need.lead_weeks for need in community.needs], dtype=np.float64)
 
 
 def label_end(community: Community, as_of: float) -> np.ndarray:
-    """float64 day per need at which its label window has ended."""
+    """Return the day on which each need's label window has ended: float64 [needs]."""
     horizon = np.array([need.horizon_weeks for need in community.needs], dtype=np.float64)
     return label_begin(community, as_of) + WEEK * horizon
 
 
 def labels(known_now: Known, rows: Rows, as_of: float) -> np.ndarray:
-    """int8 per row: 1 where the household asked within the window of ``as_of``, by what is known now.
+    """Compute each pair's label by what is known now: int8 [len(rows)], 1 where the household asked within the window.
 
-    ``requested_at`` counts, however late it was recorded. Only rows for which ``usable`` holds are complete.
+    A request counts by ``requested_at``, however late it was recorded. Labels are complete only for needs for which
+    ``usable`` holds. ``known_now``: as of a later day. ``rows``: the pairs. ``as_of``: the day from which the window
+    counts.
     """
     requests = known_now.requests
     within = in_window(known_now.community, requests.need, requests.requested, as_of)
@@ -37,7 +39,10 @@ def labels(known_now: Known, rows: Rows, as_of: float) -> np.ndarray:
 
 
 def in_window(community: Community, need: np.ndarray, requested: np.ndarray, as_of: float) -> np.ndarray:
-    """bool per request: of a known need, and made within its window of ``as_of``."""
+    """Tell which requests are for a known need and were made within its window of ``as_of``: bool per request.
+
+    ``need``: int per request, -1 unknown. ``requested``: float64 days per request.
+    """
     begin, end = label_begin(community, as_of), label_end(community, as_of)
     place = np.maximum(need, 0)
     return (need >= 0) & (requested >= begin[place]) & (requested < end[place])
@@ -45,15 +50,15 @@ def in_window(community: Community, need: np.ndarray, requested: np.ndarray, as_
 
 @remembered
 def usual_recording_delay(known: Known) -> float:
-    """Estimate the days within which 95 of 100 requests are recorded, newer ones counting more; 0 without requests.
+    """Estimate the days within which 95 % of requests are recorded, newer ones weighing more; 0 without requests.
 
-    A request counts by its first recording, also where it was corrected later.
+    A request counts by its first recording, even if it was corrected later.
     """
     return usual_delay(*recording_delays(known))
 
 
 def recording_delays(known: Known) -> tuple[np.ndarray, np.ndarray]:
-    """Two float64 per request, in days: until it was first recorded, and how long ago it was made."""
+    """Compute each request's delay until it was first recorded, and its age at the as-of day: float64 days each."""
     every = known.recordings
     first = np.flatnonzero(~pd.Series(every.request_id).duplicated())  # rows are in order of recording
     delay = np.maximum(every.visible_from[first] - every.requested[first], 0)
@@ -61,7 +66,7 @@ def recording_delays(known: Known) -> tuple[np.ndarray, np.ndarray]:
 
 
 def usual_delay(delay: np.ndarray, age: np.ndarray) -> float:
-    """``usual_recording_delay`` from ``recording_delays``."""
+    """Compute ``usual_recording_delay`` from ``recording_delays``."""
     if not len(delay):
         return 0.0
     if (age >= DELAY_RIPE).any():

@@ -1,4 +1,4 @@
-"""Records of one household that were not read from a file: as another system posts them."""
+"""Records of one household that another system posts, instead of reading them from files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +28,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Posted:
-    """One household's rows with the contract's columns; times are datetimes, dates or None, and attributes
-    anything that JSON holds."""
+    """One household's rows with the contract's columns.
+
+    Times are datetimes, dates, days as numbers, or None; attributes are any values that JSON holds.
+    """
 
     household_id: str
     households: Sequence[Row]  # grid_id, microgrid_id, valid_from, attributes
@@ -54,9 +56,11 @@ def posted_records(
     has_residents: bool,
     has_outreach: bool,
 ) -> Records:
-    """The household as the only one of its records, in a town with these grids and micro-grids (sorted ids).
+    """Make records with this household as the only one, in a town with these grids and micro-grids.
 
-    A grid or micro-grid that the town does not know is none (-1). Nothing is checked: times and needs are.
+    ``grid_ids``, ``microgrid_ids``: object str, sorted; a grid or micro-grid that is not among them becomes -1.
+    ``has_residents``, ``has_outreach``: whether the town has these tables. Nothing is checked: the caller has checked
+    times and needs.
     """
     zone = ZoneInfo(community.community.timezone)
     return Records(
@@ -77,7 +81,7 @@ def posted_records(
 
 
 def day(value: Any, zone: ZoneInfo) -> float:
-    """Days since 1970-01-01 in local time; a datetime without offset is local; NaN for None."""
+    """Return a time as days since 1970-01-01 in local time; a datetime without offset is local; NaN for None."""
     if value is None:
         return float("nan")
     if isinstance(value, datetime):
@@ -89,7 +93,7 @@ def day(value: Any, zone: ZoneInfo) -> float:
 
 
 def attribute_text(value: Any) -> str | None:
-    """An attribute as the records keep it: a text, or None where it says nothing."""
+    """Return an attribute as the records keep it: a text, or None for a value that says nothing."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -101,7 +105,7 @@ def attribute_text(value: Any) -> str | None:
 
 
 def need_of_text(text: str | None, community: Community) -> int:
-    """The need whose keywords stand in a text; -1 where none does. As ``keywords.match_texts`` has it."""
+    """Find the need whose keywords a text contains, by the rule of ``keywords.match_texts``; -1 where there is none."""
     if not text:
         return -1
     small, best, found = text.lower(), (0, 0), -1
@@ -125,7 +129,7 @@ def _seen(times: Sequence[float]) -> dict[str, np.ndarray]:
 
 
 def _ordered(rows: Sequence[Row], time: Any) -> tuple[list[Row], list[float]]:
-    """The rows in the order in which they became known, and when."""
+    """Sort the rows by when they became known; return them and these times."""
     timed = sorted(((time(row), index) for index, row in enumerate(rows)), key=lambda one: one)
     return [rows[index] for _, index in timed], [moment for moment, _ in timed]
 

@@ -1,6 +1,6 @@
 """All records as NumPy arrays, and the part of them that was known before an as-of date.
 
-Point-in-time holds here and nowhere else: a feature block is handed a ``Known`` and cannot see anything
+The rule of point in time is kept here and nowhere else: a feature block is handed a ``Known`` and cannot see anything
 that was recorded on or after its as-of date.
 
 Times are *days*: float64 days since 1970-01-01 00:00 in the community's local time, NaN where missing. An
@@ -43,17 +43,17 @@ NEVER = np.inf
 
 
 def day_of(as_of: date) -> int:
-    """Days since 1970-01-01 of a local date."""
+    """Return a local date as days since 1970-01-01."""
     return (as_of - EPOCH).days
 
 
 def microgrid_id(grid: str, number: str) -> str:
-    """The id of a micro-grid in ``Records``: its numbers may begin anew in each grid, so the grid stands before."""
+    """Return the id of a micro-grid in ``Records``: its grid, then its number, which may come again in another grid."""
     return f"{grid}{OF_GRID}{number}"
 
 
 def microgrid_numbers(ids: Iterable[str]) -> np.ndarray:
-    """object str [n]: the numbers that people know, of micro-grids by their ids in ``Records``.
+    """Return the micro-grids' numbers, as people know them, from their ids in ``Records``: object str [n].
 
     >>> microgrid_numbers([microgrid_id("G1", "2")]).tolist()
     ['2']
@@ -62,13 +62,13 @@ def microgrid_numbers(ids: Iterable[str]) -> np.ndarray:
 
 
 def date_of(day: float) -> date:
-    """The local date on which a time in days falls."""
+    """Return the local date on which a time in days falls."""
     return EPOCH + timedelta(days=int(np.floor(day)))
 
 
 @dataclass(frozen=True)
 class Records:
-    """Everything a workspace holds. Households, grids and micro-grids are numbered in order of their ids."""
+    """Everything that a workspace holds. Households, grids and micro-grids are numbered in the order of their ids."""
 
     community: Community
     household_ids: np.ndarray  # object str, sorted
@@ -89,18 +89,18 @@ class Records:
 
     @property
     def first_day(self) -> float:
-        """Time from which the first household is known, in days; ``inf`` without households."""
+        """Return the time at which the first household became known, in days; ``inf`` without households."""
         return float(self.households.visible_from.min(initial=np.inf))
 
     @cached_property
     def history_order(self) -> np.ndarray:
-        """int64: rows of ``households``, household by household, each from its oldest to its newest."""
+        """Order the rows of ``households`` by household, each household's from its oldest to its newest: int64."""
         rows = self.households
         return np.lexsort((rows.visible_from, rows.valid_from, rows.household))
 
     @cached_property
     def attribute_texts(self) -> AttributeTexts:
-        """The distinct texts of the attributes."""
+        """Gather the distinct texts of the attributes."""
         return AttributeTexts(
             *(
                 {name: column.distinct for name, column in rows.attributes.items()}
@@ -110,7 +110,7 @@ class Records:
 
     @cached_property
     def objections(self) -> Objections:
-        """What is known by now of who is not to be listed."""
+        """Gather what is known by now of who is not to be listed."""
         homes, visits = current(self.households), current(self.outreach)
         count = len(self.household_ids)
         _, ended = begun_anew(homes, count)
@@ -123,7 +123,7 @@ class Records:
 
     @property
     def last_day(self) -> float:
-        """Day of the last row of the data, stray times left out; ``-inf`` without rows."""
+        """Return the day of the last row of the data, without stray times; ``-inf`` without rows."""
         times = {
             "households": self.households.valid_from,
             "residents": self.residents.valid_from,
@@ -135,10 +135,10 @@ class Records:
 
 @dataclass(frozen=True)
 class Known:
-    """What was known before one as-of day; every table ends there, but for ``objections``.
+    """What was known before one as-of day; every table ends there, except ``objections``.
 
     Ids, settings, the workers' table and which tables there are have no time in the contract and stand as they are
-    now. Households are numbered by ``household_ids``, those that are not known yet included (see ``present``).
+    now. Households are numbered by ``household_ids``, including those not known yet (see ``present``).
     """
 
     as_of: int
@@ -165,14 +165,15 @@ class Known:
 
     @property
     def household_count(self) -> int:
-        """Count the households, known yet or not: the length of per-household arrays."""
+        """Count the households, known yet or not: the length of arrays by household."""
         return len(self.household_ids)
 
     @cached_property
     def household_row(self) -> np.ndarray:
-        """int64 per household: row of ``households`` with its current attributes, -1 where not known yet.
+        """Find the row of ``households`` with each household's current attributes: int64 [households].
 
-        Also -1 where the household lives outside the grids that the records are within.
+        -1 where the household is not known yet, has left or is silent, or lives outside the grids that the records are
+        within.
         """
         rows, within = self.households, self.within
         row = np.where(self.ended | self.silent, -1, self._last_row)
@@ -187,7 +188,7 @@ class Known:
 
     @cached_property
     def ended(self) -> np.ndarray:
-        """bool per household: it moved away or died out before the as-of day, and nothing followed.
+        """Tell which households moved away or died out before the as-of day, with nothing following: bool [households].
 
         By the register's ``valid_until``, or by a visit after which no row of the register begins.
         """
@@ -195,7 +196,7 @@ class Known:
 
     @cached_property
     def silent(self) -> np.ndarray:
-        """bool per household: no sign of it for ``silent_after_weeks``, where the settings say so."""
+        """Tell which households gave no sign for ``silent_after_weeks``: bool [households]; none without that setting."""
         weeks = self.community.silent_after_weeks
         if weeks is None:
             return np.zeros(self.household_count, dtype=bool)
@@ -203,24 +204,24 @@ class Known:
 
     @cached_property
     def present(self) -> np.ndarray:
-        """bool per household: known before the as-of day."""
+        """Tell which households are known before the as-of day and live there: bool [households]."""
         return self.household_row >= 0
 
     @cached_property
     def known_since(self) -> np.ndarray:
-        """float64 days per household: its first ``valid_from``; NaN where not known yet."""
+        """Return each household's first ``valid_from``: float64 days [households]; NaN where not known yet."""
         first = np.full(self.household_count, np.inf)
         np.minimum.at(first, self.households.household, self.households.valid_from)
         return np.where(np.isinf(first), np.nan, first)
 
     @cached_property
     def microgrid(self) -> np.ndarray:
-        """int32 per household: current micro-grid, -1 where not known yet."""
+        """Return each household's current micro-grid: int32 [households]; -1 where not present."""
         return self._current(self.households.microgrid)
 
     @cached_property
     def grid(self) -> np.ndarray:
-        """int32 per household: current grid, -1 where not known yet."""
+        """Return each household's current grid: int32 [households]; -1 where not present."""
         return self._current(self.households.grid)
 
     def area(self, kind: str) -> np.ndarray:
@@ -235,8 +236,10 @@ class Known:
 
     @cached_property
     def resident_rows(self) -> np.ndarray:
-        """int64: rows of ``residents`` that are each resident's current one; none of a resident whose household is
-        now another one, also where that one's rows are not among these."""
+        """Find the latest row of each resident who still lives in that row's household: int64 rows of ``residents``.
+
+        A resident who now belongs to another household has none, even if that household's rows are not among these.
+        """
         rows = self.residents
         count = int(rows.resident.max()) + 1 if len(rows) else 0
         last = last_of_each(rows.resident, rows.valid_from, rows.visible_from, count)
@@ -245,7 +248,7 @@ class Known:
 
     @cached_property
     def opted_out(self) -> np.ndarray:
-        """bool per household: refuses automated listing on the as-of day."""
+        """Tell which households refuse automated listing on the as-of day: bool [households]."""
         refuses = np.zeros(self.household_count, dtype=bool)
         rows = self.opt_outs
         refuses[rows.household[(rows.begins < self.as_of) & (rows.until > self.as_of)]] = True
@@ -253,7 +256,7 @@ class Known:
 
 
 def _last_sign(known: Known) -> np.ndarray:
-    """float64 days per household: its newest row, request or visit, or that of a resident; -inf without any."""
+    """Find each household's newest row, request, visit or resident's row: float64 days [households]; -inf without any."""
     last = np.full(known.household_count, -np.inf)
     for whose, when in (
         (known.households.household, known.households.valid_from),
@@ -266,11 +269,11 @@ def _last_sign(known: Known) -> np.ndarray:
 
 
 def known_before(records: Records, as_of: int, town: TownSummary | None = None) -> Known:
-    """Take what was known before the local midnight that begins day ``as_of``.
+    """Return what was known before the local midnight that begins day ``as_of``.
 
-    ``resolved`` and ``satisfaction`` of a request count only from the resolution on. ``town``: of the whole town as
-    of this day, where the records are those of a partition or of one household; functions that ask about the town
-    then answer from it, and from the records themselves where it is None.
+    ``resolved`` and ``satisfaction`` of a request count only from its resolution on. ``town``: summary of the whole
+    town on this day, to be given where the records are those of a partition or of one household; functions that ask
+    about the town then answer from it. With None they answer from the records themselves.
     """
     requests = visible(records.requests, as_of)
     with np.errstate(invalid="ignore"):
@@ -312,7 +315,7 @@ def known_before(records: Records, as_of: int, town: TownSummary | None = None) 
 
 
 def _known_history(records: Records, known: np.ndarray) -> np.ndarray:
-    """int64: the rows known at a date, numbered among themselves, in the order of ``Records.history_order``."""
+    """Put the rows known at a date, numbered among themselves, in the order of ``Records.history_order``: int64."""
     number = np.full(len(records.households), -1, dtype=np.int64)
     number[known] = np.arange(len(known))
     row = number[records.history_order]
@@ -321,7 +324,7 @@ def _known_history(records: Records, known: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Rows:
-    """The (household, need) pairs of one as-of day for which features, labels or scores are wanted."""
+    """The pairs of household and need at one as-of day for which features, labels or scores are wanted."""
 
     household: np.ndarray  # int32
     need: np.ndarray  # int16
@@ -330,7 +333,7 @@ class Rows:
         return len(self.household)
 
     def take(self, keep: np.ndarray) -> "Rows":
-        """The pairs at positions (or a mask) ``keep``."""
+        """Return the pairs at the positions, or of the mask, ``keep``."""
         return Rows(self.household[keep], self.need[keep])
 
 

@@ -1,4 +1,4 @@
-"""Compute once: results are kept on the object that they are made from, for as long as it lives."""
+"""Compute once: results are kept on the object from which they are computed, for as long as it lives."""
 
 from collections.abc import Callable, Hashable
 from functools import wraps

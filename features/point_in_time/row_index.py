@@ -7,31 +7,31 @@ from features.point_in_time.remembered import remembered
 
 
 class Grouped:
-    """Positions of rows by a whole number that each has; rows of a number are in their own order."""
+    """Positions of rows grouped by a whole number that each row has, such as its household."""
 
     def __init__(self, number: np.ndarray, count: int) -> None:
         self.order = np.argsort(number, kind="stable")
         self.begins = np.searchsorted(number[self.order], np.arange(count + 1))
 
     def of(self, number: int) -> np.ndarray:
-        """int64: positions of the rows of ``number``, ascending; none for a negative one."""
+        """Return the positions of the rows with this number, ascending: int64; none for a negative number."""
         if number < 0:
             return self.order[:0]
         return self.order[self.begins[number] : self.begins[number + 1]]
 
 
 def own_requests(known: Known, household: int) -> np.ndarray:
-    """int64: a household's rows of ``known.requests``, ascending."""
+    """List a household's rows of ``known.requests``, ascending: int64."""
     return _requests_by_household(known).of(household)
 
 
 def own_visits(known: Known, household: int) -> np.ndarray:
-    """int64: a household's rows of ``known.outreach``, ascending."""
+    """List a household's rows of ``known.outreach``, ascending: int64."""
     return _visits_by_household(known).of(household)
 
 
 def own_residents(known: Known, household: int) -> np.ndarray:
-    """List the current rows of a household's residents, in the order of ``resident_rows``: int64."""
+    """List the current rows of ``known.residents`` for a household: int64, in the order of ``resident_rows``."""
     return known.resident_rows[_residents_by_household(known).of(household)]
 
 

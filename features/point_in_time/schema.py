@@ -1,4 +1,4 @@
-"""The schema: what each attribute means, fitted once from what was known then; it travels with the model."""
+"""The schema: what each attribute means, fitted once from what was known at the time and kept with the model."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -40,7 +40,7 @@ MOST_NAMES = 10  # distinct values from which a column of names is told from a c
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute column: its kind, the category values known (most frequent first), its name in words."""
+    """One attribute column: its kind, its category values (most frequent first), and its name in words."""
 
     name: str
     kind: AttributeKind
@@ -52,18 +52,18 @@ class Attribute:
 
     @property
     def person(self) -> str:
-        """Whose birth it is: ``head`` for head_birth_year; the attribute's age is called ``head_age``."""
+        """Return whose birth it is: ``head`` for head_birth_year, whose age is called ``head_age``; "" for nobody's."""
         found = BIRTH.match(self.name)
         return ((found["person"] or found["zh"]) if found else "") or ""
 
     @property
     def column(self) -> str:
-        """Its name as part of a feature's name; of a birth, the age's: ``head_age`` for head_birth_year."""
+        """Return its name as part of a feature's name; for a birth the age's: ``head_age`` for head_birth_year."""
         return plain_text(age_name(self.person) if self.kind == "birth" else self.name)
 
     @property
     def plain_name(self) -> tuple[str, str]:
-        """Its Chinese and English name without the place for a number."""
+        """Return its Chinese and English name without the place for a number."""
         return self.zh.replace("{}", "").strip(), self.en.replace("{}", "").strip()
 
 
@@ -79,7 +79,7 @@ class Schema:
     leading: tuple[str, ...] = ()  # ids of the needs most asked for: each has feature columns of its own
 
     def __hash__(self) -> int:
-        """Computed once: a schema is the key of everything that is remembered of it."""
+        """Compute the hash once, as a schema is the key of many remembered results."""
         found = self.__dict__.get("_hash")
         if found is None:
             flags = (self.has_residents, self.has_ages, self.leading)
@@ -88,12 +88,12 @@ class Schema:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """A value that JSON can hold and ``from_json`` reads back."""
+        """Return a value that JSON can hold and ``from_json`` reads back."""
         return asdict(self)
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "Schema":
-        """The schema that ``to_json`` wrote."""
+        """Read the schema that ``to_json`` wrote."""
         tables = {
             table: tuple(
                 Attribute(**{**attribute, "values": tuple(attribute["values"])}) for attribute in value[table]
@@ -106,17 +106,17 @@ class Schema:
 
 @cache
 def plain_text(text: str) -> str:
-    """A text as part of a feature's name: without spaces and the signs that LightGBM or we use ourselves."""
+    """Return a text as part of a feature's name: "_" for spaces and for signs that LightGBM or feature names use."""
     return re.sub(r'[\[\]{}",:.=\s]+', "_", text)
 
 
 def age_name(person: str) -> str:
-    """What the age of a person with a birth attribute is called: ``head_age``, or ``age``."""
+    """Return the name of the age of a person with a birth attribute: ``head_age``, or ``age`` without a person."""
     return f"{person}_age" if person else "age"
 
 
 def fit_schema(known: Known) -> Schema:
-    """The schema of the attributes as known at ``known.as_of``.
+    """Fit the schema on the attributes as known at ``known.as_of``.
 
     Excluded, constant, personal (name, phone, address) and nearly unique columns become ``ignored``.
     """
@@ -133,7 +133,7 @@ def fit_schema(known: Known) -> Schema:
 
 
 def _leading_needs(known: Known) -> tuple[str, ...]:
-    """Ids of the MOST_LEADING needs with the most requests, in the order of the needs."""
+    """List the ids of the MOST_LEADING needs with the most requests, in the order of the needs."""
     asked = known.requests.need[known.requests.need >= 0]
     count = np.bincount(asked, minlength=len(known.community.needs))
     most = np.argsort(-count, kind="stable")[:MOST_LEADING]
@@ -141,7 +141,10 @@ def _leading_needs(known: Known) -> tuple[str, ...]:
 
 
 def kind_of(name: str, texts: list[str | None], whose: list[str]) -> AttributeKind:
-    """What the values of a column, of the households ``whose``, make of it; ``ignored`` where they tell nothing."""
+    """Find the kind of a column by its name and values; ``ignored`` for a column that no model could use.
+
+    ``texts``: the values, None where missing. ``whose``: the household of each value.
+    """
     column = values.read_texts(texts)
     if PERSONAL.search(name.lower()) or not len(column.distinct):
         return "ignored"
@@ -150,7 +153,7 @@ def kind_of(name: str, texts: list[str | None], whose: list[str]) -> AttributeKi
 
 
 def readable(kind: AttributeKind, text: str) -> bool:
-    """Whether a text can be read as an attribute of this kind; one that says that nothing is known can."""
+    """Tell whether a text can be read as an attribute of this kind; a text that says that nothing is known can."""
     column = values.read_texts([text])
     if not len(column.distinct) or kind in ("category", "ignored"):
         return True
@@ -158,7 +161,7 @@ def readable(kind: AttributeKind, text: str) -> bool:
 
 
 def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
-    """What ``features.exclude`` keeps from every model, read as any other attribute would be: for an audit."""
+    """Fit the attributes of a table that ``features.exclude`` keeps from every model, for an audit to compare by."""
     exclude = set(known.community.features.exclude)
     columns = {name: _columns(name) for name in getattr(known, table).attributes}
     excluded = [own for name, own in columns.items() if {name, *own} & exclude]
@@ -174,7 +177,7 @@ def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
 
 
 def _columns(name: str) -> set[str]:
-    """What ``Attribute.column`` of a column of this name can be, whatever it turns out to hold."""
+    """Return the names that ``Attribute.column`` can have for a column of this name, whatever its values are."""
     plain = Attribute(name, "ignored").column
     return {plain, Attribute(name, "birth").column} if BIRTH.match(name) else {plain}
 
@@ -182,7 +185,7 @@ def _columns(name: str) -> set[str]:
 def _fit_table(
     known: Known, table: TableName, exclude: set[str], only: set[str] | None = None
 ) -> tuple[Attribute, ...]:
-    """``only``: the names of the columns to look at; all by default."""
+    """Fit the attributes of a table, in the order of their names; of the columns ``only``, or of all."""
     rows: HouseholdRows | ResidentRows = getattr(known, table)
     whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
     order = np.lexsort((rows.visible_from, rows.valid_from, whose))
@@ -202,7 +205,7 @@ def _fit_table(
 def _fit_attribute(
     known: Known, name: str, codes: np.ndarray, texts: np.ndarray, whose: np.ndarray, exclude: set[str]
 ) -> Attribute:
-    """``codes`` and ``whose`` (household or resident) are of the known rows, oldest first for each."""
+    """Fit one attribute from its ``codes`` per row, sorted by ``whose`` (household or resident) and then time."""
     frequency = np.bincount(codes[codes >= 0], minlength=len(texts))
     attribute = Attribute(name, "birth")
     birth = BIRTH.match(name)
@@ -255,7 +258,7 @@ def _kind(
 
 
 def _of_persons(texts: np.ndarray) -> bool:
-    """Whether the texts are telephones, identity cards or names: they say who somebody is, not how a household is."""
+    """Tell whether the texts are telephones, identity cards or names: these identify people and describe no household."""
     some = texts[:1000]
     numbers = sum(NUMBER_OF_A_PERSON.fullmatch(one) is not None for one in some)
     names = sum(PERSON.fullmatch(one) is not None for one in some) if len(texts) >= MOST_NAMES else 0
@@ -263,7 +266,7 @@ def _of_persons(texts: np.ndarray) -> bool:
 
 
 def _identifiers(texts: np.ndarray, owners: int) -> bool:
-    """Nearly unique whole numbers of one length (telephone, card) or with leading zeros are no quantities."""
+    """Tell whether numbers are identifiers: nearly unique, of one length (telephone, card) or with leading zeros."""
     if len(texts) < 10 or len(texts) < 0.8 * owners:
         return False
     digits = [text for text in texts if text.isdigit()]
@@ -283,7 +286,7 @@ def _category_values(texts: np.ndarray, frequency: np.ndarray) -> tuple[str, ...
 
 
 def _changed(codes: np.ndarray, whose: np.ndarray) -> int:
-    """In how many households or residents a value followed another one."""
+    """Count the households or residents of which a value followed a different one."""
     changed = (whose[1:] == whose[:-1]) & (codes[1:] != codes[:-1]) & (codes[1:] >= 0) & (codes[:-1] >= 0)
     return len(np.unique(whose[1:][changed]))
 
@@ -303,11 +306,13 @@ def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
 
 
 def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:
-    """float64 value of an attribute in each known row of a table.
+    """Return an attribute as a number for each known row of a table: float64 [rows].
 
-    Numbers and booleans as they are, categories as their position in ``values`` (its length for the pooled
-    rest), births and dates as days. Missing, and what the schema cannot read, is NaN; so is an absent column.
-    The distinct texts of the whole table are read once, and then gathered at every as-of day.
+    Numbers and booleans stay as they are, categories become their position in ``values`` (its length for the pooled
+    rest), births and dates become days. NaN where the value is missing, cannot be read by the schema, or the column is
+    absent. The distinct texts of the whole table are read once and serve every as-of day.
+
+    ``table``: ``households`` or ``residents``. ``attribute``: one of the schema's.
     """
     rows: HouseholdRows | ResidentRows = getattr(known, table)
     column = rows.attributes.get(attribute.name)

@@ -1,17 +1,17 @@
-"""Past dates and spans as a grid worker says them."""
+"""Past dates and months in the words of a grid worker."""
 
 from features.language import say
 from features.point_in_time.records import date_of
 
 
 def spoken_date(day: float, as_of: int) -> str:
-    """A past date for a worker: 5月12日, 去年6月3日, 2023年6月3日."""
+    """Write a past day for a worker: 5月12日, 去年6月3日, 2023年6月3日."""
     when = date_of(day)
     return say(f"{_spoken_year(day, as_of)}{when.month}月{when.day}日", f"{when.day} {when:%B %Y}")
 
 
 def spoken_month(day: float, as_of: int) -> str:
-    """A past month for a worker: 今年5月, 去年6月, 2023年6月."""
+    """Write a past month for a worker: 今年5月, 去年6月, 2023年6月."""
     when = date_of(day)
     return say(f"{_spoken_year(day, as_of) or '今年'}{when.month}月", f"{when:%B %Y}")
 

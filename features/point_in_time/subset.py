@@ -1,4 +1,4 @@
-"""Some households, or a part of a town, apart from it: the same features, from their rows and the town's tables."""
+"""The records of some households, or of all but one, as records by themselves."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -11,20 +11,22 @@ from features.rows.tables import Versions, rows_at
 
 
 def alone(records: Records, household: int) -> Records:
-    """The records of one household, which has number 0; grids and micro-grids keep their numbers."""
+    """Return the records of one household, which gets the number 0; grids and micro-grids keep their numbers."""
     return _apart(records, np.array([household]), lambda whose: whose == household)
 
 
 def some(records: Records, households: np.ndarray) -> Records:
-    """The records of these households (positions, ascending), numbered from 0 on in their order; grids and
-    micro-grids keep their numbers."""
+    """Return the records of some households, numbered from 0 on in their order; grids and micro-grids keep their numbers.
+
+    ``households``: int positions in ``records.household_ids``, ascending.
+    """
     wanted = np.zeros(len(records.household_ids), dtype=bool)
     wanted[households] = True
     return _apart(records, households, lambda whose: wanted[whose])
 
 
 def _apart(records: Records, households: np.ndarray, mine: Callable[[np.ndarray], np.ndarray]) -> Records:
-    """``mine`` tells which of the numbers that it is given are among the households."""
+    """Take the rows of some households; ``mine`` maps household positions [n] to bool [n], True for those to keep."""
 
     def taken(rows: Any) -> Any:
         own = rows_at(rows, np.flatnonzero(mine(rows.household)))
@@ -44,7 +46,7 @@ def _apart(records: Records, households: np.ndarray, mine: Callable[[np.ndarray]
 
 
 def without(records: Records, household_id: str) -> Records:
-    """The records without the rows of one household; every number stays, and nothing is called by its id."""
+    """Return the records without the rows of one household; numbers stay, and no household has its id any more."""
     here = records.household_ids == household_id
     nobody = np.array([f"\x00{number}" for number in range(len(here))], dtype=object)
 

@@ -1,4 +1,4 @@
-"""What one partition, or one household apart, must know of the whole town; everything else is in its own records."""
+"""What one partition, or a single household, must know of the whole town; all else is in its own records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ Given = TypeVar("Given")
 class AttributeFactors:
     """How much more households ask than the town, by the value of one attribute; equal to itself only.
 
-    name: of a feature of the blocks household or residents. edges: float64 [bins - 2], between bins. factors:
-    float64 [bins, needs], above 0; the last bin holds the households of which the attribute is not known.
+    name: a feature of the block household or residents. edges: float64 [bins - 2], the boundaries between bins. factors:
+    float64 [bins, needs], above 0; the last bin is for households whose attribute is not known.
     """
 
     name: str
@@ -27,7 +27,7 @@ class AttributeFactors:
 
 @dataclass(frozen=True)
 class TownCounts:
-    """Numbers of households of the whole town, told in reasons and taken off the seats of programmes."""
+    """Numbers of households of the whole town, which reasons mention and which are taken off the seats of programmes."""
 
     asking_last_year: tuple[int, ...]  # by need, at the time of its window a year before
     asking_within_a_year: tuple[int, ...]  # by need
@@ -36,7 +36,7 @@ class TownCounts:
 
 
 def summed(partitions: Sequence[TownCounts]) -> TownCounts:
-    """Add up the counts of partitions whose households differ: those of the town.
+    """Add up the counts of partitions that have no household in common: the counts of the town.
 
     >>> summed([TownCounts((1, 2), (1, 3), {"a": 4}, {"a": 0}), TownCounts((0, 1), (2, 2), {"a": 1}, {"a": 5})])
     TownCounts(asking_last_year=(1, 3), asking_within_a_year=(3, 5), claimed={'a': 5}, found={'a': 5})
@@ -76,12 +76,12 @@ class TownSummary:
 
     @property
     def similar_factors(self) -> tuple[AttributeFactors, ...]:
-        """Give ``similar``. Raises LookupError where it was left out."""
+        """Return ``similar``. Raises LookupError where it was left out."""
         return _given(self.similar, "factors of attributes")
 
     @property
     def town_counts(self) -> TownCounts:
-        """Give ``counts``. Raises LookupError where they were left out."""
+        """Return ``counts``. Raises LookupError where they were left out."""
         return _given(self.counts, "counts")
 
 

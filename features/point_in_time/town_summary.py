@@ -17,7 +17,7 @@ WEAKEST, STRONGEST = 0.02, 1e4  # limits of a prior strength, in expected reques
 
 @dataclass(frozen=True)
 class Asked:
-    """The known requests whose need is known, oldest first, as seen from the as-of day."""
+    """The known requests for known needs, oldest first, with their ages at the as-of day."""
 
     shape: tuple[int, int]  # households, needs
     household: np.ndarray  # int32
@@ -27,22 +27,30 @@ class Asked:
     row: np.ndarray  # int64: its row in Known.requests
 
     def count(self, youngest: float, oldest: float) -> np.ndarray:
-        """float64 [households, needs]: requests made in [as_of - oldest, as_of - youngest)."""
+        """Count the requests made in [as_of - oldest, as_of - youngest): float64 [households, needs].
+
+        ``youngest``, ``oldest``: ages in days.
+        """
         return self.total(None, (self.age > youngest) & (self.age <= oldest))
 
     def decayed(self, half_life: float) -> np.ndarray:
-        """float64 [households, needs]: requests, each worth half as much after ``half_life`` days."""
+        """Sum the requests, each worth half after ``half_life`` days: float64 [households, needs]."""
         return self.total(np.exp2(-self.age / half_life))
 
     def total(self, weight: np.ndarray | None = None, keep: np.ndarray | None = None) -> np.ndarray:
-        """float64 [households, needs]: sum of ``weight`` (default 1) over requests, or those to ``keep``."""
+        """Sum a weight over all requests, or over those of the mask ``keep``: float64 [households, needs].
+
+        ``weight``: float64 per request; by default 1, which counts them.
+        """
         cell = self.cell if keep is None else self.cell[keep]
         if weight is not None and keep is not None:
             weight = weight[keep]
         return np.bincount(cell, weight, self.shape[0] * self.shape[1]).astype(float).reshape(self.shape)
 
     def last_two(self) -> tuple[np.ndarray, np.ndarray]:
-        """Two [households, needs]: ages of the last request and of the one before it, NaN where none."""
+        """Return the ages in days of the last request and the one before: float64 [households, needs] each; NaN where
+        none.
+        """
         order = np.argsort(self.cell, kind="stable")  # oldest first within a cell
         cell, age = self.cell[order], self.age[order]
         newest = np.append(cell[1:] != cell[:-1], True)[: len(cell)]
@@ -57,7 +65,7 @@ class Asked:
 
 @remembered
 def asked(known: Known) -> Asked:
-    """Sort the known requests by when they were made."""
+    """Gather the known requests for known needs in the order in which they were made."""
     requests = known.requests
     row = np.argsort(requests.requested, kind="stable")
     row = row[requests.need[row] >= 0]
@@ -74,7 +82,7 @@ def asked(known: Known) -> Asked:
 
 
 def requests_of(known: Known, household: int) -> tuple[np.ndarray, np.ndarray]:
-    """Times (days, oldest first) and needs of one household's known requests."""
+    """Return the times (float64 days, oldest first) and needs (int16) of one household's known requests."""
     past = asked(known)
     rows = _asked_by_household(known).of(household)
     return known.as_of - past.age[rows], past.need[rows]
@@ -88,8 +96,10 @@ def _asked_by_household(known: Known) -> Grouped:
 
 @remembered
 def days_recorded(known: Known) -> float:
-    """Count the days from the town's first request to the as-of day; the oldest in a thousand, likely typing errors,
-    are left out."""
+    """Count the days from the town's first request to the as-of day.
+
+    The oldest in a thousand requests do not count, as their dates are likely typing errors.
+    """
     if known.town is not None:
         return known.town.days_recorded
     return days_since_first(known.requests.requested, known.as_of)
@@ -105,22 +115,23 @@ def resolutions_recorded(known: Known) -> bool:
 
 @remembered
 def first_known(known: Known) -> float:
-    """Find the day of the first ``valid_from`` of the town's households; NaN where there is none."""
+    """Return the day of the first ``valid_from`` of the town's households; NaN where there is none."""
     if known.town is not None:
         return known.town.first_known
     return float(np.nanmin(known.known_since)) if known.present.any() else np.nan
 
 
 def days_since_first(requested: np.ndarray, as_of: float) -> float:
-    """``days_recorded`` from when requests were made."""
+    """Compute ``days_recorded`` from the days on which requests were made."""
     return float(as_of - np.quantile(requested, 0.001, method="lower")) if len(requested) else 0.0
 
 
 @remembered
 def days_observed(known: Known) -> np.ndarray:
-    """Count the days for which requests could have been seen: float64 [households], 0 where not known yet.
+    """Count the days for which requests could have been recorded: float64 [households].
 
-    A household is observed since its first row or its first request, but not before the town's requests begin.
+    A household is observed since its first row or its first request, but not before the town's requests begin. 0 for a
+    household that is not present and has never asked.
     """
     past = asked(known)
     days = np.where(known.present, known.as_of - np.nan_to_num(known.known_since, nan=known.as_of), 0.0)
@@ -129,20 +140,24 @@ def days_observed(known: Known) -> np.ndarray:
 
 
 def overlap(days: np.ndarray, youngest: float, oldest: float) -> np.ndarray:
-    """Days of [as_of - oldest, as_of - youngest) that lie within the last ``days`` before the as-of day."""
+    """Return how many days of [as_of - oldest, as_of - youngest) lie within the last ``days`` before the as-of day.
+
+    ``youngest``, ``oldest``: ages in days. Returns float64 of the shape of ``days``.
+    """
     return np.clip(np.minimum(days, oldest) - youngest, 0.0, None)
 
 
 def decayed_days(days: np.ndarray, half_life: float) -> np.ndarray:
-    """Days before the as-of day, each worth half after ``half_life`` days: the exposure of decayed counts."""
+    """Compute the exposure of decayed counts: the days before the as-of day, each worth half after ``half_life`` days."""
     return half_life / np.log(2) * (1 - np.exp2(-days / half_life))
 
 
 def prior_strength(count: np.ndarray, expected: np.ndarray, noise: np.ndarray | None = None) -> float:
-    """Strength k of a gamma prior with mean 1 for count / expected, by the method of moments.
+    """Estimate the strength k of a gamma prior with mean 1 on groups' ratios count / expected, by the method of moments.
 
-    A group's ratio has variance 1/k; ``noise`` is the variance of each count given its ratio (default:
-    Poisson, its expectation).
+    A group's ratio has the variance 1/k. ``count``, ``expected``: float64 [groups]. ``noise``: float64 [groups],
+    variance of each count given its ratio; by default Poisson's, which is ``expected``. Returns 0.02 to 10 000, in
+    expected requests.
     """
     excess = np.sum((count - expected) ** 2) - np.sum(expected if noise is None else noise)
     if excess <= 0:
@@ -151,15 +166,18 @@ def prior_strength(count: np.ndarray, expected: np.ndarray, noise: np.ndarray | 
 
 
 def shrunk(count: np.ndarray, expected: np.ndarray, strength: np.ndarray | float) -> np.ndarray:
-    """Posterior mean of count / expected under a gamma prior with mean 1 and this strength."""
+    """Compute the posterior mean of count / expected under a gamma prior with mean 1: float64, as ``count`` in shape.
+
+    ``strength``: of the prior, in expected requests; the larger it is, the closer the result lies to 1.
+    """
     return (count + strength) / (expected + strength)
 
 
 def members(group: np.ndarray, groups: int) -> csc_array:
-    """float64 [groups, households] 1 where a household is in a group (int per household; -1: in none).
+    """Make a sparse matrix of who is in which group: float64 [groups, households], 1 for a member.
 
-    ``members(...) @ values`` are the groups' sums of [households, needs]. It adds in the order of the households,
-    as ``numpy.bincount`` does of one need at a time.
+    ``group``: int [households], -1 for none. ``members(...) @ values`` sums [households, needs] by group. It adds in the
+    order of the households, as ``numpy.bincount`` does for one need at a time.
     """
     inside = group >= 0
     begins = np.arange(len(group) + 1, dtype=np.int32)
@@ -170,5 +188,5 @@ def members(group: np.ndarray, groups: int) -> csc_array:
 
 
 def rate(count: np.ndarray, exposure: np.ndarray) -> np.ndarray:
-    """count / exposure, 0 where there is no exposure."""
+    """Return count / exposure, 0 where there is no exposure."""
     return np.divide(count, exposure, out=np.zeros(np.shape(count)), where=np.asarray(exposure) > 0)

@@ -29,7 +29,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class ProductGroup:
-    """Product categories that together stand for one need, less the product types that do not belong."""
+    """Product categories that together stand for one need, without the product types that do not belong to it."""
 
     id: str
     zh: str
@@ -89,7 +89,7 @@ GROUPS = (
 
 
 def read_source() -> dict[str, pd.DataFrame]:
-    """The package's tables, with purchases in local time.
+    """Read the package's tables, with purchases in local time.
 
     The package gives times in UTC: its weeks turn at 05:00, midnight in the eastern United States.
     Raises UserError where the package is not installed.
@@ -111,7 +111,7 @@ def read_source() -> dict[str, pd.DataFrame]:
 
 
 def product_needs(products: pd.DataFrame) -> pd.Series:
-    """Need of each product that belongs to a group: text by product_id."""
+    """Return the need of each product that belongs to a group: text by product_id."""
     parts = []
     for group in GROUPS:
         member = products["product_category"].isin(group.categories)
@@ -121,7 +121,7 @@ def product_needs(products: pd.DataFrame) -> pd.Series:
 
 
 def requests_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The contract's requests: a household's first basket of each local day with something from a group."""
+    """Make the contract's requests: a household's first basket of each local day with something from a group."""
     bought = source["transactions"].merge(
         product_needs(source["products"]), left_on="product_id", right_index=True
     )
@@ -141,7 +141,7 @@ def requests_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _store_areas(visits: pd.DataFrame, stores: Sequence[int]) -> pd.Series:
-    """Area ("01", "02", ...) of each of ``stores``: those that the same households visit (Ward, Jaccard)."""
+    """Return each store's area ("01", "02", ...); stores of the same households are together (Ward, Jaccard)."""
     near = visits[visits["store_id"].isin(stores)]
     went = pd.crosstab(near["household_id"], near["store_id"]).clip(upper=1).to_numpy(dtype=float)
     both = went.T @ went
@@ -153,7 +153,7 @@ def _store_areas(visits: pd.DataFrame, stores: Sequence[int]) -> pd.Series:
 
 
 def places(transactions: pd.DataFrame) -> pd.DataFrame:
-    """Grid and micro-grid of each household that shopped before ``SETTLED``; columns grid_id, microgrid_id.
+    """Find the grid and micro-grid of each household that shopped before ``SETTLED``; columns grid_id, microgrid_id.
 
     Only purchases before that day count, so that nothing later can reach a feature through the place.
     """
@@ -169,13 +169,13 @@ def places(transactions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lower_edge(band: pd.Series) -> pd.Series:
-    """The whole number with which a band ("45-54", "250K+") begins; 0 for "Under 15K"."""
+    """Return the whole number with which a band ("45-54", "250K+") begins; 0 for "Under 15K"."""
     named = band.where(~band.str.startswith("Under", na=False), "0")
     return named.str.extract(r"^(\d+)")[0].astype("Int64")
 
 
 def attributes(demographics: pd.DataFrame) -> pd.DataFrame:
-    """Attributes of the surveyed households by household_id; bands as the numbers with which they begin."""
+    """Make the attributes of the surveyed households by household_id, bands as the numbers with which they begin."""
     surveyed = demographics.set_index("household_id")
     return pd.DataFrame(
         {
@@ -191,7 +191,7 @@ def attributes(demographics: pd.DataFrame) -> pd.DataFrame:
 
 
 def households_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The contract's households: known from 1 January, their place from ``SETTLED`` on."""
+    """Make the contract's households: known from 1 January, their place from ``SETTLED`` on."""
     ids = pd.Index(sorted(source["transactions"]["household_id"].unique()), name="household_id")
     at_first = pd.DataFrame(
         {"grid_id": UNKNOWN, "microgrid_id": UNKNOWN, "valid_from": START.date()}, index=ids
@@ -203,7 +203,7 @@ def households_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _coupon_needs(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Campaign, coupon and need of the coupons of which most products belong to one group."""
+    """Find the campaign, coupon and need of the coupons of which most products belong to one group."""
     coupons = source["coupons"].drop_duplicates()
     need = coupons["product_id"].map(product_needs(source["products"]))
     share = pd.get_dummies(need).groupby([coupons["campaign_id"], coupons["coupon_upc"]]).mean()
@@ -212,7 +212,7 @@ def _coupon_needs(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def outreach_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The contract's outreach: a contact at a campaign's start for each need that its coupons serve.
+    """Make the contract's outreach: a contact at a campaign's start for each need that its coupons serve.
 
     A redemption is a contact of its own, on its own day, with outcome `needed`: written onto the campaign's
     contact it would be known weeks before it happened.
@@ -240,7 +240,7 @@ def outreach_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def community() -> dict[str, object]:
-    """The content of community.yaml. A coupon in the post is no visit, so no household rests after one."""
+    """Return the content of community.yaml. A coupon in the post is no visit, so no household rests after one."""
     return {
         "community": {"name": "Complete Journey", "timezone": TIMEZONE, "language": "en"},
         "needs": [
@@ -259,7 +259,7 @@ def community() -> dict[str, object]:
 
 
 def write_contract(out: Path) -> dict[str, pd.DataFrame]:
-    """Write the directory ``out`` and return its tables.
+    """Write the panel into the directory ``out`` and return its tables.
 
     Raises UserError where the package is missing or ``out`` cannot be written.
     """

@@ -1,4 +1,4 @@
-"""Writes a panel as a directory in the data contract: the one command line of every panel's module."""
+"""Write a panel as a directory in the data contract: the one command line of every panel's module."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,8 @@ Tables = Mapping[str, pd.DataFrame]
 def write_panel(out: Path, tables: Tables, community: Mapping[str, Any]) -> None:
     """Write the tables and community.yaml into a directory, made where missing.
 
-    Raises UserError where ``out`` cannot be written.
+    ``tables``: by the contract's names. ``community``: content of community.yaml. Raises UserError where ``out`` cannot
+    be written.
     """
     texts = {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
     texts["community.yaml"] = yaml.safe_dump(dict(community), allow_unicode=True, sort_keys=False)

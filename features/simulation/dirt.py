@@ -21,7 +21,11 @@ SPOILS: Mapping[str, Mapping[str, Sequence[str | None]]] = {
 
 
 def soil(tables: Mapping[str, pd.DataFrame], share: float, seed: int) -> dict[str, pd.DataFrame]:
-    """Mix the time formats of the tables and add a ``share``, in [0, 1], of repeated or unusable rows."""
+    """Mix the time formats of the tables, and add repeated and unusable rows.
+
+    ``tables``: by the contract's names. ``share``: of each table's rows, in [0, 1], so many are added. ``seed``: the
+    same seed gives the same rows.
+    """
     rng = np.random.default_rng([seed, 10])
     soiled = {**tables, "requests": _mix_formats(tables["requests"], rng)}
     for name, spoils in SPOILS.items():

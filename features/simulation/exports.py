@@ -22,11 +22,14 @@ from features.simulation.town import Town
 
 
 class Exports:
-    """Writes the office's tables as they stand on the coming Monday, without the rows written before."""
+    """The exports of an office: its tables as they stand on the coming Monday, without the rows written before."""
 
     def __init__(self, office: Office, community: Community, content: dict[str, Any], later: Town):
-        """``content`` is what goes into community.yaml. ``later``: the same town after its last week; what happens
-        to people does not depend on visits, so its tables hold what every week's export needs of them."""
+        """Prepare the exports of an office; ``content`` goes into community.yaml.
+
+        ``later`` is the same town after its last week: what happens to people does not depend on visits, so its tables
+        hold what the export of every week needs of them.
+        """
         self.office, self.community, self.content = office, community, content
         self.names = Names(office.town)
         self._people = people_tables(later, self.names)
@@ -35,7 +38,7 @@ class Exports:
         self._until = -np.inf  # of the last export
 
     def write(self, directory: Path) -> dict[str, int]:
-        """Write one file a table and community.yaml; returns rows per table."""
+        """Write community.yaml and one file a table into a directory; return the number of rows by table."""
         town, office = self.office.town, self.office
         asked = office.requests[len(self._requests) :]
         self._requests += [week_of_requests(town, request) for request in asked]

@@ -40,7 +40,11 @@ class Planned:
 
 
 def random_visits(town: Town, rng: np.random.Generator, share: float, out: np.ndarray) -> Planned:
-    """Draw a simple random sample of the present households that are not ``out``; ask each about three needs."""
+    """Draw a simple random sample of the present households that are not ``out``, and ask each about three needs.
+
+    ``share``: of these households, in [0, 1]. ``out``: bool [households]. Each pair's propensity is the probability
+    with which it was drawn.
+    """
     base, _ = town.rates(town.week)
     candidates = np.flatnonzero(town.present & ~out)
     count = min(max(1, round(share * len(candidates))), len(candidates))
@@ -58,7 +62,8 @@ def naive_visits(
 ) -> Planned:
     """Choose the households that asked most in the past year (ties at random), and what they asked for most.
 
-    ``past_year`` counts requests [households, needs]; those ``out`` are left in peace.
+    ``share``: of the present households, in [0, 1]. ``out``: bool [households], those left in peace. ``past_year``:
+    requests [households, needs].
     """
     total = past_year.sum(axis=1)
     candidates = np.flatnonzero(town.present & ~out & (total > 0))
@@ -69,7 +74,7 @@ def naive_visits(
 
 
 class Office:
-    """Visits households week by week and writes down requests and outcomes."""
+    """The office: it visits households week by week, and writes down requests and outcomes."""
 
     def __init__(self, town: Town, visit_share: float = 0.004, naive_share: float = 0.003):
         """Set the shares, in [0, 1], of households visited each week: at random, and because they asked most."""

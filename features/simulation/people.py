@@ -169,7 +169,10 @@ def settle(
 
 
 def drift(people: People, rng: np.random.Generator, week: int, year: int, microgrids: int) -> None:
-    """Let attributes change for one week (births, jobs, widowhood, illness, moves); note who changed."""
+    """Let attributes change for one week (births, jobs, widowhood, illness, moves), and note who changed.
+
+    ``year``: the calendar year of ``week``. ``microgrids``: how many there are to move to.
+    """
     values, count = people.values, len(people)
     age = year - values["head_birth_year"]
     kind, work = values["household_type"], values["employment"]

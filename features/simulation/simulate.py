@@ -167,7 +167,7 @@ def _check_dates(end: date, begins: date, as_ofs: Sequence[date]) -> None:
 
 
 def _check_free(out: Path) -> None:
-    """Refuse to write over tables that are no earlier synthetic town's."""
+    """Raise UserError where a directory holds tables that no earlier synthetic town has left there."""
     held = [path for path in out.glob("*") if path.stem in {*TABLES, "community"}] if out.is_dir() else []
     if held and not (out / "truth" / STYLE_FILE).exists():
         raise UserError(

@@ -18,7 +18,7 @@ class NeedStyle:
     ``rate`` is the share of all households that ask within eight average weeks; ``weeks`` how long a need
     lasts on average; ``reporting`` the share of needs that a settled household asks about. ``bumps`` are
     seasonal raises of the log hazard: (true: relative to Spring Festival, centre as day of the year or days
-    from the festival, width in days, height). ``effects`` are log-linear in ``simulated_people.FACTORS``.
+    from the festival, width in days, height). ``effects`` are log-linear in ``features.simulation.people.FACTORS``.
     """
 
     rate: float
@@ -123,7 +123,7 @@ STRENGTHS = {  # attribute of Style: lowest and highest multiple of its usual va
 
 
 def draw_style(base: Style, number: int) -> Style:
-    """Draw another kind of town: forces, effects and seasons anew around ``base``; ``style`` 0 is ``base`` itself."""
+    """Draw another kind of town: forces, effects and seasons anew around ``base``; ``number`` 0 gives ``base`` itself."""
     if number == 0:
         return base
     rng = np.random.default_rng([number, 7919])

@@ -38,12 +38,15 @@ def texts_of(days: np.ndarray, seconds: bool = True) -> np.ndarray:
 
 
 def ids(prefix: str, count: int, digits: int) -> np.ndarray:
-    """Number ids: H000001, H000002, ... as an object array of str."""
+    """Make ids numbered from 1 on, such as H000001: object str [count].
+
+    ``digits``: to which numbers are filled up with zeros.
+    """
     return np.array([f"{prefix}{number:0{digits}d}" for number in range(1, count + 1)], dtype=object)
 
 
 class Names:
-    """Ids of households, grids and micro-grids."""
+    """The ids of a town's households, grids and micro-grids."""
 
     def __init__(self, town: Town):
         self.household = ids("H", len(town.people), 6)
@@ -111,10 +114,11 @@ def _doors(snapshot: Snapshot) -> dict[str, object]:
 def request_table(
     town: Town, names: Names, community: Community, asked: Sequence[pd.DataFrame]
 ) -> pd.DataFrame:
-    """Write down all requests, one frame a week in ``asked`` (household, need, week), as the office does.
+    """Write down all requests as the office does.
 
-    Beside the contract's columns: ``requested``, ``recorded``, ``resolved`` (days), ``need_id``, ``week``. A
-    week's rows do not change when later weeks are added, except that requests still open get resolved.
+    ``asked``: a frame a week with household, need and week. Beside the contract's columns the table has ``requested``,
+    ``recorded``, ``resolved`` (days), ``need_id`` and ``week``. A week's rows do not change when later weeks are added,
+    except that requests still open get resolved.
     """
     return written_requests(town, names, community, [week_of_requests(town, request) for request in asked])
 
@@ -202,7 +206,7 @@ REQUEST_COLUMNS = [
 
 
 def requests_known(table: pd.DataFrame, until: float) -> pd.DataFrame:
-    """Select the requests recorded before ``until`` (days), in the contract's columns; later resolutions are blank."""
+    """Select the requests recorded before day ``until``, in the contract's columns; later resolutions are blank."""
     known = table[table["recorded"] < until]
     done = known["resolved"].to_numpy() < until
     resolved = np.where(done, known["resolved"], np.nan)
@@ -235,7 +239,7 @@ def worker_rows(town: Town, names: Names) -> pd.DataFrame:
 def outreach_rows(
     town: Town, names: Names, community: Community, office: Office, workers: pd.DataFrame
 ) -> pd.DataFrame:
-    """Make the table ``outreach``: what the office noted of its visits."""
+    """Make the table ``outreach``: what the office noted about its visits; ``workers`` is ``worker_rows``."""
     visits = pd.concat(
         [pd.DataFrame(columns=VISIT_COLUMNS), *(visit for visit in office.visits if len(visit))]
     )
@@ -302,7 +306,7 @@ def _members(
 
 
 def opt_out_rows(town: Town, names: Names, office: Office, until: float) -> pd.DataFrame:
-    """Make the table ``opt_outs`` of those who refused before ``until`` (days)."""
+    """Make the table ``opt_outs`` of the households that refused before day ``until``."""
     refuses = np.flatnonzero(town.dates(office.out_from) < until)
     ends = town.dates(office.out_until[refuses])
     return pd.DataFrame(
@@ -317,7 +321,7 @@ def opt_out_rows(town: Town, names: Names, office: Office, until: float) -> pd.D
 def contract_tables(
     town: Town, names: Names, community: Community, office: Office, requests: pd.DataFrame, until: float
 ) -> dict[str, pd.DataFrame]:
-    """Make every table of the contract as it stands at ``until`` (days); ``requests`` is ``request_table``."""
+    """Make every table of the contract as it stands at day ``until``; ``requests`` is ``request_table``."""
     people = people_tables(town, names)
     people = {name: rows[rows["valid"] < until].drop(columns="valid") for name, rows in people.items()}
     return people | other_tables(town, names, community, office, requests, until)
@@ -336,7 +340,7 @@ def people_tables(town: Town, names: Names) -> dict[str, pd.DataFrame]:
 def other_tables(
     town: Town, names: Names, community: Community, office: Office, requests: pd.DataFrame, until: float
 ) -> dict[str, pd.DataFrame]:
-    """Make all other tables as they stand at ``until`` (days); ``requests`` is ``request_table``."""
+    """Make the other tables as they stand at day ``until``; ``requests`` is ``request_table``."""
     workers = worker_rows(town, names)
     return {
         "requests": requests_known(requests, until),

@@ -33,7 +33,7 @@ class Visits:
 
 @dataclass(frozen=True)
 class Week:
-    """What happened in a week: pairs that asked, and for each visit whether the need was there."""
+    """The events of a week: pairs that asked, and for each visit whether the need was there."""
 
     week: int
     household: np.ndarray  # int32, of each request
@@ -53,7 +53,10 @@ class Episodes:
 
 
 def season_of(need: NeedStyle, monday: date, strength: float) -> float:
-    """Compute the log of a need's seasonal factor in the week from ``monday``, before centring."""
+    """Compute the log of a need's seasonal factor in the week from ``monday``, before centring.
+
+    ``strength`` multiplies the log: 0 means no season.
+    """
     middle = monday + timedelta(days=3)
     day = middle.timetuple().tm_yday
     turn = 2 * np.pi * day / 365.25
@@ -186,8 +189,9 @@ class Town:
         return (self.begins + timedelta(weeks=int(week))).year
 
     def tenure_effect(self, week: int) -> np.ndarray:
-        """Compute the effect of having moved in lately: float32 [households], 1 on
-        arrival, fading; 0 for those who were there from the start.
+        """Compute the effect of having moved in lately: float32 [households], 1 on arrival, fading.
+
+        It is 0 for those who were there from the start.
         """
         since = week - self.people.arrived
         fade = np.exp(-np.maximum(since, 0) / self.style.fade_weeks)
@@ -217,7 +221,7 @@ class Town:
         return base.astype(np.float32), ask.astype(np.float32)
 
     def rates(self, week: int) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the weekly base hazard and the weekly probability of asking about a need: [households, needs] each."""
+        """Compute the weekly base hazard and chance of asking about a need: float32 [households, needs] each."""
         block = week // REFRESH
         if self._rates is None or self._rates[0] != block:
             self._rates = (block, *self._compute_rates(week))
@@ -237,10 +241,11 @@ class Town:
         others: np.ndarray | None = None,
         part: slice = slice(None),
     ) -> np.ndarray:
-        """Compute the weekly probability that a need begins, given that there is none: [households, needs].
+        """Compute the weekly probability that a need begins, given that there is none: float32 [households, needs].
 
-        ``others`` is the excitation across needs, if it differs from that within each need; ``part`` selects the
-        households of the arrays.
+        ``excitation``: [households, needs], past requests that fade. ``shock``: bool [micro-grids, needs]. ``base``:
+        weekly base hazard [households, needs]. ``others``: the excitation across needs, if it differs from that within
+        each need. ``part``: the households of these arrays.
         """
         style = self.style
         across = excitation if others is None else others
@@ -254,13 +259,13 @@ class Town:
         return np.minimum((base + raised) * factor[self.people.microgrid[part]], MOST)
 
     def next_shock(self, rng: np.random.Generator, shock: np.ndarray) -> np.ndarray:
-        """Draw the shocks of the following week [micro-grids, needs]: some end, some begin."""
+        """Draw the shocks of the following week, of which some end and some begin: bool [micro-grids, needs]."""
         draw = rng.random(shock.shape)
         return np.where(shock, draw >= 1 / self.style.shock_weeks, draw < self.style.shock_rate)
 
     @property
     def monday(self) -> date:
-        """Give the first day of the coming week."""
+        """Return the first day of the coming week."""
         return self.begins + timedelta(weeks=self.week)
 
     @property
@@ -271,7 +276,7 @@ class Town:
     # -- living -------------------------------------------------------------------------------------------
 
     def step(self, visits: Visits | None = None) -> Week:
-        """Live the coming week with these visits; return what happened."""
+        """Live the coming week with these visits, and return what happened."""
         week = self.week
         rng = np.random.default_rng([self.seed, 2, week + WARM_UP])
         if week > -WARM_UP:
@@ -317,9 +322,9 @@ class Town:
         self.state.ravel()[cell] = NONE
 
     def dates(self, week: np.ndarray) -> np.ndarray:
-        """Give the Mondays of weeks in days since 1970: float64."""
+        """Return the Mondays of weeks in days since 1970-01-01: float64, of the shape of ``week``."""
         return (self.begins - date(1970, 1, 1)).days + 7.0 * np.asarray(week, dtype=np.float64)
 
     def calendar_date(self, week: int) -> date:
-        """Give the Monday of a week."""
+        """Return the Monday of a week."""
         return date_of(float(self.dates(np.array(week))))

@@ -23,7 +23,7 @@ class Chances:
 
 
 def chances(town: Town, community: Community, draws: int = 100) -> Chances:
-    """Compute what the coming weeks hold, given every latent rate and every request and visit so far.
+    """Compute the probabilities of the coming weeks, given every latent rate and every request and visit so far.
 
     Averages over ``draws`` of the town's future (shocks, requests and what they excite). Within a draw the
     chance that a pair asks is carried exactly: the pair's own first request of the window is never drawn.
@@ -47,7 +47,7 @@ def chances(town: Town, community: Community, draws: int = 100) -> Chances:
 def need_now(town: Town, draws: int = 20) -> np.ndarray:
     """Compute the probability that a visit in the coming week finds the need: float32 [households, needs].
 
-    The ``need`` of ``chances`` without the weeks after, averaged over ``draws`` of the week's shocks.
+    It is the ``need`` of ``chances`` without the weeks after, averaged over ``draws`` of the week's shocks.
     """
     rng = np.random.default_rng([town.seed, 12, town.week])
     base, _ = town.rates(town.week)
@@ -78,10 +78,7 @@ def _advance(silent: np.ndarray, open_: np.ndarray, chance: np.ndarray) -> np.nd
 def _one_future(
     town: Town, part: slice, bases: list, leads: np.ndarray, ends: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate one future of some households.
-
-    Returns the probability of a request in the window, and that of the need in the first week.
-    """
+    """Simulate one future of some households; return the chance of a request in the window, and of the need now."""
     keep, resolved = (
         np.float32(0.5 ** (1 / town.style.memory_weeks)),
         np.float32(1 - 1 / town.style.resolution_weeks),
@@ -124,7 +121,10 @@ def _without_request(
 def truth_table(
     town: Town, community: Community, household_ids: np.ndarray, grid_ids: np.ndarray, draws: int
 ) -> pd.DataFrame:
-    """Tabulate each pair that can have the need: the probabilities of the coming weeks, and the groups."""
+    """Tabulate each pair that can have the need: the probabilities of the coming weeks, and its groups.
+
+    ``household_ids``, ``grid_ids``: object str, in the order of their numbers. ``draws``: futures to average over.
+    """
     known = chances(town, community, draws)
     base, _ = town.rates(town.week)
     household, need = np.nonzero((base > 0) & town.present[:, None])
@@ -148,9 +148,9 @@ def truth_table(
 
 
 def episodes_table(town: Town, community: Community, household_ids: np.ndarray) -> pd.DataFrame:
-    """Tabulate every need that began since the first week: begin and end week, week of the request, met by a visit.
+    """Tabulate every need that was there since the first week: weeks of begin, end and request, and if a visit met it.
 
-    ``end_week`` is the first week without it; needs still there at the end of the simulation have none.
+    ``end_week`` is the first week without the need; for needs still there at the end of the simulation it is 32767.
     """
     log = town.episodes
     going = np.flatnonzero(town.state)
@@ -185,8 +185,11 @@ def add_what_happened(
 ) -> pd.DataFrame:
     """Add to a truth table what an omniscient office sees.
 
-    ``in_need``: the need is there in the coming week; ``asked``: in the window; ``asked_last_year``: number
-    of requests in the 52 weeks before. ``requests`` has household_id, need_id and ``week``.
+    ``in_need``: the need is there in the coming week; ``asked``: the household asks in the window; ``asked_last_year``:
+    number of requests in the 52 weeks before.
+
+    ``week``: of the truth. ``episodes``: as ``episodes_table`` returns them. ``requests``: with household_id, need_id and
+    ``week``.
     """
     there = episodes[
         (episodes["begin_week"] <= week)

@@ -1,4 +1,4 @@
-"""The DuckDB file with all records: what stands in it now, what stood in it before, and since when."""
+"""The DuckDB file with all records: the rows that hold now, those that held before, and since when."""
 
 import logging
 import re
@@ -56,10 +56,10 @@ DATED_BY_RECORDING = ("requests", "feedback")  # a change of when it was recorde
 
 @dataclass(frozen=True)
 class Since:
-    """From when the rows of an export count, as SQL of times.
+    """The times from which the rows of an export count, as SQL.
 
-    ``corrections``: what changed, None where nothing is to be taken back. ``covered``: the end of the earlier exports;
-    a row that is new and speaks of an earlier time, without saying when it was recorded, counts from the day after.
+    ``corrections``: for rows that changed; None where nothing is to be taken back. ``covered``: the end of the earlier
+    exports; a new row about an earlier time that does not say when it was recorded counts from the day after.
     """
 
     corrections: str | None
@@ -68,7 +68,7 @@ class Since:
 
 @dataclass(frozen=True)
 class Upserted:
-    """Rows that were new, rows that were corrected, and those of the new ones that came late."""
+    """Numbers of rows that were new, rows that were corrected, and new rows that came late."""
 
     new: int
     corrected: int
@@ -133,14 +133,14 @@ def _interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def interrupt_queries() -> None:
-    """End what the main thread asks of the records, from another thread: the query raises there."""
+    """End the queries of the main thread from another thread: they raise there."""
     with _listing:
         for connection in _of_main_thread:
             connection.interrupt()
 
 
 def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """Connect; the service reads for moments at a time, which is worth waiting for."""
+    """Connect, waiting for moments while the service reads."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -158,7 +158,10 @@ def _in_use(error: duckdb.Error) -> bool:
 
 
 def copy_store(workspace: Path, target: Path) -> None:
-    """Write the records as they are at this moment into a new file; a writer waits, or is told, meanwhile."""
+    """Copy the records as they are at this moment into a new file.
+
+    A command that wants to write has to wait meanwhile, or ends with a message.
+    """
     with open_store(workspace, read_only=True), duckdb.connect() as connection:
         connection.execute(f"ATTACH {text(str(workspace / STORE))} AS held (READ_ONLY)")
         connection.execute(f"ATTACH {text(str(target))} AS copied")
@@ -182,13 +185,13 @@ def open_in_memory(workspace: Path, spilled: Path) -> Iterator[duckdb.DuckDBPyCo
 
 
 def add_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables and columns that are not there yet: the contract's and since when a row counts."""
+    """Create missing tables and columns: the contract's, and those with the times from which rows count."""
     for statement in pending(connection):
         connection.execute(statement)
 
 
 def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """SQL that brings the tables up to this version; none where they are."""
+    """List the SQL statements that bring the tables up to this version; none where they are."""
     held: dict[str, dict[str, str]] = {}
     for table, column, kind in connection.execute(
         "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()"
@@ -230,8 +233,10 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool)
 
 
 def add_moves(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the temporary table ``resident_moves``: of each row of a resident whom a later row has in another household,
-    since when that is known (``left_at``). A household's own rows do not say so."""
+    """Make the temporary table ``resident_moves`` of residents whom a later row has in another household.
+
+    It gives for each earlier row when that became known (``left_at``), which a household's own rows do not say.
+    """
     connection.execute("""
         CREATE TEMP TABLE resident_moves AS
         WITH moved AS (
@@ -245,12 +250,12 @@ def add_moves(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether an ingest has ever been finished."""
+    """Tell whether an ingest has ever been finished."""
     return "households" in {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
 
 
 def attribute_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    """Names of a table's attributes, in the order in which they first came."""
+    """List the names of a table's attributes, in the order in which they first came."""
     columns = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
     fixed = {*TABLES[table].columns, "known_from", "superseded_at"}
     return [column[0] for column in columns if column[0] not in fixed]
@@ -264,11 +269,12 @@ def upsert(
     attributes: list[str],
     since: Since,
 ) -> Upserted:
-    """Add the rows of ``source`` that are new and the new versions of those that changed.
+    """Add the rows that are new and the new versions of rows that changed, and count them.
 
-    Only ``columns`` and ``attributes``, which the file has, are compared; others keep their value.
-    A corrected row counts until its correction does: from ``since.corrections`` or its own time,
-    whichever is later.
+    Only ``columns`` and ``attributes`` are compared; all others keep their value. A corrected row counts until its
+    correction does: from ``since.corrections`` or its own time, whichever is later.
+
+    ``table``: of the contract. ``source``: SQL of the rows. ``columns``, ``attributes``: those that the file has.
     """
     every = _add_attributes(connection, table, attributes)
     given = {column.lower() for column in (*columns, *attributes)}
@@ -287,7 +293,7 @@ def upsert(
 
 
 def _add_attributes(connection: duckdb.DuckDBPyConnection, table: str, attributes: list[str]) -> list[str]:
-    """Add columns for attributes that are new; returns all columns. Upper and lower case are alike."""
+    """Add columns for attributes that are new, and return all columns; upper and lower case are alike."""
     there = {column.lower() for column in attribute_columns(connection, table)}
     for attribute in attributes:
         if attribute.lower() not in there:
@@ -303,8 +309,7 @@ def _find_taken(
     given: set[str],
     since: Since,
 ) -> None:
-    """Make the temporary table ``taken``: rows of ``source`` that are new or differ from what is held, and
-    from when on they count.
+    """Make the temporary table ``taken``: rows of ``source`` that are new or changed, and from when on they count.
 
     Columns that are not ``given`` (in lower case) have the value held.
     """

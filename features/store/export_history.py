@@ -1,4 +1,4 @@
-"""What each export held: until when it reaches, and which rows and values it had, for the next one."""
+"""What each export held, for the next one to be compared with: the time that it reaches, its rows and its values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,17 @@ TIMES = {  # by which an export is dated; what lies ahead, such as an end, does 
 
 @dataclass(frozen=True)
 class Reach:
-    """Until when rows reach, as an ISO text (None without rows), and the last day of each table."""
+    """The time that rows reach, as an ISO text (None without rows), and the last day of each table."""
 
     ends: str | None
     days: dict[str, int]  # since 1970-01-01
 
 
 def days_of(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> RowsADay:
-    """Rows a day of a table or query by an SQL time."""
+    """Count the rows of each day of a table or query, by an SQL time.
+
+    ``source``: SQL of the rows. ``time``: SQL of their time. Returns days since 1970-01-01 and rows: int64 each.
+    """
     found = connection.execute(f"""
         SELECT date_diff('day', DATE '1970-01-01', ({time})::DATE) AS day, count(*) FROM {source}
         WHERE ({time}) IS NOT NULL GROUP BY day ORDER BY day""").fetchnumpy()
@@ -37,13 +40,13 @@ def days_of(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> Ro
 
 
 def latest(table: str, columns: Sequence[str] | None = None) -> str:
-    """SQL of the latest time that a row tells; of the ``columns`` that there are."""
+    """Return SQL of the latest time that a row of a table gives; only of ``columns`` where these are given."""
     own = [time for time in TIMES[table] if columns is None or time in columns]
     return f"greatest({', '.join(name(export) for export in own)})" if own else "NULL::TIMESTAMP"
 
 
 def reach(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str, Sequence[str]]]) -> Reach:
-    """Until when tables reach, stray times left out.
+    """Find the time that tables reach, stray times left out.
 
     Args:
         sources: by table, SQL of its rows and the columns that they have.
@@ -63,7 +66,11 @@ def reach(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str
 def strays(
     connection: duckdb.DuckDBPyConnection, source: str, columns: Sequence[str], end: int, line: str
 ) -> list[tuple[int, str, str]]:
-    """Line, column and day of each time beyond the last day of a table's rows, in order of lines."""
+    """List line, column and day of each time beyond the last day of a table's rows, in order of lines.
+
+    ``source``: SQL of the rows. ``columns``: those with times. ``end``: the last day, since 1970-01-01. ``line``: SQL
+    of the line.
+    """
     found: list[tuple[int, str, str]] = []
     for column in columns:
         found += connection.execute(f"""
@@ -73,7 +80,7 @@ def strays(
 
 
 def earlier_end(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Until when the exports read so far reach, as an ISO text; None before the first."""
+    """Return the time that the exports read so far reach, as an ISO text; None before the first."""
     return connection.execute("SELECT max(ends)::VARCHAR FROM exports").fetchall()[0][0]
 
 
@@ -85,7 +92,7 @@ Profile = dict[tuple[str, str | None], int]  # by column and value (None: any): 
 
 
 def next_number(connection: duckdb.DuckDBPyConnection, content: str) -> tuple[int, bool]:
-    """The number of an export, and whether it was read before."""
+    """Return the number of an export, and whether an export with this content was read before."""
     found = connection.execute("SELECT number FROM exports WHERE content = ?", [content]).fetchall()
     if found:
         return int(found[0][0]), True
@@ -95,7 +102,11 @@ def next_number(connection: duckdb.DuckDBPyConnection, content: str) -> tuple[in
 def note_export(
     connection: duckdb.DuckDBPyConnection, number: int, table: str, gone: float | None, profile: Profile
 ) -> None:
-    """Note what an export had of a table; ``gone``: the share of what was held that it no longer had."""
+    """Store what an export held of a table.
+
+    ``gone``: the share of the records held that the export no longer had; None where it only added. ``profile``:
+    numbers of rows by column and value.
+    """
     connection.execute(
         "INSERT INTO export_tables VALUES (?, ?, ?, ?)", [number, table, profile["", None], gone]
     )
@@ -111,7 +122,10 @@ def note_export(
 
 
 def profiles(connection: duckdb.DuckDBPyConnection, table: str, before: int, count: int) -> list[Profile]:
-    """What the last exports before one had of a table, oldest first; of those that repeated what was held."""
+    """Return what the last exports held of a table, oldest first; only of exports that repeated the records held.
+
+    ``before``: only exports with a lower number. ``count``: at most so many.
+    """
     found: dict[int, Profile] = {}
     for number, column, value, rows in connection.execute(
         """SELECT number, column_name, value, export_columns.rows FROM export_columns
@@ -125,7 +139,10 @@ def profiles(connection: duckdb.DuckDBPyConnection, table: str, before: int, cou
 
 
 def usual_gone(connection: duckdb.DuckDBPyConnection, table: str, before: int, count: int) -> list[float]:
-    """The shares of what was held that the last exports before one no longer had."""
+    """Return the share of the records held that each of the last exports no longer had, the newest first.
+
+    ``before``: only exports with a lower number. ``count``: at most so many.
+    """
     found = connection.execute(
         """SELECT gone FROM export_tables WHERE table_name = ? AND number < ? AND gone IS NOT NULL
         ORDER BY number DESC LIMIT ?""",

@@ -1,7 +1,7 @@
-"""Laying a large town's records out in partitions: Parquet files on any path that fsspec knows.
+"""Lay out a large town's records in partitions: Parquet files on any path that fsspec knows.
 
 ``parts.json`` names each partition's directory by a hash of its rows: laying out again writes only what has changed,
-and until it is replaced the old files stay what they were.
+and until that file is replaced the old files stay as they were.
 """
 
 import json
@@ -27,7 +27,10 @@ GROWN = 2  # times HOUSEHOLDS, from which a partition is no longer kept as it is
 
 
 def lay_out(workspace: Path, root: str, households: int = HOUSEHOLDS) -> OnDisk:
-    """Bring the partitions below ``root`` up to the records of a workspace; only those with changed rows are written."""
+    """Bring the partitions below ``root`` up to the records of a workspace; only those with changed rows are written.
+
+    ``root``: a URL that fsspec knows. ``households``: about how many a partition has. Returns the partitions laid out.
+    """
     old = open_partitions(root)
     with open_store(workspace, read_only=True) as connection:
         add_moves(connection)
@@ -55,7 +58,7 @@ def lay_out(workspace: Path, root: str, households: int = HOUSEHOLDS) -> OnDisk:
 
 
 def _grids(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """households (that ever lived there) of every grid, by its id."""
+    """Count the households that ever lived in each grid: a column ``households``, by the grid's id."""
     grids = connection.sql(
         "SELECT grid_id, count(DISTINCT household_id) AS households FROM households GROUP BY ALL ORDER BY grid_id"
     ).df()
@@ -63,7 +66,7 @@ def _grids(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 
 def _numbered(grids: pd.DataFrame, old: OnDisk | None, households: int) -> np.ndarray:
-    """int per grid: its partition. Grids stay in the one that they were in; new ones are added at the end."""
+    """Number the partition of each grid: int [grids]. Grids stay in their partition; new ones are added at the end."""
     before = (
         {grid: partition.number for partition in old.partitions for grid in partition.grids} if old else {}
     )
@@ -82,7 +85,7 @@ def _numbered(grids: pd.DataFrame, old: OnDisk | None, households: int) -> np.nd
 
 
 def _assign(connection: duckdb.DuckDBPyConnection, grids: pd.DataFrame, of_grid: np.ndarray) -> None:
-    """Temporary tables: the part of every grid and micro-grid, and the parts of every household."""
+    """Make temporary tables of the partition of every grid and micro-grid, and the partitions of every household."""
     connection.register(
         "numbered", pa.table({"grid_id": list(grids.index), "part": of_grid.astype(np.int32)})
     )
@@ -97,7 +100,7 @@ def _assign(connection: duckdb.DuckDBPyConnection, grids: pd.DataFrame, of_grid:
 
 
 def _in_parts(table: str) -> str:
-    """SQL of a table's rows, each with its part as ``row:part``; workers without an area stand in all parts."""
+    """Return SQL of a table's rows with their partition as ``row:part``; workers without an area are in every one."""
     if table == "workers":
         return """(SELECT coalesce(grid_parts.part, microgrid_parts.part, every.part) AS "row:part", workers.*
             FROM workers LEFT JOIN grid_parts USING (grid_id) LEFT JOIN microgrid_parts USING (microgrid_id)
@@ -109,7 +112,7 @@ def _in_parts(table: str) -> str:
 
 
 def _keys(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
-    """A hash of each part's rows."""
+    """Compute a hash of the rows of each partition."""
     found: dict[int, dict[str, list[str]]] = {}
     for table in ROWS:
         columns = ", ".join(name(column[0]) for column in connection.execute(f"DESCRIBE {table}").fetchall())
@@ -123,7 +126,7 @@ def _keys(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
 
 
 def _write(connection: duckdb.DuckDBPyConnection, table: str, parts: list[Partition], root: str) -> None:
-    """A file of a table for each of these parts, in one pass over its rows."""
+    """Write a table's file for each of these partitions, in one pass over its rows."""
     if not parts:
         return
     wanted = ", ".join(str(part.number) for part in parts)
@@ -140,7 +143,7 @@ def _write(connection: duckdb.DuckDBPyConnection, table: str, parts: list[Partit
 
 
 def _by_part(rows: pa.RecordBatchReader) -> Iterator[tuple[int, pa.Table]]:
-    """The rows of each part, from rows in the order of their parts."""
+    """Yield each partition's number and rows, from rows in the order of their partitions."""
     number = -1
     held: list[pa.RecordBatch] = []
     for batch in rows:
@@ -161,7 +164,7 @@ def _by_part(rows: pa.RecordBatchReader) -> Iterator[tuple[int, pa.Table]]:
 
 
 def _extent(connection: duckdb.DuckDBPyConnection) -> tuple[float, float, bool, bool]:
-    """First and last day, and whether there are residents and outreach."""
+    """Return the first and last day, and whether there are residents and outreach."""
     times = {
         "households": "valid_from",
         "residents": "valid_from",

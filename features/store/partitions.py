@@ -1,9 +1,9 @@
-"""A town in partitions of whole grids: one that is held in memory, or many in Parquet files (``features.store.layout``).
+"""A town in partitions of whole grids: one held in memory, or many in Parquet files (``features.store.layout``).
 
-A partition is a town by itself: everything that is said of a household is found in its partition, but for what was
-fitted on the town (``build.summarise``). So partitions can be worked on one after another in little memory, or side by
-side on many machines. A household that moved stands, with all its rows, in each partition where it ever lived; it is
-present in the one where it lives at the date (``Records.within``).
+A partition is a town by itself: every row about a household is in its partition, except what was fitted on the whole town
+(``build.summarise``). So partitions can be worked on one after another in little memory, or side by side on many
+machines. A household that moved is, with all its rows, in each partition where it ever lived; it is present in the one
+where it lives at the date (``Records.within``).
 """
 
 import json
@@ -49,7 +49,7 @@ ROWS = (*(table for table in TABLES if table != "programme_history"), "resident_
 
 @dataclass(frozen=True)
 class Partition:
-    """Some grids of a town. ``key`` changes with any row of theirs."""
+    """Some grids of a town. ``key`` changes with any of their rows."""
 
     number: int
     grids: tuple[str, ...]
@@ -58,48 +58,50 @@ class Partition:
 
     @property
     def directory(self) -> str:
-        """Where its tables are, below the partitions' root."""
+        """Return the directory of its tables, below the partitions' root."""
         return f"records/part={self.number:04d}/{self.key}"
 
 
 class Partitions(Protocol):
-    """A town as all modules take it: its partitions, numbered from 0 on, whether it has one in memory or many."""
+    """A town as all modules take it: its partitions, numbered from 0 on, whether it is one in memory or many on disk."""
 
     @property
     def community(self) -> Community:
-        """The settings in force."""
+        """Return the settings in force."""
 
     @property
     def first_day(self) -> float:
-        """``Records.first_day`` of the town."""
+        """Return ``Records.first_day`` of the town."""
 
     @property
     def last_day(self) -> float:
-        """``Records.last_day`` of the town."""
+        """Return ``Records.last_day`` of the town."""
 
     @property
     def has_residents(self) -> bool:
-        """Whether there is a table of residents."""
+        """Tell whether there is a table of residents."""
 
     @property
     def has_outreach(self) -> bool:
-        """Whether there is a table of outreach."""
+        """Tell whether there is a table of outreach."""
 
     @property
     def sample(self) -> list[int]:
-        """Numbers of the partitions on which what holds for the whole town is fitted."""
+        """List the numbers of the partitions on which estimates for the whole town are fitted."""
 
     def __len__(self) -> int: ...
 
     def read(self, numbers: Sequence[int]) -> Records:
-        """Return the records of some partitions, as of one town."""
+        """Return the records of some partitions as those of one town."""
 
     def own(self, number: int, as_of: int) -> Records:
-        """Return the households that live in a partition at a date, with all their rows, as of a town: each household
-        is in one partition, so that numbers add up."""
+        """Return the households that live in a partition at a date, with all their rows, as a town of their own.
+
+        Each household is in one partition only, so that numbers can be added up.
+        """
 
     def number_of(self, grid_id: str) -> int:
-        """Return the number of the partition that a grid is in. Raises KeyError for no grid of the town."""
+        """Return the number of the partition that a grid is in. Raises KeyError where the town has no such grid."""
 
     def copy_to(self, directory: Path) -> None:
         """Keep the records as they are now in a directory, from which ``open_copy`` reads them."""
@@ -107,38 +109,38 @@ class Partitions(Protocol):
 
 @dataclass(frozen=True)
 class InMemory:
-    """A town in one partition, which is held in memory."""
+    """A town in one partition, held in memory."""
 
     records: Records
 
     @property
     def community(self) -> Community:
-        """The settings in force."""
+        """Return the settings in force."""
         return self.records.community
 
     @property
     def first_day(self) -> float:
-        """``Records.first_day``."""
+        """Return ``Records.first_day``."""
         return self.records.first_day
 
     @property
     def last_day(self) -> float:
-        """``Records.last_day``."""
+        """Return ``Records.last_day``."""
         return self.records.last_day
 
     @property
     def has_residents(self) -> bool:
-        """Whether there is a table of residents."""
+        """Tell whether there is a table of residents."""
         return self.records.has_residents
 
     @property
     def has_outreach(self) -> bool:
-        """Whether there is a table of outreach."""
+        """Tell whether there is a table of outreach."""
         return self.records.has_outreach
 
     @property
     def sample(self) -> list[int]:
-        """The one partition."""
+        """List the number of the one partition."""
         return [0]
 
     def __len__(self) -> int:
@@ -153,7 +155,7 @@ class InMemory:
         return self.records
 
     def number_of(self, grid_id: str) -> int:
-        """Return 0. Raises KeyError for no grid of the town."""
+        """Return 0. Raises KeyError where the town has no such grid."""
         if grid_id not in self.records.grid_ids:
             raise KeyError(grid_id)
         return 0
@@ -166,7 +168,7 @@ class InMemory:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """A town in Parquet files by partition."""
+    """A town in Parquet files, by partition."""
 
     root: str  # any URL that fsspec knows
     community: Community
@@ -181,14 +183,17 @@ class OnDisk:
 
     @property
     def sample(self) -> list[int]:
-        """Numbers of the partitions on which what holds for the whole town is fitted: all, or some drawn by lot."""
+        """List the numbers of the partitions on which estimates for the whole town are fitted: all, or some at random.
+
+        They hold at most 100 000 households together, or are one partition; the draw depends on the grids' ids only.
+        """
         drawn = sorted(self.partitions, key=lambda partition: blake2b(partition.grids[0].encode()).digest())
         reached = np.cumsum([partition.households for partition in drawn])
         count = max(1, int(np.searchsorted(reached, FITTED_ON, side="right")))
         return sorted(partition.number for partition in drawn[:count])
 
     def read(self, numbers: Sequence[int]) -> Records:
-        """Return the records of some partitions, as of one town."""
+        """Return the records of some partitions as those of one town."""
         with duckdb.connect(config={"threads": 1}) as connection:
             for table in ROWS:
                 paths = [
@@ -206,8 +211,10 @@ class OnDisk:
         )
 
     def own(self, number: int, as_of: int) -> Records:
-        """Return the households that live in a partition at a date, with all their rows, as of a town. One that is not
-        known yet is in the partition where it will first live."""
+        """Return the households that live in a partition at a date, with all their rows, as a town of their own.
+
+        A household that is not known yet is in the partition where it will first live.
+        """
         records = self.read([number])
         assert records.within is not None
         grid = known_before(replace(records, within=None), as_of).grid
@@ -216,7 +223,7 @@ class OnDisk:
         return replace(some(records, np.flatnonzero(records.within[grid])), within=None)
 
     def number_of(self, grid_id: str) -> int:
-        """Return the number of the partition that a grid is in. Raises KeyError for no grid of the town."""
+        """Return the number of the partition that a grid is in. Raises KeyError where the town has no such grid."""
         for partition in self.partitions:
             if grid_id in partition.grids:
                 return partition.number
@@ -231,7 +238,7 @@ class OnDisk:
         (directory / LAYOUT).write_bytes(self.layout())
 
     def layout(self) -> bytes:
-        """Return the content of the file that says what the partitions are."""
+        """Return the content of the file that describes the partitions."""
         told = {**vars(self), "community": self.community.model_dump(mode="json")}
         del told["root"], told["partitions"]
         told["parts"] = [asdict(partition) for partition in self.partitions]
@@ -239,23 +246,25 @@ class OnDisk:
 
 
 def open_copy(directory: Path) -> Partitions:
-    """Open the records that ``Partitions.copy_to`` kept in a directory. Raises FileNotFoundError where there are none,
-    and UnreadableFile."""
+    """Open the records that ``Partitions.copy_to`` kept in a directory.
+
+    Raises FileNotFoundError where there are none, and UnreadableFile where they are damaged.
+    """
     return open_partitions(str(directory)) or InMemory(from_file(directory / WHOLE, Records, KINDS))
 
 
 def root_of(workspace: Path) -> str:
-    """The URL below which a workspace's partitions are."""
+    """Return the URL below which a workspace's partitions are."""
     return os.environ.get(ROOT) or str(workspace.resolve() / FOLDER)
 
 
 def forget(root: str) -> None:
-    """Remove the partitions and all that was made of them; they are laid out again when they are needed."""
+    """Remove the partitions and everything below their root; they are laid out again when they are needed."""
     keep_only(root, "*", set())
 
 
 def open_partitions(root: str) -> OnDisk | None:
-    """Open the partitions as they were last laid out; None where they never were."""
+    """Open the partitions as they were last laid out; return None where they never were."""
     content = get(f"{root}/{LAYOUT}")
     if content is None:
         return None

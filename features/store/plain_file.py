@@ -1,7 +1,7 @@
-"""Frozen dataclasses of arrays, tables and plain values in one npz file that cannot name code.
+"""Write frozen dataclasses of arrays, tables and plain values into one npz file that cannot name code, and read them.
 
-A file holds its arrays, and as JSON what stands where. A dataclass is named by its plain name, which counts only where
-the reader lists it among ``kinds``: whatever a file says, nothing else is ever built from it.
+A file holds its arrays, and as JSON the structure around them. A dataclass is named by its plain name, which counts only
+where the reader lists it among ``kinds``: whatever a file says, nothing else is ever built from it.
 """
 
 import io
@@ -28,14 +28,14 @@ Kind = TypeVar("Kind")
 
 
 class UnreadableFile(ValueError):
-    """The file is damaged, or was written by a version that kept other things."""
+    """The file is damaged, or was written by a version that kept other contents."""
 
 
 def to_bytes(value: Any) -> bytes:
     """Return ``value`` as the content of an npz file.
 
     Numbers, texts, None, dates, lists, tuples, mappings, arrays of numbers or texts, data frames, pydantic models and
-    dataclasses of these are taken. Raises TypeError for anything else.
+    dataclasses of these are allowed. Raises TypeError for anything else.
     """
     arrays: dict[str, np.ndarray] = {}
     layout = _laid_out(value, arrays)
@@ -46,15 +46,16 @@ def to_bytes(value: Any) -> bytes:
 
 
 def from_file(path: Path, kind: type[Kind], kinds: Iterable[type] = ()) -> Kind:
-    """Read what ``to_bytes`` gave of a ``kind``; ``kinds`` are the other classes that may stand inside it.
+    """Read a ``kind`` from a file that holds what ``to_bytes`` returned.
 
-    Raises UnreadableFile where the file holds anything else, and FileNotFoundError.
+    ``kinds``: the other classes that may stand inside it. Raises UnreadableFile where the file holds anything else, and
+    FileNotFoundError.
     """
     return from_bytes(path.read_bytes(), kind, kinds, str(path))
 
 
 def from_bytes(content: bytes, kind: type[Kind], kinds: Iterable[type] = (), name: str = "") -> Kind:
-    """As ``from_file``, from the file's content; ``name`` is what an error calls it."""
+    """Read a ``kind`` from a file's content, as ``from_file`` does; ``name`` is what an error calls the file."""
     allowed = {expected.__name__: expected for expected in (kind, *kinds)}
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -115,7 +116,7 @@ def replace_texts(content: bytes, rename: Callable[[str], str]) -> bytes:
 
 
 def _laid_out(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """What JSON says of a value, whose arrays go into ``arrays``."""
+    """Describe a value for JSON, and put its arrays into ``arrays``."""
     if value is None or isinstance(value, bool | int | float | str):
         return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, np.generic):
@@ -160,7 +161,7 @@ def _table(array: np.ndarray) -> pa.Table:
 
 
 def _built(layout: Any, arrays: Mapping[str, np.ndarray], allowed: Mapping[str, type]) -> Any:
-    """The value that ``_laid_out`` described. Raises KeyError for a class that is not ``allowed``."""
+    """Build the value that ``_laid_out`` described. Raises KeyError for a class that is not ``allowed``."""
     if not isinstance(layout, dict):
         return layout
     if "array" in layout:

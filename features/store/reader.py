@@ -1,4 +1,4 @@
-"""Reading a workspace: its settings in force, and its records as arrays."""
+"""Read a workspace: the settings in force, and its records as arrays."""
 
 from pathlib import Path
 
@@ -34,14 +34,14 @@ from features.store.sql import name, one_value, text
 
 
 def read_settings(workspace: Path) -> Community:
-    """The settings in force in a workspace; UserError where there are none."""
+    """Read the settings in force in a workspace. Raises UserError where there are none."""
     if not (workspace / SETTINGS_FILE).is_file():
         raise _empty(workspace)
     return read_community(workspace / SETTINGS_FILE).community
 
 
 def read_records(workspace: Path) -> Records:
-    """All records of a workspace with their versions, each table sorted by ``visible_from``, then by key.
+    """Read all records of a workspace with their versions, each table sorted by ``visible_from``, then by key.
 
     Raises UserError when nothing has been ingested yet.
     """
@@ -59,7 +59,7 @@ def read_records(workspace: Path) -> Records:
 
 
 def records_in(connection: duckdb.DuckDBPyConnection, community: Community) -> Records:
-    """The records in the tables of a connection (with ``add_moves``), of a whole town or a part of it."""
+    """Read the records in the tables of a connection (with ``add_moves``), of a whole town or some partitions of it."""
     ids = _number_ids(connection)
     _number_needs(connection, community)
     residents, outreach = _residents(connection), _outreach(connection)
@@ -81,8 +81,10 @@ def records_in(connection: duckdb.DuckDBPyConnection, community: Community) -> R
 
 
 def read_programme_history(workspace: Path, as_of: int) -> pd.DataFrame:
-    """The contract's programme_history as known before day ``as_of``, with ``opened`` in days beside
-    ``opened_at``, oldest first; no rows where none was handed in."""
+    """Read the contract's programme_history as known before day ``as_of``, oldest first; no rows where there is none.
+
+    Beside ``opened_at`` it has ``opened``, the same time in days.
+    """
     with open_store(workspace, read_only=True) as connection:
         rows = connection.sql(f"""
             SELECT {", ".join(TABLES["programme_history"].columns)}, {_days("opened_at")} AS opened
@@ -102,7 +104,7 @@ def _empty(workspace: Path) -> UserError:
 
 
 def _number_ids(connection: duckdb.DuckDBPyConnection) -> dict[str, np.ndarray]:
-    """Number households, grids and micro-grids in order of their ids, in temporary tables."""
+    """Number households, grids and micro-grids in the order of their ids, in temporary tables; return the ids."""
     ids = {}
     pair = f"grid_id || {text(OF_GRID)} || microgrid_id"  # numbers may begin anew in each grid
     for column, value in (("household_id", "household_id"), ("grid_id", "grid_id"), ("microgrid_id", pair)):
@@ -133,7 +135,7 @@ VERSION = f"{_days('known_from')} AS visible_from, {_end('superseded_at')} AS vi
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, columns: str, joins: str = "") -> pa.Table:
-    """Columns of a table's rows with when they were visible, joined to their household's number."""
+    """Select columns of a table's rows with when they were visible, joined to their household's number."""
     if "household_id" in TABLES[table].columns:
         columns = f"household_ids.number AS household, {columns}"
         joins = f"JOIN household_ids USING (household_id) {joins}"
@@ -148,13 +150,13 @@ def _numbers(rows: pa.Table, *columns: str) -> dict[str, np.ndarray]:
 
 
 def _texts(column: pa.ChunkedArray) -> np.ndarray:
-    """Object array of str or None; equal texts share one object."""
+    """Return an object array of str or None, in which equal texts share one object."""
     codes, distinct = _encoded(column)
     return np.array([*distinct, None], dtype=object)[codes]
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
-    """A code for each row, -1 where missing, and the distinct texts."""
+    """Return a code for each row, -1 where missing, and the distinct texts."""
     encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
@@ -162,7 +164,7 @@ def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
 
 
 def _ids(column: pa.ChunkedArray) -> np.ndarray:
-    """Texts that all differ, in a quarter of the memory that as many objects take."""
+    """Return texts that all differ in a quarter of the memory that as many objects take."""
     texts = np.empty(len(column), dtype=np.dtypes.StringDType(na_object=None))
     at = 0
     for part in column.chunks:
@@ -296,7 +298,7 @@ def _workers(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 
 def count_households(workspace: Path) -> int:
-    """How many households the records of a workspace know. Raises UserError before the first ingest."""
+    """Count the households that the records of a workspace hold. Raises UserError before the first ingest."""
     if not (workspace / STORE).is_file():
         raise _empty(workspace)
     with open_store(workspace, read_only=True) as connection:

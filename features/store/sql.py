@@ -1,4 +1,4 @@
-"""SQL: literals, names, and macros that read whole columns of texts as times, numbers and plain texts."""
+"""Write SQL literals and names, and define macros that read whole columns of texts as times, numbers and plain texts."""
 
 from typing import Any
 
@@ -27,17 +27,17 @@ _OFFSET = r"([Zz]|[+-](0\d|1[0-4])(:?[0-5]\d)?)$"
 
 
 def text(value: str) -> str:
-    """An SQL literal."""
+    """Return a text as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def name(value: str) -> str:
-    """An SQL identifier."""
+    """Return a name as an SQL identifier."""
     return '"' + value.replace('"', '""') + '"'
 
 
 def one_value(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
-    """The only value of a query that gives one row of one column."""
+    """Return the only value of a query that gives one row of one column."""
     return connection.execute(query).fetchall()[0][0]
 
 

@@ -1,4 +1,4 @@
-"""Small and large files below a root that fsspec knows: a directory, s3://…, hdfs://…, memory://…."""
+"""Read and write files below a root that fsspec knows: a directory, s3://…, hdfs://…, memory://…."""
 
 import io
 import os
@@ -17,7 +17,7 @@ from features.atomic import write_atomically
 
 
 def put(url: str, content: bytes) -> None:
-    """Write a file, whole or not at all; on this machine so that it survives a power cut."""
+    """Write a file whole or not at all; on this machine so that it survives a power cut."""
     filesystem, path = fsspec.url_to_fs(url)
     if isinstance(filesystem, LocalFileSystem):
         write_atomically(Path(path), content)
@@ -34,7 +34,7 @@ def put(url: str, content: bytes) -> None:
 
 
 def get(url: str) -> bytes | None:
-    """A file's content, None where there is no such file."""
+    """Return a file's content, None where there is no such file."""
     filesystem, path = fsspec.url_to_fs(url)
     try:
         return filesystem.cat_file(path)
@@ -43,7 +43,7 @@ def get(url: str) -> bytes | None:
 
 
 def copy_file(url: str, target: Path) -> None:
-    """Give a file another name on this machine's disk: a link where that can be, else a copy."""
+    """Copy a file to this machine's disk: by a link where that is possible, otherwise by its content."""
     target.parent.mkdir(parents=True, exist_ok=True)
     filesystem, path = fsspec.url_to_fs(url)
     if isinstance(filesystem, LocalFileSystem):
@@ -54,26 +54,29 @@ def copy_file(url: str, target: Path) -> None:
 
 
 def put_table(url: str, table: pa.Table) -> None:
-    """Write a Parquet file, whole or not at all."""
+    """Write a Parquet file whole or not at all."""
     content = io.BytesIO()
     pq.write_table(table, content, row_group_size=max(len(table), 1))
     put(url, content.getvalue())
 
 
 def get_table(url: str) -> pa.Table:
-    """A Parquet file's rows."""
+    """Read a Parquet file's rows."""
     filesystem, path = fsspec.url_to_fs(url)
     return pq.read_table(path, filesystem=filesystem, partitioning=None)
 
 
 def encoded_texts(column: pa.ChunkedArray) -> tuple[pd.Index, np.ndarray]:
-    """The distinct texts of a column of dictionaries, and a code for each row."""
+    """Return the distinct texts of a column of dictionaries, and a code for each row."""
     held = column.unify_dictionaries().combine_chunks()
     return pd.Index(held.dictionary.to_numpy(zero_copy_only=False), dtype=object), held.indices.to_numpy()
 
 
 def keep_only(root: str, pattern: str, used: set[str]) -> None:
-    """Remove what matches a pattern below a root, but for the ``used`` paths (below the root)."""
+    """Remove the files and directories that match a pattern below a root, except the ``used`` ones.
+
+    ``root``: a URL that fsspec knows. ``pattern``: a glob below it. ``used``: paths below the root.
+    """
     filesystem, place = fsspec.url_to_fs(root)
     found: list[Any] = filesystem.glob(f"{place}/{pattern}")
     for path in found:

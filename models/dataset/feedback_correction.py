@@ -1,9 +1,9 @@
-"""What the lists themselves do to later data: a need met early leaves no request.
+"""Correction of labels for what visits changed: a need that a visit met leaves no request.
 
-Without this a retrain would read a household that was visited, and helped, as one that did not ask and so did
-not need. Yet to count every need found as a request would be wrong too: lists find above all what would not
-have been asked about. How much of it would have been, visits that met nobody tell: they leave the need as it
-is. Random visits change no label here: they are drawn whatever the model says, and teach p_need.
+Without it a retrain would read a household that was visited, and helped, as one that did not ask and so did not need.
+Yet to count every need found as a request would be wrong too: lists find above all needs that nobody would have asked
+about. Visits that met nobody tell how many would have been asked about, because they leave the need as it is. Random
+visits change no label here: they are drawn whatever the model says, and are what p_need is trained on.
 """
 
 from dataclasses import fields, replace
@@ -28,13 +28,17 @@ FAR = 1e6  # days: longer than any record
 def with_outreach(
     known_now: Known, rows: Rows, as_of: float, label: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels corrected by targeted visits known by now (int8), and which rows can be used at all (bool).
+    """Correct labels for the targeted visits that are known by now, and tell which rows can be used.
 
-    A visit after the as-of day and before the window's end that found the need stands for a request in the
-    window: it was met early. Of such visits the share ``would_have_asked`` makes a label of 1, drawn by their
-    number; the other rows are not used, for what the household would have done is not known. A visit that
-    found no need leaves the label as the requests have it, and so does one before the as-of day: what it
-    found is among the features.
+    rows: the pairs of household and need.
+    as_of: the as-of day of the rows.
+    label: int8 [rows], 1 where the household asked in its window.
+
+    Returns the corrected labels, int8 [rows], and bool [rows], True for the rows that can be used. A visit after the
+    as-of day and before the window's end that found the need stands for a request in the window. The share
+    ``would_have_asked`` of these visits, drawn by their ids, gives a label of 1; the rows of the others cannot be used,
+    because nobody knows what the household would have done. A visit that found no need leaves the label as it is, and
+    so does one before the as-of day: what it found is among the features.
     """
     end = label_end(known_now.community, as_of)
     outreach = known_now.outreach
@@ -53,10 +57,11 @@ def with_outreach(
 def would_have_asked(known_now: Known) -> float:
     """Estimate the share of the needs found by targeted visits that would have become a request within a label window.
 
-    More pairs ask after a visit that met nobody than after one that met someone, because of the needs that
-    stayed; over the share of needs found among those met, the difference is the share wanted. A request
-    counts by its chance to lie in a window of the need's horizon that holds the visit at a random place. The
-    estimate is weighed with ``USUAL_SHARE`` by how uncertain both are.
+    More pairs ask after a visit that met nobody than after one that met someone, because their need was not met. This
+    difference, divided by the share of visits that found a need among those that met someone, estimates the share. A
+    request counts by the chance that a label window which holds the visit, at a random place, also holds the request.
+    The estimate is averaged with ``USUAL_SHARE``, each weighted by its precision; the result is at least
+    ``LEAST_SHARE``.
     """
     outreach = known_now.outreach
     horizon = label_end(known_now.community, 0) - label_begin(known_now.community, 0)
@@ -77,7 +82,7 @@ def would_have_asked(known_now: Known) -> float:
 
 
 def _days_to_request(known_now: Known) -> np.ndarray:
-    """float64 per visit: days until the pair's next request, inf where none is known."""
+    """Compute the days from each visit to the pair's next request: float64 [visits]; inf where none is known."""
     outreach, requests = known_now.outreach, known_now.requests
     needs, told = len(known_now.community.needs), requests.need >= 0
     pair = requests.household[told].astype(np.float64) * needs + requests.need[told]
@@ -99,10 +104,9 @@ def _targeted(known_now: Known) -> np.ndarray:
 
 
 def without_targeted(records: Records) -> Records:
-    """The records as they would read if no targeted visit had been written down.
+    """Return the records without their targeted visits, to measure what the correction of labels is worth.
 
-    A model trained on them takes the silence of a household that was helped for the absence of need: what the
-    correction is measured against.
+    A model trained on them reads a household that was helped, and so did not ask, as one without the need.
     """
     outreach = records.outreach
     kept = {field.name: getattr(outreach, field.name)[outreach.random] for field in fields(outreach)}

@@ -21,7 +21,7 @@ EARLIER = "out_of_time.npz"  # among a model's files
 
 
 def stable_hash(ids: np.ndarray) -> np.ndarray:
-    """uint64 per id (text): the same on every machine, whatever other ids there are."""
+    """Hash ids: uint64 [ids]. An id's hash is the same on every machine and does not depend on the other ids."""
     digests = [hashlib.blake2b(str(identifier).encode(), digest_size=8).digest() for identifier in ids]
     return np.array([int.from_bytes(digest, "big") for digest in digests], dtype=np.uint64)
 
@@ -42,7 +42,10 @@ class OutOfTime:
     p: np.ndarray  # float32
 
     def find(self, household: np.ndarray, need: np.ndarray, as_of: np.ndarray) -> np.ndarray:
-        """Look up the stored probability of each row: float64 [rows]; NaN where there is none."""
+        """Look up the stored probability of each row: float64 [rows]; NaN where there is none.
+
+        household: uint64 [rows], what ``household_keys`` gives. need: int [rows], position. as_of: int [rows], day.
+        """
         held = pd.MultiIndex.from_arrays([self.household, self.need, self.as_of])
         place = held.get_indexer(pd.MultiIndex.from_arrays([household, need, as_of]))
         return np.append(self.p.astype(np.float64), np.nan)[place]

@@ -1,4 +1,4 @@
-"""The training table: every positive pair and some of the negative ones, over many as-of days, in float32."""
+"""The training table: positive pairs and a sample of the negative ones, over many as-of days, in float32."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -58,12 +58,12 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Counting:
-    """Counts the pairs of an as-of day."""
+    """A task that counts the pairs of an as-of day."""
 
     source: Source
 
     def __call__(self, day: int) -> np.ndarray:
-        """float64 [2, needs] pairs without and with a request."""
+        """Count the pairs of a day: float64 [2, needs], first those without, then those with a request."""
         records, known_now = self.source()
         needs = len(records.community.needs)
         rows, label = labelled(known_before(records, day), known_now)
@@ -72,7 +72,7 @@ class Counting:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Draws rows of an as-of day and builds their features."""
+    """A task that draws rows of an as-of day and builds their features."""
 
     source: Source
     schema: Schema
@@ -80,7 +80,7 @@ class Drawing:
     seed: int
 
     def __call__(self, day: int) -> Drawn:
-        """The rows drawn; the draw depends on the seed and the day only."""
+        """Draw rows of a day and build their features; the draw depends on the seed and the day only."""
         records, known_now = self.source()
         known = known_before(records, day)
         rows, label = labelled(known, known_now)
@@ -131,9 +131,13 @@ def training_table(
 
 
 def matrix_of(records: Records, known: Known, rows: Rows, schema: Schema, town: TownSummary) -> np.ndarray:
-    """Features of pairs, float32 [pairs, features]; of few households of a town, from these apart.
+    """Build the feature matrix of pairs: float32 [pairs, features].
 
-    ``known``: what of the ``records`` was known at an as-of day; ``town``: what ``summarise`` made of it.
+    records: all records; for few households of a town, those of these households are cut out and used alone.
+    known: what of ``records`` was known before the as-of day.
+    rows: the pairs.
+    schema: of the model.
+    town: what ``summarise`` computed from ``known``.
     """
     homes, place = np.unique(rows.household, return_inverse=True)
     if len(homes) > FEW * known.household_count:
@@ -143,7 +147,7 @@ def matrix_of(records: Records, known: Known, rows: Rows, schema: Schema, town: 
 
 
 def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:
-    """The pairs of one as-of day whose label is complete by now, and their int8 labels.
+    """Return the pairs of one as-of day whose label is complete by now, and their labels: int8 [pairs].
 
     Labels are corrected for what visits from the lists changed, see ``models.dataset.feedback_correction``.
     """
@@ -185,7 +189,7 @@ def _spread_rows(positive: np.ndarray, worth: float) -> np.ndarray:
 
 
 def _stacked(matrices: list[np.ndarray], width: int) -> np.ndarray:
-    """The matrices below each other; each is let go once it is copied."""
+    """Stack the matrices below each other, and release each once it is copied: float32 [rows, width]."""
     whole = np.empty((sum(len(matrix) for matrix in matrices), width), dtype=np.float32)
     start = 0
     while matrices:

@@ -23,7 +23,7 @@ FEW_KNOWN = 0.01  # share of today's households: days on which fewer were known 
 
 @dataclass(frozen=True)
 class Fold:
-    """Trained on labels complete by ``cut``; validated on ``dates`` (as-of days, ``cut`` or later)."""
+    """A fold: trained on labels complete by ``cut``, validated on ``dates`` (as-of days, ``cut`` or later)."""
 
     name: str
     cut: int
@@ -32,25 +32,28 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """As-of days to train on, oldest first, and the folds, oldest first."""
+    """Dates of a retrain: as-of days to train on, oldest first, and the folds, oldest first."""
 
     dates: tuple[int, ...]
     folds: tuple[Fold, ...]
 
 
 def complete(known_now: Known, days: np.ndarray, by: float) -> np.ndarray:
-    """bool [days, needs]: the label of each as-of day was complete on day ``by``, recording delay included."""
+    """Tell which labels were complete on day ``by``, usual recording delay included: bool [days, needs].
+
+    days: as-of days. by: a day.
+    """
     delay = usual_recording_delay(known_now)
     ends = np.stack([label_end(known_now.community, day) for day in days]) if len(days) else np.empty((0, 0))
     return ends + delay <= by
 
 
 def split(known_now: Known, step_weeks: int = 4) -> Split:
-    """As-of days for training and the folds, from what is known now.
+    """Choose the as-of days for training and the folds, from what is known now.
 
-    Days are Mondays on a lattice that does not move from one retrain to the next, ``step_weeks`` apart in
-    training and four weeks apart in validation. Folds go back at most a year; the newest ends where the
-    labels of the need with the shortest window do. Without enough history there are fewer folds, or none.
+    Days are Mondays on a lattice that does not move from one retrain to the next, ``step_weeks`` apart in training and
+    four weeks apart in validation. Folds go back at most a year; the newest ends where the labels of the need with the
+    shortest window do. Without enough history there are fewer folds, or none.
     """
     days = _mondays(known_now, step_weeks * WEEK)
     usable = complete(known_now, days, known_now.as_of).any(axis=1) if len(days) else np.empty(0, dtype=bool)

@@ -1,4 +1,4 @@
-"""Did past intervals of demand hold? The spread of the counts, and coverage told by need."""
+"""Backtest of demand: how far past counts scattered, and how many past intervals held, by need."""
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,11 @@ SPANS_TOLD = {True: "window", False: "month"}
 def backtest_demand(
     records: Records, known_now: Known, validation: Validation | None
 ) -> tuple[Spread, pd.DataFrame]:
-    """The spread that past out-of-time predictions show, and how often intervals made without them held.
+    """Fit the spread of demand to past out-of-time predictions, and count how often intervals made without them held.
 
-    Returns the spread and a table (see ``told_by_need``), empty where nothing was validated.
+    validation: the validated rows of a retrain; None or empty if nothing was validated.
+
+    Returns the spread (the usual one without validated rows) and the table of ``told_by_need``, empty without rows.
     """
     needs = [need.id for need in known_now.community.needs]
     if validation is None or not len(validation):
@@ -40,9 +42,10 @@ def backtest_demand(
 
 
 def held_out(cells: pd.DataFrame, needs: int) -> pd.DataFrame:
-    """Past cells (``demand_cells.past_cells``) with intervals made without them; ``grids`` says of what.
+    """Give past cells (``models.demand.cells.past_cells``) intervals that were fitted on other days.
 
-    For each as-of day the spread is fitted on cells of other days whose own span does not overlap.
+    For each as-of day the spread is fitted on cells of days so far away that their spans do not overlap. Adds the
+    column ``grids``: True for cells by grid, False for the whole town.
     """
     parts = []
     for day in np.unique(cells["as_of"]) if len(cells) else ():
@@ -54,11 +57,13 @@ def held_out(cells: pd.DataFrame, needs: int) -> pd.DataFrame:
 
 
 def told_by_need(told: pd.DataFrame, needs: list[str]) -> pd.DataFrame:
-    """Shares of ``observed`` within the intervals, one row a need and one over all (``all``).
+    """Compute the share of ``observed`` counts within their intervals: one row a need, and one over all (``all``).
+
+    told: what ``held_out`` returns. needs: the needs' ids in their order.
 
     Columns need, place ("community", "grid"), span ("window", "month"), expected (mean), observed (mean), cells,
-    windows (that do not overlap, over places), and for 80 and 90 within_80, low_80 and high_80 (a 95%
-    interval of the share that goes by ``windows``).
+    windows (number of windows that do not overlap, summed over places), and for 80 and 90: within_80, low_80 and
+    high_80 (the share within, and its 95% Wilson interval for ``windows`` trials).
     """
     columns = ["need", "place", "span", "expected", "observed", "cells", "windows"]
     columns += [f"{name}_{level}" for level in LEVELS for name in ("within", "low", "high")]
@@ -99,7 +104,7 @@ def _shares(rows: pd.DataFrame, windows: float | None = None) -> dict[str, float
 
 
 def as_metrics(table: pd.DataFrame | None, need: str) -> pd.DataFrame:
-    """The rows of ``told_by_need`` on one need as metrics of a ranker ``demand``, like those of ``evaluate``."""
+    """Return a need's rows of ``told_by_need`` as metrics of a ranker ``demand``, in the columns of ``evaluate``."""
     if table is None or table.empty:
         return pd.DataFrame(columns=["ranker", "fold", "metric", "value", "low", "high"])
     table = table[table["need"] == need]
@@ -120,9 +125,9 @@ def as_metrics(table: pd.DataFrame | None, need: str) -> pd.DataFrame:
 
 
 def coverage_rows(table: pd.DataFrame | None, names: dict[str, str]) -> list[dict[str, str]]:
-    """The 90% intervals of windows that held, as texts: name, community, grid; one row a need, then all.
+    """Describe how many 90% intervals of windows held: texts name, community and grid; one row a need, then one for all.
 
-    ``names``: of the needs, by id.
+    names: the needs' names by their ids.
     """
     if table is None or table.empty:
         return []

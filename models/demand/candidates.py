@@ -1,7 +1,4 @@
-"""The households of a town, or of a part of it, as far as demand asks: their grids, and whom projects may be offered.
-
-A town is worked on in pieces: its parts, each with its scores, or itself as the one piece.
-"""
+"""Households that projects may be offered to, from each partition of a town."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +20,7 @@ NEVER = np.iinfo(np.int32).min
 
 @dataclass(frozen=True)
 class Homes:
-    """Those that are present at the date."""
+    """Households that are present at the as-of day: their grids, last requests, and which of them must not be listed."""
 
     community: Community
     as_of: int
@@ -37,7 +34,7 @@ class Homes:
 
     @staticmethod
     def of(known: Known) -> "Homes":
-        """Of a town, or of the households that live in a part of it (``Parts.own``)."""
+        """Collect the present households of a town or of one partition."""
         here, rows = np.flatnonzero(known.present), known.requests
         told = rows.need >= 0
         last = np.full((known.household_count, len(known.community.needs)), NEVER, dtype=np.int32)
@@ -58,7 +55,7 @@ class Homes:
 
 @dataclass(frozen=True)
 class Piece:
-    """Households and their scores."""
+    """The scores of one partition's households."""
 
     homes: Homes
     home: np.ndarray  # int64 per scored pair: position in homes
@@ -67,7 +64,10 @@ class Piece:
 
     @staticmethod
     def of(homes: Homes, scores: pa.Table) -> "Piece":
-        """``scores``: household_id and need as dictionaries, and p_request; pairs of others are left out."""
+        """Match scores with households; scores of other households or needs are left out.
+
+        scores: household_id and need as dictionaries, and p_request.
+        """
         ids, own = encoded_texts(scores["household_id"])
         names, code = encoded_texts(scores["need"])
         home = pd.Index(homes.ids.to_numpy(zero_copy_only=False), dtype=object).get_indexer(ids)[own]
@@ -76,7 +76,7 @@ class Piece:
         return Piece(homes, home[there], need[there], scores["p_request"].to_numpy()[there])
 
     def cells(self, shares: np.ndarray) -> pd.DataFrame:
-        """``demand_cells.named_cells``; ``shares``: of ``span_shares``."""
+        """Sum the scores by need, grid and span, see ``cells.named_cells``; ``shares``: of ``cells.span_shares``."""
         homes = self.homes
         grid, grids = homes.grid[self.home], len(homes.grid_ids)
         cells = cells_by_grid(self.need, grid, grids, self.p, homes.community, homes.as_of, shares)
@@ -84,7 +84,7 @@ class Piece:
 
 
 def candidates(projects: pd.DataFrame, pieces: Iterable[Piece]) -> pd.DataFrame:
-    """The households to offer each proposed project to: three for each seat, the likeliest to ask first.
+    """Choose the households to offer each proposed project to: three for each seat, the likeliest to ask first.
 
     Only households of the project's grids that may be listed. Returns project (its position), need, household_id,
     grid_id, microgrid_id, p_request and last_asked (date of its last request of the need, "" without one).
@@ -105,7 +105,7 @@ def candidates(projects: pd.DataFrame, pieces: Iterable[Piece]) -> pd.DataFrame:
 
 
 def _offered(piece: Piece, project: dict, least: float, most: int) -> pd.DataFrame:
-    """Those of a piece that a project may be offered to, the ``most`` likeliest of at least ``least``."""
+    """Return the ``most`` likeliest pairs to offer a project to, with a p_request of at least ``least``."""
     homes = piece.homes
     need, grids = homes.community.need_index()[project["need"]], [grid for grid, _ in project["grids"]]
     in_grids = np.isin(homes.grid_ids.astype(str), np.array(grids, dtype=str))

@@ -1,4 +1,4 @@
-"""Expected numbers of households by need, grid and span of time, and how many really came, from past dates."""
+"""Expected numbers of households by need, grid and span of time, and for past dates how many really asked."""
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,16 @@ MOST = 1 - 1e-9
 
 
 def expected_cells(known: Known, rows: Rows, p: np.ndarray, shares: np.ndarray | None = None) -> pd.DataFrame:
-    """What the probabilities ``p`` of pairs (of their windows) come to, by need, span and grid.
+    """Sum probabilities of pairs by need, span and grid.
 
-    Columns need, span, grid (positions), begins, ends (days), households, expected, variance (of independent
-    households). A pair's hazard in its window is carried to the months in proportion to the requests that the
-    town's weekly counts expect there (``models.estimators.seasonal_level``): in the ``shares`` of ``span_shares``,
-    by default of ``known``.
+    known: what is known at the as-of day.
+    rows: pairs of household and need; every household is in a grid.
+    p: float64 [rows], probability of a request within the need's own window.
+    shares: what ``span_shares`` returns; by default of ``known``.
+
+    A pair's hazard in its window is carried to the months in proportion to the requests that the town's weekly counts
+    lead to expect there (``models.estimators.seasonal_level``). Returns need, span, grid (positions), begins, ends
+    (days), households, expected, variance (of independent households).
     """
     share = span_shares(course_of(known), known.community) if shares is None else shares
     grid, grids = known.grid[rows.household], len(known.grid_ids)
@@ -35,7 +39,14 @@ def cells_by_grid(
     as_of: int,
     shares: np.ndarray,
 ) -> pd.DataFrame:
-    """``expected_cells`` of pairs by their need and grid (positions; of ``grids``)."""
+    """Compute ``expected_cells`` from each pair's need, grid and probability.
+
+    need: int [pairs], position.
+    grid: int [pairs], position below ``grids``.
+    p: float64 [pairs], probability of a request within the need's own window.
+    as_of: day.
+    shares: float64 [needs, SPANS], what ``span_shares`` returns.
+    """
     begin, end = spans(community, as_of)
     hazard = -np.log1p(-np.clip(p, 0, MOST))
     cell = need.astype(np.int64) * grids + grid
@@ -62,13 +73,16 @@ def cells_by_grid(
 
 
 def named_cells(cells: pd.DataFrame, grid_ids: np.ndarray) -> pd.DataFrame:
-    """Cells of a part of a town that hold households, with the ids of its grids in ``grid``."""
+    """Keep the cells that hold households, and replace the positions in ``grid`` with the grids' ids."""
     cells = cells[cells["households"] > 0]
     return cells.assign(grid=grid_ids[cells["grid"]])
 
 
 def span_shares(course: Course, community: Community) -> np.ndarray:
-    """float64 [needs, spans]: requests expected in each span over those in the need's own window."""
+    """Compute the requests expected in each span, divided by those in the need's own window: float64 [needs, SPANS].
+
+    Where none are expected in the window, the spans' lengths are compared instead.
+    """
     begin, end = spans(community, course.as_of)
     requests = expected_between(course, begin, end)
     length = end - begin
@@ -78,7 +92,7 @@ def span_shares(course: Course, community: Community) -> np.ndarray:
 
 
 def came(known_now: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Tell who asked in [begin, end) (days per need): bool [households, needs].
+    """Tell who asked in [begin, end): bool [households, needs]. ``begin``, ``end``: days, float64 [needs].
 
     A household in which a targeted visit found the need counts too, as it then need not ask.
     """
@@ -96,8 +110,10 @@ def came(known_now: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def observed_cells(known: Known, rows: Rows, asked: np.ndarray) -> np.ndarray:
-    """int64 per row of ``expected_cells``: households among the pairs that came; ``asked`` [spans, households,
-    needs]."""
+    """Count the households that asked in each row of ``expected_cells``: int64 [cells].
+
+    rows: the pairs from which ``expected_cells`` was computed. asked: bool [SPANS, households, needs], see ``came``.
+    """
     grids, needs = len(known.grid_ids), len(known.community.needs)
     cell = rows.need.astype(np.int64) * grids + known.grid[rows.household]
     counts = [np.bincount(cell, one[rows.household, rows.need], needs * grids) for one in asked]
@@ -112,10 +128,12 @@ def past_cells(
     as_of: np.ndarray,
     p: np.ndarray,
 ) -> pd.DataFrame:
-    """Cells of past as-of days with what was predicted out of time and what came, where that is known by now.
+    """Compute cells of past as-of days with the predicted and the observed number of households.
 
-    One entry per validated pair in ``household``, ``need``, ``as_of`` and ``p``. Returns the columns of
-    ``expected_cells`` with as_of and observed.
+    household, need, as_of, p: one entry a validated pair; p is its out-of-time probability.
+
+    Returns the columns of ``expected_cells`` with as_of and observed; only cells whose requests are recorded by now and
+    that hold households.
     """
     delay = usual_recording_delay(known_now)
     tables = []

@@ -1,4 +1,4 @@
-"""How many households will ask: calibrated probabilities summed by need, grid and month, with intervals that hold."""
+"""Expected demand: calibrated probabilities summed by need, grid and span of time, with intervals."""
 
 from collections.abc import Sequence
 
@@ -18,12 +18,16 @@ KEYS = ["need", "span"]
 
 
 def demand_ahead(scores: pd.DataFrame, known: Known, spread: Spread | None = None) -> pd.DataFrame:
-    """Expected number of households that ask for each need, by grid and for the whole community, within the
-    need's window and in this month (from the as-of day on) and the next three.
+    """Compute how many households will ask for each need: in its window, in the rest of this month, and in the next
+    three.
 
-    ``scores``: the contract's columns; ``spread``: the model's, from its backtest. Returns need, grid_id ("" for
-    the whole community), span ("window" or a month as 2025-09), begins, ends (dates, ends exclusive),
-    households (who can have the need), expected, low_80, high_80, low_90, high_90; in the order of the needs.
+    scores: the columns of scores.parquet.
+    known: what is known at the as-of day.
+    spread: of the model, from its backtest; the usual one by default.
+
+    Returns rows for every grid and for the whole community, in the order of the needs: need, grid_id ("" for the whole
+    community), span ("window" or a month as 2025-09), begins, ends (dates, ends exclusive), households (that can have
+    the need), expected, low_80, high_80, low_90, high_90.
     """
     cells = expected_cells(known, *pairs_of(scores, known))
     return demand_table(cells, known.grid_ids, known.community, spread)
@@ -32,7 +36,11 @@ def demand_ahead(scores: pd.DataFrame, known: Known, spread: Spread | None = Non
 def demand_of_partitions(
     cells: list[pd.DataFrame], community: Community, spread: Spread | None
 ) -> pd.DataFrame:
-    """``demand_ahead`` from the cells of a town's partitions, whose column ``grid`` holds ids."""
+    """Compute ``demand_ahead`` from the cells of a town's partitions.
+
+    cells: what ``models.demand.cells.named_cells`` returns, one table a partition.
+    spread: of the model; None for the usual one.
+    """
     table = pd.concat(cells, ignore_index=True).sort_values(["span", "need", "grid"], ignore_index=True)
     ids = table["grid"].to_numpy(dtype=object)
     grids = np.unique(ids)
@@ -46,8 +54,12 @@ def demand_table(
     spread: Spread | None,
     wanted: Sequence[int] = range(SPANS),
 ) -> pd.DataFrame:
-    """``demand_ahead`` from its cells (``expected_cells``), whose grids are positions in ``grid_ids``: the spans
-    ``wanted``."""
+    """Turn cells into the table of ``demand_ahead``.
+
+    cells: what ``expected_cells`` returns; grid is a position in ``grid_ids``.
+    spread: of the model; None for the usual one.
+    wanted: positions of the spans to return.
+    """
     cells = cells[cells["households"] > 0]
     sums = {name: (name, "sum") for name in ("households", "expected", "variance")}
     ends = {name: (name, "first") for name in ("begins", "ends")}
@@ -72,18 +84,21 @@ def demand_table(
 
 
 def expected_demand(scores: pd.DataFrame, known: Known, spread: Spread | None = None) -> pd.DataFrame:
-    """The rows of ``demand_ahead`` for the needs' own windows."""
+    """Compute the rows of ``demand_ahead`` for the needs' own windows.
+
+    scores: the columns of scores.parquet. spread: of the model; the usual one by default.
+    """
     cells = expected_cells(known, *pairs_of(scores, known))
     return own_windows(demand_table(cells, known.grid_ids, known.community, spread, (WINDOW,)))
 
 
 def own_windows(demand: pd.DataFrame) -> pd.DataFrame:
-    """The rows for the needs' own windows, without ``span``."""
+    """Keep the rows for the needs' own windows, without ``span``."""
     return demand[demand["span"] == WINDOWS].drop(columns="span").reset_index(drop=True)
 
 
 def pairs_of(scores: pd.DataFrame, known: Known) -> tuple[Rows, np.ndarray]:
-    """The pairs of scores.parquet that are in a grid, and their p_request."""
+    """Return the pairs of a table of scores whose household is in a grid, and their p_request: float64 [pairs]."""
     household = positions_of(scores["household_id"], known.household_ids)
     need = positions_of(scores["need"], known.community.need_index())
     there = (household >= 0) & (need >= 0) & (known.grid[household] >= 0)

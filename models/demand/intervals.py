@@ -1,9 +1,9 @@
-"""How far counts scatter around what is expected, read from past out-of-time predictions, and what follows.
+"""Intervals of demand: how far counts scatter around their expectation, fitted to past out-of-time predictions.
 
-A sum of calibrated probabilities is uncertain in three ways: households are independent coins (their variance is
-known), the whole town may ask more or less than foreseen (level), and so may a single grid (place). The last two
-are taken as factors around one, whose standard deviations are fitted to past windows: observed counts against
-those that the model expected then, from probabilities of models that had not seen these windows.
+A sum of calibrated probabilities is uncertain in three ways: each household asks or does not (this variance is known),
+the whole town may ask more or less than expected (level), and so may a single grid (place). The last two are factors
+around one, whose standard deviations are fitted to past windows: observed counts against the counts expected by models
+that had not seen these windows.
 """
 
 import json
@@ -28,20 +28,20 @@ WIDEST = 3.0
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations as shares of the expected number, and how many windows they were learnt from."""
+    """Standard deviations of the factors, as shares of the expected number, and the number of windows behind them."""
 
     level: np.ndarray  # float64 [needs, SPANS]
     place: np.ndarray  # float64 [needs, SPANS]
     freedom: np.ndarray  # float64 [needs, SPANS]
 
     def save(self, directory: Path) -> None:
-        """Write one file into a model's directory."""
+        """Write the spread into one file of a model's directory."""
         content = {name: value.tolist() for name, value in vars(self).items()}
         (directory / FILE).write_text(json.dumps(content), encoding="utf-8")
 
     @staticmethod
     def load(directory: Path) -> "Spread | None":
-        """What ``save`` wrote; None where there is no such file."""
+        """Read what ``save`` wrote; return None if there is no such file."""
         path = directory / FILE
         if not path.is_file():
             return None
@@ -50,23 +50,23 @@ class Spread:
 
 
 def unknown_spread(needs: int) -> Spread:
-    """Give the usual spread, for models without a backtest."""
+    """Return the usual spread, for models without a backtest."""
     shape = (needs, SPANS)
     return Spread(np.full(shape, USUAL_LEVEL), np.full(shape, USUAL_PLACE), np.full(shape, WEIGHT_OF_USUAL))
 
 
 def town_cells(cells: pd.DataFrame) -> pd.DataFrame:
-    """Sums of ``demand_cells.past_cells`` over grids: the whole town by as_of, need and span."""
+    """Sum past cells (``models.demand.cells.past_cells``) over grids: one row by as_of, need and span."""
     sums = {name: (name, "sum") for name in ("households", "expected", "variance", "observed")}
     ends = {name: (name, "first") for name in ("begins", "ends")}
     return cells.groupby(["as_of", "need", "span"], as_index=False).agg(**sums, **ends)
 
 
 def fit_spread(cells: pd.DataFrame, needs: int) -> Spread:
-    """Spread of each need and span from past cells (``demand_cells.past_cells``).
+    """Fit the spread of each need and span to past cells (``models.demand.cells.past_cells``).
 
-    Needs lend each other strength: a need's own variance counts by the number of its windows that do not
-    overlap, that of all needs as ``WEIGHT_OF_OTHERS`` more.
+    Needs lend each other strength: a need's own variance counts by the number of its windows that do not overlap, that
+    of all needs as ``WEIGHT_OF_OTHERS`` more.
     """
     spread = unknown_spread(needs)
     if not len(cells):
@@ -88,7 +88,7 @@ def fit_spread(cells: pd.DataFrame, needs: int) -> Spread:
 
 
 def windows_apart(rows: pd.DataFrame) -> float:
-    """How many windows that do not overlap the as-of days of these cells hold."""
+    """Count the windows that do not overlap from the first to the last as-of day of cells; may be a fraction."""
     if not len(rows):
         return 0.0
     length = max(float((rows["ends"] - rows["begins"]).mean()), STEP)
@@ -107,7 +107,7 @@ def _beside_level(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _variances(rows: pd.DataFrame, windows: np.ndarray, usual: float) -> np.ndarray:
-    """float64 [needs]: variance of the factor, each need's shrunk towards that of all."""
+    """Estimate the factor's variance for each need, shrunk towards that of all needs: float64 [needs]."""
     total, needs = windows.sum(), len(windows)
     (whole,) = _moments(rows, np.zeros(len(rows), dtype=int), 1)
     every = (WEIGHT_OF_USUAL * usual**2 + total * whole) / (WEIGHT_OF_USUAL + total)
@@ -116,8 +116,10 @@ def _variances(rows: pd.DataFrame, windows: np.ndarray, usual: float) -> np.ndar
 
 
 def _moments(rows: pd.DataFrame, group: np.ndarray, groups: int) -> np.ndarray:
-    """float64 [groups]: the variance of the factor at which squared errors are as large as expected (Paule and
-    Mandel); 0 without rows."""
+    """Estimate the factor's variance by the method of Paule and Mandel: float64 [groups]; 0 without rows.
+
+    It is the variance at which the squared errors are as large as expected.
+    """
     expected, variance = rows["expected"].to_numpy(), rows["variance"].to_numpy()
     squares = (rows["observed"].to_numpy() - expected) ** 2
     scale = expected**2 * (rows["left"].to_numpy() if "left" in rows else 1.0)
@@ -132,7 +134,11 @@ def _moments(rows: pd.DataFrame, group: np.ndarray, groups: int) -> np.ndarray:
 
 
 def with_intervals(cells: pd.DataFrame, spread: Spread, grids: bool) -> pd.DataFrame:
-    """The cells (of grids, or of the whole town) with low_80, high_80, low_90 and high_90."""
+    """Add low_80, high_80, low_90 and high_90 to cells.
+
+    cells: what ``expected_cells`` returns, or its sums over the town.
+    grids: True for cells of grids, False for the town.
+    """
     need, span = cells["need"].to_numpy(), cells["span"].to_numpy()
     factor = spread.level[need, span] ** 2 + (spread.place[need, span] ** 2 if grids else 0)
     expected, sum_of = cells["expected"].to_numpy(), cells["variance"].to_numpy()
@@ -147,11 +153,13 @@ def with_intervals(cells: pd.DataFrame, spread: Spread, grids: bool) -> pd.DataF
 
 
 def interval(mean: np.ndarray, variance: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Whole numbers between which a count with this mean and variance lies with a chance as near as can be to
-    ``level``.
+    """Compute whole numbers between which a count lies with a probability as near as possible to ``level``.
 
-    Negative binomial where counts scatter more than Poisson's, else binomial. As much lies below as above,
-    unless the range begins at 0.
+    mean, variance: float64 [counts]. level: between 0 and 1.
+
+    Returns the lower and the upper ends, both inclusive: float64 [counts] each. The count is negative binomial where
+    its variance is greater than Poisson's, else binomial. As much probability lies below as above, unless the range
+    begins at 0.
     """
     tail = (1 - level) / 2
     low = _nearest(mean, variance, np.full(len(mean), tail))
@@ -170,7 +178,7 @@ def _nearest(mean: np.ndarray, variance: np.ndarray, chance: np.ndarray) -> np.n
     each = np.minimum(sure / trials, 1)
 
     def below(k: np.ndarray) -> np.ndarray:
-        """The chance of a count below k."""
+        """Compute the probability of a count below k."""
         scattered = betainc(size, np.maximum(k, 1), hit)
         even = np.where(k > trials, 1.0, betaincc(np.maximum(k, 1), np.maximum(trials - k + 1, 1), each))
         return np.where(k > 0, np.where(wide, scattered, even), 0.0)

@@ -1,4 +1,4 @@
-"""The spans of time for which demand is told: each need's own window, and calendar months ahead."""
+"""Spans of time for which demand is computed: each need's own window, and calendar months ahead."""
 
 from datetime import date
 
@@ -14,14 +14,14 @@ SPANS = 1 + MONTHS
 
 
 def month_begin(day: float, later: int) -> int:
-    """First day (since 1970) of the calendar month ``later`` months after that of ``day``."""
+    """Return the first day (days since 1970) of the calendar month that is ``later`` months after that of ``day``."""
     first = date_of(day)
     months = first.year * 12 + first.month - 1 + later
     return day_of(date(months // 12, months % 12 + 1, 1))
 
 
 def spans(community: Community, as_of: int) -> tuple[np.ndarray, np.ndarray]:
-    """float64 [needs, SPANS] days at which each span begins and ends (exclusive)."""
+    """Return the days at which each span begins and ends (exclusive): two float64 [needs, SPANS]."""
     months = [max(month_begin(as_of, month), as_of) for month in range(MONTHS + 1)]
     needs = len(community.needs)
     begin = np.column_stack([label_begin(community, as_of), np.tile(months[:-1], (needs, 1))])

@@ -18,10 +18,10 @@ _INK, _BAND, _SOFT = "#1d4f91", "#a8c7ea", "#d9e6f5"
 
 
 def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
-    """A panel for each need: households expected each month, 80% and 90% intervals; PNG.
+    """Draw the households expected each month with 80% and 90% intervals, a panel a need; return PNG.
 
-    ``demand``: ``models.demand.expected.demand_ahead``. Numbers are a day's, times the days of a usual month, so that
-    months of which only a part is left can be compared.
+    ``demand``: what ``models.demand.expected.demand_ahead`` returns. Numbers are scaled to a month of 30 days, so that
+    the rest of a month can be compared with whole months.
     """
     town = demand[(demand["grid_id"] == TOWN) & (demand["span"] != WINDOWS)]
     needs = [need for need in community.needs if (town["need"] == need.id).any()]
@@ -43,8 +43,11 @@ def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
 
 
 def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
-    """Households expected in each need's window, by grid, as shares of the grid's households; PNG. Of a town of more
-    than ``MOST_GRIDS`` grids those in which most are expected."""
+    """Draw the households expected in each need's window, by grid; return PNG.
+
+    Numbers are households; colours compare a grid's share of households that ask with the mean of all grids. A town of
+    more than ``MOST_GRIDS`` grids shows those in which most are expected.
+    """
     rows = demand[(demand["grid_id"] != TOWN) & (demand["span"] == WINDOWS)]
     rate = rows.assign(rate=rows["expected"] / rows["households"])
     needs = [need for need in community.needs if (rows["need"] == need.id).any()]
@@ -77,9 +80,10 @@ def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
 
 
 def draw_coverage(axes: Axes, table: pd.DataFrame, names: dict[str, str]) -> None:
-    """Shares of 90% intervals of windows that held, with their intervals, a line each need and place.
+    """Draw the share of 90% intervals that held for windows, with its interval, a line a need and place.
 
-    ``table``: ``models.demand.backtest.told_by_need``; ``names``: of what stands in its column ``need``.
+    table: what ``models.demand.backtest.told_by_need`` returns.
+    names: by the values of its column ``need``, in the order in which they are drawn.
     """
     window = table[table["span"] == "window"].set_index(["place", "need"])
     there = [need for need in names if ("community", need) in window.index]

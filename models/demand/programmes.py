@@ -1,4 +1,4 @@
-"""Programmes against demand: which of them run in a need's window, and whether their seats suffice."""
+"""Programmes of a community: which of them run in a need's window, and whether their seats suffice for the demand."""
 
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from models.demand.expected import TOWN
 
 
 def programmes_for(community: Community, need: str, begins: float, ends: float) -> list[Programme]:
-    """The programmes that serve a need and run at some time in [begins, ends) (days)."""
+    """List the programmes that serve a need and run at some time in [begins, ends) (days since 1970)."""
     return [
         programme
         for programme in community.programmes
@@ -23,7 +23,7 @@ def programmes_for(community: Community, need: str, begins: float, ends: float) 
 
 
 def runs(programme: Programme, begins: float, ends: float) -> bool:
-    """Whether a programme runs at some time in [begins, ends); one without dates always does.
+    """Tell whether a programme runs at some time in [begins, ends) (days since 1970); one without dates always does.
 
     ``opens`` and ``closes`` are month-days; a programme may run over the turn of the year.
     """
@@ -36,7 +36,7 @@ def runs(programme: Programme, begins: float, ends: float) -> bool:
 
 
 def month_day(text: str, default: tuple[int, int]) -> tuple[int, int]:
-    """Month and day of a programme's opening or closing; ``default`` where none can be read."""
+    """Read month and day of a programme's opening or closing; return ``default`` if there are none in the text."""
     parts = text.replace("/", "-").replace(".", "-").split("-")
     try:
         return int(parts[-2]), int(parts[-1])
@@ -45,7 +45,7 @@ def month_day(text: str, default: tuple[int, int]) -> tuple[int, int]:
 
 
 def opening(programme: Programme, day: float) -> int:
-    """The last day up to ``day`` (days) on which a programme opened."""
+    """Return the last day, up to ``day``, on which a programme opened; in days since 1970."""
     month, first = month_day(programme.opens, (1, 1))
     today = date_of(day)
     year = today.year if (month, first) <= (today.month, today.day) else today.year - 1
@@ -53,7 +53,7 @@ def opening(programme: Programme, day: float) -> int:
 
 
 def next_opening(programme: Programme, day: float) -> int:
-    """The first day from ``day`` (days) on at which a programme opens, or ``day`` where it is running then."""
+    """Return ``day`` if a programme runs then, else the next day on which it opens; in days since 1970."""
     if runs(programme, day, day + 1):
         return int(day)
     month, first = month_day(programme.opens, (1, 1))

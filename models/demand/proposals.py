@@ -1,4 +1,4 @@
-"""What to open, where, for how many, by when, who pays and who runs it: demand against seats and funds."""
+"""Proposals of projects from demand, seats and funds: what to open, where, for how many, by when, and who pays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def _window(need: Need, known: Known) -> tuple[float, float]:
 
 
 def _serving(known: Known) -> dict[str, list[Programme]]:
-    """The programmes that run within each need's window, by the need's id."""
+    """Return the programmes that run within each need's window, by the need's id."""
     return {
         need.id: programmes_for(known.community, need.id, *_window(need, known))
         for need in known.community.needs
@@ -81,7 +81,7 @@ def _serving(known: Known) -> dict[str, list[Programme]]:
 
 
 def _covered(wanted: pd.Series, programme: Programme, serving: dict[str, list[Programme]]) -> np.ndarray:
-    """bool per (need, grid): whom a programme serves within the need's window."""
+    """Tell which cells a programme serves within the need's window: bool [(need, grid) cells]."""
     needs = [need for need, programmes in serving.items() if programme in programmes]
     mine = wanted.index.get_level_values("need").isin(needs)
     if programme.grids:
@@ -169,7 +169,7 @@ def _running(
 
 
 def _missing(needs: pd.DataFrame, unserved: pd.Series, known: Known) -> list[dict]:
-    """A row for each need of which enough is not served: extend a programme, or open one."""
+    """List a project, to extend a programme or open one, for each need of which enough is not served."""
     rows, serving = [], _serving(known)
     for told in needs.to_dict("records"):
         if told["unserved"] < known.community.projects.smallest:
@@ -190,7 +190,7 @@ def _missing(needs: pd.DataFrame, unserved: pd.Series, known: Known) -> list[dic
 
 
 def _largest(wanted: pd.Series) -> list[tuple[str, float]]:
-    """The grids with most, and what they want, until most of it is told."""
+    """Return the grids that want most, with the seats wanted, until they hold MOST_OF_IT of all."""
     by_grid = wanted.groupby(level="grid_id").sum().sort_values(ascending=False, kind="stable")
     before = by_grid.cumsum() - by_grid
     kept = by_grid[(before < MOST_OF_IT * by_grid.sum()) & (by_grid > 0)]
@@ -231,7 +231,7 @@ def _row(
 
 
 def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The projects with a fund each, and the funds with what is planned and left."""
+    """Choose a fund for each project; return the projects, and the funds with what is planned and left."""
     columns = [
         "need", "kind", "programme", "grids", "seats", "low", "high", "begins", "tell_by", "fund",
         "organiser", "cost", "short_of_money", "missing",
@@ -263,7 +263,7 @@ def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.Da
 
 
 def _fund_for(need: str, known: Known, left: dict[str, float]) -> str:
-    """The fund that may pay for a need and has most left, those that name the need first; "" without one."""
+    """Choose the fund that may pay for a need, preferring one that names it, then the fullest; "" without one."""
 
     def rank(fund: Fund) -> tuple[bool, float]:
         return need in fund.needs, left[fund.id]

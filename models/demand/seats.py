@@ -47,10 +47,10 @@ def all_seats_left(known: Known, history: pd.DataFrame | None = None) -> dict[st
 def seats_told(
     programme: Programme, known: Known, history: pd.DataFrame | None = None
 ) -> tuple[int | None, int | None]:
-    """Seats and those taken, None where nobody has told.
+    """Return a programme's seats and how many of them are taken; None for a number that nobody has told.
 
-    By the newest course in ``history`` (``store.read_programme_history``) where that is the present one, else by
-    the settings.
+    history: past and present courses (``features.store.reader.read_programme_history``); its newest course counts if it
+    is the one that runs now, otherwise the settings do.
     """
     present = _present_course(programme, known, history)
     seats, taken = programme.seats, programme.seats_taken
@@ -63,7 +63,7 @@ def seats_told(
 
 
 def _present_course(programme: Programme, known: Known, history: pd.DataFrame | None) -> pd.DataFrame | None:
-    """The rows of the newest course or month of a programme, if it belongs to the run that is open now."""
+    """Return the rows of a programme's newest course if it belongs to the run that is open now, else None."""
     if history is None or not runs(programme, known.as_of, known.as_of + 1):
         return None
     mine = history[history["programme_id"] == programme.id]
@@ -118,10 +118,14 @@ def _found(known: Known, programme_id: str) -> int:
 
 
 def take_up(known: Known, history: pd.DataFrame, asked: np.ndarray | None = None) -> np.ndarray:
-    """float64 [needs]: seats asked for by each household that asks for the need.
+    """Estimate the seats asked for by each household that asks for a need: float64 [needs], 0.05 to 2.
 
-    From past courses: enrolled and waiting over the households that came within one horizon of the need before
-    the opening. Without a history it is 1. ``asked``: the sums of ``asked_before`` over the parts of a town.
+    known: what is known at the as-of day.
+    history: past courses (``features.store.reader.read_programme_history``).
+    asked: float64 [needs], the sum of ``asked_before`` over a town's partitions; by default that of ``known``.
+
+    Computed from past courses: residents enrolled and waiting over the households that came within one horizon of the
+    need before the opening. Without a history it is 1.
     """
     taken = np.full(len(known.community.needs), PRIOR_TAKE_UP)
     for need, row in _past_courses(known, history):
@@ -131,7 +135,7 @@ def take_up(known: Known, history: pd.DataFrame, asked: np.ndarray | None = None
 
 
 def asked_before(known: Known, history: pd.DataFrame) -> np.ndarray:
-    """float64 [needs]: households that came within one horizon of the need before a past course opened."""
+    """Count the households that came within one horizon of the need before a past course opened: float64 [needs]."""
     needs = known.community.needs
     asked, horizon = np.zeros(len(needs)), np.array([WEEK * need.horizon_weeks for need in needs])
     for need, row in _past_courses(known, history):
@@ -141,7 +145,7 @@ def asked_before(known: Known, history: pd.DataFrame) -> np.ndarray:
 
 
 def _past_courses(known: Known, history: pd.DataFrame) -> list[tuple[int, dict[Hashable, Any]]]:
-    """The rows of the history of which enrolment is known, each with the position of its need."""
+    """Return the rows of the history with a known enrolment, each with the position of its need."""
     index = known.community.need_index()
     told = history[history["need"].isin(index) & history["enrolled"].notna()]
     return [(index[row["need"]], row) for row in told.to_dict("records")]

@@ -1,4 +1,4 @@
-"""Demand, projects and their candidates of a town from what its partitions give."""
+"""Demand of a town, projects and the households to offer them to, computed from its partitions."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class AskPartition:
     history: pd.DataFrame  # ``store.read_programme_history``
 
     def __call__(self, number: int) -> tuple[Course, np.ndarray, Homes, dict[str, int]]:
-        """Ask one partition."""
+        """Collect this from the partition ``number``."""
         known = known_before(self.town.own(number, self.as_of), self.as_of)
         claims = {programme.id: claimed(programme, known) for programme in known.community.programmes}
         return course_of(known), asked_before(known, self.history), Homes.of(known), claims
@@ -41,10 +41,14 @@ def town_demand(
     spread: Spread | None,
     each: Callable[[Any, Sequence[Any]], Iterable[Any]],
 ) -> tuple[pd.DataFrame, Proposals, pd.DataFrame]:
-    """Sum up the demand of a town, propose projects, and name candidates.
+    """Compute the demand of a town, propose projects, and choose households to offer them to.
 
-    ``scores``: gives the week's scores, a table a partition, with household_id and need as dictionaries. Returns
-    ``expected.demand_table``, ``proposals.propose`` and ``candidates.candidates``.
+    ask: the task for each partition.
+    scores: gives the week's scores, a table a partition, with household_id and need as dictionaries.
+    spread: of the model, from its backtest; None for the usual one.
+    each: maps a task over partitions, in order.
+
+    Returns the tables of ``expected.demand_table``, ``proposals.propose`` and ``candidates.candidates``.
     """
     courses, asked, homes, claims = zip(*each(ask, range(len(ask.town))), strict=True)
 

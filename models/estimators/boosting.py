@@ -1,8 +1,8 @@
-"""LightGBM without scikit-learn, which it would load on import for estimators that are not used here: half a second
-and 70 MB of every fresh process.
+"""LightGBM, imported without scikit-learn.
 
-On ARM the two want to be loaded the other way round (LightGBM's issue 6509): a command that needs both imports
-scikit-learn first, and then nothing is held back here.
+LightGBM would load scikit-learn on import for estimators that are not used here: half a second and 70 MB of every fresh
+process. On ARM the two must be loaded the other way round (LightGBM's issue 6509): a command that needs both imports
+scikit-learn first, and then it is not held back here.
 
 LightGBM's threads wait for one another between any two steps of a tree. By default they spin for milliseconds before
 they sleep, as though the processors were theirs alone: beside other work a tree then takes twenty times as long, most

@@ -1,7 +1,7 @@
-"""Scores to probabilities: a shape for each need, fitted out of time, and a level for each as-of day.
+"""Calibration: a slope and an intercept for each need, fitted out of time, and a shift for each as-of day.
 
-probability = expit(intercept + slope * log-odds + shift), where the shift of a need at an as-of day makes the mean
-over its cohort what the town's weekly counts lead to expect (``models.estimators.seasonal_level``).
+probability = expit(intercept + slope * log-odds + shift), where the shift of a need at an as-of day brings the mean
+over its cohort to what the town's weekly counts lead to expect (``models.estimators.seasonal_level``).
 """
 
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class Calibration:
     intercept: np.ndarray  # float64 [needs]
 
     def log_odds(self, score: np.ndarray, need: np.ndarray) -> np.ndarray:
-        """Calibrated log-odds, before any shift."""
+        """Compute calibrated log-odds, before any shift: float64 [rows]."""
         return self.intercept[need] + self.slope[need] * score
 
 
 def no_calibration(needs: int) -> Calibration:
-    """Leaves log-odds as they are."""
+    """Return a calibration that leaves log-odds as they are."""
     return Calibration(np.ones(needs), np.zeros(needs))
 
 
@@ -46,12 +46,18 @@ def fit_calibration(
     needs: int,
     repeats: float = 1.0,
 ) -> Calibration:
-    """Slopes and intercepts by logistic regression: a shared pair, then each need's pulled towards it.
+    """Fit slopes and intercepts by logistic regression: a shared pair, then each need's pulled towards it.
 
-    Slopes compare households of one as-of ``day`` only: every day and need is first given the level that was
-    observed, as days whose level was missed would otherwise flatten the slope.
-    ``score``: out-of-time log-odds. ``repeats``: how many rows tell of the same request, on average (as-of
-    days whose windows overlap); evidence counts by as much less.
+    score: float [rows], out-of-time log-odds.
+    label: int8 or bool [rows].
+    need: int [rows], position below ``needs``.
+    day: int [rows], as-of day.
+    repeats: how many rows stand for the same request on average, as windows of as-of days overlap; rows weigh 1 /
+        repeats.
+
+    Slopes compare households of one as-of day only: every day and need is first given the level that was observed, as
+    days whose level was missed would otherwise flatten the slope. Without any request, or without any other row, the
+    calibration leaves log-odds as they are.
     """
     if not label.any() or label.all():
         return no_calibration(needs)
@@ -74,7 +80,7 @@ def fit_calibration(
 def _slopes(
     score: np.ndarray, label: np.ndarray, need: np.ndarray, day: np.ndarray, needs: int, weight: float
 ) -> np.ndarray:
-    """[needs] slopes within a day and need, pulled towards a shared one."""
+    """Fit slopes within a day and need, pulled towards a shared one: float64 [needs]."""
     which = np.unique(day, return_inverse=True)[1] * needs + need
     heavy = expit(score)
     center = np.bincount(which, heavy * score) / np.maximum(np.bincount(which, heavy), 1e-12)
@@ -93,7 +99,7 @@ def _slopes(
 
 
 def _observed_levels(score: np.ndarray, label: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Per row the shift that gives its cell the share of requests that was observed there (at least half a one)."""
+    """Compute for each row the shift that gives its cell the observed share of requests (at least half a request)."""
     shift = np.zeros(len(score))
     order = np.argsort(cell, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
@@ -110,8 +116,7 @@ def _fit(
     spread: np.ndarray,
     level: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """Slope and intercept, on top of each row's ``level``, that minimise log loss with a normal prior; scores are
-    centred for the prior."""
+    """Fit slope and intercept on top of ``level`` by log loss and a normal prior, with scores centred for the prior."""
     middle = float(np.average(score, weights=expit(score)))
     away = score - middle
     base = level + middle * center[0]
@@ -123,9 +128,11 @@ def _fit(
 
 
 def shift_to(log_odds: np.ndarray, mean: float, farthest: float = FARTHEST_SHIFT) -> float:
-    """The number that, added to these log-odds, gives probabilities of this mean (no farther than ``farthest``).
+    """Find the number that, added to log-odds, gives probabilities of this mean; at most ``farthest`` from 0.
 
-    By Newton's method, and by halving wherever that would leave the interval known to hold it.
+    log_odds: float64 [rows], at least one. mean: between 0 and 1.
+
+    Newton's method, replaced by bisection wherever a step would leave the interval known to hold the solution.
     """
     low, high, shift = -farthest, farthest, 0.0
     for _ in range(2 * MOST_STEPS):
@@ -149,12 +156,16 @@ def level_shift(
     weight: np.ndarray,
     changed: np.ndarray | None = None,
 ) -> np.ndarray:
-    """float64 [needs]: shifts that bring the sum of a cohort's probabilities to the ``expected`` number.
+    """Compute the shifts that bring the sum of a cohort's probabilities to the expected number: float64 [needs].
 
-    The sum aimed at lies between the model's own and the expected one, on a logarithmic scale, by
-    ``weight`` [needs] (0: no shift). ``changed`` [needs]: probability that the need stopped or began lately, which the
-    probabilities cannot know yet: by so much of the rest the expected number counts, and the shift may go as far as
-    need be.
+    expected: float64 [needs], number of households that ask.
+    log_odds: float64 [pairs], calibrated.
+    need: int [pairs].
+    weight: float64 [needs], 0 to 1: how far the sum goes from the model's own to the expected one, on a logarithmic
+        scale; at 0 there is no shift.
+    changed: float64 [needs], probability that the need stopped or began lately, which the probabilities cannot know
+        yet. The weight goes so much of the way to 1, and the shift of a need that may have changed is bounded by
+        ANY_SHIFT only.
     """
     shift = np.zeros(len(expected))
     turned = np.zeros(len(expected)) if changed is None else changed
@@ -170,5 +181,5 @@ def level_shift(
 
 
 def at_bound(shift: np.ndarray) -> np.ndarray:
-    """bool per shift: it stops at FARTHEST_SHIFT, which no sound level needs."""
+    """Tell which shifts stop at FARTHEST_SHIFT, which no sound level needs: bool, shaped like ``shift``."""
     return np.abs(np.abs(shift) - FARTHEST_SHIFT) < BOUND_WIDTH

@@ -1,4 +1,4 @@
-"""How far to trust the town's weekly counts with the level of each need: learnt from days that were foreseen honestly."""
+"""How far to trust the town's weekly counts with the level of each need, learnt from out-of-time predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DAY_SPREAD = 0.15  # by which a day's number of requests differs from any foresi
 
 @dataclass(frozen=True)
 class LevelDay:
-    """Households of one as-of day that ask in each need's window: by two forecasts, and as it came."""
+    """Households that ask in each need's window of one as-of day: by two forecasts, and as observed."""
 
     own: np.ndarray  # float64 [needs]: sum of calibrated probabilities, without a level
     expected: np.ndarray  # float64 [needs]: by the town's weekly counts
@@ -24,10 +24,12 @@ class LevelDay:
 
 
 def learnt_weight(days: Sequence[LevelDay], horizon_days: np.ndarray) -> np.ndarray:
-    """float64 [needs], above 0 to 1: the weight of ``expected`` beside ``own``, on a logarithmic scale, of least loss.
+    """Choose each need's weight of ``expected`` against ``own`` by least loss: float64 [needs], above 0 to 1.
 
-    Poisson loss of what came, each day divided by how much its count scatters and by how many days' windows overlap
-    (``horizon_days`` [needs]). Needs share a weight; a need's own is drawn to it.
+    The forecasts are averaged on a logarithmic scale.
+
+    The loss is Poisson's; each day's is divided by how much its count scatters and by the number of days whose windows
+    overlap. ``horizon_days``: float64 [needs]. First all needs share a weight; each need's own is pulled towards it.
     """
     needs = len(horizon_days)
     loss = np.zeros((needs, len(GRID)))

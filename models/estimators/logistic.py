@@ -1,6 +1,6 @@
-"""Log-linear model: logistic regression on transformed features, one for each need, held near a shared one.
+"""Log-linear model: logistic regression on transformed features for each need, held near a shared one.
 
-It is a baseline, and one of the parts of the need model.
+It is a baseline, and one of the members of the ensemble.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ FEW_ROWS = 100  # so few are read at once, whatever their needs
 
 @dataclass(frozen=True)
 class Transform:
-    """How feature columns become columns of about unit spread without missing values."""
+    """Rules that turn feature columns into columns of about unit spread without missing values."""
 
     logarithm: np.ndarray  # bool [features]
     unit: np.ndarray  # float64 [features]: x / unit goes into the logarithm
@@ -34,7 +34,7 @@ class Transform:
     told: np.ndarray  # int64 [missing]: features that have a column 'is missing'
 
     def apply(self, matrix: np.ndarray) -> np.ndarray:
-        """float32 [rows, features + missing], missing values at 0 (the mean)."""
+        """Transform features: float32 [rows, features + missing]; missing values become 0 (the mean)."""
         columns = np.empty((len(matrix), matrix.shape[1] + len(self.told)), dtype=np.float32)
         which = np.flatnonzero(self.logarithm)
         unit, center, scale = (
@@ -53,7 +53,7 @@ class Transform:
         return columns
 
     def without(self, features: list[int]) -> "Transform":
-        """The same, with these features held constant."""
+        """Return the same transform with some features (positions) held constant."""
         scale = self.scale.copy()
         scale[features] = np.inf
         return replace(self, scale=scale, told=np.setdiff1d(self.told, features))
@@ -68,7 +68,11 @@ class Logistic:
     coefficients: np.ndarray  # float64 [needs, features + missing]
 
     def log_odds(self, matrix: np.ndarray, need: np.ndarray, needs: np.ndarray | None = None) -> np.ndarray:
-        """float64 per row; ``needs``: those that are asked for (all), the rows of others may get 0."""
+        """Compute log-odds: float64 [rows].
+
+        matrix: float32 [rows, features]. need: int [rows]. needs: positions of the needs to compute, by default all;
+        rows of other needs may be 0.
+        """
         result = np.zeros(len(matrix))
         if len(matrix) <= FEW_ROWS:
             columns = self.transform.apply(matrix)
@@ -85,7 +89,7 @@ class Logistic:
         return result
 
     def contributions(self, matrix: np.ndarray, need: np.ndarray) -> np.ndarray:
-        """float64 [rows, features]: each feature's part of the log-odds, relative to its mean."""
+        """Compute each feature's contribution to the log-odds, relative to its mean: float64 [rows, features]."""
         terms = self.transform.apply(matrix) * self.coefficients[need]
         features = matrix.shape[1]
         parts = terms[:, :features].astype(np.float64)
@@ -94,7 +98,10 @@ class Logistic:
 
 
 def fit_transform(matrix: np.ndarray, weight: np.ndarray, seed: int = 0) -> Transform:
-    """Transform fitted on weighted rows (a sample where there are many)."""
+    """Fit a transform to weighted rows, or to a sample of ROWS_LOOKED_AT of them.
+
+    matrix: float32 [rows, features], NaN missing. weight: float [rows]. seed: of the sample.
+    """
     rows = np.arange(len(matrix))
     if len(rows) > ROWS_LOOKED_AT:
         rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS_LOOKED_AT, replace=False))
@@ -120,7 +127,7 @@ def fit_transform(matrix: np.ndarray, weight: np.ndarray, seed: int = 0) -> Tran
 
 
 def _skewness(away: np.ndarray, weight: np.ndarray) -> float:
-    """Of standardised values; a power of 3 would take far longer than two products."""
+    """Compute the skewness of standardised values. Two products are far faster than a power of 3."""
     return float(np.average(away * away * away, weights=weight))
 
 
@@ -139,9 +146,16 @@ def fit_logistic(
     seed: int = 0,
     most_rows: int = 150_000,
 ) -> Logistic:
-    """One model over all needs, then each need's own coefficients, pulled towards the shared ones.
+    """Fit one model over all needs, then each need's own coefficients, pulled towards the shared ones.
 
-    ``weight`` may be any positive numbers; a need without positive rows keeps the shared coefficients.
+    transform: fitted on these features.
+    matrix: float32 [rows, features].
+    label: int8 [rows], 0 or 1.
+    weight: float [rows], positive, in any unit.
+    need: int [rows], position below ``needs``.
+    seed, most_rows: of the sample that is taken where there are more rows.
+
+    A need without positive rows keeps the shared coefficients.
     """
     rows = np.arange(len(label))
     if len(rows) > most_rows:

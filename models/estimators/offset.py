@@ -1,8 +1,7 @@
-"""Where the trees begin: the requests that a household may be expected to make in the window, as log-odds.
+"""Offset at which the trees begin: the requests expected of a household in the window, as log-odds.
 
 The expectation is a feature (``features.blocks.expected``), a product of shrunk factors. Trees that begin there only
-have to
-learn what it leaves; from a constant they would spend their splits on approximating products.
+have to learn what it leaves; from a constant they would spend their splits on approximating products.
 """
 
 from dataclasses import dataclass, replace
@@ -16,14 +15,14 @@ LEAST, MOST = 1e-6, 0.95  # probabilities are kept within
 
 @dataclass(frozen=True)
 class Offset:
-    """Log-odds = those of at least one request, given the expected number, plus a shift of the need."""
+    """Log-odds of at least one request, given the expected number, plus a shift of the need."""
 
     column: int  # of the expectation among the features
     shift: np.ndarray  # float64 [needs]
     usual: np.ndarray  # float64 [needs]: mean log-odds of the rows it was fitted on
 
     def log_odds(self, matrix: np.ndarray, need: np.ndarray) -> np.ndarray:
-        """float64 per row."""
+        """Compute the offset: float64 [rows]. ``matrix``: features [rows, features]."""
         return _of_at_least_one(matrix[:, self.column]) + self.shift[need]
 
 
@@ -35,7 +34,12 @@ def fit_offset(
     need: np.ndarray,
     needs: int,
 ) -> Offset:
-    """The shift of each need that brings the expected to the observed number of rows with a request."""
+    """Fit each need's shift so that the expected number of rows with a request becomes the observed one.
+
+    names: of the features; EXPECTED must be among them.
+    matrix: float32 [rows, features].
+    label: int8 [rows]. weight: float [rows]. need: int [rows], position below ``needs``.
+    """
     column = names.index(EXPECTED)
     p = 1 / (1 + np.exp(-_of_at_least_one(matrix[:, column])))
     observed = np.bincount(need, weight * label, needs)

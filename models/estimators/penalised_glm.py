@@ -23,10 +23,11 @@ class NormalPrior:
 
 @dataclass(frozen=True)
 class Stop:
-    """When a fit ends: after so many steps, or once a step gains no more than this share of the loss.
+    """Rule by which a fit ends: after so many steps, or once a step gains no more than this share of the loss.
 
-    polish: end with one step of Newton's method, which finds the place that the loss, a sum of many rows, is too
-    coarse to tell apart.
+    near: distance to the minimum, in posterior standard deviations of a coefficient, at which it may end.
+    polish: end with one step of Newton's method. It finds the minimum more exactly than the loss, a sum over many rows,
+        can tell apart.
     """
 
     steps: int = MOST_STEPS
@@ -36,9 +37,10 @@ class Stop:
 
 
 def ridge_prior(width: int, ridge: float, label: np.ndarray, weight: np.ndarray) -> NormalPrior:
-    """Penalise ``width`` coefficients alike, and leave the intercept free; it begins at the log-odds of the labels.
+    """Return a prior that penalises ``width`` coefficients alike and leaves the intercept free.
 
-    ridge: twice the penalty of a squared coefficient. label: float [rows], 0 or 1. weight: float [rows].
+    ridge: twice the penalty of a squared coefficient.
+    label: float [rows], 0 or 1; the intercept begins at the log-odds of its mean. weight: float [rows].
     """
     share = np.clip(np.average(label, weights=weight), 1e-6, 1 - 1e-6)
     return NormalPrior(np.append(np.zeros(width), logit(share)), np.append(np.full(width, ridge), 0.0))
@@ -54,17 +56,18 @@ def fit_penalised_logistic(
 ) -> np.ndarray:
     """Fit the coefficients of least penalised log loss.
 
-    The loss is the sum of weight * (log(1 + exp(s)) - label * s) with s = offset + columns @ coefficients (+ intercept),
-    plus half the sum of precision * (coefficient - center)². L-BFGS works on coordinates in which the curvature, taken
-    at the start from some of the rows, is one everywhere.
+    The loss is the sum of weight * (log(1 + exp(s)) - label * s) with s = offset + columns @ coefficients (+
+    intercept), plus half the sum of precision * (coefficient - center)². L-BFGS works on coordinates in which the
+    curvature, taken at the start from some of the rows, is one everywhere.
 
     Parameters
     ----------
     columns: float32 or float64 [rows, columns]; sums over columns are made in this precision
     label: float [rows], 0 or 1
     weight: float [rows], not negative
-    prior: of every column and, where it has one entry more, of the intercept
+    prior: one entry a column, and one more, the last, for the intercept where there is one
     offset: float [rows], or one number: log-odds to begin with
+    stop: when the fit ends
 
     Returns
     -------
@@ -89,7 +92,7 @@ def fit_penalised_logistic(
 
 @dataclass(frozen=True)
 class _Problem:
-    """What ``fit_penalised_logistic`` is given."""
+    """The loss that ``fit_penalised_logistic`` minimises."""
 
     columns: np.ndarray
     label: np.ndarray
@@ -102,13 +105,13 @@ class _Problem:
         return len(self.prior.center) > self.columns.shape[1]
 
     def log_odds(self, value: np.ndarray) -> np.ndarray:
-        """Per row, by the coefficients ``value``."""
+        """Compute the log-odds of each row by the coefficients ``value``."""
         kind = self.columns.dtype.type
         score = self.offset + self.columns @ value[: self.columns.shape[1]].astype(kind)
         return score + kind(value[-1]) if self.intercept else score
 
     def loss(self, away: np.ndarray) -> tuple[float, np.ndarray]:
-        """Loss and gradient where the coefficients are ``away`` from the prior's centre."""
+        """Compute loss and gradient where the coefficients are ``away`` from the prior's centre."""
         score = self.log_odds(self.prior.center + away)
         total = self.weight * (np.logaddexp(0, score) - self.label * score)
         slope = self.weight * (expit(score) - self.label)

@@ -1,8 +1,8 @@
-"""How many households of the whole town will ask in each need's window: weekly counts carried forward.
+"""Seasonal level: how many households of the whole town will ask in each need's window, by its weekly counts.
 
-Trees average over seasons, so the sum of their probabilities comes out too high when a season ends. The weekly
-number of requests, by contrast, is a short series that a log-linear model with a trend, yearly waves and school
-holidays carries forward well; its level corrects that of the probabilities.
+Trees average over seasons, so the sum of their probabilities comes out too high when a season ends. The weekly number
+of requests, by contrast, is a short series, which a log-linear model with a trend, yearly waves and school holidays
+carries forward well. Its level corrects that of the probabilities.
 """
 
 from collections.abc import Sequence
@@ -47,10 +47,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Course:
-    """When requests were made, by need, and since when households are known: of a town, or of all its parts.
+    """Times of requests by need, and the day since when each household is known: of a town or of one partition.
 
-    Only requests of households that are present, and that were known before the week of the request: a request by
-    which a household becomes known can be foreseen of nobody.
+    Only requests of households that are present, and that were known before the week of the request: nobody can foresee
+    a request by which a household becomes known.
     """
 
     as_of: int
@@ -62,7 +62,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Ahead:
-    """What the weekly counts of a town lead to expect in each need's window."""
+    """Requests that a town's weekly counts lead to expect in each need's window."""
 
     requests: np.ndarray  # float64 [needs]
     changed: (
@@ -71,7 +71,7 @@ class Ahead:
 
 
 def course_of(known: Known) -> Course:
-    """The course of a town, or of the households that live in a part of it (``Parts.own``)."""
+    """Collect the course of a town, or of the households that live in one partition."""
     rows = known.requests
     since = np.where(known.present, known.known_since, np.nan)
     begins = known.as_of - WEEK * np.ceil(
@@ -84,7 +84,7 @@ def course_of(known: Known) -> Course:
 
 
 def joined_course(courses: Sequence[Course]) -> Course:
-    """The course of a town from those of its parts, of which there is at least one."""
+    """Join the courses of a town's partitions, at least one."""
     columns = zip(
         *((course.need, course.requested, course.recorded, course.since) for course in courses), strict=True
     )
@@ -92,7 +92,7 @@ def joined_course(courses: Sequence[Course]) -> Course:
 
 
 def weekly_requests(course: Course, needs: int) -> Series:
-    """Whole weeks back from the as-of day to the first request."""
+    """Count requests by week, in whole weeks back from the as-of day to the first request."""
     requested = course.requested
     weeks = max(int(days_since_first(requested, course.as_of) // WEEK), 0)
     begins = course.as_of - WEEK * np.arange(weeks, 0, -1.0)
@@ -107,7 +107,7 @@ def weekly_requests(course: Course, needs: int) -> Series:
 
 
 def _recorded_share(course: Course, age: np.ndarray) -> np.ndarray:
-    """Share of requests that are recorded within ``age`` days, by how long the older ones took."""
+    """Estimate the share of requests recorded within ``age`` days, from the delays of older ones: float64, as ``age``."""
     delay = (course.recorded - course.requested)[course.as_of - course.requested >= RIPE]
     if not len(delay):
         return np.ones(len(age))
@@ -115,7 +115,7 @@ def _recorded_share(course: Course, age: np.ndarray) -> np.ndarray:
 
 
 def _design(days: np.ndarray, origin: float) -> tuple[np.ndarray, np.ndarray]:
-    """Columns (trend, waves, holidays) at each day, and the prior standard deviation of their coefficients."""
+    """Return columns (trend, waves, holidays) at each day, and the prior standard deviation of their coefficients."""
     years = (days - origin) / GREGORIAN_YEAR
     columns, spread = [years], [TREND_SPREAD]
     for wave in range(1, WAVES + 1):
@@ -129,7 +129,7 @@ def _design(days: np.ndarray, origin: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _share_within(days: np.ndarray, kind) -> np.ndarray:
-    """Share of the week around each day that lies within a holiday."""
+    """Compute the share of the week around each day that lies within a holiday: float64 [days]."""
     if not len(days):
         return np.empty(0)
     first, last = 1970 + int(days.min() // 365.25) - 1, 1970 + int(days.max() // 365.25) + 1
@@ -141,7 +141,7 @@ def _share_within(days: np.ndarray, kind) -> np.ndarray:
 
 
 def ahead(known: Known) -> Ahead:
-    """What the town's weekly counts, as far as they are known, lead to expect in each need's window."""
+    """Expect each need's requests in its window from the town's weekly counts, as known at the as-of day."""
     begin, end = label_begin(known.community, known.as_of), label_end(known.community, known.as_of)
     course = course_of(known)
     series = weekly_requests(course, len(begin))
@@ -154,18 +154,24 @@ def ahead(known: Known) -> Ahead:
 
 
 def expected_between(course: Course, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """float64 [needs, spans]: requests of the whole town expected in [begin, end) (days, [needs, spans])."""
+    """Expect the whole town's requests in [begin, end): float64 [needs, spans].
+
+    begin, end: days, float64 [needs, spans].
+    """
     series = weekly_requests(course, len(begin))
     each = [_expected(series, need, begin[need], end[need])[0] for need in range(len(begin))]
     return np.array(each).reshape(begin.shape) * len(course.since)
 
 
 def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -> np.ndarray:
-    """float64 [needs]: households that ask at all per request that the weekly rates give to a cohort.
+    """Compute how many households ask at all per request that the weekly rates give to a cohort: float64 [needs].
 
-    Over the windows of past as-of ``days``: households of the cohort that asked, over the requests that as many
-    households make in these weeks at the rate of all that were known before each of them. ``asking`` [days, needs]:
-    households that asked; NaN where that is not known yet. A need that nobody asked for gets 1.
+    known_now: what is known now.
+    days: past as-of days.
+    asking: float64 [days, needs], households of the cohort that asked in the window; NaN where that is not known yet.
+
+    These households, summed over the days, are divided by the requests that as many households make in the same weeks
+    at the weekly rates of the town. A need that nobody asked for gets 1.
     """
     course, needs = course_of(known_now), asking.shape[1]
     series = weekly_requests(course, needs)
@@ -185,8 +191,10 @@ def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -
 
 
 def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, float]:
-    """float64 [spans]: requests expected of one household in [begins, ends); and the probability that the need stopped
-    or began lately."""
+    """Expect one household's requests in [begins, ends), float64 [spans]; also return the probability of a change.
+
+    The change is that the need stopped or began lately; its probability is 0 below CLEARLY.
+    """
     if not series.count[:, need].any():
         return np.zeros(len(begins)), 0.0
     offered = slice(_first_offered(series.count[:, need], series.exposure), None)
@@ -228,28 +236,28 @@ def _first_offered(count: np.ndarray, exposure: np.ndarray) -> int:
 
 @dataclass(frozen=True)
 class Fit:
-    """A log-linear rate of requests a household and week, and how much more counts scatter than Poisson's."""
+    """A log-linear rate of requests a household and week; noise: the variance of counts over Poisson's."""
 
     usual: float
     coefficients: np.ndarray
     noise: float
 
     def rate(self, columns: np.ndarray) -> np.ndarray:
-        """float64 per row of ``_design``."""
+        """Compute the rate for each row of ``_design``: float64 [rows]."""
         return self.usual * np.exp(self.coefficients[0] + columns @ self.coefficients[1:])
 
 
 def _fitted(
     columns: np.ndarray, spread: np.ndarray, count: np.ndarray, exposure: np.ndarray, weeks: int
 ) -> Fit:
-    """Fitted on the first ``weeks``."""
+    """Fit the rate on the first ``weeks``."""
     columns, count, exposure = columns[:weeks], count[:weeks], exposure[:weeks]
     usual = max(float(count.sum()), 0.5) / float(exposure.sum())
     return Fit(usual, *_fit(columns, spread, count, exposure * usual))
 
 
 def _lasting(count: np.ndarray, fitted: np.ndarray, noise: float) -> float:
-    """The latest deviation from the fitted level, shrunk to 1 by how uncertain it is."""
+    """Estimate the factor by which the latest weeks deviate from the fitted level, shrunk to 1 by its uncertainty."""
     age = np.arange(len(count), 0, -1.0) - 0.5
     weight = np.exp2(-age / RECENT_HALF_LIFE)
     seen, usual = float(weight @ count), float(weight @ fitted)
@@ -258,10 +266,11 @@ def _lasting(count: np.ndarray, fitted: np.ndarray, noise: float) -> float:
 
 
 def _change(seen: float, usual: float, noise: float) -> tuple[float, float]:
-    """Probability that the latest weeks are no longer those of before, and the factor on what was usual if so.
+    """Return the probability that the latest weeks differ from those before, and the factor if they do.
 
-    ``seen`` requests came where ``usual`` were expected from the weeks before. Two gamma priors of mean 1 for the factor
-    between them: that of seasons and trends that were foreseen badly and, seldom, any. Bayes' rule tells them apart.
+    ``seen`` requests came where ``usual`` were expected from the weeks before. The factor between them has one of two
+    gamma priors of mean 1: a narrow one, for seasons and trends that were foreseen badly, and seldom a wide one, for a
+    change. Bayes' rule gives the probability of the second.
     """
     priors = np.array([1 / FORESIGHT_VARIANCE, CHANGED_STRENGTH])
     chances = _chance(seen / noise, usual / noise, priors) + np.log([1 - CHANGED_PRIOR, CHANGED_PRIOR])
@@ -269,8 +278,10 @@ def _change(seen: float, usual: float, noise: float) -> tuple[float, float]:
 
 
 def _chance(seen: float, usual: float, strength: np.ndarray) -> np.ndarray:
-    """Logarithm of the negative binomial chance, but for what does not depend on ``strength``, of a count ``seen``
-    where ``usual`` is expected times a gamma factor with mean 1 and this strength."""
+    """Compute the log-likelihood of ``seen`` where ``usual`` is expected times a gamma factor of mean 1.
+
+    The count is then negative binomial; terms without ``strength``, the shape of the gamma distribution, are left out.
+    """
     much = gammaln(seen + strength) - gammaln(strength)
     return much + strength * np.log(strength / (strength + usual)) - seen * np.log(strength + usual)
 
@@ -278,7 +289,7 @@ def _chance(seen: float, usual: float, strength: np.ndarray) -> np.ndarray:
 def _fit(
     columns: np.ndarray, spread: np.ndarray, count: np.ndarray, usual: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Intercept and coefficients of a Poisson regression with normal priors, and its overdispersion (>= 1)."""
+    """Fit a Poisson regression with normal priors; return intercept and coefficients, and its overdispersion (>= 1)."""
     with_one = np.column_stack([np.ones(len(columns)), columns])
     prior = np.append(1e-4, 1 / spread**2)
     coefficients, noise = np.zeros(with_one.shape[1]), 1.0

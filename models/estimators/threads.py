@@ -1,4 +1,4 @@
-"""Several threads for NumPy's and LightGBM's work, during which Python lets others run."""
+"""Threads for the work of NumPy and LightGBM, during which Python lets other threads run."""
 
 import os
 import sys
@@ -14,12 +14,12 @@ TURN = 0.0005  # seconds after which Python's lock changes hands: between two tr
 
 
 def usable_threads(most: int = MOST) -> int:
-    """How many threads to take, ``most`` at most: fewer where OMP_NUM_THREADS says so, as in one of several processes."""
+    """Return the number of threads to use: at most ``most``, fewer where OMP_NUM_THREADS says so."""
     return min(most, int(os.environ.get("OMP_NUM_THREADS") or most))
 
 
 def in_threads(task: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What ``task`` gives for each item, in order."""
+    """Call ``task`` for each item in several threads, and return the results in order."""
     threads = usable_threads(min(MOST, len(items)))
     if threads < 2:
         return [task(item) for item in items]
@@ -29,7 +29,7 @@ def in_threads(task: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
 
 @contextmanager
 def working_beside(threads: int = 1) -> Iterator[Executor]:
-    """Threads beside this one; left once all that was given to them is done."""
+    """Run tasks in threads beside this one; leaving the block waits until all of them are done."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(TURN)
     try:

@@ -1,4 +1,4 @@
-"""Fitting the members of the ensemble on a training table: a log-linear model, and trees that begin at an offset."""
+"""Fit of the members of the ensemble on a training table: a log-linear model, and trees that begin at an offset."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,15 +66,17 @@ SMALLER = {
 
 @dataclass(frozen=True)
 class Trees:
-    """LightGBM's parameters of the pooled trees, and of each need's own."""
+    """LightGBM's parameters for the pooled trees and for each need's own."""
 
     pooled: Mapping[str, object]
     own: Mapping[str, object]
 
 
 def trees_with(tuned: Mapping[str, float]) -> Trees:
-    """The usual parameters, or with those that were tuned for the pooled trees in their place; a need's own trees
-    keep to them by SMALLER."""
+    """Return the usual parameters, with the tuned ones in place of those of the pooled trees.
+
+    A need's own trees get the tuned values times SMALLER.
+    """
     if not tuned:
         return Trees(POOLED, OWN)
     whole = {name: value * SMALLER.get(name, 1) for name, value in tuned.items()}
@@ -84,7 +86,7 @@ def trees_with(tuned: Mapping[str, float]) -> Trees:
 
 @dataclass(frozen=True)
 class Rounds:
-    """Boosting rounds: of the pooled trees, and of each need's own and plain ones (0: none)."""
+    """Boosting rounds of the pooled trees, and of each need's own and plain ones (0: none)."""
 
     pooled: int
     own: tuple[int, ...]
@@ -104,10 +106,14 @@ class Members:
     def log_odds(
         self, matrix: np.ndarray, need: np.ndarray, threads: int = THREADS, used: np.ndarray | None = None
     ) -> np.ndarray:
-        """float64 [rows, 4]: by the log-linear model, by the pooled trees, by the need's own and by its plain trees.
+        """Compute each member's log-odds: float64 [rows, 4], in the order of MEMBERS.
 
-        A need without trees of its own uses the pooled ones. ``used``: bool [needs, 4], of the members that are asked
-        for of each need (all); of others it may be anything.
+        matrix: float32 [rows, features].
+        need: int [rows].
+        threads: the most threads that LightGBM takes.
+        used: bool [needs, 4], members wanted for each need, by default all; the other entries may be anything.
+
+        A need without own or plain trees gets the pooled ones' in their place.
         """
         used = np.ones((int(need.max(initial=0)) + 1, len(MEMBERS)), dtype=bool) if used is None else used
         if len(matrix) <= FEW_ROWS:
@@ -133,12 +139,12 @@ class Members:
 
     @property
     def columns(self) -> int:
-        """Columns that the parts share; the plain trees read those after them, too."""
+        """Return the number of columns that all members read; only the plain trees read those after them, too."""
         return len(self.logistic.transform.center)
 
 
 class Trainer:
-    """Fits the members on any rows of one table; the table is cut into bins only once."""
+    """Fits the members on any rows of one table, whose features are cut into bins only once."""
 
     def __init__(
         self,
@@ -149,7 +155,7 @@ class Trainer:
         trees: Trees | None = None,
         only_plain: int = 0,
     ) -> None:
-        """``only_plain``: how many of the last columns only the plain trees read."""
+        """Cut the table into bins. ``only_plain``: how many of its last columns only the plain trees read."""
         self.table = table
         self.columns = table.matrix.shape[1] - only_plain
         self.trees = trees or trees_with({})
@@ -170,7 +176,7 @@ class Trainer:
         ).construct()
 
     def fit_logistic(self, rows: np.ndarray) -> Logistic:
-        """The log-linear model of some rows."""
+        """Fit the log-linear model to some rows (positions)."""
         table = self.table
         matrix = table.matrix[:, : self.columns]
         matrix = matrix[rows] if len(rows) < len(table) else matrix
@@ -187,9 +193,11 @@ class Trainer:
     def fit(
         self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int = 1
     ) -> tuple[Members, Rounds]:
-        """Fit all members from ``rows`` (positions), the pooled trees ``seeds`` times.
+        """Fit all members, and return them with the rounds of boosting.
 
-        Without ``rounds``, boosting goes on until the loss on the ``later`` rows stops falling.
+        rows: positions to fit on.
+        rounds: how many rounds; None to go on until the loss on the ``later`` rows (positions) stops falling.
+        seeds: how many times the pooled trees are fitted, with a seed each, to be averaged.
         """
         with working_beside() as beside:
             logistic = beside.submit(self.fit_logistic, rows)
@@ -242,7 +250,7 @@ class Trainer:
         return trees, tuple(int(number) for number in best)
 
     def fit_offset(self, rows: np.ndarray) -> Offset:
-        """Where the trees begin, from some rows."""
+        """Fit the offset at which the trees begin to some rows (positions)."""
         table = self.table
         of_rows = (table.matrix[rows], table.label[rows], table.weight[rows], table.need[rows])
         return fit_offset(table.names, *of_rows, self.needs)
@@ -250,8 +258,11 @@ class Trainer:
     def with_own(
         self, rows: np.ndarray, later: np.ndarray, settled: bool, fewest: int = FEWEST_FOR_OWN
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Each need with enough requests among ``rows`` for trees of its own, its rows, and its later ones; without
-        ``settled`` rounds it must have some of these."""
+        """Yield each need with enough requests for trees of its own, with its rows and its later rows (positions).
+
+        rows, later: positions. settled: the rounds are given; otherwise the need must have later rows. fewest: positive
+        rows that are enough.
+        """
         need = self.table.need
         for one in range(self.needs):
             mine, ahead = rows[need[rows] == one], later[need[later] == one]
@@ -266,8 +277,12 @@ class Trainer:
         rounds: int | None,
         later: np.ndarray,
     ) -> lgb.Booster:
-        """Trees from ``rows`` (positions), begun at ``offset`` (of the whole table); without it at the mean, and with
-        every column."""
+        """Fit trees on ``rows`` (positions).
+
+        parameters: LightGBM's.
+        offset: float64, log-odds for every row of the table; None to begin at the mean and to read every column.
+        rounds: how many; None to go on until the loss on the ``later`` rows (positions) stops falling.
+        """
         if rounds is not None:
             parameters = {**parameters, "num_threads": self.threads}
             return lgb.train(parameters, self._subset(rows, offset), num_boost_round=max(rounds, 1))
@@ -275,7 +290,10 @@ class Trainer:
         return _first_rounds(booster, max(booster.best_iteration, 1))
 
     def least_loss(self, parameters: dict, rows: np.ndarray, offset: np.ndarray, later: np.ndarray) -> float:
-        """The weighted log loss of the ``later`` rows at the round at which it is least."""
+        """Return the weighted log loss of the ``later`` rows at the round where it is least.
+
+        parameters: LightGBM's. rows, later: positions. offset: float64, log-odds for every row of the table.
+        """
         booster = self._until_no_better(parameters, rows, offset, later)
         return float(booster.best_score["valid_0"][LOSS])
 

@@ -29,11 +29,11 @@ _COLUMNS = {
 
 
 def baseline_scores(features: Features, microgrid: np.ndarray) -> dict[str, np.ndarray]:
-    """float32 per row for each simple ranker: higher first, unknown last.
+    """Compute each simple ranker's scores: float32 [rows] by ranker; higher first, unknown last.
 
-    The eligibility rule gives every row the same score: whoever can have the need is as good as another. The
-    micro-grid average gives all of a micro-grid's rows the same: to visit by it is to go from door to door where
-    most requests come from. ``microgrid``: of each household of the records, -1 in none.
+    The eligibility rule gives every row the same score: whoever can have the need is as good as another. The micro-grid
+    average gives all of a micro-grid's rows the same: to visit by it is to go from door to door where most requests
+    come from. ``microgrid``: int [households], position of the micro-grid, -1 without one.
     """
     everyone = np.ones(len(features.rows), dtype=np.float32)
     scores = {ELIGIBILITY: everyone, **counted(features.matrix, features.names)}
@@ -42,14 +42,17 @@ def baseline_scores(features: Features, microgrid: np.ndarray) -> dict[str, np.n
 
 
 def counted(matrix: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """float32 per row for each ranker that is a column of the features; the micro-grid's leaves the household out."""
+    """Read the scores of the rankers that are a column of the features: float32 [rows] by ranker; -1 where unknown.
+
+    The column of the micro-grid leaves the row's own household out.
+    """
     return {
         ranker: np.nan_to_num(matrix[:, names.index(column)], nan=-1.0) for ranker, column in _COLUMNS.items()
     }
 
 
 def _alike(value: np.ndarray, features: Features, microgrid: np.ndarray) -> np.ndarray:
-    """The mean of a value over the rows of each micro-grid and need (each leaves its own household out)."""
+    """Average a value over the rows of each micro-grid and need: float32 [rows]; -1 for rows without a micro-grid."""
     where = microgrid[features.rows.household].astype(np.int64)
     needs = int(features.rows.need.max(initial=0)) + 1
     cell = (where + 1) * needs + features.rows.need

@@ -1,4 +1,4 @@
-"""How many households a week the community can visit for one need."""
+"""Capacity: how many households a week the community can visit for one need."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ NEEDS_PER_VISIT = 3
 
 
 def weekly_visits(known: Known) -> int:
-    """Visits a week of all workers; without a workers table every micro-grid has one worker."""
+    """Count the visits a week of all workers; without a workers table every micro-grid has one worker."""
     each = known.community.outreach.visits_per_worker
     workers = known.workers
     if len(workers):
@@ -18,6 +18,9 @@ def weekly_visits(known: Known) -> int:
 
 
 def capacity_of_need(known: Known) -> int:
-    """Households a week for one need, at least 1: a visit asks about up to three needs, shared out equally."""
+    """Compute how many households can be visited a week for one need, at least 1.
+
+    A visit asks about up to three needs, which are shared out equally.
+    """
     needs = len(known.community.needs)
     return max(1, round(weekly_visits(known) * min(NEEDS_PER_VISIT, needs) / needs))

@@ -1,4 +1,4 @@
-"""Champion against challenger on the same rows, and the gate that lets a challenger through."""
+"""Comparison of champion and challenger on the same rows, and the gate that lets a challenger through."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SLACK = {"average_precision": 0.0, "precision_at_capacity": 0.0, "calibration_er
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a challenger may become the champion, and why (lines in the language in force)."""
+    """Decision whether a challenger may become the champion, with its reasons (lines in the language in force)."""
 
     allowed: bool
     reasons: list[str]
@@ -32,8 +32,16 @@ def compare(
     capacity: int,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Columns need, metric, champion, challenger, difference, low, high (challenger minus champion; the interval
-    resamples households, the same ones for both)."""
+    """Compare the scores of two models on the same rows, by need and metric.
+
+    rows: validated rows. champion, challenger: float64 [rows], their probabilities.
+    needs: ids, in the order of ``rows.need``. capacity: households that can be visited a week for one need.
+    seed: of the resampling.
+
+    Returns need, metric, champion, challenger, difference (challenger minus champion) and the ends low and high of its
+    95% interval, which resamples households, the same ones for both. Needs with fewer than FEWEST positive rows are
+    left out.
+    """
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
     table = []
     for index, need in enumerate(needs):
@@ -52,9 +60,9 @@ def compare(
 
 
 def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -> Decision:
-    """Allow a challenger that is not worse for any need beyond the interval of the difference.
+    """Allow a challenger unless it is worse for a need beyond the interval of the difference.
 
-    ``comparison``: what ``compare`` gives; None where there is no champion yet. ``names``: needs in words.
+    ``comparison``: what ``compare`` returns; None where there is no champion yet. ``names``: needs' names by id.
     """
     if comparison is None:
         return Decision(

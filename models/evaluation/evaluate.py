@@ -1,8 +1,8 @@
 """Metrics of rankers on validation rows, at the capacity the community has, with intervals over households.
 
-Ranking metrics compare the households of one as-of date with each other. Ties are broken at random: values are
-expected ones; the best and the worst case are told beside the precision. Intervals are 95% percentile
-bootstrap intervals that resample households, each with all its rows.
+Ranking metrics compare the households of one as-of date with each other. Ties are broken at random: values are expected
+ones, and precision at capacity also has a best and a worst case. Intervals are 95% percentile bootstrap intervals that
+resample households, each with all its rows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Validation:
-    """Rows that were validated: labels and the scores of every ranker."""
+    """Validated rows, with labels and the scores of every ranker."""
 
     household: np.ndarray  # int32
     need: np.ndarray  # int16
@@ -54,7 +54,7 @@ class Validation:
         return len(self.label)
 
     def take(self, rows: np.ndarray) -> "Validation":
-        """The rows at positions (or a mask)."""
+        """Return the rows at some positions, or where a mask is True."""
         return Validation(
             self.household[rows],
             self.need[rows],
@@ -82,7 +82,10 @@ class Evaluation:
 
 @lru_cache(maxsize=3)  # one retrain asks for the same draws again and again
 def resampled(households: int, replicates: int = REPLICATES, seed: int = 0) -> np.ndarray:
-    """float32 [households, replicates]: how often each household was drawn. Not to be written to."""
+    """Draw bootstrap samples of households: float32 [households, replicates], how often each was drawn; read-only.
+
+    households: number of households, 0 or more. replicates: number of samples. seed: of the draw.
+    """
     if not households:
         return np.zeros((0, replicates), dtype=np.float32)
     generator = np.random.default_rng(seed)
@@ -98,7 +101,10 @@ def resampled(households: int, replicates: int = REPLICATES, seed: int = 0) -> n
 def resampled_of(
     households: int, some: np.ndarray, replicates: int = REPLICATES, seed: int = 0
 ) -> np.ndarray:
-    """float32 [some, replicates]: the rows ``some`` of ``resampled``, in no more memory than these need."""
+    """Return the rows ``some`` of ``resampled``, in no more memory than these need: float32 [some, replicates].
+
+    households: number of all households. some: int [some], positions of those wanted.
+    """
     generator = np.random.default_rng(seed)
     chance, draws = np.full(households, 1 / households), np.empty((len(some), replicates), dtype=np.float32)
     for replicate in range(replicates):
@@ -115,11 +121,18 @@ def evaluate(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Evaluation:
-    """All metrics of all rankers, by need and fold, and of the newest fold of each need its lift curves and the
-    reliability of the ranker ``main``.
+    """Compute all metrics of all rankers, and lift curves and reliability.
 
-    ``capacity``: households that can be visited a week for one need. ``probabilities``: rankers whose scores
-    are probabilities; only these have a Brier score, a calibration error and a predicted count.
+    rows: validated rows.
+    needs: ids, in the order of ``rows.need``.
+    capacity: households that can be visited a week for one need.
+    probabilities: rankers whose scores are probabilities; only these have a Brier score, a calibration error and a
+        predicted count.
+    main: the ranker whose reliability is computed.
+    replicates, seed: of the bootstrap.
+
+    Metrics are by need and fold; lift curves of all rankers, and reliability, by need on its newest fold. A need
+    without a request in a fold has no row there.
     """
     names = list(needs)
     probable = set(probabilities)
@@ -152,14 +165,14 @@ def evaluate(
 
 
 def newest_fold(rows: Validation, need: int) -> Validation:
-    """The rows of a need in the newest fold that has any."""
+    """Return the rows of a need (position) in the newest fold that has any."""
     mine = rows.take(np.flatnonzero(rows.need == need))
     return mine.take(mine.fold == mine.fold.max(initial=0))
 
 
 @dataclass(frozen=True)
 class Values:
-    """Metrics of one ranker for one need: their values, and those in each bootstrap replicate."""
+    """Metrics of one ranker for one need, and their values in each bootstrap replicate."""
 
     value: dict[str, float]
     replicates: dict[str, np.ndarray]
@@ -168,7 +181,13 @@ class Values:
 def values_of(
     rows: Validation, score: np.ndarray, capacity: int, probable: bool, weights: np.ndarray
 ) -> Values:
-    """Metrics of one need's rows. ``weights`` [households, replicates] as ``resampled`` gives them."""
+    """Compute the metrics of one ranker on one need's rows.
+
+    score: float [rows].
+    capacity: households that can be visited a week.
+    probable: the scores are probabilities.
+    weights: float32 [households, replicates], what ``resampled`` returns.
+    """
     value, repeated, best, worst, taken = _Sums(1), _Sums(weights.shape[1]), 0.0, 0.0, 0.0
     for day in np.unique(rows.as_of):
         on = np.flatnonzero(rows.as_of == day)
@@ -197,14 +216,14 @@ def values_of(
 
 
 class _Sums:
-    """What ranking metrics need, added up over as-of days; one column a replicate."""
+    """Sums over as-of days from which ranking metrics are computed; one column a replicate."""
 
     def __init__(self, columns: int) -> None:
         names = ("all", "positive", "k", "hits", "k2", "hits2", "precision", "area")
         self.of = {name: np.zeros(columns) for name in names}
 
     def add(self, total: np.ndarray, positive: np.ndarray, share: float) -> None:
-        """One day's tie groups [groups, columns], and the share of its rows that can be visited."""
+        """Add one day: its tie groups [groups, columns], and the share of its rows that can be visited."""
         everyone, asking = total.sum(0), positive.sum(0)
         for k, hits, part in (("k", "hits", share), ("k2", "hits2", TOP)):
             take = min(part, 1.0) * everyone
@@ -216,7 +235,7 @@ class _Sums:
         self.of["area"] += asking * _area(total, positive)
 
     def measures(self) -> dict[str, np.ndarray]:
-        """Each metric as an array over the columns."""
+        """Compute each metric: float64 [columns] by name."""
         of, base = self.of, ratio(self.of["positive"], self.of["all"])
         result = {"positives": of["positive"], "base_rate": base}
         for name, k, hits in (("capacity", "k", "hits"), ("2_percent", "k2", "hits2")):
@@ -260,12 +279,12 @@ def _calibration(rows: Validation, p: np.ndarray, weights: np.ndarray | None) ->
 
 
 def equal_bins(p: np.ndarray, bins: int = BINS) -> list[np.ndarray]:
-    """Positions of ten bins of equal size, in order of probability."""
+    """Return the positions of up to ``bins`` bins of equal size, in order of probability."""
     return [members for members in np.array_split(np.argsort(p, kind="stable"), bins) if len(members)]
 
 
 def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str, object]]:
-    """Rows of the metrics table, and those over all needs."""
+    """Return rows of the metrics table, by need and over all needs."""
     if not found:
         return []
     overall = Values(
@@ -298,7 +317,7 @@ def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str,
 
 
 def _over(values: list[dict], name: str):
-    """A metric over all needs: positives summed, predicted over observed of the totals, else the mean."""
+    """Combine a metric over needs: sum positives, take predicted over observed of the totals, else the mean."""
     if name == "positives":
         return np.sum([value[name] for value in values], axis=0)
     if name == "predicted_over_observed":
@@ -309,7 +328,7 @@ def _over(values: list[dict], name: str):
 
 
 def intervals(replicates: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    """``interval`` of each."""
+    """Compute ``interval`` for each metric."""
     together = np.array(list(replicates.values()))
     if not np.isfinite(together).all():
         return {name: interval(one) for name, one in replicates.items()}
@@ -318,7 +337,7 @@ def intervals(replicates: Mapping[str, np.ndarray]) -> dict[str, tuple[float, fl
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float]:
-    """The 95% percentile interval; NaN where there is nothing to take it from."""
+    """Compute the 95% percentile interval of replicates; NaN if none is finite."""
     there = replicates[np.isfinite(replicates)]
     if not len(there):
         return np.nan, np.nan

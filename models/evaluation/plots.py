@@ -1,7 +1,7 @@
-"""Figures of a retrain: calibration, lists compared, folds, and what the model looks at.
+"""Figures of a retrain: calibration, comparison of rankers by list length and fold, and important features.
 
-Drawn without a display and with a bundled Chinese font (Noto Sans SC), so that no text ever comes out as
-empty boxes. Figures are in the language in force.
+Drawn without a display and with a bundled Chinese font (Noto Sans SC), so that no text ever comes out as empty boxes.
+Figures are in the language in force.
 """
 
 import io
@@ -26,7 +26,7 @@ _GREY = "#9aa0a6"
 
 @contextmanager
 def chinese_text() -> Iterator[None]:
-    """Draw and save figures inside this context: their text can be Chinese on every machine."""
+    """Set fonts and style inside a block, so that figures drawn and saved there show Chinese on every machine."""
     path = str(sans_path())
     name = font_manager.FontProperties(fname=path).get_name()
     if name not in {font.name for font in font_manager.fontManager.ttflist}:
@@ -42,14 +42,14 @@ def chinese_text() -> Iterator[None]:
 
 
 def as_png(figure: Figure) -> bytes:
-    """A figure as PNG (call inside ``chinese_text``)."""
+    """Render a figure as PNG (call it inside ``chinese_text``)."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=100)
     return buffer.getvalue()
 
 
 def draw_reliability(axes: Axes, reliability: pd.DataFrame) -> None:
-    """Predicted against observed share per bin, with the number of rows behind a bin.
+    """Draw the predicted against the observed share of each bin, with the number of rows in a bin.
 
     Columns predicted, observed, count; one row a bin.
     """
@@ -73,10 +73,10 @@ def draw_reliability(axes: Axes, reliability: pd.DataFrame) -> None:
 
 
 def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str], legend: bool = True) -> None:
-    """Lift by list length, one line a ranker.
+    """Draw lift by list length, one line a ranker.
 
-    Columns ranker, share (of the households that can have the need), lift; ``names`` are the rankers' names
-    in words, the model's first.
+    lift: columns ranker, share (of the households that can have the need), lift.
+    names: the rankers' names by id, the model's first.
     """
     axes.set_title(say("名单越短，命中是随机的几倍", "Hits compared with a random list"))
     axes.set_xlabel(say("名单长度（占家庭比例）", "List length (share of households)"))
@@ -108,9 +108,10 @@ def draw_lift(axes: Axes, lift: pd.DataFrame, names: Mapping[str, str], legend: 
 
 
 def draw_folds(axes: Axes, folds: pd.DataFrame, names: Mapping[str, str], title: str) -> None:
-    """One metric over the validation folds, one line a ranker with its interval.
+    """Draw one metric over the validation folds with its interval, one colour a ranker.
 
-    Columns ranker, fold (label on the axis), value, low, high.
+    folds: columns ranker, fold (label on the axis), value, low, high.
+    names: the rankers' names by id, in the order of the legend.
     """
     axes.set_title(title)
     axes.set_xlabel(say("验证时段", "Validation fold"))
@@ -133,9 +134,11 @@ def draw_folds(axes: Axes, folds: pd.DataFrame, names: Mapping[str, str], title:
 def draw_groups(
     axes: Axes, rows: pd.DataFrame, measure: str, names: Mapping[str, str], title: str, fair: float = 1.0
 ) -> None:
-    """A ratio of each group with its interval; 1 is its due, ``fair`` a second line.
+    """Draw a ratio of each group with its interval.
 
-    Columns group, and the measure with its ``_low`` and ``_high``; groups not in ``names`` are left out.
+    rows: columns group, and the measure with its ``_low`` and ``_high``.
+    names: the groups' names by id; other groups are left out.
+    fair: where a second line is drawn, beside the one at 1.
     """
     axes.set_title(title)
     rows = rows[rows["group"].isin(names) & rows[measure].notna()].iloc[::-1]
@@ -150,9 +153,9 @@ def draw_groups(
 
 
 def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> None:
-    """What the model looks at most.
+    """Draw the ``most`` important features.
 
-    Columns meaning (the feature in words) and gain; the ``most`` largest are drawn.
+    Columns meaning (the feature in words) and gain.
     """
     axes.set_title(say("模型最看重什么", "What the model looks at"))
     axes.set_xlabel(say("占全部增益的比例", "Share of total gain"))
@@ -168,7 +171,7 @@ def draw_importance(axes: Axes, importance: pd.DataFrame, most: int = 10) -> Non
 
 
 def draw_trials(axes: Axes, trials: pd.DataFrame) -> None:
-    """Losses of a search for parameters in the order of its trials, against the first, and the best so far.
+    """Draw the losses of a search for parameters, trial by trial, relative to the first, and the best so far.
 
     Columns trial, state (``complete`` or ``pruned``), loss; the first trial has the usual parameters.
     """
@@ -187,7 +190,10 @@ def draw_trials(axes: Axes, trials: pd.DataFrame) -> None:
 
 
 def draw_parameters(axes: Axes, importance: pd.DataFrame) -> None:
-    """What the losses of trials depend on. Columns parameter, share; empty where there were too few trials."""
+    """Draw how much the losses of trials depend on each parameter.
+
+    Columns parameter, share; empty if there were too few trials.
+    """
     axes.set_title(say("损失取决于哪些参数", "What the loss depends on"))
     rows = importance.sort_values("share")
     axes.barh(rows["parameter"], rows["share"], color="#a8c7ea")
@@ -198,7 +204,9 @@ def draw_parameters(axes: Axes, importance: pd.DataFrame) -> None:
 def panels(
     count: int, columns: int = 2, width: float = 5.0, height: float = 3.6
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure with ``count`` panels in rows of ``columns``; sizes in inches.
+    """Make an empty figure with panels, and return it with the axes of the panels.
+
+    count: of panels. columns: panels side by side. width, height: of a panel, in inches.
 
     Margins are fixed: matplotlib's own search for them doubles the time of a figure.
     """

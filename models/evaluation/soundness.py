@@ -1,8 +1,8 @@
-"""Is a model sound where it counts? For each need: is the level right, and is the order no worse than plain rankers'?
+"""Soundness of a model: for each need, is its level right, and is its order no worse than that of plain rankers?
 
-Says what a need's scores may be used for, from the newest folds alone. Chance is given its due: a count's interval is
-exact and counts overlapping windows once; differences of rankers resample households. The numbers keep models whose
-levels are foreseen to a quarter from being refused more than once in fifty retrains (docs/real-data.md).
+Tells what a need's scores may be used for, from the newest folds alone. Chance is allowed for: a count's interval is
+exact and counts overlapping windows once; differences of rankers resample households. The constants are such that
+models whose level is foreseen to within a quarter are refused at most once in fifty retrains (docs/real-data.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,14 +32,17 @@ RIVALS = (PLAIN, REQUEST_COUNT)
 def soundness(
     rows: Validation, needs: Sequence[str], horizon_days: np.ndarray, bounded: np.ndarray, seed: int = 0
 ) -> pd.DataFrame:
-    """One row for each need with validated rows.
+    """Judge each need with validated rows: one row a need.
 
-    Parameters: ``horizon_days`` [needs]; ``bounded`` bool [needs], whether the level stopped at its bound.
+    rows: validated rows.
+    needs: ids, in the order of ``rows.need``.
+    horizon_days: float64 [needs], length of the window.
+    bounded: bool [needs], the level stopped at its bound.
+    seed: of the resampling.
 
     Returns need, predicted, observed, ratio, low, high (of predicted over observed), bounded, far (the ratio is surely
     outside FAR_LOW to FAR_HIGH), behind (a ranker with clearly more average precision, or empty), model, rival (their
-    average precision), and use: empty, RANKING_ONLY (the level is wrong) or RULE (the order is worse than the
-    rival's).
+    average precision), and use: empty, RANKING_ONLY (the level is wrong) or RULE (the order is worse than the rival's).
     """
     newest = rows.take(rows.fold >= len(rows.folds) - NEWEST)
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
@@ -74,9 +77,10 @@ def soundness(
 
 
 def ratio_interval(predicted: float, observed: float, repeats: float) -> tuple[float, float]:
-    """Ends of predicted over observed, from the exact interval of a Poisson count (Garwood 1936).
+    """Compute the ends of predicted over observed from the exact interval of a Poisson count (Garwood 1936).
 
-    ``repeats``: how many overlapping windows count the same request; the evidence is that of one of them.
+    predicted, observed: sums over rows, 0 or more.
+    repeats: how many overlapping windows count the same request, 1 or more; the evidence is that of one of them.
     """
     count = observed / repeats
     least = float(gammaincinv(count, TAIL)) if count > 0 else 0.0
@@ -86,7 +90,7 @@ def ratio_interval(predicted: float, observed: float, repeats: float) -> tuple[f
 
 
 def _behind(rows: Validation, weights: np.ndarray) -> tuple[str, float, float]:
-    """The rival whose average precision is clearly above the model's, if any, with both values."""
+    """Return the rival whose average precision is clearly above the model's, or "", and the two values."""
     if rows.label.sum() < FEWEST:
         return "", np.nan, np.nan
     ours = values_of(rows, rows.scores[MODEL], 1, False, weights)
@@ -103,8 +107,10 @@ def _behind(rows: Validation, weights: np.ndarray) -> tuple[str, float, float]:
 
 
 def soundness_lines(table: pd.DataFrame | None, community: Community, only_far: bool = False) -> list[str]:
-    """What is wrong and what to do, in the language in force: one line for each need that is not sound, or only for
-    those whose level is far off."""
+    """Describe what is wrong and what to do, a line for each need that is not sound, in the language in force.
+
+    table: what ``soundness`` returns. only_far: only for needs whose level is far off.
+    """
     rows: list[Any] = [] if table is None else table.to_dict("records")
     names = {need.id: need.name.here for need in community.needs}
     return [
@@ -115,7 +121,7 @@ def soundness_lines(table: pd.DataFrame | None, community: Community, only_far: 
 
 
 def told_with_model(table: pd.DataFrame, community: Community) -> list[dict[str, str]]:
-    """For the model to carry: need, use and the line in both languages (zh, en), of needs that are not sound."""
+    """List the needs that are not sound, for the model's metadata: need, use, and the line in both languages (zh, en)."""
     wrong = table[table["use"] != ""]
     with speaking("zh"):
         chinese = soundness_lines(wrong, community)
@@ -126,7 +132,10 @@ def told_with_model(table: pd.DataFrame, community: Community) -> list[dict[str,
 
 
 def bound_lines(bounded: np.ndarray, community: Community) -> list[str]:
-    """A line for each need whose level on the day scored stops at its bound (``bounded`` bool [needs])."""
+    """Return a line for each need whose level on the day scored stops at its bound.
+
+    ``bounded``: bool [needs].
+    """
     return [
         say(
             f"注意 {need.name.here}：近来每周申请数与模型相差太远，当天的水平停在上限，"

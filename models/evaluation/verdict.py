@@ -1,8 +1,8 @@
-"""Do we need a model at all? For each need: the model, a rule or a programme for whole micro-grids, judged by the
-hits of lists as long as can be visited; and what one more visit would bring beside a better model.
+"""Is a model needed at all? Compare it, for each need, with rules and with programmes for whole micro-grids.
 
-The second question is that of Perdomo's prediction-access ratio (arXiv 2312.08511), the programme for whole
-micro-grids that of Perdomo, Britton, Hardt and Abebe (arXiv 2304.06205).
+They are compared by the hits of lists as long as can be visited; and one more visit is compared with a better model.
+The second question is that of Perdomo's prediction-access ratio (arXiv 2312.08511), the programme for whole micro-grids
+that of Perdomo, Britton, Hardt and Abebe (arXiv 2304.06205).
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ FEW = "few"
 
 @dataclass(frozen=True)
 class Hits:
-    """Households on a week's list that asked, for some ranker and length: as it was, and in each replicate."""
+    """Households on a week's list that asked: their number, and that in each bootstrap replicate."""
 
     value: float
     again: np.ndarray  # float64 [replicates]
@@ -35,7 +35,7 @@ class Hits:
 
 @dataclass(frozen=True)
 class Lists:
-    """Hits a week of all rankers on lists for one need, or for all of them together."""
+    """Hits a week of all rankers on lists for one need, or for all needs together."""
 
     positives: int
     capacity: float  # households that can be visited
@@ -45,20 +45,22 @@ class Lists:
 
     @property
     def hits(self) -> dict[str, Hits]:
-        """By ranker: at capacity."""
+        """Return each ranker's hits at capacity."""
         return {name: curve[0] for name, curve in self.curves.items()}
 
 
 def verdicts(rows: Validation, known: Known, seed: int = 0) -> pd.DataFrame:
-    """One row for each need with requests in its newest fold, after one for ``all`` of them.
+    """Judge each need with requests in its newest fold: one row a need, after one for ``all`` of them.
 
-    need; verdict (``model``, or the simplest ranker that is not clearly worse than the best of all; ``few`` where
-    requests are too few to say); positives; capacity; hits in 100 visits of the model, of the best baseline
-    (baseline: its name) and of whole micro-grids (model_hits, baseline_hits, grid_hits). What the model gains over
-    each, and over the verdict: gain, gain_over_grid, gain_over_verdict. more_visits: that the best baseline would
-    need every week to hit as often as the model, at most nine times today's. one_more_visit: hits that one more
-    visit a week brings. better_model: hits a week that a model a tenth closer to a perfect one brings.
-    worth_visits: the visits that bring as much. Ends of intervals stand in NAME_low and NAME_high.
+    rows: validated rows. known: what is known now. seed: of the resampling.
+
+    Returns need; verdict (``model``, or the simplest ranker that is not clearly worse than the best of all; ``few``
+    where requests are too few to say); positives; capacity; hits in 100 visits of the model, of the best baseline
+    (baseline: its name) and of whole micro-grids (model_hits, baseline_hits, grid_hits); the model's gain in 100 visits
+    over each, and over the verdict: gain, gain_over_grid, gain_over_verdict; more_visits that the best baseline would
+    need every week to hit as often as the model, at most nine times today's; one_more_visit: hits that one more visit a
+    week brings; better_model: hits a week that a model a tenth closer to a perfect one brings; worth_visits: the visits
+    that bring as much. Ends of 95% intervals stand in NAME_low and NAME_high.
     """
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
     found: dict[str, Lists] = {}
@@ -88,7 +90,7 @@ def _lists(rows: Validation, capacity: int, weights: np.ndarray) -> Lists:
 
 
 def _together(lists: list[Lists]) -> Lists:
-    """Every need's list with the same ranker."""
+    """Add up the lists of all needs, ranker by ranker."""
 
     def total(hits: Iterable[Hits]) -> Hits:
         return _combined(lambda *values: sum(values), *hits)
@@ -143,10 +145,11 @@ def _judged(lists: Lists) -> dict[str, object]:
 def hits_at_lengths(
     rows: Validation, score: np.ndarray, lengths: np.ndarray, weights: np.ndarray
 ) -> list[Hits]:
-    """For each list length the mean over the as-of days of the households on it that asked; ties at random.
+    """Compute, for each list length, the households on it that asked, as a mean over as-of days; ties break at random.
 
-    ``rows``: of one need. ``lengths`` and hits are those of the town, of which the rows may be a share.
-    ``weights`` [households, replicates]: as ``models.evaluation.evaluate.resampled`` gives them.
+    rows: of one need. score: float [rows].
+    lengths: float64 [lengths], households of the town; the hits are the town's too, of which the rows may be a share.
+    weights: float32 [households, replicates], what ``models.evaluation.evaluate.resampled`` returns.
     """
     days = np.unique(rows.as_of)
     value, again = np.zeros((len(lengths), 1)), np.zeros((len(lengths), weights.shape[1]))
@@ -176,8 +179,10 @@ def _over(above, below):
 
 
 def _more_visits(lengths: np.ndarray, curve: list[Hits], ours: Hits) -> Hits:
-    """Visits a week that a ranker needs beyond today's to hit as often as the model, at most to the longest of
-    ``lengths``. ``curve``: its hits at these lengths, today's first."""
+    """Compute the visits a week that a ranker needs beyond today's to hit as often as the model (``ours``).
+
+    ``curve``: its hits at ``lengths``, today's first. The answer is at most that to the longest of them.
+    """
     replicates = np.stack([point.again for point in curve], axis=1)
     again = [np.interp(wanted, its, lengths) for its, wanted in zip(replicates, ours.again, strict=True)]
     value = float(np.interp(ours.value, [point.value for point in curve], lengths))
@@ -185,8 +190,11 @@ def _more_visits(lengths: np.ndarray, curve: list[Hits], ours: Hits) -> Hits:
 
 
 def _verdict(lists: Lists) -> str:
-    """The simplest ranker that is not clearly worse than the best, and has most of its hits: micro-grids, then
-    rules, then the model's log-linear part; the model where it is clearly better than the best of them."""
+    """Choose the simplest ranker that is not clearly worse than the best, and has most of its hits.
+
+    Micro-grids come before rules, and these before the best baseline; the model is chosen where it is clearly better
+    than the best of them.
+    """
     if lists.positives < FEWEST:
         return FEW
     hits = lists.hits

@@ -1,4 +1,4 @@
-"""The verdicts of ``models.evaluation.verdict`` in words, in the language in force."""
+"""Texts on the verdicts of ``models.evaluation.verdict``, in the language in force."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ NEGLIGIBLE = 0.5  # hits in 100 visits: a difference that nobody would notice
 
 
 def verdict_lines(table: pd.DataFrame, known: Known) -> list[str]:
-    """The verdicts in words: how many of each kind, all needs together, then one line a need."""
+    """Describe the verdicts: how many of each kind, all needs together, then one line a need."""
     names = {ALL: say("各项合计", "all needs")} | {need.id: need.name.here for need in known.community.needs}
     rows = table.to_dict("records")
     lines = [_line(row, names[str(row["need"])]) for row in rows]
@@ -77,7 +77,7 @@ def _simple(verdict: str) -> str:
 
 
 def _apart(row: Mapping, gain: str, baseline: str) -> str:
-    """How far the model is from a baseline that it does not clearly beat."""
+    """Describe how far the model is from a baseline that it does not clearly beat."""
     points, between = f"{row[gain]:+.1f}", _between(row, gain)
     if abs(row[gain]) < NEGLIGIBLE:
         how = say("分不出高下", "no clear difference")
@@ -107,7 +107,7 @@ def _more(row: Mapping) -> str:
 
 
 def _access(row: Mapping) -> str:
-    """What one more visit a week brings, and how many are worth a better model."""
+    """Describe what one more visit a week brings, and how many are worth a better model."""
     one, better, worth = row["one_more_visit"], row["better_model"], row["worth_visits"]
     low, high = row["one_more_visit_low"], row["one_more_visit_high"]
     said = say(

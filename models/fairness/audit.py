@@ -1,5 +1,8 @@
-"""Who is left out: the groups' shares of a model's lists against their shares of requests, of the needs that
-random visits found, and of the need expected this week. ``models.fairness.lines`` says it in words."""
+"""Audits of who is left out: groups' shares of lists against their shares of what the lists are for.
+
+That is their shares of requests, of the needs that random visits found, or of the need expected this week.
+``models.fairness.lines`` describes the results.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,9 +24,11 @@ BLOCK = 28  # days of visits whose groups are told as of one day
 
 
 def audit_requests(records: Records, known: Known, rows: Validation, seed: int = 0) -> pd.DataFrame:
-    """The model's lists at capacity on the newest fold of each need against the requests that came.
+    """Audit the model's lists at capacity, on the newest fold of each need, against the requests that came.
 
-    Columns as of ``group_shares``. Groups are those of ``known``, each with its members of the row's day.
+    records: all records. known: what is known now. rows: validated rows. seed: of the resampling.
+
+    Returns the table of ``group_shares``. Groups are those of ``known``, each with its members on the row's day.
     """
     newest = np.zeros(len(rows), dtype=bool)
     for need in np.unique(rows.need):
@@ -50,10 +55,12 @@ def audit_requests(records: Records, known: Known, rows: Validation, seed: int =
 
 
 def audit_visits(records: Records, known: Known, held_out: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """p_need, fitted without the household, against what random visits found; weighted by inverse propensity.
+    """Audit p_need, fitted without the household, against what random visits found, weighted by inverse propensity.
 
-    ``held_out``: household, need (positions), as_of (day), found, weight, p_need. A tenth of each need's visits,
-    those with the highest p_need, counts as listed.
+    records: all records. known: what is known now.
+    held_out: household, need (positions), as_of (day), found, weight, p_need. seed: of the resampling.
+
+    Of each need's visits the tenth with the highest p_need counts as listed. Returns the table of ``group_shares``.
     """
     if held_out.empty:
         return pd.DataFrame(columns=list(COLUMNS))
@@ -74,7 +81,10 @@ def audit_visits(records: Records, known: Known, held_out: pd.DataFrame, seed: i
 
 
 def listed_in_each(score: np.ndarray, need: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """float64 in [0, 1] per visit: among the TOP of its need, by weight."""
+    """Tell how far each visit is among the TOP of its need by score: float64 [visits] in [0, 1]; ties at the end share.
+
+    score: float64 [visits], higher first. need: int [visits]. weight: float64 [visits], by which the TOP is measured.
+    """
     listed = np.empty(len(score))
     for at in _each(need):
         listed[at] = listed_at(score[at], TOP, weight[at])
@@ -82,10 +92,14 @@ def listed_in_each(score: np.ndarray, need: np.ndarray, weight: np.ndarray) -> n
 
 
 def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: int = 0) -> pd.DataFrame:
-    """A week's list against the need expected by p_need.
+    """Audit a week's list against the need expected by p_need.
 
-    ``scores``: the contract's scores.parquet; ``listed``: household_id and need of the pairs on the list. Shares of
-    the list are shares of the households visited.
+    scores: the columns of scores.parquet.
+    listed: household_id and need of the pairs on the list.
+    known: what is known on the list's day.
+    seed: of the resampling.
+
+    Returns the table of ``group_shares``, in which shares of the list are shares of the households visited.
     """
     audited = listed_pairs(scores, listed, known)
     if audited is None:
@@ -95,7 +109,10 @@ def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: i
 
 
 def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Audited | None:
-    """What ``audit_list`` is made of; None without scores or a list."""
+    """Return the pairs that ``audit_list`` audits; None without scores or a list.
+
+    scores: the columns of scores.parquet. listed: household_id and need of the pairs on the list.
+    """
     household = positions_of(scores["household_id"], known.household_ids)
     there = household >= 0
     scores, household = scores[there], household[there]
@@ -117,12 +134,12 @@ def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Au
 
 
 def block_end(known: Known, day: np.ndarray) -> np.ndarray:
-    """The day, a multiple of BLOCK before the as-of day, as of which groups of a day are told."""
+    """Return the day by whose groups a ``day`` is audited: the end of its BLOCK of days, counted from the as-of day."""
     return known.as_of - BLOCK * ((known.as_of - day) // BLOCK)
 
 
 def _each(*keys: np.ndarray) -> Iterable[np.ndarray]:
-    """Positions of the rows of each combination of keys."""
+    """Return the positions of the rows of each combination of keys."""
     _, inverse = np.unique(np.stack(keys), axis=1, return_inverse=True)
     inverse = inverse.reshape(-1)
     order = np.argsort(inverse, kind="stable")
@@ -130,7 +147,7 @@ def _each(*keys: np.ndarray) -> Iterable[np.ndarray]:
 
 
 def _members(records: Records, household: np.ndarray, day: np.ndarray, ids: tuple[str, ...]) -> np.ndarray:
-    """bool [rows, groups]: of the groups with these ids, as known at each row's day."""
+    """Tell which rows are members of the groups with these ids, as known on the row's day: bool [rows, groups]."""
     found = members_then(partial(known_before, records), household, day)
     none = np.zeros(len(household), dtype=bool)
     return np.column_stack([found.get(identifier, none) for identifier in ids]).reshape(
@@ -141,9 +158,11 @@ def _members(records: Records, household: np.ndarray, day: np.ndarray, ids: tupl
 def members_then(
     then: Callable[[int], Known], household: np.ndarray, day: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """bool per row, by the id of every group that there was on any of the days: a member as known at the row's day.
+    """Tell which rows' households were members of each group, as known on the row's day: bool [rows] by the group's id.
 
-    ``then`` gives what was known at a day.
+    then: gives what was known at a day. household: int [rows]. day: int [rows].
+
+    A group has an entry if it existed on any of the days.
     """
     found: dict[str, np.ndarray] = {}
     for as_of in np.unique(day):

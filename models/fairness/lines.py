@@ -1,4 +1,4 @@
-"""Which groups get clearly less than their share, and whose needs are underestimated, in words."""
+"""Texts on groups that get clearly less than their share, and on those whose needs are underestimated."""
 
 from collections.abc import Mapping
 
@@ -19,26 +19,29 @@ FAIR = 0.8  # a group's share of a list over its share of need, below which it g
 
 
 def underestimated(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of groups of which less than FAIR of what was observed had been predicted, and not by chance."""
+    """Return the rows of groups of which less than FAIR of what was observed had been predicted, and not by chance."""
     low = (table["predicted_over_observed"] < FAIR) & (table["predicted_over_observed_high"] < 1)
     return table[low & (table["positives"] >= FEWEST) & (table["group"] != ALL)]
 
 
 def clearly_less(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of groups whose share of the list is below FAIR of their share of need, and not by chance."""
+    """Return the rows of groups whose share of the list is below FAIR of their share of need, and not by chance."""
     less = (table["list_over_need"] < FAIR) & (table["list_over_need_high"] < 1)
     return table[less & (table["positives"] >= FEWEST)]
 
 
 def cannot_be_told(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of groups that a list could pass over by chance: too few visits are expected to show anything."""
+    """Return the rows of groups that a list could pass over by chance, as too few visits are expected; without grids."""
     few = (table[EXPECTED] < FEWEST_EXPECTED) & (table["positives"] > 0)
     return table[few & (table["group"] != ALL) & ~table["group"].str.startswith(f"{GRID}=")]
 
 
 def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
-    """For each audit a sentence on every group that clearly gets less than its share, or that none does; and on
-    every group whose requests or needs are underestimated."""
+    """Describe the groups of each audit that clearly get less than their share, or that none does.
+
+    A line also names every group whose requests or needs are underestimated, and those too small to tell. ``table``:
+    what ``models.fairness.audit`` returns.
+    """
     names = dict(zip(groups.ids, groups.names, strict=True))
     lines = []
     for audit in dict.fromkeys(table["audit"]):
@@ -61,7 +64,7 @@ def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
 
 
 def against(audit: str) -> str:
-    """What an audit compares, in words."""
+    """Describe what an audit compares."""
     return {
         REQUESTS: say("名单与申请相比", "list against requests"),
         VISITS: say(
@@ -77,7 +80,7 @@ def against(audit: str) -> str:
 
 
 def _unclear_line(audit: str, groups: list[str]) -> str:
-    """One line on the groups of which it cannot be told whether they get their share."""
+    """Return a line on the groups of which it cannot be told whether they get their share."""
     more = len(groups) - MOST_NAMED
     named = say("、", ", ").join(groups[:MOST_NAMED]) + (
         say(f"等 {len(groups)} 个群体", f" and {more} more") if more > 0 else ""
@@ -98,7 +101,7 @@ def _low_line(name: str, row: Mapping) -> str:
 
 
 def counted(audit: str) -> str:
-    """What the list is for, in words."""
+    """Name what the list of an audit is for: requests or needs."""
     return say("申请", "requests") if audit == REQUESTS else say("需要", "needs")
 
 

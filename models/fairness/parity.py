@@ -1,5 +1,7 @@
-"""Equal recall in list making: what part of each group's expected need a list meets, and what asking for more
-equal parts costs. Pure; the list maker itself is in ``service``."""
+"""Parity of recall in list making: what share of each group's expected need a list meets, and what parity costs.
+
+The list maker itself is in ``service``.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +18,10 @@ from models.evaluation.evaluate import ALL
 def expected_recalls(
     household: np.ndarray, p_need: np.ndarray, listed: np.ndarray, groups: Groups
 ) -> pd.DataFrame:
-    """What a list is expected to find in each group, by p_need: ``recalls`` of ``recall_sums``."""
+    """Compute what a list is expected to find in each group of a town: ``recalls`` of ``recall_sums``.
+
+    household, p_need, listed, groups: see ``recall_sums``.
+    """
     return recalls(recall_sums(household, p_need, listed, groups))
 
 
@@ -25,8 +30,12 @@ def recall_sums(
 ) -> pd.DataFrame:
     """Sum up what a list is expected to find in each group of a town, or of a partition of it.
 
-    household, p_need, listed (bool): one for each pair that might be listed. Columns group, need (sum of p_need),
-    visits (households listed), found (sum of p_need listed). The first row, ``all``, is the whole town.
+    household: int [pairs], position among the members of ``groups``; the pairs are those that might be listed.
+    p_need: float64 [pairs].
+    listed: bool [pairs].
+
+    Returns group, need (sum of p_need), visits (households listed), found (sum of p_need listed). The first row,
+    ``all``, is the whole town or partition.
     """
     member = np.column_stack([np.ones(len(groups.member), dtype=bool), groups.member])
     homes = np.unique(household[listed])
@@ -41,8 +50,10 @@ def recall_sums(
 
 
 def recalls(*sums: pd.DataFrame) -> pd.DataFrame:
-    """Add up the ``recall_sums`` of all partitions of a town, with recall (found over need) and relative (recall over
-    that of all)."""
+    """Add up the ``recall_sums`` of a town's partitions.
+
+    Adds recall (found over need; NaN without need) and relative (recall over that of all).
+    """
     frame = pd.concat(sums).groupby("group", sort=False, as_index=False).sum()
     frame["recall"] = frame["found"] / frame["need"].where(frame["need"] > 0)
     overall = frame["recall"].iloc[0]
@@ -50,14 +61,14 @@ def recalls(*sums: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_group(household: np.ndarray, value: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """float64 [groups]: sum of a value of pairs over the members of each group."""
+    """Sum a value of pairs over the members of each group: float64 [groups]."""
     return np.bincount(household, value, len(member)) @ member
 
 
 def short_of_parity(recalls: pd.DataFrame, groups: Groups, parity: Parity) -> list[str]:
-    """The groups of a parity setting of which a list meets less than 1 - tolerance times what it meets of all.
+    """List the groups of a parity setting whose relative recall is below 1 - tolerance.
 
-    ``recalls``: what ``expected_recalls`` gives. Raises UserError where a group of the setting does not exist.
+    ``recalls``: what ``recalls`` returns. Raises UserError if a group of the setting does not exist.
     """
     wanted = [groups.ids[at] for at in groups.positions(parity.groups)]
     rows = _by_id(recalls)
@@ -65,9 +76,9 @@ def short_of_parity(recalls: pd.DataFrame, groups: Groups, parity: Parity) -> li
 
 
 def price_lines(without: pd.DataFrame, within: pd.DataFrame, groups: Groups, parity: Parity) -> list[str]:
-    """What parity costs and brings, in words: needs found in 100 visits, and each group's part, before and after.
+    """Describe what parity costs and brings: needs found in 100 visits, and each group's recall, before and after.
 
-    ``without``, ``within``: ``expected_recalls`` of the list made without the constraint, and with it.
+    without, within: what ``recalls`` returns for the list made without the constraint, and with it.
     """
     before, after = _by_id(without), _by_id(within)
     lines = [_price(before[ALL], after[ALL])]

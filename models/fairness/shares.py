@@ -1,7 +1,7 @@
-"""What each group of households gets of a list, beside its part of what the list is for.
+"""Shares of groups of households: what each gets of a list, and what it has of what the list is for.
 
-Groups may overlap, and intervals resample households (with all their rows): both are more than fairlearn's
-MetricFrame does, whose values the tests compare these with.
+Groups may overlap, and intervals resample households (with all their rows): both are more than fairlearn's MetricFrame
+does, whose values the tests compare these with.
 """
 
 import re
@@ -42,7 +42,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Audited:
-    """Pairs that could be listed, and what came of them. All arrays have one value a row."""
+    """Pairs that could be listed, and what was observed of them. All arrays have one value a row."""
 
     household: np.ndarray  # int
     positive: np.ndarray  # float64: 1 where it was what the list is for, or the chance that it is
@@ -57,7 +57,10 @@ class Audited:
 
 
 def listed_at(score: np.ndarray, share: float, weight: np.ndarray | None = None) -> np.ndarray:
-    """float64 in [0, 1] per row: on a list of the best ``share`` of the weight; those tied at its end in part."""
+    """Tell how far each row is on a list of the best ``share``: float64 [rows] in [0, 1]; ties at its end share.
+
+    score: float64 [rows], higher first. share: 0 or more; of the weight. weight: float64 [rows], by default 1 each.
+    """
     if not len(score):
         return np.empty(0)
     weight = np.ones(len(score)) if weight is None else weight
@@ -68,17 +71,19 @@ def listed_at(score: np.ndarray, share: float, weight: np.ndarray | None = None)
 
 
 def group_shares(rows: Audited, groups: Sequence[str], audit: str, draws: np.ndarray) -> pd.DataFrame:
-    """COLUMNS: a row for the whole town, ``all``, then one a group; ends of 95% intervals in _low and _high.
+    """Compute the table of COLUMNS: a row for the whole town, ``all``, then one a group.
 
-    ``audit`` names what is audited. ``draws`` [households, replicates]: as ``models.evaluation.evaluate.resampled``
-    gives them.
+    rows: pairs. groups: ids, in the order of ``rows.member``. audit: name of what is audited.
+    draws: float32 [households, replicates], what ``models.evaluation.evaluate.resampled`` returns.
+
+    Ends of 95% intervals stand in _low and _high.
     """
     return shares_table(group_sums(rows, groups, draws), audit)
 
 
 @dataclass(frozen=True)
 class GroupSums:
-    """Of one group, or of ALL: what parts of a town add up to."""
+    """Sums of one group, or of ALL; those of partitions add up to the town's."""
 
     counts: tuple[int, int, float]  # COUNTS
     sums: dict[str, np.ndarray]  # float64 [1 + replicates] each: as the rows are, then in each replicate
@@ -90,7 +95,10 @@ class GroupSums:
 
 
 def group_sums(rows: Audited, groups: Sequence[str], draws: np.ndarray) -> dict[str, GroupSums]:
-    """The sums of ALL and of every group, by its id."""
+    """Compute the sums of ALL and of every group, by its id.
+
+    rows: pairs. groups: ids, in the order of ``rows.member``. draws: see ``group_shares``.
+    """
     row, group = rows.member.nonzero()
     row = np.append(np.arange(len(rows)), row)
     group = np.append(np.zeros(len(rows), dtype=np.int64), group + 1)
@@ -103,7 +111,7 @@ def group_sums(rows: Audited, groups: Sequence[str], draws: np.ndarray) -> dict[
 
 
 def shares_table(sums: Mapping[str, GroupSums], audit: str) -> pd.DataFrame:
-    """The table of ``group_shares`` from sums that hold ALL."""
+    """Compute the table of ``group_shares`` from sums that hold ALL."""
     table: list[tuple] = []
     town = sums[ALL].sums
     for group, own in sums.items():
@@ -118,7 +126,7 @@ def shares_table(sums: Mapping[str, GroupSums], audit: str) -> pd.DataFrame:
 
 
 def as_rankers(table: pd.DataFrame) -> pd.DataFrame:
-    """Groups as rankers of the metrics table (ranker, fold, metric, value, low, high), named by their audit."""
+    """Return groups as rankers of the metrics table (ranker, fold, metric, value, low, high), named by their audit."""
     parts = [
         pd.DataFrame(
             {
@@ -136,15 +144,17 @@ def as_rankers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(group: str) -> str:
-    """A group's id as part of a metric's name, of which MLflow takes letters, numbers and few signs."""
+    """Turn a group's id into a part of a metric's name; MLflow takes letters, numbers and few signs."""
     return re.sub(r"[^\w\- :]", "_", group)[:MOST_LETTERS]
 
 
 def _sums(
     rows: Audited, row: np.ndarray, group: np.ndarray, groups: int, draws: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """float64 [groups, 1 + replicates] each: weighted sums over the rows of every group (``row`` is in ``group``), as
-    they are and then in each replicate."""
+    """Sum weighted values over the rows of every group, and in each replicate: float64 [groups, 1 + replicates] by name.
+
+    ``row`` and ``group`` are pairs: each row with each group that it is in.
+    """
     homes, place = np.unique(rows.household, return_inverse=True)
     shape = (groups, len(homes))
     of_row = {
@@ -168,16 +178,16 @@ def _sums(
 
 
 def _independent(sums: dict[str, np.ndarray], name: str) -> float:
-    """Rows of one household are seen together: the town's sum over its sum of squares by household, at most 1.
+    """Compute the factor that makes a number of ``visits`` or ``positive`` rows one of independent households, at most 1.
 
-    The factor that makes a number of ``visits``, or of the ``positive``, one of independent households (Kish 1965).
+    Rows of one household are seen together: it is the town's sum over its sum of squares by household (Kish 1965).
     """
     total, squares = float(sums[name][0]), float(sums[f"{name}_squared"][0])
     return min(total / squares, 1.0) if squares > 0 else 1.0
 
 
 def _expected(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> float:
-    """Independent visits that the group would get, were the list shared out as the need is."""
+    """Compute the independent visits that the group would get if the list were shared out as the need is."""
     if not town["positive"][0] > 0:
         return 0.0
     share = float(own["positive"][0] / town["positive"][0])
@@ -185,7 +195,7 @@ def _expected(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> float:
 
 
 def _exact(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    """Exact ends, by measure, of those that rest on few independent visits or positives."""
+    """Compute exact intervals, by measure, of those that rest on few independent visits or positives."""
     visits, needed = (_independent(town, name) for name in ("visits", "positive"))
     visited, all_visits = (float(sums["visits"][0]) * visits for sums in (own, town))
     positive, all_positive = (float(sums["positive"][0]) * needed for sums in (own, town))
@@ -209,7 +219,7 @@ def _exact(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> dict[str,
 
 
 def _wider(ends: tuple[float, float], exact: tuple[float, float] | None, value: float) -> tuple[float, float]:
-    """Join two intervals of a value; where it cannot be told, neither can its ends."""
+    """Join two intervals of a value; return the first one if there is no other, or no value."""
     if exact is None or np.isnan(value):
         return ends
     low, high = np.fmin(ends[0], exact[0]), np.fmax(ends[1], exact[1])
@@ -217,7 +227,7 @@ def _wider(ends: tuple[float, float], exact: tuple[float, float] | None, value: 
 
 
 def _measures(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """MEASURES, in their order."""
+    """Compute MEASURES, in their order."""
     of_list = ratio(own["visits"], town["visits"])
     of_need = ratio(own["positive"], town["positive"])
     return (

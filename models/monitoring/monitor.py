@@ -1,6 +1,6 @@
-"""How fresh the data are, and how past weeks' scores and lists did once their windows had passed.
+"""Monitoring: how fresh the data are, and how past weeks' scores, lists and demand did once their windows had passed.
 
-What is told of a town is made of the sums of its parts, or of the one piece that it is.
+Every statistic of a town is a sum over its partitions.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Seen:
-    """Of a town, or of the households that live in a part of it."""
+    """Counts of rows, freshness and outcomes: of a town, or of the households that live in one partition."""
 
     rows: dict[str, int]  # by table, of all versions
     freshness: (
@@ -38,7 +38,7 @@ class Seen:
 
     @staticmethod
     def of(records: Records, known: Known) -> "Seen":
-        """What is to be seen of it; ``records``: all that there is by now, whose rows are counted."""
+        """Count the rows of ``records`` (all there are by now), and compute freshness and outcomes of ``known``."""
         tables = ("households", "residents", "requests", "outreach")
         rows = {table: len(getattr(records, table)) for table in tables}
         return Seen(rows, _freshness(known), outcomes(known))
@@ -61,10 +61,12 @@ def _freshness(known: Known) -> pd.DataFrame:
 
 
 def freshness(parts: Sequence[Seen], as_of: int) -> pd.DataFrame:
-    """When each table had its last row, and how many came lately; tables without rows are left out.
+    """Tell when each table had its last row, and how many came lately; tables without rows are left out.
 
-    Returns table, last (days), age (days before the as-of date), rows (of the newest four weeks) and
-    usual_rows (mean of four weeks over the year before).
+    parts: ``Seen`` of every partition. as_of: the as-of day.
+
+    Returns table, last (day), age (days before the as-of date), rows (of the newest four weeks) and usual_rows (mean of
+    four weeks over the year before).
     """
     table = pd.concat([part.freshness for part in parts]).groupby("table", as_index=False, sort=False)
     found = table.agg(last=("last", "max"), rows=("rows", "sum"), year=("year", "sum"))
@@ -75,7 +77,7 @@ def freshness(parts: Sequence[Seen], as_of: int) -> pd.DataFrame:
 
 
 def outcomes(known: Known) -> pd.DataFrame:
-    """Per arm: contacts with an outcome, and how many had each of the contract's outcomes."""
+    """Count contacts by arm and outcome: one row an arm, one column an outcome of the contract; others are left out."""
     rows = known.outreach
     told = rows.outcome >= 0
     frame = pd.DataFrame(
@@ -87,13 +89,13 @@ def outcomes(known: Known) -> pd.DataFrame:
 
 
 def joined_outcomes(parts: Sequence[Seen]) -> pd.DataFrame:
-    """``outcomes`` of the whole town."""
+    """Add up the ``outcomes`` of a town's partitions."""
     return pd.concat([part.outcomes for part in parts]).groupby("arm", as_index=False).sum()
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Who asked for what: of a town, or of the households that live in a part of it."""
+    """Requests before an as-of date, and how late they were recorded: of a town, or of one partition's households."""
 
     as_of: int  # of the look back
     community: Community
@@ -105,7 +107,7 @@ class Asked:
 
     @staticmethod
     def of(known: Known) -> "Asked":
-        """What was asked before the as-of date."""
+        """Collect the requests made before the as-of date."""
         rows = known.requests
         told = rows.need >= 0
         homes, household = np.unique(rows.household[told], return_inverse=True)
@@ -117,7 +119,7 @@ class Asked:
 
     @staticmethod
     def joined(parts: "Sequence[Asked]") -> "Asked":
-        """Of the whole town."""
+        """Join the requests of a town's partitions."""
         begins = np.cumsum([0, *(len(part.household_ids) for part in parts)])
         return Asked(
             parts[0].as_of,
@@ -131,41 +133,46 @@ class Asked:
 
     @cached_property
     def homes(self) -> pd.Index:
-        """``household_ids``, to look them up."""
+        """Return ``household_ids`` as an index, to look them up."""
         return pd.Index(self.household_ids, dtype=object)
 
     @cached_property
     def delay(self) -> float:
-        """The usual recording delay."""
+        """Return the usual recording delay, in days."""
         return usual_delay(*self.delays)
 
     def passed(self, as_of: int) -> np.ndarray:
-        """bool per need: the window of ``as_of`` and the usual delay after it have passed."""
+        """Tell for which needs the window of ``as_of`` and the usual delay after it have passed: bool [needs]."""
         return label_end(self.community, as_of) + self.delay <= self.as_of
 
     def within(self, as_of: int) -> "Pairs":
-        """The pairs that asked in the window of ``as_of``."""
+        """Return the pairs that asked in the window of ``as_of``."""
         rows = in_window(self.community, self.need, self.requested, as_of)
         return Pairs.of(self.homes, self.household[rows], self.need[rows], self.community)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Some pairs of households and needs."""
+    """A set of pairs of household and need."""
 
     homes: pd.Index  # household ids
     there: np.ndarray  # bool [homes and one more, that is none of them, needs]
 
     @staticmethod
     def of(homes: pd.Index, household: np.ndarray, need: np.ndarray, community: Community) -> "Pairs":
-        """The pairs of positions in ``homes`` and of needs."""
+        """Make a set of pairs.
+
+        homes: ids of households, none twice.
+        household: int [pairs], position in ``homes``.
+        need: int [pairs], position.
+        """
         there = np.zeros((len(homes) + 1, len(community.needs)), dtype=bool)
         there[household, need] = True
         return Pairs(homes, there)
 
     @staticmethod
     def listed(listed: pd.DataFrame | None, community: Community) -> "Pairs":
-        """The targeted pairs of outreach.parquet."""
+        """Collect the targeted pairs of outreach.parquet; none without the table."""
         if listed is None:
             return Pairs.of(pd.Index([], dtype=object), np.empty(0, int), np.empty(0, int), community)
         rows = listed[(listed["arm"] == "targeted") & listed["need"].isin(community.need_index())]
@@ -174,7 +181,7 @@ class Pairs:
         return Pairs.of(pd.Index(homes, dtype=object), household, need, community)
 
     def __getitem__(self, pairs: tuple[pd.Index, np.ndarray, np.ndarray]) -> np.ndarray:
-        """bool: which of the pairs of ids, positions in them, and needs are among these."""
+        """Tell which pairs are in the set: bool [pairs]; of ids, positions in them [pairs] and needs [pairs]."""
         ids, home, need = pairs
         return self.there[self.homes.get_indexer(ids)[home], need]
 
@@ -182,12 +189,15 @@ class Pairs:
 def past_week(
     asked: Asked, as_of: int, scores: Iterable[pa.Table], listed: pd.DataFrame | None
 ) -> pd.DataFrame:
-    """One past week's scores against what happened, for each need whose window and usual delay have passed.
+    """Compare one past week's scores with the requests that came, for each need whose window and usual delay have passed.
 
-    ``scores``: that week's scores.parquet in pieces, with household_id and need as dictionaries; ``listed``: its
-    outreach.parquet, None where no lists were made. Returns need, households, predicted and observed number that
-    asked, top and top_asked (size and hits of the top 2% by p_request), listed and listed_asked (targeted pairs,
-    and those that asked).
+    asked: the town's requests by now.
+    as_of: the day of the past week.
+    scores: that week's scores.parquet in pieces, with household_id and need as dictionaries.
+    listed: its outreach.parquet; None if no lists were made.
+
+    Returns need, households, predicted and observed number that asked, top and top_asked (size and hits of the top 2%
+    by p_request), listed and listed_asked (targeted pairs, and those that asked); empty if no window has passed.
     """
     passed = np.append(asked.passed(as_of), False)  # a need that the settings no longer have
     if not passed.any():
@@ -223,7 +233,7 @@ def past_week(
 
 
 def _highest(p: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the ``count`` (1 at least) highest, of those tied at the end the first."""
+    """Return the positions of the ``count`` (at least 1) highest; of those tied at the end, the first."""
     last = np.partition(p, len(p) - count)[len(p) - count]
     above = np.flatnonzero(p > last)
     return np.append(above, np.flatnonzero(p == last)[: count - len(above)])
@@ -231,7 +241,7 @@ def _highest(p: np.ndarray, count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Came:
-    """How many households came in each of some spans (days, ends exclusive), by the grid where they live now."""
+    """Number of households that asked in each of some spans (days, ends exclusive), by the grid where they live now."""
 
     spans: tuple[Span, ...]
     grid_ids: np.ndarray  # object str
@@ -239,7 +249,7 @@ class Came:
 
     @staticmethod
     def of(known: Known, spans: Sequence[Span]) -> "Came":
-        """Of a town, or of the households that live in a part of it."""
+        """Count the households of a town, or of those that live in one partition, see ``models.demand.cells.came``."""
         needs, grids = len(known.community.needs), len(known.grid_ids)
         count = np.zeros((len(spans), grids, needs), dtype=np.int32)
         for at, (begin, end) in enumerate(spans):
@@ -251,22 +261,25 @@ class Came:
 
     @staticmethod
     def joined(parts: "Sequence[Came]") -> "Came":
-        """Of the whole town: a grid is in one part."""
+        """Join the counts of a town's partitions; each grid is in one of them."""
         grids = np.concatenate([part.grid_ids for part in parts])
         return Came(parts[0].spans, grids, np.concatenate([part.count for part in parts], axis=1))
 
 
 def spans_told(demand: pd.DataFrame) -> list[Span]:
-    """The span of each row of demand.csv."""
+    """Return the span of each row of demand.csv, in days."""
     days = [[day_of(day) for day in pd.to_datetime(demand[name]).dt.date] for name in ("begins", "ends")]
     return list(zip(*days, strict=True))
 
 
 def past_demand(asked: Asked, seen: Came, demand: pd.DataFrame) -> pd.DataFrame:
-    """One past week's demand against the households that came, for spans that have passed, delay included.
+    """Compare one past week's demand with the households that asked, for spans that have passed, delay included.
 
-    ``demand``: that week's demand.csv; ``seen``: of all its spans that ended before the as-of date. Households are
-    counted in the grid where they live now. Adds observed, within_80 and within_90 (bool).
+    asked: the town's requests by now.
+    seen: counts for all spans of ``demand`` that ended before the as-of date.
+    demand: that week's demand.csv.
+
+    Households are counted in the grid where they live now. Adds observed, within_80 and within_90 (bool).
     """
     index, told = asked.community.need_index(), spans_told(demand)
     over = np.array([end + asked.delay <= asked.as_of for _, end in told], dtype=bool)

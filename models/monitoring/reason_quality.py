@@ -1,4 +1,4 @@
-"""How good each kind of reason is: how often those who saw it on a list said that it was wrong."""
+"""Quality of the reasons on lists: how often people who saw a reason of a group said that it was wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ NO_REASON = "lot"  # kind of the reason of a household drawn by lot
 
 @dataclass(frozen=True)
 class Returned:
-    """What came back of lists: of a town, or of who lives in a part of it."""
+    """Visits with an outcome or feedback, and reasons complained about: of a town, or of one partition's households."""
 
     outreach_ids: np.ndarray  # object str: with an outcome or with feedback
     blamed: pd.DataFrame  # outreach_id and kind of each reason that was said to be wrong
 
 
 def returned(records: Records) -> Returned:
-    """What came back, as it stands now."""
+    """Collect the outcomes and the feedback that are in force now."""
     visits, rows = records.outreach, records.feedback
     ids = [visits.outreach_id[visits.outcome >= 0], rows.outreach_id[np.isinf(rows.visible_to)]]
     wrong = current(rows, "reason_wrong")
@@ -31,10 +31,12 @@ def returned(records: Records) -> Returned:
 
 
 def reason_quality(listed: pd.DataFrame, parts: Sequence[Returned]) -> pd.DataFrame:
-    """The share of listed reasons of each kind that was complained about (``reason_wrong``).
+    """Compute the share of listed reasons of each group that was complained about (``reason_wrong``).
 
-    ``listed``: outreach_id and reason_kinds (joined by commas) of every pair ever listed; only pairs that
-    came back, with an outcome or any feedback, count; ``parts``: of a town in one piece, or of all its parts.
+    listed: outreach_id and reason_kinds (joined by commas) of every pair ever listed; only pairs with an outcome or any
+        feedback count.
+    parts: what ``returned`` gives for every partition.
+
     Returns kind, listed, wrong, share, low_95 and high_95 (Wilson), the worst first.
     """
     came_back = listed["outreach_id"].isin({one for part in parts for one in part.outreach_ids} - {None})
@@ -52,7 +54,7 @@ def reason_quality(listed: pd.DataFrame, parts: Sequence[Returned]) -> pd.DataFr
 
 
 def _one_a_row(outreach_id: pd.Series, kinds: pd.Series) -> pd.DataFrame:
-    """outreach_id and kind: each kind of a pair once."""
+    """Return outreach_id and kind, one row for each reason group of a pair."""
     frame = pd.DataFrame({"outreach_id": outreach_id.to_numpy(), "kind": kinds.to_numpy()}, dtype=object)
     frame = frame[frame["kind"].notna() & frame["outreach_id"].notna()]
     frame = frame.assign(kind=frame["kind"].astype(str).str.split(",")).explode("kind")

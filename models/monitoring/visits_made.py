@@ -1,7 +1,7 @@
-"""Which groups the visits of the last year passed over, beside the needs that random visits found in it.
+"""Audit of the past year's targeted visits: which groups they passed over, beside the needs that random visits found.
 
-What was really visited, beside what was really there: no model has a part in it. A town in parts gives the visits of
-each part, of which one table is made: the town's.
+It compares the visits that were made with the needs that were there, and uses no model. A town's table is made from the
+visits of all its partitions.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ MADE_WITHIN = 364  # days of the visits that were made
 
 @dataclass(frozen=True)
 class VisitsMade:
-    """The targeted visits of a year, a row each, and then those by lot: of a town, or of who lives in a part of it."""
+    """Targeted visits of a year, one a row, then the random ones: of a town, or of one partition's households."""
 
     household_ids: pa.StringArray  # of all households
     household: np.ndarray  # int, position in household_ids
@@ -42,12 +42,12 @@ class VisitsMade:
 
 
 def days_told(as_of: int) -> list[int]:
-    """The days as of which a visit's household may be told to be a member of groups."""
+    """Return the days by which a visit's household is assigned to groups."""
     return list(range(as_of, as_of - MADE_WITHIN - 1, -BLOCK))
 
 
 def visits_made(known: Known, then: Callable[[int], Known]) -> VisitsMade:
-    """The visits of the year before ``known``; ``then`` gives what was known at each of ``days_told``."""
+    """Collect the visits of the year before the as-of day; ``then`` gives what was known at each of ``days_told``."""
     rows, begin = known.outreach, known.as_of - MADE_WITHIN
     made = np.flatnonzero(~rows.random & (rows.contacted >= begin))
     drawn, _ = visits_by_lot(known)
@@ -74,10 +74,11 @@ def visits_made(known: Known, then: Callable[[int], Known]) -> VisitsMade:
 
 
 def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame, Groups]:
-    """The targeted visits against the needs that random visits found, and the groups, without members.
+    """Audit the targeted visits against the needs that random visits found.
 
-    ``parts``: of a town in one piece, or of all its parts. A share of the list is a share of the targeted households,
-    one for each day; recall, precision and calibration are missing. Without visits of either kind there are no rows.
+    ``parts``: the visits of every partition. Returns the table of ``group_shares``, and the groups without members. A
+    share of the list is a share of the targeted households, one for each day; recall, precision and calibration are
+    missing. Without targeted visits, or without a need found by random visits, there are no rows.
     """
     groups = joined_groups([part.groups for part in parts])
     week, found, visit, weight = (
@@ -98,7 +99,7 @@ def audit_made(parts: Sequence[VisitsMade], seed: int = 0) -> tuple[pd.DataFrame
 
 
 def _numbered(parts: Sequence[VisitsMade]) -> tuple[np.ndarray, int]:
-    """The number of each row's household in the order of the whole town's ids, and how many there are."""
+    """Number each row's household in the order of the whole town's ids; also return how many there are."""
     begins = np.cumsum([0, *(len(part.household_ids) for part in parts)])
     order = pc.sort_indices(pa.chunked_array([part.household_ids for part in parts])).to_numpy()
     number = np.empty(len(order), dtype=np.int64)
@@ -108,7 +109,7 @@ def _numbered(parts: Sequence[VisitsMade]) -> tuple[np.ndarray, int]:
 
 
 def _members(parts: Sequence[VisitsMade], groups: Groups) -> csr_array:
-    """bool [rows, groups] of all parts."""
+    """Tell which rows of all partitions are members of which group: bool [rows, groups]."""
     place = {one: at for at, one in enumerate(groups.ids)}
     rows, columns, begin = [], [], 0
     for part in parts:

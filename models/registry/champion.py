@@ -34,7 +34,7 @@ _OLD_COPIES = 1  # kept for a reader that is just loading the version before
 
 
 class NoChampion(UserError):
-    """Nothing is in force yet, or only a model of other features or needs, which cannot be used."""
+    """No model is in force, or only one of other features, needs or windows, which cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,11 @@ def with_own_validation(workspace: Path, one: Champion, records: Records) -> Nee
 
 
 def knows_needs(one: Champion, community: Community) -> Champion:
-    """The champion. Raises NoChampion where it was trained for other needs, for the same in another order (a need is a
-    position to a model, and the scores of one would go to another) or for other windows."""
+    """Return the champion if it was trained for the community's needs and windows.
+
+    Raises NoChampion if it was trained for other needs, for the same in another order (a need is a position to a model,
+    and the scores of one would go to another) or for other windows.
+    """
     trained, wanted = one.model.schema.needs, tuple(need.id for need in community.needs)
     if trained == wanted:
         return _knows_windows(one, community)
@@ -76,8 +79,10 @@ def knows_needs(one: Champion, community: Community) -> Champion:
 
 
 def _knows_windows(one: Champion, community: Community) -> Champion:
-    """The champion. Raises NoChampion where a need's window was another when it was trained: its probabilities would
-    be said of weeks that they are not about, to whoever reads the scores without a line beside them."""
+    """Return the champion if its needs' windows are the community's.
+
+    Raises NoChampion otherwise: its probabilities describe other weeks, which nobody who reads the scores would see.
+    """
     trained = one.model.metadata.get("windows", {})  # a model of an earlier version does not tell
     changed = [
         need.id
@@ -99,8 +104,10 @@ def _knows_windows(one: Champion, community: Community) -> Champion:
 
 
 def of_others(one: Champion, community: Community) -> list[str]:
-    """A line where ``who`` of a need was another when the model was trained: scores mean the same, but of households
-    that it did not learn from."""
+    """Return a warning line if ``who`` of a need has changed since the model was trained, else no line.
+
+    Scores still mean the same, but also concern households that the model was not trained on.
+    """
     trained = one.model.metadata.get("who", {})
     changed = [need.id for need in community.needs if trained.get(need.id, need.who) != need.who]
     if not changed:
@@ -116,14 +123,17 @@ def of_others(one: Champion, community: Community) -> list[str]:
 
 
 def no_model() -> NoChampion:
-    """The message before the first retrain."""
+    """Make the error raised before the first retrain."""
     return NoChampion(
         say("还没有模型：请先运行 xianying retrain", "no model yet: run xianying retrain first")
     )
 
 
 def load_champion(version: int, files: Path) -> Champion:
-    """Read a copy. Raises NoChampion where an earlier version of the program made it, with other features."""
+    """Read a copy of a version from the directory ``files``.
+
+    Raises NoChampion if an earlier version of the program made it, with other features.
+    """
     try:
         model = NeedModel.load(files)
         outdated = model.feature_names != [feature.name for feature in catalogue(model.schema)]
@@ -137,12 +147,12 @@ def load_champion(version: int, files: Path) -> Champion:
 
 
 def _fingerprint(registry: str) -> str:
-    """A registry's address without revealing a password in it."""
+    """Hash a registry's address, which may hold a password."""
     return hashlib.sha256(registry.encode()).hexdigest()[:16]
 
 
 def read_copy(workspace: Path, registry: str) -> tuple[int, Path] | None:
-    """Version and directory of the copy; None where there is none or it came from another registry."""
+    """Return version and directory of the copy; None if there is none, or it came from another registry."""
     try:
         pointer = json.loads((workspace / DIRECTORY / _POINTER).read_text(encoding="utf-8"))
         version, origin = int(pointer["version"]), str(pointer["registry"])
@@ -162,7 +172,7 @@ def forget_copy(workspace: Path) -> None:
 
 @contextmanager
 def download_place(workspace: Path) -> Iterator[Path]:
-    """A directory to download to, on the workspace's file system; gone after the block."""
+    """Make a directory to download to, on the workspace's file system; it is removed after the block."""
     place = workspace / DIRECTORY
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=_DOWNLOAD, dir=place) as directory:
@@ -170,7 +180,11 @@ def download_place(workspace: Path) -> Iterator[Path]:
 
 
 def install_copy(workspace: Path, registry: str, version: int, files: Path) -> Path:
-    """Make the directory ``files`` (moved) the copy in force; it must be on the workspace's file system."""
+    """Make ``files`` the copy in force, and return its new directory.
+
+    workspace: of the copy. registry: address that the version came from. version: its number.
+    files: directory with the model, on the workspace's file system; it is moved.
+    """
     place = workspace / DIRECTORY
     target = place / f"{version}-{uuid.uuid4().hex[:8]}"
     os.replace(files, target)

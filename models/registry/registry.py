@@ -1,9 +1,9 @@
 """MLflow: runs of a retrain, registered versions, and which of them is the champion.
 
-The backend is ``MLFLOW_TRACKING_URI`` where it is set, else an SQLite file in the workspace. MLflow is
-imported inside functions only: it takes seconds, and scoring from the workspace's copy of the champion needs
-none of it. A version is registered only once all else of its retrain is logged, and is in force only once its
-alias is set: a retrain killed in between leaves no version, or one that is not the champion.
+The backend is ``MLFLOW_TRACKING_URI`` if it is set, else an SQLite file in the workspace. MLflow is imported inside
+functions only: it takes seconds, and scoring from the workspace's copy of the champion does not need it. A version is
+registered only after everything else of its retrain is logged, and is in force only once its alias is set: a retrain
+killed in between leaves no version, or one that is not the champion.
 """
 
 import tempfile
@@ -71,7 +71,7 @@ _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
 
 @dataclass(frozen=True)
 class Registered:
-    """What became of a retrain: its version, its run, and the gate's decision."""
+    """Result of logging a retrain: its version, its run, and the gate's decision."""
 
     version: int
     run_id: str
@@ -86,9 +86,9 @@ class Registered:
 
 @contextmanager
 def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
-    """A client of the registry in force.
+    """Open a client of the registry in force.
 
-    Raises UserError with one line when the registry cannot be reached or refuses.
+    Raises UserError with one line if the registry cannot be reached or refuses.
     """
     quiet()
     follow_move(workspace)
@@ -111,7 +111,7 @@ def registry_client(workspace: Path) -> Iterator["MlflowClient"]:
 def make_ready(workspace: Path) -> None:
     """Load MLflow and check that the registry answers, before training begins.
 
-    Raises UserError when it cannot be reached.
+    Raises UserError if it cannot be reached.
     """
     import models.report  # noqa: F401
 
@@ -120,7 +120,7 @@ def make_ready(workspace: Path) -> None:
 
 
 def draw_report(*told: Any) -> dict[str, bytes]:
-    """``models.report.figures.draw_validation``, loaded only now."""
+    """Call ``models.report.figures.draw_validation``, which is loaded only now."""
     from models.report.figures import draw_validation
 
     return draw_validation(*told)
@@ -129,7 +129,7 @@ def draw_report(*told: Any) -> dict[str, bytes]:
 def _log_model(
     client: "MlflowClient", experiment: str, run_id: str, model: NeedModel, place: Path
 ) -> tuple[str, str]:
-    """Log one pyfunc model with all needs; its id and where its files are."""
+    """Log one pyfunc model with all needs; return its id and where its files are."""
     import mlflow.pyfunc
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model, ModelSignature
@@ -159,10 +159,13 @@ def _log_model(
 
 
 def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Registered:
-    """Log a retrain and register its model as the challenger; make it the champion where the gate allows it.
+    """Log a retrain and register its model as the challenger; make it the champion if the gate allows it.
 
-    One run with a child run for each need. ``known``: what the model was trained on. Raises UserError when
-    MLflow cannot be reached.
+    workspace: of the registry, and of the copy of the champion.
+    retrained: the new model with its validation.
+    known: what it was trained on.
+
+    There is one run with a child run for each need. Raises UserError if MLflow cannot be reached.
     """
     from models.report.card import decide  # with the report it draws on Matplotlib, which scoring never needs
     from models.report.report import metrics_besides, write_report
@@ -209,7 +212,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
 def _register(
     client: "MlflowClient", run_id: str, model_id: str, source: str, tags: Mapping[str, str]
 ) -> int:
-    """Register a logged model as a new version and make it the challenger; its version."""
+    """Register a logged model as a new version, make it the challenger, and return its number."""
     if registered_model(client) is None:
         client.create_registered_model(NAME)
     created = client.create_model_version(NAME, source, run_id, tags=dict(tags), model_id=model_id)
@@ -218,9 +221,9 @@ def _register(
 
 
 def promote(workspace: Path, version: int | None = None) -> int:
-    """Make a version, or else the newest challenger, the champion; its version.
+    """Make a version the champion, by default the newest challenger, and return its number.
 
-    Raises UserError where there is no such version.
+    Raises UserError if there is no such version.
     """
     _need_database(workspace)
     with registry_client(workspace) as client:
@@ -242,7 +245,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
 
 
 def rollback(workspace: Path) -> int:
-    """Put the champion before the present one back in force; its version. Raises UserError without one."""
+    """Put the champion before the present one back in force, and return its version. Raises UserError without one."""
     _need_database(workspace)
     with registry_client(workspace) as client:
         forget_copy(workspace)
@@ -254,12 +257,15 @@ def rollback(workspace: Path) -> int:
 
 
 def champion(workspace: Path, community: Community | None = None, refresh: bool = False) -> Champion:
-    """The champion, from the workspace's copy where it has one.
+    """Return the champion, from the workspace's copy if there is one.
 
-    ``refresh`` asks the registry first whether its champion is another one by now (as when somebody moved the
-    alias on a shared server). ``community``: whose needs it must have been trained for. Raises NoChampion where
-    there is none yet, where it was trained for other needs, or where an earlier version of the program made it with
-    other features.
+    workspace: of the copy and of the registry.
+    community: whose needs and windows it must have been trained for; None for any.
+    refresh: ask the registry first whether its champion is another one by now (somebody may have moved the alias on a
+        shared server).
+
+    Raises NoChampion if there is none yet, if it was trained for other needs or windows, or if an earlier version of
+    the program made it with other features; UserError if the registry is needed and cannot be reached.
     """
     copy = None if refresh else read_copy(workspace, registry_name(workspace))
     version, files = copy or _fetch(workspace)
@@ -275,7 +281,7 @@ def _has_champion(workspace: Path, community: Community) -> bool:
 
 
 def _fetch(workspace: Path) -> tuple[int, Path]:
-    """Version and directory of the registry's champion, copied into the workspace unless it is there."""
+    """Return version and directory of the registry's champion, after copying it into the workspace if need be."""
     registry = registry_name(workspace)
     _need_database(workspace)
     with registry_client(workspace) as client:
@@ -296,7 +302,7 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
 
 
 def _need_database(workspace: Path) -> None:
-    """Raise NoChampion, without making a database, where there is none yet."""
+    """Raise NoChampion if there is no database yet, without making one."""
     address = registry_address(workspace)
     if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
         raise no_model()

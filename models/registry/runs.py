@@ -1,4 +1,4 @@
-"""What a retrain leaves in MLflow's runs: parameters, metrics, reports; one run with a child run for each need."""
+"""MLflow runs of a retrain: parameters, metrics and reports; one run with a child run for each need."""
 
 import json
 import platform
@@ -27,7 +27,10 @@ _MOST_PARAMS, _MOST_METRICS = 100, 1000  # that one call of MLflow takes
 
 
 def experiment(client: "MlflowClient", workspace: Path) -> str:
-    """Id of the experiment; artefacts go into the workspace unless a tracking server keeps them itself."""
+    """Return the experiment's id, after creating it if need be.
+
+    Artefacts go into the workspace unless a tracking server keeps them itself.
+    """
     found = client.get_experiment_by_name(NAME)
     if found:
         return found.experiment_id
@@ -37,12 +40,15 @@ def experiment(client: "MlflowClient", workspace: Path) -> str:
 
 
 def origin(workspace: Path) -> dict[str, str]:
-    """Tags that say where a run was made."""
+    """Return tags that say on which machine and in which workspace a run was made."""
     return {"workspace": str(workspace.resolve()), "host": platform.node()}
 
 
 def end_interrupted(client: "MlflowClient", experiment: str, workspace: Path) -> None:
-    """Mark runs of this workspace as killed that an interrupted retrain left running."""
+    """Mark runs of this workspace that an interrupted retrain left running as killed.
+
+    experiment: id of the experiment to search.
+    """
     running = client.search_runs([experiment], "attributes.status = 'RUNNING'")
     for run in running:
         if origin(workspace).items() <= run.data.tags.items():
@@ -53,7 +59,10 @@ def end_interrupted(client: "MlflowClient", experiment: str, workspace: Path) ->
 def one_run(
     client: "MlflowClient", experiment: str, name: str, tags: Mapping[str, str], start: float
 ) -> Iterator[str]:
-    """One run from ``start`` (seconds since 1970) on: finished, failed or killed as this block is."""
+    """Open a run and give its id; it ends as finished, failed or killed with this block.
+
+    experiment: id. name: of the run. tags: of the run. start: when it began, in seconds since 1970.
+    """
     run_id = client.create_run(experiment, int(start * 1000), dict(tags), name).info.run_id
     try:
         yield run_id
@@ -103,7 +112,10 @@ def _log_metrics(client: "MlflowClient", run_id: str, values: list[Any]) -> None
 
 
 def log_data(client: "MlflowClient", run_id: str, retrained: "Retrained", workspace: Path) -> None:
-    """The records trained on, by their fingerprint, as the run's dataset."""
+    """Log the records trained on, by their fingerprint, as the run's dataset.
+
+    retrained: the new model. workspace: of the records.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     source = json.dumps({"uri": (workspace.resolve() / "records.duckdb").as_uri()})
@@ -119,7 +131,11 @@ def log_needs(
     reports: Path,
     tags: Mapping[str, str],
 ) -> None:
-    """A child run for each need; its report is moved out of the parent's."""
+    """Log a child run for each need; the need's report is moved out of the parent's.
+
+    experiment, parent: ids. retrained: the new model with its validation.
+    reports: directory with a directory a need; it is deleted. tags: of every run.
+    """
     from models.demand.backtest import as_metrics
 
     model = retrained.model
@@ -151,8 +167,13 @@ def log_tuning(
     report: Path,
     tags: Mapping[str, str],
 ) -> None:
-    """A child run for the search for parameters: the best ones, each trial's loss by its number, and its report,
-    which is moved out of the parent's."""
+    """Log a child run for the search for parameters of the trees, if one was made.
+
+    experiment, parent: ids. retrained: the new model with its search.
+    report: directory with the search's report; it is deleted after its files are logged. tags: of the run.
+
+    The run holds the best parameters and each trial's loss by its number.
+    """
     if retrained.tuned is None:
         return
     from mlflow.entities import Metric

@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs and versions, and how to have it do so in silence; MLflow itself is not imported here."""
+"""Addresses of MLflow's runs and versions, and settings that keep it quiet; MLflow itself is not imported here."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ def local_database(workspace: Path) -> Path:
 
 
 def registry_address(workspace: Path) -> str:
-    """The tracking URI in force: the environment's, else the workspace's SQLite file."""
+    """Return the tracking URI in force: the environment's, else the workspace's SQLite file."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local_database(workspace).as_posix()}"
 
 
@@ -24,13 +24,13 @@ def registry_name(workspace: Path) -> str:
 
 
 def addresses(workspace: Path) -> dict[str, str]:
-    """The tracking and the registry URI, as MLflow's client takes them."""
+    """Return the tracking and the registry URI, as MLflow's client takes them."""
     address = registry_address(workspace)
     return {"tracking_uri": address, "registry_uri": os.environ.get("MLFLOW_REGISTRY_URI") or address}
 
 
 def quiet() -> None:
-    """No telemetry, hints, progress bars or migration notes; an unreachable server fails within seconds."""
+    """Turn off telemetry, hints, progress bars and migration notes; let an unreachable server fail within seconds."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
     for name, value in {
         "MLFLOW_DISABLE_AGENT_HINT": "true",

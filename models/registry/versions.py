@@ -1,4 +1,4 @@
-"""Which registered versions there are, which one is in force, and which ones were before it.
+"""Registered versions: which there are, which one is in force, and which were before it.
 
 The champion is an alias of the registered model; the champions before it stand in one of its tags.
 """
@@ -13,19 +13,19 @@ _HISTORY = "past_champions"  # tag: JSON list of versions, the latest last
 
 
 def registered_model(client: Any) -> Any | None:
-    """MLflow's registered model, or None before the first version. ``client`` is an MlflowClient."""
+    """Return MLflow's registered model, or None before the first version. ``client`` is an MlflowClient."""
     return client.get_registered_model(NAME) if client.search_registered_models(f"name = '{NAME}'") else None
 
 
 def version_called(client: Any, alias: str) -> int | None:
-    """The version that an alias names."""
+    """Return the version that an alias names, or None."""
     registered = registered_model(client)
     version = registered.aliases.get(alias) if registered else None
     return None if version is None else int(version)
 
 
 def all_versions(client: Any) -> list[int]:
-    """Every version that is not deleted, oldest first."""
+    """List every version that is not deleted, oldest first."""
     return sorted(int(version.version) for version in client.search_model_versions(f"name = '{NAME}'"))
 
 
@@ -43,7 +43,7 @@ def put_in_force(client: Any, version: int) -> None:
 
 
 def put_back(client: Any) -> int | None:
-    """Make the champion before the present one the champion again; None where there is none left."""
+    """Make the champion before the present one the champion again, and return it; None if there is none left."""
     current, there, past = version_called(client, CHAMPION), all_versions(client), _past_champions(client)
     while past and (past[-1] == current or past[-1] not in there):
         past.pop()
@@ -55,5 +55,5 @@ def put_back(client: Any) -> int | None:
 
 
 def gate_tags(allowed: bool, reasons: list[str]) -> dict[str, str]:
-    """Tags of a version that say what the gate decided on it, and why."""
+    """Return tags of a version that say what the gate decided on it, and why."""
     return {"gate": "allowed" if allowed else "refused", "gate_reason": "; ".join(reasons)[:_LONGEST_TAG]}

@@ -1,4 +1,4 @@
-"""The model card: what a model is for, how good it is beside the best baseline, and its limits."""
+"""Model card: what a model is for, how good it is beside the best baseline, and its limits."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -29,7 +29,12 @@ BETTER, TIED, WORSE, FEW = "better", "tied", "worse", "few"
 
 
 def decide(retrained: "Retrained", known: Known, has_champion: bool) -> Decision:
-    """The gate's decision, in the language in force. A model that could not be compared replaces no other."""
+    """Decide whether the new model replaces the champion, in the language in force.
+
+    retrained: the new model with its validation. known: what it was trained on.
+    has_champion: a champion is in force. A model that could not be compared with it, or whose level is far off for a
+        need, does not replace it.
+    """
     if has_champion and retrained.comparison is None:
         line = say(
             "没有可与现用模型比较的验证结果，不自动替换",
@@ -45,10 +50,13 @@ def decide(retrained: "Retrained", known: Known, has_champion: bool) -> Decision
 def model_card(
     retrained: "Retrained", known: Known, against: pd.DataFrame, has_champion: bool, language: str
 ) -> str:
-    """Markdown in ``zh`` or ``en``.
+    """Write the model card in Markdown.
 
-    ``known``: what the model was trained on; ``against``: what ``against_baselines`` gives; ``has_champion``:
-    a champion was in force when this model was trained.
+    retrained: the new model with its validation.
+    known: what it was trained on.
+    against: what ``against_baselines`` returns.
+    has_champion: a champion was in force when this model was trained.
+    language: ``zh`` or ``en``.
     """
     environment = Environment(
         loader=PackageLoader("models"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -90,12 +98,12 @@ def _listed(texts: Iterable[str]) -> str:
 
 
 def against_baselines(retrained: "Retrained", known: Known) -> pd.DataFrame:
-    """The model beside the best baseline for each need, on its newest validation rows.
+    """Compare the model with the best baseline of each need, on its newest validation rows.
 
-    One row a need that was validated: need, positives; precision at capacity of the model (model, low, high)
-    and of the best baseline (baseline, its name; baseline_value, baseline_low, baseline_high); their
-    difference, paired over households (difference, difference_low, difference_high); outcome (better, tied,
-    worse; few where the rows are too few to say); calibration_error, predicted_over_observed.
+    One row a need that was validated: need, positives; precision at capacity of the model (model, low, high) and of the
+    best baseline (baseline, its name; baseline_value, baseline_low, baseline_high); their difference, paired over
+    households (difference, difference_low, difference_high); outcome (better, tied, worse; few where the rows are too
+    few to say); calibration_error, predicted_over_observed.
     """
     metrics = newest(retrained.metrics)
     own = {need.id: metrics[metrics["need"] == need.id] for need in known.community.needs}
@@ -106,7 +114,7 @@ def against_baselines(retrained: "Retrained", known: Known) -> pd.DataFrame:
 
 
 def _best(metrics: pd.DataFrame) -> pd.Series:
-    """The row of a need's best baseline."""
+    """Return the row of a need's best baseline."""
     others = metrics[(metrics["ranker"] != MODEL) & (metrics["metric"] == MEASURE)]
     return others.nlargest(1, "value").iloc[0]
 
@@ -114,7 +122,7 @@ def _best(metrics: pd.DataFrame) -> pd.Series:
 def _beside(
     need: str, metrics: pd.DataFrame, best: pd.Series, paired: tuple[float, float, float] | None
 ) -> dict[str, object]:
-    """A need's row of ``against_baselines``."""
+    """Make a need's row of ``against_baselines``."""
     mine = metrics[metrics["ranker"] == MODEL].set_index("metric")[["value", "low", "high"]]
     difference, low, high = paired or (np.nan, np.nan, np.nan)
     return {
@@ -137,15 +145,17 @@ def _beside(
 
 
 def newest(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Of each need the metrics of its newest fold."""
+    """Return each need's metrics of its newest fold."""
     return metrics[metrics["fold"] == metrics.groupby("need")["fold"].transform("max")]
 
 
 def _paired(
     validation: Validation | None, known: Known, best: Mapping[str, pd.Series]
 ) -> dict[str, tuple[float, float, float]]:
-    """By need the difference of the model's measure to its ``best`` baseline's, with its interval; of needs whose
-    rows are too few there is none."""
+    """Compute for each need the difference to its ``best`` baseline, with its interval.
+
+    Needs with too few rows have none.
+    """
     if validation is None:
         return {}
     ids = [need.id for need in known.community.needs]
@@ -167,7 +177,7 @@ def _outcome(low: float, high: float) -> str:
 
 
 def _spoken(row, known: Known) -> dict[str, str]:
-    """A row of ``against_baselines`` as texts."""
+    """Turn a row of ``against_baselines`` into texts."""
     need = known.community.needs[known.community.need_index()[row.need]]
     points = (
         f"{100 * row.difference:+.1f} [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}]"

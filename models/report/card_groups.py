@@ -1,4 +1,4 @@
-"""The model card's tables of groups: who gets which part of the lists."""
+"""Tables of groups in the model card: which shares of the lists they get."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from models.fairness.lines import against, clearly_less, counted
 
 
 def group_tables(table: pd.DataFrame | None, groups: Groups) -> list[dict[str, Any]]:
-    """For each audit its title, what it counts, and rows of texts: all groups but those grids that get their share.
+    """Make a table of texts for each audit, with title and what it counts; grids that get their share are left out.
 
-    ``table``: what ``models.fairness.audit`` gives; None or empty where nothing could be audited.
+    table: what ``models.fairness.audit`` returns; None or empty if nothing could be audited.
     """
     if table is None:
         return []

@@ -1,4 +1,4 @@
-"""The figures of a retrain's report, as PNG."""
+"""Figures of a retrain's report, as PNG."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,12 +33,12 @@ from models.training.tune import Tuned
 
 
 def meaning_of_features(schema: Schema) -> dict[str, str]:
-    """By name of the feature, in the language in force."""
+    """Return each feature's meaning by its name, in the language in force."""
     return {feature.name: say(feature.zh, feature.en) for feature in catalogue(schema)}
 
 
 def evaluated(metrics: pd.DataFrame, known: Known) -> list[Need]:
-    """The needs that the metrics tell of."""
+    """List the needs that have metrics."""
     return [need for need in known.community.needs if (metrics["need"] == need.id).any()]
 
 
@@ -50,9 +50,11 @@ def draw_validation(
     demand: pd.DataFrame | None,
     lines: list[str],
 ) -> dict[str, bytes]:
-    """Draw what validation found and what the model looks at; PNG by path in the report.
+    """Draw what validation found and what the model looks at; return PNG by path in the report.
 
-    Tables as in ``models.training.retrain.Retrained``. lines: gets one for each figure that could not be drawn.
+    known: what the model was trained on.
+    found, importance, demand: tables as in ``models.training.retrain.Retrained``.
+    lines: gets a line for each figure that could not be drawn.
     """
     meanings = meaning_of_features(schema)
     importance = importance.assign(meaning=importance["feature"].map(meanings))
@@ -91,7 +93,7 @@ def _measured(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def draw_group_audits(table: pd.DataFrame, groups: Groups) -> bytes:
-    """Every group's share of the lists over its share of what they are for, and its calibration."""
+    """Draw each group's share of the lists over its share of what they are for, and its calibration; return PNG."""
     names = {one: name.here for one, name in zip(groups.ids, groups.names, strict=True)}
     audits = list(dict.fromkeys(table["audit"]))
     with chinese_text():
@@ -107,7 +109,7 @@ def draw_group_audits(table: pd.DataFrame, groups: Groups) -> bytes:
 
 
 def draw_tuning(tuned: Tuned) -> bytes:
-    """The losses of the trials in order, and which parameters these depend on."""
+    """Draw the losses of the trials in order, and which parameters these depend on; return PNG."""
     with chinese_text():
         figure, (history, importance) = panels(2)
         draw_trials(history, tuned.trials)
@@ -116,7 +118,7 @@ def draw_tuning(tuned: Tuned) -> bytes:
 
 
 def _need_figure(metrics: pd.DataFrame, importance: pd.DataFrame, need: Need) -> bytes:
-    """The folds and what the model looks at; calibration and lift stand beside the other needs' in the overview."""
+    """Draw a need's folds and what the model looks at; the overview has calibration and lift of all needs."""
     figure, (folds, looks) = panels(2)
     figure.suptitle(need.name.here)
     title = say("名单命中率（按可走访户数）", "Hits on a list as long as can be visited")

@@ -1,4 +1,4 @@
-"""What a retrain leaves to read: tables, figures and a model card in Chinese and English."""
+"""Report of a retrain: tables, figures and a model card in Chinese and English."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,10 +32,14 @@ _TABLES_IF_THERE = ("demand", "groups", "verdicts", "found_by_visits")
 
 
 def write_report(retrained: "Retrained", known: Known, has_champion: bool, directory: Path) -> list[str]:
-    """Fill a directory: tables as CSV, figures as PNG, ``model_card.zh.md`` and ``model_card.en.md``.
+    """Write tables as CSV, figures as PNG, ``model_card.zh.md`` and ``model_card.en.md`` into a directory.
 
-    ``needs/NEED/`` has a need's part of the tables and its figure. ``known``: what the model was trained on. Returns a
-    line for each card or figure that could not be made.
+    retrained: the new model with its validation.
+    known: what it was trained on.
+    has_champion: a champion was in force.
+    directory: made if missing; ``needs/NEED/`` gets a need's part of the tables and its figure.
+
+    Returns a line for each card or figure that could not be made.
     """
     lines: list[str] = []
     tables = {name: getattr(retrained, name) for name in _TABLES}
@@ -91,7 +95,7 @@ def _late(retrained: "Retrained", known: Known, lines: list[str]) -> dict[str, b
 
 
 def metrics_besides(retrained: "Retrained") -> list[pd.DataFrame]:
-    """Further tables of the form of the metrics table: estimators of p_need, intervals of demand, groups."""
+    """Return further tables in the form of the metrics table: estimators of p_need, intervals of demand, groups."""
     tables = [need_compare.as_rankers(retrained.visits), as_metrics(retrained.demand, ALL)]
     return tables if retrained.groups is None else [*tables, group_shares.as_rankers(retrained.groups)]
 

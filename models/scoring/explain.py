@@ -1,4 +1,4 @@
-"""Why a household stands on a list: contributions turned into facts that a grid worker may be told."""
+"""Reasons why a household stands on a list: contributions turned into sentences that a grid worker may be told."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ OWN, SIMILAR = "asked_before", "similar"
 
 @dataclass(frozen=True)
 class Reason:
-    """One fact that raised a score: in words, the block it comes from, and the rows behind it."""
+    """One reason that raised a score: its text, the block it comes from, and the rows behind it."""
 
     text: str
     kind: str
@@ -33,7 +33,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Weights:
-    """By how much facts raised the scores of some pairs, in log-odds.
+    """Contributions of reasons to the scores of some pairs, in log-odds.
 
     facts: their names. weight: float64 [pairs, facts].
     """
@@ -45,7 +45,13 @@ class Weights:
 def reasons(
     model: NeedModel, known: Known, features: Features, positions: np.ndarray, most: int = MOST
 ) -> list[list[str]]:
-    """Give the texts of ``explained``."""
+    """Return the texts of ``explained``: a list a pair.
+
+    model: that scored the pairs.
+    features: of the pairs.
+    positions: of the pairs wanted.
+    most: reasons of a pair at most.
+    """
     return [[one.text for one in row] for row in explained(model, known, features, positions, most)]
 
 
@@ -57,9 +63,9 @@ def explained(
     most: int = MOST,
     place: Place = "list",
 ) -> list[list[Reason]]:
-    """Tell for each pair at ``positions`` of ``features.rows`` the facts that raised its score, at least one reason.
+    """Choose the reasons of each pair at ``positions`` of ``features.rows``: at least one a pair.
 
-    Contributions are slow: ask for shown rows only. Other parameters and the order are those of ``told``.
+    Contributions are slow to compute: ask for shown rows only. Other parameters and the order are those of ``told``.
     """
     rows = features.rows.take(positions)
     return told(model, known, rows, fact_weights(model, features, positions), most, place)
@@ -68,12 +74,12 @@ def explained(
 def told(
     model: NeedModel, known: Known, rows: Rows, weights: Weights, most: int = MOST, place: Place = "list"
 ) -> list[list[Reason]]:
-    """Tell reasons in the language in force: the strongest first, the season last.
+    """Choose the reasons of each pair, in the language in force: the strongest first, the season last.
 
-    A fact is told if the model's score rose by it, if its telling allows the place and the kind of need, and if it does
-    not make a request less likely than in a typical household. One fact of a topic is told. Facts are read from
-    ``known``, so they hold on the as-of day whatever the model makes of them. Where none is left, the pair gets the
-    number of similar households nearby that asked, or else of all households.
+    A reason is given if it raised the model's score, if its rule (``features.blocks.build.tellings``) allows it for the
+    place and the need, and if it does not make a request less likely than in a typical household; at most one of a
+    topic. Its text is read from ``known``, so it holds on the as-of day whatever the model makes of it. A pair without
+    a reason of its own gets the number of similar households nearby that asked, or else of all households.
 
     Parameters
     ----------
@@ -115,7 +121,7 @@ def told(
 def _ranked(
     model: NeedModel, known: Known, weights: Weights, at: int, household: int, need: int
 ) -> list[str]:
-    """List the facts that raised one score, the strongest first, those of the season last."""
+    """List the reasons that raised one score, the strongest first, those of the season last."""
     weight = dict(zip(weights.facts, weights.weight[at].tolist(), strict=True))
     logarithms = attribute_logarithms(known, model.schema, household, need)
     spread = sum(max(weight.pop(fact, 0.0), 0.0) for fact in (SIMILAR, "expected"))
@@ -137,7 +143,7 @@ def _season_facts(model: NeedModel) -> set[str]:
 def _spread_over(
     weight: Mapping[str, float], logarithms: Mapping[str, float], spread: float
 ) -> dict[str, float]:
-    """Share what similar households explain among the attributes for which such households ask more."""
+    """Share the weight ``spread`` of similar households among the attributes for which such households ask more."""
     raising = {fact: value for fact, value in logarithms.items() if value > 0}
     total = sum(raising.values())
     shares = {fact: spread * value / total for fact, value in raising.items()}
@@ -145,9 +151,9 @@ def _spread_over(
 
 
 def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) -> Weights:
-    """Sum the contributions of the features that one fact explains, for the pairs at ``positions``.
+    """Sum the features' contributions by reason, for the pairs at ``positions``.
 
-    What neighbours ask counts only where it is more than similar households elsewhere ask.
+    The weight of neighbours' requests is 0 unless they are more than LEAST_RATIO times those of similar households.
     """
     contributions = model.contributions(features, positions)
     listed = catalogue(model.schema)
@@ -172,14 +178,14 @@ def joined(texts: Sequence[str]) -> str:
 
 
 def _no_reason(model: NeedModel, known: Known, household: int, need: int) -> Reason:
-    """Say honestly that nothing of the household's own may be told: how many similar ones nearby asked."""
+    """Return the reason of a pair without one of its own: how many similar households nearby, or of all, asked."""
     if text := expected.FACTS[SIMILAR](known, model.schema, household, need):
         return Reason(text, block_name(expected), "")
     return Reason(_common(known, need), COMMON, "")
 
 
 def _common(known: Known, need: int) -> str:
-    """Tell what holds for every household: how many asked for this need within a year."""
+    """Return a text that holds for every household: how many asked for this need within a year."""
     count = asking_within_a_year(known)[need]
     if count >= FEWEST_TOLD:
         return say(f"全社区近一年{count}户申请过本项", f"{count} households here asked within a year")

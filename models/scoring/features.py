@@ -1,4 +1,4 @@
-"""Features as the champion takes them, as Parquet files by partition."""
+"""Features of a town as the champion reads them, written as Parquet files, one a partition."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from models.scoring.score import ScorePartition, fit_town
 
 @dataclass(frozen=True)
 class WriteFeatures:
-    """A task: write the features of a partition, by its number, below a URL."""
+    """A task that writes the features of a partition, by its number, below a URL."""
 
     scoring: ScorePartition
     directory: str
@@ -32,11 +32,14 @@ class WriteFeatures:
         put_table(self.place(number), pa.table(columns))
 
     def place(self, number: int) -> str:
-        """The file of a partition."""
+        """Return the URL of a partition's file."""
         return f"{self.directory}/part={number:04d}.parquet"
 
 
 def write_features(town: Partitions, model: NeedModel, as_of: int, directory: str, each: Each) -> None:
-    """Write the features of every partition as of a day below a URL."""
+    """Write the features of every partition below a URL.
+
+    model: whose schema is used. as_of: the day. directory: the URL. each: maps a task over partitions, in order.
+    """
     scoring = ScorePartition(town, model, fit_town(town, model, as_of))
     list(each(WriteFeatures(scoring, directory), range(len(town))))

@@ -1,4 +1,4 @@
-"""A fingerprint of all that is known: by it a model says what it was trained on."""
+"""Fingerprint of everything known, by which a model names the data it was trained on."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from models.dataset.out_of_time import stable_hash
 
 
 def fingerprint(known: Known) -> str:
-    """SHA-256 of the settings and of everything known: the same data give the same, whatever comes later."""
+    """Compute SHA-256 of the settings and of everything known; data that come later do not change it."""
     digest = hashlib.sha256(known.community.model_dump_json().encode())
     ids = {"household": known.household_ids, "grid": known.grid_ids}
     ids["microgrid"] = known.microgrid_ids

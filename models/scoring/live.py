@@ -1,4 +1,4 @@
-"""Scores of one household apart from its town: what the week's batch would give, from its own rows alone."""
+"""Live scores: scores of one household from its own rows, equal to those that the week's batch would give."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ from models.scoring.score import PartitionState, TownScores
 
 @dataclass(frozen=True)
 class TownState:
-    """What one week's scores took from the whole town, so that a household can be scored without it."""
+    """Numbers of one week's scores that concern the whole town, with which a household can be scored by itself."""
 
     as_of: int
     version: str
@@ -31,14 +31,14 @@ class TownState:
     partitions: tuple[PartitionState, ...]
 
     def partition_of(self, grid_id: str) -> int:
-        """Number of the partition that a grid is in; of a grid that is new, the first."""
+        """Return the number of the partition that a grid is in; 0 for a grid that is new."""
         found = (at for at, one in enumerate(self.partitions) if grid_id in one.grids)
         return next(found, 0)
 
 
 @dataclass(frozen=True)
 class LiveScores:
-    """Scores of the needs that the household can have; ``rank`` is where it would stand in the week's list."""
+    """Scores of the needs that the household can have; ``rank`` is its place in the week's list."""
 
     needs: list[str]
     p_request: np.ndarray
@@ -49,7 +49,7 @@ class LiveScores:
 
 
 def town_state(scores: TownScores, town: Partitions) -> TownState:
-    """The state of the town that was scored."""
+    """Collect the state of the town that was scored."""
     return TownState(
         as_of=scores.as_of,
         version=scores.version,
@@ -66,12 +66,12 @@ def town_state(scores: TownScores, town: Partitions) -> TownState:
 
 
 def without_household(town: TownSummary) -> TownSummary:
-    """The town's tables for a household that is not in them: nothing of its own is to be left out."""
+    """Adapt the town's sums to a household that is not part of them, so that nothing is subtracted for it."""
     return replace(town, parts={name: _others(part) for name, part in town.parts.items()})
 
 
 def _others(part: Any) -> Any:
-    """A table with every ``Area`` in it for a household from elsewhere."""
+    """Return a table in which every ``Area`` is one that does not hold the household."""
     if isinstance(part, Area):
         return replace(part, holds_household=False)
     if isinstance(part, dict):
@@ -86,9 +86,12 @@ def score_apart(
 ) -> LiveScores:
     """Score the only household of ``records`` as of the state's day.
 
-    ``in_town``: the household is one of those that were scored; its own requests are then left out of what its
-    neighbours ask, as in the batch. ``partition``: where it lives (``TownState.partition_of``); grids and micro-grids
-    of ``records`` are numbered as there.
+    state: of the week's scores.
+    model: by which the week was scored.
+    records: of the household; grids and micro-grids are numbered as in the partition.
+    in_town: the week's sums include the household; its requests are then subtracted from its neighbours', as in the
+        batch.
+    partition: number of the partition where it lives (``TownState.partition_of``).
     """
     tables = state.partitions[partition].town
     known = known_before(records, state.as_of, tables)

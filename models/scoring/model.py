@@ -1,4 +1,4 @@
-"""The need model: everything that turns features into calibrated probabilities, as plain files."""
+"""Need model: features to calibrated probabilities for all needs, stored as plain files."""
 
 import json
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ LEAST, MOST = 1e-6, 1 - 1e-6  # probabilities are kept within
 class NeedModel:
     """One model for all needs of a community.
 
-    ``rates`` [needs] are smoothed shares of pairs with a request: the score of needs that were not modelled
-    (``modelled`` false). ``level_weight`` says how much the town's weekly counts set the level; 0 leaves it.
+    ``rates`` [needs] are smoothed shares of pairs with a request, which score the needs that were not modelled
+    (``modelled`` false). ``level_weight`` is how much the town's weekly counts set the level; at 0 they do not.
     """
 
     schema: Schema
@@ -52,7 +52,7 @@ class NeedModel:
     spread: Spread | None = None  # of demand; None: never backtested
 
     def log_odds(self, features: Features) -> np.ndarray:
-        """float64 per row: calibrated log-odds before the shift of an as-of day."""
+        """Compute calibrated log-odds before the shift of an as-of day: float64 [rows]."""
         need = features.rows.need
         result = logit(np.clip(self.rates[need], LEAST, MOST))
         rows = np.flatnonzero(self.modelled[need])
@@ -66,29 +66,40 @@ class NeedModel:
     def shift(
         self, known: Known, log_odds: np.ndarray, need: np.ndarray, share: np.ndarray | float = 1.0
     ) -> np.ndarray:
-        """float64 [needs]: what to add to the log-odds of a whole cohort (its ``log_odds`` and ``need``), or of a
-        ``share`` [needs] of it."""
+        """Compute the shift to add to each need's log-odds on an as-of day: float64 [needs].
+
+        known: what is known at the as-of day.
+        log_odds, need: [pairs] of a whole cohort, or of a share of it.
+        share: float [needs] in [0, 1], share of each need's cohort that the pairs are.
+        """
         return self.shift_to(ahead(known), log_odds, need, share)
 
     def shift_to(
         self, level: Ahead, log_odds: np.ndarray, need: np.ndarray, share: np.ndarray | float = 1.0
     ) -> np.ndarray:
-        """``shift``, from the requests that the town's weekly counts lead to expect."""
+        """Compute ``shift`` from the requests that the town's weekly counts lead to expect.
+
+        level: what ``models.estimators.seasonal_level.ahead`` returns; other parameters as of ``shift``.
+        """
         expected = level.requests * self.per_request * share
         return level_shift(expected, log_odds, need, self.level_weight * self.modelled, level.changed)
 
     def predict(self, features: Features, shift: np.ndarray | None = None) -> np.ndarray:
-        """p_request: float64 per row. ``shift``: of the as-of day, by need; the day of training's by default."""
+        """Compute p_request: float64 [rows]. ``shift``: float64 [needs] of the as-of day (default: of training)."""
         shift = self.usual_shift if shift is None else shift
         return probability(self.log_odds(features), shift[features.rows.need])
 
     def p_need(self, features: Features, known: Known, log_odds: np.ndarray, p: np.ndarray) -> np.ndarray:
-        """float64 per row, of a whole cohort with its ``log_odds`` and p_request ``p``: that a visit finds the
-        need. It is p_request where there were no random visits to learn from."""
+        """Compute the probability that a visit finds the need: float64 [pairs]; p_request without random visits to
+        learn from.
+
+        features: of a whole cohort. known: what is known at the as-of day.
+        log_odds: float64 [pairs], before the shift. p: float64 [pairs], p_request.
+        """
         return self.visited.predict(features, known, log_odds) if self.visited else p
 
     def silence(self) -> str:
-        """One line: whether p_need is corrected for needs that nobody asks for."""
+        """Return one line that says whether p_need is corrected for needs without a request."""
         told = self.metadata.get("silence", {})
         return say(
             told.get("zh", "p_need 等于 p_request，没有纠正“不开口”的家庭"),
@@ -96,8 +107,10 @@ class NeedModel:
         )
 
     def contributions(self, features: Features, positions: np.ndarray) -> np.ndarray:
-        """float64 [positions, features]: by how much (log-odds) each feature raised the score, by TreeSHAP
-        and, in the log-linear part, coefficient times distance from the mean."""
+        """Compute how much each feature raised the score, in log-odds: float64 [positions, features].
+
+        By TreeSHAP, and in the log-linear member by coefficient times distance from the mean.
+        """
         matrix, need = features.matrix[positions], features.rows.need[positions]
         total = np.zeros(matrix.shape)
         if not self.members or not len(positions):
@@ -129,9 +142,10 @@ class NeedModel:
         return total * (self.calibration.slope[need] * self.modelled[need])[:, None]
 
     def risk(self, p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
-        """float64 [count]: per household the calibrated probability of at least one severe request.
+        """Compute each household's calibrated probability of at least one severe request: float64 [count].
 
-        ``severe``: bool per row, of a need with severity 3. 0 where a household has no such row.
+        p: float64 [rows], p_request. household: int [rows], below ``count``.
+        severe: bool [rows], the need has severity 3. A household without such a row gets 0.
         """
         combined = combined_risk(p, household, severe, count)
         slope, intercept = self.risk_calibration
@@ -139,7 +153,7 @@ class NeedModel:
         return np.where(combined > 0, risk, 0.0)
 
     def save(self, directory: Path) -> None:
-        """Write JSON, npz and LightGBM's text files into a directory, made where missing."""
+        """Write JSON, npz and LightGBM's text files into a directory, which is made if missing."""
         directory.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, np.ndarray] = {
             "weights": self.weights,
@@ -185,7 +199,7 @@ class NeedModel:
 
     @staticmethod
     def load(directory: Path) -> "NeedModel":
-        """The model that ``save`` wrote."""
+        """Read the model that ``save`` wrote."""
         said = json.loads((directory / "model.json").read_text(encoding="utf-8"))
         with np.load(directory / "arrays.npz") as file:
             arrays = {name: file[name] for name in file.files}
@@ -235,11 +249,14 @@ def _read_trees(path: Path) -> lgb.Booster:
 
 
 def probability(log_odds: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """float64 per row: the probability of these log-odds once they are shifted."""
+    """Compute the probability of log-odds after a shift: float64 [rows], within LEAST and MOST."""
     return np.clip(expit(log_odds + shift), LEAST, MOST)
 
 
 def combined_risk(p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
-    """float64 [count]: chance of at least one severe request, as if needs were independent."""
+    """Compute the probability of at least one severe request, as if needs were independent: float64 [count].
+
+    p: float64 [rows], p_request. household: int [rows], below ``count``. severe: bool [rows].
+    """
     none = np.bincount(household[severe], np.log1p(-np.clip(p[severe], 0, MOST)), minlength=count)
     return -np.expm1(none)

@@ -1,4 +1,4 @@
-"""Ranks and tiers: which household comes first for a need, and whose risk is the highest."""
+"""Ranks of households for each need, and tiers of their risk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ TIERS = ("red", "yellow", "green")
 
 
 def severe_needs(community: Community) -> np.ndarray:
-    """bool per need: of the highest severity."""
+    """Tell which needs have the highest severity: bool [needs]."""
     return np.array([need.severity >= SEVERE for need in community.needs])
 
 
@@ -26,7 +26,7 @@ def rank_and_tier(
     model: NeedModel,
     community: Community,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compare all households of a town.
+    """Rank all households of a town for each need, and assign tiers of risk.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def rank_and_tier(
     need : int16 [pairs], position among the community's needs
     household : int32 [pairs], position in ``order``
     order : uint64 [households], breaks ties
+    model : calibrates the risks
+    community : whose severities and shares of tiers hold
 
     Returns
     -------
@@ -46,7 +48,10 @@ def rank_and_tier(
 
 
 def ranks(p: np.ndarray, need: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """int32 per row: 1 for the highest ``p`` of its need; ties by ``order``."""
+    """Rank pairs within each need: int32 [pairs], 1 for the highest ``p``.
+
+    p: float64 [pairs]. need: int [pairs]. order: [pairs], breaks ties, the lowest first.
+    """
     sorted_rows = np.lexsort((order, -p, need))
     result = np.empty(len(p), dtype=np.int32)
     of_need = need[sorted_rows]
@@ -59,7 +64,12 @@ def ranks(p: np.ndarray, need: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def tiers(risk: np.ndarray, order: np.ndarray, shares: RiskShares) -> np.ndarray:
-    """object str per household: the highest share of the risks red, the next yellow; ties by ``order``."""
+    """Assign a tier to each household: object str [households].
+
+    risk: float64 [households]; a household at 0 is green.
+    order: [households], breaks ties, the lowest first.
+    shares: of the households, from the highest risk on, that are red and yellow.
+    """
     place = np.empty(len(risk), dtype=int)
     place[np.lexsort((order, -risk))] = np.arange(len(risk))
     red = round(shares.red * len(risk))
@@ -71,7 +81,7 @@ def tiers(risk: np.ndarray, order: np.ndarray, shares: RiskShares) -> np.ndarray
 
 @dataclass(frozen=True)
 class Standing:
-    """What a household that is scored later is compared with: the scores of one week."""
+    """Scores of one week with which a household that is scored later is compared."""
 
     falling: dict[str, np.ndarray]  # p_need of every household by need, the highest first
     tiers: tuple[float, float]  # the lowest risk that is red, and that is yellow; inf where there is none
@@ -80,14 +90,16 @@ class Standing:
     def of(
         p_need: np.ndarray, need: np.ndarray, risk: np.ndarray, tier: np.ndarray, community: Community
     ) -> "Standing":
-        """Keep the pairs' p_need (float64 [pairs], of the ``need`` at these positions), and the lowest risk of each
-        tier (both [households])."""
+        """Keep each need's p_need, sorted, and the lowest risk of each tier.
+
+        p_need: float64 [pairs]. need: int [pairs]. risk: float64 [households]. tier: object str [households].
+        """
         lowest = [float(risk[tier == name].min(initial=np.inf)) for name in TIERS[:2]]
         falling = {one.id: -np.sort(-p_need[need == at]) for at, one in enumerate(community.needs)}
         return Standing(falling, (lowest[0], lowest[1]))
 
     def ranks(self, needs: Sequence[str], p_need: np.ndarray) -> np.ndarray:
-        """int64 per need: one more than the households with a higher probability."""
+        """Rank a household among those of the week: int64 [needs], one more than the households with a higher p_need."""
         places = [
             int(np.searchsorted(-self.falling[need], -p, side="left"))
             for need, p in zip(needs, p_need, strict=True)
@@ -95,6 +107,6 @@ class Standing:
         return np.array(places, dtype=np.int64) + 1
 
     def tier(self, risk: float) -> str:
-        """The tier of a risk among those of the week."""
+        """Return the tier of a risk among those of the week."""
         found = (name for name, lowest in zip(TIERS, self.tiers, strict=False) if risk >= lowest)
         return next(found, TIERS[-1])

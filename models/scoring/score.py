@@ -30,7 +30,7 @@ from models.scoring.town_counts import counts_of
 
 @dataclass(frozen=True)
 class Fitted:
-    """What the scores of one day take from the whole town."""
+    """Numbers of the whole town that the scores of one day use."""
 
     town: TownSummary
     level: Ahead  # of the sample
@@ -38,7 +38,7 @@ class Fitted:
 
 
 def fit(known: Known, model: NeedModel) -> Fitted:
-    """Fit it on a town, or on the partitions of a sample."""
+    """Fit the town's numbers on a town, or on the partitions of a sample."""
     return Fitted(
         summarise(known, model.schema),
         ahead(known),
@@ -47,13 +47,16 @@ def fit(known: Known, model: NeedModel) -> Fitted:
 
 
 def fit_town(town: Partitions, model: NeedModel, as_of: int) -> Fitted:
-    """Fit it on the partitions of the town's sample."""
+    """Fit the town's numbers on the partitions of its sample.
+
+    model: whose schema is used. as_of: the day.
+    """
     return fit(known_before(town.read(town.sample), as_of), model)
 
 
 @dataclass(frozen=True)
 class LogOdds:
-    """Log-odds of the households that live in one partition, and what else is needed of it to compare them."""
+    """Log-odds of the households that live in one partition, with everything needed to compare them with others."""
 
     ids: pa.StringArray  # of its households
     order: np.ndarray  # uint64 per household: breaks ties
@@ -67,7 +70,7 @@ class LogOdds:
 
 @dataclass(frozen=True)
 class PartitionState:
-    """What one partition's scores took from its grids and micro-grids, so that a household can be scored by itself."""
+    """Sums of one partition's grids and micro-grids, with which a household can be scored by itself."""
 
     grids: tuple[str, ...]  # whose households live in the partition
     grid_ids: np.ndarray  # object str, the grids by the numbers that ``town`` uses
@@ -77,7 +80,7 @@ class PartitionState:
 
 @dataclass(frozen=True)
 class ScorePartition:
-    """A task: the log-odds of a partition, by its number."""
+    """A task that computes the log-odds of a partition, by its number."""
 
     town: Partitions
     model: NeedModel
@@ -85,24 +88,27 @@ class ScorePartition:
 
     @threadpool_limits.wrap(limits=1, user_api="blas")
     def __call__(self, number: int) -> LogOdds:
-        """Score one partition. BLAS takes one thread: with more, last digits would depend on their number, and between
-        these products they would only keep LightGBM's from working."""
+        """Score one partition.
+
+        BLAS takes one thread: with more, last digits would depend on their number, and between these products they
+        would only keep LightGBM's threads from working.
+        """
         return self.scored(self.known(number))[0]
 
     def known(self, number: int) -> Known:
-        """What was known of a partition."""
+        """Return what was known of a partition."""
         summary = None if len(self.town) == 1 else self.fitted.town
         return known_before(self.town.read([number]), self.fitted.town.as_of, summary)
 
     def features(self, known: Known) -> tuple[Features, TownSummary]:
-        """The features of a partition's cohort, and its tables."""
+        """Build the features of a partition's cohort; also return the sums that they use."""
         town = (
             self.fitted.town if len(self.town) == 1 else summarise(known, self.model.schema, self.fitted.town)
         )
         return build(known, cohort(known), self.model.schema, town), town
 
     def scored(self, known: Known) -> tuple[LogOdds, Features]:
-        """The log-odds of a partition, and its features."""
+        """Compute the log-odds of a partition; also return its features."""
         features, town = self.features(known)
         rows, records, model = features.rows, known, self.model
         log_odds = model.log_odds(features)
@@ -126,7 +132,7 @@ class ScorePartition:
 
 @dataclass(frozen=True)
 class TownScores:
-    """Scores of all households of a town; of pairs and households one partition after another."""
+    """Scores of all households of a town; pairs and households stand one partition after another."""
 
     community: Community
     version: str
@@ -141,17 +147,17 @@ class TownScores:
 
     @property
     def as_of(self) -> int:
-        """The as-of day."""
+        """Return the as-of day."""
         return self.fitted.town.as_of
 
     @property
     def standing(self) -> Standing:
-        """What a household that is scored later is compared with."""
+        """Return what a household that is scored later is compared with."""
         need = np.concatenate([partition.need for partition in self.partitions])
         return Standing.of(self.p_need, need, self.risk, self.tier, self.community)
 
     def frames(self, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """``scores`` and ``risk`` of a partition: the contract's columns."""
+        """Return a partition's rows of scores.parquet and of risk.parquet, in the contract's columns."""
         own = self.partitions[number]
         before = self.partitions[:number]
         pairs = slice(begin := sum(len(scored.need) for scored in before), begin + len(own.need))
@@ -179,7 +185,11 @@ class TownScores:
 def compare(
     town: Partitions, fitted: Fitted, model: NeedModel, version: str, partitions: Sequence[LogOdds]
 ) -> TownScores:
-    """Set the level of the day, and rank and tier all households of a town."""
+    """Set the level of the day, and rank and tier all households of a town.
+
+    fitted: numbers of the whole town. version: of the model, for the tables.
+    partitions: the log-odds of every partition, in order.
+    """
     sample = [partitions[number] for number in town.sample]
     log_odds, sampled = (
         np.concatenate([getattr(one, name) for one in sample]) for name in ("log_odds", "need")
@@ -201,7 +211,11 @@ def compare(
 
 
 def score_town(town: Partitions, model: NeedModel, as_of: int, version: str, each: Each) -> TownScores:
-    """Score a town as of a day; ``each`` calls a task for every number (``models.scoring.executors``)."""
+    """Score a town, partition by partition.
+
+    as_of: the day. version: of the model, for the tables.
+    each: calls a task for every number, in order (``models.scoring.executors``).
+    """
     fitted = fit_town(town, model, as_of)
     partitions = list(each(ScorePartition(town, model, fitted), range(len(town))))
     return compare(town, fitted, model, version, partitions)
@@ -209,8 +223,10 @@ def score_town(town: Partitions, model: NeedModel, as_of: int, version: str, eac
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of a town in memory, with what was known and the features; ``scores``, ``risk``: the contract's columns.
-    ``features`` holds the pairs (``features.rows``) in the order of ``scores``."""
+    """Scores of a town in memory, with what was known and the features.
+
+    ``scores`` and ``risk`` have the contract's columns; ``features.rows`` are the pairs in the order of ``scores``.
+    """
 
     town_scores: TownScores
     known: Known
@@ -218,28 +234,31 @@ class Scored:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """household_id, need, as_of, p_request, p_need, rank, model_version."""
+        """Return household_id, need, as_of, p_request, p_need, rank, model_version."""
         return self.town_scores.frames(0)[0]
 
     @cached_property
     def risk(self) -> pd.DataFrame:
-        """household_id, as_of, risk, tier."""
+        """Return household_id, as_of, risk, tier."""
         return self.town_scores.frames(0)[1]
 
     @property
     def p_request(self) -> np.ndarray:
-        """float64 per pair."""
+        """Return p_request: float64 [pairs]."""
         return self.town_scores.p_request
 
     @property
     def p_need(self) -> np.ndarray:
-        """float64 per pair."""
+        """Return p_need: float64 [pairs]."""
         return self.town_scores.p_need
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def score(records: Records, model: NeedModel, as_of: int, version: str | int = "") -> Scored:
-    """Score a town in memory as of day ``as_of``, from what was known before it, and keep its features."""
+    """Score a town in memory as of a day, and keep its features.
+
+    records: of the town; what was recorded before ``as_of`` is used. version: of the model, for the tables.
+    """
     town, known = InMemory(records), known_before(records, as_of)
     task = ScorePartition(town, model, fit(known, model))
     partition, features = task.scored(known)

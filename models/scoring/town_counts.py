@@ -1,4 +1,4 @@
-"""Numbers that reasons, seats and pages tell of the whole town, counted in each of its partitions."""
+"""Counts of the whole town that reasons, seats and pages show, made in each of its partitions."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from models.scoring.explain import asking_within_a_year
 
 
 def counts_of(known: Known) -> TownCounts:
-    """Count the households that live in a partition; the counts of all add up to the town's."""
+    """Count the households that live in a partition; the sum over partitions is the town's."""
     own = known
     if known.town is not None:  # rows of who lives elsewhere count there
         requests, outreach = known.requests, known.outreach

@@ -1,4 +1,4 @@
-"""The model before any training: every need by its smoothed rate."""
+"""Model before any training, which scores every need by its smoothed rate."""
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from models.scoring.model import NeedModel
 
 
 def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
-    """A model that scores every need by its smoothed rate."""
+    """Make a model that scores every need by its smoothed rate.
+
+    known: what is known now. schema: of the features. as_of: the day, for the model's metadata.
+    """
     needs = len(schema.needs)
     return NeedModel(
         schema=schema,
@@ -40,7 +43,7 @@ def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
 
 
 def _smoothed_rates(known: Known) -> np.ndarray:
-    """float64 [needs]: chance that a household that can have the need asks in its window, at the rate so far."""
+    """Estimate the probability that a household that can have the need asks in its window: float64 [needs]."""
     rows = cohort(known)
     needs = len(known.community.needs)
     exposure = np.bincount(rows.need, days_observed(known)[rows.household], needs)

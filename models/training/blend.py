@@ -1,4 +1,4 @@
-"""Which parts of the model to trust for each need: weights of their log-odds, chosen on out-of-time rows."""
+"""Weights of the ensemble's members for each need, chosen on out-of-time rows."""
 
 from itertools import product
 
@@ -10,10 +10,12 @@ STEP = 0.25  # of the grid of weights
 
 
 def choose_weights(parts: np.ndarray, label: np.ndarray, need: np.ndarray, needs: int) -> np.ndarray:
-    """float64 [needs, parts]: for each need the weights (they sum to 1) of least log loss.
+    """Choose each need's weights of least log loss: float64 [needs, members]; those of a need sum to 1.
 
-    ``parts``: out-of-time log-odds [rows, parts]. A need's own loss is joined by that over all needs, so that
-    a need with few requests follows what is best for all.
+    parts: float64 [rows, members], out-of-time log-odds.
+    label: int8 [rows]. need: int [rows], position below ``needs``.
+
+    A need's own loss is joined by that over all needs, so that a need with few requests follows what is best for all.
     """
     grid = _grid()
     loss = np.zeros((needs, len(grid)))
@@ -27,7 +29,7 @@ def choose_weights(parts: np.ndarray, label: np.ndarray, need: np.ndarray, needs
 
 
 def _grid() -> np.ndarray:
-    """Every combination of weights in steps that sum to 1; the first of equals is the simplest."""
+    """Return every combination of weights in steps that sum to 1; the first of equals is the simplest."""
     count = round(1 / STEP)
     some = range(count + 1)
     combinations = [

@@ -1,4 +1,4 @@
-"""The champion's probabilities on a challenger's validation rows, each only where it had not seen the outcome."""
+"""Champion's probabilities on a challenger's validation rows, each only where it had not seen the outcome."""
 
 from datetime import date
 
@@ -19,9 +19,13 @@ from models.training.validate import validated_features
 def compare_with_champion(
     records: Records, known: Known, champion: NeedModel, validation: Validation
 ) -> pd.DataFrame:
-    """What ``models.evaluation.compare.compare`` says of the rows that neither model was trained on.
+    """Compare champion and challenger on the rows that neither was trained on.
 
-    Empty where there are none, and where the needs are not the champion's.
+    records: all records. known: what is known now. champion: the model in force.
+    validation: the challenger's validated rows.
+
+    Returns the table of ``models.evaluation.compare.compare``; empty if there are no such rows, or the champion's needs
+    are others.
     """
     needs = [need.id for need in known.community.needs]
     if list(champion.schema.needs) != needs:
@@ -35,8 +39,13 @@ def compare_with_champion(
 def champion_probabilities(
     records: Records, known: Known, champion: NeedModel, rows: Validation
 ) -> np.ndarray:
-    """float64 per row: predicted where the label was not complete on the champion's day of training, else
-    from the champion's own validation; NaN where it was trained on the row."""
+    """Return the champion's out-of-time probabilities: float64 [rows]; NaN where it was trained on the row.
+
+    records: all records. champion: the model in force. rows: a challenger's validated rows.
+
+    A row is predicted now if its label was not complete on the champion's day of training; else the probability comes
+    from the champion's own validation.
+    """
     keys = household_keys(records)
     p = np.full(len(rows), np.nan)
     if champion.out_of_time:
@@ -52,7 +61,7 @@ def champion_probabilities(
 
 
 def _predicted(records: Records, champion: NeedModel, day: int, rows: Validation) -> np.ndarray:
-    """float64 per row of one as-of day."""
+    """Compute the champion's probabilities for rows of one as-of day: float64 [rows]."""
     known = known_before(records, day)
     features, share = validated_features(records, known, champion.schema)
     shift = champion.shift(known, champion.log_odds(features), features.rows.need, share)

@@ -1,9 +1,9 @@
-"""Attributes that know the answer: columns filled or changed after the fact, which no model may learn from.
+"""Leaks: attributes filled or changed after the fact, which know the answer and which no model may learn from.
 
-A register of today, joined to rows that hold from long ago, says of a household what became known of it since. Four
-signs are looked for, each among requests made since the row's own ``valid_from`` and among households that can have the
-need: dates after the row's own; a value that (nearly) only those have who asked since; a number that counts the
-requests since; a value that tells the earlier requests of households far better than their later ones.
+A register of today, joined to rows that hold from long ago, contains what became known of a household since. Four signs
+are looked for, each among requests made since the row's own ``valid_from`` and among households that can have the need:
+dates after the row's own; a value that hardly anyone has but those who asked since; a number that goes with the number
+of requests since; a value that tells the earlier requests of households far better than their later ones.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ VANISHES, FAR = (
 
 @dataclass(frozen=True)
 class Leak:
-    """An attribute that seems to know what happened after its row began, and the sign of it."""
+    """An attribute that seems to know what happened after its row began, with the sign of it in two languages."""
 
     attribute: str
     zh: str
@@ -53,7 +53,7 @@ class _Rows:
 
 
 def find_leaks(known: Known) -> list[Leak]:
-    """Find the attributes that leak, apart from those that ``features.allow`` of community.yaml names."""
+    """Find the attributes that leak, except those that ``features.allow`` of community.yaml names."""
     schema, allowed = fit_schema(known), set(known.community.features.allow)
     tables: tuple[tuple[TableName, tuple[Attribute, ...]], ...] = (
         ("households", schema.household),
@@ -96,7 +96,7 @@ def leak_lines(leaks: Sequence[Leak]) -> list[str]:
 
 
 def _rows_looked_at(known: Known, table: TableName) -> list[np.ndarray]:
-    """int64: everybody's oldest rows, and the rows in force.
+    """Return the positions of everybody's oldest rows and of the rows in force: int64 each; once if they are the same.
 
     What a register of today says stands in the oldest rows as well where it was joined by household, and tells most
     there: they have been followed by requests for the longest.
@@ -138,7 +138,7 @@ def _requests_since(known: Known, table: TableName, at: np.ndarray) -> _Rows:
 
 
 def _within(times: np.ndarray) -> np.ndarray:
-    """0, 1, ... within each repetition."""
+    """Count 0, 1, ... within each repetition: int64 [sum of times]."""
     ends = np.cumsum(times)
     return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - times, times)
 
@@ -146,7 +146,7 @@ def _within(times: np.ndarray) -> np.ndarray:
 def _sign(
     known: Known, table: TableName, attribute: Attribute, at: np.ndarray, rows: _Rows
 ) -> tuple[str, str] | None:
-    """Say what betrays an attribute, in Chinese and English; None where nothing does."""
+    """Describe what betrays an attribute, in Chinese and English; None if nothing does."""
     value = encoded(known, table, attribute)[at]
     if attribute.kind == "date":
         begins = getattr(known, table).valid_from[at]
@@ -167,7 +167,7 @@ def _sign(
 
 
 def _groups(attribute: Attribute, value: np.ndarray) -> Iterator[np.ndarray]:
-    """bool [rows]: those with a value, with none, with each value, with all but it, with high numbers."""
+    """Yield groups of rows, bool [rows]: with a value, with none, with each value, with all but it, with high numbers."""
     filled = ~np.isnan(value)
     groups = [filled, ~filled]
     if attribute.kind in ("boolean", "category"):
@@ -181,7 +181,7 @@ def _groups(attribute: Attribute, value: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _asked_more(group: np.ndarray, rows: _Rows) -> np.ndarray:
-    """bool [needs]: asked for TIMES as often, at least, by those in the group as by the others who can."""
+    """Tell which needs are asked for at least TIMES as often by those in the group as by others who can: bool [needs]."""
     asked = rows.counts > 0
     inside, outside = rows.able & group[:, None], rows.able & ~group[:, None]
     share = (asked & inside).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)
@@ -210,7 +210,7 @@ def _only_askers(group: np.ndarray, rows: _Rows) -> tuple[str, str] | None:
 
 
 def _vanishing(group: np.ndarray, rows: _Rows) -> tuple[str, str] | None:
-    """The group tells requests before some time far better than those after it."""
+    """Describe a group that tells requests before some time far better than those after it; None if it does not."""
     needs = _asked_more(group, rows)
     if not needs.any():
         return None
@@ -232,7 +232,7 @@ def _vanishing(group: np.ndarray, rows: _Rows) -> tuple[str, str] | None:
 
 
 def _log_odds_ratio(group: np.ndarray, asked: np.ndarray) -> tuple[float, float]:
-    """Logarithm of the odds ratio, and its standard error (Haldane 1940: half a row in each cell)."""
+    """Compute the logarithm of the odds ratio and its standard error (Haldane 1940: half a row in each cell)."""
     cells = (
         np.array(
             [(group & asked).sum(), (group & ~asked).sum(), (~group & asked).sum(), (~group & ~asked).sum()]
@@ -243,7 +243,7 @@ def _log_odds_ratio(group: np.ndarray, asked: np.ndarray) -> tuple[float, float]
 
 
 def _counts_requests(value: np.ndarray, rows: _Rows) -> bool:
-    """Whether a number goes with the requests since, of all needs or of one."""
+    """Tell whether a number goes with the number of requests since, of all needs or of one."""
     filled = ~np.isnan(value)
     sums = [(filled, rows.counts.sum(axis=1))]
     sums += [(filled & rows.able[:, need], rows.counts[:, need]) for need in range(rows.counts.shape[1])]

@@ -1,4 +1,4 @@
-"""Learning p_need from random visits; without them, or with too few, p_need is p_request and a line says so."""
+"""Training of p_need on random visits; without them, or with too few, p_need is p_request and a line says so."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -40,11 +40,12 @@ FEWEST_FOUND = (
 
 @dataclass(frozen=True)
 class NeedFit:
-    """``visited`` is None where silence is not corrected.
+    """Result of learning p_need. ``visited`` is None where p_need is not corrected.
 
-    silence: in Chinese and in English, whether it is corrected and why not. notes: more lines to show.
-    comparison: estimator, validation, metric, value, low, high, of silent pairs. held_out: see ``held_out_visits``,
-    None without visits.
+    silence: a line in Chinese and in English, whether p_need is corrected for needs without a request, and if not, why.
+    notes: more lines to show.
+    comparison: columns estimator, validation, metric, value, low, high; over silent pairs.
+    held_out: see ``held_out_visits``; None without visits.
     """
 
     visited: NeedFromVisits | None
@@ -57,7 +58,10 @@ class NeedFit:
 def not_corrected(
     zh: str, en: str, notes: Iterable[str] = (), held_out: pd.DataFrame | None = None
 ) -> NeedFit:
-    """p_need stays p_request, for a reason given in Chinese and English."""
+    """Return a result in which p_need stays p_request.
+
+    zh, en: the reason. notes: more lines to show. held_out: see ``held_out_visits``; None without visits.
+    """
     silence = {
         "zh": f"p_need 等于 p_request，没有纠正“不开口”的家庭：{zh}",
         "en": f"p_need equals p_request, silence is not corrected: {en}",
@@ -67,15 +71,15 @@ def not_corrected(
 
 
 def with_visits(model: NeedModel, fit: NeedFit) -> NeedModel:
-    """The model with its p_need, or the reason why that is p_request."""
+    """Return the model with its p_need, or with the reason why that is p_request."""
     return replace(model, visited=fit.visited, metadata={**model.metadata, "silence": fit.silence})
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Random visits and what was known before each. lines: what to say of visits left out, in Chinese and English.
+    """Random visits and what was known before each; visited and reader are None without random visits.
 
-    visited and reader are None without random visits.
+    lines: on visits that are left out, in Chinese and English.
     """
 
     lines: list[tuple[str, str]]
@@ -84,8 +88,14 @@ class Gathered:
 
 
 def gather_visits(records: Records, known: Known, schema: Schema, table: Table, seed: int = 0) -> Gathered:
-    """The random visits known before ``known.as_of``, to be learned from; ``table``: what the request model is
-    trained on. It asks for no model, and can be done while one is trained."""
+    """Collect the random visits known before ``known.as_of``, with the features that p_need is learned from.
+
+    records: all records. known: what is known now. schema: of the features.
+    table: what the request model is trained on.
+    seed: of the sample of its rows.
+
+    It needs no model, and can be done while one is trained.
+    """
     visits, lines = random_visits(known)
     if not len(visits):
         return Gathered(lines)
@@ -98,7 +108,11 @@ def gather_visits(records: Records, known: Known, schema: Schema, table: Table, 
 
 
 def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) -> NeedFit:
-    """Learn p_need from random visits beside the request ``model``. Never fails for want of visits."""
+    """Learn p_need from random visits; with too few of them, return a result in which it stays p_request.
+
+    gathered: what ``gather_visits`` returns. known: what is known now. model: of requests.
+    seed: of the folds and the resampling.
+    """
     visited, reader, lines = gathered.visited, gathered.reader, gathered.lines
     if visited is None or reader is None:
         why = lines or [("没有随机走访", "there are no random visits")]
@@ -123,11 +137,13 @@ def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) 
 
 
 def held_out_visits(visited: VisitTable, sample: VisitSample, log_odds: np.ndarray) -> pd.DataFrame:
-    """The random visits, to be told from what was known before each and without its household's visits.
+    """Return the random visits with predictions made without their household's visits.
 
-    Columns household, need (positions), as_of (day), found (0 or 1), weight (inverse propensity, mean 1 a week),
-    silent (did not ask for half a year), p_need, p_request, and the simple rankers of ``models.evaluation.baselines``.
-    ``log_odds``: of p_need, by an estimator fitted to other households' visits.
+    visited: the visits and their features. sample: the same visits, as the estimators read them.
+    log_odds: float64 [visits], of p_need, by an estimator fitted to other households' visits.
+
+    Columns household, need (positions), as_of (day), found (0 or 1), weight (inverse propensity, mean 1 a week), silent
+    (did not ask for half a year), p_need, p_request, and the simple rankers of ``models.evaluation.baselines``.
     """
     visits = visited.visits
     table = pd.DataFrame(
@@ -143,7 +159,7 @@ def held_out_visits(visited: VisitTable, sample: VisitSample, log_odds: np.ndarr
 
 
 def _visit_sample(known: Known, model: NeedModel, visited: VisitTable, reader: DesignReader) -> VisitSample:
-    """The visits as the estimators see them."""
+    """Turn visits and their features into the sample that the estimators read."""
     visits = visited.visits
     rows = Rows(visits.household, visits.need)
     features = Features(visited.matrix, visited.names, rows, known.as_of)
@@ -156,9 +172,12 @@ def _visit_sample(known: Known, model: NeedModel, visited: VisitTable, reader: D
 def _chosen(
     sample: VisitSample, reader: DesignReader, seed: int
 ) -> tuple[NeedFromVisits, pd.DataFrame, np.ndarray]:
-    """The estimator chosen on held-out visits by lot, of which the later weeks count twice; calibrated on those
-    to other households, and fitted again to all. Then the comparison, and every visit's log-odds without its
-    household."""
+    """Choose the estimator with the lowest held-out log loss, calibrate it, and fit it to all visits.
+
+    The loss is that of random visits to silent pairs, by household and once more by the newest weeks. The estimator is
+    calibrated on predictions without the visit's household. Also returns the comparison, and every visit's log-odds
+    without its household.
+    """
     fold = household_folds(sample.design.household, seed)
     apart = held_out(sample, fold, fit_estimators)
     drawn = sample.take(sample.drawn)

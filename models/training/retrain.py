@@ -1,4 +1,4 @@
-"""From records to a validated, calibrated model and everything that a report says about it."""
+"""Retraining: from records to a validated, calibrated model and everything that a report says about it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
@@ -46,13 +46,14 @@ Draw = Callable[..., Mapping[str, bytes]]
 
 @dataclass(frozen=True)
 class Retraining:
-    """How to retrain.
+    """Settings of a retrain.
 
-    step_weeks: between the dates trained on. most_rows: of the training table. threads: of LightGBM. tuning: a search
-    for better parameters of the trees; without it the champion's are kept. source and each: where else the same
-    records can be read, and the training sample be drawn (``models.scoring.executors``). prepare: what else to do while
-    trees grow; what it raises ends the retrain. draw: gives the report's figures while visits are learned from
-    (``models.report.figures.draw_validation``).
+    step_weeks: between the dates trained on. most_rows: of the training table. threads: of LightGBM.
+    tuning: a search for better parameters of the trees; without it the champion's are kept.
+    source, each: where else the same records can be read, and the training sample be drawn
+        (``models.scoring.executors``).
+    prepare: other work to do while trees grow; an error in it ends the retrain.
+    draw: draws the report's figures while p_need is learned (``models.report.figures.draw_validation``).
     """
 
     seed: int = 0
@@ -70,15 +71,20 @@ class Retraining:
 class Retrained:
     """A new model with its validation.
 
-    metrics, reliability, lift: see ``models.evaluation.evaluate``. importance: need, feature, gain (mean absolute
-    contribution in log-odds). comparison: see ``models.evaluation.compare``, None without a champion. notes: lines
-    to show.
+    metrics, reliability, lift: see ``models.evaluation.evaluate``.
+    importance: need, feature, gain (mean absolute contribution in log-odds).
+    comparison: see ``models.evaluation.compare``; None without a champion.
+    notes: lines to show.
+    seconds: by stage.
+    tuned: the search for parameters of the trees; None if none was made.
     visits: estimators of p_need on held-out random visits, see ``models.training.learn_p_need``; empty without them.
-    demand: whether intervals of demand held, see ``models.demand.backtest``.
-    groups: shares of groups, see ``models.fairness.audit``. verdicts: whether a model is needed,
-    ``models.evaluation.verdict``. soundness: whether levels and orders hold, ``models.evaluation.soundness``.
-    found_by_visits: the same by needs that random visits found, ``models.underreporting.verdict``; None without them.
-    tuned: the search for parameters of the trees, None where none was made. figures: what ``draw`` gave.
+    demand: how many intervals of demand held, see ``models.demand.backtest``.
+    groups: shares of groups, see ``models.fairness.audit``.
+    verdicts: whether a model is needed, see ``models.evaluation.verdict``.
+    soundness: whether levels and orders hold, see ``models.evaluation.soundness``.
+    found_by_visits: whether a model is needed, by needs that random visits found, see
+        ``models.underreporting.verdict``; None without them.
+    figures: what ``draw`` returned.
     """
 
     model: NeedModel
@@ -105,10 +111,12 @@ class Retrained:
 def retrain(
     records: Records, as_of: int, champion: NeedModel | None = None, how: Retraining = Retraining()
 ) -> Retrained:
-    """Train on everything known before day ``as_of``, validate over time, compare with the champion.
+    """Train on everything known before day ``as_of``, validate over time, and compare with the champion.
 
-    Never fails for want of data: needs without requests, and all needs where the history is too short to
-    validate, are scored by their smoothed rates, with a line in ``notes`` that says so.
+    champion: the model in force; None without one. how: settings.
+
+    Never fails for want of data: needs without requests, and all needs if the history is too short to validate, are
+    scored by their smoothed rates, with a line in ``notes`` that says so.
     """
     seconds: dict[str, float] = {}
     given = {"records": records, "known": known_before(records, as_of), "how": how, "seed": how.seed}
@@ -137,7 +145,10 @@ def retrain(
 def _sample(
     known: Known, records: Records, how: Retraining
 ) -> tuple[Split, NeedModel, Table, tuple[Leak, ...]]:
-    """Fit the schema without leaking attributes, choose the dates and draw the training table."""
+    """Choose the dates, and draw the training table without leaking attributes.
+
+    Returns the dates and folds, the model that knows rates only, the table, and the leaks.
+    """
     leaks = find_leaks(known)
     schema = without_leaks(known, leaks)
     plan = split(known, how.step_weeks)
@@ -155,7 +166,7 @@ def _sample(
 def _settle(
     known: Known, untrained: NeedModel, table: Table, plan: Split, champion: NeedModel | None, how: Retraining
 ) -> tuple[Trainer, Settled, NeedModel]:
-    """Cut the table into bins, and settle the parameters of the trees; the model says where they come from."""
+    """Cut the table into bins, settle the parameters of the trees, and note their origin in the model's metadata."""
     only_plain = len(with_role(catalogue(untrained.schema), "each_need"))
     trainer = Trainer(table, len(untrained.schema.needs), how.seed, how.threads, only_plain=only_plain)
     before = champion.metadata.get("tuned") if champion else None
@@ -181,9 +192,9 @@ def _final_members(trainer: Trainer, rounds: Rounds | None) -> tuple[Members, Ro
 def _explain(
     known: Known, calibrated: Calibrated, members: Members, today: tuple[Features, np.ndarray], seed: int
 ) -> tuple[NeedModel, pd.DataFrame]:
-    """Complete the model with its members and its shift of the day of training; tell the importance of features.
+    """Add its members and the shift of the day of training to the model, and compute the importance of features.
 
-    today: what ``validated_features`` gives. The table has the columns need, feature, gain.
+    today: what ``validated_features`` returns. The table has the columns need, feature, gain.
     """
     model, (features, share) = replace(calibrated.model, members=members), today
     need = features.rows.need
@@ -205,7 +216,7 @@ def _explain(
 def _figures(
     how: Retraining, known: Known, base: NeedModel, report: ValidationReport, importance: pd.DataFrame
 ) -> tuple[Mapping[str, bytes] | None, list[str]]:
-    """Draw the figures, where that is asked for; and lines on those that could not be drawn."""
+    """Draw the figures if that is asked for; also return lines on those that could not be drawn."""
     lines: list[str] = []
     if how.draw is None:
         return None, lines
@@ -283,7 +294,7 @@ def _progress(title: str) -> Callable[[Iterable], Iterable]:
 
 
 def _notes(learned: Mapping[str, Any]) -> list[str]:
-    """Say what was learned, in the language in force. ``learned``: the results of LEARN by name."""
+    """Collect the lines on what was learned, in the language in force. ``learned``: the results of LEARN by name."""
     model, known, report = learned["model"], learned["known"], learned["report"]
     validation = learned["calibrated"].validation
     return [

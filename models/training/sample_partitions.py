@@ -1,4 +1,4 @@
-"""The training sample of a large town, drawn where the partitions are worked on: as-of days side by side."""
+"""Source of the training sample of a large town: its records are read where the days are worked on."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ _read: "list[tuple[FromPartitions, tuple[Records, Known]]]" = []  # of this proc
 
 @dataclass(frozen=True)
 class FromPartitions:
-    """Reads the sample's records where a day is worked on; a ``models.dataset.sample.Source``."""
+    """Reads the sample's partitions in the process that works on a day; a ``models.dataset.sample.Source``."""
 
     town: Partitions
     as_of: int
 
     def __call__(self) -> tuple[Records, Known]:
-        """The records of the partitions in the sample, and what is known of them."""
+        """Return the records of the partitions in the sample, and what is known of them; read once a process."""
         if not _read or _read[0][0] != self:  # other rows, another day, or other settings
             _read.clear()
             records = self.town.read(self.town.sample)

@@ -1,4 +1,4 @@
-"""Declared steps, worked on by two threads: each step names the results that it takes and those that it gives."""
+"""Declared steps, worked on by two threads; each names the results that it takes and those that it gives."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,10 @@ SECOND_THREAD = "second_thread"  # the executor, for a step that hands on work o
 class Step:
     """One piece of work.
 
-    gives: name of the result, or names where ``run`` returns a tuple. run: takes results by position, in the order of
-    ``takes``. stage: under which its seconds count; without one it runs on the second thread, after the steps
-    declared before it there.
+    gives: name of the result, or names if ``run`` returns a tuple.
+    run: takes results by position, in the order of ``takes``.
+    stage: under which its seconds count; without one the step runs on the second thread, after the steps declared
+        before it there.
     """
 
     gives: str | tuple[str, ...]

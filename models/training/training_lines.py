@@ -1,4 +1,4 @@
-"""What a retrain says of its training: what it saw, which needs it skipped, what each model is made of."""
+"""Lines on a retrain: dates and rows trained on, needs that were skipped, and each need's weights."""
 
 import numpy as np
 
@@ -14,7 +14,15 @@ from models.scoring.model import NeedModel
 def training_lines(
     model: NeedModel, known: Known, table: Table, plan: Split, validation: Validation, found: Evaluation
 ) -> list[str]:
-    """Lines on what was trained, which needs were skipped, what won, and how good it is."""
+    """Describe dates and rows trained on, needs skipped, each need's weights, and metrics of the newest fold.
+
+    model: the new model.
+    known: what it was trained on.
+    table: the training table.
+    plan: its dates and folds.
+    validation: the validated rows.
+    found: their metrics.
+    """
     first, last = date_of(plan.dates[0]), date_of(plan.dates[-1])
     lines = [
         say(

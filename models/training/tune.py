@@ -1,8 +1,8 @@
-"""Tuning of LightGBM's parameters on the folds, by Optuna: what to try, how it is judged, where it is kept.
+"""Tuning of LightGBM's parameters on the folds, by Optuna.
 
 Every trial boosts from the same cut of the table into bins, so nothing that changes the bins is searched. A trial is
-judged where boosting itself is settled: on the later rows of all folds but the newest, whose metrics must owe nothing
-to its own rows. The first trial has the usual parameters, so that what is chosen is never worse on these rows.
+judged on the rows on which early stopping is: the later rows of all folds but the newest, whose metrics must not depend
+on its own rows. The first trial has the usual parameters, so that the chosen ones are never worse on these rows.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -43,10 +43,12 @@ COLUMNS = ("trial", "state", "loss", "seconds", *SPACE)
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is asked for: minutes of trials (0: none, and the usual parameters), at most so many, and a file.
+    """Settings of a search for parameters.
 
-    ``journal``: where the trials are kept as they end, so that a retrain that was cut short goes on with them; it
-    holds those of one table only. None: in memory.
+    minutes: of trials; 0 for no search, and the usual parameters.
+    most_trials: at most so many; None for any number.
+    journal: file in which trials are stored as they end, so that a retrain that was cut short goes on with them; it
+        holds those of one table only. None: in memory.
     """
 
     minutes: float
@@ -56,7 +58,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What came of it. trials: COLUMNS, one row each. importance: parameter, share of the differences in loss."""
+    """Result of a search. trials: COLUMNS, one row each. importance: parameter, share of the differences in loss."""
 
     parameters: dict[str, float]
     loss: float
@@ -65,7 +67,7 @@ class Tuned:
     importance: pd.DataFrame
 
     def line(self) -> str:
-        """One line on what was tried and gained."""
+        """Return one line on what was tried and gained."""
         count, better = len(self.trials), 1 - self.loss / self.usual_loss
         return say(
             f"调参：试了 {count} 组，验证损失 {self.usual_loss:.5f} → {self.loss:.5f}（减少 {better:.2%}）",
@@ -76,8 +78,11 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Settled:
-    """The parameters to train with. tuned: of a search made now. metadata: of the search they come from, for the
-    model to keep; None for the usual ones. lines: what to say of it."""
+    """Parameters to train with.
+
+    tuned: the search, if one was made now. metadata: of the search that they come from, to be stored with the model;
+    None for the usual ones. lines: to show.
+    """
 
     parameters: Mapping[str, float]
     tuned: Tuned | None = None
@@ -94,9 +99,15 @@ def settle(
     fingerprint: str,
     progress: Callable[[Any], Any],
 ) -> Settled:
-    """Parameters found by a search, or else those of ``before``: the metadata of the champion's search, if any.
+    """Choose the parameters of the trees: by a search, or else those of the champion.
 
-    ``fingerprint``: of the data; a journal of other data is begun anew.
+    trainer: of the table.
+    known_now: what is known now.
+    plan: dates and folds.
+    tuning: settings of a search; None for no search.
+    before: metadata of the champion's search; None if its parameters are the usual ones.
+    fingerprint: of the data; a journal of other data is begun anew.
+    progress: passes the trials through, and may show how far the work is.
     """
     kept = {name: value for name, value in (before or {}).get("parameters", {}).items() if name in SPACE}
     if tuning is None and before and kept:
@@ -127,9 +138,10 @@ def tune(
     first: Mapping[str, float],
     progress: Callable[[Any], Any],
 ) -> Tuned:
-    """Search until the time is over that was asked for, trials of an interrupted search of the same data included.
+    """Search until the minutes asked for are over; trials of an interrupted search of the same data count.
 
-    ``first``: parameters tried after the usual ones, such as the champion's.
+    trainer, known_now, plan, tuning, fingerprint, progress: see ``settle``.
+    first: parameters tried after the usual ones, such as the champion's.
     """
     import optuna
 
@@ -143,7 +155,7 @@ def tune(
 
 
 def _ask_for(study: "optuna.Study", *wanted: Mapping[str, float]) -> None:
-    """Have these parameters tried next unless they were, or wait for it."""
+    """Enqueue these parameters unless they were tried, or are waiting."""
     from optuna.trial import TrialState
 
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
@@ -156,7 +168,7 @@ def _ask_for(study: "optuna.Study", *wanted: Mapping[str, float]) -> None:
 
 
 def _until(study: "optuna.Study", seconds: float, most_trials: int | None) -> Iterator[int]:
-    """Once for each trial that is still to be made; at least one must have been."""
+    """Yield once for each trial that is still to be made, at least until one has ended."""
     while True:
         done = _ended(study)
         spent = sum(trial.duration.total_seconds() for trial in done if trial.duration)
@@ -172,7 +184,7 @@ def _ended(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
 
 
 def _study(journal: Path | None, name: str, seed: int) -> "optuna.Study":
-    """The study of these data, from the journal where it has one; a trial that was cut short has failed."""
+    """Open the study of these data, from the journal if it has one, and mark trials that were cut short as failed."""
     import optuna
 
     if journal and journal.is_file():
@@ -210,7 +222,7 @@ def _opened(journal: Path | None, name: str) -> "optuna.Study":
 def _folds(
     trainer: Trainer, known_now: Known, plan: Split
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows trained on, later rows, and where trees begin, of each fold that settles the rounds of boosting."""
+    """Return rows to train on, later rows and the offset, of each fold on which early stopping is done."""
     found = []
     for fold in plan.folds[:-1] or plan.folds:
         rows = trained_by(trainer.table, known_now, fold.cut)
@@ -223,7 +235,7 @@ def _folds(
 def _loss(
     trial: "optuna.Trial", trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 ) -> float:
-    """Mean log loss of the pooled and of the needs' own trees on the later rows; told, and cut short, in between."""
+    """Compute the mean log loss of pooled and own trees on the later rows, reporting it in between for pruning."""
     import optuna
 
     trees = trees_with({name: _suggested(trial, name) for name in SPACE})
@@ -277,7 +289,7 @@ def _told(study: "optuna.Study") -> Tuned:
 
 
 def _importance(study: "optuna.Study", different: int) -> pd.DataFrame:
-    """Columns parameter and share; empty where too few trials differ."""
+    """Return the columns parameter and share; empty if too few trials differ."""
     import optuna
 
     enough = different > len(SPACE)

@@ -1,7 +1,7 @@
-"""Backtest: in every fold, train as if it were then, and predict later as-of days not trained on.
+"""Backtest: each fold is trained as if the retrain had happened then, and later as-of days are predicted.
 
-Of a large town the trees learn from all households, but only a draw of them is predicted and judged: what is fitted
-to these rows has few parameters, and their intervals say how sure it is.
+In a large town the trees learn from all households, but only a sample of them is predicted and validated: what is
+fitted to these rows has few parameters, and intervals show how uncertain the metrics are.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ Progress = Callable[[Iterable], Iterable]
 
 @dataclass(frozen=True)
 class Predicted:
-    """Out-of-time log-odds of the parts, and the baselines' scores, for every pair of the validation days."""
+    """Out-of-time log-odds of the ensemble's members, and the baselines' scores, for each pair of validation days."""
 
     household: np.ndarray  # int32
     need: np.ndarray  # int16
@@ -48,7 +48,7 @@ class Predicted:
         return len(self.label)
 
     def take(self, rows: np.ndarray) -> "Predicted":
-        """The rows at positions (or a mask)."""
+        """Return the rows at some positions, or where a mask is True."""
         return Predicted(
             self.household[rows],
             self.need[rows],
@@ -64,24 +64,27 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Finish:
-    """What turns the parts' log-odds into calibrated ones."""
+    """Weights and calibration that turn the members' log-odds into calibrated ones."""
 
     weights: np.ndarray  # [needs, parts]
     calibration: Calibration
 
     def log_odds(self, parts: np.ndarray, need: np.ndarray) -> np.ndarray:
-        """float64 per row."""
+        """Compute calibrated log-odds: float64 [rows]. ``parts``: float [rows, members]. ``need``: int [rows]."""
         return self.calibration.log_odds(np.einsum("ij,ij->i", parts, self.weights[need]), need)
 
 
 def trained_by(table: Table, known_now: Known, by: float) -> np.ndarray:
-    """Positions of the rows whose label was complete on day ``by``."""
+    """Return the positions of the rows whose label was complete on day ``by``.
+
+    table: to train on. known_now: what is known now.
+    """
     done = complete(known_now, table.days, by)
     return np.flatnonzero(done[np.searchsorted(table.days, table.as_of), table.need])
 
 
 def later_rows(table: Table, fold: Fold) -> np.ndarray:
-    """Positions of the rows of a fold's validation days."""
+    """Return the positions of the rows of a fold's validation days."""
     return np.flatnonzero((table.as_of >= fold.cut) & (table.as_of <= max(fold.dates)))
 
 
@@ -94,11 +97,19 @@ def backtest(
     progress: Progress,
     beside: Executor,
 ) -> tuple[Future, Rounds | None]:
-    """Train each fold; its later days are predicted ``beside`` (one thread, in turn), while the next one's trees grow.
+    """Train each fold, and predict its later days in another thread while the next fold's trees grow.
 
-    Returns what becomes the rows of all folds, and the boosting rounds to use on all data. Rounds are
-    settled by early stopping on each fold's later rows, except in the newest fold: that one uses the mean of the
-    older folds', so that its metrics owe nothing to its own rows.
+    records: all records.
+    known_now: what is known now.
+    schema: of the features.
+    trainer: of the training table.
+    split: the folds.
+    progress: passes the folds through, and may show how far the work is.
+    beside: executor with one thread, which works on the predictions in turn.
+
+    Returns a future of ``Predicted``, with the rows of all folds, and the boosting rounds to use on all data; None
+    without folds. Rounds are chosen by early stopping on each fold's later rows, except in the newest fold: that one
+    uses the mean of the older folds', so that its metrics do not depend on its own rows.
     """
     table, validated = trainer.table, validated_households(records)
     predicting = Predicting(records, known_now, schema, table, validated)
@@ -117,10 +128,10 @@ def backtest(
 
 
 def validated_households(records: Records) -> np.ndarray:
-    """bool [households]: those that are predicted and judged, all or MOST_VALIDATED of them.
+    """Tell which households are predicted and validated: bool [households], all or MOST_VALIDATED of them.
 
-    Drawn by a hash of the id: the same ones from one retrain to the next, so that champion and challenger can be
-    compared on them.
+    They are chosen by a hash of the id: the same ones from one retrain to the next, so that champion and challenger can
+    be compared on them.
     """
     if len(records.household_ids) <= MOST_VALIDATED:
         return np.ones(len(records.household_ids), dtype=bool)
@@ -129,7 +140,12 @@ def validated_households(records: Records) -> np.ndarray:
 
 
 def validated_features(records: Records, known: Known, schema: Schema) -> tuple[Features, np.ndarray]:
-    """The features of the households that are validated at an as-of day, and their share of each need's cohort."""
+    """Build the features of the validated households at an as-of day.
+
+    records: all records. known: what was known at the day. schema: of the features.
+
+    Also returns their share of each need's cohort: float64 [needs].
+    """
     everyone = cohort(known)
     rows = everyone.take(validated_households(records)[everyone.household])
     matrix = matrix_of(records, known, rows, schema, summarise(known, schema))
@@ -139,7 +155,7 @@ def validated_features(records: Records, known: Known, schema: Schema) -> tuple[
 
 @dataclass(frozen=True)
 class Predicting:
-    """Predicts the days of a fold."""
+    """A task that predicts the validation days of a fold."""
 
     records: Records
     known_now: Known
@@ -148,7 +164,7 @@ class Predicting:
     validated: np.ndarray  # bool [households]
 
     def __call__(self, fitted: Members, fold: Fold, number: int) -> list[tuple]:
-        """A tuple of columns for each day, and the requests expected on it of the households validated."""
+        """Predict a fold's days: a tuple of columns for each, the last the level of the validated households."""
         days = []
         for day in fold.dates:
             known = known_before(self.records, day)
@@ -167,13 +183,16 @@ class Predicting:
 
 
 def share_of_need(everyone: Rows, rows: Rows, needs: int) -> np.ndarray:
-    """float64 [needs]: how many of the pairs of each need the ``rows`` are."""
+    """Compute the share of each need's pairs that ``rows`` are: float64 [needs], 0 to 1.
+
+    everyone: all pairs. rows: some of them. needs: number of needs.
+    """
     all_pairs, these = (np.bincount(selection.need, minlength=needs) for selection in (everyone, rows))
     return these / np.maximum(all_pairs, 1)
 
 
 def joined(folds: Iterable[Future], share: float) -> Predicted:
-    """The rows of all folds, once they are predicted, of a ``share`` of the households."""
+    """Join the rows of all folds, once they are predicted. ``share``: of the town's households."""
     days = [day for fold in folds for day in fold.result()]
     if not days:
         none = np.empty(0, dtype=np.int32)
@@ -195,7 +214,7 @@ def joined(folds: Iterable[Future], share: float) -> Predicted:
 
 def _mean_rounds(found: list[Rounds]) -> Rounds:
     def mean(rounds: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """Of each need, over the folds in which it had trees."""
+        """Average the rounds of each need over the folds in which it had trees."""
         seen = (np.array(rounds) > 0).sum(axis=0)
         return tuple(int(one) for one in np.array(rounds).sum(axis=0) // np.maximum(seen, 1))
 
@@ -204,7 +223,12 @@ def _mean_rounds(found: list[Rounds]) -> Rounds:
 
 
 def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> Finish:
-    """Weights of the parts and calibration from some out-of-time rows (a mask)."""
+    """Fit weights of the members and calibration to some out-of-time rows.
+
+    rows: bool [rows of ``predicted``]. horizon_days: float64 [needs], length of the window.
+
+    Without a request among the rows, the log-linear model and the pooled trees weigh one half each.
+    """
     needs = len(horizon_days)
     if not predicted.label[rows].any():
         weights = np.tile([0.5, 0.5, 0.0, 0.0], (needs, 1))
@@ -220,8 +244,14 @@ def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> 
 def probabilities(
     predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarray, level_weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """float64 per row: expit of calibrated log-odds, each day's level set by the town's weekly counts; and float64
-    [days, needs] the shifts that did it."""
+    """Compute probabilities with each day's level set by the town's weekly counts: float64 [rows].
+
+    log_odds: float64 [rows], calibrated.
+    per_request: float64 [needs], see ``models.estimators.seasonal_level.asking_per_request``.
+    level_weight: float64 [needs], 0 to 1.
+
+    Also returns the shifts that set the level: float64 [days, needs].
+    """
     p, shifts = np.empty(len(predicted)), []
     for day, level in predicted.level.items():
         on = predicted.as_of == day
@@ -235,7 +265,7 @@ def probabilities(
 
 @dataclass(frozen=True)
 class Honest:
-    """Probabilities of the validation rows, each from weights, calibration and level of older folds only."""
+    """Probabilities of the validation rows, each by weights, calibration and level of older folds only."""
 
     model: np.ndarray  # float64 per row
     logistic: np.ndarray  # by the log-linear part alone
@@ -247,10 +277,15 @@ class Honest:
 def out_of_time(
     predicted: Predicted, folds: tuple[Fold, ...], horizon_days: np.ndarray, per_request: list[np.ndarray]
 ) -> Honest:
-    """Probabilities of every row by the model, and by two of its parts alone.
+    """Compute out-of-time probabilities of every row by the model, and by two of its members alone.
 
-    Weights, calibration and level of a fold come from older folds only; the oldest has none. ``per_request``: of each
-    fold, from labels complete by its cut (``models.estimators.seasonal_level.asking_per_request``).
+    predicted: the rows of all folds.
+    folds: oldest first.
+    horizon_days: float64 [needs], length of the window.
+    per_request: float64 [needs] for each fold, from labels complete by its cut
+        (``models.estimators.seasonal_level.asking_per_request``).
+
+    Weights, calibration and level of a fold come from older folds only; the oldest has none.
     """
     model, shifts = np.empty(len(predicted)), np.zeros((0, len(horizon_days)))
     sums: list[LevelDay] = []
@@ -271,7 +306,10 @@ def out_of_time(
 
 
 def level_days(predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarray) -> list[LevelDay]:
-    """What each day's probabilities, and the town's weekly counts, expected, and what came."""
+    """Sum for each day what the probabilities and the town's weekly counts expected, and what was observed.
+
+    log_odds: float64 [rows], calibrated. per_request: float64 [needs].
+    """
     needs = len(per_request)
     found = []
     for day, level in predicted.level.items():

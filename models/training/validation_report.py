@@ -1,7 +1,8 @@
-"""What out-of-time predictions say of a model: weights and calibration, then metrics beside simple baselines, whether
-intervals of demand held, shares of groups, whether a model is needed, and whether it beats the champion.
+"""Validation report: everything that out-of-time predictions tell about a model.
 
-None of it asks for the final trees: it is done while they grow.
+Weights and calibration; then metrics beside simple baselines, how many intervals of demand held, shares of groups,
+whether a model is needed, and whether it beats the champion. None of it needs the final trees: it is done while they
+grow.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ FARTHEST_OFF = 10.0  # predicted over observed beyond which an interval grows no
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A model but for its trees, with the rows it was validated on.
+    """A model without its trees, and the rows it was validated on.
 
     Probabilities of ``validation`` come from weights and calibration of older folds only.
     """
@@ -47,7 +48,7 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """The spread of demand, and the tables that ``models.training.retrain.Retrained`` describes."""
+    """Spread of demand, and the tables that ``models.training.retrain.Retrained`` describes."""
 
     found: Evaluation
     spread: Spread
@@ -58,7 +59,7 @@ class ValidationReport:
     soundness: pd.DataFrame
 
     def tables(self) -> dict[str, pd.DataFrame | None]:
-        """Name the tables as ``models.training.retrain.Retrained`` does, but for the groups."""
+        """Return the tables by their names in ``models.training.retrain.Retrained``, without the groups."""
         return {
             "metrics": self.found.metrics,
             "reliability": self.found.reliability,
@@ -73,7 +74,11 @@ class ValidationReport:
 def report_on(
     records: Records, known: Known, calibrated: Calibrated, champion: NeedModel | None, seed: int
 ) -> ValidationReport:
-    """Make every table on the rows that were validated."""
+    """Compute every table from the validated rows.
+
+    records: all records. known: what is known now. calibrated: the model and its validated rows.
+    champion: the model in force; None without one. seed: of the resampling.
+    """
     validation, needs = calibrated.validation, calibrated.model.schema.needs
     spread, demand = backtest_demand(records, known, validation)
     horizon = label_end(known.community, 0) - label_begin(known.community, 0)
@@ -101,11 +106,18 @@ def widened(spread: Spread, sound: pd.DataFrame, needs: tuple[str, ...]) -> Spre
 
 
 def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicted: Predicted) -> Calibrated:
-    """Weights, calibration and level from all folds; ``base`` is a model that knows rates only."""
+    """Fit weights, calibration and level to all folds.
+
+    known: what is known now.
+    base: a model that knows rates only.
+    table: the training table.
+    plan: dates and folds.
+    predicted: out-of-time log-odds.
+    """
     horizon = label_end(known.community, 0) - label_begin(known.community, 0)
 
     def asking(by: float) -> np.ndarray:
-        """[days, needs] households that asked, as known on day ``by``."""
+        """Count households that asked, as known on day ``by``: float64 [days, needs]; NaN where incomplete."""
         return np.where(complete(known, table.days, by), table.pairs[:, 1], np.nan)
 
     asked = asking(known.as_of)
@@ -146,7 +158,7 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
 
 
 def _newest(known: Known, validation: Validation) -> OutOfTime:
-    """The model's probabilities of the newest fold, to carry with it."""
+    """Return the model's probabilities of the newest fold, to be stored with it."""
     rows = validation.take(validation.fold == len(validation.folds) - 1)
     homes, place = np.unique(rows.household, return_inverse=True)
     return OutOfTime(
@@ -155,7 +167,7 @@ def _newest(known: Known, validation: Validation) -> OutOfTime:
 
 
 def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept for the chance of at least one severe request, from out-of-time rows."""
+    """Fit slope and intercept for the probability of at least one severe request, on out-of-time rows."""
     severe = np.array([need.severity >= SEVERE for need in known.community.needs])
     scores, labels, days = [], [], []
     for day in predicted.level:

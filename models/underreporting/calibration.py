@@ -1,4 +1,4 @@
-"""Log-odds of a visit model to calibrated ones: the level of silent pairs, and of those that asked lately."""
+"""Calibration of p_need: levels for silent pairs, and for those that asked lately."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,10 @@ LATELY_SPREAD = (0.4, 3.0)  # what is there after a request may have more to do 
 
 @dataclass(frozen=True)
 class NeedCalibration:
-    """Log-odds = shift + slope * (score - middle), with a slope for silent pairs and one for those that asked
-    lately, and with a shift for every time since the request."""
+    """Shifts and slopes: log-odds = middle + shift + slope * (score - middle).
+
+    There is a slope for silent pairs and one for those that asked lately, and a shift for each time since the request.
+    """
 
     middle: float
     silent: tuple[float, float]  # slope, shift
@@ -24,7 +26,7 @@ class NeedCalibration:
     lately_shift: tuple[float, ...]  # by ASKED_WITHIN
 
     def log_odds(self, score: np.ndarray, design: DesignMatrix) -> np.ndarray:
-        """float64 per row."""
+        """Compute calibrated log-odds: float64 [rows]."""
         slope = np.append(np.full(len(ASKED_WITHIN), self.lately_slope), self.silent[0])
         shift = np.append(self.lately_shift, self.silent[1])
         return self.middle + shift[design.asked] + slope[design.asked] * (score - self.middle)
@@ -33,9 +35,16 @@ class NeedCalibration:
 def fit_need_calibration(
     score: np.ndarray, design: DesignMatrix, found: np.ndarray, weight: np.ndarray, as_of: np.ndarray
 ) -> NeedCalibration:
-    """``score``: log-odds from visits to other households; newer visits weigh more.
+    """Fit slopes and shifts with normal priors; newer visits weigh more.
 
-    Pairs that asked lately but not within ASKED_WITHIN count neither as silent nor as having asked.
+    score: float64 [visits], log-odds from visits to other households.
+    design: of the visits.
+    found: float64 [visits], 0 or 1.
+    weight: float64 [visits].
+    as_of: int32 [visits], day.
+
+    Pairs that asked in the last half year but not within ASKED_WITHIN count neither as silent nor as having asked
+    lately.
     """
     weight = weight * np.exp2((as_of - as_of.max()) / HALF_LIFE)
     middle = float(np.average(score, weights=weight * expit(score)))

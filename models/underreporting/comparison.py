@@ -1,4 +1,4 @@
-"""Estimators of p_need compared on visits that they were not fitted to: other households, and later weeks."""
+"""Comparison of the estimators of p_need on visits that they were not fitted to: other households, and later weeks."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -30,7 +30,10 @@ def fit_estimators(sample: VisitSample, names: Iterable[str] | None = None) -> d
 def held_out(
     sample: VisitSample, fold: np.ndarray, fit: Callable[[VisitSample], Mapping[str, Estimator]]
 ) -> dict[str, np.ndarray]:
-    """Log-odds of every visit by estimators fitted without its fold."""
+    """Predict every visit by estimators fitted without its fold: float64 log-odds [visits] by the estimator's name.
+
+    fold: int [visits]. fit: fits estimators to a sample.
+    """
     result: dict[str, np.ndarray] = {}
     for number in np.unique(fold):
         apart = sample.take(fold == number)
@@ -40,18 +43,18 @@ def held_out(
 
 
 def household_folds(household: np.ndarray, seed: int = 0) -> np.ndarray:
-    """int8: the fold of each row's household."""
+    """Draw a fold for each row's household: int8 [rows]."""
     drawn = np.random.default_rng(seed).permutation(int(household.max()) + 1) % FOLDS
     return drawn[household].astype(np.int8)
 
 
 def log_loss(log_odds: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """float64 per row."""
+    """Compute the log loss: float64 [rows]."""
     return np.logaddexp(0, log_odds) - found * log_odds
 
 
 def later_weeks(sample: VisitSample) -> np.ndarray:
-    """bool: in the newest weeks; none where too few needs were found in them, or before them."""
+    """Tell which visits are in the newest weeks: bool [visits]; none if too few needs were found in them, or before."""
     later = sample.as_of > sample.as_of.max() - LATER
     silent = sample.found * sample.design.silent * sample.drawn
     enough = min(silent[later].sum(), silent[~later].sum()) >= FEWEST_LATER
@@ -59,7 +62,10 @@ def later_weeks(sample: VisitSample) -> np.ndarray:
 
 
 def choose(losses: Mapping[str, np.ndarray]) -> str:
-    """VISITS, unless the best of the others loses less by more than a standard error of the difference."""
+    """Choose VISITS, unless the best of the others loses less by more than a standard error of the difference.
+
+    ``losses``: float64 [visits] by the estimator's name.
+    """
     best = min(losses, key=lambda name: losses[name].sum())
     gain = losses[VISITS] - losses[best]
     return best if gain.sum() > gain.std() * np.sqrt(len(gain)) else VISITS
@@ -68,7 +74,13 @@ def choose(losses: Mapping[str, np.ndarray]) -> str:
 def measures(
     sample: VisitSample, odds: Mapping[str, np.ndarray], validation: str, seed: int = 0
 ) -> pd.DataFrame:
-    """Columns estimator, validation, metric, value, low, high; of silent pairs, intervals over households."""
+    """Compute metrics of estimators, and of p_request, on silent pairs.
+
+    sample: visits. odds: float64 log-odds [visits] by the estimator's name.
+    validation: name of what was held out. seed: of the resampling.
+
+    Returns estimator, validation, metric, value, low, high; 95% intervals resample households.
+    """
     draws = resampled(int(sample.design.household.max()) + 1, seed=seed)
     keep = np.flatnonzero(sample.design.silent)
     sample = sample.take(keep)
@@ -88,7 +100,7 @@ def measures(
 
 
 def as_rankers(table: pd.DataFrame | None) -> pd.DataFrame:
-    """Estimators of p_need as rankers of the metrics table, named by the visits that were held out."""
+    """Return estimators of p_need as rankers of the metrics table, named by the visits that were held out."""
     if table is None or table.empty:
         return pd.DataFrame(columns=["ranker", "fold", "metric", "value", "low", "high"])
     return table.assign(ranker="p_need/" + table["validation"] + "/" + table["estimator"], fold="")

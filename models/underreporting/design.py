@@ -1,4 +1,4 @@
-"""What the estimators of p_need look at: a few columns for each pair, next to the request model's score."""
+"""Design matrix of the estimators of p_need: a few columns for each pair, next to the request model's score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -59,7 +59,7 @@ NEEDED_FEATURES = (
 
 @dataclass(frozen=True)
 class DesignMatrix:
-    """Household-need pairs as the estimators see them, one a row."""
+    """Pairs of household and need as the estimators read them, one a row."""
 
     household: np.ndarray  # int32
     need: np.ndarray  # int16
@@ -79,12 +79,12 @@ class DesignMatrix:
 
     @property
     def tree_columns(self) -> np.ndarray:
-        """float32 [rows, features + 5]: for trees; the features, need, score and effects."""
+        """Return the columns for trees: float32 [rows, features + 5], the features, need, score and effects."""
         return np.column_stack([self.matrix, self.need, self.score, self.effects]).astype(np.float32)
 
     @property
     def lately(self) -> np.ndarray:
-        """bool per row: asked within the last of ASKED_WITHIN."""
+        """Tell which pairs asked within the last of ASKED_WITHIN: bool [rows]."""
         return self.asked < len(ASKED_WITHIN)
 
     def take(self, keep: np.ndarray) -> "DesignMatrix":
@@ -93,14 +93,13 @@ class DesignMatrix:
 
 
 def first_columns(needs: int) -> int:
-    """How many of ``DesignMatrix.columns`` tell the need, when it was last asked for, the request model's score, and
-    whether a list chose the visit."""
+    """Count the ``DesignMatrix.columns`` for need, time since the request, request score and targeted visit."""
     return needs + len(ASKED_WITHIN) + 2
 
 
 @dataclass(frozen=True)
 class DesignReader:
-    """Makes the design matrix of features; what it needs from the past is fitted once."""
+    """Turns features into the design matrix; what it takes from the past is fitted once."""
 
     effects: ReportingEffects
     horizon: np.ndarray  # float64 [needs] days of the label window
@@ -119,7 +118,7 @@ class DesignReader:
         Parameters
         ----------
         features: of the pairs
-        microgrid: str [rows], id of each row's
+        microgrid: str [rows], id of the micro-grid
         log_odds: float64 [rows], of a request in the window, by the request model
         targeted: bool [rows], the visit was chosen by a list; none by default
         """
@@ -156,13 +155,13 @@ class DesignReader:
         )
 
     def to_arrays(self) -> dict[str, Any]:
-        """Return everything by name, for ``from_arrays``."""
+        """Return all fields, and those of the effects, by name, for ``from_arrays``."""
         own = {name: one for name, one in vars(self).items() if name != "effects"}
         return {**own, **{EFFECTS + name: one for name, one in vars(self.effects).items()}}
 
     @staticmethod
     def from_arrays(arrays: dict[str, Any]) -> "DesignReader":
-        """Return the reader whose ``to_arrays`` this is."""
+        """Make a reader from what ``to_arrays`` returned."""
         effects = {key.removeprefix(EFFECTS): one for key, one in arrays.items() if key.startswith(EFFECTS)}
         own = {name: one for name, one in arrays.items() if not name.startswith(EFFECTS)}
         effects["attributes"] = effects["attributes"].tolist()
@@ -175,12 +174,12 @@ def _spread(blocks: dict[str, np.ndarray]) -> list[np.ndarray]:
 
 
 def _value(matrix: np.ndarray, names: Sequence[str], name: str) -> np.ndarray:
-    """float64 [rows]: one feature."""
+    """Return one feature: float64 [rows]."""
     return matrix[:, list(names).index(name)].astype(np.float64)
 
 
 def _last_visit(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """bool [rows, 2]: a visit of late found the need, or found none."""
+    """Tell whether a recent visit found the need, and whether it found none: bool [rows, 2]."""
     found = _value(matrix, names, "last_visit_needed")
     with np.errstate(invalid="ignore"):
         lately = _value(matrix, names, "days_since_visit") <= VISITED_WITHIN
@@ -190,21 +189,25 @@ def _last_visit(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
 def fit_reader(
     effects: ReportingEffects, horizon: np.ndarray, matrix: np.ndarray, names: Sequence[str]
 ) -> DesignReader:
-    """Fit the reader for pairs like those of ``matrix``."""
+    """Fit the reader for pairs like those of ``matrix``.
+
+    effects: fitted reporting effects. horizon: float64 [needs], days of the label window.
+    matrix: float32 [rows, features]. names: of the features.
+    """
     center, scale = moments(_past(matrix, names))
     return DesignReader(effects, horizon, center, scale)
 
 
 def _past(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """float64 [rows, PAST], logarithms."""
+    """Return the logarithms of the features PAST: float64 [rows, PAST]."""
     places = [list(names).index(name) for name in PAST]
     return np.log(np.nan_to_num(matrix[:, places].astype(np.float64)) + LITTLE)
 
 
 def _town_lately(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """float64 [rows, 2]: log of the town's requests of late (a month, a quarter) over those expected in the window.
+    """Compare the town's recent requests (month, quarter) with those of the window: float64 [rows, 2], logarithms.
 
-    The request model looks ahead, a visit finds what is there now.
+    The request model looks ahead; a visit finds what is there now.
     """
     month, quarter, expected = (
         _value(matrix, names, f"town_requests_{window}") for window in ("28_days", "91_days", "expected")

@@ -1,7 +1,7 @@
-"""The estimators of p_need: the one place where an estimator is added.
+"""Estimators of p_need: the one place where an estimator is added.
 
 An estimator is a frozen dataclass of arrays with ``log_odds``, and a function that fits it to a sample of visits. Those
-in ESTIMATORS are compared on held-out visits; the best is kept with the model, by the names and values of its fields.
+in ESTIMATORS are compared on held-out visits; the best is stored with the model, by the names and values of its fields.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ REPORTING, VISITS, TREES, UNLABELLED = "reporting_rate", "visits", "visit_trees"
 
 
 class Estimator(Protocol):
-    """What every estimator gives."""
+    """Interface of every estimator."""
 
     def log_odds(self, design: DesignMatrix) -> np.ndarray:
-        """float64 per row: that a visit finds the need, were the pair silent."""
+        """Compute the log-odds that a visit finds the need, before calibration: float64 [rows]."""
         ...
 
 
 @dataclass(frozen=True)
 class VisitSample:
-    """Visits with what they found; ``request`` is the request model's log-odds."""
+    """Visits with their outcomes; ``request`` is the request model's log-odds."""
 
     design: DesignMatrix
     found: np.ndarray  # float64
@@ -46,11 +46,11 @@ class VisitSample:
 
     @property
     def drawn(self) -> np.ndarray:
-        """bool per row: by lot."""
+        """Tell which visits are random ones: bool [visits]."""
         return ~self.design.targeted
 
     def take(self, keep: np.ndarray) -> "VisitSample":
-        """The visits at positions (or a mask) ``keep``."""
+        """Return the visits at some positions, or where a mask is True."""
         return VisitSample(
             self.design.take(keep),
             self.found[keep],
@@ -63,7 +63,7 @@ class VisitSample:
 
 @dataclass(frozen=True)
 class EstimatorKind:
-    """What there is to know of an estimator: its name in Chinese and English, how to fit it, what it becomes."""
+    """An estimator's name in Chinese and English, how to fit it, and how to make it from its stored fields."""
 
     title: tuple[str, str]
     fit: Callable[[VisitSample], Estimator]
@@ -71,7 +71,7 @@ class EstimatorKind:
 
 
 def _of(sample: VisitSample, keep: np.ndarray) -> tuple[DesignMatrix, np.ndarray, np.ndarray]:
-    """Design matrix, what was found and weights of some visits."""
+    """Return design matrix, outcomes and weights of some visits."""
     part = sample.take(keep)
     return part.design, part.found, part.weight
 

@@ -1,4 +1,4 @@
-"""p_need: the probability that a visit finds the need, also where the household has not asked; as plain files."""
+"""p_need: the probability that a visit finds the need, whether or not the household has asked; stored as plain files."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -25,7 +25,7 @@ TREE_FILES = "visits_trees_{}.txt"
 
 @dataclass(frozen=True)
 class NeedFromVisits:
-    """p_need from p_request and what random visits found; plain files on disk."""
+    """Model of p_need, learned from p_request and the outcomes of random visits."""
 
     reader: DesignReader
     name: str  # of the estimator, see ``models.underreporting.estimators``
@@ -34,7 +34,11 @@ class NeedFromVisits:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, features: Features, known: Known, log_odds: np.ndarray) -> np.ndarray:
-        """float64 per row; ``log_odds``: of a request, by the request model, without a day's shift."""
+        """Compute p_need: float64 [rows].
+
+        features: of the pairs. known: what is known at the as-of day.
+        log_odds: float64 [rows], of a request, by the request model, without a day's shift.
+        """
         microgrid = microgrid_ids(known, known.microgrid[features.rows.household])
         blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(features.rows), BLOCK)]
         parts = in_threads(lambda one: self._of_block(features, microgrid, log_odds, one), blocks)
@@ -67,7 +71,7 @@ class NeedFromVisits:
 
     @staticmethod
     def load(directory: Path) -> "NeedFromVisits | None":
-        """What ``save`` wrote; None where it did not."""
+        """Read what ``save`` wrote; return None if there is no such file."""
         if not (directory / FILE).exists():
             return None
         said = json.loads((directory / FILE).read_text(encoding="utf-8"))
@@ -101,6 +105,6 @@ def _estimator(name: str, own: dict[str, np.ndarray], directory: Path) -> Estima
 
 
 def microgrid_ids(known: Known, microgrid: np.ndarray) -> np.ndarray:
-    """str ids of positions in the records; '' for -1."""
+    """Return the ids of micro-grids by their positions in the records: str [n]; '' for -1."""
     ids = np.append(known.microgrid_ids.astype(str), "")
     return ids[microgrid]

@@ -1,7 +1,7 @@
 """Estimators of p_need that correct the request model for how many needs are reported.
 
-Needs that last some weeks and are reported with probability r leave, for each request, (1 - r) / r silent ones.
-Both estimators multiply the requests expected of a pair by that ratio; they differ in how r is found.
+Needs that last some weeks and are reported with probability r leave, for each request, (1 - r) / r silent ones. Both
+estimators multiply the requests expected of a pair by that ratio; they differ in how r is estimated.
 """
 
 from dataclasses import dataclass, replace
@@ -31,21 +31,26 @@ class ReportingRate:
     share: np.ndarray  # float64 [3]: how much of an effect on requests is reporting; 0 none, 1 all
 
     def log_odds(self, design: DesignMatrix) -> np.ndarray:
-        """float64 per row."""
+        """Compute log-odds: float64 [rows]."""
         silence = _silence(self.usual + design.effects @ self.share)
         known = self.intercept[design.need] + self.slope * design.score
         return known + np.log(np.expm1(silence))
 
 
 def _silence(log_reporting: np.ndarray) -> np.ndarray:
-    """-log(reporting rate), kept above LEAST_SILENCE."""
+    """Compute -log(reporting rate), kept above LEAST_SILENCE: float64, shaped like ``log_reporting``."""
     return LEAST_SILENCE + SOFTNESS * np.logaddexp(0, -(log_reporting + LEAST_SILENCE) / SOFTNESS)
 
 
 def fit_reporting_rate(
     design: DesignMatrix, found: np.ndarray, weight: np.ndarray, needs: int
 ) -> ReportingRate:
-    """Fitted by penalised likelihood: without evidence all effects are reporting, and r is 0.7 elsewhere."""
+    """Fit the reporting rate by penalised likelihood to visits to silent pairs.
+
+    design: of the visits. found: float64 [visits], 0 or 1. weight: float64 [visits]. needs: number of needs.
+
+    Without evidence all effects are reporting, and r is 0.7 where they are 0.
+    """
     start = float(logit(np.clip(np.average(found, weights=weight), LEAST, MOST)))
     center = np.concatenate([np.zeros(needs), [start, 1.0, np.log(USUAL_REPORTING)], np.ones(3)])
     spread = np.concatenate([np.full(needs, 0.7), [5.0, 0.3, 0.3], np.ones(3)])
@@ -77,10 +82,10 @@ def fit_reporting_rate(
 
 @dataclass(frozen=True)
 class PositiveUnlabelled:
-    """Requests are labelled needs, silence is unlabelled (Elkan and Noto 2008).
+    """Positive and unlabelled learning: a need without a request is not labelled (Elkan and Noto 2008).
 
     Of the needs that visits found in a group of households, the share whose household had asked lately is the
-    chance r of a need to be labelled there; a silent pair has (1 - r) / r times the requests expected of it.
+    probability r of a need to be labelled there; a silent pair has (1 - r) / r times the requests expected of it.
     """
 
     edges: np.ndarray  # float64 [GROUPS - 1]: of the summed effects of ``ReportingEffects``
@@ -88,7 +93,7 @@ class PositiveUnlabelled:
     level: np.ndarray  # float64 [needs]: silent needs found, over requests expected a day times odds
 
     def log_odds(self, design: DesignMatrix) -> np.ndarray:
-        """float64 per row."""
+        """Compute log-odds: float64 [rows]."""
         expected = self._expected(design) * self.level[design.need]
         return logit(np.clip(-np.expm1(-expected), LEAST, MOST))
 
@@ -104,7 +109,10 @@ def _kind(design: DesignMatrix) -> np.ndarray:
 def fit_positive_unlabelled(
     design: DesignMatrix, found: np.ndarray, weight: np.ndarray, needs: int
 ) -> PositiveUnlabelled:
-    """Shares counted in groups of equal size, each shrunk towards the whole town's."""
+    """Count the shares in groups of equal size, each shrunk towards the whole town's.
+
+    design: of random visits. found: float64 [visits], 0 or 1. weight: float64 [visits]. needs: number of needs.
+    """
     kind, silent = _kind(design), design.silent
     edges = np.quantile(kind, np.arange(1, GROUPS) / GROUPS)
     group, positive = np.searchsorted(edges, kind), weight * found

@@ -1,8 +1,8 @@
-"""Which kinds of households ask more or less, whatever the need: what there is to know of reporting from requests.
+"""Reporting effects: which households ask more or less, whatever the need, learned from requests.
 
-What a need depends on differs from need to need; how readily a household turns to the office shows in all needs
-alike. So effects of the time since arrival, of each attribute and of each micro-grid are fitted to the requests
-of all needs together. How much of them is reporting, and how much is need, only visits can tell.
+What a need depends on differs from need to need; how readily a household turns to the office shows in all needs alike.
+So effects of the time since arrival, of each attribute and of each micro-grid are fitted to the requests of all needs
+together. How much of them is reporting, and how much is need, only visits can tell.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ FARTHEST = 3.0  # standard deviations; attributes are kept within
 
 @dataclass(frozen=True)
 class ReportingEffects:
-    """Effects on the log-odds of a request, of all needs alike."""
+    """Effects on the log-odds of a request, the same for all needs."""
 
     attributes: list[str]  # feature names
     center: np.ndarray  # float64 [attributes]
@@ -36,7 +36,7 @@ class ReportingEffects:
     microgrid_effects: np.ndarray  # float64 [micro-grids]
 
     def attribute_columns(self, matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """float64 [rows, attributes]: distance from the mean in standard deviations, times a prior spread."""
+        """Standardise the attributes, times a prior spread: float64 [rows, attributes]; unknown ones are 0."""
         values = matrix[:, _places(names, self.attributes)].astype(np.float64)
         values -= self.center
         values /= self.scale
@@ -72,7 +72,7 @@ def _places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
 
 
 def arrival_columns(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """float64 [rows, ARRIVED_WITHIN]: 1 where the household is known for less than so many days."""
+    """Tell whether the household is known for less than so many days: float64 [rows, ARRIVED_WITHIN], 1 or 0."""
     days = matrix[:, list(names).index("household.days_known")]  # NaN: there from the beginning
     with np.errstate(invalid="ignore"):
         return np.column_stack([days < limit for limit in ARRIVED_WITHIN]).astype(np.float64)
@@ -81,7 +81,11 @@ def arrival_columns(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
 def fit_reporting_effects(
     table: Table, names: list[str], microgrid: np.ndarray, seed: int = 0
 ) -> ReportingEffects:
-    """Effects from a training table with some requests; ``microgrid``: id of each row's household, '' unknown."""
+    """Fit the effects to a training table with some requests.
+
+    names: of the attributes. microgrid: str [rows], id of each row's micro-grid, '' unknown.
+    seed: of the sample of rows.
+    """
     rows = np.arange(len(table))
     if len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
@@ -110,7 +114,7 @@ def fit_reporting_effects(
 
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column's known values; inf for the spread of a constant."""
+    """Compute mean and standard deviation (inf for a constant) of each column's known values: float64 [columns]."""
     there = ~np.isnan(values)
     count = np.maximum(there.sum(axis=0), 1)
     center = np.where(there, values, 0).sum(axis=0) / count
@@ -119,7 +123,7 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _columns(effects: ReportingEffects, table: Table, rows: np.ndarray) -> np.ndarray:
-    """Arrival, attributes, then what is no kind of household: the needs, and the town's level of the day."""
+    """Return columns for arrival and attributes, then those for the needs and for the town's level of the day."""
     matrix, need = table.matrix[rows], table.need[rows]
     level = matrix[:, table.names.index("town_requests_expected")].astype(np.float64)
     return np.column_stack(
@@ -135,7 +139,7 @@ def _columns(effects: ReportingEffects, table: Table, rows: np.ndarray) -> np.nd
 def _microgrid_effects(
     microgrid: np.ndarray, asked: np.ndarray, expected: np.ndarray, repeats: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ids, and log of requests over those expected, shrunk; ``repeats``: rows that tell of the same request."""
+    """Return ids, and the log of requests over those expected, shrunk; ``repeats``: rows that count the same request."""
     ids, place = np.unique(microgrid, return_inverse=True)
     count, usual = np.bincount(place, asked, len(ids)), np.bincount(place, expected, len(ids))
     strength = prior_strength(count, usual, repeats * usual)

@@ -1,4 +1,4 @@
-"""Do we need a model, judged by needs that random visits found: also those that nobody voices."""
+"""Is a model needed? Judged by needs that random visits found, those without a request included."""
 
 from typing import Any
 
@@ -19,12 +19,13 @@ COLUMNS = ["among", "ranker", "visits", "found", "recall", "low", "high", "gain"
 
 
 def found_at_the_top(held_out: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """COLUMNS: for p_need, p_request and the simple rankers, the part of the needs found that is in their top tenth.
+    """Compute the share of the needs found that are in the top tenth of p_need, p_request and the simple rankers.
 
-    ``held_out``: what ``models.training.learn_p_need.held_out_visits`` gives. A tenth of each need's visits, by
-    weight; ties broken
-    at random. gain: of p_need over the ranker. Intervals (95%) resample households. among: ``all`` visits, or those
-    to ``silent`` pairs.
+    ``held_out``: what ``models.training.learn_p_need.held_out_visits`` returns. The top is a tenth of each need's
+    visits, by weight; ties are broken at random.
+
+    Returns COLUMNS; among: ``all`` visits, or those to ``silent`` pairs; gain: of p_need over the ranker. 95% intervals
+    resample households.
     """
     silent, draws = held_out[held_out["silent"]], resampled(int(held_out["household"].max()) + 1, seed=seed)
     rows = [row for among, part in ((ALL, held_out), (SILENT, silent)) for row in _rows(among, part, draws)]
@@ -57,8 +58,10 @@ def _rows(among: str, visits: pd.DataFrame, draws: np.ndarray) -> list[tuple]:
 
 
 def found_lines(table: pd.DataFrame | None) -> list[str]:
-    """p_need beside the best simple ranker, over all visits and over silent pairs; none where too few needs were
-    found."""
+    """Compare p_need with the best simple ranker, in a line over all visits and one over silent pairs.
+
+    There is no line where too few needs were found.
+    """
     if table is None:
         return []
     parts = [table[table["among"] == among] for among in (ALL, SILENT)]

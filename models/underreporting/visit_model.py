@@ -40,7 +40,7 @@ class VisitLogistic:
     coefficients: np.ndarray  # float64 [columns]
 
     def log_odds(self, design: DesignMatrix) -> np.ndarray:
-        """float64 per row."""
+        """Compute log-odds: float64 [rows]."""
         return design.columns[:, : len(self.coefficients)] @ self.coefficients + self.intercept
 
 
@@ -51,7 +51,12 @@ def fit_visit_logistic(
     columns: int | None = None,
     penalty: float = INVERSE_PENALTY,
 ) -> VisitLogistic:
-    """Ridge-penalised; ``penalty`` is the inverse strength, ``columns`` how many are used (default: all)."""
+    """Fit a ridge-penalised logistic regression.
+
+    design: of the visits. found: float64 [visits], 0 or 1. weight: float64 [visits].
+    columns: how many of the first columns are used; None for all.
+    penalty: inverse of the ridge's strength.
+    """
     used = design.columns[:, :columns]
     value = fit_penalised_logistic(
         used, found, weight, ridge_prior(used.shape[1], 1 / penalty, found, weight)
@@ -61,13 +66,13 @@ def fit_visit_logistic(
 
 @dataclass(frozen=True)
 class VisitTrees:
-    """Small boosted trees over all features that begin at the request model's score; several, averaged."""
+    """Small boosted trees over all features that begin at ``start``, averaged over seeds."""
 
     start: VisitLogistic
     trees: tuple[lgb.Booster, ...]
 
     def log_odds(self, design: DesignMatrix) -> np.ndarray:
-        """float64 per row."""
+        """Compute log-odds: float64 [rows]."""
         columns, threads = design.tree_columns, usable_threads()
         added = [
             np.asarray(tree.predict(columns, raw_score=True, num_threads=threads)) for tree in self.trees
@@ -76,7 +81,10 @@ class VisitTrees:
 
 
 def fit_visit_trees(design: DesignMatrix, found: np.ndarray, weight: np.ndarray, needs: int) -> VisitTrees:
-    """A fixed, small number of rounds: there are too few visits to stop early on."""
+    """Fit trees with a fixed, small number of rounds: there are too few visits for early stopping.
+
+    design: of the visits. found: float64 [visits], 0 or 1. weight: float64 [visits]. needs: number of needs.
+    """
     start = fit_visit_logistic(design, found, weight, first_columns(needs), START_INVERSE_PENALTY)
     data = lgb.Dataset(
         design.tree_columns,

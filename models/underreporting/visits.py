@@ -1,8 +1,8 @@
 """Random visits as training rows: what was known when each week began, and whether the visit found the need.
 
-Only visits of the arm ``random`` with a known propensity are rows; declined, not reached and unknown outcomes
-are missing, and so are outcomes of one pair on one day that contradict each other. A pair that asked in the
-week, before it was visited, is left out: its visit says nothing of what a household keeps to itself.
+Only visits of the arm ``random`` with a known propensity are rows; declined, not reached and unknown outcomes are
+missing, and so are outcomes of one pair on one day that contradict each other. A pair that asked in the week, before it
+was visited, is left out: its visit tells nothing about needs without a request.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ NEEDED, NOT_NEEDED = OUTCOMES.index("needed"), OUTCOMES.index("not_needed")
 
 @dataclass(frozen=True)
 class Visits:
-    """Visits with an outcome, each at the as-of day that begins its week; oldest first."""
+    """Visits with an outcome, each with the as-of day that begins its week; oldest first."""
 
     household: np.ndarray  # int32
     need: np.ndarray  # int16
@@ -44,7 +44,7 @@ class Visits:
         return len(self.found)
 
     def take(self, keep: np.ndarray) -> "Visits":
-        """The visits at positions (or a mask) ``keep``."""
+        """Return the visits at some positions, or where a mask is True."""
         return Visits(*(value[keep] for value in vars(self).values()))
 
 
@@ -62,13 +62,16 @@ class VisitTable:
 
 
 def random_visits(known: Known) -> tuple[Visits, list[tuple[str, str]]]:
-    """Usable random visits known before ``known.as_of``; what could not be used, in Chinese and in English."""
+    """Return the usable random visits known before ``known.as_of``, and lines on those that could not be used.
+
+    Lines are pairs of Chinese and English.
+    """
     visits, lines = visits_by_lot(known)
     return replace(visits, weight=week_weights(visits.weight, visits.as_of)), lines
 
 
 def visits_by_lot(known: Known) -> tuple[Visits, list[tuple[str, str]]]:
-    """``random_visits`` with the plain inverse propensity as their weight."""
+    """Return ``random_visits`` with the plain inverse propensity as their weight, and its lines."""
     rows = known.outreach
     drawn = rows.random & (rows.need >= 0) & (rows.contacted < known.as_of)
     met = drawn & np.isin(rows.outcome, (NEEDED, NOT_NEEDED))
@@ -92,11 +95,10 @@ def visits_by_lot(known: Known) -> tuple[Visits, list[tuple[str, str]]]:
 
 
 def with_targeted(known: Known, drawn: Visits) -> Visits:
-    """The random visits ``drawn`` and, marked, those made from lists whose outcome was known before
-    ``known.as_of``.
+    """Add the targeted visits whose outcome was known before ``known.as_of`` to the random visits ``drawn``.
 
-    Lists choose by what was known of a household when the week began, which the features of a visit say too.
-    What they found teaches on what needs depend; how many there are, only visits drawn by lot can tell.
+    Lists choose by what was known of a household when the week began, which the features of a visit contain too.
+    Targeted visits show on what needs depend; only random ones can tell how many needs there are.
     """
     rows = known.outreach
     keep = np.flatnonzero(
@@ -121,7 +123,7 @@ def with_targeted(known: Known, drawn: Visits) -> Visits:
 
 
 def _one_outcome_a_day(known: Known, keep: np.ndarray) -> tuple[np.ndarray, int]:
-    """One row for each pair and day, none where its outcomes differ; and how many rows contradicted another."""
+    """Keep one row for each pair and day, none if its outcomes differ; also count the rows that contradict another."""
     rows = known.outreach
     pair = rows.household[keep].astype(np.int64) * len(known.community.needs) + rows.need[keep]
     day = np.floor(rows.contacted[keep]).astype(np.int64)
@@ -135,7 +137,7 @@ def _one_outcome_a_day(known: Known, keep: np.ndarray) -> tuple[np.ndarray, int]
 
 
 def _asked_on_the_way(known: Known, keep: np.ndarray) -> np.ndarray:
-    """bool: the pair asked before the visit, but that was not known yet when the week of the visit began."""
+    """Tell which pairs asked before the visit, by a request not yet known when the week began: bool [keep]."""
     rows, requests = known.outreach, known.requests
     needs = len(known.community.needs)
     told = np.flatnonzero(requests.need >= 0)
@@ -162,12 +164,16 @@ def _asked_on_the_way(known: Known, keep: np.ndarray) -> np.ndarray:
 
 
 def _week(known: Known, contacted: np.ndarray) -> np.ndarray:
-    """float64: the day, of the weekday of the as-of day, that begins the week of each contact."""
+    """Return the day that begins the week of each contact, on the weekday of the as-of day: float64 [contacts]."""
     return known.as_of - WEEK * np.ceil((known.as_of - contacted) / WEEK)
 
 
 def week_weights(inverse: np.ndarray, week: np.ndarray) -> np.ndarray:
-    """Inverse propensity over the mean of its week, so that a week with few visits does not outweigh others."""
+    """Divide inverse propensities by the mean of their week, so that a week with few visits does not outweigh others.
+
+    inverse: float64 [visits].
+    week: int [visits], day that begins it. Returns float64 [visits], 1 / HEAVIEST to HEAVIEST.
+    """
     if not len(week):
         return np.empty(0)
     _, place = np.unique(week, return_inverse=True)
@@ -208,13 +214,17 @@ def visit_table(
     schema: Schema,
     towns: Mapping[int, TownSummary] | None = None,
 ) -> VisitTable:
-    """Features of the visits as of the day that begins their week, from what was known before it.
+    """Build the features of visits as of the day that begins their week, from what was known before it.
 
-    What is read of the household is of that day, and so are the town's requests by need. The tables of similar
-    households and of neighbours, slow to make and slow to change, are those of the last of the days four weeks apart
-    that is not later; ``towns`` has some of them by day. Visits to pairs that were not known, or could not have the
-    need, on that day are left out, and so are those of all but the newest ``MOST_WEEKS`` weeks with visits. One week
-    is built at a time.
+    records: all records.
+    visits: with an outcome.
+    schema: of the features.
+    towns: sums of the town by as-of day, where they are already computed.
+
+    The household's features are of that day, and so are the town's requests by need. The sums of similar households and
+    of neighbours, slow to compute and slow to change, are those of the last day, of days four weeks apart, that is not
+    later. Visits to pairs that were not known, or could not have the need, on that day are left out, and so are those
+    of all but the newest ``MOST_WEEKS`` weeks with visits. One week is built at a time.
     """
     days = [int(day) for day in np.unique(visits.as_of)[-MOST_WEEKS:]]
     made = dict(towns or {})
@@ -242,8 +252,10 @@ def visit_table(
 def _of_week(
     records: Records, homes: np.ndarray, town: TownSummary, day: int, schema: Schema
 ) -> tuple[Known, TownSummary]:
-    """What was known of these households before a day, apart from their town; and an earlier ``town`` with the
-    whole town's requests of late, by need, as they were that day."""
+    """Return what was known of some households before a day, and an earlier ``town`` brought up to that day.
+
+    The whole town's recent requests by need are those of the day.
+    """
     late = {"seasons": seasons.summarise(known_before(records, day), schema)}
     days_recorded = town.days_recorded + day - town.as_of
     later = replace(town, as_of=day, days_recorded=days_recorded, parts={**town.parts, **late})
@@ -251,8 +263,10 @@ def _of_week(
 
 
 def _without_later(matrix: np.ndarray, schema: Schema) -> np.ndarray:
-    """The sums of neighbours leave the household itself out; a request of its own that is newer than the sums must
-    not bring them below nothing."""
+    """Raise the sums of neighbours to at least 0, in place.
+
+    They leave the household itself out, and a request of its own that is newer than the sums would make them negative.
+    """
     ours = with_role(catalogue(schema), "expected", "neighbours")
     names = [feature.name for feature in catalogue(schema)]
     columns = [names.index(our) for our in ours]

@@ -1,4 +1,4 @@
-"""`python -m service.cli` runs the command line."""
+"""Run the command line with `python -m service.cli`."""
 
 from service.cli.commands import main
 

@@ -43,7 +43,7 @@ def init(workspace: Path) -> None:
 @click.argument("directory", type=Directory)
 @click.pass_obj
 def ingest(workspace: Path, directory: Path) -> int:
-    """Load a directory of the contract; exits 3 when something should be looked at, 1 when nothing was taken."""
+    """Load a directory of the contract; exit with 3 if something should be looked at, with 1 if nothing was taken."""
     from features.ingest.ingest import ingest
     from service.web.published.refusals import publish_refusals
 
@@ -62,7 +62,7 @@ def ingest(workspace: Path, directory: Path) -> int:
 @click.argument("directory", type=Directory)
 @click.pass_obj
 def check(workspace: Path, directory: Path) -> int:
-    """Say what ingest would say, and change nothing."""
+    """Report what ingest would report, and change nothing."""
     from features.ingest.ingest import check
 
     report = check(directory, workspace, tell=progress())
@@ -76,7 +76,7 @@ def check(workspace: Path, directory: Path) -> int:
 @click.argument("files", type=File, nargs=-1, required=True)
 @click.pass_obj
 def record(workspace: Path, files: tuple[Path, ...]) -> None:
-    """Read filled-in workbooks; exits 1 when some rows were refused."""
+    """Store outcomes and feedback of filled-in workbooks; exit with 1 when some rows were refused."""
     from service.weekly.record_week import record_files
 
     speak(workspace)

@@ -32,7 +32,7 @@ group = click.Group()
 @spark_option
 @click.pass_obj
 def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool) -> None:
-    """Train a challenger; the first becomes the champion, later ones pass the gate or wait."""
+    """Train a challenger; the first becomes the champion, later ones must pass the gate."""
     if tune:
         # Optuna ranks parameters with it; before LightGBM: models.estimators.boosting says why
         import sklearn  # noqa: F401
@@ -83,7 +83,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
 
 
 def _sampled(drawn: int, partitions: int, households: int) -> list[str]:
-    """A line where a model is trained on some partitions only."""
+    """Write a line when a model is trained on only some partitions; else none."""
     return [
         say(
             f"在抽取的 {drawn}/{partitions} 片、{households} 户上训练",

@@ -1,4 +1,4 @@
-"""Options and kinds of arguments that several commands share."""
+"""Options and argument types that several commands share."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Commands of the week: scores, lists, demand, and how the weeks before did."""
+"""Commands of the week: scores, lists, demand, and a look back at past weeks."""
 
 from datetime import date
 from pathlib import Path
@@ -43,7 +43,7 @@ def score(workspace: Path, as_of: date | None, output: Path | None, spark: bool)
 @spark_option
 @click.pass_obj
 def features(workspace: Path, as_of: date | None, spark: bool) -> None:
-    """The features of every household and need as the champion takes them."""
+    """Write the features of every household and need, as the champion takes them."""
     from features.point_in_time.records import day_of
     from features.store.partitions import root_of
     from models.registry.registry import champion
@@ -90,7 +90,7 @@ def outreach(workspace: Path, as_of: date | None, output: Path | None) -> None:
 @as_of_option
 @click.pass_obj
 def demand(workspace: Path, as_of: date | None) -> None:
-    """Expected demand against seats."""
+    """Write expected demand against seats."""
     from service.weekly.demand_week import demand_week
 
     town, as_of = open_town(workspace, as_of)
@@ -122,7 +122,7 @@ def weekly(workspace: Path, directory: Path, as_of: date | None, accept: bool) -
 @as_of_option
 @click.pass_obj
 def monitor(workspace: Path, as_of: date | None) -> None:
-    """Data freshness, quarantine, and past weeks' scores and lists."""
+    """Show the data's freshness, the quarantine, and how past weeks' scores and lists did."""
     from service.weekly.monitor_week import monitor_week
 
     town, as_of = open_town(workspace, as_of)

@@ -1,4 +1,4 @@
-"""A mistyped command in words: what is wrong with it and, where something like it exists, what was meant."""
+"""Explain a mistyped command: what is wrong with it and, where something like it exists, what may have been meant."""
 
 import re
 
@@ -8,7 +8,7 @@ from features.language import language
 
 
 def mistyped_line(error: click.ClickException) -> str:
-    """One line on a command, option or value that Click could not take."""
+    """Write one line on a command, option or value that Click could not take."""
     if language() == "en":
         return " ".join(error.format_message().split())
     if isinstance(error, click.NoSuchOption):
@@ -37,7 +37,7 @@ def _name(error: click.BadParameter) -> str:
 
 
 def _value(error: click.BadParameter) -> str:
-    """What is wrong with a value: by the kind of value wanted, as Click says it in English only."""
+    """Write in Chinese what is wrong with a value, by the type that was wanted; Click says it in English only."""
     kind = error.param.type if error.param is not None else None
     given = "".join(re.findall("'(.*)'", error.message))
     if isinstance(kind, click.Choice):

@@ -1,4 +1,4 @@
-"""How the steps of a command are shown."""
+"""The type of functions that show the steps of a command."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""What a process of the command line settles before anything is loaded."""
+"""Settings of a command-line process that must be made before anything else is loaded."""
 
 import gc
 import os

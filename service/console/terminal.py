@@ -1,4 +1,4 @@
-"""What every command shares: dates, timed stages, and one clear line for every mistake."""
+"""Helpers for all commands: dates, timed stages, and one clear line for every mistake."""
 
 import errno
 import os
@@ -38,12 +38,12 @@ INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
 class Day(click.ParamType):
-    """A date as 2025-09-01."""
+    """A command-line date, such as 2025-09-01."""
 
     name = "date"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """The date that a text names."""
+        """Return the date that a text names."""
         if isinstance(value, date):
             return value
         for style in ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d"):
@@ -62,7 +62,7 @@ class Day(click.ParamType):
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Print how long a stage took."""
+    """Print how long the enclosed stage took."""
     begin = time.perf_counter()
     yield
     click.echo(f"  {name} {time.perf_counter() - begin:.1f} s")
@@ -82,7 +82,7 @@ def read_hidden(name: str, twice: bool = False) -> str:
 
 
 def progress() -> Callable[[str], None]:
-    """Prints a line for each part of something that turns out to take long."""
+    """Return a function that prints a line for each step, once the work has taken longer than PATIENCE."""
     begin = time.perf_counter()
 
     def tell(line: str) -> None:
@@ -93,14 +93,14 @@ def progress() -> Callable[[str], None]:
 
 
 class Commands(click.Group):
-    """Commands of a workspace, which is their context's object; a full disk is told alike by all of them."""
+    """Commands of a workspace, which is their context's object; a full disk gives the same message in all of them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """``--workspace`` may stand after the command as well as before it."""
+        """Parse the arguments; ``--workspace`` may stand after the command as well as before it."""
         return super().parse_args(ctx, _workspace_first(args))
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. Raises UserError where the disk was full, whoever noticed it."""
+        """Run the command. Raises UserError when the disk is full, whichever library noticed it."""
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -117,7 +117,7 @@ class Commands(click.Group):
 
 
 def _workspace_first(args: list[str]) -> list[str]:
-    """The arguments with ``--workspace`` and its value in front.
+    """Move ``--workspace`` and its value to the front of the arguments.
 
     >>> _workspace_first(["ingest", "data", "--workspace", "here"])
     ['--workspace', 'here', 'ingest', 'data']
@@ -150,7 +150,7 @@ def _full(error: BaseException | None, workspace: Path) -> Path | None:
 
 
 def run(command: Callable[[], int | None]) -> int:
-    """Run a command and return its exit code; every mistake ends in one clear line, no traceback."""
+    """Run a command and return its exit code; every mistake ends in one clear line, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
@@ -181,9 +181,12 @@ def run(command: Callable[[], int | None]) -> int:
 
 @contextmanager
 def _queries_hear_interruptions() -> Iterator[None]:
-    """Ctrl-C ends a query that is under way: DuckDB looks for signals between the main thread's pieces of work only,
-    and one piece may take minutes. The signal wakes another thread, which interrupts until the command has ended: an
-    interruption that comes while a query is being planned is forgotten."""
+    """Make Ctrl-C end a query that is under way.
+
+    DuckDB looks for signals only between the main thread's pieces of work, and one piece may take minutes. The signal
+    therefore wakes another thread, which interrupts repeatedly until the command has ended, since DuckDB forgets an
+    interruption that comes while a query is being planned.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -220,7 +223,7 @@ def _fail(line: str, code: int = 1) -> int:
 
 
 def _said(error: BaseException) -> str:
-    """What an error of the system says, as one line with the file that it is about."""
+    """Write an error of the system as one line, with the file that it is about."""
     if isinstance(error, OSError) and error.strerror:
         zh = IN_CHINESE.get(error.errno or 0, error.strerror)
         return (
@@ -232,11 +235,11 @@ def _said(error: BaseException) -> str:
 
 
 def _is_interruption(error: Exception) -> bool:
-    """Whether Ctrl-C came while DuckDB was at work, which says so in an error of its own."""
+    """Tell whether Ctrl-C came while DuckDB was at work, for which DuckDB raises an error of its own."""
     return str(error).lower().startswith(("query interrupted", "interrupt error"))
 
 
 def _is_database_error(error: Exception) -> bool:
-    """Whether the store failed (disk full, no permission): told like any error of the system."""
+    """Tell whether DuckDB raised the error (disk full, no permission)."""
     kinds = type(error).__mro__  # by name: commands without records do not load DuckDB
     return any(kind.__name__ == "Error" and "duckdb" in kind.__module__ for kind in kinds)

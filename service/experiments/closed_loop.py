@@ -73,7 +73,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Run:
-    """One policy in one town. ``share`` of the visits are random, drawn as ``explore`` says (as in the settings)."""
+    """One policy in one town; ``share`` of the visits are random, drawn as ``explore`` says (see the settings)."""
 
     seed: int
     policy: str
@@ -82,13 +82,13 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Name the run's files."""
+        """Return the name of the run's files."""
         return f"seed-{self.seed}-{self.policy}-{self.share:g}-{self.explore}"
 
 
 @dataclass(frozen=True)
 class Lived:
-    """What happened in a run.
+    """The results of a run.
 
     ``weeks`` has the columns week, date, version (of the model) and those of ``loop_measures.happened``. ``lists``
     has week, list, visits and expected: the run's own list beside its twin's lists, see ``_against_twin``.
@@ -138,22 +138,22 @@ class Monday:
 
     @property
     def day(self) -> int:
-        """Give the as-of day in days since 1970-01-01."""
+        """Return the as-of day in days since 1970-01-01."""
         return day_of(self.as_of)
 
     @cached_property
     def known(self) -> Known:
-        """Give what was known before the as-of day."""
+        """Return what was known before the as-of day."""
         return known_before(self.records, self.day)
 
     @cached_property
     def read(self) -> Records:
-        """Give the records that models are trained on and score."""
+        """Return the records on which models are trained and score."""
         return without_targeted(self.records) if self.world.run.policy == UNCORRECTED else self.records
 
     @cached_property
     def chance(self) -> np.ndarray:
-        """Give the true probability that a visit finds the need: float32 [households of the town, needs]."""
+        """Compute the true probability that a visit finds the need: float32 [households of the town, needs]."""
         return need_now(self.world.town)
 
     def in_town(self, visits: pd.DataFrame) -> pd.DataFrame:
@@ -208,7 +208,7 @@ def _silently(name: str) -> Iterator[None]:
 
 
 def _retrain(monday: Monday) -> None:
-    """Train, compare with the champion, and put the model in force where the gate allows it."""
+    """Train a model, compare it with the champion, and put it in force where the gate allows it."""
     workspace, known = monday.world.workspace, known_before(monday.read, monday.day)
     try:
         present = champion(workspace)
@@ -247,7 +247,7 @@ def _list(monday: Monday) -> pd.DataFrame:
 
 
 def _visit(world: World, listed: pd.DataFrame) -> pd.DataFrame:
-    """Make the listed visits and live the week; return the visits with arm and outcome."""
+    """Make the listed visits, live the week, and return the visits with arm and outcome."""
     planned = Planned(
         listed["household"].to_numpy(),
         listed["need"].to_numpy(),
@@ -258,7 +258,7 @@ def _visit(world: World, listed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _against_twin(monday: Monday, listed: pd.DataFrame, twin: Path) -> list[dict]:
-    """Value three lists for the same Monday by the truth: the run's own, and two without feedback.
+    """Evaluate three lists for the same Monday by the truth: the run's own, and two without feedback.
 
     ``own`` goes out. ``twin model`` is made by the twin's model from this office's records. ``twin`` is made from the
     twin's own scores of the day: these know the requests that visits prevented here, and no visits. All three keep

@@ -1,4 +1,4 @@
-"""Run a closed-loop simulation. Each run is kept as it finishes, so that a simulation cut short goes on where it was."""
+"""Run a closed-loop simulation. Each run is kept when it finishes, so that an interrupted simulation can continue."""
 
 import io
 import json
@@ -92,7 +92,7 @@ def _work(out: Path, run: Run) -> Path:
 
 
 def _keep(out: Path, run: Run, lived: Lived) -> None:
-    """Write the lists, then the weeks: a run is done once its weeks are there."""
+    """Write the lists, then the weeks: a run counts as done once its weeks are there."""
     path = _kept(out, run)
     for frame, target in ((lived.lists, path.with_name(f"lists-{path.name}")), (lived.weeks, path)):
         content = io.BytesIO()

@@ -58,7 +58,10 @@ SAID = (
 
 
 def add_feedback_sheet(book: xlsxwriter.Workbook, week: "FeedbackWeek", formats: dict[str, Format]) -> None:
-    """Add the sheet to a workbook whose ``formats`` are those of ``service.lists.workbook``."""
+    """Add the sheet of feedback to a workbook.
+
+    ``formats``: the workbook's formats by name, made from ``service.lists.workbook.FORMATS``.
+    """
     sheet = book.add_worksheet(say("居民反馈", "feedback"))
     for position, width in enumerate(WIDTHS):
         sheet.set_column(position, position, width)

@@ -27,7 +27,7 @@ ORDER = np.array(
 
 @dataclass(frozen=True)
 class FeedbackWeek:
-    """Feedback since the Monday before: what was said, visits agreed for the week, the quality of reasons.
+    """What was said since the Monday before, visits agreed for the week, and the quality of reasons.
 
     ``said`` and ``agreed`` hold texts for the coordinator, sensitive needs included; ``counts`` and ``marks``
     hold sums only.
@@ -47,8 +47,8 @@ def feedback_week(known: Known, listed: pd.DataFrame, back: Returned) -> Feedbac
     """Collect feedback as it stands now, for the week from the as-of date.
 
     Feedback is new if it was recorded since the Monday before, whatever week its list was for. ``listed`` has
-    outreach_id, reason_kinds and worker_id of every pair ever listed. ``back`` is what came back of them up to now, also
-    since the as-of date: a wrong reason counts from when it was said.
+    outreach_id, reason_kinds and worker_id of every pair ever listed. ``back`` is what came back of them up to now,
+    also after the as-of date: a reason counts as wrong whenever that was recorded.
     """
     rows = known.objections.feedback
     here = np.flatnonzero(np.isinf(rows.visible_to))
@@ -75,9 +75,9 @@ def feedback_week(known: Known, listed: pd.DataFrame, back: Returned) -> Feedbac
 
 
 def joined_weeks(weeks: Sequence[FeedbackWeek], quality: list[dict[str, Any]]) -> FeedbackWeek:
-    """The feedback of parts of a town, whose households differ, as one; ``quality``: ``quality_rows`` of the town.
+    """Join the feedback of a town's partitions, whose households differ, into that of the town.
 
-    Called in the language that the texts are in.
+    ``quality``: ``quality_rows`` of the town. To be called in the language that the texts are in.
     """
     counts = [
         {**rows[0], "new": sum(row["new"] for row in rows), "all": sum(row["all"] for row in rows)}

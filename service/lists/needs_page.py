@@ -27,7 +27,11 @@ def needs_page(
     community: Community,
     as_of: date,
 ) -> str:
-    """Render the page: bars of needs against seats left, the tables ``sheets``, months ahead, grids, and coverage."""
+    """Render the month's page as HTML: bars of needs against seats left, tables, months ahead, grids, and coverage.
+
+    ``demand``, ``proposals``: of ``models.demand.town_demand.town_demand``. ``sheets``: tables of needs, projects and
+    resources. ``coverage``: the table of ``coverage_sheet``.
+    """
     needs, lines = _bars(demand, proposals, community), list[str]()
     months, grids = (
         base64.b64encode(ornament(name, partial(draw, demand, community), b"", lines)).decode()

@@ -19,7 +19,7 @@ MOST_GRIDS = 4  # that a line names
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table in words: its title, a note, column titles with widths (characters), and rows."""
+    """One table as texts: its title, a note, column titles with widths (characters), and rows."""
 
     title: str
     note: str
@@ -28,7 +28,10 @@ class Sheet:
 
 
 def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community) -> Sheet:
-    """Make 需求清单: a row for each need with its window, the months ahead, seats and a verdict."""
+    """Make the table 需求清单: a row for each need with its window, the months ahead, seats and a verdict.
+
+    ``demand``, ``proposals``: of ``models.demand.town_demand.town_demand``.
+    """
     town = demand[demand["grid_id"] == TOWN]
     months = list(dict.fromkeys(town.loc[town["span"] != WINDOWS, "span"]))
     told = proposals.needs.set_index("need")
@@ -118,7 +121,7 @@ def verdict(row: dict, community: Community) -> str:
 
 
 def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
-    """Make 项目清单: what to open, where, for how many, by when, which fund pays and who runs it."""
+    """Make the table 项目清单: what to open, where, for how many, by when, which fund pays and who runs it."""
     needs = {need.id: need.name.here for need in community.needs}
     programmes = {programme.id: programme.name.here for programme in community.programmes}
     funds = {fund.id: fund.name.here for fund in community.funds}
@@ -183,7 +186,7 @@ def _kinds() -> dict[str, str]:
 
 
 def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
-    """Make 资源清单: programmes with seats, funds with what is left, organisers."""
+    """Make the tables 资源清单: programmes with seats, funds with what is left, organisers."""
     needs = {need.id: need.name.here for need in community.needs}
     funds = {fund.id: fund.name.here for fund in community.funds}
     told = proposals.programmes.set_index("programme").to_dict("index")
@@ -294,7 +297,10 @@ def _whole(grids: pd.DataFrame) -> pd.DataFrame:
 
 
 def coverage_sheet(told: Sequence[dict[str, Any]], community: Community) -> Sheet:
-    """Tabulate how often past intervals held, by need; ``told``: rows of ``models.demand.backtest.told_by_need``."""
+    """Tabulate how often past intervals contained the actual count, by need.
+
+    ``told``: rows of ``models.demand.backtest.told_by_need``.
+    """
     names = {need.id: need.name.here for need in community.needs} | {"all": say("全部", "all")}
     table = {(row["need"], row["place"], row["span"]): row for row in told}
     shown = [

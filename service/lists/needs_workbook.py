@@ -1,4 +1,4 @@
-"""The month's lists of needs, projects and resources as a workbook, and candidates for the coordinators."""
+"""Write the month's lists of needs, projects and resources as a workbook, and candidates for the coordinators."""
 
 import io
 from collections.abc import Sequence
@@ -14,7 +14,10 @@ from service.lists.workbook import FORMATS, OPTIONS
 
 
 def needs_workbook(title: str, sheets: Sequence[tuple[str, Sequence[Sheet]]], as_of: date) -> bytes:
-    """A workbook with a worksheet for each (name, tables below each other). The same tables give the same bytes."""
+    """Write a workbook with a worksheet for each of ``sheets``: its name, and the tables that stand on it.
+
+    Returns the file's content; the same tables give the same bytes.
+    """
     content = io.BytesIO()
     with xlsxwriter.Workbook(content, OPTIONS) as book:
         book.set_properties({"title": title, "created": datetime(as_of.year, as_of.month, as_of.day)})
@@ -31,7 +34,7 @@ def needs_workbook(title: str, sheets: Sequence[tuple[str, Sequence[Sheet]]], as
 
 
 def _write(page: Worksheet, table: Sheet, row: int, formats: dict[str, Format]) -> int:
-    """Write a table from a row on; the row after it. The first table of a page sets the widths of its columns."""
+    """Write a table from a row on, and return the row after it; a page's first table sets the widths of its columns."""
     first = row == 0
     page.write(row, 0, table.title, formats["title"])
     if table.note:

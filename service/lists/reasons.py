@@ -25,10 +25,10 @@ PLACES: tuple[Place, Place] = ("list", "home")  # of ``reason`` and of ``why``
 
 
 def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
-    """Add reasons to the visits: what raised the score, or that the household was drawn by lot.
+    """Add reasons to the visits: what raised the score, or that the household was drawn at random.
 
     The added columns are reason (one line, what a list may show), why (what the household's own page may show: each
-    reason numbered, with its source rows) and reason_kinds (the groups of the reasons of why, joined by commas).
+    reason numbered, with its source rows) and reason_kinds (the reason groups in ``why``, joined by commas).
     """
     return reasons_in((language(),), visits, known, model)[language()]
 
@@ -94,7 +94,7 @@ def _worded(
 
 
 def _turn(known: Known, household: int) -> Reason:
-    """The reason of a visit in turn: when somebody came last."""
+    """Return the reason of a visit in turn: when somebody last came."""
     contacted = known.outreach.contacted[own_visits(known, household)]
     if not len(contacted):
         return Reason(say("轮流走访：还没有人去过", "in turn: nobody has come yet"), TURN, "")

@@ -16,7 +16,10 @@ ROUNDING = 0.98  # of a page is counted on, as programs round heights up
 
 
 def on_a4(sheet: Worksheet, last_column: int, last_row: int) -> None:
-    """Print a sheet up to these on A4 landscape, one page wide, with a footer."""
+    """Set a sheet to print on A4 landscape, one page wide, with a footer.
+
+    ``last_column``, ``last_row``: the last ones to print, counted from zero.
+    """
     sheet.set_landscape()
     sheet.set_paper(A4)
     sheet.set_margins(left=SIDE, right=SIDE, top=ABOVE, bottom=BELOW)

@@ -1,4 +1,4 @@
-"""What a worker should know and say at the door: household, need, programme, question, and who is calling."""
+"""Write what a worker should know and say at the door: household, need, programme, question, and who is calling."""
 
 import re
 from collections.abc import Iterable
@@ -173,7 +173,7 @@ def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
 
 
 def programmes_text(need: Need, known: Known, history: pd.DataFrame | None = None) -> str:
-    """List the programmes that run within a need's window, a line each, with the seats left.
+    """List the programmes that run before the end of a need's window, one on each line, with the seats left.
 
     ``history``: past courses of the programmes, as in ``describe``.
     """

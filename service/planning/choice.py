@@ -1,4 +1,4 @@
-"""The visits chosen for what they are worth, within the workers' visits and the programmes' seats."""
+"""Choose the visits of highest worth within the workers' visits and the programmes' seats."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +21,11 @@ SLACK = 1e-6  # seats: the solver's own tolerance
 
 @dataclass(frozen=True)
 class Chosen:
-    """Visits chosen by their worth: pairs with worker and arm, and limits met.
+    """The visits chosen by worth, with their worker and arm, and the seat limits that bound the choice.
 
-    ``value``: their worth. ``bound``: no visits are worth more, once prices of groups are taken off."""
+    ``value``: total worth of the visits. ``bound``: no plan with as many visits is worth more that gives every group
+    its share (the worth and the prices of the groups, plus the solver's gap; without prices, no plan at all).
+    """
 
     visits: pd.DataFrame
     value: float
@@ -41,13 +43,15 @@ def chosen(
     most: np.ndarray | None = None,
     fair: Fair | None = None,
 ) -> Chosen:
-    """The visits of highest worth that the workers who take part (bool) can make.
+    """Choose the visits of highest worth that the workers who take part can make.
 
-    Raises UserError where they cannot be as ``fair`` as is asked for.
+    ``pairs``: the eligible pairs, with household, need, area, p_need, worth, tie, within, last_worker, the columns that
+    ``options_of`` reads, and price, which is added to the worth when visits are compared.
+    ``spare``: visits that each worker can still make, int [workers]; the chosen ones are subtracted in place.
+    ``taking``: bool [workers], True for those who take part. ``limits``: seats that may still be promised.
+    ``most``: the largest number of visits of each area, int [areas]. ``fair``: the parity constraint, if there is one.
 
-    ``pairs``: household, need, area, p_need, worth, tie, within, last_worker, and what ``options_of`` reads; price,
-    which is added to the worth when visits are compared. ``spare``: visits to spare of each worker; those made are
-    taken off. ``most``: at most so many in each area.
+    Returns the chosen visits. Raises UserError when the visits cannot meet ``fair``.
     """
     classes = classes_of(workers, taking)
     places = classes.places(spare, most)
@@ -73,14 +77,14 @@ Found = tuple[Options, Assignment, tuple[Limit, ...]]
 
 
 def _best(pairs: pd.DataFrame, places: Places, limits: Sequence[Limit]) -> Found:
-    """The best options within the limits."""
+    """Return the best options within the limits."""
     found = _within(pairs, places, limits)
     assert found is not None  # no visit at all keeps within every limit
     return found
 
 
 def _fairest(pairs: pd.DataFrame, places: Places, limits: Sequence[Limit], fair: Fair, count: int) -> Found:
-    """The best ``count`` options that are as fair as is asked for. Raises UserError where there are none."""
+    """Return the best options, at least ``count``, that meet ``fair``; raise UserError when there are none."""
     found = _within(pairs, places, limits, fair, count)
     if found:
         return found
@@ -107,7 +111,7 @@ def _within(
     fair: Fair | None = None,
     count: int = 0,
 ) -> Found | None:
-    """The best options within the limits; one takes part from when the best without it would break it."""
+    """Return the best options, or None, adding a limit only once the best options without it would break it."""
     full: list[Limit] = []
     while True:
         options = options_of(pairs, _scarce(pairs, full))
@@ -128,41 +132,41 @@ def _within(
 
 
 def _worth(options: Options) -> np.ndarray:
-    """float64 per option: what it is worth, no two households quite alike."""
+    """Return the worth of each option: float64 [options], with a small term that breaks ties between households."""
     worth = options.sums(options.pairs["worth"].to_numpy())
     tie = options.pairs["tie"].to_numpy()[options.asked.max(axis=1)]
     return worth + TIE * (worth.max(initial=0.0) or 1.0) * (1 - tie / (tie.max(initial=0) + 1))
 
 
 def _price(options: Options) -> np.ndarray:
-    """float64 per option: the prices of the groups that it finds needs of."""
+    """Return the sum of the prices of each option's pairs: float64 [options]."""
     return options.sums(options.pairs["price"].to_numpy())
 
 
 def _compared(options: Options) -> np.ndarray:
-    """float64 per option: worth and price, raised so that a visit is always better than none."""
+    """Return worth plus price of each option: float64 [options], raised by a constant so that none is below 0."""
     both = _worth(options) + _price(options)
     return both - min(0.0, both.min(initial=0.0))
 
 
 def _scarce(pairs: pd.DataFrame, limits: Collection[Limit]) -> set[int]:
-    """The needs that limits are about."""
+    """Return the positions of the needs that draw on the seats of ``limits``."""
     within = pairs["within"].to_numpy()
     return {int(need) for limit in limits for need in pairs.loc[limit.concerns(within), "need"].unique()}
 
 
 def _side(options: Options, limit: Limit) -> Side:
-    """Expected takers of the seats do not exceed them."""
+    """Return the constraint that the expected takers of the limit's seats do not exceed them."""
     pairs = options.pairs
     use = options.sums(np.where(limit.concerns(pairs["within"].to_numpy()), pairs["p_need"], 0.0))
     return Side(csr_array(use[None, :]), np.array([-np.inf]), np.array([limit.seats]))
 
 
 def takers(listed: pd.DataFrame, limit: Limit) -> float:
-    """Expected number of listed pairs that take one of the seats."""
+    """Compute the expected number of listed pairs that take one of the limit's seats."""
     return float(listed.loc[limit.concerns(listed["within"].to_numpy()), "p_need"].sum())
 
 
 def left_after(limits: Sequence[Limit], listed: pd.DataFrame) -> list[Limit]:
-    """The limits once these visits have been made."""
+    """Return the limits with the expected takers among the listed pairs subtracted from their seats."""
     return [Limit(limit.programmes, max(0.0, limit.seats - takers(listed, limit))) for limit in limits]

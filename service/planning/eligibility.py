@@ -1,4 +1,4 @@
-"""Which pairs of household and need may stand on a list, and why the others may not. Pure, no files."""
+"""Tell which pairs of household and need may stand on a list, and why the others may not. Pure, no files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ HANDLED_DAYS = 365  # an unresolved request older than a year is no longer taken
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What may not be listed, and why."""
+    """The households and pairs that may not be listed, by cause."""
 
     refuses: np.ndarray  # bool per household
     rests: np.ndarray  # bool per household: contacted within the cool-down
@@ -28,12 +28,12 @@ class LeftOut:
     closed: np.ndarray  # bool [households, needs]: nobody can enrol for what would meet it any more
 
     def pairs(self) -> np.ndarray:
-        """bool [households, needs]: may not be listed."""
+        """Tell which pairs may not be listed: bool [households, needs]."""
         whole = self.refuses | self.rests | self.used_up
         return whole[:, None] | self.handled | self.suppressed | self.closed
 
     def counts(self, here: np.ndarray | None = None) -> dict[str, int]:
-        """How many are left out by each cause; ``here``: bool per household, of those that count (all)."""
+        """Count by cause what is left out; ``here``: bool [households], those to count (default: all)."""
         here = np.ones(len(self.refuses), dtype=bool) if here is None else here
         whole: np.ndarray = np.asarray(self.suppressed.all(axis=1))
         return {
@@ -47,7 +47,7 @@ class LeftOut:
 
 
 def left_out_lines(counts: Mapping[str, int]) -> list[str]:
-    """How many are left out (``LeftOut.counts``), in words."""
+    """Write how many households and needs are left out; ``counts`` comes from ``LeftOut.counts``."""
     lines = [
         say(
             f"不列入名单：{counts['refuses']} 户谢绝，{counts['rests']} 户近期已联系，"
@@ -69,7 +69,7 @@ def left_out_lines(counts: Mapping[str, int]) -> list[str]:
 
 
 def left_out(known: Known, closed: np.ndarray) -> LeftOut:
-    """What may not be listed in the week from the known day; ``closed``: bool [households, needs]."""
+    """Find what may not be listed in the week from the as-of day; ``closed``: bool [households, needs]."""
     return LeftOut(
         _refusing(known),
         _resting(known),
@@ -83,10 +83,13 @@ def left_out(known: Known, closed: np.ndarray) -> LeftOut:
 def eligible_pairs(
     scores: pd.DataFrame, known: Known, out: LeftOut, usual: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """The pairs that may be listed. ``usual``: mean p_need of each need, by default over these scores.
+    """Select the scored pairs that may be listed.
 
-    Returns columns household, need (positions), p_need, value (severity times p_need), usual (the need's
-    mean p_need), sensitive, model_version, in order of household and need.
+    ``scores``: the contract's columns of scores.parquet. ``out``: what may not be listed. ``usual``: mean p_need of
+    each need, float64 [needs]; by default the mean over these scores.
+
+    Returns the columns household, need (positions), p_need, value (severity times p_need), usual (the need's mean
+    p_need), sensitive, model_version, sorted by household and need.
     """
     pairs = _scored(scores, known)
     if usual is not None:
@@ -96,7 +99,7 @@ def eligible_pairs(
 
 
 def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
-    """The scores of households and needs that are known, by position."""
+    """Return the scores of households and needs that are known, with their positions."""
     community = known.community
     household = positions_of(scores["household_id"], known.household_ids)
     need = positions_of(scores["need"], [need.id for need in community.needs])
@@ -117,7 +120,7 @@ def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
 
 
 def _refusing(known: Known) -> np.ndarray:
-    """bool per household: refuses lists at some time of the coming week, as far as is known by now.
+    """Tell which households refuse lists at some time of the coming week: bool [households].
 
     Refusals recorded after the as-of date count too: a list made again late must respect them.
     """
@@ -129,7 +132,7 @@ def _refusing(known: Known) -> np.ndarray:
 
 
 def _resting(known: Known) -> np.ndarray:
-    """bool per household: contacted within the cool-down before the as-of date."""
+    """Tell which households were contacted within the cool-down before the as-of date: bool [households]."""
     rests = np.zeros(known.household_count, dtype=bool)
     weeks = known.community.outreach.cooldown_weeks
     rests[known.outreach.household[known.outreach.contacted >= known.as_of - 7 * weeks]] = weeks > 0
@@ -137,7 +140,7 @@ def _resting(known: Known) -> np.ndarray:
 
 
 def _used_up(known: Known) -> np.ndarray:
-    """bool per household: contacted on as many days of the past year as the settings allow."""
+    """Tell which households had as many days of contact in the past year as the settings allow: bool [households]."""
     rows = known.outreach
     recent = rows.contacted >= known.as_of - COMMON_YEAR
     days = np.unique(np.stack([rows.household[recent], np.floor(rows.contacted[recent])]), axis=1)
@@ -146,10 +149,10 @@ def _used_up(known: Known) -> np.ndarray:
 
 
 def _being_handled(known: Known) -> np.ndarray:
-    """bool, households x needs: an open request.
+    """Tell which pairs have an open request: bool [households, needs].
 
-    A community that never notes when a request was resolved has only open ones: there a request counts as
-    open for as long as its need's window.
+    Where a community never notes when a request was resolved, a request counts as open for as long as its need's
+    window; elsewhere an unresolved one counts for HANDLED_DAYS.
     """
     rows = known.requests
     open_requests = np.isnan(rows.resolved) & (rows.need >= 0)

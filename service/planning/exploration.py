@@ -1,4 +1,4 @@
-"""Where a visit drawn by lot teaches most: uncertain estimates, and places and groups that were seldom seen."""
+"""Weigh where a random visit teaches most: uncertain estimates, and places and groups with few answers."""
 
 import numpy as np
 import pandas as pd
@@ -13,21 +13,22 @@ ANSWERS = [OUTCOMES.index("needed"), OUTCOMES.index("not_needed")]
 
 
 def exploration_weights(pairs: pd.DataFrame, area: np.ndarray, known: Known) -> np.ndarray:
-    """float64 per pair: the standard deviation of finding the need, times how little its like were seen.
+    """Compute each pair's weight in a random draw: float64 [pairs], standard deviation times a factor for few answers.
 
-    Drawing in proportion to the standard deviation estimates a total best (Neyman 1934). It is multiplied by
-    the root of expected over actual answers about the need within a year, in the micro-grid or in the named
-    group of the household where that is highest; expected are those it would have had if answers were spread
-    evenly over the pairs.
+    Drawing in proportion to the standard deviation of finding the need estimates a total best (Neyman 1934). The factor
+    is the root of expected over actual answers about the need within a year, in the household's micro-grid or in the
+    one of its named groups where that is highest; expected are the answers there would be if all were spread evenly
+    over the pairs.
 
-    ``pairs``: household, need, p_need. ``area``: the area of each household, -1 where it is not known yet.
+    ``pairs``: household, need, p_need. ``area``: the area of each household, int [households], -1 where it is not
+    known.
     """
     chance = pairs["p_need"].to_numpy(dtype=np.float64)
     return np.sqrt(chance * (1 - chance)) * np.sqrt(_unseen(pairs, area, known))
 
 
 def _unseen(pairs: pd.DataFrame, area: np.ndarray, known: Known) -> np.ndarray:
-    """float64 per pair: expected over actual answers in its micro-grid or named group, the highest."""
+    """Compute the highest ratio of expected to actual answers over a pair's micro-grid and groups: float64 [pairs]."""
     household, need = pairs["household"].to_numpy(), pairs["need"].to_numpy()
     rows = known.outreach
     recent = (rows.contacted >= known.as_of - COMMON_YEAR) & np.isin(rows.outcome, ANSWERS) & (rows.need >= 0)
@@ -36,7 +37,7 @@ def _unseen(pairs: pd.DataFrame, area: np.ndarray, known: Known) -> np.ndarray:
     level = np.bincount(what, minlength=needs) / np.maximum(np.bincount(need, minlength=needs), 1)
 
     def ratio(cell: np.ndarray) -> np.ndarray:
-        """Per pair, for cells of households (-1: in none)."""
+        """Compute the ratio of each pair; ``cell``: the cell of each household, -1 for none."""
         shape = (int(cell.max(initial=-1)) + 2, needs)
         given, pairs_there = np.zeros(shape), np.zeros(shape)
         np.add.at(given, (cell[who], what), 1)

@@ -1,9 +1,11 @@
-"""Equal recall over several partitions: one price a group, shared by all of them, found by bisection. Pure.
+"""Equal recall over several partitions: one price for each group, shared by all of them, found by bisection. Pure.
 
 Within one partition equal recall is a constraint of the choice (``service.planning.parity``). Over several it would tie
-their choices together, so it is taken into their worth instead (Lagrange): every need found in group g counts for
-price_g more, and every need found at all for price_g times the share of all needs that the group must be found of less.
-The prices are raised until no group of the whole town is short, and then lowered again by halves as far as that holds.
+their choices together, so prices are added to the visits' worth instead (Lagrange multipliers). With the price
+price_g of group g, a need found in g is worth price_g more, and a need found anywhere is worth price_g times g's
+required share of all found needs less.
+The prices are raised until no group of the whole town is short, and are then lowered by halving the interval for as
+long as no group is short.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,14 +30,17 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True)
 class Price:
-    """What a need found in a group is worth beside its severity, and of all needs found the share it must have."""
+    """A group's price for a need found in it, in units of severity, and its required share of all found needs."""
 
     price: float
     share: float
 
 
 def price_of(prices: Mapping[str, Price], known: Known, pairs: pd.DataFrame) -> np.ndarray | float:
-    """float64 per pair (household, p_need): the price of finding it; 0 without prices."""
+    """Compute the price of finding each pair's need: float64 [pairs], or 0 without prices.
+
+    ``prices``: by id of the group. ``pairs``: columns household (position) and p_need.
+    """
     if not prices:
         return 0.0
     groups = membership(known)
@@ -48,7 +53,7 @@ def price_of(prices: Mapping[str, Price], known: Known, pairs: pd.DataFrame) -> 
 
 @dataclass(frozen=True)
 class Search:
-    """The prices tried so far. ``low``: too low for the group; ``high``: enough; both by group."""
+    """The prices tried so far. ``low``: by group, the highest that left it short; ``high``: one that was enough."""
 
     parity: Parity
     low: dict[str, float]
@@ -59,9 +64,9 @@ class Search:
     nearest: tuple[float, tuple[str, ...]] = (1.0, ())  # the smallest tolerance met, and who was short at it
 
     def after(self, sums: GroupSums) -> "Search":
-        """Return the search with the prices to try next, from what the last ones gave the whole town.
+        """Return the search with the prices to try next, given the whole town's sums under the last ones.
 
-        Raises UserError where a group of the settings does not exist, or no prices are enough.
+        Raises UserError when a group of the settings does not exist, or when no prices are enough.
         """
         wanted, found, names = self._groups(sums)
         short = {group for group in wanted if found[group] < 0}
@@ -87,7 +92,7 @@ class Search:
 
     @property
     def over(self) -> bool:
-        """Whether the prices need not be searched further."""
+        """Tell whether the search has ended."""
         return self.met > HALVINGS or (self.met > 0 and not self.prices) or self.rounds >= MOST_ROUNDS
 
     def _next(self, group: str, low: Mapping[str, float], high: Mapping[str, float]) -> float:
@@ -96,7 +101,7 @@ class Search:
         return (low[group] + high[group]) / 2
 
     def _groups(self, sums: GroupSums) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
-        """By group: the share of all that is found that it must have, what it has above that, and its name."""
+        """Return by group its required share of all found needs, how much more it got, and its name."""
         rows = sums.within.set_index("group")
         need, found = (rows[name].to_dict() for name in ("need", "found"))
         positions = sums.groups.positions(self.parity.groups)
@@ -108,7 +113,7 @@ class Search:
 
     @staticmethod
     def _tolerance(sums: GroupSums, groups: Sequence[str]) -> float:
-        """The smallest tolerance that these lists meet."""
+        """Return the smallest tolerance that these lists meet."""
         rows = sums.within.set_index("group")
         recall = rows["found"] / rows["need"]
         return float(1 - min((recall[group] for group in groups), default=0.0) / (recall[ALL] or 1.0))

@@ -1,8 +1,9 @@
-"""Choosing the week's visits: a mixed-integer linear programme solved with HiGHS (scipy.optimize.milp).
+"""Choose the week's visits with a mixed-integer linear programme, solved by HiGHS (scipy.optimize.milp).
 
-An option (a household and what to ask it) is a variable of 0 or 1, and so many visits of an area fall to
-each class of interchangeable workers. Its linear relaxation is almost whole: it is solved first, what it leaves
-undecided is settled as a small integer programme, and the optimality gap is measured against the relaxation.
+Each option (a household and the needs to ask about) is a variable of 0 or 1; further variables count the visits that
+each class of interchangeable workers makes in an area. Nearly all variables of the linear relaxation are whole. It is
+solved first, a small integer programme then settles the variables left undecided, and the optimality gap is
+measured against the relaxation.
 """
 
 import ctypes
@@ -27,7 +28,8 @@ WHOLE = 1e-6  # a variable this close to 0 or 1 is decided
 class Side:
     """Further constraints: low <= matrix @ x + further @ z <= high.
 
-    x is 1 for the chosen options and 0 for others; any z >= 0 will do (sums that several rows share).
+    x is 1 for the chosen options and 0 for the others; z >= 0 are auxiliary variables, for sums that several rows
+    share.
     """
 
     matrix: csr_array  # [rows, options]
@@ -38,7 +40,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Places:
-    """Who can visit where: classes of interchangeable workers, and how many households an area may give."""
+    """Who can visit where: classes of interchangeable workers, and the largest number of visits in each area."""
 
     covers: np.ndarray  # bool, areas x classes
     capacity: np.ndarray  # int per class: visits to spare
@@ -57,9 +59,13 @@ class Assignment:
 def assign(
     household: np.ndarray, area: np.ndarray, value: np.ndarray, places: Places, sides: Sequence[Side] = ()
 ) -> Assignment | None:
-    """Choose options of the highest total value, at most one a household; None where the sides forbid all.
+    """Choose options of the highest total value, at most one for each household.
 
-    ``household``, ``area``, ``value``: one entry an option.
+    ``household``, ``area``: int [options], positions. ``value``: float64 [options]. ``places``: who can visit where.
+    ``sides``: further constraints.
+
+    Returns the chosen options, or None where no choice meets the constraints. The gap is relative, and at most GAP (or
+    LARGE_GAP for many options) unless the search ends first.
     """
     if not len(household):
         return Assignment(np.zeros(0, dtype=np.int64), 0.0, 0.0)
@@ -91,10 +97,11 @@ def assign(
 
 
 def _contenders(household: np.ndarray, area: np.ndarray, value: np.ndarray, places: Places) -> np.ndarray:
-    """int64 positions, ascending: the options that can matter where visits are all that is scarce.
+    """Select the options that can matter where only visits are scarce: int64 positions, ascending.
 
-    Of a household the best one; of the areas that the same classes serve as many of the best as these can visit,
-    and of one area no more than it may give: an option left out could always be replaced by one of these.
+    Kept are each household's best option; among the areas that the same classes serve, as many of the best options as
+    these classes can visit; and of one area no more than its largest number. An option that is left out could always
+    be replaced by one of these.
     """
     _, zone = np.unique(places.covers, axis=0, return_inverse=True)
     zone = zone.reshape(-1)
@@ -108,7 +115,7 @@ def _contenders(household: np.ndarray, area: np.ndarray, value: np.ndarray, plac
 
 
 def _place_within(group: np.ndarray) -> np.ndarray:
-    """int64 per entry: how many of its group stand before it."""
+    """Count for each entry the earlier entries of the same group: int64 [entries]."""
     order = np.argsort(group, kind="stable")
     first = np.searchsorted(group[order], group[order])
     place = np.empty(len(group), dtype=np.int64)
@@ -117,7 +124,10 @@ def _place_within(group: np.ndarray) -> np.ndarray:
 
 
 def thinkable(household: np.ndarray, area: np.ndarray, places: Places, sides: Sequence[Side]) -> bool:
-    """Whether the sides can be met when visits may be divided: quickly told, and necessary."""
+    """Tell whether fractional visits can meet the constraints: a quick test that whole visits must pass too.
+
+    ``household``, ``area``: int [options], positions. ``places``, ``sides``: as in ``assign``.
+    """
     return _relaxed(_model(household, area, np.zeros(len(household)), places, sides)) is not None
 
 
@@ -134,7 +144,7 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Relaxed:
-    """A vertex of the linear relaxation, and how little it would cost to change each variable of it."""
+    """A vertex of the linear relaxation, and the absolute reduced cost of each variable there."""
 
     values: np.ndarray
     reduced: np.ndarray
@@ -179,7 +189,7 @@ def _model(
 
 
 def _relaxed(model: _Model) -> _Relaxed | None:
-    """The relaxation's best vertex; None where even that does not exist."""
+    """Return the best vertex of the relaxation, or None where the relaxation has no solution."""
     above, below = np.isfinite(model.high), np.isfinite(model.low)
     rows = model.matrix.tocsr()
     result = linprog(
@@ -195,7 +205,7 @@ def _relaxed(model: _Model) -> _Relaxed | None:
 
 
 def _solve(model: _Model, free: np.ndarray, gap: float, values: np.ndarray | None = None) -> OptimizeResult:
-    """The integer programme with the options that are not ``free`` (bool) fixed at whole ``values``."""
+    """Solve the integer programme; options that are not ``free`` (bool) are fixed at their whole ``values``."""
     count = len(free)
     lower, upper, whole = np.zeros(len(model.cost)), model.upper.copy(), np.zeros(len(model.cost))
     whole[:count] = free
@@ -214,10 +224,10 @@ def _solve(model: _Model, free: np.ndarray, gap: float, values: np.ndarray | Non
 def _settled(
     model: _Model, relaxed: _Relaxed, household: np.ndarray, near: int, gap: float
 ) -> np.ndarray | None:
-    """A whole solution near the relaxed one; None where there is none.
+    """Return a whole solution near the relaxed one: float64 [variables], or None where there is none.
 
-    Free are households that the relaxation leaves undecided and those of the ``near`` options that it would
-    cost least to decide otherwise; the others stay.
+    Free to change are the options of households that the relaxation leaves undecided, and of the households of the
+    ``near`` options with the smallest reduced cost; all other options keep their value.
     """
     count = len(household)
     values = relaxed.values[:count]
@@ -236,8 +246,10 @@ def _gap(model: _Model, solution: np.ndarray, bound: float) -> float:
 
 @contextmanager
 def without_output() -> Iterator[None]:
-    """What is printed meanwhile goes nowhere: HiGHS prints a line of its makers' when it mends a solution. Errors are
-    raised, and standard error stays as it is."""
+    """Discard what is printed to standard output meanwhile; standard error stays as it is.
+
+    HiGHS prints a line when it repairs a solution. Errors are raised as usual.
+    """
     if os.name != "posix":
         yield
         return

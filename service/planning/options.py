@@ -1,4 +1,4 @@
-"""What a visit to a household may ask about: one option for each set of needs worth considering."""
+"""List what a visit to a household may ask about: one option for each set of needs worth considering."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ class Options:
     asked: np.ndarray  # int64 [options, NEEDS_PER_VISIT]: positions in ``pairs``, -1 where fewer needs
 
     def sums(self, of_pair: np.ndarray) -> np.ndarray:
-        """float64 per option: the sum of a value of each pair over the pairs that it asks about."""
+        """Sum a value of the pairs over each option's pairs: float64 [options]; ``of_pair``: [pairs]."""
         return np.append(of_pair, 0.0)[self.asked].sum(axis=1)
 
     def chosen(self, which: np.ndarray) -> pd.DataFrame:
-        """The pairs of these options (positions)."""
+        """Return the pairs of the options at the positions ``which``."""
         asked = self.asked[which]
         return self.pairs.iloc[asked[asked >= 0]]
 
 
 def options_of(pairs: pd.DataFrame, scarce: Collection[int] = ()) -> Options:
-    """The options of every household in ``pairs``.
+    """List the options of every household in ``pairs``.
 
-    A visit asks about up to three needs, sensitive ones first: the strongest, and others where they are
-    likelier than usual. ``scarce``: needs of which only so many may be asked about; a household that would
-    be asked about one has further options that leave it out.
+    A visit asks about up to three needs, sensitive ones first: the one of highest value, then those whose p_need is
+    above the town's usual. ``scarce``: positions of needs with limited seats; a household that would be asked about one
+    of them has further options that leave it out.
     """
     pairs = pairs.sort_values(
         ["household", "sensitive", "value", "need"], ascending=[True, False, False, True], ignore_index=True
@@ -57,7 +57,7 @@ def _subsets(needs: list[int]) -> Iterator[tuple[int, ...]]:
 
 
 def _asked(pairs: pd.DataFrame, left_out: tuple[int, ...]) -> np.ndarray:
-    """int64 [households, NEEDS_PER_VISIT]: rows of ``pairs`` asked about, ascending, padded with -1 in front."""
+    """Return the rows of ``pairs`` to ask about: int64 [households, NEEDS_PER_VISIT], ascending, -1 in front."""
     rows = np.flatnonzero(~pairs["need"].isin(left_out))
     home = pairs["household"].to_numpy()[rows]
     first = np.append(True, home[1:] != home[:-1])[: len(rows)]

@@ -1,4 +1,4 @@
-"""Equal recall as a constraint of the list: no group's expected share of need met falls far below the town's."""
+"""Equal recall as a constraint on the list: no group's share of expected need found falls far below the town's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ SURE = 1e-6  # on the safe side by more than the solver's own tolerance
 
 @dataclass(frozen=True)
 class Fair:
-    """What each group must be found of its expected need.
+    """How much of each group's expected need a list must find.
 
-    For every group: found / need >= (1 - tolerance) x the same of all, with ``found`` before the choice.
+    For every group: found / need >= (1 - tolerance) * all_found / all_need, where ``found`` and ``all_found`` include
+    the visits chosen earlier.
     """
 
     tolerance: float
@@ -34,7 +35,7 @@ class Fair:
     all_found: float
 
     def side(self, options: Options) -> Side:
-        """The constraint, in needs found; what is found in all is a sum that the groups share."""
+        """Return the constraint on the options, with an auxiliary variable for the needs found by all of them."""
         found = options.sums(options.pairs["p_need"].to_numpy())
         wanted = (1 - self.tolerance) * self.need / self.all_need
         low = wanted * self.all_found - self.found + SURE * (wanted > 0)
@@ -44,7 +45,7 @@ class Fair:
         return Side(matrix, np.append(low, 0.0), np.append(np.full(len(low), np.inf), 0.0), further)
 
     def short(self, listed: pd.DataFrame) -> list[str]:
-        """The names of the groups that these visits, with those before, leave too far behind."""
+        """Return the names of the groups left short by these visits and the earlier ones."""
         chance = listed["p_need"].to_numpy()
         found = self.found + chance @ self.member[listed["household"].to_numpy(dtype=int)]
         wanted = (1 - self.tolerance) * self.need / self.all_need * (self.all_found + chance.sum())
@@ -52,10 +53,10 @@ class Fair:
 
 
 def fair(known: Known, pairs: pd.DataFrame, listed: Sequence[pd.DataFrame]) -> Fair | None:
-    """The constraint of the settings; None without one, or where no group of it has any need.
+    """Return the parity constraint of the settings, or None without one or where none of its groups has any need.
 
-    ``pairs``: all eligible pairs; ``listed``: those that are chosen already. Raises UserError where a group does
-    not exist.
+    ``pairs``: all eligible pairs, with household (position) and p_need. ``listed``: the pairs that earlier steps chose,
+    with the same columns. Raises UserError when a group of the settings does not exist.
     """
     parity = known.community.outreach.parity
     if parity is None:
@@ -75,13 +76,17 @@ def fair(known: Known, pairs: pd.DataFrame, listed: Sequence[pd.DataFrame]) -> F
 
 
 def as_many(options: Options, count: int) -> Side:
-    """At least so many visits: nobody is made equal by leaving others without."""
+    """Return the constraint of at least ``count`` visits: groups must not become equal by fewer visits."""
     ones = csr_array(np.ones((1, len(options.household))))
     return Side(ones, np.array([float(count)]), np.array([np.inf]))
 
 
 def too_strict(tolerance: float, possible: float, short: Sequence[str]) -> UserError:
-    """Return the error that says to what a tolerance must be widened, and for whom."""
+    """Return the error that parity cannot be met this week.
+
+    ``tolerance``: the one in the settings. ``possible``: one that can be met. ``short``: names of the groups in the
+    way.
+    """
     names, enough = say("、", ", ").join(short[:5]), np.ceil(100 * possible) / 100
     return UserError(
         say(
@@ -103,7 +108,11 @@ class GroupSums:
 
 
 def group_sums(known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within: pd.DataFrame) -> GroupSums:
-    """Sum up the lists made without parity and with it. ``pairs``: all eligible pairs; the others: the listed ones."""
+    """Sum up by group the list made without parity and the list made with it.
+
+    ``pairs``: all eligible pairs, with household, need (positions) and p_need. ``without``, ``within``: the listed
+    pairs of either list, with household and need.
+    """
     groups = membership(known)
     home, chance = pairs["household"].to_numpy(), pairs["p_need"].to_numpy()
     keys = pd.MultiIndex.from_frame(pairs[["household", "need"]])
@@ -115,7 +124,7 @@ def group_sums(known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within:
 
 
 def joined_sums(partitions: Sequence[GroupSums]) -> GroupSums:
-    """Return the town's sums."""
+    """Return the town's sums, added up over the partitions."""
     groups = joined_groups([partition.groups for partition in partitions])
     without, within = (
         recalls(*(getattr(partition, name) for partition in partitions)) for name in ("without", "within")
@@ -124,5 +133,5 @@ def joined_sums(partitions: Sequence[GroupSums]) -> GroupSums:
 
 
 def parity_lines(sums: GroupSums, parity: Parity) -> list[str]:
-    """What parity costs and brings, in words."""
+    """Write what parity costs and brings."""
     return price_lines(recalls(sums.without), recalls(sums.within), sums.groups, parity)

@@ -1,9 +1,9 @@
-"""What several partitions share of what the whole town has: coordinators' visits, and seats. Pure.
+"""Share out what the whole town has among several partitions: coordinators' visits, and seats. Pure.
 
-Seats bind the whole town, plans are made by partition. So all partitions are planned first as if seats did not matter;
-only of programmes that would then be promised to more than they can take does each partition get a share, in proportion
-to those that it would have promised, and is planned again. That is an approximation: within a partition the seats go to
-the visits of most worth, between partitions they go by need.
+Seats are limited for the whole town, but plans are made by partition. All partitions are planned first as if seats did
+not matter. If a set of programmes would then be promised to more households than it can take, each partition gets a
+share of its seats in proportion to its own promises, and is planned again. That is an approximation: within a partition
+the seats go to the visits of most worth, between partitions they go by the number promised.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,13 @@ from service.planning.seat_limits import Enrolment, Limit, limits_of
 
 
 def visits_by_partition(worth: Sequence[np.ndarray], visits: Mapping[str, int]) -> list[dict[str, int]]:
-    """How many visits each coordinator of the whole town makes in each partition.
+    """Compute how many visits each coordinator of the whole town makes in each partition.
 
-    ``worth``: of each partition's households that a coordinator may visit. Together they make as many visits in a
-    partition as it has of the town's best; each has neighbouring partitions. What the best leave over goes to the
-    partitions in turn.
+    ``worth``: for each partition, the worth of the households that a coordinator may visit, float64 [households].
+    ``visits``: visits a week by worker_id. A partition gets as many visits as it has households among the town's best;
+    the rest go evenly to all partitions. Each coordinator gets neighbouring partitions.
+
+    Returns one mapping of worker_id to visits for each partition.
     """
     total = sum(visits.values())
     part = np.repeat(np.arange(len(worth)), [len(one) for one in worth])
@@ -43,10 +45,11 @@ def visits_by_partition(worth: Sequence[np.ndarray], visits: Mapping[str, int]) 
 def limits_by_partition(
     seats: np.ndarray, takers: Sequence[Mapping[int, float]], before: Sequence[Sequence[Limit]]
 ) -> list[tuple[Limit, ...]] | None:
-    """The seats that each partition may promise; None where the plans keep to what there is.
+    """Compute the seats that each partition may promise, or None where the plans need no further limit.
 
-    ``seats``: left in the town, by programme; ``takers``: of each partition's plan, by the programmes (bits) that can
-    serve them; ``before``: the limits within which the partitions were planned, which stay.
+    ``seats``: seats left in the town, float64 [programmes]. ``takers``: for each partition's plan, the expected takers
+    by the programmes (bits) that can serve them. ``before``: the limits under which the partitions were planned; they
+    stay.
     """
     sets = sorted({one for part in takers for one in part})
     nobody = np.zeros((0, 0))

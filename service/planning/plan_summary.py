@@ -1,4 +1,4 @@
-"""What a plan says of itself, in numbers that the partitions of a town add up, and in words."""
+"""Summarise a plan, in numbers that can be added up over the partitions of a town, and in words."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -30,11 +30,11 @@ class PlanSums:
 
     @property
     def gap(self) -> float:
-        """By how much the best plan may be worth more, relative."""
+        """Return the relative amount by which the best plan may be worth more."""
         return max(0.0, self.bound - self.value) / max(abs(self.value), 1e-12)
 
     def unlisted(self) -> list[str]:
-        """A line where nobody may see the sensitive needs."""
+        """Write a line when there are sensitive needs and no coordinator who may see them; else none."""
         if not self.sensitive or self.coordinated > 0:
             return []
         return [
@@ -45,7 +45,7 @@ class PlanSums:
         ]
 
     def seats(self, community: Community) -> list[str]:
-        """A line where seats kept visits from asking about needs."""
+        """Write a line that names the programmes whose seats kept visits from asking more households; else none."""
         names = [one.name.here for at, one in enumerate(community.programmes) if self.full >> at & 1]
         if not names:
             return []
@@ -59,7 +59,7 @@ class PlanSums:
         ]
 
     def optimality(self) -> str:
-        """A line on how far the chosen visits may be from the best there are."""
+        """Write how far the chosen visits may be from the best there are."""
         return say(
             f"走访安排：预计价值 {self.value:.1f}，与最优的差距不超过 {self.gap:.4%}",
             f"plan: expected value {self.value:.1f}, optimality gap at most {self.gap:.4%}",
@@ -69,10 +69,10 @@ class PlanSums:
 def plan_lines(
     sums: PlanSums, community: Community, gone: pd.DataFrame, visits: pd.DataFrame, groups: GroupSums | None
 ) -> list[str]:
-    """What stands below a town's lists.
+    """Write the notes that stand below a town's lists.
 
-    ``gone``: the households that are dropped; ``visits``: household_id and status of what is listed; ``groups``: what
-    is found in each group where the settings ask for parity.
+    ``gone``: the households no longer listed (``stability.dropped``). ``visits``: household_id and status of the listed
+    visits. ``groups``: what the lists find in each group, where the settings ask for parity.
     """
     parity = community.outreach.parity
     return [
@@ -87,7 +87,7 @@ def plan_lines(
 
 
 def added_up(partitions: Iterable[PlanSums]) -> PlanSums:
-    """The numbers of a whole town. A worker is idle who is so in every partition."""
+    """Add up the numbers of all partitions of a town. A worker is idle who is idle in every partition."""
     all_sums = list(partitions)
     left: Counter[str] = Counter()
     for sums in all_sums:

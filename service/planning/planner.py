@@ -1,4 +1,4 @@
-"""Which households to visit next week, and what to ask them: from scores to a plan. Pure, no files.
+"""Choose which households to visit next week and what to ask them: from scores to a plan. Pure, no files.
 
 Any list maker with the signature of ``plan`` can take its place.
 """
@@ -43,14 +43,14 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """The week's visits: one row for each household and need to ask about, and lines that say how it went.
+    """The week's visits, one row for each household and need to ask about, and numbers that describe the plan.
 
-    ``visits`` has the contract's columns of outreach.parquet (``reason`` still empty), and for the pages
-    worker (a number for each list), worker_name, role, coordinator (on a coordinators' list), p_need and status
-    (``kept`` from the list before, or ``new``). ``dropped``: what is no longer listed, and why.
-    ``seats``: those left, by programme; ``takers``: who is expected to take them, by the programmes (bits) that can
-    serve (``Enrolment.within``), of all that eligible pairs have. ``groups``: what is found in each group, where the
-    settings ask for parity.
+    ``visits`` has the contract's columns of outreach.parquet (``reason`` still empty) and, for the pages, worker (a
+    number for each list), worker_name, role, coordinator (True on a coordinators' list), p_need and status (``kept``
+    from the list before, or ``new``). ``dropped``: households no longer listed, with the cause. ``seats``: seats left,
+    float64 [programmes]. ``takers``: the expected number of listed pairs that take a seat, by the programmes (bits)
+    that can serve them (``Enrolment.within``), with a key for each such set among the eligible pairs. ``groups``: what
+    the list finds in each group, where the settings ask for parity.
     """
 
     visits: pd.DataFrame
@@ -63,13 +63,13 @@ class Plan:
 
     @property
     def lines(self) -> list[str]:
-        """What stands below the lists."""
+        """Return the notes that stand below the lists."""
         return plan_lines(self.sums, self.community, self.dropped, self.visits, self.groups)
 
 
 @dataclass(frozen=True)
 class Share:
-    """What the plan of one of several partitions takes from the whole town."""
+    """A partition's share of what the whole town has, when the town is planned in several partitions."""
 
     number: int  # of the partition
     usual: np.ndarray  # float64 [needs]: mean p_need over the town
@@ -90,15 +90,18 @@ def plan(
     """Choose the week's visits from the scores of one as-of date.
 
     A household is visited at most once a week and asked about at most three needs. A share of the visits
-    (``explore_share``) is drawn first, by lot among all eligible households, so that their propensity holds
-    for everyone; the others are chosen together for the highest sum of severity times p_need. Sensitive
-    needs stand only on coordinators' lists. The same input and seed give the same plan.
+    (``explore_share``) is drawn first, at random among all eligible households, so that every eligible pair has a known
+    propensity; the others are chosen together for the highest sum of severity times p_need. Sensitive needs stand only
+    on coordinators' lists. The same input and seed give the same plan.
 
     ``scores``: the contract's columns of scores.parquet. ``history``: past courses of the programmes
-    (``store.read_programme_history``). ``before``: outreach.parquet of the list before; its households that
-    nobody visited since are worth ``keep_bonus`` more, and keep their worker where possible. ``share``: where
-    ``known`` is one of several partitions; parity is then a matter of prices (``service.planning.group_prices``).
-    ``by_turn``: scores do not tell households apart: nobody is drawn by lot, the longest unvisited are first.
+    (``store.read_programme_history``). ``before``: outreach.parquet of the list before; its households that nobody has
+    visited since are worth ``keep_bonus`` more, and keep their worker where possible. ``share``: given where ``known``
+    is one of several partitions; parity is then a matter of prices (``service.planning.group_prices``). ``by_turn``:
+    True where the scores do not tell households apart: nobody is drawn at random, and those unvisited for longest come
+    first.
+
+    Raises UserError when nobody has any visits, or when the parity of the settings cannot be met.
     """
     workers, offered = workers_of(known, share.everywhere if share else None), enrolment(known, history)
     out = left_out(known, offered.closed)
@@ -141,7 +144,7 @@ def _sums(
     earlier: Sequence[pd.DataFrame],
     *found: Chosen,
 ) -> PlanSums:
-    """What there is to say of a plan, in numbers."""
+    """Sum up a plan in numbers."""
     return PlanSums(
         left_out=out.counts(known.present if known.within is not None else None),
         idle=workers.idle,
@@ -162,7 +165,7 @@ def _weighed(
     before: pd.DataFrame | None,
     draw: np.random.Generator,
 ) -> pd.DataFrame:
-    """The pairs with area, tie, within and until (``Enrolment``), status, worth and last_worker."""
+    """Add area, tie, within and until (``Enrolment``), status, worth and last_worker to the pairs."""
     household, need = pairs["household"].to_numpy(), pairs["need"].to_numpy()
     kept = waiting(before, known)[household]
     return pairs.assign(
@@ -179,7 +182,7 @@ def _weighed(
 def _drawn(
     pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, known: Known, draw: np.random.Generator
 ) -> pd.DataFrame:
-    """The visits drawn by lot, with chances as the settings say."""
+    """Draw the random visits with the weights and the floor of the settings."""
     outreach = known.community.outreach
     weighted = outreach.explore == "weighted"
     pairs = pairs.assign(weight=exploration_weights(pairs, workers.area, known) if weighted else 1.0)
@@ -188,7 +191,7 @@ def _drawn(
 
 
 def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, limits: Sequence[Limit]) -> Chosen:
-    """Coordinators' visits: households with the highest sensitive needs, asked about their other needs too.
+    """Choose the coordinators' visits: by worth of the sensitive needs, asking about a household's other needs too.
 
     Without a workers table such a visit also counts against the visits of its micro-grid.
     """
@@ -205,7 +208,7 @@ def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, limit
 
 
 def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFrame:
-    """The chosen pairs with ids, names and the order of visits, in the order of the lists."""
+    """Add ids, names and the order of visits to the chosen pairs, and sort them into the order of the lists."""
     of_worker = workers.frame.iloc[visits["worker"].to_numpy(dtype=np.int64)].reset_index(drop=True)
     of_area = workers.areas.iloc[visits["area"].to_numpy(dtype=np.int64)].reset_index(drop=True)
     visits = visits.reset_index(drop=True)
@@ -240,6 +243,9 @@ def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFr
 
 
 def outreach_id(as_of: str, household_id: str, need: str) -> str:
-    """The id of one listed pair: the same whenever the same list is made again."""
+    """Return the id of one listed pair, the same whenever the same list is made again.
+
+    ``as_of``: an ISO date; the id is its digits and 12 hexadecimal digits of a hash of the three.
+    """
     digest = hashlib.blake2b("\x1f".join((as_of, household_id, need)).encode(), digest_size=6).hexdigest()
     return f"{as_of.replace('-', '')}-{digest}"

@@ -1,4 +1,4 @@
-"""Visits drawn by lot: what keeps the estimates honest about households that nobody would have listed.
+"""Draw random visits, which keep the estimates honest about households that nobody would have listed.
 
 Every draw is a systematic sample (one random start over cumulated chances, in random order), so that the
 probability with which a pair is drawn is exactly the one recorded (Särndal, Swensson, Wretman: Model Assisted
@@ -20,14 +20,18 @@ def drawn_by_lot(
     draw: np.random.Generator,
     floor: float = 1.0,
 ) -> pd.DataFrame:
-    """Households drawn in each area and up to three needs of each, with the ``propensity`` of each pair.
+    """Draw households in each area and up to three needs of each, with the ``propensity`` of each drawn pair.
 
-    Every worker gives ``share`` of his or her visits, spread over the areas covered in proportion to their
-    eligible households. Within an area the chances of households, and within a household those of its needs,
-    follow the column ``weight`` of the pairs as far as ``floor`` allows: no pair has a propensity below
-    ``floor`` times that of a uniform draw. With a floor of 1 the draw is uniform.
+    Every worker gives ``share`` of his or her visits, spread over the areas covered in proportion to their eligible
+    households. Within an area the chances of households, and within a household those of its needs, are in proportion
+    to the column ``weight`` as far as ``floor`` allows: no pair's propensity is below ``floor`` times that of a uniform
+    draw. With a floor of 1 the draw is uniform.
 
-    ``pairs``: sorted by household. Takes the visits off ``spare`` (per worker).
+    ``pairs``: the eligible pairs with household, need, area and weight, sorted by household. ``spare``: visits that
+    each worker can still make, int [workers]; the drawn ones are subtracted in place. ``share``, ``floor``: from 0 to
+    1.
+
+    Returns the drawn pairs with worker, arm and propensity.
     """
     homes = pairs.drop_duplicates("household")[["household", "area"]]
     visits, expected, most = _visits(homes["area"].to_numpy(), workers, share, draw.random())
@@ -60,11 +64,11 @@ def drawn_by_lot(
 def _visits(
     area: np.ndarray, workers: Workers, share: float, start: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How many visits each worker gives to each area for one random start in [0, 1).
+    """Compute how many visits each worker gives to each area, for one random start in [0, 1).
 
     One systematic draw over workers and their areas turns fractions into whole visits: it keeps each worker
     within one of ``share``, and makes the expected number in an area exact. Returns the visits [workers,
-    areas], and for each area the expected number of visits and the most of any start.
+    areas], and for each area the expected number of visits and the largest number over all starts.
     """
     count = np.bincount(area, minlength=len(workers.areas)).astype(np.float64)
     taking = np.where(workers.frame["coordinator"], 0, share * workers.frame["visits"].to_numpy())
@@ -85,7 +89,7 @@ def _visits(
 
 
 def _fitting(wanted: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Where more might be drawn than live in an area, only workers with the largest parts draw there."""
+    """Set visits to 0 where an area could get more than it has households, keeping the workers with the most there."""
     for area in np.flatnonzero(np.ceil(wanted).sum(axis=0) > count):
         order = np.argsort(-wanted[:, area], kind="stable")
         drawn = np.cumsum(np.ceil(wanted[order, area]))
@@ -94,9 +98,10 @@ def _fitting(wanted: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def shares_of(weight: np.ndarray, floor: float, most: int) -> np.ndarray:
-    """Shares that add up to 1, in proportion to ``weight`` between two bounds.
+    """Compute shares that add up to 1, in proportion to ``weight`` between two bounds: float64 like ``weight``.
 
-    At least ``floor`` times an equal share, and small enough that ``most`` can be drawn without repetition.
+    A share is at least ``floor`` times an equal share, and at most 1 / ``most``, so that ``most`` entries can be drawn
+    without repetition.
     """
     count = len(weight)
     if most >= count or floor >= 1 or not weight.any():
@@ -111,7 +116,11 @@ def shares_of(weight: np.ndarray, floor: float, most: int) -> np.ndarray:
 
 
 def systematic(shares: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
-    """``count`` different positions, each with probability count x its share, ascending."""
+    """Draw ``count`` different positions, each with probability ``count`` times its share.
+
+    ``shares``: float64 that add up to 1, none above 1 / ``count``. Returns int64, ascending; all positions if there are
+    no more than ``count``.
+    """
     if count >= len(shares):
         return np.arange(len(shares))
     order = draw.permutation(len(shares))

@@ -1,4 +1,4 @@
-"""Dealing the chosen households out to the workers who visit them."""
+"""Deal the chosen households out to the workers who visit them."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from service.planning.workers import Workers
 
 @dataclass(frozen=True)
 class Classes:
-    """Workers who cover the same areas are interchangeable: they form a class, the narrowest first."""
+    """Classes of interchangeable workers, who cover the same areas; the class that covers least comes first."""
 
     of_worker: np.ndarray  # int per worker, -1 for those who take no part
     covers: np.ndarray  # bool, areas x classes
 
     def places(self, spare: np.ndarray, most: np.ndarray | None = None) -> Places:
-        """Where the classes can visit; ``spare``: visits to spare of each worker."""
+        """Return where the classes can visit; ``spare``: visits that each worker can still make, int [workers]."""
         taking = self.of_worker >= 0
         capacity = np.bincount(
             self.of_worker[taking], weights=spare[taking], minlength=self.covers.shape[1]
@@ -28,7 +28,7 @@ class Classes:
 
 
 def classes_of(workers: Workers, taking: np.ndarray) -> Classes:
-    """The classes of the workers who take part (bool per worker)."""
+    """Return the classes of the workers who take part; ``taking``: bool [workers]."""
     of_worker = np.full(len(taking), -1, dtype=np.int64)
     covers, index = np.unique(workers.covers[:, taking], axis=1, return_inverse=True)
     order = np.argsort(covers.sum(axis=0), kind="stable")
@@ -37,12 +37,12 @@ def classes_of(workers: Workers, taking: np.ndarray) -> Classes:
 
 
 def deal(homes: pd.DataFrame, classes: Classes, spare: np.ndarray) -> pd.Series:
-    """The worker of each household; takes their visits off ``spare``.
+    """Return the worker of each household, and subtract their visits from ``spare`` in place.
 
-    ``homes``: household, area, last_worker (-1: none), in order of their worth; so many that the classes can
-    visit them all. Where the numbers allow it a household keeps its last worker; else the best of an area go
-    to those who cover least (stewards know their doors). Within a class each worker has neighbouring
-    households, and all have as many visits to spare afterwards as can be.
+    ``homes``: household, area, last_worker (-1: none), in order of their worth; no more than the classes can visit.
+    ``spare``: visits that each worker can still make, int [workers]. Where the numbers allow it a household keeps its
+    last worker; else the best households of an area go to the workers who cover least (stewards know their doors).
+    Within a class each worker gets neighbouring households, and visits to spare end up as equal as possible.
     """
     worker = pd.Series(-1, index=homes["household"].to_numpy())
     if homes.empty:
@@ -63,7 +63,7 @@ def deal(homes: pd.DataFrame, classes: Classes, spare: np.ndarray) -> pd.Series:
 
 
 def _class_of(area: np.ndarray, last_class: np.ndarray, places: Places) -> np.ndarray:
-    """The class that visits each household: the narrowest ones serve as many as they can."""
+    """Return the class that visits each household: int64 [households]; those that cover least serve all they can."""
     flow_area, flow_class = np.nonzero(places.covers)
     flows = np.arange(len(flow_area))
     areas, classes = places.covers.shape
@@ -93,7 +93,7 @@ def _class_of(area: np.ndarray, last_class: np.ndarray, places: Places) -> np.nd
 
 
 def _loads(count: int, members: np.ndarray, spare: np.ndarray) -> np.ndarray:
-    """How many of ``count`` visits each member makes: always the next to whoever has most to spare."""
+    """Deal ``count`` visits, each to the member with most to spare; return int64 [members] and reduce ``spare``."""
     loads = np.zeros(len(members), dtype=np.int64)
     for _ in range(count):
         one = int(np.argmax(spare[members]))

@@ -1,4 +1,4 @@
-"""Until when the programmes that serve a need take people in, and how many more they can take. Pure."""
+"""Tell until when the programmes that serve a need enrol, and how many more they can take. Pure."""
 
 from calendar import monthrange
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ JOINT = 6  # so many programmes that share needs are looked at in every combinat
 class Enrolment:
     """What the programmes of the community mean for visits in the coming week.
 
-    A need is *closed* for a household when programmes serve it there within its window, and none of them takes
-    anybody in any more. ``until``: the last day to enrol with any of them, inf where there is no such day.
-    ``within``: for each pair whose programmes all have a number of seats, the programmes as bits; 0 for others.
+    ``closed``: programmes serve the need in the household's grid within its window, and all have stopped enrolling.
+    ``until``: the last day to enrol with any of them, as a day number, inf where there is no such day.
+    ``within``: where all programmes still enrolling have a number of seats, these programmes as bits; else 0.
     """
 
     closed: np.ndarray  # bool [households, needs]
@@ -37,20 +37,20 @@ class Enrolment:
 
 @dataclass(frozen=True)
 class Limit:
-    """So many seats are left in these programmes (bits) for all pairs that no other programme can serve."""
+    """The seats left in a set of programmes (bits), for all pairs that no other programme can serve."""
 
     programmes: int
     seats: float
 
     def concerns(self, within: np.ndarray) -> np.ndarray:
-        """bool per pair: whether it draws on these seats, by its ``within``."""
+        """Tell which pairs draw on these seats: bool [pairs]; ``within``: int64 [pairs] (``Enrolment.within``)."""
         return (within != 0) & (within & ~self.programmes == 0)
 
 
 def enrolment(known: Known, history: pd.DataFrame | None = None) -> Enrolment:
-    """The programmes of the community as of the known day, for every household and need.
+    """Compute what the programmes mean for every household and need, as of the known day.
 
-    ``history``: the contract's programme_history (``store.read_programme_history``). Raises UserError where there are
+    ``history``: the contract's programme_history (``store.read_programme_history``). Raises UserError when there are
     more programmes than an int64 has bits for.
     """
     community, grids = known.community, known.grid_ids
@@ -81,9 +81,9 @@ def enrolment(known: Known, history: pd.DataFrame | None = None) -> Enrolment:
 
 
 def last_day_to_enrol(programme: Programme, begins: float) -> float:
-    """The last day (since 1970) on which people can still join the season that runs on or after ``begins``.
+    """Return the last day (days since 1970) to join the season that runs on or after ``begins``; inf without one.
 
-    ``enrol_until`` of a programme is the last such month-day before it closes; inf without one.
+    ``enrol_until`` of a programme is a month-day; the last one before the programme closes counts.
     """
     if not programme.enrol_until:
         return np.inf
@@ -94,7 +94,7 @@ def last_day_to_enrol(programme: Programme, begins: float) -> float:
 
 
 def _next(month: int, day: int, begins: date) -> date:
-    """The first such month-day on or after a date."""
+    """Return the first such month-day on or after a date."""
     found = _day(begins.year, month, day)
     return found if found >= begins else _day(begins.year + 1, month, day)
 
@@ -105,10 +105,10 @@ def _day(year: int, month: int, day: int) -> date:
 
 
 def seats_for_visits(programme: Programme, known: Known, history: pd.DataFrame | None = None) -> float:
-    """Seats that visits may still promise; inf where nobody has told how many there are.
+    """Compute the seats that visits may still promise; inf where the number of seats is not given.
 
-    Where nobody has told how many are taken, it is those of the households that a visit found in need since
-    the programme opened. Requests do not count: many of them come to nothing, and need no visit.
+    Where nobody has recorded how many seats are taken, the households that a visit found in need since the programme
+    opened count as taken. Requests do not count: many of them come to nothing, and need no visit.
     """
     seats, taken = seats_told(programme, known, history)
     if seats is None:
@@ -119,10 +119,10 @@ def seats_for_visits(programme: Programme, known: Known, history: pd.DataFrame |
 
 
 def limits_of(enrolment: Enrolment, pairs: pd.DataFrame) -> list[Limit]:
-    """What the seats left allow: expected takers of each set of programmes do not exceed its seats.
+    """Return the limits that the seats left set: expected takers of each set of programmes do not exceed its seats.
 
-    By Hall's theorem all takers find a seat when, for every set of programmes that share needs, those who can
-    be served by no other one do. ``pairs``: column ``within``.
+    By Hall's theorem all takers find a seat when, for every set of programmes that share needs, no more takers depend
+    on that set alone than it has seats. ``pairs``: column ``within``.
     """
     sets = [int(number) for number in np.unique(pairs["within"]) if number]
     limits = []
@@ -135,7 +135,7 @@ def limits_of(enrolment: Enrolment, pairs: pd.DataFrame) -> list[Limit]:
 
 
 def _joined(sets: list[int]) -> list[int]:
-    """The sets of programmes (bits) joined where they overlap."""
+    """Join the sets of programmes (bits) that overlap."""
     joined: list[int] = []
     for programmes in sets:
         apart = [other for other in joined if not other & programmes]

@@ -1,4 +1,4 @@
-"""From one week's list to the next: households that were not visited stay, or it is said why they do not. Pure."""
+"""Carry households from one week's list to the next, or give the cause why they are dropped. Pure."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ DROPPED = ("household_id", "grid_id", "microgrid_id", "arm", "cause", "cause_tex
 
 
 def cause_text(cause: str) -> str:
-    """Why a household is not on the list any more, in words."""
+    """Write the cause why a household is no longer listed, in the current language."""
     texts = {
         "visited": say("已联系", "was contacted"),
         "refuses": say("谢绝列入名单", "refuses lists"),
@@ -32,9 +32,9 @@ def cause_text(cause: str) -> str:
 
 
 def waiting(before: pd.DataFrame | None, known: Known) -> np.ndarray:
-    """bool per household: chosen for the list before, and not contacted since.
+    """Tell which households were chosen for the list before and not contacted since: bool [households].
 
-    ``before``: the contract's columns of outreach.parquet of the list before this one.
+    Households drawn at random do not count. ``before``: the contract's columns of outreach.parquet of the list before.
     """
     found = np.zeros(known.household_count, dtype=bool)
     if before is not None and len(before):
@@ -46,7 +46,7 @@ def waiting(before: pd.DataFrame | None, known: Known) -> np.ndarray:
 def in_turn(pairs: pd.DataFrame, known: Known) -> pd.DataFrame:
     """Give pairs the worth of a round of visits in turn: the longer nobody came, the more.
 
-    A visit asks about as many needs as any other; what is asked about most is what the town asks for most.
+    The worth is shared among the needs to ask about, so that households do not differ by their number of needs.
 
     Parameters
     ----------
@@ -73,7 +73,10 @@ def days_unvisited(known: Known) -> np.ndarray:
 
 
 def last_worker(before: pd.DataFrame | None, known: Known, workers: Workers) -> np.ndarray:
-    """int64 per household: the worker who had it on the list before, -1 for none."""
+    """Return the position of the worker who had each household on the list before: int64 [households], -1 for none.
+
+    ``before``: the contract's columns of outreach.parquet of the list before. ``workers``: this week's workers.
+    """
     found = np.full(known.household_count, -1, dtype=np.int64)
     if before is not None and len(before):
         place = {one: at for at, one in enumerate(workers.frame["worker_id"]) if one}
@@ -88,7 +91,7 @@ def _households(rows: pd.DataFrame, known: Known) -> np.ndarray:
 
 
 def _contacted_since(before: pd.DataFrame, known: Known) -> np.ndarray:
-    """The households contacted on or after the first day of the list before."""
+    """Return the households (positions) contacted on or after the first day of the list before."""
     since = day_of(pd.Timestamp(before["as_of"].iloc[0]).date())
     return np.unique(known.outreach.household[known.outreach.contacted >= since])
 
@@ -101,9 +104,12 @@ def dropped(
     workers: Workers,
     known: Known,
 ) -> pd.DataFrame:
-    """One row for each household of the list before that is not on this one, with the cause (``DROPPED``).
+    """Return one row for each household of the list before that is not on this one, with the first cause that applies.
 
-    ``listed``: the households on this list; ``pairs``: the eligible pairs, with household and area.
+    ``before``: the contract's columns of outreach.parquet of the list before. ``listed``: positions of the households
+    on this list. ``pairs``: the eligible pairs, with household and area. ``out``: what may not be listed.
+
+    Returns the columns of ``DROPPED``, sorted by household_id.
     """
     if before is None or not len(before):
         return pd.DataFrame(columns=list(DROPPED))
@@ -135,7 +141,7 @@ def dropped(
 
 
 def _any_of(homes: pd.DataFrame, ruled_out: np.ndarray) -> np.ndarray:
-    """bool per household of the town: whether one of the needs it was listed for is ruled out."""
+    """Tell for each household whether one of the needs it was listed for is ruled out: bool [households]."""
     homes = homes[homes["need_at"].notna()]
     household, need = homes["household"].to_numpy(), homes["need_at"].to_numpy(dtype=np.int64)
     found = np.zeros(len(ruled_out), dtype=bool)
@@ -144,9 +150,9 @@ def _any_of(homes: pd.DataFrame, ruled_out: np.ndarray) -> np.ndarray:
 
 
 def stability_lines(table: pd.DataFrame, visits: pd.DataFrame) -> list[str]:
-    """A line on what became of the list before; none where there was none, or all of it was visited.
+    """Write a line on what became of the list before; none where there was none, or all of it was visited.
 
-    ``table``: what is ``dropped``; ``visits``: household_id and status of what is listed.
+    ``table``: what ``dropped`` returns. ``visits``: household_id and status of what is listed.
     """
     kept = visits.loc[visits["status"] == KEPT, "household_id"].nunique()
     left = table[~table["cause"].isin(["visited", "lot"])]

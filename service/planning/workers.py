@@ -1,4 +1,4 @@
-"""Who can visit how many households where: the workers table, or one worker a micro-grid without it."""
+"""Tell who can visit how many households where: the workers table, or one worker for each micro-grid without it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,18 +26,19 @@ class Workers:
 
     @property
     def lines(self) -> list[str]:
-        """What is wrong with the table, in words."""
+        """Write what is wrong with the workers table."""
         return unplaced_lines(self.idle, self.bare)
 
 
 def workers_of(known: Known, everywhere: Mapping[str, int] | None = None) -> Workers:
-    """The workers of a community as they stand, with their visits a week.
+    """Return the community's workers as of the known day, with their visits a week.
 
     Grid workers and stewards visit in their micro-grid, or in their whole grid where no micro-grid is given;
     coordinators visit in their grid, or everywhere. Without a workers table every micro-grid has one worker,
-    and one coordinator visits in the whole community. Raises UserError where nobody has any visits.
+    and one coordinator visits in the whole community. Raises UserError when nobody has any visits.
 
-    ``everywhere``: of a part of a town, the visits made there by those who visit in the whole town, by worker_id.
+    ``everywhere``: given for a partition of a town, the visits made there by those who visit in the whole town, by
+    worker_id.
     """
     pairs = np.stack([known.grid, known.microgrid], axis=1)
     distinct, index = np.unique(pairs[known.present], axis=0, return_inverse=True)
@@ -101,7 +102,7 @@ def _from_table(known: Known, areas: pd.DataFrame) -> tuple[pd.DataFrame, np.nda
 
 
 def _covered(table: pd.DataFrame, areas: pd.DataFrame) -> np.ndarray:
-    """bool, areas x workers: where each worker of the table visits."""
+    """Tell where each worker of the table visits: bool [areas, workers]."""
     covers = np.ones((len(areas), len(table)), dtype=bool)
     for column in ("grid_id", "microgrid_id"):
         given = table[column].notna().to_numpy()
@@ -112,7 +113,10 @@ def _covered(table: pd.DataFrame, areas: pd.DataFrame) -> np.ndarray:
 
 
 def visiting_everywhere(known: Known) -> dict[str, int]:
-    """The coordinators who visit in the whole community, and their visits: one without a workers table."""
+    """Return the visits a week of the coordinators who visit in the whole community, by worker_id.
+
+    Without a workers table there is one, whose worker_id is "".
+    """
     table, usual = known.workers, known.community.outreach.visits_per_worker
     if table.empty:
         return {"": usual}
@@ -122,14 +126,14 @@ def visiting_everywhere(known: Known) -> dict[str, int]:
 
 
 def _unplaced(frame: pd.DataFrame, covers: np.ndarray) -> tuple[tuple[str, ...], int]:
-    """Workers who cannot visit anywhere, and the number of areas where nobody visits."""
+    """Return the workers who cannot visit anywhere, and the number of areas where nobody visits."""
     idle = frame["worker_id"].to_numpy()[~covers.any(axis=0)]
     field = ~frame["coordinator"].to_numpy()
     return tuple(map(str, idle)), int((~covers[:, field].any(axis=1)).sum())
 
 
 def unplaced_lines(idle: Sequence[str], bare: int) -> list[str]:
-    """Lines on workers who cannot visit anywhere, and areas where nobody visits."""
+    """Write lines on workers who cannot visit anywhere, and on areas where nobody visits."""
     lines = []
     if len(idle):
         names = say("、", ", ").join(idle[:5])

@@ -37,12 +37,12 @@ class Filled:
     notes: str
 
     def at(self, column: str) -> str:
-        """File, sheet and cell of one of the row's columns."""
+        """Return the file, sheet and cell of one of the row's columns."""
         return f"{self.sheet} {_letters(self.columns.get(column, 0))}{self.line}"
 
     @property
     def where(self) -> str:
-        """File, sheet and cell of the outcome."""
+        """Return the file, sheet and cell of the outcome."""
         return self.at("outcome")
 
 

@@ -1,4 +1,4 @@
-"""Builds the application: what it holds while it runs, its middleware and its routes."""
+"""Build the application: what it holds while it runs, its middleware and its routes."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ log = logging.getLogger("xianying")
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application. ``app.state`` holds settings, database, identities, journal and weeks while it runs."""
+    """Build the application. ``app.state`` holds settings, database, identities, journal and weeks while it runs."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,7 +70,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def hold(app: FastAPI, settings: Settings, database: Database) -> None:
-    """What the application holds while it runs."""
+    """Put into ``app.state`` what the application holds while it runs, and read what is there by now.
+
+    ``settings``: the service's. ``database``: opened with them. Journals of ended processes are read into the database.
+    """
     directory = settings.workspace / DIRECTORY
     app.state.database = database
     app.state.limits = Limits(settings.rate, settings.sign_in_rate)
@@ -87,13 +90,13 @@ def hold(app: FastAPI, settings: Settings, database: Database) -> None:
 
 
 def refresh(app: FastAPI) -> None:
-    """Look for a new week, refusals and deletions."""
+    """Look for a newly published week, and for refusals and deletions."""
     app.state.shelf.refresh()
     app.state.restrictions.refresh()
 
 
 def let_go(app: FastAPI) -> None:
-    """Move the last audit entries and close everything."""
+    """Move the last audit entries into the database, and close everything."""
     app.state.journal.close()
     try:
         app.state.drain.everything()
@@ -103,14 +106,14 @@ def let_go(app: FastAPI) -> None:
 
 
 def preload(app: FastAPI) -> None:
-    """Load the model of the newest week."""
+    """Load the model of the newest week, if the settings ask for it."""
     newest = app.state.shelf.served.newest
     if app.state.settings.preload and newest:
         _ = newest.live
 
 
 async def _keep_up(app: FastAPI) -> None:
-    """Every now and then: what is new, and audit entries into the database."""
+    """Look for news, move audit entries into the database and preload the model, again and again."""
     drain = partial(app.state.drain.everything, app.state.journal)
     while True:
         await asyncio.sleep(app.state.settings.refresh_seconds)

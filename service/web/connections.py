@@ -1,4 +1,4 @@
-"""Connections that end: a request must be whole, and its answer taken, within a time; only so many are open at once."""
+"""Limits on connections: a request must be complete, and its answer read, within a time; only so many may be open."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -10,10 +10,10 @@ KEEP_ALIVE = 15  # seconds between requests of one connection
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """uvicorn's connection with what it leaves open: how long a client may take to send, and to read.
+    """uvicorn's connection, with limits on how long a client may take to send and to read.
 
-    ``seconds`` and ``most`` are set once a process, before it serves. From ``most`` connections on uvicorn answers 503;
-    from twice as many on the connection is closed before anything is read.
+    ``seconds`` and ``most`` are set once a process, before it serves. Beyond ``most`` connections uvicorn answers 503;
+    beyond twice as many a connection is closed before anything is read.
     """
 
     seconds: ClassVar[float] = 30
@@ -23,7 +23,7 @@ class BoundedConnection(HttpToolsProtocol):
     _head = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a request."""
+        """Start the time limit for a request."""
         super().connection_made(transport)  # type: ignore[arg-type]
         if len(self.connections) > 2 * self.most:
             self.transport.abort()
@@ -31,43 +31,43 @@ class BoundedConnection(HttpToolsProtocol):
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece of a request; what comes before the body has a limit."""
+        """Take a piece of a request; abort when the bytes before the body are too many."""
         self._head += len(data)
         super().data_received(data)
         if self._head > LARGEST_HEAD:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the rest of the request."""
+        """Start the time limit for the rest of the request."""
         super().on_message_begin()
         if self._sending is None:
             self._await_request()
 
     def on_headers_complete(self) -> None:
-        """Stop counting: the body has a limit of its own (``XIANYING_LARGEST_BODY``)."""
+        """Stop counting bytes: the body has a limit of its own (``XIANYING_LARGEST_BODY``)."""
         super().on_headers_complete()
         self._head = -(1 << 62)
 
     def on_message_complete(self) -> None:
-        """Stop waiting: the request is whole."""
+        """Stop the time limit, as the request is complete."""
         self._head = 0
         _cancel(self._sending)
         self._sending = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """Begin to wait until the client has read what it asked for."""
+        """Start the time limit for the client to read what it asked for."""
         super().pause_writing()
         _cancel(self._reading)
         self._reading = self.loop.call_later(self.seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop waiting: the client reads."""
+        """Stop the time limit, as the client reads."""
         super().resume_writing()
         _cancel(self._reading)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave no timer behind."""
+        """Cancel both time limits."""
         _cancel(self._sending)
         _cancel(self._reading)
         super().connection_lost(exc)
@@ -82,5 +82,5 @@ def _cancel(timer: asyncio.TimerHandle | None) -> None:
 
 
 def bounds(most: int) -> dict[str, Any]:
-    """Give what uvicorn is told: this connection, how many of them, and how long one may be idle."""
+    """Return uvicorn's options for this connection: the class, how many at most, and how long one may be idle."""
     return {"http": BoundedConnection, "limit_concurrency": most, "timeout_keep_alive": KEEP_ALIVE}

@@ -1,4 +1,4 @@
-"""Runs the service: uvicorn with one or more processes, and logs as JSON without personal data."""
+"""Run the service: uvicorn with one or more processes, and logs as JSON without personal data."""
 
 import json
 import logging
@@ -22,10 +22,10 @@ GRACE = 20  # seconds in which requests under way may end
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message and the fields given."""
+    """A log formatter: one JSON object on each line, with time, level, logger, message and further fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line. Of an error only its kind and place are told: its text may hold a resident's data."""
+        """Write one line; of an error it names only type and place, as its text may hold a resident's data."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -44,7 +44,10 @@ class JsonLines(logging.Formatter):
 
 
 def logging_configuration(level: str) -> dict[str, object]:
-    """For logging.config: JSON lines on standard error; uvicorn's own access log, which has paths, stays off."""
+    """Return the configuration for logging.config: JSON lines on standard error.
+
+    uvicorn's own access log stays off, as its paths may name households. ``level``: a name such as info.
+    """
     plain = {"handlers": ["lines"], "level": level.upper(), "propagate": False}
     return {
         "version": 1,
@@ -62,7 +65,7 @@ def logging_configuration(level: str) -> dict[str, object]:
 
 
 def from_environment() -> FastAPI:
-    """What every process of uvicorn builds; its texts are in the community's language."""
+    """Build the application in a process of uvicorn, with texts in the community's language."""
     settings = read_settings()
     if (settings.workspace / SETTINGS_FILE).is_file():
         set_language(read_community(settings.workspace).community.language)

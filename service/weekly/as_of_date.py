@@ -1,4 +1,4 @@
-"""The as-of date in force, and what is to be said of it."""
+"""Choose the as-of date in force, and write what users must know about it."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,10 +16,11 @@ FRESH = timedelta(weeks=4)  # after the data's end: what happened since is missi
 
 
 def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]:
-    """The as-of date in force and lines on it.
+    """Return the as-of date in force, and lines about it.
 
-    Raises UserError where no household is known before it, or where it lies years after the data or is yet to come:
-    its lists would be the newest that the service shows for as long.
+    ``given`` is the date that a user asked for; without it ``default_as_of`` chooses. Raises UserError when no
+    household is known before the date, or when the date lies years after the data or more than five weeks after both
+    the data and today: its lists would stay the newest that the service shows.
     """
     now = datetime.now(UTC)
     default, line = default_as_of(town, now)
@@ -56,10 +57,10 @@ def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]
 
 
 def default_as_of(records: Records | Partitions, now: datetime) -> tuple[date, str]:
-    """This week's Monday in the community's timezone or, where the data end earlier, the first Monday after
-    their last row; and the line that says which.
+    """Return the default as-of date, and the line that says which it is.
 
-    ``now`` is an instant with an offset. Raises UserError without any data.
+    The date is this week's Monday in the community's timezone or, where the data end earlier, the first Monday after
+    their last row. ``now`` is an instant with an offset. Raises UserError when there are no data.
     """
     if not np.isfinite(records.last_day):
         raise UserError(

@@ -1,4 +1,4 @@
-"""The week's demand on a workspace: numbers by need, grid and month, and the three lists, as files and lines."""
+"""Make the week's demand on a workspace: numbers by need, grid and month, and three lists, as files and lines."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -39,7 +39,11 @@ CANDIDATES = "project-candidates.xlsx"  # names households: for the coordinators
 def demand_week(
     workspace: Path, town: Partitions, as_of: date, stage: Stage, each: Each = local
 ) -> list[str]:
-    """Expected demand against seats, kept in the week's directory with the three lists; lines for the screen."""
+    """Compute expected demand against seats, write it and the three lists to the week's directory, and return lines.
+
+    Scores that are not fresh are made and published first. ``stage`` shows each step; ``each`` calls a task for every
+    partition (``models.scoring.executors``).
+    """
     from models.registry.registry import champion
 
     with stage(say("读取模型", "load the champion")):
@@ -70,7 +74,10 @@ def _where(home: Path) -> list[str]:
 
 
 def demand_lines(demand: pd.DataFrame, proposals: Proposals, community: Community) -> list[str]:
-    """A line for each need: expected households with the 90% interval, when, and a verdict."""
+    """Write a line for each need: expected households with the 90% interval, its window, and a verdict on seats.
+
+    ``demand``: the table of ``town_demand``. ``proposals``: its proposals, whose number the last line gives.
+    """
     needs = proposals.needs.set_index("need")
     town = demand[(demand["grid_id"] == TOWN) & (demand["span"] == WINDOWS)].set_index("need")
     lines = []
@@ -117,7 +124,7 @@ def _files(
 def _candidate_sheets(
     named: pd.DataFrame, proposals: Proposals, community: Community
 ) -> list[tuple[str, list[Sheet]]]:
-    """A worksheet for each proposed project; one that says so where there is none."""
+    """Make a worksheet for each proposed project, or one that says that there is none."""
     note = say(
         "仅供社区统筹使用，不外传。按申请可能性排列，每个名额列三户；已谢绝名单的住户不在内。是参考，不是认定。",
         "For coordinators only. The likeliest to ask first, three for each seat; without households that refuse"

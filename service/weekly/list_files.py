@@ -1,4 +1,4 @@
-"""The files that are handed out for a week: a workbook and a page for each grid, and the overview."""
+"""Write the files that are handed out for a week: a workbook and a page for each grid, and the overview."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ OURS = re.compile(r"(grid-.*|coordinators)\.(xlsx|html)")
 
 
 def _list_of(visits: pd.DataFrame) -> pd.Series:
-    """The grid on whose list each row stands; COORDINATORS for theirs."""
+    """Return the grid on whose list each row stands: str [rows], COORDINATORS for those on the coordinators'."""
     return visits["grid_id"].where(~visits["coordinator"], COORDINATORS)
 
 
@@ -35,10 +35,13 @@ def list_files(
     feedback: FeedbackWeek | None,
     shown: bool = False,
 ) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
-    """The workbooks and pages of these visits by their file names, and links to them by grid.
+    """Make the workbooks and pages of the visits.
 
-    ``names``: file name of each grid, without its ending. ``notes``: what stands below each title.
-    ``shown``: with a bar of progress.
+    ``visits``: described visits, in the order of the lists. ``names``: file name of each grid, without its ending.
+    ``notes``: lines that stand below each title. ``feedback``: the week's feedback, for the coordinators' workbook.
+    ``shown``: whether to show a progress bar.
+
+    Returns the content of each file by its name, and by grid the names of its workbook and page.
     """
     key, words = _list_of(visits), script(community)
     files: dict[str, bytes] = {}
@@ -61,7 +64,7 @@ def list_files(
 
 
 def file_names(grids: list[str]) -> dict[str, str]:
-    """A file name (without its ending) for each grid: safe on every system, and different from each other."""
+    """Return a file name for each grid, without its ending: safe on every system, and different from each other."""
     names: dict[str, str] = {}
     for grid in grids:
         safe = re.sub(r'[<>:"/\\|?*\x00-\x1f\s]+', "_", grid).strip("._")[:60] or "0"
@@ -73,7 +76,7 @@ def file_names(grids: list[str]) -> dict[str, str]:
 
 
 def remove_others(directory: Path, names: Collection[str]) -> list[str]:
-    """Remove lists of grids that are no longer visited, but for workbooks that were filled in; lines on those."""
+    """Remove lists of grids that are no longer visited; rename filled-in workbooks, and return lines on these."""
     lines = []
     for path in sorted(directory.iterdir()):
         if OURS.fullmatch(path.name) and path.name not in names:
@@ -83,7 +86,10 @@ def remove_others(directory: Path, names: Collection[str]) -> list[str]:
 
 
 def write_lists(directory: Path, files: Mapping[str, bytes]) -> list[str]:
-    """Write files that have changed, each whole or not at all; lines on filled-in workbooks that were in the way."""
+    """Write the files that have changed, each whole or not at all.
+
+    A workbook that somebody has filled in is renamed first; returns a line on each of these.
+    """
     lines = []
     for name, content in files.items():
         path = directory / name
@@ -95,7 +101,7 @@ def write_lists(directory: Path, files: Mapping[str, bytes]) -> list[str]:
 
 
 def _out_of_the_way(path: Path) -> list[str]:
-    """Give a workbook that somebody has filled in another name; a line where that was so."""
+    """Rename a workbook that somebody has filled in, and return a line on it; else do nothing."""
     if path.suffix != ".xlsx" or not path.is_file() or not _is_filled(path):
         return []
     kept = _spare_name(path)

@@ -1,4 +1,4 @@
-"""The week's lists of one partition, in three tasks: survey, plan, write. Each can run in another process."""
+"""Make the week's lists of one partition in three tasks: survey, plan, write. Each can run in another process."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ from service.weekly.score_cache import WeekScores
 
 @dataclass(frozen=True)
 class ListWeek:
-    """What the tasks of a week have in common; ``alone``: what was known of a town in one partition."""
+    """What the tasks of a week have in common; ``alone``: what was known of the town, if it is one partition."""
 
     town: Partitions
     model: Champion
@@ -59,7 +59,7 @@ class ListWeek:
         return not self.model.model.modelled.any()
 
     def known(self, number: int) -> Known:
-        """What was known of a partition."""
+        """Return what was known of a partition."""
         return self.known_of(self.town.read([number])) if self.alone is None else self.alone
 
     def known_of(self, records: Records) -> Known:
@@ -67,13 +67,13 @@ class ListWeek:
         return self.alone or known_before(records, self.fitted.town.as_of, self.fitted.town)
 
     def earlier(self, known: Known) -> pd.DataFrame | None:
-        """The rows of the list before whose households live in this partition."""
+        """Return the rows of the list before whose households live in this partition."""
         if self.before is None or len(self.town) == 1:
             return self.before
         return self.before[self.before["household_id"].isin(known.household_ids[known.present])]
 
     def features(self, planned: pd.DataFrame, known: Known) -> Features:
-        """Features of the cohort where they are at hand, else of the listed pairs."""
+        """Return the features of the cohort where they are in memory, else build those of the listed pairs."""
         if self.scores.memory:
             return self.scores.memory.features
         schema = self.model.model.schema
@@ -85,7 +85,7 @@ class ListWeek:
 
 @dataclass(frozen=True)
 class Surveyed:
-    """What the whole town needs to know of a partition before several are planned."""
+    """What must be known of each partition before a town of several partitions is planned."""
 
     counts: TownCounts
     p_need: np.ndarray  # float64 [2, needs]: sums and numbers of pairs
@@ -95,7 +95,7 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class SurveyPartition:
-    """A task: the survey of a partition, by its number."""
+    """The task of surveying a partition, which is given by its number."""
 
     week: ListWeek
 
@@ -119,7 +119,7 @@ class SurveyPartition:
 
 
 def _worth(week: ListWeek, scores: pd.DataFrame, known: Known) -> np.ndarray:
-    """float64, falling: what a coordinator's visit to each household is worth."""
+    """Compute what a coordinator's visit is worth: float64 [households with a sensitive need], falling."""
     out = left_out(known, enrolment(known, week.history).closed)
     pairs = eligible_pairs(scores, known, out)
     pairs = pairs[pairs["sensitive"]].sort_values("value", ascending=False, kind="stable")
@@ -133,7 +133,7 @@ def _worth(week: ListWeek, scores: pd.DataFrame, known: Known) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PlanPartition:
-    """A task: the plan of a partition, by its number and its share of what several partitions share."""
+    """The task of planning a partition, which is given by its number and its share of what the whole town has."""
 
     week: ListWeek
 
@@ -172,7 +172,7 @@ class Written:
 
 @dataclass(frozen=True)
 class WritePartition:
-    """A task: reasons, workbooks and pages of a partition, by its number, plan and share."""
+    """The task of writing reasons, workbooks and pages of a partition, given by its number, plan and share."""
 
     week: ListWeek
     names: Mapping[str, str]  # of each grid's files
@@ -221,7 +221,7 @@ class WritePartition:
 
 
 def _audited(scores: pd.DataFrame, visits: pd.DataFrame, known: Known, number: int) -> dict[str, GroupSums]:
-    """The sums of ``models.fairness.audit.audit_list``; draws of households differ between partitions."""
+    """Compute the sums of ``models.fairness.audit.audit_list``; draws of households differ between partitions."""
     audited = listed_pairs(scores, visits, known)
     if audited is None:
         return {}
@@ -229,7 +229,7 @@ def _audited(scores: pd.DataFrame, visits: pd.DataFrame, known: Known, number: i
 
 
 def _tiers(risk: pd.DataFrame, known: Known) -> dict[tuple[str, str], int]:
-    """Households by grid and tier."""
+    """Count households by grid and tier."""
     household = positions_of(risk["household_id"], known.household_ids)
     risk, household = risk[household >= 0], household[household >= 0]
     grid = known.grid_ids[known.grid[household]]

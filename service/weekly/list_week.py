@@ -1,4 +1,4 @@
-"""The week's lists: planned and written partition by partition, put together, and published."""
+"""Make the week's lists: plan and write them partition by partition, put them together, and publish them."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -46,10 +46,11 @@ GROUPS = "groups.csv"
 def list_week(
     workspace: Path, town: "Partitions", as_of: date, output: Path, stage: Stage, each: Each = local
 ) -> list[str]:
-    """Make the week's lists into the workspace and, where that is elsewhere, into ``output``; lines on them.
+    """Make the week's lists in the workspace and, where that is elsewhere, in ``output``; return lines on them.
 
-    Scores that were still to be made are published and kept first. ``each`` calls a task for every partition
-    (``models.scoring.executors``).
+    Scores that are not fresh are made and published first. ``stage`` shows each step; ``each`` calls a task for every
+    partition (``models.scoring.executors``). Raises UserError when no visit can be planned, or when the parity of the
+    settings cannot be met.
     """
     week = _week(workspace, town, as_of, stage, each)
     with stage(say("排名单", "plan")):
@@ -74,7 +75,7 @@ def list_week(
 
 
 def _week(workspace: Path, town: "Partitions", as_of: date, stage: Stage, each: Each) -> ListWeek:
-    """What the tasks have in common, with scores that are kept or made now."""
+    """Return what the tasks have in common, with scores that are kept or made now."""
     from models.registry.registry import champion
 
     with stage(say("读取模型", "load the champion")):
@@ -93,8 +94,10 @@ def _week(workspace: Path, town: "Partitions", as_of: date, stage: Stage, each: 
 
 
 def joined_visits(partitions: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of all partitions in the order of the lists, with numbers and orders of visit that hold for the town:
-    a coordinator may have visits in several partitions."""
+    """Put the rows of all partitions into the order of the lists.
+
+    Lists and orders of visit are numbered anew for the whole town: a coordinator may have visits in several partitions.
+    """
     if len(partitions) == 1:
         return partitions[0]
     visits = pd.concat([one.assign(number=at) for at, one in enumerate(partitions)], ignore_index=True)
@@ -107,7 +110,7 @@ def joined_visits(partitions: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _feedback(workspace: Path, week: ListWeek, written: Sequence[Written]) -> dict[str, FeedbackWeek]:
-    """The week's feedback in each language; of a household that moved, in the partition where it lives at the date."""
+    """Collect the week's feedback in each language; a household that moved counts where it lives at the as-of date."""
     listed, day = all_listed(workspace), day_of(week.as_of)
     found: dict[str, list[FeedbackWeek]] = {language: [] for language in LANGUAGES}
     back = [partition.returned for partition in written]
@@ -131,7 +134,7 @@ def _town_files(
     feedback: FeedbackWeek,
     places: Sequence[Path],
 ) -> list[str]:
-    """Write the tables, the coordinators' lists and the overview; lines on the plan and on files in the way."""
+    """Write the tables, the coordinators' lists and the overview; return lines on the plan and on renamed workbooks."""
     community, as_of = week.town.community, week.as_of
     gone = pd.concat([plan.dropped for plan in plans]).sort_values("household_id", ignore_index=True)
     sums = added_up(plan.sums for plan in plans)
@@ -164,14 +167,14 @@ def _seats_left(week: ListWeek) -> dict[str, int | None]:
 
 
 def _tiers(written: Sequence[Written]) -> pd.DataFrame:
-    """Columns grid_id, tier: one row a household."""
+    """Return a table with the columns grid_id and tier, and a row for each household."""
     counts = [(grid, tier, count) for partition in written for (grid, tier), count in partition.tiers.items()]
     table = pd.DataFrame(counts, columns=["grid_id", "tier", "count"])
     return table.loc[table.index.repeat(table["count"]), ["grid_id", "tier"]]
 
 
 def _group_lines(home: Path, written: Sequence[Written]) -> list[str]:
-    """Lines on groups that get clearly less of the week's lists than of expected need; all groups in groups.csv."""
+    """Write all groups to groups.csv; return lines on those with clearly less of the lists than of expected need."""
     from models.fairness.audit import WEEK_LIST
     from models.fairness.lines import group_lines
     from models.fairness.shares import COLUMNS as SHARES
@@ -221,7 +224,7 @@ def _publish(
 
 
 def summary(visits: pd.DataFrame) -> str:
-    """How many households and needs are listed."""
+    """Write how many households and needs are listed, and how many households were drawn at random."""
     homes = visits.drop_duplicates("household_id")
     drawn = int((homes["arm"] == "random").sum())
     return say(

@@ -1,4 +1,4 @@
-"""What a look back takes from each partition of a town."""
+"""Look back at the past: what each partition of a town contributes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ NO_LIST = pd.DataFrame(columns=["outreach_id", "reason_kinds", "worker_id"], dty
 
 @dataclass(frozen=True)
 class Looked:
-    """Of the households that live in a partition."""
+    """What a look back finds about the households that live in a partition."""
 
     seen: Seen
     asked: Asked
@@ -32,10 +32,11 @@ class Looked:
 
 
 def look(records: Records, known: Known, then: Callable[[int], Known], spans: Sequence[Span]) -> Looked:
-    """Look at who lives in a partition.
+    """Look back at the households that live in a partition.
 
-    ``records``: all that there is by now, for the number of rows and what came back. ``then`` gives what was known at
-    each of ``visits_made.days_told``. ``spans``: of past demand.
+    ``records``: all that is stored by now, for the number of rows and for what came back from lists. ``known``: what
+    was known on the day of the look back. ``then``: gives what was known at each of ``visits_made.days_told``.
+    ``spans``: the spans of past demand, pairs of days [begins, ends).
     """
     back = returned(records)
     return Looked(
@@ -50,9 +51,9 @@ def look(records: Records, known: Known, then: Callable[[int], Known], spans: Se
 
 @dataclass(frozen=True)
 class LookAtPartition:
-    """A task: what a look back takes from a partition, by its number.
+    """The task of looking back at a partition, which is given by its number.
 
-    ``towns``: what groups take from the whole town at each of ``days_told``, where there are several partitions.
+    ``towns``: what groups need of the whole town at each of ``days_told``, where there are several partitions.
     """
 
     town: Partitions
@@ -73,7 +74,10 @@ class LookAtPartition:
 
 
 def look_at_town(town: Partitions, as_of: int, spans: Sequence[Span], each: Each = local) -> list[Looked]:
-    """Look at every partition of a town."""
+    """Look back at every partition of a town.
+
+    ``as_of``: day of the look back. ``spans``: as in ``look``. ``each`` calls a task for every partition.
+    """
     towns: dict[int, TownSummary] = {}
     if len(town) > 1:
         sample = town.read(town.sample)

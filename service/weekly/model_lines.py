@@ -1,4 +1,4 @@
-"""What must be said of a model beside its scores, lists and sums."""
+"""Write the warnings about a model that every output must show beside its scores, lists and sums."""
 
 from datetime import date
 from typing import TYPE_CHECKING
@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 
 
 def list_notes(model: "Champion", community: Community) -> list[str]:
-    """Lines that stand on every list: which needs have too few requests, and that silent households may stand low."""
+    """Write the lines that stand on every list: needs with too few requests, and the limits of past requests.
+
+    Where p_need is not corrected for needs without a request, a line says that households that never asked may stand
+    low.
+    """
     return [*_few(model, community), *_silent(model)]
 
 
 def _few(model: "Champion", community: Community) -> list[str]:
-    """A line where requests are too few to tell households apart: of all needs, or of some."""
+    """Write a line when requests are too few to tell households apart, for all needs or for some; else none."""
     modelled = model.model.modelled
     if not modelled.any():
         return [
@@ -48,8 +52,11 @@ def _silent(model: "Champion") -> list[str]:
 
 
 def about(model: "Champion", community: Community) -> list[str]:
-    """Lines on what the model's probabilities are: for which needs they do not hold, whether silence is corrected, and
-    of whom."""
+    """Write what the model's probabilities are.
+
+    The lines name the needs with too few requests and those for which the probabilities do not hold, say whether needs
+    without a request are corrected for, and name the needs whose ``who`` has changed since the model was trained.
+    """
     from models.registry.champion import of_others
 
     unsound = [say(need["zh"], need["en"]) for need in model.model.metadata.get("unsound", [])]
@@ -57,7 +64,7 @@ def about(model: "Champion", community: Community) -> list[str]:
 
 
 def hindsight(model: "Champion", as_of: date) -> list[str]:
-    """A line where the model was trained on what came after a date: it knows the answers there."""
+    """Write a warning when the model was trained on data after a date: a check on that date would look too good."""
     until = str(model.model.metadata.get("as_of", ""))
     if until <= as_of.isoformat():
         return []

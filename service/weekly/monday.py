@@ -1,4 +1,4 @@
-"""Monday in one go: ingest, score, lists, demand and a look back, with a page that says what each did."""
+"""Do all of Monday: ingest, score, lists, demand and a look back, with a page that says what each did."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def weekly(
 
 
 def _told(report: IngestReport) -> list[str]:
-    """The ingest's lines without how long it took, and the share of rows that could not be used."""
+    """Return the ingest's lines without its duration, and a line with the share of rows in quarantine."""
     counts = report.tables.values()
     read, aside = sum(count.read for count in counts), sum(count.quarantined for count in counts)
     share = f"{aside / read:.2%}" if read else "—"
@@ -88,7 +88,10 @@ def _told(report: IngestReport) -> list[str]:
 
 
 def summary_page(sections: Sequence[Section], home: Path, community: Community, as_of: date) -> str:
-    """The page: a section for each stage, and links to what the week's directory holds."""
+    """Render the page as HTML: a section for each stage, and links to the files in the week's directory.
+
+    ``home``: the week's directory; only files that are there are linked.
+    """
     from service.lists.pages import render, week
 
     name = community.community.name

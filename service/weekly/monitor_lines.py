@@ -1,4 +1,4 @@
-"""What monitoring found, in words."""
+"""Write what monitoring found."""
 
 import csv
 from collections.abc import Hashable, Mapping
@@ -22,7 +22,7 @@ FEWEST = 20  # requests from which such a ratio says anything
 
 
 def freshness_lines(table: pd.DataFrame) -> list[str]:
-    """A line for each table: its last row, rows of the newest four weeks beside the usual number."""
+    """Write a line for each table: its last row, and the rows of the newest four weeks beside the usual number."""
     lines = []
     for row in table.to_dict("records"):
         stale = row["table"] == "requests" and row["age"] > STALE_DAYS
@@ -36,8 +36,7 @@ def freshness_lines(table: pd.DataFrame) -> list[str]:
 
 
 def quarantine_lines(workspace: Path, held: Mapping[str, int]) -> list[str]:
-    """The share of each table's rows that the newest ingest with a quarantine could not use; ``held``: rows by
-    table."""
+    """Write for each table the share of its rows in the newest quarantine; ``held``: number of stored rows by table."""
     files = sorted((workspace / FOLDER).glob("*.csv"), key=lambda path: path.stat().st_mtime)
     if not files:
         return [say("没有隔离的行", "no rows in quarantine")]
@@ -58,7 +57,7 @@ def quarantine_lines(workspace: Path, held: Mapping[str, int]) -> list[str]:
 
 
 def outcome_lines(table: pd.DataFrame) -> list[str]:
-    """A line for each arm: outcomes so far."""
+    """Write a line for each arm with its outcomes so far."""
     arms = {"targeted": say("按预测走访", "targeted visits"), "random": say("抽签走访", "visits by lot")}
     names = outcome_names()
     lines = []
@@ -75,7 +74,7 @@ def outcome_lines(table: pd.DataFrame) -> list[str]:
 
 
 def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
-    """A line for each need over all past weeks: predicted against observed, hits of top and lists."""
+    """Write a line for each need over all past weeks: predicted against observed, hits of the top 2% and of lists."""
     if not len(past):
         return [
             say(
@@ -112,7 +111,7 @@ def _need_line(name: str, row: dict[Hashable, Any]) -> str:
 
 
 def _with_interval(part: float, whole: float) -> str:
-    """A share with its 95% interval."""
+    """Format a share with its 95% interval."""
     if not whole:
         return "—"
     low, high = wilson(part, whole)
@@ -120,8 +119,9 @@ def _with_interval(part: float, whole: float) -> str:
 
 
 def demand_lines(checked: pd.DataFrame) -> list[str]:
-    """How often past weeks' demand lay within its intervals; ``checked``: of
-    ``models.monitoring.monitor.past_demand``.
+    """Write how often past weeks' demand lay within its 90% intervals.
+
+    ``checked`` comes from ``models.monitoring.monitor.past_demand``.
     """
     if not len(checked):
         return []

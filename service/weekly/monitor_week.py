@@ -1,4 +1,4 @@
-"""What a week's look back finds on a workspace."""
+"""Look back at past weeks on a workspace, and keep what was found."""
 
 import json
 from datetime import date
@@ -29,8 +29,11 @@ LOOK_BACK = "monitor.json"
 def monitor_week(
     workspace: Path, town: Partitions, as_of: date, stage: Stage, each: Each = local
 ) -> list[str]:
-    """Lines on the data's freshness, the quarantine, feedback, and past weeks whose windows have passed; kept
-    in every language for the pages."""
+    """Check the data's freshness, the quarantine, feedback, and past weeks whose windows have passed; return lines.
+
+    The lines are also kept in every language, for the service's pages. ``stage`` shows each step; ``each`` calls a task
+    for every partition (``models.scoring.executors``).
+    """
     from models.monitoring.monitor import Asked
     from models.monitoring.visits_made import audit_made
     from service.weekly.look_back import look_at_town
@@ -58,7 +61,7 @@ def monitor_week(
 
 
 def read_look_back(workspace: Path) -> dict[str, Any] | None:
-    """What the newest look back found: as_of and lines in the language in force; None before the first."""
+    """Read what the newest look back found: ``as_of``, and ``lines`` in the current language; None before the first."""
     try:
         kept = json.loads((workspace / LOOK_BACK).read_text("utf-8"))
     except FileNotFoundError:
@@ -88,7 +91,7 @@ def _now_lines(
 
 
 def _rows_held(seen: "list[Seen]") -> dict[str, int]:
-    """Rows of each table, of all versions."""
+    """Count the rows of each table, all versions of a row included."""
     return {table: sum(partition.rows[table] for partition in seen) for table in seen[0].rows}
 
 
@@ -99,9 +102,10 @@ def _past_lines(past: pd.DataFrame, demand: pd.DataFrame, community: Community) 
 
 
 def _past_weeks(workspace: Path, asked: "Asked") -> pd.DataFrame:
-    """``models.monitoring.monitor.past_week`` of every past week with scores, with as_of and hindsight: whether the
-    model that
-    scored the week was trained on what came after it."""
+    """Compute ``models.monitoring.monitor.past_week`` of every past week with scores.
+
+    The added columns are as_of, and hindsight: whether the model that scored the week was trained on later data.
+    """
     from models.monitoring.monitor import past_week
     from service.web.published.model_shelf import read_models
 
@@ -117,7 +121,7 @@ def _past_weeks(workspace: Path, asked: "Asked") -> pd.DataFrame:
 
 
 def _past_tables(workspace: Path, as_of: date) -> list[pd.DataFrame]:
-    """The demand of every past week that told it by month."""
+    """Read the demand of every past week in which it was kept by month."""
     tables = []
     for path in sorted((workspace / WEEKS).glob(f"*/{DEMAND}")):
         texts = {"grid_id": str, "need": str, "span": str}
@@ -130,14 +134,14 @@ def _past_tables(workspace: Path, as_of: date) -> list[pd.DataFrame]:
 
 
 def _spans(told: list[pd.DataFrame], as_of: int) -> "list[Span]":
-    """The spans of past demand that ended before a day."""
+    """Return the spans of past demand that ended before a day."""
     from models.monitoring.monitor import spans_told
 
     return sorted({span for table in told for span in spans_told(table) if span[1] <= as_of})
 
 
 def _past_demand(asked: "Asked", looked: "list[Looked]", told: list[pd.DataFrame]) -> pd.DataFrame:
-    """``models.monitoring.monitor.past_demand`` of every past week."""
+    """Compute ``models.monitoring.monitor.past_demand`` of every past week."""
     from models.monitoring.monitor import Came, past_demand
 
     came = Came.joined([partition.came for partition in looked])

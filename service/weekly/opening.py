@@ -1,4 +1,4 @@
-"""Opening a workspace: its language, what came in through the service, its records, and the date in force."""
+"""Open a workspace: its language, what came in through the service, its records, and the as-of date in force."""
 
 import os
 from datetime import date
@@ -24,7 +24,10 @@ def speak(workspace: Path) -> None:
 
 
 def open_town(workspace: Path, as_of: date | None) -> "tuple[Partitions, date]":
-    """The town and the as-of date in force."""
+    """Return the town and the as-of date in force, after taking in what came through the service.
+
+    ``as_of``: the date that a user asked for, or None. Raises UserError as ``choose_as_of`` does.
+    """
     from features.ingest.untold_attributes import who_lines
     from features.store.reader import read_settings
     from service.weekly.as_of_date import choose_as_of
@@ -39,7 +42,7 @@ def open_town(workspace: Path, as_of: date | None) -> "tuple[Partitions, date]":
 
 
 def read_town(workspace: Path, stage: Stage) -> "Partitions":
-    """The records: in memory, or laid out in partitions where the town is large."""
+    """Read the records: into memory, or laid out in partitions where the town is large."""
     from features.store.partitions import InMemory, root_of
     from features.store.reader import count_households, read_records
 
@@ -53,7 +56,7 @@ def read_town(workspace: Path, stage: Stage) -> "Partitions":
 
 
 def take_in(workspace: Path) -> list[str]:
-    """What came in through the service belongs to the records before anything is made of them; lines on it."""
+    """Move what came in through the service into the records, and return lines on it."""
     from service.web.base.settings import has_service
 
     if has_service(workspace):

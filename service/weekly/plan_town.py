@@ -1,4 +1,4 @@
-"""The plans of all partitions of a town: one by itself, several with what they share."""
+"""Plan all partitions of a town: a single one by itself, several with their shares of what the whole town has."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,8 +18,9 @@ from service.weekly.list_tasks import ListWeek, PlanPartition, SurveyPartition
 def plan_town(week: ListWeek, each: Each) -> tuple[ListWeek, list[Plan], Sequence[Share | None]]:
     """Plan the visits of every partition.
 
-    Returns the week, with the counts of the whole town where it has several partitions, the plans, and what each
-    partition had of what they share. Raises UserError where nobody can visit.
+    Returns the week (with the counts of the whole town where it has several partitions), the plans, and each
+    partition's share (None for a single one). Raises UserError when nobody can visit, or when the parity of the
+    settings cannot be met.
     """
     if len(week.town) == 1:
         return week, list(each(PlanPartition(week), [(0, None)])), [None]
@@ -39,7 +40,7 @@ def plan_town(week: ListWeek, each: Each) -> tuple[ListWeek, list[Plan], Sequenc
 
 
 def _within_seats(week: ListWeek, shares: list[Share], each: Each) -> tuple[list[Plan], list[Share]]:
-    """Plan again while seats are promised to more than they can take."""
+    """Plan, and plan again with limits as long as seats are promised to more households than they can take."""
     while True:
         plans = list(each(PlanPartition(week), list(enumerate(shares))))
         limits = limits_by_partition(
@@ -53,9 +54,9 @@ def _within_seats(week: ListWeek, shares: list[Share], each: Each) -> tuple[list
 def _as_equal(
     week: ListWeek, plans: list[Plan], shares: list[Share], search: Search, each: Each
 ) -> tuple[list[Plan], list[Share]]:
-    """Plan again with prices of groups; the plans of most worth in which no group of the town is short.
+    """Plan again with prices of groups, and return the plans of most worth that leave no group of the town short.
 
-    Raises UserError where there are none.
+    Raises UserError when there are none.
     """
     plain = [_sums_of(plan) for plan in plans]
     best: tuple[float, list[Plan], list[Share]] | None = None
@@ -89,5 +90,5 @@ def _require_visits(plans: Sequence[Plan]) -> None:
 
 
 def joined_plan_groups(plans: Sequence[Plan]) -> GroupSums | None:
-    """What the plans of a town find in each group; None where the settings ask for no parity."""
+    """Return what the plans of a town find in each group, or None where the settings ask for no parity."""
     return joined_sums([_sums_of(plan) for plan in plans]) if plans[0].groups else None

@@ -1,4 +1,4 @@
-"""Outcomes and feedback from filled-in workbooks into the records."""
+"""Store outcomes and feedback from filled-in workbooks in the records."""
 
 import tempfile
 from datetime import datetime
@@ -17,7 +17,10 @@ from service.weekly.week_directory import all_listed
 
 
 def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list[str], list[str]]:
-    """Store the outcomes in filled-in workbooks; lines on what was stored, and on what was refused."""
+    """Store the outcomes and feedback of filled-in workbooks.
+
+    Returns lines on what was stored, and lines on what was refused. Raises UserError when no list was ever made.
+    """
     from service.returns.feedback_lines import recorded_lines
     from service.returns.read_outcomes import read_outcomes
 
@@ -58,7 +61,7 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
 
 
 def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
-    """Add rows of the contract's tables to the records, all or none; how many could not be used."""
+    """Add rows of the contract's tables to the records, all or none, and return how many could not be used."""
     from features.ingest.ingest import ingest
 
     with tempfile.TemporaryDirectory() as directory:

@@ -1,4 +1,4 @@
-"""A week's scores: made, published and kept in its directory, and taken from there while they are fresh."""
+"""Make, publish and keep a week's scores, and take them from the week's directory while they are fresh."""
 
 import json
 import os
@@ -47,8 +47,10 @@ MAKING = ".making-"  # before the name of a table that is not published yet
 
 @dataclass(frozen=True)
 class WeekScores:
-    """A week's scores and risks in its directory, a row group a partition; ``memory``: of a town in one partition that
-    was scored just now, with its features."""
+    """A week's scores and risks in its directory, with one row group for each partition.
+
+    ``memory``: scores and features of a town in one partition that was scored just now.
+    """
 
     home: Path
     memory: "Scored | None" = None
@@ -56,19 +58,19 @@ class WeekScores:
     alarms: tuple[str, ...] = ()  # lines on levels that are not to be trusted, where it was scored just now
 
     def scores(self, number: int) -> pd.DataFrame:
-        """The scores of a partition: the contract's columns."""
+        """Return the scores of a partition, with the contract's columns."""
         return self.memory.scores if self.memory else self._table(SCORES, number)
 
     def risk(self, number: int) -> pd.DataFrame:
-        """The risks of a partition."""
+        """Return the risks of a partition."""
         return self.memory.risk if self.memory else self._table(RISK, number)
 
     def path(self, name: str) -> Path:
-        """The file of SCORES or RISK."""
+        """Return the path of the table SCORES or RISK."""
         return self.home / f"{self.prefix}{name}"
 
     def pieces(self) -> Iterator[pa.Table]:
-        """The scores, a partition at a time: household_id and need as dictionaries, and p_request."""
+        """Read the scores, one partition at a time: household_id and need as dictionaries, and p_request."""
         return scored_pieces(self.path(SCORES))
 
     def _table(self, name: str, number: int) -> pd.DataFrame:
@@ -80,8 +82,10 @@ class WeekScores:
 
 
 def scored_pieces(path: Path) -> Iterator[pa.Table]:
-    """Read a week's scores, a row group at a time: household_id and need as dictionaries, and p_request. Raises
-    UserError where they cannot be read."""
+    """Read a week's scores, one row group at a time: household_id and need as dictionaries, and p_request.
+
+    Raises UserError when they cannot be read.
+    """
     texts = ["household_id", "need"]
     with readable(path), pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True) as file:
         for number in range(file.num_row_groups):
@@ -89,7 +93,7 @@ def scored_pieces(path: Path) -> Iterator[pa.Table]:
 
 
 def scored_by(path: Path) -> str:
-    """The version of the model that made a week's scores, "" where there are none."""
+    """Return the version of the model that made a week's scores, or "" where there are none."""
     with readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         for number in range(file.num_row_groups):
             for version in file.read_row_group(number, ["model_version"])["model_version"]:
@@ -98,7 +102,7 @@ def scored_by(path: Path) -> str:
 
 
 def champion_or_none(workspace: Path, community: Community) -> "Champion | None":
-    """The champion in force, None where there is none for these needs."""
+    """Return the champion in force, or None where there is none for these needs."""
     from models.registry.registry import NoChampion, champion
 
     try:
@@ -110,9 +114,12 @@ def champion_or_none(workspace: Path, community: Community) -> "Champion | None"
 def score_week(
     workspace: Path, town: "Partitions", as_of: date, output: Path, stage: Stage, each: Each = local
 ) -> list[str]:
-    """Score every household of a date with the champion; publish the scores, and keep and copy their tables.
+    """Score every household of a date with the champion, publish the scores, and keep their tables.
 
-    Returns lines: how many were scored, and whether silence is corrected.
+    ``output``: a further path for the scores; the risks go beside it. ``stage`` shows each step; ``each`` calls a task
+    for every partition (``models.scoring.executors``).
+
+    Returns lines: how many households were scored, and warnings about the model.
     """
     from models.registry.registry import champion
 
@@ -130,7 +137,10 @@ def score_week(
 def current_scores(
     workspace: Path, town: "Partitions", as_of: date, model: "Champion", stage: Stage, each: Each = local
 ) -> WeekScores:
-    """The scores of a date: those that are kept, or made, published and kept now."""
+    """Return the scores of a date: those that are kept while fresh, else made, published and kept now.
+
+    ``model``: the champion; scores of another version are not fresh. ``stage`` and ``each`` are as in ``score_week``.
+    """
     home = week_directory(workspace, as_of)
     if _is_fresh(workspace, home, town, model):
         return WeekScores(home)
@@ -138,7 +148,7 @@ def current_scores(
 
 
 def _is_fresh(workspace: Path, home: Path, town: "Partitions", model: "Champion") -> bool:
-    """Whether scores are kept that are newer than records and settings, made by the model, and cut as the town is."""
+    """Tell whether scores are kept that are newer than records and settings, by this model, in the same partitions."""
     made_from = [path for path in (workspace / "records.duckdb", workspace / SETTINGS_FILE) if path.is_file()]
     if not ((home / SCORES).is_file() and (home / RISK).is_file()):
         return False
@@ -159,7 +169,7 @@ def _made(
     stage: Stage,
     each: Each,
 ) -> WeekScores:
-    """Score a town. The tables get their names last: where they are, the week is published too."""
+    """Score a town; the tables get their final names last, so that where they are, the week is published too."""
     from models.estimators.calibrate import at_bound
     from models.evaluation.soundness import bound_lines
     from models.scoring.live import town_state
@@ -189,7 +199,11 @@ def _made(
 def scored_week(
     town: "Partitions", as_of: date, scores: WeekScores, shares: np.ndarray, model: "Champion", each: Each
 ) -> "ScoredWeek":
-    """The scores as they are published; ``shares``: ``models.demand.cells.span_shares`` of the town."""
+    """Return the scores in the form in which they are published.
+
+    ``scores``: the week's tables. ``shares``: ``models.demand.cells.span_shares`` of the town. ``each`` calls a task
+    for every partition.
+    """
     from service.web.published.packing import ScoredWeek, digest_of
     from service.web.published.partition_answers import AnswerPartition
 
@@ -201,7 +215,7 @@ def scored_week(
 
 
 def _write(scores: WeekScores, found: "TownScores", partitions: int) -> None:
-    """Write the tables of all partitions into two files, a row group a partition."""
+    """Write the tables of all partitions into two files, one row group for each partition."""
     scores.home.mkdir(parents=True, exist_ok=True)
     schemas = {
         name: pa.schema(list(columns.items()), {b"partitions": str(partitions).encode()})

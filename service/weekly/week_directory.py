@@ -1,4 +1,4 @@
-"""The files of one week in the workspace, and of all weeks: where they are, written whole, read with plain errors."""
+"""Keep the files of each week in the workspace: paths, whole writes, and reads with plain errors."""
 
 import io
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ WEEKS, SCORES, RISK, OUTREACH, LISTED = (
 
 
 def week_directory(workspace: Path, as_of: date) -> Path:
-    """Where one week's files are kept."""
+    """Return the directory in which one week's files are kept."""
     return workspace / WEEKS / as_of.isoformat()
 
 
@@ -38,14 +38,14 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a Parquet file of the workspace, by default all columns. Raises UserError where it cannot be read."""
+    """Read a Parquet file of the workspace, by default all columns. Raises UserError when it cannot be read."""
     with readable(path):
         return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Raise UserError where a file of the workspace cannot be read."""
+    """Turn errors in reading a file of the workspace into a UserError."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -55,7 +55,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:
-    """The newest list of the weeks before a date, ``BEFORE`` weeks at most; None where there is none."""
+    """Read the newest list of the ``BEFORE`` weeks before a date; None where there is none."""
     for back in range(1, BEFORE + 1):
         path = week_directory(workspace, as_of - timedelta(weeks=back)) / OUTREACH
         if path.is_file():
@@ -64,7 +64,7 @@ def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:
 
 
 def keep_listed(home: Path, table: pd.DataFrame) -> None:
-    """Remember every pair ever listed for a week: a list printed before it was made anew may come back."""
+    """Add the pairs to those ever listed for a week: a printed list that was made anew later may still come back."""
     path = home / LISTED
     if path.is_file():
         before = read_table(path)
@@ -73,8 +73,10 @@ def keep_listed(home: Path, table: pd.DataFrame) -> None:
 
 
 def all_listed(workspace: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Every pair ever listed: the columns of outreach.parquet and reason_kinds, or some of them; no rows before any
-    list."""
+    """Read every pair ever listed: all columns of outreach.parquet and reason_kinds, or those in ``columns``.
+
+    The table has no rows before the first list.
+    """
     names = columns or [*COLUMNS, "reason_kinds"]
     tables = [read_table(path, columns) for path in sorted((workspace / WEEKS).glob(f"*/{LISTED}"))]
     empty = pd.DataFrame(columns=names, dtype=object)

@@ -6,7 +6,7 @@ from service.web.api import health, live, models, needs, outcomes, residents, sc
 
 
 def routers() -> list[APIRouter]:
-    """Every router of the API."""
+    """Return every router of the API."""
     return [
         module.router
         for module in (scores, health, sessions, visits, weeks, needs, outcomes, live, models, residents)

@@ -1,4 +1,4 @@
-"""What routes share: parameters and the answers that OpenAPI names."""
+"""Parameters and error answers that several routes share."""
 
 from typing import Annotated, Any
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 
 class ProblemDetails(BaseModel):
-    """RFC 9457."""
+    """Problem details of RFC 9457."""
 
     type: str
     title: str
@@ -16,7 +16,7 @@ class ProblemDetails(BaseModel):
 
 
 def problem(description: str) -> dict[str, Any]:
-    """A problem as OpenAPI describes it."""
+    """Return the OpenAPI description of a problem answer."""
     return {
         "description": description,
         "content": {"application/problem+json": {"schema": ProblemDetails.model_json_schema()}},

@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it can work, and its metrics."""
+"""Routes that tell whether the service is alive and ready, and its metrics."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,13 +12,13 @@ router = APIRouter(tags=["运行 operation"])
 
 @router.get("/v1/health", summary="进程是否在运行")
 async def health() -> dict[str, str]:
-    """Always ``ok`` while the process answers."""
+    """Return ``ok``, as long as the process answers."""
     return {"status": "ok"}
 
 
 @router.get("/v1/ready", summary="数据库和名单是否就绪", responses={503: {"description": "not ready"}})
 def ready(request: Request) -> dict[str, str]:
-    """``ready`` when the database is reachable and migrated."""
+    """Return ``ready`` when the database is reachable and at the newest migration; else answer 503."""
     if not state_of(request).database.ready():
         raise Problem(503, "not-ready", say("数据库还没有就绪", "the database is not ready"))
     return {"status": "ready"}
@@ -26,5 +26,5 @@ def ready(request: Request) -> dict[str, str]:
 
 @router.get("/metrics", summary="Prometheus 指标", include_in_schema=False)
 async def prometheus() -> Response:
-    """Counts and times by route; nothing about people."""
+    """Return counts and times by route as Prometheus reads them; they say nothing about people."""
     return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")

@@ -1,4 +1,4 @@
-"""Scores of records that another system posts, and why a household has the score it has."""
+"""Live scores of records that another system posts, and explanations of a household's scores."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -42,7 +42,7 @@ class _Row(BaseModel):
 
 
 class HouseholdRow(_Row):
-    """What was registered of the household from a time on."""
+    """What was registered about the household from a time on."""
 
     grid_id: Id = Field(examples=["g03"])
     microgrid_id: Id = Field(examples=["m017"])
@@ -51,7 +51,7 @@ class HouseholdRow(_Row):
 
 
 class ResidentRow(_Row):
-    """What was registered of a resident from a time on."""
+    """What was registered about a resident from a time on."""
 
     resident_id: Id
     valid_from: Moment
@@ -92,10 +92,10 @@ class PostedHousehold(BaseModel):
 
 @router.post("/live/scores", summary="给传来的一户记录即时评分", responses=NOT_FOUND)
 def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: AsOf = None) -> Response:
-    """The scores of posted records as of a week's date, with the same features as the week's batch.
+    """Score the posted records as of a week's date, with the same features as the week's batch.
 
-    Nothing is stored. ``rank`` is where the household would stand among all. A household that the week knows is
-    taken out of what its neighbours ask, as in the batch; its posted rows count, not those that are held.
+    Nothing is stored. ``rank`` is where the household would stand among all. If the week already knows the household,
+    its posted rows count instead of its stored ones, and it is left out of its neighbours' sums, as in the batch.
     """
     from features.point_in_time.posted_household import Posted
 
@@ -147,7 +147,7 @@ class FeatureRows(BaseModel):
 
 @router.get("/live/features", summary="模型需要哪些特征列", responses=NOT_FOUND)
 async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> list[str]:
-    """The columns that ``POST /v1/live/features`` takes, besides ``need``."""
+    """List the columns that ``POST /v1/live/features`` takes, besides ``need``."""
     permit(asker, Scope.LIVE)
     return live_of(state_of(request).shelf.served.week(as_of)).columns
 
@@ -172,14 +172,14 @@ async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> l
     },
 )
 async def live_features(request: Request, asker: Asker, as_of: AsOf = None) -> Response:
-    """p_request of each row of features, with the week's level; a row holds a need and the model's columns."""
+    """Compute p_request of each row of features, at the week's level; a row holds a need and the model's columns."""
     asked = rows_asked(state_of(request), asker, await request.body(), as_of)
     found = await run_in_threadpool(asked.live.p_request, asked.matrix, asked.needs)
     return Response(as_answer(found), media_type="application/json")
 
 
 class ReasonOut(BaseModel):
-    """A fact that raised a score."""
+    """A reason that raised a score."""
 
     text: str = Field(examples=["去年6月申请过暑期托管"])
     kind: str = Field(examples=["history"])
@@ -203,7 +203,7 @@ def explanation(
     need: Annotated[str, Query(min_length=1, max_length=100, examples=["summer_childcare"])],
     as_of: AsOf = None,
 ) -> Explanation:
-    """The facts that raised one score, the strongest first, each with the records behind it."""
+    """List the reasons that raised one score, the strongest first, each with its source rows."""
     permit(asker, Scope.SCORES)
     place_in_sight(request, asker, household_id)
     willing(request, household_id)

@@ -59,14 +59,14 @@ def _versions(request: Request) -> list[ModelVersion]:
 
 @router.get("/models", summary="已登记的模型版本和指标")
 def models(request: Request, asker: Asker) -> list[ModelVersion]:
-    """Every version, the newest first."""
+    """List every version, the newest first."""
     permit(asker, Scope.MODELS)
     return _versions(request)
 
 
 @router.get("/models/{version}", summary="一个模型版本", responses=MISSING)
 def model(request: Request, version: Version, asker: Asker) -> ModelVersion:
-    """One version with its metrics and the files of its report."""
+    """Return one version with its metrics and the names of its report's files."""
     permit(asker, Scope.MODELS)
     for entry in _versions(request):
         if entry.version == version:
@@ -76,7 +76,7 @@ def model(request: Request, version: Version, asker: Asker) -> ModelVersion:
 
 
 def missing_model() -> Problem:
-    """No such version, or no such file of its report."""
+    """Return the problem for a version, or a file of its report, that does not exist."""
     return Problem(404, "unknown-model", say("没有这个版本或文件", "no such version or file"))
 
 
@@ -89,7 +89,7 @@ def missing_model() -> Problem:
 def card(
     request: Request, version: Version, asker: Asker, language: Annotated[Literal["zh", "en"], Query()] = "zh"
 ) -> Response:
-    """What the model is for, how good it is beside the best baseline, and its limits."""
+    """Return the model card: what the model is for, how good it is beside the best baseline, and its limits."""
     return report(request, version, f"model_card.{language}.md", asker)
 
 
@@ -102,7 +102,7 @@ def card(
 def report(
     request: Request, version: Version, name: Annotated[str, Path(max_length=200)], asker: Asker
 ) -> Response:
-    """One file of a version's report: a table as CSV, a figure as PNG."""
+    """Return one file of a version's report: a table as CSV, a figure as PNG."""
     permit(asker, Scope.MODELS)
     found = model_shelf.report_file(state_of(request).settings.workspace, version, name)
     if found is None:
@@ -120,7 +120,7 @@ def entries(
     before: Annotated[int | None, Query(ge=1, le=2**62, description="只要编号小于它的")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> list[AuditEntry]:
-    """The newest entries first; those of the last second may still be on their way."""
+    """List the newest entries first; those of the last second may not be included yet."""
     permit_everywhere(asker, Scope.AUDIT)
     found = audit_entries(state_of(request).database, household_id, who, before, limit)
     note(request, asker, "audit.read", household_id or "")
@@ -130,7 +130,11 @@ def entries(
 def audit_entries(
     database: Database, household_id: str | None, who: str | None, before: int | None, limit: int
 ) -> list[Entry]:
-    """Entries of the audit log, the newest first, of one household or person where one is named."""
+    """Return at most ``limit`` entries of the audit log, the newest first.
+
+    ``household_id``, ``who``: only entries about this household, or by this person or key. ``before``: only entries
+    with a smaller number.
+    """
     query = select(Entry).order_by(Entry.number.desc()).limit(limit)
     if household_id is not None:
         among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)

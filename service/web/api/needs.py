@@ -1,4 +1,4 @@
-"""Needs, programmes and the demand to expect: nothing about one household."""
+"""Routes on needs and expected demand; they say nothing about one household."""
 
 from typing import Annotated
 
@@ -41,7 +41,7 @@ class Demand(BaseModel):
 
 @router.get("/needs", summary="有哪些需求", responses=NOT_FOUND)
 async def needs(request: Request, asker: Asker, as_of: AsOf = None) -> list[NeedSummary]:
-    """The needs in force in a week; sensitive ones for those who may see them."""
+    """List the needs in force in a week; sensitive ones only for those who may see them."""
     permit(asker, Scope.SUMMARIES)
     community = state_of(request).shelf.served.week(as_of).community
     return [
@@ -59,7 +59,7 @@ async def needs(request: Request, asker: Asker, as_of: AsOf = None) -> list[Need
 
 
 def sees_total(asker: Identity, grid_id: str) -> bool:
-    """Whether a grid's total is in sight: one's own, and for all the community's."""
+    """Tell whether the asker sees a grid's total: that of their own grid, and everybody that of the whole community."""
     return asker.everywhere or grid_id in ("", asker.grid_id)
 
 
@@ -71,7 +71,7 @@ async def demand(
     need: Annotated[str | None, Query(max_length=100)] = None,
     grid_id: Annotated[str | None, Query(max_length=100, description="空字符串为全社区")] = None,
 ) -> list[Demand]:
-    """Expected numbers of households with intervals, by need and grid."""
+    """List the expected number of households by need and grid, with intervals."""
     permit(asker, Scope.SUMMARIES)
     week = state_of(request).shelf.served.week(as_of)
     return [

@@ -70,7 +70,7 @@ class OutcomeOut(BaseModel):
 
 
 class RequestIn(BaseModel):
-    """A request of a household: its need by id, or what was said."""
+    """A request of a household: its need by id, or in words."""
 
     household_id: Id = Field(examples=["h00042"])
     requested_at: datetime = Field(examples=["2025-09-01T09:30:00+08:00"])
@@ -103,7 +103,7 @@ class RequestOut(BaseModel):
 
 
 def outcome_out(row: Outcome) -> OutcomeOut:
-    """A stored outcome as an answer."""
+    """Convert a stored outcome into an answer."""
     shown = {name: getattr(row, name) for name in OutcomeOut.model_fields if name != "undone"}
     return OutcomeOut(**shown, undone=row.undone_at is not None)
 
@@ -126,7 +126,7 @@ def post_outcome(
 
 @router.get("/outcomes", summary="一周名单上已登记的结果", responses=NOT_FOUND)
 def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[OutcomeOut]:
-    """The outcomes in force of the rows in sight of a week's lists."""
+    """List the outcomes that count for the rows in sight of a week's lists."""
     week = state_of(request).shelf.served.week(as_of)
     rows = rows_in_sight(request, asker, week)
     with state_of(request).database.reading() as session:
@@ -146,7 +146,7 @@ def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[Out
 def delete_outcome(
     request: Request, number: Annotated[int, Path(ge=1, le=2**62)], asker: Asker
 ) -> OutcomeOut:
-    """Undo an outcome that one reported oneself, until the workspace's records take it."""
+    """Undo an outcome that the asker reported (a coordinator: any in sight), until the records have taken it."""
     permit(asker, Scope.OUTCOMES)
     row = outcomes.undo(
         state_of(request).database,
@@ -186,12 +186,12 @@ def post_request(
 
 
 def request_out(row: NewRequest) -> RequestOut:
-    """A stored request as an answer."""
+    """Convert a stored request into an answer."""
     return RequestOut(**{name: getattr(row, name) for name in RequestOut.model_fields})
 
 
 def _moment(value: datetime | None, zone: ZoneInfo) -> datetime | None:
-    """With its timezone: the community's where none is given. Raises a problem for one that cannot be right."""
+    """Return the time in UTC, in the community's timezone if none is given; raise a problem for an impossible one."""
     if value is None:
         return None
     if not EARLIEST <= value.year <= now().year + 1:

@@ -1,4 +1,4 @@
-"""What residents may ask for, as a coordinator enters it for them."""
+"""Routes for residents' rights, as a coordinator enters them for a household."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -18,20 +18,20 @@ router = APIRouter(prefix="/v1/residents/{household_id}", tags=["居民权利 re
 
 
 class Why(BaseModel):
-    """In words, to be read out."""
+    """The answer in sentences that can be read out."""
 
     household_id: str
     lines: list[str]
 
 
 class RefusalIn(BaseModel):
-    """Until when; without it until further notice."""
+    """The end of a refusal; without it the refusal holds until further notice."""
 
     until: date | None = Field(None, examples=["2026-12-31"])
 
 
 class CorrectionIn(BaseModel):
-    """What an attribute should say."""
+    """The right value of an attribute."""
 
     attribute: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(examples=["children"])
     value: Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")] | None = Field(
@@ -41,7 +41,7 @@ class CorrectionIn(BaseModel):
 
 @router.get("/why", summary="为什么列入名单（可念给居民听）")
 def why(request: Request, household_id: HouseholdId, asker: Asker) -> Why:
-    """Whether and why a household is listed, what is used, and what it may do."""
+    """Say whether and why a household is listed, what is used, and what it may do."""
     permit(asker, Scope.RIGHTS, Scope.SENSITIVE)
     place_in_sight(request, asker, household_id)
     refuses = household_id in state_of(request).restrictions.refusing
@@ -52,7 +52,7 @@ def why(request: Request, household_id: HouseholdId, asker: Asker) -> Why:
 
 @router.post("/refusal", status_code=204, summary="谢绝自动列名，立即生效")
 def refuse(request: Request, household_id: HouseholdId, asker: Asker, body: RefusalIn) -> Response:
-    """The household stands on no list from now on, and its scores are shown to nobody."""
+    """Take the household off every list from now on; its scores are shown to nobody."""
     permit(asker, Scope.REFUSALS)
     place_in_sight(request, asker, household_id)
     state = state_of(request)
@@ -64,7 +64,7 @@ def refuse(request: Request, household_id: HouseholdId, asker: Asker, body: Refu
 
 @router.delete("/refusal", status_code=204, summary="收回谢绝")
 def accept(request: Request, household_id: HouseholdId, asker: Asker) -> Response:
-    """The household may be listed again."""
+    """End the household's refusals, so that it may be listed again."""
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
     state = state_of(request)
@@ -81,7 +81,7 @@ def accept(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
     response_class=Response,
 )
 def export(request: Request, household_id: HouseholdId, asker: Asker) -> Response:
-    """Records, scores, lists, outcomes, and who looked at them."""
+    """Return the household's records, scores, lists and outcomes, and who looked at them."""
     permit(asker, Scope.RIGHTS, Scope.SENSITIVE)
     place_in_sight(request, asker, household_id)
     state = state_of(request)
@@ -98,7 +98,7 @@ def export(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
 
 @router.post("/corrections", status_code=202, summary="更正一项登记信息")
 def correct(request: Request, household_id: HouseholdId, asker: Asker, body: CorrectionIn) -> Response:
-    """Corrected in the records, and in the next scores, with the next command on the workspace."""
+    """Note a correction; records and scores have it from the next command on the workspace."""
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
     state = state_of(request)
@@ -116,7 +116,7 @@ def correct(request: Request, household_id: HouseholdId, asker: Asker, body: Cor
 
 @router.delete("", status_code=202, summary="删除该户：立即不再显示，随后从全部数据中移除")
 def erase(request: Request, household_id: HouseholdId, asker: Asker) -> Response:
-    """Hidden at once; removed from records, weeks and lists with the next command on the workspace."""
+    """Hide the household at once; the next command on the workspace removes it from records, weeks and lists."""
     permit(asker, Scope.RIGHTS)
     place_in_sight(request, asker, household_id)
     state = state_of(request)

@@ -1,4 +1,4 @@
-"""Stored scores of one household or several, as the week's batch computed them."""
+"""Routes for stored scores of one household or several, as the week's batch computed them."""
 
 from typing import Annotated, Any
 
@@ -101,7 +101,7 @@ PARAMETERS: list[dict[str, Any]] = [
     openapi_extra={"parameters": PARAMETERS},
 )
 async def household_scores(request: Request) -> Response:
-    """The scores of one household: those of the newest week, or of the week of ``as_of``."""
+    """Return the scores of one household: those of the newest week, or of the week of ``as_of``."""
     asker = await current_identity(request)
     permit(asker, Scope.SCORES)
     household_id = request.path_params["household_id"]
@@ -120,7 +120,7 @@ async def household_scores(request: Request) -> Response:
     responses={200: {"model": BatchScores}, **NOT_FOUND},
 )
 async def batch(request: Request, body: Batch, asker: Asker) -> Response:
-    """Scores of up to 1,000 households. Those unknown, out of sight or refusing are named in ``unknown``."""
+    """Return scores of up to 1,000 households; ``unknown`` names those unknown, out of sight or refusing."""
     permit(asker, Scope.SCORES)
     restrictions = state_of(request).restrictions
     week = state_of(request).shelf.served.week(body.as_of)

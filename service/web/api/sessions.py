@@ -1,4 +1,4 @@
-"""Signing in and out, and who one is."""
+"""Routes to sign in and out, and to ask who one is."""
 
 from typing import Annotated
 
@@ -59,14 +59,17 @@ def forget_cookie(request: Request, response: Response) -> None:
 
 @router.post("", status_code=204, summary="登录，得到会话 cookie")
 async def open_session(request: Request, given: Given) -> Response:
-    """A session cookie for a login and password; 401 where they are wrong, 429 while the login is locked."""
+    """Give a session cookie for a login and password; answer 401 if they are wrong, 429 while the login is locked."""
     response = Response(status_code=204)
     await enter_in(request, response, given.login, given.password, given.code)
     return response
 
 
 async def enter_in(request: Request, response: Response, login: str, password: str, code: str) -> None:
-    """Sign somebody in: the session's cookie, and one by which the browser is known again. Raises a problem."""
+    """Sign somebody in and set two cookies: the session's, and one by which the browser is known again.
+
+    Raises a problem when the login, password or code is wrong, or while sign-in is locked or limited.
+    """
     state = state_of(request)
     address = request.client.host if request.client else ""
     secret = workspace_secret(state.settings.workspace)
@@ -82,7 +85,7 @@ async def enter_in(request: Request, response: Response, login: str, password: s
 
 @router.get("", summary="当前身份")
 async def me(asker: Asker) -> Me:
-    """Who asks."""
+    """Return who asks."""
     return Me(
         who=asker.who,
         name=asker.name,

@@ -1,4 +1,4 @@
-"""The week's lists: households flagged for outreach, page by page or as a file."""
+"""Routes for the week's lists: households to visit, page by page or as a file."""
 
 import base64
 import binascii
@@ -69,7 +69,7 @@ class Visits(BaseModel):
 
 
 class Filter(BaseModel):
-    """Which rows are asked for."""
+    """The values that the rows asked for must have."""
 
     grid_id: str | None
     microgrid_id: str | None
@@ -89,7 +89,7 @@ def wanted(
     worker_id: Text = None,
     household_id: Text = None,
 ) -> Filter:
-    """The filter in a query."""
+    """Return the filter of a query."""
     return Filter(
         grid_id=grid_id,
         microgrid_id=microgrid_id,
@@ -105,7 +105,10 @@ Wanted = Annotated[Filter, Depends(wanted)]
 
 
 def selected(request: Request, asker: Identity, week: Week, wish: Filter) -> list[dict[str, Any]]:
-    """The rows in sight that fit a filter, with what the asker may see of each."""
+    """Return the rows in sight that match a filter, without the fields that the asker may not see.
+
+    Raises Forbidden for a filter on tiers by somebody who may not see them.
+    """
     shows_risk = sees_risk(asker, week.community)
     if wish.tier and not shows_risk:
         permit(asker, Scope.SENSITIVE)
@@ -131,7 +134,7 @@ def _tag(request: Request, asker: Identity, week: Week, *parts: object) -> str:
 
 
 def _after(rows: list[dict[str, Any]], cursor: str | None, as_of: str) -> int:
-    """Where the page of a cursor begins. Raises a problem for one that is not ours, or of a list made anew."""
+    """Return the position where a cursor's page begins; raise a problem for one not made here or for another list."""
     if cursor is None:
         return 0
     try:
@@ -161,7 +164,7 @@ async def visits(
     cursor: Annotated[str | None, Query(max_length=300, description="上一页的 next")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> Response:
-    """The households flagged for outreach in a week, in the order of the lists."""
+    """List the households to visit in a week, in the order of the lists."""
     permit(asker, Scope.SCORES)
     week = state_of(request).shelf.served.week(as_of)
     tag = _tag(request, asker, week, wish, cursor, limit)
@@ -197,7 +200,7 @@ def export(
     format: Annotated[Literal["xlsx", "csv", "parquet"], Query(description="文件格式")] = "xlsx",
     as_of: AsOf = None,
 ) -> Response:
-    """All rows that the asker may see, as one file."""
+    """Return all rows that the asker may see, as one file."""
     permit(asker, Scope.SCORES)
     week = state_of(request).shelf.served.week(as_of)
     rows = selected(request, asker, week, wish)

@@ -1,4 +1,4 @@
-"""Which weeks there are, and which became new: a feed to pull."""
+"""Routes that tell which weeks there are, and a feed of those published since."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ class Event(BaseModel):
 
 
 class Feed(BaseModel):
-    """What was published since a revision, and the revision to ask for next."""
+    """The weeks published since a revision, and the revision to ask for next."""
 
     revision: int
     events: list[Event]
@@ -39,7 +39,7 @@ class Feed(BaseModel):
 
 @router.get("", summary="有哪些周")
 async def weeks(request: Request, asker: Asker) -> list[WeekSummary]:
-    """The weeks that are served, the newest first."""
+    """List the weeks that are served, the newest first."""
     served = state_of(request).shelf.served
     return [WeekSummary(**served.weeks[as_of].said) for as_of in sorted(served.weeks, reverse=True)]
 
@@ -50,7 +50,7 @@ async def feed(
     asker: Asker,
     since: Annotated[int, Query(ge=0, description="上次得到的 revision")] = 0,
 ) -> Feed:
-    """What was published after revision ``since``. Ask from time to time with the revision of the last answer."""
+    """List what was published after revision ``since``. Ask from time to time, with the last answer's revision."""
     served = state_of(request).shelf.served
     events = [Event(**entry) for entry in served.feed if entry["revision"] > since]
     return Feed(revision=served.revision, events=events)

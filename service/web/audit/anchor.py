@@ -1,6 +1,6 @@
-"""The audit log's last hash kept outside the database, signed, so that a log that was cut off is noticed.
+"""The audit log's last hash, signed and kept outside the database, so that a truncated log is noticed.
 
-``audit/head.json`` follows the log within seconds. Each week's summary holds a signed line besides, which also is on
+``audit/head.json`` follows the log within seconds. Each week's summary also holds a signed line, which is thereby on
 paper and in backups. ``verify`` compares the log with all of them.
 """
 
@@ -54,7 +54,7 @@ def read_heads(text: str, secret: bytes) -> list[Head]:
 
 
 def newest_head(database: Database) -> Head | None:
-    """Return the head as the database has it; None for an empty log."""
+    """Return the head of the log in the database, or None for an empty log."""
     with database.reading() as session:
         last = session.execute(
             select(Entry.number, Entry.hash).order_by(Entry.number.desc()).limit(1)
@@ -90,7 +90,10 @@ def _anchored(directory: Path, secret: bytes) -> Head | None:
 
 
 def anchor(database: Database, directory: Path) -> None:
-    """Note the log's head and the journals that are there, inside ``alone``. A head that the log lost stays noted."""
+    """Store the log's head and the names of the journals; to be called inside ``alone``.
+
+    Where the log no longer has the stored head, that head stays and an error is logged.
+    """
     head = newest_head(database)
     if head is None:
         return
@@ -108,14 +111,14 @@ def anchor(database: Database, directory: Path) -> None:
 
 
 def missing_journals(directory: Path) -> list[str]:
-    """Name the journals that were there when the head was noted and went without reaching the database."""
+    """Name the journals that were there when the head was stored and vanished before they reached the database."""
     noted = _read(directory).get("journals", [])
     there = {path.stem for suffix in (SUFFIX, MOVED) for path in directory.glob(f"*{suffix}")}
     return [name for name in map(str, noted if isinstance(noted, list) else []) if name not in there]
 
 
 def lost_heads(database: Database, workspace: Path) -> list[Head]:
-    """Return the noted heads that the log no longer holds: of the file beside it and of the weeks' summaries."""
+    """Return the stored heads, beside the log and in the weeks' summaries, that the log no longer has."""
     secret = workspace_secret(workspace)
     noted = [_anchored(workspace / DIRECTORY, secret)]
     for path in sorted(workspace.glob(SUMMARIES)):

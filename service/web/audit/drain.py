@@ -1,4 +1,4 @@
-"""Moves the journals' lines into the database; a line that cannot be stored is set aside and stops none behind it."""
+"""Move the journals' lines into the database; a line that cannot be stored is set aside, and later ones go on."""
 
 import fcntl
 import json
@@ -33,7 +33,7 @@ class _Position:
 
 @dataclass
 class Drain:
-    """Moves journal lines into the database; how far each file was read is remembered."""
+    """The mover of journal lines into the database; it remembers how far it has read each file."""
 
     database: Database
     directory: Path
@@ -41,9 +41,10 @@ class Drain:
     _anchored: bool = False
 
     def everything(self, own: Journal | None = None) -> int:
-        """Move this process's lines and those of processes that have ended, whose files then go; number of entries.
+        """Move the lines of this process and of processes that have ended, and return the number of entries.
 
-        Then notes the log's head outside the database. A journal that went without a trace is entered by name.
+        Files of ended processes are then removed, and the log's head is stored outside the database. For a journal that
+        vanished before it was read an entry is added that names it. ``own``: this process's journal.
         """
         with alone(self.directory):
             gone = missing_journals(self.directory)
@@ -64,7 +65,7 @@ class Drain:
             return moved
 
     def _adopt(self, path: Path) -> int:
-        """Move the lines of a process that has ended; its file may go. 0 while it lives."""
+        """Move the lines of a process that has ended, and rename its file; return 0 while the process lives."""
         with path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +77,7 @@ class Drain:
             return moved
 
     def _move(self, path: Path, to_the_end: bool = False) -> int:
-        """Move what is new in one file; the number of entries."""
+        """Move the new lines of one file, and return the number of entries."""
         if not path.is_file():  # the journal itself notices at its next entry
             return 0
         moved = 0
@@ -91,7 +92,7 @@ class Drain:
                 return moved
 
     def _store(self, path: Path, lines: Sequence[bytes], position: _Position) -> int:
-        """Store lines; those that cannot be read, or that the database refuses, are set aside, each by its number."""
+        """Store lines; set aside those that cannot be read or that the database refuses, each with its number."""
         entries, raw = [], {}
         for line in lines:
             values, chain, wrong = read_line(line, position.chain)
@@ -122,7 +123,7 @@ class Drain:
             return append(session, entries)
 
     def _set_aside(self, path: Path, number: int, line: bytes, reason: str) -> list[str]:
-        """Keep a line in a file of its own kind, on the disk; the entry that names it."""
+        """Write a line to the file of lines set aside, flush it to disk, and return the entry that names it."""
         log.error("a line of the audit journal was set aside: %s", reason)
         place = self.directory / ASIDE
         place.mkdir(exist_ok=True)
@@ -137,13 +138,13 @@ class Drain:
 
 
 def _about(journal: str, what: str, action: str, detail: str) -> list[str]:
-    """Make an entry on the log itself, once for each journal and number."""
+    """Make an entry about the log itself; its id is the same for the same journal and ``what``."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     return [f"{journal[:40]}-{what}-aside", at, SERVICE, action, "", "", detail]
 
 
 def _unreachable(error: Exception) -> bool:
-    """Tell whether the database could not be reached or its disk is full: then lines wait, as none is to blame."""
+    """Tell whether the database cannot be reached or its disk is full, so that the lines must wait."""
     return isinstance(error, OperationalError | InterfaceError) or bool(
         isinstance(error, DBAPIError) and error.connection_invalidated
     )

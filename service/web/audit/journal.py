@@ -55,7 +55,10 @@ class Journal:
         self._chain = BEGINNING
 
     def write(self, who: str, action: str, subject: str, purpose: str = "", detail: str = "") -> None:
-        """Write an entry; OSError where it could not be written, and then nothing may be shown."""
+        """Write an entry. Raises OSError when it cannot be written; then nothing may be shown.
+
+        ``subject``: the household or other thing, "" for none; several households stand one on each line.
+        """
         with self._lock:
             if not self._in_place():
                 self._write_elsewhere()
@@ -76,7 +79,7 @@ class Journal:
         self._chain = chain
 
     def _in_place(self) -> bool:
-        """Tell whether the file still lies where it was opened, as long as what was written to it."""
+        """Tell whether the file is still where it was opened, with the length that was written to it."""
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
@@ -84,7 +87,7 @@ class Journal:
         return found.st_ino == self._inode and found.st_size == self._size
 
     def _write_elsewhere(self) -> None:
-        """Write what is left of the lines to a new file, and an entry that says so. Raises OSError where none can be."""
+        """Copy what is left of the lines to a new file, and enter what was lost. Raises OSError when that fails."""
         old, name, written = self._file, self.name, self._size
         left = os.pread(old, written, 0)
         self.directory.mkdir(exist_ok=True)
@@ -96,7 +99,7 @@ class Journal:
         self._write(SERVICE, "audit.journal_lost", "", "", f"{name}: {lost} of {written} bytes lost")
 
     async def durable(self) -> None:
-        """Wait until all entries written so far are on the disk; those who wait share one flush."""
+        """Wait until all entries written so far are on disk; several waiting callers share one flush."""
         waiting: Future[None] = Future()
         with self._lock:
             self._waiting.append(waiting)
@@ -104,7 +107,7 @@ class Journal:
         await asyncio.wrap_future(waiting)
 
     def flush(self) -> None:
-        """Wait for the disk, from a thread that may wait."""
+        """Flush the file to disk, from a thread that may block."""
         with self._lock:
             file = os.dup(self._file)  # this one may be closed meanwhile, when a new file begins
         try:
@@ -132,7 +135,7 @@ class Journal:
                 one_waiting.set_exception(error) if error else one_waiting.set_result(None)
 
     def turn_over(self) -> None:
-        """Begin a new file where this one has grown large."""
+        """Begin a new file when this one has grown large."""
         with self._lock:
             if self._size > LARGEST:
                 old = self._file
@@ -141,7 +144,7 @@ class Journal:
                 os.close(old)  # gives up its lock: whoever drains next removes the file
 
     def close(self) -> None:
-        """Flush and close."""
+        """Flush and close the file."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -151,14 +154,14 @@ class Journal:
 
 
 def next_hash(previous: str, body: bytes) -> str:
-    """Chain a line to the one before: SHA-256 of its hash and of the entry as JSON."""
+    """Compute a line's hash: SHA-256 of the hash of the line before and of the entry as JSON."""
     return hashlib.sha256(previous.encode() + body).hexdigest()
 
 
 def lines_from(path: Path, offset: int, to_the_end: bool = False) -> tuple[list[bytes], int]:
-    """The lines of a journal from ``offset`` bytes on, and where the next one begins.
+    """Read the lines of a journal from byte ``offset`` on, and return them with the offset of the next one.
 
-    ``to_the_end``: take half a line at the end as one, of a file that nobody writes to any more.
+    ``to_the_end``: also take an incomplete last line, in a file to which nobody writes any more.
     """
     with path.open("rb") as file:
         file.seek(offset)
@@ -170,7 +173,7 @@ def lines_from(path: Path, offset: int, to_the_end: bool = False) -> tuple[list[
 
 
 def read_line(line: bytes, previous: str) -> tuple[list[str], str, str]:
-    """Read a line: the entry's values, its hash, and what is wrong with it ('' for nothing).
+    """Read a line, and return the entry's values, its hash, and what is wrong with it ('' for nothing).
 
     A line that cannot be read gives no values and no hash; then the next one cannot be compared with it.
     """

@@ -22,13 +22,16 @@ CHAIN_LOCK = 7263
 
 
 def entry_hash(number: int, previous: str, values: Sequence[str]) -> str:
-    """SHA-256 of an entry and of the hash of the one before."""
+    """Compute the SHA-256 of an entry, chained to the hash of the one before.
+
+    ``values``: those of ``COLUMNS``.
+    """
     content = json.dumps([number, previous, *values], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def append(session: Session, lines: Sequence[Sequence[str]]) -> int:
-    """Add journal lines to the chain in this transaction; those that are there already are left out."""
+    """Add journal lines to the chain in this transaction, and return how many; lines already there are left out."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHAIN_LOCK})
     there = set(session.scalars(select(Entry.id).where(Entry.id.in_([line[0] for line in lines]))))
@@ -50,16 +53,20 @@ def append(session: Session, lines: Sequence[Sequence[str]]) -> int:
 
 
 def enter(session: Session, who: str, action: str, subject: str, purpose: str = "", detail: str = "") -> None:
-    """Add an audit entry to ``session``, so that it commits or rolls back with the change it records."""
+    """Add an audit entry to ``session``, so that it commits or rolls back with the change it records.
+
+    ``who``: such as user:LOGIN. ``action``: such as resident.refuse. ``subject``: the household or other thing, "" for
+    none.
+    """
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     append(session, [(uuid4().hex, at, who, action, subject, purpose, detail)])
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a check of the whole chain found: the number of entries, the last hash, the first broken entry.
+    """The result of checking the whole chain: number of entries, last hash, and number of the first broken entry.
 
-    ``lost``: the longest log that was noted elsewhere and of which the last entry is no longer there.
+    ``lost``: the largest number of entries among the heads stored elsewhere that the log no longer has.
     """
 
     entries: int
@@ -69,7 +76,7 @@ class Verified:
 
 
 def verify(database: Database, workspace: Path | None = None) -> Verified:
-    """Compute every hash again, and compare the log with the heads that were noted in a workspace."""
+    """Compute every hash again, and compare the log with the heads stored in a workspace."""
     lost = (
         max((head.entries for head in lost_heads(database, workspace)), default=None) if workspace else None
     )
@@ -101,13 +108,13 @@ def _entries(database: Database) -> Iterator[Entry]:
 
 
 def counted(database: Database) -> int:
-    """Number of entries."""
+    """Return the number of entries."""
     with database.reading() as session:
         return session.scalar(select(func.count()).select_from(Entry)) or 0
 
 
 def check_head(database: Database, head: str) -> None:
-    """Compare with a count and hash that were noted earlier; UserError where that entry is another one now."""
+    """Compare the log with a COUNT:HASH noted earlier. Raises UserError when that entry has changed or is missing."""
     count, _, digest = head.partition(":")
     with database.reading() as session:
         entry = session.get(Entry, int(count)) if count.isdecimal() else None

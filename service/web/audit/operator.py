@@ -1,4 +1,4 @@
-"""Who works at the command line, as the audit log names them."""
+"""The name of whoever works at the command line, for the audit log."""
 
 import getpass
 import os
@@ -7,7 +7,7 @@ LONGEST = 120
 
 
 def operator() -> str:
-    """Name the account of the computer: ``command:ACCOUNT``, and who became it where sudo says so.
+    """Return the name of the computer's account, ``command:ACCOUNT``, with the account before sudo if there is one.
 
     An account without a name is named by its number.
     """

@@ -1,8 +1,8 @@
-"""Wrong passwords counted: whoever guesses waits ever longer, and the person whose login it is hardly ever does.
+"""Count wrong passwords, so that guessing takes ever longer but hardly ever locks the person whose login it is.
 
-Failures are counted for a login and where they come from: the browser, where it signed in with this login before and
-shows its cookie, else the address. Only that source is locked, for a time that doubles. All unknown browsers together
-are slowed, too, but never for longer than the first lock. A login that nobody has is counted and locked alike.
+Failures are counted for each login by source: the browser, where it signed in with this login before and shows its
+cookie, else the address. Only that source is locked, for a time that doubles. All unknown browsers together are slowed
+as well, but never for longer than the first lock. A login that nobody has is counted and locked alike.
 """
 
 from datetime import timedelta
@@ -30,14 +30,18 @@ class Source(NamedTuple):
 
 
 class Patience(NamedTuple):
-    """After how many wrong passwords a source is locked, and for how many seconds at first."""
+    """The number of wrong passwords before a source is locked, and the length of the first lock in seconds."""
 
     attempts: int
     seconds: float
 
 
 def source_of(secret: bytes, login: str, address: str, cookie: str) -> Source:
-    """Tell where a sign-in comes from. ``cookie``: what ``browser_cookie`` gave to the browser, or anything else."""
+    """Return where a sign-in comes from.
+
+    ``secret``: the workspace's. ``address``: the client's. ``cookie``: what the browser sent as ``browser_cookie``,
+    which may be anything.
+    """
     token, _, signature = cookie.partition(".")
     known = bool(token) and same(signature, _signature(secret, login, token))
     place = f"browser {token}" if known else f"address {address}"
@@ -45,7 +49,7 @@ def source_of(secret: bytes, login: str, address: str, cookie: str) -> Source:
 
 
 def login_hash(secret: bytes, login: str) -> str:
-    """Hash what was typed as a login: it may have been a password."""
+    """Hash what was typed as a login, since it may have been a password."""
     return keyed_hash(secret, "sign-in login", login)
 
 
@@ -60,14 +64,17 @@ def _signature(secret: bytes, login: str, token: str) -> str:
 
 
 def locked_for(session: Session, source: Source) -> int:
-    """Give the seconds until this source may try again; 0 where it may."""
+    """Return the seconds until this source may try again, or 0 where it may now."""
     rows = session.scalars(_rows(source))
     left = [(row.locked_until - now()).total_seconds() for row in rows if row.locked_until]
     return max((int(seconds) + 1 for seconds in left if seconds > 0), default=0)
 
 
 def count_failure(session: Session, source: Source, patience: Patience) -> None:
-    """Count a wrong password; inside a transaction that writes the audit log, so that two never count at once."""
+    """Count a wrong password, and lock its source from ``patience.attempts`` on.
+
+    To be called in a transaction that writes to the audit log, so that two processes never count at once.
+    """
     session.execute(delete(SignInFailure).where(SignInFailure.last_at < now() - FORGOTTEN))
     rows = {row.place_hash: row for row in session.scalars(_rows(source))}
     for place in (source.place,) if source.known else (source.place, ANYWHERE):
@@ -81,7 +88,10 @@ def count_failure(session: Session, source: Source, patience: Patience) -> None:
 
 
 def forget_failures(session: Session, login: str, place: str | None = None) -> None:
-    """Begin anew for a login (its hash), everywhere or from one place."""
+    """Reset the count of a login, for all sources or for one.
+
+    ``login``, ``place``: hashes as in ``Source``; without ``place`` all sources count anew.
+    """
     query = delete(SignInFailure).where(SignInFailure.login_hash == login)
     session.execute(query if place is None else query.where(SignInFailure.place_hash == place))
 

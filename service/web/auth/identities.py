@@ -1,4 +1,4 @@
-"""Who sends a request: by API key or by the cookie of a session, remembered for a few seconds."""
+"""Find out who sends a request, by API key or session cookie; the answer is kept for a few seconds."""
 
 import time
 from dataclasses import dataclass, field
@@ -27,19 +27,19 @@ CHECKED_AT_ONCE = 2  # passwords
 
 @dataclass
 class Identities:
-    """Identities by the hash of their key or session; looked up again after ``seconds``."""
+    """Identities by key or session token, looked up in the database again after ``seconds``."""
 
     database: Database
     seconds: float
     _held: dict[str, tuple[float, Identity]] = field(default_factory=dict)
 
     def remembered(self, token: str) -> Identity | None:
-        """The identity of a token seen lately; None where it must be looked up."""
+        """Return the identity of a token looked up lately, or None where it must be looked up."""
         found = self._held.get(token)
         return found[1] if found and found[0] > time.monotonic() else None
 
     def find(self, token: str) -> Identity | None:
-        """The identity of a key or session, from the database; None where it no longer holds."""
+        """Look up the identity of a key or session in the database; None where it is not valid (any more)."""
         digest = hashed(token)
         with self.database.reading() as session:
             identity = _of_key(session, digest) if token.startswith("xy_") else _of_session(session, digest)
@@ -50,7 +50,7 @@ class Identities:
         return identity
 
     def forget(self, token: str = "") -> None:
-        """Forget a token, or all of them: what was changed in this process holds at once."""
+        """Forget one token, or all, so that a change made in this process takes effect at once."""
         if token:
             self._held.pop(token, None)
         else:
@@ -58,7 +58,7 @@ class Identities:
 
 
 class AccessState:
-    """What the application holds of who may use it: ``service.web.published.state`` adds the rest."""
+    """The part of the application's state about access; ``service.web.published.state`` adds the rest."""
 
     settings: Settings
     database: Database
@@ -68,7 +68,7 @@ class AccessState:
 
 
 def access_state(request: Request) -> AccessState:
-    """Return what the application holds that a request came to, as far as it is about access."""
+    """Return the application's state for a request, as far as it is about access."""
     return cast(AccessState, request.app.state)
 
 
@@ -109,7 +109,7 @@ def _of_session(session: Session, digest: str) -> Identity | None:
 
 
 def cookie_name(request: Request) -> str:
-    """The name of the session's cookie: browsers take ``__Host-`` over https only."""
+    """Return the name of the session's cookie: browsers take ``__Host-`` over https only."""
     return SECURE_COOKIE if access_state(request).settings.secure else COOKIE
 
 
@@ -145,7 +145,10 @@ async def _identity(request: Request) -> Identity:
 
 
 async def current_identity(request: Request) -> Identity:
-    """Who asks. A browser's unsafe request must carry its session's CSRF token in ``X-CSRF-Token``."""
+    """Return who asks. A browser's unsafe request must carry its session's CSRF token in ``X-CSRF-Token``.
+
+    Raises a 401 problem without a valid key or session, a 403 problem without the token, a 429 problem beyond the rate.
+    """
     identity = await _identity(request)
     if identity.session and request.method not in SAFE_METHODS:
         check_csrf(identity, request.headers.get(CSRF_HEADER, ""))

@@ -1,4 +1,4 @@
-"""Accounts of people and keys of machine clients, as the command line keeps them; each change is in the audit log."""
+"""Keep the accounts of people and the keys of machine clients; each change is entered in the audit log."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -27,7 +27,12 @@ def add_user(
     microgrid_id: str | None = None,
     worker_id: str | None = None,
 ) -> None:
-    """Add a person. Without a password only single sign-on lets them in."""
+    """Add a person; without a password only single sign-on lets them in.
+
+    ``role``: a value of ``Role``. ``grid_id``, ``microgrid_id``: the place whose households they see; a grid worker
+    needs one. ``worker_id``: theirs in the workers table. Raises UserError when the login exists, the password is too
+    short, or a grid worker has no place.
+    """
     if role in PLACED and not (grid_id or microgrid_id):
         raise UserError(
             say(
@@ -62,7 +67,10 @@ def _strong(password: str) -> str:
 
 
 def set_password(database: Database, login: str, password: str) -> None:
-    """A new password; ends the person's sessions and lock-out."""
+    """Set a new password, and end the person's sessions and lock-out.
+
+    Raises UserError when there is no such login, or when the password is too short.
+    """
     with database.writing() as session:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
         user.password_hash = hash_password(_strong(password))
@@ -72,7 +80,10 @@ def set_password(database: Database, login: str, password: str) -> None:
 
 
 def set_active(database: Database, login: str, active: bool) -> None:
-    """Shut a person out, or let them in again; ends their sessions and lock-out."""
+    """Shut a person out, or let them in again; end their sessions and lock-out.
+
+    ``active``: whether they may sign in. Raises UserError when there is no such login.
+    """
     with database.writing() as session:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
         user.active = active
@@ -82,7 +93,10 @@ def set_active(database: Database, login: str, active: bool) -> None:
 
 
 def set_second_factor(database: Database, login: str, remove: bool = False) -> SecondFactor | None:
-    """Give a person a new second factor, shown this once, or take it away; ends their sessions."""
+    """Give a person a new second factor and return it, or remove it and return None; end their sessions.
+
+    The key cannot be read again later. Raises UserError when there is no such login.
+    """
     with database.writing() as session:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
         made = None if remove else new_second_factor(user, workspace_secret(database.workspace))
@@ -100,7 +114,7 @@ def _user(user: User | None, login: str) -> User:
 
 
 def users(database: Database) -> list[User]:
-    """Everybody, by login."""
+    """Return all people, sorted by login."""
     with database.reading() as session:
         return list(session.scalars(select(User).order_by(User.login)))
 
@@ -113,7 +127,11 @@ def make_key(
     grid_id: str | None = None,
     microgrid_id: str | None = None,
 ) -> str:
-    """A new API key, shown this once."""
+    """Make an API key and return it; it cannot be read again later.
+
+    ``scopes``: values of ``Scope``. ``days``: for how long it works. ``grid_id``, ``microgrid_id``: the place whose
+    households it sees; without one it sees the whole community. Raises UserError for a scope that does not exist.
+    """
     try:
         chosen = sorted(machine_scopes(scopes))
     except ValueError as error:
@@ -142,7 +160,7 @@ def make_key(
 
 
 def revoke_key(database: Database, identity: str) -> None:
-    """The key no longer works; running services notice within XIANYING_IDENTITY_SECONDS."""
+    """Revoke a key; running services notice within XIANYING_IDENTITY_SECONDS."""
     with database.writing() as session:
         key = session.get(ApiKey, identity)
         if key is None:
@@ -152,6 +170,6 @@ def revoke_key(database: Database, identity: str) -> None:
 
 
 def keys(database: Database) -> list[ApiKey]:
-    """All keys, the newest first."""
+    """Return all keys, the newest first."""
     with database.reading() as session:
         return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc())))

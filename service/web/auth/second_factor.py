@@ -1,4 +1,4 @@
-"""A second factor: six digits that change every half minute (TOTP, RFC 6238), from an app on the person's phone."""
+"""A second factor: six digits from an app on the person's phone that change every half minute (TOTP, RFC 6238)."""
 
 import base64
 import hmac
@@ -19,14 +19,14 @@ NONCE = 12
 
 
 class SecondFactor(NamedTuple):
-    """What the person's app takes: a key to type in, or an address to scan as a QR code."""
+    """A new second factor for the person's app: a key to type in, or an address to scan as a QR code."""
 
     key: str
     address: str
 
 
 def new_second_factor(user: User, secret: bytes) -> SecondFactor:
-    """Give a person a new key, kept encrypted with the workspace's ``secret``, in place of the one before."""
+    """Give a person a new key in place of the old one, stored encrypted with the workspace's ``secret``."""
     key = pyotp.random_base32()
     nonce = secrets.token_bytes(NONCE)
     sealed = nonce + _cipher(secret).encrypt(nonce, key.encode(), user.login.encode())
@@ -35,9 +35,9 @@ def new_second_factor(user: User, secret: bytes) -> SecondFactor:
 
 
 def code_fits(user: User, code: str, secret: bytes) -> bool:
-    """Tell whether a code is the person's, of now, and was not used before; remember it as used.
+    """Tell whether a code is the person's current one and has not been used before; mark it as used.
 
-    Whoever has no second factor needs no code.
+    For a person without a second factor every code fits. ``secret``: the workspace's.
     """
     if user.second_factor is None:
         return True

@@ -1,4 +1,4 @@
-"""Signing in with a password and, where there is one, a second factor; signing out."""
+"""Sign in with a password and, where there is one, a second factor; sign out."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +26,7 @@ MOST_WAITING = 100  # passwords
 
 @dataclass(frozen=True)
 class Credentials:
-    """What somebody signs in with, and from where."""
+    """What somebody signs in with, and where they come from."""
 
     login: str
     password: str
@@ -36,10 +36,10 @@ class Credentials:
 
 
 async def sign_in_in_turn(state: AccessState, given: Credentials) -> str:
-    """Check a password and open a session; its token.
+    """Check a password, open a session, and return its token; only a few passwords are checked at a time.
 
-    A few passwords are checked at a time, in threads of their own: each check takes 64 MiB and a moment, and whoever
-    reads does not wait for them. Raises a problem for a wrong or locked login, and where too many wait already.
+    Checks run in threads of their own, as each takes 64 MiB and a moment, and other requests must not wait for them.
+    Raises a problem for a wrong or locked login, and when too many sign-ins are waiting already.
     """
     if state.signing_in.statistics().tasks_waiting >= MOST_WAITING:
         raise Problem(
@@ -53,9 +53,10 @@ async def sign_in_in_turn(state: AccessState, given: Credentials) -> str:
 
 
 def sign_in(database: Database, settings: Settings, given: Credentials) -> str:
-    """Check a password and code and open a session; its token.
+    """Check a password and code, open a session, and return its token.
 
-    Raises the same problems for a login that nobody has, one that is shut out, and one with another password or code.
+    Raises the same problem for a login that does not exist, one that is shut out, and one with a wrong password or
+    code. Other problems: the source is locked, or the person's role needs a second factor and there is none.
     """
     with database.reading() as session:
         wait = locked_for(session, given.source)
@@ -101,7 +102,7 @@ def _second_factor_needed(login: str) -> Problem:
 
 
 def _enter_failure(session: Session, user: User | None, given: Credentials, action: str) -> None:
-    """Say in the audit log whose login it was; one that nobody has is not repeated, as it may be a password."""
+    """Enter a failed sign-in in the audit log; an unknown login is not repeated, as it may be a password."""
     enter(session, f"user:{user.login}" if user else "unknown", action, "", "", given.address)
 
 
@@ -115,7 +116,10 @@ def _locked(wait: int) -> Problem:
 
 
 def open_session(session: Session, user: User, hours: float) -> str:
-    """A new session of a person; its token, for the cookie. Sessions that have ended are removed."""
+    """Open a session of a person, and return its token for the cookie.
+
+    ``hours``: how long it lasts. Sessions that have ended are removed.
+    """
     session.execute(delete(SignIn).where(SignIn.expires_at <= now()))
     token = new_token()
     session.add(
@@ -130,7 +134,10 @@ def open_session(session: Session, user: User, hours: float) -> str:
 
 
 def close_session(database: Database, identity: Identity, everywhere: bool = False) -> None:
-    """End a person's session; ``everywhere``: all their sessions, on whatever computer or phone."""
+    """End a person's session.
+
+    ``everywhere``: end all their sessions, on any device.
+    """
     with database.writing() as session:
         own = select(SignIn.user_id).where(SignIn.token_hash == identity.session).scalar_subquery()
         which = SignIn.user_id == own if everywhere else SignIn.token_hash == identity.session

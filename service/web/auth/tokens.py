@@ -1,4 +1,4 @@
-"""Tokens, API keys and passwords: made, hashed and compared."""
+"""Make, hash and compare tokens, API keys and passwords."""
 
 import hashlib
 import hmac
@@ -14,23 +14,23 @@ _hasher = PasswordHasher()
 
 
 def new_token() -> str:
-    """256 random bits as text."""
+    """Return 256 random bits as text."""
     return secrets.token_urlsafe(32)
 
 
 def new_key() -> tuple[str, str]:
-    """Id and whole text of a new API key: ``xy_ID_SECRET``."""
+    """Return the id and the whole text of a new API key, ``xy_ID_SECRET``."""
     identity = secrets.token_hex(6)
     return identity, f"{PREFIX}_{identity}_{new_token()}"
 
 
 def hashed(token: str) -> str:
-    """What is stored of a token or key. They are random, so a plain hash cannot be guessed back."""
+    """Return the hash under which a token or key is stored: plain SHA-256, as they are random."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def hash_password(password: str) -> str:
-    """Argon2id."""
+    """Hash a password with Argon2id."""
     return _hasher.hash(password)
 
 
@@ -40,7 +40,7 @@ def _nobody() -> str:
 
 
 def password_fits(password: str, stored: str | None) -> bool:
-    """Whether a password is the stored one; takes as long where there is none."""
+    """Tell whether a password is the stored one; without a stored one it takes as long."""
     try:
         return _hasher.verify(stored or _nobody(), password) and stored is not None
     except (VerificationError, InvalidHashError):
@@ -48,10 +48,10 @@ def password_fits(password: str, stored: str | None) -> bool:
 
 
 def signed(secret: str, text: str) -> str:
-    """A signature of ``text``."""
+    """Compute the signature of a text: HMAC-SHA256, hexadecimal."""
     return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two texts are equal, in a time that tells nothing."""
+    """Tell whether two texts are equal, in constant time."""
     return hmac.compare_digest(one.encode(), other.encode())

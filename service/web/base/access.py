@@ -1,8 +1,8 @@
-"""Who may see what: every permission and every row-level rule of the service stands here.
+"""Who may see what: every permission and every row-level rule of the service is defined here.
 
-An ``Identity`` is who asks. ``permit`` says what it may do at all, ``sees_place`` whose households it sees, and
-``sees_need`` which needs. Whatever is not allowed here is not there for the asker: routes answer 404 for a
-household out of sight, as for one that does not exist.
+An ``Identity`` is whoever asks. ``permit`` checks what it may do at all, ``sees_place`` whose households it sees, and
+``sees_need`` which needs. What the asker may not see does not exist for them: routes answer 404 for a household out of
+sight, as for one that does not exist.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from features.contract.community import Community
 
 
 class Role(StrEnum):
-    """What a person is; machine clients have scopes of their own."""
+    """The role of a person, or MACHINE for a client, whose key has scopes of its own."""
 
     GRID_WORKER = "grid_worker"
     COORDINATOR = "coordinator"
@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What somebody may do."""
+    """One permission."""
 
     SCORES = "scores:read"  # scores, lists and explanations of households
     SENSITIVE = "sensitive:read"  # sensitive needs among them, and the risk tier that they enter
@@ -50,7 +50,7 @@ PLACED = frozenset({Role.GRID_WORKER})  # roles that see their own grid or micro
 
 
 class Forbidden(Exception):
-    """The asker may not do this."""
+    """Raised when the asker lacks a permission."""
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope.value)
@@ -73,12 +73,12 @@ class Identity:
 
     @property
     def everywhere(self) -> bool:
-        """Whether it sees the whole community."""
+        """Tell whether it sees the whole community."""
         return self.role not in PLACED and self.grid_id is None and self.microgrid_id is None
 
     @property
     def sensitive(self) -> bool:
-        """Whether it sees sensitive needs."""
+        """Tell whether it sees sensitive needs."""
         return Scope.SENSITIVE in self.scopes
 
 
@@ -90,14 +90,20 @@ def permit(identity: Identity, *scopes: Scope) -> None:
 
 
 def permit_everywhere(identity: Identity, *scopes: Scope) -> None:
-    """Raise Forbidden unless the identity has all of these and sees the whole community: what cannot be cut by place."""
+    """Raise Forbidden unless the identity has all of these and sees the whole community.
+
+    For what cannot be restricted to a place.
+    """
     permit(identity, *scopes)
     if not identity.everywhere:
         raise Forbidden(scopes[0])
 
 
 def sees_place(identity: Identity, grid_id: str, microgrid_id: str) -> bool:
-    """Whether households of this place are in sight. A grid worker without a grid sees nobody."""
+    """Tell whether the asker sees households of this place.
+
+    Who has a grid, a micro-grid or both sees the households that match them; a grid worker with neither sees none.
+    """
     if identity.everywhere:
         return True
     if identity.grid_id is None and identity.microgrid_id is None:
@@ -106,20 +112,20 @@ def sees_place(identity: Identity, grid_id: str, microgrid_id: str) -> bool:
 
 
 def sees_need(identity: Identity, sensitive: bool) -> bool:
-    """Whether a need is in sight: sensitive ones are for coordinators."""
+    """Tell whether the asker sees a need; sensitive ones are for coordinators."""
     return not sensitive or identity.sensitive
 
 
 def mixed_risk(community: Community) -> bool:
-    """Whether a sensitive need may have raised a household's risk and tier."""
+    """Tell whether a sensitive need may have raised a household's risk and tier."""
     return any(need.sensitive and need.severity >= 3 for need in community.needs)
 
 
 def sees_risk(identity: Identity, community: Community) -> bool:
-    """Whether a household's risk and tier are in sight: as those of the needs that raised them."""
+    """Tell whether the asker sees households' risk and tier: only if they see every need that can raise them."""
     return sees_need(identity, mixed_risk(community))
 
 
 def machine_scopes(names: Iterable[str]) -> frozenset[Scope]:
-    """Scopes of a key by name; ValueError for one that does not exist."""
+    """Return the scopes with these names. Raises ValueError for a name that does not exist."""
     return frozenset(Scope(name) for name in names)

@@ -1,7 +1,7 @@
-"""Which characters a text may have that comes into the service; what has others is refused at the edge.
+"""The characters that texts sent to the service may have; a request with others is refused.
 
-Refused are control characters (but tab and line ends), halves of surrogate pairs, and signs that turn the direction of
-writing, with which a text shows other than it is.
+Refused are control characters (except tab and line ends), halves of surrogate pairs, and marks that change the
+direction of writing, with which a text looks different from what it is.
 """
 
 import re
@@ -23,7 +23,7 @@ def acceptable(text: str) -> bool:
 
 
 def acceptable_bytes(content: bytes) -> bool:
-    """Tell whether bytes are UTF-8 of an acceptable text."""
+    """Tell whether bytes are an acceptable text in UTF-8."""
     try:
         return acceptable(content.decode("utf-8"))
     except UnicodeDecodeError:
@@ -31,7 +31,10 @@ def acceptable_bytes(content: bytes) -> bool:
 
 
 def acceptable_address(path: bytes, query: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
-    """Tell whether all texts of a request before its body are acceptable, also once percent-encoding is undone."""
+    """Tell whether all texts of a request before its body are acceptable, also after percent-decoding.
+
+    ``path``, ``query``: as sent. ``headers``: pairs of name and value.
+    """
     if b"%" not in path and b"%" not in query and not any(b"%" in value for _, value in headers):
         plain = path + query
         return plain.isascii() and acceptable(plain.decode()) and _headers(headers)
@@ -50,7 +53,10 @@ def _headers(headers: list[tuple[bytes, bytes]]) -> bool:
 
 
 def acceptable_body(kind: bytes, content: bytes) -> bool:
-    """Tell whether all texts of a body are acceptable: of a form's fields, and of JSON also those written as escapes."""
+    """Tell whether all texts of a body are acceptable: a form's fields, or JSON including its escapes.
+
+    ``kind``: the content type, in lower case.
+    """
     if kind.startswith(FORM):
         pairs = parse_qsl(content.decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
         return all(acceptable(one) for pair in pairs for one in pair)

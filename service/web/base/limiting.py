@@ -1,4 +1,4 @@
-"""How many requests somebody may send: counted in each process, in windows of the rate's length."""
+"""Limits on requests, counted in each process, in windows of the rate's length."""
 
 import time
 
@@ -11,9 +11,9 @@ MOST_COUNTED = 50_000
 
 
 class Limits:
-    """Limits for one key or person, and for sign-ins from one address; in the notation of ``limits``.
+    """Limits for each key or person, and for sign-ins from each source, in the notation of ``limits``.
 
-    Counting takes one look into a dictionary: the library's own store starts a thread to sweep, which costs more
+    Counting is one look into a dictionary: the library's own store starts a thread to sweep, which costs more
     than the fastest answers.
     """
 
@@ -22,11 +22,11 @@ class Limits:
         self._counts: dict[tuple[str, int], int] = {}  # by who, and the second in which the window ends
 
     def count(self, who: str) -> None:
-        """Count a request. Raises a 429 problem for one too many."""
+        """Count a request. Raises a 429 problem when it is one too many."""
         self._count(self._rate, who)
 
     def count_sign_in(self, address: str) -> None:
-        """Count a sign-in, successful or not. Raises a 429 problem for one too many."""
+        """Count a sign-in, successful or not. Raises a 429 problem when it is one too many."""
         self._count(self._sign_in, f"sign-in {address}")
 
     def _forget(self, now: float) -> None:

@@ -19,7 +19,7 @@ WEEK = Gauge("xianying_week_days", "As-of day of the newest week, in days since 
 
 
 def week(as_of: str) -> None:
-    """Note the newest week."""
+    """Set the gauge of the newest week."""
     WEEK.set((date.fromisoformat(as_of) - date(1970, 1, 1)).days)
 
 
@@ -27,7 +27,10 @@ _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
 
 def observe(method: str, route: str, status: int, seconds: float) -> None:
-    """Count a request."""
+    """Count a request and its time, in seconds.
+
+    ``route``: the route's pattern, never the path, which may name a household.
+    """
     found = _children.get((method, route, status))
     if found is None:
         found = REQUESTS.labels(method, route, str(status)), SECONDS.labels(route)
@@ -37,5 +40,5 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 
 
 def exposition() -> bytes:
-    """The text that Prometheus reads."""
+    """Return the metrics as the text that Prometheus reads."""
     return generate_latest(registry)

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, security headers, a limit on bodies, metrics and a line in the log."""
+"""What surrounds every request: its id, security headers, limits on its body, metrics and a log line."""
 
 import logging
 import time
@@ -36,19 +36,22 @@ _numbers = count(1)
 
 
 def request_id() -> str:
-    """A number for a request, unlike that of any other process's request."""
+    """Return a request's id, different from that of any other process's request."""
     return f"{_prefix}{next(_numbers):x}"
 
 
 def security_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
-    """Headers that every answer carries."""
+    """Return the headers that every answer carries."""
     return [*HEADERS, POLICY, *([STRICT] if settings.secure else [])]
 
 
 def log_request(
     log: logging.Logger, number: str, method: str, route: str, status: int, seconds: float
 ) -> None:
-    """A line in the log: never a path, which may name a household."""
+    """Write a log line on a request, with its duration ``seconds``.
+
+    ``route``: the route's pattern, never the path, which may name a household.
+    """
     if log.isEnabledFor(logging.INFO):
         fields = {
             "id": number,
@@ -61,7 +64,7 @@ def log_request(
 
 
 class Frame:
-    """Pure ASGI, as Starlette's BaseHTTPMiddleware costs more than the fastest answers."""
+    """The outermost middleware, as pure ASGI: Starlette's BaseHTTPMiddleware costs more than the fastest answers."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -104,7 +107,7 @@ class Frame:
             log_request(log, number, scope["method"], route, status, seconds)
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body first, so that nothing of it is looked at before its letters are."""
+        """Read the whole body and check its characters before anything else looks at it."""
         messages, more = [], True
         try:
             while more:
@@ -124,7 +127,7 @@ class Frame:
         await self.app(scope, again, send)
 
     def _limited(self, receive: Receive) -> Receive:
-        """A body that does not say how long it is must not go on for ever either."""
+        """Wrap ``receive`` so that a body without a stated length cannot exceed the limit either."""
         got = 0
 
         async def limited() -> Message:
@@ -139,7 +142,7 @@ class Frame:
 
 
 def _announced(scope: Scope) -> int:
-    """Bytes that the request says it has; 0 where it does not say."""
+    """Return the length of the body that the request states, or 0."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
@@ -147,5 +150,5 @@ def _announced(scope: Scope) -> int:
 
 
 def _route(scope: Scope) -> str:
-    """The route's pattern: never the path itself, which may name a household."""
+    """Return the route's pattern, never the path itself, which may name a household."""
     return getattr(scope.get("route"), "path", "") or "other"

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, in the language of the community."""
+"""Errors as RFC 9457 problem details, in the language in force."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ REFUSALS = frozenset(  # kinds by which somebody is kept from what is not theirs
 
 
 class Problem(Exception):
-    """An answer other than what was asked for: status, a lasting type, a title, and what to do."""
+    """An error answer: HTTP status, a type that stays the same, a title, and what to do."""
 
     def __init__(
         self,
@@ -46,17 +46,17 @@ class Problem(Exception):
 
 
 def answer(problem: Problem) -> JSONResponse:
-    """The problem as a response."""
+    """Convert a problem into a response."""
     return JSONResponse(problem.content, problem.status, problem.headers, media_type=KIND)
 
 
 def unknown_household() -> Problem:
-    """Make the same answer for a household that does not exist and for one that the asker does not see."""
+    """Return the same problem for a household that does not exist and for one that the asker does not see."""
     return Problem(404, "unknown-household", say("没有这一户", "no such household"))
 
 
 def not_signed_in() -> Problem:
-    """No key and no session, or one that no longer holds."""
+    """Return the problem for a request without a valid key or session."""
     return Problem(
         401,
         "not-signed-in",
@@ -66,17 +66,17 @@ def not_signed_in() -> Problem:
 
 
 def no_such_address() -> Problem:
-    """Nothing is served there."""
+    """Return the problem for an address at which nothing is served."""
     return Problem(404, "http", say("没有这个地址", "no such address"))
 
 
 def outdated_page() -> Problem:
-    """A form without the token of its session."""
+    """Return the problem for a form without its session's token."""
     return Problem(403, "csrf", say("页面已过期，请刷新后再试", "the page is outdated: reload it"))
 
 
 def wrong_letters() -> Problem:
-    """Build the answer to a text with characters that no text may have (``service.web.base.alphabet``)."""
+    """Return the problem for a text with characters that are not allowed (``service.web.base.alphabet``)."""
     return Problem(
         422,
         "invalid",
@@ -88,7 +88,7 @@ def wrong_letters() -> Problem:
 
 
 def too_large() -> Problem:
-    """More than a request may have."""
+    """Return the problem for a request that is too large."""
     return Problem(413, "too-large", say("请求太大", "the request is too large"))
 
 
@@ -106,7 +106,7 @@ def _invalid(error: RequestValidationError) -> Problem:
 
 
 def _storage(error: Exception) -> Problem:
-    """The database or the disk failed: nothing was stored, the client may send the same again."""
+    """Return the problem for a failed database or disk: nothing was stored, and the client may send it again."""
     log.error("storage failed: %s", type(getattr(error, "orig", None) or error).__name__)
     return Problem(
         503,
@@ -120,7 +120,7 @@ def _storage(error: Exception) -> Problem:
 
 
 def add_handlers(app: FastAPI, note_refusal: Callable[[Request, Problem], None]) -> None:
-    """Turn every error into a problem. ``note_refusal`` is told of those by which somebody was kept out."""
+    """Turn every error into a problem; ``note_refusal`` is called for those by which somebody was kept out."""
 
     @app.exception_handler(Problem)
     async def _problem(request: Request, error: Problem) -> JSONResponse:

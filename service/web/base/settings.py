@@ -1,4 +1,4 @@
-"""Settings of the service, from the environment; unsafe ones are refused."""
+"""Settings of the service, read from the environment; unsafe combinations are refused."""
 
 import os
 from functools import cached_property
@@ -17,7 +17,7 @@ DATABASE_FILE = "service.db"  # in the workspace, unless XIANYING_DATABASE_URL n
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable ``XIANYING_`` and its name; docs/service.md lists them."""
+    """The service's settings: each field is the environment variable ``XIANYING_`` and its name (docs/service.md)."""
 
     model_config = SettingsConfigDict(env_prefix="XIANYING_", extra="ignore", frozen=True)
 
@@ -123,22 +123,22 @@ class Settings(BaseSettings):
 
     @cached_property
     def second_factor_roles(self) -> frozenset[str]:
-        """The roles that need a second factor."""
+        """Return the roles that need a second factor."""
         return frozenset(filter(None, map(str.strip, self.second_factor.split(","))))
 
     @property
     def secure(self) -> bool:
-        """Whether cookies are sent over https only."""
+        """Tell whether cookies are sent over https only."""
         return self.environment == "production"
 
     @property
     def single_sign_on(self) -> bool:
-        """Whether an OpenID Connect issuer is configured."""
+        """Tell whether an OpenID Connect issuer is configured."""
         return bool(self.oidc_issuer and self.oidc_client_id)
 
     @cached_property
     def database(self) -> str:
-        """SQLAlchemy's address of the database in force."""
+        """Return SQLAlchemy's address of the database in use."""
         if self.database_url:
             head, _, rest = self.database_url.partition("://")
             return f"postgresql+psycopg://{rest}" if head in ("postgres", "postgresql") else self.database_url
@@ -146,7 +146,10 @@ class Settings(BaseSettings):
 
 
 def read_settings(**given: object) -> Settings:
-    """The settings of the environment, with those ``given`` instead; UserError naming the first that is wrong."""
+    """Read the settings from the environment, with those ``given`` in their place.
+
+    Raises UserError that names the first wrong one.
+    """
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -162,6 +165,6 @@ def has_service(workspace: Path) -> bool:
 
 
 def command_settings(workspace: Path) -> Settings:
-    """The settings for commands that work on the database and answer to nobody."""
+    """Return settings for commands, which work on the database without serving and so need no XIANYING_SECRET."""
     given = {} if os.environ.get("XIANYING_SECRET") else {"environment": "development", "host": "127.0.0.1"}
     return read_settings(workspace=workspace, **given)

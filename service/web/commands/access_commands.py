@@ -1,4 +1,4 @@
-"""Commands on who may use the service: people and keys."""
+"""Commands on who may use the service: people, and keys of other systems."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ group = click.Group()
 
 @group.group(help=say("可以登录的人", "people who may sign in"))
 def users() -> None:
-    """People who may sign in."""
+    """Group the commands on people who may sign in."""
 
 
 grid_option = click.option("--grid", help=say("所属网格", "their grid"))
@@ -28,7 +28,7 @@ def _password() -> str:
 
 
 def _doubt_place(workspace: Path, grid: str | None, microgrid: str | None) -> None:
-    """Say on standard error where no household of the newest week lives in such a place: most likely it is mistyped."""
+    """Warn on standard error when no household of the newest week lives in a place, which is then probably mistyped."""
     from service.web.published.weeks import Shelf
 
     shelf = Shelf(workspace)
@@ -90,7 +90,7 @@ def add_user(
 @click.argument("login")
 @click.pass_obj
 def password(workspace: Path, login: str) -> None:
-    """Set a password."""
+    """Set a person's password."""
     from service.web.auth import people
 
     people.set_password(service_database(workspace), login, _password())
@@ -163,7 +163,7 @@ def list_users(workspace: Path) -> None:
 
 @group.group(help=say("其他系统用的 API 密钥", "API keys of other systems"))
 def keys() -> None:
-    """API keys of other systems."""
+    """Group the commands on API keys of other systems."""
 
 
 @keys.command("create", help=say("新建一个密钥；只显示这一次", "make a key; it is shown this once"))
@@ -193,7 +193,7 @@ def create_key(
     grid: str | None,
     microgrid: str | None,
 ) -> None:
-    """Make a key."""
+    """Make a key and show it once."""
     from service.web.auth import people
 
     show([people.make_key(service_database(workspace), name, scopes, days, grid, microgrid)])
@@ -203,7 +203,7 @@ def create_key(
 @keys.command("list", help=say("列出密钥（不含密钥本身）", "list the keys, without the secrets"))
 @click.pass_obj
 def list_keys(workspace: Path) -> None:
-    """List keys."""
+    """List the keys, without the keys themselves."""
     from service.web.auth import people
 
     for person in people.keys(service_database(workspace)):

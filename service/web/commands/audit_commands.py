@@ -13,14 +13,14 @@ group = click.Group()
 
 @group.group(help=say("审计日志：谁看了什么", "the audit log: who saw what"))
 def audit() -> None:
-    """The audit log."""
+    """Group the commands on the audit log."""
 
 
 @audit.command("verify", help=say("逐条核对审计日志没有被改动", "check that no entry was changed or removed"))
 @click.option("--head", help=say("以前记下的“条数:哈希”", "COUNT:HASH that was noted earlier"))
 @click.pass_obj
 def verify_audit(workspace: Path, head: str | None) -> None:
-    """Check the chain; exits 1 when it is broken."""
+    """Check the chain; exit with 1 when it is broken."""
     from service.web.audit.anchor import FILE, anchor_missing
     from service.web.audit.log import check_head, verify
 

@@ -29,7 +29,7 @@ group = click.Group()
 )
 @click.pass_obj
 def backup(workspace: Path, file: Path, encrypt: bool, with_secret: bool) -> None:
-    """Back up. A mistyped workspace is not a backup of nothing."""
+    """Back up the workspace and the database; a workspace that does not exist, probably mistyped, is an error."""
     from service.web.rights.backup import back_up
 
     if not workspace.is_dir():
@@ -76,7 +76,7 @@ def _new_passphrase() -> str:
 )
 @click.pass_obj
 def restore(workspace: Path, file: Path, tombstones: Path | None, secret: Path | None, foreign: bool) -> None:
-    """Restore."""
+    """Put a backup into an empty workspace and an empty database."""
     from service.web.rights.restore import Restoring, restore
     from service.web.rights.sealing import sealed
 
@@ -114,7 +114,7 @@ def doctor(workspace: Path) -> None:
     help=say("字段登记：目的、依据、敏感、期限", "the register of fields: purpose, ground, retention")
 )
 def fields() -> None:
-    """The register of fields."""
+    """Group the commands on the register of fields."""
 
 
 @fields.command(
@@ -122,7 +122,7 @@ def fields() -> None:
 )
 @click.pass_obj
 def draft_fields(workspace: Path) -> None:
-    """Write the register with every column that is held."""
+    """Write the register with every column that holds data."""
     from features.atomic import write_atomically
     from service.web.rights.fields import FILE, draft
 
@@ -143,7 +143,7 @@ def draft_fields(workspace: Path) -> None:
 )
 @click.pass_obj
 def check_fields(workspace: Path) -> None:
-    """Check the register."""
+    """Check the register of fields."""
     from service.web.rights.fields import check
 
     wrong = check(workspace, date.today())
@@ -160,7 +160,7 @@ def check_fields(workspace: Path) -> None:
 )
 @click.pass_obj
 def assess(workspace: Path, output: Path | None) -> None:
-    """Write the draft."""
+    """Write the draft of the impact assessment."""
     from features.atomic import write_atomically
     from service.web.rights.assessment import assessment
 

@@ -1,4 +1,4 @@
-"""Commands for residents' rights, and for handing over what came in through the service."""
+"""Commands for residents' rights, and for moving into the records what came in through the service."""
 
 import json
 from datetime import date
@@ -16,7 +16,7 @@ group = click.Group()
 
 
 def _open(workspace: Path, household_id: str) -> Any:
-    """The service's database, for a household of which something is held."""
+    """Open the service's database, for a household about which there are records."""
     from service.web.base.settings import command_settings
     from service.web.database.engine import open_database
     from service.web.rights.rights import known_household
@@ -40,7 +40,7 @@ def _today(workspace: Path) -> date:
 )
 @click.pass_obj
 def drain(workspace: Path) -> None:
-    """Hand over what came in."""
+    """Move what came in through the service into the records."""
     from service.web.intake.handover import drain_service
 
     show(drain_service(workspace) or [say("没有要转入的", "nothing came in")])
@@ -48,7 +48,7 @@ def drain(workspace: Path) -> None:
 
 @group.group(help=say("居民权利：为何列入、谢绝、查阅、更正、删除", "residents' rights"))
 def resident() -> None:
-    """Residents' rights."""
+    """Group the commands on residents' rights."""
 
 
 household = click.argument("household")
@@ -58,7 +58,7 @@ household = click.argument("household")
 @household
 @click.pass_obj
 def why(workspace: Path, household: str) -> None:
-    """Why a household is listed."""
+    """Say why a household is listed."""
     from service.web.audit.log import enter
     from service.web.published.restrictions import Restrictions
     from service.web.published.weeks import Shelf
@@ -79,7 +79,7 @@ def why(workspace: Path, household: str) -> None:
 @click.option("--until", type=Day(), help=say("到哪一天为止", "until which day"))
 @click.pass_obj
 def refuse(workspace: Path, household: str, until: date | None) -> None:
-    """Note a refusal."""
+    """Note that a household refuses automated listing."""
     from service.web.published.weeks import Shelf
     from service.web.rights.rights import refuse, refuses_from
 
@@ -94,7 +94,7 @@ def refuse(workspace: Path, household: str, until: date | None) -> None:
 @household
 @click.pass_obj
 def accept(workspace: Path, household: str) -> None:
-    """End a refusal."""
+    """End a household's refusals."""
     from service.web.rights.rights import accept
 
     count = accept(workspace, _open(workspace, household), operator(), household, _today(workspace))
@@ -108,7 +108,7 @@ def accept(workspace: Path, household: str) -> None:
 )
 @click.pass_obj
 def export(workspace: Path, household: str, output: Path | None) -> None:
-    """Everything held of a household."""
+    """Write everything that is stored about a household."""
     from features.atomic import write_atomically
     from service.web.published.weeks import Shelf
     from service.web.rights.rights import export
@@ -131,7 +131,7 @@ def export(workspace: Path, household: str, output: Path | None) -> None:
 @click.argument("value")
 @click.pass_obj
 def correct(workspace: Path, household: str, attribute: str, value: str) -> None:
-    """Correct an attribute."""
+    """Correct an attribute of a household."""
     from service.web.intake.handover import drain
     from service.web.rights.rights import correct
 
@@ -155,7 +155,7 @@ def correct(workspace: Path, household: str, attribute: str, value: str) -> None
 @click.option("--yes", is_flag=True, help=say("不再询问", "do not ask again"))
 @click.pass_obj
 def delete(workspace: Path, household: str, yes: bool) -> None:
-    """Delete a household from everything. It is noted first, so that a command killed in between can be run again."""
+    """Delete a household from everything; the wish is stored first, so that an interrupted command can be run again."""
     from features.store.reader import read_settings
     from service.web.base.settings import command_settings
     from service.web.database.engine import open_database

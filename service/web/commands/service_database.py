@@ -1,4 +1,4 @@
-"""The service's database, as commands open it."""
+"""Open the service's database for commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def service_database(workspace: Path) -> "Database":
-    """Open the service's database for a command, which answers to nobody."""
+    """Open the service's database for a command, which does not serve and so needs no XIANYING_SECRET."""
     from service.web.base.settings import command_settings
     from service.web.database.engine import open_database
 
@@ -16,7 +16,10 @@ def service_database(workspace: Path) -> "Database":
 
 
 def enter_command(workspace: Path, action: str, detail: str) -> None:
-    """Add to the audit log what a command does, where the workspace has a service."""
+    """Add an audit entry on what a command does, where the workspace has a service.
+
+    ``action``: such as model.promote. ``detail``: such as the version.
+    """
     from service.web.audit.log import enter
     from service.web.audit.operator import operator
     from service.web.base.settings import has_service

@@ -17,7 +17,7 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def connect(address: str) -> Engine:
-    """An engine for SQLAlchemy's ``address``."""
+    """Make an engine for SQLAlchemy's ``address``."""
     if not address.startswith("sqlite"):
         return create_engine(
             address, pool_size=5, max_overflow=10, pool_pre_ping=True, connect_args={"connect_timeout": 10}
@@ -43,7 +43,7 @@ def connect(address: str) -> Engine:
 
 
 class Database:
-    """Sessions that read, and sessions that write and commit at their end."""
+    """The service's database: sessions that read, and sessions that write and commit at their end."""
 
     def __init__(self, engine: Engine, workspace: Path) -> None:
         self.engine, self.workspace = engine, workspace
@@ -51,13 +51,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session to read with."""
+        """Give a session to read with."""
         with self._sessions() as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session in one transaction: committed at the end of the block, or nothing of it happened."""
+        """Give a session in one transaction, which is committed at the end of the block or rolled back on an error."""
         with self.engine.connect() as connection:
             connection.info["writes"] = True
             try:
@@ -79,7 +79,7 @@ class Database:
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def ready(self) -> bool:
-        """Whether the database answers and is at the newest migration."""
+        """Tell whether the database answers and is at the newest migration."""
         try:
             with self.engine.connect() as connection:
                 found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -98,7 +98,7 @@ def _configuration(engine: Engine) -> Any:
 
 
 def newest() -> str:
-    """The newest migration."""
+    """Return the id of the newest migration."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
@@ -118,7 +118,10 @@ def migrate(engine: Engine, to: str = "head") -> None:
 
 
 def open_database(settings: Settings) -> Database:
-    """The database of these settings, brought to the newest migration; UserError where it cannot be reached."""
+    """Open the database of the settings and bring it to the newest migration.
+
+    Raises UserError when it cannot be reached.
+    """
     if settings.database.startswith("sqlite:///"):
         Path(settings.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     engine = connect(settings.database)

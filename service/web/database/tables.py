@@ -21,22 +21,22 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 def now() -> datetime:
-    """This moment, with its timezone."""
+    """Return the present moment in UTC, with its timezone."""
     return datetime.now(UTC)
 
 
 class Moment(TypeDecorator[datetime]):
-    """A moment in UTC on every database, with its timezone in Python."""
+    """A column type for moments: UTC in every database, with the timezone in Python."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """To UTC."""
+        """Convert a moment to UTC."""
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """SQLite forgets the timezone: it is UTC."""
+        """Return a stored moment in UTC; SQLite forgets the timezone."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -46,7 +46,7 @@ Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows in 
 
 
 class Base(DeclarativeBase):
-    """All tables."""
+    """The base class of all tables."""
 
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: Moment,
@@ -116,7 +116,7 @@ class ApiKey(Base):
 
 
 class Outcome(Base):
-    """What a visit found, one row each time somebody says so; the last one not undone counts."""
+    """What a visit found: a row each time somebody reports it, of which the last that was not undone counts."""
 
     __tablename__ = "outcomes"
 
@@ -201,7 +201,7 @@ class Correction(Base):
 
 
 class Deletion(Base):
-    """A household to be deleted: hidden at once; what it held leaves the workspace when it is drained."""
+    """A household to be deleted: hidden at once, and removed from the workspace when the deletion is carried out."""
 
     __tablename__ = "deletions"
 
@@ -214,7 +214,7 @@ class Deletion(Base):
 
 
 class Entry(Base):
-    """One line of the audit log; each names the one before by its hash. Nothing is ever changed or removed."""
+    """One entry of the audit log, which holds the hash of the one before. No entry is ever changed or removed."""
 
     __tablename__ = "audit"
 

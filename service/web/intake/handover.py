@@ -1,7 +1,7 @@
-"""What came in through the service, handed to the workspace's records: nothing is lost, nothing counts twice.
+"""Move what came in through the service into the workspace's records: nothing is lost, nothing counts twice.
 
-Rows are marked as taken first, then ingested, then marked as drained. Killed in between, the same rows are
-ingested again next time, and as they carry the contract's ids that changes nothing.
+Rows are marked as taken first, then ingested, then marked as drained. If the process is killed in between, the same
+rows are ingested again next time, and as they carry the contract's ids that changes nothing.
 """
 
 import tempfile
@@ -36,14 +36,14 @@ OURS = ("known_from", "superseded_at")  # columns of the store that the contract
 
 @dataclass
 class Taken:
-    """Rows of the contract's tables, and the ids of the service's rows that they come from."""
+    """Rows for the contract's tables, and the ids of the service's rows that they come from."""
 
     rows: Rows = field(default_factory=dict)
     ids: dict[type, list[int]] = field(default_factory=dict)
 
 
 def drain_service(workspace: Path) -> list[str]:
-    """Hand over what came in, if anything; lines on it."""
+    """Move what came in through the service, if there is one, into the records; return lines on it."""
     if not has_service(workspace):
         return []
     database = open_database(command_settings(workspace))
@@ -54,7 +54,7 @@ def drain_service(workspace: Path) -> list[str]:
 
 
 def audit_head(workspace: Path) -> list[str]:
-    """Give the audit log's head as a signed line, to be kept with a week's summary; none without a service."""
+    """Return the audit log's head as a signed line for the week's summary; no line without a service."""
     if not has_service(workspace):
         return []
     database = open_database(command_settings(workspace))
@@ -67,7 +67,7 @@ def audit_head(workspace: Path) -> list[str]:
 
 
 def drain(workspace: Path, database: Database) -> list[str]:
-    """Hand over outcomes, requests, refusals and corrections, then carry out deletions; lines on them."""
+    """Move outcomes, requests, refusals and corrections into the records, carry out deletions, and return lines."""
     zone = ZoneInfo(read_settings(workspace).community.timezone)
     taken = _take(workspace, database, zone)
     lines = []
@@ -113,13 +113,13 @@ def _take(workspace: Path, database: Database, zone: ZoneInfo) -> Taken:
 
 
 def _waiting(session: Session, table: Any) -> list[Any]:
-    """Locked up to the end of the transaction: what is being undone meanwhile is read as it is afterwards."""
+    """Return the rows not yet drained, locked until the end of the transaction, so that none is undone meanwhile."""
     rows = select(table).where(table.drained_at.is_(None)).order_by(table.id)
     return list(session.scalars(rows.with_for_update()))
 
 
 def _take_outcomes(session: Session, taken: Taken) -> None:
-    """The last outcome of each row of a list that was not undone; from now on none of them can be undone."""
+    """Take the last outcome of each listed pair that was not undone; from now on none of them can be undone."""
     waiting = _waiting(session, Outcome)
     latest = {row.outreach_id: row for row in waiting if row.undone_at is None}
     taken.rows["outreach"] = [
@@ -188,7 +188,7 @@ def _newest_rows(held: Rows, table: str) -> list[dict[str, Any]]:
 
 
 def _take_corrections(session: Session, taken: Taken, workspace: Path) -> None:
-    """Each corrected attribute as a correction of the household's newest row."""
+    """Take each corrected attribute as a correction of the household's newest row."""
     waiting = _waiting(session, Correction)
     rows: dict[tuple[str, Any], dict[str, Any]] = {}
     for entry in waiting:

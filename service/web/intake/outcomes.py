@@ -1,4 +1,4 @@
-"""Outcomes of visits: every one is kept, the last that was not undone counts, and the same one twice counts once."""
+"""Store outcomes of visits: all are kept, the last that was not undone counts, and one sent twice counts once."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ LONGEST_NOTE = 2000
 
 @dataclass(frozen=True)
 class Report:
-    """What somebody reports of one visit. ``token`` is made by the client: the same one is stored once."""
+    """What somebody reports about one visit. ``token`` is made by the client: the same one is stored once."""
 
     outcome: str
     token: str
@@ -33,7 +33,10 @@ class Report:
 
 
 def today_in(timezone: str) -> date:
-    """Today in the community."""
+    """Return today's date in the community.
+
+    ``timezone``: its IANA name.
+    """
     return datetime.now(ZoneInfo(timezone)).date()
 
 
@@ -45,9 +48,11 @@ def record(
     today: date,
     purpose: str = "",
 ) -> Outcome:
-    """Store an outcome of one row of a list. Sent again with the same token it is the outcome stored before.
+    """Store an outcome of one row of a list; for a token sent before, return the outcome stored then.
 
-    Raises a problem for a date that cannot be right, or a token that was used for something else.
+    ``visit``: the row as served. ``report``: without a date the visit counts as made today, or on the nearest day of
+    the list's week. ``today``: in the community. ``purpose``: for the audit log. Raises a problem for an impossible
+    date, or for a token that was used for something else.
     """
     as_of = date.fromisoformat(visit["as_of"])
     contacted = report.contacted_on or usual_date(as_of, min(today, report.written_on or today))
@@ -86,7 +91,7 @@ def record(
 
 
 def key_used() -> Problem:
-    """The Idempotency-Key came before, with another content."""
+    """Return the problem for an Idempotency-Key that was used before for something else."""
     return Problem(
         409,
         "key-used",
@@ -105,11 +110,11 @@ def undo(
     in_sight: Callable[[str], bool],
     purpose: str = "",
 ) -> Outcome | None:
-    """Take an outcome back; None where there is none that this person reported (a coordinator: any in sight).
+    """Undo an outcome and return it; None where there is none that this identity may undo.
 
-    in_sight: whether the person sees a household, by its id.
-
-    Raises a problem once the workspace's records took it: from then on only another outcome corrects it.
+    People and clients may undo what they reported, a coordinator any outcome. ``number``: id of the outcome.
+    ``in_sight``: tells whether the asker sees a household, by its id. ``purpose``: for the audit log. Raises a problem
+    once the workspace's records have taken it: from then on only another outcome corrects it.
     """
     with database.writing() as session:
         row = session.scalar(select(Outcome).where(Outcome.id == number).with_for_update())
@@ -134,7 +139,7 @@ def undo(
 
 
 def in_force(session: Session, outreach_ids: Iterable[str]) -> dict[str, Outcome]:
-    """The outcome that counts of each of these rows of a list that has one."""
+    """Return the outcome that counts for each row of a list, by outreach_id; rows without one are left out."""
     rows = session.scalars(
         select(Outcome)
         .where(Outcome.outreach_id.in_(list(outreach_ids)), Outcome.undone_at.is_(None))
@@ -144,7 +149,7 @@ def in_force(session: Session, outreach_ids: Iterable[str]) -> dict[str, Outcome
 
 
 def in_force_of_week(session: Session, as_of: date) -> dict[str, Outcome]:
-    """As ``in_force``, of every row of a week's lists."""
+    """Return the outcomes that count for all rows of a week's lists, by outreach_id."""
     rows = session.scalars(
         select(Outcome).where(Outcome.as_of == as_of, Outcome.undone_at.is_(None)).order_by(Outcome.id)
     )
@@ -152,5 +157,5 @@ def in_force_of_week(session: Session, as_of: date) -> dict[str, Outcome]:
 
 
 def newest(session: Session) -> int:
-    """The number of the outcome stored last; 0 before the first."""
+    """Return the id of the outcome stored last, or 0 before the first."""
     return session.scalar(select(func.max(Outcome.id))) or 0

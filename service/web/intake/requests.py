@@ -1,4 +1,4 @@
-"""New requests, from other systems or entered by a worker; kept here until the workspace's records take them."""
+"""Store new requests, from other systems or entered by a worker, until the workspace's records take them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from service.web.intake.outcomes import key_used
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it was given."""
+    """A request as it was sent."""
 
     household_id: str
     requested_at: datetime
@@ -33,10 +33,10 @@ class Asked:
 def add_request(
     database: Database, identity: Identity, asked: Asked, token: str, purpose: str = ""
 ) -> NewRequest:
-    """Store a request. With a token or request_id that the same sender used before it is the one stored then.
+    """Store a request; for a token or request_id that the sender used before, return the request stored then.
 
-    It gets a number of the service's own, so that no sender can take another's number, or one of the records.
-    Raises a problem where that one was about something else.
+    It gets an id of the service's own, so that no sender can take another's id, or one in the records. ``token``: the
+    Idempotency-Key. ``purpose``: for the audit log. Raises a problem when the earlier request was about something else.
     """
     given, number = asked.request_id, uuid4().hex
     if given is not None:

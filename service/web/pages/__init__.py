@@ -8,7 +8,7 @@ MODULES = (sign_in, overview, visits, models, audit, static)
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add the pages to an application whose API and handlers of errors are in place."""
+    """Add the pages to an application that already has the API's routes and error handlers."""
     for module in MODULES:
         app.include_router(module.router)
     frame.errors_as_pages(app)

@@ -1,4 +1,4 @@
-"""The auditor's page: who looked at what and why, and whether the log is whole."""
+"""The auditor's page: who looked at what and why, and whether the log is complete."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ def audit(
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
     check: bool = False,
 ) -> Response:
-    """The newest entries, of one household or person where one is named; ``check`` verifies the whole chain."""
+    """Show the newest entries, of one household or person if one is given; ``check`` verifies the whole chain."""
     permit_everywhere(asker, Scope.AUDIT)
     request.state.purpose = PURPOSE
     household_id, who = household_id.strip(), who.strip()
@@ -49,7 +49,7 @@ def audit(
 
 
 def actions() -> dict[str, str]:
-    """What each kind of entry is called."""
+    """Name each kind of entry."""
     return {
         "visits.read": say("看名单", "read a list"),
         "visit.read": say("看一户", "read a household"),

@@ -26,7 +26,7 @@ FOR_SYSTEMS = ("urn:xianying:invalid", "urn:xianying:http")  # their details are
 
 
 class Spoken:
-    """Pages are in the language of the browser's cookie, else in the community's. Pure ASGI, as ``Frame``."""
+    """A middleware that sets the language of pages: the browser's cookie's, else the community's. Pure ASGI."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -66,7 +66,11 @@ def _environment() -> Environment:
 def page(
     request: Request, identity: Identity | None, template: str, status: int = 200, **values: Any
 ) -> HTMLResponse:
-    """A page from a template, with the frame for somebody who is signed in, or for nobody."""
+    """Render a page from a template.
+
+    ``identity``: who is signed in, whose menu the page then has; None for nobody. ``status``: of the answer.
+    ``values``: what the template needs.
+    """
     other = "zh" if language() == "en" else "en"
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     content = (
@@ -87,7 +91,7 @@ def page(
 
 
 def menu(identity: Identity) -> list[tuple[str, str]]:
-    """Addresses and names of the pages that somebody may open; the first is where one arrives."""
+    """List addresses and names of the pages that somebody may open; the first is where they arrive after signing in."""
     pages = [
         ("/overview", say("概览", "Overview"), {May.SCORES, May.SENSITIVE} <= identity.scopes),
         ("/visits", say("走访", "Visits"), May.SCORES in identity.scopes),
@@ -98,13 +102,13 @@ def menu(identity: Identity) -> list[tuple[str, str]]:
 
 
 def local(address: str) -> str:
-    """An address of this service to go on to; the first page for anything else."""
+    """Return the address if it belongs to this service, else the first page's."""
     plain = address.startswith("/") and not address.startswith(("//", "/\\"))
     return address if plain and address.isprintable() else NEXT_DEFAULT
 
 
 def go_to(address: str) -> RedirectResponse:
-    """See another page, whatever was sent to this one."""
+    """Redirect to another page of this service with 303, whatever the method of the request."""
     return RedirectResponse(local(address), 303)
 
 
@@ -112,13 +116,13 @@ Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
 def errors_as_pages(app: FastAPI) -> None:
-    """Show problems as pages where a page was asked for; the API's stay JSON."""
+    """Show problems as pages where a page was asked for; the API's problems stay JSON."""
     for kind, handler in list(app.exception_handlers.items()):
         app.exception_handlers[kind] = _shown(handler)  # type: ignore[arg-type]
 
 
 def _to_sign_in(request: Request) -> Response:
-    """To the form, and on to the page that was wanted. Whoever sent a form is told that it was not stored."""
+    """Redirect to the sign-in form, which leads back to the page, or says that a form's content was not stored."""
     if request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return go_to(f"/sign-in?next={quote(here)}")

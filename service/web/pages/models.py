@@ -33,7 +33,7 @@ def _workspace(request: Request) -> Path:
 
 @router.get("/models")
 def models(request: Request, asker: SignedIn) -> Response:
-    """Every version with its measures, and what the last look back found."""
+    """Show every version with its measures, and what the last look back found."""
     permit(asker, Scope.MODELS)
     return page(
         request,
@@ -48,7 +48,7 @@ def models(request: Request, asker: SignedIn) -> Response:
 
 @router.get("/models/{version}")
 def model(request: Request, asker: SignedIn, version: Version) -> Response:
-    """One version beside the simple rankings, its figures and its card."""
+    """Show one version beside the simple rankings, with its figures and its card."""
     permit(asker, Scope.MODELS)
     found = {model["version"]: model for model in model_shelf.read_models(_workspace(request))}
     if version not in found:
@@ -70,7 +70,7 @@ def model(request: Request, asker: SignedIn, version: Version) -> Response:
 
 
 def figures() -> dict[str, str]:
-    """What each figure of a report shows."""
+    """Describe each figure of a report."""
     return {
         "overview.png": say(
             "各期的名单命中率；最有用的特征", "Hits on the lists by fold; the features that help most"
@@ -85,7 +85,7 @@ def figures() -> dict[str, str]:
 
 
 def tracking_address() -> str:
-    """Where MLflow shows the models in a browser; '' where it runs on files of the workspace."""
+    """Return MLflow's address of the models for a browser, or '' where MLflow keeps files in the workspace."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
     return f"{uri}/#/models/{NAME}" if uri.startswith(("http://", "https://")) and "@" not in uri else ""
 
@@ -96,7 +96,7 @@ def _markdown() -> MarkdownIt:
 
 
 def as_html(text: str) -> Markup:
-    """Markdown as HTML; HTML inside it stays text."""
+    """Convert Markdown to HTML; HTML inside it stays text."""
     return Markup(_markdown().render(text))
 
 
@@ -112,7 +112,7 @@ def _names(request: Request) -> dict[str, str]:
 
 
 def _against(place: Path, names: dict[str, str]) -> list[dict[str, Any]]:
-    """The model beside the best simple ranking for each need, from the version's report."""
+    """Compare the model with the best simple ranking for each need, from the version's report."""
     path = place / "against_baselines.csv"
     if not path.is_file():
         return []
@@ -150,7 +150,7 @@ def _number(text: str, form: str) -> str:
 
 
 def _expected_by_week(request: Request, sensitive: bool) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """The weeks that are served, and for each need how many households each expected to ask."""
+    """Return the weeks that are served, and for each need how many households each week expected to ask."""
     weeks = sorted(state_of(request).shelf.served.weeks.values(), key=lambda one: one.as_of)
     rows = []
     for need, name in _names(request).items():

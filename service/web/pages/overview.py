@@ -40,7 +40,7 @@ def overview(
     as_of: AsOf = None,
     show: Annotated[str, Query(max_length=100)] = RED,
 ) -> Response:
-    """One week of the community, or of the grid of somebody who is placed."""
+    """Show one week of the community, or of the place to which the asker is restricted."""
     permit(asker, Scope.SCORES, Scope.SENSITIVE)
     request.state.purpose = PURPOSE
     week = listed_week(state_of(request).shelf.served, as_of)
@@ -76,7 +76,7 @@ def overview(
 
 
 def _around(week: Week, asker: Identity, rows: list[Row]) -> Week:
-    """The week with the micro-grids in sight, and the workers who have visits there."""
+    """Return the week with only the micro-grids in sight, and the workers who have visits there."""
     if asker.everywhere:
         return week
     areas = [area for area in week.areas if sees_place(asker, area["grid_id"], area["microgrid_id"])]
@@ -98,9 +98,10 @@ def _choices(week: Week) -> list[tuple[str, str]]:
 
 
 def heat(week: Week, rows: list[Row], show: str) -> list[dict[str, Any]]:
-    """Each grid with its micro-grids: a number, and a shade that grows with the number for each household.
+    """Compute the heat table: each grid with its micro-grids, a number for each, and a shade.
 
-    Raises a 404 problem for something that cannot be shown.
+    ``rows``: the lists' rows in sight. ``show``: RED, VISITS or the id of a need. The shade grows with the number per
+    household. Raises a 404 problem for anything else to show.
     """
     if show not in dict(_choices(week)):
         raise Problem(404, "unknown-need", say("没有这项需求", "no such need"))
@@ -130,8 +131,11 @@ def heat(week: Week, rows: list[Row], show: str) -> list[dict[str, Any]]:
 
 
 def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list[Row]]:
-    """By grid ('' for the coordinators' list and those without a visit), each worker with visits a week,
-    households on the list and how many of them have all their outcomes."""
+    """Compute each worker's visits a week, households on the list, and households with all outcomes, by grid.
+
+    ``rows``: the lists' rows in sight. ``done``: outreach_ids with an outcome. The key '' holds the coordinators' list
+    and workers without a visit.
+    """
     done = set(done)
     found: dict[tuple[str, str, bool], Row] = {}
     for one in week.around.get("workers", []):
@@ -160,7 +164,7 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
 
 
 def _sums(grids: dict[str, list[Row]]) -> list[Row]:
-    """A row for each grid of ``capacity``, and one for all."""
+    """Sum up each grid of ``capacity``, and all of them."""
     named = {grid: grid or say("社区统筹", "coordinators") for grid in grids}
     every = [one for some in grids.values() for one in some]
     return [
@@ -173,7 +177,7 @@ def _sums(grids: dict[str, list[Row]]) -> list[Row]:
 
 
 def _found(done: dict[str, outcomes.Outcome], rows: list[Row]) -> list[tuple[str, int, int]]:
-    """Each outcome with its number, of visits by prediction and of those by lot."""
+    """Count each outcome among targeted and among random visits."""
     arms = {row["outreach_id"]: row["arm"] for row in rows}
     here = [(held.outcome, arms[one]) for one, held in done.items() if one in arms]
     return [
@@ -183,7 +187,7 @@ def _found(done: dict[str, outcomes.Outcome], rows: list[Row]) -> list[tuple[str
 
 
 def _demand(week: Week, asker: Identity) -> list[Row]:
-    """The needs' demand against seats, as on the printed overview; of the whole community, as the seats are."""
+    """Compare needs' demand with seats, as on the printed overview; for the whole community, as the seats are."""
     rows = [
         row
         for row in week.demand
@@ -201,7 +205,7 @@ def _demand(week: Week, asker: Identity) -> list[Row]:
 
 
 def _in_sight(request: Request, asker: Identity, feedback: Row | None, name: str) -> list[Row]:
-    """Feedback of households in sight that are neither deleted nor refusing."""
+    """Return the feedback of households in sight that are neither deleted nor refusing."""
     state = state_of(request)
     rows = []
     for row in (feedback or {}).get(name, []):

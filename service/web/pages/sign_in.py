@@ -1,4 +1,4 @@
-"""Signing in and out, the language and the size of text."""
+"""Pages to sign in and out, and to choose the language and the size of text."""
 
 from typing import Annotated, Literal
 
@@ -20,7 +20,7 @@ Next = Annotated[str, Query(max_length=500)]
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, next: Next = NEXT_DEFAULT, unsaved: bool = False) -> Response:
-    """The form. ``unsaved``: what somebody sent with a session that had ended was not stored."""
+    """Show the form. ``unsaved``: say that what somebody sent after the session had ended was not stored."""
     lost = say(
         "登录已过期，刚才的登记没有保存；请登录后再登记一次",
         "your sign-in had ended and what you sent was not saved: sign in and send it again",
@@ -55,7 +55,7 @@ async def open_session(
     token: Annotated[str, Form(max_length=100)] = "",
     next: Annotated[str, Form(max_length=500)] = NEXT_DEFAULT,
 ) -> Response:
-    """Check a login and password; the form again, with what is wrong, where they do not open a session."""
+    """Check a login and password; when they are wrong, show the form again with what is wrong."""
     settings = state_of(request).settings
     answer: Response = go_to(next)
     nonce = request.cookies.get(FORM_COOKIE, "")
@@ -104,6 +104,6 @@ def settings(
 
 @router.get("/")
 def first_page(asker: SignedIn) -> Response:
-    """On to the page where this person begins."""
+    """Redirect to the page where this person begins."""
     pages = menu(asker)
     return go_to(pages[0][0] if pages else "/sign-in")

@@ -1,4 +1,4 @@
-"""Single sign-on with an authority's OpenID Connect issuer: who has an account here is let in, nobody else."""
+"""Single sign-on with an OpenID Connect issuer, only for people who have an account here."""
 
 import secrets
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/session/oidc", tags=["登录 sign-in"])
 
 
 def add_single_sign_on(app: FastAPI, settings: Settings) -> None:
-    """Add the routes and the cookie of a sign-in under way."""
+    """Add the routes, and the cookie that lives while a sign-in is under way."""
     oauth = OAuth()
     oauth.register(
         "issuer",
@@ -52,7 +52,7 @@ def add_single_sign_on(app: FastAPI, settings: Settings) -> None:
 
 @router.get("", summary="单点登录：转到上级身份平台", status_code=302, response_class=RedirectResponse)
 async def begin(request: Request) -> Any:
-    """Go to the issuer."""
+    """Redirect to the issuer."""
     state_of(request).limits.count_sign_in(request.client.host if request.client else "")
     try:
         return await state_of(request).issuer.authorize_redirect(request, str(request.url_for("oidc_back")))
@@ -64,7 +64,7 @@ async def begin(request: Request) -> Any:
     "/back", summary="单点登录：返回", status_code=302, response_class=RedirectResponse, name="oidc_back"
 )
 async def back(request: Request) -> Response:
-    """Come back from the issuer, into a session of the account that has this login."""
+    """Return from the issuer, and open a session of the account that has this login."""
     state = state_of(request)
     try:
         token = await state.issuer.authorize_access_token(request)
@@ -82,7 +82,7 @@ async def back(request: Request) -> Response:
 
 
 def _login(told: Mapping[str, Any], claim: str) -> str:
-    """The login that the issuer tells, "" without one: an address that nobody has checked is none."""
+    """Return the login that the issuer states, or "" without one; an unverified email address does not count."""
     unchecked = claim == "email" and str(told.get("email_verified", True)).lower() != "true"
     return "" if unchecked else str(told.get(claim) or "")
 

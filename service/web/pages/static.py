@@ -24,13 +24,13 @@ ALWAYS_ASKED = {"Cache-Control": "no-cache"}
 
 @cache
 def address(name: str) -> str:
-    """Where a file is fetched from: another address whenever its content is another."""
+    """Return a file's address, which changes whenever its content does."""
     return f"/static/{name}?v={hashlib.sha256((HOME / name).read_bytes()).hexdigest()[:12]}"
 
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """One file."""
+    """Return one file."""
     if name not in KINDS:
         raise no_such_address()
     return FileResponse(HOME / name, media_type=KINDS[name], headers=FOR_EVER)
@@ -38,13 +38,13 @@ def static(name: str) -> Response:
 
 @router.get(f"/{WORKER}")
 def service_worker() -> Response:
-    """Keeps visited pages for when there is no connection; from the root, so that it serves all pages."""
+    """Return the script that keeps visited pages for times without a connection; at the root, to cover all pages."""
     return FileResponse(HOME / WORKER, media_type="text/javascript", headers=ALWAYS_ASKED)
 
 
 @router.get("/manifest.webmanifest")
 def manifest() -> Response:
-    """What a phone's home screen shows."""
+    """Return what a phone's home screen shows of the service."""
     content = {
         "name": say("先应 走访", "Xianying visits"),
         "short_name": say("先应", "Xianying"),

@@ -1,4 +1,4 @@
-"""This week's visits, one household's page, and outcomes from it."""
+"""Pages of the week's visits and of one household, and the outcomes reported on them."""
 
 import re
 from collections.abc import Iterable
@@ -45,24 +45,24 @@ Row = dict[str, Any]
 
 
 def listed_week(served: Served, as_of: str | None) -> Week:
-    """A week; by default the newest one whose lists were made."""
+    """Return the week of a date, or by default the newest one with lists; raise a 404 problem if it is not served."""
     made = [one for one, week in served.weeks.items() if week.listed]
     return served.week(as_of or max(made, default=None))
 
 
 def worded(row: Row) -> Row:
-    """A row of a list with its texts in the language in force."""
+    """Return a row of a list with its texts in the current language."""
     return {**row, **row.get("translated", {}).get(language(), {})}
 
 
 def days_of(week: Week) -> str:
-    """The week's first and last day."""
+    """Format the week's first and last day."""
     begins = date.fromisoformat(week.as_of)
     return f"{begins:%m-%d}～{begins + timedelta(days=6):%m-%d}"
 
 
 def results(request: Request, rows: Iterable[Row]) -> tuple[dict[str, Outcome], int]:
-    """The outcome in force of each row that has one, and the number of the newest outcome of all."""
+    """Return the outcomes that count for the rows, by outreach_id, and the id of the newest outcome of all."""
     with state_of(request).database.reading() as session:
         newest = outcomes.newest(session)
         return outcomes.in_force(session, [row["outreach_id"] for row in rows]), newest
@@ -77,7 +77,11 @@ def visits(
     coordinators: bool = False,
     everybody: bool = False,
 ) -> Response:
-    """The visits of a week in sight: a worker's own list; for the whole community, one grid's or the coordinators'."""
+    """Show the visits of a week in sight.
+
+    A worker sees their own list, or with ``everybody`` their whole place. Who sees the whole community gets the
+    overview of lists, or one ``grid``'s list, or the coordinators'.
+    """
     permit(asker, Scope.SCORES)
     request.state.purpose = LIST
     week = listed_week(state_of(request).shelf.served, as_of)
@@ -135,7 +139,10 @@ def _weeks(request: Request, week: Week) -> list[str]:
 
 
 def card(rows: list[Row], done: dict[str, Outcome], week: Week, asker: Identity) -> Row:
-    """What the list shows of one household."""
+    """Return what the list shows of one household.
+
+    ``rows``: the household's rows of the list. ``done``: outcomes that count, by outreach_id.
+    """
     first = rows[0]
     return {
         **{name: first.get(name) or "" for name in ("household_id", "microgrid_id", "contact")},
@@ -162,7 +169,7 @@ def _need(row: Row, done: dict[str, Outcome], week: Week) -> Row:
 
 
 def _grids(request: Request, asker: Identity, week: Week, rows: list[Row]) -> Response:
-    """For those who see the whole community: which list to open, and how far each is."""
+    """Show to those who see the whole community which lists there are, and how far each has come."""
     with state_of(request).database.reading() as session:
         done = outcomes.in_force_of_week(session, date.fromisoformat(week.as_of))
     lists: dict[str, tuple[set[str], set[str]]] = {}
@@ -185,7 +192,7 @@ def _grids(request: Request, asker: Identity, week: Week, rows: list[Row]) -> Re
 
 @router.get("/visits/{household_id:path}")
 def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf = None) -> Response:
-    """One household: why, what to ask, programmes, and what the visit found."""
+    """Show one household: why it is listed, what to ask, programmes, and what the visit found."""
     permit(asker, Scope.SCORES)
     request.state.purpose = HOUSEHOLD
     grid, microgrid, *_ = place_in_sight(request, asker, household_id)
@@ -231,12 +238,12 @@ def not_listed() -> Problem:
 
 
 def may_undo(asker: Identity, held: Outcome | None) -> bool:
-    """Whether somebody may take an outcome back: ``outcomes.undo`` decides."""
+    """Tell whether the page offers to undo an outcome; ``outcomes.undo`` decides."""
     return bool(held and not held.taken_at and (held.by == asker.who or asker.role == Role.COORDINATOR))
 
 
 def _neighbours(rows: list[Row], row: Row) -> tuple[str, str]:
-    """The households before and after this one on the same list; '' at its ends."""
+    """Return the households before and after this one on the same list; '' at its ends."""
     key = (row["worker_id"], row.get("worker_name"), bool(row.get("coordinator")))
     same = [
         row for row in rows if (row["worker_id"], row.get("worker_name"), bool(row.get("coordinator"))) == key
@@ -256,7 +263,7 @@ def record(
     csrf: Annotated[str, Form(max_length=100)] = "",
     note: Annotated[str, Form(max_length=outcomes.LONGEST_NOTE, pattern=r"^[^\x00]*$")] = "",
 ) -> Response:
-    """Store what a visit found, without a script: the page again."""
+    """Store what a visit found and show the page again, for browsers without a script."""
     permit(asker, Scope.OUTCOMES)
     check_csrf(asker, csrf)
     request.state.purpose = HOUSEHOLD
@@ -329,7 +336,7 @@ def undo(
     number: Annotated[int, Form(ge=1, le=2**62)],
     csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """Take an outcome back, without a script: the page again."""
+    """Undo an outcome and show the page again, for browsers without a script."""
     permit(asker, Scope.OUTCOMES)
     check_csrf(asker, csrf)
     request.state.purpose = HOUSEHOLD
@@ -347,7 +354,7 @@ def refuse(
     household_id: Annotated[Id, Form()],
     csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """Note that a household wants no such visits: it leaves every list at once."""
+    """Note that a household wants no such visits, and take it off every list at once."""
     permit(asker, Scope.REFUSALS)
     check_csrf(asker, csrf)
     request.state.purpose = HOUSEHOLD
@@ -366,7 +373,7 @@ def accept(
     household_id: Annotated[Id, Form()],
     csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """A household may be listed again: a refusal noted by mistake, or taken back."""
+    """End a household's refusal, noted by mistake or taken back, so that it may be listed again."""
     permit(asker, Scope.RIGHTS)
     check_csrf(asker, csrf)
     request.state.purpose = LIST

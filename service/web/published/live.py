@@ -1,4 +1,4 @@
-"""Scoring and explaining one household while serving, with what the week's batch left behind."""
+"""Score and explain one household while serving, with what the week's batch stored."""
 
 import threading
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True)
 class Live:
-    """One week's model and town."""
+    """One week's model and town, for live scores and explanations."""
 
     directory: Path
     model: NeedModel
@@ -50,11 +50,15 @@ class Live:
 
     @cached_property
     def columns(self) -> list[str]:
-        """The model's features, but for the need's position."""
+        """Return the names of the model's features, except the need's position."""
         return [name for name in self.model.feature_names if name != NEED]
 
     def p_request(self, matrix: np.ndarray, needs: Sequence[str]) -> np.ndarray:
-        """float64 per row of a float32 [rows, features] matrix with ``columns``. KeyError for an unknown need."""
+        """Compute p_request of each row: float64 [rows].
+
+        ``matrix``: float32 [rows, features], with ``columns``. ``needs``: the need's id of each row. Raises KeyError
+        for an unknown need.
+        """
         index = self.state.community.need_index()
         need = np.array([index[need] for need in needs], dtype=np.int16)
         rows = Rows(np.arange(len(need), dtype=np.int32), need)
@@ -68,7 +72,7 @@ class Live:
         return {}
 
     def _partition(self, number: int) -> "tuple[Records, Known]":
-        """The records of a partition, and what was known of it; the last one that was asked for is held."""
+        """Return the records of a partition and what was known of it; only the last one used is kept in memory."""
         if number not in self._held:
             records = open_copy(self.directory / RECORDS).read([number])
             town = self.state.partitions[number].town
@@ -77,9 +81,10 @@ class Live:
         return self._held[number]
 
     def explain(self, household_id: str, need: str, grid_id: str, most: int = 5) -> list[Reason]:
-        """Tell the facts that raised one score, as on the lists. ``grid_id``: where the household lives in the week.
+        """Return the reasons that raised one score, as on the lists, the strongest first.
 
-        Raises KeyError where the household cannot have the need.
+        ``grid_id``: where the household lives in the week. ``most``: the largest number of reasons. Raises KeyError
+        when the household is not in the records or cannot have the need.
         """
         number = self.state.partition_of(grid_id)
         with _loading:  # facts fill caches of the partition that are not made for two threads
@@ -100,7 +105,7 @@ class Live:
 
 
 def load_live(directory: Path) -> Live | None:
-    """What was published with a week; None where only its lists were."""
+    """Load the model and town published with a week, or return None where only its lists were published."""
     with _loading:
         state = read_state(directory)
         return Live(directory, NeedModel.load(directory / MODEL), state) if state else None

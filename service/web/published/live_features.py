@@ -1,4 +1,4 @@
-"""Scores of rows of features, as the registered model takes them."""
+"""Score rows of features in the form that the registered model takes."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ MOST_CELLS = 2_000_000
 
 
 def live_of(week: Week) -> "Live":
-    """What scores live. Raises a problem where the week was published without it."""
+    """Return the week's model and town. Raises a problem when the week was published without them."""
     if week.live is None:
         raise Problem(409, "not-live", say("请先运行 xianying score", "run xianying score first"), week.as_of)
     return week.live
@@ -27,7 +27,7 @@ def live_of(week: Week) -> "Live":
 
 @dataclass(frozen=True)
 class Asked:
-    """Rows to score."""
+    """The rows to score."""
 
     live: "Live"
     needs: list[str]
@@ -35,9 +35,10 @@ class Asked:
 
 
 def rows_asked(state: ServiceState, identity: Identity, body: bytes, as_of: str | None) -> Asked:
-    """The rows of a body. Nothing in it says whose they are, so that there is nothing to log.
+    """Read the rows of a request's body, after checking that the identity may score.
 
-    Raises Forbidden, or a problem for rows that are not as they should be.
+    ``as_of``: the week, the newest by default. Nothing in the body says whose rows they are, so there is nothing to
+    log. Raises Forbidden, or a problem when the body is not as it should be or names a need out of sight.
     """
     permit(identity, Scope.LIVE)
     week = state.shelf.served.week(as_of)
@@ -50,7 +51,7 @@ def rows_asked(state: ServiceState, identity: Identity, body: bytes, as_of: str 
 
 
 def as_answer(p_request: np.ndarray) -> bytes:
-    """Probabilities as JSON."""
+    """Write probabilities as JSON."""
     return orjson.dumps({"p_request": p_request.tolist()})
 
 
@@ -59,7 +60,7 @@ def _wrong(words: str) -> Problem:
 
 
 def _matrix(body: bytes, names: list[str]) -> tuple[list[str], np.ndarray]:
-    """Needs and the float32 matrix of a body; a problem for one that is not as it should be."""
+    """Read needs and the float32 [rows, features] matrix from a body; raise a problem for a wrong one."""
     try:
         given = orjson.loads(body)["dataframe_split"]
         columns, data = list(given["columns"]), list(given["data"])

@@ -1,4 +1,4 @@
-"""What MLflow holds on the registered versions, copied for the service: it never waits for MLflow itself."""
+"""A copy of MLflow's registered versions for the service, which so never waits for MLflow itself."""
 
 import json
 import tempfile
@@ -51,7 +51,7 @@ def _row(version: int, alias: str | None, registered: Any, run: Any) -> dict[str
 
 
 def _copy_report(client: Any, run_id: str, target: Path) -> None:
-    """The run's texts, tables and figures; the directory appears once it is whole."""
+    """Copy a run's texts, tables and figures; the directory appears once it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as place:
         part = Path(place) / "report"
@@ -63,7 +63,7 @@ def _copy_report(client: Any, run_id: str, target: Path) -> None:
 
 
 def read_models(workspace: Path) -> list[dict[str, Any]]:
-    """The registered versions, the newest first; none before the first retrain."""
+    """Read the registered versions, the newest first; none before the first retrain."""
     try:
         return json.loads((workspace / SERVED / MODELS).read_text("utf-8"))
     except FileNotFoundError:
@@ -71,18 +71,21 @@ def read_models(workspace: Path) -> list[dict[str, Any]]:
 
 
 def report_place(workspace: Path, version: int) -> Path:
-    """Where a version's report is kept; not every version has one."""
+    """Return the directory of a version's report, which not every version has."""
     return workspace / SERVED / REPORTS / str(version)
 
 
 def report_files(workspace: Path, version: int) -> list[str]:
-    """Names of the files of a version's report."""
+    """List the names of the files of a version's report."""
     place = report_place(workspace, version)
     return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
 
 
 def report_file(workspace: Path, version: int, name: str) -> Path | None:
-    """One file of a version's report; None where there is none of this name."""
+    """Return the path of one file of a version's report.
+
+    Returns None where there is no file of this name, so that a name cannot lead out of the directory.
+    """
     if name not in report_files(workspace, version):
         return None
     return report_place(workspace, version) / name

@@ -1,4 +1,4 @@
-"""The files of one published week: answers ready as bytes, lists, demand, and what live scores need."""
+"""Write the files of one published week: ready-made answers, lists, demand, and what live scores need."""
 
 import hashlib
 import os
@@ -56,8 +56,10 @@ _VISIT_TEXTS = (
 
 @dataclass(frozen=True)
 class ScoredWeek:
-    """A week's scores as they are published. ``answered``: the answers of each partition, made when they are asked for;
-    ``made_of``: of ``digest_of``."""
+    """A week's scores in the form in which they are published.
+
+    ``answered``: computes the answers of each partition when it is called. ``made_of``: from ``digest_of``.
+    """
 
     town: Partitions
     as_of: int
@@ -79,7 +81,10 @@ class Listed:
 
 
 def digest_of(files: Iterable[Path], community: Community, model: Champion) -> str:
-    """Return what the answers of a week are made of, in few letters: the same for the same tables and settings."""
+    """Compute a short hash of what the answers of a week are made from: the tables, the settings, and the correction.
+
+    ``files``: the week's scores and risks. ``model``: only whether it corrects for needs without a request counts.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for path in files:
         with path.open("rb") as file:
@@ -99,8 +104,9 @@ def pack(
 ) -> None:
     """Write one week's files into the directory ``place``.
 
-    ``before``: where the week's files were until now. ``state``: of a town that was scored just now; else the answers
-    that are made of the same, and what live scores need, are taken from before.
+    ``before``: the directory of the week's files until now, if there is one. ``scored``: the scores. ``state``: the
+    state of a town that was scored just now; without it, answers made from the same scores, and what live scores need,
+    are linked from ``before``. ``listed``: the lists, if they were made just now; else those of ``before`` stay.
     """
     old = read_week(before) if before else {}
     if before and not state and old.get("answers") == scored.made_of:
@@ -129,7 +135,7 @@ def pack(
 
 
 def _write_answers(place: Path, scored: ScoredWeek) -> int:
-    """Write the answers of all households, where each stands, and sums; how many households there are."""
+    """Write the answers of all households, their positions, and sums; return the number of households."""
     places: dict[str, list[Any]] = {}
     rows, cells, offset, households = [], [], 0, 0
     with (place / CONTENT).open("wb") as file:
@@ -151,7 +157,10 @@ def _write_answers(place: Path, scored: ScoredWeek) -> int:
 
 
 def write_model(place: Path, workspace: Path, model: Champion) -> None:
-    """The model's files."""
+    """Write the model's files into the directory ``place``.
+
+    They are links to the workspace's copy of the champion where that is this version.
+    """
     copy = read_copy(workspace, registry_name(workspace))
     if copy and copy[0] == model.version:
         shutil.copytree(copy[1], place / MODEL, copy_function=link)
@@ -160,7 +169,7 @@ def write_model(place: Path, workspace: Path, model: Champion) -> None:
 
 
 def link(source: str | Path, target: str | Path) -> None:
-    """The same file under another name, or a copy where the file system cannot."""
+    """Give a file a second name, or copy it where the file system cannot."""
     try:
         os.link(source, target)
     except OSError:
@@ -168,7 +177,10 @@ def link(source: str | Path, target: str | Path) -> None:
 
 
 def week(scored: ScoredWeek, households: int, listed: bool) -> dict[str, Any]:
-    """What a week is: its date, model, settings, whether its lists were made, and silence is corrected."""
+    """Describe a week: its date, model, settings, whether it has lists, and whether p_need is corrected.
+
+    ``households``: their number.
+    """
     return {
         "as_of": date_of(scored.as_of).isoformat(),
         "model_version": str(scored.model.version),
@@ -182,17 +194,17 @@ def week(scored: ScoredWeek, households: int, listed: bool) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> bytes:
-    """Anything as JSON, NumPy's numbers included."""
+    """Write anything as JSON, NumPy's numbers included."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Rows as dictionaries; NaN becomes null."""
+    """Turn a table into one dictionary a row; NaN becomes None."""
     return as_rows(frame.astype(object).where(frame.notna(), None))
 
 
 def write_around(place: Path, listed: Listed) -> None:
-    """What surrounds a week's lists: the workers with their visits, and feedback in each language."""
+    """Write what surrounds a week's lists: the workers with their visits, and feedback in each language."""
     workers = rows_of(listed.workers)
     feedback = {one: asdict(told) for one, told in listed.feedback.items()}
     (place / AROUND).write_bytes(
@@ -201,8 +213,10 @@ def write_around(place: Path, listed: Listed) -> None:
 
 
 def visit_rows(visits: dict[str, pd.DataFrame], risk: pd.DataFrame) -> list[dict[Any, Any]]:
-    """The rows of the lists with what pages and other systems show of them, in the language in force;
-    ``translated`` holds the texts that are others in another one."""
+    """Return the lists' rows with what pages and other systems show of them, in the current language.
+
+    ``translated`` of a row holds, by language, the texts that differ in another one.
+    """
     own, tier = visits[language()], dict(zip(risk["household_id"], risk["tier"], strict=True))
     columns = [*COLUMNS, *(text for text in (*_VISIT_TEXTS, "coordinator", "p_need") if text in own)]
     rows = rows_of(own[columns].assign(as_of=own["as_of"].astype(str)))
@@ -218,6 +232,9 @@ def visit_rows(visits: dict[str, pd.DataFrame], risk: pd.DataFrame) -> list[dict
 
 
 def withdrawn(before: list[dict[str, Any]], rows: list[dict[Any, Any]]) -> list[dict[str, Any]]:
-    """Rows served before that are on the list no more: outcomes of a list on a phone or on paper may still come."""
+    """Return the rows of ``before`` that are no longer listed, marked as withdrawn.
+
+    Outcomes of a list on a phone or on paper may still come for them.
+    """
     here = {row["outreach_id"] for row in rows}
     return [{**row, "withdrawn": True} for row in before if row["outreach_id"] not in here]

@@ -1,4 +1,4 @@
-"""The answers of a partition's households, ready as bytes, and the sums of its micro-grids and grids."""
+"""Make the answers of a partition's households as bytes, and the sums of its micro-grids."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ AT_ONCE = 1024  # households whose rows are lists at the same time
 
 
 class PartitionScores(Protocol):
-    """A week's tables by partition: the contract's columns."""
+    """A week's tables by partition, with the contract's columns."""
 
     def scores(self, number: int) -> pd.DataFrame:
         """Return the scores of a partition."""
@@ -32,7 +32,7 @@ class PartitionScores(Protocol):
 
 @dataclass(frozen=True)
 class Answered:
-    """What is published of a partition's households."""
+    """What is published about a partition's households."""
 
     content: bytes
     places: dict[
@@ -45,10 +45,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class AnswerPartition:
-    """A task: the answers of a partition, by its number.
+    """The task of making the answers of a partition, which is given by its number.
 
-    ``shares``: ``models.demand.cells.span_shares`` of the town; ``known``: what was known of a town in one partition,
-    where that is at hand.
+    ``shares``: ``models.demand.cells.span_shares`` of the town. ``known``: what was known of a town in one partition,
+    if it is in memory.
     """
 
     town: Partitions
@@ -81,8 +81,12 @@ class AnswerPartition:
 def answers(
     scores: pd.DataFrame, risk: pd.DataFrame, known: Known, corrected: bool
 ) -> Iterator[tuple[str, tuple[str, str], bytes, bytes]]:
-    """Each household with its grid and micro-grid, and its answer twice: without sensitive needs, and with them where
-    there are any (else empty)."""
+    """Yield each household with its grid and micro-grid, and its answer twice as JSON.
+
+    The first answer leaves out sensitive needs; the second has them, and is empty where it would be the same.
+    ``scores``, ``risk``: tables of the partition. ``corrected``: whether p_need is corrected for needs without a
+    request.
+    """
     community = known.community
     sensitive = {need.id for need in community.needs if need.sensitive}
     mixed = mixed_risk(community)
@@ -125,7 +129,7 @@ def _places(known: Known) -> dict[str, tuple[str, str]]:
 
 
 def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, str, list[tuple[str, bytes]]]]:
-    """Each household with the model's version and its scores, (need, JSON), in the order of its first score."""
+    """Yield each household with the model's version and its scores, (need, JSON), in the order of its first score."""
     code, households = pd.factorize(scores["household_id"])
     if (np.diff(code) < 0).any():
         order = np.argsort(code, kind="stable")
@@ -141,7 +145,7 @@ def _by_household(scores: pd.DataFrame) -> Iterator[tuple[str, str, list[tuple[s
 
 
 def _scores_as_json(need: list[str], *numbers: list[float]) -> Iterator[bytes]:
-    """Each score as JSON from its columns, need, p_request, p_need and rank: each column is told as a whole."""
+    """Yield each score as JSON from the columns need, p_request, p_need and rank; each column is written as a whole."""
     names = {name: orjson.dumps(name) for name in set(need)}
     texts = (orjson.dumps(number)[1:-1].split(b",") for number in numbers)
     for row in zip((names[name] for name in need), *texts, strict=True):
@@ -149,7 +153,10 @@ def _scores_as_json(need: list[str], *numbers: list[float]) -> Iterator[bytes]:
 
 
 def areas(scores: pd.DataFrame, risk: pd.DataFrame, known: Known) -> list[dict[Any, Any]]:
-    """Of each micro-grid: households, how many of each tier, and how many are expected to ask for each need."""
+    """Count for each micro-grid its households, those of each tier, and how many are expected to ask for each need.
+
+    ``scores``, ``risk``: tables of the partition.
+    """
     where = pd.DataFrame.from_dict(_places(known), orient="index", columns=["grid_id", "microgrid_id"])
     keys = [where["grid_id"], where["microgrid_id"]]
     tier = pd.Series(risk["tier"].to_numpy(), risk["household_id"]).reindex(where.index)

@@ -1,4 +1,4 @@
-"""A week's scores and lists made ready for the service, and switched to in one step.
+"""Prepare a week's scores and lists for the service, and switch to them in one step.
 
 ``served/current.json`` names the directory of each week. Each directory is written under another name first and
 never changed afterwards, so that whoever reads, or is killed in between, has the old week or the new one whole.
@@ -30,10 +30,10 @@ PARTIAL = ".partial-"
 def publish(
     workspace: Path, scored: ScoredWeek, state: TownState | None = None, listed: Listed | None = None
 ) -> None:
-    """Make one week's scores, and its lists where they are given, those that are served.
+    """Publish one week's scores, and its lists where they are given.
 
-    Lists served before stay where only scores are given, as they do on paper. ``state``: what live scores and
-    explanations need, of a town that was scored just now.
+    Lists published before stay where only scores are given, as they do on paper. ``state``: what live scores and
+    explanations need, for a town that was scored just now.
     """
 
     def fill(place: Path, before: Path | None) -> None:
@@ -43,7 +43,10 @@ def publish(
 
 
 def publish_files(workspace: Path, as_of: str, fill: Callable[[Path, Path | None], None]) -> None:
-    """Switch a week to the files that ``fill`` writes into a directory; it is also told where they were until now."""
+    """Switch a week to the files that ``fill`` writes.
+
+    ``fill`` is called with the directory to write into, and with the directory of the week's files until now, or None.
+    """
     with switching(workspace) as (served, pointer):
         old = pointer["weeks"].get(as_of)
         with partial(served) as place:
@@ -52,7 +55,10 @@ def publish_files(workspace: Path, as_of: str, fill: Callable[[Path, Path | None
 
 
 def settle(place: Path, served: Path, as_of: str) -> str:
-    """Give a finished directory its name, once its files would survive a power cut."""
+    """Flush a finished directory to disk, give it its final name in ``served``, and return the name.
+
+    ``as_of``: the week's date, with which the name begins.
+    """
     write_digests(place)
     for path in [*place.rglob("*"), place]:
         handle = os.open(path, os.O_RDONLY)
@@ -65,7 +71,11 @@ def settle(place: Path, served: Path, as_of: str) -> str:
 
 @contextmanager
 def switching(workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Change the pointer after the block; one command at a time."""
+    """Give the directory of the service and the pointer, and write the changed pointer after the block.
+
+    Only one command at a time is inside. All but the newest WEEKS_KEPT weeks are dropped from the pointer, and
+    directories that it no longer names are removed.
+    """
     served = workspace / SERVED
     served.mkdir(parents=True, exist_ok=True)
     with (served / ".lock").open("w") as lock:
@@ -85,8 +95,7 @@ def switching(workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _remove_unused(served: Path, used: set[str]) -> None:
-    """Remove what no longer is served, what a killed command left, and outdated files of what is. Readers keep the
-    files they have open."""
+    """Remove directories of no week and outdated files. Readers keep the files that they have open."""
     for path in served.glob(f"*/{OUTDATED}"):
         path.unlink(missing_ok=True)
     for place in served.iterdir():
@@ -96,7 +105,7 @@ def _remove_unused(served: Path, used: set[str]) -> None:
 
 @contextmanager
 def partial(served: Path) -> Iterator[Path]:
-    """A directory to write to; what was not settled is gone after the block."""
+    """Give a directory to write to, which is removed after the block unless it was settled."""
     place = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=served))
     try:
         yield place

@@ -1,4 +1,4 @@
-"""Reading about households: in sight or not there, and never without an entry in the audit log."""
+"""Read about households: only those in sight, and never without an entry in the audit log."""
 
 import logging
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ log = logging.getLogger("xianying")
 
 
 def purpose_of(request: Request) -> str:
-    """Why somebody asks: the header X-Purpose (percent-encoded UTF-8), else what the page is for, else ''."""
+    """Return why somebody asks: the header X-Purpose (percent-encoded UTF-8), else the page's purpose, else ''."""
     given = request.headers.get("x-purpose")
     return (given and unquote(given)[:LONGEST_PURPOSE]) or request.scope["state"].get("purpose", "")
 
 
 def place_in_sight(request: Request, identity: Identity, household_id: str) -> Place:
-    """Where a household lives. Raises a 404 problem where it is unknown or lives where the asker sees nobody."""
+    """Return where a household lives. Raises a 404 problem when it is unknown, deleted or out of the asker's sight."""
     place = state_of(request).shelf.served.place(household_id)
     if place is None or not sees_household(request, identity, household_id):
         raise unknown_household()
@@ -31,14 +31,14 @@ def place_in_sight(request: Request, identity: Identity, household_id: str) -> P
 
 
 def sees_household(request: Request, identity: Identity, household_id: str) -> bool:
-    """Tell whether a household is there for somebody."""
+    """Tell whether the asker sees a household: it is known, not deleted, and in a place in sight."""
     place = state_of(request).shelf.served.place(household_id)
     deleted = household_id in state_of(request).restrictions.deleted
     return place is not None and not deleted and sees_place(identity, place[0], place[1])
 
 
 def willing(request: Request, household_id: str) -> None:
-    """Raise a 403 problem where a household refuses automated listing: its scores are shown to nobody."""
+    """Raise a 403 problem when a household refuses automated listing, as its scores are shown to nobody."""
     if household_id in state_of(request).restrictions.refusing:
         raise Problem(
             403,
@@ -62,7 +62,7 @@ def _write(
 
 
 def note_refusal(request: Request, problem: Problem) -> None:
-    """Enter in the audit log that somebody who is signed in was kept from something; nothing was shown."""
+    """Enter in the audit log that somebody signed in was denied something; nothing was shown."""
     identity = getattr(request.state, "identity", None)
     if identity is None:
         return
@@ -96,7 +96,10 @@ async def note_on_loop(
 
 
 def rows_in_sight(request: Request, identity: Identity, week: Week) -> list[dict]:
-    """The rows of a week's lists that somebody may see now: neither refusing nor deleted, in sight then and now."""
+    """Return the rows of a week's lists that the asker may see now.
+
+    Their households neither refuse nor are deleted, and are in sight both in that week and now.
+    """
     permit(identity, Scope.SCORES)
     restrictions, rows = state_of(request).restrictions, []
     for row in week.visits_in_sight(identity):
@@ -107,9 +110,9 @@ def rows_in_sight(request: Request, identity: Identity, week: Week) -> list[dict
 
 
 def listed_row(request: Request, identity: Identity, outreach_id: str) -> tuple[dict, Week]:
-    """A row of any week's list, one withdrawn since included, as it may have been printed or be on a phone.
+    """Return a row of any week's list, with its week; a withdrawn row too, as it may be on paper or on a phone.
 
-    Raises a 404 problem where it is not there or not in sight.
+    Raises a 404 problem when there is no such row in sight.
     """
     served = state_of(request).shelf.served
     for week in reversed(served.weeks.values()):

@@ -1,4 +1,4 @@
-"""Refusals that stand in the records, beside the published weeks: what a file or workbook brought holds in the service.
+"""Refusals in the records, written beside the published weeks: what a file or workbook brought holds in the service.
 
 Every command that changes records writes them anew; a running service looks for them as it does for a new week.
 """
@@ -19,7 +19,7 @@ DO_NOT_CONTACT = """SELECT household_id, CAST(min(recorded_at) AS DATE), NULL FR
 
 
 def publish_refusals(workspace: Path) -> None:
-    """Write ``served/refusals.json``: each refusal's household, first day, and the day from which it no longer holds."""
+    """Write ``served/refusals.json``: each refusal's household, first day, and the day from which it has ended."""
     if not (workspace / STORE).is_file():
         return
     rows: list[tuple[Any, ...]] = []

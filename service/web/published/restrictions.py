@@ -1,4 +1,4 @@
-"""Households that refuse automated listing or are being deleted: out of the service's sight from that moment."""
+"""Households that refuse automated listing or are being deleted, and so are out of the service's sight at once."""
 
 import threading
 from collections.abc import Callable
@@ -13,10 +13,9 @@ from service.web.published.refusals import refusing_on
 
 
 class Restrictions:
-    """The sets as the database and the records last said; ``refresh`` asks again, at once in the process that changed
-    them.
+    """The households that refuse or are being deleted, as of the last ``refresh``.
 
-    ``today``: the day in the community, whatever this machine calls it.
+    The process that changes them refreshes at once. ``today`` returns the date in the community.
     """
 
     def __init__(self, workspace: Path, database: Database, today: Callable[[], date]) -> None:
@@ -29,7 +28,7 @@ class Restrictions:
         self._asking = threading.Lock()
 
     def refresh(self) -> None:
-        """Ask the database; one after another, so that an answer of before never takes the place of a newer one."""
+        """Read the database and the records again, one thread at a time: no older answer replaces a newer one."""
         with self._asking:
             self._refresh()
 
@@ -50,5 +49,5 @@ class Restrictions:
             self.refusing, self.deleted, self.version = found, deleted, self.version + 1
 
     def listed(self, household_id: str) -> bool:
-        """Whether a household may stand on a list."""
+        """Tell whether a household may stand on a list."""
         return household_id not in self.refusing and household_id not in self.deleted

@@ -1,4 +1,4 @@
-"""What the application holds while it runs, with its types."""
+"""The types of what the application holds while it runs."""
 
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from service.web.published.weeks import Shelf
 
 
 class ServiceState(AccessState):
-    """The application's ``state``: settings from the beginning, the rest from the start to the end of serving."""
+    """The application's ``state``: the settings from the beginning, all else while it serves."""
 
     journal: Journal
     drain: Drain
@@ -22,5 +22,5 @@ class ServiceState(AccessState):
 
 
 def state_of(request: Request) -> ServiceState:
-    """Return what the application holds that a request came to."""
+    """Return the application's state for a request."""
     return cast(ServiceState, request.app.state)

@@ -1,4 +1,4 @@
-"""What live scores and explanations need of a published week's town, as plain files that cannot name code."""
+"""Store what live scores and explanations need of a published week's town, as plain files that cannot run code."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def write_state(place: Path, state: TownState) -> None:
 
 
 def read_state(place: Path) -> TownState | None:
-    """Read the town's state; None where the week was published without it, or by a version that kept another one."""
+    """Read the town's state, or None where the week was published without it or by a version with another format."""
     try:
         return from_file(place / STATE, TownState, STATE_KINDS)
     except (FileNotFoundError, UnreadableFile):

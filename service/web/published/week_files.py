@@ -1,4 +1,4 @@
-"""What a published week consists of, by name, and how it is read; nothing here loads a model."""
+"""Names of the files of a published week, and how to read them without loading a model."""
 
 import json
 from pathlib import Path
@@ -41,15 +41,15 @@ def read_pointer(workspace: Path) -> dict[str, Any]:
 
 
 def read_visits(place: Path) -> list[dict[str, Any]]:
-    """The rows served for a week, those withdrawn since included."""
+    """Read the rows served for a week, including those withdrawn since."""
     return orjson.loads((place / VISITS).read_bytes()) if (place / VISITS).is_file() else []
 
 
 def read_week(place: Path) -> dict[str, Any]:
-    """What a published week says of itself."""
+    """Read a published week's description."""
     return orjson.loads((place / WEEK).read_bytes())
 
 
 def community_of(week: dict[str, Any]) -> Community:
-    """The community's settings as they were when the week was made."""
+    """Return the community's settings at the time when the week was made."""
     return Community.model_validate(week["community"])

@@ -1,4 +1,4 @@
-"""The weeks that are served, held in memory and switched whole while requests run."""
+"""The weeks that are served, kept in memory and replaced as a whole while requests run."""
 
 import logging
 from dataclasses import dataclass, field
@@ -56,22 +56,22 @@ class Week:
 
     @cached_property
     def community(self) -> Community:
-        """The community's settings when the week was made."""
+        """Return the community's settings at the time when the week was made."""
         return community_of(self.said)
 
     @cached_property
     def sensitive(self) -> frozenset[str]:
-        """Ids of the sensitive needs."""
+        """Return the ids of the sensitive needs."""
         return frozenset(need.id for need in self.community.needs if need.sensitive)
 
     @property
     def listed(self) -> bool:
-        """Whether the week's lists have been made."""
+        """Tell whether the week's lists have been made."""
         return bool(self.said["listed"])
 
     @cached_property
     def live(self) -> "Live | None":
-        """What scores or explains one household of this week; None where only its lists were published."""
+        """Load what scores or explains one household of this week; None where only its lists were published."""
         from service.web.published.live import (
             load_live,  # takes seconds, and most that is served needs no model
         )
@@ -87,17 +87,19 @@ class Week:
 
     @cached_property
     def by_outreach_id(self) -> dict[str, dict[str, Any]]:
-        """Every row that was ever served for this week."""
+        """Map outreach_id to every row that was ever served for this week."""
         return {row["outreach_id"]: row for row in self.visits}
 
     def visits_in_sight(self, identity: Identity) -> list[dict[str, Any]]:
-        """The rows of the week's lists, as they stand now, that somebody may see."""
+        """Return the rows of the week's present lists that the asker may see."""
         return [row for row in self.visits if not row.get("withdrawn") and sees_row(identity, row, self)]
 
 
 def sees_row(identity: Identity, row: dict[str, Any], week: Week) -> bool:
-    """Whether a row of a list is in sight: of a place and a need in sight, and on a coordinators' list only where
-    sensitive needs are in sight, as being on it tells something."""
+    """Tell whether the asker sees a row of a list: its place, its need, and the list.
+
+    Rows on a coordinators' list are seen only by those who see sensitive needs, as being there reveals something.
+    """
     return sees_place(identity, row["grid_id"], row["microgrid_id"]) and sees_need(
         identity, row["need"] in week.sensitive or bool(row.get("coordinator"))
     )
@@ -113,11 +115,11 @@ class Served:
 
     @cached_property
     def newest(self) -> Week | None:
-        """The week with the latest date."""
+        """Return the week with the latest date, or None."""
         return self.weeks[max(self.weeks)] if self.weeks else None
 
     def week(self, as_of: str | None) -> Week:
-        """A week, the newest by default. Raises a 404 problem that says which weeks there are."""
+        """Return the week of a date, by default the newest. Raises a 404 problem that says which weeks there are."""
         found = self.weeks.get(as_of) if as_of else self.newest
         if found is None:
             raise Problem(
@@ -132,12 +134,12 @@ class Served:
         return found
 
     def place(self, household_id: str) -> Place | None:
-        """Where a household lives now: by the newest week, whichever week is asked for."""
+        """Return where a household lives now, by the newest week; None for an unknown household."""
         return self.newest.places.get(household_id) if self.newest else None
 
 
 class Shelf:
-    """What is served now; ``refresh`` looks whether a week was published since."""
+    """The holder of what is served now; ``refresh`` looks whether a week was published since."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
@@ -145,7 +147,7 @@ class Shelf:
         self._seen: tuple[int, int] | None = None
 
     def refresh(self) -> bool:
-        """Read what was published since the last look; whether there was anything."""
+        """Read what was published since the last look, and tell whether there was anything."""
         pointer = self.workspace / SERVED / POINTER
         try:
             found = pointer.stat()
@@ -160,7 +162,7 @@ class Shelf:
         return True
 
     def today(self) -> date:
-        """The day in the community, where the newest week says that is; before the first, on this machine."""
+        """Return today's date in the newest week's timezone, or in this machine's before the first week."""
         newest = self.served.newest
         return datetime.now(ZoneInfo(newest.community.community.timezone) if newest else None).date()
 
@@ -212,5 +214,5 @@ class Shelf:
 
 
 def _read_if_there(path: Path, otherwise: Any) -> Any:
-    """A file that not every published week has."""
+    """Read a file that not every published week has, or return ``otherwise``."""
     return orjson.loads(path.read_bytes()) if path.is_file() else otherwise

@@ -1,4 +1,4 @@
-"""A draft of the personal information impact assessment (PIPL arts. 55-56), filled with what the system knows."""
+"""Draft the personal information impact assessment (PIPL arts. 55-56), filled with what the system knows."""
 
 from collections import Counter
 from datetime import date
@@ -19,7 +19,10 @@ from service.web.rights.fields import check, draft
 
 
 def assessment(workspace: Path, database: Database, today: date) -> str:
-    """Markdown. What only people can answer is marked; what a lawyer must decide is marked too."""
+    """Write the draft in Markdown, with marks where people must add something or a lawyer must decide.
+
+    ``today``: the date of the draft.
+    """
     community = read_settings(workspace)
     parts = [
         f"# {say('个人信息保护影响评估（草稿）', 'Personal information impact assessment (draft)')}",

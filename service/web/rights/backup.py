@@ -126,7 +126,7 @@ def file_sum(path: Path) -> str:
 
 
 def _files(workspace: Path, scratch: Path, database: Database) -> Iterator[tuple[str, Path]]:
-    """Name in the backup and file to read, each at rest."""
+    """Yield the name in the backup and the path of each file, which no longer changes."""
     for path in sorted(workspace.rglob("*")):
         name = path.relative_to(workspace).as_posix()
         hidden = any(part.startswith(".") for part in path.relative_to(workspace).parts)

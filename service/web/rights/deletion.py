@@ -1,4 +1,4 @@
-"""A household deleted from everything that the workspace and the service hold of it."""
+"""Delete a household from everything that the workspace and the service hold."""
 
 import csv
 import io
@@ -83,7 +83,7 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
 
 
 def _tables(workspace: Path, household_id: str) -> list[Path]:
-    """Parquet tables of the weeks and of the newest scores."""
+    """Delete the household from the Parquet tables of the weeks and of the newest scores; return those changed."""
     changed = []
     for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]:
         if _without_rows(path, household_id):
@@ -92,9 +92,9 @@ def _tables(workspace: Path, household_id: str) -> list[Path]:
 
 
 def _without_rows(path: Path, household_id: str) -> bool:
-    """Take a household's rows out of a Parquet table, a row group at a time; whether it had any.
+    """Delete a household from a Parquet table, one row group at a time, and tell whether it was there.
 
-    The file stays as old as it was: scores older than the records are made anew before a list is.
+    The file keeps its time of change: scores older than the records are made anew before a list is.
     """
     with pq.ParquetFile(path) as file:
         groups, age = range(file.num_row_groups), path.stat()
@@ -113,7 +113,7 @@ def _without_rows(path: Path, household_id: str) -> bool:
 
 
 def _is(rows: pa.Table, household_id: str) -> pa.ChunkedArray:
-    """bool per row: of this household."""
+    """Tell which rows are this household's: bool [rows]."""
     return pc.fill_null(pc.equal(rows["household_id"], household_id), False)
 
 
@@ -176,7 +176,7 @@ ERASE: dict[str, Callable[[Path, str], bool | int]] = {
 
 
 def _served(workspace: Path, household_id: str) -> None:
-    """Publish every week anew without the household."""
+    """Publish every week again without the household."""
     with switching(workspace) as (served, pointer):
         for as_of, name in sorted(pointer["weeks"].items()):
             old = served / name
@@ -189,7 +189,7 @@ def _served(workspace: Path, household_id: str) -> None:
 
 
 def _holds(old: Path, household_id: str) -> bool:
-    """Whether a published week holds anything of a household, one included that was not known at its date yet."""
+    """Tell whether a published week holds anything about a household, even one not yet known at the week's date."""
     if household_id in orjson.loads((old / PLACES).read_bytes()):
         return True
     if (old / AROUND).is_file() and _around_without(old / AROUND, household_id) != (
@@ -222,7 +222,7 @@ def _without(old: Path, place: Path, household_id: str) -> None:
 
 
 def _records_without(directory: Path, household_id: str) -> None:
-    """Take a household out of a week's records, whose files may be links to those of the week before."""
+    """Delete a household from a week's records, whose files may be links to those of the week before."""
     town = open_copy(directory)
     if isinstance(town, InMemory):
         shutil.rmtree(directory)

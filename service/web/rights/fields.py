@@ -1,4 +1,4 @@
-"""The register of fields: for each column that is held, why, on what ground, how sensitive, and for how long."""
+"""The register of fields: the purpose, legal basis, sensitivity and retention of each column with data."""
 
 import re
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ TIMES = {
 
 
 class FieldEntry(BaseModel):
-    """One column of one table."""
+    """The entry of one column of one table."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,19 +63,19 @@ class FieldEntry(BaseModel):
 
 @dataclass(frozen=True)
 class Held:
-    """A column that the records hold: attribute columns, and the contract's that have content."""
+    """A column that has data: an attribute, or one of the contract's columns."""
 
     table: str
     column: str
 
     @property
     def name(self) -> str:
-        """``households.children``."""
+        """Return the name with the table, such as ``households.children``."""
         return f"{self.table}.{self.column}"
 
 
 def held_fields(workspace: Path) -> list[Held]:
-    """The columns that hold something."""
+    """List the columns that have data."""
     if not (workspace / STORE).is_file():
         return []
     found = []
@@ -94,8 +94,10 @@ def held_fields(workspace: Path) -> list[Held]:
 
 
 def draft(workspace: Path) -> str:
-    """A register with every column that is held, for the community to fill; what is registered stays. Raises UserError
-    where nothing was ingested."""
+    """Write a register with every column that has data, for the community to fill in; entries already made stay.
+
+    Raises UserError when nothing was ingested.
+    """
     read_settings(workspace)  # a mistyped workspace is told, not given an empty register
     registered = _read(workspace)
     lines = [
@@ -124,7 +126,7 @@ def draft(workspace: Path) -> str:
 
 
 def sensitive_fields(workspace: Path, held: list[Held]) -> set[Held]:
-    """The columns that are called like sensitive information, or hold identity numbers."""
+    """Select the columns with a name like sensitive information, or with identity numbers as values."""
     found = {field for field in held if SENSITIVE.search(field.column)}
     with open_store(workspace, read_only=True) as connection:
         for field in held:
@@ -154,8 +156,11 @@ def _read(workspace: Path) -> dict[str, Any]:
 
 
 def check(workspace: Path, today: date) -> list[str]:
-    """What is wrong with the register: columns without a complete entry, entries without a column, sensitive columns
-    on a ground that does not carry them or used by the model, and rows kept for longer than it says."""
+    """Return a line for each mistake in the register.
+
+    Mistakes are columns without a complete entry, entries without a column, sensitive columns on a basis that does not
+    allow them or used by the model, and rows kept for longer than the register says.
+    """
     registered, held = _read(workspace), held_fields(workspace)
     excluded = set(read_settings(workspace).features.exclude)
     wrong, entries = [], {}

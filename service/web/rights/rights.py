@@ -1,4 +1,4 @@
-"""Residents' rights: why a household is listed, refusing, its data, corrections and deletion."""
+"""Residents' rights: knowing why they are listed, refusing, a copy of their data, correction and deletion."""
 
 import json
 from datetime import date
@@ -31,7 +31,10 @@ FIXED = frozenset({"household_id", "grid_id", "microgrid_id", "valid_from", "kno
 
 
 def why_listed(served: Served, household_id: str, refuses: bool) -> list[str]:
-    """In words, for the resident: whether and why the household stands on a list, and what it can do."""
+    """Write for the resident whether and why the household stands on a list, and what it can do.
+
+    ``refuses``: whether it refuses automated listing.
+    """
     lines = []
     for as_of in sorted(served.weeks, reverse=True):
         week = served.weeks[as_of]
@@ -90,15 +93,21 @@ def _choices() -> list[str]:
 
 
 def refuses_from(served: Served, today: date) -> date:
-    """From when a refusal noted today counts: also for the newest list, whose week may have begun, and which may be
-    made once more."""
+    """Return the day from which a refusal noted today holds.
+
+    That is the newest week's first day if that is earlier: its list may be made once more.
+    """
     return min([today, *([date.fromisoformat(served.newest.as_of)] if served.newest else [])])
 
 
 def refuse(
     database: Database, by: str, household_id: str, begins: date, until: date | None = None, purpose: str = ""
 ) -> None:
-    """Note that a household refuses automated listing; it leaves every list that the service shows at once."""
+    """Note that a household refuses automated listing; it leaves every list that the service shows at once.
+
+    ``by``: who notes it. ``begins``, ``until``: first day, and the day from which the refusal no longer holds (None:
+    until further notice). ``purpose``: for the audit log. Raises UserError when ``until`` is not after ``begins``.
+    """
     if until is not None and until <= begins:
         raise UserError(say("until 要晚于今天", "until must be later than today"))
     with database.writing() as session:
@@ -127,7 +136,10 @@ def accept(
 def export(
     workspace: Path, database: Database, served: Served, by: str, household_id: str, purpose: str = ""
 ) -> dict[str, Any]:
-    """Everything held of a household: records, scores, lists, outcomes, and who looked at it."""
+    """Return everything stored about a household: records, scores, lists, outcomes, and who looked at it.
+
+    ``by``: who asks. ``purpose``: for the audit log, whose entry on this export is included.
+    """
     from service.planning.planner import COLUMNS
 
     with database.writing() as session:
@@ -181,9 +193,10 @@ def correct(
     value: str | None,
     purpose: str = "",
 ) -> None:
-    """Note what an attribute should say; it is in the records, and in the next scores, from the next command on.
+    """Note the right value of an attribute; records and scores have it from the next command on.
 
-    Raises UserError where the household has no such attribute, or where the value cannot be read as one.
+    ``by``: who notes it. ``value``: None for not known. ``purpose``: for the audit log. Raises UserError when the
+    household has no such attribute, or when the value cannot be read as one.
     """
     held = rows_of_household(workspace, household_id).get("households", [])
     names = [name for name in (held[0] if held else {}) if name not in FIXED]
@@ -199,7 +212,7 @@ def correct(
 
 
 def _refuse_unreadable(workspace: Path, attribute: str, value: str | None) -> None:
-    """The attribute is what its values in the records make of it: a text there would count as nothing known."""
+    """Raise UserError for a value that does not fit the attribute's type, as it would count as not known."""
     if value is None:
         return
     held = values_of_attribute(workspace, attribute)
@@ -221,7 +234,10 @@ def _refuse_unreadable(workspace: Path, attribute: str, value: str | None) -> No
 
 
 def ask_deletion(database: Database, by: str, household_id: str, purpose: str = "") -> None:
-    """Hide a household at once; what it holds is removed when the workspace next takes what came in."""
+    """Hide a household at once; its data are removed when the workspace next takes what came in.
+
+    ``by``: who asks. ``purpose``: for the audit log.
+    """
     with database.writing() as session:
         there = session.scalar(select(Deletion.id).where(Deletion.household_id == household_id))
         if there is None:
@@ -230,13 +246,13 @@ def ask_deletion(database: Database, by: str, household_id: str, purpose: str = 
 
 
 def deletion_waits(database: Database, household_id: str) -> bool:
-    """Whether a household's deletion was asked for and is not complete, as after a kill."""
+    """Tell whether a household's deletion was asked for and is not yet complete."""
     with database.reading() as session:
         return bool(session.scalar(select(Deletion.id).where(Deletion.household_id == household_id)))
 
 
 def known_household(workspace: Path, household_id: str) -> None:
-    """Raise UserError where there are no records, or they hold nothing of a household."""
+    """Raise UserError when there are no records, or none of the household."""
     read_settings(workspace)
     if not any(rows_of_household(workspace, household_id).values()):
         raise UserError(

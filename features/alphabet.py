@@ -50,4 +50,4 @@ def _suspicious(chunk: pa.Array) -> bool:
     if content is None:
         return False
     signs = np.frombuffer(content, dtype=np.uint8)
-    return bool((signs < ord(" ")).any()) or any((signs == one).any() for one in _FIRST_BYTES)
+    return bool((signs < ord(" ")).any()) or any((signs == byte).any() for byte in _FIRST_BYTES)

@@ -151,7 +151,7 @@ def contract_names(table: str, names: Sequence[str]) -> dict[str, str]:
     for column, aliases in COLUMNS.get(table, {}).items():
         if column in there:
             continue
-        alias = next((one for one in aliases if one in by_plain and by_plain[one] not in found), None)
+        alias = next((alias for alias in aliases if alias in by_plain and by_plain[alias] not in found), None)
         if alias:
             found[by_plain[alias]] = column
     return found

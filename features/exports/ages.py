@@ -44,12 +44,12 @@ def births_from_ages(
     Returns:
         What was filled, None where no column has ages; otherwise the table has ``birth_year``.
     """
-    ages = next((one for one in columns if AGE.match(one.strip().lower())), None)
+    ages = next((column for column in columns if AGE.match(column.strip().lower())), None)
     if ages is None:
         return None
     if "birth_year" not in columns:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN birth_year DOUBLE")
-    taken = next((one for one in columns if TAKEN.match(one.strip().lower())), "")
+    taken = next((column for column in columns if TAKEN.match(column.strip().lower())), "")
     texts = connection.execute(f"SELECT DISTINCT {name(ages)} FROM {table} WHERE {name(ages)} IS NOT NULL")
     years = {text: years for (text,) in texts.fetchall() if (years := _years(text)) is not None}
     read = pa.table(

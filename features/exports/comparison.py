@@ -116,11 +116,11 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
     if "valid_from" in handed.columns:
         last = f"SELECT {key}, max(valid_from) AS valid_from FROM {newest} GROUP BY {key}"
         newest = f"(SELECT * FROM {newest} SEMI JOIN ({last}) USING ({key}, valid_from))"
-    counted = "".join(f", count({name(one)})" for one in columns)
+    counted = "".join(f", count({name(column)})" for column in columns)
     rows, *counts = connection.execute(f"SELECT count(*){counted} FROM {newest}").fetchall()[0]
     found: Profile = {("", None): rows}
     found |= {(one, None): count for one, count in zip(columns, counts, strict=True)}
-    some = "".join(f", approx_count_distinct({name(one)})" for one in columns)
+    some = "".join(f", approx_count_distinct({name(column)})" for column in columns)
     _, *distinct = connection.execute(
         f"SELECT count(*){some} FROM (SELECT * FROM {newest} LIMIT {LOOKED_AT})"
     ).fetchall()[0]

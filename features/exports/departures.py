@@ -180,7 +180,7 @@ def _tells(value: str, table: str, sign: Sign, zone: str) -> bool | None:
     """Whether a value says that somebody is gone; None where nobody can tell."""
     word = plain(value)
     if sign.values is not None:
-        return word in {plain(one) for one in sign.values}
+        return word in {plain(value) for value in sign.values}
     if sign.date == sign.column:
         return True if _moment(value, zone) else None
     if word in NOTHING or word in UNKNOWN:

@@ -134,7 +134,7 @@ def late_finding(late: Mapping[str, int], covered: str) -> Finding:
 
 def unread_refusals(file: TableFile, found: list[tuple[str, Quarantined]]) -> list[str]:
     """A line on refusals of which not even the household can be told, and one on each sheet that was not read."""
-    lines = [one.line() for one in file.findings if one.weight == Weight.PROTECT]
+    lines = [finding.line() for finding in file.findings if finding.weight == Weight.PROTECT]
     rows = [row for problem, row in found if problem != no_household()]
     if rows:
         places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])

@@ -35,7 +35,7 @@ def damaged_ids(
         columns: the contract's columns that the file has.
     """
     found = {}
-    for column in (one for one in columns if one.endswith("_id")):
+    for column in (column for column in columns if column.endswith("_id")):
         texts, parts = rows[column], []
         if pc.any(pc.match_substring(texts, "E+", ignore_case=True)).as_py():
             parts.append(f"regexp_full_match({raw(column)}, '[+-]?\\d+(\\.\\d+)?[eE]\\+\\d+')")

@@ -222,7 +222,7 @@ def _read(
     if file is None:
         return TableFile(table, Path(say("登记表", "register")), ["household_id", "from"], [], [], told, [])
     rows = pa.concat_tables([file.rows, told], promote_options="default")
-    return replace(file, rows=rows.select([*(one for one in rows.column_names if one != LINE), LINE]))
+    return replace(file, rows=rows.select([*(name for name in rows.column_names if name != LINE), LINE]))
 
 
 def _check(

@@ -164,14 +164,14 @@ def _by_person(missing: _Open, rows: pa.Table, lines: set[int]) -> dict[int, lis
     kinds = {
         kind: columns
         for kind in PERSONAL
-        if (columns := [one for one in rows.column_names if of_kind(one, kind)])
+        if (columns := [name for name in rows.column_names if of_kind(name, kind)])
     }
     if not lines or not kinds:
         return {}
     own = [row for row in rows.to_pylist() if row[LINE] in lines]
     found: dict[int, list[str]] = {}
     for kind, columns in kinds.items():
-        said = {row[LINE]: {same(row[one]) for one in columns if row[one]} for row in own}
+        said = {row[LINE]: {same(row[column]) for column in columns if row[column]} for row in own}
         known = _households_with(missing.connection, kind, sorted(set().union(*said.values())))
         for line, values in said.items():
             households = sorted({one for value in values for one in known.get(value, ())})

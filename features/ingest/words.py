@@ -62,7 +62,10 @@ def translated(table: str, column: str, kind: Column, text: str, zone: str) -> s
         return checks.SETTLED if word in SETTLED else None
     if kind.allowed:
         words = WORDS.get(column, {})
-        return next((one for one in kind.allowed if word == one or word in words.get(one, ())), NOT_READ)
+        return next(
+            (allowed for allowed in kind.allowed if word == allowed or word in words.get(allowed, ())),
+            NOT_READ,
+        )
     if column in checks.BIRTHS:
         return _birth(column, text, zone)
     if kind.kind in ("time", "day"):

@@ -52,7 +52,7 @@ def run_panel(
     0 where it worked, 1 on a user's mistake, which is printed.
     """
     try:
-        if len(arguments) != len(takes) + 1 or any(one.startswith("-") for one in arguments):
+        if len(arguments) != len(takes) + 1 or any(argument.startswith("-") for argument in arguments):
             names = " ".join([*takes, "OUT"])
             raise UserError(say("用法：", "usage: ") + f"python -m features.real_panels.{module} {names}")
         tables = write_contract(*map(Path, arguments))

@@ -42,7 +42,7 @@ def read_tombstones(path: Path) -> Tombstones:
         held = {"salt": held["salt"], "salted": held["households"]}
     tombstones = Tombstones(**held)
     texts, tables = (tombstones.check, tombstones.salt), (tombstones.households, tombstones.salted)
-    if all(isinstance(one, str) for one in texts) and all(isinstance(one, dict) for one in tables):
+    if all(isinstance(text, str) for text in texts) and all(isinstance(table, dict) for table in tables):
         return tombstones
     raise ValueError(path)
 

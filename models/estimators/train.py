@@ -220,7 +220,7 @@ class Trainer:
         plain, plain_rounds = self._fit_each(
             PLAIN, rows, None, rounds.plain if rounds else None, later, FEWEST_FOR_PLAIN
         )
-        best = int(np.mean([one.current_iteration() for one in pooled]))
+        best = int(np.mean([booster.current_iteration() for booster in pooled]))
         return offset, tuple(pooled), own, plain, Rounds(best, own_rounds, plain_rounds)
 
     def _fit_each(

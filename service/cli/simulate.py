@@ -88,7 +88,7 @@ def _refuse_idle(ahead: bool) -> None:
         name for name in context.params if context.get_parameter_source(name) == ParameterSource.COMMANDLINE
     }
     idle = given & (WITHOUT_WEEKS_AHEAD if ahead else WITH_WEEKS_AHEAD)
-    names = say("、", ", ").join(one.opts[0] for one in context.command.params if one.name in idle)
+    names = say("、", ", ").join(param.opts[0] for param in context.command.params if param.name in idle)
     if names and ahead:
         raise UserError(
             say(f"{names} 不能与 --weeks-ahead 一起用", f"{names} cannot be used with --weeks-ahead")

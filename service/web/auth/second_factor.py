@@ -48,7 +48,7 @@ def code_fits(user: User, code: str, secret: bytes) -> bool:
         return False
     totp = pyotp.TOTP(key)
     this = int(now().timestamp()) // totp.interval
-    for step in (this + one for one in STEPS):
+    for step in (this + step for step in STEPS):
         same = hmac.compare_digest(totp.generate_otp(step).encode(), code.strip().encode())
         if same and step > (user.second_factor_step or 0):
             user.second_factor_step = step

@@ -35,7 +35,7 @@ def forget_texts(workspace: Path, texts: Iterable[str]) -> list[Path]:
         for path in sorted({path for pattern in patterns for path in workspace.glob(pattern)}):
             if others and _rewritten(path, rewrite, rename):
                 changed.append(path)
-    for place in sorted({one for one in workspace.glob("served/*") if set(one.rglob("*")) & set(changed)}):
+    for place in sorted({path for path in workspace.glob("served/*") if set(path.rglob("*")) & set(changed)}):
         write_digests(place)
     return changed
 

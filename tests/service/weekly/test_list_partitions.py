@@ -67,7 +67,7 @@ def files_of(workspace: Path) -> dict[str, bytes]:
 
 def test_both_parts_are_listed_within_the_rules_and_served(workspace: Path) -> None:
     before = served(workspace)
-    whole = {home: before.content[place[2] : place[4]] for home, place in before.places.items()}
+    whole = {home: before.content.read(place[2], place[4], None) for home, place in before.places.items()}
     tail = make(workspace)[-2:]
     visits = read_table(week_directory(workspace, DATE) / "outreach.parquet")
     assert f"{visits['household_id'].nunique()} 户" in tail[0]
@@ -82,7 +82,7 @@ def test_both_parts_are_listed_within_the_rules_and_served(workspace: Path) -> N
     assert sorted(order) == list(range(1, len(order) + 1))
     assert len(targeted) and not visits.duplicated(["household_id", "need"]).any()
     week = served(workspace)
-    assert {home: week.content[place[2] : place[4]] for home, place in week.places.items()} == whole
+    assert {home: week.content.read(place[2], place[4], None) for home, place in week.places.items()} == whole
     rows = {row["outreach_id"] for row in week.visits if not row.get("withdrawn")}
     assert rows == set(visits["outreach_id"])
     home = homes["household_id"].iloc[0]

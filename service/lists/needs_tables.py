@@ -290,9 +290,10 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
 
 def _whole(grids: pd.DataFrame) -> pd.DataFrame:
     """Add whole households, which add up to the town's of each need and span."""
-    whole = pd.Series(0, index=grids.index)
-    for _, rows in grids.groupby(["need", "span"]):
-        whole[rows.index] = whole_parts(rows["expected"])
+    expected = grids["expected"].to_numpy(dtype=np.float64)
+    whole = np.zeros(len(grids), dtype=np.int64)
+    for rows in grids.groupby(["need", "span"]).indices.values():
+        whole[rows] = whole_parts(expected[rows])
     return grids.assign(whole=whole)
 
 

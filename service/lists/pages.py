@@ -145,7 +145,7 @@ def overview_page(
     by_grid = (
         by_grid.drop(columns="").reindex([name for name in names if name in by_grid.index]).rename(names)
     )
-    whole = np.array([whole_parts(row) for row in by_grid.to_numpy()], dtype=int).reshape(by_grid.shape)
+    whole = np.array([whole_parts(row) for row in by_grid.to_numpy()], dtype=np.int64).reshape(by_grid.shape)
     few = len(grids) <= MOST_BESIDE
     by_grid, whole = (by_grid, whole) if few else (by_grid.T, whole.T)
     return render(

@@ -1,11 +1,10 @@
 """Round parts so that they add up to their rounded sum."""
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def whole_parts(values: Sequence[float]) -> list[int]:
+def whole_parts(values: ArrayLike) -> list[int]:
     """Round each value down or up, so that all add up to their rounded sum: largest remainders go up.
 
     >>> whole_parts([1.4, 1.4, 1.4]), whole_parts([0.2, 0.1])

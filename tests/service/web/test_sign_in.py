@@ -17,6 +17,7 @@ from features.language import UserError
 from service.web.app import create_app
 from service.web.auth import identities, people
 from service.web.auth import sign_in as entrance
+from service.web.auth.failures import browser_cookie, source_of
 from service.web.base.limiting import MOST_COUNTED, Limits
 from service.web.base.problems import Problem
 from service.web.base.settings import Settings, read_settings
@@ -107,6 +108,22 @@ def test_nobody_locks_a_colleague_out(client):
         session.execute(update(SignInFailure).values(failures=1000, locked_until=now()))
     assert sign_in(guessers[0], password="wrong password").status_code == 401
     assert int(sign_in(guessers[0]).headers["retry-after"]) <= 15 * 60 + 1
+
+
+def test_a_browser_is_known_by_a_cookie_of_ours_for_that_login_only():
+    secret, cookie = b"s" * 32, browser_cookie(b"s" * 32, "wang")
+    assert source_of(secret, "wang", "192.0.2.1", cookie).known
+    token = cookie.partition(".")[0]
+    for other in (
+        "",
+        token,
+        f"{token}.",
+        f"{token}.{'0' * 64}",
+        f"x{cookie}",
+        browser_cookie(b"o" * 32, "wang"),
+    ):
+        assert not source_of(secret, "wang", "192.0.2.1", other).known, other
+    assert not source_of(secret, "li", "192.0.2.1", cookie).known
 
 
 def test_a_login_that_nobody_has_is_answered_like_one_with_a_lock(client):

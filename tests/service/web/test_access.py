@@ -21,7 +21,7 @@ from service.web.base import access
 HOUSEHOLDS = [f"h{number:02d}" for number in range(60)]
 GRID = {household: f"g{number % 2}" for number, household in enumerate(HOUSEHOLDS)}
 MICROGRID = {household: f"m{number % 6}" for number, household in enumerate(HOUSEHOLDS)}
-NAMED = re.compile(rb"h[0-5]\d(?!\d)")
+NAMED = re.compile(rb"(?<![\w-])h[0-5]\d(?![\w-])")  # not a part of a random token
 SENSITIVE = (b"refuge", "家暴".encode())
 PLACES = {login: (role, grid, microgrid) for login, role, grid, microgrid in PEOPLE}
 PLACES["key"] = ("machine", None, "m2")

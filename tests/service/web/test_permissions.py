@@ -1,5 +1,6 @@
 """Every route and page: who may call it, and from where. A new one without a row in the table fails."""
 
+import uuid
 from datetime import date
 
 import pytest
@@ -108,6 +109,9 @@ class Example:
         self.household, self.visited, self.outreach = household, visit["household_id"], visit["outreach_id"]
         self.place = dict(zip(("grid_id", "microgrid_id"), at_home, strict=True))
         self.columns = client.app.state.shelf.served.newest.live.columns
+        self.token = (
+            uuid.uuid4().hex
+        )  # what was sent once under a token changes nothing when it is sent again
 
     def path(self, path: str) -> str:
         """The path with its parts filled in."""
@@ -138,17 +142,17 @@ class Example:
             "POST /outcomes": {
                 "outreach_id": self.outreach,
                 "outcome": "needed",
-                "token": f"token-{self.household}",
+                "token": self.token,
             },
             "POST /outcomes/nobody": {
                 "household_id": self.visited,
                 "as_of": NEWEST,
-                "token": f"nobody-{self.household}",
+                "token": self.token,
             },
             "POST /requests": {
                 "household_id": self.household,
                 "text": "楼道灯坏了",
-                "token": f"mention-{self.household}",
+                "token": self.token,
             },
             "POST /outcomes/undo": {"number": "999", "outreach_id": self.outreach},
             "POST /refusals": {"household_id": self.household},

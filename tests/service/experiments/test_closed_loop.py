@@ -90,8 +90,10 @@ def test_visits_are_the_same_without_paper(product: Path, records: Records) -> N
     scores = pd.read_parquet(week / "scores.parquet")
     planned = plan(scores, known_before(records, day_of(FIRST)), by_turn=by_turn).visits
     lists = pd.read_parquet(week / "outreach.parquet")
-    same = ["outreach_id", "household_id", "need", "arm", "worker_id", "visit_order"]
-    pd.testing.assert_frame_equal(planned[same], lists[same])
+    same = ["household_id", "need", "arm", "worker_id"]  # on paper they stand in the order of doors
+    pd.testing.assert_frame_equal(
+        planned.set_index("outreach_id").sort_index()[same], lists.set_index("outreach_id").sort_index()[same]
+    )
 
 
 def test_targeted_visits_stay_targeted_and_those_by_lot_keep_their_propensity(

@@ -5,11 +5,11 @@ from datetime import date
 
 import pytest
 from served_town import NEWEST, As, copy_workspace, machine, served
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from service.web.api import routers
 from service.web.base.access import Scope
-from service.web.database.tables import Base, Entry, User
+from service.web.database.tables import Base, Entry, Outcome, User
 from service.web.pages import MODULES
 from service.web.rights import rights
 
@@ -277,6 +277,8 @@ ENTRIES = {
     "GET /visits": "visits.read",
     "GET /visits/{household_id:path}": "visit.read",
     "POST /outcomes": "outcome.write",
+    "POST /outcomes/nobody": "outcome.write",  # one for each need on the list
+    "POST /requests": "request.write",
     "POST /outcomes/undo": "refused",
     "POST /refusals": "resident.refuse",
     "POST /refusals/end": "resident.accept",
@@ -287,6 +289,8 @@ ENTRIES = {
 @pytest.mark.parametrize("label", TABLE)
 def test_what_is_read_or_changed_is_in_the_audit_log(client, label):
     forget_examples(client)
+    with client.app.state.database.writing() as session:
+        session.execute(delete(Outcome))  # of a household that was visited nobody need be reported absent
     example = Example(client, HERE)
     if label in ("POST /refusals/end", "DELETE /v1/residents/{household_id}/refusal"):
         rights.refuse(client.app.state.database, "test", HERE, date(2024, 9, 2))
@@ -297,7 +301,8 @@ def test_what_is_read_or_changed_is_in_the_audit_log(client, label):
     actions_of(client)
     sent(client, asker, label, example)
     found = actions_of(client)
-    assert found == ([ENTRIES[label]] if label in ENTRIES else [])
+    assert list(dict.fromkeys(found)) == ([ENTRIES[label]] if label in ENTRIES else [])
+    assert len(found) < 2 or label == "POST /outcomes/nobody"
 
 
 def actions_of(client) -> list[str]:

@@ -84,12 +84,13 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
     connection.register("incoming", rows)
     rules = cell_rules(file.table, file.columns, needs, damaged_ids(connection, rows, file.columns))
     rules += row_rules(file.table, set(file.columns))
-    broken = _check(connection, file, rules)
-    read = _read_slowly(connection, file, rules, broken, rows, zone)
-    if read is not rows:
+    _check(connection, file, rules, staged(file.table))
+    read, changed = _read_slowly(connection, file, rules, _broken(connection, file.table), rows, zone)
+    if changed is not None:
+        _check_again(connection, file, rules, read.filter(changed))
         connection.register("incoming", read)
-        broken = _check(connection, file, rules)
-    findings = [*_findings(connection, file, rules, broken, read), *_spoken(file, rows, read)]
+    broken = _broken(connection, file.table)
+    findings = [*_findings(connection, file, rules, broken), *_spoken(file, rows, read)]
     connection.unregister("incoming")
     if file.table == "requests":
         tell_apart(connection, staged_requests())
@@ -97,8 +98,8 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
     return Staged(number, _set_repeated_aside(connection, file), findings)
 
 
-def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[Rule]) -> dict[int, int]:
-    """Make ``staged(table)`` from the table ``incoming``; count its rows by broken rules, a bit for each rule."""
+def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[Rule], into: str) -> None:
+    """Make the table ``into`` from the table ``incoming``, with the broken rules of each row, a bit for each rule."""
     contract, columns = TABLES[file.table].columns, file.columns
     between = len(rules) - len(row_rules(file.table, set(columns)))
     cleaned = [f"{name(column)} AS {raw(column)}" for column in columns]
@@ -113,7 +114,7 @@ def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[R
     problem = "".join(f" WHEN {NOTED} & {1 << place} > 0 THEN {text(rule.words)}" for place, rule in apart)
     detail = "".join(f" WHEN {NOTED} & {1 << place} > 0 THEN {rule.shown}" for place, rule in apart)
     connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE {staged(file.table)} AS
+        CREATE OR REPLACE TEMP TABLE {into} AS
         WITH cleaned AS (SELECT {LINE_NUMBER}, {", ".join(cleaned)} FROM incoming),
         read AS (SELECT *, {", ".join(read)} FROM cleaned WHERE coalesce({", ".join(filled)}) IS NOT NULL),
         cells AS (SELECT *, {_bits(rules[:between], 0)} AS "row:cells" FROM read),
@@ -124,10 +125,24 @@ def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[R
             {_emptied(rules[between:], between, NOTED, _lasting(file))},
             CASE WHEN {PROBLEM} IS NOT NULL THEN CASE{detail} END END AS {DETAIL}
         FROM checked""")
-    counted = connection.execute(
-        f"SELECT {NOTED}, count(*) FROM {staged(file.table)} WHERE {NOTED} > 0 GROUP BY ALL"
-    ).fetchall()
-    return dict(counted)
+
+
+def _check_again(
+    connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[Rule], changed: pa.Table
+) -> None:
+    """Check the rows whose texts were rewritten, and put them in the place of what ``staged(table)`` holds of them."""
+    table, again = staged(file.table), "staged_again"
+    connection.register("incoming", changed)
+    _check(connection, file, rules, again)
+    connection.execute(f"DELETE FROM {table} WHERE {LINE_NUMBER} IN (SELECT {LINE_NUMBER} FROM incoming)")
+    connection.execute(f"INSERT INTO {table} FROM {again}")
+    connection.execute(f"DROP TABLE {again}")
+
+
+def _broken(connection: duckdb.DuckDBPyConnection, table: str) -> dict[int, int]:
+    """Count the staged rows of a table by the rules that they break, a bit for each rule."""
+    query = f"SELECT {NOTED}, count(*) FROM {staged(table)} WHERE {NOTED} > 0 GROUP BY ALL"
+    return dict(connection.execute(query).fetchall())
 
 
 def _bits(rules: list[Rule], first: int) -> str:
@@ -210,9 +225,10 @@ def _read_slowly(
     broken: dict[int, int],
     rows: pa.Table,
     zone: str,
-) -> pa.Table:
-    """Rewrite texts that SQL could not read in a form that it can; return the same table where there are none."""
+) -> tuple[pa.Table, pa.BooleanArray | None]:
+    """Rewrite texts that SQL could not read in a form that it can; return the rows, and which changed, if any did."""
     contract, masks = TABLES[file.table].columns, dict[str, int]()
+    touched: pa.BooleanArray | None = None
     for place, rule in enumerate(rules):
         if rule.unreadable and any(bits >> place & 1 for bits in broken):
             masks[rule.column] = masks.get(rule.column, 0) | 1 << place
@@ -220,15 +236,17 @@ def _read_slowly(
         found = connection.execute(f"""
             SELECT DISTINCT incoming.{name(column)} FROM {staged(file.table)} JOIN incoming USING ({LINE_NUMBER})
             WHERE {NOTED} & {bits} > 0 AND incoming.{name(column)} IS NOT NULL""").fetchall()
-        texts = [one for (one,) in found]
-        read = [translated(file.table, column, contract[column], text, zone) for text in texts]
-        known = [(one, other) for one, other in zip(texts, read, strict=True) if other is not NOT_READ]
+        spoken = [spoken for (spoken,) in found]
+        read = [translated(file.table, column, contract[column], said, zone) for said in spoken]
+        known = [(said, other) for said, other in zip(spoken, read, strict=True) if other is not NOT_READ]
         if known:
-            place = pc.index_in(rows[column], pa.array([one for one, _ in known]))
+            place = pc.index_in(rows[column], pa.array([said for said, _ in known]))
             others = pa.array([other for _, other in known], type=pa.string()).take(place.combine_chunks())
-            changed = pc.if_else(pc.is_valid(place), others, rows[column])
-            rows = rows.set_column(rows.column_names.index(column), column, changed)
-    return rows
+            changed = pc.is_valid(place).combine_chunks()
+            texts = pc.if_else(changed, others, rows[column])
+            rows = rows.set_column(rows.column_names.index(column), column, texts)
+            touched = changed if touched is None else pc.or_(touched, changed)
+    return rows, touched
 
 
 def _findings(
@@ -236,7 +254,6 @@ def _findings(
     file: TableFile,
     rules: list[Rule],
     broken: dict[int, int],
-    rows: pa.Table,
 ) -> list[Finding]:
     """Report the cells that were emptied, by rule, with some of their texts."""
     found = []

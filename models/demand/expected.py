@@ -8,7 +8,6 @@ import pandas as pd
 from features.contract.community import Community
 from features.point_in_time.records import Known, Rows, date_of
 from features.rows.tables import positions_of
-from models.demand.cells import expected_cells
 from models.demand.intervals import Spread, unknown_spread, with_intervals
 from models.demand.periods import SPANS, WINDOW
 
@@ -17,26 +16,10 @@ WINDOWS = "window"  # span of a row for a need's own window; months are named as
 KEYS = ["need", "span"]
 
 
-def demand_ahead(scores: pd.DataFrame, known: Known, spread: Spread | None = None) -> pd.DataFrame:
-    """Compute how many households will ask for each need: in its window, in the rest of this month, and in the next
-    three.
-
-    scores: the columns of scores.parquet.
-    known: what is known at the as-of day.
-    spread: of the model, from its backtest; the usual one by default.
-
-    Returns rows for every grid and for the whole community, in the order of the needs: need, grid_id ("" for the whole
-    community), span ("window" or a month as 2025-09), begins, ends (dates, ends exclusive), households (that can have
-    the need), expected, low_80, high_80, low_90, high_90.
-    """
-    cells = expected_cells(known, *pairs_of(scores, known))
-    return demand_table(cells, known.grid_ids, known.community, spread)
-
-
 def demand_of_partitions(
     cells: list[pd.DataFrame], community: Community, spread: Spread | None
 ) -> pd.DataFrame:
-    """Compute ``demand_ahead`` from the cells of a town's partitions.
+    """Compute ``demand_table`` from the cells of a town's partitions.
 
     cells: what ``models.demand.cells.named_cells`` returns, one table a partition.
     spread: of the model; None for the usual one.
@@ -54,11 +37,15 @@ def demand_table(
     spread: Spread | None,
     wanted: Sequence[int] = range(SPANS),
 ) -> pd.DataFrame:
-    """Turn cells into the table of ``demand_ahead``.
+    """Tell how many households will ask for each need: in its window, in the rest of this month, and in the next three.
 
     cells: what ``expected_cells`` returns; grid is a position in ``grid_ids``.
-    spread: of the model; None for the usual one.
+    spread: of the model, from its backtest; None for the usual one.
     wanted: positions of the spans to return.
+
+    Returns rows for every grid and for the whole community, in the order of the needs: need, grid_id ("" for the whole
+    community), span ("window" or a month as 2025-09), begins, ends (dates, ends exclusive), households (that can have
+    the need), expected, low_80, high_80, low_90, high_90.
     """
     cells = cells[cells["households"] > 0]
     sums = {name: (name, "sum") for name in ("households", "expected", "variance")}
@@ -81,15 +68,6 @@ def demand_table(
     }
     numbers = ["households", "expected", "low_80", "high_80", "low_90", "high_90"]
     return pd.DataFrame(columns | {name: table[name].to_numpy() for name in numbers})
-
-
-def expected_demand(scores: pd.DataFrame, known: Known, spread: Spread | None = None) -> pd.DataFrame:
-    """Compute the rows of ``demand_ahead`` for the needs' own windows.
-
-    scores: the columns of scores.parquet. spread: of the model; the usual one by default.
-    """
-    cells = expected_cells(known, *pairs_of(scores, known))
-    return own_windows(demand_table(cells, known.grid_ids, known.community, spread, (WINDOW,)))
 
 
 def own_windows(demand: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ _INK, _BAND, _SOFT = "#1d4f91", "#a8c7ea", "#d9e6f5"
 def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
     """Draw the households expected each month with 80% and 90% intervals, a panel a need; return PNG.
 
-    ``demand``: what ``models.demand.expected.demand_ahead`` returns. Numbers are scaled to a month of 30 days, so that
+    ``demand``: what ``models.demand.expected.demand_table`` returns. Numbers are scaled to a month of 30 days, so that
     the rest of a month can be compared with whole months.
     """
     town = demand[(demand["grid_id"] == TOWN) & (demand["span"] != WINDOWS)]

@@ -46,7 +46,7 @@ def propose(
     asked: np.ndarray | None = None,
     claims: Mapping[str, int] | None = None,
 ) -> Proposals:
-    """Proposals from ``demand`` (``models.demand.expected.demand_ahead``) and the programmes' ``history``.
+    """Proposals from ``demand`` (``models.demand.expected.demand_table``) and the programmes' ``history``.
 
     ``asked``: of ``models.demand.seats.take_up``; ``claims``: of ``seats_left``; with both ``known`` may be any part of
     the town.

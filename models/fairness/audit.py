@@ -91,25 +91,9 @@ def listed_in_each(score: np.ndarray, need: np.ndarray, weight: np.ndarray) -> n
     return listed
 
 
-def audit_list(scores: pd.DataFrame, listed: pd.DataFrame, known: Known, seed: int = 0) -> pd.DataFrame:
-    """Audit a week's list against the need expected by p_need.
-
-    scores: the columns of scores.parquet.
-    listed: household_id and need of the pairs on the list.
-    known: what is known on the list's day.
-    seed: of the resampling.
-
-    Returns the table of ``group_shares``, in which shares of the list are shares of the households visited.
-    """
-    audited = listed_pairs(scores, listed, known)
-    if audited is None:
-        return pd.DataFrame(columns=list(COLUMNS))
-    groups = membership(known)
-    return group_shares(audited, groups.ids, WEEK_LIST, resampled(known.household_count, seed=seed))
-
-
 def listed_pairs(scores: pd.DataFrame, listed: pd.DataFrame, known: Known) -> Audited | None:
-    """Return the pairs that ``audit_list`` audits; None without scores or a list.
+    """Return the pairs by which a week's list is audited against the need expected by p_need; None without scores or a
+    list.
 
     scores: the columns of scores.parquet. listed: household_id and need of the pairs on the list.
     """

@@ -15,16 +15,6 @@ from features.language import say
 from models.evaluation.evaluate import ALL
 
 
-def expected_recalls(
-    household: np.ndarray, p_need: np.ndarray, listed: np.ndarray, groups: Groups
-) -> pd.DataFrame:
-    """Compute what a list is expected to find in each group of a town: ``recalls`` of ``recall_sums``.
-
-    household, p_need, listed, groups: see ``recall_sums``.
-    """
-    return recalls(recall_sums(household, p_need, listed, groups))
-
-
 def recall_sums(
     household: np.ndarray, p_need: np.ndarray, listed: np.ndarray, groups: Groups
 ) -> pd.DataFrame:

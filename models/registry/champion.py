@@ -52,7 +52,7 @@ def with_own_validation(workspace: Path, one: Champion, records: Records) -> Nee
     return replace(one.model, out_of_time=kept)
 
 
-def knows_needs(one: Champion, community: Community) -> Champion:
+def trained_for(one: Champion, community: Community) -> Champion:
     """Return the champion if it was trained for the community's needs and windows.
 
     Raises NoChampion if it was trained for other needs, for the same in another order (a need is a position to a model,
@@ -60,7 +60,7 @@ def knows_needs(one: Champion, community: Community) -> Champion:
     """
     trained, wanted = one.model.schema.needs, tuple(need.id for need in community.needs)
     if trained == wanted:
-        return _knows_windows(one, community)
+        return _trained_for_windows(one, community)
     between = say("、", ", ")
     new = between.join(need for need in wanted if need not in trained)
     gone = between.join(need for need in trained if need not in wanted)
@@ -78,7 +78,7 @@ def knows_needs(one: Champion, community: Community) -> Champion:
     )
 
 
-def _knows_windows(one: Champion, community: Community) -> Champion:
+def _trained_for_windows(one: Champion, community: Community) -> Champion:
     """Return the champion if its needs' windows are the community's.
 
     Raises NoChampion otherwise: its probabilities describe other weeks, which nobody who reads the scores would see.
@@ -103,7 +103,7 @@ def _knows_windows(one: Champion, community: Community) -> Champion:
     )
 
 
-def of_others(one: Champion, community: Community) -> list[str]:
+def changed_cohorts(one: Champion, community: Community) -> list[str]:
     """Return a warning line if ``who`` of a need has changed since the model was trained, else no line.
 
     Scores still mean the same, but also concern households that the model was not trained on.

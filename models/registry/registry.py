@@ -27,10 +27,10 @@ from models.registry.champion import (
     download_place,
     forget_copy,
     install_copy,
-    knows_needs,
     load_champion,
     no_model,
     read_copy,
+    trained_for,
 )
 from models.registry.moved import follow_move
 from models.registry.runs import (
@@ -270,7 +270,7 @@ def champion(workspace: Path, community: Community | None = None, refresh: bool 
     copy = None if refresh else read_copy(workspace, registry_name(workspace))
     version, files = copy or _fetch(workspace)
     found = load_champion(version, files)
-    return knows_needs(found, community) if community else found
+    return trained_for(found, community) if community else found
 
 
 def _has_champion(workspace: Path, community: Community) -> bool:

@@ -23,7 +23,6 @@ from models.estimators.seasonal_level import Ahead, ahead
 from models.estimators.train import Members
 from models.underreporting.p_need import NeedFromVisits
 
-VERSION = 1
 LEAST, MOST = 1e-6, 1 - 1e-6  # probabilities are kept within
 
 
@@ -183,7 +182,6 @@ class NeedModel:
                 _write_trees(directory / f"plain_{need}.txt", booster)
         np.savez(directory / "arrays.npz", **arrays)  # type: ignore[arg-type]
         said = {
-            "version": VERSION,
             "schema": self.schema.to_json(),
             "feature_names": self.feature_names,
             "risk_calibration": list(self.risk_calibration),

@@ -166,9 +166,7 @@ def _composed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Compose the cells of each row: what belongs together stands in one cell, a line each."""
     return [
         {
-            **{
-                name: row[name] for name in ("visit_order", "household_id", "need_name", "why", "outreach_id")
-            },
+            **row,
             "place": _lines(row["microgrid_id"], row["contact"]),
             "people": _lines(row["members"], row["last_contact"], _kept(row)),
             "offer": _lines(row["ask"], row["programme"]),

@@ -221,7 +221,7 @@ class WritePartition:
 
 
 def _audited(scores: pd.DataFrame, visits: pd.DataFrame, known: Known, number: int) -> dict[str, GroupSums]:
-    """Compute the sums of ``models.fairness.audit.audit_list``; draws of households differ between partitions."""
+    """Compute the sums behind the ``group_shares`` of a week's list; draws of households differ between partitions."""
     audited = listed_pairs(scores, visits, known)
     if audited is None:
         return {}

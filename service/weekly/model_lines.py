@@ -57,10 +57,10 @@ def about(model: "Champion", community: Community) -> list[str]:
     The lines name the needs with too few requests and those for which the probabilities do not hold, say whether needs
     without a request are corrected for, and name the needs whose ``who`` has changed since the model was trained.
     """
-    from models.registry.champion import of_others
+    from models.registry.champion import changed_cohorts
 
     unsound = [say(need["zh"], need["en"]) for need in model.model.metadata.get("unsound", [])]
-    return [*_few(model, community), *unsound, model.model.silence(), *of_others(model, community)]
+    return [*_few(model, community), *unsound, model.model.silence(), *changed_cohorts(model, community)]
 
 
 def hindsight(model: "Champion", as_of: date) -> list[str]:

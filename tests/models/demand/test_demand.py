@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from demand_of_town import demand_ahead
 from hypothesis import given
 from hypothesis import strategies as st
 from make_records import make_community, make_records, records_of
@@ -14,7 +15,7 @@ from scipy.stats import binom, nbinom
 from features.point_in_time.records import Known, day_of, known_before
 from models.demand.backtest import held_out, told_by_need
 from models.demand.cells import came, past_cells
-from models.demand.expected import WINDOWS, demand_ahead, expected_demand
+from models.demand.expected import WINDOWS, own_windows
 from models.demand.intervals import Spread, fit_spread, interval, unknown_spread
 from models.demand.periods import SPANS, WINDOW, month_begin, spans
 from models.demand.plots import MOST_GRIDS, grids_figure
@@ -135,7 +136,7 @@ def test_without_a_past_the_spread_is_the_usual_one(tmp_path) -> None:
 def test_the_towns_row_is_the_sum_of_its_grids() -> None:
     known = town([])
     p = np.linspace(0.01, 0.5, 80)
-    table = expected_demand(scores_of(known, p), known)
+    table = own_windows(demand_ahead(scores_of(known, p), known))
     town_row, grids = table[table["grid_id"] == ""], table[table["grid_id"] != ""]
     assert town_row["expected"].item() == pytest.approx(p.sum())
     assert grids["expected"].sum() == pytest.approx(p.sum())

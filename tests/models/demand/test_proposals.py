@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from demand_of_town import demand_ahead
 from make_records import make_community, make_records
 
 from features.contract.tables import TABLES
 from features.point_in_time.records import Known, day_of, known_before
 from models.demand.candidates import Homes, Piece, candidates
-from models.demand.expected import demand_ahead
 from models.demand.proposals import Proposals, propose
 from models.demand.seats import seats_told, take_up
 from service.lists.needs_tables import verdict

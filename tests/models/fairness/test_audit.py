@@ -19,7 +19,7 @@ from features.language import speaking
 from features.point_in_time.records import Known, Records, day_of, known_before
 from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import Validation, resampled
-from models.fairness.audit import audit_list, audit_requests, audit_visits
+from models.fairness.audit import WEEK_LIST, audit_requests, audit_visits, listed_pairs
 from models.fairness.lines import cannot_be_told, clearly_less, group_lines
 from models.fairness.shares import MEASURES, Audited, as_rankers, group_shares, listed_at
 from models.monitoring.visits_made import audit_made, visits_made
@@ -189,10 +189,13 @@ def test_a_weeks_list_against_expected_need(known: Known) -> None:
         [(one, "meals") for one in old[:60]] + [(one, "childcare") for one in old[:30]],
         columns=["household_id", "need"],
     )
-    table = audit_list(scores, listed, known).set_index("group")
+    audited = listed_pairs(scores, listed, known)
+    assert audited is not None
+    draws = resampled(known.household_count)
+    table = group_shares(audited, membership(known).ids, WEEK_LIST, draws).set_index("group")
     assert table.loc["new", ["share_of_list", "share_of_need"]].tolist() == pytest.approx([0, 0.5])
     assert table.loc["all", "recall"] == pytest.approx(90 / 800)
-    assert audit_list(scores, listed.iloc[:0], known).empty
+    assert listed_pairs(scores, listed.iloc[:0], known) is None
 
 
 def test_visits_made_against_needs_found_by_lot(records: Records) -> None:

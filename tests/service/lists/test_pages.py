@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from demand_of_town import demand_ahead
 from make_records import records_of
 from week_lists import AS_OF, change, fill, make_known, make_visits
 
 from features.language import set_language
 from features.point_in_time.records import Known
-from models.demand.expected import expected_demand
+from models.demand.expected import own_windows
 from models.demand.programmes import against_seats
 from models.demand.seats import all_seats_left
 from models.monitoring.reason_quality import returned
@@ -69,7 +70,7 @@ def files() -> dict[str, bytes]:
     feedback = feedback_week(known, visits, returned(records_of(known)))
     names = file_names(sorted(visits.loc[~visits["coordinator"], "grid_id"].unique()))
     files, links = list_files(visits, names, known.community, AS_OF, ["一句说明"], feedback)
-    demand = expected_demand(scores_of(known), known)
+    demand = own_windows(demand_ahead(scores_of(known), known))
     seats = against_seats(demand, known.community, known.as_of, all_seats_left(known))
     tiers = pd.DataFrame({"grid_id": known.grid_ids[known.grid], "tier": risk_of(known)["tier"]})
     told = ["一条说明"]
@@ -132,7 +133,10 @@ def test_pages_are_in_the_chosen_language() -> None:
 def test_demand_against_seats() -> None:
     known = make_known()
     seats = against_seats(
-        expected_demand(scores_of(known), known), known.community, known.as_of, all_seats_left(known)
+        own_windows(demand_ahead(scores_of(known), known)),
+        known.community,
+        known.as_of,
+        all_seats_left(known),
     )
     table = seats.set_index("need")
     assert table["expected"].tolist() == pytest.approx([3, 3, 3])

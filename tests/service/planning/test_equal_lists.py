@@ -15,7 +15,7 @@ from features.blocks.groups import membership
 from features.contract.community import Parity
 from features.language import UserError, speaking
 from features.point_in_time.records import Known, known_before
-from models.fairness.parity import expected_recalls, short_of_parity
+from models.fairness.parity import recall_sums, recalls, short_of_parity
 from service.planning.eligibility import eligible_pairs, left_out
 from service.planning.planner import plan
 from service.planning.seat_limits import enrolment
@@ -40,8 +40,8 @@ def short(known: Known, scores: pd.DataFrame, visits: pd.DataFrame) -> list[str]
     keys = pd.MultiIndex.from_frame(pairs[["household", "need"]])
     listed = keys.isin(pd.MultiIndex.from_arrays([home, need]))
     chances = pairs["household"].to_numpy(), pairs["p_need"].to_numpy()
-    recalls = expected_recalls(*chances, listed, membership(known))
-    return short_of_parity(recalls, membership(known), parity)
+    found = recalls(recall_sums(*chances, listed, membership(known)))
+    return short_of_parity(found, membership(known), parity)
 
 
 @settings(max_examples=40)

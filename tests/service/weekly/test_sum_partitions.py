@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from demand_of_town import demand_ahead
 from hand_made import GOOD, hand_made_model
 
 from features.ingest.ingest import ingest
@@ -19,7 +20,6 @@ from features.simulation.simulate import simulate
 from features.store.layout import lay_out
 from features.store.partitions import InMemory, OnDisk
 from features.store.reader import read_programme_history, read_records
-from models.demand.expected import demand_ahead
 from models.demand.proposals import RUN
 from models.demand.town_demand import AskPartition, town_demand
 from models.evaluation.evaluate import resampled, resampled_of

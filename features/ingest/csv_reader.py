@@ -197,14 +197,16 @@ def _other_encoding(content: bytes, path: Path) -> tuple[bytes, bool, str]:
 
 def _encoding_findings(path: Path, content: bytes, encoding: str) -> list[Finding]:
     """A finding on an encoding other than those that are usual, or that cannot be told from another."""
+    if encoding == "utf-8":
+        return []
     todo = say("显示不对的话请另存为 CSV UTF-8", "save it as CSV UTF-8 where it reads wrongly")
     sample = "".join(
         dict.fromkeys(sign for sign in content[:SAMPLE].decode(errors="ignore") if sign > "\x7f")
     )
-    if encoding not in ("utf-8", "gb18030"):
+    if encoding != "gb18030":
         words = say(f"文字编码按 {encoding} 读", f"read as {encoding}")
         return [Finding(Weight.LOOK, path.name, words, todo, examples=(sample[:SIGNS_SHOWN],))]
-    if encoding == "gb18030" and looks_korean(sample):
+    if looks_korean(sample):
         words = say(
             "文字编码按 GB18030 读，但也可能是韩文 EUC-KR", "read as GB18030, but it may be Korean EUC-KR"
         )

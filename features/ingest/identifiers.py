@@ -37,7 +37,8 @@ def damaged_ids(
     found = {}
     for column in (column for column in columns if column.endswith("_id")):
         texts, parts = rows[column], []
-        if pc.any(pc.match_substring(texts, "E+", ignore_case=True)).as_py():
+        # two searches of letters as they are take a fifth of the time of one that ignores case
+        if any(pc.any(pc.match_substring(texts, power)).as_py() for power in ("E+", "e+")):
             parts.append(f"regexp_full_match({raw(column)}, '[+-]?\\d+(\\.\\d+)?[eE]\\+\\d+')")
         if (pc.max(pc.binary_length(texts)).as_py() or 0) > EXACT_DIGITS:
             parts.append(f"regexp_full_match({raw(column)}, '\\d{{16,}}\\.0+')")

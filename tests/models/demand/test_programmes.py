@@ -1,13 +1,16 @@
 """Seats left: as the settings say, or counted since the programme opened."""
 
+from datetime import date
 from typing import Any
 
 import pandas as pd
 import pytest
 from make_records import make_community, make_records
 
-from features.point_in_time.records import Known, known_before
-from models.demand.seats import seats_left
+from features.contract.community import Programme
+from features.point_in_time.records import Known, date_of, day_of, known_before
+from models.demand.programmes import opening, runs
+from models.demand.seats import found, seats_left
 from service.lists.visit_rows import programmes_text
 
 AS_OF = 20332  # 2025-09-01
@@ -55,6 +58,63 @@ def test_seats_left(programme: dict, left: int | None, text: str) -> None:
     (one,) = known.community.programmes
     assert seats_left(one, known) == left
     assert programmes_text(known.community.needs[1], known) == text
+
+
+def test_a_household_takes_one_seat_however_often_it_asked_or_was_found_in_need() -> None:
+    again = [{"household_id": "h2", "need": "meals", "requested_at": f"2025-0{month}-10"} for month in (4, 5)]
+    visits = [
+        {"household_id": "h2", "need": "meals", "contacted_at": f"2025-07-{day}", "outcome": "needed"}
+        for day in (10, 11)
+    ]
+    community = make_community(programmes=[CANTEEN])
+    records = make_records([{"household_id": "h2"}], again, outreach=visits, community=community)
+    known = known_before(records, AS_OF)
+    (one,) = known.community.programmes
+    assert seats_left(one, known) == 3
+    assert found(one, known) == 1
+
+
+@pytest.mark.parametrize(("day", "taken"), [("2025-02-28", 0), ("2025-03-01", 1), ("2025-03-02", 1)])
+def test_seats_are_taken_from_the_opening_day_on(day: str, taken: int) -> None:
+    asked = [{"household_id": "h2", "need": "meals", "requested_at": day}]
+    visit = {"household_id": "h2", "need": "meals", "contacted_at": day, "outcome": "needed"}
+    community = make_community(programmes=[CANTEEN])
+    for requests, visits in ((asked, ()), ((), [visit])):
+        records = make_records([{"household_id": "h2"}], requests, outreach=visits, community=community)
+        known = known_before(records, AS_OF)
+        (one,) = known.community.programmes
+        assert seats_left(one, known) == 4 - taken
+        assert found(one, known) == (taken if visits else 0)
+
+
+@pytest.mark.parametrize(
+    ("day", "opened"),
+    [("2025-02-28", "2024-03-01"), ("2025-03-01", "2025-03-01"), ("2025-03-02", "2025-03-01")],
+)
+def test_a_programme_opened_on_its_last_opening_day(day: str, opened: str) -> None:
+    programme = Programme.model_validate(CANTEEN)
+    assert str(date_of(opening(programme, day_of(date.fromisoformat(day))))) == opened
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "day", "runs_then"),
+    [
+        ("03-01", "06-30", "2025-02-28", False),
+        ("03-01", "06-30", "2025-03-01", True),
+        ("03-01", "06-30", "2025-06-30", True),
+        ("03-01", "06-30", "2025-07-01", False),
+        ("11-15", "02-15", "2025-11-14", False),
+        ("11-15", "02-15", "2025-11-15", True),
+        ("11-15", "02-15", "2025-02-15", True),
+        ("11-15", "02-15", "2025-02-16", False),
+    ],
+)
+def test_a_programme_runs_on_its_first_and_its_last_day(
+    opens: str, closes: str, day: str, runs_then: bool
+) -> None:
+    programme = Programme.model_validate({**CANTEEN, "opens": opens, "closes": closes})
+    begins = day_of(date.fromisoformat(day))
+    assert runs(programme, begins, begins + 1) is runs_then
 
 
 def test_a_course_that_was_handed_in_tells_the_seats() -> None:

@@ -122,6 +122,23 @@ def test_households_are_resampled_with_all_their_rows():
     assert spread[1] == pytest.approx(spread[0], rel=1e-3)
 
 
+def test_a_replicate_is_the_metrics_of_the_households_it_drew():
+    generator = np.random.default_rng(8)
+    homes, days = 60, 3
+    p = np.round(generator.random(days * homes), 1)  # few groups of ties, which replicates keep apart
+    label = generator.random(days * homes) < p / 2
+    rows = one_day(p, label, households=np.tile(generator.permutation(homes), days))
+    rows.as_of[:] = np.repeat(np.arange(days) * 7, homes)
+    weights = resampled(homes, 5)
+    again = values_of(rows, rows.scores["model"], 6, True, weights).replicates
+    for replicate in range(5):
+        times = weights[:, replicate].astype(int)[rows.household]
+        drawn = rows.take(np.repeat(np.arange(len(rows)), times))
+        value = values_of(drawn, drawn.scores["model"], 6, True, weights).value
+        for name in set(again) - {"calibration_error"}:  # its bins are those of all households
+            assert again[name][replicate] == pytest.approx(value[name]), name
+
+
 def test_tables_tell_needs_folds_and_all():
     generator = np.random.default_rng(7)
     count = 400

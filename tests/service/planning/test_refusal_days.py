@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from make_records import day, make_records
+from served_town import settings_for
 
 from features.point_in_time.records import known_before
 from service.planning.eligibility import left_out
+from service.web.database.engine import open_database
+from service.web.database.tables import Refusal
 from service.web.published.refusals import REFUSALS, refusing_on
+from service.web.published.restrictions import Restrictions
 from service.web.published.week_files import SERVED
 
 FROM, UNTIL = date(2024, 4, 1), date(2024, 6, 3)
@@ -48,3 +52,22 @@ def test_a_list_of_the_week_in_which_a_refusal_begins_leaves_the_household_out(
     days: int, refuses: bool
 ) -> None:
     assert listed(FROM + timedelta(days=days)) is not refuses
+
+
+@pytest.mark.parametrize(("begins", "until"), [(FROM, UNTIL), (FROM, None)])
+def test_one_noted_in_the_service_holds_from_its_day_until_its_end(
+    tmp_path: Path, begins: date, until: date | None
+) -> None:
+    database = open_database(settings_for(tmp_path))
+    with database.writing() as session:
+        session.add(Refusal(household_id="H1", begins_on=begins, until=until, by="user:wang"))
+
+    def refuses(today: date) -> bool:
+        held = Restrictions(tmp_path, database, lambda: today)
+        held.refresh()
+        return not held.listed("H1")
+
+    days = (timedelta(days=-1), timedelta(0), timedelta(days=1))
+    assert [refuses(FROM + one) for one in days] == [False, True, True]
+    assert [refuses(UNTIL + one) for one in days] == [True, until is None, until is None]
+    database.engine.dispose()

@@ -16,6 +16,7 @@ from features.language import speaking
 from features.point_in_time.records import Known, date_of, known_before
 from features.rows.tables import OutreachRows
 from service.planning.planner import COLUMNS, plan
+from service.planning.stability import cause_text
 
 WEEK = 7
 
@@ -139,3 +140,57 @@ def test_a_visited_household_is_not_kept_and_lines_tell_what_became_of_the_list(
         }
         assert week.dropped[["household_id", "cause"]].to_numpy().tolist() == [["h0", "visited"]]
         assert any("1 households kept, 0 dropped" in line for line in week.lines)
+
+
+OPEN = {"household_id": "h0", "need": "meals", "requested_at": DAY + 1.0}
+CLOSED = {"id": "canteen", "needs": ["meals"], "seats": 9, "enrol_until": "09-05", "closes": "12-31"}
+
+
+def visited(
+    days: float, need: str = "meals", home: str = "h0", outcome: str = "not_reached"
+) -> dict[str, Any]:
+    """A visit so many days after the Monday of the list before."""
+    return {"household_id": home, "need": need, "contacted_at": DAY + days, "outcome": outcome}
+
+
+@pytest.mark.parametrize(
+    ("cause", "rows", "settings", "listed"),
+    [
+        ("visited", {"outreach": [visited(0)]}, {}, {}),
+        ("refuses", {"opt_outs": [{"household_id": "h0", "from": DAY + 2.0}]}, {}, {}),
+        (
+            "feedback",
+            {"feedback": [{"household_id": "h0", "kind": "do_not_contact", "recorded_at": DAY + 2.0}]},
+            {},
+            {},
+        ),
+        (
+            "visits_used_up",
+            {"outreach": [visited(-300)]},
+            {"cooldown_weeks": 6, "visits_per_household_a_year": 1},
+            {},
+        ),
+        ("rests", {"outreach": [visited(-1)]}, {"cooldown_weeks": 6}, {}),
+        ("handled", {"requests": [OPEN]}, {}, {}),
+        ("closed", {}, {"programmes": [CLOSED]}, {}),
+        ("lot", {}, {}, {"arm": "random"}),
+        ("unserved", {"workers": [{"worker_id": "w0", "role": "grid_worker", "grid_id": "g2"}]}, {}, {}),
+        ("unserved", {}, {}, {"scored": ("h1",)}),
+        ("others", {}, {}, {}),
+    ],
+)
+def test_every_cause_of_leaving_a_list_is_told(
+    cause: str, rows: dict[str, Any], settings: dict[str, Any], listed: dict[str, Any]
+) -> None:
+    programmes = settings.pop("programmes", ())
+    outreach = {"explore_share": 0.0, "keep_bonus": 0.0, **settings}
+    worker = {"worker_id": "w0", "role": "grid_worker", "grid_id": "g1", "weekly_visits": 1}
+    community = make_community(NEEDS[:2], outreach=outreach, programmes=programmes)
+    homes = [{"household_id": "h0"}, {"household_id": "h1"}, {"household_id": "h2", "grid_id": "g2"}]
+    records = make_records(homes, **{"workers": [worker], **rows}, community=community)
+    scores = meals(0.1, 0.9)
+    scores = scores[scores["household_id"].isin(listed.get("scored", ("h0", "h1")))]
+    before = list_of(("h0", "w0")).assign(arm=listed.get("arm", "targeted"))
+    week = plan(scores, known_before(records, DAY + WEEK), before=before)
+    assert week.dropped[["household_id", "cause"]].to_numpy().tolist() == [["h0", cause]]
+    assert week.dropped["cause_text"].tolist() == [cause_text(cause)]

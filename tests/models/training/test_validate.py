@@ -1,0 +1,95 @@
+"""What each fold of a backtest is trained, stopped, finished and judged on: nothing from beyond its gap."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from make_records import make_community, make_records
+from small_town import AS_OF, NEEDS, town_rows
+
+from features.point_in_time.labels import label_end, usual_recording_delay
+from features.point_in_time.records import Known, known_before
+from features.point_in_time.schema import fit_schema
+from features.units import WEEK
+from models.dataset.sample import Table, training_table
+from models.dataset.split import Split, split
+from models.estimators.train import MEMBERS, Rounds
+from models.training.validate import Predicted, backtest, out_of_time
+
+HORIZON = np.array([WEEK * need["horizon_weeks"] for need in NEEDS], dtype=float)
+
+
+class Recorder:
+    """A trainer that learns nothing and notes which rows it is given for each fold."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.trained: list[np.ndarray] = []
+        self.stopped: list[np.ndarray] = []
+
+    def fit(
+        self, rows: np.ndarray, given: Rounds | None, later: np.ndarray
+    ) -> tuple[SimpleNamespace, Rounds]:
+        """Note the rows; the members' log-odds are drawn by chance."""
+        self.trained.append(rows)
+        if given is None:
+            self.stopped.append(later)
+        draw = np.random.default_rng(len(self.trained))
+        odds = SimpleNamespace(log_odds=lambda matrix, need: draw.normal(-2, 1, (len(matrix), len(MEMBERS))))
+        return odds, Rounds(1, (1,) * len(NEEDS), (1,) * len(NEEDS))
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[Known, Split, Recorder, Predicted]:
+    rows = town_rows(households=40, requests=900)
+    records = make_records(**rows, community=make_community(NEEDS))
+    known = known_before(records, AS_OF)
+    schema, plan = fit_schema(known), split(known)
+    recorder = Recorder(training_table(lambda: (records, known), schema, plan.dates))
+    with ThreadPoolExecutor(1) as beside:
+        predicted, _ = backtest(records, known, schema, recorder, plan, iter, beside)  # type: ignore[arg-type]
+        return known, plan, recorder, predicted.result()
+
+
+def test_no_training_label_of_a_fold_reaches_over_its_gap(run: tuple) -> None:
+    known, plan, recorder, _ = run
+    table, delay = recorder.table, usual_recording_delay(known)
+    assert len(plan.folds) == len(recorder.trained) >= 2
+    ends = np.array([label_end(known.community, day) for day in table.as_of])
+    end = ends[np.arange(len(table)), table.need] + delay
+    for fold, trained in zip(plan.folds, recorder.trained, strict=True):
+        np.testing.assert_array_equal(trained, np.flatnonzero(end <= fold.cut))
+
+
+def test_trees_are_stopped_on_the_days_of_the_fold_and_the_newest_fold_stops_none(run: tuple) -> None:
+    _, plan, recorder, _ = run
+    assert len(recorder.stopped) == len(plan.folds) - 1
+    for fold, later in zip(plan.folds, recorder.stopped, strict=False):
+        days = recorder.table.as_of[later]
+        assert len(days) and days.min() >= fold.cut and days.max() <= max(fold.dates)
+
+
+def test_what_is_predicted_lies_behind_the_cut(run: tuple) -> None:
+    _, plan, _, predicted = run
+    for number, fold in enumerate(plan.folds):
+        assert set(predicted.as_of[predicted.fold == number]) == set(fold.dates)
+        assert predicted.as_of[predicted.fold == number].min() >= fold.cut
+
+
+def test_a_folds_probabilities_are_finished_by_older_folds_only(run: tuple) -> None:
+    _, plan, _, predicted = run
+    per_request = [np.ones(len(NEEDS))] * len(plan.folds)
+
+    def newest(judged: Predicted) -> np.ndarray:
+        found = out_of_time(judged, plan.folds, HORIZON, per_request)
+        return found.model[predicted.fold == len(plan.folds) - 1]
+
+    def turned(fold: int) -> Predicted:
+        label = np.where(predicted.fold == fold, 1 - predicted.label, predicted.label)
+        return replace(predicted, label=label.astype(np.int8))
+
+    last = len(plan.folds) - 1
+    np.testing.assert_array_equal(newest(turned(last)), newest(predicted))
+    assert not np.allclose(newest(turned(last - 1)), newest(predicted))

@@ -1,8 +1,9 @@
 """The workspace's own copy of the champion, so that scoring needs neither MLflow nor its server.
 
-``champion/current.json`` names the version in force, the registry it came from and the directory beside it
-that holds its files. Replacing the one small file switches versions in a single step: whoever reads or is
-killed in between sees the old champion or the new one, never half of each.
+``champion/current.json`` names the version in force, the registry it came from, the directory beside it
+that holds its files, and their digests. Replacing the one small file switches versions in a single step: whoever
+reads or is killed in between sees the old champion or the new one, never half of each. A copy that is not as it
+was written is not used, and fetched anew.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from features.atomic import write_atomically
 from features.blocks.build import catalogue
@@ -152,17 +154,45 @@ def _fingerprint(registry: str) -> str:
 
 
 def read_copy(workspace: Path, registry: str) -> tuple[int, Path] | None:
-    """Return version and directory of the copy; None if there is none, or it came from another registry."""
+    """Return version and directory of the copy; None if there is none, it is damaged or came from another registry."""
+    pointer = _pointer(workspace)
     try:
-        pointer = json.loads((workspace / DIRECTORY / _POINTER).read_text(encoding="utf-8"))
         version, origin = int(pointer["version"]), str(pointer["registry"])
         files = workspace / DIRECTORY / str(pointer["directory"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
+        return None
+    if damaged_copy(workspace):
         return None
     # an earlier version noted the address, also of the workspace's own registry
     known = {_fingerprint(registry), _fingerprint(registry_address(workspace))}
     there = origin in known and (files / "model.json").is_file()
     return (version, files) if there else None
+
+
+def damaged_copy(workspace: Path) -> list[Path]:
+    """List the files of the copy in force that are not as they were written; an earlier version noted no digests."""
+    pointer = _pointer(workspace)
+    try:
+        files, noted = workspace / DIRECTORY / str(pointer["directory"]), dict(pointer.get("files", {}))
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [files / name for name, digest in noted.items() if _digest(files / name) != digest]
+
+
+def _pointer(workspace: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((workspace / DIRECTORY / _POINTER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def forget_copy(workspace: Path) -> None:
@@ -189,7 +219,14 @@ def install_copy(workspace: Path, registry: str, version: int, files: Path) -> P
     target = place / f"{version}-{uuid.uuid4().hex[:8]}"
     os.replace(files, target)
     _reach_the_disk(target)
-    pointer = {"version": version, "registry": _fingerprint(registry), "directory": target.name}
+    pointer = {
+        "version": version,
+        "registry": _fingerprint(registry),
+        "directory": target.name,
+        "files": {
+            path.relative_to(target).as_posix(): _digest(path) for path in target.rglob("*") if path.is_file()
+        },
+    }
     write_atomically(place / _POINTER, json.dumps(pointer).encode())
     _remove_old(place, target)
     return target

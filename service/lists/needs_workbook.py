@@ -9,7 +9,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from service.lists.needs_tables import Sheet
-from service.lists.sheet import line_height
+from service.lists.sheet import line_height, set_footer
 from service.lists.workbook import FORMATS, OPTIONS
 
 
@@ -27,6 +27,7 @@ def needs_workbook(title: str, sheets: Sequence[tuple[str, Sequence[Sheet]]], as
             page.set_landscape()
             page.set_paper(9)
             page.fit_to_pages(1, 0)
+            set_footer(page)
             row = 0
             for table in tables:
                 row = _write(page, table, row, formats) + 2

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from features.contract.community import Community
 from features.language import say
 from service.lists.answers import feedback_names, outcome_names
+from service.lists.mark import mark
 from service.lists.visit_rows import as_rows
 from service.lists.whole_numbers import whole_parts
 
@@ -35,6 +36,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.globals["say"] = say
+    environment.globals["mark"] = mark
     return environment
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from xlsxwriter.worksheet import Worksheet
 
 from features.language import say
+from service.lists.mark import mark
 
 WIDE = re.compile("[\u0250-\U0010ffff]")
 LINE_HEIGHT = 15.0  # points, of text of size 11
@@ -25,9 +26,13 @@ def on_a4(sheet: Worksheet, last_column: int, last_row: int) -> None:
     sheet.set_margins(left=SIDE, right=SIDE, top=ABOVE, bottom=BELOW)
     sheet.fit_to_pages(1, 0)
     sheet.print_area(0, 0, last_row, last_column)
-    sheet.set_footer(
-        say("&L含个人信息，用后请妥善保管&R第 &P / &N 页", "&LPersonal data: keep safe&R&P / &N")
-    )
+    set_footer(sheet, say("含个人信息，用后请妥善保管", "Personal data: keep safe"))
+
+
+def set_footer(sheet: Worksheet, text: str = "") -> None:
+    """Print a text, who made the sheet and when, and the number of each page at its foot."""
+    made = "  ".join(filter(None, (text, mark()))).replace("&", "&&")  # & begins a code of Excel's
+    sheet.set_footer(f"&L{made}" + say("&R第 &P / &N 页", "&R&P / &N"))
 
 
 def line_height(cells: Sequence[tuple[str, float]]) -> float:

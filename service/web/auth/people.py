@@ -7,8 +7,8 @@ from sqlalchemy import delete, select
 
 from features.language import UserError, say
 from features.workspace_secret import workspace_secret
+from service.console.operator import operator
 from service.web.audit.log import enter
-from service.web.audit.operator import operator
 from service.web.auth.failures import forget_failures, login_hash
 from service.web.auth.second_factor import SecondFactor, new_second_factor
 from service.web.auth.tokens import FEWEST_CHARACTERS, hash_password, hashed, new_key

@@ -23,20 +23,28 @@ group = click.Group()
     "--encrypt", is_flag=True, help=say("加密；口令从终端或标准输入读取", "encrypt; asks for a passphrase")
 )
 @click.option(
+    "--cipher",
+    type=click.Choice(("aes-256-gcm", "sm4-gcm")),
+    help=say("加密算法，默认 aes-256-gcm", "cipher of --encrypt, aes-256-gcm by default"),
+)
+@click.option(
     "--with-secret",
     is_flag=True,
     help=say("加密的备份里带上 secret.key", "put secret.key into an encrypted backup"),
 )
 @click.pass_obj
-def backup(workspace: Path, file: Path, encrypt: bool, with_secret: bool) -> None:
+def backup(workspace: Path, file: Path, encrypt: bool, cipher: str | None, with_secret: bool) -> None:
     """Back up the workspace and the database; a workspace that does not exist, probably mistyped, is an error."""
     from service.web.rights.backup import back_up
+    from service.web.rights.sealing import AES
 
     if not workspace.is_dir():
         raise UserError(say(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace"))
+    if cipher and not encrypt:
+        raise UserError(say("--cipher 只能和 --encrypt 一起用", "--cipher goes with --encrypt only"))
     passphrase = _new_passphrase() if encrypt else None
     with stage(say("备份", "back up")):
-        count = back_up(workspace, service_database(workspace), file, passphrase, with_secret)
+        count = back_up(workspace, service_database(workspace), file, passphrase, with_secret, cipher or AES)
     kept = "" if encrypt else say("；没有加密，请加密存放", "; it is not encrypted: keep it encrypted")
     show([say(f"{count} 个文件写入 {file}", f"{count} files in {file}") + kept])
 

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from features.language import say
+from service.console.operator import operator
 from service.console.terminal import Day, show
-from service.web.audit.operator import operator
 
 group = click.Group()
 

@@ -20,8 +20,8 @@ def enter_command(workspace: Path, action: str, detail: str) -> None:
 
     ``action``: such as model.promote. ``detail``: such as the version.
     """
+    from service.console.operator import operator
     from service.web.audit.log import enter
-    from service.web.audit.operator import operator
     from service.web.base.settings import has_service
 
     if has_service(workspace):

@@ -18,14 +18,14 @@ from features.language import UserError, say
 from features.store.database import STORE, copy_store
 from features.store.partitions import FOLDER as PARTS
 from features.workspace_secret import SECRET, keyed_hash, workspace_secret
+from service.console.operator import operator
 from service.web.audit.anchor import DIRECTORY as JOURNALS
 from service.web.audit.drain import Drain
 from service.web.audit.log import enter
-from service.web.audit.operator import operator
 from service.web.base.settings import DATABASE_FILE
 from service.web.database.engine import Database, newest
 from service.web.database.tables import Base
-from service.web.rights.sealing import sealing
+from service.web.rights.sealing import AES, sealing
 
 LEFT_OUT = frozenset(
     {
@@ -55,6 +55,7 @@ def back_up(
     target: Path,
     passphrase: str | None = None,
     with_secret: bool = False,
+    cipher: str = AES,
 ) -> int:
     """Write everything that a restore needs into one .tar.gz, whole or not at all; the number of its files.
 
@@ -72,6 +73,8 @@ def back_up(
         What opens the file afterwards; None writes it in the clear.
     with_secret
         Put the workspace's secret in, too; with a passphrase only.
+    cipher
+        A key of ``sealing.CIPHERS``.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def back_up(
     with (
         tempfile.TemporaryDirectory() as scratch,
         open_atomically(target) as file,
-        sealing(file, passphrase) as content,
+        sealing(file, passphrase, cipher) as content,
         tarfile.open(fileobj=content, mode="w:gz") as archive,
     ):
         for name, path in _files(workspace, Path(scratch), database):

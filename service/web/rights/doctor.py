@@ -16,7 +16,7 @@ from features.store.database import STORE, open_store
 from features.store.reader import read_settings
 from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
 from models.registry.champion import DIRECTORY as CHAMPION
-from models.registry.champion import load_champion, read_copy
+from models.registry.champion import damaged_copy, load_champion, read_copy
 from models.registry.tracking import registry_name
 from service.web.audit.anchor import DIRECTORY as JOURNALS
 from service.web.audit.drain import ASIDE
@@ -104,6 +104,11 @@ def _served(workspace: Path) -> Iterator[str]:
 def _champion(workspace: Path) -> Iterator[str]:
     if not (workspace / CHAMPION).is_dir():
         return
+    for path in damaged_copy(workspace):
+        yield say(
+            f"{path}：已损坏，不再使用；下次运行 xianying score 会从 MLflow 重新取",
+            f"{path}: damaged and no longer used; the next xianying score fetches it from MLflow again",
+        )
     try:
         copy = read_copy(workspace, registry_name(workspace))
         if copy:

@@ -17,8 +17,8 @@ from features.language import UserError, say
 from features.store.database import open_store
 from features.store.tombstones import TOMBSTONES, Tombstones, read_tombstones, recognises, write_tombstones
 from features.workspace_secret import SECRET
+from service.console.operator import operator
 from service.web.audit.log import enter
-from service.web.audit.operator import operator
 from service.web.database.engine import Database, newest
 from service.web.database.tables import Base, Moment
 from service.web.rights.backup import MANIFEST, OF_DATABASE, ROWS, file_sum, signature

@@ -22,7 +22,7 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, known_before
 from features.workspace_secret import SECRET
 from models.dataset.out_of_time import OutOfTime, erase_out_of_time, read_out_of_time, stable_hash
-from models.registry.champion import with_own_validation
+from models.registry.champion import damaged_copy, with_own_validation
 from models.registry.registry import NoChampion, champion, log_retrain, promote, rollback
 from models.registry.tracking import registry_address
 from models.training.retrain import Retrained
@@ -194,6 +194,20 @@ def test_a_lost_or_damaged_copy_is_fetched_again(logged: Path) -> None:
     directory = logged / "champion" / json.loads(pointer.read_text())["directory"]
     (directory / "model.json").unlink()
     assert champion(logged).version == 1
+
+
+def test_a_copy_in_which_a_digit_changed_is_named_not_used_and_fetched_again(logged: Path) -> None:
+    before = champion(logged)
+    trees = before.files / "pooled_0.txt"
+    content = trees.read_text("utf-8")
+    trees.write_text(
+        content.replace("leaf_value=0", "leaf_value=1", 1).replace("leaf_value=-", "leaf_value=9", 1)
+    )
+    assert trees.read_text("utf-8") != content
+    assert damaged_copy(logged) == [trees]
+    after = champion(logged)
+    assert after.files != before.files and not damaged_copy(logged)
+    assert (after.files / "pooled_0.txt").read_text("utf-8") == content
 
 
 def test_a_champion_with_other_features_is_not_used(logged: Path) -> None:

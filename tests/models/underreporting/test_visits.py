@@ -8,7 +8,7 @@ from make_records import make_records
 
 from features.point_in_time.records import Records, known_before
 from features.point_in_time.schema import fit_schema
-from models.underreporting.visits import HEAVIEST, random_visits, visit_table
+from models.underreporting.visits import HEAVIEST, random_visits, visit_table, with_targeted
 
 MONDAY = 19_723  # 2024-01-01
 AS_OF = MONDAY + 28
@@ -140,3 +140,24 @@ def test_visits_before_a_household_is_known_are_left_out() -> None:
     table = visit_table(records, random_visits(known)[0], fit_schema(known))
     assert table.visits.household.tolist() == [0]
     assert table.microgrid.tolist() == [0]
+
+
+def test_visits_from_lists_stand_beside_those_by_lot_and_never_pass_for_them() -> None:
+    known = known_before(
+        town(
+            visit(MONDAY + 1, propensity=0.1),
+            visit(MONDAY + 1, "b", propensity=0.3, outcome="not_needed"),
+            visit(MONDAY + 2, "c", arm="targeted", propensity=np.nan),
+            visit(MONDAY + 3, "c", need="childcare", arm="targeted", propensity=0.5, outcome="not_needed"),
+            visit(MONDAY + 4, "b", need="childcare", arm="targeted", outcome="not_reached"),
+            visit(AS_OF + 1, "a", need="childcare", arm="targeted"),
+        ),
+        AS_OF,
+    )
+    drawn, _ = random_visits(known)
+    assert not drawn.targeted.any() and drawn.household.tolist() == [0, 1]
+    both = with_targeted(known, drawn)
+    assert both.household.tolist() == [0, 1, 2, 2]
+    assert both.targeted.tolist() == [False, False, True, True]
+    assert both.found.tolist() == [1, 0, 0, 1]  # childcare comes before meals
+    assert both.weight.tolist() == pytest.approx([1.5, 0.5, 1.0, 1.0])

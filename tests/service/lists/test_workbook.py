@@ -1,5 +1,6 @@
 """The workbook that goes out, and the same workbook coming back in every state."""
 
+import getpass
 import io
 import random
 import re
@@ -16,6 +17,10 @@ from week_lists import AS_OF, change, columns_of, fill, make_known, make_visits,
 
 from features.language import set_language
 from features.point_in_time.records import Known, day_of, known_before
+from models.monitoring.reason_quality import returned
+from service.lists.feedback_week import feedback_week
+from service.lists.needs_tables import Sheet
+from service.lists.needs_workbook import needs_workbook
 from service.lists.pages import grid_page
 from service.lists.visit_rows import describe, script
 from service.lists.workbook import workbook
@@ -170,6 +175,21 @@ def test_the_same_visits_give_the_same_file(known: Known, visits: pd.DataFrame) 
     set_language("en")
     english = openpyxl.load_workbook(io.BytesIO(workbook("a", script(known.community), visits, AS_OF)))
     assert "household" in columns_of(english.worksheets[0])[1]
+
+
+def test_every_sheet_and_page_says_who_made_it_and_when(
+    known: Known, visits: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "li&wang")
+    feedback = feedback_week(known, visits.assign(reason_kinds=None), returned(records_of(known)))
+    book = workbook("a", script(known.community), visits, AS_OF, feedback)
+    demand = needs_workbook("b", [("one", [Sheet("t", "", (("x", 9.0),), [[1]])])], AS_OF)
+    for content in (book, demand):
+        for sheet in openpyxl.load_workbook(io.BytesIO(content)).worksheets:
+            left = sheet.oddFooter.left.text
+            assert "command:li&&wang" in left and str(date.today()) in left
+    page = grid_page("a", script(known.community), visits, AS_OF)
+    assert f"command:li&amp;wang 于 {date.today()} 生成" in page
 
 
 def test_outcomes_come_back_with_what_the_list_knew(book: Path, visits: pd.DataFrame, known: Known) -> None:

@@ -28,7 +28,7 @@ from service.web.database.tables import Entry, Outcome
 from service.web.rights import backup as backup_module
 from service.web.rights.backup import back_up
 from service.web.rights.restore import Restoring, restore
-from service.web.rights.sealing import PIECE, TAG, open_sealed, sealing
+from service.web.rights.sealing import CIPHERS, PIECE, SM4GCM, TAG, open_sealed, sealing
 
 
 def xianying(workspace: Path, *args: str, code: int = 0, given: str = "") -> str:
@@ -177,13 +177,15 @@ def test_a_backup_of_unknown_origin_is_told_and_one_with_a_smuggled_file_refused
     assert (tmp_path / "new" / "secret.key").read_text() == (workspace / "secret.key").read_text()
 
 
-def test_an_encrypted_backup_opens_with_its_passphrase_only(tmp_path):
+@pytest.mark.parametrize("cipher", [(), ("--cipher", "sm4-gcm")])
+def test_an_encrypted_backup_opens_with_its_passphrase_only(tmp_path, cipher):
     workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.sealed"
     assert "12" in xianying(workspace, "backup", str(file), "--encrypt", given="short\n", code=1)
     assert "--encrypt" in xianying(workspace, "backup", str(file), "--with-secret", code=1)
+    assert "--encrypt" in xianying(workspace, "backup", str(file), "--cipher", "sm4-gcm", code=1)
     assert not file.exists()
     words = "correct horse battery\n"
-    xianying(workspace, "backup", str(file), "--encrypt", "--with-secret", given=words)
+    xianying(workspace, "backup", str(file), "--encrypt", *cipher, "--with-secret", given=words)
     content = file.read_bytes()
     assert b"community.yaml" not in content and not tarfile.is_tarfile(file)
     assert "口令不对" in xianying(
@@ -200,10 +202,25 @@ def test_an_encrypted_backup_opens_with_its_passphrase_only(tmp_path):
     assert len(read_records(tmp_path / "new").household_ids) == 60
 
 
-def test_pieces_of_a_sealed_file_cannot_be_left_out_or_moved(tmp_path):
+def test_sm4_gcm_is_that_of_the_standard():
+    """The example of RFC 8998, appendix A.1."""
+    key, nonce = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"), bytes.fromhex("00001234567800000000ABCD")
+    data = b"".join(bytes([byte]) * 8 for byte in (0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF, 0xEE, 0xAA))
+    also = bytes.fromhex("FEEDFACEDEADBEEFFEEDFACEDEADBEEFABADDAD2")
+    sealed = SM4GCM(key).encrypt(nonce, data, also)
+    assert sealed.hex().upper() == (
+        "17F399F08C67D5EE19D0DC9969C4BB7D5FD46FD3756489069157B282BB200735"
+        "D82710CA5C22F0CCFA7CBF93D496AC15A56834CBCF98C397B4024A2691233B8D"
+        "83DE3541E4C2B58177E065A9BF7B62EC"
+    )
+    assert SM4GCM(key).decrypt(nonce, sealed, also) == data
+
+
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_pieces_of_a_sealed_file_cannot_be_left_out_or_moved(tmp_path, cipher):
     content = os.urandom(3 * PIECE + 5)
     plain, target = tmp_path / "sealed", tmp_path / "opened"
-    with plain.open("wb") as file, sealing(file, "a passphrase") as sealer:
+    with plain.open("wb") as file, sealing(file, "a passphrase", cipher) as sealer:
         for begin in range(0, len(content), 70_000):
             sealer.write(content[begin : begin + 70_000])
     open_sealed(plain, target, "a passphrase")

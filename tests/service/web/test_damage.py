@@ -99,6 +99,12 @@ def test_a_broken_pointer_is_named(workspace):
         Shelf(workspace).refresh()
 
 
+def test_a_damaged_champion_is_named(workspace):
+    model = next((workspace / "champion").glob("*/arrays.npz"))
+    flip(model)
+    assert str(model) in doctor(workspace)
+
+
 def test_the_doctor_sees_what_else_is_wrong(workspace):
     (workspace / "weeks" / NEWEST).chmod(0o755)
     assert "chmod -R go=" in doctor(workspace)

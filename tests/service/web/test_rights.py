@@ -21,7 +21,7 @@ from features.language import UserError
 from features.point_in_time.records import date_of
 from features.store.reader import read_records
 from service.cli.commands import commands
-from service.web.audit.operator import operator
+from service.console.operator import operator
 from service.web.intake.handover import drain
 from service.web.rights.rights import refuse
 from service.weekly.monday import weekly

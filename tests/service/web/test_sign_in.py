@@ -85,6 +85,24 @@ def test_wrong_passwords_lock_the_login_with_ever_longer_waits(client):
     assert sign_in(client, "li").status_code == 204  # one login's lock is not another's
 
 
+@pytest.mark.parametrize("change", [people.set_password, people.set_active])
+def test_a_password_or_person_changed_while_the_password_is_checked_opens_nothing(
+    client, monkeypatch, change
+):
+    fits = entrance.password_fits
+
+    def meanwhile(password: str, stored: str | None) -> bool:
+        found = fits(password, stored)
+        change(
+            client.app.state.database, "wang", "another password" if change is people.set_password else False
+        )
+        return found
+
+    monkeypatch.setattr(entrance, "password_fits", meanwhile)
+    assert sign_in(client).status_code == 401
+    assert client.get("/v1/session").status_code == 401
+
+
 def of_address(client: TestClient, host: str) -> TestClient:
     """Another browser, at another address."""
     return TestClient(client.app, client=(host, 50000))

@@ -1,4 +1,4 @@
-"""The name of whoever works at the command line, for the audit log."""
+"""The name of whoever works at the command line, for the audit log and for what is handed out."""
 
 import getpass
 import os

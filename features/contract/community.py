@@ -204,6 +204,18 @@ class OutreachSettings(_Section):
     parity: Parity | None = None
 
 
+class RetentionSettings(_Section):
+    """For how many weeks what is made of the data is kept: None for ever.
+
+    ``published``: weeks that the service shows, with the records they were made from, by which ``replay`` makes them
+    again. ``lists``: the files of a week. ``quarantine``: rows that were set aside.
+    """
+
+    published: int = Field(default=8, ge=1)
+    lists: int | None = Field(default=None, ge=1)
+    quarantine: int | None = Field(default=None, ge=1)
+
+
 class ProjectSettings(_Section):
     """How many households must share a need that no seats serve for a project to be proposed."""
 
@@ -253,6 +265,7 @@ class Community(_Section):
     outreach: OutreachSettings = OutreachSettings()
     projects: ProjectSettings = ProjectSettings()
     features: FeatureSettings = FeatureSettings()
+    retention: RetentionSettings = RetentionSettings()
     silent_after_weeks: float | None = Field(default=None, gt=0)  # of a register that grows only by requests
     left: Departure | None = None
     died: Departure | None = None

@@ -40,12 +40,13 @@ def read_settings(workspace: Path) -> Community:
     return read_community(workspace / SETTINGS_FILE).community
 
 
-def read_records(workspace: Path) -> Records:
+def read_records(workspace: Path, community: Community | None = None) -> Records:
     """Read all records of a workspace with their versions, each table sorted by ``visible_from``, then by key.
 
-    Raises UserError when nothing has been ingested yet.
+    ``community``: settings by which they are read, by default those in force. Raises UserError when nothing has been
+    ingested yet.
     """
-    community = read_settings(workspace)
+    community = community or read_settings(workspace)
     if not (workspace / STORE).is_file():
         raise _empty(workspace)
     with open_store(workspace, read_only=True) as connection:

@@ -176,7 +176,7 @@ def damaged_copy(workspace: Path) -> list[Path]:
         files, noted = workspace / DIRECTORY / str(pointer["directory"]), dict(pointer.get("files", {}))
     except (ValueError, KeyError, TypeError):
         return []
-    return [files / name for name, digest in noted.items() if _digest(files / name) != digest]
+    return [files / name for name, digest in noted.items() if file_digest(files / name) != digest]
 
 
 def _pointer(workspace: Path) -> dict[str, Any]:
@@ -187,7 +187,8 @@ def _pointer(workspace: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Compute the SHA-256 of a file, "" where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -224,7 +225,9 @@ def install_copy(workspace: Path, registry: str, version: int, files: Path) -> P
         "registry": _fingerprint(registry),
         "directory": target.name,
         "files": {
-            path.relative_to(target).as_posix(): _digest(path) for path in target.rglob("*") if path.is_file()
+            path.relative_to(target).as_posix(): file_digest(path)
+            for path in target.rglob("*")
+            if path.is_file()
         },
     }
     write_atomically(place / _POINTER, json.dumps(pointer).encode())

@@ -285,8 +285,6 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
     registry = registry_name(workspace)
     _need_database(workspace)
     with registry_client(workspace) as client:
-        import mlflow.artifacts
-
         version = version_called(client, CHAMPION)
         if version is None:
             raise no_model()
@@ -294,11 +292,34 @@ def _fetch(workspace: Path) -> tuple[int, Path]:
         if copy and copy[0] == version:
             return copy
         with download_place(workspace) as place:
-            source = client.get_model_version_download_uri(NAME, str(version))
-            files = Path(
-                mlflow.artifacts.download_artifacts(source, dst_path=str(place), **addresses(workspace))
+            files = _downloaded(client, workspace, version, place)
+            return version, install_copy(workspace, registry, version, files)
+
+
+def _downloaded(client: "MlflowClient", workspace: Path, version: int, place: Path) -> Path:
+    """Download a version to the directory ``place``, and return the directory of the model's own files."""
+    import mlflow.artifacts
+
+    source = client.get_model_version_download_uri(NAME, str(version))
+    files = mlflow.artifacts.download_artifacts(source, dst_path=str(place), **addresses(workspace))
+    return Path(files) / _BUNDLE
+
+
+def download_version(workspace: Path, version: int, place: Path) -> Path:
+    """Download a registered version to the directory ``place``, and return the directory of the model's own files.
+
+    Raises UserError where the registry has no such version or cannot be reached.
+    """
+    _need_database(workspace)
+    with registry_client(workspace) as client:
+        if version not in all_versions(client):
+            raise UserError(
+                say(
+                    f"模型版本 {version} 已不在 MLflow 里",
+                    f"model version {version} is no longer in MLflow",
+                )
             )
-            return version, install_copy(workspace, registry, version, files / _BUNDLE)
+        return _downloaded(client, workspace, version, place)
 
 
 def _need_database(workspace: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from features.language import say
-from service.cli import data_commands, model_commands, simulate, week_commands
+from service.cli import data_commands, model_commands, replay_commands, simulate, week_commands
 from service.cli.options import Directory
 from service.console.startup import settle_process
 from service.console.terminal import Commands, run
@@ -25,6 +25,7 @@ MODULES = (
     data_commands,
     model_commands,
     week_commands,
+    replay_commands,
     simulate,
     serve_commands,
     access_commands,

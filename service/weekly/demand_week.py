@@ -27,6 +27,7 @@ from service.lists.needs_tables import (
     verdict,
 )
 from service.lists.needs_workbook import needs_workbook
+from service.web.published.provenance import note_made
 from service.weekly.model_lines import about
 from service.weekly.monitor_week import DEMAND
 from service.weekly.score_cache import current_scores
@@ -58,8 +59,14 @@ def demand_week(
         told = model.model.metadata.get("demand", [])
         for name, content in _files(demand, proposals, named, told, town.community, as_of).items():
             write_atomically(home / name, content)
+        note_made(home, model, town.community, (DEMAND,))
     lines = demand_lines(demand, proposals, town.community)
     return [*lines, *about(model, town.community), *_where(home)]
+
+
+def demand_table(demand: pd.DataFrame) -> bytes:
+    """Write the table of ``town_demand`` as the content of demand.csv."""
+    return demand.round(2).to_csv(index=False).encode("utf-8-sig")
 
 
 def _where(home: Path) -> list[str]:
@@ -112,7 +119,7 @@ def _files(
         (say("区间可靠吗", "intervals"), [coverage]),
     ]
     return {
-        DEMAND: demand.round(2).to_csv(index=False).encode("utf-8-sig"),
+        DEMAND: demand_table(demand),
         LIST_PAGE: page.encode(),
         LIST_BOOK: needs_workbook(needs.title, book, as_of),
         CANDIDATES: needs_workbook(

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from features.atomic import write_atomically
-from features.blocks.groups import joined_groups
+from features.blocks.groups import Groups, joined_groups
 from features.language import LANGUAGES, in_language, language, say
 from features.point_in_time.records import day_of, known_before
 from features.store.reader import read_programme_history
 from models.demand.expected import demand_of_partitions, own_windows
 from models.demand.programmes import against_seats
 from models.demand.seats import all_seats_left
+from models.fairness.lines import group_lines
 from models.scoring.executors import Each, local
 from models.scoring.score import fit
 from service.console.stages import Stage
@@ -22,15 +23,17 @@ from service.lists.feedback_week import FeedbackWeek, feedback_week, joined_week
 from service.lists.pages import overview_page
 from service.planning.plan_summary import added_up, plan_lines
 from service.planning.planner import COLUMNS, Plan
+from service.web.published.provenance import note_made
 from service.weekly.list_files import file_names, list_files, remove_others, write_lists
 from service.weekly.list_tasks import ListWeek, WritePartition, Written
 from service.weekly.model_lines import about, list_notes
 from service.weekly.plan_town import joined_plan_groups, plan_town
-from service.weekly.score_cache import current_scores, scored_week
+from service.weekly.score_cache import WeekScores, current_scores, scored_week
 from service.weekly.week_directory import (
     DROPPED,
     OUTREACH,
     all_listed,
+    keep_before,
     keep_listed,
     list_before,
     week_directory,
@@ -39,6 +42,7 @@ from service.weekly.week_directory import (
 
 if TYPE_CHECKING:
     from features.store.partitions import Partitions
+    from models.registry.champion import Champion
 
 GROUPS = "groups.csv"
 
@@ -68,7 +72,9 @@ def list_week(
         keep_listed(home, visits[language()][[*COLUMNS, "reason_kinds"]])
         feedback = _feedback(workspace, week, written)
         lines = _town_files(week, plans, written, visits[language()], feedback[language()], places)
-        lines += _group_lines(home, written)
+        lines += group_lines(*group_table(home, written))
+        keep_before(home, week.before)
+        note_made(home, week.model, town.community, (OUTREACH, DROPPED, GROUPS))
     with stage(say("发布", "publish")):
         _publish(workspace, week, visits, written, feedback, each)
     return [*lines, summary(visits[language()]), say(f"名单在 {output}", f"lists are in {output}")]
@@ -81,6 +87,24 @@ def _week(workspace: Path, town: "Partitions", as_of: date, stage: Stage, each: 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, town.community)
     scores = current_scores(workspace, town, as_of, model, stage, each)
+    history, before = read_programme_history(workspace, day_of(as_of)), list_before(workspace, as_of)
+    return list_inputs(town, model, as_of, scores, history, before, stage)
+
+
+def list_inputs(
+    town: "Partitions",
+    model: "Champion",
+    as_of: date,
+    scores: WeekScores,
+    history: pd.DataFrame | None,
+    before: pd.DataFrame | None,
+    stage: Stage,
+) -> ListWeek:
+    """Return what the tasks of a week have in common.
+
+    ``town``: the records. ``model``: by which the week was scored. ``as_of``: the week's date. ``scores``: its tables.
+    ``history``: of the programmes, as known then. ``before``: the list before, if there is one.
+    """
     memory = scores.memory
     if memory:
         known, fitted = memory.known, memory.town_scores.fitted
@@ -88,7 +112,6 @@ def _week(workspace: Path, town: "Partitions", as_of: date, stage: Stage, each: 
         with stage(say("全社区概要", "tables of the whole town")):
             known = known_before(town.read(town.sample), day_of(as_of))
             fitted = fit(known, model.model)
-    history, before = read_programme_history(workspace, day_of(as_of)), list_before(workspace, as_of)
     alone = known if len(town) == 1 else None
     return ListWeek(town, model, as_of, fitted, scores, history, before, language(), alone=alone)
 
@@ -136,7 +159,7 @@ def _town_files(
 ) -> list[str]:
     """Write the tables, the coordinators' lists and the overview; return lines on the plan and on renamed workbooks."""
     community, as_of = week.town.community, week.as_of
-    gone = pd.concat([plan.dropped for plan in plans]).sort_values("household_id", ignore_index=True)
+    gone = _dropped(plans)
     sums = added_up(plan.sums for plan in plans)
     said = [
         *about(week.model, community),
@@ -155,8 +178,7 @@ def _town_files(
     lines = [line for partition in written for line in partition.lines]
     names = {*files, *(name for partition in written for name in partition.files)}
     for place in places:
-        write_table(visits[list(COLUMNS)], place / OUTREACH)
-        write_atomically(place / DROPPED, gone.to_csv(index=False).encode("utf-8-sig"))
+        write_list_tables(place, visits, plans)
         lines += [*remove_others(place, names), *write_lists(place, files)]
     return [*said, *lines]
 
@@ -173,10 +195,22 @@ def _tiers(written: Sequence[Written]) -> pd.DataFrame:
     return table.loc[table.index.repeat(table["count"]), ["grid_id", "tier"]]
 
 
-def _group_lines(home: Path, written: Sequence[Written]) -> list[str]:
-    """Write all groups to groups.csv; return lines on those with clearly less of the lists than of expected need."""
+def write_list_tables(place: Path, visits: pd.DataFrame, plans: Sequence[Plan]) -> None:
+    """Write the table of the visits, and that of the households that are no longer listed, into a directory.
+
+    ``visits``: described visits of the whole town. ``plans``: of every partition.
+    """
+    write_table(visits[list(COLUMNS)], place / OUTREACH)
+    write_atomically(place / DROPPED, _dropped(plans).to_csv(index=False).encode("utf-8-sig"))
+
+
+def _dropped(plans: Sequence[Plan]) -> pd.DataFrame:
+    return pd.concat([plan.dropped for plan in plans]).sort_values("household_id", ignore_index=True)
+
+
+def group_table(home: Path, written: Sequence[Written]) -> tuple[pd.DataFrame, Groups]:
+    """Write the shares of all groups to groups.csv in a directory; return them with the groups."""
     from models.fairness.audit import WEEK_LIST
-    from models.fairness.lines import group_lines
     from models.fairness.shares import COLUMNS as SHARES
     from models.fairness.shares import GroupSums, shares_table
 
@@ -195,7 +229,7 @@ def _group_lines(home: Path, written: Sequence[Written]) -> list[str]:
         else pd.DataFrame(columns=list(SHARES))
     )
     write_atomically(home / GROUPS, table.to_csv(index=False).encode("utf-8-sig"))
-    return group_lines(table, groups)
+    return table, groups
 
 
 def _publish(

@@ -19,7 +19,7 @@ from service.weekly.list_week import list_week
 from service.weekly.monitor_week import monitor_week
 from service.weekly.opening import read_town, take_in
 from service.weekly.score_cache import score_week
-from service.weekly.week_directory import SCORES, week_directory
+from service.weekly.week_directory import SCORES, remove_expired, week_directory
 
 SUMMARY = "summary.html"
 LINKS = ("overview.html", "coordinators.html", LIST_PAGE, LIST_BOOK, CANDIDATES)
@@ -69,6 +69,7 @@ def weekly(
         section = Section(title, make())
         show(section.lines)
         sections.append(section)
+    sections[0].lines.extend(remove_expired(workspace, town.community.retention, as_of))
     if head := audit_head(workspace):
         sections.append(Section(say("审计日志", "Audit log"), head))
     write_atomically(home / SUMMARY, summary_page(sections, home, town.community, as_of).encode())

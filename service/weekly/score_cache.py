@@ -20,6 +20,7 @@ from features.language import say
 from features.point_in_time.records import day_of
 from models.scoring.executors import Each, local
 from service.console.stages import Stage
+from service.web.published.provenance import note_made
 from service.weekly.model_lines import about, hindsight
 from service.weekly.week_directory import RISK, SCORES, readable, week_directory
 
@@ -173,27 +174,41 @@ def _made(
     from models.estimators.calibrate import at_bound
     from models.evaluation.soundness import bound_lines
     from models.scoring.live import town_state
-    from models.scoring.score import score, score_town
     from service.web.published.publish import publish
 
     home = week_directory(workspace, as_of)
     with stage(say("评分", "score")):
-        if len(town) == 1:
-            memory = score(town.read([0]), model.model, day_of(as_of), model.version)
-            found = memory.town_scores
-        else:
-            memory, found = None, score_town(town, model.model, day_of(as_of), str(model.version), each)
+        making, found = computed_scores(town, as_of, model, home, each, MAKING)
+    memory = making.memory
     with stage(say("写出", "write")):
-        making = WeekScores(home, memory, MAKING)
-        _write(making, found, len(town))
         state = town_state(found, town)
         publish(workspace, scored_week(town, as_of, making, found.fitted.shares, model, each), state)
         for name in (RISK, SCORES):
             os.replace(making.path(name), home / name)
+        note_made(home, model, town.community, (RISK, SCORES))
         for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
             if copy.resolve() != kept.resolve():
                 copy_atomically(kept, copy)
     return WeekScores(home, memory, alarms=tuple(bound_lines(at_bound(found.shift), town.community)))
+
+
+def computed_scores(
+    town: "Partitions", as_of: date, model: "Champion", home: Path, each: Each, prefix: str = ""
+) -> "tuple[WeekScores, TownScores]":
+    """Compute a date's scores and risks, and write their tables into a directory.
+
+    ``home``: the directory. ``each`` calls a task for every partition. ``prefix``: of the tables' names.
+    """
+    from models.scoring.score import score, score_town
+
+    if len(town) == 1:
+        memory = score(town.read([0]), model.model, day_of(as_of), model.version)
+        found = memory.town_scores
+    else:
+        memory, found = None, score_town(town, model.model, day_of(as_of), str(model.version), each)
+    scores = WeekScores(home, memory, prefix)
+    _write(scores, found, len(town))
+    return scores, found
 
 
 def scored_week(

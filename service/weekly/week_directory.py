@@ -1,6 +1,7 @@
 """Keep the files of each week in the workspace: paths, whole writes, and reads with plain errors."""
 
 import io
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -11,11 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.atomic import write_atomically
+from features.contract.community import RetentionSettings
+from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
 from service.planning.planner import COLUMNS
 
 BEFORE = 3  # weeks after which an old list is no longer what workers have in hands
-DROPPED = "dropped.csv"
+DROPPED, BEFORE_LIST = "dropped.csv", "before.parquet"
 WEEKS, SCORES, RISK, OUTREACH, LISTED = (
     "weeks",
     "scores.parquet",
@@ -54,6 +57,28 @@ def readable(path: Path) -> Iterator[None]:
         ) from error
 
 
+def remove_expired(workspace: Path, retention: RetentionSettings, as_of: date) -> list[str]:
+    """Remove the files of weeks, and rows set aside, that the settings no longer keep; return a line on what went.
+
+    ``as_of``: the date of the newest week, from which weeks are counted.
+    """
+    gone = []
+    if retention.lists is not None:
+        oldest = as_of - timedelta(weeks=retention.lists)
+        for home in sorted((workspace / WEEKS).glob("????-??-??")):
+            if date.fromisoformat(home.name) <= oldest:
+                shutil.rmtree(home)
+                gone.append(f"{WEEKS}/{home.name}")
+    if retention.quarantine is not None:
+        oldest = as_of - timedelta(weeks=retention.quarantine)
+        for path in sorted((workspace / FOLDER).glob("*.csv")):
+            if date.fromtimestamp(path.stat().st_mtime) <= oldest:
+                path.unlink()
+                gone.append(f"{FOLDER}/{path.name}")
+    listed = "、".join(gone)
+    return [say(f"按 retention 删去 {listed}", f"removed by retention: {', '.join(gone)}")] * bool(gone)
+
+
 def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:
     """Read the newest list of the ``BEFORE`` weeks before a date; None where there is none."""
     for back in range(1, BEFORE + 1):
@@ -61,6 +86,14 @@ def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:
         if path.is_file():
             return read_table(path)
     return None
+
+
+def keep_before(home: Path, before: pd.DataFrame | None) -> None:
+    """Keep beside a week's list the list before it, which it was planned from; a later run may replace that one."""
+    if before is None:
+        (home / BEFORE_LIST).unlink(missing_ok=True)
+    else:
+        write_table(before, home / BEFORE_LIST)
 
 
 def keep_listed(home: Path, table: pd.DataFrame) -> None:

@@ -5,7 +5,6 @@ told, not shown. Records laid out for live scores are checked by Parquet and Num
 """
 
 import errno
-import hashlib
 import json
 import os
 import weakref
@@ -13,6 +12,7 @@ import zlib
 from pathlib import Path
 
 from features.atomic import write_atomically
+from models.registry.champion import file_digest
 from service.web.published.week_files import OUTDATED, RECORDS
 
 DIGESTS = "digests.json"
@@ -25,7 +25,7 @@ def _files(place: Path) -> list[Path]:
 
 def write_digests(place: Path) -> None:
     """Note the digests of a published week's files, the last to be written."""
-    found = {path.relative_to(place).as_posix(): _digest(path) for path in _files(place)}
+    found = {path.relative_to(place).as_posix(): file_digest(path) for path in _files(place)}
     write_atomically(place / DIGESTS, json.dumps(found, indent=1).encode())
 
 
@@ -37,15 +37,7 @@ def damaged_files(place: Path) -> list[Path]:
         return []
     except ValueError:
         return [place / DIGESTS]
-    return [place / name for name, digest in noted.items() if _digest(place / name) != digest]
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+    return [place / name for name, digest in noted.items() if file_digest(place / name) != digest]
 
 
 class AnswerFile:

@@ -22,6 +22,7 @@ from service.web.published.town_files import read_state
 from service.web.published.week_files import MODEL, RECORDS
 
 NEED = "need"  # the feature that says which need a row is about, by its position
+FIRST = np.zeros(1, dtype=np.int64)  # the position of the only pair
 _loading = threading.Lock()
 
 
@@ -86,22 +87,37 @@ class Live:
         ``grid_id``: where the household lives in the week. ``most``: the largest number of reasons. Raises KeyError
         when the household is not in the records or cannot have the need.
         """
-        number = self.state.partition_of(grid_id)
         with _loading:  # facts fill caches of the partition that are not made for two threads
-            records, known = self._partition(number)
-            household = int(pd.Index(records.household_ids).get_indexer(pd.Index([household_id]))[0])
-            if household < 0:
-                raise KeyError(household_id)
-            town = self.state.partitions[number].town
-            one = known_before(alone(records, household), self.state.as_of, town)
-            wanted = cohort(one)
-            place = np.flatnonzero(wanted.need == self.state.community.need_index()[need])
-            if not len(place):
-                raise KeyError(need)
-            features = build(one, wanted.take(place), self.model.schema, town)
-            there = Rows(np.array([household], dtype=np.int32), features.rows.need)
-            whole = Features(features.matrix, features.names, there, features.as_of)
-            return explained(self.model, known, whole, np.zeros(1, dtype=np.int64), most)[0]
+            known, features = self._features(household_id, need, grid_id)
+            return explained(self.model, known, features, FIRST, most)[0]
+
+    def weighed(self, household_id: str, need: str, grid_id: str) -> list[tuple[str, float, float]]:
+        """Return each feature of one score, its value, and how much it raised the score in log-odds, most first.
+
+        Parameters and errors are those of ``explain``.
+        """
+        with _loading:
+            _, features = self._features(household_id, need, grid_id)
+            weights = self.model.contributions(features, FIRST)[0]
+        rows = zip(features.names, features.matrix[0].tolist(), weights.tolist(), strict=True)
+        return sorted(rows, key=lambda row: -abs(row[2]))
+
+    def _features(self, household_id: str, need: str, grid_id: str) -> tuple[Known, Features]:
+        """Return what was known of a partition, and the features of one pair in it."""
+        number = self.state.partition_of(grid_id)
+        records, known = self._partition(number)
+        household = int(pd.Index(records.household_ids).get_indexer(pd.Index([household_id]))[0])
+        if household < 0:
+            raise KeyError(household_id)
+        town = self.state.partitions[number].town
+        one = known_before(alone(records, household), self.state.as_of, town)
+        wanted = cohort(one)
+        place = np.flatnonzero(wanted.need == self.state.community.need_index()[need])
+        if not len(place):
+            raise KeyError(need)
+        features = build(one, wanted.take(place), self.model.schema, town)
+        there = Rows(np.array([household], dtype=np.int32), features.rows.need)
+        return known, Features(features.matrix, features.names, there, features.as_of)
 
 
 def load_live(directory: Path) -> Live | None:

@@ -18,12 +18,12 @@ from typing import Any
 
 from features.atomic import write_atomically
 from features.point_in_time.records import date_of
+from features.store.reader import read_settings
 from models.scoring.live import TownState
 from service.web.published.digests import write_digests
 from service.web.published.packing import Listed, ScoredWeek, pack
 from service.web.published.week_files import OUTDATED, POINTER, REPORTS, SERVED, read_pointer
 
-WEEKS_KEPT = 8
 PARTIAL = ".partial-"
 
 
@@ -73,8 +73,8 @@ def settle(place: Path, served: Path, as_of: str) -> str:
 def switching(workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Give the directory of the service and the pointer, and write the changed pointer after the block.
 
-    Only one command at a time is inside. All but the newest WEEKS_KEPT weeks are dropped from the pointer, and
-    directories that it no longer names are removed.
+    Only one command at a time is inside. All but the newest weeks, as many as ``retention.published`` of the settings
+    says, are dropped from the pointer, and directories that it no longer names are removed.
     """
     served = workspace / SERVED
     served.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def switching(workspace: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         pointer = read_pointer(workspace)
         before = dict(pointer["weeks"])
         yield served, pointer
-        for as_of in sorted(pointer["weeks"])[:-WEEKS_KEPT]:
+        for as_of in sorted(pointer["weeks"])[: -read_settings(workspace).retention.published]:
             del pointer["weeks"][as_of]
         pointer["revision"] += 1
         changed = [as_of for as_of, name in pointer["weeks"].items() if before.get(as_of) != name]

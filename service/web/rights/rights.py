@@ -149,14 +149,6 @@ def export(
             table.__tablename__: [_plain(row) for row in session.scalars(_of(table, household_id))]
             for table in (Outcome, NewRequest, Refusal, Correction)
         }
-        among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
-        seen = session.scalars(
-            select(Entry).where(or_(Entry.subject == household_id, among)).order_by(Entry.number)
-        )
-        looked = [
-            {"at": entry.at, "who": entry.who, "action": entry.action, "purpose": entry.purpose}
-            for entry in seen
-        ]
     weeks = {}
     for as_of, week in served.weeks.items():
         if household_id in week.places:
@@ -172,8 +164,19 @@ def export(
         "records": rows_of_household(workspace, household_id),
         "service": came_in,
         "weeks": weeks,
-        "looked_at": looked,
+        "looked_at": looked_at(database, household_id),
     }
+
+
+def looked_at(database: Database, household_id: str) -> list[dict[str, str]]:
+    """List the audit log's entries on a household: at, who, action and purpose, the oldest first."""
+    among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
+    own = select(Entry).where(or_(Entry.subject == household_id, among)).order_by(Entry.number)
+    with database.reading() as session:
+        return [
+            {"at": entry.at, "who": entry.who, "action": entry.action, "purpose": entry.purpose}
+            for entry in session.scalars(own)
+        ]
 
 
 def _of(table: Any, household_id: str) -> Any:

@@ -1,0 +1,31 @@
+"""Commands that look into the past: a week made again, and where a row of a list came from."""
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from features.language import say
+from service.cli.options import Directory
+from service.console.terminal import Day, show, stage
+
+group = click.Group()
+
+
+@group.command(
+    help=say("重做过去的一周并逐字节核对", "make a past week again and compare it with what was handed out")
+)
+@click.argument("as_of", metavar="DATE", type=Day())
+@click.option(
+    "--output", type=Directory, help=say("重做的表写到哪个目录", "a directory for the tables that are made")
+)
+@click.pass_obj
+def replay(workspace: Path, as_of: date, output: Path | None) -> int:
+    """Make a past week again; exits 3 where a value differs."""
+    from service.replay.replay import replay
+    from service.weekly.opening import speak
+
+    speak(workspace)
+    lines, same = replay(workspace, as_of, output, stage)
+    show(lines)
+    return 0 if same else 3

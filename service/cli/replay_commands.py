@@ -29,3 +29,25 @@ def replay(workspace: Path, as_of: date, output: Path | None) -> int:
     lines, same = replay(workspace, as_of, output, stage)
     show(lines)
     return 0 if same else 3
+
+
+@group.command(
+    help=say(
+        "名单上一行从何而来、谁看过、后来怎样",
+        "where a row of a list came from, who saw it and what came of it",
+    )
+)
+@click.argument("outreach_id", metavar="OUTREACH_ID")
+@click.pass_obj
+def trace(workspace: Path, outreach_id: str) -> None:
+    """Follow a row of a list back to its model and data, and on to its outcome."""
+    from service.console.operator import operator
+    from service.replay.trace import trace
+    from service.web.base.settings import command_settings, has_service
+    from service.web.database.engine import open_database
+    from service.weekly.opening import speak, take_in
+
+    speak(workspace)
+    take_in(workspace)
+    database = open_database(command_settings(workspace)) if has_service(workspace) else None
+    show(trace(workspace, outreach_id, database, operator()))

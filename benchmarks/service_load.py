@@ -29,11 +29,13 @@ from load import measure, request, together
 
 from features.blocks.build import build
 from features.point_in_time.cohort import cohort
-from features.point_in_time.records import known_before
+from features.point_in_time.records import Records, known_before
 from features.point_in_time.subset import alone
+from features.store.reader import read_records
 from service.web.auth import people
 from service.web.base.settings import command_settings
 from service.web.database.engine import open_database
+from service.web.published.live import Live
 from service.web.published.weeks import Shelf
 
 SCOPES = ("scores:read", "sensitive:read", "live:score")
@@ -89,12 +91,13 @@ def memory(process: psutil.Process) -> float:
     return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)]) / 1e6
 
 
-def posted(shelf: Shelf, household: int) -> tuple[bytes, bytes, bytes]:
+def posted(live: Live, records: Records, household: int) -> tuple[bytes, bytes, bytes]:
     """One household as raw records, as rows of features for the service, and for MLflow."""
-    live = shelf.served.newest.live
-    records, state = live.records, live.state
-    one = known_before(alone(records, household), state.as_of, state.town)
-    found = build(one, cohort(one), live.model.schema, state.town)
+    state, own = live.state, alone(records, household)
+    grid = str(records.grid_ids[known_before(records, state.as_of).grid[household]])
+    town = state.partitions[state.partition_of(grid)].town
+    one = known_before(own, state.as_of, town)
+    found = build(one, cohort(one), live.model.schema, town)
     names = [state.community.needs[need].id for need in found.rows.need]
     columns = live.columns
     place = [found.names.index(name) for name in columns]
@@ -106,10 +109,10 @@ def posted(shelf: Shelf, household: int) -> tuple[bytes, bytes, bytes]:
     # the feature that holds the need's position is filled by the registered model itself, but its schema asks for it
     extra = [name for name in live.model.feature_names if name not in columns and name != "need"]
     assert not extra
-    return json.dumps(raw(one)).encode(), json.dumps(split).encode(), json.dumps(split).encode()
+    return json.dumps(raw(own)).encode(), json.dumps(split).encode(), json.dumps(split).encode()
 
 
-def raw(one) -> dict:
+def raw(records: Records) -> dict:
     """The household's rows as another system posts them."""
 
     def when(day: float) -> str | None:
@@ -118,7 +121,6 @@ def raw(one) -> dict:
         seconds = round(day * 86400)
         return str(np.datetime64(seconds, "s"))
 
-    records = one.records
     needs = [need.id for need in records.community.needs]
 
     def attributes(columns, row: int) -> dict:
@@ -186,8 +188,10 @@ def main() -> None:
     typed = {"Content-Type": "application/json"}
     households = list(week.places)
     live = week.live
-    chosen = np.random.default_rng(0).choice(len(live.records.household_ids), 40, replace=False)
-    bodies = [posted(shelf, int(one)) for one in chosen if live.known.present[one]]
+    records = read_records(workspace)
+    present = np.flatnonzero(known_before(records, live.state.as_of).present)
+    chosen = np.random.default_rng(0).choice(present, min(40, len(present)), replace=False)
+    bodies = [posted(live, records, int(one)) for one in chosen]
     print(
         f"{len(households)} households, {len(live.state.community.needs)} needs, {len(live.columns)} features"
     )

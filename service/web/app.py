@@ -8,6 +8,7 @@ from functools import partial
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from service.web.api import routers
@@ -28,6 +29,8 @@ from service.web.published.state import ServiceState
 from service.web.published.weeks import Shelf
 
 log = logging.getLogger("xianying")
+# spans and measures of FastAPI's own name paths, which name households; an environment variable would send them away
+SILENT = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -54,12 +57,12 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url="/docs" if settings.environment == "development" else None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        telemetry=SILENT,
     )
     app.state = ServiceState()  # type: ignore[assignment]  # typed, and read faster than Starlette's
     app.state.settings = settings
     add_handlers(app, note_refusal)
-    for router in routers():
-        app.include_router(router, responses=ALWAYS)
+    add_api(app)
     add_pages(app)
     if settings.single_sign_on:
         from service.web.pages.single_sign_on import add_single_sign_on
@@ -67,6 +70,15 @@ def create_app(settings: Settings) -> FastAPI:
         add_single_sign_on(app, settings)
     app.add_middleware(Frame, settings=settings)
     return app
+
+
+def add_api(app: FastAPI) -> None:
+    """Add the routes under /v1, in one list: a router that is included is asked twice for each request."""
+    for router in routers():
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                route.responses = {**ALWAYS, **route.responses}
+            app.router.routes.append(route)
 
 
 def hold(app: FastAPI, settings: Settings, database: Database) -> None:

@@ -18,7 +18,10 @@ class BoundedConnection(HttpToolsProtocol):
 
     seconds: ClassVar[float] = 30
     most: ClassVar[int] = 500
-    _sending: asyncio.TimerHandle | None = None  # the client: its request
+    _begun: float | None = None  # when the client began to send its request; None between requests
+    _sending: asyncio.TimerHandle | None = (
+        None  # looks whether the client still sends a request that began long ago
+    )
     _reading: asyncio.TimerHandle | None = None  # the client: our answer
     _head = 0
 
@@ -40,7 +43,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the time limit for the rest of the request."""
         super().on_message_begin()
-        if self._sending is None:
+        if self._begun is None:
             self._await_request()
 
     def on_headers_complete(self) -> None:
@@ -51,8 +54,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Stop the time limit, as the request is complete."""
         self._head = 0
-        _cancel(self._sending)
-        self._sending = None
+        self._begun = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -73,7 +75,21 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _await_request(self) -> None:
-        self._sending = self.loop.call_later(self.seconds, self.transport.abort)
+        """Note when a request begins. One timer serves many requests: setting one for each costs more than an answer."""
+        self._begun = self.loop.time()
+        if self._sending is None:
+            self._sending = self.loop.call_later(self.seconds, self._look)
+
+    def _look(self) -> None:
+        """Abort a request that is not complete in time; look again when a younger one may be too late."""
+        self._sending = None
+        if self._begun is None:
+            return
+        left = self._begun + self.seconds - self.loop.time()
+        if left <= 0:
+            self.transport.abort()
+        else:
+            self._sending = self.loop.call_later(left, self._look)
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

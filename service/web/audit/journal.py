@@ -181,11 +181,7 @@ def read_line(line: bytes, previous: str) -> tuple[list[str], str, str]:
         values = orjson.loads(line)
     except orjson.JSONDecodeError:
         return [], "", "no JSON"
-    if (
-        not isinstance(values, list)
-        or len(values) != FIELDS + 1
-        or not all(isinstance(x, str) for x in values)
-    ):
+    if not isinstance(values, list) or len(values) != FIELDS + 1 or set(map(type, values)) != {str}:
         return [], "", "not an entry"
     *values, chain = values
     fits = not previous or next_hash(previous, line[:-_CHAIN] + b"]") == chain

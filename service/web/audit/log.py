@@ -1,13 +1,13 @@
 """The audit log: who saw or changed what, why and when; append-only, each entry chained to the one before."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import orjson
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
@@ -26,8 +26,7 @@ def entry_hash(number: int, previous: str, values: Sequence[str]) -> str:
 
     ``values``: those of ``COLUMNS``.
     """
-    content = json.dumps([number, previous, *values], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()
+    return hashlib.sha256(orjson.dumps((number, previous, *values))).hexdigest()
 
 
 def append(session: Session, lines: Sequence[Sequence[str]]) -> int:

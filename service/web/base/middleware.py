@@ -29,6 +29,7 @@ POLICY = (
 STRICT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 BODILESS = ("GET", "HEAD", "OPTIONS")
 NO_STORE = (b"cache-control", b"no-store")
+KEEPING = frozenset({b"cache-control", b"etag"})  # headers of an answer that says itself how it is kept
 
 
 _prefix = uuid4().hex[:8]
@@ -84,9 +85,9 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message["headers"] = [*message.get("headers", ()), *self.headers]
-                headers.append((b"x-request-id", number.encode()))
-                if not any(name in (b"cache-control", b"etag") for name, _ in headers):
+                given = message.get("headers", ())
+                headers = message["headers"] = [*given, *self.headers, (b"x-request-id", number.encode())]
+                if KEEPING.isdisjoint([name for name, _ in given]):
                     headers.append(NO_STORE)
             await send(message)
 

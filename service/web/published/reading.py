@@ -24,17 +24,23 @@ def purpose_of(request: Request) -> str:
 
 def place_in_sight(request: Request, identity: Identity, household_id: str) -> Place:
     """Return where a household lives. Raises a 404 problem when it is unknown, deleted or out of the asker's sight."""
-    place = state_of(request).shelf.served.place(household_id)
-    if place is None or not sees_household(request, identity, household_id):
+    place = _place_seen(request, identity, household_id)
+    if place is None:
         raise unknown_household()
     return place
 
 
 def sees_household(request: Request, identity: Identity, household_id: str) -> bool:
     """Tell whether the asker sees a household: it is known, not deleted, and in a place in sight."""
-    place = state_of(request).shelf.served.place(household_id)
-    deleted = household_id in state_of(request).restrictions.deleted
-    return place is not None and not deleted and sees_place(identity, place[0], place[1])
+    return _place_seen(request, identity, household_id) is not None
+
+
+def _place_seen(request: Request, identity: Identity, household_id: str) -> Place | None:
+    state = state_of(request)
+    place = state.shelf.served.place(household_id)
+    if place is None or household_id in state.restrictions.deleted:
+        return None
+    return place if sees_place(identity, place[0], place[1]) else None
 
 
 def willing(request: Request, household_id: str) -> None:

@@ -1,8 +1,12 @@
 """The service's database: migrations up and down with data in, and an audit log that stays as it is."""
 
+import hashlib
+import json
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from served_town import settings_for
 from service_database import database_url  # noqa: F401
 from sqlalchemy import inspect, select, text
@@ -112,3 +116,12 @@ def test_a_database_that_is_not_there_is_named_in_one_line(tmp_path):
         open_database(settings_for(tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none"))
     engine = connect("sqlite:///:memory:")
     engine.dispose()
+
+
+@given(
+    st.integers(1, 2**53),
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=7, max_size=7),
+)
+def test_hashes_of_entries_are_those_of_the_first_version(number, values):
+    content = json.dumps([number, "0" * 64, *values], ensure_ascii=False, separators=(",", ":"))
+    assert audit.entry_hash(number, "0" * 64, values) == hashlib.sha256(content.encode()).hexdigest()

@@ -216,6 +216,13 @@ class RetentionSettings(_Section):
     quarantine: int | None = Field(default=None, ge=1)
 
 
+class SharingSettings(_Section):
+    """What other communities may have of this one: its model, and sums without names on the page of the county."""
+
+    model: bool = False
+    figures: bool = False
+
+
 class ProjectSettings(_Section):
     """How many households must share a need that no seats serve for a project to be proposed."""
 
@@ -264,6 +271,7 @@ class Community(_Section):
     funds: tuple[Fund, ...] = ()
     outreach: OutreachSettings = OutreachSettings()
     projects: ProjectSettings = ProjectSettings()
+    sharing: SharingSettings = SharingSettings()
     features: FeatureSettings = FeatureSettings()
     retention: RetentionSettings = RetentionSettings()
     silent_after_weeks: float | None = Field(default=None, gt=0)  # of a register that grows only by requests

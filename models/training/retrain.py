@@ -324,19 +324,27 @@ def _only_rates(base: NeedModel, plan: Split, causes: list[str], seconds: dict[s
             "too few requests to train on: every need is scored by its smoothed rate",
         )
     )
+    return unvalidated(base, [*causes, line, base.silence()], seconds)
+
+
+def unvalidated(model: NeedModel, notes: list[str], seconds: dict[str, float]) -> Retrained:
+    """Wrap a model for which there is nothing to validate on.
+
+    notes: lines to show. seconds: by stage.
+    """
     none = np.empty(0, dtype=np.int32)
     rows = Validation(none, none, none, none, none, {}, ())
-    nothing: Evaluation = evaluate(rows, base.schema.needs, 1, (), MODEL)
+    nothing: Evaluation = evaluate(rows, model.schema.needs, 1, (), MODEL)
     return Retrained(
-        base,
+        model,
         nothing.metrics,
         nothing.reliability,
         nothing.lift,
         pd.DataFrame({"need": [], "feature": [], "gain": np.empty(0)}),
         None,
         {},
-        [*causes, line, base.silence()],
-        base.metadata["fingerprint"],
+        notes,
+        model.metadata["fingerprint"],
         seconds,
     )
 

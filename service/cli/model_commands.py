@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from service.cli.options import as_of_option, spark_option
 from service.console.terminal import show, stage
 from service.web.commands.service_database import enter_command
 from service.weekly.opening import open_town, speak
+
+if TYPE_CHECKING:
+    from models.registry.registry import Registered
 
 group = click.Group()
 
@@ -66,10 +70,15 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         enter_command(workspace, "model.retrain", as_of.isoformat())
         registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
         publish_models(workspace)
+    _show_registered(workspace, registered, "retrain")
+
+
+def _show_registered(workspace: Path, registered: "Registered", command: str) -> None:
+    """Show the gate's decision on a new version, and log its coming into force. ``command``: that made it."""
     show([*registered.lines, *registered.decision.reasons])
     version = registered.version
     if registered.promoted:
-        enter_command(workspace, "model.promote", f"version {version}, by retrain")
+        enter_command(workspace, "model.promote", f"version {version}, by {command}")
     show(
         [
             say(f"版本 {version} 已启用", f"version {version} is the champion now")
@@ -80,6 +89,43 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
             )
         ]
     )
+
+
+@group.command(
+    help=say(
+        "历史还短时借用邻近社区的模型（WORKSPACES 是它们的工作区，其 community.yaml 须有 sharing: {model: true}）",
+        "a community with a short history: borrow the model of a neighbour (WORKSPACES are theirs, and each must allow"
+        " it by sharing: {model: true} in its community.yaml)",
+    )
+)
+@click.argument(
+    "workspaces", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
+@as_of_option
+@click.pass_obj
+def borrow(workspace: Path, workspaces: tuple[Path, ...], as_of: date | None) -> None:
+    """Register a neighbour's model with this community's level; it comes into force where none was trained here."""
+    from features.point_in_time.records import day_of, known_before
+    from models.registry.neighbours import lent_models
+    from models.registry.registry import log_retrain, make_ready
+    from models.training.borrow import as_retrained, borrow
+    from service.web.published.model_shelf import publish_models
+    from service.weekly.score_cache import champion_or_none
+
+    town, as_of = open_town(workspace, as_of)
+    with stage(say("读取邻近社区的模型", "load the neighbours' models")):
+        neighbours = lent_models(workspaces)
+        make_ready(workspace)
+    records = town.read(town.sample)
+    with stage(say("试用", "try them here")):
+        found = borrow(records, day_of(as_of), neighbours)
+    show(found.notes)
+    champion = champion_or_none(workspace, records.community)
+    retrained = as_retrained(found, champion.model if champion else None)
+    enter_command(workspace, "model.borrow", as_of.isoformat())
+    registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
+    publish_models(workspace)
+    _show_registered(workspace, registered, "borrow")
 
 
 def _sampled(drawn: int, partitions: int, households: int) -> list[str]:

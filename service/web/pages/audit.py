@@ -75,6 +75,7 @@ def actions() -> dict[str, str]:
         "keys.create": say("新建密钥", "made a key"),
         "keys.revoke": say("吊销密钥", "revoked a key"),
         "model.retrain": say("训练模型", "trained a model"),
+        "model.borrow": say("借用模型", "borrowed a model"),
         "model.promote": say("启用模型", "put a model in force"),
         "model.rollback": say("退回模型", "took a model back"),
         "workspace.backup": say("备份", "made a backup"),

@@ -1,0 +1,204 @@
+"""Start of a community with too short a history: a neighbour's model, with the community's own level of each need.
+
+What makes a household likely to ask is much the same in the next community; how often people ask is not. So the order
+comes from a neighbour's model, and the level from the community's own requests as far as there are any: the ratio of
+requests made to requests expected has a gamma prior with mean 1 that is worth ``PRIOR`` requests. Of several neighbours
+the one is taken whose order loses least on what was asked here since.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from features.blocks.build import Features
+from features.language import UserError, say
+from features.point_in_time.labels import label_begin, label_end, labels
+from features.point_in_time.records import Known, Records, known_before
+from features.point_in_time.town_summary import asked, days_observed
+from features.units import WEEK
+from models.dataset.split import complete
+from models.estimators.calibrate import ANY_SHIFT, Calibration, shift_to
+from models.evaluation.compare import compare
+from models.evaluation.evaluate import Validation
+from models.scoring.model import NeedModel
+from models.scoring.untrained import untrained
+from models.training.retrain import Retrained, unvalidated
+from models.training.validate import validated_features
+
+PRIOR = 5.0  # requests' worth of trust in the neighbour's level of a need
+MOST_ASKING = 0.95  # share of a need's households
+TRIED = 4  # weeks whose as-of days a neighbour is tried on, at most
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A community that lends its model: its name, and the model with its version."""
+
+    name: str
+    version: int
+    model: NeedModel
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """A borrowed model, lines that tell where it comes from, and each neighbour's loss (NaN: nothing to try it on)."""
+
+    model: NeedModel
+    notes: list[str]
+    losses: dict[str, float]
+
+
+def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Borrowed:
+    """Make a model for a community from those of its neighbours.
+
+    Parameters
+    ----------
+    records
+        All records of the community.
+    as_of
+        The day; only what was known before it is used.
+    neighbours
+        At least one; those with other needs, in another order or with other windows are named and left out.
+
+    Returns
+    -------
+    Borrowed
+        The neighbour's model whose order loses least here, with this community's level and without probabilities that
+        belong to the neighbour's households.
+
+    Raises
+    ------
+    UserError
+        No neighbour has the same needs and windows.
+    """
+    known = known_before(records, as_of)
+    base = untrained(known, neighbours[0].model.schema, as_of)
+    alike = [neighbour for neighbour in neighbours if _same_needs(neighbour.model, base)]
+    if not alike:
+        raise UserError(
+            say(
+                "没有一个社区的 needs（顺序、lead_weeks、horizon_weeks）与本社区相同，借不了模型",
+                "no neighbour has this community's needs in the same order, with the same lead_weeks and horizon_weeks:"
+                " nothing can be borrowed",
+            )
+        )
+    losses = {neighbour.name: _loss(records, known, neighbour.model) for neighbour in alike}
+    chosen = min(alike, key=lambda neighbour: np.nan_to_num(losses[neighbour.name], nan=np.inf))
+    left_out = [neighbour.name for neighbour in neighbours if neighbour not in alike]
+    model = _with_own_level(records, known, chosen.model, base)
+    origin = {"name": chosen.name, "version": chosen.version}
+    lines = _origin_lines(chosen.name)
+    told = {"borrowed": origin, "unsound": [lines], "silence": chosen.model.metadata.get("silence", {})}
+    model = replace(model, metadata=base.metadata | told)
+    return Borrowed(model, _notes(chosen, losses, left_out, lines), losses)
+
+
+def as_retrained(borrowed: Borrowed, champion: NeedModel | None) -> Retrained:
+    """Make of a borrowed model what can be registered; it replaces no champion that was trained here.
+
+    champion: the model in force; None without one. A champion that knows only rates may be replaced: the borrowed level
+    is made of them.
+    """
+    retrained = unvalidated(borrowed.model, borrowed.notes, {})
+    if champion is None or champion.modelled.any():
+        return retrained
+    none = np.empty(0, dtype=np.int32)
+    rows, no_p = Validation(none, none, none, none, none, {}, ()), np.empty(0)
+    return replace(retrained, comparison=compare(rows, no_p, no_p, champion.schema.needs, 1))
+
+
+def _same_needs(model: NeedModel, base: NeedModel) -> bool:
+    windows = base.metadata["windows"]
+    return tuple(windows) == tuple(model.schema.needs) and model.metadata.get("windows", windows) == windows
+
+
+def _with_own_level(records: Records, known: Known, model: NeedModel, base: NeedModel) -> NeedModel:
+    """Move each need's probabilities by the ratio of requests made to requests expected."""
+    features, share = validated_features(records, known, model.schema)
+    need, needs = features.rows.need, len(share)
+    before = model.log_odds(features) + model.usual_shift[need]
+    windows = days_observed(known)[features.rows.household] / _window_days(known)[need]
+    expected = np.bincount(need, expit(before) * windows, needs) / np.maximum(share, 1e-9)
+    came = np.bincount(asked(known).need, minlength=needs)
+    ratio = (came + PRIOR) / (expected + PRIOR)
+    shift = model.usual_shift.copy()
+    for one in np.unique(need):
+        odds = before[need == one]
+        shift[one] += shift_to(odds, min(float(expit(odds).mean()) * ratio[one], MOST_ASKING), ANY_SHIFT)
+    calibration = Calibration(model.calibration.slope, model.calibration.intercept + shift)
+    return replace(
+        model,
+        calibration=calibration,
+        rates=base.rates,
+        level_weight=np.zeros(needs),
+        usual_shift=np.zeros(needs),
+        out_of_time=None,
+        spread=None,
+    )
+
+
+def _window_days(known: Known) -> np.ndarray:
+    return label_end(known.community, 0) - label_begin(known.community, 0)
+
+
+def _loss(records: Records, known: Known, model: NeedModel) -> float:
+    """Compute the mean log loss of a model's order on the newest as-of days whose labels are complete."""
+    days = known.as_of - WEEK * np.arange(1, TRIED + _longest(known) + 1)
+    done = complete(known, days, known.as_of)
+    loss, rows = 0.0, 0
+    for day, usable in [(day, usable) for day, usable in zip(days, done, strict=True) if usable.any()][
+        :TRIED
+    ]:
+        then = known_before(records, int(day))
+        if not len(then.requests.need):
+            continue
+        features, _ = validated_features(records, then, model.schema)
+        lost, counted = _day_loss(known, features, model, usable)
+        loss, rows = loss + lost, rows + counted
+    return loss / rows if rows else float("nan")
+
+
+def _longest(known: Known) -> int:
+    return int(max(label_end(known.community, 0)) // WEEK)
+
+
+def _day_loss(known: Known, features: Features, model: NeedModel, usable: np.ndarray) -> tuple[float, int]:
+    """Sum the log loss of a day over the needs with a request, each at the level that came; also count the pairs."""
+    label = labels(known, features.rows, features.as_of)
+    odds, need = model.log_odds(features), features.rows.need
+    loss, rows = 0.0, 0
+    for one in np.flatnonzero(usable):
+        mine = need == one
+        if not label[mine].any() or label[mine].all():
+            continue
+        p = expit(odds[mine] + shift_to(odds[mine], float(label[mine].mean()), ANY_SHIFT))
+        loss -= float(np.log(np.where(label[mine] == 1, p, 1 - p).clip(1e-12)).sum())
+        rows += int(mine.sum())
+    return loss, rows
+
+
+def _origin_lines(name: str) -> dict[str, str]:
+    return {
+        "zh": f"模型借自{name}：先后次序按那里的经验，多少按本社区的申请；攒够申请后请运行 xianying retrain",
+        "en": f"the model is borrowed from {name}: its order is from there, its level from this community's requests;"
+        " run xianying retrain once there are enough requests",
+    }
+
+
+def _notes(
+    chosen: Neighbour, losses: dict[str, float], left_out: list[str], lines: dict[str, Any]
+) -> list[str]:
+    told = say("，", ", ").join(
+        f"{name} {loss:.4f}" for name, loss in losses.items() if np.isfinite(loss)
+    ) or say("还没有可试的申请，取第一个", "no request to try them on: the first is taken")
+    notes = [
+        say(lines["zh"], lines["en"]),
+        say(f"各社区模型在本社区的对数损失（越小越好）：{told}", f"log loss here (less is better): {told}"),
+    ]
+    if left_out:
+        names = say("、", ", ").join(left_out)
+        notes.append(say(f"{names}：needs 或时间窗不同，未用", f"{names}: other needs or windows, not used"))
+    return notes

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
-from unseen_towns import evaluate
+from unseen_towns import compare, evaluate
 
 from features.simulation.simulate import simulate
 
@@ -68,6 +68,17 @@ def precision(town: Path, workspace: Path) -> pd.Series:
     return table["request"] * table["oracle"]
 
 
+def by_count(town: Path) -> pd.Series:
+    """Rank by the requests that the town knows of, and return the precision among the top 2% of each need."""
+    truth = pd.read_parquet(town / "truth" / "probabilities.parquet")
+    truth = truth[truth["as_of"] == AS_OF.isoformat()]
+    asked = pd.read_csv(town / "requests.csv", dtype=str).groupby(["household_id", "need"]).size()
+    scores = truth[["household_id", "need"]].merge(asked.rename("p_request").reset_index(), how="left")
+    scores = scores.fillna({"p_request": 0.0}).assign(p_need=0.0)
+    table = compare(scores, truth)
+    return table["request"] * table["oracle"]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="A young community's own model beside a borrowed one.")
@@ -88,7 +99,7 @@ def main() -> None:
     own = precision(town, workspace)
     xianying(workspace, "borrow", *map(str, lent), "--as-of", AS_OF.isoformat())
     table = evaluate(town, workspace, AS_OF)
-    found = pd.DataFrame({"oracle": table["oracle"], "count": table["count"] * table["oracle"], "own": own})
+    found = pd.DataFrame({"oracle": table["oracle"], "count": by_count(town), "own": own})
     found["borrowed"] = precision(town, workspace)
     expected = evaluate(town, workspace, AS_OF)
     found["borrowed_expected_to_true"] = expected["expected_to_true"]

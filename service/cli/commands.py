@@ -9,7 +9,14 @@ from pathlib import Path
 import click
 
 from features.language import say
-from service.cli import data_commands, model_commands, replay_commands, simulate, week_commands
+from service.cli import (
+    county_commands,
+    data_commands,
+    model_commands,
+    replay_commands,
+    simulate,
+    week_commands,
+)
 from service.cli.options import Directory
 from service.console.startup import settle_process
 from service.console.terminal import Commands, run
@@ -27,6 +34,7 @@ MODULES = (
     week_commands,
     replay_commands,
     simulate,
+    county_commands,
     serve_commands,
     access_commands,
     audit_commands,

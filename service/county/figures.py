@@ -1,0 +1,110 @@
+"""Sums of several communities for the page of their county: from each one's newest week, without names."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community, Need
+from features.contract.settings_file import SETTINGS_FILE
+from features.language import UserError, say
+from features.store.reader import read_settings
+from models.demand.expected import TOWN, WINDOWS
+from service.weekly.monitor_week import DEMAND
+from service.weekly.week_directory import OUTREACH, RISK, WEEKS, read_table, readable
+
+FEWEST = 5  # households: a smaller number is not shown
+TIERS = ("red", "yellow", "green")
+
+
+@dataclass(frozen=True)
+class CommunityFigures:
+    """Figures of a community's newest week.
+
+    households: int, by tier. visits: households on the lists. demand: need, expected, low_80, high_80 (households in
+    the need's window); empty where ``demand`` was not run that week.
+    """
+
+    name: str
+    as_of: date
+    needs: tuple[Need, ...]
+    households: dict[str, int]
+    visits: int
+    demand: pd.DataFrame
+
+
+def figures_of(workspaces: Iterable[Path]) -> list[CommunityFigures]:
+    """Read the newest week of each workspace, in their order.
+
+    Raises UserError where a community has not agreed in its settings, has no week yet, or a file cannot be read.
+    """
+    return [_figures(workspace, read_settings(workspace)) for workspace in workspaces]
+
+
+def _figures(workspace: Path, community: Community) -> CommunityFigures:
+    name = community.community.name or workspace.name
+    if not community.sharing.figures:
+        raise UserError(
+            say(
+                f"{name}（{workspace}）没有同意给出合计：须在其 {SETTINGS_FILE} 写 sharing: {{figures: true}} 再导入",
+                f"{name} ({workspace}) has not agreed to give its sums: it must write sharing: {{figures: true}} into"
+                f" its {SETTINGS_FILE} and ingest it",
+            )
+        )
+    weeks = sorted(home for home in (workspace / WEEKS).glob("????-??-??") if (home / OUTREACH).is_file())
+    if not weeks:
+        raise UserError(
+            say(
+                f"{name}（{workspace}）还没有名单：请先在那里运行 xianying weekly",
+                f"{name} ({workspace}) has no lists yet: run xianying weekly there first",
+            )
+        )
+    home = weeks[-1]
+    tiers = read_table(home / RISK, ["tier"])["tier"].value_counts()
+    return CommunityFigures(
+        name=name,
+        as_of=date.fromisoformat(home.name),
+        needs=community.needs,
+        households={tier: int(tiers.get(tier, 0)) for tier in TIERS},
+        visits=read_table(home / OUTREACH, ["household_id"])["household_id"].nunique(),
+        demand=_demand(home / DEMAND),
+    )
+
+
+def _demand(path: Path) -> pd.DataFrame:
+    columns = ["need", "expected", "low_80", "high_80"]
+    if not path.is_file():
+        return pd.DataFrame(columns=columns)
+    with readable(path):
+        table = pd.read_csv(path, dtype={"grid_id": str}, keep_default_na=False, encoding="utf-8-sig")
+    return table.loc[(table["grid_id"] == TOWN) & (table["span"] == WINDOWS), columns]
+
+
+def needs_of(communities: Sequence[CommunityFigures]) -> list[Need]:
+    """List the needs of all communities by id, each once, in the order in which they first stand."""
+    return list({need.id: need for own in communities for need in own.needs}.values())
+
+
+def county_demand(communities: Sequence[CommunityFigures]) -> pd.DataFrame:
+    """Add up what is expected by need.
+
+    Returns need, communities (how many have the need), expected, low_80, high_80 (households). The ends assume that
+    communities miss independently: their distances from the expectation are added as squares.
+    """
+    every = pd.concat([own.demand for own in communities], ignore_index=True)
+    numbers = every[["expected", "low_80", "high_80"]].astype(float)
+    every = every.assign(
+        expected=numbers["expected"],
+        below=(numbers["expected"] - numbers["low_80"]) ** 2,
+        above=(numbers["high_80"] - numbers["expected"]) ** 2,
+        communities=1,
+    )
+    sums = every.groupby("need", sort=False)[["communities", "expected", "below", "above"]].sum()
+    low = np.maximum(sums["expected"] - np.sqrt(sums["below"]), 0)
+    high = sums["expected"] + np.sqrt(sums["above"])
+    return sums.assign(low_80=low, high_80=high)[
+        ["communities", "expected", "low_80", "high_80"]
+    ].reset_index()

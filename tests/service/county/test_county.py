@@ -1,0 +1,94 @@
+"""The page of a county: sums of communities that agreed, without names and small numbers."""
+
+import shutil
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_town import make_tiny_town
+
+from features.contract.community import Name, Need
+from features.language import UserError
+from service.cli.commands import commands
+from service.county.figures import CommunityFigures, county_demand, figures_of
+from service.county.page import county_page
+
+NEED = Need(id="meals", name=Name(zh="老年助餐"), horizon_weeks=4)
+REFUGE = Need(id="refuge", name=Name(zh="家暴求助"), horizon_weeks=4, sensitive=True)
+
+
+def community(name: str, *rows: tuple[str, float, float, float]) -> CommunityFigures:
+    demand = pd.DataFrame(rows, columns=["need", "expected", "low_80", "high_80"])
+    tiers = {"red": 3, "yellow": 20, "green": 100}
+    return CommunityFigures(name, date(2026, 6, 1), (NEED, REFUGE), tiers, 42, demand)
+
+
+def run(*arguments: object) -> None:
+    commands.main([str(argument) for argument in arguments], standalone_mode=False)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny community that agreed to give its sums, with a week's lists and demand."""
+    place = tmp_path_factory.mktemp("county")
+    town = make_tiny_town(place / "export", place / "east")
+    settings = place / "export" / "community.yaml"
+    content = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    settings.write_text(yaml.safe_dump({**content, "sharing": {"figures": True}}, allow_unicode=True))
+    for step in (["ingest", place / "export"], ["retrain"], ["outreach"], ["demand"]):
+        CliRunner().invoke(commands, ["--workspace", str(place / "east"), *map(str, step)])
+    del town
+    return place / "east"
+
+
+def test_two_communities_add_up_and_nobody_is_named(workspace: Path, tmp_path: Path) -> None:
+    shutil.copytree(workspace, tmp_path / "west")
+    run("county", workspace, tmp_path / "west", "--output", tmp_path / "county.html")
+    page = (tmp_path / "county.html").read_text(encoding="utf-8")
+    one, other = figures_of([workspace, tmp_path / "west"])
+    assert sum(one.households.values()) == sum(other.households.values()) > 0
+    assert page.count(one.name) >= 3
+    assert "H01" not in page and "G1" not in page
+
+
+def test_a_community_that_has_not_agreed_stops_the_page(workspace: Path, tmp_path: Path) -> None:
+    shutil.copytree(workspace, tmp_path / "west")
+    settings = tmp_path / "west" / "community.yaml"
+    content = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    settings.write_text(yaml.safe_dump({**content, "sharing": {"figures": False}}, allow_unicode=True))
+    with pytest.raises(UserError, match=r"西山社区.*sharing"):
+        figures_of([workspace, tmp_path / "west"])
+
+
+def test_a_community_without_lists_is_named(workspace: Path, tmp_path: Path) -> None:
+    shutil.copytree(workspace, tmp_path / "west", ignore=shutil.ignore_patterns("weeks"))
+    with pytest.raises(UserError, match="xianying weekly"):
+        figures_of([tmp_path / "west"])
+
+
+def test_small_numbers_and_parts_of_sensitive_needs_are_not_shown() -> None:
+    east = community("东区", ("meals", 3.2, 1.0, 6.0), ("refuge", 7.0, 4.0, 11.0))
+    west = community("西区", ("meals", 41.0, 30.0, 53.0), ("refuge", 9.0, 5.0, 14.0))
+    page = county_page("两区", [east, west])
+    assert "&lt;5" in page and ">3<" not in page
+    assert ">16<" in page and ">7<" not in page and ">9<" not in page
+    alone = replace(west, demand=west.demand.iloc[:0])
+    assert "老年助餐" not in county_page("一区", [alone])
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e3), st.floats(0, 1e3)), min_size=1, max_size=6))
+def test_the_interval_of_a_sum_holds_the_sum_and_is_no_wider_than_all_intervals_together(parts) -> None:
+    communities = [
+        community(str(place), ("meals", expected, max(expected - below, 0), expected + above))
+        for place, (expected, below, above) in enumerate(parts)
+    ]
+    row = county_demand(communities).iloc[0]
+    assert row["expected"] == pytest.approx(sum(expected for expected, *_ in parts))
+    assert row["low_80"] <= row["expected"] <= row["high_80"]
+    assert row["high_80"] - row["expected"] <= sum(above for *_, above in parts) + 1e-6

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-BITS = 20  # of a hash: a million columns
-LONGEST = 3  # characters
+BITS = 18  # of a hash: 262,144 columns
+LONGEST = 2  # characters
 _CHUNK = 2_000_000  # characters at a time
 _END = 0  # code point that closes a text; n-grams over it are left out
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)

@@ -15,6 +15,7 @@ from service.cli import (
     model_commands,
     replay_commands,
     simulate,
+    text_commands,
     week_commands,
 )
 from service.cli.options import Directory
@@ -33,6 +34,7 @@ MODULES = (
     model_commands,
     week_commands,
     replay_commands,
+    text_commands,
     simulate,
     county_commands,
     serve_commands,

@@ -1,0 +1,168 @@
+"""Find the needs that texts are about: what people decided, then the classifier or the keywords, or no answer at all."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from features.contract.community import Community
+from features.language import say
+from models.text.decisions import key_of
+from models.text.model import TextModel
+from models.text.speaker import own_part, parts_of
+
+COLUMNS = ("row", "need", "probability", "abstained", "why", "candidates")
+MOST_CANDIDATES = 3
+_MOST_TEXTS = 5_000  # at a time
+
+
+class Answer(NamedTuple):
+    """The needs of one text with their probabilities (nan: not from a model), why, and the likeliest needs."""
+
+    needs: tuple[str, ...]
+    chances: tuple[float, ...]
+    why: str
+    candidates: tuple[str, ...] = ()
+
+
+def needs_of(
+    texts: pd.Series,
+    community: Community,
+    model: TextModel | None = None,
+    decided: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Find each text's needs, several possible, or abstain.
+
+    Parameters
+    ----------
+    texts
+        As written; missing ones have no need.
+    community
+        Whose needs and keywords count.
+    model
+        The classifier; None: keywords alone.
+    decided
+        What people decided, as ``read_decisions`` returns it: used before anything else.
+
+    Returns
+    -------
+    A row for each text and need, at least one a text: row (label of ``texts``' index), need (missing where it
+    abstains), probability (nan where keywords or a person said it), abstained, why (a sentence), candidates (list of
+    ids, the likeliest first).
+    """
+    distinct = list(dict.fromkeys(str(text).strip() for text in texts.dropna()))
+    settled = _settled(decided)
+    answers = {text: settled[key] for text in distinct if (key := key_of(text)) in settled}
+    open_texts = [text for text in distinct if text not in answers]
+    for start in range(0, len(open_texts), _MOST_TEXTS):
+        some = open_texts[start : start + _MOST_TEXTS]
+        answers.update(zip(some, _answers(some, community, model), strict=True))
+    nothing = Answer((), (), say("没有文字", "no text"))
+    rows = [
+        line
+        for label, text in texts.items()
+        for line in _lines(label, nothing if pd.isna(text) else answers[str(text).strip()])
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype({"need": "string", "probability": "float32", "abstained": bool, "why": "string"})
+
+
+def _lines(label: object, answer: Answer) -> Iterator[tuple[object, ...]]:
+    for need, chance in zip(answer.needs, answer.chances, strict=True):
+        yield label, need, chance, False, answer.why, list(answer.candidates)
+    if not answer.needs:
+        yield label, None, np.nan, True, answer.why, list(answer.candidates)
+
+
+def _settled(decided: pd.DataFrame | None) -> dict[str, Answer]:
+    """Return the decided answers by the texts' keys; nobody's need is an answer without needs."""
+    if decided is None or decided.empty:
+        return {}
+    why = say("有人定过", "decided by a person")
+    found: dict[str, Answer] = {}
+    for key, rows in decided.groupby("key"):
+        needs = tuple(rows["need"].dropna())
+        found[str(key)] = Answer(needs, (float("nan"),) * len(needs), why, needs)
+    return found
+
+
+def _answers(texts: Sequence[str], community: Community, model: TextModel | None) -> list[Answer]:
+    own = [own_part(text) for text in texts]
+    words = [_keyword_needs(text, community) for text in own]
+    if model is None:
+        found = [_by_keywords(needs) for needs in words]
+    else:
+        found = _by_model(own, words, model, [need.id for need in community.needs])
+    return [
+        _of_others(text, answer, community) if not answer.needs and mine.strip() != text.strip() else answer
+        for text, mine, answer in zip(texts, own, found, strict=True)
+    ]
+
+
+def _of_others(text: str, answer: Answer, community: Community) -> Answer:
+    """Explain that a text tells of others; what it may be about all the same stays a candidate for a person."""
+    why = say("说的是邻居或别人家的事", "it tells of a neighbour or another household")
+    others = _keyword_needs(text, community)
+    disputes = [need.id for need in community.needs if "disputes" in need.about]
+    likely = dict.fromkeys([*others, *answer.candidates, *disputes])
+    return Answer((), (), why, tuple(likely)[:MOST_CANDIDATES])
+
+
+def _by_keywords(needs: Mapping[str, list[str]]) -> Answer:
+    if not needs:
+        return Answer((), (), say("没有关键词", "no keyword"))
+    words = say("、", ", ").join(word for hits in needs.values() for word in hits)
+    why = say(f"有关键词：{words}", f"keywords: {words}")
+    return Answer(tuple(needs), (float("nan"),) * len(needs), why, tuple(needs)[:MOST_CANDIDATES])
+
+
+def _keyword_needs(text: str, community: Community) -> dict[str, list[str]]:
+    """Find each need with a keyword in the text that is not a piece of another need's longer one, most hits first."""
+    small = text.lower()
+    hits = {
+        need.id: [word for keyword in need.keywords if (word := keyword.strip().lower()) and word in small]
+        for need in community.needs
+    }
+    every = {word for words in hits.values() for word in words}
+    own = {
+        need: [word for word in words if not any(word in longer and word != longer for longer in every)]
+        for need, words in hits.items()
+    }
+    found = [need for need, words in own.items() if words]
+    return {need: own[need] for need in sorted(found, key=lambda need: -len(own[need]))}
+
+
+def _by_model(
+    texts: Sequence[str], words: Sequence[Mapping[str, list[str]]], model: TextModel, needs: Sequence[str]
+) -> list[Answer]:
+    """Answer from the probabilities of each text and of its parts; needs that the model did not learn by keywords."""
+    parts = [[text, *(found if len(found := parts_of(text)) > 1 else [])] for text in texts]
+    chances = model.probabilities([part for several in parts for part in several])
+    starts = np.cumsum([0, *map(len, parts[:-1])])
+    best = np.maximum.reduceat(chances, starts) if len(parts) else chances
+    known = np.array([need in needs for need in model.needs], dtype=bool)
+    return [
+        _answer(row, model, known, {need: hit for need, hit in hits.items() if need not in model.needs})
+        if text.strip()
+        else Answer((), (), say("没有文字", "no text"))
+        for text, row, hits in zip(texts, best, words, strict=True)
+    ]
+
+
+def _answer(
+    chances: np.ndarray, model: TextModel, known: np.ndarray, unlearnt: Mapping[str, list[str]]
+) -> Answer:
+    order = [place for place in np.argsort(-chances, kind="stable") if known[place]]
+    candidates = tuple(model.needs[place] for place in order[:MOST_CANDIDATES])
+    sure = [place for place in order if chances[place] >= model.threshold]
+    told = [*(model.needs[place] for place in sure), *unlearnt]
+    values = [*(float(chances[place]) for place in sure), *(float("nan") for _ in unlearnt)]
+    if told:
+        why = say("分类模型", "the classifier") if sure else _by_keywords(unlearnt).why
+    elif order and model.needs[int(np.argmax(chances))] == "":
+        why = say("像是谁的需求都不是", "it looks like nobody's need")
+    else:
+        top = chances[order[0]] if order else 0.0
+        why = say(f"拿不准（最高 {top:.0%}）", f"not sure (at best {top:.0%})")
+    return Answer(tuple(told), tuple(values), why, candidates)

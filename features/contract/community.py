@@ -51,6 +51,13 @@ class _Named(_Section):
         return value
 
 
+class Place(_Section):
+    """An estate or village of the register, and the other names that ledgers give it."""
+
+    name: str = Field(min_length=1)
+    aliases: tuple[str, ...] = ()
+
+
 class Need(_Named):
     """One need: its window (weeks after the as-of date), severity, who can have it, and what to ask at the door."""
 
@@ -274,6 +281,7 @@ class Community(_Section):
     sharing: SharingSettings = SharingSettings()
     features: FeatureSettings = FeatureSettings()
     retention: RetentionSettings = RetentionSettings()
+    places: tuple[Place, ...] = ()
     silent_after_weeks: float | None = Field(default=None, gt=0)  # of a register that grows only by requests
     left: Departure | None = None
     died: Departure | None = None

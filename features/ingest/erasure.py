@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from features.contract.tables import TABLES
 from features.ingest.quarantine import FOLDER
 from features.store.database import STORE, has_tables, open_store
 from features.store.partitions import forget, root_of
+from features.store.register_changes import TABLE, read_changes, same_as
 from features.store.sql import WHOLE_NUMBER, name, text
 from features.store.tombstones import TOMBSTONES, leave_tombstone, read_tombstones, recognises
 
@@ -33,8 +35,11 @@ def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict
         if not has_tables(connection):
             return {}
         there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        households = same_as(read_changes(connection), "household", household_id)
         return {
-            table: _rows(connection, table, household_id) for table in household_tables() if table in there
+            table: [row for one in households for row in _rows(connection, table, one)]
+            for table in household_tables()
+            if table in there
         }
 
 
@@ -115,17 +120,41 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
     The records are rewritten without it, as a database file keeps what was deleted until it is overwritten. If it is
     interrupted it can be run again.
 
+    Households that were merged into it are removed with it.
+
     Returns:
         Number of rows removed by table, and from the quarantine.
     """
-    leave_tombstone(workspace, household_id)
-    forget(root_of(workspace))
-    removed = _erase_records(workspace, household_id, own_texts(workspace, household_id))
-    removed[FOLDER] = sum(
-        erase_rows(path, lambda row: _names(row[-1], household_id))
-        for path in sorted((workspace / FOLDER).glob("*.csv"))
-    )
-    return removed
+    removed: Counter[str] = Counter()
+    for one in reversed(_merged(workspace, household_id)):
+        leave_tombstone(workspace, one)
+        forget(root_of(workspace))
+        removed.update(_erase_records(workspace, one, own_texts(workspace, one)))
+        removed[FOLDER] += sum(
+            erase_rows(path, lambda row, one=one: _names(row[-1], one))  # type: ignore[misc]
+            for path in sorted((workspace / FOLDER).glob("*.csv"))
+        )
+    return dict(removed)
+
+
+def _merged(workspace: Path, household_id: str) -> list[str]:
+    """List a household and those that were merged into it."""
+    if not (workspace / STORE).is_file():
+        return [household_id]
+    with open_store(workspace, read_only=True) as connection:
+        return same_as(read_changes(connection), "household", household_id)
+
+
+def _forget_changes(connection: duckdb.DuckDBPyConnection, there: set[str], household_id: str) -> None:
+    """Remove what was decided about a household: links, and merges and moves of it and its residents."""
+    if "link_decisions" in there:
+        connection.execute("DELETE FROM link_decisions WHERE household_id = ?", [household_id])
+    if TABLE in there:
+        connection.execute(
+            f"""DELETE FROM {TABLE} WHERE ? IN (subject, target) OR (kind <> 'household' AND subject IN (
+                SELECT resident_id FROM residents WHERE household_id = ?))""",
+            [household_id, household_id],
+        )
 
 
 def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict[str, int]:
@@ -137,6 +166,7 @@ def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict
     with open_store(workspace) as connection:
         there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
         connection.execute("BEGIN")
+        _forget_changes(connection, there, household_id)
         for table in household_tables():
             if table in there:
                 found = connection.execute(

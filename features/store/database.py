@@ -14,6 +14,7 @@ import duckdb
 
 from features.contract.tables import TABLES
 from features.language import UserError, say
+from features.store import register_changes
 from features.store.sql import TYPES, name, text
 
 STORE = "records.duckdb"
@@ -44,6 +45,14 @@ EXPORTS = {  # what each export held, for the next one to be dated by and compar
         "rows": "BIGINT",
     },
 }
+LINK_DECISIONS = {  # what people decided about records without a household, the later row of a record counts
+    "number": "INTEGER",
+    "address": "VARCHAR",
+    "person": "VARCHAR",
+    "phone": "VARCHAR",
+    "household_id": "VARCHAR",  # '': nobody of the register
+}
+OWN_TABLES = EXPORTS | {register_changes.TABLE: register_changes.COLUMNS, "link_decisions": LINK_DECISIONS}
 COMPLETES = {  # an empty value never erases one of these
     "outreach": ("outcome", "propensity", "worker_id"),
     "feedback": ("kind", "satisfaction", "reason_kind", "note", "next_visit"),
@@ -200,7 +209,7 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
     wanted = {
         table: {one: TYPES[column.kind] for one, column in contract.columns.items()} | VERSIONED
         for table, contract in TABLES.items()
-    } | EXPORTS
+    } | OWN_TABLES
     statements = []
     for table, columns in wanted.items():
         there = held.get(table)

@@ -19,6 +19,7 @@ from features.store.database import add_moves, open_store
 from features.store.export_history import days_of
 from features.store.partitions import LAYOUT, ROWS, OnDisk, Partition, open_partitions
 from features.store.reader import read_settings
+from features.store.register_changes import show_changes
 from features.store.sql import name
 from features.store.storage import keep_only, put, put_table
 
@@ -33,6 +34,7 @@ def lay_out(workspace: Path, root: str, households: int = HOUSEHOLDS) -> OnDisk:
     """
     old = open_partitions(root)
     with open_store(workspace, read_only=True) as connection:
+        show_changes(connection)
         add_moves(connection)
         grids = _grids(connection)
         of_grid = _numbered(grids, old, households)

@@ -30,6 +30,7 @@ from features.store.database import (
     has_tables,
     open_store,
 )
+from features.store.register_changes import show_changes
 from features.store.sql import name, one_value, text
 
 
@@ -52,6 +53,7 @@ def read_records(workspace: Path, community: Community | None = None) -> Records
     with open_store(workspace, read_only=True) as connection:
         if not has_tables(connection):
             raise _empty(workspace)
+        show_changes(connection)
         add_moves(connection)
         records = records_in(connection, community)
         if not len(records.household_ids):

@@ -13,6 +13,7 @@ from service.cli import (
     county_commands,
     data_commands,
     model_commands,
+    register_commands,
     replay_commands,
     simulate,
     text_commands,
@@ -31,6 +32,7 @@ from service.web.commands import (
 
 MODULES = (
     data_commands,
+    register_commands,
     model_commands,
     week_commands,
     replay_commands,

@@ -10,6 +10,7 @@ from typing import Any
 
 from features.atomic import write_atomically
 from features.store.database import STORE, open_store
+from features.store.register_changes import show_changes
 from service.web.published.week_files import SERVED
 
 REFUSALS = "refusals.json"
@@ -24,6 +25,7 @@ def publish_refusals(workspace: Path) -> None:
         return
     rows: list[tuple[Any, ...]] = []
     with open_store(workspace, read_only=True) as connection:
+        show_changes(connection)
         there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
         for table, query in (("opt_outs", OPT_OUTS), ("feedback", DO_NOT_CONTACT)):
             rows += connection.execute(query).fetchall() if table in there else []

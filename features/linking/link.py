@@ -1,0 +1,161 @@
+"""Link records without a household's number to the register, surely or not at all."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.linking.candidates import add_keys, candidate_pairs
+from features.linking.doors import read_door
+from features.linking.evidence import DOOR, NAME, PHONE, Evidence, evidence_of
+from features.linking.match_model import chances, fit
+from features.linking.mentioned import Mentioned, read_mentioned, texts_of
+from features.linking.places import read_places
+from features.linking.reasons import reason_of
+from features.linking.record_keys import record_keys
+
+SURE = 0.99  # chance from which a record is linked without a person
+SHOWN = 5  # candidates
+AT_ONCE = 20_000  # records compared at a time, which bounds the memory
+POSSIBLE = 1e-4  # chance below which a candidate isn't shown
+LINKED, REVIEW, UNKNOWN, DECIDED = "linked", "review", "unknown", "decided"
+COLUMNS = ("household_id", "candidates", "chance", "reason", "verdict")
+
+
+def link(
+    records: pd.DataFrame,
+    register: pd.DataFrame,
+    decisions: pd.DataFrame | None = None,
+    aliases: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """Link records to households by door, person and telephone.
+
+    Parameters
+    ----------
+    records
+        Columns address, person and phone, texts or missing; a column that isn't there says nothing. ``at``, the time of
+        the record, is optional.
+    register
+        Columns household_id, address, person and phone; several rows a household. ``valid_until`` is optional: a
+        household that had left before a record's ``at`` isn't linked to it.
+    decisions
+        What people decided: address, person, phone, household_id ("": nobody of the register).
+    aliases
+        Other names of estates, by name.
+
+    Returns
+    -------
+    One row a record with its index: ``household_id`` (missing where nobody is sure), ``candidates`` (list of
+    household_id, the likeliest first), ``chance`` that the first is right, ``reason`` in words, and ``verdict``:
+    ``linked``, ``review``, ``unknown`` (no candidate), or ``decided`` by a person.
+    """
+    households, whose = np.unique(register["household_id"].to_numpy(dtype=str), return_inverse=True)
+    held = read_mentioned(register, whose, len(households))
+    found, model = [], None
+    said_names = [
+        door.places for door in map(read_door, texts_of(records, "address")) if door and len(door.places) > 1
+    ]
+    places = read_places(held.doors["names"], aliases or {}, said_names)
+    add_keys(held, places)
+    for begin in range(0, len(records), AT_ONCE):
+        part = records.iloc[begin : begin + AT_ONCE]
+        said = read_mentioned(part, np.arange(len(part)), len(part))
+        add_keys(said, places)
+        pairs = candidate_pairs(said, held)
+        evidence = evidence_of(pairs, said, held)
+        record = pairs["record"].to_numpy()
+        if model is None:
+            model = fit(record, evidence, len(households), shared_names(held))
+        chance, _, _ = chances(model, record, evidence, len(households), shared_names(held))
+        gone = _gone(part, register, pairs, whose, len(households))
+        found.append(_verdicts(part, pairs, evidence, np.where(gone, 0.0, chance), households))
+    linked = pd.concat(found) if found else pd.DataFrame(columns=list(COLUMNS))
+    return _decided(linked, records, decisions)
+
+
+def shared_names(register: Mentioned) -> float:
+    """Estimate how likely a full name that isn't the register's own is also in it (Good and Turing's estimate)."""
+    names = register.persons.loc[register.persons["form"] == 0, "name"]
+    once = (names.value_counts() == 1).sum()
+    return float(np.clip(1 - once / max(len(names), 1), 0.05, 1.0))
+
+
+def _gone(
+    records: pd.DataFrame, register: pd.DataFrame, pairs: pd.DataFrame, whose: np.ndarray, count: int
+) -> np.ndarray:
+    """Tell which pairs are of a household that had left before the record: bool [pairs]."""
+    if "valid_until" not in register or "at" not in records:
+        return np.zeros(len(pairs), dtype=bool)
+    ends, at = (
+        pd.to_datetime(column).to_numpy("datetime64[us]").astype(np.int64)
+        for column in (register["valid_until"], records["at"])
+    )
+    # a missing time is the smallest number: no end, or no time of the record
+    missing = np.iinfo(np.int64).min
+    ends = np.where(ends == missing, np.iinfo(np.int64).max, ends)
+    last = np.full(count, missing)
+    np.maximum.at(last, whose, ends)
+    return last[pairs["household"].to_numpy()] <= at[pairs["record"].to_numpy()]
+
+
+def _verdicts(
+    records: pd.DataFrame, pairs: pd.DataFrame, evidence: Evidence, chance: np.ndarray, households: np.ndarray
+) -> pd.DataFrame:
+    order = np.lexsort((-chance, pairs["record"].to_numpy()))
+    order = order[chance[order] > POSSIBLE]
+    record, household = pairs["record"].to_numpy()[order], pairs["household"].to_numpy()[order]
+    first = np.flatnonzero(np.diff(record, prepend=-1))
+    best = np.full(len(records), -1)
+    best[record[first]] = order[first]
+    candidates: list[list[str]] = [[] for _ in range(len(records))]
+    for one, other in zip(record.tolist(), households[household].tolist(), strict=True):
+        if len(candidates[one]) < SHOWN:
+            candidates[one].append(other)
+    some = best >= 0
+    top = np.where(some, chance[best] if len(chance) else 0.0, 0.0)
+    sure = some & (top >= SURE) & _supported(evidence)[best] if len(chance) else some
+    ids = pd.array([candidates[one][0] if sure[one] else None for one in range(len(records))], dtype="str")
+    reasons = [reason_of(evidence, one) if one >= 0 else "" for one in best.tolist()]
+    verdict = np.select([sure, some], [LINKED, REVIEW], UNKNOWN)
+    return pd.DataFrame(
+        {
+            "household_id": ids,
+            "candidates": candidates,
+            "chance": top,
+            "reason": reasons,
+            "verdict": verdict.astype(object),
+        },
+        index=records.index,
+    )
+
+
+def _supported(evidence: Evidence) -> np.ndarray:
+    """Tell which pairs may be linked without a person, whatever their chance: bool [pairs].
+
+    A name alone is nobody's; a door doesn't outweigh another person's name, nor a telephone another door.
+    """
+    door = np.isin(evidence.door, [DOOR.index("same"), DOOR.index("lacking")])
+    name = (evidence.name > 0) & (evidence.name < NAME.index("other"))
+    phone = evidence.phone == PHONE.index("same")
+    stranger = (evidence.name == NAME.index("other")) & ~phone
+    elsewhere = (evidence.door == DOOR.index("other")) & ~name
+    nearly = np.isin(evidence.door, [DOOR.index("near"), DOOR.index("part")])
+    return (door | phone | (name & nearly)) & ~stranger & ~elsewhere
+
+
+def _decided(linked: pd.DataFrame, records: pd.DataFrame, decisions: pd.DataFrame | None) -> pd.DataFrame:
+    """Put what people decided in place of what was found."""
+    if decisions is None or not len(decisions) or not len(records):
+        return linked
+    by_key = dict(zip(record_keys(decisions), decisions["household_id"].fillna("").astype(str), strict=True))
+    columns: dict[str, list[Any]] = {column: linked[column].tolist() for column in COLUMNS}
+    for place, key in enumerate(record_keys(records)):
+        if key in by_key:
+            household = by_key[key]
+            columns["household_id"][place] = household or None
+            columns["candidates"][place] = [household] if household else []
+            columns["chance"][place] = 1.0 if household else 0.0
+            columns["verdict"][place] = DECIDED
+    decided = pd.DataFrame(columns, index=linked.index)
+    return decided.astype({"household_id": "str", "chance": float})

@@ -1,0 +1,89 @@
+"""Find the households that a day's text names: 3幢2单元501张某、502李某反映漏水."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from features.linking.doors import Door, arabic, read_door
+from features.linking.names import KIN, TITLE, read_persons
+
+_NUMBER = r"(?:[A-Z]?\d{1,5}[A-Z]?|[A-Z])"
+_MARK = r"(?:号楼|单元|幢|栋|座|梯|门|组|社|楼|层|室|房|户|号|#)"
+_PLACE = r"(?:[一-鿿]{1,8}(?:小区|花园|新村|公寓|家园|苑|城|里|村|园|府|庭|湾|路|街|巷|期|区))?"
+_DOOR = re.compile(
+    rf"{_PLACE}第?{_NUMBER}{_MARK}(?:-?第?{_NUMBER}{_MARK}){{0,4}}(?:-?{_NUMBER}(?:室|房|户|号)?(?!\d|岁|元|年|月|日|人|次|个|米|点))?"
+    rf"|{_PLACE}(?<!\d)\d{{1,3}}[-#](?:\d{{1,2}}-)?\d{{3,4}}(?!\d)"
+    rf"|(?<=[、,，;；和及\s。])(?<!\d)\d{{3,4}}(?:室|房|户)?(?=[一-鿿*])(?![岁元年月日人次个米点号度])"
+)
+_SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖萧田董袁潘于蒋蔡余杜叶程苏魏吕丁任"
+    "沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向"
+    "汤包柴洪施牛樊葛邢安齐庞颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞左柳甘祝尚毕温康季季费"
+)
+_CALLED = re.compile(
+    rf"^[:：,，]?(?:住户|业主|居民|户主|租户)?(?P<person>(?:老|小)?(?:[{_SURNAMES}])(?:{TITLE}|[*某]{{1,2}}|[一-鿿*]{{1,2}}?)?(?:(?:的|之)?(?:{KIN}))?)"
+    r"(?=$|[\s、,，;；。:：(]|反映|反应|家中|家里|需要|需|要求|要|说|称|咨询|申请|投诉|求助|希望|想|因|患|不在|无人|未遇|已|在|独居|生病|住院|身体|行动|\d)"
+)
+_NUMERAL = r"[零〇○一二三四五六七八九十百两]+"
+# a name such as 张三 keeps its sign: only numerals before or behind the words of a door are numbers
+_OF_DOOR = re.compile(
+    rf"{_NUMERAL}(?=号楼|单元|[幢栋座梯门组社楼层室号#])|(?<=[幢栋座元门楼层])第?{_NUMERAL}(?=[室幢栋单]|$|[^一-鿿])"
+)
+_BETWEEN = re.compile(r"^[\s、,，;；。:：]+|[\s、,，;；。:：和及]+$")
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A household that a text names: its door (with what it shares with the door before it), who, and what was said."""
+
+    address: str
+    person: str
+    text: str
+
+
+def mentions(text: str) -> list[Mention]:
+    """Find the households in a text, in order; a door leaves out what it shares with the one before it.
+
+    >>> [(one.address, one.person, one.text) for one in mentions("3幢2单元501张某、502李某反映漏水")]
+    [('3幢2单元501', '张某', ''), ('3幢2单元502室', '李某', '反映漏水')]
+    """
+    plain = unicodedata.normalize("NFKC", text.replace("\n", "。"))
+    plain = _OF_DOOR.sub(lambda one: arabic(one[0].removeprefix("第")), re.sub(r"[—–−－~]+", "-", plain))
+    found = list(_DOOR.finditer(plain))
+    if not found:
+        return []
+    ends = [*(one.start() for one in found[1:]), len(plain)]
+    result: list[Mention] = []
+    before = Door()
+    for one, end in zip(found, ends, strict=True):
+        written = one[0]
+        door = read_door(written if re.search(r"\D", written) else f"{written}室")
+        if door is None or door == Door():
+            continue
+        address, before = _with(door, before, written)
+        rest = plain[one.end() : end]
+        called = _CALLED.match(rest)
+        person = called["person"] if called and read_persons(called["person"]) else ""
+        said = rest[called.end() :] if called and person else rest
+        result.append(Mention(address, person, _BETWEEN.sub("", _BETWEEN.sub("", said))))
+    return result
+
+
+def _with(door: Door, before: Door, written: str) -> tuple[str, Door]:
+    """Add to a door what the one before it says and it leaves out: everything above its own highest part."""
+    parts = ("group", "building", "unit", "room")
+    own = [part for part in parts if getattr(door, part)]
+    if not own or door.places:
+        return written, door
+    above = {part: getattr(before, part) for part in parts[: parts.index(own[0])] if getattr(before, part)}
+    whole = Door(before.places, **{**{part: getattr(door, part) for part in parts}, **above})
+    if not above and not before.places:
+        return written, whole
+    words = {
+        "group": "组",
+        "building": "幢" if whole.room or whole.unit else "号",
+        "unit": "单元",
+        "room": "室",
+    }
+    numbers = "".join(f"{value}{words[part]}" for part in parts if (value := getattr(whole, part)))
+    return "".join(whole.places[:1]) + numbers, whole

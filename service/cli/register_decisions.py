@@ -1,0 +1,172 @@
+"""Duplicates of the register and decisions about unsure links: proposed, carried out, undone."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from features.language import UserError, say
+from features.linking.decisions import keep_decisions
+from features.linking.duplicates import duplicate_households, duplicate_persons
+from features.linking.register import read_register, read_residents
+from features.store.database import STORE, add_tables, has_tables, open_store
+from features.store.register_changes import Change, Kind, add_change, read_changes, undo_change
+from service.web.published.refusals import publish_refusals
+
+
+def proposed_duplicates(workspace: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Propose pairs of households and of residents that may be the same and that nobody decided about.
+
+    Returns
+    -------
+    Columns kind, keep, drop, chance and reason; and the register.
+    """
+    register = read_register(workspace)
+    with open_store(workspace, read_only=True) as connection:
+        decided = {
+            frozenset((one.subject, one.target)) for one in read_changes(connection) if one.kind == "distinct"
+        }
+    pairs = pd.concat(
+        [
+            duplicate_households(register).assign(kind="household"),
+            duplicate_persons(read_residents(workspace)).assign(kind="person", chance=float("nan")),
+        ],
+        ignore_index=True,
+    )
+    told = [frozenset(both) in decided for both in zip(pairs["keep"], pairs["drop"], strict=True)]
+    return pairs[[not one for one in told]].reset_index(drop=True), register
+
+
+def change_register(
+    workspace: Path,
+    kind: Kind,
+    subject: str,
+    target: str,
+    since: datetime,
+    valid_from: datetime | None = None,
+) -> list[str]:
+    """Merge or move, and return lines on it.
+
+    Parameters
+    ----------
+    workspace
+        With records.
+    kind, subject, target, since, valid_from
+        As ``features.store.register_changes.add_change`` takes them.
+
+    Raises
+    ------
+    UserError
+        When an id isn't in the register or is merged already.
+    """
+    _require_records(workspace)
+    with open_store(workspace) as connection:
+        connection.execute("BEGIN")
+        add_tables(connection)
+        change = add_change(connection, kind, subject, target, since, valid_from)
+        connection.execute("COMMIT")
+    publish_refusals(workspace)
+    return [_line(change)]
+
+
+def undo_register_change(workspace: Path, number: int, until: datetime) -> list[str]:
+    """Undo a change from ``until`` on, and return lines on it. Raises UserError where there is none of that number."""
+    _require_records(workspace)
+    with open_store(workspace) as connection:
+        connection.execute("BEGIN")
+        add_tables(connection)
+        change = undo_change(connection, number, until)
+        connection.execute("COMMIT")
+    publish_refusals(workspace)
+    return [say("已撤销：", "undone: ") + _line(change)]
+
+
+def change_lines(workspace: Path) -> list[str]:
+    """Return a line for each merge and move that was made."""
+    _require_records(workspace)
+    with open_store(workspace, read_only=True) as connection:
+        return [_line(one) for one in read_changes(connection) if one.kind != "distinct"]
+
+
+def take_reviews(
+    workspace: Path, files: list[Path], since: Callable[[], datetime]
+) -> tuple[list[str], list[str]]:
+    """Keep the decisions of review workbooks, and carry out the merges that they decide.
+
+    Parameters
+    ----------
+    workspace
+        With records.
+    files
+        Workbooks, filled in.
+    since
+        Gives the time from which merges count.
+
+    Returns
+    -------
+    Lines on what was kept, and lines on what could not be read or done.
+    """
+    from service.returns.read_review import read_review
+
+    households = set(read_register(workspace)["household_id"])
+    lines, refused = [], []
+    for path in files:
+        found = read_review(path, households)
+        kept = keep_decisions(workspace, found.decisions)
+        refused += found.refused
+        for kind, keep, drop in found.same:
+            try:
+                lines += change_register(workspace, _kind(kind), drop, keep, since())
+            except UserError as error:
+                refused.append(f"{path.name}: {error}")
+        for _, keep, drop in found.other:
+            change_register(workspace, "distinct", drop, keep, since())
+        lines.append(
+            say(
+                f"{path.name}：保存 {kept} 条归户决定，合并 {len(found.same)} 对，{len(found.other)} 对不是同一个，"
+                f"{found.undecided} 行未决定",
+                f"{path.name}: {kept} links decided, {len(found.same)} pairs merged, {len(found.other)} pairs are not"
+                f" the same, {found.undecided} rows undecided",
+            )
+        )
+    return lines, refused
+
+
+def _kind(kind: str) -> Kind:
+    return "person" if kind == "person" else "household"
+
+
+def _require_records(workspace: Path) -> None:
+    if (workspace / STORE).is_file():
+        with open_store(workspace, read_only=True) as connection:
+            if has_tables(connection):
+                return
+    raise UserError(
+        say(
+            f"{workspace}：还没有数据，请先运行 xianying ingest 目录",
+            f"{workspace}: no records yet; run xianying ingest DIR first",
+        )
+    )
+
+
+def _line(change: Change) -> str:
+    """Say what a change does, from when on, and whether it was undone."""
+    day = change.since.date()
+    if change.kind == "move":
+        begins = f"{change.valid_from:%Y-%m-%d}"
+        words = say(
+            f"居民 {change.subject} 自 {begins} 起住在 {change.target}",
+            f"resident {change.subject} lives in {change.target} from {begins}",
+        )
+    else:
+        zh, en = ("居民", "resident") if change.kind == "person" else ("住户", "household")
+        words = say(
+            f"{zh} {change.subject} 并入 {change.target}",
+            f"{en} {change.subject} is merged into {change.target}",
+        )
+    counts = say(f"{day} 之后的名单起算", f"counts for lists after {day}")
+    ended = (
+        say(f"，{change.until:%Y-%m-%d} 撤销", f", undone on {change.until:%Y-%m-%d}") if change.until else ""
+    )
+    return f"#{change.number} {words}{say('；', '; ')}{counts}{ended}"

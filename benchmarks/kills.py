@@ -81,11 +81,16 @@ def state(place: Path) -> dict[str, str]:
     with tempfile.NamedTemporaryFile() as told:
 
         def work() -> int:
-            Path(told.name).write_text(json.dumps(_state(place)))
+            try:
+                Path(told.name).write_text(json.dumps(_state(place)))
+            except Exception as error:
+                Path(told.name).write_text(repr(error))
+                return 1
             return 0
 
         code, _ = forked(work)
-        assert code == 0, f"the state of {place} cannot be read"
+        if code != 0:
+            raise RuntimeError(f"{place} cannot be read: {Path(told.name).read_text()}")
         return json.loads(Path(told.name).read_text())
 
 
@@ -197,7 +202,7 @@ def commands_of(place: Path) -> dict[str, Build]:
     target = households(place / "workspace")
     secret = str(place / "workspace" / "secret.key")
     return {
-        "ingest": lambda workspace: ["ingest", str(place / "later"), "--accept"],
+        "ingest": lambda workspace: ["ingest", str(place / "later")],
         "retrain": lambda workspace: ["retrain", "--as-of", FIRST],
         "score": lambda workspace: ["score", "--as-of", NEXT],
         "outreach": lambda workspace: ["outreach", "--as-of", NEXT],
@@ -217,7 +222,7 @@ def attempt(
     place: Path, name: str, build: Build, kill_after: float | None
 ) -> tuple[dict[str, str], bool, float]:
     """Run a command on a copy, killed and run again where a moment is given: state, whether it was killed, seconds."""
-    workspace = place / "try" / "workspace"
+    workspace = place / f"try-{os.getpid()}" / "workspace"
     shutil.rmtree(workspace.parent, ignore_errors=True)
     workspace.parent.mkdir()
     if name == "restore":

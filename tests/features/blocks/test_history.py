@@ -167,6 +167,9 @@ def test_facts_of_service():
     assert told(history, "open_request", [still]) == ""  # a community that does not record resolutions
     assert told(history, "open_request", [done, still]) == "5月20日的申请还没有办结"
     assert told(history, "satisfaction", [done, still], need=1) == "上次办结后评2分（满分5分）"
+    earlier = {**done, "requested_at": "2024-03-01", "resolved_at": "2024-03-09", "satisfaction": 5}
+    assert told(history, "satisfaction", [done, earlier], need=1) == "上次办结后评2分（满分5分）"
+    assert told(history, "satisfaction", [earlier, done], need=1) == "上次办结后评2分（满分5分）"
 
 
 def test_whether_a_request_is_still_open_does_not_depend_on_the_partition():

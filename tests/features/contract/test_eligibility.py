@@ -60,6 +60,7 @@ def who(expression, residents=RESIDENTS, households=HOUSEHOLDS, **sections):
         ("children > 0", "a"),
         ("children >= 0", "ab"),
         ("0 < children <= 2", "a"),
+        ("not 5 < children < youngest_child_age", "ab"),  # the first part tells, whatever the age
         ("children == 2 or dual", "a"),
         ("dual", "a"),
         ("dual == true", "a"),

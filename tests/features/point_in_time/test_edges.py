@@ -97,7 +97,10 @@ RULES: dict[str, tuple[Callable[[int], bool], int]] = {
     ),
     "a resident lives in the next household": (resident_moved, 1),
     "a resident has left": (resident_left, 0),
-    "a refusal has begun": (lambda n: bool(known(n, opt_outs=[{**A, "from": float(D)}]).opted_out[0]), 1),
+    "a refusal that was announced before has begun": (
+        lambda n: bool(known(n, opt_outs=[{**A, "from": float(D), "visible_from": D - 9.0}]).opted_out[0]),
+        1,
+    ),
     "a refusal has ended": (
         lambda n: not known(n, opt_outs=[{**A, "from": D - 9.0, "until": float(D)}]).opted_out[0],
         0,

@@ -270,6 +270,15 @@ def test_a_feedback_table_is_kept_with_its_versions(tiny_town: TinyTown) -> None
     assert not suppressed(known_before(again, day_of(date(2024, 6, 10)))).any()
 
 
+def test_a_refusal_without_a_number_is_kept_and_other_feedback_is_set_aside(tiny_town: TinyTown) -> None:
+    tiny_town.write("feedback", [{**row, "feedback_id": ""} for row in ROWS])
+    report = tiny_town.ingest()
+    assert report.quarantine is not None
+    rows = tiny_town.records().feedback
+    assert [FEEDBACK[kind] for kind in rows.kind] == ["do_not_contact"]
+    assert suppressed(known_before(tiny_town.records(), day_of(date(2024, 6, 10))))[4].all()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

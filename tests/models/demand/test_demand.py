@@ -183,6 +183,7 @@ def test_past_cells_compare_what_was_expected_with_who_came() -> None:
     window = cells[cells["span"] == WINDOW].set_index("grid")
     assert window["observed"].to_dict() == {0: 1, 1: 1, 2: 1, 3: 0}
     assert window["expected"].sum() == pytest.approx(1.6)
+    assert window["variance"].sum() == pytest.approx(80 * 0.02 * 0.98)  # of independent households
     assert (cells["ends"] <= DAY).all()
 
 

@@ -7,7 +7,7 @@ import click
 from features.language import UserError, say
 from service.cli.options import Directory, File
 from service.console.terminal import progress, show, stage
-from service.weekly.opening import speak
+from service.weekly.opening import speak, take_in
 
 group = click.Group()
 
@@ -45,10 +45,10 @@ def init(workspace: Path) -> None:
 def ingest(workspace: Path, directory: Path) -> int:
     """Load a directory of the contract; exit with 3 if something should be looked at, with 1 if nothing was taken."""
     from features.ingest.ingest import ingest
-    from service.web.published.refusals import publish_refusals
+    from service.web.published.recorded import publish_from_records
 
     report = ingest(directory, workspace, tell=progress())
-    publish_refusals(workspace)
+    publish_from_records(workspace)
     show(report.lines())
     return report.exit_code()
 
@@ -80,6 +80,7 @@ def record(workspace: Path, files: tuple[Path, ...]) -> None:
     from service.weekly.record_week import record_files
 
     speak(workspace)
+    take_in(workspace)
     lines, refused = record_files(workspace, list(files), stage)
     show(lines)
     if refused:

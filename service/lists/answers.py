@@ -111,3 +111,16 @@ def read_date(value: Any, as_of: date) -> date | None:
         except ValueError:
             continue
     return min(choices, key=lambda one: abs(one - as_of), default=None)
+
+
+def contradiction(
+    household_id: str, through_service: tuple[str, date], on_paper: tuple[str, date], counts: str
+) -> str:
+    """Say in one line that paper and the service contradict each other, and which counts."""
+    (reported, day), (written, paper_day) = through_service, on_paper
+    return say(
+        f"户 {household_id}：手机或接口登记“{reported}”（{day}），纸质表“{written}”（{paper_day}）；"
+        f"以较晚的走访“{counts}”为准，两条都保留",
+        f"household {household_id}: “{reported}” through the service ({day}), “{written}” on paper ({paper_day});"
+        f" the later visit counts: “{counts}”; both are kept",
+    )

@@ -244,6 +244,7 @@ def _publish(
     from service.planning.workers import visiting_everywhere
     from service.web.published.packing import Listed
     from service.web.published.publish import publish
+    from service.web.published.recorded import publish_from_records
 
     workers = pd.concat([partition.workers for partition in written], ignore_index=True)
     if len(written) > 1:
@@ -255,6 +256,7 @@ def _publish(
     risk = pd.concat([partition.risk for partition in written], ignore_index=True)
     scored = scored_week(week.town, week.as_of, week.scores, week.fitted.shares, week.model, each)
     publish(workspace, scored, listed=Listed(visits, risk, feedback, workers, _seats_left(week)))
+    publish_from_records(workspace)
 
 
 def summary(visits: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from features.ingest.ingest_report import IngestReport
 from features.language import say
 from service.console.stages import Stage
 from service.web.intake.handover import audit_head
-from service.web.published.refusals import publish_refusals
+from service.web.published.recorded import publish_from_records
 from service.weekly.as_of_date import choose_as_of
 from service.weekly.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
 from service.weekly.list_week import list_week
@@ -49,7 +49,7 @@ def weekly(
     is made from it. Returns the exit code of ``ingest``: 3 where something should be looked at.
     """
     report = ingest(directory, workspace, accept=accept)
-    publish_refusals(workspace)
+    publish_from_records(workspace)
     show(report.lines())
     came_in = take_in(workspace)
     town = read_town(workspace, stage)

@@ -12,7 +12,9 @@ from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
 from features.store.reader import read_records
 from service.console.stages import Stage
-from service.web.published.refusals import publish_refusals
+from service.returns.beside_service import beside_service
+from service.web.intake.counted import reported_outcomes
+from service.web.published.recorded import publish_from_records, recorded_outcomes
 from service.weekly.week_directory import all_listed
 
 
@@ -37,16 +39,21 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
     with stage(say("读取表格", "read the workbooks")):
         now = datetime.now(ZoneInfo(records.community.community.timezone))
         found = read_outcomes(files, listed, records, now)
+    held = {row: [one[:2] for one in rows] for row, rows in recorded_outcomes(workspace).items()}
+    beside = beside_service(found.rows, reported_outcomes(workspace), held)
     lost = 0
-    tables = {"outreach": found.rows, "feedback": found.feedback, "requests": found.requests}
+    tables = {"outreach": beside.rows, "feedback": found.feedback, "requests": found.requests}
     if any(tables.values()):
         with stage(say("入库", "store")):
-            lost = _store(workspace, tables)
+            lost = _store(workspace, {"outreach": beside.earlier}) if beside.earlier else 0
+            lost += _store(workspace, tables)
     stored = say(
-        f"记录 {len(found.rows)} 条结果，{found.known} 条此前已记录，{len(found.refused)} 条未能识别",
-        f"{len(found.rows)} outcomes recorded, {found.known} recorded before, {len(found.refused)} refused",
+        f"记录 {len(found.rows) - beside.known} 条结果，{found.known + beside.known} 条此前已记录，"
+        f"{len(found.refused)} 条未能识别",
+        f"{len(found.rows) - beside.known} outcomes recorded, {found.known + beside.known} recorded before,"
+        f" {len(found.refused)} refused",
     )
-    lines = [stored, *recorded_lines(found.feedback)]
+    lines = [stored, *beside.lines, *recorded_lines(found.feedback)]
     if found.requests:
         count = len(found.requests)
         lines.append(say(f"走访时提到的新诉求 {count} 条", f"{count} requests mentioned on visits"))
@@ -69,5 +76,5 @@ def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
             if rows:
                 pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
         report = ingest(Path(directory), workspace, everything=False)
-    publish_refusals(workspace)
+    publish_from_records(workspace)
     return sum(table.quarantined for table in report.tables.values())

@@ -16,6 +16,7 @@ from service.web.base.access import Scope, permit
 from service.web.base.problems import Problem
 from service.web.database.tables import NewRequest, Outcome, now
 from service.web.intake import outcomes, requests
+from service.web.intake.counted import counted
 from service.web.published.reading import (
     listed_row,
     note,
@@ -55,9 +56,9 @@ class OutcomeIn(BaseModel):
 
 
 class OutcomeOut(BaseModel):
-    """An outcome as it is stored."""
+    """An outcome as it is stored; one that came on paper has no id and nobody who sent it."""
 
-    id: int
+    id: int | None
     outreach_id: str
     household_id: str
     need: str
@@ -65,8 +66,9 @@ class OutcomeOut(BaseModel):
     contacted_on: date
     note: str
     by: str
-    recorded_at: datetime
+    recorded_at: datetime | None
     undone: bool
+    other: str = Field("", description="纸质表与手机登记不一致时，不作数的那个结果")
 
 
 class RequestIn(BaseModel):
@@ -104,7 +106,7 @@ class RequestOut(BaseModel):
 
 def outcome_out(row: Outcome) -> OutcomeOut:
     """Convert a stored outcome into an answer."""
-    shown = {name: getattr(row, name) for name in OutcomeOut.model_fields if name != "undone"}
+    shown = {name: getattr(row, name) for name in OutcomeOut.model_fields if name not in ("undone", "other")}
     return OutcomeOut(**shown, undone=row.undone_at is not None)
 
 
@@ -126,11 +128,11 @@ def post_outcome(
 
 @router.get("/outcomes", summary="一周名单上已登记的结果", responses=NOT_FOUND)
 def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[OutcomeOut]:
-    """List the outcomes that count for the rows in sight of a week's lists."""
+    """List the outcomes that count for the rows in sight of a week's lists, whatever way they came."""
     week = state_of(request).shelf.served.week(as_of)
     rows = rows_in_sight(request, asker, week)
     with state_of(request).database.reading() as session:
-        found = outcomes.in_force(session, [row["outreach_id"] for row in rows])
+        found = counted(session, state_of(request).settings.workspace, rows)
     if found:
         note(
             request,
@@ -139,7 +141,10 @@ def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[Out
             {outcome.household_id: None for outcome in found.values()},
             week.as_of,
         )
-    return [outcome_out(outcome) for outcome in found.values()]
+    return [
+        OutcomeOut(**{**vars(outcome), "undone": False})  # of the fields, those of OutcomeOut are taken
+        for outcome in found.values()
+    ]
 
 
 @router.delete("/outcomes/{number}", summary="撤销刚登记的结果", responses={**NOT_FOUND, **CONFLICT})

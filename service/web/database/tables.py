@@ -168,6 +168,40 @@ class NewRequest(Base):
     __table_args__ = (UniqueConstraint("by", "token", name="one_request_a_token"),)
 
 
+class Remark(Base):
+    """What was said about a row of a list beside its outcome; of each column the last word that was given counts."""
+
+    __tablename__ = "remarks"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    outreach_id: Mapped[str] = mapped_column(String(64), index=True)
+    household_id: Mapped[str] = mapped_column(String(100), index=True)
+    need: Mapped[str] = mapped_column(String(100))
+    kind: Mapped[str | None] = mapped_column(String(20))  # of contract.FEEDBACK
+    satisfaction: Mapped[int | None]  # 1 to 5
+    next_visit: Mapped[date | None]
+    by: Mapped[str] = mapped_column(String(120))
+    token: Mapped[str] = mapped_column(String(100))
+    recorded_at: Mapped[datetime] = mapped_column(default=now)
+    drained_at: Mapped[datetime | None] = mapped_column(index=True)
+
+    __table_args__ = (UniqueConstraint("by", "token", name="one_remark_a_token"),)
+
+
+class Reassignment(Base):
+    """A household of a week's lists that one worker handed to another; the last row counts."""
+
+    __tablename__ = "reassignments"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    household_id: Mapped[str] = mapped_column(String(100), index=True)
+    as_of: Mapped[date]
+    worker_id: Mapped[str] = mapped_column(String(100))  # who visits from now on
+    worker_name: Mapped[str] = mapped_column(String(100))
+    by: Mapped[str] = mapped_column(String(120))
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
 class Refusal(Base):
     """A household that refuses automated listing, from the moment it was noted."""
 
@@ -211,6 +245,10 @@ class Deletion(Base):
     by: Mapped[str] = mapped_column(String(120))
     at: Mapped[datetime] = mapped_column(default=now)
     drained_at: Mapped[datetime | None]
+
+
+# tables with a row for something that somebody sent about a household
+OF_HOUSEHOLD = (Outcome, NewRequest, Remark, Reassignment, Refusal, Correction)
 
 
 class Entry(Base):

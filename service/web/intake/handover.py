@@ -5,6 +5,7 @@ rows are ingested again next time, and as they carry the contract's ids that cha
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,13 +21,15 @@ from features.ingest.ingest import ingest
 from features.language import say
 from features.store.reader import read_settings
 from features.workspace_secret import workspace_secret
+from service.lists.answers import contradiction, outcome_names
 from service.returns.read_feedback import REFUSES
 from service.web.audit.anchor import DIRECTORY, newest_head
 from service.web.audit.drain import Drain
 from service.web.base.settings import command_settings, has_service
 from service.web.database.engine import Database, open_database
-from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
-from service.web.published.refusals import publish_refusals
+from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, Remark, now
+from service.web.intake.counted import on_paper, paper_counts
+from service.web.published.recorded import Recorded, publish_from_records, recorded_outcomes
 from service.web.rights.deletion import delete_everywhere
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -40,6 +43,7 @@ class Taken:
 
     rows: Rows = field(default_factory=dict)
     ids: dict[type, list[int]] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)  # on outcomes of which paper says something else
 
 
 def drain_service(workspace: Path) -> list[str]:
@@ -78,10 +82,10 @@ def drain(workspace: Path, database: Database) -> list[str]:
                     if rows:
                         pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
                 report = ingest(Path(directory), workspace, everything=False)
-            publish_refusals(workspace)
+            publish_from_records(workspace)
             lines += report.lines()
         _mark_drained(database, taken)
-        lines.insert(0, _summary(taken))
+        lines = [_summary(taken), *taken.lines, *lines]
     with database.reading() as session:
         named = Deletion.household_id.is_not(None)
         waiting = session.execute(select(Deletion.household_id, Deletion.by).where(named)).all()
@@ -96,18 +100,19 @@ def _summary(taken: Taken) -> str:
 
     return say(
         f"服务转入：结果 {count(Outcome)} 条，诉求 {count(NewRequest)} 条，"
-        f"谢绝 {count(Refusal)} 条，更正 {count(Correction)} 条",
+        f"反馈 {count(Remark)} 条，谢绝 {count(Refusal)} 条，更正 {count(Correction)} 条",
         f"from the service: {count(Outcome)} outcomes, {count(NewRequest)} requests,"
-        f" {count(Refusal)} refusals, {count(Correction)} corrections",
+        f" {count(Remark)} rows of feedback, {count(Refusal)} refusals, {count(Correction)} corrections",
     )
 
 
 def _take(workspace: Path, database: Database, zone: ZoneInfo) -> Taken:
     taken = Taken()
     with database.writing() as session:
-        _take_outcomes(session, taken)
+        _take_outcomes(session, taken, workspace)
         _take_requests(session, taken, zone)
         _take_refusals(session, taken, workspace)
+        _take_remarks(session, taken, workspace, zone)
         _take_corrections(session, taken, workspace)
     return taken
 
@@ -118,22 +123,46 @@ def _waiting(session: Session, table: Any) -> list[Any]:
     return list(session.scalars(rows.with_for_update()))
 
 
-def _take_outcomes(session: Session, taken: Taken) -> None:
-    """Take the last outcome of each listed pair that was not undone; from now on none of them can be undone."""
+def _take_outcomes(session: Session, taken: Taken, workspace: Path) -> None:
+    """Take the last outcome of each listed pair that was not undone; from now on none of them can be undone.
+
+    One that paper contradicts with a later visit stays with the service only; a line tells each contradiction.
+    """
     waiting = _waiting(session, Outcome)
     latest = {row.outreach_id: row for row in waiting if row.undone_at is None}
+    papers = _papers(session, latest, workspace)
+    told = [(row, papers[row.outreach_id]) for row in latest.values() if row.outreach_id in papers]
+    taken.lines += [_contradiction(row, paper) for row, paper in told if row.outcome != paper.outcome]
+    lost = {row.outreach_id for row, paper in told if paper_counts(row, paper)}
+    names = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id", "outcome")
     taken.rows["outreach"] = [
-        {
-            **{name: getattr(row, name) for name in ("outreach_id", "household_id", "need", "arm")},
-            **{name: getattr(row, name) for name in ("propensity", "worker_id", "outcome")},
-            "contacted_at": row.contacted_on,
-        }
+        {**{name: getattr(row, name) for name in names}, "contacted_at": row.contacted_on}
         for row in latest.values()
+        if row.outreach_id not in lost
     ]
     if waiting:
         for row in waiting:
             row.taken_at = row.taken_at or now()
         taken.ids[Outcome] = [row.id for row in waiting]
+
+
+def _papers(session: Session, latest: Mapping[str, Outcome], workspace: Path) -> dict[str, Recorded]:
+    """Return what paper said last of each visit, where the records have it from paper."""
+    recorded = recorded_outcomes(workspace)
+    here = [outreach_id for outreach_id in latest if outreach_id in recorded]
+    papers = {}
+    for outreach_id in here:
+        reports = session.scalars(select(Outcome).where(Outcome.outreach_id == outreach_id)).all()
+        if paper := on_paper(reports, recorded[outreach_id]):
+            papers[outreach_id] = paper[-1]
+    return papers
+
+
+def _contradiction(row: Outcome, paper: Recorded) -> str:
+    names = outcome_names()
+    counts = names[paper.outcome if paper_counts(row, paper) else row.outcome]
+    reported, written = (names[row.outcome], row.contacted_on), (names[paper.outcome], paper.contacted_on)
+    return contradiction(row.household_id, reported, written, counts)
 
 
 def _take_requests(session: Session, taken: Taken, zone: ZoneInfo) -> None:
@@ -176,6 +205,29 @@ def _take_refusals(session: Session, taken: Taken, workspace: Path) -> None:
     ]
     if waiting:
         taken.ids[Refusal] = [row.id for row in waiting]
+
+
+def _take_remarks(session: Session, taken: Taken, workspace: Path, zone: ZoneInfo) -> None:
+    """Take the last word of each kind on each row of a list as that row's feedback; it takes back no refusal."""
+    waiting = _waiting(session, Remark)
+    rows: dict[str, dict[str, Any]] = {}
+    for remark in waiting:
+        row = rows.setdefault(
+            remark.outreach_id,
+            {name: getattr(remark, name) for name in ("outreach_id", "household_id", "need")}
+            | {"feedback_id": remark.outreach_id},
+        )
+        said = {name: getattr(remark, name) for name in ("kind", "satisfaction", "next_visit")}
+        row.update({name: value for name, value in said.items() if value is not None})
+        row["recorded_at"] = remark.recorded_at.astimezone(zone).replace(tzinfo=None, microsecond=0)
+    for row in rows.values():
+        held = _newest_rows(rows_of_household(workspace, row["household_id"]), "feedback")
+        refuses = any(one["kind"] == REFUSES for one in held if one["feedback_id"] == row["feedback_id"])
+        if refuses:
+            row.pop("kind", None)
+    taken.rows["feedback"] += list(rows.values())
+    if waiting:
+        taken.ids[Remark] = [remark.id for remark in waiting]
 
 
 def _newest_rows(held: Rows, table: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Store outcomes of visits: all are kept, the last that was not undone counts, and one sent twice counts once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -136,24 +136,6 @@ def undo(
         row.undone_at = now()
         enter(session, identity.who, "outcome.undo", row.household_id, purpose, row.outreach_id)
         return row
-
-
-def in_force(session: Session, outreach_ids: Iterable[str]) -> dict[str, Outcome]:
-    """Return the outcome that counts for each row of a list, by outreach_id; rows without one are left out."""
-    rows = session.scalars(
-        select(Outcome)
-        .where(Outcome.outreach_id.in_(list(outreach_ids)), Outcome.undone_at.is_(None))
-        .order_by(Outcome.id)
-    )
-    return {row.outreach_id: row for row in rows}
-
-
-def in_force_of_week(session: Session, as_of: date) -> dict[str, Outcome]:
-    """Return the outcomes that count for all rows of a week's lists, by outreach_id."""
-    rows = session.scalars(
-        select(Outcome).where(Outcome.as_of == as_of, Outcome.undone_at.is_(None)).order_by(Outcome.id)
-    )
-    return {row.outreach_id: row for row in rows}
 
 
 def newest(session: Session) -> int:

@@ -2,9 +2,20 @@
 
 from fastapi import FastAPI
 
-from service.web.pages import audit, frame, models, overview, sign_in, static, visits
+from service.web.pages import (
+    audit,
+    frame,
+    household,
+    household_forms,
+    models,
+    outcome_forms,
+    overview,
+    sign_in,
+    static,
+    visits,
+)
 
-MODULES = (sign_in, overview, visits, models, audit, static)
+MODULES = (sign_in, overview, visits, household, outcome_forms, household_forms, models, audit, static)
 
 
 def add_pages(app: FastAPI) -> None:

@@ -60,6 +60,8 @@ def actions() -> dict[str, str]:
         "outcome.write": say("登记结果", "recorded an outcome"),
         "outcome.undo": say("撤销结果", "took an outcome back"),
         "request.write": say("登记诉求", "recorded a request"),
+        "feedback.write": say("登记反馈", "recorded feedback"),
+        "visit.reassign": say("转给同事", "handed a visit over"),
         "feedback.read": say("看反馈", "read feedback"),
         "live.score": say("即时评分", "scored live"),
         "session.open": say("登录", "signed in"),

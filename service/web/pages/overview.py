@@ -18,9 +18,9 @@ from service.web.api.needs import sees_total
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Identity, Scope, permit, sees_need, sees_place
 from service.web.base.problems import Problem
-from service.web.intake import outcomes
+from service.web.intake.counted import Counted
+from service.web.pages.cards import days_of, listed_week, results
 from service.web.pages.frame import page
-from service.web.pages.visits import days_of, listed_week
 from service.web.published.reading import note, rows_in_sight
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
@@ -45,15 +45,15 @@ def overview(
     request.state.purpose = PURPOSE
     week = listed_week(state_of(request).shelf.served, as_of)
     rows = rows_in_sight(request, asker, week)
-    with state_of(request).database.reading() as session:
-        done = outcomes.in_force_of_week(session, date.fromisoformat(week.as_of))
+    done = results(request, rows)
+    finished = [row["outreach_id"] for row in rows if done.finished(row)]
     feedback = week.around.get("feedback", {}).get(language())
     said = _in_sight(request, asker, feedback, "said")
     agreed = _in_sight(request, asker, feedback, "agreed")
     households = [one["household_id"] for one in said + agreed]
     if households:
         note(request, asker, "feedback.read", dict.fromkeys(households), week.as_of)
-    needs, grids = _demand(week, asker), capacity(_around(week, asker, rows), rows, done)
+    needs, grids = _demand(week, asker), capacity(_around(week, asker, rows), rows, finished)
     return page(
         request,
         asker,
@@ -64,7 +64,7 @@ def overview(
         heat=heat(_around(week, asker, rows), rows, show),
         shown=show,
         choices=_choices(week),
-        outcomes=_found(done, rows),
+        outcomes=_found(done.outcomes, rows),
         workers=[one for some in grids.values() for one in some],
         grids=_sums(grids),
         needs=needs,
@@ -176,7 +176,7 @@ def _sums(grids: dict[str, list[Row]]) -> list[Row]:
     ]
 
 
-def _found(done: dict[str, outcomes.Outcome], rows: list[Row]) -> list[tuple[str, int, int]]:
+def _found(done: dict[str, Counted], rows: list[Row]) -> list[tuple[str, int, int]]:
     """Count each outcome among targeted and among random visits."""
     arms = {row["outreach_id"]: row["arm"] for row in rows}
     here = [(held.outcome, arms[one]) for one, held in done.items() if one in arms]

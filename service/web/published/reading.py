@@ -104,15 +104,37 @@ async def note_on_loop(
 def rows_in_sight(request: Request, identity: Identity, week: Week) -> list[dict]:
     """Return the rows of a week's lists that the asker may see now.
 
-    Their households neither refuse nor are deleted, and are in sight both in that week and now.
+    Their households neither refuse nor are deleted, and are in sight both in that week and now. Visits that were
+    handed over stand at the end of the other worker's list.
     """
     permit(identity, Scope.SCORES)
     restrictions, rows = state_of(request).restrictions, []
     for row in week.visits_in_sight(identity):
         household = row["household_id"]
         if sees_household(request, identity, household) and restrictions.listed(household):
-            rows.append(row)
-    return rows
+            rows.append(restrictions.reassigned(row))
+    return _in_order(rows, week) if restrictions.taken_over else rows
+
+
+def _in_order(rows: list[dict], week: Week) -> list[dict]:
+    """Put visits that were handed over at the end of the list of the worker who took them over."""
+    moved = [row for row in rows if row is not week.by_outreach_id[row["outreach_id"]]]
+    households = {row["household_id"] for row in moved}
+    last: dict[str, int] = {}
+    for row in rows:
+        if row["household_id"] not in households:
+            last[row["worker_id"]] = max(last.get(row["worker_id"], 0), row["visit_order"])
+    orders: dict[str, int] = {}
+    for row in moved:
+        if row["household_id"] not in orders:
+            orders[row["household_id"]] = last[row["worker_id"]] = last.get(row["worker_id"], 0) + 1
+        row["visit_order"] = orders[row["household_id"]]
+    place = {worker: number for number, worker in enumerate(dict.fromkeys(row["worker_id"] for row in rows))}
+
+    def position(row: dict) -> tuple[bool, int, int]:
+        return bool(row.get("coordinator")), place[row["worker_id"]], row["visit_order"]
+
+    return sorted(rows, key=position) if moved else rows
 
 
 def listed_row(request: Request, identity: Identity, outreach_id: str) -> tuple[dict, Week]:
@@ -124,5 +146,5 @@ def listed_row(request: Request, identity: Identity, outreach_id: str) -> tuple[
     for week in reversed(served.weeks.values()):
         row = week.by_outreach_id.get(outreach_id)
         if row and sees_household(request, identity, row["household_id"]) and sees_row(identity, row, week):
-            return row, week
+            return state_of(request).restrictions.reassigned(row), week
     raise Problem(404, "unknown-visit", say("名单上没有这一条", "it is on no list"))

@@ -1,19 +1,22 @@
-"""Households that refuse automated listing or are being deleted, and so are out of the service's sight at once."""
+"""What changes the lists at once: households that refuse or are being deleted, and visits that were handed over."""
 
 import threading
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 
 from service.web.database.engine import Database
-from service.web.database.tables import ENDS_RECORDED, Deletion, Refusal
+from service.web.database.tables import ENDS_RECORDED, Deletion, Reassignment, Refusal
 from service.web.published.refusals import refusing_on
+
+KEPT_WEEKS = 60  # of visits that were handed over: no list is served for longer
 
 
 class Restrictions:
-    """The households that refuse or are being deleted, as of the last ``refresh``.
+    """The households that refuse or are being deleted, and who took over visits, as of the last ``refresh``.
 
     The process that changes them refreshes at once. ``today`` returns the date in the community.
     """
@@ -24,6 +27,7 @@ class Restrictions:
         self._today = today
         self.refusing: frozenset[str] = frozenset()
         self.deleted: frozenset[str] = frozenset()
+        self.taken_over: dict[tuple[str, str], tuple[str, str]] = {}
         self.version = 0
         self._asking = threading.Lock()
 
@@ -45,9 +49,22 @@ class Restrictions:
             ) | (recorded - set(session.scalars(ended_here)))
             named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
             deleted = frozenset(refusal for refusal in named if refusal)
-        if (found, deleted) != (self.refusing, self.deleted):
-            self.refusing, self.deleted, self.version = found, deleted, self.version + 1
+            since = today - timedelta(weeks=KEPT_WEEKS)
+            handed = session.scalars(
+                select(Reassignment).where(Reassignment.as_of >= since).order_by(Reassignment.id)
+            )
+            taken_over = {
+                (row.as_of.isoformat(), row.household_id): (row.worker_id, row.worker_name) for row in handed
+            }
+        if (found, deleted, taken_over) != (self.refusing, self.deleted, self.taken_over):
+            self.refusing, self.deleted, self.taken_over = found, deleted, taken_over
+            self.version += 1
 
     def listed(self, household_id: str) -> bool:
         """Tell whether a household may stand on a list."""
         return household_id not in self.refusing and household_id not in self.deleted
+
+    def reassigned(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row of a list with the worker who took the visit over, or the row itself."""
+        worker = self.taken_over.get((row["as_of"], row["household_id"]))
+        return {**row, "worker_id": worker[0], "worker_name": worker[1]} if worker else row

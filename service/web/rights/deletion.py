@@ -24,10 +24,10 @@ from features.store.tombstones import leave_tombstone
 from models.dataset.out_of_time import erase_out_of_time, forget_earlier_files
 from service.web.audit.log import enter
 from service.web.database.engine import Database
-from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, now
+from service.web.database.tables import OF_HOUSEHOLD, Deletion, now
 from service.web.published.packing import link
 from service.web.published.publish import partial, settle, switching
-from service.web.published.refusals import publish_refusals
+from service.web.published.recorded import publish_from_records
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 from service.web.rights.own_texts import forget_texts
 
@@ -50,9 +50,9 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     lists, unreadable = _lists(workspace, household_id)
     files = changed + _tables(workspace, household_id) + lists
     _served(workspace, household_id)
-    publish_refusals(workspace)
+    publish_from_records(workspace)
     with database.writing() as session:
-        for table in (Outcome, NewRequest, Refusal, Correction):
+        for table in OF_HOUSEHOLD:
             session.execute(delete(table).where(table.household_id == household_id))
         noted = session.execute(
             update(Deletion)

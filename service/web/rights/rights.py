@@ -16,11 +16,10 @@ from service.web.audit.log import enter
 from service.web.database.engine import Database
 from service.web.database.tables import (
     ENDS_RECORDED,
+    OF_HOUSEHOLD,
     Correction,
     Deletion,
     Entry,
-    NewRequest,
-    Outcome,
     Refusal,
     now,
 )
@@ -147,7 +146,7 @@ def export(
     with database.reading() as session:
         came_in = {
             table.__tablename__: [_plain(row) for row in session.scalars(_of(table, household_id))]
-            for table in (Outcome, NewRequest, Refusal, Correction)
+            for table in OF_HOUSEHOLD
         }
     weeks = {}
     for as_of, week in served.weeks.items():

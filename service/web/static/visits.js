@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const body = document.body, said = body.dataset, who = said.who;
-  const PREFIX = "xianying.outcome.", KEPT = 2 * 24 * 3600 * 1000, WAIT = 5000, PURPOSE = encodeURIComponent("走访页面 visits page");
+  const PREFIX = "xianying.outcome.", KEPT = 2 * 24 * 3600 * 1000, WAIT = 5000, OPENED = Date.now(), PURPOSE = encodeURIComponent("走访页面 visits page");
   const all = (where, selector) => [...where.querySelectorAll(selector)];
 
   // ---- what is written down: one item of localStorage for each outcome, so that two tabs cannot overwrite each other
@@ -34,6 +34,7 @@
       write({ ...one, tried: true });
       const [path, content] = addressed(one), answer = await ask("POST", path, content, one.token);
       if (!answer.ok) return refuse(one, answer);
+      if (one.kind === "reassignment") { forget(one); await gaveAway(one); return ""; }
       const { id } = answer.status === 204 ? {} : await answer.json(); // an answer comes in pieces: an undo in between must not be written over
       one = { ...newest(one), number: id || 1 };
       write(one);
@@ -48,6 +49,8 @@
   }
   // where an item goes: an outcome, a refusal, or another need that a resident mentioned
   const addressed = (one) => ({
+    remark: () => ["/v1/feedback", { outreach_id: one.outreach, ...one.said }],
+    reassignment: () => ["/v1/reassignments", { household_id: one.household, as_of: one.week, worker_id: one.worker }],
     refusal: () => [`/v1/residents/${encodeURIComponent(one.household)}/refusal`, {}],
     request: () => ["/v1/requests", { household_id: one.household, requested_at: new Date(one.at).toISOString(), text: one.text, channel: "走访" }],
   }[one.kind] || (() => ["/v1/outcomes", { outreach_id: one.outreach, outcome: one.outcome, note: one.note, written_on: dayOf(one.at) }]))();
@@ -87,14 +90,15 @@
   // ---- showing: what the page was made with, then what was written down since
   // Of a row of a list: what waits, or was sent after the page was made. The page knows everything up to `newest`.
   const newestOnPage = Number(said.newest);
-  const latest = (outreach, number) => read().filter((one) => one.outreach === outreach && !one.refused &&
+  const latest = (outreach, number) => read().filter((one) => one.outreach === outreach && !one.kind && !one.refused &&
     (waits(one) || (one.undone ? one.number === number : one.number > newestOnPage))).pop();
 
   function show() {
     if (!who) return;
     for (const visit of all(document, ".visit")) showVisit(visit);
     for (const chip of all(document, "[data-chip]")) showChip(chip);
-    const refusing = read().filter((one) => one.kind === "refusal" && !one.refused).map((one) => one.household);
+    for (const line of all(document, ".remarks")) showRemarks(line);
+    const refusing = read().filter((one) => ["refusal", "reassignment"].includes(one.kind) && !one.refused).map((one) => one.household);
     for (const card of all(document, ".card[data-household]")) card.hidden = refusing.includes(card.dataset.household);
     for (const list of all(document, ".mentioned")) showMentioned(list);
     for (const card of all(document, ".card[data-needs]"))
@@ -110,11 +114,27 @@
 
   function showChip(chip) {
     chip.dataset.text ??= chip.textContent;
-    const number = Number(chip.dataset.number), one = latest(chip.dataset.chip, number);
+    const number = Number(chip.dataset.number), one = latest(chip.dataset.chip, number) || closed(chip.dataset.chip);
     const gone = one && one.undo;
     chip.textContent = one && !gone && waits(one) ? `✓ ${said.unsent}` : chip.dataset.text;
     chip.hidden = one ? Boolean(gone) : !number;
     chip.classList.toggle("waiting", Boolean(one && waits(one)));
+  }
+
+  // what was said that leaves nothing to ask: the last word that the phone has, unless it took the earlier one back
+  const remarks = (outreach) => read().filter((one) => one.kind === "remark" && one.outreach === outreach && !one.refused);
+  function closed(outreach) {
+    const last = remarks(outreach).filter((one) => one.said.kind).pop();
+    return last && last.said.kind !== "satisfied" ? last : undefined;
+  }
+
+  function showRemarks(line) {
+    const items = remarks(line.dataset.outreach).filter((one) => waits(one) || one.at > OPENED);
+    for (const one of all(line, ".here")) one.remove();
+    line.append(...items.map((one) => Object.assign(document.createElement("span"),
+      { className: "here", textContent: `✓ ${one.name}（${waits(one) ? said.unsent : said.sent}） ` })));
+    line.classList.toggle("waiting", items.some(waits));
+    line.hidden = !line.querySelector("span");
   }
 
   const made = new Map(); // of each visit: what the page said of it
@@ -162,11 +182,13 @@
   document.addEventListener("submit", (event) => {
     const form = event.target, visit = form.closest(".visit");
     if (form.id === "sign-out") return leave(event);
-    if (!who || (!visit && !["refuse", "nobody", "mention"].includes(form.id))) return;
+    if (!who || (!visit && !form.classList.contains("said") && !["refuse", "nobody", "mention", "reassign"].includes(form.id))) return;
     try {
       if (form.id === "refuse") refuses(form);
       else if (form.id === "nobody") nobodyHome();
       else if (form.id === "mention") mentions(form);
+      else if (form.id === "reassign") handsOver(form);
+      else if (form.classList.contains("said")) remarksOn(form, event.submitter);
       else if (form.classList.contains("outcome")) recordOutcome(form, event.submitter, visit.dataset.outreach);
       else undo(visit.dataset.outreach, Number(visit.dataset.number), visit.dataset.outcome);
     } catch {
@@ -174,7 +196,7 @@
     }
     event.preventDefault();
     show();
-    if (form.id === "refuse") flush().then(() => location.assign(document.querySelector(".crumbs a").href));
+    if (["refuse", "reassign"].includes(form.id)) flush().then(() => location.assign(document.querySelector(".crumbs a").href));
     else if (visit) (visit.querySelector(".recorded:not([hidden]) button") || visit.querySelector(".choices button")).focus();
     flush();
   });
@@ -189,9 +211,26 @@
   function nobodyHome() {
     for (const visit of all(document, ".visit")) {
       const button = visit.querySelector("[value=not_reached]");
-      if (visit.querySelector(".recorded").hidden && button)
+      if (visit.querySelector(".recorded").hidden && button && !visit.dataset.closed && !closed(visit.dataset.outreach))
         noted({ outreach: visit.dataset.outreach, outcome: "not_reached", name: button.textContent.trim(), note: "" });
     }
+  }
+
+  function remarksOn(form, button) {
+    const day = form.elements.next_visit.value, said = { ...(day ? { next_visit: day } : {}) };
+    if (button.name === "kind") said.kind = button.value;
+    if (button.name === "satisfaction") said.satisfaction = Number(button.value);
+    if (!Object.keys(said).length) return;
+    const words = [button.name === "satisfaction" ? `${form.querySelector(".marks").dataset.name} ${button.value}` : "",
+      button.name === "kind" ? button.textContent.trim() : "", day ? `${day} ${form.elements.again.dataset.name}` : ""];
+    noted({ kind: "remark", outreach: form.elements.outreach_id.value, said, name: words.filter(Boolean).join(" · ") });
+    form.elements.next_visit.value = "";
+  }
+
+  function handsOver(form) {
+    const [home, week, to] = ["household_id", "as_of", "worker_id"].map((name) => form.elements[name]);
+    noted({ kind: "reassignment", household: home.value, week: week.value, worker: to.value,
+      name: `${form.querySelector("button").textContent.trim()} ${to.selectedOptions[0].textContent.trim()}` });
   }
 
   function mentions(form) {
@@ -288,6 +327,17 @@
   async function forgetHousehold(household) {
     const pages = await caches.open("pages"), path = `/visits/${encodeURIComponent(household)}`;
     for (const one of await pages.keys()) if (new URL(one.url).pathname === path) await pages.delete(one);
+  }
+
+  // Kept lists are from before: they are fetched again when they are opened.
+  async function gaveAway(one) {
+    await forgetHousehold(one.household).catch(() => {});
+    const pages = await caches.open("pages").catch(() => null);
+    for (const kept of pages ? await pages.keys() : []) if (new URL(kept.url).pathname === "/visits") {
+      await pages.delete(kept);
+      await keep("pages", kept.url);
+    }
+    if (said.keep === "list") location.reload();
   }
 
   async function keepPages() {

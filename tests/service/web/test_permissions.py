@@ -18,6 +18,7 @@ from service.web.rights import rights
 ASKERS = "CcWwDAKk-"
 PEOPLE = dict(zip("CcWwDA", ("wang", "placed", "li", "zhao", "chen", "sun"), strict=True))
 HERE, ELSEWHERE = "h04", "h01"  # households of g0/m4 and of g1/m1
+WORKERS = {"g0": "w0", "g1": "w1"}  # who may take over visits
 # What each of them gets, a letter each: y an answer, n not allowed (403), 4 not there (404), 1 no sign-in (401), s sent
 # to sign in. A second column is about the household elsewhere.
 TABLE = {
@@ -37,6 +38,8 @@ TABLE = {
     "GET /v1/needs": ("yyyyyyyy1",),
     "GET /v1/demand": ("yyyyyyyy1",),
     "POST /v1/outcomes": ("yyy4nnyy1", "y44ynny41"),
+    "POST /v1/feedback": ("yyy4nnyy1", "y44ynny41"),
+    "POST /v1/reassignments": ("yyy4nnyy1", "y44ynny41"),
     "GET /v1/outcomes": ("yyyynnyy1",),
     "DELETE /v1/outcomes/{number}": ("4444nn441",),  # one that there is not; below: of another grid
     "POST /v1/requests": ("yyy4nnyy1", "y44ynny41"),
@@ -63,6 +66,8 @@ TABLE = {
     "GET /visits/{household_id:path}": ("yyy4nnsss", "y44ynnsss"),
     "POST /outcomes": ("yyy4nnsss", "y44ynnsss"),
     "POST /outcomes/nobody": ("yyy4nnsss", "y44ynnsss"),
+    "POST /feedback": ("yyy4nnsss", "y44ynnsss"),
+    "POST /reassignments": ("yyy4nnsss", "y44ynnsss"),
     "POST /requests": ("yyy4nnsss", "y44ynnsss"),
     "POST /outcomes/undo": ("4444nnsss",),
     "POST /refusals": ("yyy4nnsss", "y44ynnsss"),
@@ -95,6 +100,8 @@ def client(tmp_path_factory):
     with served(workspace, sign_in_rate="1000000/minute", attempts=100) as client:
         with client.app.state.database.writing() as session:
             session.add(User(login="placed", role="coordinator", grid_id="g0"))
+            for grid, worker in WORKERS.items():
+                session.add(User(login=worker, role="grid_worker", grid_id=grid, worker_id=worker))
         yield client
 
 
@@ -107,6 +114,7 @@ class Example:
         at_home = ("g0", "m4") if household == HERE else ("g1", "m1")
         visit = next(one for one in ordinary if (one["grid_id"], one["microgrid_id"]) == at_home)
         self.household, self.visited, self.outreach = household, visit["household_id"], visit["outreach_id"]
+        self.worker = WORKERS[at_home[0]]
         self.place = dict(zip(("grid_id", "microgrid_id"), at_home, strict=True))
         self.columns = client.app.state.shelf.served.newest.live.columns
         self.token = (
@@ -128,6 +136,12 @@ class Example:
         return {
             "POST /v1/scores/batch": {"household_ids": [self.household]},
             "POST /v1/outcomes": {"outreach_id": self.outreach, "outcome": "needed"},
+            "POST /v1/feedback": {"outreach_id": self.outreach, "kind": "wrong_person"},
+            "POST /v1/reassignments": {
+                "household_id": self.visited,
+                "as_of": NEWEST,
+                "worker_id": self.worker,
+            },
             "POST /v1/requests": asked,
             "POST /v1/live/scores": {"household_id": self.household, "households": rows},
             "POST /v1/live/features": {"dataframe_split": split},
@@ -148,6 +162,16 @@ class Example:
                 "household_id": self.visited,
                 "as_of": NEWEST,
                 "token": self.token,
+            },
+            "POST /feedback": {
+                "outreach_id": self.outreach,
+                "satisfaction": "4",
+                "token": self.token,
+            },
+            "POST /reassignments": {
+                "household_id": self.visited,
+                "as_of": NEWEST,
+                "worker_id": self.worker,
             },
             "POST /requests": {
                 "household_id": self.household,
@@ -264,6 +288,8 @@ ENTRIES = {
     "POST /v1/outcomes": "outcome.write",
     "GET /v1/outcomes": "outcomes.read",
     "DELETE /v1/outcomes/{number}": "refused",
+    "POST /v1/feedback": "feedback.write",
+    "POST /v1/reassignments": "visit.reassign",
     "POST /v1/requests": "request.write",
     "POST /v1/live/scores": "live.score",
     "GET /v1/audit": "audit.read",
@@ -278,6 +304,8 @@ ENTRIES = {
     "GET /visits/{household_id:path}": "visit.read",
     "POST /outcomes": "outcome.write",
     "POST /outcomes/nobody": "outcome.write",  # one for each need on the list
+    "POST /feedback": "feedback.write",
+    "POST /reassignments": "visit.reassign",
     "POST /requests": "request.write",
     "POST /outcomes/undo": "refused",
     "POST /refusals": "resident.refuse",

@@ -1,0 +1,111 @@
+"""What lists and households' pages show of a visit: its door, needs, outcomes, and what was said."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from fastapi import Request
+
+from features.language import language, say
+from service.lists.answers import feedback_names, outcome_names
+from service.web.base.access import Identity, sees_risk
+from service.web.intake import outcomes, remarks
+from service.web.intake.counted import Counted, counted
+from service.web.intake.remarks import CLOSES, Said
+from service.web.published.state import state_of
+from service.web.published.weeks import Served, Week
+
+TELEPHONE = re.compile(r"(?<!\d)(1[3-9]\d{9}|0\d{2,3}-?\d{7,8})(?!\d)")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is known of visits by now: outcomes that count and words, by outreach_id, and the newest outcome's id."""
+
+    outcomes: dict[str, Counted]
+    said: dict[str, Said]
+    newest: int
+
+    def finished(self, row: Row) -> bool:
+        """Tell whether nothing is left to ask: there is an outcome, or the need is not this household's."""
+        said = self.said.get(row["outreach_id"])
+        return row["outreach_id"] in self.outcomes or bool(said and said.kind in CLOSES)
+
+
+def listed_week(served: Served, as_of: str | None) -> Week:
+    """Return the week of a date, or by default the newest one with lists; raise a 404 problem if it is not served."""
+    made = [one for one, week in served.weeks.items() if week.listed]
+    return served.week(as_of or max(made, default=None))
+
+
+def worded(row: Row) -> Row:
+    """Return a row of a list with its texts in the current language."""
+    return {**row, **row.get("translated", {}).get(language(), {})}
+
+
+def days_of(week: Week) -> str:
+    """Format the week's first and last day."""
+    begins = date.fromisoformat(week.as_of)
+    return f"{begins:%m-%d}～{begins + timedelta(days=6):%m-%d}"
+
+
+def results(request: Request, rows: Iterable[Row]) -> Results:
+    """Return what is known by now of the visits of these rows of lists."""
+    rows, state = list(rows), state_of(request)
+    with state.database.reading() as session:
+        return Results(
+            counted(session, state.settings.workspace, rows),
+            remarks.in_force(session, [row["outreach_id"] for row in rows]),
+            outcomes.newest(session),
+        )
+
+
+def card(rows: list[Row], done: Results, week: Week, asker: Identity) -> Row:
+    """Return what the list shows of one household.
+
+    ``rows``: the household's rows of the list. ``done``: what is known of them by now.
+    """
+    first = rows[0]
+    return {
+        **{name: first.get(name) or "" for name in ("household_id", "microgrid_id", "contact")},
+        "door": TELEPHONE.sub("", first.get("contact") or "").strip(" ，,、"),
+        "worker": first.get("worker_name") or first["worker_id"] or "",
+        "order": first["visit_order"],
+        "random": first["arm"] == "random",
+        "tier": first.get("tier") if sees_risk(asker, week.community) else None,
+        "needs": [_need(row, done, week) for row in rows],
+        "finished": all(done.finished(row) for row in rows),
+    }
+
+
+def _need(row: Row, done: Results, week: Week) -> Row:
+    needs, names = week.community.needs, outcome_names()
+    index = week.community.need_index().get(row["need"])
+    outcome = done.outcomes.get(row["outreach_id"])
+    return {
+        **worded(row),
+        "name": needs[index].name.here if index is not None else row["need"],
+        "done": outcome,
+        "closed": done.finished(row),
+        "result": names[outcome.outcome] if outcome else "",
+        "other": names[outcome.other] if outcome and outcome.other else "",
+        "said": said_words(done.said.get(row["outreach_id"])),
+    }
+
+
+def said_words(said: Said | None) -> list[str]:
+    """Put what was said of a visit beside its outcome into words."""
+    if said is None:
+        return []
+    return [
+        *([feedback_names()[said.kind]] if said.kind else []),
+        *([say(f"满意度 {said.satisfaction}", f"mark {said.satisfaction}")] if said.satisfaction else []),
+        *(
+            [say(f"{said.next_visit:%m-%d} 再来", f"come again on {said.next_visit:%m-%d}")]
+            if said.next_visit
+            else []
+        ),
+    ]

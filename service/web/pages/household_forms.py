@@ -1,0 +1,109 @@
+"""Forms about a household itself: another need, a visit for a colleague, a refusal and its end."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request, Response
+
+from features.language import say
+from service.returns.read_requests import CHANNEL
+from service.web.api.outcomes import Id
+from service.web.auth.identities import SignedIn, check_csrf
+from service.web.base.access import Scope, permit
+from service.web.base.problems import Problem
+from service.web.database.tables import now
+from service.web.intake import reassignments, requests
+from service.web.pages.cards import listed_week
+from service.web.pages.frame import go_to
+from service.web.pages.household import HOUSEHOLD, not_listed
+from service.web.pages.visits import LIST
+from service.web.published.reading import place_in_sight, purpose_of, rows_in_sight, willing
+from service.web.published.state import state_of
+from service.web.rights import rights
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/requests")
+def mention(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    text: Annotated[str, Form(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")],
+    token: Annotated[str, Form(min_length=1, max_length=60)],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Store another need that a resident mentioned, in their words, as a request: the page again."""
+    permit(asker, Scope.REQUESTS)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    asked = requests.Asked(household_id, now(), None, text.strip(), CHANNEL, None, None)
+    requests.add_request(state_of(request).database, asker, asked, token, purpose_of(request))
+    return go_to(f"/visits/{quote(household_id, safe='')}")
+
+
+@router.post("/reassignments")
+def reassign(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    as_of: Annotated[str, Form(max_length=20)],
+    worker_id: Annotated[Id, Form()],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Let a colleague visit a household this week: back to the list."""
+    permit(asker, Scope.OUTCOMES)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    place = place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    state = state_of(request)
+    week = listed_week(state.shelf.served, as_of)
+    if all(row["household_id"] != household_id for row in rows_in_sight(request, asker, week)):
+        raise not_listed()
+    household = (household_id, place)
+    reassignments.reassign(state.database, asker, week, household, worker_id, purpose_of(request))
+    state.restrictions.refresh()
+    return go_to(f"/visits?as_of={week.as_of}")
+
+
+@router.post("/refusals")
+def refuse(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Note that a household wants no such visits, and take it off every list at once."""
+    permit(asker, Scope.REFUSALS)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    place_in_sight(request, asker, household_id)
+    state = state_of(request)
+    begins = rights.refuses_from(state.shelf.served, state.shelf.today())
+    rights.refuse(state.database, asker.who, household_id, begins, purpose=purpose_of(request))
+    state.restrictions.refresh()
+    return go_to("/visits")
+
+
+@router.post("/refusals/end")
+def accept(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """End a household's refusal, noted by mistake or taken back, so that it may be listed again."""
+    permit(asker, Scope.RIGHTS)
+    check_csrf(asker, csrf)
+    request.state.purpose = LIST
+    household_id = household_id.strip()
+    place_in_sight(request, asker, household_id)
+    state = state_of(request)
+    today, workspace = state.shelf.today(), state.settings.workspace
+    if not rights.accept(workspace, state.database, asker.who, household_id, today, purpose_of(request)):
+        raise Problem(404, "no-refusal", say("该户没有登记谢绝", "this household has not refused"))
+    state.restrictions.refresh()
+    return go_to("/visits")

@@ -1,0 +1,144 @@
+"""Forms of a household's page about what a visit found, for browsers without a script; the script uses the API."""
+
+from datetime import date
+from functools import partial
+from typing import Annotated
+from urllib.parse import quote
+from uuid import uuid4
+
+from fastapi import APIRouter, Form, Request, Response
+
+from features.language import say
+from service.web.api.feedback import Kind
+from service.web.api.outcomes import Id, OutcomeName
+from service.web.auth.identities import SignedIn, check_csrf
+from service.web.base.access import Scope, permit
+from service.web.base.problems import Problem
+from service.web.intake import outcomes, remarks
+from service.web.pages.cards import Row, listed_week, results
+from service.web.pages.frame import go_to
+from service.web.pages.household import HOUSEHOLD, not_listed
+from service.web.published.reading import (
+    listed_row,
+    place_in_sight,
+    purpose_of,
+    rows_in_sight,
+    sees_household,
+    willing,
+)
+from service.web.published.state import state_of
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/outcomes")
+def record(
+    request: Request,
+    asker: SignedIn,
+    outreach_id: Annotated[Id, Form()],
+    outcome: Annotated[OutcomeName, Form()],
+    token: Annotated[str, Form(min_length=1, max_length=60)],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+    note: Annotated[str, Form(max_length=outcomes.LONGEST_NOTE, pattern=r"^[^\x00]*$")] = "",
+) -> Response:
+    """Store what a visit found and show the page again, for browsers without a script."""
+    permit(asker, Scope.OUTCOMES)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    visit, week = listed_row(request, asker, outreach_id)
+    willing(request, visit["household_id"])
+    today = outcomes.today_in(week.community.community.timezone)
+    database, purpose = state_of(request).database, purpose_of(request)
+    report = outcomes.Report(outcome, f"{token}-{outcome}", note=note.strip())
+    row = outcomes.record(database, asker, visit, report, today, purpose)
+    if row.undone_at:  # pressed once more on a page from before the undo
+        again = outcomes.Report(outcome, uuid4().hex, note=note.strip())
+        outcomes.record(database, asker, visit, again, today, purpose)
+    return _back_to(visit)
+
+
+@router.post("/outcomes/nobody")
+def nobody_home(
+    request: Request,
+    asker: SignedIn,
+    household_id: Annotated[Id, Form()],
+    as_of: Annotated[str, Form(max_length=20)],
+    token: Annotated[str, Form(min_length=1, max_length=60)],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Store for every need of a household that has no outcome yet that nobody was met: the page again."""
+    permit(asker, Scope.OUTCOMES)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    week = listed_week(state_of(request).shelf.served, as_of)
+    rows = [row for row in rows_in_sight(request, asker, week) if row["household_id"] == household_id]
+    if not rows:
+        raise not_listed()
+    done = results(request, rows)
+    today = outcomes.today_in(week.community.community.timezone)
+    for row in rows:
+        if not done.finished(row):
+            visit, _ = listed_row(request, asker, row["outreach_id"])
+            report = outcomes.Report("not_reached", f"{token}-{row['outreach_id']}"[:100])
+            outcomes.record(state_of(request).database, asker, visit, report, today, purpose_of(request))
+    return go_to(f"/visits/{quote(household_id, safe='')}?as_of={week.as_of}")
+
+
+@router.post("/feedback")
+def say_of(
+    request: Request,
+    asker: SignedIn,
+    outreach_id: Annotated[Id, Form()],
+    token: Annotated[str, Form(min_length=1, max_length=60)],
+    kind: Annotated[Kind | None, Form()] = None,
+    satisfaction: Annotated[int | None, Form(ge=1, le=5)] = None,
+    next_visit: Annotated[str, Form(max_length=20)] = "",
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Store what was said beside the outcome, and show the page again."""
+    permit(asker, Scope.OUTCOMES)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    visit, _ = listed_row(request, asker, outreach_id)
+    willing(request, visit["household_id"])
+    said = remarks.Said(kind, satisfaction, day_of_form(next_visit))
+    if said != remarks.Said():
+        database, given = state_of(request).database, f"{token}-{kind}-{satisfaction}-{next_visit}"[:100]
+        remarks.add_remark(database, asker, visit, said, given, purpose_of(request))
+    return _back_to(visit)
+
+
+def day_of_form(text: str) -> date | None:
+    """Read the value of a form's date; None for an empty one. Raises a 422 problem for anything else."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise Problem(422, "wrong-date", say("日期不对，请检查", "the date cannot be right")) from error
+
+
+@router.post("/outcomes/undo")
+def undo(
+    request: Request,
+    asker: SignedIn,
+    outreach_id: Annotated[Id, Form()],
+    number: Annotated[int, Form(ge=1, le=2**62)],
+    csrf: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Undo an outcome and show the page again, for browsers without a script."""
+    permit(asker, Scope.OUTCOMES)
+    check_csrf(asker, csrf)
+    request.state.purpose = HOUSEHOLD
+    visit, _ = listed_row(request, asker, outreach_id)
+    sees, database = partial(sees_household, request, asker), state_of(request).database
+    if outcomes.undo(database, asker, number, sees, purpose_of(request)) is None:
+        raise Problem(404, "unknown-outcome", say("没有这条结果", "no such outcome"))
+    return _back_to(visit)
+
+
+def _back_to(visit: Row) -> Response:
+    if visit.get("withdrawn"):
+        return go_to("/visits")
+    home = quote(visit["household_id"], safe="")
+    return go_to(f"/visits/{home}?as_of={visit['as_of']}#{quote(visit['outreach_id'])}")

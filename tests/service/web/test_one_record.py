@@ -1,0 +1,175 @@
+"""Outcomes by paper, phone and API are one record; what is said beside them, and visits for a colleague, too."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from served_town import NEWEST, As, copy_workspace, served
+from sqlalchemy import delete
+from week_lists import change, columns_of
+
+from features.ingest.erasure import rows_of_household
+from service.returns.beside_service import beside_service
+from service.web.database.tables import OF_HOUSEHOLD, User
+from service.web.intake.handover import drain
+from service.weekly.record_week import record_files
+from service.weekly.week_directory import week_directory
+
+MONDAY = date.fromisoformat(NEWEST)
+FRIDAY = MONDAY + timedelta(days=4)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory) -> Iterator:
+    with served(copy_workspace(tmp_path_factory.mktemp("one") / "workspace")) as client:
+        with client.app.state.database.writing() as session:
+            session.add(User(login="deng", name="邓", role="grid_worker", grid_id="g0", worker_id="w0"))
+        yield client
+        with client.app.state.database.writing() as session:
+            for table in OF_HOUSEHOLD:
+                session.execute(delete(table))
+
+
+def workspace_of(client) -> Path:
+    return client.app.state.settings.workspace
+
+
+def visit(client, number: int) -> dict:
+    """The n-th household's first row of grid g0."""
+    rows = As(client, "li").get("/v1/visits?limit=500").json()["visits"]
+    homes = list(dict.fromkeys(row["household_id"] for row in rows))
+    return next(row for row in rows if row["household_id"] == homes[number])
+
+
+def outcome_of(client, row: dict) -> dict | None:
+    found = As(client, "li").get("/v1/outcomes").json()
+    return next((one for one in found if one["outreach_id"] == row["outreach_id"]), None)
+
+
+def on_paper(client, row: dict, outcome: str, day: date) -> list[str]:
+    """Fill the row of grid g0's workbook and record it; the lines that ``record`` prints."""
+    place = week_directory(workspace_of(client), MONDAY)
+    book = workspace_of(client) / "filled.xlsx"
+    book.write_bytes(next(place.glob("grid-g0*.xlsx")).read_bytes())
+
+    def fill(sheet) -> None:
+        header, columns = columns_of(sheet)
+        for line in range(header + 1, sheet.max_row + 1):
+            if sheet.cell(line, columns["outreach_id"]).value == row["outreach_id"]:
+                sheet.cell(line, columns["结果"], outcome)
+                sheet.cell(line, columns["走访日期"], day.isoformat())
+
+    change(book, fill)
+    lines, refused = record_files(workspace_of(client), [book], lambda _: nullcontext())
+    assert not refused
+    return lines
+
+
+def by_phone(client, row: dict, outcome: str, day: date) -> None:
+    body = {"outreach_id": row["outreach_id"], "outcome": outcome, "contacted_on": day.isoformat()}
+    assert As(client, "li").post("/v1/outcomes", body).status_code == 201
+
+
+def stored_rows(client, row: dict, table: str) -> list[dict]:
+    """What the records hold and held of a row of a list."""
+    held = rows_of_household(workspace_of(client), row["household_id"])[table]
+    return [one for one in held if one["outreach_id"] == row["outreach_id"]]
+
+
+def drained(client) -> list[str]:
+    return drain(workspace_of(client), client.app.state.database)
+
+
+def test_what_came_on_paper_counts_as_visited_everywhere(client):
+    row = visit(client, 0)
+    on_paper(client, row, "不需要", FRIDAY)
+    assert outcome_of(client, row)["outcome"] == "not_needed"
+    assert "纸质表登记" in As(client, "li").get(f"/visits/{row['household_id']}").text
+    rows = As(client, "li").get("/v1/visits?limit=500").json()["visits"]
+    alone = sum(one["household_id"] == row["household_id"] for one in rows) == 1
+    assert ("card finished" in As(client, "li").get("/visits").text) == alone
+
+
+@pytest.mark.parametrize(
+    ("number", "paper_day", "counts"),
+    [(1, FRIDAY, "not_needed"), (2, MONDAY, "needed")],
+    ids=["paper", "phone"],
+)
+def test_the_later_visit_counts_and_both_are_kept_and_told(client, number, paper_day, counts):
+    row = visit(client, number)
+    by_phone(client, row, "needed", MONDAY + timedelta(days=2))
+    drained(client)
+    (line,) = [line for line in on_paper(client, row, "不需要", paper_day) if row["household_id"] in line]
+    assert "两条都保留" in line and str(paper_day) in line
+    found = outcome_of(client, row)
+    assert found["outcome"] == counts and {found["outcome"], found["other"]} == {"needed", "not_needed"}
+    assert "另有一处登记" in As(client, "li").get(f"/visits/{row['household_id']}").text
+    kept = {one["outcome"] for one in stored_rows(client, row, "outreach")}
+    assert kept == {"needed", "not_needed"}
+    again = on_paper(client, row, "不需要", paper_day)
+    assert not any("两条都保留" in line for line in again) or paper_day == FRIDAY
+    assert outcome_of(client, row)["outcome"] == counts
+
+
+def test_a_report_of_an_earlier_visit_does_not_take_the_place_of_paper(client):
+    row = visit(client, 3)
+    on_paper(client, row, "不需要", FRIDAY)
+    by_phone(client, row, "needed", MONDAY)
+    assert outcome_of(client, row)["outcome"] == "not_needed"
+    assert any(row["household_id"] in line and "两条都保留" in line for line in drained(client))
+    assert outcome_of(client, row)["outcome"] == "not_needed"
+    by_phone(client, row, "declined", FRIDAY + timedelta(days=1))
+    assert outcome_of(client, row)["outcome"] == "declined"
+
+
+def test_of_paper_and_service_the_row_stored_last_is_that_of_the_later_visit():
+    for paper, phone in ((1, 2), (2, 1), (2, 2)):
+        row = {
+            "outreach_id": "a",
+            "household_id": "h",
+            "outcome": "needed",
+            "contacted_at": MONDAY + timedelta(paper),
+        }
+        report = ("declined", MONDAY + timedelta(phone))
+        beside = beside_service([row], {"a": report}, {})
+        stored = [*beside.earlier, *beside.rows]
+        assert stored[0] == row and len(beside.lines) == 1
+        assert stored[-1]["contacted_at"] == MONDAY + timedelta(max(paper, phone))
+
+
+def test_what_is_said_beside_an_outcome_becomes_feedback_and_closes_the_visit(client):
+    row, li = visit(client, 4), As(client, "li")
+    page = li.get(f"/visits/{row['household_id']}").text
+    assert "人不对" in page and "已有帮扶" in page
+    for said in (
+        {"kind": "wrong_person"},
+        {"satisfaction": 4},
+        {"next_visit": str(FRIDAY + timedelta(days=7))},
+    ):
+        assert li.post("/v1/feedback", {"outreach_id": row["outreach_id"], **said}).status_code == 201
+    page = li.get(f"/visits/{row['household_id']}").text
+    assert "✓ 人不对" in page and "✓ 满意度 4" in page and "再来</span>" in page
+    assert li.post("/v1/feedback", {"outreach_id": row["outreach_id"]}).status_code == 422
+    far = {"outreach_id": row["outreach_id"], "next_visit": "2031-01-01"}
+    assert li.post("/v1/feedback", far).status_code == 422
+    assert "反馈 3 条" in drained(client)[0]
+    (said,) = stored_rows(client, row, "feedback")
+    assert (said["kind"], said["satisfaction"]) == ("wrong_person", 4) and said["next_visit"]
+    li.post("/v1/feedback", {"outreach_id": row["outreach_id"], "kind": "satisfied"})
+    assert "✓ 人不对" not in li.get(f"/visits/{row['household_id']}").text
+
+
+def test_a_visit_is_handed_to_a_colleague(client):
+    row, li, deng = visit(client, 5), As(client, "li"), As(client, "deng")
+    home = {"household_id": row["household_id"], "as_of": NEWEST}
+    assert li.post("/v1/reassignments", {**home, "worker_id": "nobody"}).status_code == 422
+    assert "邓" in li.get(f"/visits/{row['household_id']}").text
+    assert li.post("/v1/reassignments", {**home, "worker_id": "w0"}).status_code == 201
+    mine = deng.get("/visits").text
+    assert "我的走访名单" in mine and mine.count('data-household="') == 1 and row["household_id"] in mine
+    done = deng.post("/v1/outcomes", {"outreach_id": row["outreach_id"], "outcome": "needed"})
+    assert done.status_code == 201
+    drained(client)
+    assert stored_rows(client, row, "outreach")[-1]["worker_id"] == "w0"

@@ -51,6 +51,9 @@ class _Named(_Section):
         return value
 
 
+Ranking = Literal["model", "request_count", "request_count_all", "same_season"]
+
+
 class Place(_Section):
     """An estate or village of the register, and the other names that ledgers give it."""
 
@@ -69,6 +72,7 @@ class Need(_Named):
     keywords: tuple[str, ...] = ()
     ask: Name | None = None
     kinds: tuple[NeedKind, ...] = ()  # what it is about, where its words do not tell
+    ranking: Ranking = "model"  # by what lists put households first
 
     @property
     def about(self) -> frozenset[str]:
@@ -230,6 +234,14 @@ class SharingSettings(_Section):
     figures: bool = False
 
 
+class Targets(_Section):
+    """What the office aims at in four weeks; nothing is set by default. Shown beside what was done."""
+
+    visits_per_worker: int | None = Field(default=None, ge=0)
+    never_visited: float | None = Field(default=None, ge=0, le=1)  # largest share of a grid's households
+    promises_kept: float | None = Field(default=None, ge=0, le=1)  # smallest share
+
+
 class ProjectSettings(_Section):
     """How many households must share a need that no seats serve for a project to be proposed."""
 
@@ -279,6 +291,7 @@ class Community(_Section):
     outreach: OutreachSettings = OutreachSettings()
     projects: ProjectSettings = ProjectSettings()
     sharing: SharingSettings = SharingSettings()
+    targets: Targets = Targets()
     features: FeatureSettings = FeatureSettings()
     retention: RetentionSettings = RetentionSettings()
     places: tuple[Place, ...] = ()

@@ -65,6 +65,8 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "valid_from": _FROM,
         "valid_until": _UNTIL,
         "recorded_at": _RECORDED,
+        "children": ("孩子数", "儿童数", "未成年人数"),
+        "elders": ("老人数", "老年人数"),
     },
     "requests": {
         "request_id": ("诉求编号", "诉求号", "工单编号", "工单号", "申请编号", "编号", "流水号"),

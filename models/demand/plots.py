@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from features.contract.community import Community
 from features.language import say
 from models.demand.expected import TOWN, WINDOWS
+from models.demand.whole_numbers import whole_parts
 from models.evaluation.plots import chinese_text, panels
 
 MOST_GRIDS = 100  # in the figure; all are in the tables
@@ -26,7 +27,7 @@ def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
     town = demand[(demand["grid_id"] == TOWN) & (demand["span"] != WINDOWS)]
     needs = [need for need in community.needs if (town["need"] == need.id).any()]
     with chinese_text():
-        figure, axes = panels(len(needs), columns=4, width=3.2, height=2.3)
+        figure, axes = panels(len(needs), columns=4, width=3.2, height=2.6)
         for one, need in zip(axes, needs, strict=True):
             rows = town[town["need"] == need.id]
             days = (pd.to_datetime(rows["ends"]) - pd.to_datetime(rows["begins"])).dt.days.to_numpy()
@@ -36,9 +37,10 @@ def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
                 low, high = rows[f"low_{level}"] * scale, rows[f"high_{level}"] * scale
                 one.bar(place, high - low, bottom=low, width=0.8, color=colour)
             one.plot(place, rows["expected"] * scale, color=_INK, marker="o", markersize=4)
-            one.set_xticks(place, [span[2:] for span in rows["span"]], fontsize=8)
+            one.set_xticks(place, [span[2:] for span in rows["span"]], fontsize=11)
             one.set_ylim(bottom=0)
-            one.set_title(need.name.here, fontsize=10)
+            one.tick_params(axis="y", labelsize=11)
+            one.set_title(need.name.here, fontsize=13)
         return _png(figure)
 
 
@@ -55,26 +57,21 @@ def grids_figure(demand: pd.DataFrame, community: Community) -> bytes:
     rates = rate.pivot_table("rate", "need", "grid_id").loc[order]
     counts = rows.pivot_table("expected", "need", "grid_id").loc[order].fillna(0)
     usual = rates.div(rates.mean(axis=1), axis=0)  # needs are compared with themselves only
-    title = say("各网格预计户数（颜色：与全社区平均比）", "Households by grid (colour: against the mean)")
     if len(counts.columns) > MOST_GRIDS:
         most = counts.sum().nlargest(MOST_GRIDS).index.sort_values()
         rates, counts, usual = rates[most], counts[most], usual[most]
-        title = say(
-            f"预计最多的 {MOST_GRIDS} 个网格（颜色：与全社区平均比）",
-            f"Households in the {MOST_GRIDS} grids with most (colour: against the mean)",
-        )
     with chinese_text():
-        figure = Figure(figsize=(2.2 + 0.75 * len(rates.columns), 0.9 + 0.36 * len(order)))
-        axes = figure.add_axes((0.16, 0.02, 0.82, 0.84))
+        figure = Figure(figsize=(2.4 + 0.8 * len(rates.columns), 0.7 + 0.42 * len(order)))
+        axes = figure.add_axes((0.18, 0.02, 0.8, 0.9))
         axes.imshow(usual, cmap="Blues", vmin=0, vmax=2.5, aspect="auto")
-        axes.set_xticks(range(len(rates.columns)), rates.columns, fontsize=9)
+        axes.set_xticks(range(len(rates.columns)), rates.columns, fontsize=12)
         axes.xaxis.tick_top()
-        axes.set_yticks(range(len(order)), [need.name.here for need in needs], fontsize=9)
+        axes.set_yticks(range(len(order)), [need.name.here for need in needs], fontsize=12)
         axes.tick_params(length=0)
-        axes.set_title(title, fontsize=10)
-        for (row, column), count in np.ndenumerate(counts.to_numpy()):
+        whole = np.array([whole_parts(row) for row in counts.to_numpy()])
+        for (row, column), count in np.ndenumerate(whole):
             dark = usual.to_numpy()[row, column] > 1.6
-            axes.text(column, row, f"{count:.0f}", ha="center", va="center", fontsize=9,
+            axes.text(column, row, str(count), ha="center", va="center", fontsize=12,
                       color="white" if dark else "black")  # fmt: skip
         return _png(figure)
 

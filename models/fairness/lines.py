@@ -63,6 +63,21 @@ def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
     return [*lines, *groups.left_out]
 
 
+def less_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
+    """Name in plain words the groups that clearly get less than their share of a week's list; no line where none does.
+
+    ``table``: as in ``group_lines``.
+    """
+    names = dict(zip(groups.ids, groups.names, strict=True))
+    return [
+        say(
+            f"{names[row['group']].here}：排进名单的只有该排的 {row['list_over_need']:.0%}",
+            f"{names[row['group']].here}: listed for only {row['list_over_need']:.0%} of their share of need",
+        )
+        for row in clearly_less(table).to_dict("records")
+    ]
+
+
 def against(audit: str) -> str:
     """Describe what an audit compares."""
     return {

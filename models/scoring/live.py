@@ -14,6 +14,7 @@ from features.point_in_time.town import TownSummary
 from features.store.partitions import Partitions
 from models.scoring.model import NeedModel
 from models.scoring.ranking import Standing, severe_needs
+from models.scoring.rules import rule_scores
 from models.scoring.score import PartitionState, TownScores
 
 
@@ -103,4 +104,5 @@ def score_apart(
     severe = severe_needs(state.community)[features.rows.need]
     risk = float(model.risk(p_request, features.rows.household, severe, 1)[0])
     standing = state.standing
-    return LiveScores(needs, p_request, p_need, standing.ranks(needs, p_need), risk, standing.tier(risk))
+    merit = p_need + rule_scores(features, state.community)
+    return LiveScores(needs, p_request, p_need, standing.ranks(needs, merit), risk, standing.tier(risk))

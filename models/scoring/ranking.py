@@ -19,7 +19,7 @@ def severe_needs(community: Community) -> np.ndarray:
 
 def rank_and_tier(
     p_request: np.ndarray,
-    p_need: np.ndarray,
+    merit: np.ndarray,
     need: np.ndarray,
     household: np.ndarray,
     order: np.ndarray,
@@ -30,7 +30,8 @@ def rank_and_tier(
 
     Parameters
     ----------
-    p_request, p_need : float64 [pairs] in [0, 1]
+    p_request : float64 [pairs] in [0, 1]
+    merit : float64 [pairs], by which households are ranked: p_need, and what the rule of a need adds
     need : int16 [pairs], position among the community's needs
     household : int32 [pairs], position in ``order``
     order : uint64 [households], breaks ties
@@ -42,7 +43,7 @@ def rank_and_tier(
     int32 [pairs] ranks, 1 the first to visit for the need; float64 [households] risks of a severe request; and
     object str [households] their tiers.
     """
-    rank = ranks(p_need, need, order[household])
+    rank = ranks(merit, need, order[household])
     risk = model.risk(p_request, household, severe_needs(community)[need], len(order))
     return rank, risk, tiers(risk, order, community.outreach.risk)
 
@@ -83,26 +84,26 @@ def tiers(risk: np.ndarray, order: np.ndarray, shares: RiskShares) -> np.ndarray
 class Standing:
     """Scores of one week with which a household that is scored later is compared."""
 
-    falling: dict[str, np.ndarray]  # p_need of every household by need, the highest first
+    falling: dict[str, np.ndarray]  # merit of every household by need, the highest first
     tiers: tuple[float, float]  # the lowest risk that is red, and that is yellow; inf where there is none
 
     @staticmethod
     def of(
-        p_need: np.ndarray, need: np.ndarray, risk: np.ndarray, tier: np.ndarray, community: Community
+        merit: np.ndarray, need: np.ndarray, risk: np.ndarray, tier: np.ndarray, community: Community
     ) -> "Standing":
-        """Keep each need's p_need, sorted, and the lowest risk of each tier.
+        """Keep each need's merit, sorted, and the lowest risk of each tier.
 
-        p_need: float64 [pairs]. need: int [pairs]. risk: float64 [households]. tier: object str [households].
+        merit: float64 [pairs]. need: int [pairs]. risk: float64 [households]. tier: object str [households].
         """
         lowest = [float(risk[tier == name].min(initial=np.inf)) for name in TIERS[:2]]
-        falling = {one.id: -np.sort(-p_need[need == at]) for at, one in enumerate(community.needs)}
+        falling = {one.id: -np.sort(-merit[need == at]) for at, one in enumerate(community.needs)}
         return Standing(falling, (lowest[0], lowest[1]))
 
-    def ranks(self, needs: Sequence[str], p_need: np.ndarray) -> np.ndarray:
-        """Rank a household among those of the week: int64 [needs], one more than the households with a higher p_need."""
+    def ranks(self, needs: Sequence[str], merit: np.ndarray) -> np.ndarray:
+        """Rank a household among those of the week: int64 [needs], one more than the households with a higher merit."""
         places = [
-            int(np.searchsorted(-self.falling[need], -p, side="left"))
-            for need, p in zip(needs, p_need, strict=True)
+            int(np.searchsorted(-self.falling[need], -its, side="left"))
+            for need, its in zip(needs, merit, strict=True)
         ]
         return np.array(places, dtype=np.int64) + 1
 

@@ -25,6 +25,7 @@ from models.estimators.seasonal_level import Ahead, ahead, course_of
 from models.scoring.executors import Each
 from models.scoring.model import NeedModel, probability
 from models.scoring.ranking import Standing, rank_and_tier
+from models.scoring.rules import rule_scores
 from models.scoring.town_counts import counts_of
 
 
@@ -64,6 +65,7 @@ class LogOdds:
     need: np.ndarray  # int16 per pair
     log_odds: np.ndarray  # float64 per pair, before the level of the day
     p_need: np.ndarray | None  # float64 per pair; None where the model has none of its own
+    rule: np.ndarray  # float64 per pair, from ``rule_scores``
     state: "PartitionState"
     counts: TownCounts
 
@@ -123,6 +125,7 @@ class ScorePartition:
                 need=rows.need,
                 log_odds=log_odds,
                 p_need=model.visited.predict(features, known, log_odds) if model.visited else None,
+                rule=rule_scores(features, known.community),
                 state=PartitionState(tuple(map(str, grids)), records.grid_ids, records.microgrid_ids, town),
                 counts=counts_of(known),
             ),
@@ -141,6 +144,7 @@ class TownScores:
     shift: np.ndarray  # float64 [needs]: the level of the day
     p_request: np.ndarray  # float64 per pair
     p_need: np.ndarray  # float64 per pair
+    merit: np.ndarray  # float64 per pair: p_need, and what a rule adds; by it households are ranked
     rank: np.ndarray  # int32 per pair
     risk: np.ndarray  # float64 per household
     tier: np.ndarray  # object str per household
@@ -154,7 +158,7 @@ class TownScores:
     def standing(self) -> Standing:
         """Return what a household that is scored later is compared with."""
         need = np.concatenate([partition.need for partition in self.partitions])
-        return Standing.of(self.p_need, need, self.risk, self.tier, self.community)
+        return Standing.of(self.merit, need, self.risk, self.tier, self.community)
 
     def frames(self, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return a partition's rows of scores.parquet and of risk.parquet, in the contract's columns."""
@@ -204,10 +208,11 @@ def compare(
         [one.household + begin for one, begin in zip(partitions, begins[:-1], strict=True)]
     )
     order = np.concatenate([partition.order for partition in partitions])
-    compared = rank_and_tier(p_request, p_need, need, household, order, model, town.community)
+    merit = p_need + np.concatenate([partition.rule for partition in partitions])
+    compared = rank_and_tier(p_request, merit, need, household, order, model, town.community)
     counts = summed([partition.counts for partition in partitions])
     fitted = replace(fitted, town=replace(fitted.town, counts=counts))
-    return TownScores(town.community, version, fitted, partitions, shift, p_request, p_need, *compared)
+    return TownScores(town.community, version, fitted, partitions, shift, p_request, p_need, merit, *compared)
 
 
 def score_town(town: Partitions, model: NeedModel, as_of: int, version: str, each: Each) -> TownScores:

@@ -1,6 +1,6 @@
 """Retraining: from records to a validated, calibrated model and everything that a report says about it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,7 @@ from models.training.training_lines import training_lines
 from models.training.tune import Settled, Tuned, Tuning, settle
 from models.training.validate import backtest, validated_features
 from models.training.validation_report import Calibrated, ValidationReport, calibrate, report_on
+from models.training.worst_lines import worst_lines
 from models.underreporting.verdict import found_at_the_top, found_lines
 
 FEWEST_POSITIVES = 50  # rows over all needs from which anything is fitted
@@ -74,7 +75,8 @@ class Retrained:
     metrics, reliability, lift: see ``models.evaluation.evaluate``.
     importance: need, feature, gain (mean absolute contribution in log-odds).
     comparison: see ``models.evaluation.compare``; None without a champion.
-    notes: lines to show.
+    notes: all lines, for the report.
+    worst: the lines to act on, the worst first.
     seconds: by stage.
     tuned: the search for parameters of the trees; None if none was made.
     visits: estimators of p_need on held-out random visits, see ``models.training.learn_p_need``; empty without them.
@@ -106,6 +108,7 @@ class Retrained:
     soundness: pd.DataFrame | None = None
     found_by_visits: pd.DataFrame | None = None
     figures: Mapping[str, bytes] | None = None
+    worst: Sequence[str] = ()
 
 
 def retrain(
@@ -129,6 +132,7 @@ def retrain(
         model=learned["model"],
         parameters=_parameters(learned["trainer"], learned["plan"], learned["rounds"], how.step_weeks),
         notes=_notes(learned),
+        worst=_worst(learned),
         seconds=seconds,
         fingerprint=learned["model"].metadata["fingerprint"],
         importance=learned["importance"],
@@ -312,6 +316,18 @@ def _notes(learned: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _worst(learned: Mapping[str, Any]) -> list[str]:
+    """Collect the lines that somebody should act on, the worst first. ``learned``: the results of LEARN by name."""
+    model, known, report = learned["model"], learned["known"], learned["report"]
+    warnings = [
+        *soundness_lines(report.soundness, known.community),
+        *bound_lines(at_bound(model.usual_shift), known.community),
+    ]
+    return worst_lines(
+        warnings, leak_lines(learned["leaks"]), model, known, report.verdicts, report.found, learned["groups"]
+    )
+
+
 def _only_rates(base: NeedModel, plan: Split, causes: list[str], seconds: dict[str, float]) -> Retrained:
     line = (
         say(
@@ -324,7 +340,8 @@ def _only_rates(base: NeedModel, plan: Split, causes: list[str], seconds: dict[s
             "too few requests to train on: every need is scored by its smoothed rate",
         )
     )
-    return unvalidated(base, [*causes, line, base.silence()], seconds)
+    rates = unvalidated(base, [*causes, line, base.silence()], seconds)
+    return replace(rates, worst=[line, *causes])
 
 
 def unvalidated(model: NeedModel, notes: list[str], seconds: dict[str, float]) -> Retrained:

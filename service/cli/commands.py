@@ -12,6 +12,7 @@ from features.language import say
 from service.cli import (
     county_commands,
     data_commands,
+    init_command,
     model_commands,
     register_commands,
     replay_commands,
@@ -31,6 +32,7 @@ from service.web.commands import (
 )
 
 MODULES = (
+    init_command,
     data_commands,
     register_commands,
     model_commands,

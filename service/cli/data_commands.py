@@ -12,40 +12,13 @@ from service.weekly.opening import speak, take_in
 group = click.Group()
 
 
-@group.command(
-    help=say(
-        "建一个空工作区，附示例 community.yaml", "make an empty workspace with an example community.yaml"
-    )
-)
-@click.pass_obj
-def init(workspace: Path) -> None:
-    """Make an empty workspace."""
-    from importlib.resources import files
-
-    from features.atomic import write_atomically
-
-    path = workspace / "community.yaml"
-    if path.exists():
-        show([say(f"{path} 已存在，未改动", f"{path} is there already: left as it is")])
-        return
-    write_atomically(path, files("features").joinpath("xishan.yaml").read_bytes())
-    show(
-        [
-            say(
-                f"已生成 {path}：请改成本社区的需求和项目，再运行 xianying ingest 目录",
-                f"wrote {path}: make its needs and programmes your own, then run xianying ingest DIR",
-            )
-        ]
-    )
-
-
 @group.command(help=say("检查并读入一个数据目录", "check a directory of data and load it"))
 @click.argument("directory", type=Directory)
 @click.pass_obj
 def ingest(workspace: Path, directory: Path) -> int:
     """Load a directory of the contract; exit with 3 if something should be looked at, with 1 if nothing was taken."""
     from features.ingest.ingest import ingest
-    from service.web.published.recorded import publish_from_records
+    from service.web.published.from_records import publish_from_records
 
     report = ingest(directory, workspace, tell=progress())
     publish_from_records(workspace)

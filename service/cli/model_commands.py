@@ -1,5 +1,6 @@
 """Commands that train a model and put one in force."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from models.registry.registry import Registered
 
 group = click.Group()
+NOTES, MOST_REASONS = "retrain-notes.txt", 2  # of a retrain; of the gate's decision
 
 
 @group.command(
@@ -41,6 +43,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         # Optuna ranks parameters with it; before LightGBM: models.estimators.boosting says why
         import sklearn  # noqa: F401
 
+    from features.atomic import write_atomically
     from features.point_in_time.records import day_of, known_before
     from models.registry.champion import with_own_validation
     from models.registry.registry import draw_report, log_retrain, make_ready
@@ -64,31 +67,23 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
 
         how = replace(how, source=FromPartitions(town, day_of(as_of)), each=on_spark)
     retrained = retrain(records, day_of(as_of), before, how)
-    show([f"  {name} {seconds:.1f} s" for name, seconds in retrained.seconds.items()])
-    show(retrained.notes)
+    show(retrained.worst)
     with stage(say("登记", "register")):
         enter_command(workspace, "model.retrain", as_of.isoformat())
         registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
         publish_models(workspace)
+    notes = workspace / NOTES
+    write_atomically(notes, "\n".join([*_seconds(retrained.seconds), *retrained.notes, ""]).encode())
     _show_registered(workspace, registered, "retrain")
+    show([say(f"其余都在 {notes} 和服务的“模型”页", f"all else: {notes}, and the service's page of models")])
 
 
 def _show_registered(workspace: Path, registered: "Registered", command: str) -> None:
     """Show the gate's decision on a new version, and log its coming into force. ``command``: that made it."""
-    show([*registered.lines, *registered.decision.reasons])
-    version = registered.version
+    show([*registered.lines, *registered.decision.reasons[:MOST_REASONS]])
     if registered.promoted:
-        enter_command(workspace, "model.promote", f"version {version}, by {command}")
-    show(
-        [
-            say(f"版本 {version} 已启用", f"version {version} is the champion now")
-            if registered.promoted
-            else say(
-                f"版本 {version} 未启用；要启用请运行 xianying promote {version}",
-                f"version {version} is not in force; to put it in force run xianying promote {version}",
-            )
-        ]
-    )
+        enter_command(workspace, "model.promote", f"version {registered.version}, by {command}")
+    show([_in_force(registered.version, registered.promoted)])
 
 
 @group.command(
@@ -126,6 +121,21 @@ def borrow(workspace: Path, workspaces: tuple[Path, ...], as_of: date | None) ->
     registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
     publish_models(workspace)
     _show_registered(workspace, registered, "borrow")
+
+
+def _in_force(version: int, promoted: bool) -> str:
+    """Say whether a new version is in force, and else how to put it there."""
+    if promoted:
+        return say(f"版本 {version} 已启用", f"version {version} is the champion now")
+    return say(
+        f"版本 {version} 未启用；要启用请运行 xianying promote {version}",
+        f"version {version} is not in force; to put it in force run xianying promote {version}",
+    )
+
+
+def _seconds(seconds: Mapping[str, float]) -> list[str]:
+    """Write how long each stage took."""
+    return [f"{name} {spent:.1f} s" for name, spent in seconds.items()]
 
 
 def _sampled(drawn: int, partitions: int, households: int) -> list[str]:

@@ -12,7 +12,7 @@ from features.linking.duplicates import duplicate_households, duplicate_persons
 from features.linking.register import read_register, read_residents
 from features.store.database import STORE, add_tables, has_tables, open_store
 from features.store.register_changes import Change, Kind, add_change, read_changes, undo_change
-from service.web.published.refusals import publish_refusals
+from service.web.published.from_records import publish_from_records
 
 
 def proposed_duplicates(workspace: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -66,7 +66,7 @@ def change_register(
         add_tables(connection)
         change = add_change(connection, kind, subject, target, since, valid_from)
         connection.execute("COMMIT")
-    publish_refusals(workspace)
+    publish_from_records(workspace)
     return [_line(change)]
 
 
@@ -78,7 +78,7 @@ def undo_register_change(workspace: Path, number: int, until: datetime) -> list[
         add_tables(connection)
         change = undo_change(connection, number, until)
         connection.execute("COMMIT")
-    publish_refusals(workspace)
+    publish_from_records(workspace)
     return [say("已撤销：", "undone: ") + _line(change)]
 
 

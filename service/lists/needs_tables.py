@@ -12,7 +12,7 @@ from features.contract.community import Community
 from features.language import say
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.proposals import EXTEND, OPEN, RUN, Proposals
-from service.lists.whole_numbers import whole_parts
+from models.demand.whole_numbers import whole_parts
 
 MOST_GRIDS = 4  # that a line names
 

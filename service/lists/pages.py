@@ -1,6 +1,7 @@
 """Make printable pages: a list for each grid, and the week's overview with its plots. Self-contained HTML."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.contract.community import Community
 from features.language import say
+from models.demand.whole_numbers import whole_parts
 from service.lists.answers import feedback_names, outcome_names
 from service.lists.mark import mark
 from service.lists.visit_rows import as_rows
-from service.lists.whole_numbers import whole_parts
 
 if TYPE_CHECKING:
     from service.lists.feedback_week import FeedbackWeek
@@ -49,6 +50,20 @@ def week(as_of: date) -> str:
     """Write the week that begins on a date."""
     until = as_of + timedelta(days=6)
     return say(f"{as_of} 至 {until}", f"{as_of} to {until}")
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one stage did, in lines."""
+
+    title: str
+    lines: Sequence[str]
+
+
+def data_staff_page(community: Community, sections: Sequence[Section], as_of: date) -> str:
+    """Render what every stage did as HTML, for those who look after data and models."""
+    title = say(f"{community.community.name} · 数据员看", f"{community.community.name} · data staff")
+    return render("data_staff.html", title=title, subtitle=week(as_of), sections=sections)
 
 
 def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date, notes: Sequence[str] = ()) -> str:
@@ -156,8 +171,6 @@ def overview_page(
         subtitle=week(as_of),
         tiers=[_tier_name(tier) for tier in TIERS] if len(tiers) else [],
         grids=grids,
-        grid_bars=[bar(row["name"], row["households"], str(row["households"])) for row in grids if few],
-        grid_top=max([row["households"] for row in grids], default=0) or 1,
         needs=needs,
         need_top=max([row["reach"] for row in needs], default=0) or 1,
         by_grid_of=say("需求", "need") if few else say("网格", "grid"),

@@ -7,20 +7,22 @@ import numpy as np
 import pandas as pd
 
 from features.blocks.build import BLOCKS, Features, block_name, build
+from features.contract.community import Community
 from features.contract.need_kinds import Place
 from features.language import language, say, speaking
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.row_index import own_visits
 from features.point_in_time.spoken import spoken_month
 from features.rows.tables import positions_of
+from models.evaluation.baselines import RANKERS
 from models.monitoring.reason_quality import NO_REASON
-from models.scoring.explain import COMMON, Reason, fact_weights, joined, told
+from models.scoring.explain import COMMON, MOST, Reason, fact_weights, joined, told
 from service.lists.answers import NUMBERS
 
 if TYPE_CHECKING:
     from models.registry.registry import Champion
 
-LOT, TURN = NO_REASON, "turn"
+LOT, TURN, RULE = NO_REASON, "turn", "rule"
 PLACES: tuple[Place, Place] = ("list", "home")  # of ``reason`` and of ``why``
 
 
@@ -70,7 +72,10 @@ def reasons_in(
     for language_code in languages:
         with speaking(language_code):
             if model.model.modelled.any():
-                on_list, at_home = (told(model.model, known, rows, weights, place=place) for place in PLACES)
+                on_list, at_home = (
+                    _by_rule(told(model.model, known, rows, weights, place=place), rows, known.community)
+                    for place in PLACES
+                )
             else:
                 on_list = at_home = [[_turn(known, home)] for home in rows.household.tolist()]
             found[language_code] = _worded(visits, targeted, on_list, at_home)
@@ -91,6 +96,25 @@ def _worded(
         why=[numbered(row) for row in pages],
         reason_kinds=[",".join(one.kind for one in row) for row in pages],
     )
+
+
+def _by_rule(reasons: list[list[Reason]], rows: Rows, community: Community) -> list[list[Reason]]:
+    """Put the rule first where a rule ranks the need: two other reasons stand beside it."""
+    rules = {
+        position: Reason(rule_words(need.ranking), RULE, "")
+        for position, need in enumerate(community.needs)
+        if need.ranking != "model"
+    }
+    return [
+        [rules[need], *beside[: MOST - 1]] if need in rules else beside
+        for need, beside in zip(rows.need.tolist(), reasons, strict=True)
+    ]
+
+
+def rule_words(ranking: str) -> str:
+    """Say by which rule a need is ranked."""
+    zh, en = RANKERS[ranking]
+    return say(f"按“{zh}”排先后", f"ranked by: {en.lower()}")
 
 
 def _turn(known: Known, household: int) -> Reason:
@@ -130,4 +154,5 @@ def kind_names() -> dict[str, str]:
         COMMON: say("全社区情况", "the whole community"),
         LOT: say("抽签", "drawn by lot"),
         TURN: say("轮流走访", "in turn"),
+        RULE: say("社区选定的排法", "the rule that the office chose"),
     }

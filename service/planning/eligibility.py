@@ -88,8 +88,9 @@ def eligible_pairs(
     ``scores``: the contract's columns of scores.parquet. ``out``: what may not be listed. ``usual``: mean p_need of
     each need, float64 [needs]; by default the mean over these scores.
 
-    Returns the columns household, need (positions), p_need, value (severity times p_need), usual (the need's mean
-    p_need), sensitive, model_version, sorted by household and need.
+    Returns the columns household, need (positions), p_need, value (severity times p_need; of a need that a rule ranks,
+    a grid's p_needs stand in the order of the ranks), usual (the need's mean p_need), sensitive, model_version, sorted
+    by household and need.
     """
     pairs = _scored(scores, known)
     if usual is not None:
@@ -108,15 +109,30 @@ def _scored(scores: pd.DataFrame, known: Known) -> pd.DataFrame:
             "household": household,
             "need": need,
             "p_need": scores["p_need"].to_numpy(dtype=np.float64),
+            "rank": scores["rank"].to_numpy() if "rank" in scores else 0,
             "model_version": scores["model_version"].to_numpy(),
         }
     )[(household >= 0) & (need >= 0)]
     pairs = pairs[known.present[pairs["household"]]]
     severity = np.array([need.severity for need in community.needs])
-    pairs["value"] = severity[pairs["need"]] * pairs["p_need"]
+    pairs["value"] = severity[pairs["need"]] * _by_rank(pairs, known)
     pairs["usual"] = pairs.groupby("need")["p_need"].transform("mean")
     pairs["sensitive"] = np.array([need.sensitive for need in community.needs])[pairs["need"]]
-    return pairs
+    return pairs.drop(columns="rank")
+
+
+def _by_rank(pairs: pd.DataFrame, known: Known) -> np.ndarray:
+    """Return p_need, in each grid handed out by rank for needs that a rule ranks: float64 [pairs]."""
+    worth = pairs["p_need"].to_numpy(copy=True)
+    need, rank = pairs["need"].to_numpy(), pairs["rank"].to_numpy()
+    grid = known.grid[pairs["household"].to_numpy()]
+    for position, one in enumerate(known.community.needs):
+        if one.ranking != "model":
+            rows = np.flatnonzero(need == position)
+            by_rank = rows[np.lexsort((rank[rows], grid[rows]))]
+            by_worth = rows[np.lexsort((-worth[rows], grid[rows]))]
+            worth[by_rank] = worth[by_worth]
+    return worth
 
 
 def _refusing(known: Known) -> np.ndarray:

@@ -82,7 +82,6 @@ def plan_lines(
         *stability_lines(gone, visits),
         *(parity_lines(groups, parity) if groups and parity else []),
         *sums.seats(community),
-        *([] if sums.by_turn else [sums.optimality()]),
     ]
 
 

@@ -15,6 +15,8 @@ from models.demand.expected import TOWN, WINDOWS
 from models.demand.proposals import RUN, Proposals
 from models.demand.town_demand import AskPartition, town_demand
 from models.scoring.executors import Each, local
+from service.brief.decisions import project_rows
+from service.brief.kept import keep_projects
 from service.console.stages import Stage
 from service.lists.needs_page import needs_page
 from service.lists.needs_tables import (
@@ -60,6 +62,7 @@ def demand_week(
         for name, content in _files(demand, proposals, named, told, town.community, as_of).items():
             write_atomically(home / name, content)
         note_made(home, model, town.community, (DEMAND,))
+        keep_projects(home, project_rows(proposals))
     lines = demand_lines(demand, proposals, town.community)
     return [*lines, *about(model, town.community), *_where(home)]
 

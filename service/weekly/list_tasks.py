@@ -23,6 +23,7 @@ from models.evaluation.evaluate import resampled
 from models.fairness.audit import listed_pairs
 from models.fairness.shares import GroupSums, group_sums
 from models.monitoring.reason_quality import Returned, returned
+from models.monitoring.week_counts import WeekCounts, week_counts
 from models.registry.champion import Champion
 from models.scoring.score import Fitted
 from models.scoring.town_counts import counts_of
@@ -168,6 +169,7 @@ class Written:
     tiers: dict[tuple[str, str], int]  # households by grid and tier
     feedback: bool
     returned: Returned
+    counts: WeekCounts
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ class WritePartition:
                 tiers=_tiers(risk, known),
                 feedback=len(known.objections.feedback) > 0,
                 returned=returned(records),
+                counts=week_counts(known),
             )
 
 

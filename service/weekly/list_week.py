@@ -1,6 +1,7 @@
 """Make the week's lists: plan and write them partition by partition, put them together, and publish them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,12 @@ from features.store.reader import read_programme_history
 from models.demand.expected import demand_of_partitions, own_windows
 from models.demand.programmes import against_seats
 from models.demand.seats import all_seats_left
-from models.fairness.lines import group_lines
+from models.fairness.lines import group_lines, less_lines
+from models.monitoring.week_counts import joined_counts
 from models.scoring.executors import Each, local
 from models.scoring.score import fit
+from service.brief.brief import LISTED, Brief, brief_of
+from service.brief.kept import keep_brief
 from service.console.stages import Stage
 from service.lists.feedback_week import FeedbackWeek, feedback_week, joined_weeks, quality_rows
 from service.lists.pages import overview_page
@@ -47,6 +51,14 @@ if TYPE_CHECKING:
 GROUPS = "groups.csv"
 
 
+@dataclass(frozen=True)
+class Around:
+    """What is published beside the lists: feedback by language, and the coordinator's brief."""
+
+    feedback: dict[str, FeedbackWeek]
+    brief: Brief
+
+
 def list_week(
     workspace: Path, town: "Partitions", as_of: date, output: Path, stage: Stage, each: Each = local
 ) -> list[str]:
@@ -72,11 +84,16 @@ def list_week(
         keep_listed(home, visits[language()][[*COLUMNS, "reason_kinds"]])
         feedback = _feedback(workspace, week, written)
         lines = _town_files(week, plans, written, visits[language()], feedback[language()], places)
-        lines += group_lines(*group_table(home, written))
+        table, groups = group_table(home, written)
+        lines += group_lines(table, groups)
+        brief = _brief(workspace, week, written)
+        brief["agreed"] = len(feedback[language()].agreed)
+        brief["left_out"] = {code: in_language(code, less_lines, table, groups) for code in LANGUAGES}
+        keep_brief(home, brief)
         keep_before(home, week.before)
         note_made(home, week.model, town.community, (OUTREACH, DROPPED, GROUPS))
     with stage(say("发布", "publish")):
-        _publish(workspace, week, visits, written, feedback, each)
+        _publish(workspace, week, visits, written, Around(feedback, brief), each)
     return [*lines, summary(visits[language()]), say(f"名单在 {output}", f"lists are in {output}")]
 
 
@@ -161,10 +178,8 @@ def _town_files(
     community, as_of = week.town.community, week.as_of
     gone = _dropped(plans)
     sums = added_up(plan.sums for plan in plans)
-    said = [
-        *about(week.model, community),
-        *plan_lines(sums, community, gone, visits, joined_plan_groups(plans)),
-    ]
+    planned = plan_lines(sums, community, gone, visits, joined_plan_groups(plans))
+    said = [*about(week.model, community), *planned, *([] if sums.by_turn else [sums.optimality()])]
     notes = list_notes(week.model, community)
     files, links = list_files(visits[visits["coordinator"]], {}, community, as_of, notes, feedback)
     for partition in written:
@@ -173,7 +188,9 @@ def _town_files(
         demand_of_partitions([partition.cells for partition in written], community, week.model.model.spread)
     )
     seats = against_seats(demand, community, day_of(as_of), _seats_left(week))
-    page = overview_page(community, visits, _tiers(written), demand, seats, links, said, as_of, feedback)
+    page = overview_page(
+        community, visits, _tiers(written), demand, seats, links, [*notes, *planned], as_of, feedback
+    )
     files["overview.html"] = page.encode()
     lines = [line for partition in written for line in partition.lines]
     names = {*files, *(name for partition in written for name in partition.files)}
@@ -208,6 +225,14 @@ def _dropped(plans: Sequence[Plan]) -> pd.DataFrame:
     return pd.concat([plan.dropped for plan in plans]).sort_values("household_id", ignore_index=True)
 
 
+def _brief(workspace: Path, week: ListWeek, written: Sequence[Written]) -> Brief:
+    """Put together what the coordinator's page says of the weeks up to this one."""
+    workers = pd.concat([partition.workers for partition in written], ignore_index=True)
+    counts = joined_counts([partition.counts for partition in written])
+    listed = all_listed(workspace, list(LISTED))
+    return brief_of(counts, week.before, listed, workers, day_of(week.as_of), week.town.community)
+
+
 def group_table(home: Path, written: Sequence[Written]) -> tuple[pd.DataFrame, Groups]:
     """Write the shares of all groups to groups.csv in a directory; return them with the groups."""
     from models.fairness.audit import WEEK_LIST
@@ -237,14 +262,14 @@ def _publish(
     week: ListWeek,
     visits: dict[str, pd.DataFrame],
     written: Sequence[Written],
-    feedback: dict[str, FeedbackWeek],
+    around: Around,
     each: Each,
 ) -> None:
     """Switch the service to the lists."""
     from service.planning.workers import visiting_everywhere
+    from service.web.published.from_records import publish_from_records
     from service.web.published.packing import Listed
     from service.web.published.publish import publish
-    from service.web.published.recorded import publish_from_records
 
     workers = pd.concat([partition.workers for partition in written], ignore_index=True)
     if len(written) > 1:
@@ -255,7 +280,11 @@ def _publish(
         workers = workers[~workers["worker_id"].duplicated() | ~named]
     risk = pd.concat([partition.risk for partition in written], ignore_index=True)
     scored = scored_week(week.town, week.as_of, week.scores, week.fitted.shares, week.model, each)
-    publish(workspace, scored, listed=Listed(visits, risk, feedback, workers, _seats_left(week)))
+    publish(
+        workspace,
+        scored,
+        listed=Listed(visits, risk, around.feedback, workers, _seats_left(week), around.brief),
+    )
     publish_from_records(workspace)
 
 

@@ -16,7 +16,22 @@ def list_notes(model: "Champion", community: Community) -> list[str]:
     Where p_need is not corrected for needs without a request, a line says that households that never asked may stand
     low.
     """
-    return [*_few(model, community), *_silent(model)]
+    return [*_few(model, community), *_ruled(community), *_silent(model)]
+
+
+def _ruled(community: Community) -> list[str]:
+    """Write a line for each rule by which the office has needs ranked; none where the model ranks all."""
+    from service.lists.reasons import rule_words
+
+    names: dict[str, list[str]] = {}
+    for need in community.needs:
+        if need.ranking != "model":
+            names.setdefault(need.ranking, []).append(need.name.here)
+    lines = []
+    for rule, found in names.items():
+        listed, words = say("、", ", ").join(found), rule_words(rule)
+        lines.append(say(f"{listed}：{words}。", f"{listed}: {words}."))
+    return lines
 
 
 def _few(model: "Champion", community: Community) -> list[str]:

@@ -1,7 +1,6 @@
 """Do all of Monday: ingest, score, lists, demand and a look back, with a page that says what each did."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -11,8 +10,9 @@ from features.ingest.ingest import ingest
 from features.ingest.ingest_report import IngestReport
 from features.language import say
 from service.console.stages import Stage
+from service.lists.pages import Section, data_staff_page
 from service.web.intake.handover import audit_head
-from service.web.published.recorded import publish_from_records
+from service.web.published.from_records import publish_from_records
 from service.weekly.as_of_date import choose_as_of
 from service.weekly.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
 from service.weekly.list_week import list_week
@@ -21,16 +21,8 @@ from service.weekly.opening import read_town, take_in
 from service.weekly.score_cache import score_week
 from service.weekly.week_directory import SCORES, remove_expired, week_directory
 
-SUMMARY = "summary.html"
-LINKS = ("overview.html", "coordinators.html", LIST_PAGE, LIST_BOOK, CANDIDATES)
-
-
-@dataclass(frozen=True)
-class Section:
-    """What one stage did, in lines."""
-
-    title: str
-    lines: list[str]
+SUMMARY, DATA_STAFF = "summary.html", "data-staff.html"
+LINKS = ("overview.html", "coordinators.html", LIST_PAGE, LIST_BOOK, CANDIDATES, DATA_STAFF)
 
 
 def weekly(
@@ -72,7 +64,8 @@ def weekly(
     sections[0].lines.extend(remove_expired(workspace, town.community.retention, as_of))
     if head := audit_head(workspace):
         sections.append(Section(say("审计日志", "Audit log"), head))
-    write_atomically(home / SUMMARY, summary_page(sections, home, town.community, as_of).encode())
+    write_atomically(home / DATA_STAFF, data_staff_page(town.community, sections, as_of).encode())
+    write_atomically(home / SUMMARY, summary_page(home, town.community, as_of).encode())
     show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
     return report.exit_code()
 
@@ -88,19 +81,32 @@ def _told(report: IngestReport) -> list[str]:
     ]
 
 
-def summary_page(sections: Sequence[Section], home: Path, community: Community, as_of: date) -> str:
-    """Render the page as HTML: a section for each stage, and links to the files in the week's directory.
+def summary_page(home: Path, community: Community, as_of: date) -> str:
+    """Render the coordinator's page as HTML: what to decide, what changed, who did not visit, what grows.
 
     ``home``: the week's directory; only files that are there are linked.
     """
+    from service.brief.brief import EMPTY
+    from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS, decisions
+    from service.brief.kept import read_brief, read_projects
+    from service.brief.words import left_out, month, tables
     from service.lists.pages import render, week
 
-    name = community.community.name
+    brief = read_brief(home) or EMPTY
     return render(
         "summary.html",
-        title=say(f"{name} · 每周小结", f"{name} · the week"),
+        title=say(f"{community.community.name} · 周一看这页", f"{community.community.name} · Monday"),
         subtitle=week(as_of),
-        sections=sections,
+        decisions=decisions(brief, read_projects(home), community, brief.get("agreed", 0)),
+        places={
+            PROJECTS: (LIST_PAGE, say("看项目清单", "see the projects")),
+            LISTS: ("overview.html", say("看名单", "see the lists")),
+            MONTH: ("#month", say("看近四周", "see the month")),
+            CHECK: ("overview.html", say("看名单", "see the lists")),
+        },
+        tables=tables(brief, community),
+        left_out=left_out(brief),
+        month=month(brief),
         links=[(link, _link_names().get(link, link)) for link in LINKS if (home / link).is_file()],
     )
 
@@ -108,6 +114,7 @@ def summary_page(sections: Sequence[Section], home: Path, community: Community, 
 def _link_names() -> dict[str, str]:
     return {
         "overview.html": say("一周概览", "overview"),
+        DATA_STAFF: say("各步做了什么（数据员）", "what every stage did (data staff)"),
         "coordinators.html": say("社区统筹名单", "coordinators' list"),
         LIST_PAGE: say("需求、项目、资源清单", "needs, projects and resources"),
         LIST_BOOK: say("清单（Excel）", "the same in Excel"),

@@ -14,7 +14,7 @@ from features.store.reader import read_records
 from service.console.stages import Stage
 from service.returns.beside_service import beside_service
 from service.web.intake.counted import reported_outcomes
-from service.web.published.recorded import publish_from_records, recorded_outcomes
+from service.web.published.from_records import publish_from_records, recorded_outcomes
 from service.weekly.week_directory import all_listed
 
 

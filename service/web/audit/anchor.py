@@ -25,7 +25,7 @@ from service.web.database.tables import Entry
 log = logging.getLogger("xianying")
 DIRECTORY = "audit"
 FILE, LOCK = "head.json", ".head.lock"
-SUMMARIES = "weeks/*/summary.html"
+PAGES = ("weeks/*/summary.html", "weeks/*/data-staff.html")  # earlier versions wrote heads into the first
 USE = "audit head"
 LINE = re.compile(r"\b(\d+):([0-9a-f]{64}):([0-9a-f]{64})\b")
 
@@ -121,7 +121,7 @@ def lost_heads(database: Database, workspace: Path) -> list[Head]:
     """Return the stored heads, beside the log and in the weeks' summaries, that the log no longer has."""
     secret = workspace_secret(workspace)
     noted = [_anchored(workspace / DIRECTORY, secret)]
-    for path in sorted(workspace.glob(SUMMARIES)):
+    for path in sorted(path for pattern in PAGES for path in workspace.glob(pattern)):
         noted += read_heads(path.read_text("utf-8"), secret)
     return [head for head in noted if head and not holds(database, head)]
 

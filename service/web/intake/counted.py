@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from service.web.base.settings import command_settings, has_service
 from service.web.database.engine import open_database
 from service.web.database.tables import Outcome
-from service.web.published.recorded import Recorded, recorded_outcomes
+from service.web.published.from_records import Recorded, recorded_outcomes
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from service.web.base.settings import command_settings, has_service
 from service.web.database.engine import Database, open_database
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, Remark, now
 from service.web.intake.counted import on_paper, paper_counts
-from service.web.published.recorded import Recorded, publish_from_records, recorded_outcomes
+from service.web.published.from_records import Recorded, publish_from_records, recorded_outcomes
 from service.web.rights.deletion import delete_everywhere
 
 Rows = dict[str, list[dict[str, Any]]]

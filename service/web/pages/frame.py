@@ -95,6 +95,7 @@ def menu(identity: Identity) -> list[tuple[str, str]]:
     pages = [
         ("/overview", say("概览", "Overview"), {May.SCORES, May.SENSITIVE} <= identity.scopes),
         ("/visits", say("走访", "Visits"), May.SCORES in identity.scopes),
+        ("/month", say("近四周", "Month"), {May.SCORES, May.SENSITIVE} <= identity.scopes),
         ("/models", say("模型", "Models"), May.MODELS in identity.scopes),
         ("/audit", say("审计", "Audit"), May.AUDIT in identity.scopes),
     ]

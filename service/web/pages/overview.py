@@ -1,6 +1,5 @@
-"""The coordinator's overview: micro-grids as a heat table, capacity and progress, demand, complaints."""
+"""The coordinator's page: what to decide, what changed, who did not visit, what grows, who is left out."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
@@ -11,26 +10,27 @@ from fastapi import APIRouter, Query, Request, Response
 from features.language import language, say
 from features.point_in_time.records import day_of
 from models.demand.programmes import against_seats
-from service.lists.answers import outcome_names
+from service.brief.brief import EMPTY, Brief, of_grids
+from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS, decisions
+from service.brief.kept import read_projects
+from service.brief.words import left_out, month, tables
 from service.lists.pages import need_row
 from service.web.api.answers import AsOf
 from service.web.api.needs import sees_total
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Identity, Scope, permit, sees_need, sees_place
-from service.web.base.problems import Problem
-from service.web.intake.counted import Counted
 from service.web.pages.cards import days_of, listed_week, results
 from service.web.pages.frame import page
+from service.web.pages.heat import RED, choices, heat
+from service.web.pages.progress import capacity, contradictions, found, sums, unvisited
 from service.web.published.reading import note, rows_in_sight
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
+from service.weekly.week_directory import week_directory
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "概览页 overview page"  # why it reads, in the audit log
-SHADES = 6  # classes heat-0 … heat-5 of the style sheet
 Row = dict[str, Any]
-COUNTS = ("visits", "homes", "done")
-RED, VISITS = "tier:red", "visits"  # what a heat table may show, besides a need
 
 
 @router.get("/overview")
@@ -46,14 +46,16 @@ def overview(
     week = listed_week(state_of(request).shelf.served, as_of)
     rows = rows_in_sight(request, asker, week)
     done = results(request, rows)
-    finished = [row["outreach_id"] for row in rows if done.finished(row)]
     feedback = week.around.get("feedback", {}).get(language())
     said = _in_sight(request, asker, feedback, "said")
     agreed = _in_sight(request, asker, feedback, "agreed")
-    households = [one["household_id"] for one in said + agreed]
-    if households:
-        note(request, asker, "feedback.read", dict.fromkeys(households), week.as_of)
-    needs, grids = _demand(week, asker), capacity(_around(week, asker, rows), rows, finished)
+    differing = contradictions(done.outcomes, rows, week)
+    named = [row["household_id"] for row in said + agreed + differing]
+    if named:
+        note(request, asker, "feedback.read", dict.fromkeys(named), week.as_of)
+    around = _around(week, asker, rows)
+    finished = [row["outreach_id"] for row in rows if done.finished(row)]
+    needs, grids = _demand(week, asker), capacity(around, rows, finished)
     return page(
         request,
         asker,
@@ -61,18 +63,71 @@ def overview(
         week=week,
         days=days_of(week),
         weeks=[as_of_date for as_of_date in state_of(request).shelf.served.weeks if as_of_date != week.as_of],
-        heat=heat(_around(week, asker, rows), rows, show),
+        **_brief_values(request, asker, week, (len(agreed), len(differing))),
+        differing=differing,
+        heat=heat(around, rows, show),
         shown=show,
-        choices=_choices(week),
-        outcomes=_found(done.outcomes, rows),
-        workers=[one for some in grids.values() for one in some],
-        grids=_sums(grids),
+        choices=choices(week),
+        outcomes=found(done.outcomes, rows),
+        workers=[worker for of_grid in grids.values() for worker in of_grid],
+        grids=sums(grids),
         needs=needs,
         need_top=max([row["reach"] for row in needs], default=0) or 1,
         feedback=feedback if asker.everywhere else {"counts": [], "marks": {"all": 0}, "quality": []},
         said=said,
         agreed=agreed,
     )
+
+
+@router.get("/month")
+def month_page(request: Request, asker: SignedIn, as_of: AsOf = None) -> Response:
+    """Show the four weeks before a week by grid and worker, beside the office's targets."""
+    permit(asker, Scope.SCORES, Scope.SENSITIVE)
+    week = listed_week(state_of(request).shelf.served, as_of)
+    brief = brief_in_sight(week, asker)
+    return page(request, asker, "month.html", week=week, days=days_of(week), month=month(brief))
+
+
+def brief_in_sight(week: Week, asker: Identity) -> Brief:
+    """Return the part of a week's brief that is about places in the asker's sight."""
+    brief = week.around.get("brief") or EMPTY
+    if asker.everywhere:
+        return brief
+    whole_grid = asker.grid_id is not None and asker.microgrid_id is None
+    return of_grids(brief, [asker.grid_id] if whole_grid and asker.grid_id else [])
+
+
+def _brief_values(request: Request, asker: Identity, week: Week, counts: tuple[int, int]) -> dict[str, Any]:
+    """Return what the upper part of the page shows.
+
+    ``counts``: numbers of visits promised for the week, and of visits of which paper and phone disagree.
+    """
+    brief = {**brief_in_sight(week, asker), "unvisited": _last_week(request, asker, week)}
+    home = week_directory(state_of(request).settings.workspace, date.fromisoformat(week.as_of))
+    projects = read_projects(home) if asker.everywhere else []
+    lists = f"/visits?as_of={week.as_of}"
+    return {
+        "decisions": decisions(brief, projects, week.community, *counts),
+        "places": {
+            PROJECTS: ("#demand", say("看需求与名额", "See demand and seats")),
+            LISTS: (lists, say("打开名单", "Open the lists")),
+            MONTH: (f"/month?as_of={week.as_of}", say("看近四周", "See the month")),
+            CHECK: ("#differing", say("看是哪几户", "See which")),
+        },
+        "tables": tables(brief, week.community),
+        "left_out": left_out(brief),
+    }
+
+
+def _last_week(request: Request, asker: Identity, week: Week) -> list[Row]:
+    """Count what was visited of the lists before, with everything that has come in by now."""
+    served = state_of(request).shelf.served
+    before = max((day for day, one in served.weeks.items() if one.listed and day < week.as_of), default=None)
+    if before is None:
+        return brief_in_sight(week, asker)["unvisited"]
+    rows = rows_in_sight(request, asker, served.weeks[before])
+    done = results(request, rows)
+    return unvisited(rows, [row["outreach_id"] for row in rows if done.finished(row)])
 
 
 def _around(week: Week, asker: Identity, rows: list[Row]) -> Week:
@@ -87,103 +142,6 @@ def _around(week: Week, asker: Identity, rows: list[Row]) -> Week:
         if (worker["worker_id"] or "", worker["name"] or "") in here
     ]
     return replace(week, areas=areas, around={**week.around, "workers": workers})
-
-
-def _choices(week: Week) -> list[tuple[str, str]]:
-    return [
-        (RED, say("红色户数", "households in red")),
-        (VISITS, say("本周走访户数", "households to visit")),
-        *((need.id, need.name.here) for need in week.community.needs),
-    ]
-
-
-def heat(week: Week, rows: list[Row], show: str) -> list[dict[str, Any]]:
-    """Compute the heat table: each grid with its micro-grids, a number for each, and a shade.
-
-    ``rows``: the lists' rows in sight. ``show``: RED, VISITS or the id of a need. The shade grows with the number per
-    household. Raises a 404 problem for anything else to show.
-    """
-    if show not in dict(_choices(week)):
-        raise Problem(404, "unknown-need", say("没有这项需求", "no such need"))
-    visits: dict[tuple[str, str], set[str]] = {}
-    for row in rows:
-        visits.setdefault((row["grid_id"], row["microgrid_id"]), set()).add(row["household_id"])
-    cells: dict[str, list[Row]] = {}
-    for area in week.areas:
-        if show == RED:
-            value = float(area["red"])
-        elif show == VISITS:
-            value = float(len(visits.get((area["grid_id"], area["microgrid_id"]), ())))
-        else:
-            value = area["expected"].get(show, 0.0)
-        share = value / area["households"] if area["households"] else 0.0
-        cell = {
-            "name": area["microgrid_id"],
-            "households": area["households"],
-            "value": value,
-            "share": share,
-        }
-        cells.setdefault(area["grid_id"], []).append(cell)
-    top = max((cell["share"] for some in cells.values() for cell in some), default=0.0) or 1.0
-    for cell in (cell for some in cells.values() for cell in some):
-        cell["shade"] = min(SHADES - 1, int(SHADES * cell["share"] / top)) if cell["value"] else 0
-    return [{"grid": grid, "cells": some} for grid, some in cells.items()]
-
-
-def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list[Row]]:
-    """Compute each worker's visits a week, households on the list, and households with all outcomes, by grid.
-
-    ``rows``: the lists' rows in sight. ``done``: outreach_ids with an outcome. The key '' holds the coordinators' list
-    and workers without a visit.
-    """
-    done = set(done)
-    found: dict[tuple[str, str, bool], Row] = {}
-    for one in week.around.get("workers", []):
-        found[one["worker_id"], one["name"], one["coordinator"]] = {
-            "name": one["name"] or say("社区统筹", "coordinators"),
-            "visits": one["visits"],
-            "grid": "",
-            "homes": set(),
-            "left": set(),
-        }
-    for row in rows:
-        coordinator = bool(row.get("coordinator"))
-        mine = found.get((row["worker_id"] or "", row.get("worker_name") or "", coordinator))
-        if mine is None:
-            continue
-        mine["grid"] = "" if coordinator else row["grid_id"]
-        mine["homes"].add(row["household_id"])
-        if row["outreach_id"] not in done:
-            mine["left"].add(row["household_id"])
-    grids: dict[str, list[Row]] = {}
-    for one in sorted(found.values(), key=lambda worker: (worker["grid"] == "", worker["grid"])):
-        homes = len(one["homes"])
-        counts = {"visits": one["visits"], "homes": homes, "done": homes - len(one["left"])}
-        grids.setdefault(one["grid"], []).append({"name": one["name"], **counts})
-    return grids
-
-
-def _sums(grids: dict[str, list[Row]]) -> list[Row]:
-    """Sum up each grid of ``capacity``, and all of them."""
-    named = {grid: grid or say("社区统筹", "coordinators") for grid in grids}
-    every = [one for some in grids.values() for one in some]
-    return [
-        {"name": name, "workers": len(some)} | {key: sum(one[key] for one in some) for key in COUNTS}
-        for name, some in [
-            *((named[grid], some) for grid, some in grids.items()),
-            (say("合计", "all"), every),
-        ]
-    ]
-
-
-def _found(done: dict[str, Counted], rows: list[Row]) -> list[tuple[str, int, int]]:
-    """Count each outcome among targeted and among random visits."""
-    arms = {row["outreach_id"]: row["arm"] for row in rows}
-    here = [(held.outcome, arms[one]) for one, held in done.items() if one in arms]
-    return [
-        (name, here.count((value, "targeted")), here.count((value, "random")))
-        for value, name in outcome_names().items()
-    ]
 
 
 def _demand(week: Week, asker: Identity) -> list[Row]:

@@ -12,10 +12,12 @@ from service.web.base.problems import no_such_address
 
 router = APIRouter(include_in_schema=False)
 HOME = Path(__file__).parents[1] / "static"
+SHARED = {"tables.js": Path(__file__).parents[2] / "templates" / "tables.js"}  # also in the files of a week
 WORKER = "service-worker.js"
 KINDS = {
     "style.css": "text/css",
     "visits.js": "text/javascript",
+    "tables.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -25,7 +27,8 @@ ALWAYS_ASKED = {"Cache-Control": "no-cache"}
 @cache
 def address(name: str) -> str:
     """Return a file's address, which changes whenever its content does."""
-    return f"/static/{name}?v={hashlib.sha256((HOME / name).read_bytes()).hexdigest()[:12]}"
+    content = SHARED.get(name, HOME / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
 @router.get("/static/{name}")
@@ -33,7 +36,7 @@ def static(name: str) -> Response:
     """Return one file."""
     if name not in KINDS:
         raise no_such_address()
-    return FileResponse(HOME / name, media_type=KINDS[name], headers=FOR_EVER)
+    return FileResponse(SHARED.get(name, HOME / name), media_type=KINDS[name], headers=FOR_EVER)
 
 
 @router.get(f"/{WORKER}")

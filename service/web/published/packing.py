@@ -5,7 +5,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ class Listed:
     feedback: dict[str, FeedbackWeek]
     workers: pd.DataFrame
     seats_left: dict[str, int | None]  # by programme
+    brief: dict[str, Any] = field(default_factory=dict)  # service.brief.brief.Brief
 
 
 def digest_of(files: Iterable[Path], community: Community, model: Champion) -> str:
@@ -208,7 +209,14 @@ def write_around(place: Path, listed: Listed) -> None:
     workers = rows_of(listed.workers)
     feedback = {one: asdict(told) for one, told in listed.feedback.items()}
     (place / AROUND).write_bytes(
-        as_json({"workers": workers, "feedback": feedback, "seats_left": listed.seats_left})
+        as_json(
+            {
+                "workers": workers,
+                "feedback": feedback,
+                "seats_left": listed.seats_left,
+                "brief": listed.brief,
+            }
+        )
     )
 
 

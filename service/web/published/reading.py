@@ -120,19 +120,23 @@ def _in_order(rows: list[dict], week: Week) -> list[dict]:
     """Put visits that were handed over at the end of the list of the worker who took them over."""
     moved = [row for row in rows if row is not week.by_outreach_id[row["outreach_id"]]]
     households = {row["household_id"] for row in moved}
-    last: dict[str, int] = {}
+
+    def worker(row: dict) -> tuple:
+        return row["worker_id"], row.get("worker_name")
+
+    last: dict[tuple, int] = {}
     for row in rows:
         if row["household_id"] not in households:
-            last[row["worker_id"]] = max(last.get(row["worker_id"], 0), row["visit_order"])
+            last[worker(row)] = max(last.get(worker(row), 0), row["visit_order"])
     orders: dict[str, int] = {}
     for row in moved:
         if row["household_id"] not in orders:
-            orders[row["household_id"]] = last[row["worker_id"]] = last.get(row["worker_id"], 0) + 1
+            orders[row["household_id"]] = last[worker(row)] = last.get(worker(row), 0) + 1
         row["visit_order"] = orders[row["household_id"]]
-    place = {worker: number for number, worker in enumerate(dict.fromkeys(row["worker_id"] for row in rows))}
+    place = {one: number for number, one in enumerate(dict.fromkeys(map(worker, rows)))}
 
     def position(row: dict) -> tuple[bool, int, int]:
-        return bool(row.get("coordinator")), place[row["worker_id"]], row["visit_order"]
+        return bool(row.get("coordinator")), place[worker(row)], row["visit_order"]
 
     return sorted(rows, key=position) if moved else rows
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from service.web.database.engine import Database
 from service.web.database.tables import ENDS_RECORDED, Deletion, Reassignment, Refusal
-from service.web.published.refusals import refusing_on
+from service.web.published.from_records import refusing_on
 
-KEPT_WEEKS = 60  # of visits that were handed over: no list is served for longer
+MOST_HANDED_OVER = 10_000  # the newest: lists of long ago are not served any more
 
 
 class Restrictions:
@@ -49,12 +49,10 @@ class Restrictions:
             ) | (recorded - set(session.scalars(ended_here)))
             named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
             deleted = frozenset(refusal for refusal in named if refusal)
-            since = today - timedelta(weeks=KEPT_WEEKS)
-            handed = session.scalars(
-                select(Reassignment).where(Reassignment.as_of >= since).order_by(Reassignment.id)
-            )
+            newest = select(Reassignment).order_by(Reassignment.id.desc()).limit(MOST_HANDED_OVER)
             taken_over = {
-                (row.as_of.isoformat(), row.household_id): (row.worker_id, row.worker_name) for row in handed
+                (row.as_of.isoformat(), row.household_id): (row.worker_id, row.worker_name)
+                for row in reversed(session.scalars(newest).all())
             }
         if (found, deleted, taken_over) != (self.refusing, self.deleted, self.taken_over):
             self.refusing, self.deleted, self.taken_over = found, deleted, taken_over

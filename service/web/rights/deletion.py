@@ -25,9 +25,9 @@ from models.dataset.out_of_time import erase_out_of_time, forget_earlier_files
 from service.web.audit.log import enter
 from service.web.database.engine import Database
 from service.web.database.tables import OF_HOUSEHOLD, Deletion, now
+from service.web.published.from_records import publish_from_records
 from service.web.published.packing import link
 from service.web.published.publish import partial, settle, switching
-from service.web.published.recorded import publish_from_records
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 from service.web.rights.own_texts import forget_texts
 

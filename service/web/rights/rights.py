@@ -23,7 +23,7 @@ from service.web.database.tables import (
     Refusal,
     now,
 )
-from service.web.published.refusals import refusing_on
+from service.web.published.from_records import refusing_on
 from service.web.published.weeks import Served
 
 FIXED = frozenset({"household_id", "grid_id", "microgrid_id", "valid_from", "known_from", "superseded_at"})

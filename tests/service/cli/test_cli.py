@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import openpyxl
@@ -16,6 +16,7 @@ import pytest
 from tiny_town import SETTINGS, Row, TinyTown, households, make_tiny_town
 from week_lists import change, fill
 
+from features.contract.community import read_community
 from features.store.reader import read_records
 from service.cli.commands import commands
 from service.console.terminal import run
@@ -264,7 +265,11 @@ def test_lists_follow_changed_settings_without_new_records(town: TinyTown, xiany
 
 def test_versions_are_promoted_and_rolled_back_by_hand(town: TinyTown, xianying: Xianying) -> None:
     assert "没有更早" in xianying(town.workspace, "rollback").error
-    assert xianying(town.workspace, "retrain").code == 0
+    told = xianying(town.workspace, "retrain")
+    assert told.code == 0
+    notes = (town.workspace / "retrain-notes.txt").read_text("utf-8").splitlines()
+    assert len(told.out.splitlines()) <= 12 and str(town.workspace / "retrain-notes.txt") in told.out
+    assert any(line.startswith("训练：") for line in notes) and "训练：" not in told.out
     assert "版本 2" in xianying(town.workspace, "promote", 2).out
     assert "版本 1" in xianying(town.workspace, "rollback").out
     xianying(town.workspace, "score")
@@ -284,11 +289,67 @@ def test_the_language_is_the_communitys_unless_the_environment_says_otherwise(
 
 
 def test_init_leaves_what_is_there(xianying: Xianying, tmp_path: Path) -> None:
-    assert xianying(tmp_path / "new", "init").code == 0
+    assert xianying(tmp_path / "new", "init", "--example").code == 0
     settings = tmp_path / "new" / "community.yaml"
     settings.write_text(settings.read_text("utf-8").replace("西山社区", "东山社区"), "utf-8")
     assert xianying(tmp_path / "new", "init").code == 0
     assert "东山社区" in settings.read_text("utf-8")
+
+
+def test_an_office_begins_with_its_own_name_needs_and_grids(xianying: Xianying, tmp_path: Path) -> None:
+    options = (
+        "--name",
+        "东山社区",
+        "--need",
+        "助餐送餐",
+        "--need",
+        "tutoring",
+        "--grid",
+        "一网格",
+        "--grid",
+        "二网格",
+    )
+    told = xianying(tmp_path, "init", *options)
+    assert told.code == 0 and "xianying ingest" in told.out
+    text = (tmp_path / "community.yaml").read_text("utf-8")
+    found = read_community(tmp_path / "community.yaml").community
+    assert found.community.name == "东山社区" and not found.programmes and not found.funds
+    assert [need.id for need in found.needs] == ["canteen_meal", "tutoring"]
+    assert not {"西山", "爱心", "乡贤"} & {word for word in ("西山", "爱心", "乡贤") if word in text}
+    names = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert names == {"住户.xlsx", "诉求.xlsx", "工作人员.xlsx"}
+    book = openpyxl.load_workbook(tmp_path / "tables" / "诉求.xlsx")
+    assert [cell.value for cell in book["诉求"][1]][:4] == ["诉求编号", "户号", "诉求时间", "需求"]
+    one_line(xianying(tmp_path / "other", "init", "--need", "开飞机"), "开飞机", "助餐送餐")
+
+
+def test_the_office_fills_in_its_tables_and_they_are_read(xianying: Xianying, tmp_path: Path) -> None:
+    xianying(tmp_path, "init", "--name", "东山社区", "--need", "助餐送餐", "--grid", "一网格")
+    households, requests = (tmp_path / "tables" / name for name in ("住户.xlsx", "诉求.xlsx"))
+    book = openpyxl.load_workbook(households)
+    for number in range(30):
+        row = [
+            f"D{number:03}",
+            "一网格",
+            "1",
+            datetime(2025, 1, 6),
+            f"东山路{number}号",
+            "王",
+            "",
+            number % 3,
+            number % 2,
+        ]
+        book["住户"].append(row)
+    book.save(households)
+    book = openpyxl.load_workbook(requests)
+    for number in range(12):
+        when = datetime(2025, 3, 3) + timedelta(weeks=number)
+        book["诉求"].append([f"R{number}", f"D{number:03}", when, "助餐送餐", "", None])
+    book.save(requests)
+    told = xianying(tmp_path, "ingest", tmp_path / "tables")
+    assert told.code == 0, told.out + told.error
+    records = read_records(tmp_path)
+    assert len(records.household_ids) == 30 and len(records.requests) == 12
 
 
 def one_line(result: Result, *words: str) -> None:

@@ -13,7 +13,7 @@ from features.point_in_time.records import known_before
 from service.planning.eligibility import left_out
 from service.web.database.engine import open_database
 from service.web.database.tables import Refusal
-from service.web.published.refusals import REFUSALS, refusing_on
+from service.web.published.from_records import REFUSALS, refusing_on
 from service.web.published.restrictions import Restrictions
 from service.web.published.week_files import SERVED
 

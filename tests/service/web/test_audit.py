@@ -237,7 +237,7 @@ def test_the_signed_line_of_a_weeks_summary_outlasts_the_file(tmp_path, monkeypa
     people.set_active(database, "li", True)
     people.set_active(database, "li", True)
     (line,) = audit_head(workspace)
-    summary = next((workspace / "weeks").iterdir()) / "summary.html"
+    summary = next((workspace / "weeks").iterdir()) / "data-staff.html"
     forged = line[:-1] + ("0" if line[-1] != "0" else "1")
     summary.write_text(f"<li>{line}</li> 99:{'0' * 64}:{'0' * 64} {forged}", "utf-8")
     (workspace / "audit" / FILE).unlink()

@@ -19,6 +19,7 @@ from served_browser import (
     Server,
     browsing,
     check_page,
+    picture,
     sign_in,
     start_chromium,
 )
@@ -119,6 +120,48 @@ def test_a_coordinator_sees_the_week_at_a_glance(server, browser, language, size
         page.goto("/visits?coordinators=true")
         check_page(page, "the coordinators' list")
         expect(page.locator(".card[data-needs]")).not_to_have_count(0)
+
+
+def test_tables_are_searched_sorted_and_saved(server, browser):
+    with browsing(browser, server, viewport=DESKTOP, accept_downloads=True) as page:
+        sign_in(page, "wang")
+        page.get_by_role("link", name="近四周", exact=True).click()
+        check_page(page, "month")
+        picture(page, "service-month")
+        table = page.locator("table[data-name=month-grids]")
+        first = table.locator("tbody th").first
+        assert first.inner_text() == "g0"
+        head = table.get_by_role("button", name="网格")
+        head.click()
+        head.click()
+        expect(first).to_have_text("g1")
+        expect(table.locator("th[aria-sort=descending]")).to_have_count(1)
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="存成表格：各网格近四周").click()
+        text = Path(saved.value.path()).read_text("utf-8-sig")
+        assert saved.value.suggested_filename == "month-grids.csv"
+        assert text.splitlines()[0].startswith('"网格","户数"') and text.splitlines()[1].startswith('"g1"')
+        page.goto("/overview")
+        picture(page, "service-overview", whole=True)
+        page.get_by_text("每个走访人").click()
+        region = page.get_by_role("searchbox").first
+        region.fill("没有这样的字")
+        expect(page.get_by_role("status").filter(has_text="0 行")).to_have_count(1)
+        check_page(page, "overview with tools")
+
+
+def test_files_of_a_week_open_in_any_browser(server, browser):
+    week = server.workspace / "weeks" / date_of(AS_OF).isoformat()
+    with browsing(browser, server, viewport=DESKTOP) as page:
+        page.goto(f"file://{week}/overview.html")
+        check_page(page, "printed overview")
+        picture(page, "overview", whole=True)
+        head = page.get_by_role("button", name="走访户数")
+        head.click()
+        assert page.locator("th[aria-sort=ascending]").inner_text().startswith("走访户数")
+        page.goto(f"file://{week}/grid-g0.html")
+        check_page(page, "printed list")
+        picture(page, "grid-page")
 
 
 @BOTH

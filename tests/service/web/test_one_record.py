@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from datetime import date, timedelta
 from pathlib import Path
 
+import openpyxl
 import pytest
 from served_town import NEWEST, As, copy_workspace, served
 from sqlalchemy import delete
@@ -55,13 +56,17 @@ def on_paper(client, row: dict, outcome: str, day: date) -> list[str]:
     book.write_bytes(next(place.glob("grid-g0*.xlsx")).read_bytes())
 
     def fill(sheet) -> None:
-        header, columns = columns_of(sheet)
+        try:
+            header, columns = columns_of(sheet)
+        except AssertionError:  # a sheet of explanations
+            return
         for line in range(header + 1, sheet.max_row + 1):
             if sheet.cell(line, columns["outreach_id"]).value == row["outreach_id"]:
                 sheet.cell(line, columns["结果"], outcome)
                 sheet.cell(line, columns["走访日期"], day.isoformat())
 
-    change(book, fill)
+    for sheet in range(len(openpyxl.load_workbook(book).worksheets)):
+        change(book, fill, sheet)
     lines, refused = record_files(workspace_of(client), [book], lambda _: nullcontext())
     assert not refused
     return lines

@@ -16,6 +16,7 @@ from served_browser import (
     Server,
     browsing,
     check_page,
+    picture,
     sign_in,
     start_chromium,
     without_connection,
@@ -88,8 +89,12 @@ def test_from_signing_in_to_an_outcome_in_two_taps_and_back(server, browser, lan
         sign_in(page, "li")
         expect(page.get_by_role("heading", level=1)).to_have_text(words["list"])
         check_page(page, "list")
+        if language == "zh":
+            picture(page, "visits-phone")
         open_household(page, number)  # the first tap
         check_page(page, "household")
+        if language == "zh":
+            picture(page, "household-phone")
         page.get_by_role("button", name=words["needed"], exact=True).first.click()  # the second
         recorded = page.locator(".recorded").first
         expect(recorded.locator(".when")).to_have_text(words["sent"])

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from service.web.api import routers
 from service.web.base.access import Scope
-from service.web.database.tables import Base, Entry, Outcome, User
+from service.web.database.tables import Base, Entry, Outcome, Remark, User
 from service.web.pages import MODULES
 from service.web.rights import rights
 
@@ -62,6 +62,7 @@ TABLE = {
     "GET /settings": ("yyyyyyyyy",),
     "GET /": ("yyyyyysss",),
     "GET /overview": ("yynnnnsss",),
+    "GET /month": ("yynnnnsss",),
     "GET /visits": ("yyyynnsss",),
     "GET /visits/{household_id:path}": ("yyy4nnsss", "y44ynnsss"),
     "POST /outcomes": ("yyy4nnsss", "y44ynnsss"),
@@ -318,6 +319,7 @@ ENTRIES = {
 def test_what_is_read_or_changed_is_in_the_audit_log(client, label):
     forget_examples(client)
     with client.app.state.database.writing() as session:
+        session.execute(delete(Remark))
         session.execute(delete(Outcome))  # of a household that was visited nobody need be reported absent
     example = Example(client, HERE)
     if label in ("POST /refusals/end", "DELETE /v1/residents/{household_id}/refusal"):

@@ -131,7 +131,7 @@ def test_a_refusal_is_out_of_the_lists_that_monday_makes(client, tmp_path, monke
     weekly(workspace, town, date_of(AS_OF), lambda _: nullcontext(), lambda _: None, accept=True)
     home = workspace / "weeks" / NEWEST
     assert visit["household_id"] not in set(pd.read_parquet(home / "outreach.parquet")["household_id"])
-    assert "谢绝 1 条" in (home / "summary.html").read_text("utf-8")
+    assert "谢绝 1 条" in (home / "data-staff.html").read_text("utf-8")
 
 
 @pytest.fixture(

@@ -21,7 +21,7 @@ from served_browser import (
 from served_town import copy_workspace
 from sqlalchemy import select
 
-from service.web.database.tables import NewRequest, Refusal
+from service.web.database.tables import NewRequest, Reassignment, Refusal, Remark, User
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
 expect.set_options(timeout=SLOW)
@@ -114,6 +114,35 @@ def test_refusals_and_other_needs_wait_on_the_phone_and_are_sent_once(server, br
         eventually(server, NewRequest, [(other, "楼道灯坏了")])
         page.reload()
         expect(page.locator(f'.card[data-household="{household}"]')).to_have_count(0)
+
+
+def test_what_is_said_and_a_visit_for_a_colleague_wait_on_the_phone(server, browser):
+    with server.database.writing() as session:
+        session.add(User(login="deng", name="邓红", role="grid_worker", grid_id="g0", worker_id="w0"))
+    with browsing(browser, server) as page:
+        kept_list(page)
+        with without_connection(page, server):
+            said = open_household(page, 0)
+            page.locator(".remark summary").first.click()
+            page.get_by_role("button", name="人不对").first.click()
+            page.locator(".said [value='4']").first.click()
+            page.locator("[name=next_visit]").first.fill("2024-09-16")
+            page.get_by_role("button", name="记下这天").first.click()
+            expect(page.locator(".remarks").first).to_contain_text("满意度 4（待发送）")
+            page.get_by_role("link", name="名单").click()
+            expect(page.locator(f'.card[data-household="{said}"] .chip.waiting')).to_have_count(1)
+            given = open_household(page, 2)
+            page.get_by_text("这户转给同事走访").click()
+            page.get_by_role("button", name="转交").click()
+            page.wait_for_selector(".card[data-household]")
+            expect(page.locator(f'.card[data-household="{given}"]')).to_be_hidden()
+            assert stored(server, Remark) == stored(server, Reassignment) == []
+        eventually(server, Remark, [(said, "")] * 3)
+        eventually(server, Reassignment, [(given, "")])
+        page.goto("/visits")
+        expect(page.get_by_role("heading", name="邓红")).to_be_visible()
+        page.goto(f"/visits/{said}")
+        expect(page.locator(".remarks").first).to_contain_text("✓ 人不对 ✓ 满意度 4 ✓ 09-16 再来")
 
 
 def test_one_tap_says_that_nobody_was_home(server, browser):

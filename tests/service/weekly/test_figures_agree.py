@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import date
 from html.parser import HTMLParser
@@ -10,7 +11,9 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 from hand_made import GOOD, hand_made_model
+from served_town import As, served
 
 from features.ingest.ingest import ingest
 from features.point_in_time.records import day_of, known_before
@@ -145,6 +148,71 @@ def test_visits_are_counted_alike_on_the_overview_the_lists_and_in_the_tables(we
     programmes = sheet_rows(week / "needs-list.xlsx", "项目", "剩余")
     numbers = [re.search(r"\d+", str(row["剩余"] or "")) for row in programmes]
     assert [None if one is None else int(one[0]) for one in numbers] == [*left.values()]
+
+
+@pytest.fixture(scope="module")
+def answers(week: Path) -> Iterator[TestClient]:
+    """The service on the week's workspace."""
+    with served(week.parents[1]) as client:
+        yield client
+
+
+def test_the_service_says_the_same_as_the_files(week: Path, answers: TestClient) -> None:
+    wang = As(answers, "wang")
+    printed = {
+        row["需求"]: row
+        for row in table_with((week / "overview.html").read_text("utf-8"), "需求", "剩余名额")
+    }
+    shown = {row["需求"]: row for row in table_with(wang.get("/overview").text, "需求", "剩余名额")}
+    assert shown == printed
+    names = {need["id"]: need["name"]["zh"] for need in wang.get("/v1/needs").json()}
+    told = {row["need"]: row for row in wang.get("/v1/demand").json() if row["grid_id"] == ""}
+    assert {names[need] for need in told} == {*printed}
+    for need, row in told.items():
+        of_need = printed[names[need]]
+        assert f"{row['expected']:.0f}" == of_need["预计户数"], need
+        assert f"{row['low_90']:.0f}–{row['high_90']:.0f}" == of_need["90% 区间"], need
+    visits = pd.read_parquet(week / "outreach.parquet")
+    listed = wang.get("/v1/visits?limit=500").json()
+    assert listed["total"] == len(visits)
+    assert {row["outreach_id"] for row in listed["visits"]} <= {*visits["outreach_id"]}
+    planned = {
+        row["网格"]: int(row["已排"]) for row in table_with(wang.get("/overview").text, "网格", "已排")
+    }
+    assert planned["合计"] == visits["household_id"].nunique()
+
+
+def test_what_changed_is_what_the_records_say(week: Path, answers: TestClient) -> None:
+    known = known_before(read_records(week.parents[1]), day_of(DAY))
+    requests, visits = known.requests.requested, known.outreach
+    made = visits.outcome >= 0
+
+    def asked(first: int, last: int) -> str:
+        return str(
+            int(
+                (
+                    (requests >= day_of(DAY) - first)
+                    & (requests < day_of(DAY) - last)
+                    & (known.requests.need >= 0)
+                ).sum()
+            )
+        )
+
+    def visited(first: int, last: int) -> str:
+        here = made & (visits.contacted >= day_of(DAY) - first) & (visits.contacted < day_of(DAY) - last)
+        days = zip(visits.household[here].tolist(), (visits.contacted[here] // 1).tolist(), strict=True)
+        return str(len({*days}))
+
+    spans = ((7, 0), (14, 7), (371, 364))
+    page = As(answers, "wang").get("/overview").text
+    rows = {row["比的是"]: [*row.values()][1:] for row in table_with(page, "上一周", "去年同周")}
+    assert rows["居民来提的事（件）"] == [asked(*span) for span in spans]
+    assert rows["走访（户次）"] == [visited(*span) for span in spans]
+    grids = table_with(As(answers, "wang").get("/month").text, "网格", "从没去过")
+    assert sum(int(row["户数"]) for row in grids) == int((known.present & ~known.opted_out).sum())
+    seen = {*visits.household[made].tolist()}
+    here = [one for one in range(known.household_count) if known.present[one] and not known.opted_out[one]]
+    assert sum(int(row["从没去过"]) for row in grids) == sum(one not in seen for one in here)
 
 
 def test_no_fund_is_overdrawn_and_projects_pay_what_the_fund_says(week: Path) -> None:

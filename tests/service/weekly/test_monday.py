@@ -103,10 +103,25 @@ def test_cut_short_at_any_stage_and_run_again(
 
 def test_the_summary_says_what_each_stage_did(town: TinyTown) -> None:
     run_weekly(town)
-    page = files(town)["summary.html"].decode()
-    for words in ("隔离", "条评分", "模型版本 1", "抽签", "提出项目", "最后一行", "needs-list.html"):
+    page = files(town)["data-staff.html"].decode()
+    for words in ("隔离", "条评分", "模型版本 1", "抽签", "提出项目", "最后一行"):
         assert words in page
-    assert "needs-list.xlsx" in page and "overview.html" in page
+
+
+def test_the_coordinators_page_begins_with_what_to_decide_and_has_no_jargon(town: TinyTown) -> None:
+    run_weekly(town)
+    page = files(town)["summary.html"].decode()
+    assert (
+        page.index("这周要定的事")
+        < page.index("和上周、去年比")
+        < page.index("谁还没顾上")
+        < page.index("近四周</h2>")
+    )
+    for file in ("needs-list.html", "needs-list.xlsx", "overview.html", "data-staff.html"):
+        assert f'href="{file}"' in page
+    text = page + files(town)["overview.html"].decode()
+    for words in ("p_need", "最优", "未纠正", "模型版本", "置信", "分桶"):
+        assert words not in text, words
 
 
 def test_the_lists_of_needs_projects_and_resources(town: TinyTown) -> None:

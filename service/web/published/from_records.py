@@ -1,6 +1,7 @@
-"""Outcomes in the records, written beside the published weeks: what paper brought counts in the service.
+"""What the service needs of the records, written beside the published weeks: refusals and outcomes.
 
-Every command that changes records writes them anew; a running service sees that the file has changed.
+Every command that changes records writes both anew; a running service looks for refusals as it does for a new week, and
+sees at once that the file of outcomes has changed.
 """
 
 import json
@@ -8,13 +9,17 @@ from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from features.atomic import write_atomically
 from features.store.database import STORE, has_tables, open_store
-from service.web.published.refusals import publish_refusals
+from features.store.register_changes import show_changes
 from service.web.published.week_files import SERVED, read_pointer
 
+REFUSALS = "refusals.json"
+OPT_OUTS = """SELECT household_id, CAST("from" AS DATE), CAST(until AS DATE) FROM opt_outs WHERE superseded_at IS NULL"""
+DO_NOT_CONTACT = """SELECT household_id, CAST(min(recorded_at) AS DATE), NULL FROM feedback
+    WHERE superseded_at IS NULL AND kind = 'do_not_contact' GROUP BY household_id"""
 RECORDED = "recorded.json"
 OUTCOMES = """SELECT outreach_id, outcome, CAST(contacted_at AS DATE), superseded_at IS NULL FROM outreach
     WHERE outcome IS NOT NULL AND list_contains(?, substr(outreach_id, 1, 8)) ORDER BY outreach_id, known_from"""
@@ -30,7 +35,7 @@ class Recorded(NamedTuple):
 
 def publish_from_records(workspace: Path) -> None:
     """Write what the service needs of the records: refusals, and outcomes of the weeks that are served."""
-    publish_refusals(workspace)
+    _publish_refusals(workspace)
     if not (workspace / STORE).is_file():
         return
     weeks = [as_of.replace("-", "") for as_of in read_pointer(workspace)["weeks"]]
@@ -60,3 +65,26 @@ def _read(path: Path, changed: int) -> Mapping[str, tuple[Recorded, ...]]:
         )
         for outreach_id, rows in json.loads(path.read_text("utf-8")).items()
     }
+
+
+def _publish_refusals(workspace: Path) -> None:
+    """Write ``served/refusals.json``: each refusal's household, first day, and the day from which it has ended."""
+    if not (workspace / STORE).is_file():
+        return
+    rows: list[tuple[Any, ...]] = []
+    with open_store(workspace, read_only=True) as connection:
+        show_changes(connection)
+        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        for table, query in (("opt_outs", OPT_OUTS), ("feedback", DO_NOT_CONTACT)):
+            rows += connection.execute(query).fetchall() if table in there else []
+    plain = sorted((row[0], str(row[1] or date.min), str(row[2] or date.max)) for row in rows)
+    write_atomically(workspace / SERVED / REFUSALS, json.dumps(plain, ensure_ascii=False).encode())
+
+
+def refusing_on(workspace: Path, day: date) -> frozenset[str]:
+    """Return the households that refuse on a day, as the records last said."""
+    try:
+        rows = json.loads((workspace / SERVED / REFUSALS).read_text("utf-8"))
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(household for household, begins, until in rows if begins <= day.isoformat() < until)

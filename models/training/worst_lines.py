@@ -1,0 +1,142 @@
+"""Say in a dozen lines what is wrong with a new model and what to do, the worst first; all else is in the report."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from features.blocks.groups import membership
+from features.language import say
+from features.point_in_time.records import Known
+from models.evaluation.baselines import MODEL, RANKERS
+from models.evaluation.evaluate import ALL, Evaluation
+from models.evaluation.verdict import FEW
+from models.fairness.lines import clearly_less
+from models.scoring.model import NeedModel
+
+MOST_WARNINGS, MOST_LEAKS = 4, 2
+BY_COUNT = "request_count"  # the rule that the office can choose where another simple ranking did best
+
+
+def worst_lines(
+    warnings: Sequence[str],
+    leaks: Sequence[str],
+    model: NeedModel,
+    known: Known,
+    verdicts: pd.DataFrame,
+    found: Evaluation,
+    groups: pd.DataFrame,
+) -> list[str]:
+    """Write what somebody should act on.
+
+    Parameters
+    ----------
+    warnings, leaks
+        Lines on levels and orders that do not hold, and on attributes left out as leaks; each says what to do.
+    model, known
+        The new model, and what it was trained on.
+    verdicts, found, groups
+        Of ``Retrained``: whether a model is needed, metrics, and shares of groups.
+    """
+    return [
+        *_first(warnings, MOST_WARNINGS),
+        *_first(leaks, MOST_LEAKS),
+        *_untrained(model, known),
+        *_rules(verdicts, known),
+        *_groups(groups, known),
+        *_quality(found),
+    ]
+
+
+def _first(lines: Sequence[str], most: int) -> list[str]:
+    left = len(lines) - most
+    more = say(f"这样的注意还有 {left} 条，见报告", f"{left} more such warnings: see the report")
+    return [*lines[:most], *([more] if left > 0 else [])]
+
+
+def _names(known: Known, needs: Sequence[str]) -> str:
+    names = {need.id: need.name.here for need in known.community.needs}
+    return say("、", ", ").join(names[need] for need in needs)
+
+
+def _untrained(model: NeedModel, known: Known) -> list[str]:
+    few = [
+        need.id for need, modelled in zip(known.community.needs, model.modelled, strict=True) if not modelled
+    ]
+    if not few:
+        return []
+    return [
+        say(
+            f"{_names(known, few)}：申请太少，没有训练，名单上排不出先后；先照常登记，攒够申请再 retrain",
+            f"{_names(known, few)}: too few requests to train on, so lists cannot order them; go on recording, retrain"
+            " when there are more",
+        )
+    ]
+
+
+def _rules(verdicts: pd.DataFrame, known: Known) -> list[str]:
+    """Say for how many needs the model is worth it, and what follows for the others."""
+    if verdicts.empty:
+        return []
+    judged = verdicts[(verdicts["need"] != ALL) & (verdicts["verdict"] != FEW)]
+    chosen = {need.id: need.ranking for need in known.community.needs}
+    simple: dict[str, list[str]] = {}
+    for row in judged[judged["verdict"] != MODEL].to_dict("records"):
+        if chosen[row["need"]] == "model":
+            simple.setdefault(row["verdict"], []).append(row["need"])
+    by_model = int((judged["verdict"] == MODEL).sum())
+    lines = [
+        say(
+            f"{len(judged)} 项有结论：{by_model} 项用模型明显更好",
+            f"{len(judged)} needs can be judged: the model is clearly better for {by_model}",
+        )
+    ]
+    allowed = ("request_count", "request_count_all", "same_season")
+    needs = [need for found in simple.values() for need in found]
+    if needs:
+        best = max(simple, key=lambda rule: len(simple[rule]) if rule in allowed else 0)
+        rule = best if best in allowed else BY_COUNT
+        lines.append(
+            say(
+                f"{_names(known, needs)}：简单规则就够，两种排法差不多，继续用模型也行；想让人一看就懂，"
+                f"在 community.yaml 给这项需求写 ranking: {rule}（{RANKERS[rule][0]}），下次排名单起生效",
+                f"{_names(known, needs)}: a rule does as well; the model may stay. To have lists that anybody can check,"
+                f" give the need ranking: {rule} ({RANKERS[rule][1].lower()}) in community.yaml; it holds from the next"
+                " lists on",
+            )
+        )
+    return lines
+
+
+def _groups(groups: pd.DataFrame, known: Known) -> list[str]:
+    """Name the groups that clearly get less than their share of the lists."""
+    less = list(dict.fromkeys(clearly_less(groups)["group"])) if len(groups) else []
+    if not less:
+        return []
+    there = membership(known)
+    names = dict(zip(there.ids, there.names, strict=True))
+    listed = say("、", ", ").join(names[group].here for group in less if group in names)
+    return [
+        say(
+            f"{listed}：排进名单的明显偏少；可提高 outreach.explore_share，或设 outreach.parity",
+            f"{listed}: clearly fewer on lists than in need; raise outreach.explore_share, or set outreach.parity",
+        )
+    ]
+
+
+def _quality(found: Evaluation) -> list[str]:
+    """Say how many of a hundred visits in the newest validation would have found a request."""
+    rows = found.metrics[found.metrics["need"] == ALL]
+    if rows.empty:
+        return []
+    newest = rows[rows["fold"] == rows["fold"].iloc[-1]]
+    values = newest[newest["metric"] == "precision_at_2_percent"].set_index("ranker")["value"]
+    if MODEL not in values or BY_COUNT not in values:
+        return []
+    ours, theirs = 100 * values[MODEL], 100 * values[BY_COUNT]
+    return [
+        say(
+            f"拿最近一段验证：排在最前的 2% 里，每百户有 {ours:.0f} 户后来来申请；按近一年申请次数排是 {theirs:.0f} 户",
+            f"newest validation: of a hundred households among the first 2%, {ours:.0f} asked later; by requests within a"
+            f" year {theirs:.0f}",
+        )
+    ]

@@ -1,0 +1,235 @@
+"""Put a brief into words: what changed, who did not visit, which needs grow, who is left out, the month."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from features.contract.community import Community
+from features.language import grid_words, language, say
+from service.brief.brief import Brief
+
+MOST_GROWING, FEWEST = 5, 5  # needs that are named, and requests of a month from which growth is told
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page: its title, a note, the titles of its columns, rows, and the columns that hold numbers.
+
+    ``name``: of the file to which it can be saved.
+    """
+
+    name: str
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: list[list[Any]]
+
+
+def changed(brief: Brief) -> Table:
+    """Compare last week with the week before and with the same week a year ago."""
+    names = {
+        "requests": say("居民来提的事（件）", "requests"),
+        "visits": say("走访（户次）", "visits"),
+        "found": say("上门问到的需要（项）", "needs found by visits"),
+    }
+    return Table(
+        "changed",
+        say("和上周、去年比", "Beside the week before and last year"),
+        "",
+        (
+            say("比的是", "what"),
+            say("上一周", "last week"),
+            say("再前一周", "week before"),
+            say("去年同周", "same week last year"),
+        ),
+        [
+            [names[row["what"]], row["week"], row["week_before"], row["week_last_year"]]
+            for row in brief["changed"]
+        ],
+    )
+
+
+def unvisited(brief: Brief) -> Table:
+    """List who has visited how much of the last list, by worker, paper included."""
+    rows = [
+        [row["grid_id"], row["name"], row["listed"], row["visited"], row["listed"] - row["visited"]]
+        for row in brief["unvisited"]
+    ]
+    return Table(
+        "unvisited",
+        say("上次名单谁还没去", "Visits of the last list"),
+        say(
+            "纸质表、手机都算。没去先问原因：人手、路远，还是没人在家。",
+            "Paper and phone. Ask for the cause first.",
+        ),
+        (
+            say("网格", "grid"),
+            say("走访人", "worker"),
+            say("名单户数", "listed"),
+            say("去了", "visited"),
+            say("还没去", "left"),
+        ),
+        [row for row in rows if row[-1]],
+    )
+
+
+def growing(brief: Brief, community: Community) -> Table:
+    """List the needs of which more was asked in the last four weeks than in the four before, the largest growth first."""
+    names = {need.id: need.name.here for need in community.needs}
+    grown = [
+        row
+        for row in brief["needs"]
+        if row["need"] in names and row["month"] >= FEWEST and row["month"] > row["month_before"]
+    ]
+    grown = sorted(grown, key=lambda row: row["month_before"] - row["month"])[:MOST_GROWING]
+    return Table(
+        "growing",
+        say("哪些需求在增多", "Needs that grow"),
+        say("数的是四周里居民来提的件数。", "Requests in four weeks."),
+        (
+            say("需求", "need"),
+            say("近四周", "last four weeks"),
+            say("前四周", "four before"),
+            say("去年同期", "a year ago"),
+        ),
+        [[names[row["need"]], row["month"], row["month_before"], row["month_last_year"]] for row in grown],
+    )
+
+
+def left_out(brief: Brief) -> list[str]:
+    """Say who is left out: groups with clearly less than their share of the list, and grids with many never visited."""
+    lines = list(brief.get("left_out", {}).get(language(), []))
+    for row in sorted(brief["grids"], key=lambda one: -one["never"])[:3]:
+        if row["never"]:
+            lines.append(
+                say(
+                    f"{grid_words(row['grid_id'])}：{row['households']} 户里有 {row['never']} 户从没人去过",
+                    f"grid {row['grid_id']}: {row['never']} of {row['households']} households were never visited",
+                )
+            )
+    return lines
+
+
+def month_of_grids(brief: Brief) -> Table:
+    """Show four weeks of each grid beside the targets that the office has set."""
+    limit, kept = brief["targets"]["never_visited"], brief["targets"]["promises_kept"]
+    return Table(
+        "month-grids",
+        say("各网格近四周", "Grids in four weeks"),
+        _targets_note(brief),
+        (
+            say("网格", "grid"),
+            say("户数", "households"),
+            say("从没去过", "never visited"),
+            say("最久没去（周）", "longest unvisited (weeks)"),
+            *_month_titles(),
+            *([say("没去过的目标", "target: never visited")] if limit is not None else []),
+            *([say("兑现目标", "target: promises kept")] if kept is not None else []),
+        ),
+        [
+            [
+                row["grid_id"],
+                row["households"],
+                row["never"],
+                "" if row["unseen"] is None else round(row["unseen"] / 7),
+                *_month_cells(row),
+                *(
+                    [_beside(row["never"] / max(1, row["households"]), limit, False)]
+                    if limit is not None
+                    else []
+                ),
+                *([_beside_kept(row, kept)] if kept is not None else []),
+            ]
+            for row in brief["grids"]
+        ],
+    )
+
+
+def month_of_workers(brief: Brief) -> Table:
+    """Show four weeks of each worker beside the targets that the office has set, in the order of their names."""
+    target, kept = brief["targets"]["visits_per_worker"], brief["targets"]["promises_kept"]
+    return Table(
+        "month-workers",
+        say("各走访人近四周", "Workers in four weeks"),
+        say(
+            "走访多少还看片区大小、路远近、有没有人在家，不排名次；差得多的先问缺什么。",
+            "How many visits are possible depends on the area; this is no ranking. Ask first what is missing.",
+        ),
+        (
+            say("走访人", "worker"),
+            *_month_titles(),
+            *([say("走访目标", "target: visits")] if target is not None else []),
+            *([say("兑现目标", "target: promises kept")] if kept is not None else []),
+        ),
+        [
+            [
+                row["name"],
+                *_month_cells(row),
+                *([_short(row["visits"], target)] if target is not None else []),
+                *([_beside_kept(row, kept)] if kept is not None else []),
+            ]
+            for row in brief["workers"]
+        ],
+    )
+
+
+def _month_titles() -> tuple[str, ...]:
+    return (
+        say("走访（户次）", "visits"),
+        say("见到人", "met"),
+        say("每百次问到需要", "finds a hundred visits"),
+        say("上次走访（天前）", "last visit (days ago)"),
+        say("约好再去", "promised"),
+        say("兑现", "kept"),
+    )
+
+
+def _month_cells(row: Row) -> list[Any]:
+    last, found = row["last"], row["found_per_100"]
+    return [
+        row["visits"],
+        row["met"],
+        "" if found is None else found,
+        "" if last is None else last,
+        row["promised"],
+        row["kept"],
+    ]
+
+
+def _targets_note(brief: Brief) -> str:
+    if any(value is not None for value in brief["targets"].values()):
+        return ""
+    return say(
+        "还没有定目标：写在 community.yaml 的 targets 一节。",
+        "No targets yet: the section targets of community.yaml.",
+    )
+
+
+def _short(value: int, target: int) -> str:
+    if value >= target:
+        return say(f"{target}，已到", f"{target}, met")
+    return say(f"{target}，差 {target - value}", f"{target}, {target - value} short")
+
+
+def _beside(share: float, limit: float, at_least: bool) -> str:
+    met = share >= limit if at_least else share <= limit
+    sign = "≥" if at_least else "≤"
+    return f"{sign}{limit:.0%}，" + (
+        say("已到", "met") if met else say(f"现 {share:.0%}", f"now {share:.0%}")
+    )
+
+
+def _beside_kept(row: Row, target: float) -> str:
+    return _beside(row["kept"] / row["promised"], target, True) if row["promised"] else ""
+
+
+def month(brief: Brief) -> list[Table]:
+    """Return the tables of the month, by grid and by worker; empty ones are left out."""
+    return [table for table in (month_of_grids(brief), month_of_workers(brief)) if table.rows]
+
+
+def tables(brief: Brief, community: Community) -> Sequence[Table]:
+    """Return the tables of the coordinator's page below the decisions, from the top down; empty ones are left out."""
+    made = (changed(brief), unvisited(brief), growing(brief, community))
+    return [table for table in made if table.rows]

@@ -1,0 +1,108 @@
+"""How far the visits of a week are: by worker and grid, what they found, and where paper and phone disagree."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from features.language import say
+from service.lists.answers import outcome_names
+from service.web.intake.counted import Counted
+from service.web.published.weeks import Week
+
+Row = dict[str, Any]
+COUNTS = ("visits", "homes", "done")
+
+
+def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list[Row]]:
+    """Compute each worker's visits a week, households on the list, and households with all outcomes, by grid.
+
+    ``rows``: the lists' rows in sight. ``done``: outreach_ids with an outcome. The key '' holds the coordinators' list
+    and workers without a visit.
+    """
+    done = set(done)
+    found: dict[tuple[str, str, bool], Row] = {}
+    for one in week.around.get("workers", []):
+        found[one["worker_id"], one["name"], one["coordinator"]] = _worker(one["name"], one["visits"])
+    for row in rows:
+        coordinator = bool(row.get("coordinator"))
+        key = (row["worker_id"] or "", row.get("worker_name") or "", coordinator)
+        mine = found.setdefault(key, _worker(row.get("worker_name") or row["worker_id"] or "", 0))
+        mine["grid"] = "" if coordinator else row["grid_id"]
+        mine["homes"].add(row["household_id"])
+        if row["outreach_id"] not in done:
+            mine["left"].add(row["household_id"])
+    grids: dict[str, list[Row]] = {}
+    for one in sorted(found.values(), key=lambda worker: (worker["grid"] == "", worker["grid"])):
+        homes = len(one["homes"])
+        counts = {"visits": one["visits"], "homes": homes, "done": homes - len(one["left"])}
+        grids.setdefault(one["grid"], []).append({"name": one["name"], **counts})
+    return grids
+
+
+def _worker(name: str, visits: int) -> Row:
+    return {
+        "name": name or say("社区统筹", "coordinators"),
+        "visits": visits,
+        "grid": "",
+        "homes": set(),
+        "left": set(),
+    }
+
+
+def sums(grids: dict[str, list[Row]]) -> list[Row]:
+    """Sum up each grid of ``capacity``, and all of them."""
+    named = {grid: grid or say("社区统筹", "coordinators") for grid in grids}
+    every = [one for some in grids.values() for one in some]
+    return [
+        {"name": name, "workers": len(some)} | {key: sum(one[key] for one in some) for key in COUNTS}
+        for name, some in [
+            *((named[grid], some) for grid, some in grids.items()),
+            (say("合计", "all"), every),
+        ]
+    ]
+
+
+def found(done: Mapping[str, Counted], rows: list[Row]) -> list[tuple[str, int, int]]:
+    """Count each outcome among targeted and among random visits."""
+    arms = {row["outreach_id"]: row["arm"] for row in rows}
+    here = [(held.outcome, arms[one]) for one, held in done.items() if one in arms]
+    return [
+        (name, here.count((value, "targeted")), here.count((value, "random")))
+        for value, name in outcome_names().items()
+    ]
+
+
+def contradictions(done: Mapping[str, Counted], rows: list[Row], week: Week) -> list[Row]:
+    """List the visits of which paper and the service say different things, with the outcome that counts first."""
+    names, needs = outcome_names(), {need.id: need.name.here for need in week.community.needs}
+    return [
+        {
+            "household_id": one.household_id,
+            "worker": row.get("worker_name") or row["worker_id"] or "",
+            "need": needs.get(one.need, one.need),
+            "counts": names[one.outcome],
+            "on": one.contacted_on,
+            "other": names[one.other],
+            "other_on": one.other_on,
+        }
+        for row in rows
+        if (one := done.get(row["outreach_id"])) is not None and one.other
+    ]
+
+
+def unvisited(rows: list[Row], done: Iterable[str]) -> list[Row]:
+    """Count the households of each worker's list and those with an outcome, whatever way it came.
+
+    ``rows``: of an earlier week's lists. ``done``: outreach_ids with an outcome. Returned rows are those of a brief.
+    """
+    visited = set(done)
+    homes: dict[tuple[str, str], dict[str, bool]] = {}
+    for row in rows:
+        if not row.get("coordinator"):
+            name = row.get("worker_name") or row["worker_id"] or ""
+            of_worker = homes.setdefault((row["grid_id"], name), {})
+            household = row["household_id"]
+            of_worker[household] = of_worker.get(household, False) or row["outreach_id"] in visited
+    return [
+        {"grid_id": grid, "name": name, "listed": len(found), "visited": sum(found.values())}
+        for (grid, name), found in sorted(homes.items())
+    ]

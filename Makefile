@@ -12,6 +12,7 @@ TUNE ?=
 SEEDS ?= 3
 HOSPITAL ?=
 SEED ?= 1
+PLATFORM ?=
 REAL_DATES := 2017-09-04 2017-10-02 2017-11-06
 
 XIANYING := $(BIN)/xianying --workspace "$(WORKSPACE)"
@@ -19,7 +20,7 @@ DATE := $(if $(AS_OF),--as-of "$(AS_OF)")
 READY := $(VENV)/.ready
 SCALE := $(VENV)/.scale
 
-.PHONY: help setup demo test lint ingest retrain score outreach real closed-loop benchmark mlflow-ui clean
+.PHONY: help setup demo test lint docs ingest retrain score outreach real closed-loop benchmark mlflow-ui wheelhouse clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -102,11 +103,25 @@ benchmark: $(SCALE) ## sizes up to a million households, and other tools beside:
 	PYTHONPATH=. $(BIN)/python benchmarks/monday.py
 	PYTHONPATH=. $(BIN)/python benchmarks/peers.py --households 10000
 
+docs: $(READY) ## the documentation as a site, into site/; stops at a broken link
+	$(BIN)/python -m service.reference docs/reference
+	$(BIN)/zensical build --strict
+
+# Pure wheels and those for glibc 2.28 or older: openEuler 20.03, Kylin V10, Debian 10, RHEL 8 and newer.
+GLIBC := 28 27 26 24 17
+PLATFORMS = $(foreach minor,$(GLIBC),--platform manylinux_2_$(minor)_$(PLATFORM)) --platform manylinux2014_$(PLATFORM)
+wheelhouse: $(READY) ## wheels of everything for a machine without internet, into wheelhouse/ (PLATFORM=aarch64 for that kind)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir wheelhouse .
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest wheelhouse -c constraints.txt \
+	  $(if $(PLATFORM),--only-binary=:all: $(PLATFORMS)) wheelhouse/xianying-*.whl
+	@echo "$$(ls wheelhouse/*.whl | wc -l) wheels in wheelhouse/; over there:"
+	@echo "  python3 -m venv venv && venv/bin/pip install --no-index --find-links wheelhouse xianying"
+
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean: ## remove the environment, caches and the demo's town; workspaces stay
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis xianying.egg-info demo
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache xianying.egg-info demo site wheelhouse
 	find features models service tests -name __pycache__ -type d -prune -exec rm -rf {} +

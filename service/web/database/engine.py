@@ -97,24 +97,37 @@ def _configuration(engine: Engine) -> Any:
     return configuration
 
 
-def newest() -> str:
-    """Return the id of the newest migration."""
+def migrations() -> list[str]:
+    """List the ids of the migrations that this program knows, the first one first."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
-    return ScriptDirectory.from_config(configuration).get_current_head() or ""
+    known = ScriptDirectory.from_config(configuration).walk_revisions()
+    return [script.revision for script in known][::-1]
+
+
+def newest() -> str:
+    """Return the id of the newest migration."""
+    return migrations()[-1]
+
+
+def present(engine: Engine) -> str:
+    """Return the id of the migration that the database is at; empty where there are no tables yet."""
+    from alembic.runtime.migration import MigrationContext
+
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 def migrate(engine: Engine, to: str = "head") -> None:
-    """Bring the database to a migration; ``base`` removes everything."""
+    """Bring the database up or down to a migration; ``base`` removes everything."""
     from alembic import command
 
-    if to == "base" or to.startswith("-"):
-        command.downgrade(_configuration(engine), to)
-    else:
-        command.upgrade(_configuration(engine), to)
+    known = migrations()
+    down = to == "base" or (to in known and present(engine) in known[known.index(to) + 1 :])
+    (command.downgrade if down else command.upgrade)(_configuration(engine), to)
 
 
 def open_database(settings: Settings) -> Database:
@@ -126,6 +139,7 @@ def open_database(settings: Settings) -> Database:
         Path(settings.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     engine = connect(settings.database)
     try:
+        _refuse_newer(engine)
         migrate(engine)
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
@@ -136,3 +150,16 @@ def open_database(settings: Settings) -> Database:
             )
         ) from error
     return Database(engine, settings.workspace)
+
+
+def _refuse_newer(engine: Engine) -> None:
+    """Raise UserError where a newer version of the program has migrated the database."""
+    there, known = present(engine), migrations()
+    if there and there not in known:
+        raise UserError(
+            say(
+                f"数据库已是较新的版本（{there}）：请装回较新的程序，或先用它运行 xianying migrate --to {known[-1]}",
+                f"the database was migrated by a newer version of the program ({there}): install that one again, or"
+                f" run its `xianying migrate --to {known[-1]}` first",
+            )
+        )

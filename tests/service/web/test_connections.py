@@ -114,7 +114,7 @@ def test_the_example_of_a_reverse_proxy_works(tmp_path):
     workspace = copy_workspace(tmp_path / "workspace")
     secure, plain = free_port(), free_port()
     with service(workspace, XIANYING_ENVIRONMENT="production", XIANYING_SECRET="x" * 32) as (_, address):
-        example = (ROOT / "docs" / "nginx.conf").read_text("utf-8")
+        example = (ROOT / "docs" / "deployment" / "nginx.conf").read_text("utf-8")
         for pattern, value in {
             r"/etc/ssl/xianying\.crt": str(tmp_path / "crt"),
             r"/etc/ssl/private/xianying\.key": str(tmp_path / "key"),

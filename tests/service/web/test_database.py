@@ -17,7 +17,7 @@ from service.web.audit import log as audit
 from service.web.audit.drain import Drain
 from service.web.audit.journal import Journal
 from service.web.auth import people
-from service.web.database.engine import connect, migrate, newest, open_database
+from service.web.database.engine import connect, migrate, migrations, newest, open_database, present
 from service.web.database.tables import Base, Entry, NewRequest, Outcome, Refusal
 
 
@@ -61,6 +61,23 @@ def test_migrations_go_up_and_down_with_data_in(database):
     migrate(engine)
     assert database.ready() and not people.users(database)
     fill(database)
+
+
+def test_a_database_goes_back_to_any_migration_and_comes_up_again(database):
+    fill(database)
+    for revision in migrations()[-2::-1]:
+        migrate(database.engine, revision)
+        assert present(database.engine) == revision and not database.ready()
+    migrate(database.engine)
+    assert database.ready() and [user.login for user in people.users(database)]
+
+
+def test_an_older_program_says_that_the_database_is_newer(tmp_path):
+    settings = settings_for(tmp_path)
+    with open_database(settings).writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UserError, match="9999"):
+        open_database(settings)
 
 
 def test_the_migrations_make_the_tables_that_the_program_expects(database):

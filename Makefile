@@ -103,9 +103,9 @@ benchmark: $(SCALE) ## sizes up to a million households, and other tools beside:
 	PYTHONPATH=. $(BIN)/python benchmarks/monday.py
 	PYTHONPATH=. $(BIN)/python benchmarks/peers.py --households 10000
 
-docs: $(READY) ## the documentation as a site, into site/; stops at a broken link
-	$(BIN)/python -m service.reference docs/reference
-	$(BIN)/zensical build --strict
+docs: $(READY) ## the documentation as a site, into build/documentation/site; stops at a broken link
+	$(BIN)/python -m service.cli.documentation build/documentation
+	cd build/documentation && "$(abspath $(BIN))/zensical" build --strict
 
 # Pure wheels and those for glibc 2.28 or older: openEuler 20.03, Kylin V10, Debian 10, RHEL 8 and newer.
 GLIBC := 28 27 26 24 17
@@ -123,5 +123,5 @@ lint: $(READY) ## check style and types
 	$(BIN)/mypy
 
 clean: ## remove the environment, caches and the demo's town; workspaces stay
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache xianying.egg-info demo site wheelhouse
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache xianying.egg-info demo wheelhouse
 	find features models service tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 import yaml
+from called import called
 from click.testing import CliRunner
 from served_town import copy_workspace, served
 
@@ -28,18 +28,6 @@ INSTALLED = "/srv/xianying/current/bin/xianying"
 def tool(name: str) -> str:
     """A program that was installed beside this Python."""
     return str(Path(sys.executable).with_name(name))
-
-
-def called(words: list[str]) -> click.Context:
-    """What a call of the command line means, parsed and not run; click's own error where it means nothing."""
-    context = commands.make_context("xianying", list(words))
-    name, command, rest = commands.resolve_command(context, [*context._protected_args, *context.args])
-    assert command and name
-    while isinstance(command, click.Group):
-        context = command.make_context(name, rest, parent=context)
-        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
-        assert command and name
-    return command.make_context(name, rest, parent=context)
 
 
 def service_of(unit: Path) -> dict[str, str]:
@@ -93,9 +81,7 @@ def test_a_unit_starts_a_command_of_the_program(unit: Path) -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
 def test_systemd_takes_the_units_and_finds_them_hardened(tmp_path: Path) -> None:
     for file in (HERE / "systemd").iterdir():
-        (tmp_path / file.name).write_text(
-            file.read_text("utf-8").replace(INSTALLED, sys.executable), "utf-8"
-        )
+        (tmp_path / file.name).write_text(file.read_text("utf-8").replace(INSTALLED, sys.executable), "utf-8")
     units = [str(path) for path in sorted(tmp_path.iterdir())]
     found = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert found.returncode == 0 and str(tmp_path) not in found.stderr, found.stderr

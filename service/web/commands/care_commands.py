@@ -175,3 +175,29 @@ def assess(workspace: Path, output: Path | None) -> None:
     path = output or workspace / "impact-assessment.md"
     write_atomically(path, assessment(workspace, service_database(workspace), date.today()).encode())
     show([say(f"草稿在 {path}", f"the draft is {path}")])
+
+
+@group.command(
+    help=say(
+        "生成档案文书：版本比较、影响评估、透明度记录、公示、审计资料",
+        "write the papers of record: comparison of versions, impact assessments, notice, audit pack",
+    )
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=say(
+        "写到哪个目录（默认 工作区/papers）", "directory to write to (default: papers in the workspace)"
+    ),
+)
+@click.pass_obj
+def papers(workspace: Path, output: Path | None) -> None:
+    """Write the papers of record and say how much is left to people in each."""
+    from service.web.rights.papers import FOLDER, write_papers
+
+    place = output or workspace / FOLDER
+    left = write_papers(workspace, service_database(workspace), place, date.today())
+    show(
+        say(f"{place / name}：待填 {count} 处", f"{place / name}: {count} blanks to fill in")
+        for name, count in left.items()
+    )

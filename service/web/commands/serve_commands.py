@@ -29,7 +29,9 @@ def serve(workspace: Path) -> None:
     )
 )
 @click.option(
-    "--to", metavar="MIGRATION", help=say("退回或升到这一步（默认最新）", "go to this one (default: the newest)")
+    "--to",
+    metavar="MIGRATION",
+    help=say("退回或升到这一步（默认最新）", "go to this one (default: the newest)"),
 )
 @click.pass_obj
 def migrate(workspace: Path, to: str | None) -> None:

@@ -1,0 +1,208 @@
+"""Lay out the documentation as a site's sources: the pages of docs/, and a reference made from the code.
+
+``python -m service.cli.documentation PLACE`` writes PLACE/docs and PLACE/zensical.toml, for Zensical to build from.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+BESIDE = "benchmarks"  # a directory of the project that pages link to
+SHOWN = (".md", ".png", ".csv", ".json")
+
+
+def lay_out(place: Path) -> None:
+    """Write the site's sources into a directory, in place of what an earlier call wrote there."""
+    shutil.rmtree(place / "docs", ignore_errors=True)
+    shutil.copytree(ROOT / "docs", place / "docs", ignore=shutil.ignore_patterns("zensical.toml"))
+    for file in sorted((ROOT / BESIDE).rglob("*")):
+        if file.name.endswith(SHOWN) and not any(part.startswith(".") for part in file.parts):
+            target = place / "docs" / file.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    for page in (place / "docs").glob("*.md"):
+        page.write_text(page.read_text("utf-8").replace(f"](../{BESIDE}/", f"]({BESIDE}/"), "utf-8")
+    shutil.copy(ROOT / "CHANGELOG.md", place / "docs" / "changelog.md")
+    _point_into_docs(place / "docs" / "changelog.md")
+    for name, page in REFERENCE.items():
+        target = place / "docs" / "reference" / f"{name}.md"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(page(), "utf-8")
+    shutil.copy(ROOT / "docs" / "zensical.toml", place / "zensical.toml")
+
+
+def _point_into_docs(page: Path) -> None:
+    page.write_text(page.read_text("utf-8").replace("](docs/", "]("), "utf-8")
+
+
+def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    """Write a table in Markdown; a bar in a cell is escaped."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def contract_page() -> str:
+    """Write the tables that a community hands in."""
+    from features.contract.tables import TABLES
+
+    parts = [
+        "# Tables\nColumns of the data contract, from the code that checks them. What becomes of cells, rows and files: "
+        "[data contract](../data-contract.md)."
+    ]
+    for name, one in TABLES.items():
+        key = ", ".join(f"`{column}`" for column in one.key)
+        more = " Further columns become attributes." if one.attributes else ""
+        head = f"## `{name}`\n{'Required.' if one.required else 'Optional.'} A record is identified by {key}.{more}"
+        rows = (
+            (
+                f"`{column}`",
+                about.kind,
+                "yes" if about.required else "",
+                ", ".join(f"`{value}`" for value in about.allowed) or _limits(about.low, about.high),
+            )
+            for column, about in one.columns.items()
+        )
+        parts.append(f"{head}\n\n{table(('column', 'kind', 'required', 'values'), rows)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _limits(low: float | None, high: float | None) -> str:
+    return "" if low is None and high is None else f"{low:g} to {high:g}"
+
+
+def community_page() -> str:
+    """Write the settings of community.yaml, section by section."""
+    from features.contract.community import Community
+
+    schema = Community.model_json_schema()
+    parts = [
+        "# community.yaml\nSections and fields, from the code that reads them. With examples: "
+        "[data contract](../data-contract.md)."
+    ]
+    sections = {"the whole file": schema, **schema.get("$defs", {})}
+    for name, section in sections.items():
+        required = section.get("required", ())
+        rows = (
+            (
+                f"`{field}`",
+                _type(about),
+                "yes" if field in required else "",
+                "" if about.get("default") in (None, "", [], {}) else f"`{about['default']}`",
+            )
+            for field, about in section.get("properties", {}).items()
+        )
+        parts.append(f"## {name}\n\n{table(('field', 'type', 'required', 'default'), rows)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _type(about: dict[str, Any]) -> str:
+    """Say what a field of a JSON schema holds."""
+    if "$ref" in about:
+        return str(about["$ref"]).rpartition("/")[2]
+    if "anyOf" in about:
+        return " or ".join(_type(one) for one in about["anyOf"] if one.get("type") != "null")
+    if "enum" in about:
+        return ", ".join(f"`{value}`" for value in about["enum"])
+    if about.get("type") == "array":
+        return f"list of {_type(about.get('items', {}))}"
+    low, high = about.get("minimum", about.get("exclusiveMinimum")), about.get("maximum")
+    bounds = f", from {low}" * (low is not None) + f" to {high}" * (high is not None)
+    return str(about.get("type", "any")) + bounds
+
+
+def commands_page() -> str:
+    """Write every command with its options."""
+    from service.cli.commands import commands
+
+    head = "# Commands, option by option\nFrom the command line itself; what each is for: [commands](../commands.md).\n\n"
+    return head + "\n\n".join(_of_group(commands, "xianying")) + "\n"
+
+
+def _of_group(group: Any, name: str) -> Iterator[str]:
+    for title, command in sorted(group.commands.items()):
+        called = f"{name} {title}"
+        if hasattr(command, "commands"):
+            yield from _of_group(command, called)
+            continue
+        arguments = " ".join(
+            one.human_readable_name for one in command.params if one.param_type_name == "argument"
+        )
+        rows = (
+            (", ".join(f"`{option}`" for option in one.opts), one.help or "")
+            for one in command.params
+            if one.param_type_name == "option" and not one.hidden
+        )
+        listed = (
+            table(("option", "does"), rows)
+            if any(one.param_type_name == "option" for one in command.params)
+            else ""
+        )
+        yield (
+            f"## {called}\n`{called} {arguments}`".replace(" `", "`")
+            + f"\n\n{command.help}\n\n{listed}".rstrip()
+        )
+
+
+def service_page() -> str:
+    """Write the settings of the service."""
+    from service.web.base.settings import Settings
+
+    rows = (
+        (
+            f"`XIANYING_{name.upper()}`",
+            f"`{field.default}`" if str(field.default).strip("*") else "",
+            field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    )
+    return f"# Settings of the service\nEnvironment variables.\n\n{table(('variable', 'default', 'meaning'), rows)}\n"
+
+
+def api_page() -> str:
+    """Write every endpoint of the API with its parameters and answers."""
+    from service.web.app import create_app
+    from service.web.base.settings import Settings
+
+    described = create_app(Settings(environment="development")).openapi()
+    parts = [
+        "# API\nFrom the service's own OpenAPI, which it serves at `/v1/openapi.json`. How to get and send a key: "
+        "[the service](../service.md)."
+    ]
+    for path, methods in described["paths"].items():
+        for method, about in methods.items():
+            rows = (
+                (
+                    f"`{one['name']}`",
+                    one["in"],
+                    "yes" if one.get("required") else "",
+                    _type(one.get("schema", {})),
+                )
+                for one in about.get("parameters", ())
+            )
+            listed = table(("parameter", "in", "required", "type"), rows) if about.get("parameters") else ""
+            answers = ", ".join(
+                f"{code} {one.get('description', '')}".strip() for code, one in about["responses"].items()
+            )
+            words = about.get("description", "").split("\n\n")[0].replace("\n", " ")
+            parts.append(
+                f"## {method.upper()} {path}\n{about.get('summary', '')}. {words}\n\n{listed}\n\nAnswers: {answers}."
+            )
+    return "\n\n".join(parts) + "\n"
+
+
+REFERENCE: dict[str, Callable[[], str]] = {
+    "tables": contract_page,
+    "community": community_page,
+    "commands": commands_page,
+    "settings": service_page,
+    "api": api_page,
+}
+
+if __name__ == "__main__":
+    # before the commands are imported: their help is put into words then
+    os.environ["XIANYING_LANGUAGE"] = "en"
+    lay_out(Path(sys.argv[1]))

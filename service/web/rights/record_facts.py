@@ -1,0 +1,203 @@
+"""What the papers of record say: everything that the system knows about its own use, counted when they are written."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from sqlalchemy import func, select
+
+from features.contract.community import Community
+from features.language import say
+from features.store.database import STORE, has_tables, open_store
+from features.store.reader import read_records, read_settings
+from features.store.tombstones import TOMBSTONES, read_tombstones
+from models.fairness.lines import clearly_less
+from service.web.audit.log import verify
+from service.web.auth.people import keys, users
+from service.web.base.access import SCOPES, Role
+from service.web.database.engine import Database
+from service.web.database.tables import ENDS_RECORDED, Entry, Refusal, now
+from service.web.published.model_shelf import read_models, report_place
+from service.web.published.week_files import read_pointer
+from service.web.rights.fields import BASES, check, draft
+
+YEAR = timedelta(days=365)
+AGAINST, GROUPS = "against_baselines.csv", "groups.csv"  # tables of a version's report
+
+
+def record_facts(workspace: Path, database: Database, today: date) -> dict[str, Any]:
+    """Collect the facts by name; what is not known is None or an empty list.
+
+    workspace: with records. database: the service's. today: the day on which the papers are written.
+    """
+    community = read_settings(workspace)
+    models = read_models(workspace)
+    champion = next((row for row in models if row["alias"] == "champion"), None)
+    before = _compared_with(models, champion)
+    return {
+        "today": today.isoformat(),
+        "community": community,
+        "excluded": list(community.features.exclude),
+        "counts": _counts(workspace),
+        "fields": _fields(workspace),
+        "problems": check(workspace, today),
+        "people": _people(database),
+        "keys": [
+            {"name": key.name, "scopes": key.scopes}
+            for key in keys(database)
+            if key.revoked_at is None and key.expires_at > now()
+        ],
+        "rights": _rights(workspace, database),
+        "log": _log(database, workspace),
+        "weeks": sorted(read_pointer(workspace)["weeks"]),
+        "model": _version(workspace, champion, community),
+        "before": _version(workspace, before, community),
+    }
+
+
+def _counts(workspace: Path) -> dict[str, Any]:
+    records = read_records(workspace)
+    counts = {
+        "households": len(records.household_ids),
+        "requests": len(records.requests),
+        "visits": len(records.outreach),
+        "persons": 0,
+    }
+    if (workspace / STORE).is_file():
+        with open_store(workspace, read_only=True) as connection:
+            if has_tables(connection):
+                found = connection.execute("SELECT count(DISTINCT resident_id) FROM residents").fetchall()
+                counts["persons"] = found[0][0]
+    return counts
+
+
+def _fields(workspace: Path) -> list[dict[str, Any]]:
+    """List the columns that are held, as the register has them; what was not filled in is None."""
+    entries = yaml.safe_load(draft(workspace))["fields"] or {}
+    return [
+        {
+            "name": name,
+            "purpose": entry["purpose"] if entry.get("basis") in BASES else None,
+            "basis": entry["basis"] if entry.get("basis") in BASES else None,
+            "sensitive": bool(entry.get("sensitive")),
+            "months": entry["retention_months"] if isinstance(entry.get("retention_months"), int) else None,
+        }
+        for name, entry in entries.items()
+    ]
+
+
+def _people(database: Database) -> list[dict[str, Any]]:
+    active = [user for user in users(database) if user.active]
+    count = Counter(user.role for user in active)
+    second = Counter(user.role for user in active if user.second_factor)
+    return [
+        {
+            "role": role.value,
+            "count": count.get(role.value, 0),
+            "second_factor": second.get(role.value, 0),
+            "scopes": sorted(SCOPES[role]),
+        }
+        for role in Role
+        if role != Role.MACHINE
+    ]
+
+
+def _rights(workspace: Path, database: Database) -> dict[str, int]:
+    with database.reading() as session:
+        noted = select(func.count(func.distinct(Refusal.household_id))).where(ENDS_RECORDED.is_not(True))
+        refused = session.scalar(noted) or 0
+    return {"refused": refused, "deleted": len(read_tombstones(workspace / TOMBSTONES))}
+
+
+def _log(database: Database, workspace: Path) -> dict[str, Any]:
+    """Count the audit log's entries of the past year by action, and check its chain."""
+    since = (datetime.now(UTC) - YEAR).isoformat()
+    with database.reading() as session:
+        rows = session.execute(
+            select(Entry.action, func.count())
+            .where(Entry.at >= since)
+            .group_by(Entry.action)
+            .order_by(Entry.action)
+        ).all()
+    found = verify(database, workspace)
+    return {
+        "actions": [(action, count) for action, count in rows],
+        "entries": found.entries,
+        "head": found.head,
+        "whole": found.broken is None and not found.lost,
+    }
+
+
+def _compared_with(models: list[dict[str, Any]], champion: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the version before the champion or, where there is none, the newest one after it."""
+    if champion is None:
+        return None
+    others = [row for row in models if row["version"] != champion["version"]]
+    earlier = [row for row in others if row["version"] < champion["version"]]
+    return max(earlier or others, key=lambda row: row["version"], default=None)
+
+
+def _version(workspace: Path, row: dict[str, Any] | None, community: Community) -> dict[str, Any] | None:
+    """Return what was measured of a registered version; ``needs`` is empty where its report is gone."""
+    if row is None:
+        return None
+    place = report_place(workspace, row["version"])
+    names = {need.id: need.name.here for need in community.needs}
+    groups = {group.id: group.name.here for group in community.groups}
+    needs = _table(place / AGAINST)
+    unfair = clearly_less(_table(place / GROUPS)) if (place / GROUPS).is_file() else pd.DataFrame()
+    return {
+        **row,
+        "day": datetime.fromtimestamp(row["registered_at"] / 1000, UTC).date().isoformat(),
+        "needs": [{**one, "name": names.get(one["need"], one["need"])} for one in needs.to_dict("records")],
+        "unfair": [
+            {
+                "audit": one["audit"],
+                "name": groups.get(one["group"], one["group"]),
+                "ratio": one["list_over_need"],
+            }
+            for one in unfair.to_dict("records")
+        ],
+        "audited": (place / GROUPS).is_file(),
+    }
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, encoding="utf-8-sig") if path.is_file() else pd.DataFrame()
+
+
+def version_lines(facts: dict[str, Any]) -> list[str]:
+    """Compare the champion with the version before it, need by need, in words.
+
+    Both were validated on days of their own, so two shares are called different only where their 95% intervals do not
+    overlap; the gate compared them on the same rows, and its decision is quoted.
+    """
+    model, before = facts["model"], facts["before"]
+    if model is None or before is None:
+        return []
+    earlier = {one["need"]: one for one in before["needs"]}
+    lines = []
+    for one in model["needs"]:
+        other = earlier.get(one["need"])
+        shares = (
+            f"{one['name']}：{_share(one)}"
+            if other is None
+            else f"{one['name']}：{_share(other)} → {_share(one)}"
+        )
+        if other is None:
+            words = say("以前的版本没有这项", "not in the version before")
+        elif one["low"] > other["high"]:
+            words = say("更好", "better")
+        elif one["high"] < other["low"]:
+            words = say("**更差**", "**worse**")
+        else:
+            words = say("分不出高下", "no clear difference")
+        lines.append(say(f"{shares}，{words}", f"{shares.replace('：', ': ')}, {words}"))
+    return lines
+
+
+def _share(row: dict[str, Any]) -> str:
+    return f"{row['model']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"

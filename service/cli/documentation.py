@@ -20,14 +20,18 @@ def lay_out(place: Path) -> None:
     shutil.rmtree(place / "docs", ignore_errors=True)
     shutil.copytree(ROOT / "docs", place / "docs", ignore=shutil.ignore_patterns("zensical.toml"))
     for file in sorted((ROOT / BESIDE).rglob("*")):
-        if file.name.endswith(SHOWN) and not any(part.startswith(".") for part in file.parts):
+        if file.name.endswith(SHOWN) and not any(
+            part.startswith(".") for part in file.relative_to(ROOT).parts
+        ):
             target = place / "docs" / file.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
-    for page in (place / "docs").glob("*.md"):
-        page.write_text(page.read_text("utf-8").replace(f"](../{BESIDE}/", f"]({BESIDE}/"), "utf-8")
     shutil.copy(ROOT / "CHANGELOG.md", place / "docs" / "changelog.md")
-    _point_into_docs(place / "docs" / "changelog.md")
+    for page in (place / "docs").glob("*.md"):
+        _replace(page, f"](../{BESIDE}/", f"]({BESIDE}/")
+    for page in (place / "docs" / BESIDE).rglob("*.md"):
+        _replace(page, "](../docs/", "](../")
+    _replace(place / "docs" / "changelog.md", "](docs/", "](")
     for name, page in REFERENCE.items():
         target = place / "docs" / "reference" / f"{name}.md"
         target.parent.mkdir(exist_ok=True)
@@ -35,8 +39,8 @@ def lay_out(place: Path) -> None:
     shutil.copy(ROOT / "docs" / "zensical.toml", place / "zensical.toml")
 
 
-def _point_into_docs(page: Path) -> None:
-    page.write_text(page.read_text("utf-8").replace("](docs/", "]("), "utf-8")
+def _replace(page: Path, old: str, new: str) -> None:
+    page.write_text(page.read_text("utf-8").replace(old, new), "utf-8")
 
 
 def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:

@@ -33,20 +33,6 @@ def workspace(tmp_path_factory):
     """A small town that was trained on and whose lists and demand were made, by the commands that a user types."""
     place = tmp_path_factory.mktemp("notebooks")
     town, workspace = str(place / "town"), place / "workspace"
-    size = [
-        "--households",
-        "400",
-        "--weeks",
-        "110",
-        "--grids",
-        "3",
-        "--microgrids",
-        "9",
-        "--seed",
-        "7",
-        "--visit-share",
-        "0.02",
-    ]
     for words in (["simulate", town, *SIZE], ["ingest", town], ["retrain"], ["outreach"], ["demand"]):
         found = CliRunner().invoke(commands, ["--workspace", str(workspace), *words])
         assert found.exit_code in (0, 3), (found.output, found.exception)

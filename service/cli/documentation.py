@@ -75,7 +75,8 @@ def contract_page() -> str:
 
 
 def _limits(low: float | None, high: float | None) -> str:
-    return "" if low is None and high is None else f"{low:g} to {high:g}"
+    ends = ("from", low), ("to", high)
+    return " ".join(f"{word} {end:g}" for word, end in ends if end is not None)
 
 
 def community_page() -> str:

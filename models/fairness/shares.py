@@ -4,7 +4,6 @@ Groups may overlap, and intervals resample households (with all their rows): bot
 does, whose values the tests compare these with.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -123,29 +122,6 @@ def shares_table(sums: Mapping[str, GroupSums], audit: str) -> pd.DataFrame:
             values += [value, *_wider(ends, exact.get(measure), value)]
         table.append((audit, group, *own.counts, *values, _expected(own.sums, town)))
     return pd.DataFrame(table, columns=list(COLUMNS))
-
-
-def as_rankers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return groups as rankers of the metrics table (ranker, fold, metric, value, low, high), named by their audit."""
-    parts = [
-        pd.DataFrame(
-            {
-                "ranker": "groups/" + table["audit"] + "/" + table["group"].map(_plain),
-                "fold": "",
-                "metric": measure,
-                "value": table[measure],
-                "low": table[f"{measure}_low"],
-                "high": table[f"{measure}_high"],
-            }
-        )
-        for measure in MEASURES
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _plain(group: str) -> str:
-    """Turn a group's id into a part of a metric's name; MLflow takes letters, numbers and few signs."""
-    return re.sub(r"[^\w\- :]", "_", group)[:MOST_LETTERS]
 
 
 def _sums(

@@ -8,11 +8,9 @@ killed in between leaves no version, or one that is not the champion.
 
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,6 @@ from features.contract.community import Community
 from features.language import UserError, say
 from features.point_in_time.records import Known
 from models.dataset.out_of_time import forget_earlier_files, keep_out_of_time
-from models.evaluation.evaluate import ALL
 from models.registry.champion import (
     Champion,
     NoChampion,
@@ -34,9 +31,11 @@ from models.registry.champion import (
 )
 from models.registry.moved import follow_move
 from models.registry.runs import (
+    description,
     end_interrupted,
     experiment,
     log_data,
+    log_headlines,
     log_needs,
     log_tuning,
     log_values,
@@ -44,9 +43,11 @@ from models.registry.runs import (
     origin,
 )
 from models.registry.tracking import addresses, quiet, registry_address, registry_name
+from models.registry.travelling import BUNDLE, log_model
 from models.registry.versions import (
     CHALLENGER,
     CHAMPION,
+    MEANING,
     NAME,
     all_versions,
     gate_tags,
@@ -55,7 +56,6 @@ from models.registry.versions import (
     registered_model,
     version_called,
 )
-from models.scoring.model import NeedModel
 from models.training.tune import TUNING
 
 if TYPE_CHECKING:
@@ -63,10 +63,6 @@ if TYPE_CHECKING:
 
     from models.evaluation.compare import Decision
     from models.training.retrain import Retrained
-
-_LOADER = "models.served"
-_BUNDLE = "data/bundle"  # where MLflow keeps the directory "bundle" inside a logged model
-_REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -126,38 +122,6 @@ def draw_report(*told: Any) -> dict[str, bytes]:
     return draw_validation(*told)
 
 
-def _log_model(
-    client: "MlflowClient", experiment: str, run_id: str, model: NeedModel, place: Path
-) -> tuple[str, str]:
-    """Log one pyfunc model with all needs; return its id and where its files are."""
-    import mlflow.pyfunc
-    from mlflow.entities import LoggedModelOutput
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
-    model.save(place / "bundle")
-    logged = client.create_logged_model(experiment, NAME, run_id)
-    features = [ColSpec(DataType.double, name) for name in model.feature_names if name != "need"]
-    signature = ModelSignature(
-        Schema([ColSpec(DataType.string, "need"), *features]), Schema([ColSpec(DataType.double, "p_request")])
-    )
-    described = Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*input example.*")  # the signature is made by hand
-        mlflow.pyfunc.save_model(
-            place / "pyfunc",
-            loader_module=_LOADER,
-            data_path=place / "bundle",
-            mlflow_model=described,
-            signature=signature,
-            pip_requirements=[f"{name}=={installed(name)}" for name in _REQUIREMENTS],
-        )
-    client.log_model_artifacts(logged.model_id, str(place / "pyfunc"))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return logged.model_id, logged.artifact_location
-
-
 def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Registered:
     """Log a retrain and register its model as the challenger; make it the champion if the gate allows it.
 
@@ -168,7 +132,7 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     There is one run with a child run for each need. Raises UserError if MLflow cannot be reached.
     """
     from models.report.card import decide  # with the report it draws on Matplotlib, which scoring never needs
-    from models.report.report import metrics_besides, write_report
+    from models.report.report import write_report
 
     has_champion = _has_champion(workspace, known.community)
     with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
@@ -190,17 +154,16 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             log_tuning(client, place_of_runs, run_id, retrained, report / TUNING, own)
             params = {**retrained.parameters, **{f"seconds_{k}": v for k, v in retrained.seconds.items()}}
             (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
-            metrics = retrained.metrics
-            log_values(client, run_id, params, metrics[metrics["need"] == ALL])
-            for table in metrics_besides(retrained):
-                log_values(client, run_id, {}, table)
-            log_data(client, run_id, retrained, workspace)
+            log_values(client, run_id, params, retrained.metrics[:0])
+            log_headlines(client, run_id, retrained.metrics)
+            client.set_tag(run_id, "mlflow.note.content", description(retrained, known, decision))
+            log_data(client, run_id, retrained, known, workspace)
             client.log_artifacts(run_id, str(report))
-            logged = _log_model(client, place_of_runs, run_id, retrained.model, Path(place))
+            logged = log_model(client, place_of_runs, run_id, retrained.model, Path(place))
             forget_earlier_files(workspace)
             if retrained.model.out_of_time:
                 keep_out_of_time(workspace, Path(place) / "bundle", retrained.model.out_of_time)
-            version = _register(client, run_id, *logged, tags)
+            version = _register(client, run_id, *logged, tags, description(retrained, known, decision))
         if decision.allowed:
             forget_copy(workspace)
             put_in_force(client, version)
@@ -210,12 +173,17 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
 
 
 def _register(
-    client: "MlflowClient", run_id: str, model_id: str, source: str, tags: Mapping[str, str]
+    client: "MlflowClient", run_id: str, model_id: str, source: str, tags: Mapping[str, str], told: str
 ) -> int:
-    """Register a logged model as a new version, make it the challenger, and return its number."""
+    """Register a logged model as a new version, make it the challenger, and return its number.
+
+    ``told``: the version's description.
+    """
     if registered_model(client) is None:
-        client.create_registered_model(NAME)
-    created = client.create_model_version(NAME, source, run_id, tags=dict(tags), model_id=model_id)
+        client.create_registered_model(NAME, description=MEANING)
+    created = client.create_model_version(
+        NAME, source, run_id, tags=dict(tags), description=told, model_id=model_id
+    )
     client.set_registered_model_alias(NAME, CHALLENGER, created.version)
     return int(created.version)
 
@@ -302,7 +270,7 @@ def _downloaded(client: "MlflowClient", workspace: Path, version: int, place: Pa
 
     source = client.get_model_version_download_uri(NAME, str(version))
     files = mlflow.artifacts.download_artifacts(source, dst_path=str(place), **addresses(workspace))
-    return Path(files) / _BUNDLE
+    return Path(files) / BUNDLE
 
 
 def download_version(workspace: Path, version: int, place: Path) -> Path:

@@ -1,5 +1,6 @@
 """MLflow runs of a retrain: parameters, metrics and reports; one run with a child run for each need."""
 
+import hashlib
 import json
 import platform
 import shutil
@@ -12,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from features.language import say
+from features.point_in_time.records import Known
 from models.estimators.train import MEMBERS
+from models.evaluation.baselines import MODEL
+from models.evaluation.evaluate import ALL, METRICS
 from models.registry.moved import artifact_place
 from models.registry.tracking import registry_address
 from models.registry.versions import NAME
@@ -21,8 +26,16 @@ from models.training.tune import TUNING, USUAL
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from models.evaluation.compare import Decision
     from models.training.retrain import Retrained
 
+HEADLINES = METRICS[1:]  # all but the number of positives
+TOLD = (
+    "average_precision",
+    "precision_at_capacity",
+    "recall_at_capacity",
+    "calibration_error",
+)  # in descriptions
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # that one call of MLflow takes
 
 
@@ -81,8 +94,9 @@ def log_values(
     params: Mapping[str, Any],
     metrics: pd.DataFrame,
     folds: Iterable[str] = (),
+    intervals: bool = True,
 ) -> None:
-    """Log parameters, and metrics as ``RANKER/METRIC``; of the newest fold also the ends of the interval.
+    """Log parameters, and metrics as ``RANKER/METRIC``; of the newest fold also the ends of the interval, if wanted.
 
     A metric's step is the number of its fold among ``folds``, the names of all folds of the retrain, and those of
     ``metrics``; so a need that was not asked for in the oldest fold begins at a later step.
@@ -97,7 +111,7 @@ def log_values(
         step = steps[row.fold]
         name = f"{row.ranker}/{row.metric}"
         values.append(Metric(name, row.value, now, step))
-        if step == len(steps) - 1:
+        if intervals and step == len(steps) - 1:
             values += [Metric(f"{name}.low", row.low, now, step), Metric(f"{name}.high", row.high, now, step)]
     values = [value for value in values if np.isfinite(value.value)]
     texts = [Param(name, str(value)[:6000]) for name, value in params.items()]
@@ -111,16 +125,76 @@ def _log_metrics(client: "MlflowClient", run_id: str, values: list[Any]) -> None
         client.log_batch(run_id, metrics=values[start : start + _MOST_METRICS])
 
 
-def log_data(client: "MlflowClient", run_id: str, retrained: "Retrained", workspace: Path) -> None:
-    """Log the records trained on, by their fingerprint, as the run's dataset.
+def log_headlines(client: "MlflowClient", run_id: str, metrics: pd.DataFrame) -> None:
+    """Log a dozen figures of the model over all needs and folds; every other figure is in the run's files.
 
-    retrained: the new model. workspace: of the records.
+    metrics: of every need, ranker and fold.
+    """
+    whole = metrics[
+        (metrics["need"] == ALL) & (metrics["ranker"] == MODEL) & metrics["metric"].isin(HEADLINES)
+    ]
+    log_values(client, run_id, {}, whole, metrics["fold"], intervals=False)
+
+
+def description(retrained: "Retrained", known: Known, decision: "Decision") -> str:
+    """Describe a retrain in Markdown: data, result and decision, and where the rest is.
+
+    retrained: the new model with its validation. known: what it was trained on. decision: of the gate.
+    """
+    metrics, until = retrained.metrics, retrained.model.metadata["as_of"]
+    newest = metrics[metrics["fold"] == metrics["fold"].max()] if len(metrics) else metrics
+    rows = newest[(newest["need"] == ALL) & (newest["ranker"] == MODEL)].set_index("metric")["value"]
+    figures = "; ".join(f"{name} {rows[name]:.3f}" for name in TOLD if name in rows)
+    gate = say("启用", "allowed") if decision.allowed else say("未启用", "refused")
+    return "\n\n".join(
+        [
+            say(
+                f"**{known.community.community.name}**，数据截至 {until}：{known.household_count} 户，"
+                f"{len(known.requests)} 条诉求，{len(known.outreach)} 次走访。",
+                f"**{known.community.community.name}**, data up to {until}: {known.household_count} households,"
+                f" {len(known.requests)} requests, {len(known.outreach)} visits.",
+            ),
+            say(f"最新一折（全部需求）：{figures or '—'}", f"Newest fold, all needs: {figures or '-'}"),
+            f"{say('门槛', 'Gate')}: {gate}. {'; '.join(decision.reasons)}",
+            say(
+                "各需求见子运行；逐折、逐组的数字见 metrics.csv、groups.csv，说明见 model_card。",
+                "Each need has a child run; figures by fold and group are in metrics.csv and groups.csv, the"
+                " explanation in model_card.",
+            ),
+        ]
+    )
+
+
+def log_data(
+    client: "MlflowClient", run_id: str, retrained: "Retrained", known: Known, workspace: Path
+) -> None:
+    """Log the records trained on, and the folds validated on, as the run's datasets, by digests of their content.
+
+    retrained: the new model. known: what it was trained on. workspace: of the records.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     source = json.dumps({"uri": (workspace.resolve() / "records.duckdb").as_uri()})
-    records = Dataset("records", retrained.fingerprint[:36], "local", source)
-    client.log_inputs(run_id, [DatasetInput(records, [InputTag("mlflow.data.context", "training")])])
+    counts = {
+        "households": known.household_count,
+        "requests": len(known.requests),
+        "visits": len(known.outreach),
+    }
+    folds = sorted(set(retrained.metrics["fold"]))
+    validated = hashlib.sha256(json.dumps([retrained.fingerprint, folds]).encode()).hexdigest()
+    inputs = [
+        (
+            Dataset("records", retrained.fingerprint[:36], "local", source, profile=json.dumps(counts)),
+            "training",
+        ),
+        (
+            Dataset("folds", validated[:36], "local", source, profile=json.dumps({"folds": folds})),
+            "validation",
+        ),
+    ]
+    client.log_inputs(
+        run_id, [DatasetInput(data, [InputTag("mlflow.data.context", context)]) for data, context in inputs]
+    )
 
 
 def log_needs(

@@ -1,13 +1,20 @@
 """Registered versions: which there are, which one is in force, and which were before it.
 
-The champion is an alias of the registered model; the champions before it stand in one of its tags.
+Three aliases of the registered model say what versions are for: ``champion`` is in force, ``challenger`` is the newest
+that is not and waits for a decision, ``previous`` is the one that ``rollback`` puts back. All champions before stand in
+one of its tags.
 """
 
 import json
 from typing import Any
 
 NAME = "xianying"  # of the experiment and of the registered model
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+MEANING = (
+    "Probability that a household asks for a need within its window (p_request), calibrated. Aliases: champion is in"
+    " force, challenger waits for a decision, previous was in force before. Load one with"
+    f" mlflow.pyfunc.load_model('models:/{NAME}@{CHAMPION}'); its files bring the code that reads them."
+)
 _LONGEST_TAG = 4900  # characters
 _HISTORY = "past_champions"  # tag: JSON list of versions, the latest last
 
@@ -38,8 +45,12 @@ def put_in_force(client: Any, version: int) -> None:
     """Make a version the champion and remember the one before it."""
     current, past = version_called(client, CHAMPION), _past_champions(client)
     if current is not None and current != version and past[-1:] != [current]:
-        client.set_registered_model_tag(NAME, _HISTORY, json.dumps([*past, current]))
+        past = [*past, current]
+        client.set_registered_model_tag(NAME, _HISTORY, json.dumps(past))
     client.set_registered_model_alias(NAME, CHAMPION, str(version))
+    if version_called(client, CHALLENGER) == version:
+        client.delete_registered_model_alias(NAME, CHALLENGER)
+    _name_previous(client, past)
 
 
 def put_back(client: Any) -> int | None:
@@ -51,7 +62,18 @@ def put_back(client: Any) -> int | None:
         return None
     client.set_registered_model_alias(NAME, CHAMPION, str(past[-1]))
     client.set_registered_model_tag(NAME, _HISTORY, json.dumps(past[:-1]))
+    _name_previous(client, past[:-1])
     return past[-1]
+
+
+def _name_previous(client: Any, past: list[int]) -> None:
+    """Let the alias ``previous`` name the version that ``put_back`` would put in force, or none."""
+    current, there = version_called(client, CHAMPION), all_versions(client)
+    left = [version for version in past if version != current and version in there]
+    if left:
+        client.set_registered_model_alias(NAME, PREVIOUS, str(left[-1]))
+    elif version_called(client, PREVIOUS) is not None:
+        client.delete_registered_model_alias(NAME, PREVIOUS)
 
 
 def gate_tags(allowed: bool, reasons: list[str]) -> dict[str, str]:

@@ -9,9 +9,7 @@ import pandas as pd
 from features.blocks.groups import membership
 from features.ornament import ornament
 from features.point_in_time.records import Known
-from models.demand.backtest import as_metrics
-from models.evaluation.evaluate import ALL, Evaluation
-from models.fairness import shares as group_shares
+from models.evaluation.evaluate import Evaluation
 from models.report.card import against_baselines, model_card
 from models.report.figures import (
     draw_group_audits,
@@ -22,7 +20,6 @@ from models.report.figures import (
     meaning_of_features,
 )
 from models.training.tune import TUNING
-from models.underreporting import comparison as need_compare
 
 if TYPE_CHECKING:
     from models.training.retrain import Retrained
@@ -92,12 +89,6 @@ def _late(retrained: "Retrained", known: Known, lines: list[str]) -> dict[str, b
     if tuned is not None:
         wanted[f"{TUNING}/tuning.png"] = lambda: draw_tuning(tuned)
     return drawn(wanted, lines)
-
-
-def metrics_besides(retrained: "Retrained") -> list[pd.DataFrame]:
-    """Return further tables in the form of the metrics table: estimators of p_need, intervals of demand, groups."""
-    tables = [need_compare.as_rankers(retrained.visits), as_metrics(retrained.demand, ALL)]
-    return tables if retrained.groups is None else [*tables, group_shares.as_rankers(retrained.groups)]
 
 
 def _write_tables(tables: Mapping[str, pd.DataFrame], directory: Path) -> None:

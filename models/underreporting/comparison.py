@@ -97,10 +97,3 @@ def measures(
         again = {**values.replicates, "log_loss": by_household @ draws / count}
         table += [(name, validation, metric, value[metric], *interval(again[metric])) for metric in METRICS]
     return pd.DataFrame(table, columns=["estimator", "validation", "metric", "value", "low", "high"])
-
-
-def as_rankers(table: pd.DataFrame | None) -> pd.DataFrame:
-    """Return estimators of p_need as rankers of the metrics table, named by the visits that were held out."""
-    if table is None or table.empty:
-        return pd.DataFrame(columns=["ranker", "fold", "metric", "value", "low", "high"])
-    return table.assign(ranker="p_need/" + table["validation"] + "/" + table["estimator"], fold="")

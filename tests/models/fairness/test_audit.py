@@ -1,6 +1,5 @@
 """What groups get of lists: values as fairlearn's MetricFrame has them, intervals, sentences."""
 
-import re
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -21,7 +20,7 @@ from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import Validation, resampled
 from models.fairness.audit import WEEK_LIST, audit_requests, audit_visits, listed_pairs
 from models.fairness.lines import cannot_be_told, clearly_less, group_lines
-from models.fairness.shares import MEASURES, Audited, as_rankers, group_shares, listed_at
+from models.fairness.shares import MEASURES, Audited, group_shares, listed_at
 from models.monitoring.visits_made import audit_made, visits_made
 from models.report.card_groups import group_tables
 
@@ -227,17 +226,6 @@ def test_visits_made_against_needs_found_by_lot(records: Records) -> None:
 
 def test_without_visits_nothing_is_said_of_them(records: Records, known: Known) -> None:
     assert group_lines(*audit_made([visits_made(known, partial(known_before, records))])) == []
-
-
-def test_groups_go_to_mlflow_under_names_that_it_takes() -> None:
-    table = group_shares(
-        random_rows(), ["grid=G1", "民族=汉族（其他）%", "../a" * 99], "test", resampled(100)
-    )
-    rankers = as_rankers(table)
-    assert set(rankers.columns) == {"ranker", "fold", "metric", "value", "low", "high"}
-    for name in rankers["ranker"]:
-        assert re.fullmatch(r"[/\w.\- :]+", name) and ".." not in name and len(name) < 200
-    assert len(rankers) == 4 * len(MEASURES)
 
 
 def test_nothing_to_audit(records: Records, known: Known) -> None:

@@ -1,6 +1,7 @@
 """Find the households that a record may mean: those with its door, telephone or name, or its building and surname."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ def add_keys(mentioned: Mentioned, places: Places) -> None:
     """
     doors = mentioned.doors
     found = {names: _places_of(names, places) for names in dict.fromkeys(doors["names"])}
-    doors["places"] = [found[names][0] for names in doors["names"]]
+    places_of_doors: Any = [found[names][0] for names in doors["names"]]
+    doors["places"] = places_of_doors
     doors["written"] = np.array([found[names][1] for names in doors["names"]], dtype=bool)
     doors["named"] = np.array([bool(names) for names in doors["names"]], dtype=bool)
     doors["one"] = (doors["building"] != "") & ((doors["room"] != "") | doors["house"])
@@ -96,7 +98,8 @@ def _placed(doors: pd.DataFrame) -> np.ndarray:
 def _exploded(doors: pd.DataFrame) -> pd.DataFrame:
     """One row for each place that a door may be in, with its number as ``place``."""
     placed = doors[_placed(doors)]
-    return placed.assign(place=[sorted(one) for one in placed["places"]]).explode("place")
+    numbers: Any = [sorted(places) for places in placed["places"]]
+    return placed.assign(place=numbers).explode("place")
 
 
 def _by_phone(records: pd.DataFrame, register: pd.DataFrame) -> Iterable[pd.DataFrame]:

@@ -1,6 +1,7 @@
 """Find households and people whom the register has twice: the linking model, asked of the register itself."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,8 @@ def duplicate_persons(residents: pd.DataFrame) -> pd.DataFrame:
     name and the same birth or telephone in two.
     """
     found = []
+    one: Any
+    other: Any
     named = residents[residents["person"].notna()]
     for person, rows in named.groupby("person"):
         for one, other in combinations(rows.itertuples(), 2):

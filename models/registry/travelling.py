@@ -80,7 +80,7 @@ def _modules() -> tuple[Path, ...]:
     """Return the project's modules that ``models.served`` imports, directly or not, relative to the project's root."""
     finder = ModuleFinder(path=[str(_ROOT)])
     finder.import_hook(_LOADER)
-    files = (Path(module.__file__) for module in finder.modules.values() if module.__file__)
+    files = (Path(file) for module in finder.modules.values() if (file := getattr(module, "__file__", None)))
     return tuple(sorted(path.relative_to(_ROOT) for path in files))
 
 

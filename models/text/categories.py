@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -83,7 +84,7 @@ def needs_of_category(
 ) -> pd.DataFrame:
     """Find each label's need by the table, in the columns of ``needs_of``; a label that it lacks is left to a person."""
     known = {need.id for need in community.needs}
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for label, value in values.items():
         name = "" if pd.isna(value) else str(value).strip()
         need = table.get(name)

@@ -59,11 +59,11 @@ def brief_of(
         "needs": counts.requests[["need", "month", "month_before", "month_last_year"]].to_dict("records"),
         "unvisited": _unvisited(counts, before, names),
         "grids": [
-            {**row, **_month_row(*_of(row["grid_id"], "grid_id", month, promised), as_of)}
+            {**row, **_month_of(row["grid_id"], "grid_id", month, promised, as_of)}
             for row in _plain(counts.grids)
         ],
         "workers": [
-            {"name": name, **_month_row(*_of(name, "name", month, promised), as_of)}
+            {"name": name, **_month_of(name, "name", month, promised, as_of)}
             for name in sorted({*month["name"], *promised["name"]} - {""})
         ],
         "targets": community.targets.model_dump(),
@@ -119,9 +119,9 @@ def _unvisited(counts: WeekCounts, before: pd.DataFrame | None, names: dict[str,
     return _plain(table)
 
 
-def _of(value: str, column: str, *tables: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the rows of one grid or worker of each table."""
-    return [table[table[column] == value] for table in tables]
+def _month_of(value: str, column: str, visits: pd.DataFrame, promised: pd.DataFrame, as_of: int) -> Row:
+    """Sum up the month of one grid or worker, whose rows have this value."""
+    return _month_row(visits[visits[column] == value], promised[promised[column] == value], as_of)
 
 
 def _month_row(visits: pd.DataFrame, promised: pd.DataFrame, as_of: int) -> Row:

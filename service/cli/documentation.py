@@ -32,10 +32,10 @@ def lay_out(place: Path) -> None:
     for page in (place / "docs" / BESIDE).rglob("*.md"):
         _replace(page, "](../docs/", "](../")
     _replace(place / "docs" / "changelog.md", "](docs/", "](")
-    for name, page in REFERENCE.items():
+    for name, written in REFERENCE.items():
         target = place / "docs" / "reference" / f"{name}.md"
         target.parent.mkdir(exist_ok=True)
-        target.write_text(page(), "utf-8")
+        target.write_text(written(), "utf-8")
     shutil.copy(ROOT / "docs" / "zensical.toml", place / "zensical.toml")
 
 
@@ -172,7 +172,8 @@ def api_page() -> str:
     from service.web.app import create_app
     from service.web.base.settings import Settings
 
-    described = create_app(Settings(environment="development")).openapi()
+    settings = Settings(environment="development")  # type: ignore[call-arg]  # the rest has defaults
+    described = create_app(settings).openapi()
     parts = [
         "# API\nFrom the service's own OpenAPI, which it serves at `/v1/openapi.json`. How to get and send a key: "
         "[the service](../service.md)."

@@ -132,7 +132,7 @@ def _settings(name: str, needs: list[dict[str, Any]]) -> str:
         )
 
     identity = {"name": name, "phone": "", "timezone": "Asia/Shanghai", "language": language_code()}
-    sections = (
+    sections: tuple[tuple[tuple[str, str], dict[str, Any]], ...] = (
         (
             ("社区的名称和电话：印在名单和开场白上。", "Name and telephone, which lists print."),
             {"community": identity},

@@ -52,11 +52,11 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
     for need in needs_of(communities):
         if need.id not in whole.index:
             continue
-        row = whole.loc[need.id]
+        row: dict[str, float] = whole.loc[need.id].to_dict()
+        expected = row["expected"]
         parts = ["" if need.sensitive else _shown(one.get(need.id)) for one in own]
         interval = f"{row['low_80']:.0f}–{row['high_80']:.0f}"
-        small = row["expected"] < FEWEST
-        rows.append([need.name.here, _shown(row["expected"]), "" if small else interval, *parts])
+        rows.append([need.name.here, _shown(expected), "" if expected < FEWEST else interval, *parts])
     heads = [
         say("需求", "need"),
         say("预计户数", "households expected"),

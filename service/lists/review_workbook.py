@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xlsxwriter
@@ -111,6 +112,7 @@ def duplicates_workbook(pairs: pd.DataFrame, register: pd.DataFrame) -> bytes:
     ]
     columns.append((say(*DECISION), 10))
     rows = []
+    row: Any
     for number, row in enumerate(pairs.itertuples(), 1):
         chance = f"{row.chance:.0%}" if row.chance == row.chance else ""
         both = [row.keep, described.get(row.keep, ""), row.drop, described.get(row.drop, "")]

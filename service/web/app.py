@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -30,7 +31,7 @@ from service.web.published.weeks import Shelf
 
 log = logging.getLogger("xianying")
 # spans and measures of FastAPI's own name paths, which name households; an environment variable would send them away
-SILENT = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -49,8 +49,9 @@ def weekly(
     show(lines)
     home = week_directory(workspace, as_of)
     scored = score_week(workspace, town, as_of, workspace / SCORES, stage)
+    about_data = [*lines, *_told(report), *came_in]
     sections = [
-        Section(say("数据", "Data"), [*lines, *_told(report), *came_in]),
+        Section(say("数据", "Data"), about_data),
         Section(say("评分", "Scores"), scored),
     ]
     for title, make in (
@@ -61,7 +62,7 @@ def weekly(
         section = Section(title, make())
         show(section.lines)
         sections.append(section)
-    sections[0].lines.extend(remove_expired(workspace, town.community.retention, as_of))
+    about_data.extend(remove_expired(workspace, town.community.retention, as_of))
     if head := audit_head(workspace):
         sections.append(Section(say("审计日志", "Audit log"), head))
     write_atomically(home / DATA_STAFF, data_staff_page(town.community, sections, as_of).encode())

@@ -42,15 +42,15 @@ def counted(session: Session, workspace: Path, rows: Iterable[Mapping[str, Any]]
 
     ``rows``: as served. ``workspace``: whose records are read, as they were last published.
     """
-    rows = {row["outreach_id"]: row for row in rows}
-    weeks = {date.fromisoformat(row["as_of"]) for row in rows.values()}
+    by_id = {row["outreach_id"]: row for row in rows}
+    weeks = {date.fromisoformat(row["as_of"]) for row in by_id.values()}
     reports: dict[str, list[Outcome]] = {}
     chosen = select(Outcome).where(Outcome.as_of.in_(weeks), Outcome.undone_at.is_(None)).order_by(Outcome.id)
     for report in session.scalars(chosen):
         reports.setdefault(report.outreach_id, []).append(report)
     recorded = recorded_outcomes(workspace)
     found = {}
-    for outreach_id, row in rows.items():
+    for outreach_id, row in by_id.items():
         one = _counted(row, reports.get(outreach_id, []), recorded.get(outreach_id, ()))
         if one is not None:
             found[outreach_id] = one
@@ -93,11 +93,12 @@ def reported_outcomes(workspace: Path) -> dict[str, tuple[str, date]]:
 def _counted(
     row: Mapping[str, Any], reports: Sequence[Outcome], recorded: Sequence[Recorded]
 ) -> Counted | None:
-    about = {name: row[name] for name in ("outreach_id", "household_id", "need")}
+    about: dict[str, Any] = {name: row[name] for name in ("outreach_id", "household_id", "need")}
     paper = next(reversed(on_paper(reports, recorded)), None)
     if not reports:
         return Counted(**about, outcome=paper.outcome, contacted_on=paper.contacted_on) if paper else None
     last = reports[-1]
+    other: dict[str, Any]
     differs = paper is not None and paper.outcome != last.outcome
     if paper is not None and paper_counts(last, paper):
         other = {"other": last.outcome, "other_on": last.contacted_on} if differs else {}

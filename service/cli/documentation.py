@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 BESIDE = "benchmarks"  # a directory of the project that pages link to
+BEFORE = {"CHANGELOG.md": "changelog.md", "README.zh-CN.md": "readme-zh.md"}  # pages that lie before docs/
 SHOWN = (".md", ".png", ".csv", ".json")
 
 
@@ -26,16 +27,21 @@ def lay_out(place: Path) -> None:
             target = place / "docs" / file.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
-    shutil.copy(ROOT / "CHANGELOG.md", place / "docs" / "changelog.md")
+    for name, title in BEFORE.items():
+        moved = place / "docs" / title
+        shutil.copy(ROOT / name, moved)
+        _replace(moved, "](docs/", "](")
+        _replace(moved, 'src="docs/', 'src="')
+        _replace(moved, "](README.md)", "](index.md)")
     for page in (place / "docs").glob("*.md"):
         _replace(page, f"](../{BESIDE}/", f"]({BESIDE}/")
     for page in (place / "docs" / BESIDE).rglob("*.md"):
         _replace(page, "](../docs/", "](../")
-    _replace(place / "docs" / "changelog.md", "](docs/", "](")
-    for name, written in REFERENCE.items():
-        target = place / "docs" / "reference" / f"{name}.md"
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(written(), "utf-8")
+    for page in (place / "docs").glob("*/*.md"):
+        _replace(page, "](../../README.zh-CN.md)", f"](../{BEFORE['README.zh-CN.md']})")
+    (place / "docs" / "reference").mkdir()
+    for name, write in REFERENCE.items():
+        (place / "docs" / "reference" / f"{name}.md").write_text(write(), "utf-8")
     shutil.copy(ROOT / "docs" / "zensical.toml", place / "zensical.toml")
 
 

@@ -27,6 +27,7 @@ from service.web.commands import (
     access_commands,
     audit_commands,
     care_commands,
+    hook_commands,
     rights_commands,
     serve_commands,
 )
@@ -45,6 +46,7 @@ MODULES = (
     access_commands,
     audit_commands,
     care_commands,
+    hook_commands,
     rights_commands,
 )
 

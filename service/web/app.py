@@ -14,20 +14,24 @@ from starlette.concurrency import run_in_threadpool
 
 from service.web.api import routers
 from service.web.api.answers import ALWAYS
+from service.web.api.openapi import describe
 from service.web.audit import journal as journals
 from service.web.audit.anchor import DIRECTORY
 from service.web.audit.drain import Drain
 from service.web.auth.identities import CHECKED_AT_ONCE, Identities
+from service.web.base import metrics
 from service.web.base.limiting import Limits
 from service.web.base.middleware import Frame
 from service.web.base.problems import add_handlers
 from service.web.base.settings import Settings
 from service.web.database.engine import Database, open_database
+from service.web.hooks.outbox import send_due
 from service.web.pages import add_pages
 from service.web.published.reading import note_refusal
 from service.web.published.restrictions import Restrictions
 from service.web.published.state import ServiceState
 from service.web.published.weeks import Shelf
+from service.weekly.monitor_week import read_alarms
 
 log = logging.getLogger("xianying")
 # spans and measures of FastAPI's own name paths, which name households; an environment variable would send them away
@@ -55,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="未呼先应：每周走访名单、各户需求概率和走访结果",
         version="1",
         lifespan=lifespan,
-        docs_url="/docs" if settings.environment == "development" else None,
+        docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         telemetry=SILENT,
@@ -64,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     add_handlers(app, note_refusal)
     add_api(app)
+    describe(app)
     add_pages(app)
     if settings.single_sign_on:
         from service.web.pages.single_sign_on import add_single_sign_on
@@ -106,6 +111,7 @@ def refresh(app: FastAPI) -> None:
     """Look for a newly published week, and for refusals and deletions."""
     app.state.shelf.refresh()
     app.state.restrictions.refresh()
+    metrics.alarms(alarm["kind"] for alarm in read_alarms(app.state.settings.workspace))
 
 
 def let_go(app: FastAPI) -> None:
@@ -130,7 +136,8 @@ async def _keep_up(app: FastAPI) -> None:
     drain = partial(app.state.drain.everything, app.state.journal)
     while True:
         await asyncio.sleep(app.state.settings.refresh_seconds)
-        for work in (partial(refresh, app), drain, partial(preload, app)):
+        tell = partial(send_due, app.state.settings.workspace)
+        for work in (partial(refresh, app), drain, partial(preload, app), tell):
             try:
                 await run_in_threadpool(work)
             except Exception as error:  # tried again next time; the log says so

@@ -32,6 +32,7 @@ ALWAYS: dict[int | str, dict[str, Any]] = {
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("没有这一户，或没有这一周（说明有哪些周）")}
 
+
 HouseholdId = Annotated[str, Path(min_length=1, max_length=100, examples=["h00042"], description="户号")]
 AsOf = Annotated[
     str | None,

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.web.auth.tokens import hashed, same
 from service.web.base.access import SCOPES, Identity, Role, machine_scopes
+from service.web.base.filters import refuse_unknown
 from service.web.base.limiting import Limits
 from service.web.base.problems import not_signed_in, outdated_page
 from service.web.base.settings import Settings
@@ -147,11 +148,14 @@ async def _identity(request: Request) -> Identity:
 async def current_identity(request: Request) -> Identity:
     """Return who asks. A browser's unsafe request must carry its session's CSRF token in ``X-CSRF-Token``.
 
-    Raises a 401 problem without a valid key or session, a 403 problem without the token, a 429 problem beyond the rate.
+    Raises a 401 problem without a valid key or session, a 403 problem without the token, a 429 problem beyond the rate,
+    a 422 problem for a query parameter that the route does not take.
     """
     identity = await _identity(request)
     if identity.session and request.method not in SAFE_METHODS:
         check_csrf(identity, request.headers.get(CSRF_HEADER, ""))
+    if request.scope["query_string"]:
+        refuse_unknown(request)
     return identity
 
 

@@ -1,5 +1,7 @@
 """Prometheus metrics of this process."""
 
+from collections import Counter as Counted
+from collections.abc import Iterable
 from datetime import date
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,6 +18,15 @@ SECONDS = Histogram(
     registry=registry,
 )
 WEEK = Gauge("xianying_week_days", "As-of day of the newest week, in days since 1970", registry=registry)
+
+ALARMS = Gauge("xianying_alarms", "Alarms of the newest look back, by kind", ("kind",), registry=registry)
+
+
+def alarms(kinds: Iterable[str]) -> None:
+    """Set the gauge of alarms. ``kinds``: of each alarm; a kind that is gone has none any more."""
+    ALARMS.clear()
+    for kind, count in Counted(kinds).items():
+        ALARMS.labels(kind).set(count)
 
 
 def week(as_of: str) -> None:

@@ -10,12 +10,24 @@ from service.web.pages import (
     models,
     outcome_forms,
     overview,
+    reference,
     sign_in,
     static,
     visits,
 )
 
-MODULES = (sign_in, overview, visits, household, outcome_forms, household_forms, models, audit, static)
+MODULES = (
+    sign_in,
+    overview,
+    visits,
+    household,
+    outcome_forms,
+    household_forms,
+    models,
+    audit,
+    reference,
+    static,
+)
 
 
 def add_pages(app: FastAPI) -> None:

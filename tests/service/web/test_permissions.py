@@ -76,6 +76,7 @@ TABLE = {
     "GET /models": ("yynnyysss",),
     "GET /models/{version}": ("44nn44sss",),
     "GET /audit": ("nnnnnysss",),
+    "GET /docs": ("yyyyyyyyy",),
     "GET /static/{name}": ("yyyyyyyyy",),
     "GET /service-worker.js": ("yyyyyyyyy",),
     "GET /manifest.webmanifest": ("yyyyyyyyy",),

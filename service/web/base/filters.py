@@ -1,0 +1,33 @@
+"""Query parameters that a route does not take are refused: a mistyped filter must not widen a list."""
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from features.language import say
+from service.web.base.problems import Problem
+
+
+def refuse_unknown(request: Request) -> None:
+    """Raise a 422 problem for a query parameter that the route does not take: a mistyped filter must not widen a list."""
+    if not request.query_params:
+        return
+    route: APIRoute = request.scope["route"]
+    told = (route.openapi_extra or {}).get("parameters", [])  # of a route that reads its parameters itself
+    names = [*_names(route.dependant), *(one["name"] for one in told if one["in"] == "query")]
+    for name in request.query_params:
+        if name not in names:
+            listed = say("、", ", ").join(names) or "—"
+            raise Problem(
+                422,
+                "unknown-filter",
+                say(f"没有参数 {name}", f"no parameter {name}"),
+                say(f"这里有：{listed}", f"there are: {listed}"),
+                parameter=name[:100],
+            )
+
+
+def _names(dependant: Dependant) -> list[str]:
+    """List the query parameters that a route and what it depends on take."""
+    own = [str(field.alias) for field in dependant.query_params]
+    return own + [name for one in dependant.dependencies for name in _names(one)]

@@ -1,0 +1,98 @@
+"""Events that wait to be told: a file each, so that none is lost when a process ends, sent again until it arrives."""
+
+import fcntl
+import json
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from features.atomic import write_atomically
+from features.language import say
+from service.web.hooks.messages import accepted, message
+from service.web.hooks.subscribers import Subscriber, read_subscribers
+
+OUTBOX = "outbox"
+WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)  # seconds before each further attempt
+PATIENCE = 15.0  # seconds for an answer
+log = logging.getLogger("xianying")
+
+
+def tell(workspace: Path, kind: str, data: dict[str, Any]) -> None:
+    """Put an event into the outbox for everybody who is told of its kind.
+
+    ``data`` must name no household, person or need. The same data are told once.
+    """
+    wanted = [one for one in read_subscribers(workspace) if kind in one.events]
+    told = workspace / OUTBOX / "told.json"
+    before = json.loads(told.read_text("utf-8")) if told.is_file() else {}
+    if not wanted or before.get(kind) == data:
+        return
+    (workspace / OUTBOX).mkdir(exist_ok=True)
+    moment, identifier = datetime.now(UTC).isoformat(timespec="seconds"), f"msg_{uuid4().hex}"
+    for one in wanted:
+        waiting = {
+            "id": identifier,
+            "type": kind,
+            "timestamp": moment,
+            "data": data,
+            "subscriber": one.id,
+            "attempts": 0,
+            "due": 0,
+        }
+        _write(workspace / OUTBOX / f"{identifier}-{one.id}.json", waiting)
+    write_atomically(told, json.dumps({**before, kind: data}, ensure_ascii=False).encode())
+
+
+def send_due(workspace: Path, now: float | None = None) -> list[str]:
+    """Send what is due; return a line on each event that arrived, waits or was given up.
+
+    ``now``: seconds since 1970. Only one process at a time sends; another one returns at once.
+    """
+    place, moment = workspace / OUTBOX, time.time() if now is None else now
+    if not place.is_dir() or not any(place.glob("msg_*.json")):
+        return []
+    with (place / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return []
+        known = {one.id: one for one in read_subscribers(workspace)}
+        lines = []
+        for path in sorted(place.glob("msg_*.json")):
+            waiting = json.loads(path.read_text("utf-8"))
+            subscriber = known.get(waiting["subscriber"])
+            if subscriber is None:
+                path.unlink()
+            elif waiting["due"] <= moment:
+                lines.append(_attempt(path, waiting, subscriber, moment))
+        return lines
+
+
+def _attempt(path: Path, waiting: dict[str, Any], subscriber: Subscriber, now: float) -> str:
+    """Send one event, and remove it or set the time of the next attempt; return a line on it."""
+    import httpx2  # takes a while, and most runs of a command send nothing
+
+    sent = message(subscriber, waiting, int(now))
+    try:
+        answer = httpx2.post(sent.url, content=sent.body, headers=sent.headers, timeout=PATIENCE)
+        arrived, why = accepted(subscriber, answer.status_code, answer.content), str(answer.status_code)
+    except httpx2.HTTPError as error:
+        arrived, why = False, type(error).__name__
+    about = f"{waiting['type']} → {subscriber.id}"
+    if arrived:
+        path.unlink()
+        return say(f"{about}：已送达", f"{about}: delivered")
+    if waiting["attempts"] == len(WAITS):
+        path.unlink()
+        log.error("%s given up after %d attempts: %s", about, len(WAITS) + 1, why)
+        return say(f"{about}：{why}，多次未送达，不再重试", f"{about}: {why}, given up")
+    wait = WAITS[waiting["attempts"]]
+    _write(path, {**waiting, "attempts": waiting["attempts"] + 1, "due": now + wait})
+    return say(f"{about}：{why}，{wait} 秒后再试", f"{about}: {why}, again in {wait} s")
+
+
+def _write(path: Path, waiting: dict[str, Any]) -> None:
+    write_atomically(path, json.dumps(waiting, ensure_ascii=False).encode())

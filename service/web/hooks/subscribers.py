@@ -1,0 +1,83 @@
+"""Addresses that are told of a new week and of alarms, kept in one file that only the service's account can read."""
+
+import base64
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from features.atomic import write_atomically
+from features.language import UserError, say
+
+FILE = "webhooks.json"
+WEEK, ALARM = "week.published", "alarm.raised"
+EVENTS = (WEEK, ALARM)
+STANDARD = "standard"
+KINDS = (STANDARD, "wecom", "dingtalk", "feishu")
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Subscriber:
+    """An address: of another system (``standard``), or of a group's robot; with its secret and the events it is told."""
+
+    id: str
+    url: str
+    kind: str
+    secret: str
+    events: tuple[str, ...]
+
+
+def read_subscribers(workspace: Path) -> list[Subscriber]:
+    """Read the addresses, in the order in which they were added."""
+    try:
+        kept = json.loads((workspace / FILE).read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    return [Subscriber(**{**row, "events": tuple(row["events"])}) for row in kept]
+
+
+def add_subscriber(
+    workspace: Path, url: str, kind: str = STANDARD, secret: str = "", events: tuple[str, ...] = EVENTS
+) -> Subscriber:
+    """Add an address.
+
+    Parameters
+    ----------
+    workspace
+        That tells.
+    url
+        An https address; http on this machine only.
+    kind
+        One of ``KINDS``.
+    secret
+        Of a robot, the one that it signs with ("" for none); other systems get a new one.
+    events
+        Some of ``EVENTS``.
+
+    Raises UserError for an address that is not safe.
+    """
+    parts = urlsplit(url)
+    if not (parts.scheme == "https" and parts.hostname) and not (
+        parts.scheme == "http" and parts.hostname in LOCAL
+    ):
+        raise UserError(say("地址要以 https:// 开头", "the address must begin with https://"))
+    if kind == STANDARD and not secret:
+        secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    added = Subscriber(secrets.token_hex(4), url, kind, secret, events)
+    _write(workspace, [*read_subscribers(workspace), added])
+    return added
+
+
+def remove_subscriber(workspace: Path, identifier: str) -> None:
+    """Remove an address. Raises UserError where there is none of this id."""
+    kept = read_subscribers(workspace)
+    rest = [one for one in kept if one.id != identifier]
+    if len(rest) == len(kept):
+        raise UserError(say(f"没有 {identifier}", f"there is no {identifier}"))
+    _write(workspace, rest)
+
+
+def _write(workspace: Path, subscribers: list[Subscriber]) -> None:
+    write_atomically(workspace / FILE, json.dumps([asdict(one) for one in subscribers], indent=1).encode())

@@ -201,6 +201,17 @@ class Parity(_Section):
     tolerance: float = Field(default=0.1, ge=0, le=1)
 
 
+class PhaseIn(_Section):
+    """Of households that rank alike at the edge of the week's visits, a share ``later`` waits for ``weeks`` by lot.
+
+    ``band``: how far from the edge a household may rank to take part, a share of the visits there.
+    """
+
+    weeks: int = Field(default=6, ge=1, le=26)
+    later: float = Field(default=0.5, gt=0, lt=1)
+    band: float = Field(default=0.25, gt=0, le=1)
+
+
 class OutreachSettings(_Section):
     """How many visits the community can make, and how they are chosen."""
 
@@ -213,6 +224,7 @@ class OutreachSettings(_Section):
     keep_bonus: float = Field(default=0.3, ge=0)  # worth of a listed household that was not visited, on top
     risk: RiskShares = RiskShares()
     parity: Parity | None = None
+    phase_in: PhaseIn | None = None
 
 
 class RetentionSettings(_Section):

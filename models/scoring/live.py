@@ -12,7 +12,7 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Records, known_before
 from features.point_in_time.town import TownSummary
 from features.store.partitions import Partitions
-from models.scoring.model import NeedModel
+from models.scoring.model import NeedModel, probability
 from models.scoring.ranking import Standing, severe_needs
 from models.scoring.rules import rule_scores
 from models.scoring.score import PartitionState, TownScores
@@ -99,7 +99,7 @@ def score_apart(
     features = build(known, cohort(known), model.schema, tables if in_town else without_household(tables))
     needs = [state.community.needs[need].id for need in features.rows.need]
     log_odds = model.log_odds(features)
-    p_request = model.predict(features, state.shift)
+    p_request = probability(log_odds, state.shift[features.rows.need])
     p_need = model.p_need(features, known, log_odds, p_request)
     severe = severe_needs(state.community)[features.rows.need]
     risk = float(model.risk(p_request, features.rows.household, severe, 1)[0])

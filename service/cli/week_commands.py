@@ -121,9 +121,10 @@ def weekly(workspace: Path, directory: Path, as_of: date | None, accept: bool) -
 @group.command(help=say("查看数据是否新鲜、往周预测准不准", "how fresh the data are and how past weeks did"))
 @as_of_option
 @click.pass_obj
-def monitor(workspace: Path, as_of: date | None) -> None:
-    """Show the data's freshness, the quarantine, and how past weeks' scores and lists did."""
-    from service.weekly.monitor_week import monitor_week
+def monitor(workspace: Path, as_of: date | None) -> int:
+    """Show alarms, the data's freshness, the quarantine, and how past weeks did; exits 3 where there is an alarm."""
+    from service.weekly.monitor_week import monitor_week, read_alarms
 
     town, as_of = open_town(workspace, as_of)
     show(monitor_week(workspace, town, as_of, stage))
+    return 3 if read_alarms(workspace) else 0

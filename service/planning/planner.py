@@ -16,11 +16,11 @@ from features.contract.community import Community
 from features.point_in_time.records import Known, date_of
 from service.planning.choice import Chosen, chosen, left_after
 from service.planning.eligibility import LeftOut, eligible_pairs, left_out
-from service.planning.exploration import exploration_weights
 from service.planning.group_prices import Price, price_of
 from service.planning.parity import GroupSums, fair, group_sums
+from service.planning.phase_in import lots
 from service.planning.plan_summary import PlanSums, plan_lines
-from service.planning.random_visits import drawn_by_lot
+from service.planning.random_visits import drawn_by_lot, exploration_weights
 from service.planning.seat_limits import Enrolment, Limit, enrolment, limits_of
 from service.planning.stability import KEPT, NEW, dropped, in_turn, last_worker, waiting
 from service.planning.workers import Workers, workers_of
@@ -60,6 +60,7 @@ class Plan:
     takers: dict[int, float]
     groups: GroupSums | None
     community: Community
+    lots: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the phase-in
 
     @property
     def lines(self) -> list[str]:
@@ -112,7 +113,10 @@ def plan(
     pairs = in_turn(pairs, known) if by_turn else pairs
     spare = workers.frame["visits"].to_numpy().copy()
     drawn = _drawn(pairs[:0] if by_turn else pairs[~pairs["sensitive"]], workers, spare, known, draw)
-    rest = pairs[~pairs["household"].isin(drawn["household"])]
+    phased = lots(pairs, workers, known)
+    waits = phased.loc[phased["later"].astype(bool), "household"]
+    taken = pairs["household"].isin(drawn["household"])
+    rest = pairs[~taken & (pairs["sensitive"] | ~pairs["household"].isin(waits))]
     limits = left_after(share.limits if share else limits_of(offered, pairs), drawn)
     coordinated = _coordinated(rest, workers, spare, limits)
     rest = rest[~rest["household"].isin(coordinated.visits["household"]) & ~rest["sensitive"]]
@@ -133,6 +137,7 @@ def plan(
         takers={int(pair): float(sums_within.get(pair, 0.0)) for pair in pairs["within"].unique() if pair},
         groups=found,
         community=known.community,
+        lots=phased,
     )
 
 

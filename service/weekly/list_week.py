@@ -27,6 +27,8 @@ from service.lists.feedback_week import FeedbackWeek, feedback_week, joined_week
 from service.lists.pages import overview_page
 from service.planning.plan_summary import added_up, plan_lines
 from service.planning.planner import COLUMNS, Plan
+from service.web.hooks.outbox import tell
+from service.web.hooks.subscribers import WEEK
 from service.web.published.provenance import note_made
 from service.weekly.list_files import file_names, list_files, remove_others, write_lists
 from service.weekly.list_tasks import ListWeek, WritePartition, Written
@@ -39,6 +41,7 @@ from service.weekly.week_directory import (
     all_listed,
     keep_before,
     keep_listed,
+    keep_lots,
     list_before,
     week_directory,
     write_table,
@@ -91,9 +94,12 @@ def list_week(
         brief["left_out"] = {code: in_language(code, less_lines, table, groups) for code in LANGUAGES}
         keep_brief(home, brief)
         keep_before(home, week.before)
+        keep_lots(home, [plan.lots for plan in plans])
         note_made(home, week.model, town.community, (OUTREACH, DROPPED, GROUPS))
     with stage(say("发布", "publish")):
         _publish(workspace, week, visits, written, Around(feedback, brief), each)
+    counts = {"households": visits[language()]["household_id"].nunique(), "visits": len(visits[language()])}
+    tell(workspace, WEEK, {"as_of": as_of.isoformat(), "model_version": str(week.model.version), **counts})
     return [*lines, summary(visits[language()]), say(f"名单在 {output}", f"lists are in {output}")]
 
 

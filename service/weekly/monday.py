@@ -11,12 +11,13 @@ from features.ingest.ingest_report import IngestReport
 from features.language import say
 from service.console.stages import Stage
 from service.lists.pages import Section, data_staff_page
+from service.web.hooks.outbox import send_due
 from service.web.intake.handover import audit_head
 from service.web.published.from_records import publish_from_records
 from service.weekly.as_of_date import choose_as_of
 from service.weekly.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
 from service.weekly.list_week import list_week
-from service.weekly.monitor_week import monitor_week
+from service.weekly.monitor_week import monitor_week, read_alarms
 from service.weekly.opening import read_town, take_in
 from service.weekly.score_cache import score_week
 from service.weekly.week_directory import SCORES, remove_expired, week_directory
@@ -38,7 +39,8 @@ def weekly(
     ``given``: the as-of date, by default this week's Monday. Every stage can be killed and all of it run again:
     the same data give the same scores and lists. ``show`` is handed the lines of each stage when it ends.
     ``accept``: take an export that differs much from those before. Raises UserError for one otherwise, before any list
-    is made from it. Returns the exit code of ``ingest``: 3 where something should be looked at.
+    is made from it. Returns the exit code of ``ingest``: 3 where something should be looked at,
+    an alarm included.
     """
     report = ingest(directory, workspace, accept=accept)
     publish_from_records(workspace)
@@ -65,10 +67,12 @@ def weekly(
     about_data.extend(remove_expired(workspace, town.community.retention, as_of))
     if head := audit_head(workspace):
         sections.append(Section(say("审计日志", "Audit log"), head))
+    if told := send_due(workspace):
+        sections.append(Section(say("通知", "Notices"), told))
     write_atomically(home / DATA_STAFF, data_staff_page(town.community, sections, as_of).encode())
     write_atomically(home / SUMMARY, summary_page(home, town.community, as_of).encode())
     show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
-    return report.exit_code()
+    return report.exit_code() or (3 if read_alarms(workspace) else 0)
 
 
 def _told(report: IngestReport) -> list[str]:

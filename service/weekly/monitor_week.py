@@ -1,6 +1,7 @@
 """Look back at past weeks on a workspace, and keep what was found."""
 
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +13,23 @@ from features.contract.community import Community
 from features.language import LANGUAGES, in_language, language, say
 from features.point_in_time.records import day_of
 from features.store.partitions import Partitions
+from models.monitoring.alarms import as_rows
 from models.scoring.executors import Each, local
 from service.console.stages import Stage
+from service.web.hooks.outbox import tell
+from service.web.hooks.subscribers import ALARM
 from service.weekly.score_cache import scored_by, scored_pieces
-from service.weekly.week_directory import OUTREACH, SCORES, WEEKS, all_listed, read_table
+from service.weekly.week_directory import OUTREACH, SCORES, WEEKS, all_listed, all_lots, read_table
 
 if TYPE_CHECKING:
     from features.blocks.groups import Groups
+    from models.monitoring.alarms import Alarm
     from models.monitoring.monitor import Asked, Seen, Span
     from service.weekly.look_back import Looked
 
 DEMAND = "demand.csv"
 LOOK_BACK = "monitor.json"
+YEAR_OF_VISITS = 52  # weeks whose visits by lot tell what a ranking is worth
 
 
 def monitor_week(
@@ -50,14 +56,75 @@ def monitor_week(
     with stage(say("核对往周", "check past weeks")):
         asked = Asked.joined([partition.asked for partition in looked])
         past, demand = _past_weeks(workspace, asked), _past_demand(asked, looked, told)
+        learnt = _learnt(workspace, town.community, day_of(as_of))
         checked = {
             language: in_language(language, _past_lines, past, demand, town.community)
+            + in_language(language, learnt)
             for language in LANGUAGES
         }
-    lines = {language: now[language] + checked[language] for language in LANGUAGES}
-    kept = {"as_of": as_of.isoformat(), "lines": lines}
+    with stage(say("警报", "alarms")):
+        alarms = _alarms(workspace, town.community, day_of(as_of), looked, past, (table, groups))
+    raised = {one: in_language(one, lambda: [alarm.line for alarm in alarms]) for one in LANGUAGES}
+    lines = {language: raised[language] + now[language] + checked[language] for language in LANGUAGES}
+    kept = {"as_of": as_of.isoformat(), "lines": lines, "alarms": as_rows(alarms)}
     write_atomically(workspace / LOOK_BACK, json.dumps(kept, ensure_ascii=False).encode())
+    if alarms:
+        named = [{"kind": alarm.kind, "since": alarm.since} for alarm in alarms]
+        tell(workspace, ALARM, {"as_of": as_of.isoformat(), "alarms": named})
     return lines[language()]
+
+
+def _alarms(
+    workspace: Path,
+    community: Community,
+    as_of: int,
+    looked: "list[Looked]",
+    past: pd.DataFrame,
+    visits: "tuple[pd.DataFrame, Groups]",
+) -> "list[Alarm]":
+    """Raise the alarms of a look back; one that was raised by the look back before keeps its day."""
+    from models.monitoring import alarms
+    from models.monitoring.monitor import freshness
+    from models.monitoring.streams import answered_visits, set_aside, streams
+
+    found = [
+        *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of), as_of),
+        *alarms.set_aside_alarms(*set_aside(workspace)),
+        *alarms.stream_alarms(streams(workspace, as_of), community, as_of),
+        *alarms.week_alarms(past, community),
+        *alarms.find_alarms(*answered_visits(workspace, as_of), as_of),
+        *alarms.group_alarms(*visits, as_of),
+    ]
+    return alarms.continued(found, read_alarms(workspace))
+
+
+def _learnt(workspace: Path, community: Community, as_of: int) -> Callable[[], list[str]]:
+    """Return what writes the lines on what visits taught: rankings, the phase-in, and when somebody is at home."""
+    from models.monitoring.phase_in_effect import effect_lines, outcomes_of_lots
+    from models.monitoring.ranking_value import lot_visits, value_lines, values
+    from models.monitoring.visit_times import best_times, time_lines, visit_counts
+
+    visits, lots = lot_visits(workspace, as_of), all_lots(workspace)
+    paths = sorted((workspace / WEEKS).glob(f"*/{SCORES}"))[-YEAR_OF_VISITS:] if len(visits) else []
+    weeks = ((day_of(date.fromisoformat(path.parent.name)), path) for path in paths)
+    columns = ["household_id", "need", "p_request", "p_need"]
+    found = values(((day, read_table(path, columns)) for day, path in weeks), visits)
+    shown = community.outreach.phase_in is not None and len(lots)
+    table = outcomes_of_lots(workspace, lots, community, as_of) if shown else lots
+    times = best_times(visit_counts(workspace, as_of))
+    return lambda: [
+        *value_lines(found),
+        *(effect_lines(table) if shown and len(table) else []),
+        *time_lines(times),
+    ]
+
+
+def read_alarms(workspace: Path) -> list[dict[str, Any]]:
+    """Read the alarms of the newest look back: kind, subject, since, zh, en; none before the first."""
+    try:
+        return json.loads((workspace / LOOK_BACK).read_text("utf-8")).get("alarms", [])
+    except FileNotFoundError:
+        return []
 
 
 def read_look_back(workspace: Path) -> dict[str, Any] | None:

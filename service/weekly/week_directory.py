@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,10 +15,11 @@ from features.atomic import write_atomically
 from features.contract.community import RetentionSettings
 from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
+from service.planning.phase_in import COLUMNS as LOTS
 from service.planning.planner import COLUMNS
 
 BEFORE = 3  # weeks after which an old list is no longer what workers have in hands
-DROPPED, BEFORE_LIST = "dropped.csv", "before.parquet"
+DROPPED, BEFORE_LIST, PHASE_IN = "dropped.csv", "before.parquet", "phase_in.parquet"
 WEEKS, SCORES, RISK, OUTREACH, LISTED = (
     "weeks",
     "scores.parquet",
@@ -94,6 +95,21 @@ def keep_before(home: Path, before: pd.DataFrame | None) -> None:
         (home / BEFORE_LIST).unlink(missing_ok=True)
     else:
         write_table(before, home / BEFORE_LIST)
+
+
+def keep_lots(home: Path, lots: Sequence[pd.DataFrame]) -> None:
+    """Keep who took part in a week's phase-in, and whom the lot put off; nothing where there was none."""
+    table = pd.concat([one for one in lots if len(one)] or [pd.DataFrame()])
+    if len(table):
+        write_table(table[list(LOTS)].sort_values("household_id", ignore_index=True), home / PHASE_IN)
+    else:
+        (home / PHASE_IN).unlink(missing_ok=True)
+
+
+def all_lots(workspace: Path) -> pd.DataFrame:
+    """Read who took part in the phase-in of every week; no rows before the first."""
+    tables = [read_table(path) for path in sorted((workspace / WEEKS).glob(f"*/{PHASE_IN}"))]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(LOTS))
 
 
 def keep_listed(home: Path, table: pd.DataFrame) -> None:

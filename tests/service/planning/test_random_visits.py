@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from make_records import make_community, make_records
 
 from features.point_in_time.records import day_of, known_before
-from service.planning.exploration import exploration_weights
-from service.planning.random_visits import drawn_by_lot, shares_of, systematic
+from service.planning.random_visits import drawn_by_lot, exploration_weights, shares_of, systematic
 from service.planning.workers import Workers
 
 DAY = day_of(pd.Timestamp("2025-09-01").date())

@@ -1,0 +1,290 @@
+"""Alarms: one plain line each, that says what left its usual limits, since when, and what to do."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.blocks.groups import Groups
+from features.contract.community import Community
+from features.language import say
+from features.point_in_time.records import date_of
+from models.fairness.lines import clearly_less
+from models.monitoring.control_chart import FEWEST, Signal, signal
+from models.monitoring.streams import Streams
+
+STALE_DAYS = 14
+SET_ASIDE = 0.02  # share of an export's rows
+MISCOUNT = 1.3  # predicted over observed, or the other way round
+SCATTER = 0.15  # standard deviation of the logarithm of observed over predicted, of a sound model
+LIMIT = 3.5  # standard deviations
+MOVED = 0.02  # share of all households whose attribute changed at once, below which nothing is said
+LATELY = 56  # days of visits that are compared with the year before
+MOST_NEW = 20  # names of unknown needs and channels that are told
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm: what it is about (``kind`` and ``subject``), since when, and its line in each language."""
+
+    kind: str
+    subject: str
+    since: str  # ISO date
+    zh: str
+    en: str
+
+    @property
+    def line(self) -> str:
+        """Return the line in the language in force."""
+        return say(f"警报（{self.since} 起）：{self.zh}", f"alarm (since {self.since}): {self.en}")
+
+
+def continued(alarms: Sequence[Alarm], before: Sequence[dict[str, Any]]) -> list[Alarm]:
+    """Let an alarm that was raised before keep the day since when."""
+    since = {(row["kind"], row["subject"]): row["since"] for row in before}
+    return [
+        replace(one, since=min(one.since, since.get((one.kind, one.subject), one.since))) for one in alarms
+    ]
+
+
+def as_rows(alarms: Sequence[Alarm]) -> list[dict[str, Any]]:
+    """Return the alarms as plain dictionaries."""
+    return [asdict(one) for one in alarms]
+
+
+def stream_alarms(streams: Streams, community: Community, as_of: int) -> list[Alarm]:
+    """Compare the newest weeks of every stream with its history. ``as_of``: the as-of day."""
+    series = streams.series()
+    names = {need.id: need.name for need in community.needs}
+    found = []
+    for (kind, subject), counts in series.items():
+        if kind == "attribute" and counts[:2].sum() < MOVED * streams.households:
+            continue
+        if kind == "need" and subject not in names and not counts[2:].any():
+            continue  # told below, whatever its number
+        if left := signal(counts, len(series)):
+            since = date_of(as_of - 7 * left.weeks).isoformat()
+            if told := _told(kind, subject, left, streams, community):
+                found.append(Alarm(kind, subject, since, *told))
+    return [*found, *_unknown_needs(series, community, as_of)]
+
+
+def _unknown_needs(
+    series: dict[tuple[str, str], np.ndarray], community: Community, as_of: int
+) -> list[Alarm]:
+    """Name needs of the newest two weeks that the settings do not have and that never came before."""
+    known = {need.id for need in community.needs}
+    new = [
+        (subject, counts)
+        for (kind, subject), counts in series.items()
+        if kind == "need" and subject not in known and len(counts) > FEWEST
+        if counts[:2].any() and not counts[2:].any()
+    ]
+    return [
+        Alarm(
+            "unknown_need",
+            subject,
+            date_of(as_of - 7 * (2 if counts[1] else 1)).isoformat(),
+            f"community.yaml 里没有的需求“{subject}”有 {counts[:2].sum()} 条，不计入任何需求；若是改名，请改回原 id",
+            f"{counts[:2].sum()} requests for the need '{subject}', which community.yaml does not have: they count for"
+            " none; if it was renamed, give it its old id",
+        )
+        for subject, counts in new[:MOST_NEW]
+    ]
+
+
+def _told(
+    kind: str, subject: str, left: Signal, streams: Streams, community: Community
+) -> tuple[str, str] | None:
+    """Write what a stream did and what to do, in both languages; None for a change that is no fault."""
+    need = next((need.name for need in community.needs if need.id == subject), None)
+    zh = f"近 {left.weeks} 周 {left.count} 条，平常 {left.usual:.0f} 条"
+    en = f"{left.count} in {left.weeks} weeks, usually {left.usual:.0f}"
+    if kind == "need" and need is not None:
+        do = ("核对来源是否漏报或改名", "check whether the source lost or renamed it")
+        return f"需求“{need.zh}”{zh}；{do[0]}", f"need '{need.en or need.zh}': {en}; {do[1]}"
+    if kind == "channel":
+        do = ("问这个渠道的负责人是否停报、改名", "ask whether this channel stopped or was renamed")
+        return f"渠道“{subject}”{zh}；{do[0]}", f"channel '{subject}': {en}; {do[1]}"
+    if kind == "requests":
+        do = (
+            "核对导出是否完整、日期格式有没有变",
+            "check that the export is whole and its dates are as before",
+        )
+        return f"全部诉求{zh}；{do[0]}", f"all requests: {en}; {do[1]}"
+    if kind == "late" and left.up:
+        do = (
+            "日期格式可能变了（日月颠倒），核对 requested_at",
+            "dates may have changed their format; check requested_at",
+        )
+        return f"迟到四周以上的诉求{zh}；{do[0]}", f"requests recorded four weeks late: {en}; {do[1]}"
+    if kind == "households" and left.up:
+        do = ("确认是新楼入住还是户号换了", "find out whether people moved in or numbers changed")
+        zh = f"近 {left.weeks} 周 {left.count} 户，平常 {left.usual:.0f} 户"
+        return f"新增住户{zh}；{do[0]}，再 retrain", f"new households: {en}; {do[1]}, then retrain"
+    if kind == "attribute" and left.up:
+        moved = streams.moved.get(subject)
+        by = ("", "") if moved is None else (f"，平均变了 {moved:+.1f}", f", by {moved:+.1f} on average")
+        do = ("核对来源的这一列", "check this column at its source")
+        return (
+            f"属性 {subject} 同时变化{zh}{by[0]}；{do[0]}",
+            f"attribute {subject} changed: {en}{by[1]}; {do[1]}",
+        )
+    return None
+
+
+def freshness_alarms(table: pd.DataFrame, as_of: int) -> list[Alarm]:
+    """Raise an alarm when requests are stale. ``table``: of ``models.monitoring.monitor.freshness``."""
+    old = table[(table["table"] == "requests") & (table["age"] > STALE_DAYS)]
+    return [
+        Alarm(
+            "freshness",
+            "requests",
+            date_of(last).isoformat(),
+            f"诉求只到 {date_of(last)}；请补交导出",
+            f"requests end on {date_of(last)}; hand in newer data",
+        )
+        for last in old["last"]
+    ]
+
+
+def set_aside_alarms(shares: dict[str, tuple[int, int]], when: date) -> list[Alarm]:
+    """Raise an alarm for each table of whose newest export too many rows were set aside.
+
+    ``shares``: by table, rows set aside and rows in all. ``when``: the day of that export.
+    """
+    return [
+        Alarm(
+            "set_aside",
+            table,
+            when.isoformat(),
+            f"{table} 有 {aside / whole:.1%} 的行被隔离；看隔离文件里的原因，多半是格式变了",
+            f"{aside / whole:.1%} of the rows of {table} were set aside; see their reasons, a format may have changed",
+        )
+        for table, (aside, whole) in shares.items()
+        if whole and aside / whole > SET_ASIDE and aside >= 5
+    ]
+
+
+def week_alarms(past: pd.DataFrame, community: Community) -> list[Alarm]:
+    """Check level and order of the champion on weeks whose windows have passed, need by need.
+
+    ``past``: of ``models.monitoring.monitor.past_week`` with as_of and hindsight; weeks that the model had learnt from
+    are left out. Windows that overlap count once.
+    """
+    found: list[Alarm] = []
+    if not len(past):
+        return found
+    fair = past[~past["hindsight"].astype(bool)]
+    for need in community.needs:
+        rows = _apart(fair[fair["need"] == need.id], need.horizon_weeks)
+        if len(rows):
+            since = str(rows["as_of"].min())
+            name = need.name
+            found += _level(need.id, name.zh, name.en or name.zh, rows, since)
+            found += _order(need.id, name.zh, name.en or name.zh, rows, since)
+    return found
+
+
+def _apart(rows: pd.DataFrame, horizon_weeks: float) -> pd.DataFrame:
+    """Return weeks of one need whose windows do not overlap, the newest first."""
+    kept: list[int] = []
+    last: date | None = None
+    for at, day in reversed(list(enumerate(rows.sort_values("as_of")["as_of"]))):
+        if last is None or last - day >= timedelta(weeks=horizon_weeks):
+            kept.append(at)
+            last = day
+    return rows.sort_values("as_of").iloc[kept]
+
+
+def _level(need: str, zh: str, en: str, rows: pd.DataFrame, since: str) -> list[Alarm]:
+    predicted, observed = float(rows["predicted"].sum()), float(rows["observed"].sum())
+    off = np.log((observed + 0.5) / (predicted + 0.5))
+    wide = np.sqrt(1 / max(predicted, 0.5) + SCATTER**2 / len(rows))
+    if abs(off) <= max(np.log(MISCOUNT), LIMIT * wide):
+        return []
+    return [
+        Alarm(
+            "calibration",
+            need,
+            since,
+            f"“{zh}”预计 {predicted:.0f} 户，实际 {observed:.0f} 户；请 retrain",
+            f"'{en}': {predicted:.0f} predicted, {observed:.0f} asked; retrain",
+        )
+    ]
+
+
+def _order(need: str, zh: str, en: str, rows: pd.DataFrame, since: str) -> list[Alarm]:
+    """Compare the top 2% of the newest window with those before it."""
+    if len(rows) < 2:
+        return []
+    new, old = rows.iloc[0], rows.iloc[1:]
+    worse = _fewer(
+        float(new["top_asked"]), float(new["top"]), float(old["top_asked"].sum()), float(old["top"].sum())
+    )
+    if not worse:
+        return []
+    now, then = new["top_asked"] / new["top"], old["top_asked"].sum() / old["top"].sum()
+    return [
+        Alarm(
+            "precision",
+            need,
+            str(new["as_of"]),
+            f"“{zh}”前 2% 命中从 {then:.0%} 降到 {now:.0%}；请 retrain",
+            f"'{en}': hits among the top 2% fell from {then:.0%} to {now:.0%}; retrain",
+        )
+    ]
+
+
+def find_alarms(contacted: np.ndarray, needed: np.ndarray, as_of: int) -> list[Alarm]:
+    """Compare what targeted visits found lately with the year before.
+
+    contacted: float64 [visits], day of each targeted visit with an answer. needed: bool [visits]. as_of: the day.
+    """
+    new = (contacted >= as_of - LATELY) & (contacted < as_of)
+    old = (contacted >= as_of - LATELY - 364) & (contacted < as_of - LATELY)
+    found = [float(part) for rows in (new, old) for part in (needed[rows].sum(), rows.sum())]
+    if not _fewer(*found):
+        return []
+    now, then = found[0] / found[1], found[2] / found[3]
+    return [
+        Alarm(
+            "finds",
+            "targeted",
+            date_of(as_of - LATELY).isoformat(),
+            f"按名单走访发现需要的占 {now:.0%}，此前一年 {then:.0%}；看走访记录，再 retrain",
+            f"needed on targeted visits {now:.0%}, {then:.0%} in the year before; look at the visits, then retrain",
+        )
+    ]
+
+
+def _fewer(hits: float, whole: float, hits_before: float, whole_before: float) -> bool:
+    """Tell whether a share is clearly lower than before: a pooled test of two shares, beyond LIMIT."""
+    if not whole or not whole_before:
+        return False
+    pooled = (hits + hits_before) / (whole + whole_before)
+    spread = np.sqrt(pooled * (1 - pooled) * (1 / whole + 1 / whole_before))
+    return bool(spread > 0 and (hits / whole - hits_before / whole_before) / spread < -LIMIT)
+
+
+def group_alarms(table: pd.DataFrame, groups: Groups, as_of: int) -> list[Alarm]:
+    """Name groups that got clearly less of the visits than of the needs that random visits found.
+
+    table: of ``models.monitoring.visits_made.audit_made``, with its groups. as_of: the day.
+    """
+    names = dict(zip(groups.ids, groups.names, strict=True))
+    less = clearly_less(table)["group"] if len(table) else []
+    return [
+        Alarm(
+            "group",
+            group,
+            date_of(as_of).isoformat(),
+            f"“{names[group].zh}”分到的走访明显少于抽签走访发现的需要；考虑 outreach.parity",
+            f"'{names[group].en or names[group].zh}' got clearly less of the visits than of the needs that random visits"
+            " found; consider outreach.parity",
+        )
+        for group in less
+    ]

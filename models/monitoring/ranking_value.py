@@ -1,0 +1,124 @@
+"""What another ranking would have found, estimated from visits by lot: inverse propensity, and doubly robust.
+
+A visit by lot tells of its pair what a visit finds, whatever ranking one has in mind; weighed by the inverse of the
+probability with which it was drawn, those pairs that a ranking puts on top speak for all that it puts there (Dudik,
+Langford, Li: Doubly robust policy evaluation and learning, 2011).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.language import say
+from features.store.database import open_store
+from models.monitoring.monitor import TOP
+
+REPLICATES = 500
+FEWEST = 20  # visits by lot among a ranking's top pairs, below which nothing is said
+RANKINGS = ("p_need", "p_request")
+HEAVIEST = 20.0  # limit of a weight, where the mean is 1
+
+
+@dataclass(frozen=True)
+class Value:
+    """Share of a ranking's top pairs of which a visit finds the need, by two estimators, with 95% intervals."""
+
+    visits: int  # by lot, among these pairs
+    inverse_propensity: tuple[float, float, float]  # estimate, low, high
+    doubly_robust: tuple[float, float, float]
+
+
+def lot_visits(workspace: Path, as_of: int) -> pd.DataFrame:
+    """Read the visits by lot that met somebody: household_id, need, day, found and weight (inverse propensity)."""
+    with open_store(workspace, read_only=True) as connection:
+        return connection.execute(f"""
+            SELECT household_id, need, epoch_us(contacted_at) / 86400e6 AS day, outcome = 'needed' AS found,
+            1 / propensity AS weight FROM outreach
+            WHERE arm = 'random' AND outcome IN ('needed', 'not_needed') AND propensity > 0 AND superseded_at IS NULL
+            AND epoch_us(known_from) / 86400e6 < {as_of} ORDER BY day, household_id, need""").df()
+
+
+def top_pairs(scores: pd.DataFrame, ranking: str, share: float = TOP) -> pd.DataFrame:
+    """Return the pairs of one week that a ranking puts on top of each need. ``share``: of a need's pairs, in (0, 1]."""
+    place = scores.groupby("need")[ranking].rank(method="first", ascending=False)
+    size = scores.groupby("need")[ranking].transform("size")
+    return scores[place <= np.ceil(share * size)]
+
+
+def values(
+    weeks: Iterable[tuple[int, pd.DataFrame]],
+    visits: pd.DataFrame,
+    rankings: tuple[str, ...] = RANKINGS,
+    seed: int = 0,
+) -> Mapping[str, Value]:
+    """Estimate what the top pairs of each ranking are worth.
+
+    Parameters
+    ----------
+    weeks
+        As-of day and scores of past weeks: household_id, need, p_need (of which the doubly robust estimator starts),
+        and a column for each ranking.
+    visits
+        Of ``lot_visits``; those of the seven days from the as-of day count.
+    rankings
+        Names of the columns to rank by.
+    seed
+        Of the bootstrap over households.
+    """
+    seen: dict[str, list[pd.DataFrame]] = {ranking: [] for ranking in rankings}
+    expected: dict[str, list[np.ndarray]] = {ranking: [] for ranking in rankings}
+    for day, scores in weeks:
+        drawn = visits[(visits["day"] >= day) & (visits["day"] < day + 7)]
+        if not len(drawn):
+            continue
+        for ranking in rankings:
+            top = top_pairs(scores, ranking)
+            seen[ranking].append(drawn.merge(top, on=["household_id", "need"]))
+            expected[ranking].append(top["p_need"].to_numpy(dtype=np.float64))
+    found = {}
+    for ranking in rankings:
+        rows = pd.concat(seen[ranking]) if seen[ranking] else pd.DataFrame()
+        if len(rows) >= FEWEST:
+            found[ranking] = _value(rows, float(np.concatenate(expected[ranking]).mean()), seed)
+    return found
+
+
+def _value(rows: pd.DataFrame, expected: float, seed: int) -> Value:
+    """Estimate one ranking's value. ``expected``: mean p_need of all its top pairs."""
+    weight = rows["weight"].to_numpy(dtype=np.float64)
+    weight = np.minimum(weight / weight.mean(), HEAVIEST)
+    found, model = rows["found"].to_numpy(dtype=np.float64), rows["p_need"].to_numpy(dtype=np.float64)
+    _, household = np.unique(rows["household_id"].to_numpy(dtype=object).astype(str), return_inverse=True)
+    homes = int(household.max()) + 1
+    draws = np.random.default_rng(seed).multinomial(homes, np.full(homes, 1 / homes), size=REPLICATES)
+    times = np.vstack([np.ones(len(rows)), draws[:, household]]) * weight
+    total = np.maximum(times.sum(axis=1), 1e-12)
+    plain, corrected = times @ found / total, expected + times @ (found - model) / total
+    return Value(len(rows), _interval(plain), _interval(np.clip(corrected, 0, 1)))
+
+
+def _interval(replicates: np.ndarray) -> tuple[float, float, float]:
+    low, high = np.quantile(replicates[1:], [0.025, 0.975])
+    return float(replicates[0]), float(low), float(high)
+
+
+def value_lines(found: Mapping[str, Value]) -> list[str]:
+    """Write what each ranking's top pairs are worth, the doubly robust estimate first."""
+    lines = []
+    for ranking, value in found.items():
+        robust, plain = (
+            f"{one[0]:.0%} [{100 * one[1]:.0f}, {100 * one[2]:.0f}]"
+            for one in (value.doubly_robust, value.inverse_propensity)
+        )
+        lines.append(
+            say(
+                f"由抽签走访估计，按 {ranking} 排在前 {TOP:.0%} 的，走访发现需要的占 {robust}"
+                f"（只用抽签 {plain}，{value.visits} 次）",
+                f"estimated from visits by lot, a visit finds the need of {robust} of the top {TOP:.0%} by {ranking}"
+                f" (visits by lot alone {plain}, {value.visits} visits)",
+            )
+        )
+    return lines

@@ -1,0 +1,232 @@
+"""Faults put into a town's exports are named within two weeks; a town that stays as it is raises no alarm."""
+
+import shutil
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from make_records import make_community
+
+from features.ingest.ingest import ingest
+from features.point_in_time.records import day_of
+from features.store.reader import read_settings
+from models.monitoring.alarms import (
+    Alarm,
+    continued,
+    find_alarms,
+    freshness_alarms,
+    set_aside_alarms,
+    stream_alarms,
+    week_alarms,
+)
+from models.monitoring.control_chart import FALSE_ALARMS, QUARTER, signal
+from models.monitoring.streams import set_aside, streams
+
+BEGIN, WEEKS, HOMES = date(2023, 1, 2), 70, 120
+RATES = {
+    ("meals", "phone"): 14.0,
+    ("meals", "hall"): 9.0,
+    ("repair", "phone"): 8.0,
+    ("repair", "hall"): 5.0,
+    ("repair", "app"): 4.0,
+}
+SETTINGS = {
+    "community": {"name": "西山社区"},
+    "needs": [
+        {"id": "meals", "name": {"zh": "助餐", "en": "Meals"}, "horizon_weeks": 4},
+        {"id": "repair", "name": {"zh": "维修", "en": "Repair"}, "horizon_weeks": 4},
+    ],
+}
+Rows = dict[str, pd.DataFrame]
+
+
+def rows_until(week: int) -> Rows:
+    """Every row of a town in which nothing changes, up to a week."""
+    rng = np.random.default_rng(5)
+    asked = []
+    for at in range(week + 1):
+        for (need, channel), rate in RATES.items():
+            for _ in range(rng.poisson(rate)):
+                moment = pd.Timestamp(BEGIN + timedelta(weeks=at)) + pd.Timedelta(
+                    hours=int(rng.integers(1, 165))
+                )
+                asked.append((f"h{rng.integers(HOMES):03d}", need, channel, f"{moment:%Y-%m-%d %H:%M}", at))
+    requests = pd.DataFrame(asked, columns=["household_id", "need", "channel", "requested_at", "week"])
+    homes = [f"h{at:03d}" for at in range(HOMES)]
+    return {
+        "requests": requests.assign(request_id=[f"r{at}" for at in range(len(requests))]),
+        "households": pd.DataFrame(
+            {
+                "household_id": homes,
+                "grid_id": "g1",
+                "microgrid_id": "m1",
+                "valid_from": "2022-12-01",
+                "size": 2,
+            }
+        ),
+        "residents": pd.DataFrame(
+            {
+                "resident_id": [f"p{home}" for home in homes],
+                "household_id": homes,
+                "valid_from": "2022-12-01",
+                "birth_year": 1930 + np.arange(HOMES) % 60,
+            }
+        ),
+    }
+
+
+def silent(rows: Rows, week: int) -> Rows:
+    asked = rows["requests"]
+    return {**rows, "requests": asked[(asked["week"] <= WEEKS) | (asked["channel"] != "hall")]}
+
+
+def renamed(rows: Rows, week: int) -> Rows:
+    asked = rows["requests"].copy()
+    asked.loc[(asked["week"] > WEEKS) & (asked["need"] == "meals"), "need"] = "dining"
+    return {**rows, "requests": asked}
+
+
+def flipped(rows: Rows, week: int) -> Rows:
+    asked, new = rows["requests"].copy(), rows["requests"]["week"] > WEEKS
+    moments = pd.to_datetime(asked.loc[new, "requested_at"])
+    asked.loc[new, "requested_at"] = moments.dt.strftime("%Y-%d-%m %H:%M")
+    return {**rows, "requests": asked}
+
+
+def older(rows: Rows, week: int) -> Rows:
+    people = rows["residents"]
+    return {**rows, "residents": people.assign(birth_year=people["birth_year"] + 10)}
+
+
+def grown(rows: Rows, week: int) -> Rows:
+    new = (
+        rows["households"]
+        .iloc[[0] * 500]
+        .assign(
+            household_id=[f"n{at:03d}" for at in range(500)],
+            valid_from=str(BEGIN + timedelta(weeks=WEEKS + 1, days=1)),
+        )
+    )
+    return {**rows, "households": pd.concat([rows["households"], new])}
+
+
+FAULTS = {
+    "a channel goes silent": (silent, ("channel", "hall"), "“hall”"),
+    "a need is renamed": (renamed, ("need", "meals"), "改名"),
+    "a date format flips": (flipped, ("requests", ""), "日期格式"),
+    "birth years shift": (older, ("attribute", "residents.birth_year"), "+10.0"),
+    "500 new households": (grown, ("households", ""), "500 户"),
+}
+
+
+def export(place: Path, workspace: Path, rows: Rows) -> None:
+    place.mkdir(exist_ok=True)
+    for table, frame in rows.items():
+        frame.drop(columns="week", errors="ignore").to_csv(place / f"{table}.csv", index=False)
+    (place / "community.yaml").write_text(yaml.safe_dump(SETTINGS, allow_unicode=True), "utf-8")
+    ingest(place, workspace, accept=True)
+
+
+def alarms(workspace: Path, week: int) -> list[Alarm]:
+    as_of = day_of(BEGIN + timedelta(weeks=week + 1))
+    found = stream_alarms(streams(workspace, as_of), read_settings(workspace), as_of)
+    return [*found, *set_aside_alarms(*set_aside(workspace))]
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that took in a town's history, and two exports after it; not to be changed."""
+    home = tmp_path_factory.mktemp("quiet")
+    for week in (WEEKS - 1, WEEKS):
+        export(home / "export", home / "workspace", rows_until(week))
+    return home / "workspace"
+
+
+def test_a_town_that_stays_as_it_is_raises_none(quiet: Path) -> None:
+    assert alarms(quiet, WEEKS) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_named_within_two_weeks(fault: str, quiet: Path, tmp_path: Path) -> None:
+    break_it, named, words = FAULTS[fault]
+    shutil.copytree(quiet, tmp_path / "workspace")
+    for week in (WEEKS + 1, WEEKS + 2):
+        export(tmp_path / "export", tmp_path / "workspace", break_it(rows_until(week), week))
+        found = alarms(tmp_path / "workspace", week)
+        if named in {(one.kind, one.subject) for one in found}:
+            break
+    else:
+        raise AssertionError([one.line for one in found])
+    (one,) = [one for one in found if (one.kind, one.subject) == named]
+    assert words in one.line and str(BEGIN + timedelta(weeks=WEEKS)) <= one.since
+    assert one.en and "\n" not in one.line
+
+
+def test_limits_hold_for_scattered_counts_and_seasons() -> None:
+    rng = np.random.default_rng(1)
+    kinds = 40
+    season = 20 * (1 + 0.6 * np.sin(2 * np.pi * np.arange(170) / 52))
+    scattered = [rng.negative_binomial(6, 6 / (6 + season)) for _ in range(kinds)]
+    raised = 0
+    for counts in scattered:
+        left = [signal(counts[week : week + 112], kinds) is not None for week in range(QUARTER + 1)]
+        raised += sum(now and not before for now, before in pairwise(left))
+    assert raised <= 2 + FALSE_ALARMS, "in a quarter of forty streams"
+    counts = scattered[0][:112].copy()
+    counts[0] = 0
+    counts[1] = 0
+    assert signal(counts, kinds).up is False
+    counts[:2] = 400
+    assert signal(counts, kinds).up is True
+    assert signal(counts[:10], kinds) is None, "too short to tell"
+
+
+def test_an_alarm_keeps_the_day_since_when() -> None:
+    one = Alarm("channel", "hall", "2024-05-06", "x", "x")
+    before: list[dict[str, Any]] = [{"kind": "channel", "subject": "hall", "since": "2024-04-29"}]
+    assert continued([one], before)[0].since == "2024-04-29" and continued([one], [])[0] == one
+
+
+def past(observed: list[float], top_asked: list[float]) -> pd.DataFrame:
+    """Weeks four weeks apart, of which 100 were predicted; the newest last."""
+    days = [date(2024, 1, 1) + timedelta(weeks=4 * at) for at in range(len(observed))]
+    return pd.DataFrame(
+        {
+            "need": "meals",
+            "as_of": days,
+            "hindsight": False,
+            "predicted": 100.0,
+            "observed": observed,
+            "top": 60,
+            "top_asked": top_asked,
+        }
+    )
+
+
+def test_level_and_order_of_weeks_that_have_passed() -> None:
+    community = make_community([{"id": "meals", "name": {"zh": "助餐"}, "horizon_weeks": 4}])
+    kinds = [
+        [one.kind for one in week_alarms(past(*given), community)]
+        for given in (
+            ([104, 97, 103], [30, 31, 29]),
+            ([55, 52, 50], [30, 31, 29]),
+            ([104, 97, 103], [30, 31, 6]),
+        )
+    ]
+    assert kinds == [[], ["calibration"], ["precision"]]
+    assert week_alarms(past([50, 50, 50], [30, 30, 30]).assign(hindsight=True), community) == []
+
+
+def test_what_visits_find_and_how_old_requests_are() -> None:
+    day = np.concatenate([np.full(80, 990.0), np.full(200, 800.0)])
+    poor = np.concatenate([np.arange(80) < 8, np.arange(200) < 80])
+    assert [one.kind for one in find_alarms(day, poor, 1000)] == ["finds"]
+    assert find_alarms(day, np.concatenate([np.arange(80) < 30, np.arange(200) < 80]), 1000) == []
+    table = pd.DataFrame({"table": ["requests"], "last": [980.0], "age": [20.0]})
+    assert [one.subject for one in freshness_alarms(table, 1000)] == ["requests"]
+    assert freshness_alarms(table.assign(age=14.0), 1000) == []

@@ -58,7 +58,7 @@ def test_a_worker_sees_the_own_grid_and_no_sensitive_need(client):
     }
     elsewhere, nobody = li.get("/v1/households/h01/scores"), li.get("/v1/households/nobody/scores")
     assert elsewhere.status_code == nobody.status_code == 404 and elsewhere.json() == nobody.json()
-    assert zhao.get("/v1/households/h01/scores").status_code == 200  # m1
+    assert zhao.get("/v1/households/h07/scores").status_code == 200  # m1
     assert zhao.get("/v1/households/h03/scores").status_code == 404  # g1, but m3
     assert As(client, "chen").get("/v1/households/h04/scores").status_code == 403
     assert As(client, "sun").get("/v1/households/h04/scores").status_code == 403

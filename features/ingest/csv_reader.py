@@ -68,7 +68,7 @@ def read_csv(path: Path) -> TextRows:
 
     Raises UserError when the file is empty or is no text.
     """
-    content, garbled, encoding = _as_utf8(path.read_bytes(), path)
+    content, garbled, encoding = as_utf8(path.read_bytes(), path)
     names, at, line, bad = _header(content, path)
     tables = [_table([pa.array([], type=pa.string())] * len(names), names, np.empty(0, dtype=np.int64))]
     careful_until = 0
@@ -140,7 +140,7 @@ def _read_piece(
     return _table(_parse(piece, layout, good, len(names)), names, line + layout.lines[good]), bad
 
 
-def _as_utf8(content: bytes, path: Path) -> tuple[bytes, bool, str]:
+def as_utf8(content: bytes, path: Path) -> tuple[bytes, bool, str]:
     """The content as UTF-8 without BOM, ending in a newline; whether parts of it could not be read; its encoding."""
     recoded, garbled, encoding = None, False, "utf-8"
     if wide := _wide_encoding(content[:SAMPLE]):

@@ -23,6 +23,7 @@ from features.language import UserError, say
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
 PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's own
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
+SHEETS = b"row:sheets"  # metadata of a table made of ledgers: a line for each sheet, to which ``LINE`` points
 MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
 SHOWN = 8  # names of a header in a message
 OTHER_FORMATS = frozenset(  # in which a table may come that is not read
@@ -277,11 +278,21 @@ def _read_parquet(path: Path) -> TextRows:
         ) from error
     finally:
         file.close()
-    own = [at for at, name in enumerate(table.column_names) if not name.startswith(PANDAS_INDEX)]
+    sheets = (table.schema.metadata or {}).get(SHEETS, b"").decode()
+    own = [
+        at
+        for at, name in enumerate(table.column_names)
+        if not name.startswith(PANDAS_INDEX) and not (sheets and name == LINE)
+    ]
     names = [table.column_names[at] for at in own]
     columns = [_column_text(table.column(at)) for at in own]
-    lines = pa.array(np.arange(1, table.num_rows + 1))
-    return TextRows(names, pa.table([*columns, lines], names=[*names, LINE]), [])
+    lines = table[LINE] if sheets else pa.array(np.arange(1, table.num_rows + 1))
+    return TextRows(
+        names,
+        pa.table([*columns, lines], names=[*names, LINE]),
+        [],
+        sheets=sheets.split("\n") if sheets else [],
+    )
 
 
 def _column_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,7 +1,7 @@
 """Bring a directory of the contract into the workspace's records: read, check, set aside, store."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from hashlib import blake2b
@@ -63,6 +63,8 @@ def ingest(
     everything: bool = True,
     accept: bool = True,
     tell: Callable[[str], None] = lambda line: None,
+    require: bool = True,
+    unread: Sequence[str] = (),
 ) -> IngestReport:
     """Validate a directory of the contract and load it into the workspace.
 
@@ -72,14 +74,17 @@ def ingest(
     Args:
         directory: files of the contract, with community.yaml unless the workspace has one.
         workspace: where records, settings and quarantined rows are kept; made where it is not there.
-        everything: whether the tables that the contract requires must be there.
+        everything: whether this is an export of the office, which is dated and compared with those before.
         accept: whether an export that differs much from those before is taken.
         tell: called with a line whenever something that may take long begins.
+        require: whether the tables that the contract requires must be there.
+        unread: lines on refusals that could not be read before the tables were made.
 
     Raises:
         UserError: when the directory as a whole cannot be used; nothing is stored then.
     """
-    report, paths, settings = _open(directory, workspace, everything)
+    report, paths, settings = _open(directory, workspace, everything and require)
+    report.unread_refusals += unread
     try:
         workspace.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,12 +110,17 @@ def ingest(
     return report
 
 
-def check(directory: Path, workspace: Path, tell: Callable[[str], None] = lambda line: None) -> IngestReport:
+def check(
+    directory: Path,
+    workspace: Path,
+    tell: Callable[[str], None] = lambda line: None,
+    require: bool = True,
+) -> IngestReport:
     """Report what ``ingest`` would report of a directory, and change nothing. Raises UserError as ``ingest`` does.
 
-    ``tell``: called with a line whenever something that may take long begins.
+    ``tell``: called with a line whenever something that may take long begins. ``require``: as in ``ingest``.
     """
-    report, paths, settings = _open(directory, workspace, everything=True)
+    report, paths, settings = _open(directory, workspace, require)
     with tempfile.TemporaryDirectory() as place, open_in_memory(workspace, Path(place)) as connection:
         if has_tables(connection):
             add_tables(connection)
@@ -118,12 +128,12 @@ def check(directory: Path, workspace: Path, tell: Callable[[str], None] = lambda
     return report
 
 
-def _open(directory: Path, workspace: Path, everything: bool) -> tuple[IngestReport, dict[str, Path], Taken]:
+def _open(directory: Path, workspace: Path, require: bool) -> tuple[IngestReport, dict[str, Path], Taken]:
     """Find the tables and the settings of a directory. Raises UserError where it cannot be used."""
     report = IngestReport()
     with report.stage("read"):
         paths, report.unread_files = find_tables(directory)
-        if everything:
+        if require:
             _require_tables(directory, paths)
         settings = take_settings(directory, workspace)
         set_language(settings.community.community.language)

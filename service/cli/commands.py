@@ -13,6 +13,7 @@ from service.cli import (
     county_commands,
     data_commands,
     init_command,
+    ledger_commands,
     model_commands,
     register_commands,
     replay_commands,
@@ -35,6 +36,7 @@ from service.web.commands import (
 MODULES = (
     init_command,
     data_commands,
+    ledger_commands,
     register_commands,
     model_commands,
     week_commands,

@@ -17,13 +17,13 @@ group = click.Group()
 @click.pass_obj
 def ingest(workspace: Path, directory: Path) -> int:
     """Load a directory of the contract; exit with 3 if something should be looked at, with 1 if nothing was taken."""
-    from features.ingest.ingest import ingest
+    from service.ledgers.take_in import ingest_directory
     from service.web.published.from_records import publish_from_records
 
-    report = ingest(directory, workspace, tell=progress())
+    taken = ingest_directory(directory, workspace, tell=progress())
     publish_from_records(workspace)
-    show(report.lines())
-    return report.exit_code()
+    show([*taken.lines, *taken.report.lines()])
+    return taken.exit_code()
 
 
 @group.command(
@@ -36,11 +36,11 @@ def ingest(workspace: Path, directory: Path) -> int:
 @click.pass_obj
 def check(workspace: Path, directory: Path) -> int:
     """Report what ingest would report, and change nothing."""
-    from features.ingest.ingest import check
+    from service.ledgers.take_in import ingest_directory
 
-    report = check(directory, workspace, tell=progress())
-    show(report.lines())
-    return report.exit_code()
+    taken = ingest_directory(directory, workspace, tell=progress(), dry=True)
+    show([*taken.lines, *taken.report.lines()])
+    return taken.exit_code()
 
 
 @group.command(

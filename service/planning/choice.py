@@ -10,9 +10,8 @@ from scipy.sparse import csr_array
 from service.planning.integer_program import Assignment, Places, Side, assign, thinkable
 from service.planning.options import Options, options_of
 from service.planning.parity import Fair, as_many, too_strict
-from service.planning.rounds import classes_of, deal
 from service.planning.seat_limits import Limit
-from service.planning.workers import Workers
+from service.planning.workers import Workers, classes_of, deal
 
 TIE = 1e-5  # of the highest worth of a visit: what decides between visits of equal worth
 HUNDREDTH = 0.01  # how exactly the smallest tolerance is told

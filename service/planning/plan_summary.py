@@ -11,6 +11,7 @@ from features.language import say
 from service.planning.eligibility import left_out_lines
 from service.planning.parity import GroupSums, parity_lines
 from service.planning.stability import stability_lines
+from service.planning.warned_visits import warned_lines
 from service.planning.workers import unplaced_lines
 
 
@@ -26,6 +27,8 @@ class PlanSums:
     full: int  # programmes (bits) whose seats kept visits from asking about more
     value: float
     bound: float  # no plan is worth more, once prices of groups are taken off; over all partitions
+    warned: int = 0  # households of lists from above that no visit has answered for
+    warned_listed: int = 0
     by_turn: bool = False  # values are then places in the turn, which mean nothing to anybody
 
     @property
@@ -76,6 +79,7 @@ def plan_lines(
     """
     parity = community.outreach.parity
     return [
+        *warned_lines(sums.warned, sums.warned_listed),
         *unplaced_lines(sums.idle, sums.bare),
         *left_out_lines(sums.left_out),
         *sums.unlisted(),
@@ -104,5 +108,7 @@ def added_up(partitions: Iterable[PlanSums]) -> PlanSums:
         full=full,
         value=sum(sums.value for sums in all_sums),
         bound=sum(sums.bound for sums in all_sums),
+        warned=sum(sums.warned for sums in all_sums),
+        warned_listed=sum(sums.warned_listed for sums in all_sums),
         by_turn=any(sums.by_turn for sums in all_sums),
     )

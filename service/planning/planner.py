@@ -23,6 +23,7 @@ from service.planning.plan_summary import PlanSums, plan_lines
 from service.planning.random_visits import drawn_by_lot, exploration_weights
 from service.planning.seat_limits import Enrolment, Limit, enrolment, limits_of
 from service.planning.stability import KEPT, NEW, dropped, in_turn, last_worker, waiting
+from service.planning.warned_visits import WARNED, choose_warned, open_warnings, warned_pairs
 from service.planning.workers import Workers, workers_of
 
 COLUMNS = (
@@ -87,6 +88,7 @@ def plan(
     before: pd.DataFrame | None = None,
     share: Share | None = None,
     by_turn: bool = False,
+    warnings: pd.DataFrame | None = None,
 ) -> Plan:
     """Choose the week's visits from the scores of one as-of date.
 
@@ -100,27 +102,32 @@ def plan(
     visited since are worth ``keep_bonus`` more, and keep their worker where possible. ``share``: given where ``known``
     is one of several partitions; parity is then a matter of prices (``service.planning.group_prices``). ``by_turn``:
     True where the scores do not tell households apart: nobody is drawn at random, and those unvisited for longest come
-    first.
+    first. ``warnings``: of lists from above (``warned_visits.open_warnings``); households that no visit has answered for
+    are visited before all others.
 
     Raises UserError when nobody has any visits, or when the parity of the settings cannot be met.
     """
     workers, offered = workers_of(known, share.everywhere if share else None), enrolment(known, history)
     out = left_out(known, offered.closed)
     draw = np.random.default_rng([seed, known.as_of, *([share.number] if share else [])])
-    pairs = eligible_pairs(scores, known, out, share.usual if share else None)
+    usual, warned = share.usual if share else None, open_warnings(warnings, known)
+    pairs = eligible_pairs(scores, known, out, usual)
+    pairs = _with_warned(pairs, warned_pairs(scores, known, out, warned, usual))
     pairs = _weighed(pairs, known, workers, offered, before, draw)
     pairs = pairs.assign(price=price_of(share.prices, known, pairs) if share else 0.0)
     pairs = in_turn(pairs, known) if by_turn else pairs
     spare = workers.frame["visits"].to_numpy().copy()
+    first, pairs = _warned_first(pairs, workers, spare)
     drawn = _drawn(pairs[:0] if by_turn else pairs[~pairs["sensitive"]], workers, spare, known, draw)
     phased = lots(pairs, workers, known)
     waits = phased.loc[phased["later"].astype(bool), "household"]
     taken = pairs["household"].isin(drawn["household"])
     rest = pairs[~taken & (pairs["sensitive"] | ~pairs["household"].isin(waits))]
-    limits = left_after(share.limits if share else limits_of(offered, pairs), drawn)
+    limits = share.limits if share else limits_of(offered, pairs)
+    limits = left_after(limits, pd.concat([first.visits, drawn]))
     coordinated = _coordinated(rest, workers, spare, limits)
     rest = rest[~rest["household"].isin(coordinated.visits["household"]) & ~rest["sensitive"]]
-    limits, earlier = left_after(limits, coordinated.visits), [drawn, coordinated.visits]
+    limits, earlier = left_after(limits, coordinated.visits), [first.visits, drawn, coordinated.visits]
     equal = None if share else fair(known, pairs, earlier)
     targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits, fair=equal)
     listed = [visits for visits in (*earlier, targeted.visits) if len(visits)]
@@ -129,16 +136,32 @@ def plan(
     if known.community.outreach.parity is not None:
         found = group_sums(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
     sums_within = visits.groupby("within")["p_need"].sum()
+    sums = _sums(known, workers, out, pairs, earlier, coordinated, targeted)
     return Plan(
         visits=_finished(visits, workers, known),
         dropped=dropped(before, visits["household"].to_numpy(), pairs, out, workers, known),
-        sums=replace(_sums(known, workers, out, pairs, earlier, coordinated, targeted), by_turn=by_turn),
+        sums=replace(sums, by_turn=by_turn, warned=len(warned)),
         seats=offered.seats,
         takers={int(pair): float(sums_within.get(pair, 0.0)) for pair in pairs["within"].unique() if pair},
         groups=found,
         community=known.community,
         lots=phased,
     )
+
+
+def _with_warned(pairs: pd.DataFrame, warned: pd.DataFrame) -> pd.DataFrame:
+    """Put the pairs of warned households in the place of their others; add warned_of ("" for all others) and deadline."""
+    pairs = pairs.assign(warned_of="", deadline=pd.NaT)
+    if warned.empty:
+        return pairs
+    others = pairs[~pairs["household"].isin(warned["household"])]
+    return pd.concat([others, warned]).sort_values(["household", "need"], ignore_index=True)
+
+
+def _warned_first(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray) -> tuple[Chosen, pd.DataFrame]:
+    """Choose the visits of warned households, and return them with the pairs of all others."""
+    warned = pairs["warned_of"] != ""
+    return choose_warned(pairs[warned], workers, spare), pairs[~warned]
 
 
 def _sums(
@@ -149,7 +172,7 @@ def _sums(
     earlier: Sequence[pd.DataFrame],
     *found: Chosen,
 ) -> PlanSums:
-    """Sum up a plan in numbers."""
+    """Sum up a plan in numbers. ``earlier``: the visits of warned households, and those chosen before ``found``."""
     return PlanSums(
         left_out=out.counts(known.present if known.within is not None else None),
         idle=workers.idle,
@@ -157,6 +180,7 @@ def _sums(
         sensitive=bool(pairs["sensitive"].any()),
         coordinated=int(workers.frame.loc[workers.frame["coordinator"], "visits"].sum()),
         full=reduce(or_, (limit.programmes for one in found for limit in one.full), 0),
+        warned_listed=earlier[0]["household"].nunique(),
         value=sum(one.value for one in found),
         bound=sum(one.bound for one in found) + sum(float(visits["price"].sum()) for visits in earlier),
     )
@@ -243,7 +267,7 @@ def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFr
     )
     first = ~visits.duplicated("household")
     visits["visit_order"] = first.groupby(visits["worker"]).cumsum().astype("int64")
-    extra = ["worker", "worker_name", "role", "coordinator", "p_need", "status"]
+    extra = ["worker", "worker_name", "role", "coordinator", "p_need", "status", *WARNED]
     return visits[[*COLUMNS, *extra]].reset_index(drop=True)
 
 

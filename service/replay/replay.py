@@ -80,7 +80,18 @@ def _make_again(
 def _lists_again(
     sources: Sources, as_of: date, scores: WeekScores, made: Path, stage: Stage, each: Each
 ) -> None:
-    week = list_inputs(sources.town, sources.model, as_of, scores, sources.history, sources.before, stage)
+    week = list_inputs(
+        *(
+            sources.town,
+            sources.model,
+            as_of,
+            scores,
+            sources.history,
+            sources.before,
+            stage,
+            sources.warnings,
+        )
+    )
     week, plans, shares = plan_town(week, each)
     grids = {str(grid): str(grid) for plan in plans for grid in plan.visits["grid_id"].unique()}
     task = WritePartition(week, grids, ())

@@ -23,7 +23,14 @@ from service.web.published.provenance import read_made
 from service.web.published.week_files import MODEL, RECORDS, SERVED, community_of, read_pointer, read_week
 from service.weekly.opening import read_town
 from service.weekly.score_cache import scored_by
-from service.weekly.week_directory import BEFORE_LIST, SCORES, list_before, read_table, week_directory
+from service.weekly.week_directory import (
+    BEFORE_LIST,
+    SCORES,
+    WARNED_LIST,
+    list_before,
+    read_table,
+    week_directory,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Sources:
     model: Champion
     history: pd.DataFrame
     before: pd.DataFrame | None  # the list before
+    warnings: pd.DataFrame | None  # of lists from above
     lines: tuple[str, ...]
 
 
@@ -68,9 +76,10 @@ def sources_of(workspace: Path, as_of: date, stage: Stage) -> Sources:
     kept = home / BEFORE_LIST
     before = read_table(kept) if kept.is_file() else None if made else list_before(workspace, as_of)
     history = read_programme_history(workspace, day_of(as_of))
-    return Sources(
-        town, replace(model, version=version), history, before, tuple(_lines(place, made, model, town))
-    )
+    warned = home / WARNED_LIST
+    warnings = read_table(warned) if warned.is_file() else None
+    lines = tuple(_lines(place, made, model, town))
+    return Sources(town, replace(model, version=version), history, before, warnings, lines)
 
 
 def _kept_town(place: Path | None) -> Partitions | None:

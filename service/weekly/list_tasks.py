@@ -34,6 +34,7 @@ from service.planning.options import NEEDS_PER_VISIT
 from service.planning.planner import COLUMNS, Plan, Share, plan
 from service.planning.seat_limits import enrolment
 from service.planning.stability import days_unvisited, waiting
+from service.planning.warned_visits import with_warnings
 from service.planning.workers import visiting_everywhere, workers_of
 from service.weekly.list_files import list_files, write_lists
 from service.weekly.model_lines import list_notes
@@ -53,6 +54,7 @@ class ListWeek:
     before: pd.DataFrame | None  # the list before
     language: str
     alone: Known | None = None
+    warnings: pd.DataFrame | None = None  # of lists from above
 
     @property
     def by_turn(self) -> bool:
@@ -150,6 +152,7 @@ class PlanPartition:
                 before=week.earlier(known),
                 share=share,
                 by_turn=week.by_turn,
+                warnings=week.warnings,
             )
 
 
@@ -191,7 +194,7 @@ class WritePartition:
             features = week.features(planned.visits, known)
             worded = reasons_in(LANGUAGES, planned.visits, known, week.model, features)
             visits = {
-                language: in_language(language, describe, worded[language], known, week.history)
+                language: in_language(language, _described, worded[language], known, week.history)
                 for language in LANGUAGES
             }
             field = visits[language()][~visits[language()]["coordinator"]]
@@ -221,6 +224,11 @@ class WritePartition:
                 returned=returned(records),
                 counts=week_counts(known),
             )
+
+
+def _described(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None) -> pd.DataFrame:
+    """Add to visits what is warned of, and the texts of a list, in the language in force."""
+    return describe(with_warnings(visits), known, history)
 
 
 def _audited(scores: pd.DataFrame, visits: pd.DataFrame, known: Known, number: int) -> dict[str, GroupSums]:

@@ -11,6 +11,7 @@ import pandas as pd
 from features.atomic import write_atomically
 from features.blocks.groups import Groups, joined_groups
 from features.language import LANGUAGES, in_language, language, say
+from features.mapping.kept_rows import read_warnings
 from features.point_in_time.records import day_of, known_before
 from features.store.reader import read_programme_history
 from models.demand.expected import demand_of_partitions, own_windows
@@ -36,10 +37,12 @@ from service.weekly.model_lines import about, list_notes
 from service.weekly.plan_town import joined_plan_groups, plan_town
 from service.weekly.score_cache import WeekScores, current_scores, scored_week
 from service.weekly.week_directory import (
+    BEFORE_LIST,
     DROPPED,
     OUTREACH,
+    WARNED_LIST,
     all_listed,
-    keep_before,
+    keep_input,
     keep_listed,
     keep_lots,
     list_before,
@@ -93,7 +96,8 @@ def list_week(
         brief["agreed"] = len(feedback[language()].agreed)
         brief["left_out"] = {code: in_language(code, less_lines, table, groups) for code in LANGUAGES}
         keep_brief(home, brief)
-        keep_before(home, week.before)
+        keep_input(home / BEFORE_LIST, week.before)
+        keep_input(home / WARNED_LIST, week.warnings)
         keep_lots(home, [plan.lots for plan in plans])
         note_made(home, week.model, town.community, (OUTREACH, DROPPED, GROUPS))
     with stage(say("发布", "publish")):
@@ -111,7 +115,10 @@ def _week(workspace: Path, town: "Partitions", as_of: date, stage: Stage, each: 
         model = champion(workspace, town.community)
     scores = current_scores(workspace, town, as_of, model, stage, each)
     history, before = read_programme_history(workspace, day_of(as_of)), list_before(workspace, as_of)
-    return list_inputs(town, model, as_of, scores, history, before, stage)
+    warnings = read_warnings(workspace)
+    return list_inputs(
+        town, model, as_of, scores, history, before, stage, warnings if len(warnings) else None
+    )
 
 
 def list_inputs(
@@ -122,11 +129,13 @@ def list_inputs(
     history: pd.DataFrame | None,
     before: pd.DataFrame | None,
     stage: Stage,
+    warnings: pd.DataFrame | None = None,
 ) -> ListWeek:
     """Return what the tasks of a week have in common.
 
     ``town``: the records. ``model``: by which the week was scored. ``as_of``: the week's date. ``scores``: its tables.
     ``history``: of the programmes, as known then. ``before``: the list before, if there is one.
+    ``warnings``: of lists from above, if there are any.
     """
     memory = scores.memory
     if memory:
@@ -136,7 +145,9 @@ def list_inputs(
             known = known_before(town.read(town.sample), day_of(as_of))
             fitted = fit(known, model.model)
     alone = known if len(town) == 1 else None
-    return ListWeek(town, model, as_of, fitted, scores, history, before, language(), alone=alone)
+    return ListWeek(
+        *(town, model, as_of, fitted, scores, history, before, language()), alone=alone, warnings=warnings
+    )
 
 
 def joined_visits(partitions: Sequence[pd.DataFrame]) -> pd.DataFrame:

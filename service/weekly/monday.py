@@ -6,10 +6,10 @@ from pathlib import Path
 
 from features.atomic import write_atomically
 from features.contract.community import Community
-from features.ingest.ingest import ingest
 from features.ingest.ingest_report import IngestReport
 from features.language import say
 from service.console.stages import Stage
+from service.ledgers.take_in import ingest_directory
 from service.lists.pages import Section, data_staff_page
 from service.web.hooks.outbox import send_due
 from service.web.intake.handover import audit_head
@@ -42,16 +42,17 @@ def weekly(
     is made from it. Returns the exit code of ``ingest``: 3 where something should be looked at,
     an alarm included.
     """
-    report = ingest(directory, workspace, accept=accept)
+    taken = ingest_directory(directory, workspace, accept=accept)
+    report = taken.report
     publish_from_records(workspace)
-    show(report.lines())
+    show([*taken.lines, *report.lines()])
     came_in = take_in(workspace)
     town = read_town(workspace, stage)
     as_of, lines = choose_as_of(town, given)
     show(lines)
     home = week_directory(workspace, as_of)
     scored = score_week(workspace, town, as_of, workspace / SCORES, stage)
-    about_data = [*lines, *_told(report), *came_in]
+    about_data = [*lines, *taken.lines, *_told(report), *came_in]
     sections = [
         Section(say("数据", "Data"), about_data),
         Section(say("评分", "Scores"), scored),
@@ -72,7 +73,7 @@ def weekly(
     write_atomically(home / DATA_STAFF, data_staff_page(town.community, sections, as_of).encode())
     write_atomically(home / SUMMARY, summary_page(home, town.community, as_of).encode())
     show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
-    return report.exit_code() or (3 if read_alarms(workspace) else 0)
+    return taken.exit_code() or (3 if read_alarms(workspace) else 0)
 
 
 def _told(report: IngestReport) -> list[str]:

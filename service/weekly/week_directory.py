@@ -20,6 +20,7 @@ from service.planning.planner import COLUMNS
 
 BEFORE = 3  # weeks after which an old list is no longer what workers have in hands
 DROPPED, BEFORE_LIST, PHASE_IN = "dropped.csv", "before.parquet", "phase_in.parquet"
+WARNED_LIST = "warnings.parquet"
 WEEKS, SCORES, RISK, OUTREACH, LISTED = (
     "weeks",
     "scores.parquet",
@@ -89,12 +90,12 @@ def list_before(workspace: Path, as_of: date) -> pd.DataFrame | None:
     return None
 
 
-def keep_before(home: Path, before: pd.DataFrame | None) -> None:
-    """Keep beside a week's list the list before it, which it was planned from; a later run may replace that one."""
-    if before is None:
-        (home / BEFORE_LIST).unlink(missing_ok=True)
+def keep_input(path: Path, table: pd.DataFrame | None) -> None:
+    """Keep beside a week's list a table that it was planned from, as a later run may replace that one."""
+    if table is None:
+        path.unlink(missing_ok=True)
     else:
-        write_table(before, home / BEFORE_LIST)
+        write_table(table, path)
 
 
 def keep_lots(home: Path, lots: Sequence[pd.DataFrame]) -> None:

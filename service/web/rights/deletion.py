@@ -18,10 +18,12 @@ from sqlalchemy import delete, update
 from features.atomic import open_atomically, write_atomically
 from features.ingest.erasure import erase_household, erase_rows, own_texts
 from features.language import say
+from features.mapping.kept_rows import FOLDER, PENDING, forget_waiting
 from features.point_in_time.subset import without
 from features.store.partitions import InMemory, open_copy
 from features.store.tombstones import leave_tombstone
 from models.dataset.out_of_time import erase_out_of_time, forget_earlier_files
+from service.ledgers.accounts import HOUSEHOLDS_SHEET, NEEDS_SHEET
 from service.web.audit.log import enter
 from service.web.database.engine import Database
 from service.web.database.tables import OF_HOUSEHOLD, Deletion, now
@@ -85,9 +87,17 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
 def _tables(workspace: Path, household_id: str) -> list[Path]:
     """Delete the household from the Parquet tables of the weeks and of the newest scores; return those changed."""
     changed = []
-    for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]:
+    for path in [
+        *workspace.glob("*.parquet"),
+        *(workspace / "weeks").glob("*/*.parquet"),
+        *(workspace / FOLDER).glob("*.parquet"),
+    ]:
         if _without_rows(path, household_id):
             changed.append(path)
+    if forget_waiting(workspace, household_id):
+        changed.append(workspace / FOLDER / PENDING)
+        for sheet in (HOUSEHOLDS_SHEET, NEEDS_SHEET):  # the next ingest writes them anew
+            (workspace / sheet).unlink(missing_ok=True)
     return changed
 
 

@@ -1,0 +1,70 @@
+"""What columns of an office's own ledgers are called, and which field of a record each name stands for."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+import yaml
+
+from features.language import say
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a record: its name in two languages, and the words that name a column for it.
+
+    ``words`` are whole names; ``parts`` are words that may stand anywhere in a name.
+    """
+
+    zh: str
+    en: str
+    words: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    @property
+    def here(self) -> str:
+        """Return the name in the language in force."""
+        return say(self.zh, self.en)
+
+
+def _read_fields() -> Mapping[str, Field]:
+    """Read ``fields.yaml``, whose order is that in which names are tried."""
+    content = yaml.safe_load(files("features").joinpath("mapping/fields.yaml").read_text("utf-8"))
+    return {
+        name: Field(one["zh"], one["en"], tuple(one.get("words", ())), tuple(one.get("parts", ())))
+        for name, one in content.items()
+    }
+
+
+FIELDS = _read_fields()
+# Words of a name that count for nothing: marks of required columns, and what stands in brackets.
+_ADDED = re.compile(r"[\(（\[【].*?[\)）\]】]|[*＊:：\s]|必填|选填")
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name without blanks, marks and what is added in brackets.
+
+    >>> plain_name("*走访 时间（年/月/日）"), plain_name("姓\\n名")
+    ('走访时间', '姓名')
+    """
+    return _ADDED.sub("", unicodedata.normalize("NFKC", name)).strip("_-、.")
+
+
+def field_named(name: str) -> tuple[str, bool] | None:
+    """Return the field that a column's name stands for and whether it is the field's whole name; None for other names.
+
+    >>> field_named("走访时间"), field_named("诉求内容摘录"), field_named("文化程度")
+    (('happened_at', True), ('text', False), None)
+    """
+    short = plain_name(name)
+    if not short:
+        return None
+    for field, one in FIELDS.items():
+        if any(short.lower() == word.lower() for word in one.words):
+            return field, True
+    for field, one in FIELDS.items():
+        if any(part in short for part in one.parts):
+            return field, False
+    return None

@@ -1,0 +1,264 @@
+"""Read a ledger as it comes: each sheet's table, the title above it, a header of one or two lines, and rows."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.alphabet import shown
+from features.contract.workbook_cells import SheetCells, read_sheets
+from features.ingest.csv_reader import as_utf8
+from features.language import UserError, say
+from features.mapping.field_names import field_named, plain_name
+
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")
+TEXTS = (".csv", ".tsv", ".txt")
+HEADER_WITHIN = 20  # rows among which a header is looked for: titles and instructions may stand above it
+HEADING = 24  # letters that a heading may have
+FEWEST = 2  # columns that a table has
+MOST_MERGED = 2_000_000  # cells under merged ones
+DELIMITERS = ",\t;|，"
+_NOTE = re.compile(
+    r"^[\s(（]*(?:合\s*计|小\s*计|总\s*计|共\s*计|备\s*注\s*[:：]|说\s*明|注\s*[:：]|注\s*\d|填\s*表|制\s*表|审\s*[核批]|单位负责人|负责人\s*[:：]|填报|联系人\s*[:：]|统计人|报送|盖章|签字|日\s*期\s*[:：])"
+)
+
+Cell = Any  # str, float, bool, datetime, date, time, timedelta
+
+
+@dataclass(frozen=True)
+class LedgerSheet:
+    """One sheet's table.
+
+    ``title``: the texts above the header. ``names``: the header, one name for each column, none twice, "" where there is
+    none. ``rows``: the cells of each row that holds something; ``lines``: where each stands in the file, from 1 on.
+    ``notes``: which rows are notes, sums or section titles instead of records.
+    """
+
+    name: str
+    title: str
+    names: tuple[str, ...]
+    rows: list[list[Cell]]
+    lines: list[int]
+    notes: frozenset[int]
+    header_line: int
+    visible: bool = True
+
+
+def read_ledger(path: Path) -> list[LedgerSheet]:
+    """Read the tables of a workbook or text file; sheets without a table are left out.
+
+    Raises UserError when the file is not there, cannot be read, or holds no table.
+    """
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file"))
+    if suffix in WORKBOOKS:
+        cells = list(read_sheets(path))
+    elif suffix in TEXTS:
+        cells = [_read_text(path)]
+    else:
+        raise UserError(
+            say(
+                f"{path}：读不了这种文件，请另存为 .xlsx 或 .csv",
+                f"{path}: such a file cannot be read; save it as .xlsx or .csv",
+            )
+        )
+    sheets = [found for sheet in cells if (found := sheet_table(sheet))]
+    if not sheets:
+        raise UserError(
+            say(
+                f"{path}：没有找到表头（至少两列、列名在前 {HEADER_WITHIN} 行内）",
+                f"{path}: no header found (at least two columns, within the first {HEADER_WITHIN} rows)",
+            )
+        )
+    return sheets
+
+
+def _read_text(path: Path) -> SheetCells:
+    """Read a text file of rows as one sheet; an empty row keeps its place."""
+    content, _, _ = as_utf8(path.read_bytes(), path)
+    text = content.decode("utf-8", "replace")
+    head = "\n".join(text.splitlines()[:HEADER_WITHIN])
+    delimiter = max(DELIMITERS, key=head.count)
+    rows: list[list[Any]] = []
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    for row in reader:
+        # a text with line breaks takes several lines; the row stands on its last one
+        rows += [[] for _ in range(reader.line_num - len(rows) - 1)]
+        rows.append(row)
+    width = max(map(len, rows), default=0)
+    return SheetCells(path.stem, True, [row + [""] * (width - len(row)) for row in rows], [])
+
+
+def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
+    """Find the table of a sheet; None where it has none."""
+    cells = [[_tidy(value) for value in row] for row in sheet.rows]
+    head = _header_row(cells)
+    if head is None:
+        return None
+    last = _header_end(sheet, cells, head)
+    names = _unique(_header_names(sheet, cells, head, last))
+    _fill_merged(sheet, cells, last)
+    title = " ".join(
+        dict.fromkeys(
+            str(cell) for row in cells[: _title_end(sheet, cells, head)] for cell in row if cell != ""
+        )
+    )
+    rows, lines, notes = [], [], set()
+    for number in range(last + 1, len(cells)):
+        row = cells[number]
+        if all(value == "" for value in row) or _repeats(row, names):
+            continue
+        if _is_note(row, names):
+            notes.add(len(rows))
+        rows.append(row)
+        lines.append(number + 1)
+    return LedgerSheet(sheet.name, title, names, rows, lines, frozenset(notes), head + 1, sheet.visible)
+
+
+def _tidy(value: Cell) -> Cell:
+    """Strip a cell's text of blanks and characters that do not show."""
+    return shown(value).strip().lstrip("'") if isinstance(value, str) else value
+
+
+def _header_row(cells: Sequence[Sequence[Cell]]) -> int | None:
+    """Find the row that names the columns: the one with most known names, or the first of several short texts."""
+    best, most = None, 0.0
+    for number, row in enumerate(cells[:HEADER_WITHIN]):
+        filled = [value for value in row if value != ""]
+        texts = {value for value in filled if isinstance(value, str) and len(value) <= HEADING}
+        if len(texts) < FEWEST or len(texts) < 0.8 * len(filled):
+            continue
+        found = [field_named(text) for text in texts]
+        score = sum(1.0 if one and one[1] else 0.6 if one else 0.0 for one in found) + 0.01 * len(texts)
+        if score > most + 0.05:
+            best, most = number, score
+    return best
+
+
+def _header_end(sheet: SheetCells, cells: Sequence[Sequence[Cell]], head: int) -> int:
+    """Return the last row of the header that begins at ``head``: the next one where it names parts of a column."""
+    below = head + 1
+    if below >= len(cells):
+        return head
+    spans = [
+        (left, right)
+        for (top, left), (bottom, right) in sheet.merged
+        if top == head == bottom and right > left
+    ]
+    parts = [
+        value
+        for left, right in spans
+        for value in cells[below][left : right + 1]
+        if isinstance(value, str) and value and len(value) <= HEADING
+    ]
+    tall = any(top == head and bottom > head for (top, _), (bottom, _) in sheet.merged)
+    row = cells[below]
+    only_parts = all(
+        value == "" or any(left <= at <= right for left, right in spans) for at, value in enumerate(row)
+    )
+    if len(parts) > 1 and (tall or only_parts):
+        return below
+    # without merged cells (a CSV): texts only, all in columns that have no name above
+    filled = [at for at, value in enumerate(row) if value != ""]
+    named = bool(filled) and all(isinstance(row[at], str) and len(row[at]) <= HEADING for at in filled)
+    unnamed = [at for at in filled if at < len(cells[head]) and cells[head][at] == ""]
+    known = sum(field_named(str(row[at])) is not None for at in filled)
+    return below if named and unnamed and known and len(filled) - len(unnamed) <= len(unnamed) + 1 else head
+
+
+def _title_end(sheet: SheetCells, cells: Sequence[Sequence[Cell]], head: int) -> int:
+    return head
+
+
+def _header_names(sheet: SheetCells, cells: Sequence[Sequence[Cell]], head: int, last: int) -> list[str]:
+    """Name each column: what stands lowest in the header; a blank takes what is merged over it, or stands above."""
+    width = max(len(row) for row in cells)
+    names = [_name(cells[head], at) for at in range(width)]
+    if last > head:
+        upper = names
+        for (top, left), (bottom, right) in sheet.merged:
+            if top == head == bottom:
+                upper = [names[left] if left <= at <= right else one for at, one in enumerate(upper)]
+        if not any(top == head == bottom for (top, _), (bottom, _) in sheet.merged):
+            upper = _carried(upper, cells[last])
+        lower = [_name(cells[last], at) for at in range(width)]
+        names = [_joined(above, below) for above, below in zip(upper, lower, strict=True)]
+    elif head > 0 and any(not name for name in names):
+        # the row with the known names is the lower one of two
+        above = cells[head - 1]
+        filled = sum(value != "" for value in above)
+        if filled > 1:
+            names = [name or _name(above, at) for at, name in enumerate(names)]
+    return names
+
+
+def _name(row: Sequence[Cell], at: int) -> str:
+    value = row[at] if at < len(row) else ""
+    return re.sub(r"\s+", "", str(value))
+
+
+def _carried(names: list[str], below: Sequence[Cell]) -> list[str]:
+    """Carry a name over the blanks to its right that the row below names, as where merged cells were lost."""
+    carried, last = [], ""
+    for at, name in enumerate(names):
+        last = name or (last if at < len(below) and below[at] != "" else "")
+        carried.append(name or last)
+    return carried
+
+
+def _joined(above: str, below: str) -> str:
+    """Join the two lines of a column's name: the lower one where it says enough.
+
+    >>> _joined("诉求信息", "内容"), _joined("姓名", ""), _joined("诉求", "时间"), _joined("户主", "电话")
+    ('诉求信息/内容', '姓名', '诉求/时间', '户主/电话')
+    """
+    return below if not above or above == below else above if not below else f"{above}/{below}"
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Number names that stand twice.
+
+    >>> _unique(["电话", "电话", ""])
+    ('电话', '电话.2', '')
+    """
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        if name:
+            seen[name] = seen.get(name, 0) + 1
+        found.append(f"{name}.{seen[name]}" if name and seen[name] > 1 else name)
+    return tuple(found)
+
+
+def _fill_merged(sheet: SheetCells, cells: list[list[Cell]], last: int) -> None:
+    """Write the value of cells merged downwards below the header into each of their rows."""
+    for (top, left), (bottom, right) in sheet.merged:
+        if bottom > top > last and left == right and (bottom - top) < MOST_MERGED:
+            for row in cells[top + 1 : bottom + 1]:
+                if left < len(row):
+                    row[left] = cells[top][left]
+
+
+def _repeats(row: Sequence[Cell], names: Sequence[str]) -> bool:
+    """Whether a row is the header once more, as on every printed page."""
+    texts = [
+        (re.sub(r"\s+", "", str(value)), name) for value, name in zip(row, names, strict=False) if value != ""
+    ]
+    return len(texts) >= FEWEST and all(
+        plain_name(text) == plain_name(name.split("/")[-1]) for text, name in texts
+    )
+
+
+def _is_note(row: Sequence[Cell], names: Sequence[str]) -> bool:
+    """Whether a row is a note, a sum, a signature line or the title of a section."""
+    filled = [value for value in row if value != ""]
+    first = filled[0]
+    if isinstance(first, str) and _NOTE.match(first):
+        return True
+    named = sum(1 for name in names if name)
+    alone = len(set(map(str, filled))) == 1 and list(row).index(first) < FEWEST
+    return alone and named > FEWEST and isinstance(first, str)

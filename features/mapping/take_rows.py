@@ -1,0 +1,247 @@
+"""Turn a mapped ledger into records of requests, visits, persons or warnings, with the place of each in its file."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from features.contract.spoken_values import plain, read_truth
+from features.language import say
+from features.linking.mentions import mentions
+from features.mapping.column_content import cell_text
+from features.mapping.ledger_sheets import LedgerSheet, read_ledger
+from features.mapping.mapping_file import Layout, Mapping, check_layouts
+from features.mapping.moments import Period, read_when
+from features.mapping.propose import sheet_period
+
+TEXTS = (
+    "household_id",
+    "record_id",
+    "person",
+    "householder",
+    "phone",
+    "id_card",
+    "address",
+    "grid",
+    "microgrid",
+    "channel",
+    "category",
+    "text",
+    "result",
+    "status",
+    "resolved_at",
+    "visited",
+    "refusal",
+    "satisfaction",
+    "warned_of",
+    "worker",
+    "relation",
+    "birth",
+    "valid_from",
+    "valid_until",
+    "tags",
+)
+TIMES = ("happened_at", "deadline")
+SOURCE = ("source_file", "source_sheet", "source_row", "entry")
+COLUMNS = (*SOURCE, "shape", *TEXTS, *TIMES, "attributes", "aside")
+EVENTS = ("requests", "visits", "days", "warnings")
+_JOINED = {
+    "text": "。",
+    "title": "。",
+    "category": "/",
+    "tags": "、",
+    "phone": " ",
+    "result": "；",
+    "warned_of": "；",
+}
+_UNTIL_NOW = ("同上", "〃", "″", '"', "''", "同前")
+_NOT_YET = re.compile(r"^(?:未|待|没有?|尚未|计划)(?:走访|入户|见面|核查|去|到)?$|^否$|^×$")
+_FOR_ALL = re.compile(r"^(?:等|两户|三户|几户|各户)?.{0,4}(?:均|都|皆|一致|共同)")
+_REPEATED = re.compile(r"\.\d+$")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a sheet by its columns' names, with where it stands."""
+
+    line: int
+    cells: dict[str, Any]
+    note: bool
+
+
+def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
+    """Read a ledger by its mapping.
+
+    Parameters
+    ----------
+    path
+        The ledger.
+    mapping
+        How it is read.
+    zone
+        The community's timezone.
+
+    Returns
+    -------
+    ``COLUMNS``, one row for each record; ``entry`` counts the records of a source row from 0 on. ``aside`` says why a
+    record cannot be used, "" for one that can. Every row of every mapped sheet has a record. Texts are "" where nothing
+    stands, times NaT.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or its columns are not those that the mapping knows.
+    """
+    records: list[dict[str, Any]] = []
+    for sheet, layout in check_layouts(path, read_ledger(path), mapping):
+        period = sheet_period(path, sheet)
+        for row in _rows(sheet, layout):
+            place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": row.line}
+            found = list(_records(row, layout, zone, period))
+            records += [{**place, "entry": at, "shape": layout.shape, **one} for at, one in enumerate(found)]
+    table = pd.DataFrame(records, columns=list(COLUMNS))
+    texts = [*TEXTS, "aside"]
+    table[texts] = table[texts].fillna("")
+    return table.assign(**{name: pd.to_datetime(table[name]) for name in TIMES})
+
+
+def _rows(sheet: LedgerSheet, layout: Layout) -> Iterator[Row]:
+    """Yield the rows of a sheet; blanks and signs for "as above" take what stands above them where that is meant."""
+    names = [(at, name) for at, name in enumerate(sheet.names) if name]
+    above: dict[str, Any] = {}
+    for number, (line, cells) in enumerate(zip(sheet.lines, sheet.rows, strict=True)):
+        if number in sheet.notes:
+            yield Row(line, {"": next(cell for cell in cells if cell != "")}, note=True)
+            continue
+        row = {name: cells[at] if at < len(cells) else "" for at, name in names}
+        for name, value in row.items():
+            repeats = value in _UNTIL_NOW or (value == "" and name in layout.carried_down)
+            row[name] = above.get(name, "") if repeats else value
+        above = row
+        yield Row(line, row, note=False)
+
+
+def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[dict[str, Any]]:
+    """Yield the records of a row: one, or one for each door of a day."""
+    if row.note:
+        text = cell_text(row.cells[""])
+        yield {
+            "aside": say(
+                f"不是记录，是表里的说明或合计：{text[:20]}", f"a note or a sum, no record: {text[:20]}"
+            )
+        }
+        return
+    record = _fields(row.cells, layout)
+    record["address"] = _address(row.cells, layout) or record.get("address", "")
+    when, unread = _when(row.cells, layout, zone, period)
+    record |= {
+        "happened_at": when,
+        "deadline": _first_time(row.cells, layout.named("deadline"), zone, period),
+    }
+    record["attributes"] = {
+        _REPEATED.sub("", name): cell_text(row.cells[name])
+        for name in layout.named("attribute")
+        if row.cells[name] != ""
+    }
+    record["aside"] = _aside(record, layout, unread)
+    if layout.shape != "days" or record["aside"]:
+        yield record
+        return
+    yield from _entries(record)
+
+
+def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    """Collect the texts of each field; the columns of one field are joined."""
+    found: dict[str, Any] = {}
+    for column in layout.header:
+        field = layout.columns.get(column, "ignored")
+        text = cell_text(cells.get(column, ""))
+        if not text:
+            continue
+        field = "text" if field == "title" else field
+        if field == "tags":
+            text = "、".join(
+                tag for tag in re.split(f"[{re.escape(layout.split_tags)}]", text) if tag.strip()
+            )
+        if field in found and text not in found[field]:
+            text = f"{found[field]}{_JOINED.get(field, ' ')}{text}"
+        if field in TEXTS:
+            found[field] = text
+    return found
+
+
+def _address(cells: dict[str, Any], layout: Layout) -> str:
+    """Put a door together from its columns: 西山花园 + 3 + 2 + 501 is 西山花园3幢2单元501室."""
+    parts = []
+    for field, unit in (
+        ("estate", ""),
+        ("address", ""),
+        ("building", "幢"),
+        ("unit", "单元"),
+        ("room", "室"),
+    ):
+        for column in layout.named(field):
+            text = cell_text(cells.get(column, ""))
+            if text and not any(text in part for part in parts if field in ("estate", "address")):
+                parts.append(
+                    f"{text}{unit}" if re.fullmatch(r"[0-9A-Za-z一二三四五六七八九十]+", text) else text
+                )
+    return "".join(parts)
+
+
+def _when(cells: dict[str, Any], layout: Layout, zone: str, period: Period) -> tuple[datetime | None, str]:
+    """Read when a row happened; the second value is the text of a time that cannot be read."""
+    columns = layout.named("happened_at")
+    found = _first_time(cells, columns, zone, period)
+    unread = next((cell_text(cells[name]) for name in columns if cells[name] != ""), "")
+    if found is None and not unread and layout.day_of_month == "last" and (day := period.last_day()):
+        return datetime(day.year, day.month, day.day), ""
+    return found, "" if found else unread
+
+
+def _first_time(cells: dict[str, Any], columns: Sequence[str], zone: str, period: Period) -> datetime | None:
+    return next((when for name in columns if (when := read_when(cells[name], zone, period))), None)
+
+
+def _aside(record: dict[str, Any], layout: Layout, unread: str) -> str:
+    """Say why a record cannot be used; "" for one that can."""
+    if not any(
+        record.get(field)
+        for field in ("household_id", "address", "person", "phone", "id_card", "householder", "text")
+    ):
+        return say("没有写是哪一户", "names no household")
+    if layout.shape not in EVENTS:
+        return ""
+    if record["happened_at"] is None and layout.shape != "warnings":
+        return (
+            say(f"时间看不懂：{unread}", f"a time that cannot be read: {unread}")
+            if unread
+            else say("没有时间", "no time")
+        )
+    visited = plain(record.get("visited", ""))
+    if visited and (_NOT_YET.match(visited) or read_truth(visited) is False):
+        return say("还没有走访", "not visited yet")
+    if layout.shape == "days":
+        return "" if record.get("text") else say("没有内容", "nothing is written")
+    if not any(record.get(field) for field in ("household_id", "address", "person", "phone", "id_card")):
+        return say("没有写是哪一户", "names no household")
+    if layout.shape == "requests" and not (record.get("text") or record.get("category")):
+        return say("没有内容", "nothing is written")
+    return ""
+
+
+def _entries(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a record for each door that a day's text names; what is said of a list of doors holds for each of them."""
+    found = mentions(record["text"])
+    if not found:
+        yield {**record, "aside": say("没有找到门牌", "no door is named")}
+    said = [one.text for one in found]
+    for at in range(len(found) - 2, -1, -1):
+        if not said[at] and _FOR_ALL.match(said[at + 1]):
+            said[at] = said[at + 1]
+    for one, text in zip(found, said, strict=True):
+        yield {**record, "address": one.address, "person": one.person or "", "text": text}

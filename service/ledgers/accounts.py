@@ -1,0 +1,192 @@
+"""Account for every row of the ledgers: loaded, waiting for people, or set aside with its reason."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.atomic import write_atomically
+from features.contract.tables import TABLES
+from features.findings import line_words
+from features.ingest.ingest_report import IngestReport
+from features.language import say
+from features.mapping.kept_rows import FOLDER
+from features.mapping.register import RegisterTables
+from features.mapping.take_rows import SOURCE
+from service.ledgers.compose import ASIDE, LOADED, REVIEW, Composed
+
+ROWS = "rows.csv"
+MOST_SHOWN = 6  # reasons
+HOUSEHOLDS_SHEET, NEEDS_SHEET = Path("review") / "households.xlsx", Path("review") / "needs.xlsx"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """What became of each record of the ledgers: ``SOURCE``, state and why; and of those that had waited before."""
+
+    rows: pd.DataFrame
+    now_loaded: int  # rows that had waited since earlier months
+    still_waiting: int
+    warned: int  # new visits that a list from above asks for
+    unread_refusals: Sequence[str]
+    unsure_texts: int
+
+    def count(self, state: str) -> int:
+        """Count the records in a state."""
+        return int((self.rows["state"] == state).sum())
+
+    @property
+    def look(self) -> bool:
+        """Whether something waits for people or was set aside."""
+        return bool(self.count(REVIEW) or self.count(ASIDE) or self.still_waiting)
+
+    def lines(self, workspace: Path | None) -> list[str]:
+        """Write the sums, the commonest reasons, and where to decide; ``workspace``: None where nothing was kept."""
+        files = self.rows["source_file"].nunique()
+        total, loaded, review, aside = (
+            len(self.rows),
+            self.count(LOADED),
+            self.count(REVIEW),
+            self.count(ASIDE),
+        )
+        sums = say(
+            f"台账 {files} 个文件，{total} 条：读入 {loaded}，待人定 {review}，不用 {aside}",
+            f"ledgers: {files} files, {total} records: {loaded} loaded, {review} to review, {aside} set aside",
+        )
+        lines = [sums, *self.unread_refusals, *self._reasons()]
+        if self.now_loaded or self.still_waiting:
+            lines.append(
+                say(
+                    f"以前待定的：现在读入 {self.now_loaded} 条，仍待定 {self.still_waiting} 条",
+                    f"waiting since before: {self.now_loaded} loaded now, {self.still_waiting} still wait",
+                )
+            )
+        if self.warned:
+            lines.append(
+                say(
+                    f"预警 {self.warned} 条，排进下一次走访名单",
+                    f"{self.warned} warnings, each a visit of the next list",
+                )
+            )
+        return lines + self._where(workspace)
+
+    def _reasons(self) -> list[str]:
+        """Write a line for each of the commonest reasons, with some of the places."""
+        rest = self.rows[self.rows["state"] != LOADED]
+        lines = []
+        for (state, kind), rows in sorted(
+            rest.groupby(["state", rest["why"].str.split("[：:]").str[0]]), key=lambda one: -len(one[1])
+        )[:MOST_SHOWN]:
+            first = rows.iloc[0]
+            own = rows[
+                (rows["source_file"] == first["source_file"])
+                & (rows["source_sheet"] == first["source_sheet"])
+            ]
+            where = f"{first['source_file']} [{first['source_sheet']}] {line_words([*map(int, own['source_row'])])}"
+            name = say("待定", "to review") if state == REVIEW else say("不用", "set aside")
+            lines.append(
+                say(f"  {name} {len(rows)} 条：{kind}（{where}）", f"  {name} {len(rows)}: {kind} ({where})")
+            )
+        return lines
+
+    def _where(self, workspace: Path | None) -> list[str]:
+        if workspace is None:
+            return []
+        lines = []
+        if self.count(REVIEW) or self.still_waiting or self.unsure_texts:
+            sheets = {HOUSEHOLDS_SHEET: "xianying review", NEEDS_SHEET: "xianying text review --read"}
+            lines += [
+                say(
+                    f"请在 {workspace / sheet} 里定，再运行 {command} {workspace / sheet}",
+                    f"decide in {workspace / sheet}, then run {command} {workspace / sheet}",
+                )
+                for sheet, command in sheets.items()
+                if (workspace / sheet).is_file()
+            ]
+        lines.append(
+            say(
+                f"每一条的去向见 {workspace / FOLDER / ROWS}", f"where each went: {workspace / FOLDER / ROWS}"
+            )
+        )
+        return lines
+
+    def write(self, workspace: Path) -> None:
+        """Write where every record went into the workspace."""
+        table = self.rows[[*SOURCE, "state", "why"]]
+        write_atomically(
+            workspace / FOLDER / ROWS,
+            table.to_csv(index=False, quoting=csv.QUOTE_MINIMAL).encode("utf-8-sig"),
+        )
+
+
+def accounts_of(
+    records: pd.DataFrame, tables: RegisterTables, composed: Composed, report: IngestReport
+) -> Accounts:
+    """Account for every record.
+
+    Parameters
+    ----------
+    records
+        All that ``take_rows`` read.
+    tables
+        What became of registers.
+    composed
+        What became of events; its events have ``record``, the position in ``records``, -1 for one that had waited.
+    report
+        Of the ingest: a row that it could not use is set aside here too.
+    """
+    state = pd.Series(LOADED, index=records.index, dtype=object)
+    why = records["aside"].copy()
+    state[why != ""] = ASIDE
+    for place, reason in tables.aside.items():
+        state[place], why[place] = ASIDE, reason
+    events = composed.events
+    new = events["record"] >= 0
+    state[events.loc[new, "record"]] = events.loc[new, "state"].to_numpy()
+    why[events.loc[new, "record"]] = events.loc[new, "why"].to_numpy()
+    for record, reason in _not_taken(tables, composed, report):
+        if record >= 0:
+            state[record], why[record] = ASIDE, reason
+    waited = events.loc[~new, "state"]
+    return Accounts(
+        records[list(SOURCE)].assign(state=state, why=why),
+        now_loaded=int((waited == LOADED).sum()),
+        still_waiting=int((waited == REVIEW).sum()),
+        warned=len(composed.warnings),
+        unread_refusals=composed.unread_refusals,
+        unsure_texts=len(composed.unsure_texts),
+    )
+
+
+def _not_taken(tables: RegisterTables, composed: Composed, report: IngestReport) -> Iterable[tuple[int, str]]:
+    """Yield the records of which ``ingest`` could use no row, with its reason."""
+    if report.quarantine is None:
+        return
+    lost: dict[tuple[str, ...], str] = {}
+    with report.quarantine.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            try:
+                cells = json.loads(row["row"])
+            except ValueError:
+                continue
+            lost[(row["table"], *(str(cells.get(key) or "") for key in TABLES[row["table"]].key))] = row[
+                "reason"
+            ]
+    made = {"households": tables.households, "residents": tables.residents}
+    made |= {table: pd.DataFrame(rows) for table, rows in composed.tables.items()}
+    reasons: dict[int, list[str]] = {}
+    for table, rows in made.items():
+        if rows.empty:
+            continue
+        keys = rows[list(TABLES[table].key)].astype(str).to_numpy()
+        register = table in ("households", "residents")
+        places = rows["record"] if register else composed.events["record"].to_numpy()[rows["record"]]
+        for place, key in zip(np.asarray(places).tolist(), keys, strict=True):
+            reasons.setdefault(place, []).append(lost.get((table, *key), ""))
+    for place, said in reasons.items():
+        if all(said):
+            yield place, said[0]

@@ -1,0 +1,255 @@
+"""Compose the contract's tables of a ledger's rows: whose they are, what they ask for, and what waits for people."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import pandas as pd
+
+from features.contract.spoken_values import OPEN, SETTLED, plain
+from features.contract.table_names import names_refusal
+from features.language import say
+from features.mapping.take_rows import SOURCE
+from service.ledgers.households_of_rows import SURE, Register, households_of
+from service.ledgers.needs_of_rows import NeedReader, needs_spoken_of
+from service.lists.answers import OUTCOME_OF, plain_words
+
+LOADED, REVIEW, ASIDE = "loaded", "review", "aside"
+SHORTEST_ID = 5  # letters of an id that is no mere number of a row
+VISIT_CHANNEL = ("走访", "visit")
+_REFUSES = re.compile(
+    r"拒访|不要再来|(?:拒绝|谢绝|不愿|不想|不接受|不同意)(?:再|被|接受)?(?:走访|上门|入户|来访|访问|联系|开门)|勿扰|不希望.{0,4}(?:走访|上门)"
+)
+_SETTLED = re.compile(r"^已?(?:办结|完成|解决|处理|答复|回复|销号|办理)(?:完毕)?$")
+
+
+@dataclass
+class Composed:
+    """What became of a ledger's rows.
+
+    ``tables``: rows of the contract's tables, with the position of their event in ``record``. ``events``: the events with
+    household_id, candidates, verdict, link_reason, ``state`` (loaded, review or aside) and ``why``. ``unsure_texts``:
+    texts whose need nobody is sure of. ``unread_refusals``: lines on refusals of which nobody can tell whose they are.
+    """
+
+    tables: dict[str, list[dict[str, Any]]]
+    events: pd.DataFrame
+    unsure_texts: pd.DataFrame
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    unread_refusals: list[str] = field(default_factory=list)
+
+
+def compose(events: pd.DataFrame, register: Register, reader: NeedReader) -> Composed:
+    """Make the contract's rows of requests, visits and warnings.
+
+    Parameters
+    ----------
+    events
+        Usable rows of ``take_rows`` of shapes requests, visits, days and warnings, and ``event_id``.
+    register
+        Whom they can be of.
+    reader
+        How needs are read.
+    """
+    events = events.reset_index(drop=True)
+    events = events.drop(columns=["household_id"]).join(households_of(events, register))
+    needs, unsure = needs_spoken_of(_speaking(events), reader)
+    events = _with_states(events, needs, unsure, register)
+    composed = Composed({"requests": [], "outreach": [], "feedback": [], "opt_outs": []}, events, unsure)
+    of_event: dict[int, list[str]] = {}
+    for event, need in needs[["event", "need"]].itertuples(index=False):
+        of_event.setdefault(event, []).append(need)
+    for place, event in enumerate(events.to_dict("records")):
+        _refusals(composed, place, event)
+        if event["state"] == LOADED:
+            _load(composed, place, event, of_event.get(place, []))
+    return composed
+
+
+def erased_words() -> str:
+    """Say why the rows of a household that was deleted are not taken."""
+    return say("已依申请删除的住户", "of a household that was deleted at its wish")
+
+
+def event_ids(records: pd.DataFrame) -> pd.Series:
+    """Name each event: by the ledger's own id where that is one, or else by what the row says.
+
+    The same row in another file, or in the same one read again, has the same id; of equal rows in one file the second is
+    another event.
+    """
+    own = records["record_id"]
+    by_file = records.groupby(["source_file", "record_id"])["record_id"].transform("size")
+    usable = (own.str.len() >= SHORTEST_ID) & (by_file == 1)
+    said = [
+        "shape",
+        "household_id",
+        "address",
+        "person",
+        "phone",
+        "category",
+        "text",
+        "result",
+        "warned_of",
+        "happened_at",
+    ]
+    digest = pd.Series(
+        [
+            blake2b("\x1f".join(map(str, row)).encode(), digest_size=6).hexdigest()
+            for row in records[said].to_numpy()
+        ],
+        index=records.index,
+        dtype=object,
+    )
+    again = records.assign(digest=digest).groupby(["source_file", "digest"]).cumcount()
+    made = "L" + digest + again.map(lambda count: f"-{count + 1}" if count else "")
+    return own.where(usable, made)
+
+
+def _speaking(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the events with the text in which a need may stand: of a visit without one, what it found."""
+    visits = events["shape"].isin(["visits", "days"]) & (events["text"] == "")
+    return events.assign(text=events["text"].mask(visits, events["result"]))[["category", "text"]].loc[
+        events["shape"] != "warnings"
+    ]
+
+
+def _with_states(
+    events: pd.DataFrame, needs: pd.DataFrame, unsure: pd.DataFrame, register: Register
+) -> pd.DataFrame:
+    """Add what becomes of each event, and why where it is not loaded."""
+    sure = events["verdict"].isin(SURE)
+    erased = events["household_id"].isin(register.erased)
+    nobody = sure & events["household_id"].isna()  # somebody decided that it is nobody of the register
+    asks = events["shape"] == "requests"
+    silent = asks & ~events.index.isin(needs["event"])
+    said = events["text"].where(events["text"] != "", events["category"])
+    doubtful = silent & said.isin(unsure["text"])
+    state = pd.Series(LOADED, index=events.index, dtype=object)
+    why = pd.Series("", index=events.index, dtype=object)
+    for rows, name, words in (
+        (silent, ASIDE, say("不是本户的需求", "no need of the household")),
+        (doubtful, REVIEW, say("需求拿不准", "its need is not sure")),
+        (erased, ASIDE, erased_words()),
+        (nobody, ASIDE, say("已确认不是本社区登记的住户", "decided to be nobody of the register")),
+    ):
+        state[rows], why[rows] = name, words
+    unplaced = ~sure
+    state[unplaced] = REVIEW
+    why[unplaced] = [
+        say(f"是哪一户拿不准：{reason}", f"its household is not sure: {reason}")
+        if candidates
+        else say("登记表里没有找到这一户", "no such household in the register")
+        for candidates, reason in events.loc[unplaced, ["candidates", "link_reason"]].to_numpy()
+    ]
+    return events.assign(state=state, why=why)
+
+
+def _load(composed: Composed, place: int, event: dict[str, Any], needs: list[str]) -> None:
+    """Add the rows of one loaded event to the tables."""
+    household = event["household_id"]
+    if event["shape"] == "warnings":
+        composed.warnings.append(_warning(event))
+        return
+    visit = event["shape"] != "requests"
+    outcome = _outcome(event) if visit else None
+    if visit and outcome and event["category"] and needs:
+        composed.tables["outreach"] += [_visit(place, event, need, outcome) for need in needs]
+        return
+    composed.tables["requests"] += [_request(place, event, need, at) for at, need in enumerate(needs)]
+    if visit:
+        note = "；".join(part for part in (event["text"], event["result"]) if part)
+        row = {
+            "feedback_id": event["event_id"],
+            "household_id": household,
+            "recorded_at": _iso(event["happened_at"]),
+        }
+        mark = event["satisfaction"]
+        composed.tables["feedback"].append(
+            {"record": place, **row, "note": note or say("走访", "visit"), "satisfaction": mark}
+        )
+
+
+def _request(place: int, event: dict[str, Any], need: str, at: int) -> dict[str, Any]:
+    visit = event["shape"] != "requests"
+    return {
+        "record": place,
+        "request_id": f"{event['event_id']}/{need}" if at else event["event_id"],
+        "household_id": event["household_id"],
+        "requested_at": _iso(event["happened_at"]),
+        "need": need,
+        "text": event["text"] or event["category"],
+        "channel": say(*VISIT_CHANNEL) if visit else event["channel"],
+        "resolved_at": event["resolved_at"] or _settled(event["status"]),
+        "satisfaction": "" if visit else event["satisfaction"],
+    }
+
+
+def _visit(place: int, event: dict[str, Any], need: str, outcome: str) -> dict[str, Any]:
+    return {
+        "record": place,
+        "outreach_id": f"{event['event_id']}/{need}",
+        "household_id": event["household_id"],
+        "need": need,
+        "contacted_at": _iso(event["happened_at"]),
+        "arm": "targeted",
+        "outcome": outcome,
+    }
+
+
+def _warning(event: dict[str, Any]) -> dict[str, Any]:
+    warned = event["warned_of"] or event["text"] or event["category"] or say("上级名单", "a list from above")
+    return {
+        "warning_id": event["event_id"],
+        "household_id": event["household_id"],
+        "received_at": event["happened_at"],
+        "deadline": event["deadline"],
+        "warned_of": warned,
+        **{name: event[name] for name in SOURCE[:3]},
+    }
+
+
+def _outcome(event: dict[str, Any]) -> str | None:
+    """Read what a visit found from the columns that say it in a word: 需要, 不在家."""
+    words = (plain_words(event[column]) for column in ("result", "status", "visited") if event[column])
+    return next(
+        (OUTCOME_OF[word] for word in words if word in OUTCOME_OF and word not in ("是", "否", "有", "无")),
+        None,
+    )
+
+
+def _settled(status: str) -> str:
+    """Return what a state says of the settlement in words that ``ingest`` reads; "" where it says nothing."""
+    word = plain(status)
+    return word if word in SETTLED or word in OPEN else "已办结" if _SETTLED.match(word) else ""
+
+
+def _iso(moment: pd.Timestamp) -> str:
+    return "" if pd.isna(moment) else moment.isoformat(" ")
+
+
+def _refusals(composed: Composed, place: int, event: dict[str, Any]) -> None:
+    """Add the refusals that a visit's row tells; one of which nobody knows the household binds all whom it may mean."""
+    if event["shape"] not in ("visits", "days") or event["state"] == ASIDE or not _refuses(event):
+        return
+    household = event["household_id"]
+    bound: Iterable[str] = [household] if pd.notna(household) else event["candidates"]
+    for one in bound:
+        composed.tables["opt_outs"].append(
+            {"record": place, "household_id": one, "from": _iso(event["happened_at"])}
+        )
+    if not bound and event["state"] == REVIEW:
+        where = f"{event['source_file']} [{event['source_sheet']}]"
+        line = event["source_row"]
+        composed.unread_refusals.append(
+            say(
+                f"{where} 第 {line} 行写了拒访，但不知道是哪一户",
+                f"{where} line {line} tells a refusal of an unknown household",
+            )
+        )
+
+
+def _refuses(event: dict[str, Any]) -> bool:
+    words = " ".join(event[column] for column in ("refusal", "visited", "status", "result"))
+    return names_refusal(words) or bool(_REFUSES.search(event["text"]))

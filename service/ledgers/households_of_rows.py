@@ -1,0 +1,82 @@
+"""Find the household of each row of a ledger: by its id, or by door, person and telephone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from features.linking.link import link
+from features.mapping.register import DOOR, HOUSEHOLDER, NAME, PHONE, RegisterTables
+
+NAMED = ("address", "person", "phone")
+GIVEN = "given"  # the verdict of a row whose household the ledger names by its id
+SURE = (GIVEN, "linked", "decided")
+
+
+@dataclass(frozen=True)
+class Register:
+    """Whom rows can be of: the names, doors and telephones of households, and what people decided of unsure rows."""
+
+    rows: pd.DataFrame  # household_id, address, person, phone
+    decisions: pd.DataFrame
+    gone: frozenset[str] = frozenset()  # ids that count as another household's by now
+    erased: frozenset[str] = frozenset()  # ids of households that were deleted at their own wish
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)  # other names of estates
+
+    def with_tables(self, tables: RegisterTables) -> "Register":
+        """Return the register with the households and residents of new tables."""
+        homes, people = tables.households, tables.residents
+        parts = [self.rows]
+        if len(homes):
+            named = {DOOR: "address", HOUSEHOLDER: "person", PHONE: "phone"}
+            parts.append(homes.rename(columns=named)[["household_id", *named.values()]])
+        if len(people):
+            named = {NAME: "person", PHONE: "phone"}
+            doors = homes.set_index("household_id")[DOOR]
+            own = people.rename(columns=named)[["household_id", *named.values()]]
+            parts.append(own.assign(address=own["household_id"].map(doors)))
+        rows = pd.concat(parts, ignore_index=True).fillna("")
+        rows = rows[~rows["household_id"].isin(self.gone)]
+        return replace(self, rows=rows.drop_duplicates())
+
+
+def households_of(events: pd.DataFrame, register: Register) -> pd.DataFrame:
+    """Find the household of each event.
+
+    Parameters
+    ----------
+    events
+        Rows of ``take_rows`` with household_id, address, person and phone ("" where nothing stands).
+    register
+        Whom they can be of.
+
+    Returns
+    -------
+    With the index of ``events``: household_id (NA where nobody knows), candidates (likeliest first), chance, link_reason,
+    and verdict (``given``, or what ``features.linking.link`` says).
+    """
+    known = {*register.rows["household_id"], *register.gone}
+    given = events["household_id"].isin(known)
+    found = pd.DataFrame(
+        {
+            "household_id": events["household_id"].where(given, pd.NA),
+            "candidates": [[] for _ in range(len(events))],
+            "chance": given.astype(float).astype(object),
+            "link_reason": "",
+            "verdict": np.where(given, GIVEN, ""),
+        },
+        index=events.index,
+    )
+    rest = events.loc[~given, list(NAMED)]
+    if rest.empty:
+        return found
+    distinct = rest.drop_duplicates().reset_index(drop=True)
+    linked = link(distinct, register.rows, register.decisions, register.aliases)
+    linked = linked.rename(columns={"reason": "link_reason"})
+    place = rest.merge(distinct.assign(place=distinct.index), on=list(NAMED), how="left")["place"].to_numpy()
+    for column in found.columns:
+        found.loc[rest.index, column] = pd.Series(
+            linked[column].to_numpy()[place], index=rest.index, dtype=object
+        )
+    return found

@@ -1,0 +1,92 @@
+"""Find the needs that each row of a ledger speaks of: by its category, where a table has it, or by its text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from features.contract.community import Community
+from models.registry.text_models import read_text_model
+from models.text.categories import read_categories
+from models.text.decisions import key_of, read_decisions
+from models.text.model import TextModel
+from models.text.needs import needs_of
+
+CATEGORIES = "categories.yaml"
+FOUND, UNSURE = ("event", "need"), ("text", "why", "candidates")
+
+
+@dataclass(frozen=True)
+class NeedReader:
+    """How needs are read: the settings, the model if there is one, what people decided, and the table of categories."""
+
+    community: Community
+    model: TextModel | None = None
+    decided: pd.DataFrame | None = None
+    categories: Mapping[str, str | None] = field(
+        default_factory=dict
+    )  # need by category; None: nobody's need
+
+
+def need_reader(directory: Path, workspace: Path, community: Community) -> NeedReader:
+    """Read how needs are read: categories.yaml stands beside the ledgers or in the workspace."""
+    table = next(
+        (place / CATEGORIES for place in (directory, workspace) if (place / CATEGORIES).is_file()), None
+    )
+    categories = read_categories(table, community) if table else {}
+    return NeedReader(community, read_text_model(workspace), read_decisions(workspace), categories)
+
+
+def needs_spoken_of(events: pd.DataFrame, reader: NeedReader) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Find the needs of each event.
+
+    Parameters
+    ----------
+    events
+        Rows of ``take_rows`` with category and text.
+    reader
+        How needs are read.
+
+    Returns
+    -------
+    Two tables. The first has a row for each pair of event and need: event (label in the index of ``events``) and need.
+    The second has a row for each text that nobody is sure of: text, why, candidates. An event without a need in the
+    first table, whose text is not in the second, speaks of none.
+    """
+    named = _of_categories(events["category"], reader)
+    told = named.notna()
+    by_category = pd.DataFrame({"event": events.index[told], "need": named[told].to_numpy(dtype=object)})
+    texts = events.loc[~told, "text"].where(events.loc[~told, "text"] != "", events.loc[~told, "category"])
+    texts = texts[texts != ""]
+    distinct = pd.Series(texts.unique(), dtype=object)
+    nobodys = _nobodys(reader)
+    distinct = distinct[[key_of(text) not in nobodys for text in distinct]].reset_index(drop=True)
+    answers = needs_of(distinct, reader.community, reader.model, reader.decided)
+    answers = answers.assign(text=distinct.loc[answers["row"]].to_numpy(dtype=object))
+    sure = answers[answers["need"].notna()][["text", "need"]].astype(object)
+    by_text = texts.rename("text").rename_axis("event").reset_index().merge(sure, on="text")[[*FOUND]]
+    found = [table for table in (by_category[by_category["need"] != ""], by_text) if len(table)]
+    needs = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(FOUND))
+    return needs, answers.loc[answers["need"].isna(), list(UNSURE)].reset_index(drop=True)
+
+
+def _of_categories(categories: pd.Series, reader: NeedReader) -> pd.Series:
+    """Return the need of each category, "" for nobody's; missing where neither a need nor the table has its name.
+
+    Of a category such as 教育/托育 the whole name counts first, then the narrowest part.
+    """
+    names = {label: need or "" for label, need in reader.categories.items()}
+    for need in reader.community.needs:
+        names |= dict.fromkeys(filter(None, (need.id, need.name.zh, need.name.en)), need.id)
+    known = {
+        cell: next((names[part] for part in [cell, *reversed(cell.split("/"))] if part in names), None)
+        for cell in categories.unique()
+    }
+    return categories.map(known)
+
+
+def _nobodys(reader: NeedReader) -> set[str]:
+    """Return the keys of the texts of which people decided that they are nobody's need."""
+    decided = reader.decided
+    return set() if decided is None or decided.empty else set(decided.loc[decided["need"].isna(), "key"])

@@ -1,0 +1,248 @@
+"""Take in a directory that holds an office's own ledgers beside, or instead of, tables of the contract."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from features.atomic import copy_atomically
+from features.contract.community import Community
+from features.contract.table_names import table_of
+from features.ingest.ingest import check, ingest
+from features.ingest.ingest_report import FINE, LOOK, IngestReport
+from features.language import UserError, say
+from features.linking.decisions import read_decisions
+from features.linking.register import read_register
+from features.mapping.kept_rows import (
+    FOLDER,
+    PENDING,
+    WARNING_COLUMNS,
+    WARNINGS,
+    keep,
+    keep_register,
+    read_kept,
+    read_register_kept,
+    read_warnings,
+)
+from features.mapping.ledger_sheets import TEXTS, WORKBOOKS
+from features.mapping.mapping_file import ENDING, KEPT, Mapping, mapping_for, mappings_of
+from features.mapping.register import RegisterTables, register_tables
+from features.mapping.take_rows import EVENTS, take_rows
+from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
+from features.workspace_secret import workspace_secret
+from service.ledgers.accounts import Accounts, accounts_of
+from service.ledgers.compose import REVIEW, Composed, compose, erased_words, event_ids
+from service.ledgers.households_of_rows import Register
+from service.ledgers.needs_of_rows import need_reader
+from service.ledgers.review_sheets import write_review_sheets
+from service.ledgers.settings import ledger_settings
+from service.ledgers.staged import write_staged
+
+LEFTOVERS = ".staged"
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What an ingest of a directory did: the report on the contract's tables, and lines on the ledgers."""
+
+    report: IngestReport
+    lines: list[str]
+    look: bool = False  # whether rows wait for people or were set aside
+
+    def exit_code(self) -> int:
+        """Return the report's exit code, or 3 where rows of ledgers should be looked at."""
+        code = self.report.exit_code()
+        return LOOK if code == FINE and self.look else code
+
+
+def ingest_directory(
+    directory: Path,
+    workspace: Path,
+    accept: bool = True,
+    tell: Callable[[str], None] = lambda line: None,
+    dry: bool = False,
+) -> TakenIn:
+    """Validate and load a directory; ledgers in it are read by their mappings and become rows of the contract.
+
+    Parameters
+    ----------
+    directory
+        Tables of the contract, mapped ledgers, or both.
+    workspace
+        Where everything is kept.
+    accept
+        Whether an export that differs much from those before is taken.
+    tell
+        Called with a line whenever something that may take long begins.
+    dry
+        Report only, and change nothing.
+
+    Raises
+    ------
+    UserError
+        The directory cannot be used, or a ledger's columns have changed; nothing is stored then.
+    """
+    ledgers = _ledgers(directory, workspace)
+    if not ledgers:
+        report = (
+            check(directory, workspace, tell)
+            if dry
+            else ingest(directory, workspace, accept=accept, tell=tell)
+        )
+        return TakenIn(report, [])
+    settings = _settings(directory, workspace)
+    zone = settings.community.timezone
+    parts = []
+    for path, mapping in ledgers:
+        tell(say(f"读取 {path.name}", f"reading {path.name}"))
+        parts.append(take_rows(path, mapping, zone))
+    records = pd.concat(parts, ignore_index=True)
+    tell(say("认户、认需求", "finding households and needs"))
+    tables = _register(records, workspace, settings)
+    events = _events(records, workspace)
+    register = _known(workspace, tables, settings)
+    tables = _without_erased(tables, register.erased)
+    composed = compose(events, register, need_reader(directory, workspace, settings))
+    with _staging_place(workspace, dry) as place:
+        staged = Path(place)
+        write_staged(staged, directory, [path for path, _ in ledgers], tables, composed, records)
+        if dry:
+            report = check(staged, workspace, tell, require=False)
+        else:
+            report = ingest(
+                staged, workspace, accept=accept, tell=tell, require=False, unread=composed.unread_refusals
+            )
+    accounts = accounts_of(records, tables, composed, report)
+    if not dry:
+        _keep(workspace, ledgers, directory, tables, composed, register, settings, accounts)
+    return TakenIn(report, accounts.lines(None if dry else workspace), accounts.look)
+
+
+def _ledgers(directory: Path, workspace: Path) -> list[tuple[Path, Mapping]]:
+    """Find the files of a directory that have a mapping. Raises UserError where there is no such directory."""
+    if not directory.is_dir():
+        raise UserError(say(f"{directory}：没有这个目录", f"{directory}: no such directory"))
+    mappings = mappings_of(directory, workspace)
+    found = []
+    for path in sorted(directory.iterdir()) if mappings else ():
+        if path.name.startswith((".", "~$")) or path.suffix.lower() not in (*WORKBOOKS, *TEXTS):
+            continue
+        beside = [one for one in mappings if one[0].parent == directory]
+        mapping = mapping_for(path, beside if table_of(path.stem) else mappings)
+        if mapping:
+            found.append((path, mapping))
+    return found
+
+
+def _settings(directory: Path, workspace: Path) -> Community:
+    settings = ledger_settings(directory, workspace)
+    if settings is None:
+        raise UserError(
+            say(
+                f"{directory}：缺少 community.yaml（xianying init 会生成一个示例）",
+                f"{directory}: community.yaml is missing (xianying init writes an example)",
+            )
+        )
+    return settings
+
+
+def _register(records: pd.DataFrame, workspace: Path, settings: Community) -> RegisterTables:
+    """Make households and residents of the registers among the ledgers."""
+    rows = records[~records["shape"].isin(EVENTS) & (records["aside"] == "")]
+    times = records.loc[records["shape"].isin(EVENTS), "happened_at"].dropna()
+    begins = times.min().date() if len(times) else date.today()
+    tables = register_tables(
+        rows,
+        read_register_kept(workspace),
+        workspace_secret(workspace),
+        begins,
+        settings.community.name or "1",
+    )
+    for table in (tables.households, tables.residents):
+        if len(table):
+            table["record"] = rows.index[table["record"]]
+    return replace(tables, aside={int(rows.index[place]): why for place, why in tables.aside.items()})
+
+
+def _without_erased(tables: RegisterTables, erased: frozenset[str]) -> RegisterTables:
+    """Set the rows of households that were deleted aside; their ids stay known, so that they are recognised again."""
+    if not erased:
+        return tables
+    aside = dict(tables.aside)
+    kept = []
+    for table in (tables.households, tables.residents):
+        own = table["household_id"].isin(erased) if len(table) else pd.Series(dtype=bool)
+        aside |= dict.fromkeys(map(int, table.loc[own, "record"]), erased_words()) if len(table) else {}
+        kept.append(table[~own] if len(table) else table)
+    return replace(tables, households=kept[0], residents=kept[1], aside=aside)
+
+
+def _events(records: pd.DataFrame, workspace: Path) -> pd.DataFrame:
+    """Return the usable rows of requests, visits and warnings, and behind them those that wait since earlier months.
+
+    ``record``: the position in ``records``, -1 for a row that waited.
+    """
+    rows = records[records["shape"].isin(EVENTS) & (records["aside"] == "")]
+    rows = rows.assign(event_id=event_ids(rows), record=rows.index).drop(columns=["attributes", "aside"])
+    waiting = read_kept(workspace, PENDING, tuple(rows.columns))
+    waiting = waiting[~waiting["event_id"].isin(rows["event_id"])].assign(record=-1)
+    if waiting.empty:
+        return rows.reset_index(drop=True)
+    return (
+        pd.concat([rows, waiting[[*rows.columns]]], ignore_index=True)
+        if len(rows)
+        else waiting[[*rows.columns]]
+    )
+
+
+def _known(workspace: Path, tables: RegisterTables, settings: Community) -> Register:
+    rows = read_register(workspace)[["household_id", "address", "person", "phone"]]
+    before = {*read_register_kept(workspace)["household_id"]} if len(rows) else set()
+    gone = frozenset(before - {*rows["household_id"]})  # merged into another one, or deleted
+    removed = recognises(read_tombstones(workspace / TOMBSTONES), workspace)
+    ids = {*tables.households["household_id"]} if len(tables.households) else set()
+    erased = frozenset(one for one in ids if removed(one))
+    aliases = {place.name: place.aliases for place in settings.places}
+    return Register(rows, read_decisions(workspace), gone - erased, erased, aliases).with_tables(tables)
+
+
+def _staging_place(workspace: Path, dry: bool) -> "tempfile.TemporaryDirectory[str]":
+    """Make the directory in which the tables stand until they are read; one that a killed run left is removed."""
+    if dry:
+        return tempfile.TemporaryDirectory()
+    home = workspace / FOLDER
+    home.mkdir(parents=True, exist_ok=True)
+    for left in home.glob(f"{LEFTOVERS}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(dir=home, prefix=LEFTOVERS)
+
+
+def _keep(
+    workspace: Path,
+    ledgers: Sequence[tuple[Path, Mapping]],
+    directory: Path,
+    tables: RegisterTables,
+    composed: Composed,
+    register: Register,
+    settings: Community,
+    accounts: Accounts,
+) -> None:
+    """Keep ids, warnings, the rows that wait for people, where every row went, and the mappings for next month."""
+    keep_register(workspace, tables.kept)
+    waiting = composed.events[composed.events["state"] == REVIEW]
+    keep(workspace, PENDING, waiting[[name for name in waiting.columns if name not in ("record",)]])
+    before = read_warnings(workspace)
+    new = pd.DataFrame(composed.warnings, columns=list(WARNING_COLUMNS))
+    before = before[~before["warning_id"].isin(new["warning_id"])]
+    if len(new) or len(before):
+        keep(workspace, WARNINGS, pd.concat([before, new], ignore_index=True) if len(before) else new)
+    accounts.write(workspace)
+    write_review_sheets(workspace, composed, register, settings)
+    for path in directory.glob(f"*{ENDING}"):
+        with suppress(OSError):
+            copy_atomically(path, workspace / KEPT / path.name)

@@ -1,0 +1,95 @@
+"""Households of a register of persons, and ids that stay what they were a month ago."""
+
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+from ledger_town import ledger_town, write_register
+
+from features.mapping.kept_rows import forget_waiting, keep, keep_register, read_kept, read_register_kept
+from features.mapping.ledger_sheets import read_ledger
+from features.mapping.propose import propose
+from features.mapping.register import KEPT, RegisterTables, register_tables
+from features.mapping.take_rows import COLUMNS, take_rows
+
+SECRET = bytes(32)
+NOTHING = pd.DataFrame(columns=list(KEPT))
+
+
+def row(**cells: object) -> dict[str, object]:
+    return {**dict.fromkeys(COLUMNS, ""), "attributes": {}, "shape": "persons", **cells}
+
+
+def tables(rows: list[dict[str, object]], kept: pd.DataFrame = NOTHING) -> RegisterTables:
+    return register_tables(pd.DataFrame(rows), kept, SECRET, date(2024, 1, 1), "西山")
+
+
+def test_each_household_of_a_town_comes_back_with_its_people(tmp_path: Path) -> None:
+    town = ledger_town()
+    write_register(town, tmp_path / "人口.xlsx")
+    mapping = propose(tmp_path / "人口.xlsx", read_ledger(tmp_path / "人口.xlsx"), "Asia/Shanghai").mapping
+    records = take_rows(tmp_path / "人口.xlsx", mapping, "Asia/Shanghai")
+    made = register_tables(records[records["aside"] == ""], NOTHING, SECRET, date(2024, 1, 1), "西山")
+    assert made.households[["住址", "户主", "grid_id"]].to_numpy().tolist() == [
+        [home.door, home.head[0], home.grid] for home in town.homes
+    ]
+    sizes = made.residents.groupby("household_id", sort=False).size()
+    assert sizes.tolist() == [len(home.people) for home in town.homes]
+    low = made.residents.drop_duplicates("household_id")["低保"]
+    assert low.tolist() == ["是" if "低保" in home.tags else "否" for home in town.homes]
+    text = made.households.to_csv() + made.residents.to_csv() + made.kept.to_csv()
+    assert not any(person[2] in text for home in town.homes for person in home.people), (
+        "no identity card is kept"
+    )
+    assert not made.aside
+
+
+def test_a_household_keeps_its_id_when_another_person_becomes_its_householder() -> None:
+    people = [("张伟", "户主", "330102195001011234"), ("李芳", "配偶", "330102195203022345")]
+    first = tables(
+        [
+            row(person=name, relation=relation, id_card=card, address="3-2-501")
+            for name, relation, card in people
+        ]
+    )
+    later = tables(
+        [row(person="李芳", relation="户主", id_card=people[1][2], address="3幢2单元501室")], first.kept
+    )
+    assert later.households["household_id"].tolist() == first.households["household_id"].tolist()
+    assert later.households["户主"].tolist() == ["李芳"]
+
+
+def test_two_households_at_one_door_stay_two() -> None:
+    rows = [
+        row(person=name, householder=name, relation="户主", address="3-2-501") for name in ("张伟", "王强")
+    ]
+    made = tables(rows)
+    assert made.households["household_id"].nunique() == 2
+    lost = tables([*rows, row(person="李芳", relation="配偶", address="5-1-101")])
+    assert list(lost.aside) == [2], "nothing tells of which household she is"
+
+
+def test_births_come_from_identity_cards_and_the_cards_are_not_kept() -> None:
+    made = tables([row(household_id="H1", person="张伟", relation="户主", id_card="330102195001011234")])
+    assert made.residents["birth_date"].tolist() == ["1950-01-01"]
+    assert made.households["household_id"].tolist() == ["H1"]
+
+
+def test_the_day_of_a_register_without_days_stays(tmp_path: Path) -> None:
+    rows = [row(household_id="H1", person="张伟", relation="户主", address="3-2-501")]
+    first = tables(rows)
+    keep_register(tmp_path, first.kept)
+    later = register_tables(
+        pd.DataFrame(rows), read_register_kept(tmp_path), SECRET, date(2025, 6, 1), "西山"
+    )
+    assert later.households["valid_from"].tolist() == ["2024-01-01"]
+
+
+def test_rows_that_wait_and_may_be_of_a_deleted_household_are_forgotten(tmp_path: Path) -> None:
+    keep(
+        tmp_path,
+        "pending.parquet",
+        pd.DataFrame({"event_id": ["a", "b"], "candidates": [["H1", "H2"], ["H3"]]}),
+    )
+    assert forget_waiting(tmp_path, "H2") and not forget_waiting(tmp_path, "H9")
+    assert read_kept(tmp_path, "pending.parquet", ())["event_id"].tolist() == ["b"]

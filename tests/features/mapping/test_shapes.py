@@ -1,0 +1,286 @@
+"""A workbook of each shape, written from a made-up town with noise, comes back as the same records."""
+
+import csv
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_town import (
+    LedgerTown,
+    ledger_town,
+    write_days,
+    write_register,
+    write_requests,
+    write_status,
+    write_visits,
+    write_warnings,
+)
+from openpyxl import Workbook
+
+from features.contract.workbook_cells import SheetCells
+from features.language import UserError
+from features.linking.doors import read_door
+from features.mapping.ledger_sheets import read_ledger, sheet_table
+from features.mapping.mapping_file import (
+    file_pattern,
+    mapping_for,
+    mapping_path,
+    mappings_of,
+    read_mapping,
+    write_mapping,
+)
+from features.mapping.propose import Proposal, propose
+from features.mapping.take_rows import take_rows
+
+ZONE = "Asia/Shanghai"
+
+
+def mapped(path: Path) -> tuple[Proposal, pd.DataFrame]:
+    """Propose a mapping, keep it, read it again, and read the ledger by it."""
+    proposal = propose(path, read_ledger(path), ZONE)
+    write_mapping(mapping_path(path), proposal.mapping)
+    kept = read_mapping(mapping_path(path))
+    assert kept == proposal.mapping
+    return proposal, take_rows(path, kept, ZONE)
+
+
+def door(address: str) -> tuple[str, ...]:
+    found = read_door(address)
+    assert found, address
+    return found.building, found.unit, found.room
+
+
+def used(records: pd.DataFrame) -> pd.DataFrame:
+    return records[records["aside"] == ""].reset_index(drop=True)
+
+
+def said(town: LedgerTown) -> list[tuple[Any, ...]]:
+    return sorted((event.day, door(event.home.door), event.said) for event in town.events)
+
+
+def read(records: pd.DataFrame) -> list[tuple[Any, ...]]:
+    rows = used(records)
+    return sorted(
+        (when.date(), door(address), text.replace(",", "，"))
+        for when, address, text in zip(rows["happened_at"], rows["address"], rows["text"], strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "shape"),
+    [("12345工单2025.csv", write_requests, "requests"), ("走访登记表.xlsx", write_visits, "visits")],
+)
+def test_a_row_a_request_and_a_row_a_visit(
+    tmp_path: Path, name: str, write: Callable[..., None], shape: str
+) -> None:
+    town = ledger_town()
+    write(town, tmp_path / name)
+    proposal, records = mapped(tmp_path / name)
+    assert [layout.shape for layout in proposal.mapping.layouts] == [shape]
+    assert read(records) == said(town)
+    rows = used(records)
+    assert sorted(rows["person"]) == sorted(event.home.head[0] for event in town.events)
+    assert sorted(rows["phone"]) == sorted(event.home.head[3] for event in town.events)
+
+
+def test_a_row_a_day_with_many_doors_in_a_cell_on_a_sheet_a_month(tmp_path: Path) -> None:
+    town = ledger_town()
+    write_days(town, tmp_path / "民情日记.xlsx")
+    proposal, records = mapped(tmp_path / "民情日记.xlsx")
+    (layout,) = proposal.mapping.layouts
+    assert layout.shape == "days" and layout.sheets == ("3月", "4月", "5月")
+    rows = used(records)
+    found = sorted(
+        (when.date(), door(address)) for when, address in rows[["happened_at", "address"]].to_numpy()
+    )
+    assert found == [(day, home) for day, home, _ in said(town)]
+    for when, address, text in rows[["happened_at", "address", "text"]].to_numpy():
+        words = [
+            one.replace("，", ",")
+            for day, home, one in said(town)
+            if (day, home) == (when.date(), door(address))
+        ]
+        assert any(one[-6:] in text for one in words)  # the person's name may stand before it
+
+
+def test_a_row_a_person_with_the_householder_only_in_the_first(tmp_path: Path) -> None:
+    town = ledger_town()
+    write_register(town, tmp_path / "人口登记表.xlsx")
+    proposal, records = mapped(tmp_path / "人口登记表.xlsx")
+    (layout,) = proposal.mapping.layouts
+    assert layout.shape == "persons" and set(layout.carried_down) == {"户主姓名", "家庭住址"}
+    rows = used(records)
+    people = [(home, person) for home in town.homes for person in home.people]
+    assert rows["person"].tolist() == [person[0] for _, person in people]
+    assert rows["address"].tolist() == [home.door for home, _ in people]
+    assert rows["tags"].tolist() == [
+        "、".join(home.tags) if person is home.head else "" for home, person in people
+    ]
+    assert set(rows["attributes"].map(lambda one: one["文化程度"])) <= {"小学", "初中", "大学"}
+
+
+def test_a_state_instead_of_a_day_counts_at_the_end_of_its_month(tmp_path: Path) -> None:
+    town = ledger_town()
+    write_status(town, tmp_path / "诉求台账.xlsx")
+    proposal, records = mapped(tmp_path / "诉求台账.xlsx")
+    (layout,) = proposal.mapping.layouts
+    assert layout.day_of_month == "last" and layout.columns["是否解决"] == "status"
+    last = {3: date(2025, 3, 31), 4: date(2025, 4, 30), 5: date(2025, 5, 31)}
+    expected = sorted((last[day.month], home, words) for day, home, words in said(town))
+    assert read(records) == expected
+
+
+def test_a_list_of_warnings(tmp_path: Path) -> None:
+    town = ledger_town()
+    homes = write_warnings(town, tmp_path / "预警名单.xlsx")
+    proposal, records = mapped(tmp_path / "预警名单.xlsx")
+    assert [layout.shape for layout in proposal.mapping.layouts] == ["warnings"]
+    rows = used(records)
+    assert rows["address"].tolist() == [home.door for home in homes]
+    assert set(rows["warned_of"]) == {"医疗自付支出较大"} and rows["deadline"].notna().all()
+
+
+CELL = st.one_of(
+    st.just(""),
+    st.sampled_from(
+        ["合计", "3幢2单元501", "张三", "备注：无", "〃", "3月5日", "2025-13-40", "想订助餐", "是"]
+    ),
+    st.text(alphabet="张三五幢单元 1234.、-", max_size=8),
+)
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(st.lists(CELL, min_size=5, max_size=5), max_size=12))
+def test_every_row_that_holds_something_ends_as_a_record(
+    rows: list[list[Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    header = ["序号", "日期", "姓名", "住址", "诉求内容"]
+    path = tmp_path_factory.getbasetemp() / "诉求台账.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    proposal = propose(
+        path,
+        read_ledger(path),
+        ZONE,
+        {"日期": "happened_at", "住址": "address", "诉求内容": "text", "姓名": "person"},
+    )
+    records = take_rows(path, proposal.mapping, ZONE)
+    filled = {at for at, row in enumerate(rows, start=2) if any(str(value).strip(" '") for value in row)}
+    assert set(records["source_row"]) == filled
+    once = used(records)
+    assert once["happened_at"].notna().all() and (once["text"] != "").all()
+
+
+def test_next_months_file_is_read_by_the_same_mapping_and_a_changed_layout_stops(tmp_path: Path) -> None:
+    town = ledger_town()
+    write_visits(town, tmp_path / "走访台账2025年3月.xlsx")
+    mapped(tmp_path / "走访台账2025年3月.xlsx")
+    april = tmp_path / "走访台账2025年4月.xlsx"
+    write_visits(town, april)
+    mapping = mapping_for(april, mappings_of(tmp_path))
+    assert mapping and len(take_rows(april, mapping, ZONE)) == 62
+    book = Workbook()
+    book.active.append(["序号", "走访日期", "姓名", "家庭住址", "电话", "走访情况", "走访人", "是否走访"])
+    book.active.append([1, "4月2日", "赵建国", "1幢1单元101", "", "想订助餐", "赵敏", "是"])
+    book.save(april)
+    with pytest.raises(
+        UserError, match=r"第 1 行：列和以前不一样.*少了 走访对象/姓名.*多了 姓名、家庭住址、电话.*map"
+    ):
+        take_rows(april, mapping, ZONE)
+
+
+def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:
+    paths = tmp_path / "诉求3月.xlsx", tmp_path / "诉求4月.xlsx"
+    header = ["时间", "姓名", "地址", "诉求内容"]
+    row = [datetime(2025, 3, 5), "张三", "3-2-501", "想订助餐"]
+    for path, order in zip(paths, ((0, 1, 2, 3), (3, 2, 1, 0)), strict=True):
+        book = Workbook()
+        book.active.append([header[at] for at in order])
+        book.active.append([row[at] for at in order])
+        book.save(path)
+    _, first = mapped(paths[0])
+    mapping = mapping_for(paths[1], mappings_of(tmp_path))
+    assert mapping
+    second = take_rows(paths[1], mapping, ZONE)
+    same = ["person", "address", "text", "happened_at"]
+    assert first[same].to_numpy().tolist() == second[same].to_numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "shape", "fields"),
+    [
+        (
+            ["留言编号", "留言用户", "留言主题", "留言时间", "留言详情", "门牌"],
+            ["20201", "A0001", "路灯", "2020/1/2 10:11", "西湖路的路灯坏了很久没人修", "3-2-501"],
+            "requests",
+            {"留言详情": "text", "留言时间": "happened_at", "留言主题": "title"},
+        ),
+        (
+            ["日期", "走访户", "民情内容", "处理结果", "记录人"],
+            ["2025.3.5", "3幢2单元501", "老人独居，想订送餐", "已联系食堂", "赵敏"],
+            "visits",
+            {"走访户": "address", "处理结果": "result", "记录人": "worker"},
+        ),
+        (
+            ["楼栋", "单元", "室号", "户主", "人口数", "困难类型", "手机号码"],
+            [3, 2, 501, "张三", 4, "低保", "13800001111"],
+            "households",
+            {"楼栋": "building", "户主": "householder", "人口数": "attribute", "困难类型": "tags"},
+        ),
+        (
+            ["姓名", "性别", "证件号码", "现住址", "户籍地址", "人员标签"],
+            ["张三", "男", "330102198001011234", "3幢2单元501", "外省", "党员、退役军人"],
+            "persons",
+            {"证件号码": "id_card", "现住址": "address", "人员标签": "tags"},
+        ),
+        (
+            ["户主", "身份证号", "家庭地址", "风险类型", "下发时间", "反馈截止日期"],
+            ["张三", "330102198001011234", "3幢2单元501", "因病致贫", "2025-04-01", "2025-04-20"],
+            "warnings",
+            {"风险类型": "warned_of", "反馈截止日期": "deadline"},
+        ),
+    ],
+)
+def test_headings_of_other_offices(
+    tmp_path: Path, header: list[str], row: list[Any], shape: str, fields: dict[str, str]
+) -> None:
+    book = Workbook()
+    book.active.append(header)
+    book.active.append(row)
+    book.save(tmp_path / "表.xlsx")
+    proposal, records = mapped(tmp_path / "表.xlsx")
+    (layout,) = proposal.mapping.layouts
+    assert layout.shape == shape
+    assert {name: layout.columns[name] for name in fields} == fields
+    assert records["aside"].tolist() == [""]
+
+
+def test_a_day_that_cannot_be_told_is_set_aside_with_its_text(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["日期", "姓名", "住址", "诉求内容"])
+    for day in ("3月5日", 3.1, "去年", "2025-03-05"):
+        book.active.append([day, "张三", "3-2-501", "想订助餐"])
+    book.save(tmp_path / "诉求.xlsx")
+    _, records = mapped(tmp_path / "诉求.xlsx")
+    assert records["aside"].tolist() == ["时间看不懂：3月5日", "时间看不懂：3.1", "时间看不懂：去年", ""]
+
+
+def test_what_tells_the_time_in_a_files_name_is_left_out_of_its_pattern() -> None:
+    names = ("台账（2025年3月）.xlsx", "台账202503.xlsx", "台账 2025-03-31.xlsx", "台账3月份.xlsx")
+    assert {file_pattern(name) for name in names} == {"台账*.xlsx"}
+
+
+def test_names_of_a_column_in_two_lines_without_merged_cells() -> None:
+    rows = [
+        ["序号", "走访对象", "", "走访情况"],
+        ["", "姓名", "住址", ""],
+        ["1", "张三", "3-2-501", "想订助餐"],
+    ]
+    table = sheet_table(SheetCells("表", True, rows, []))
+    assert table and table.names == ("序号", "走访对象/姓名", "走访对象/住址", "走访情况")
+    assert table.lines == [3]

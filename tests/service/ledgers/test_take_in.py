@@ -1,0 +1,303 @@
+"""From an office's raw ledgers to records: every row is accounted for, nothing is guessed, and next month goes on."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_town import (
+    LedgerTown,
+    ledger_town,
+    write_days,
+    write_register,
+    write_requests,
+    write_settings,
+    write_visits,
+    write_warnings,
+)
+from openpyxl import Workbook, load_workbook
+
+from features.language import UserError
+from features.mapping.kept_rows import PENDING, WARNINGS, read_kept
+from features.point_in_time.records import Records
+from features.store.reader import read_records
+from features.store.tombstones import leave_tombstone
+from service.cli.commands import commands
+from service.console.terminal import run
+from service.ledgers.take_in import TakenIn, ingest_directory
+
+
+def command(workspace: Path, *words: object) -> int:
+    call = ["--workspace", str(workspace), *map(str, words)]
+    return run(lambda: commands(call, standalone_mode=False))
+
+
+def make_office(place: Path, town: LedgerTown) -> tuple[Path, Path]:
+    """Three raw workbooks and community.yaml, and an empty workspace."""
+    raw, workspace = place / "raw", place / "workspace"
+    raw.mkdir(parents=True)
+    write_settings(raw / "community.yaml")
+    write_register(town, raw / "人口信息登记表.xlsx")
+    write_requests(town, raw / "12345工单.csv")
+    write_visits(town, raw / "走访台账.xlsx")
+    return raw, workspace
+
+
+def take_in(raw: Path, workspace: Path) -> tuple[TakenIn, pd.DataFrame]:
+    taken = ingest_directory(raw, workspace)
+    return taken, pd.read_csv(workspace / "ledgers" / "rows.csv", keep_default_na=False)
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> tuple[LedgerTown, Path, Path, TakenIn, pd.DataFrame]:
+    """A town of 80 households taken in from its raw workbooks; not to be changed."""
+    town = ledger_town(homes=80, events=150)
+    raw, workspace = make_office(tmp_path_factory.mktemp("office"), town)
+    for path in (raw / "人口信息登记表.xlsx", raw / "12345工单.csv", raw / "走访台账.xlsx"):
+        assert command(workspace, "map", path, "--yes") == 0
+    return town, raw, workspace, *take_in(raw, workspace)
+
+
+def doors(records: Records) -> list[str]:
+    column = records.households.attributes["住址"]
+    return [column.at(row) or "" for row in range(len(records.households))]
+
+
+def test_every_record_is_loaded_to_review_or_set_aside(office) -> None:
+    town, _, _, taken, rows = office
+    people = sum(len(home.people) for home in town.homes)
+    assert len(rows) == people + 1 + 150 + 150 + 2  # with the notes below the two tables
+    assert set(rows["state"]) <= {"loaded", "review", "aside"}
+    assert (rows["state"] == "aside").sum() == 3
+    assert f"{len(rows)} 条" in taken.lines[0]
+    assert taken.exit_code() == 3
+
+
+def test_requests_and_visits_reach_the_household_that_made_them(office) -> None:
+    town, _, workspace, _, rows = office
+    records = read_records(workspace)
+    door_of = dict(zip(records.households.household.tolist(), doors(records), strict=True))
+    needs = [need.id for need in records.community.needs]
+    asked = records.requests
+    rows_of = zip(asked.household, asked.need, asked.requested, strict=True)
+    found = sorted((door_of[home], needs[need], int(day)) for home, need, day in rows_of)
+    told = [(event.home.door, event.need, event.day.toordinal() - 719163) for event in town.events]
+    wrong = [one for one in found if one not in told]
+    assert not wrong
+    assert len(found) >= 0.98 * 2 * len(told)
+    assert (rows["state"] == "review").sum() == 300 - len(found)
+
+
+def test_reading_the_same_directory_twice_changes_nothing(office) -> None:
+    _, raw, workspace, _, rows = office
+    again, same = take_in(raw, workspace)
+    assert same.equals(rows)
+    assert all(counts.new == counts.corrected == 0 for counts in again.report.tables.values())
+    assert not list((workspace / "ledgers").glob(".staged*")), "no raw rows are left behind"
+
+
+def test_check_says_the_same_and_keeps_nothing(office, tmp_path: Path) -> None:
+    _, raw, _, taken, _ = office
+    checked = ingest_directory(raw, tmp_path / "other", dry=True)
+    assert checked.lines[0] == taken.lines[0]
+    assert not (tmp_path / "other" / "ledgers").exists()
+
+
+def test_a_changed_layout_stops_before_anything_is_stored(tmp_path: Path) -> None:
+    raw, workspace = make_office(tmp_path, ledger_town(12, 10))
+    assert command(workspace, "map", raw / "走访台账.xlsx", "--yes") == 0
+    book = load_workbook(raw / "走访台账.xlsx")
+    book.active["F2"] = "走访情况及诉求"
+    book.save(raw / "走访台账.xlsx")
+    with pytest.raises(UserError, match=r"走访台账.xlsx .*少了 走访情况，多了 走访情况及诉求"):
+        ingest_directory(raw, workspace)
+    assert not (workspace / "records.duckdb").exists()
+
+
+def test_rows_that_waited_are_loaded_once_people_have_decided(tmp_path: Path) -> None:
+    from features.linking.decisions import keep_decisions
+
+    town = ledger_town(30, 20)
+    raw, workspace = make_office(tmp_path, town)
+    book = Workbook()
+    book.active.append(["时间", "诉求人", "地址", "诉求内容"])
+    book.active.append(["2025-04-02", "某人", "大榕树旁边", "想订助餐"])
+    book.save(raw / "诉求台账.xlsx")
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    _, rows = take_in(raw, workspace)
+    assert rows.loc[rows["source_file"] == "诉求台账.xlsx", "state"].tolist() == ["review"]
+    records = read_records(workspace)
+    (raw / "诉求台账.xlsx").unlink()
+    decided = {
+        "address": "大榕树旁边",
+        "person": "某人",
+        "phone": "",
+        "household_id": records.household_ids[3],
+    }
+    keep_decisions(workspace, pd.DataFrame([decided]))
+    taken, _ = take_in(raw, workspace)
+    assert any("现在读入 1 条" in line for line in taken.lines)
+    assert len(read_records(workspace).requests) == len(records.requests) + 1
+    assert "某人" not in "".join(read_kept(workspace, PENDING, ("person",))["person"])
+
+
+def test_a_text_without_a_need_waits_until_somebody_has_decided(tmp_path: Path) -> None:
+    town = ledger_town(30, 20)
+    raw, workspace = make_office(tmp_path, town)
+    home = town.homes[4]
+    book = Workbook()
+    book.active.append(["时间", "诉求人", "地址", "电话", "类别", "诉求内容"])
+    for category, words in (("", "想问问那个事"), ("老年助餐", "想问问那个事怎么办"), ("城管", "占道经营")):
+        book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], category, words])
+    book.save(raw / "诉求台账.xlsx")
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    (raw / "categories.yaml").write_text("城管: null\n", "utf-8")
+    _, rows = take_in(raw, workspace)
+    assert rows.loc[rows["source_file"] == "诉求台账.xlsx", "state"].tolist() == ["review", "loaded", "aside"]
+    sheet = workspace / "review" / "needs.xlsx"
+    page = (book := load_workbook(sheet)).active
+    titles = {cell.value: cell.column for cell in page[1]}
+    page.cell(2, titles["决定"], "暑期托管")
+    book.save(sheet)
+    assert command(workspace, "text", "review", "--read", sheet) == 0
+    _, rows = take_in(raw, workspace)
+    assert rows.loc[rows["source_file"] == "诉求台账.xlsx", "state"].tolist() == ["loaded", "loaded", "aside"]
+
+
+def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    home = town.homes[2]
+    book = Workbook()
+    book.active.append(["走访时间", "姓名", "住址", "电话", "走访情况"])
+    book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], "家人表示拒绝走访，不要再来"])
+    book.save(raw / "走访2.xlsx")
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    take_in(raw, workspace)
+    records = read_records(workspace)
+    assert [doors(records)[at] for at in records.opt_outs.household] == [home.door]
+
+
+def test_a_list_from_above_becomes_warnings_with_their_deadline(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    homes = write_warnings(town, raw / "预警名单.xlsx")
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    taken, _ = take_in(raw, workspace)
+    warnings = read_kept(workspace, WARNINGS, ())
+    assert len(warnings) == len(homes) and warnings["deadline"].notna().all()
+    assert any(f"预警 {len(homes)} 条" in line for line in taken.lines)
+    take_in(raw, workspace)
+    assert len(read_kept(workspace, WARNINGS, ())) == len(homes), "the same list once more adds none"
+
+
+def test_a_household_that_was_deleted_does_not_come_back_with_the_next_register(tmp_path: Path) -> None:
+    town = ledger_town(30, 20)
+    raw, workspace = make_office(tmp_path, town)
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    take_in(raw, workspace)
+    home = town.events[0].home
+    records = read_records(workspace)
+    number = records.household_ids[records.households.household[doors(records).index(home.door)]]
+    leave_tombstone(workspace, number)
+    taken, rows = take_in(raw, workspace)
+    mine = rows[rows["why"] == "已依申请删除的住户"]
+    asked = sum(event.home is home for event in town.events)
+    assert len(mine) >= len(home.people) + asked and set(mine["state"]) == {"aside"}
+    assert taken.report.erased == 0, "its rows do not even reach the tables"
+
+
+def test_a_ledger_and_a_table_of_the_contract_may_not_both_give_the_same_rows(tmp_path: Path) -> None:
+    raw, workspace = make_office(tmp_path, ledger_town(12, 10))
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    (raw / "requests.csv").write_text("request_id,household_id,requested_at,need\n", "utf-8")
+    with pytest.raises(UserError, match=r"requests\.csv：requests 表和台账里的是同样的记录"):
+        ingest_directory(raw, workspace)
+
+
+def test_days_of_a_diary_are_loaded_door_by_door(tmp_path: Path) -> None:
+    town = ledger_town(30, 25)
+    raw, workspace = make_office(tmp_path, town)
+    (raw / "走访台账.xlsx").unlink()
+    write_days(town, raw / "民情日记.xlsx")
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    _, rows = take_in(raw, workspace)
+    diary = rows[(rows["source_file"] == "民情日记.xlsx") & (rows["state"] != "aside")]
+    assert len(diary) == 25 and (diary["entry"] > 0).any()
+
+
+def test_map_shows_no_personal_data_and_asks_before_it_keeps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town = ledger_town(12, 10)
+    raw, workspace = make_office(tmp_path, town)
+    path = raw / "人口信息登记表.xlsx"
+    assert command(workspace, "map", path) == 0
+    out = capsys.readouterr().out
+    assert "没有保存" in out and not list(raw.glob("*.mapping.yaml"))
+    assert not any(
+        text in out
+        for home in town.homes
+        for person in home.people
+        for text in (person[0], person[2], person[3])
+    )
+    assert command(workspace, "map", path, "--yes", "--column", "文化程度=ignored") == 0
+    assert "文化程度: ignored" in next(raw.glob("*.mapping.yaml")).read_text("utf-8")
+    assert command(workspace, "map", path, "--column", "文化程度=学历") == 1
+    assert json.dumps(capsys.readouterr().err, ensure_ascii=False).count("--column")
+
+
+@settings(max_examples=4)
+@given(data=st.data())
+def test_the_three_ends_sum_to_the_input_whatever_the_ledger_holds(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    town = ledger_town(12, 6)
+    raw, workspace = make_office(tmp_path_factory.mktemp("any"), town)
+    (raw / "走访台账.xlsx").unlink()
+    cells = st.sampled_from(
+        [
+            "",
+            "3幢2单元501",
+            town.homes[0].door,
+            town.homes[1].head[0],
+            "想订助餐",
+            "邻居太吵",
+            "2025-04-02",
+            "拒访",
+            "合计",
+        ]
+    )
+    rows = data.draw(st.lists(st.tuples(cells, cells, cells, cells), max_size=8))
+    book = Workbook()
+    book.active.append(["时间", "诉求人", "地址", "诉求内容"])
+    for cell_row in rows:
+        book.active.append([cell or None for cell in cell_row])
+    book.save(raw / "诉求台账.xlsx")
+    given_columns = [
+        word
+        for column, field in (
+            ("时间", "happened_at"),
+            ("地址", "address"),
+            ("诉求人", "person"),
+            ("诉求内容", "text"),
+        )
+        for word in ("--column", f"{column}={field}")
+    ]
+    assert command(workspace, "map", raw / "人口信息登记表.xlsx", "--yes") == 0
+    assert command(workspace, "map", raw / "诉求台账.xlsx", "--yes", *given_columns) == 0
+    _, found = take_in(raw, workspace)
+    mine = found[found["source_file"] == "诉求台账.xlsx"]
+    assert len(mine) == sum(any(cell_row) for cell_row in rows)
+    assert set(mine["state"]) <= {"loaded", "review", "aside"}
+    loaded = set(mine.loc[mine["state"] == "loaded", "source_row"])
+    assert all(rows[line - 2][0] == "2025-04-02" for line in loaded)

@@ -107,7 +107,9 @@ def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
             str(cell) for row in cells[: _title_end(sheet, cells, head)] for cell in row if cell != ""
         )
     )
-    rows, lines, notes = [], [], set()
+    rows: list[Any] = []
+    lines: list[int] = []
+    notes: set[Any] = set()
     for number in range(last + 1, len(cells)):
         row = cells[number]
         if all(value == "" for value in row) or _repeats(row, names):

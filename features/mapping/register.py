@@ -185,7 +185,7 @@ def _hashed(home: Any, secret: bytes) -> str:
     return "" if home[0] == "id" else keyed_hash(secret, "household", "\n".join(home))
 
 
-def _resident_id(row: dict[str, Any], home: Any, secret: bytes) -> str:
+def _resident_id(row: dict[Any, Any], home: Any, secret: bytes) -> str:
     """Name a person by the hash of the identity card, or else of household, name and birth."""
     card = _plain(row["id_card"]).upper()
     told = (

@@ -176,7 +176,7 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
 
 def _address(cells: dict[str, Any], layout: Layout) -> str:
     """Put a door together from its columns: 西山花园 + 3 + 2 + 501 is 西山花园3幢2单元501室."""
-    parts = []
+    parts: list[str] = []
     for field, unit in (
         ("estate", ""),
         ("address", ""),

@@ -276,7 +276,7 @@ def group_alarms(table: pd.DataFrame, groups: Groups, as_of: int) -> list[Alarm]
     table: of ``models.monitoring.visits_made.audit_made``, with its groups. as_of: the day.
     """
     names = dict(zip(groups.ids, groups.names, strict=True))
-    less = clearly_less(table)["group"] if len(table) else []
+    less: list[str] = clearly_less(table)["group"].tolist() if len(table) else []
     return [
         Alarm(
             "group",

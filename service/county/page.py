@@ -1,6 +1,7 @@
 """The page of a county: what its communities expect and do this week, in sums without names."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -52,7 +53,7 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
     for need in needs_of(communities):
         if need.id not in whole.index:
             continue
-        row: dict[str, float] = whole.loc[need.id].to_dict()
+        row: dict[Any, float] = whole.loc[need.id].to_dict()
         expected = row["expected"]
         parts = ["" if need.sensitive else _shown(one.get(need.id)) for one in own]
         interval = f"{row['low_80']:.0f}–{row['high_80']:.0f}"

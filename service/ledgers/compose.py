@@ -137,16 +137,17 @@ def _with_states(
         state[rows], why[rows] = name, words
     unplaced = ~sure
     state[unplaced] = REVIEW
-    why[unplaced] = [
+    unsure_of: Any = [
         say(f"是哪一户拿不准：{reason}", f"its household is not sure: {reason}")
         if candidates
         else say("登记表里没有找到这一户", "no such household in the register")
         for candidates, reason in events.loc[unplaced, ["candidates", "link_reason"]].to_numpy()
     ]
+    why[unplaced] = unsure_of
     return events.assign(state=state, why=why)
 
 
-def _load(composed: Composed, place: int, event: dict[str, Any], needs: list[str]) -> None:
+def _load(composed: Composed, place: int, event: dict[Any, Any], needs: list[str]) -> None:
     """Add the rows of one loaded event to the tables."""
     household = event["household_id"]
     if event["shape"] == "warnings":
@@ -229,7 +230,7 @@ def _iso(moment: pd.Timestamp) -> str:
     return "" if pd.isna(moment) else moment.isoformat(" ")
 
 
-def _refusals(composed: Composed, place: int, event: dict[str, Any]) -> None:
+def _refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
     """Add the refusals that a visit's row tells; one of which nobody knows the household binds all whom it may mean."""
     if event["shape"] not in ("visits", "days") or event["state"] == ASIDE or not _refuses(event):
         return

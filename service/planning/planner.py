@@ -151,7 +151,7 @@ def plan(
 
 def _with_warned(pairs: pd.DataFrame, warned: pd.DataFrame) -> pd.DataFrame:
     """Put the pairs of warned households in the place of their others; add warned_of ("" for all others) and deadline."""
-    pairs = pairs.assign(warned_of="", deadline=pd.NaT)
+    pairs = pairs.assign(warned_of="", deadline=pd.Series(pd.NaT, index=pairs.index))
     if warned.empty:
         return pairs
     others = pairs[~pairs["household"].isin(warned["household"])]

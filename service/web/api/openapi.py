@@ -52,7 +52,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
     routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
     times = Counter(route.name for route in routes)
     for route in routes:
-        for method in route.methods:
+        for method in route.methods or ():
             operation = found["paths"][route.path_format][method.lower()]
             operation["security"] = [] if route.name in OPEN else SIGNED_IN
             operation["operationId"] = (

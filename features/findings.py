@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from features.language import say
+from features.masking.mask import mask_text
 
 EXAMPLES = 3  # values shown of those that were not understood
 
@@ -27,7 +28,11 @@ class Finding:
     what: str
     todo: str = ""
     rows: int = 0
-    examples: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()  # cells, masked here: findings are printed, logged and written into pages
+
+    def __post_init__(self) -> None:
+        """Mask personal data in the examples, wherever they come from."""
+        object.__setattr__(self, "examples", shown_cells(self.examples))
 
     def line(self) -> str:
         """The finding as one line."""
@@ -35,6 +40,15 @@ class Finding:
         shown = say("：", ": ") + say("、", ", ").join(self.examples) if self.examples else ""
         todo = f"{say('；', '; ')}{self.todo}" if self.todo else ""
         return f"{self.where}: {self.what}{shown}{number}{todo}"
+
+
+def shown_cells(cells: Iterable[str]) -> tuple[str, ...]:
+    """Return cells of an office's tables as they may be shown: without names, numbers and doors of persons.
+
+    >>> shown_cells(["租房", "电话13812345678"])
+    ('租房', '电话［电话］')
+    """
+    return tuple(mask_text(str(cell)) for cell in cells)
 
 
 def line_words(lines: Sequence[int]) -> str:

@@ -114,6 +114,20 @@ def own_texts(workspace: Path, household_id: str) -> list[str]:
     return sorted(text for text in found - common if len(text) > 1)
 
 
+def own_requests(workspace: Path, household_id: str) -> list[str]:
+    """List the texts of requests that only this household, or those merged into it, wrote."""
+    if not (workspace / STORE).is_file():
+        return []
+    households = _merged(workspace, household_id)
+    with open_store(workspace, read_only=True) as connection:
+        rows = connection.execute(
+            """SELECT text FROM requests WHERE text IS NOT NULL
+            GROUP BY text HAVING bool_and(list_contains(?, household_id)) ORDER BY text""",
+            [households],
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
 def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
     """Remove every row of a household from the records, the partitions and the quarantine, and leave a tombstone.
 

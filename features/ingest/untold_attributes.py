@@ -18,7 +18,7 @@ from features.contract.community import Community, Group, Need
 from features.contract.eligibility import Who, parse
 from features.contract.spoken_values import NOTHING
 from features.contract.tables import DEPARTED
-from features.findings import EXAMPLES, Finding, Weight
+from features.findings import EXAMPLES, Finding, Weight, shown_cells
 from features.ingest.files import TableFile
 from features.language import UserError, say
 from features.point_in_time.ages import of_residents
@@ -190,7 +190,7 @@ def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:
         unread = Counter(
             str(texts.at(int(row))) for row in np.flatnonzero(~readable & (texts.codes >= 0))[:1000]
         )
-        shown = say("、", ", ").join(one for one, _ in unread.most_common(EXAMPLES))
+        shown = say("、", ", ").join(shown_cells(one for one, _ in unread.most_common(EXAMPLES)))
         parts = [say(f"{empty} 格为空", f"{empty} cells empty")] if empty else []
         if shown and not _compares_texts(who):
             number = int((~readable & (texts.codes >= 0)).sum())

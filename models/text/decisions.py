@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -37,8 +38,21 @@ def keep_decisions(workspace: Path, decided: pd.DataFrame) -> int:
     rows["text"] = mask_texts(rows["text"])
     before = read_decisions(workspace)
     both = pd.concat([before[~before["key"].isin(rows["key"])], rows[list(COLUMNS)]], ignore_index=True)
+    _write(workspace, both.drop_duplicates(["key", "need"]))
+    return rows["key"].nunique()
+
+
+def forget_decisions(workspace: Path, texts: Iterable[str]) -> int:
+    """Remove what was decided about texts, as they were written, and return how many rows that were."""
+    before = read_decisions(workspace)
+    gone = before["key"].isin([key_of(text) for text in texts])
+    if gone.any():
+        _write(workspace, before[~gone])
+    return int(gone.sum())
+
+
+def _write(workspace: Path, decisions: pd.DataFrame) -> None:
     content = io.BytesIO()
-    both.drop_duplicates(["key", "need"]).astype("string").to_parquet(content, index=False)
+    decisions.astype("string").to_parquet(content, index=False)
     (workspace / PLACE).parent.mkdir(parents=True, exist_ok=True)
     write_atomically(workspace / PLACE, content.getvalue())
-    return rows["key"].nunique()

@@ -100,17 +100,17 @@ def _metrics(
     predicted = likeliest(chances, labels)
     draw = np.random.default_rng(_SEED)
     samples = draw.integers(0, len(labels), (_DRAWS, len(labels)))
-    own = np.array([_macro_f1(labels[rows], predicted[rows]) for rows in samples])
-    theirs = np.array([_macro_f1(labels[rows], by_keywords[rows]) for rows in samples])
+    own = np.array([macro_f1(labels[rows], predicted[rows]) for rows in samples])
+    theirs = np.array([macro_f1(labels[rows], by_keywords[rows]) for rows in samples])
     sure = told.any(axis=1)
     best = threshold_of(chances, labels)
     return {
         "texts": float(len(labels)),
-        "macro_f1": _macro_f1(labels, predicted),
+        "macro_f1": macro_f1(labels, predicted),
         **_ends("macro_f1", own),
-        "keywords_macro_f1": _macro_f1(labels, by_keywords),
+        "keywords_macro_f1": macro_f1(labels, by_keywords),
         **_ends("keywords_macro_f1", theirs),
-        "gain": _macro_f1(labels, predicted) - _macro_f1(labels, by_keywords),
+        "gain": macro_f1(labels, predicted) - macro_f1(labels, by_keywords),
         **_ends("gain", own - theirs),
         "accuracy": float((predicted == labels).all(axis=1).mean()),
         "calibration_error": calibration_error(chances, labels),
@@ -125,7 +125,8 @@ def _ends(name: str, draws: np.ndarray) -> dict[str, float]:
     return {f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
-def _macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Return the mean F1 of the needs that occur in either; both bool [texts, needs]."""
     right = (labels & predicted).sum(axis=0)
     total = labels.sum(axis=0) + predicted.sum(axis=0)
     return float(np.mean(2 * right[total > 0] / total[total > 0]))

@@ -18,12 +18,14 @@ _MOST_TEXTS = 5_000  # at a time
 
 
 class Answer(NamedTuple):
-    """The needs of one text with their probabilities (nan: not from a model), why, and the likeliest needs."""
+    """The needs of one text with their probabilities (nan: not from a model), why, the likeliest needs, and the highest
+    probability of any (nan: not from a model)."""
 
     needs: tuple[str, ...]
     chances: tuple[float, ...]
     why: str
     candidates: tuple[str, ...] = ()
+    best: float = float("nan")
 
 
 def needs_of(
@@ -49,7 +51,7 @@ def needs_of(
     -------
     A row for each text and need, at least one a text: row (label of ``texts``' index), need (missing where it
     abstains), probability (nan where keywords or a person said it), abstained, why (a sentence), candidates (list of
-    ids, the likeliest first).
+    ids, the likeliest first). Where it abstains, probability is the likeliest answer's, nobody's need counted too.
     """
     distinct = list(dict.fromkeys(str(text).strip() for text in texts.dropna()))
     settled = _settled(decided)
@@ -72,7 +74,7 @@ def _lines(label: object, answer: Answer) -> Iterator[tuple[object, ...]]:
     for need, chance in zip(answer.needs, answer.chances, strict=True):
         yield label, need, chance, False, answer.why, list(answer.candidates)
     if not answer.needs:
-        yield label, None, np.nan, True, answer.why, list(answer.candidates)
+        yield label, None, answer.best, True, answer.why, list(answer.candidates)
 
 
 def _settled(decided: pd.DataFrame | None) -> dict[str, Answer]:
@@ -106,7 +108,7 @@ def _of_others(text: str, answer: Answer, community: Community) -> Answer:
     others = _keyword_needs(text, community)
     disputes = [need.id for need in community.needs if "disputes" in need.about]
     likely = dict.fromkeys([*others, *answer.candidates, *disputes])
-    return Answer((), (), why, tuple(likely)[:MOST_CANDIDATES])
+    return Answer((), (), why, tuple(likely)[:MOST_CANDIDATES], answer.best)
 
 
 def _by_keywords(needs: Mapping[str, list[str]]) -> Answer:
@@ -165,4 +167,4 @@ def _answer(
     else:
         top = chances[order[0]] if order else 0.0
         why = say(f"拿不准（最高 {top:.0%}）", f"not sure (at best {top:.0%})")
-    return Answer(tuple(told), tuple(values), why, candidates)
+    return Answer(tuple(told), tuple(values), why, candidates, float(chances.max()))

@@ -78,12 +78,13 @@ def evaluate(
 @click.option("--labels", type=File, help=say("另加有标签的 xlsx 或 csv", "another xlsx or csv with labels"))
 @click.pass_obj
 def train(workspace: Path, labels: Path | None) -> None:
-    """Train, validate and register a classifier; it is in force if it beats keywords alone."""
+    """Train, validate and register a classifier; it is in force if it beats keywords and is no worse than before."""
     import pandas as pd
 
     from features.store.reader import read_settings
-    from models.registry.text_models import log_text_model
+    from models.registry.text_models import log_text_model, read_text_model
     from models.text.evaluate import evaluate
+    from models.text.gate import judge, keep_trained_on, read_trained_on
     from models.text.report import lines_of, report_files
     from service.texts.labelled import indicator, keywords_of, known_texts, read_labelled
 
@@ -97,18 +98,23 @@ def train(workspace: Path, labels: Path | None) -> None:
     with stage(say(f"训练 {len(texts)} 条", f"train on {len(texts)} texts")):
         found, model = evaluate(texts, marked, needs, keywords_of(needs, community, None))
     show(lines_of(found))
-    allowed = found.metrics["gain"] > 0
+    allowed, why = judge(found, texts, read_text_model(workspace), read_trained_on(workspace))
     with stage(say("登记", "register")):
         params = {"needs": needs, "texts": len(texts), "threshold": model.threshold}
         metrics = {name: value for name, value in found.metrics.items() if value == value}
+        if allowed:
+            keep_trained_on(workspace, texts)
         version = log_text_model(workspace, model, (metrics, params), report_files(found), allowed)
     show(
         [
-            say(f"文字分类版本 {version} 已启用", f"text classifier version {version} is in force")
+            say(
+                f"文字分类版本 {version} 已启用：{why}",
+                f"text classifier version {version} is in force: {why}",
+            )
             if allowed
             else say(
-                f"文字分类版本 {version} 不比关键词好，未启用",
-                f"text classifier version {version} is no better than keywords: not in force",
+                f"文字分类版本 {version} 未启用：{why}",
+                f"text classifier version {version} is not in force: {why}",
             )
         ]
     )
@@ -148,7 +154,8 @@ def review(workspace: Path, filled: Path | None, output: Path | None, most: int)
     texts = open_texts(workspace).reset_index(drop=True)
     with stage(say("分类", "classify")):
         answers = needs_of(texts, community, read_text_model(workspace), read_decisions(workspace))
-    unsure = answers[answers["abstained"]].drop_duplicates("row").head(most)
+    unsure = answers[answers["abstained"]].drop_duplicates("row")
+    unsure = unsure.sort_values("probability", kind="stable").head(most)  # the least certain first
     frame = unsure.assign(text=texts.loc[unsure["row"]].to_numpy())
     path = output or workspace / "review" / "needs.xlsx"
     asked, open_ones = (

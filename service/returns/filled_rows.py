@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from features.contract.workbook_cells import SheetCells, read_sheets
+from features.findings import shown_cells
 from features.language import UserError, say
 from service.lists.workbook import FILLED_COLUMNS, ID_HEADER, VISIT_COLUMNS
 
@@ -39,6 +40,10 @@ class Filled:
     def at(self, column: str) -> str:
         """Return the file, sheet and cell of one of the row's columns."""
         return f"{self.sheet} {_letters(self.columns.get(column, 0))}{self.line}"
+
+    def shown(self, column: str) -> str:
+        """Return what was filled in as a line may show it: a note that slipped into the wrong cell is masked."""
+        return shown_cells([getattr(self, column)])[0]
 
     @property
     def where(self) -> str:

@@ -116,8 +116,8 @@ def _complaint(row: Filled, listed: dict[Any, Any]) -> dict[str, Any]:
         names = say("、", ", ").join(feedback_choices())
         raise UserError(
             say(
-                f"{place}：反馈“{row.feedback}”看不懂，或没有这条理由，请从列表中选：{names}",
-                f"{place}: “{row.feedback}” cannot be read or names no reason of the row; choose from: {names}",
+                f"{place}：反馈“{row.shown('feedback')}”看不懂，或没有这条理由，请从列表中选：{names}",
+                f"{place}: “{row.shown('feedback')}” cannot be read or names no reason of the row; choose from: {names}",
             )
         )
     kind, which = found
@@ -134,8 +134,8 @@ def _mark(row: Filled) -> dict[str, Any]:
     if mark is None:
         raise UserError(
             say(
-                f"{place}：满意度“{row.satisfaction}”不是 1 到 5",
-                f"{place}: the mark “{row.satisfaction}” is not 1 to 5",
+                f"{place}：满意度“{row.shown('satisfaction')}”不是 1 到 5",
+                f"{place}: the mark “{row.shown('satisfaction')}” is not 1 to 5",
             )
         )
     return {"satisfaction": mark}
@@ -148,8 +148,8 @@ def _next_visit(row: Filled, as_of: date) -> dict[str, Any]:
     if found is None or not as_of - SOONEST <= found <= as_of + LATEST:
         raise UserError(
             say(
-                f"{place}：下次走访“{row.next_visit}”看不懂或相差太远，请写成 2025-09-03",
-                f"{place}: the next visit “{row.next_visit}” cannot be read or is too far off;"
+                f"{place}：下次走访“{row.shown('next_visit')}”看不懂或相差太远，请写成 2025-09-03",
+                f"{place}: the next visit “{row.shown('next_visit')}” cannot be read or is too far off;"
                 " write 2025-09-03",
             )
         )

@@ -151,8 +151,8 @@ def _outcome(row: Filled) -> str:
         names = say("需要、不需要、婉拒、未遇见", "needed, not needed, declined, not reached")
         raise UserError(
             say(
-                f"{row.where}：不认识结果“{row.outcome}”，请填 {names}",
-                f"{row.where}: “{row.outcome}” is none of {names}",
+                f"{row.where}：不认识结果“{row.shown('outcome')}”，请填 {names}",
+                f"{row.where}: “{row.shown('outcome')}” is none of {names}",
             )
         )
     return found
@@ -205,8 +205,8 @@ def _visit_date(row: Filled, as_of: date, today: date) -> date | None:
     if found is None and row.date not in (None, ""):
         raise UserError(
             say(
-                f"{place}：走访日期“{row.date}”看不懂，请写成 2025-09-03",
-                f"{place}: cannot read the date “{row.date}”; write 2025-09-03",
+                f"{place}：走访日期“{row.shown('date')}”看不懂，请写成 2025-09-03",
+                f"{place}: cannot read the date “{row.shown('date')}”; write 2025-09-03",
             )
         )
     if found is not None and not near_week(found, as_of):

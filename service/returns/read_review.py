@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.contract.spoken_values import FALSE, TRUE, plain
 from features.contract.workbook_cells import SheetCells, read_sheets
+from features.findings import shown_cells
 from features.language import UserError, say
 from features.linking.decisions import COLUMNS
 from service.lists.review_workbook import ADDRESS, BETWEEN, DECISION, DROP, KEEP, KINDS, PERSON, PHONE, WHAT
@@ -107,10 +108,11 @@ def _decide_link(
     household = cell.split(BETWEEN)[0] if cell else _at(row, DECISION)
     if household in households:
         return [(*evidence, household)]
+    (shown,) = shown_cells([decision])
     found.refused.append(
         say(
-            f"{where}：决定“{decision}”不是候选序号、登记表里的户号，也不是“无”",
-            f"{where}: “{decision}” is no candidate's number, no household of the register, and not “none”",
+            f"{where}：决定“{shown}”不是候选序号、登记表里的户号，也不是“无”",
+            f"{where}: “{shown}” is no candidate's number, no household of the register, and not “none”",
         )
     )
     return []
@@ -131,10 +133,11 @@ def _decide_pair(
     elif decision in FALSE | {"不是同一户", "不同"}:
         found.other.append((kind, keep, drop))
     else:
+        (shown,) = shown_cells([decision])
         found.refused.append(
             say(
-                f"{where}：决定“{decision}”不是“是”“换”或“否”",
-                f"{where}: “{decision}” is not yes, swap or no",
+                f"{where}：决定“{shown}”不是“是”“换”或“否”",
+                f"{where}: “{shown}” is not yes, swap or no",
             )
         )
     return []

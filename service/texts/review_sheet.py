@@ -9,6 +9,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 
 from features.atomic import open_atomically
 from features.contract.community import Community
+from features.findings import shown_cells
 from features.language import UserError, say
 from features.masking.mask import mask_texts
 from models.text.decisions import key_of
@@ -122,10 +123,11 @@ def _decided(said: str, needs: dict[str, str], where: str) -> list[str | None]:
     found: list[str | None] = []
     for name in filter(None, (part.strip() for part in said.split(_BETWEEN[0]))):
         if name.lower() not in needs:
+            (shown,) = shown_cells([name])
             raise UserError(
                 say(
-                    f"{where}：“{name}”不是 community.yaml 里的需求；请写需求名称或 无",
-                    f"{where}: “{name}” is no need of community.yaml; write a need's name, or 无 for nobody's",
+                    f"{where}：“{shown}”不是 community.yaml 里的需求；请写需求名称或 无",
+                    f"{where}: “{shown}” is no need of community.yaml; write a need's name, or 无 for nobody's",
                 )
             )
         found.append(needs[name.lower()])

@@ -16,13 +16,15 @@ import pyarrow.parquet as pq
 from sqlalchemy import delete, update
 
 from features.atomic import open_atomically, write_atomically
-from features.ingest.erasure import erase_household, erase_rows, own_texts
+from features.ingest.erasure import erase_household, erase_rows, own_requests, own_texts
 from features.language import say
 from features.mapping.kept_rows import FOLDER, PENDING, forget_waiting
 from features.point_in_time.subset import without
 from features.store.partitions import InMemory, open_copy
 from features.store.tombstones import leave_tombstone
 from models.dataset.out_of_time import erase_out_of_time, forget_earlier_files
+from models.text.decisions import forget_decisions
+from models.text.gate import forget_trained_on
 from service.ledgers.accounts import HOUSEHOLDS_SHEET, NEEDS_SHEET
 from service.web.audit.log import enter
 from service.web.database.engine import Database
@@ -46,6 +48,9 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     changed = forget_texts(
         workspace, own_texts(workspace, household_id)
     )  # while the records still tell which
+    said = own_requests(workspace, household_id)
+    forget_decisions(workspace, said)
+    forget_trained_on(workspace, said)
     removed = erase_household(workspace, household_id)
     erase_out_of_time(workspace, household_id)
     forget_earlier_files(workspace)

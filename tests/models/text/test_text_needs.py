@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from features.contract.community import Community
 from features.store.plain_file import from_bytes, to_bytes
 from models.text.categories import needs_of_category, propose_categories, read_categories, write_categories
-from models.text.decisions import keep_decisions, read_decisions
+from models.text.decisions import keep_decisions, key_of, read_decisions
 from models.text.evaluate import evaluate, learnable
+from models.text.gate import judge
 from models.text.model import TextModel
 from models.text.needs import needs_of
 from models.text.ngrams import count_ngrams
@@ -108,6 +110,25 @@ def test_a_decision_counts_before_all_and_keeps_no_personal_data(tmp_path: Path)
     assert found([text, "屋顶漏水"], None, kept) == [["dispute"], []]
     keep_decisions(tmp_path, pd.DataFrame({"text": [text], "need": ["repair"]}))
     assert found([text], None, read_decisions(tmp_path)) == [["repair"]]
+
+
+def test_a_new_classifier_is_no_worse_than_the_one_in_force_on_texts_new_to_both(trained) -> None:
+    evaluation, model = trained
+    texts, _ = made_up()
+    assert judge(evaluation, texts, None, ())[0]
+    blind = replace(model, weights=np.zeros_like(model.weights))
+    assert judge(evaluation, texts, blind, ())[0]
+    worse = replace(evaluation, chances=1 - evaluation.chances)
+    allowed, why = judge(worse, texts, model, ())
+    assert not allowed and "1.000" in why
+    allowed, why = judge(evaluation, texts, blind, [key_of(text) for text in texts[:-5]])
+    assert not allowed and "5" in why
+
+
+def test_what_is_not_sure_tells_how_sure_it_is(trained) -> None:
+    answers = needs_of(pd.Series(["天气很好", "停车，屋顶"]), COMMUNITY, trained[1])
+    unsure = answers[answers["abstained"]]
+    assert len(unsure) and unsure["probability"].between(0, 1).all()
 
 
 def test_categories_are_proposed_from_names_and_edited_by_the_community(tmp_path: Path) -> None:

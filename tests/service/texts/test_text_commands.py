@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from models.registry.text_models import read_text_model
 from models.text.decisions import read_decisions
+from models.text.gate import read_trained_on
 from service.cli.commands import commands
 
 SETTINGS = """
@@ -56,6 +57,7 @@ def test_training_registers_a_model_in_force(workspace: Path, monkeypatch: pytes
     run(workspace, "text", "train", "--labels", str(workspace.parent / "labelled.csv"))
     model = read_text_model(workspace)
     assert model is not None and model.needs == ("childcare", "repair")
+    assert len(read_trained_on(workspace)) == 40
 
 
 def test_what_a_person_decides_in_the_sheet_is_kept(workspace: Path) -> None:
@@ -75,3 +77,23 @@ def test_what_a_person_decides_in_the_sheet_is_kept(workspace: Path) -> None:
     run(workspace, "text", "review", "--read", str(path))
     kept = read_decisions(workspace)
     assert sorted(kept["need"].fillna("-")) == ["-", "childcare", "repair"]
+
+
+def test_the_sheet_asks_about_the_least_certain_first(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = pd.DataFrame(
+        {
+            "row": [0, 1, 2],
+            "need": [None] * 3,
+            "probability": [0.3, 0.1, 0.2],
+            "abstained": True,
+            "why": "?",
+            "candidates": [[]] * 3,
+        }
+    )
+    monkeypatch.setattr("service.texts.labelled.open_texts", lambda _: pd.Series(["甲", "乙", "丙"]))
+    monkeypatch.setattr("models.text.needs.needs_of", lambda *_: answers)
+    run(workspace, "text", "review", "--most", "2", "--output", str(tmp_path / "asked.xlsx"))
+    sheet = openpyxl.load_workbook(tmp_path / "asked.xlsx").active
+    assert [row[1].value for row in sheet.iter_rows(min_row=2)] == ["乙", "丙"]

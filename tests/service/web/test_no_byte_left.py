@@ -4,12 +4,15 @@ import zipfile
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import served_town
 from served_town import As, make_workspace, served
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select
 
+from models.text.decisions import keep_decisions, read_decisions
+from models.text.gate import keep_trained_on, read_trained_on
 from service.cli.commands import commands
 from service.web.database.tables import Entry, Outcome
 from service.web.published.from_records import refusing_on
@@ -28,6 +31,8 @@ def marked_rows(town_rows):
         for at, row in enumerate(found["residents"]):
             own = row["household_id"] in MARKED
             row["tongue"] = f"rare-{row['household_id']}-word" if own else f"t{at % 3}"
+        for row in found["requests"]:
+            row["text"] = f"said-{row['household_id']}-word" if row["household_id"] in MARKED else "漏水"
         return found
 
     return rows
@@ -62,13 +67,18 @@ def test_a_deleted_household_leaves_no_byte(workspace, database_url, monkeypatch
         household = visit["household_id"]
         outcome = {"outreach_id": visit["outreach_id"], "outcome": "needed", "note": "own-note-word"}
         assert wang.post("/v1/outcomes", outcome).status_code == 201
-        words = [f"own-{household}-word", f"rare-{household}-word", "own-note-word"]
+        said = f"said-{household}-word"
+        keep_decisions(workspace, pd.DataFrame({"text": [said, "漏水"], "need": ["meals", "meals"]}))
+        keep_trained_on(workspace, [said, "漏水"])
+        words = [said, f"own-{household}-word", f"rare-{household}-word", "own-note-word"]
         before = holding(workspace, words)
         assert {"records.duckdb"} < set(before) and any(path.endswith("model.json") for path in before)
         assert any(path.endswith("town.npz") for path in before)
         assert wang.delete(f"/v1/residents/{household}").status_code == 202
         commands(["--workspace", str(workspace), "drain"], standalone_mode=False)
         assert holding(workspace, words) == []  # the service still runs
+        assert read_decisions(workspace)["text"].tolist() == ["漏水"]
+        assert len(read_trained_on(workspace)) == 1
         named = {
             path for path in holding(workspace, [household]) if not path.startswith(("service.db", "audit/"))
         }

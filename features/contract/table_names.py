@@ -144,7 +144,7 @@ def contract_names(table: str, names: Sequence[str]) -> dict[str, str]:
     A name of the contract that is there itself is never taken by another; of two names for one, the first in the
     table of aliases counts.
 
-    >>> contract_names("households", ["户号", "网格", "household_id", "孩子数"])
+    >>> contract_names("households", ["户号", "网格", "household_id", "面积"])
     {'网格': 'grid_id'}
     """
     there = {name.strip().lower() for name in names}

@@ -139,6 +139,7 @@ def test_what_is_said_and_a_visit_for_a_colleague_wait_on_the_phone(server, brow
             assert stored(server, Remark) == stored(server, Reassignment) == []
         eventually(server, Remark, [(said, "")] * 3)
         eventually(server, Reassignment, [(given, "")])
+        page.wait_for_load_state("networkidle")  # the page loads again once all is sent
         page.goto("/visits")
         expect(page.get_by_role("heading", name="邓红")).to_be_visible()
         page.goto(f"/visits/{said}")

@@ -9,27 +9,17 @@ there already is not made again.
 """
 
 import argparse
-import subprocess
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
-from unseen_towns import compare, evaluate
+from unseen_towns import compare, evaluate, xianying
 
 from features.simulation.simulate import simulate
 
 WEEKS = 104
 AS_OF = date(2025, 6, 2)
 SHARING = "\nsharing: {model: true}\n"
-
-
-def xianying(workspace: Path, *arguments: str) -> None:
-    """Run a command of the program."""
-    command = [sys.executable, "-m", "service.cli", "--workspace", str(workspace), *arguments]
-    code = subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode
-    if code not in (0, 3):  # 3: read, with things to look at
-        raise SystemExit(f"{arguments[0]}: exit code {code}")
 
 
 def made_town(place: Path, households: int, seed: int) -> Path:

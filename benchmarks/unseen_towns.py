@@ -107,15 +107,20 @@ def compare(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def xianying(workspace: Path, *arguments: str) -> None:
+    """Run a command of the program."""
+    command = [sys.executable, "-m", "service.cli", "--workspace", str(workspace), *arguments]
+    code = subprocess.run(command, check=False).returncode
+    if code not in (0, 3):  # 3: read, with things to look at
+        raise SystemExit(f"{arguments[0]}: exit code {code}")
+
+
 def run_commands(town: Path, workspace: Path, as_of: date) -> dict[str, float]:
     """Ingest, retrain and score through the command line; seconds of each."""
-    command = [sys.executable, "-m", "service.cli", "--workspace", str(workspace)]
     seconds = {}
     for step in (["ingest", str(town)], ["retrain", "--as-of", str(as_of)], ["score", "--as-of", str(as_of)]):
         begin = time.monotonic()
-        code = subprocess.run([*command, *step], check=False).returncode
-        if code not in (0, 3):  # 3: read, with things to look at
-            raise SystemExit(f"{step[0]}: exit code {code}")
+        xianying(workspace, *step)
         seconds[step[0]] = time.monotonic() - begin
     return seconds
 

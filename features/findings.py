@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from features.language import say
-from features.masking.mask import mask_text
 
 EXAMPLES = 3  # values shown of those that were not understood
 
@@ -48,7 +47,13 @@ def shown_cells(cells: Iterable[str]) -> tuple[str, ...]:
     >>> shown_cells(["租房", "电话13812345678"])
     ('租房', '电话［电话］')
     """
-    return tuple(mask_text(str(cell)) for cell in cells)
+    shown = tuple(map(str, cells))
+    if shown:
+        # its patterns take a quarter of a second to compile, and most commands show no cell
+        from features.masking.mask import mask_text
+
+        shown = tuple(map(mask_text, shown))
+    return shown
 
 
 def line_words(lines: Sequence[int]) -> str:

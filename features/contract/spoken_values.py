@@ -8,6 +8,7 @@ import unicodedata
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+ABOVE = ("同上", "〃", "″", "''", "”", '"', "同前", "ditto")  # the same as in the cell above
 # words for "nothing is known", wherever they stand
 UNKNOWN = frozenset(
     (

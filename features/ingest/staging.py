@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.contract.spoken_values import UNKNOWN
+from features.contract.spoken_values import ABOVE, UNKNOWN
 from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES, Column
 from features.exports.request_numbers import Staged as StagedRequests
@@ -41,7 +41,6 @@ ABSENT = (
 )
 SIGNS = ("-", "--", "—", "——", "/", "\\")  # for nothing
 NONE_YET = (*SIGNS, *sorted(UNKNOWN), "无", "暂无", "未评价", "未评", "无评价", "未回访", "未回复", "拒评")
-ABOVE = ("同上", "〃", "″", "''", "”", '"', "同前", "ditto")  # the same as in the cell above
 LINE_NUMBER, PROBLEM, DETAIL, NOTED = name(LINE), name("row:problem"), name("row:detail"), name("row:noted")
 OTHERS = name("row:others")  # what stands in columns that nothing reads
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.contract.spoken_values import plain, read_truth
+from features.contract.spoken_values import ABOVE, plain, read_truth
 from features.language import say
 from features.linking.mentions import mentions
 from features.mapping.column_content import cell_text
@@ -58,7 +58,6 @@ _JOINED = {
     "result": "；",
     "warned_of": "；",
 }
-_UNTIL_NOW = ("同上", "〃", "″", '"', "''", "同前")
 _NOT_YET = re.compile(r"^(?:未|待|没有?|尚未|计划)(?:走访|入户|见面|核查|去|到)?$|^否$|^×$")
 _FOR_ALL = re.compile(r"^(?:等|两户|三户|几户|各户)?.{0,4}(?:均|都|皆|一致|共同)")
 _REPEATED = re.compile(r"\.\d+$")
@@ -119,7 +118,7 @@ def _rows(sheet: LedgerSheet, layout: Layout) -> Iterator[Row]:
             continue
         row = {name: cells[at] if at < len(cells) else "" for at, name in names}
         for name, value in row.items():
-            repeats = value in _UNTIL_NOW or (value == "" and name in layout.carried_down)
+            repeats = value in ABOVE or (value == "" and name in layout.carried_down)
             row[name] = above.get(name, "") if repeats else value
         above = row
         yield Row(line, row, note=False)

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.contract.community import Community, Need
-from features.contract.settings_file import SETTINGS_FILE
+from features.contract.community import Need
 from features.language import UserError, say
-from features.store.reader import read_settings
+from features.store.sharing import sharing_community
 from models.demand.expected import TOWN, WINDOWS
+from service.lists.pages import TIERS
 from service.weekly.monitor_week import DEMAND
 from service.weekly.week_directory import OUTREACH, RISK, WEEKS, read_table, readable
 
 FEWEST = 5  # households: a smaller number is not shown
-TIERS = ("red", "yellow", "green")
 
 
 @dataclass(frozen=True)
@@ -41,19 +40,11 @@ def figures_of(workspaces: Iterable[Path]) -> list[CommunityFigures]:
 
     Raises UserError where a community has not agreed in its settings, has no week yet, or a file cannot be read.
     """
-    return [_figures(workspace, read_settings(workspace)) for workspace in workspaces]
+    return [_figures(workspace) for workspace in workspaces]
 
 
-def _figures(workspace: Path, community: Community) -> CommunityFigures:
-    name = community.community.name or workspace.name
-    if not community.sharing.figures:
-        raise UserError(
-            say(
-                f"{name}（{workspace}）没有同意给出合计：须在其 {SETTINGS_FILE} 写 sharing: {{figures: true}} 再导入",
-                f"{name} ({workspace}) has not agreed to give its sums: it must write sharing: {{figures: true}} into"
-                f" its {SETTINGS_FILE} and ingest it",
-            )
-        )
+def _figures(workspace: Path) -> CommunityFigures:
+    name, community = sharing_community(workspace, "figures")
     weeks = sorted(home for home in (workspace / WEEKS).glob("????-??-??") if (home / OUTREACH).is_file())
     if not weeks:
         raise UserError(

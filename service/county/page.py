@@ -72,7 +72,7 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
     return Sheet(say("需求", "Needs"), note, tuple((head, 12) for head in heads), rows)
 
 
-def _shown(number: float | None) -> str:
+def _shown(number: float | None) -> int | str:
     if number is None or pd.isna(number):
         return ""
-    return f"<{FEWEST}" if 0 < number < FEWEST else f"{number:.0f}"
+    return f"<{FEWEST}" if 0 < number < FEWEST else round(number)

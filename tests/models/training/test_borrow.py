@@ -94,7 +94,7 @@ def test_a_community_lends_only_where_its_settings_say_so(
 ) -> None:
     model = hand_made_model(known, GOOD)
     settings = {tmp_path / "a": small_community(sharing={"model": True}), tmp_path / "b": small_community()}
-    monkeypatch.setattr("models.registry.neighbours.read_settings", settings.__getitem__)
+    monkeypatch.setattr("features.store.sharing.read_settings", settings.__getitem__)
     monkeypatch.setattr("models.registry.neighbours.champion", lambda place: Champion(model, 7, place))
     assert lent_models([tmp_path / "a"])[0].version == 7
     with pytest.raises(UserError, match="sharing"):

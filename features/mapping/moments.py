@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from features.contract.spoken_values import plain, read_moment
+from features.contract.spoken_values import plain, read_moment, read_number
 
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 FIRST_SERIAL, LAST_SERIAL = 32_874, 73_050  # days of Excel: 1990 to 2099
@@ -15,12 +15,6 @@ _YEAR_MONTH = re.compile(r"(?<!\d)(20\d{2})\s*[-年./_]\s*(1[0-2]|0?[1-9])(?!\d)
 _COMPACT_MONTH = re.compile(r"(?<!\d)(20\d{2})(0[1-9]|1[0-2])(?:[0-3]\d)?(?!\d)")
 _MONTH = re.compile(r"(?<![\d第])(1[0-2]|0?[1-9])\s*月(?!内)")
 _CHINESE_MONTH = re.compile(r"(?<![十一二三四五六七八九])(十[一二]?|[一二三四五六七八九])月")
-_CHINESE = {
-    word: at
-    for at, word in enumerate(
-        ["一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二"], start=1
-    )
-}
 _MONTH_DAY = re.compile(r"^(1[0-2]|0?[1-9])\s*[月./-]\s*(3[01]|[12]\d|0?[1-9])\s*[日号]?\.?(?P<clock>.*)$")
 _DAY = re.compile(r"^(3[01]|[12]\d|0?[1-9])\s*[日号]?(?P<clock>\s.*)?$")
 _CUT = (".1", ".2", ".3")
@@ -58,8 +52,9 @@ def period_in(text: str) -> Period:
     month = _MONTH.search(short)
     months = {*_MONTH.findall(short)}
     spoken = _CHINESE_MONTH.search(short)
-    number = int(month[1]) if month and len(months) == 1 else _CHINESE[spoken[1]] if spoken else None
-    return Period(int(year[1]) if year else None, number)
+    number = month[1] if month and len(months) == 1 else spoken[1] if spoken else ""
+    told = read_number(number)
+    return Period(int(year[1]) if year else None, None if told is None else int(told))
 
 
 def read_when(value: Any, zone: str, period: Period = Period()) -> datetime | None:

@@ -149,14 +149,12 @@ def _loss(records: Records, known: Known, model: NeedModel) -> float:
     days = known.as_of - WEEK * np.arange(1, TRIED + _longest(known) + 1)
     done = complete(known, days, known.as_of)
     loss, rows = 0.0, 0
-    for day, usable in [(day, usable) for day, usable in zip(days, done, strict=True) if usable.any()][
-        :TRIED
-    ]:
-        then = known_before(records, int(day))
+    for newest in np.flatnonzero(done.any(axis=1))[:TRIED]:
+        then = known_before(records, int(days[newest]))
         if not len(then.requests.need):
             continue
         features, _ = validated_features(records, then, model.schema)
-        lost, counted = _day_loss(known, features, model, usable)
+        lost, counted = _day_loss(known, features, model, done[newest])
         loss, rows = loss + lost, rows + counted
     return loss / rows if rows else float("nan")
 

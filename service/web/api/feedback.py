@@ -74,9 +74,9 @@ def post_feedback(
     permit(asker, Scope.OUTCOMES)
     visit, _ = listed_row(request, asker, body.outreach_id)
     willing(request, visit["household_id"])
-    said = remarks.Said(body.kind, body.satisfaction, body.next_visit)
+    remark = remarks.Said(body.kind, body.satisfaction, body.next_visit)
     token = idempotency_key or uuid4().hex
-    row = remarks.add_remark(state_of(request).database, asker, visit, said, token, purpose_of(request))
+    row = remarks.add_remark(state_of(request).database, asker, visit, remark, token, purpose_of(request))
     return FeedbackOut(**{name: getattr(row, name) for name in FeedbackOut.model_fields})
 
 

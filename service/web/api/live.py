@@ -119,14 +119,14 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     if state_of(request).shelf.served.place(body.household_id):
         place_in_sight(request, asker, body.household_id)
     willing(request, body.household_id)
-    found = live.score(posted, str(row["grid_id"]), in_town=body.household_id in week.places)
+    score = live.score(posted, str(row["grid_id"]), in_town=body.household_id in week.places)
     note(request, asker, "live.score", body.household_id, week.as_of)
     scores = [
         {"need": need, "p_request": round(float(p), 8), "p_need": round(float(q), 8), "rank": int(rank)}
-        for need, p, q, rank in zip(found.needs, found.p_request, found.p_need, found.rank, strict=True)
+        for need, p, q, rank in zip(score.needs, score.p_request, score.p_need, score.rank, strict=True)
         if sees_need(asker, need in week.sensitive)
     ]
-    level = {"risk": round(found.risk, 8), "tier": found.tier} if sees_risk(asker, week.community) else {}
+    level = {"risk": round(score.risk, 8), "tier": score.tier} if sees_risk(asker, week.community) else {}
     head = {
         "household_id": body.household_id,
         "as_of": week.as_of,
@@ -174,8 +174,8 @@ async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> l
 async def live_features(request: Request, asker: Asker, as_of: AsOf = None) -> Response:
     """Compute p_request of each row of features, at the week's level; a row holds a need and the model's columns."""
     asked = rows_asked(state_of(request), asker, await request.body(), as_of)
-    found = await run_in_threadpool(asked.live.p_request, asked.matrix, asked.needs)
-    return Response(as_answer(found), media_type="application/json")
+    p_request = await run_in_threadpool(asked.live.p_request, asked.matrix, asked.needs)
+    return Response(as_answer(p_request), media_type="application/json")
 
 
 class ReasonOut(BaseModel):

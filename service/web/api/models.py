@@ -104,11 +104,11 @@ def report(
 ) -> Response:
     """Return one file of a version's report: a table as CSV, a figure as PNG."""
     permit(asker, Scope.MODELS)
-    found = model_shelf.report_file(state_of(request).settings.workspace, version, name)
-    if found is None:
+    path = model_shelf.report_file(state_of(request).settings.workspace, version, name)
+    if path is None:
         raise missing_model()
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return FileResponse(found, media_type="text/markdown" if name.endswith(".md") else kind)
+    return FileResponse(path, media_type="text/markdown" if name.endswith(".md") else kind)
 
 
 @router.get("/audit", summary="审计日志：谁在何时因何查看或改动了什么")
@@ -122,9 +122,11 @@ def entries(
 ) -> list[AuditEntry]:
     """List the newest entries first; those of the last second may not be included yet."""
     permit_everywhere(asker, Scope.AUDIT)
-    found = audit_entries(state_of(request).database, household_id, who, before, limit)
+    logged = audit_entries(state_of(request).database, household_id, who, before, limit)
     note(request, asker, "audit.read", household_id or "")
-    return [AuditEntry(**{name: getattr(entry, name) for name in AuditEntry.model_fields}) for entry in found]
+    return [
+        AuditEntry(**{name: getattr(entry, name) for name in AuditEntry.model_fields}) for entry in logged
+    ]
 
 
 def audit_entries(

@@ -40,7 +40,7 @@ def describe(app: FastAPI) -> None:
 
 
 def _described(app: FastAPI) -> dict[str, Any]:
-    found = get_openapi(
+    description = get_openapi(
         title=app.title,
         version=app.version,
         summary=app.summary,
@@ -48,14 +48,14 @@ def _described(app: FastAPI) -> dict[str, Any]:
         " Send Authorization: Bearer xy_...; errors are application/problem+json (RFC 9457).",
         routes=app.routes,
     )
-    found.setdefault("components", {})["securitySchemes"] = SCHEMES
+    description.setdefault("components", {})["securitySchemes"] = SCHEMES
     routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
     times = Counter(route.name for route in routes)
     for route in routes:
         for method in route.methods or ():
-            operation = found["paths"][route.path_format][method.lower()]
+            operation = description["paths"][route.path_format][method.lower()]
             operation["security"] = [] if route.name in OPEN else SIGNED_IN
             operation["operationId"] = (
                 route.name if times[route.name] == 1 else f"{route.name}_{route.path.split('/')[2]}"
             )
-    return found
+    return description

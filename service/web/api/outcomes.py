@@ -132,18 +132,18 @@ def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[Out
     week = state_of(request).shelf.served.week(as_of)
     rows = rows_in_sight(request, asker, week)
     with state_of(request).database.reading() as session:
-        found = counted(session, state_of(request).settings.workspace, rows)
-    if found:
+        outcomes = counted(session, state_of(request).settings.workspace, rows)
+    if outcomes:
         note(
             request,
             asker,
             "outcomes.read",
-            {outcome.household_id: None for outcome in found.values()},
+            {outcome.household_id: None for outcome in outcomes.values()},
             week.as_of,
         )
     return [
         OutcomeOut(**{**vars(outcome), "undone": False})  # of the fields, those of OutcomeOut are taken
-        for outcome in found.values()
+        for outcome in outcomes.values()
     ]
 
 

@@ -85,7 +85,7 @@ def export(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
     permit(asker, Scope.RIGHTS, Scope.SENSITIVE)
     place_in_sight(request, asker, household_id)
     state = state_of(request)
-    found: dict[str, Any] = rights.export(
+    data: dict[str, Any] = rights.export(
         state.settings.workspace,
         state.database,
         state.shelf.served,
@@ -93,7 +93,7 @@ def export(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
         household_id,
         purpose_of(request),
     )
-    return Response(orjson.dumps(found, default=str), media_type="application/json")
+    return Response(orjson.dumps(data, default=str), media_type="application/json")
 
 
 @router.post("/corrections", status_code=202, summary="更正一项登记信息")

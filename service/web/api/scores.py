@@ -124,14 +124,14 @@ async def batch(request: Request, body: Batch, asker: Asker) -> Response:
     permit(asker, Scope.SCORES)
     restrictions = state_of(request).restrictions
     week = state_of(request).shelf.served.week(body.as_of)
-    found, unknown = {}, []
+    scores, unknown = {}, []
     for household in body.household_ids:
         seen = sees_household(request, asker, household) and restrictions.listed(household)
         if seen and household in week.places:
-            found[household] = week.answer(household, asker.sensitive)
+            scores[household] = week.answer(household, asker.sensitive)
         else:
             unknown.append(household)
-    if found:
-        await note_on_loop(request, asker, "scores.read", found, week.as_of)
-    content = b'{"households":[' + b",".join(found.values()) + b'],"unknown":' + orjson.dumps(unknown) + b"}"
+    if scores:
+        await note_on_loop(request, asker, "scores.read", scores, week.as_of)
+    content = b'{"households":[' + b",".join(scores.values()) + b'],"unknown":' + orjson.dumps(unknown) + b"}"
     return Response(content, media_type=JSON)

@@ -129,8 +129,14 @@ def selected(request: Request, asker: Identity, week: Week, wish: Filter) -> lis
 
 def _tag(request: Request, asker: Identity, week: Week, *parts: object) -> str:
     state = state_of(request)
-    told = (week.directory.name, state.shelf.served.revision, state.restrictions.version, asker.who, *parts)
-    return f'W/"{hashlib.sha256(repr(told).encode()).hexdigest()[:24]}"'
+    version = (
+        week.directory.name,
+        state.shelf.served.revision,
+        state.restrictions.version,
+        asker.who,
+        *parts,
+    )
+    return f'W/"{hashlib.sha256(repr(version).encode()).hexdigest()[:24]}"'
 
 
 def _after(rows: list[dict[str, Any]], cursor: str | None, as_of: str) -> int:

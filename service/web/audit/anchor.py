@@ -44,11 +44,11 @@ class Head:
 
 def read_heads(text: str, secret: bytes) -> list[Head]:
     """Read every head of a text that this workspace signed."""
-    found = [Head(int(count), digest) for count, digest, _ in LINE.findall(text)]
+    heads = [Head(int(count), digest) for count, digest, _ in LINE.findall(text)]
     signatures = [signature for _, _, signature in LINE.findall(text)]
     return [
         head
-        for head, signature in zip(found, signatures, strict=True)
+        for head, signature in zip(heads, signatures, strict=True)
         if hmac.compare_digest(head.line(secret).rpartition(":")[2], signature)
     ]
 
@@ -113,8 +113,8 @@ def anchor(database: Database, directory: Path) -> None:
 def missing_journals(directory: Path) -> list[str]:
     """Name the journals that were there when the head was stored and vanished before they reached the database."""
     noted = _read(directory).get("journals", [])
-    there = {path.stem for suffix in (SUFFIX, MOVED) for path in directory.glob(f"*{suffix}")}
-    return [name for name in map(str, noted if isinstance(noted, list) else []) if name not in there]
+    present = {path.stem for suffix in (SUFFIX, MOVED) for path in directory.glob(f"*{suffix}")}
+    return [name for name in map(str, noted if isinstance(noted, list) else []) if name not in present]
 
 
 def lost_heads(database: Database, workspace: Path) -> list[Head]:

@@ -40,11 +40,11 @@ class Drain:
     _read: dict[Path, _Position] = field(default_factory=dict)
     _anchored: bool = False
 
-    def everything(self, own: Journal | None = None) -> int:
+    def everything(self, journal: Journal | None = None) -> int:
         """Move the lines of this process and of processes that have ended, and return the number of entries.
 
         Files of ended processes are then removed, and the log's head is stored outside the database. For a journal that
-        vanished before it was read an entry is added that names it. ``own``: this process's journal.
+        vanished before it was read an entry is added that names it. ``journal``: this process's journal.
         """
         with alone(self.directory):
             gone = missing_journals(self.directory)
@@ -52,11 +52,11 @@ class Drain:
             if self._anchored and not (self.directory / FILE).is_file():
                 lost.append(_about(uuid4().hex, "head", "audit.journal_lost", FILE))
             moved = self._append(lost)
-            moved += self._move(own.path) if own else 0
-            if own:
-                own.turn_over()
+            moved += self._move(journal.path) if journal else 0
+            if journal:
+                journal.turn_over()
             for path in sorted(self.directory.glob(f"*{SUFFIX}")):
-                if not own or path != own.path:
+                if not journal or path != journal.path:
                     moved += self._adopt(path)
             anchor(self.database, self.directory)
             self._anchored = (self.directory / FILE).is_file()
@@ -127,10 +127,10 @@ class Drain:
         log.error("a line of the audit journal was set aside: %s", reason)
         place = self.directory / ASIDE
         place.mkdir(exist_ok=True)
-        said = {"journal": path.name, "line": number, "reason": reason, "content": line.decode("latin-1")}
+        entry = {"journal": path.name, "line": number, "reason": reason, "content": line.decode("latin-1")}
         with (place / f"{path.stem}.jsonl").open("a+", encoding="utf-8") as file:
             file.seek(0)
-            if (aside := json.dumps(said) + "\n") not in file:  # it may be there since an earlier try
+            if (aside := json.dumps(entry) + "\n") not in file:  # it may be there since an earlier try
                 file.write(aside)
             file.flush()
             os.fsync(file.fileno())

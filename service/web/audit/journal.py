@@ -81,10 +81,10 @@ class Journal:
     def _in_place(self) -> bool:
         """Tell whether the file is still where it was opened, with the length that was written to it."""
         try:
-            found = os.stat(self.path)
+            status = os.stat(self.path)
         except FileNotFoundError:
             return False
-        return found.st_ino == self._inode and found.st_size == self._size
+        return status.st_ino == self._inode and status.st_size == self._size
 
     def _write_elsewhere(self) -> None:
         """Copy what is left of the lines to a new file, and enter what was lost. Raises OSError when that fails."""

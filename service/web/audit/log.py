@@ -33,12 +33,12 @@ def append(session: Session, lines: Sequence[Sequence[str]]) -> int:
     """Add journal lines to the chain in this transaction, and return how many; lines already there are left out."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHAIN_LOCK})
-    there = set(session.scalars(select(Entry.id).where(Entry.id.in_([line[0] for line in lines]))))
+    stored = set(session.scalars(select(Entry.id).where(Entry.id.in_([line[0] for line in lines]))))
     last = session.execute(select(Entry.number, Entry.hash).order_by(Entry.number.desc()).limit(1)).first()
     number, previous = (last.number, last.hash) if last else (0, BEGINNING)
     rows = []
     for line in lines:
-        if line[0] in there:
+        if line[0] in stored:
             continue
         number += 1
         digest = entry_hash(number, previous, line)

@@ -36,8 +36,8 @@ class Identities:
 
     def remembered(self, token: str) -> Identity | None:
         """Return the identity of a token looked up lately, or None where it must be looked up."""
-        found = self._held.get(token)
-        return found[1] if found and found[0] > time.monotonic() else None
+        kept = self._held.get(token)
+        return kept[1] if kept and kept[0] > time.monotonic() else None
 
     def find(self, token: str) -> Identity | None:
         """Look up the identity of a key or session in the database; None where it is not valid (any more)."""
@@ -88,12 +88,12 @@ def _of_key(session: Session, digest: str) -> Identity | None:
 
 
 def _of_session(session: Session, digest: str) -> Identity | None:
-    found = session.execute(
+    row = session.execute(
         select(SignIn, User).join(User, SignIn.user_id == User.id).where(SignIn.token_hash == digest)
     ).first()
-    if found is None:
+    if row is None:
         return None
-    sign_in, user = found
+    sign_in, user = row
     if sign_in.expires_at <= now() or not user.active:
         return None
     return Identity(

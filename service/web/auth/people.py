@@ -99,12 +99,12 @@ def set_second_factor(database: Database, login: str, remove: bool = False) -> S
     """
     with database.writing() as session:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
-        made = None if remove else new_second_factor(user, workspace_secret(database.workspace))
+        secret = None if remove else new_second_factor(user, workspace_secret(database.workspace))
         if remove:
             user.second_factor = None
         session.execute(delete(SignIn).where(SignIn.user_id == user.id))
         enter(session, operator(), "users.second_factor", "", "", f"{login} removed" if remove else login)
-    return made
+    return secret
 
 
 def _user(user: User | None, login: str) -> User:
@@ -135,10 +135,10 @@ def make_key(
     try:
         chosen = sorted(machine_scopes(scopes))
     except ValueError as error:
-        there = say("、", ", ").join(sorted(Scope))
+        known = say("、", ", ").join(sorted(Scope))
         unknown = next(scope for scope in scopes if scope not in set(Scope))
         raise UserError(
-            say(f"没有权限 {unknown}，只有 {there}", f"no scope {unknown}; there are {there}")
+            say(f"没有权限 {unknown}，只有 {known}", f"no scope {unknown}; there are {known}")
         ) from error
     identity, key = new_key()
     with database.writing() as session:
@@ -154,8 +154,8 @@ def make_key(
             )
         )
         place = "/".join(part for part in (grid_id, microgrid_id) if part)
-        told = (identity, name, " ".join(scope.value for scope in chosen), place)
-        enter(session, operator(), "keys.create", "", "", " ".join(filter(None, told)))
+        details = (identity, name, " ".join(scope.value for scope in chosen), place)
+        enter(session, operator(), "keys.create", "", "", " ".join(filter(None, details)))
     return key
 
 

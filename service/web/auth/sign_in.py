@@ -139,7 +139,7 @@ def close_session(database: Database, identity: Identity, everywhere: bool = Fal
     ``everywhere``: end all their sessions, on any device.
     """
     with database.writing() as session:
-        own = select(SignIn.user_id).where(SignIn.token_hash == identity.session).scalar_subquery()
-        which = SignIn.user_id == own if everywhere else SignIn.token_hash == identity.session
+        user_id = select(SignIn.user_id).where(SignIn.token_hash == identity.session).scalar_subquery()
+        which = SignIn.user_id == user_id if everywhere else SignIn.token_hash == identity.session
         session.execute(delete(SignIn).where(which).execution_options(synchronize_session=False))
         enter(session, identity.who, "session.close", "", "", "everywhere" if everywhere else "")

@@ -52,6 +52,6 @@ def signed(secret: str, text: str) -> str:
     return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
+def same(given: str, other: str) -> bool:
     """Tell whether two texts are equal, in constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    return hmac.compare_digest(given.encode(), other.encode())

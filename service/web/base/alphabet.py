@@ -57,7 +57,7 @@ def acceptable_body(kind: bytes, content: bytes) -> bool:
     """
     if kind.startswith(FORM):
         pairs = parse_qsl(content.decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
-        return all(acceptable(one) for pair in pairs for one in pair)
+        return all(acceptable(text) for pair in pairs for text in pair)
     if not acceptable_bytes(content):
         return False
     if b"\\" not in content:
@@ -72,5 +72,5 @@ def _texts_acceptable(value: Any) -> bool:
     if isinstance(value, str):
         return acceptable(value)
     if isinstance(value, dict):
-        return all(acceptable(name) and _texts_acceptable(one) for name, one in value.items())
+        return all(acceptable(name) and _texts_acceptable(item) for name, item in value.items())
     return not isinstance(value, list) or all(_texts_acceptable(item) for item in value)

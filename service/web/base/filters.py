@@ -13,8 +13,13 @@ def refuse_unknown(request: Request) -> None:
     if not request.query_params:
         return
     route: APIRoute = request.scope["route"]
-    told = (route.openapi_extra or {}).get("parameters", [])  # of a route that reads its parameters itself
-    names = [*_names(route.dependant), *(one["name"] for one in told if one["in"] == "query")]
+    declared = (route.openapi_extra or {}).get(
+        "parameters", []
+    )  # of a route that reads its parameters itself
+    names = [
+        *_names(route.dependant),
+        *(parameter["name"] for parameter in declared if parameter["in"] == "query"),
+    ]
     for name in request.query_params:
         if name not in names:
             listed = say("、", ", ").join(names) or "—"
@@ -29,5 +34,5 @@ def refuse_unknown(request: Request) -> None:
 
 def _names(dependant: Dependant) -> list[str]:
     """List the query parameters that a route and what it depends on take."""
-    own = [str(field.alias) for field in dependant.query_params]
-    return own + [name for one in dependant.dependencies for name in _names(one)]
+    names = [str(field.alias) for field in dependant.query_params]
+    return names + [name for child in dependant.dependencies for name in _names(child)]

@@ -36,7 +36,7 @@ class Limits:
         """
         counts = {key: seen for key, seen in self._counts.items() if key[1] > now}
         if len(counts) > MOST_COUNTED // 2:
-            counts = dict(sorted(counts.items(), key=lambda one: one[1])[-MOST_COUNTED // 2 :])
+            counts = dict(sorted(counts.items(), key=lambda entry: entry[1])[-MOST_COUNTED // 2 :])
         self._counts = counts
 
     def _count(self, rate: RateLimitItem, key: str) -> None:

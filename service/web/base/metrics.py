@@ -42,12 +42,12 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
 
     ``route``: the route's pattern, never the path, which may name a household.
     """
-    found = _children.get((method, route, status))
-    if found is None:
-        found = REQUESTS.labels(method, route, str(status)), SECONDS.labels(route)
-        _children[method, route, status] = found
-    found[0].inc()
-    found[1].observe(seconds)
+    children = _children.get((method, route, status))
+    if children is None:
+        children = REQUESTS.labels(method, route, str(status)), SECONDS.labels(route)
+        _children[method, route, status] = children
+    children[0].inc()
+    children[1].observe(seconds)
 
 
 def exposition() -> bytes:

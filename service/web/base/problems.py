@@ -97,12 +97,12 @@ def _forbidden(error: Forbidden) -> Problem:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    found = [
+    mistakes = [
         {"where": ".".join(map(str, problem["loc"])), "message": problem["msg"]}
         for problem in error.errors()[:20]
     ]
-    first = f"{found[0]['where']}: {found[0]['message']}" if found else ""
-    return Problem(422, "invalid", say("请求的内容不对", "the request is not valid"), first, errors=found)
+    first = f"{mistakes[0]['where']}: {mistakes[0]['message']}" if mistakes else ""
+    return Problem(422, "invalid", say("请求的内容不对", "the request is not valid"), first, errors=mistakes)
 
 
 def _storage(error: Exception) -> Problem:

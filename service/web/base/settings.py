@@ -82,8 +82,8 @@ class Settings(BaseSettings):
         people = sorted(SCOPES.keys() - {Role.MACHINE})
         for name in filter(None, map(str.strip, value.split(","))):
             if name not in people:
-                there = say("、", ", ").join(people)
-                raise ValueError(say(f"没有角色 {name}，只有 {there}", f"no role {name}; there are {there}"))
+                known = say("、", ", ").join(people)
+                raise ValueError(say(f"没有角色 {name}，只有 {known}", f"no role {name}; there are {known}"))
         return value
 
     @field_validator("rate", "sign_in_rate")

@@ -111,8 +111,8 @@ def second_factor(workspace: Path, login: str, remove: bool) -> None:
     """Give a person a second factor."""
     from service.web.auth import people
 
-    made = people.set_second_factor(service_database(workspace), login, remove)
-    if made is None:
+    secret = people.set_second_factor(service_database(workspace), login, remove)
+    if secret is None:
         show([say(f"{login} 不再用第二因子", f"{login} has no second factor any more")])
         return
     show(
@@ -121,8 +121,8 @@ def second_factor(workspace: Path, login: str, remove: bool) -> None:
                 "在手机的验证器应用里输入密钥，或把网址做成二维码扫描：",
                 "type the key into an authenticator app, or scan the address as a QR code:",
             ),
-            made.key,
-            made.address,
+            secret.key,
+            secret.address,
         ]
     )
 

@@ -25,21 +25,22 @@ def verify_audit(workspace: Path, head: str | None) -> None:
     from service.web.audit.log import check_head, verify
 
     database = service_database(workspace)
-    found = verify(database, workspace)
-    if found.broken is not None:
+    verdict = verify(database, workspace)
+    if verdict.broken is not None:
         raise UserError(
             say(
-                f"第 {found.broken} 条起不符：日志被改动过", f"broken at entry {found.broken}: it was changed"
+                f"第 {verdict.broken} 条起不符：日志被改动过",
+                f"broken at entry {verdict.broken}: it was changed",
             )
         )
-    if found.lost is not None:
+    if verdict.lost is not None:
         raise UserError(
             say(
-                f"另处记下的第 {found.lost} 条不在日志里：日志被截断或改动过",
-                f"entry {found.lost} was noted elsewhere and is no longer in the log: it was cut off or changed",
+                f"另处记下的第 {verdict.lost} 条不在日志里：日志被截断或改动过",
+                f"entry {verdict.lost} was noted elsewhere and is no longer in the log: it was cut off or changed",
             )
         )
-    if found.entries and anchor_missing(workspace):
+    if verdict.entries and anchor_missing(workspace):
         show(
             [
                 say(
@@ -54,9 +55,9 @@ def verify_audit(workspace: Path, head: str | None) -> None:
     show(
         [
             say(
-                f"{found.entries} 条，全部相符；请把下面一行另存他处：",
-                f"{found.entries} entries, all in order; keep this elsewhere:",
+                f"{verdict.entries} 条，全部相符；请把下面一行另存他处：",
+                f"{verdict.entries} entries, all in order; keep this elsewhere:",
             ),
-            f"{found.entries}:{found.head}",
+            f"{verdict.entries}:{verdict.head}",
         ]
     )

@@ -45,10 +45,11 @@ def listed(workspace: Path) -> None:
 
     from service.web.hooks.subscribers import read_subscribers
 
-    found = read_subscribers(workspace)
+    subscribers = read_subscribers(workspace)
     show(
-        f"{one.id}\t{one.kind}\t{urlsplit(one.url).hostname}\t{', '.join(one.events)}" for one in found
-    ) if found else show([say("没有地址", "no addresses")])
+        f"{subscriber.id}\t{subscriber.kind}\t{urlsplit(subscriber.url).hostname}\t{', '.join(subscriber.events)}"
+        for subscriber in subscribers
+    ) if subscribers else show([say("没有地址", "no addresses")])
 
 
 @webhooks.command("remove", help=say("删去一个地址", "remove an address"))

@@ -116,8 +116,8 @@ def export(workspace: Path, household: str, output: Path | None) -> None:
     database = _open(workspace, household)
     shelf = Shelf(workspace)
     shelf.refresh()
-    found = export(workspace, database, shelf.served, operator(), household)
-    text = json.dumps(found, ensure_ascii=False, indent=1, default=str)
+    data = export(workspace, database, shelf.served, operator(), household)
+    text = json.dumps(data, ensure_ascii=False, indent=1, default=str)
     if output:
         write_atomically(output, text.encode())
         show([say(f"已写入 {output}", f"wrote {output}")])

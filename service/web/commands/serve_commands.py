@@ -43,8 +43,8 @@ def migrate(workspace: Path, to: str | None) -> None:
 
     known = databases.migrations()
     if to is not None and to not in known:
-        there = say("、", ", ").join(known)
-        raise UserError(say(f"没有 {to} 这一步，只有 {there}", f"there is no migration {to}, only {there}"))
+        names = say("、", ", ").join(known)
+        raise UserError(say(f"没有 {to} 这一步，只有 {names}", f"there is no migration {to}, only {names}"))
     database = service_database(workspace)
     if to is not None and to != known[-1]:
         with database.writing() as session:

@@ -82,10 +82,10 @@ class Database:
         """Tell whether the database answers and is at the newest migration."""
         try:
             with self.engine.connect() as connection:
-                found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+                version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         except SQLAlchemyError:
             return False
-        return found == newest()
+        return version == newest()
 
 
 def _configuration(engine: Engine) -> Any:
@@ -154,12 +154,12 @@ def open_database(settings: Settings) -> Database:
 
 def _refuse_newer(engine: Engine) -> None:
     """Raise UserError where a newer version of the program has migrated the database."""
-    there, known = present(engine), migrations()
-    if there and there not in known:
+    version, known = present(engine), migrations()
+    if version and version not in known:
         raise UserError(
             say(
-                f"数据库已是较新的版本（{there}）：请装回较新的程序，或先用它运行 xianying migrate --to {known[-1]}",
-                f"the database was migrated by a newer version of the program ({there}): install that one again, or"
+                f"数据库已是较新的版本（{version}）：请装回较新的程序，或先用它运行 xianying migrate --to {known[-1]}",
+                f"the database was migrated by a newer version of the program ({version}): install that one again, or"
                 f" run its `xianying migrate --to {known[-1]}` first",
             )
         )

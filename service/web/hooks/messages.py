@@ -95,7 +95,7 @@ def accepted(subscriber: Subscriber, status: int, body: bytes) -> bool:
     if subscriber.kind == STANDARD:
         return True
     try:
-        told = json.loads(body)
-        return told.get("errcode", told.get("code", told.get("StatusCode", 1))) == 0
+        answer = json.loads(body)
+        return answer.get("errcode", answer.get("code", answer.get("StatusCode", 1))) == 0
     except (ValueError, AttributeError):
         return False

@@ -25,25 +25,25 @@ def tell(workspace: Path, kind: str, data: dict[str, Any]) -> None:
 
     ``data`` must name no household, person or need. The same data are told once.
     """
-    wanted = [one for one in read_subscribers(workspace) if kind in one.events]
-    told = workspace / OUTBOX / "told.json"
-    before = json.loads(told.read_text("utf-8")) if told.is_file() else {}
+    wanted = [subscriber for subscriber in read_subscribers(workspace) if kind in subscriber.events]
+    path = workspace / OUTBOX / "told.json"
+    before = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     if not wanted or before.get(kind) == data:
         return
     (workspace / OUTBOX).mkdir(exist_ok=True)
     moment, identifier = datetime.now(UTC).isoformat(timespec="seconds"), f"msg_{uuid4().hex}"
-    for one in wanted:
+    for subscriber in wanted:
         waiting = {
             "id": identifier,
             "type": kind,
             "timestamp": moment,
             "data": data,
-            "subscriber": one.id,
+            "subscriber": subscriber.id,
             "attempts": 0,
             "due": 0,
         }
-        _write(workspace / OUTBOX / f"{identifier}-{one.id}.json", waiting)
-    write_atomically(told, json.dumps({**before, kind: data}, ensure_ascii=False).encode())
+        _write(workspace / OUTBOX / f"{identifier}-{subscriber.id}.json", waiting)
+    write_atomically(path, json.dumps({**before, kind: data}, ensure_ascii=False).encode())
 
 
 def send_due(workspace: Path, now: float | None = None) -> list[str]:
@@ -59,7 +59,7 @@ def send_due(workspace: Path, now: float | None = None) -> list[str]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return []
-        known = {one.id: one for one in read_subscribers(workspace)}
+        known = {subscriber.id: subscriber for subscriber in read_subscribers(workspace)}
         lines = []
         for path in sorted(place.glob("msg_*.json")):
             waiting = json.loads(path.read_text("utf-8"))

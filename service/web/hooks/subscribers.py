@@ -73,11 +73,13 @@ def add_subscriber(
 def remove_subscriber(workspace: Path, identifier: str) -> None:
     """Remove an address. Raises UserError where there is none of this id."""
     kept = read_subscribers(workspace)
-    rest = [one for one in kept if one.id != identifier]
+    rest = [subscriber for subscriber in kept if subscriber.id != identifier]
     if len(rest) == len(kept):
         raise UserError(say(f"没有 {identifier}", f"there is no {identifier}"))
     _write(workspace, rest)
 
 
 def _write(workspace: Path, subscribers: list[Subscriber]) -> None:
-    write_atomically(workspace / FILE, json.dumps([asdict(one) for one in subscribers], indent=1).encode())
+    write_atomically(
+        workspace / FILE, json.dumps([asdict(subscriber) for subscriber in subscribers], indent=1).encode()
+    )

@@ -49,18 +49,18 @@ def counted(session: Session, workspace: Path, rows: Iterable[Mapping[str, Any]]
     for report in session.scalars(chosen):
         reports.setdefault(report.outreach_id, []).append(report)
     recorded = recorded_outcomes(workspace)
-    found = {}
+    outcomes = {}
     for outreach_id, row in by_id.items():
-        one = _counted(row, reports.get(outreach_id, []), recorded.get(outreach_id, ()))
-        if one is not None:
-            found[outreach_id] = one
-    return found
+        outcome = _counted(row, reports.get(outreach_id, []), recorded.get(outreach_id, ()))
+        if outcome is not None:
+            outcomes[outreach_id] = outcome
+    return outcomes
 
 
 def on_paper(reports: Sequence[Outcome], recorded: Sequence[Recorded]) -> list[Recorded]:
     """Return what the records hold or held of a visit that no report through the service said."""
     reported = {(report.outcome, report.contacted_on) for report in reports}
-    return [one for one in recorded if (one.outcome, one.contacted_on) not in reported]
+    return [paper for paper in recorded if (paper.outcome, paper.contacted_on) not in reported]
 
 
 def paper_counts(report: Outcome, paper: Recorded) -> bool:

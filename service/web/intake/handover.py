@@ -131,9 +131,9 @@ def _take_outcomes(session: Session, taken: Taken, workspace: Path) -> None:
     waiting = _waiting(session, Outcome)
     latest = {row.outreach_id: row for row in waiting if row.undone_at is None}
     papers = _papers(session, latest, workspace)
-    told = [(row, papers[row.outreach_id]) for row in latest.values() if row.outreach_id in papers]
-    taken.lines += [_contradiction(row, paper) for row, paper in told if row.outcome != paper.outcome]
-    lost = {row.outreach_id for row, paper in told if paper_counts(row, paper)}
+    contradicted = [(row, papers[row.outreach_id]) for row in latest.values() if row.outreach_id in papers]
+    taken.lines += [_contradiction(row, paper) for row, paper in contradicted if row.outcome != paper.outcome]
+    lost = {row.outreach_id for row, paper in contradicted if paper_counts(row, paper)}
     names = ("outreach_id", "household_id", "need", "arm", "propensity", "worker_id", "outcome")
     taken.rows["outreach"] = [
         {**{name: getattr(row, name) for name in names}, "contacted_at": row.contacted_on}
@@ -192,12 +192,12 @@ def _take_refusals(session: Session, taken: Taken, workspace: Path) -> None:
         if entry.begins_on != entry.until:
             latest[entry.household_id, pd.Timestamp(entry.begins_on)] = entry.until
             continue
-        held = rows_of_household(workspace, entry.household_id)
-        for row in _newest_rows(held, "opt_outs"):
+        stored = rows_of_household(workspace, entry.household_id)
+        for row in _newest_rows(stored, "opt_outs"):
             if row["until"] is None or row["until"].date() > entry.until:
                 latest[entry.household_id, pd.Timestamp(row["from"])] = entry.until
         taken.rows["feedback"] += [
-            {**row, "kind": TAKES_BACK} for row in _newest_rows(held, "feedback") if row["kind"] == REFUSES
+            {**row, "kind": TAKES_BACK} for row in _newest_rows(stored, "feedback") if row["kind"] == REFUSES
         ]
     taken.rows["opt_outs"] = [
         {"household_id": household, "from": begins, "until": until}
@@ -217,12 +217,14 @@ def _take_remarks(session: Session, taken: Taken, workspace: Path, zone: ZoneInf
             {name: getattr(remark, name) for name in ("outreach_id", "household_id", "need")}
             | {"feedback_id": remark.outreach_id},
         )
-        said = {name: getattr(remark, name) for name in ("kind", "satisfaction", "next_visit")}
-        row.update({name: value for name, value in said.items() if value is not None})
+        remarks = {name: getattr(remark, name) for name in ("kind", "satisfaction", "next_visit")}
+        row.update({name: value for name, value in remarks.items() if value is not None})
         row["recorded_at"] = remark.recorded_at.astimezone(zone).replace(tzinfo=None, microsecond=0)
     for row in rows.values():
-        held = _newest_rows(rows_of_household(workspace, row["household_id"]), "feedback")
-        refuses = any(one["kind"] == REFUSES for one in held if one["feedback_id"] == row["feedback_id"])
+        stored = _newest_rows(rows_of_household(workspace, row["household_id"]), "feedback")
+        refuses = any(
+            entry["kind"] == REFUSES for entry in stored if entry["feedback_id"] == row["feedback_id"]
+        )
         if refuses:
             row.pop("kind", None)
     taken.rows["feedback"] += list(rows.values())
@@ -230,11 +232,11 @@ def _take_remarks(session: Session, taken: Taken, workspace: Path, zone: ZoneInf
         taken.ids[Remark] = [remark.id for remark in waiting]
 
 
-def _newest_rows(held: Rows, table: str) -> list[dict[str, Any]]:
+def _newest_rows(stored: Rows, table: str) -> list[dict[str, Any]]:
     """A household's rows in the contract's columns, those left out that were corrected since."""
     return [
         {name: value for name, value in row.items() if name not in OURS}
-        for row in held.get(table, [])
+        for row in stored.get(table, [])
         if row["superseded_at"] is None
     ]
 
@@ -244,9 +246,9 @@ def _take_corrections(session: Session, taken: Taken, workspace: Path) -> None:
     waiting = _waiting(session, Correction)
     rows: dict[tuple[str, Any], dict[str, Any]] = {}
     for entry in waiting:
-        held = _newest_rows(rows_of_household(workspace, entry.household_id), "households")
-        if held:
-            newest = max(held, key=lambda row: row["valid_from"])
+        stored = _newest_rows(rows_of_household(workspace, entry.household_id), "households")
+        if stored:
+            newest = max(stored, key=lambda row: row["valid_from"])
             row = rows.setdefault((entry.household_id, newest["valid_from"]), newest)
             row[entry.attribute] = entry.value
     taken.rows["households"] = list(rows.values())

@@ -74,20 +74,20 @@ def record(
     )
     try:
         with database.writing() as session:
-            held = _held(session, identity.who, report.token)
-            if held is None:
+            stored = _held(session, identity.who, report.token)
+            if stored is None:
                 session.add(row)
                 session.flush()
                 enter(session, identity.who, "outcome.write", row.household_id, purpose, row.outreach_id)
                 return row
     except IntegrityError:  # the same token arrived twice at once
         with database.reading() as session:
-            held = _held(session, identity.who, report.token)
-            if held is None:
+            stored = _held(session, identity.who, report.token)
+            if stored is None:
                 raise
-    if (held.outreach_id, held.outcome) != (row.outreach_id, row.outcome):
+    if (stored.outreach_id, stored.outcome) != (row.outreach_id, row.outcome):
         raise key_used()
-    return held
+    return stored
 
 
 def key_used() -> Problem:

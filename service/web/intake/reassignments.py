@@ -23,13 +23,13 @@ def colleagues(database: Database, week: Week, place: Place) -> dict[str, str]:
     with database.reading() as session:
         accounts = list(session.scalars(select(User).where(User.worker_id.is_not(None), User.active)))
     blind = {user.worker_id for user in accounts if not _sees(user, grid, microgrid)}
-    there = {
+    workers = {
         row["worker_id"]: row.get("worker_name") or row["worker_id"]
         for row in week.visits
         if row["grid_id"] == grid and row["worker_id"] and not row.get("coordinator")
     }
-    there |= {user.worker_id: user.name or user.login for user in accounts if user.worker_id not in there}
-    return {worker: name for worker, name in sorted(there.items()) if worker and worker not in blind}
+    workers |= {user.worker_id: user.name or user.login for user in accounts if user.worker_id not in workers}
+    return {worker: name for worker, name in sorted(workers.items()) if worker and worker not in blind}
 
 
 def _sees(user: User, grid: str, microgrid: str) -> bool:

@@ -32,7 +32,12 @@ class Said:
 
 
 def add_remark(
-    database: Database, identity: Identity, visit: dict[str, Any], said: Said, token: str, purpose: str = ""
+    database: Database,
+    identity: Identity,
+    visit: dict[str, Any],
+    remark: Said,
+    token: str,
+    purpose: str = "",
 ) -> Remark:
     """Store a remark on one row of a list; for a token sent before, return the remark stored then.
 
@@ -40,33 +45,33 @@ def add_remark(
     day to come again that is too far off, or for a token that was used for something else.
     """
     as_of = date.fromisoformat(visit["as_of"])
-    if said.next_visit is not None and not as_of - SOONEST <= said.next_visit <= as_of + LATEST:
+    if remark.next_visit is not None and not as_of - SOONEST <= remark.next_visit <= as_of + LATEST:
         raise Problem(
             422,
             "wrong-date",
             say(
-                f"再来的日子 {said.next_visit} 不对，请检查",
-                f"the day {said.next_visit} to come again cannot be right",
+                f"再来的日子 {remark.next_visit} 不对，请检查",
+                f"the day {remark.next_visit} to come again cannot be right",
             ),
         )
     about = {name: visit[name] for name in ("outreach_id", "household_id", "need")}
-    row = Remark(**about, **vars(said), by=identity.who, token=token)
+    row = Remark(**about, **vars(remark), by=identity.who, token=token)
     try:
         with database.writing() as session:
-            held = _held(session, identity.who, token)
-            if held is None:
+            stored = _held(session, identity.who, token)
+            if stored is None:
                 session.add(row)
                 session.flush()
                 enter(session, identity.who, "feedback.write", row.household_id, purpose, row.outreach_id)
                 return row
     except IntegrityError:  # the same token arrived twice at once
         with database.reading() as session:
-            held = _held(session, identity.who, token)
-            if held is None:
+            stored = _held(session, identity.who, token)
+            if stored is None:
                 raise
-    if any(getattr(held, name) != value for name, value in {**about, **vars(said)}.items()):
+    if any(getattr(stored, name) != value for name, value in {**about, **vars(remark)}.items()):
         raise key_used()
-    return held
+    return stored
 
 
 def _held(session: Session, by: str, token: str) -> Remark | None:
@@ -78,10 +83,10 @@ def in_force(session: Session, outreach_ids: Iterable[str]) -> dict[str, Said]:
     rows = session.scalars(
         select(Remark).where(Remark.outreach_id.in_(list(outreach_ids))).order_by(Remark.id)
     )
-    found: dict[str, dict[str, Any]] = {}
+    remarks: dict[str, dict[str, Any]] = {}
     for row in rows:
         given = {name: getattr(row, name) for name in ("kind", "satisfaction", "next_visit")}
-        found.setdefault(row.outreach_id, {}).update(
+        remarks.setdefault(row.outreach_id, {}).update(
             {name: value for name, value in given.items() if value is not None}
         )
-    return {outreach_id: Said(**given) for outreach_id, given in found.items()}
+    return {outreach_id: Said(**given) for outreach_id, given in remarks.items()}

@@ -45,21 +45,21 @@ def add_request(
     row = NewRequest(**{**vars(asked), "request_id": number}, by=identity.who, token=token)
     try:
         with database.writing() as session:
-            held = _held(session, identity.who, token, number)
-            if held is None:
+            stored = _held(session, identity.who, token, number)
+            if stored is None:
                 session.add(row)
                 session.flush()
                 enter(session, identity.who, "request.write", row.household_id, purpose, row.request_id)
                 return row
     except IntegrityError:  # the same request arrived twice at once
         with database.reading() as session:
-            held = _held(session, identity.who, token, number)
-            if held is None:
+            stored = _held(session, identity.who, token, number)
+            if stored is None:
                 raise
     same = ("household_id", "requested_at", "need", "text")
-    if any(getattr(held, name) != getattr(row, name) for name in same):
+    if any(getattr(stored, name) != getattr(row, name) for name in same):
         raise key_used()
-    return held
+    return stored
 
 
 def _held(session: Session, by: str, token: str, number: str) -> NewRequest | None:

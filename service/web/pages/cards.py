@@ -31,14 +31,14 @@ class Results:
 
     def finished(self, row: Row) -> bool:
         """Tell whether nothing is left to ask: there is an outcome, or the need is not this household's."""
-        said = self.said.get(row["outreach_id"])
-        return row["outreach_id"] in self.outcomes or bool(said and said.kind in CLOSES)
+        remark = self.said.get(row["outreach_id"])
+        return row["outreach_id"] in self.outcomes or bool(remark and remark.kind in CLOSES)
 
 
 def listed_week(served: Served, as_of: str | None) -> Week:
     """Return the week of a date, or by default the newest one with lists; raise a 404 problem if it is not served."""
-    made = [one for one, week in served.weeks.items() if week.listed]
-    return served.week(as_of or max(made, default=None))
+    days = [day for day, week in served.weeks.items() if week.listed]
+    return served.week(as_of or max(days, default=None))
 
 
 def worded(row: Row) -> Row:
@@ -96,16 +96,20 @@ def _need(row: Row, done: Results, week: Week) -> Row:
     }
 
 
-def said_words(said: Said | None) -> list[str]:
+def said_words(remark: Said | None) -> list[str]:
     """Put what was said of a visit beside its outcome into words."""
-    if said is None:
+    if remark is None:
         return []
     return [
-        *([feedback_names()[said.kind]] if said.kind else []),
-        *([say(f"满意度 {said.satisfaction}", f"mark {said.satisfaction}")] if said.satisfaction else []),
+        *([feedback_names()[remark.kind]] if remark.kind else []),
         *(
-            [say(f"{said.next_visit:%m-%d} 再来", f"come again on {said.next_visit:%m-%d}")]
-            if said.next_visit
+            [say(f"满意度 {remark.satisfaction}", f"mark {remark.satisfaction}")]
+            if remark.satisfaction
+            else []
+        ),
+        *(
+            [say(f"{remark.next_visit:%m-%d} 再来", f"come again on {remark.next_visit:%m-%d}")]
+            if remark.next_visit
             else []
         ),
     ]

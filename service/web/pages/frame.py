@@ -43,10 +43,10 @@ class Spoken:
 def _chosen(scope: Scope) -> str:
     raw = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
     try:
-        found = SimpleCookie(raw).get(LANGUAGE_COOKIE)
+        cookie = SimpleCookie(raw).get(LANGUAGE_COOKIE)
     except CookieError:
         return ""
-    return found.value if found and found.value in LANGUAGES else ""
+    return cookie.value if cookie and cookie.value in LANGUAGES else ""
 
 
 @cache

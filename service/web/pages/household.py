@@ -77,10 +77,13 @@ def not_listed() -> Problem:
     )
 
 
-def may_undo(asker: Identity, held: Counted | None) -> bool:
+def may_undo(asker: Identity, outcome: Counted | None) -> bool:
     """Tell whether the page offers to undo an outcome; ``outcomes.undo`` decides."""
     return bool(
-        held and held.id and not held.taken_at and (held.by == asker.who or asker.role == Role.COORDINATOR)
+        outcome
+        and outcome.id
+        and not outcome.taken_at
+        and (outcome.by == asker.who or asker.role == Role.COORDINATOR)
     )
 
 

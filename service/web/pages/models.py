@@ -50,8 +50,8 @@ def models(request: Request, asker: SignedIn) -> Response:
 def model(request: Request, asker: SignedIn, version: Version) -> Response:
     """Show one version beside the simple rankings, with its figures and its card."""
     permit(asker, Scope.MODELS)
-    found = {model["version"]: model for model in model_shelf.read_models(_workspace(request))}
-    if version not in found:
+    versions = {model["version"]: model for model in model_shelf.read_models(_workspace(request))}
+    if version not in versions:
         raise missing_model()
     place = model_shelf.report_place(_workspace(request), version)
     files = model_shelf.report_files(_workspace(request), version)
@@ -60,7 +60,7 @@ def model(request: Request, asker: SignedIn, version: Version) -> Response:
         request,
         asker,
         "model.html",
-        model=_shown(found[version]),
+        model=_shown(versions[version]),
         needs=_against(place, _names(request)),
         figures=[(name, words) for name, words in figures().items() if name in files],
         files=files,
@@ -151,17 +151,17 @@ def _number(text: str, form: str) -> str:
 
 def _expected_by_week(request: Request, sensitive: bool) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Return the weeks that are served, and for each need how many households each week expected to ask."""
-    weeks = sorted(state_of(request).shelf.served.weeks.values(), key=lambda one: one.as_of)
+    weeks = sorted(state_of(request).shelf.served.weeks.values(), key=lambda week: week.as_of)
     rows = []
     for need, name in _names(request).items():
         if weeks and need in weeks[-1].sensitive and not sensitive:
             continue
-        found = [
+        counts = [
             next(
                 (row["expected"] for row in week.demand if (row["need"], row["grid_id"]) == (need, TOWN)),
                 None,
             )
             for week in weeks
         ]
-        rows.append((name, ["—" if row is None else f"{row:.0f}" for row in found]))
+        rows.append((name, ["—" if row is None else f"{row:.0f}" for row in counts]))
     return [week.as_of for week in weeks], rows

@@ -103,10 +103,10 @@ def say_of(
     request.state.purpose = HOUSEHOLD
     visit, _ = listed_row(request, asker, outreach_id)
     willing(request, visit["household_id"])
-    said = remarks.Said(kind, satisfaction, day_of_form(next_visit))
-    if said != remarks.Said():
+    remark = remarks.Said(kind, satisfaction, day_of_form(next_visit))
+    if remark != remarks.Said():
         database, given = state_of(request).database, f"{token}-{kind}-{satisfaction}-{next_visit}"[:100]
-        remarks.add_remark(database, asker, visit, said, given, purpose_of(request))
+        remarks.add_remark(database, asker, visit, remark, given, purpose_of(request))
     return _back_to(visit)
 
 

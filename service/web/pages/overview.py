@@ -47,10 +47,10 @@ def overview(
     rows = rows_in_sight(request, asker, week)
     done = results(request, rows)
     feedback = week.around.get("feedback", {}).get(language())
-    said = _in_sight(request, asker, feedback, "said")
+    remarks = _in_sight(request, asker, feedback, "said")
     agreed = _in_sight(request, asker, feedback, "agreed")
     differing = contradictions(done.outcomes, rows, week)
-    named = [row["household_id"] for row in said + agreed + differing]
+    named = [row["household_id"] for row in remarks + agreed + differing]
     if named:
         note(request, asker, "feedback.read", dict.fromkeys(named), week.as_of)
     around = _around(week, asker, rows)
@@ -74,7 +74,7 @@ def overview(
         needs=needs,
         need_top=max([row["reach"] for row in needs], default=0) or 1,
         feedback=feedback if asker.everywhere else {"counts": [], "marks": {"all": 0}, "quality": []},
-        said=said,
+        said=remarks,
         agreed=agreed,
     )
 
@@ -122,7 +122,10 @@ def _brief_values(request: Request, asker: Identity, week: Week, counts: tuple[i
 def _last_week(request: Request, asker: Identity, week: Week) -> list[Row]:
     """Count what was visited of the lists before, with everything that has come in by now."""
     served = state_of(request).shelf.served
-    before = max((day for day, one in served.weeks.items() if one.listed and day < week.as_of), default=None)
+    before = max(
+        (day for day, other_week in served.weeks.items() if other_week.listed and day < week.as_of),
+        default=None,
+    )
     if before is None:
         return brief_in_sight(week, asker)["unvisited"]
     rows = rows_in_sight(request, asker, served.weeks[before])

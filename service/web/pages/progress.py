@@ -19,22 +19,24 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
     and workers without a visit.
     """
     done = set(done)
-    found: dict[tuple[str, str, bool], Row] = {}
-    for one in week.around.get("workers", []):
-        found[one["worker_id"], one["name"], one["coordinator"]] = _worker(one["name"], one["visits"])
+    workers: dict[tuple[str, str, bool], Row] = {}
+    for person in week.around.get("workers", []):
+        workers[person["worker_id"], person["name"], person["coordinator"]] = _worker(
+            person["name"], person["visits"]
+        )
     for row in rows:
         coordinator = bool(row.get("coordinator"))
         key = (row["worker_id"] or "", row.get("worker_name") or "", coordinator)
-        mine = found.setdefault(key, _worker(row.get("worker_name") or row["worker_id"] or "", 0))
-        mine["grid"] = "" if coordinator else row["grid_id"]
-        mine["homes"].add(row["household_id"])
+        of_worker = workers.setdefault(key, _worker(row.get("worker_name") or row["worker_id"] or "", 0))
+        of_worker["grid"] = "" if coordinator else row["grid_id"]
+        of_worker["homes"].add(row["household_id"])
         if row["outreach_id"] not in done:
-            mine["left"].add(row["household_id"])
+            of_worker["left"].add(row["household_id"])
     grids: dict[str, list[Row]] = {}
-    for one in sorted(found.values(), key=lambda worker: (worker["grid"] == "", worker["grid"])):
-        homes = len(one["homes"])
-        counts = {"visits": one["visits"], "homes": homes, "done": homes - len(one["left"])}
-        grids.setdefault(one["grid"], []).append({"name": one["name"], **counts})
+    for person in sorted(workers.values(), key=lambda worker: (worker["grid"] == "", worker["grid"])):
+        homes = len(person["homes"])
+        counts = {"visits": person["visits"], "homes": homes, "done": homes - len(person["left"])}
+        grids.setdefault(person["grid"], []).append({"name": person["name"], **counts})
     return grids
 
 
@@ -51,9 +53,9 @@ def _worker(name: str, visits: int) -> Row:
 def sums(grids: dict[str, list[Row]]) -> list[Row]:
     """Sum up each grid of ``capacity``, and all of them."""
     named = {grid: grid or say("社区统筹", "coordinators") for grid in grids}
-    every = [one for some in grids.values() for one in some]
+    every = [person for some in grids.values() for person in some]
     return [
-        {"name": name, "workers": len(some)} | {key: sum(one[key] for one in some) for key in COUNTS}
+        {"name": name, "workers": len(some)} | {key: sum(person[key] for person in some) for key in COUNTS}
         for name, some in [
             *((named[grid], some) for grid, some in grids.items()),
             (say("合计", "all"), every),
@@ -64,7 +66,7 @@ def sums(grids: dict[str, list[Row]]) -> list[Row]:
 def found(done: Mapping[str, Counted], rows: list[Row]) -> list[tuple[str, int, int]]:
     """Count each outcome among targeted and among random visits."""
     arms = {row["outreach_id"]: row["arm"] for row in rows}
-    here = [(held.outcome, arms[one]) for one, held in done.items() if one in arms]
+    here = [(outcome.outcome, arms[visit]) for visit, outcome in done.items() if visit in arms]
     return [
         (name, here.count((value, "targeted")), here.count((value, "random")))
         for value, name in outcome_names().items()
@@ -76,16 +78,16 @@ def contradictions(done: Mapping[str, Counted], rows: list[Row], week: Week) -> 
     names, needs = outcome_names(), {need.id: need.name.here for need in week.community.needs}
     return [
         {
-            "household_id": one.household_id,
+            "household_id": outcome.household_id,
             "worker": row.get("worker_name") or row["worker_id"] or "",
-            "need": needs.get(one.need, one.need),
-            "counts": names[one.outcome],
-            "on": one.contacted_on,
-            "other": names[one.other],
-            "other_on": one.other_on,
+            "need": needs.get(outcome.need, outcome.need),
+            "counts": names[outcome.outcome],
+            "on": outcome.contacted_on,
+            "other": names[outcome.other],
+            "other_on": outcome.other_on,
         }
         for row in rows
-        if (one := done.get(row["outreach_id"])) is not None and one.other
+        if (outcome := done.get(row["outreach_id"])) is not None and outcome.other
     ]
 
 
@@ -103,6 +105,6 @@ def unvisited(rows: list[Row], done: Iterable[str]) -> list[Row]:
             household = row["household_id"]
             of_worker[household] = of_worker.get(household, False) or row["outreach_id"] in visited
     return [
-        {"grid_id": grid, "name": name, "listed": len(found), "visited": sum(found.values())}
-        for (grid, name), found in sorted(homes.items())
+        {"grid_id": grid, "name": name, "listed": len(homes_visited), "visited": sum(homes_visited.values())}
+        for (grid, name), homes_visited in sorted(homes.items())
     ]

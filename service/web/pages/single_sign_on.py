@@ -81,10 +81,10 @@ async def back(request: Request) -> Response:
     return response
 
 
-def _login(told: Mapping[str, Any], claim: str) -> str:
+def _login(claims: Mapping[str, Any], claim: str) -> str:
     """Return the login that the issuer states, or "" without one; an unverified email address does not count."""
-    unchecked = claim == "email" and str(told.get("email_verified", True)).lower() != "true"
-    return "" if unchecked else str(told.get(claim) or "")
+    unchecked = claim == "email" and str(claims.get("email_verified", True)).lower() != "true"
+    return "" if unchecked else str(claims.get(claim) or "")
 
 
 def _session_of(database: Database, login: str, hours: float) -> str:

@@ -45,8 +45,8 @@ def visits(
             row for row in rows if row.get("coordinator") or (not coordinators and row["grid_id"] == grid)
         ]
         rows = [row for row in rows if bool(row.get("coordinator")) == coordinators]
-    own = [row for row in rows if asker.worker_id and row["worker_id"] == asker.worker_id]
-    shown = rows if everybody or not own else own
+    assigned = [row for row in rows if asker.worker_id and row["worker_id"] == asker.worker_id]
+    shown = rows if everybody or not assigned else assigned
     done = results(request, shown)
     if shown:
         note(request, asker, "visits.read", dict.fromkeys(row["household_id"] for row in shown), week.as_of)
@@ -58,14 +58,14 @@ def visits(
         newest=done.newest,
         week=week,
         days=days_of(week),
-        workers=[(name, list(some)) for name, some in groupby(cards, lambda one: one["worker"])],
+        workers=[(name, list(some)) for name, some in groupby(cards, lambda card: card["worker"])],
         finished=sum(card["finished"] for card in cards),
         total=len(cards),
         title=say("我的走访名单", "My visits")
-        if own and not everybody
+        if assigned and not everybody
         else _title(asker, grid, coordinators),
         others=len(rows) > len(shown),
-        own=bool(own),
+        own=bool(assigned),
         weeks=_weeks(request, week),
     )
 
@@ -86,8 +86,8 @@ def _title(asker: Identity, grid: str | None, coordinators: bool) -> str:
 
 
 def _weeks(request: Request, week: Week) -> list[str]:
-    found = state_of(request).shelf.served.weeks
-    return [day for day in sorted(found, reverse=True) if found[day].listed and day != week.as_of][:3]
+    published = state_of(request).shelf.served.weeks
+    return [day for day in sorted(published, reverse=True) if published[day].listed and day != week.as_of][:3]
 
 
 def _grids(request: Request, asker: Identity, week: Week, rows: list[Row]) -> Response:

@@ -19,14 +19,14 @@ DIGESTS = "digests.json"
 
 
 def _files(place: Path) -> list[Path]:
-    found = (path for path in place.rglob("*") if path.is_file() and not path.match(OUTDATED))
-    return sorted(path for path in found if path.name != DIGESTS and (place / RECORDS) not in path.parents)
+    paths = (path for path in place.rglob("*") if path.is_file() and not path.match(OUTDATED))
+    return sorted(path for path in paths if path.name != DIGESTS and (place / RECORDS) not in path.parents)
 
 
 def write_digests(place: Path) -> None:
     """Note the digests of a published week's files, the last to be written."""
-    found = {path.relative_to(place).as_posix(): file_digest(path) for path in _files(place)}
-    write_atomically(place / DIGESTS, json.dumps(found, indent=1).encode())
+    digests = {path.relative_to(place).as_posix(): file_digest(path) for path in _files(place)}
+    write_atomically(place / DIGESTS, json.dumps(digests, indent=1).encode())
 
 
 def damaged_files(place: Path) -> list[Path]:

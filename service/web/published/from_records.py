@@ -41,10 +41,10 @@ def publish_from_records(workspace: Path) -> None:
     weeks = [as_of.replace("-", "") for as_of in read_pointer(workspace)["weeks"]]
     with open_store(workspace, read_only=True) as connection:
         rows = connection.execute(OUTCOMES, [weeks]).fetchall() if has_tables(connection) else []
-    found: dict[str, list[tuple[str, str, bool]]] = {}
+    outcomes: dict[str, list[tuple[str, str, bool]]] = {}
     for outreach_id, outcome, contacted_on, current in rows:
-        found.setdefault(outreach_id, []).append((outcome, contacted_on.isoformat(), current))
-    write_atomically(workspace / SERVED / RECORDED, json.dumps(found).encode())
+        outcomes.setdefault(outreach_id, []).append((outcome, contacted_on.isoformat(), current))
+    write_atomically(workspace / SERVED / RECORDED, json.dumps(outcomes).encode())
 
 
 def recorded_outcomes(workspace: Path) -> Mapping[str, tuple[Recorded, ...]]:
@@ -74,9 +74,9 @@ def _publish_refusals(workspace: Path) -> None:
     rows: list[tuple[Any, ...]] = []
     with open_store(workspace, read_only=True) as connection:
         show_changes(connection)
-        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
         for table, query in (("opt_outs", OPT_OUTS), ("feedback", DO_NOT_CONTACT)):
-            rows += connection.execute(query).fetchall() if table in there else []
+            rows += connection.execute(query).fetchall() if table in tables else []
     plain = sorted((row[0], str(row[1] or date.min), str(row[2] or date.max)) for row in rows)
     write_atomically(workspace / SERVED / REFUSALS, json.dumps(plain, ensure_ascii=False).encode())
 

@@ -110,14 +110,14 @@ class Live:
         if household < 0:
             raise KeyError(household_id)
         town = self.state.partitions[number].town
-        one = known_before(alone(records, household), self.state.as_of, town)
-        wanted = cohort(one)
+        lone = known_before(alone(records, household), self.state.as_of, town)
+        wanted = cohort(lone)
         place = np.flatnonzero(wanted.need == self.state.community.need_index()[need])
         if not len(place):
             raise KeyError(need)
-        features = build(one, wanted.take(place), self.model.schema, town)
-        there = Rows(np.array([household], dtype=np.int32), features.rows.need)
-        return known, Features(features.matrix, features.names, there, features.as_of)
+        features = build(lone, wanted.take(place), self.model.schema, town)
+        pairs = Rows(np.array([household], dtype=np.int32), features.rows.need)
+        return known, Features(features.matrix, features.names, pairs, features.as_of)
 
 
 def load_live(directory: Path) -> Live | None:

@@ -24,9 +24,11 @@ def publish_models(workspace: Path) -> None:
     home = workspace / SERVED
     with registry_client(workspace) as client:
         named = {version_called(client, alias): alias for alias in (CHALLENGER, CHAMPION)}
-        found = sorted(client.search_model_versions(f"name = '{NAME}'"), key=lambda one: -int(one.version))
+        versions = sorted(
+            client.search_model_versions(f"name = '{NAME}'"), key=lambda version: -int(version.version)
+        )
         rows = []
-        for entry in found:
+        for entry in versions:
             version, run = int(entry.version), client.get_run(str(entry.run_id))
             rows.append(_row(version, named.get(version), entry, run))
             if len(rows) <= NEWEST and not (home / REPORTS / str(version)).is_dir():

@@ -123,16 +123,16 @@ def pack(
     elif before and (before / STATE).is_file():
         link(before / STATE, place / STATE)
         shutil.copytree(before / RECORDS, place / RECORDS, copy_function=link)
-    held = read_visits(before) if before else []
+    visits = read_visits(before) if before else []
     if listed:
         rows = visit_rows(listed.visits, listed.risk)
-        held = rows + withdrawn(held, rows)
+        visits = rows + withdrawn(visits, rows)
         write_around(place, listed)
     elif before and (before / AROUND).is_file():
         link(before / AROUND, place / AROUND)
-    (place / VISITS).write_bytes(as_json(held))
-    said = week(scored, households, bool(listed or held))
-    (place / WEEK).write_bytes(as_json(said))
+    (place / VISITS).write_bytes(as_json(visits))
+    summary = week(scored, households, bool(listed or visits))
+    (place / WEEK).write_bytes(as_json(summary))
 
 
 def _write_answers(place: Path, scored: ScoredWeek) -> int:
@@ -144,7 +144,7 @@ def _write_answers(place: Path, scored: ScoredWeek) -> int:
             file.write(row.content)
             for household, (grid, microgrid, begin, middle, end) in row.places.items():
                 sums = [zlib.crc32(row.content[begin:middle]), zlib.crc32(row.content[middle:end])]
-                ends = (offset + one for one in (begin, middle, end))
+                ends = (offset + place for place in (begin, middle, end))
                 places[household] = [grid, microgrid, *ends, *sums]
             offset += len(row.content)
             households += row.households
@@ -207,7 +207,7 @@ def rows_of(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 def write_around(place: Path, listed: Listed) -> None:
     """Write what surrounds a week's lists: the workers with their visits, and feedback in each language."""
     workers = rows_of(listed.workers)
-    feedback = {one: asdict(told) for one, told in listed.feedback.items()}
+    feedback = {code: asdict(feedback) for code, feedback in listed.feedback.items()}
     (place / AROUND).write_bytes(
         as_json(
             {

@@ -91,7 +91,7 @@ def answers(
     sensitive = {need.id for need in community.needs if need.sensitive}
     mixed = mixed_risk(community)
     where = _places(known)
-    level_of = [round(one, DECIMALS) for one in risk["risk"].to_numpy(np.float64).tolist()]
+    level_of = [round(share, DECIMALS) for share in risk["risk"].to_numpy(np.float64).tolist()]
     risks = dict(zip(risk["household_id"], zip(level_of, risk["tier"], strict=True), strict=True))
     as_of = date_of(known.as_of).isoformat()
     for household, version, rows in _by_household(scores):

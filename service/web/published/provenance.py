@@ -33,11 +33,11 @@ def note_made(home: Path, model: Champion, community: Community, names: Iterable
     names
         Of the tables that were made; what was noted of others made with the same stays.
     """
-    said = made_with(model, community)
+    made = made_with(model, community)
     before = read_made(home)
-    files = before.get(FILES, {}) if {**before, FILES: {}} == {**said, FILES: {}} else {}
+    files = before.get(FILES, {}) if {**before, FILES: {}} == {**made, FILES: {}} else {}
     files = {**files, **{name: file_digest(home / name) for name in names}}
-    content = json.dumps({**said, FILES: dict(sorted(files.items()))}, ensure_ascii=False, indent=1)
+    content = json.dumps({**made, FILES: dict(sorted(files.items()))}, ensure_ascii=False, indent=1)
     write_atomically(home / MADE, content.encode())
 
 
@@ -63,7 +63,7 @@ def read_made(home: Path) -> dict[str, Any]:
 
 def model_digest(files: Path) -> str:
     """Compute the SHA-256 of a model's files and their names."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(path for path in files.rglob("*") if path.is_file()):
-        found.update(f"{path.relative_to(files).as_posix()} {file_digest(path)}\n".encode())
-    return found.hexdigest()
+        digest.update(f"{path.relative_to(files).as_posix()} {file_digest(path)}\n".encode())
+    return digest.hexdigest()

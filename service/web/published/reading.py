@@ -133,7 +133,7 @@ def _in_order(rows: list[dict], week: Week) -> list[dict]:
         if row["household_id"] not in orders:
             orders[row["household_id"]] = last[worker(row)] = last.get(worker(row), 0) + 1
         row["visit_order"] = orders[row["household_id"]]
-    place = {one: number for number, one in enumerate(dict.fromkeys(map(worker, rows)))}
+    place = {worker_id: number for number, worker_id in enumerate(dict.fromkeys(map(worker, rows)))}
 
     def position(row: dict) -> tuple[bool, int, int]:
         return bool(row.get("coordinator")), place[worker(row)], row["visit_order"]

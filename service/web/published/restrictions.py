@@ -42,7 +42,7 @@ class Restrictions:
             rows = session.execute(select(Refusal.household_id, Refusal.begins_on, Refusal.until)).all()
             ended_here = select(Refusal.household_id).where(ENDS_RECORDED, Refusal.drained_at.is_(None))
             recorded = refusing_on(self._workspace, today)
-            found = frozenset(
+            refusing = frozenset(
                 household
                 for household, begins, until in rows
                 if begins <= today and (until is None or until > today)
@@ -54,8 +54,8 @@ class Restrictions:
                 (row.as_of.isoformat(), row.household_id): (row.worker_id, row.worker_name)
                 for row in reversed(session.scalars(newest).all())
             }
-        if (found, deleted, taken_over) != (self.refusing, self.deleted, self.taken_over):
-            self.refusing, self.deleted, self.taken_over = found, deleted, taken_over
+        if (refusing, deleted, taken_over) != (self.refusing, self.deleted, self.taken_over):
+            self.refusing, self.deleted, self.taken_over = refusing, deleted, taken_over
             self.version += 1
 
     def listed(self, household_id: str) -> bool:

@@ -120,8 +120,8 @@ class Served:
 
     def week(self, as_of: str | None) -> Week:
         """Return the week of a date, by default the newest. Raises a 404 problem that says which weeks there are."""
-        found = self.weeks.get(as_of) if as_of else self.newest
-        if found is None:
+        week_of = self.weeks.get(as_of) if as_of else self.newest
+        if week_of is None:
             raise Problem(
                 404,
                 "unknown-week",
@@ -131,7 +131,7 @@ class Served:
                 say("请先运行 xianying score", "run xianying score first") if not self.weeks else "",
                 weeks=sorted(self.weeks),
             )
-        return found
+        return week_of
 
     def place(self, household_id: str) -> Place | None:
         """Return where a household lives now, by the newest week; None for an unknown household."""
@@ -150,13 +150,13 @@ class Shelf:
         """Read what was published since the last look, and tell whether there was anything."""
         pointer = self.workspace / SERVED / POINTER
         try:
-            found = pointer.stat()
+            status = pointer.stat()
         except FileNotFoundError:
             return False
-        if (found.st_mtime_ns, found.st_ino) == self._seen:
+        if (status.st_mtime_ns, status.st_ino) == self._seen:
             return False
         self.served = self._read()
-        self._seen = found.st_mtime_ns, found.st_ino
+        self._seen = status.st_mtime_ns, status.st_ino
         if self.served.newest:
             metrics.week(self.served.newest.as_of)
         return True
@@ -194,9 +194,9 @@ class Shelf:
 
     def _week(self, as_of: str, name: str) -> Week:
         directory = self.workspace / SERVED / name
-        held = self.served.weeks.get(as_of)
-        if held and held.directory == directory:
-            return held
+        loaded = self.served.weeks.get(as_of)
+        if loaded and loaded.directory == directory:
+            return loaded
         places = orjson.loads((directory / PLACES).read_bytes())
         return Week(
             as_of=as_of,

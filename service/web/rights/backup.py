@@ -112,13 +112,13 @@ def back_up(
 
 
 def _manifest(sums: dict[str, str], secret: bytes) -> bytes:
-    said = {"made_at": datetime.now(UTC).isoformat(), "migration": newest(), "files": sums}
-    return json.dumps({**said, "signature": signature(said, secret)}).encode()
+    manifest = {"made_at": datetime.now(UTC).isoformat(), "migration": newest(), "files": sums}
+    return json.dumps({**manifest, "signature": signature(manifest, secret)}).encode()
 
 
-def signature(said: dict[str, Any], secret: bytes) -> str:
+def signature(manifest: dict[str, Any], secret: bytes) -> str:
     """Sign what a manifest says besides its signature."""
-    plain = {name: value for name, value in said.items() if name != "signature"}
+    plain = {name: value for name, value in manifest.items() if name != "signature"}
     return keyed_hash(secret, "backup", json.dumps(plain, sort_keys=True))
 
 

@@ -48,9 +48,9 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     changed = forget_texts(
         workspace, own_texts(workspace, household_id)
     )  # while the records still tell which
-    said = own_requests(workspace, household_id)
-    forget_decisions(workspace, said)
-    forget_trained_on(workspace, said)
+    requests = own_requests(workspace, household_id)
+    forget_decisions(workspace, requests)
+    forget_trained_on(workspace, requests)
     removed = erase_household(workspace, household_id)
     erase_out_of_time(workspace, household_id)
     forget_earlier_files(workspace)
@@ -168,19 +168,19 @@ def _erase_rows(path: Path, household_id: str) -> int:
 
 def _blank_rows(path: Path, household_id: str) -> bool:
     book = openpyxl.load_workbook(path)
-    found = False
+    blanked = False
     for sheet in book.worksheets:
         for row in sheet.iter_rows():
             if any(cell.value == household_id for cell in row):  # a text: numbers of these lists are no ids
-                found = True
+                blanked = True
                 for cell in row:
                     if not isinstance(cell, openpyxl.cell.cell.MergedCell):
                         cell.value = None
-    if found:
+    if blanked:
         content = io.BytesIO()
         book.save(content)
         write_atomically(path, content.getvalue())
-    return found
+    return blanked
 
 
 ERASE: dict[str, Callable[[Path, str], bool | int]] = {

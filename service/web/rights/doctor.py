@@ -171,17 +171,17 @@ def _database(database: Database) -> Iterator[str]:
     if database.engine.dialect.name != "sqlite":
         return
     with closing(database.engine.raw_connection()) as connection:
-        (told,) = connection.cursor().execute("PRAGMA quick_check(1)").fetchone()
-    if told != "ok":
+        (answer,) = connection.cursor().execute("PRAGMA quick_check(1)").fetchone()
+    if answer != "ok":
         yield say(
-            f"服务数据库已损坏（{told}），请恢复备份",
-            f"the service's database is damaged ({told}): restore a backup",
+            f"服务数据库已损坏（{answer}），请恢复备份",
+            f"the service's database is damaged ({answer}): restore a backup",
         )
 
 
 def _audit(workspace: Path, database: Database) -> Iterator[str]:
-    found = verify(database, workspace)
-    if found.broken is not None or found.lost is not None:
+    verdict = verify(database, workspace)
+    if verdict.broken is not None or verdict.lost is not None:
         yield say(
             "审计日志被改动或截断过：xianying audit verify",
             "the audit log was changed: xianying audit verify",

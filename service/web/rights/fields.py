@@ -78,19 +78,19 @@ def held_fields(workspace: Path) -> list[Held]:
     """List the columns that have data."""
     if not (workspace / STORE).is_file():
         return []
-    found = []
+    fields = []
     with open_store(workspace, read_only=True) as connection:
         if not has_tables(connection):
             return []
-        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+        tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
         for table, contract in TABLES.items():
-            if table not in there:
+            if table not in tables:
                 continue
             for column in [*contract.columns, *attribute_columns(connection, table)]:
                 count = connection.execute(f'SELECT count("{column}") FROM {table}').fetchall()[0][0]
                 if count:
-                    found.append(Held(table, column))
-    return found
+                    fields.append(Held(table, column))
+    return fields
 
 
 def draft(workspace: Path) -> str:
@@ -108,9 +108,9 @@ def draft(workspace: Path) -> str:
         f"# basis: {', '.join(BASES)}",
         "fields:",
     ]
-    held = held_fields(workspace)
-    sensitive = sensitive_fields(workspace, held)
-    for field in held:
+    fields = held_fields(workspace)
+    sensitive = sensitive_fields(workspace, fields)
+    for field in fields:
         known = registered.get(field.name)
         blank = say(*BLANK)
         entry = known or {
@@ -125,19 +125,19 @@ def draft(workspace: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sensitive_fields(workspace: Path, held: list[Held]) -> set[Held]:
+def sensitive_fields(workspace: Path, fields: list[Held]) -> set[Held]:
     """Select the columns with a name like sensitive information, or with identity numbers as values."""
-    found = {field for field in held if SENSITIVE.search(field.column)}
+    sensitive = {field for field in fields if SENSITIVE.search(field.column)}
     with open_store(workspace, read_only=True) as connection:
-        for field in held:
+        for field in fields:
             column = quoted(field.column)
             query = (
                 f"SELECT {column}::VARCHAR FROM {field.table} WHERE {column} IS NOT NULL LIMIT {LOOKED_AT}"
             )
             values = [value for (value,) in connection.execute(query).fetchall()]
             if values and all(re.fullmatch(IDENTITY_NUMBER, value.strip()) for value in values):
-                found.add(field)
-    return found
+                sensitive.add(field)
+    return sensitive
 
 
 def _yaml(value: Any) -> str:
@@ -149,8 +149,8 @@ def _read(workspace: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = yaml.safe_load(path.read_text("utf-8")) or {}
-        return dict(found.get("fields") or {})
+        content = yaml.safe_load(path.read_text("utf-8")) or {}
+        return dict(content.get("fields") or {})
     except (yaml.YAMLError, AttributeError, ValueError) as error:
         raise UserError(say(f"{path}：不是有效的 YAML", f"{path}: not valid YAML")) from error
 
@@ -161,10 +161,10 @@ def check(workspace: Path, today: date) -> list[str]:
     Mistakes are columns without a complete entry, entries without a column, sensitive columns on a basis that does not
     allow them or used by the model, and rows kept for longer than the register says.
     """
-    registered, held = _read(workspace), held_fields(workspace)
+    registered, fields = _read(workspace), held_fields(workspace)
     excluded = set(read_settings(workspace).features.exclude)
     wrong, entries = [], {}
-    for field in held:
+    for field in fields:
         try:
             entries[field.name] = FieldEntry.model_validate(registered[field.name])
         except KeyError:
@@ -172,7 +172,7 @@ def check(workspace: Path, today: date) -> list[str]:
         except ValidationError as error:
             keys = ", ".join(sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]}))
             wrong.append(say(f"{field.name}：{keys} 没有填好", f"{field.name}: {keys} to be filled in"))
-    names = {field.name for field in held}
+    names = {field.name for field in fields}
     wrong += [
         say(f"{name}：数据里没有这一列", f"{name}: no such column is held")
         for name in registered

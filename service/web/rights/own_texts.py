@@ -62,12 +62,12 @@ def _model_without(content: bytes, rename: Rename) -> bytes:
 
 def _renamed_values(schema: Any, rename: Rename) -> Any:
     if isinstance(schema, list):
-        return [_renamed_values(one, rename) for one in schema]
+        return [_renamed_values(item, rename) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        name: [rename(value) if isinstance(value, str) else value for value in one]
-        if name == "values" and isinstance(one, list)
-        else _renamed_values(one, rename)
-        for name, one in schema.items()
+        name: [rename(value) if isinstance(value, str) else value for value in item]
+        if name == "values" and isinstance(item, list)
+        else _renamed_values(item, rename)
+        for name, item in schema.items()
     }

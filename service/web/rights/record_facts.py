@@ -69,8 +69,8 @@ def _counts(workspace: Path) -> dict[str, Any]:
     if (workspace / STORE).is_file():
         with open_store(workspace, read_only=True) as connection:
             if has_tables(connection):
-                found = connection.execute("SELECT count(DISTINCT resident_id) FROM residents").fetchall()
-                counts["persons"] = found[0][0]
+                persons = connection.execute("SELECT count(DISTINCT resident_id) FROM residents").fetchall()
+                counts["persons"] = persons[0][0]
     return counts
 
 
@@ -122,12 +122,12 @@ def _log(database: Database, workspace: Path) -> dict[str, Any]:
             .group_by(Entry.action)
             .order_by(Entry.action)
         ).all()
-    found = verify(database, workspace)
+    verdict = verify(database, workspace)
     return {
         "actions": [(action, count) for action, count in rows],
-        "entries": found.entries,
-        "head": found.head,
-        "whole": found.broken is None and not found.lost,
+        "entries": verdict.entries,
+        "head": verdict.head,
+        "whole": verdict.broken is None and not verdict.lost,
     }
 
 
@@ -152,14 +152,16 @@ def _version(workspace: Path, row: dict[str, Any] | None, community: Community) 
     return {
         **row,
         "day": datetime.fromtimestamp(row["registered_at"] / 1000, UTC).date().isoformat(),
-        "needs": [{**one, "name": names.get(one["need"], one["need"])} for one in needs.to_dict("records")],
+        "needs": [
+            {**need, "name": names.get(need["need"], need["need"])} for need in needs.to_dict("records")
+        ],
         "unfair": [
             {
-                "audit": one["audit"],
-                "name": groups.get(one["group"], one["group"]),
-                "ratio": one["list_over_need"],
+                "audit": group["audit"],
+                "name": groups.get(group["group"], group["group"]),
+                "ratio": group["list_over_need"],
             }
-            for one in unfair.to_dict("records")
+            for group in unfair.to_dict("records")
         ],
         "audited": (place / GROUPS).is_file(),
     }
@@ -178,20 +180,20 @@ def version_lines(facts: dict[str, Any]) -> list[str]:
     model, before = facts["model"], facts["before"]
     if model is None or before is None:
         return []
-    earlier = {one["need"]: one for one in before["needs"]}
+    earlier = {need["need"]: need for need in before["needs"]}
     lines = []
-    for one in model["needs"]:
-        other = earlier.get(one["need"])
+    for need in model["needs"]:
+        other = earlier.get(need["need"])
         shares = (
-            f"{one['name']}：{_share(one)}"
+            f"{need['name']}：{_share(need)}"
             if other is None
-            else f"{one['name']}：{_share(other)} → {_share(one)}"
+            else f"{need['name']}：{_share(other)} → {_share(need)}"
         )
         if other is None:
             words = say("以前的版本没有这项", "not in the version before")
-        elif one["low"] > other["high"]:
+        elif need["low"] > other["high"]:
             words = say("更好", "better")
-        elif one["high"] < other["low"]:
+        elif need["high"] < other["low"]:
             words = say("**更差**", "**worse**")
         else:
             words = say("分不出高下", "no clear difference")

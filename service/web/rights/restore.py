@@ -52,7 +52,7 @@ def restore(source: Path, workspace: Path, database: Database, how: Restoring = 
     if not begun.is_file():
         _refuse_unless_empty(workspace, database)
     with tempfile.TemporaryDirectory(dir=workspace, prefix=SCRATCH) as scratch:
-        said = _unpack(source, Path(scratch), how)
+        origin = _unpack(source, Path(scratch), how)
         _refuse_unknown_secret(removed, Path(scratch))
         rows, manifest = Path(scratch) / ROWS, Path(scratch) / MANIFEST
         _refuse_another(begun, manifest)
@@ -66,7 +66,7 @@ def restore(source: Path, workspace: Path, database: Database, how: Restoring = 
     lines = [say(f"已恢复到 {workspace}", f"restored to {workspace}")]
     lines += _remove_again(workspace, database, removed) if removed else []
     with database.writing() as session:
-        enter(session, operator(), "workspace.restore", "", "", f"{source.name} of {said['made_at']}")
+        enter(session, operator(), "workspace.restore", "", "", f"{source.name} of {origin['made_at']}")
     for left in workspace.glob(f"{SCRATCH}*"):
         shutil.rmtree(left)
     begun.unlink()
@@ -100,8 +100,8 @@ def _without_secret(workspace: Path) -> list[str]:
 
 
 def _refuse_unless_empty(workspace: Path, database: Database) -> None:
-    there = [path.name for path in workspace.iterdir() if not path.name.startswith(SCRATCH)]
-    if set(there) - OF_DATABASE or _filled(database):
+    present = [path.name for path in workspace.iterdir() if not path.name.startswith(SCRATCH)]
+    if set(present) - OF_DATABASE or _filled(database):
         raise UserError(
             say(
                 f"{workspace} 或服务数据库里已有内容，请换一个空目录、空数据库",
@@ -149,24 +149,24 @@ def _unpack(source: Path, place: Path, how: Restoring) -> dict[str, Any]:
             archive.extractall(place, filter="data")
         if archive_file != source:
             archive_file.unlink()
-        said = json.loads((place / MANIFEST).read_text("utf-8"))
-        damaged = [name for name, digest in said["files"].items() if file_sum(place / name) != digest]
-        there = {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()}
-        unlisted = sorted(there - {MANIFEST, *said["files"]})
+        manifest = json.loads((place / MANIFEST).read_text("utf-8"))
+        damaged = [name for name, digest in manifest["files"].items() if file_sum(place / name) != digest]
+        present = {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()}
+        unlisted = sorted(present - {MANIFEST, *manifest["files"]})
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
         raise UserError(say(f"{source}：不是完整的备份", f"{source}: no whole backup")) from error
     if damaged or unlisted:
         name = [*damaged, *unlisted][0]
         raise UserError(say(f"{source}：{name} 已损坏", f"{source}: {name} is damaged"))
-    if said["migration"] > newest():
+    if manifest["migration"] > newest():
         raise UserError(
             say(f"{source}：由更新的程序版本备份", f"{source}: made by a newer version of the program")
         )
-    _refuse_foreign(source, place, said, how)
-    return said
+    _refuse_foreign(source, place, manifest, how)
+    return manifest
 
 
-def _refuse_foreign(source: Path, place: Path, said: dict[str, Any], how: Restoring) -> None:
+def _refuse_foreign(source: Path, place: Path, manifest: dict[str, Any], how: Restoring) -> None:
     """Raise UserError for a backup that is not signed with the secret given, or in it, unless somebody answers for it."""
     given = how.secret.read_text("ascii") if how.secret and how.secret.is_file() else ""
     if not given and (place / SECRET).is_file():
@@ -175,8 +175,8 @@ def _refuse_foreign(source: Path, place: Path, said: dict[str, Any], how: Restor
         secret = bytes.fromhex(given)
     except ValueError:
         secret = b""
-    own = bool(secret) and hmac.compare_digest(str(said.get("signature")), signature(said, secret))
-    if own:
+    is_own = bool(secret) and hmac.compare_digest(str(manifest.get("signature")), signature(manifest, secret))
+    if is_own:
         (place / SECRET).write_text(given, "ascii")
         (place / SECRET).chmod(0o600)
     elif not how.foreign:
@@ -196,11 +196,11 @@ def _insert_rows(database: Database, path: Path) -> None:
         waiting: dict[str, list[dict[str, Any]]] = {}
         with path.open(encoding="utf-8") as file:
             for line in file:
-                one = json.loads(line)
-                rows = waiting.setdefault(one["table"], [])
-                rows.append(_typed(tables[one["table"]], one["row"]))
+                entry = json.loads(line)
+                rows = waiting.setdefault(entry["table"], [])
+                rows.append(_typed(tables[entry["table"]], entry["row"]))
                 if len(rows) >= AT_ONCE:
-                    session.execute(insert(tables[one["table"]]), rows)
+                    session.execute(insert(tables[entry["table"]]), rows)
                     rows.clear()
         for name, rows in waiting.items():
             if rows:
@@ -224,10 +224,10 @@ def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
             return datetime.fromisoformat(value)
         return date.fromisoformat(value) if isinstance(kind, Date) else value
 
-    there = {
+    known = {
         name: value for name, value in row.items() if name in table.columns
     }  # others: of an earlier version
-    return {name: None if value is None else read(name, value) for name, value in there.items()}
+    return {name: None if value is None else read(name, value) for name, value in known.items()}
 
 
 def _read_newer(path: Path) -> Tombstones:
@@ -244,11 +244,13 @@ def _read_newer(path: Path) -> Tombstones:
         ) from error
 
 
-def _remove_again(workspace: Path, database: Database, held: Tombstones) -> list[str]:
+def _remove_again(workspace: Path, database: Database, tombstones: Tombstones) -> list[str]:
     """Delete the households that were deleted after the backup was made, from wherever the backup has them."""
-    removed = recognises(held, workspace)
+    removed = recognises(tombstones, workspace)
     before = read_tombstones(workspace / TOMBSTONES)
-    write_tombstones(workspace, replace(held, households={**before.households, **held.households}))
+    write_tombstones(
+        workspace, replace(tombstones, households={**before.households, **tombstones.households})
+    )
     with open_store(workspace, read_only=True) as connection:
         rows = connection.execute("SELECT DISTINCT household_id FROM households").fetchall()
     again = [household for (household,) in rows if removed(household)]

@@ -120,11 +120,11 @@ def accept(
     """End a household's refusals, also those that the records hold; how many there were."""
     recorded = household_id in refusing_on(workspace, today)
     with database.writing() as session:
-        own = select(Refusal).where(Refusal.household_id == household_id)
-        rows = list(session.scalars(own.where(or_(Refusal.until.is_(None), Refusal.until > today))))
+        refusals = select(Refusal).where(Refusal.household_id == household_id)
+        rows = list(session.scalars(refusals.where(or_(Refusal.until.is_(None), Refusal.until > today))))
         for row in rows:
             row.until, row.drained_at = today, None
-        if recorded and session.scalar(own.where(ENDS_RECORDED, Refusal.drained_at.is_(None))) is None:
+        if recorded and session.scalar(refusals.where(ENDS_RECORDED, Refusal.drained_at.is_(None))) is None:
             session.add(Refusal(household_id=household_id, begins_on=today, until=today, by=by))
         elif not rows:
             return 0
@@ -170,11 +170,11 @@ def export(
 def looked_at(database: Database, household_id: str) -> list[dict[str, str]]:
     """List the audit log's entries on a household: at, who, action and purpose, the oldest first."""
     among = Entry.subject.contains(f"\n{household_id}\n", autoescape=True)
-    own = select(Entry).where(or_(Entry.subject == household_id, among)).order_by(Entry.number)
+    entries = select(Entry).where(or_(Entry.subject == household_id, among)).order_by(Entry.number)
     with database.reading() as session:
         return [
             {"at": entry.at, "who": entry.who, "action": entry.action, "purpose": entry.purpose}
-            for entry in session.scalars(own)
+            for entry in session.scalars(entries)
         ]
 
 
@@ -200,8 +200,8 @@ def correct(
     ``by``: who notes it. ``value``: None for not known. ``purpose``: for the audit log. Raises UserError when the
     household has no such attribute, or when the value cannot be read as one.
     """
-    held = rows_of_household(workspace, household_id).get("households", [])
-    names = [name for name in (held[0] if held else {}) if name not in FIXED]
+    stored = rows_of_household(workspace, household_id).get("households", [])
+    names = [name for name in (stored[0] if stored else {}) if name not in FIXED]
     if attribute not in names:
         listed = say("、", ", ").join(names)
         raise UserError(
@@ -217,8 +217,8 @@ def _refuse_unreadable(workspace: Path, attribute: str, value: str | None) -> No
     """Raise UserError for a value that does not fit the attribute's type, as it would count as not known."""
     if value is None:
         return
-    held = values_of_attribute(workspace, attribute)
-    kind = kind_of(attribute, list(held.values()), list(held))
+    values = values_of_attribute(workspace, attribute)
+    kind = kind_of(attribute, list(values.values()), list(values))
     if readable(kind, value):
         return
     forms = {
@@ -241,8 +241,8 @@ def ask_deletion(database: Database, by: str, household_id: str, purpose: str = 
     ``by``: who asks. ``purpose``: for the audit log.
     """
     with database.writing() as session:
-        there = session.scalar(select(Deletion.id).where(Deletion.household_id == household_id))
-        if there is None:
+        waiting = session.scalar(select(Deletion.id).where(Deletion.household_id == household_id))
+        if waiting is None:
             session.add(Deletion(household_hash="", household_id=household_id, by=by))
         enter(session, by, "resident.ask_deletion", household_id, purpose)
 

@@ -27,16 +27,16 @@ def shown(text: str) -> str:
 def first_hidden(text: str) -> int:
     """The line, from one, of the first character that does not show; 0 where there is none. A mark at the beginning
     counts for none."""
-    found = _HIDDEN.search(text.removeprefix("\ufeff"))
-    return text.count("\n", 0, found.start() + 1) + 1 if found else 0
+    match = _HIDDEN.search(text.removeprefix("\ufeff"))
+    return text.count("\n", 0, match.start() + 1) + 1 if match else 0
 
 
 def hidden_places(column: pa.ChunkedArray) -> np.ndarray:
     """int64: where the texts stand in a column that have characters that do not show."""
     if not any(_suspicious(chunk) for chunk in column.chunks):
         return np.empty(0, dtype=np.int64)
-    found = pc.fill_null(pc.match_substring_regex(column, _IN_ARROW), False)
-    return np.flatnonzero(found.to_numpy())
+    matches = pc.fill_null(pc.match_substring_regex(column, _IN_ARROW), False)
+    return np.flatnonzero(matches.to_numpy())
 
 
 def column_shown(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -59,7 +59,7 @@ def table_ends(tables: Mapping[str, RowsADay]) -> dict[str, int]:
     """
     latest = int(time.time() / SECONDS) + FUTURE
     tables = {table: (days[days <= latest], rows[days <= latest]) for table, (days, rows) in tables.items()}
-    own = {table: dense_end(*found) for table, found in tables.items()}
+    own = {table: dense_end(*counts) for table, counts in tables.items()}
     events = [end for table, end in own.items() if end is not None and table in EVENTS]
     ends = {}
     for table, (days, _) in tables.items():

@@ -68,4 +68,4 @@ def line_words(lines: Sequence[int]) -> str:
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """The findings, heaviest first, then those of most rows."""
-    return sorted(findings, key=lambda one: (-one.weight, -one.rows))
+    return sorted(findings, key=lambda finding: (-finding.weight, -finding.rows))

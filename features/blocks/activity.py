@@ -205,8 +205,8 @@ def _delay(known: Known, past: Asked) -> dict[str, np.ndarray]:
 def _recent(known: Known, household: int) -> list[int]:
     """List the needs of the household's requests in 364 days, except sensitive needs, which no list may mention."""
     times, needs = requests_of(known, household)
-    told = [not need.sensitive for need in known.community.needs]
-    return [int(need) for need in needs[times >= known.as_of - YEAR_OF_WEEKS] if told[need]]
+    tellable = [not need.sensitive for need in known.community.needs]
+    return [int(need) for need in needs[times >= known.as_of - YEAR_OF_WEEKS] if tellable[need]]
 
 
 def _other_needs(known: Known, schema: Schema, household: int, need: int) -> str:
@@ -229,7 +229,7 @@ def _other_needs(known: Known, schema: Schema, household: int, need: int) -> str
 
 
 def _asked_anything(known: Known, schema: Schema, household: int, need: int) -> str:
-    count = sum(one != need for one in _recent(known, household))
+    count = sum(asked_need != need for asked_need in _recent(known, household))
     if count < 2:
         return ""
     return say(f"近一年为别的事找过社区{count}次", f"asked for other things {_times(count)} in a year")

@@ -80,13 +80,13 @@ def _rated(known: Known, household: int, need: int) -> str:
 
 def _others(known: Known, household: int, need: int, related: bool = True) -> str:
     requests, needs = known.requests, known.community.needs
-    told = np.array([not need.sensitive for need in needs])
+    tellable = np.array([not need.sensitive for need in needs])
     if related:
-        told &= np.array([bool(one.about & needs[need].about) for one in needs])
+        tellable &= np.array([bool(other_need.about & needs[need].about) for other_need in needs])
     rows = own_requests(known, household)
     rows = rows[(requests.requested[rows] >= known.as_of - YEAR_OF_WEEKS) & (requests.need[rows] >= 0)]
     rows = rows[requests.need[rows] != need]
-    rows = rows[told[requests.need[rows]]]
+    rows = rows[tellable[requests.need[rows]]]
     return _listed(known, rows[np.argsort(-requests.requested[rows], kind="stable")], named=True)
 
 

@@ -206,16 +206,16 @@ def _others(count: np.ndarray, expected: np.ndarray, strength: float) -> np.ndar
 
 def _exponents(count: np.ndarray, expected: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Fit the exponent of ``others`` for each need by Poisson likelihood with a free intercept: float64 [needs]."""
-    found = np.zeros(count.shape[1])
-    for need in range(len(found)):
+    exponents = np.zeros(count.shape[1])
+    for need in range(len(exponents)):
         able = expected[:, need] > 0
         seen, mean, log = count[able, need], expected[able, need], np.log(others[able, need])
         for _ in range(STEPS):
-            weight = mean * np.exp(found[need] * log)
+            weight = mean * np.exp(exponents[need] * log)
             weight = weight * rate(seen.sum(), weight.sum())
             slope, curve = ((seen - weight) * log).sum(), (weight * log**2).sum()
-            found[need] = np.clip(found[need] + rate(slope, curve), 0.0, MOST_EXPONENT)
-    return found
+            exponents[need] = np.clip(exponents[need] + rate(slope, curve), 0.0, MOST_EXPONENT)
+    return exponents
 
 
 def _lasting_strengths(known: Known, count: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -42,9 +42,13 @@ class Groups:
 
         Raises UserError where there is no such group.
         """
-        found: list[int] = []
+        positions: list[int] = []
         for group in wanted:
-            matching = [at for at, own in enumerate(self.ids) if own == group or own.split("=")[0] == group]
+            matching = [
+                at
+                for at, group_id in enumerate(self.ids)
+                if group_id == group or group_id.split("=")[0] == group
+            ]
             if not matching:
                 listed = say("、", ", ").join(dict.fromkeys(group.split("=")[0] for group in self.ids))
                 raise UserError(
@@ -53,8 +57,8 @@ class Groups:
                         f"community.yaml: there is no group {group}; there are: {listed}",
                     )
                 )
-            found += [at for at in matching if at not in found]
-        return found
+            positions += [at for at in matching if at not in positions]
+        return positions
 
 
 def without_members(groups: Groups) -> Groups:
@@ -100,7 +104,10 @@ def membership(known: Known) -> Groups:
     for at, (_, _, members) in enumerate(columns):
         member[:, at] = members & known.present
     return Groups(
-        tuple(one for one, _, _ in columns), tuple(name for _, name, _ in columns), member, tuple(left_out)
+        tuple(group_id for group_id, _, _ in columns),
+        tuple(name for _, name, _ in columns),
+        member,
+        tuple(left_out),
     )
 
 
@@ -141,14 +148,14 @@ def unused_of(known: Known, table: TableName) -> tuple[Attribute, ...]:
 def _by_value(known: Known, table: TableName, attribute: Attribute) -> Iterator[tuple[str, Name, np.ndarray]]:
     zh, en = attribute.plain_name
     value = encoded(known, table, attribute)
-    for code, own, word_zh, word_en in _values(attribute):
+    for code, value_id, word_zh, word_en in _values(attribute):
         if table == "households":
             members = np.append(value, np.nan)[known.household_row] == code
         else:
             rows = known.resident_rows
             members = np.zeros(known.household_count, dtype=bool)
             members[known.residents.household[rows[value[rows] == code]]] = True
-        yield f"{attribute.name}={own}", Name(zh=f"{zh}：{word_zh}", en=f"{en}: {word_en}"), members
+        yield f"{attribute.name}={value_id}", Name(zh=f"{zh}：{word_zh}", en=f"{en}: {word_en}"), members
 
 
 def _values(attribute: Attribute) -> list[tuple[int, str, str, str]]:

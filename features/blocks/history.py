@@ -213,11 +213,11 @@ def _open_request(known: Known, schema: Schema, household: int, need: int) -> st
 
 def _satisfaction(known: Known, schema: Schema, household: int, need: int) -> str:
     requests = known.requests
-    mine = own_requests(known, household)
-    mine = mine[(requests.need[mine] == need) & ~np.isnan(requests.satisfaction[mine])]
-    if not len(mine):
+    rated = own_requests(known, household)
+    rated = rated[(requests.need[rated] == need) & ~np.isnan(requests.satisfaction[rated])]
+    if not len(rated):
         return ""
-    score = int(requests.satisfaction[mine[np.argmax(requests.requested[mine])]])
+    score = int(requests.satisfaction[rated[np.argmax(requests.requested[rated])]])
     return say(f"上次办结后评{score}分（满分5分）", f"rated the last service {score} of 5")
 
 

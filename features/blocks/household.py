@@ -147,8 +147,8 @@ def _current(known: Known, attribute: Attribute, value: np.ndarray) -> dict[str,
     if attribute.kind == "category":
         missing = np.isnan(value)
         return {
-            f"{column_of(attribute)}={plain_text(one)}": np.where(missing, np.nan, value == code)
-            for code, one in enumerate(attribute.values)
+            f"{column_of(attribute)}={plain_text(text)}": np.where(missing, np.nan, value == code)
+            for code, text in enumerate(attribute.values)
         }
     return {column_of(attribute): value}
 
@@ -171,8 +171,10 @@ def facts(schema: Schema) -> dict[str, Fact]:
 
 def telling(schema: Schema, community: Community) -> dict[str, Telling]:
     """Return whether and where each reason may be told: ``TELLING``, and for attributes ``attribute_telling``."""
-    own = {fact_name(one): attribute_telling(one, community) for one in schema.household}
-    return TELLING | own
+    tellings = {
+        fact_name(attribute): attribute_telling(attribute, community) for attribute in schema.household
+    }
+    return TELLING | tellings
 
 
 def attribute_telling(attribute: Attribute, community: Community) -> Telling:

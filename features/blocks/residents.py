@@ -126,10 +126,10 @@ def _aggregated(
     if attribute.kind == "date":
         return {f"{name}.days": least_by_household(household, known.as_of - value, known.household_count)}
     return {
-        f"{name}={plain_text(one)}": np.where(
+        f"{name}={plain_text(text)}": np.where(
             np.isnan(number), np.nan, sum_by_household(household, value == code, known.household_count)
         )
-        for code, one in enumerate(attribute.values)
+        for code, text in enumerate(attribute.values)
     }
 
 
@@ -144,7 +144,9 @@ def facts(schema: Schema) -> dict[str, Fact]:
 
 def telling(schema: Schema, community: Community) -> dict[str, Telling]:
     """Return whether and where each reason may be told, as ``features.blocks.household.telling`` does."""
-    return TELLING | {column_of(one): attribute_telling(one, community) for one in schema.resident}
+    return TELLING | {
+        column_of(attribute): attribute_telling(attribute, community) for attribute in schema.resident
+    }
 
 
 def _attribute_fact(attribute: Attribute) -> Fact:

@@ -39,13 +39,13 @@ def fit(
     """
     names = columns_of(known, schema)
     cut = {name: _edges(values[known.present]) for name, values in names.items()}
-    edges = {name: one for name, one in cut.items() if one is not None}
-    codes = {name: codes_of(known, schema, name, one) for name, one in edges.items()}
-    factors = {name: np.ones((len(one) + 2, count.shape[1])) for name, one in edges.items()}
+    edges = {name: edge for name, edge in cut.items() if edge is not None}
+    codes = {name: codes_of(known, schema, name, edge) for name, edge in edges.items()}
+    factors = {name: np.ones((len(edge) + 2, count.shape[1])) for name, edge in edges.items()}
     able = expected > 0
     observed, left = np.where(able, count, 0.0), np.where(able, expected, 0.0)
-    having = {name: members(codes[name], len(one)) for name, one in factors.items()}
-    seen = {name: one @ observed for name, one in having.items()}
+    having = {name: members(codes[name], len(factor)) for name, factor in factors.items()}
+    seen = {name: member @ observed for name, member in having.items()}
     for _ in range(SWEEPS):
         for name, code in codes.items():
             step = (seen[name] + PRIOR) / (having[name] @ left + PRIOR)
@@ -53,7 +53,7 @@ def fit(
             for first in range(0, len(left), ROWS_AT_ONCE):  # a part that fits the processor's cache
                 part = slice(first, first + ROWS_AT_ONCE)
                 left[part] *= step.take(code[part], axis=0)
-    return tuple(AttributeFactors(name, one, factors[name]) for name, one in edges.items())
+    return tuple(AttributeFactors(name, edge, factors[name]) for name, edge in edges.items())
 
 
 @remembered
@@ -75,10 +75,10 @@ def similar_ratio(known: Known, schema: Schema, columns: tuple[AttributeFactors,
     """
     log = np.zeros((known.household_count, len(known.community.needs)))
     for column in columns:
-        own, code = np.log(column.factors), codes_of(known, schema, column.name, column.edges)
+        logarithms, code = np.log(column.factors), codes_of(known, schema, column.name, column.edges)
         for first in range(0, len(log), ROWS_AT_ONCE):
             part = slice(first, first + ROWS_AT_ONCE)
-            log[part] += own.take(code[part], axis=0)
+            log[part] += logarithms.take(code[part], axis=0)
     return np.exp(log)
 
 
@@ -126,12 +126,12 @@ def attribute_logarithms(known: Known, schema: Schema, household_index: int, nee
 
     0 means as the town asks. Factors of features that share a reason are added up.
     """
-    found: dict[str, float] = {}
+    logarithm_of: dict[str, float] = {}
     for fact, values, edges, logarithms in _attribute_tables(known, schema):
         value = float(values[household_index])
         code = len(edges) + 1 if isnan(value) else bisect_right(edges, value)
-        found[fact] = found.get(fact, 0.0) + logarithms[code][need]
-    return found
+        logarithm_of[fact] = logarithm_of.get(fact, 0.0) + logarithms[code][need]
+    return logarithm_of
 
 
 @remembered
@@ -163,8 +163,8 @@ def similar_neighbours(
     near = eligible(known)[:, need] & known.present & (where == where[household_index])
     near[household_index] = False
     ratio = similar_ratio(known, schema, similar_factors(known, schema))[:, need]
-    own = ratio[household_index]
-    near &= (ratio > own / ALIKE) & (ratio < own * ALIKE)
+    at_home = ratio[household_index]
+    near &= (ratio > at_home / ALIKE) & (ratio < at_home * ALIKE)
     return int(near.sum()), int((near & _asked_within_a_year(known)[:, need]).sum())
 
 

@@ -66,8 +66,8 @@ def read_texts(distinct: Sequence[str | None], codes: np.ndarray | None = None) 
     """
     number: dict[str, int] = {}
     of_distinct = np.full(len(distinct) + 1, -1, dtype=np.int64)
-    for place, one in enumerate(distinct):
-        if one is not None and (text := one.strip()).lower() not in MISSING:
+    for place, value in enumerate(distinct):
+        if value is not None and (text := value.strip()).lower() not in MISSING:
             of_distinct[place] = number.setdefault(text, len(number))
     of_distinct = of_distinct.astype(np.min_scalar_type(-len(number) - 1))
     texts = np.empty(len(number), dtype=object)

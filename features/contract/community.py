@@ -274,7 +274,9 @@ class FeatureSettings(_Section):
     def _plain_names(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {key: {"zh": one, "en": one} if isinstance(one, str) else one for key, one in value.items()}
+        return {
+            key: {"zh": name, "en": name} if isinstance(name, str) else name for key, name in value.items()
+        }
 
 
 class Departure(_Section):
@@ -363,16 +365,16 @@ class LoadedCommunity:
 
 
 def _unread_keys(section: BaseModel, where: str) -> list[str]:
-    found = [f"{where}{key}" for key in (section.__pydantic_extra__ or {})]
+    unread = [f"{where}{key}" for key in (section.__pydantic_extra__ or {})]
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, BaseModel):
-            found += _unread_keys(value, f"{where}{name}.")
+            unread += _unread_keys(value, f"{where}{name}.")
         elif isinstance(value, tuple):
             for item in value:
                 if isinstance(item, BaseModel):
-                    found += _unread_keys(item, f"{where}{name}[{getattr(item, 'id', '')}].")
-    return found
+                    unread += _unread_keys(item, f"{where}{name}[{getattr(item, 'id', '')}].")
+    return unread
 
 
 def read_community(path: Path) -> LoadedCommunity:

@@ -90,8 +90,8 @@ def parse(expression: str, where: str) -> Who:
     """
     quoted: dict[str, str] = {}
 
-    def stand_in(found: re.Match[str]) -> str:
-        return quoted.setdefault(found[1], f"quoted_{len(quoted)}_")
+    def stand_in(match: re.Match[str]) -> str:
+        return quoted.setdefault(match[1], f"quoted_{len(quoted)}_")
 
     text = re.sub(r"`([^`]+)`", stand_in, expression.replace("\n", " ").strip())
     if not text:
@@ -194,10 +194,10 @@ class _Evaluation:
 
     def named(self, node: ast.Name) -> Any:
         name = self.who.quoted.get(node.id, node.id)
-        found = self.attributes.find(name)
-        if found is None and name in _WORDS:
+        attribute = self.attributes.find(name)
+        if attribute is None and name in _WORDS:
             return _WORDS[name]
-        if found is None:
+        if attribute is None:
             there = self.attributes.names()
             names = say("、", ", ").join(there[:SHOWN]) + ("…" if len(there) > SHOWN else "")
             raise UserError(
@@ -206,7 +206,7 @@ class _Evaluation:
                     f"community.yaml: {self.who.where}: who names no attribute {name}; there are: {names}",
                 )
             )
-        return found
+        return attribute
 
     def connected(self, node: ast.BoolOp) -> Any:
         result, *others = (_truth(self.value(part)) for part in node.values)

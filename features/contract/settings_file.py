@@ -72,21 +72,21 @@ def _changes(where: str, before: Any, after: Any) -> list[str]:
 
 
 def _inside(where: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    found = []
+    changes = []
     for key in [*before, *(key for key in after if key not in before)]:
         path = f"{where}.{key}" if where else key
         if key not in after:
-            found.append(say(f"{path}：去掉了", f"{path}: removed"))
+            changes.append(say(f"{path}：去掉了", f"{path}: removed"))
         elif key not in before:
-            found.append(say(f"{path}：新增", f"{path}: added"))
+            changes.append(say(f"{path}：新增", f"{path}: added"))
         else:
-            found += _changes(path, before[key], after[key])
-    return found
+            changes += _changes(path, before[key], after[key])
+    return changes
 
 
 def _fields(section: BaseModel) -> dict[str, Any]:
-    own = {name: getattr(section, name) for name in type(section).model_fields}
-    return own | (section.__pydantic_extra__ or {})
+    values = {name: getattr(section, name) for name in type(section).model_fields}
+    return values | (section.__pydantic_extra__ or {})
 
 
 def _have_ids(rows: Any) -> bool:

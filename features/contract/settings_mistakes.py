@@ -24,17 +24,17 @@ def _place(parts: Sequence[int | str], value: Any) -> str:
     for part in parts:
         if isinstance(part, int):
             value = value[part] if isinstance(value, Sequence) and part < len(value) else None
-            own = value.get("id") if isinstance(value, Mapping) else None
-            place += f"[{part + 1 if own is None else own}]"
+            identifier = value.get("id") if isinstance(value, Mapping) else None
+            place += f"[{part + 1 if identifier is None else identifier}]"
         else:
             value = value.get(part) if isinstance(value, Mapping) else None
             place += f".{part}" if place else part
     return place
 
 
-def mistake_words(one: Mapping[str, Any]) -> str:
+def mistake_words(mistake: Mapping[str, Any]) -> str:
     """Write in words what one of pydantic's errors says."""
-    limits = one.get("ctx", {})
+    limits = mistake.get("ctx", {})
     known = {
         "missing": lambda: say("缺少这一项", "is missing"),
         "string_type": lambda: say(
@@ -50,7 +50,7 @@ def mistake_words(one: Mapping[str, Any]) -> str:
         "less_than_equal": lambda: say(f"要不大于 {limits['le']:g}", f"must be {limits['le']:g} or less"),
         "literal_error": lambda: say(f"只能是 {limits['expected']}", f"must be {limits['expected']}"),
     }
-    kind = str(one["type"])
+    kind = str(mistake["type"])
     if kind in known:
         return known[kind]()
     if kind.startswith(("int_", "float_")):
@@ -60,4 +60,4 @@ def mistake_words(one: Mapping[str, Any]) -> str:
         return say("请写 true 或 false", "write true or false")
     if kind.startswith(("model_", "dict_")):
         return say("请写成“键: 值”", "write key: value pairs")
-    return str(one["msg"]).removeprefix("Value error, ")
+    return str(mistake["msg"]).removeprefix("Value error, ")

@@ -121,16 +121,16 @@ def _refuse_bomb(path: Path, value: Any) -> None:
     sizes: dict[int, int] = {}
     inside: set[int] = set()
 
-    def size(one: Any) -> int:
-        if not isinstance(one, dict | list):
+    def size(node: Any) -> int:
+        if not isinstance(node, dict | list):
             return 1
-        if id(one) in inside:
+        if id(node) in inside:
             return MOST_VALUES + 1
-        if id(one) not in sizes:
-            inside.add(id(one))
-            sizes[id(one)] = 1 + sum(map(size, one.values() if isinstance(one, dict) else one))
-            inside.discard(id(one))
-        return sizes[id(one)]
+        if id(node) not in sizes:
+            inside.add(id(node))
+            sizes[id(node)] = 1 + sum(map(size, node.values() if isinstance(node, dict) else node))
+            inside.discard(id(node))
+        return sizes[id(node)]
 
     if size(value) > MOST_VALUES:
         raise UserError(

@@ -189,12 +189,12 @@ def read_number(text: str) -> float | None:
     (None, None)
     """
     short = re.sub(r"[\s,，]", "", plain(text)).replace("￥", "¥")
-    found = _NUMBER.match(short)
-    if found:
-        scale = {"万": 1e4, "千": 1e3, "百": 1e2, "亿": 1e8}.get(found["scale"] or "", 1.0)
-        return round(float(found["number"]) * scale, 6)
-    found = _CHINESE_NUMBER.match(short)
-    value = _chinese_number(found["number"]) if found else None
+    match = _NUMBER.match(short)
+    if match:
+        scale = {"万": 1e4, "千": 1e3, "百": 1e2, "亿": 1e8}.get(match["scale"] or "", 1.0)
+        return round(float(match["number"]) * scale, 6)
+    match = _CHINESE_NUMBER.match(short)
+    value = _chinese_number(match["number"]) if match else None
     return None if value is None else float(value)
 
 
@@ -255,7 +255,7 @@ def read_moment(text: str, zone: str) -> datetime | None:
         moment = datetime.fromtimestamp(int(epoch["seconds"]), ZoneInfo(zone))
         return moment.replace(tzinfo=None)
     short = re.sub(r"\s+", " ", re.sub(r"(左右|前后|许)$", "", short)).strip()
-    short = _DASHES.sub(lambda found: f"{found[1]} {found[2]}:{found[3]}:{found[4] or '00'}", short)
+    short = _DASHES.sub(lambda match: f"{match[1]} {match[2]}:{match[3]}:{match[4] or '00'}", short)
     short = _without_zone_name(short, zone)
     short = _NAMED_FIRST.sub(r"\g<day> \g<month> \g<year> \g<clock>", short)
     parts = _year_first(short) or _named_month(short) or _chinese_date(short)
@@ -276,58 +276,58 @@ def _without_zone_name(text: str, zone: str) -> str:
     >>> _without_zone_name("2024-03-05 09:00:00 cst", "Asia/Shanghai"), _without_zone_name("9:00 cst", "Europe/Berlin")
     ('2024-03-05 09:00:00', '9:00 cst')
     """
-    found = _ZONE_NAME.search(text)
-    if not found:
+    match = _ZONE_NAME.search(text)
+    if not match:
         return text
-    rest = re.sub(r"\s+", " ", text.replace(found["name"], " ")).strip()
-    if found["name"] in ("gmt", "utc"):
+    rest = re.sub(r"\s+", " ", text.replace(match["name"], " ")).strip()
+    if match["name"] in ("gmt", "utc"):
         return f"{rest}z"
-    own = datetime(2024, 1, 1, tzinfo=ZoneInfo(zone)).tzname() or ""
-    return rest if own.lower() == found["name"] else text
+    zone_name = datetime(2024, 1, 1, tzinfo=ZoneInfo(zone)).tzname() or ""
+    return rest if zone_name.lower() == match["name"] else text
 
 
 def _year_first(text: str) -> tuple[int, int, int, str] | None:
-    found = _YEAR_FIRST.match(text) or _COMPACT.match(text)
-    if not found:
+    match = _YEAR_FIRST.match(text) or _COMPACT.match(text)
+    if not match:
         return None
-    year = int(found["year"])
-    if len(found["year"]) == 2:
+    year = int(match["year"])
+    if len(match["year"]) == 2:
         if not FIRST_SHORT_YEAR <= year <= LAST_SHORT_YEAR:
             return None
         year += 2000
-    return year, int(found["month"]), int(found["day"]), found["clock"]
+    return year, int(match["month"]), int(match["day"]), match["clock"]
 
 
 def _named_month(text: str) -> tuple[int, int, int, str] | None:
-    found = _NAMED_MONTH.match(text)
-    if not found:
+    match = _NAMED_MONTH.match(text)
+    if not match:
         return None
-    name = found["name"] or found["name2"]
-    year = int(found["year"] or found["year2"])
+    name = match["name"] or match["name2"]
+    year = int(match["year"] or match["year2"])
     year += 2000 if year < 100 else 0
-    clock = found["clock"] or found["clock2"] or ""
+    clock = match["clock"] or match["clock2"] or ""
     if name not in _MONTH_NAMES:
         return None
-    return year, _MONTH_NAMES.index(name) + 1, int(found["day"] or found["day2"]), clock
+    return year, _MONTH_NAMES.index(name) + 1, int(match["day"] or match["day2"]), clock
 
 
 def _chinese_date(text: str) -> tuple[int, int, int, str] | None:
-    found = _CHINESE_DATE.match(text)
-    if not found:
+    match = _CHINESE_DATE.match(text)
+    if not match:
         return None
-    year, month, day = (_chinese_number(found[part]) for part in ("year", "month", "day"))
-    return (year, month, day, found["clock"]) if year and month and day else None
+    year, month, day = (_chinese_number(match[part]) for part in ("year", "month", "day"))
+    return (year, month, day, match["clock"]) if year and month and day else None
 
 
 def _with_clock(midnight: datetime, clock: str, zone: str) -> datetime | None:
-    found = _CLOCK.match(clock)
-    if not found:
+    match = _CLOCK.match(clock)
+    if not match:
         return None
-    minute = 30 if found["half"] else {"一刻": 15, "三刻": 45}.get(found["quarter"] or "")
-    minute = int(found["minute"] or 0) if minute is None else minute
-    hour, second = int(found["hour"]), int(found["second"] or 0)
-    half = (found["before"] or found["after"] or "").replace(".", "")
-    if not (half or found["minute"] or re.search("[时点]", clock)):
+    minute = 30 if match["half"] else {"一刻": 15, "三刻": 45}.get(match["quarter"] or "")
+    minute = int(match["minute"] or 0) if minute is None else minute
+    hour, second = int(match["hour"]), int(match["second"] or 0)
+    half = (match["before"] or match["after"] or "").replace(".", "")
+    if not (half or match["minute"] or re.search("[时点]", clock)):
         return None  # "2024-03-05 9": a day and a number
     if half in _AFTERNOON or (half == "中午" and hour < 3):
         hour += 12 if hour < 12 else 0
@@ -336,8 +336,8 @@ def _with_clock(midnight: datetime, clock: str, zone: str) -> datetime | None:
     if hour > 24 or minute > 59 or second > 59 or (hour == 24 and (minute or second)):
         return None
     moment = midnight + timedelta(hours=hour, minutes=minute, seconds=second)
-    if found["offset"]:
-        offset = "+00:00" if found["offset"] == "z" else found["offset"]
+    if match["offset"]:
+        offset = "+00:00" if match["offset"] == "z" else match["offset"]
         known = datetime.fromisoformat(f"{moment:%Y-%m-%dT%H:%M:%S}{offset}")
         return known.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     return moment
@@ -350,15 +350,15 @@ def read_birth(text: str) -> date | None:
     (datetime.date(1947, 1, 15), datetime.date(1947, 1, 15), datetime.date(1957, 7, 1), None)
     """
     short = re.sub(r"\s", "", plain(text))
-    found = (
+    match = (
         re.match(r"^(\d{4})(\d{2})(\d{2})$", short)
         or re.match(r"^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})[日号]?", short)
         or re.match(r"^(\d{4})(?:年|[-/.])(0?[1-9]|1[0-2])月?(?:生|出生)?$", short)
         or re.match(r"^(\d{4})(?:\.0+)?年?(?:生|出生)?$", short)
     )
-    if not found:
+    if not match:
         return None
-    parts = [int(part) for part in found.groups()]
+    parts = [int(part) for part in match.groups()]
     try:
         return date(*([*parts, 15] if len(parts) == 2 else [*parts, 7, 1] if len(parts) == 1 else parts))
     except ValueError:

@@ -149,14 +149,16 @@ def contract_names(table: str, names: Sequence[str]) -> dict[str, str]:
     """
     there = {name.strip().lower() for name in names}
     by_plain = {_plain(name): name for name in names if _plain(name)}
-    found: dict[str, str] = {}
+    names_found: dict[str, str] = {}
     for column, aliases in COLUMNS.get(table, {}).items():
         if column in there:
             continue
-        alias = next((alias for alias in aliases if alias in by_plain and by_plain[alias] not in found), None)
+        alias = next(
+            (alias for alias in aliases if alias in by_plain and by_plain[alias] not in names_found), None
+        )
         if alias:
-            found[by_plain[alias]] = column
-    return found
+            names_found[by_plain[alias]] = column
+    return names_found
 
 
 def _plain(text: str) -> str:

@@ -100,7 +100,7 @@ def _print_sheets(path: str) -> int:
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
     with CalamineWorkbook.from_path(path) as workbook:
-        shown = {one.name: one.visible == SheetVisibleEnum.Visible for one in workbook.sheets_metadata}
+        shown = {sheet.name: sheet.visible == SheetVisibleEnum.Visible for sheet in workbook.sheets_metadata}
         for name in workbook.sheet_names:
             sheet = workbook.get_sheet_by_name(name)
             (_, left), (bottom, right) = sheet.start or (0, 0), sheet.end or (-1, -1)

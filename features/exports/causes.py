@@ -23,13 +23,13 @@ def causes(connection: duckdb.DuckDBPyConnection, community: Community) -> list[
 
 def _lost_needs(connection: duckdb.DuckDBPyConnection, community: Community) -> list[str]:
     among = ", ".join(text(need.id) for need in community.needs)
-    found = connection.execute(f"""
+    lost = connection.execute(f"""
         SELECT need, count(*) FROM requests WHERE superseded_at IS NULL AND need NOT IN ({among})
         GROUP BY need ORDER BY need""").fetchall()
-    if not found:
+    if not lost:
         return []
-    count = sum(number for _, number in found)
-    names = ", ".join(f"{need} × {number}" for need, number in found)
+    count = sum(number for _, number in lost)
+    names = ", ".join(f"{need} × {number}" for need, number in lost)
     zh = (
         f"{count} 条已入库的诉求，其需求在 community.yaml 里已经没有，不计入任何需求（{names}）；"
         "改了编号的请改回，或重新导出"

@@ -110,7 +110,9 @@ def _still_there(table: str, given: str) -> str:
 def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) -> Profile:
     """Count, by column, how many of a table's newest rows have a value, and how many have each of few values."""
     key = COMPARED[table]
-    fixed = {one for one, column in TABLES[table].columns.items() if column.required} | {"valid_until"}
+    fixed = {column_name for column_name, column in TABLES[table].columns.items() if column.required} | {
+        "valid_until"
+    }
     columns = [column for column in handed.columns if column not in fixed]
     newest = handed.rows
     if "valid_from" in handed.columns:
@@ -118,21 +120,21 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
         newest = f"(SELECT * FROM {newest} SEMI JOIN ({last}) USING ({key}, valid_from))"
     counted = "".join(f", count({name(column)})" for column in columns)
     rows, *counts = connection.execute(f"SELECT count(*){counted} FROM {newest}").fetchall()[0]
-    found: Profile = {("", None): rows}
-    found |= {(one, None): count for one, count in zip(columns, counts, strict=True)}
+    profile: Profile = {("", None): rows}
+    profile |= {(column, None): count for column, count in zip(columns, counts, strict=True)}
     some = "".join(f", approx_count_distinct({name(column)})" for column in columns)
     _, *distinct = connection.execute(
         f"SELECT count(*){some} FROM (SELECT * FROM {newest} LIMIT {LOOKED_AT})"
     ).fetchall()[0]
-    few = [one for one, values in zip(columns, distinct, strict=True) if values <= CATEGORIES]
+    few = [column for column, values in zip(columns, distinct, strict=True) if values <= CATEGORIES]
     if few and table != "requests":  # what is asked for changes with the season
-        each = ", ".join(f"histogram({name(one)}::VARCHAR)" for one in few)
+        each = ", ".join(f"histogram({name(column)}::VARCHAR)" for column in few)
         for one, shares in zip(
             few, connection.execute(f"SELECT {each} FROM {newest}").fetchall()[0], strict=True
         ):
             if len(shares or {}) <= MOST_VALUES:
-                found |= {(one, value): count for value, count in (shares or {}).items()}
-    return found
+                profile |= {(one, value): count for value, count in (shares or {}).items()}
+    return profile
 
 
 def _changes(
@@ -159,7 +161,7 @@ def _jumps(table: str, now: Profile, before: Sequence[Profile]) -> Iterator[str]
         if not column or not now.get((column, None)) or not last.get((column, None)):
             continue
         share, was = (
-            one.get((column, value), 0) / size for one, size in zip((now, last), sizes, strict=True)
+            share.get((column, value), 0) / size for share, size in zip((now, last), sizes, strict=True)
         )
         pooled = (share * sizes[0] + was * sizes[1]) / sum(sizes)
         chance = DEVIATIONS * (pooled * (1 - pooled) * (1 / sizes[0] + 1 / sizes[1])) ** 0.5
@@ -195,7 +197,7 @@ def refused_line(alarms: Sequence[str], refusals: Sequence[str] = ()) -> str:
 def usual_change(before: Sequence[Profile], key: tuple[str, str | None]) -> float:
     """Compute how much a share usually changed between earlier exports: the lower median, with two zeros added."""
     shares = [export.get(key, 0) / max(export["", None], 1) for export in before]
-    changes = [abs(one - other) for one, other in zip(shares[1:], shares[:-1], strict=True)]
+    changes = [abs(share - other) for share, other in zip(shares[1:], shares[:-1], strict=True)]
     return lower_median(changes)
 
 

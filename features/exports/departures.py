@@ -133,18 +133,20 @@ def _end(
     """Fill ``valid_until`` of the rows of one sign; ``there``: the file's columns by their names in small letters;
     ``named``: values of the column that the settings name."""
     column = name(sign.column)
-    found = connection.execute(
+    counted = connection.execute(
         f"SELECT {column}, count(*) FROM {table} WHERE {column} IS NOT NULL AND {holds}"
         f" GROUP BY ALL ORDER BY 2 DESC, 1 {'' if sign.date == sign.column else f'LIMIT {MOST_VALUES}'}"
     ).fetchall()
-    told = {value: _tells(value, table.removeprefix("staged_"), sign, zone) for value, _ in found}
-    gone = [value for value, _ in found if told[value]]
-    unclear = tuple(value for value, _ in found if told[value] is None)
+    readings = {value: _tells(value, table.removeprefix("staged_"), sign, zone) for value, _ in counted}
+    gone = [value for value, _ in counted if readings[value]]
+    unclear = tuple(value for value, _ in counted if readings[value] is None)
     absent: tuple[str, ...] = ()
     if sign.values is not None:
-        held = {plain(value) for value in told}
+        held = {plain(value) for value in readings}
         absent = tuple(value for value in sign.values if plain(value) not in held)
-        unclear = tuple(value for value in told if absent and _perhaps_gone(plain(value), named, bool(gone)))
+        unclear = tuple(
+            value for value in readings if absent and _perhaps_gone(plain(value), named, bool(gone))
+        )
         absent = absent if unclear else ()
     if not gone:
         return Departed(sign, 0, (), unclear, absent)
@@ -162,13 +164,13 @@ def _end(
 
 def day_in(connection: duckdb.DuckDBPyConnection, table: str, column: str, zone: str) -> str:
     """SQL of the time in a column of texts, also as people write dates."""
-    own = name(column)
+    quoted = name(column)
     texts = connection.execute(
-        f"SELECT DISTINCT {own} FROM {table} WHERE {own} IS NOT NULL AND read_time({own}) IS NULL"
+        f"SELECT DISTINCT {quoted} FROM {table} WHERE {quoted} IS NOT NULL AND read_time({quoted}) IS NULL"
     ).fetchall()
-    days = {one: day for (one,) in texts if (day := _moment(one, zone))}
-    spoken = "".join(f" WHEN {text(one)} THEN TIMESTAMP {text(day)}" for one, day in days.items())
-    return f"coalesce(read_time({own}), CASE {own}{spoken} END)" if spoken else f"read_time({own})"
+    days = {text_read: day for (text_read,) in texts if (day := _moment(text_read, zone))}
+    spoken = "".join(f" WHEN {text(text_read)} THEN TIMESTAMP {text(day)}" for text_read, day in days.items())
+    return f"coalesce(read_time({quoted}), CASE {quoted}{spoken} END)" if spoken else f"read_time({quoted})"
 
 
 def _moment(value: str, zone: str) -> str | None:
@@ -207,8 +209,8 @@ def _perhaps_gone(word: str, named: set[str], some: bool) -> bool:
 
 
 def _signs(community: Community, there: dict[str, str]) -> Iterable[Sign]:
-    for one, (columns, dates) in USUAL.items():
-        given: Departure | None = getattr(community, one)
+    for table_key, (columns, dates) in USUAL.items():
+        given: Departure | None = getattr(community, table_key)
         if given is not None:
             yield Sign(there.get(given.column.lower(), given.column), given.values, given.date)
             continue
@@ -219,5 +221,5 @@ def _signs(community: Community, there: dict[str, str]) -> Iterable[Sign]:
             yield Sign(there[date], None, there[date], usual=True)
     if community.left is None and community.died is None:
         yield from (
-            Sign(own, None, usual=True, flag=False) for low, own in there.items() if STATUS.match(low)
+            Sign(written, None, usual=True, flag=False) for low, written in there.items() if STATUS.match(low)
         )

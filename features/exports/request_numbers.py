@@ -106,9 +106,9 @@ def _begun_anew(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
     return one_value(connection, "SELECT count(*) FROM numbered WHERE new")
 
 
-def apart(one: str, other: str) -> str:
+def apart(left: str, other: str) -> str:
     """Return SQL that is true for two rows of one number with another household and another date."""
-    return f"{one}.household_id <> {other}.household_id AND {one}.requested_at::DATE <> {other}.requested_at::DATE"
+    return f"{left}.household_id <> {other}.household_id AND {left}.requested_at::DATE <> {other}.requested_at::DATE"
 
 
 def tell_apart(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:

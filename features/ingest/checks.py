@@ -53,17 +53,17 @@ def cell_rules(table: str, columns: list[str], needs: list[str], damaged: Mappin
     """
     contract = TABLES[table]
     refuses = f"(kind = {text(REFUSAL)}) IS TRUE" if "kind" in columns else "false"
-    found = [
+    rules = [
         rule
         for column in columns
         for rule in _column_rules(contract, column, table, damaged.get(column), refuses)
     ]
     if "need" in columns:
-        found += _need_rules(table, columns, needs, refuses)
+        rules += _need_rules(table, columns, needs, refuses)
     if table != "households" and "household_id" in contract.columns:
         unknown = "household_id NOT IN (SELECT household_id FROM known_households)"
-        found.append(Rule(unknown, no_household(), "household_id", "household_id"))
-    return found
+        rules.append(Rule(unknown, no_household(), "household_id", "household_id"))
+    return rules
 
 
 def _need_rules(table: str, columns: list[str], needs: list[str], refuses: str) -> list[Rule]:
@@ -83,48 +83,48 @@ def _need_rules(table: str, columns: list[str], needs: list[str], refuses: str) 
 
 def _column_rules(contract: Table, column: str, table: str, damaged: str | None, refuses: str) -> list[Rule]:
     """``damaged`` (SQL): whether an id has lost digits; ``refuses`` (SQL): whether a row of feedback is a refusal."""
-    kind, value, own = contract.columns[column], name(column), raw(column)
+    kind, value, written = contract.columns[column], name(column), raw(column)
     empties = () if kind.required else (column,)
     if table == "feedback" and column == "recorded_at":  # a refusal holds also when nobody knows since when
         return _forgiving(column, refuses)
-    found: list[Rule] = []
+    rules: list[Rule] = []
     if kind.required:
         spared = f" AND NOT {refuses}" if column == "feedback_id" else ""
         words = say(f"缺少 {column}", f"{column} is missing")
-        found.append(Rule(f"{own} IS NULL{spared}", words, "NULL", column))
+        rules.append(Rule(f"{written} IS NULL{spared}", words, "NULL", column))
     if damaged is not None:
         words = say(
             f"{column} 丢了末尾几位（请设为文本再导出）",
             f"{column} has lost digits (export it as text)",
         )
-        found.append(Rule(damaged, words, own, column, empties))
+        rules.append(Rule(damaged, words, written, column, empties))
     if kind.kind != "text":
-        settled = f" AND {own} <> {text(SETTLED)}" if column == "resolved_at" else ""
-        unreadable = f"{own} IS NOT NULL AND {value} IS NULL{settled}"
+        settled = f" AND {written} <> {text(SETTLED)}" if column == "resolved_at" else ""
+        unreadable = f"{written} IS NOT NULL AND {value} IS NULL{settled}"
         words = say(f"{column} 读不懂", f"{column} cannot be read")
-        found.append(Rule(unreadable, words, own, column, empties, unreadable=True))
-    return found + _limits(column, kind, table, empties)
+        rules.append(Rule(unreadable, words, written, column, empties, unreadable=True))
+    return rules + _limits(column, kind, table, empties)
 
 
 def _limits(column: str, kind: Column, table: str, empties: tuple[str, ...]) -> list[Rule]:
-    value, own = name(column), raw(column)
-    found: list[Rule] = []
+    value, written = name(column), raw(column)
+    rules: list[Rule] = []
     if kind.kind in ("time", "day"):
         words = say(f"{column} 不可能是这一天", f"{column} cannot be that date")
         late = f"{value} >= {LATEST}"
         if column in ENDS:
             endless = say(f"{column} 表示一直有效", f"{column} means until further notice")
-            found.append(Rule(late, endless, own, column, empties, weight=Weight.NOTE))
+            rules.append(Rule(late, endless, written, column, empties, weight=Weight.NOTE))
             late = "false"
         if column in BIRTHS:
             late = f"{value} > current_date + INTERVAL 366 DAY"
-        found.append(Rule(f"{value} < {EARLIEST} OR {late}", words, own, column, empties))
+        rules.append(Rule(f"{value} < {EARLIEST} OR {late}", words, written, column, empties))
     if kind.allowed:
         shown = " / ".join(kind.allowed)
         outside = f"{value} NOT IN ({', '.join(map(text, kind.allowed))})"
         words = say(f"{column} 只能是 {shown}", f"{column} must be {shown}")
         weight = Weight.PROTECT if column == "kind" else Weight.LOST  # it may be a refusal
-        found.append(Rule(outside, words, own, column, empties, unreadable=True, weight=weight))
+        rules.append(Rule(outside, words, written, column, empties, unreadable=True, weight=weight))
     limits = [f"{value} {sign} {end}" for sign, end in (("<", kind.low), (">", kind.high)) if end is not None]
     if column == "propensity":
         limits.append(f"{value} = 0")
@@ -133,63 +133,63 @@ def _limits(column: str, kind: Column, table: str, empties: tuple[str, ...]) -> 
     if limits:
         words = say(f"{column} 超出范围", f"{column} is out of range")
         slowly = column in BIRTHS  # 195003
-        found.append(Rule(" OR ".join(limits), words, own, column, empties, unreadable=slowly))
-    return found
+        rules.append(Rule(" OR ".join(limits), words, written, column, empties, unreadable=slowly))
+    return rules
 
 
 def _forgiving(column: str, refuses: str) -> list[Rule]:
     """Make the rules of a required time without which a refusal still holds, from the earliest moment on."""
-    value, own = name(column), raw(column)
-    wrong = f"{own} IS NOT NULL AND ({value} IS NULL OR {value} < {EARLIEST} OR {value} >= {LATEST})"
+    value, written = name(column), raw(column)
+    wrong = f"{written} IS NOT NULL AND ({value} IS NULL OR {value} < {EARLIEST} OR {value} >= {LATEST})"
     words = say(f"{column} 读不懂", f"{column} cannot be read")
     missing = say(f"缺少 {column}", f"{column} is missing")
     return [
-        Rule(f"{own} IS NULL AND NOT {refuses}", missing, "NULL", column),
-        Rule(f"{wrong} AND NOT {refuses}", words, own, column, unreadable=True),
-        Rule(f"{wrong} AND {refuses}", words, own, column, (column,), unreadable=True),
+        Rule(f"{written} IS NULL AND NOT {refuses}", missing, "NULL", column),
+        Rule(f"{wrong} AND NOT {refuses}", words, written, column, unreadable=True),
+        Rule(f"{wrong} AND {refuses}", words, written, column, (column,), unreadable=True),
     ]
 
 
 def row_rules(table: str, columns: set[str]) -> list[Rule]:
     """Make the rules that compare the remaining cells of a row; times without a time of day are judged leniently."""
-    found: list[Rule] = []
+    rules: list[Rule] = []
     if table == "requests":
         nothing = " AND ".join(f"{column} IS NULL" for column in ("need", "text") if column in columns)
-        found.append(Rule(nothing, say("need 和 text 都是空的", "need and text are both empty"), "NULL"))
+        rules.append(Rule(nothing, say("need 和 text 都是空的", "need and text are both empty"), "NULL"))
     if table == "feedback":
         said = [column for column in ("kind", "satisfaction", "note", "next_visit") if column in columns]
         nothing = " AND ".join(f"{column} IS NULL" for column in said) or "true"
-        found.append(Rule(nothing, say("没有反馈内容", "says nothing"), "NULL"))
+        rules.append(Rule(nothing, say("没有反馈内容", "says nothing"), "NULL"))
     if table == "requests" and "recorded_at" in columns:
         late = "requested_at > recorded_at + INTERVAL 1 DAY"
         words = say(
             "recorded_at 比 requested_at 早一天以上", "recorded_at is more than a day before requested_at"
         )
-        found.append(Rule(late, words, raw("recorded_at"), "recorded_at", ("recorded_at",)))
+        rules.append(Rule(late, words, raw("recorded_at"), "recorded_at", ("recorded_at",)))
     if table == "requests" and "resolved_at" in columns:
         early = "resolved_at < date_trunc('day', requested_at)"
         words = say("resolved_at 早于 requested_at", "resolved_at is before requested_at")
-        found.append(Rule(early, words, raw("resolved_at"), "resolved_at", ("resolved_at",)))
+        rules.append(Rule(early, words, raw("resolved_at"), "resolved_at", ("resolved_at",)))
     if table == REFUSALS:
-        found += _refusal_rules(columns)
+        rules += _refusal_rules(columns)
     if "valid_until" in columns:
         early = "valid_until < date_trunc('day', valid_from)"
         words = say("valid_until 早于 valid_from", "valid_until is before valid_from")
         follows = say("该行从未有效，不计入；请核对", "the row never held and does not count; check it")
         shown = raw("valid_until")
-        found.append(Rule(early, words, shown, "valid_until", weight=Weight.LOOK, follows=follows))
-    return found
+        rules.append(Rule(early, words, shown, "valid_until", weight=Weight.LOOK, follows=follows))
+    return rules
 
 
 def _refusal_rules(columns: set[str]) -> list[Rule]:
     """Make the rules on a refusal's times: where they make no sense it holds from the earliest moment on, without end."""
     far = '"from" > current_date + INTERVAL 366 DAY'
     words = say("from 在一年以后，多半是写错了", "from is more than a year from now, most likely a slip")
-    found = [Rule(far, words, raw("from"), "from", ("from",))]
+    rules = [Rule(far, words, raw("from"), "from", ("from",))]
     if "until" in columns:
         words = say("没有能读懂的 from，until 不作数", "no from that can be read: until does not count")
         unbound = '"from" IS NULL AND "until" IS NOT NULL'
-        found.append(Rule(unbound, words, raw("until"), "until", ("until",)))
+        rules.append(Rule(unbound, words, raw("until"), "until", ("until",)))
         words = say("until 早于 from", "until is before from")
-        found.append(Rule('"until" < "from"', words, raw("until"), "until", ("from", "until")))
-    return found
+        rules.append(Rule('"until" < "from"', words, raw("until"), "until", ("from", "until")))
+    return rules

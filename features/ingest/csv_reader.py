@@ -17,7 +17,7 @@ from features.language import UserError, say
 
 LINE = "row:line"  # column with the line of each row; the colon keeps it apart from a community's columns
 LONGEST_ROW = 50  # lines that a quoted text may span before its opening quote counts as a stray one
-COMMA, NEWLINE, RETURN, QUOTE, SPACE = (ord(one) for one in ',\n\r" ')
+COMMA, NEWLINE, RETURN, QUOTE, SPACE = (ord(character) for character in ',\n\r" ')
 PIECE = 1 << 24  # bytes taken apart at once
 CAREFUL = 1 << 16  # bytes read line by line where a quote is not where it belongs
 UNREADABLE = "�".encode()

@@ -37,7 +37,7 @@ def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict
         there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
         households = same_as(read_changes(connection), "household", household_id)
         return {
-            table: [row for one in households for row in _rows(connection, table, one)]
+            table: [row for household in households for row in _rows(connection, table, household)]
             for table in household_tables()
             if table in there
         }
@@ -46,18 +46,18 @@ def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict
 def values_of_attribute(workspace: Path, attribute: str) -> dict[str, str | None]:
     """Return the value of an attribute of the households table in each household's newest row, by household id."""
     with open_store(workspace, read_only=True) as connection:
-        found = connection.execute(f"""
+        rows = connection.execute(f"""
             SELECT household_id, arg_max({name(attribute)}, valid_from) FROM households
             WHERE superseded_at IS NULL GROUP BY household_id""")
-        return dict(found.fetchall())
+        return dict(rows.fetchall())
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str, household_id: str) -> list[dict[str, Any]]:
-    found = connection.execute(
+    result = connection.execute(
         f"SELECT * FROM {table} WHERE household_id = ? ORDER BY known_from", [household_id]
     )
-    names = [column[0] for column in found.description or []]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, workspace: Path) -> int:
@@ -85,7 +85,7 @@ def own_texts(workspace: Path, household_id: str) -> list[str]:
     """List the texts of a household's attributes that nobody else has, and that name no column, need or place."""
     if not (workspace / STORE).is_file():
         return []
-    found: set[str] = set()
+    texts: set[str] = set()
     common: set[str] = set()
     with open_store(workspace, read_only=True) as connection:
         there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
@@ -99,7 +99,7 @@ def own_texts(workspace: Path, household_id: str) -> list[str]:
                     GROUP BY {name(column)} HAVING bool_and(household_id = ?)""",
                     [household_id],
                 ).fetchall()
-                found |= {row[0] for row in rows}
+                texts |= {row[0] for row in rows}
         if "requests" in there:
             common |= {
                 row[0]
@@ -111,7 +111,7 @@ def own_texts(workspace: Path, household_id: str) -> list[str]:
                 "SELECT DISTINCT unnest([grid_id, microgrid_id]) FROM households"
             ).fetchall()
             common |= {row[0] for row in places if row[0]}
-    return sorted(text for text in found - common if len(text) > 1)
+    return sorted(text for text in texts - common if len(text) > 1)
 
 
 def own_requests(workspace: Path, household_id: str) -> list[str]:
@@ -140,12 +140,12 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
         Number of rows removed by table, and from the quarantine.
     """
     removed: Counter[str] = Counter()
-    for one in reversed(_merged(workspace, household_id)):
-        leave_tombstone(workspace, one)
+    for household in reversed(_merged(workspace, household_id)):
+        leave_tombstone(workspace, household)
         forget(root_of(workspace))
-        removed.update(_erase_records(workspace, one, own_texts(workspace, one)))
+        removed.update(_erase_records(workspace, household, own_texts(workspace, household)))
         removed[FOLDER] += sum(
-            erase_rows(path, lambda row, one=one: _names(row[-1], one))  # type: ignore[misc]
+            erase_rows(path, lambda row, household=household: _names(row[-1], household))  # type: ignore[misc]
             for path in sorted((workspace / FOLDER).glob("*.csv"))
         )
     return dict(removed)
@@ -183,10 +183,10 @@ def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict
         _forget_changes(connection, there, household_id)
         for table in household_tables():
             if table in there:
-                found = connection.execute(
+                deleted = connection.execute(
                     f"DELETE FROM {table} WHERE household_id = ? RETURNING 1", [household_id]
                 )
-                removed[table] = len(found.fetchall())
+                removed[table] = len(deleted.fetchall())
         if "export_columns" in there and texts:  # what columns of past exports held most
             connection.execute("DELETE FROM export_columns WHERE list_contains(?, value)", [texts])
         connection.execute("COMMIT")

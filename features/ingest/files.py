@@ -82,7 +82,7 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
     """
     if not directory.is_dir():
         raise UserError(say(f"{directory}：没有这个目录", f"{directory}: no such directory"))
-    found: dict[str, Path] = {}
+    tables: dict[str, Path] = {}
     unread = []
     for path in sorted(directory.iterdir()):
         table = table_of(path.stem) or ""
@@ -91,16 +91,16 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
         if path.is_dir() or table not in TABLES or path.suffix.lower() not in READERS:
             _refuse_lookalike(path)
             unread += [] if path.is_dir() else [path.name]
-        elif table in found:
+        elif table in tables:
             raise UserError(
                 say(
-                    f"{directory}：{found[table].name} 和 {path.name} 是同一张表，请只留一个",
-                    f"{directory}: {found[table].name} and {path.name} are the same table; keep one of them",
+                    f"{directory}：{tables[table].name} 和 {path.name} 是同一张表，请只留一个",
+                    f"{directory}: {tables[table].name} and {path.name} are the same table; keep one of them",
                 )
             )
         else:
-            found[table] = path
-    return {table: found[table] for table in TABLES if table in found}, unread
+            tables[table] = path
+    return {table: tables[table] for table in TABLES if table in tables}, unread
 
 
 def _refuse_lookalike(path: Path) -> None:
@@ -167,7 +167,7 @@ def read_table(table: str, path: Path) -> TableFile:
 
 def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]]:
     """The rows without characters that do not show, and a finding for each column that had some."""
-    found = []
+    warnings = []
     for number, name in enumerate(rows.column_names[:-1]):
         places = hidden_places(rows.column(number))
         if not len(places):
@@ -179,8 +179,8 @@ def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
         )
         where = line_words([line & ((1 << SHEET_SHIFT) - 1) for line in lines])
         todo = say("请在来源清除并核对", "clear them at the source, and check these cells")
-        found.append(Finding(Weight.LOOK, path.name, words, todo, len(places), (where,)))
-    return rows, found
+        warnings.append(Finding(Weight.LOOK, path.name, words, todo, len(places), (where,)))
+    return rows, warnings
 
 
 def _aliased(path: Path, aliases: Mapping[str, str]) -> list[Finding]:
@@ -206,7 +206,7 @@ def with_need_ids(file: TableFile, names: Mapping[str, str]) -> TableFile:
 
 def _unnamed_columns(path: Path, names: list[str], rows: pa.Table) -> list[Finding]:
     """Return a finding for each column without a name that holds a value."""
-    found = []
+    unnamed = []
     for place in (place for place, name in enumerate(names) if not name):
         column = pc.utf8_trim_whitespace(rows.column(place))
         filled = column.filter(pc.fill_null(pc.not_equal(column, ""), False))
@@ -216,8 +216,8 @@ def _unnamed_columns(path: Path, names: list[str], rows: pa.Table) -> list[Findi
             )
             examples = tuple(filled.slice(0, EXAMPLES).to_pylist())
             todo = say("请在表头补上列名", "name it in the header")
-            found.append(Finding(Weight.LOST, path.name, words, todo, len(filled), examples))
-    return found
+            unnamed.append(Finding(Weight.LOST, path.name, words, todo, len(filled), examples))
+    return unnamed
 
 
 def _check_columns(table: str, path: Path, names: list[str], columns: list[str]) -> None:

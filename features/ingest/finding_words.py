@@ -18,24 +18,24 @@ SHOWN = 3  # values or lines that a finding shows
 LEAVING = ("households", "residents")  # tables of those who can move away or die
 
 
-def departed_findings(table: str, found: Departed) -> list[Finding]:
+def departed_findings(table: str, departed: Departed) -> list[Finding]:
     """Findings on those who are gone by one column, and on what it says that was not understood."""
-    column, findings = found.sign.column, []
+    column, findings = departed.sign.column, []
     todo = say(
         "不对的话请在 community.yaml 写 left 或 died",
         "where that is wrong, set left or died in community.yaml",
     )
-    if found.rows:
+    if departed.rows:
         words = say(
-            f"{found.rows} 行按 {column} 已迁出或去世，不再计入",
-            f"by {column}, {found.rows} rows are of those who moved away or died; they no longer count",
+            f"{departed.rows} 行按 {column} 已迁出或去世，不再计入",
+            f"by {column}, {departed.rows} rows are of those who moved away or died; they no longer count",
         )
-        if found.sign.usual:
-            findings.append(Finding(Weight.LOOK, table, words, todo, examples=found.values[:SHOWN]))
+        if departed.sign.usual:
+            findings.append(Finding(Weight.LOOK, table, words, todo, examples=departed.values[:SHOWN]))
         else:
             findings.append(Finding(Weight.NOTE, table, words))
-    if found.absent:
-        values = say("、", ", ").join(found.absent)
+    if departed.absent:
+        values = say("、", ", ").join(departed.absent)
         words = say(
             f"community.yaml 的 left 或 died 写的值 {values} 在 {column} 里没有，那里写的是",
             f"{column} has no row with {values}, which left or died of community.yaml names; it has",
@@ -43,32 +43,34 @@ def departed_findings(table: str, found: Departed) -> list[Finding]:
         mend = say(
             "请改成表里的写法；现在按在住处理", "write it as the table does; they still count until then"
         )
-        findings.append(Finding(Weight.LOOK, table, words, mend, examples=found.unclear[:SHOWN]))
-    elif found.unclear:
+        findings.append(Finding(Weight.LOOK, table, words, mend, examples=departed.unclear[:SHOWN]))
+    elif departed.unclear:
         words = say(
             f"{column} 看不出是否已迁出或去世，按在住处理",
             f"{column} does not tell whether somebody moved away or died; they still count",
         )
-        findings.append(Finding(Weight.LOOK, table, words, todo, len(found.unclear), found.unclear[:SHOWN]))
+        findings.append(
+            Finding(Weight.LOOK, table, words, todo, len(departed.unclear), departed.unclear[:SHOWN])
+        )
     return findings
 
 
-def aged_findings(found: Aged) -> list[Finding]:
+def aged_findings(aged: Aged) -> list[Finding]:
     """Findings on ages from which years of birth were worked out, and on ages of nobody knows which day."""
     findings = []
-    if found.told:
+    if aged.told:
         words = say(
-            f"按 {found.column} 和 {found.taken} 推算出生年",
-            f"years of birth were worked out from {found.column} and {found.taken}",
+            f"按 {aged.column} 和 {aged.taken} 推算出生年",
+            f"years of birth were worked out from {aged.column} and {aged.taken}",
         )
-        findings.append(Finding(Weight.NOTE, "residents", words, rows=found.told))
-    if found.untold:
+        findings.append(Finding(Weight.NOTE, "residents", words, rows=aged.told))
+    if aged.untold:
         words = say(
-            f"{found.column} 没有写是哪天的年龄，不当年龄用",
-            f"{found.column} does not say of which day the age is, and is not used as an age",
+            f"{aged.column} 没有写是哪天的年龄，不当年龄用",
+            f"{aged.column} does not say of which day the age is, and is not used as an age",
         )
         todo = say("请给 birth_year，或加一列 age_on", "give birth_year, or a column age_on")
-        findings.append(Finding(Weight.LOOK, "residents", words, todo, found.untold))
+        findings.append(Finding(Weight.LOOK, "residents", words, todo, aged.untold))
     return findings
 
 
@@ -76,9 +78,11 @@ def missing_columns(files: Mapping[str, TableFile], community: Community) -> lis
     """A finding on each column that ``left`` or ``died`` names and that no file has."""
     if "households" not in files:  # no export of the register, such as what visits found
         return []
-    there = {one.lower() for table in LEAVING if table in files for one in files[table].attributes}
-    there |= {one for table in LEAVING for one in TABLES[table].columns}
-    found = []
+    there = {
+        attribute.lower() for table in LEAVING if table in files for attribute in files[table].attributes
+    }
+    there |= {column for table in LEAVING for column in TABLES[table].columns}
+    findings = []
     for key, given in (("left", community.left), ("died", community.died)):
         for column in (given.column, given.date) if given and given.values else ():
             if column and column.lower() not in there:
@@ -86,24 +90,24 @@ def missing_columns(files: Mapping[str, TableFile], community: Community) -> lis
                     f"{key} 写的列 {column} 不在任何表里", f"{key} names a column that no table has: {column}"
                 )
                 todo = say("请改成表里的列名", "name it as the table does")
-                found.append(Finding(Weight.LOST, "community.yaml", words, todo))
-    return found
+                findings.append(Finding(Weight.LOST, "community.yaml", words, todo))
+    return findings
 
 
-def matched_findings(found: Matched) -> list[Finding]:
+def matched_findings(matched: Matched) -> list[Finding]:
     """Findings on requests that have another number than before."""
     findings = []
-    if found.same:
+    if matched.same:
         words = say(
-            f"{found.same} 条新诉求与已有诉求的住户、时间、需求都相同，只是换了编号，只算一次",
-            f"{found.same} new requests equal ones already there in household, time and need, under other numbers;"
+            f"{matched.same} 条新诉求与已有诉求的住户、时间、需求都相同，只是换了编号，只算一次",
+            f"{matched.same} new requests equal ones already there in household, time and need, under other numbers;"
             " they count once",
         )
         findings.append(Finding(Weight.LOOK, "requests", words))
-    if found.anew:
+    if matched.anew:
         words = say(
-            f"{found.anew} 个编号原来是另一户、另一天的诉求（编号重新开始？），两条都保留",
-            f"{found.anew} requests changed household and date (numbers that begin anew?); both are kept",
+            f"{matched.anew} 个编号原来是另一户、另一天的诉求（编号重新开始？），两条都保留",
+            f"{matched.anew} requests changed household and date (numbers that begin anew?); both are kept",
         )
         todo = say("请用不重复的编号", "use numbers that do not come again")
         findings.append(Finding(Weight.LOOK, "requests", words, todo))
@@ -132,10 +136,10 @@ def late_finding(late: Mapping[str, int], covered: str) -> Finding:
     return Finding(Weight.NOTE, say("导出", "export"), words, todo)
 
 
-def unread_refusals(file: TableFile, found: list[tuple[str, Quarantined]]) -> list[str]:
+def unread_refusals(file: TableFile, refusals: list[tuple[str, Quarantined]]) -> list[str]:
     """A line on refusals of which not even the household can be told, and one on each sheet that was not read."""
     lines = [finding.line() for finding in file.findings if finding.weight == Weight.PROTECT]
-    rows = [row for problem, row in found if problem != no_household()]
+    rows = [row for problem, row in refusals if problem != no_household()]
     if rows:
         places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])
         more = "…" if len(rows) > SHOWN else ""

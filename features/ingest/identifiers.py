@@ -34,7 +34,7 @@ def damaged_ids(
         rows: texts.
         columns: the contract's columns that the file has.
     """
-    found = {}
+    damaged = {}
     for column in (column for column in columns if column.endswith("_id")):
         texts, parts = rows[column], []
         # two searches of letters as they are take a fifth of the time of one that ignores case
@@ -45,8 +45,8 @@ def damaged_ids(
             if _cut(connection, name(column)):
                 parts.append(_ends_in_zeros(raw(column)))
         if parts:
-            found[column] = f"({' OR '.join(parts)})"
-    return found
+            damaged[column] = f"({' OR '.join(parts)})"
+    return damaged
 
 
 def raw(column: str) -> str:
@@ -115,11 +115,11 @@ def households_by_form(connection: duckdb.DuckDBPyConnection, forms: set[str]) -
         f" SELECT DISTINCT {_loose('household_id')} AS form, household_id FROM known_households"
     )
     connection.register("forms", pa.table({"form": pa.array(sorted(forms), type=pa.string())}))
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT form, min(household_id) FROM known_forms SEMI JOIN forms USING (form) GROUP BY form HAVING count(*) = 1"
     ).fetchall()
     connection.unregister("forms")
-    return dict(found)
+    return dict(rows)
 
 
 def nearly_known(
@@ -129,13 +129,13 @@ def nearly_known(
     ids = connection.execute(
         f"SELECT DISTINCT household_id FROM {staged} WHERE {unknown} ORDER BY 1 LIMIT {LOOKED_AT}"
     ).fetchall()
-    forms = {one: loose(unicodedata.normalize("NFKC", one)) for (one,) in ids}
+    forms = {household: loose(unicodedata.normalize("NFKC", household)) for (household,) in ids}
     known = households_by_form(connection, {form for form in forms.values() if form})
-    near = {one: known[form] for one, form in forms.items() if form in known}
+    near = {household: known[form] for household, form in forms.items() if form in known}
     if not near:
         return []
     words = say("户号与 households 写法不同，没有用", "ids written differently from households; not used")
-    shown = tuple(f"{one} ≈ {near[one]}" for one in list(near)[:EXAMPLES])
+    shown = tuple(f"{household} ≈ {near[household]}" for household in list(near)[:EXAMPLES])
     todo = say("请统一写法（前导零、大小写、引号）", "write them alike (leading zeros, capitals, quotes)")
     return [Finding(Weight.LOST, table, words, todo, len(near), shown)]
 
@@ -152,7 +152,7 @@ def renumbered(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
     if fresh < max(FEWEST_RENUMBERED, SHARE_RENUMBERED * every):
         return []
     form = "ltrim(upper(household_id), '0')"
-    count, one, other = connection.execute(f"""
+    count, first, other = connection.execute(f"""
         SELECT count(*), min(new.household_id), min_by(held.household_id, new.household_id)
         FROM (SELECT household_id, {form} AS form FROM {new}) new
         JOIN (SELECT DISTINCT household_id, {form} AS form FROM known_households) held USING (form)""").fetchall()[0]
@@ -160,8 +160,8 @@ def renumbered(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
         return []
     return [
         say(
-            f"households：{count} 户是新编号，但与已有住户只差前导零或大小写（{one} / {other}），请以文本导出",
-            f"households: {count} ids are new, and those of known households but for zeros or capitals ({one} / {other});"
+            f"households：{count} 户是新编号，但与已有住户只差前导零或大小写（{first} / {other}），请以文本导出",
+            f"households: {count} ids are new, and those of known households but for zeros or capitals ({first} / {other});"
             " most likely zeros were lost: export ids as text",
         )
     ]
@@ -207,9 +207,14 @@ def unify_areas(connection: duckdb.DuckDBPyConnection, staged: str, columns: Ite
                 "SELECT normal, area FROM area_names WHERE column_name = ?", [column]
             ).fetchall()
         )
-        chosen = {normal: min(own, key=lambda one: (-own[one], one)) for normal, own in forms.items()} | known
+        chosen = {
+            normal: min(written, key=lambda area: (-written[area], area)) for normal, written in forms.items()
+        } | known
         renamed = [
-            (area, chosen[normal]) for normal, own in forms.items() for area in own if area != chosen[normal]
+            (area, chosen[normal])
+            for normal, written in forms.items()
+            for area in written
+            if area != chosen[normal]
         ]
         fresh = [(column, normal, chosen[normal]) for normal in forms if normal not in known]
         _insert(connection, "INSERT INTO area_names SELECT * FROM names", fresh)

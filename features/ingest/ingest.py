@@ -199,8 +199,8 @@ def _stage(
             continue
         file = with_need_ids(file, need_ids)
         with report.stage("check"):
-            file, found = _check(connection, workspace, file, community, report)
-            quarantined += found
+            file, refused = _check(connection, workspace, file, community, report)
+            quarantined += refused
         if file.unread:
             report.unread_columns[file.path.name] = file.unread
         files[table] = replace(file, rows=file.rows.schema.empty_table(), bad=[])
@@ -224,14 +224,16 @@ def _read(
         report.content = blake2b(f"{report.content} {file.digest}".encode(), digest_size=16).hexdigest()
     if table != REFUSALS:
         return file
-    told = connection.sql(
+    refusing = connection.sql(
         f'SELECT household_id, "from", -row_number() OVER () AS {LINE_NUMBER} FROM (SELECT DISTINCT * FROM refusing)'
     ).to_arrow_table()
-    if not len(told):
+    if not len(refusing):
         return file
     if file is None:
-        return TableFile(table, Path(say("登记表", "register")), ["household_id", "from"], [], [], told, [])
-    rows = pa.concat_tables([file.rows, told], promote_options="default")
+        return TableFile(
+            table, Path(say("登记表", "register")), ["household_id", "from"], [], [], refusing, []
+        )
+    rows = pa.concat_tables([file.rows, refusing], promote_options="default")
     return replace(file, rows=rows.select([*(name for name in rows.column_names if name != LINE), LINE]))
 
 
@@ -266,17 +268,17 @@ def _check(
     if table != "households" and table != REFUSALS and "household_id" in file.columns:
         unknown = f"{PROBLEM} = {text(no_household())}"
         report.findings += nearly_known(connection, file.path.name, staged(table), unknown)
-    found = list(set_aside(connection, file))
-    for problem, row in found:
+    refused = list(set_aside(connection, file))
+    for problem, row in refused:
         report.problems.setdefault((file.path.name, problem), []).append(row.line)
     report.tables[table] = TableCounts(
         read=taken.rows + len(file.bad) + more,
         repeated=taken.repeated + repeated,
-        quarantined=len(found) + erased,
+        quarantined=len(refused) + erased,
     )
     if table == REFUSALS:
-        report.unread_refusals += unread_refusals(file, found)
-    return file, [row for _, row in found]
+        report.unread_refusals += unread_refusals(file, refused)
+    return file, [row for _, row in refused]
 
 
 def _derive(
@@ -289,7 +291,7 @@ def _derive(
     if table not in LEAVING:
         return file
     gone = end_departed(connection, staged(table), holds, every, community)
-    report.findings += [finding for one in gone for finding in departed_findings(table, one)]
+    report.findings += [finding for departed in gone for finding in departed_findings(table, departed)]
     report.findings += register_refusals(connection, table, good_rows(table), file.attributes)
     added = ["valid_until"] if gone else []
     if table == "residents":
@@ -310,7 +312,7 @@ def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Commun
     """List programmes that the settings do not have; ended ones are rightly gone, so their rows stay in use."""
     ids = f"SELECT DISTINCT programme_id FROM {good_rows('programme_history')} ORDER BY programme_id"
     known = {programme.id for programme in community.programmes}
-    return [one for (one,) in connection.execute(ids).fetchall() if one not in known]
+    return [programme for (programme,) in connection.execute(ids).fetchall() if programme not in known]
 
 
 def _store(
@@ -350,12 +352,12 @@ def _store(
     late = {}
     for table, file in files.items():
         counts = report.tables[table]
-        found = upsert(connection, table, good_rows(table), file.columns, file.attributes, since)
-        counts.new, counts.corrected = found.new, found.corrected
+        stored = upsert(connection, table, good_rows(table), file.columns, file.attributes, since)
+        counts.new, counts.corrected = stored.new, stored.corrected
         total = one_value(connection, f"SELECT count(*) FROM {good_rows(table)}")
         counts.unchanged = total - counts.new - counts.corrected
-        if found.late:
-            late[table] = found.late
+        if stored.late:
+            late[table] = stored.late
         connection.execute(f"DROP TABLE {staged(table)}")
     where = say("记录", "records")
     report.findings += [Finding(Weight.LOOK, where, line) for line in causes(connection, community)]
@@ -370,16 +372,16 @@ def _name_strays(
     report: IngestReport,
 ) -> None:
     """Report the times that lie far beyond all others; they do not count for where the data end."""
-    found = []
+    strays_found = []
     for table, end in export.days.items():
         file = files[table]
         columns = [time for time in TIMES[table] if time in file.columns]
-        found += [
+        strays_found += [
             (file.path.name, *place_of(file, stray[0]), *stray[1:])
             for stray in strays(connection, good_rows(table), columns, end, LINE_NUMBER)
         ]
-    report.isolated = len(found)
+    report.isolated = len(strays_found)
     report.isolated_places = [
         say(f"{file}{sheet} 第 {line} 行 {column} {day}", f"{file}{sheet} line {line} {column} {day}")
-        for file, sheet, line, column, day in found[:SHOWN]
+        for file, sheet, line, column, day in strays_found[:SHOWN]
     ]

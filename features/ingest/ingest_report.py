@@ -125,7 +125,7 @@ class IngestReport:
     def _times(self) -> str:
         stages = {"read": say("读取", "read"), "check": say("检查", "check"), "store": say("入库", "store")}
         times = say("，", ", ").join(
-            f"{stages[one]} {seconds:.1f} s" for one, seconds in self.seconds.items()
+            f"{stages[stage]} {seconds:.1f} s" for stage, seconds in self.seconds.items()
         )
         return say(f"用时：{times}", f"time: {times}")
 
@@ -134,13 +134,13 @@ class IngestReport:
             "拒访没有读到，该户可能仍会上名单", "a refusal that was not read: its household may be listed"
         )
         unused = say("这些行没有用", "these rows are not used")
-        found = []
+        findings = []
         for (file, problem), lines in self.problems.items():
             refuses = file.startswith("opt_outs.")
             shown = (line_words(lines),) if lines else ()
             weight, todo = (Weight.PROTECT, refusal) if refuses else (Weight.LOST, unused)
-            found.append(Finding(weight, file, problem, todo, len(lines), shown))
-        return found
+            findings.append(Finding(weight, file, problem, todo, len(lines), shown))
+        return findings
 
     def _unusable(self) -> list[Finding]:
         words = say(
@@ -154,18 +154,18 @@ class IngestReport:
         ]
 
     def _notes(self) -> list[Finding]:
-        found = []
+        findings = []
         if self.unmatched_texts:
             words = say("文字诉求没有匹配到需求", "requests in text match no need")
             todo = say("可在 community.yaml 里补充 keywords", "add keywords in community.yaml")
-            found.append(Finding(Weight.NOTE, "requests", words, todo, self.unmatched_texts))
+            findings.append(Finding(Weight.NOTE, "requests", words, todo, self.unmatched_texts))
         if self.unknown_programmes:
             words = say("community.yaml 里没有这些项目", "no such programmes in community.yaml")
             todo = say(
                 "已停办的可不管，写错的请改，否则名额不按它算",
                 "correct it unless the programme has ended: no seats are counted by it",
             )
-            found.append(
+            findings.append(
                 Finding(
                     Weight.NOTE, "programme_history", words, todo, examples=tuple(self.unknown_programmes)
                 )
@@ -175,7 +175,7 @@ class IngestReport:
                 "属于已依申请删除的住户，没有读入", "of households that were deleted at their wish, left out"
             )
             todo = say("请在来源系统里也删除", "delete them at the source too")
-            found.append(Finding(Weight.NOTE, say("行", "rows"), words, todo, self.erased))
+            findings.append(Finding(Weight.NOTE, say("行", "rows"), words, todo, self.erased))
         if self.isolated:
             words = say(
                 "有时间远在其余数据之后，不计入数据截止日",
@@ -183,7 +183,7 @@ class IngestReport:
             )
             todo = say("请核对年份", "check the year")
             places = tuple(self.isolated_places)
-            found.append(Finding(Weight.LOOK, say("日期", "dates"), words, todo, self.isolated, places))
+            findings.append(Finding(Weight.LOOK, say("日期", "dates"), words, todo, self.isolated, places))
         unread = [f"{file}: {', '.join(columns)}" for file, columns in self.unread_columns.items()]
         for what, names in (
             (say("没有用到的文件", "files not read"), self.unread_files),
@@ -191,8 +191,8 @@ class IngestReport:
             (say("community.yaml 里没有用到的键", "keys of community.yaml not read"), self.unread_keys),
         ):
             if names:
-                found.append(Finding(Weight.NOTE, what, "; ".join(names)))
-        return found
+                findings.append(Finding(Weight.NOTE, what, "; ".join(names)))
+        return findings
 
 
 def table_line(table: str, counts: TableCounts) -> str:

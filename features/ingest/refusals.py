@@ -133,15 +133,17 @@ def match_refusals(
         How many rows more there are, how many of them were there already, and what was found.
     """
     lines = connection.execute(f"SELECT {_LINE}, household_id FROM {staged} WHERE {problem} IS NOT NULL")
-    missing = _Open(connection, staged, problem, {int(line): one for line, one in lines.fetchall()})
+    missing = _Open(connection, staged, problem, {int(line): text for line, text in lines.fetchall()})
     if not missing.written:
         return 0, 0, []
     alike = _by_writing(missing)
-    told = _by_person(missing, rows, {line for line in missing.written if line not in alike})
-    matched = [(line, one) for line, households in (alike | told).items() for one in households]
+    by_person = _by_person(missing, rows, {line for line in missing.written if line not in alike})
+    matched = [
+        (line, household) for line, households in (alike | by_person).items() for household in households
+    ]
     if not matched:
         return 0, 0, []
-    return *_put(missing, matched), _matched_findings(missing, alike, told)
+    return *_put(missing, matched), _matched_findings(missing, alike, by_person)
 
 
 def _by_writing(missing: _Open) -> dict[int, list[str]]:
@@ -151,10 +153,12 @@ def _by_writing(missing: _Open) -> dict[int, list[str]]:
         if household:
             narrow = unicodedata.normalize("NFKC", household)
             wanted[line] = list(dict.fromkeys([loose(narrow), *map(loose, _BETWEEN.split(narrow))]))
-    known = households_by_form(missing.connection, {form for own in wanted.values() for form in own if form})
+    known = households_by_form(
+        missing.connection, {form for forms in wanted.values() for form in forms if form}
+    )
     matched = {
-        line: [known[own[0]]] if own[0] in known else [known[one] for one in own if one in known]
-        for line, own in wanted.items()
+        line: [known[forms[0]]] if forms[0] in known else [known[form] for form in forms if form in known]
+        for line, forms in wanted.items()
     }
     return {line: households for line, households in matched.items() if households}
 
@@ -168,13 +172,13 @@ def _by_person(missing: _Open, rows: pa.Table, lines: set[int]) -> dict[int, lis
     }
     if not lines or not kinds:
         return {}
-    own = [row for row in rows.to_pylist() if row[LINE] in lines]
+    persons = [row for row in rows.to_pylist() if row[LINE] in lines]
     found: dict[int, list[str]] = {}
     for kind, columns in kinds.items():
-        said = {row[LINE]: {same(row[column]) for column in columns if row[column]} for row in own}
+        said = {row[LINE]: {same(row[column]) for column in columns if row[column]} for row in persons}
         known = _households_with(missing.connection, kind, sorted(set().union(*said.values())))
         for line, values in said.items():
-            households = sorted({one for value in values for one in known.get(value, ())})
+            households = sorted({household for value in values for household in known.get(value, ())})
             if households:
                 found.setdefault(line, households)
     return found
@@ -184,7 +188,7 @@ def _households_with(
     connection: duckdb.DuckDBPyConnection, kind: Sequence[str], values: list[str]
 ) -> dict[str, list[str]]:
     """Households by a value in one of the register's columns of a kind, as it came or as it is held."""
-    tables = ", ".join(text(one) for table in REGISTERS for one in (table, f"staged_{table}"))
+    tables = ", ".join(text(source) for table in REGISTERS for source in (table, f"staged_{table}"))
     columns = connection.execute(
         f"SELECT table_name, column_name FROM duckdb_columns() WHERE table_name IN ({tables})"
     ).fetchall()
@@ -196,11 +200,11 @@ def _households_with(
     if not parts or not values:
         return {}
     connection.register("said_values", pa.table({"said": pa.array(values, type=pa.string())}))
-    found = connection.execute(f"""
+    rows = connection.execute(f"""
         SELECT said, list(DISTINCT household_id) FROM ({" UNION ALL ".join(parts)}) SEMI JOIN said_values USING (said)
         WHERE household_id IS NOT NULL GROUP BY said""").fetchall()
     connection.unregister("said_values")
-    return dict(found)
+    return dict(rows)
 
 
 def _put(missing: _Open, matched: list[tuple[int, str]]) -> tuple[int, int]:
@@ -227,10 +231,10 @@ def _put(missing: _Open, matched: list[tuple[int, str]]) -> tuple[int, int]:
 
 
 def _matched_findings(
-    missing: _Open, alike: dict[int, list[str]], told: dict[int, list[str]]
+    missing: _Open, alike: dict[int, list[str]], by_person: dict[int, list[str]]
 ) -> list[Finding]:
     between = say("、", ", ")
-    found = []
+    findings = []
     if alike:
         words = say(
             "拒访的户号写法不同，按相近的户处理",
@@ -240,19 +244,19 @@ def _matched_findings(
             f"{missing.written[line]} = {between.join(alike[line])}" for line in sorted(alike)[:EXAMPLES]
         )
         todo = say("请把户号写成与 households 一致", "write the ids as in households")
-        found.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(alike), shown))
-    if told:
+        findings.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(alike), shown))
+    if by_person:
         words = say(
             "拒访没有能用的户号，按姓名、电话或地址相同的户处理",
             "refusals without a household that can be used count for those of the same name, telephone or address",
         )
         shown = tuple(
-            f"{say(f'第 {line} 行', f'line {line}')} = {between.join(told[line])}"
-            for line in sorted(told)[:EXAMPLES]
+            f"{say(f'第 {line} 行', f'line {line}')} = {between.join(by_person[line])}"
+            for line in sorted(by_person)[:EXAMPLES]
         )
         todo = say("请核对并补上 household_id", "check them, and give household_id")
-        found.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(told), shown))
-    return found
+        findings.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(by_person), shown))
+    return findings
 
 
 def of_kind(column: str, kind: Sequence[str]) -> bool:

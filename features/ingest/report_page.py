@@ -26,7 +26,8 @@ def report_page(report: IngestReport) -> str:
         ("quarantined", say("隔离", "set aside")),
     )
     counts = [
-        [table, *(str(getattr(one, name)) for name, _ in columns)] for table, one in report.tables.items()
+        [table, *(str(getattr(counts, name)) for name, _ in columns)]
+        for table, counts in report.tables.items()
     ]
     heads = [say("表", "table"), *(words for _, words in columns)]
     parts = [f"<h1>{escape(title)}</h1>", _table(heads, counts)]

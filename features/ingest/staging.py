@@ -197,10 +197,10 @@ def _tidy(file: TableFile) -> pa.Table:
     for column_name, column in zip(rows.column_names[:-1], rows.columns[:-1], strict=True):
         column = pc.utf8_trim_whitespace(column)
         absent = _words_for_nothing(file, column_name)
-        found = pc.index_in(column, pa.array((*absent, *ABOVE)))
-        if found.null_count < len(found):
-            column = pc.if_else(pc.fill_null(pc.less(found, len(absent)), False), None, column)
-            repeats = pc.fill_null(pc.greater_equal(found, len(absent)), False)
+        positions = pc.index_in(column, pa.array((*absent, *ABOVE)))
+        if positions.null_count < len(positions):
+            column = pc.if_else(pc.fill_null(pc.less(positions, len(absent)), False), None, column)
+            repeats = pc.fill_null(pc.greater_equal(positions, len(absent)), False)
             if (len(key) > 1 or column_name not in key) and pc.any(repeats).as_py():
                 own = np.where(repeats.to_numpy(), 0, np.arange(len(column)))
                 column = column.take(pa.array(np.maximum.accumulate(own)))
@@ -255,7 +255,7 @@ def _findings(
     broken: dict[int, int],
 ) -> list[Finding]:
     """Report the cells that were emptied, by rule, with some of their texts."""
-    found = []
+    findings = []
     aside = sum(1 << place for place, rule in enumerate(rules) if rule.sets_aside)
     for place, rule in enumerate(rules):
         # a cell that is emptied does not matter where its row is set aside
@@ -268,8 +268,8 @@ def _findings(
             GROUP BY cell ORDER BY cell LIMIT {EXAMPLES}""").fetchall()
         examples = tuple(_cell_words(file, str(cell), int(line)) for cell, line in shown)
         todo = rule.follows or _emptied_words(file.table, rule)
-        found.append(Finding(rule.weight, file.path.name, rule.words, todo, count, examples))
-    return found
+        findings.append(Finding(rule.weight, file.path.name, rule.words, todo, count, examples))
+    return findings
 
 
 def _cell_words(file: TableFile, cell: str, number: int) -> str:

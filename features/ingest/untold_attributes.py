@@ -51,17 +51,19 @@ class CurrentAttributes:
         self._columns = {unicodedata.normalize("NFKC", column): column for column in columns}
         births = {column: BIRTH.match(column) for column in columns}
         self._ages = {
-            age_name(found["person"] or found["zh"] or ""): one for one, found in births.items() if found
+            age_name(birth["person"] or birth["zh"] or ""): column
+            for column, birth in births.items()
+            if birth
         }
-        plain = {unicodedata.normalize("NFKC", one) for one in wanted}
-        taken = [own for one, own in (self._columns | self._ages).items() if one in plain]
+        plain = {unicodedata.normalize("NFKC", name) for name in wanted}
+        taken = [column for plain_name, column in (self._columns | self._ages).items() if plain_name in plain]
         self._make_current(sorted({*taken}))
         self.count = one_value(connection, "SELECT count(*) FROM current_households")
         self._has_residents = bool(one_value(connection, "SELECT count(*) FROM residents"))
 
     def _make_current(self, columns: list[str]) -> None:
         """Make the temporary table of the newest row of each household that is there."""
-        found = NEWEST.format(
+        newest = NEWEST.format(
             table="households",
             key="household_id",
             columns=", ".join(["household_id", "valid_from", *map(name, columns)]),
@@ -70,7 +72,7 @@ class CurrentAttributes:
         gone = ", ".join(map(text, DEPARTED))
         self._connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE current_households AS
-            SELECT *, row_number() OVER () - 1 AS {NUMBER} FROM ({found}) here WHERE NOT EXISTS (
+            SELECT *, row_number() OVER () - 1 AS {NUMBER} FROM ({newest}) here WHERE NOT EXISTS (
                 SELECT 1 FROM outreach WHERE superseded_at IS NULL AND outcome IN ({gone})
                 AND outreach.household_id = here.household_id AND contacted_at >= here.valid_from)""")
 
@@ -139,30 +141,30 @@ def who_findings(connection: duckdb.DuckDBPyConnection, community: Community, to
     asked += [(say("分组", "group"), group) for group in community.groups if group.who.strip()]
     if not asked:
         return []
-    asking = [(f"{kind} {one.name.here or one.id}", one) for kind, one in asked]
-    parsed = [(where, one, parse(one.who, where)) for where, one in asking]
+    asking = [(f"{kind} {item.name.here or item.id}", item) for kind, item in asked]
+    parsed = [(where, item, parse(item.who, where)) for where, item in asking]
     wanted = {name for _, _, who in parsed for name in names_in(who)}
-    attributes, found = CurrentAttributes(connection, today, wanted), []
-    for where, one, who in parsed:
+    attributes, findings = CurrentAttributes(connection, today, wanted), []
+    for where, item, who in parsed:
         try:
             truth = who.truth(attributes, attributes.count)
         except UserError as error:
-            found.append(Finding(Weight.LOST, where, str(error)))
+            findings.append(Finding(Weight.LOST, where, str(error)))
             continue
         able, unknown = int((truth == 1).sum()), int(np.isnan(truth).sum())
         causes = _causes(who, attributes) if unknown > FEW * attributes.count or not able else []
         if not able:
-            others = _requests(connection, one.id) if isinstance(one, Need) else ""
+            others = _requests(connection, item.id) if isinstance(item, Need) else ""
             words = say(
                 f"{attributes.count} 户里没有一户符合 {who.expression}{others}",
                 f"0 of {attributes.count} households can have it: {who.expression}{others}",
             )
-            found.append(Finding(Weight.LOST, where, "; ".join([words, *causes]), _mend()))
+            findings.append(Finding(Weight.LOST, where, "; ".join([words, *causes]), _mend()))
         elif unknown > FEW * attributes.count:
             words = say(f"{unknown} 户看不出是否符合", f"{unknown} households cannot be told:")
             words = f"{words} {who.expression}"
-            found.append(Finding(Weight.LOST, where, "; ".join([words, *causes]), _mend()))
-    return found
+            findings.append(Finding(Weight.LOST, where, "; ".join([words, *causes]), _mend()))
+    return findings
 
 
 def _mend() -> str:
@@ -190,7 +192,7 @@ def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:
         unread = Counter(
             str(texts.at(int(row))) for row in np.flatnonzero(~readable & (texts.codes >= 0))[:1000]
         )
-        shown = say("、", ", ").join(shown_cells(one for one, _ in unread.most_common(EXAMPLES)))
+        shown = say("、", ", ").join(shown_cells(value for value, _ in unread.most_common(EXAMPLES)))
         parts = [say(f"{empty} 格为空", f"{empty} cells empty")] if empty else []
         if shown and not _compares_texts(who):
             number = int((~readable & (texts.codes >= 0)).sum())
@@ -228,22 +230,22 @@ def attribute_findings(connection: duckdb.DuckDBPyConnection, file: TableFile, r
 
     ``rows``: SQL of the rows of ``file`` that can be used.
     """
-    found = []
+    findings = []
     for attribute in file.attributes:
-        own = name(attribute)
+        quoted = name(attribute)
         query = f"""
-            SELECT {own}, count(*) AS "row:number" FROM {rows} WHERE {own} IS NOT NULL
+            SELECT {quoted}, count(*) AS "row:number" FROM {rows} WHERE {quoted} IS NOT NULL
             GROUP BY ALL ORDER BY "row:number" DESC, 1 LIMIT {MOST_TEXTS}"""
         cells = connection.execute(query).fetchall()
         column = read_texts([cell for cell, _ in cells])
-        told = column.codes >= 0
-        if not told.any():
+        readable = column.codes >= 0
+        if not readable.any():
             continue
-        counts = np.array([number for _, number in cells])[told]
-        texts = column.distinct[column.codes[told]]
+        counts = np.array([number for _, number in cells])[readable]
+        texts = column.distinct[column.codes[readable]]
         finding = _finding(file, attribute, texts, counts)
-        found += [finding] if finding else []
-    return found
+        findings += [finding] if finding else []
+    return findings
 
 
 def _finding(file: TableFile, attribute: str, texts: np.ndarray, counts: np.ndarray) -> Finding | None:

@@ -108,7 +108,9 @@ def _refuse_other_table(path: Path, name: str, table: str, rows: list[set[str]])
         return
     words = say(f"像是 {other} 表，但没有读", f"looks like the table {other} and is not read")
     if other == table:
-        needed = ", ".join(one for one, column in TABLES[table].columns.items() if column.required)
+        needed = ", ".join(
+            column_name for column_name, column in TABLES[table].columns.items() if column.required
+        )
         todo = say(f"请补上表头（{needed}）", f"give it the header ({needed})")
     else:
         todo = say(f"请另存为 {other}.xlsx", f"save it as {other}.xlsx")
@@ -120,7 +122,7 @@ def _left_out(path: Path, name: str, rows: list[set[str]], table: str, filled: i
     """What is said of a sheet without the header; ``rows``: words of its first rows, ``filled``: rows with content."""
     if not filled:
         return None
-    needed = [one for one, column in TABLES[table].columns.items() if column.required]
+    needed = [column_name for column_name, column in TABLES[table].columns.items() if column.required]
     nearly = max((row & {*needed} for row in rows), key=len, default=set())
     if nearly:
         missing = say("、", ", ").join(column for column in needed if column not in nearly)
@@ -145,13 +147,13 @@ def _is_second_header(names: list[str], below: list[Any], needed: list[str]) -> 
     """
     filled = [place for place, value in enumerate(below) if value != ""]
     plain = [name.strip().lower() for name in names]
-    own = [
+    filled_here = [
         place
         for place in filled
         if plain[place] in needed and str(below[place]).strip().lower() != plain[place]
     ]
     texts = all(isinstance(below[place], str) for place in filled)
-    return texts and not own and any(not plain[place] for place in filled)
+    return texts and not filled_here and any(not plain[place] for place in filled)
 
 
 def _fill_merged(sheet: SheetCells, cells: list[list[Any]], header: int, path: Path) -> list[Finding]:
@@ -159,7 +161,7 @@ def _fill_merged(sheet: SheetCells, cells: list[list[Any]], header: int, path: P
 
     What is merged to the right stays in its first column. A finding on each of the two.
     """
-    below = [one for one in sheet.merged if one[1][0] > header and one[0][0] < len(cells)]
+    below = [area for area in sheet.merged if area[1][0] > header and area[0][0] < len(cells)]
     if sum(min(bottom, len(cells)) - top + 1 for (top, _), (bottom, _) in below) > MOST_MERGED:
         words = say(
             f"工作表 {sheet.name} 的合并单元格太多，请取消合并",
@@ -174,21 +176,21 @@ def _fill_merged(sheet: SheetCells, cells: list[list[Any]], header: int, path: P
                 cells[row][left] = value if top > header else cells[row][left]
         down += bottom > top > header
         sideways += right > left and top > header
-    found = []
+    warnings = []
     check = say("请核对", "check that this is meant")
     if down:
         words = say(
             f"工作表 {sheet.name} 有合并单元格，已按同一值填到每一行",
             f"sheet {sheet.name} has merged cells: each of their rows has the value",
         )
-        found.append(Finding(Weight.LOOK, path.name, words, check, down))
+        warnings.append(Finding(Weight.LOOK, path.name, words, check, down))
     if sideways:
         words = say(
             f"工作表 {sheet.name} 有横向合并的单元格，只有第一列有值",
             f"sheet {sheet.name} has cells that are merged to the right: only the first column has the value",
         )
-        found.append(Finding(Weight.LOOK, path.name, words, check, sideways))
-    return found
+        warnings.append(Finding(Weight.LOOK, path.name, words, check, sideways))
+    return warnings
 
 
 def _first_rows(sheet: SheetCells) -> Sheet | None:
@@ -239,7 +241,7 @@ def _places(path: Path, sheet: Sheet) -> dict[str, int]:
 
 def _unnamed(sheet: Sheet) -> list[Finding]:
     """Report columns without a name that hold a value, in one of several sheets."""
-    found = []
+    unnamed = []
     for place, name in enumerate(sheet.names):
         values = [] if name.strip() else [text for row in sheet.body if (text := _cell_text(row[place]))]
         if values:
@@ -248,8 +250,10 @@ def _unnamed(sheet: Sheet) -> list[Finding]:
                 f"sheet {sheet.name}: column {place + 1} has no name and was not read",
             )
             todo = say("请补上列名", "give it a name")
-            found.append(Finding(Weight.LOST, sheet.name, words, todo, len(values), tuple(values[:EXAMPLES])))
-    return found
+            unnamed.append(
+                Finding(Weight.LOST, sheet.name, words, todo, len(values), tuple(values[:EXAMPLES]))
+            )
+    return unnamed
 
 
 def _column(body: list[list[Any]], place: int) -> pa.Array:

@@ -19,10 +19,10 @@ def add_keys(mentioned: Mentioned, places: Places) -> None:
     ``form`` is 0 for a door with all its parts, 1 where unit or group is left out, 2 where it points at no single door.
     """
     doors = mentioned.doors
-    found = {names: _places_of(names, places) for names in dict.fromkeys(doors["names"])}
-    places_of_doors: Any = [found[names][0] for names in doors["names"]]
+    places_of = {names: _places_of(names, places) for names in dict.fromkeys(doors["names"])}
+    places_of_doors: Any = [places_of[names][0] for names in doors["names"]]
     doors["places"] = places_of_doors
-    doors["written"] = np.array([found[names][1] for names in doors["names"]], dtype=bool)
+    doors["written"] = np.array([places_of[names][1] for names in doors["names"]], dtype=bool)
     doors["named"] = np.array([bool(names) for names in doors["names"]], dtype=bool)
     doors["one"] = (doors["building"] != "") & ((doors["room"] != "") | doors["house"])
     doors["key"] = doors["building"] + "|" + doors["room"]
@@ -33,9 +33,9 @@ def add_keys(mentioned: Mentioned, places: Places) -> None:
 
 def _places_of(names: tuple[str, ...], places: Places) -> tuple[frozenset[int], bool]:
     """Return the places of a door's names: those that are written as in the register before others."""
-    found = [places.find(name) for name in names]
-    exact = frozenset().union(*(numbers for numbers, written in found if written))
-    return (exact, True) if exact else (frozenset().union(*(numbers for numbers, _ in found)), False)
+    matches = [places.find(name) for name in names]
+    exact = frozenset().union(*(numbers for numbers, written in matches if written))
+    return (exact, True) if exact else (frozenset().union(*(numbers for numbers, _ in matches)), False)
 
 
 def candidate_pairs(records: Mentioned, register: Mentioned) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def _joined(records: pd.DataFrame, register: pd.DataFrame, on: list[str]) -> pd.
 
 
 def _parts(table: pd.DataFrame) -> list[str]:
-    return [one for one in ("group", "unit") if one in table]
+    return [part for part in ("group", "unit") if part in table]
 
 
 def _by_door(records: pd.DataFrame, register: pd.DataFrame) -> Iterable[pd.DataFrame]:
@@ -77,12 +77,12 @@ def _by_door(records: pd.DataFrame, register: pd.DataFrame) -> Iterable[pd.DataF
     placed_left, placed_right = _exploded(left), _exploded(right)
     unplaced_left = left[~_placed(left)]
     unplaced_right = right[~_placed(right)]
-    for one, other, on in (
+    for left_rows, other, on in (
         (placed_left, placed_right, ["place", "key"]),
         (unplaced_left, right, ["key"]),
         (left, unplaced_right, ["key"]),
     ):
-        pairs = _joined(one, other, on)
+        pairs = _joined(left_rows, other, on)
         agree = np.ones(len(pairs), dtype=bool)
         for part in ("group", "unit"):
             said, held = pairs[part].to_numpy(), pairs[f"{part}_held"].to_numpy()
@@ -92,7 +92,7 @@ def _by_door(records: pd.DataFrame, register: pd.DataFrame) -> Iterable[pd.DataF
 
 def _placed(doors: pd.DataFrame) -> np.ndarray:
     """Tell which doors are in a place of the register: bool [doors]."""
-    return np.array([bool(one) for one in doors["places"]], dtype=bool)
+    return np.array([bool(numbers) for numbers in doors["places"]], dtype=bool)
 
 
 def _exploded(doors: pd.DataFrame) -> pd.DataFrame:
@@ -121,13 +121,15 @@ def _by_name(records: pd.DataFrame, register: pd.DataFrame) -> Iterable[pd.DataF
 def _by_building(records: Mentioned, register: Mentioned) -> Iterable[pd.DataFrame]:
     """Pair by place, building and surname: for a door without its room, or with a slip of the pen in it."""
     left, right = _housed(records), _housed(register)
-    for one, other, on in (
+    for left_rows, other, on in (
         (_exploded(left), _exploded(right), ["place", "building", "surname"]),
         (left[~_placed(left)], right, ["building", "surname"]),
         (left, right[~_placed(right)], ["building", "surname"]),
     ):
         many = other.groupby(on)["whose"].transform("nunique") > COMMON
-        yield _joined(one.drop(columns=["group", "unit"]), other[~many].drop(columns=["group", "unit"]), on)
+        yield _joined(
+            left_rows.drop(columns=["group", "unit"]), other[~many].drop(columns=["group", "unit"]), on
+        )
 
 
 def _housed(mentioned: Mentioned) -> pd.DataFrame:

@@ -114,9 +114,9 @@ def plain_address(text: str) -> str:
     """
     plain = unicodedata.normalize("NFKC", text).translate(_OLD_FORMS).upper()
     plain = _DASHES.sub("-", re.sub(r"\s+", "", plain))
-    plain = _NUMERALS.sub(lambda found: arabic(found[0]), plain)
+    plain = _NUMERALS.sub(lambda match: arabic(match[0]), plain)
     plain = re.sub(r"(?<=\d)O(?=\d|室|$)", "0", plain)
-    return _REMARK.sub(lambda found: found[1] if _PLACE_REMARK.search(found[1]) else "", plain)
+    return _REMARK.sub(lambda match: match[1] if _PLACE_REMARK.search(match[1]) else "", plain)
 
 
 def arabic(signs: str) -> str:
@@ -138,11 +138,11 @@ def _pieces(plain: str) -> list[tuple[str, str]]:
     """Split an address into its parts in order: (value, role), and (name, "name") for the names between them."""
     pieces: list[tuple[str, str]] = []
     at = 0
-    for found in _PART.finditer(plain):
-        pieces += _bare_room(plain[at : found.start()], pieces)
-        mark = found[2]
-        pieces.append((found[1], "storey" if mark == "层" else _ROLES[mark]))
-        at = found.end()
+    for match in _PART.finditer(plain):
+        pieces += _bare_room(plain[at : match.start()], pieces)
+        mark = match[2]
+        pieces.append((match[1], "storey" if mark == "层" else _ROLES[mark]))
+        at = match.end()
     pieces += _bare_room(plain[at:], pieces)
     behind_room = len(pieces) > 1 and pieces[-1][1] == "name" and pieces[-2][1] != "name"
     return pieces[:-1] if behind_room and not _PLACE_END.search(pieces[-1][0]) else pieces
@@ -181,20 +181,20 @@ def _assigned(pieces: list[tuple[str, str]]) -> Door:
                 if names and names[-1] == before
                 else [*names, f"{value}号"]
             )
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for value, role in pieces:
-        found.setdefault(role, value)
-    found.setdefault("building", found.get("house", ""))
-    room = _trimmed(found.get("room", ""))
-    if "floor" in found and room and len(room) < 3:
-        room = f"{_trimmed(found['floor'])}{room.zfill(2) if room.isdigit() else room}"
+        parts.setdefault(role, value)
+    parts.setdefault("building", parts.get("house", ""))
+    room = _trimmed(parts.get("room", ""))
+    if "floor" in parts and room and len(room) < 3:
+        room = f"{_trimmed(parts['floor'])}{room.zfill(2) if room.isdigit() else room}"
     return Door(
         tuple(dict.fromkeys(names)),
-        _trimmed(found.get("group", "")),
-        _trimmed(found.get("building", "")),
-        _trimmed(found.get("unit", "")),
+        _trimmed(parts.get("group", "")),
+        _trimmed(parts.get("building", "")),
+        _trimmed(parts.get("unit", "")),
         room,
-        "house" in found and not room,
+        "house" in parts and not room,
     )
 
 
@@ -203,7 +203,7 @@ def _role(place: int, pieces: list[tuple[str, str]], roles: list[str]) -> str:
     value, role = pieces[place]
     before, after = roles[:place], roles[place + 1 :]
     if role == "number":
-        if any(one in before for one in ("building", "unit", "floor", "storey")) and "room" not in roles:
+        if any(role in before for role in ("building", "unit", "floor", "storey")) and "room" not in roles:
             return "room" if before[-1] != "name" else "lot"
         if "building" in roles:
             return "lot"
@@ -211,7 +211,7 @@ def _role(place: int, pieces: list[tuple[str, str]], roles: list[str]) -> str:
     if role == "group" and ("building" in before or "floor" in before):
         return "unit"
     if role == "floor" and "building" not in roles and "number" not in before:
-        room = next((one for one, kind in pieces[place + 1 :] if kind == "room"), "")
+        room = next((room for room, kind in pieces[place + 1 :] if kind == "room"), "")
         if "unit" in after or (len(room) > 2 and not room.startswith(value)):
             return "building"
     return {"storey": "floor"}.get(role, role)

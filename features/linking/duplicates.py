@@ -58,7 +58,7 @@ def duplicate_households(register: pd.DataFrame) -> pd.DataFrame:
             "keep": households[pairs["record"].to_numpy()[chosen]],
             "drop": households[pairs["household"].to_numpy()[chosen]],
             "chance": (odds / (1 + odds))[chosen],
-            "reason": [reason_of(evidence, int(one)) for one in chosen],
+            "reason": [reason_of(evidence, int(row)) for row in chosen],
         }
     )
 
@@ -76,25 +76,30 @@ def duplicate_persons(residents: pd.DataFrame) -> pd.DataFrame:
     Columns keep, drop (resident_id), household (of each, joined) and reason: the same name in one household, or the same
     name and the same birth or telephone in two.
     """
-    found = []
-    one: Any
+    pairs = []
+    first: Any
     other: Any
     named = residents[residents["person"].notna()]
     for person, rows in named.groupby("person"):
-        for one, other in combinations(rows.itertuples(), 2):
+        for first, other in combinations(rows.itertuples(), 2):
             shared = [
                 words
-                for told, words in (
-                    (one.household_id == other.household_id, say("同一户", "one household")),
-                    (one.born == other.born, say("出生日期相同", "same birth")),
-                    (one.phone == other.phone, say("电话相同", "same telephone")),
+                for applies, words in (
+                    (first.household_id == other.household_id, say("同一户", "one household")),
+                    (first.born == other.born, say("出生日期相同", "same birth")),
+                    (first.phone == other.phone, say("电话相同", "same telephone")),
                 )
-                if told
+                if applies
             ]
-            differ = one.born == one.born and other.born == other.born and one.born != other.born
+            differ = first.born == first.born and other.born == other.born and first.born != other.born
             if shared and not differ:
                 reason = say("；", "; ").join([say(f"同名 {person}", f"both called {person}"), *shared])
-                found.append(
-                    (one.resident_id, other.resident_id, f"{one.household_id} / {other.household_id}", reason)
+                pairs.append(
+                    (
+                        first.resident_id,
+                        other.resident_id,
+                        f"{first.household_id} / {other.household_id}",
+                        reason,
+                    )
                 )
-    return pd.DataFrame(found, columns=["keep", "drop", "household", "reason"])
+    return pd.DataFrame(pairs, columns=["keep", "drop", "household", "reason"])

@@ -89,11 +89,11 @@ def _doors(pairs: pd.DataFrame, records: Mentioned, register: Mentioned) -> tupl
         [1, 2, 3, 4],
         np.where(said.any(axis=1), 5, 9),
     )
-    one = np.flatnonzero(level == 4)
-    which = (said & ~same)[one].argmax(axis=1)
-    texts = np.column_stack([met[part].to_numpy() for part in PARTS])[one, which]
-    held = np.column_stack([met[f"{part}_held"].to_numpy() for part in PARTS])[one, which]
-    level[one] = np.where(_slips(texts, held) & (building & (room | house))[one], 4, 5)
+    rows = np.flatnonzero(level == 4)
+    which = (said & ~same)[rows].argmax(axis=1)
+    texts = np.column_stack([met[part].to_numpy() for part in PARTS])[rows, which]
+    held = np.column_stack([met[f"{part}_held"].to_numpy() for part in PARTS])[rows, which]
+    level[rows] = np.where(_slips(texts, held) & (building & (room | house))[rows], 4, 5)
     place = _place_levels(met)
     key = np.minimum(level * 10 + place, 99)
     best = _best(len(pairs), met["pair"].to_numpy(), key, 0)
@@ -105,8 +105,8 @@ def _place_levels(met: pd.DataFrame) -> np.ndarray:
     both = list(
         zip(met["places"], met["places_held"], met["named"], met["named_held"], met["written"], strict=True)
     )
-    found = {one: _place_level(*one) for one in dict.fromkeys(both)}
-    return np.array([found[one] for one in both], dtype=np.int64)
+    levels = {pair: _place_level(*pair) for pair in dict.fromkeys(both)}
+    return np.array([levels[pair] for pair in both], dtype=np.int64)
 
 
 def _place_level(
@@ -158,7 +158,7 @@ def _names(
     level[near] = np.where(_slips(name[near], held[near]), 3, 4)
     masked = np.flatnonzero((form == 1) & (met["form"].to_numpy() == 1))
     level[masked] = [
-        1 if fits(one, other) else 5 for one, other in zip(name[masked], held[masked], strict=True)
+        1 if fits(left, other) else 5 for left, other in zip(name[masked], held[masked], strict=True)
     ]
     level[(form == 2) & family] = 1
     level[(form == 2) & ~family] = 5
@@ -207,12 +207,12 @@ def _phones(
     met = _met(pairs, records.phones, register.phones)
     phone, held = met["phone"].to_numpy(), met["phone_held"].to_numpy()
     hidden = np.array(
-        [("*" in one) or ("*" in other) for one, other in zip(phone, held, strict=True)], dtype=bool
+        [("*" in left) or ("*" in other) for left, other in zip(phone, held, strict=True)], dtype=bool
     )
     same = (phone == held) & ~hidden
     masks = (met["mask"] == met["mask_held"]).to_numpy() & (met["mask"] != "").to_numpy() & hidden
     endings = np.array(
-        [one[0] == "*" and other.endswith(one[1:]) for one, other in zip(phone, held, strict=True)],
+        [left[0] == "*" and other.endswith(left[1:]) for left, other in zip(phone, held, strict=True)],
         dtype=bool,
     )
     level = np.where(same | masks | endings, 1, 3)

@@ -52,7 +52,7 @@ def link(
     """
     households, whose = np.unique(register["household_id"].to_numpy(dtype=str), return_inverse=True)
     held = read_mentioned(register, whose, len(households))
-    found, model = [], None
+    links, model = [], None
     said_names = [
         door.places for door in map(read_door, texts_of(records, "address")) if door and len(door.places) > 1
     ]
@@ -69,8 +69,8 @@ def link(
             model = fit(record, evidence, len(households), shared_names(held))
         chance, _, _ = chances(model, record, evidence, len(households), shared_names(held))
         gone = _gone(part, register, pairs, whose, len(households))
-        found.append(_verdicts(part, pairs, evidence, np.where(gone, 0.0, chance), households))
-    linked = pd.concat(found) if found else pd.DataFrame(columns=list(COLUMNS))
+        links.append(_verdicts(part, pairs, evidence, np.where(gone, 0.0, chance), households))
+    linked = pd.concat(links) if links else pd.DataFrame(columns=list(COLUMNS))
     return _decided(linked, records, decisions)
 
 
@@ -109,14 +109,14 @@ def _verdicts(
     best = np.full(len(records), -1)
     best[record[first]] = order[first]
     candidates: list[list[str]] = [[] for _ in range(len(records))]
-    for one, other in zip(record.tolist(), households[household].tolist(), strict=True):
-        if len(candidates[one]) < SHOWN:
-            candidates[one].append(other)
+    for row, other in zip(record.tolist(), households[household].tolist(), strict=True):
+        if len(candidates[row]) < SHOWN:
+            candidates[row].append(other)
     some = best >= 0
     top = np.where(some, chance[best] if len(chance) else 0.0, 0.0)
     sure = some & (top >= SURE) & _supported(evidence)[best] if len(chance) else some
-    ids = pd.array([candidates[one][0] if sure[one] else None for one in range(len(records))], dtype="str")
-    reasons = [reason_of(evidence, one) if one >= 0 else "" for one in best.tolist()]
+    ids = pd.array([candidates[row][0] if sure[row] else None for row in range(len(records))], dtype="str")
+    reasons = [reason_of(evidence, row) if row >= 0 else "" for row in best.tolist()]
     verdict = np.select([sure, some], [LINKED, REVIEW], UNKNOWN)
     return pd.DataFrame(
         {

@@ -89,9 +89,9 @@ def fit(record: np.ndarray, evidence: Evidence, households: int, shared_name: fl
 
 def _levels(evidence: Evidence) -> dict[str, np.ndarray]:
     """Return the level of each pair for each kind of ``TRUE_SHARES``; 0 (unsaid) where the kind isn't the pair's."""
-    found = {f"door {form}": np.where(evidence.whole == form, evidence.door, 0) for form in range(3)}
-    found |= {f"name {form}": np.where(evidence.form == form, evidence.name, 0) for form in range(3)}
-    return found | {
+    levels = {f"door {form}": np.where(evidence.whole == form, evidence.door, 0) for form in range(3)}
+    levels |= {f"name {form}": np.where(evidence.form == form, evidence.name, 0) for form in range(3)}
+    return levels | {
         f"phone {form}": np.where(evidence.hidden == form, evidence.phone, 0) for form in range(2)
     }
 

@@ -52,11 +52,13 @@ def read_mentioned(rows: pd.DataFrame, whose: np.ndarray, count: int) -> Mention
         if door:
             doors.append((at, *_fields(door)))
         persons += [
-            (at, FORMS.index(one.form), one.surname, one.name, sound_of(one.name))
-            for one in read_persons(person)
+            (at, FORMS.index(mention.form), mention.surname, mention.name, sound_of(mention.name))
+            for mention in read_persons(person)
         ]
-        numbers = read_phones(phone) + [one for one in read_phones(f"{person} {address}") if len(one) == 11]
-        phones += [(at, one, mask_key(one)) for one in numbers]
+        numbers = read_phones(phone) + [
+            number for number in read_phones(f"{person} {address}") if len(number) == 11
+        ]
+        phones += [(at, number, mask_key(number)) for number in numbers]
     return Mentioned(
         count,
         _table(doors, ("whose", "names", "group", "building", "unit", "room", "house")),

@@ -48,20 +48,20 @@ def mentions(text: str) -> list[Mention]:
     [('3幢2单元501', '张某', ''), ('3幢2单元502室', '李某', '反映漏水')]
     """
     plain = unicodedata.normalize("NFKC", text.replace("\n", "。"))
-    plain = _OF_DOOR.sub(lambda one: arabic(one[0].removeprefix("第")), re.sub(r"[—–−－~]+", "-", plain))
-    found = list(_DOOR.finditer(plain))
-    if not found:
+    plain = _OF_DOOR.sub(lambda match: arabic(match[0].removeprefix("第")), re.sub(r"[—–−－~]+", "-", plain))
+    doors = list(_DOOR.finditer(plain))
+    if not doors:
         return []
-    ends = [*(one.start() for one in found[1:]), len(plain)]
+    ends = [*(match.start() for match in doors[1:]), len(plain)]
     result: list[Mention] = []
     before = Door()
-    for one, end in zip(found, ends, strict=True):
-        written = one[0]
+    for match, end in zip(doors, ends, strict=True):
+        written = match[0]
         door = read_door(written if re.search(r"\D", written) else f"{written}室")
         if door is None or door == Door():
             continue
         address, before = _with(door, before, written)
-        rest = plain[one.end() : end]
+        rest = plain[match.end() : end]
         called = _CALLED.match(rest)
         person = called["person"] if called and read_persons(called["person"]) else ""
         said = rest[called.end() :] if called and person else rest
@@ -72,10 +72,12 @@ def mentions(text: str) -> list[Mention]:
 def _with(door: Door, before: Door, written: str) -> tuple[str, Door]:
     """Add to a door what the one before it says and it leaves out: everything above its own highest part."""
     parts = ("group", "building", "unit", "room")
-    own = [part for part in parts if getattr(door, part)]
-    if not own or door.places:
+    parts_named = [part for part in parts if getattr(door, part)]
+    if not parts_named or door.places:
         return written, door
-    above = {part: getattr(before, part) for part in parts[: parts.index(own[0])] if getattr(before, part)}
+    above = {
+        part: getattr(before, part) for part in parts[: parts.index(parts_named[0])] if getattr(before, part)
+    }
     whole = Door(before.places, **{**{part: getattr(door, part) for part in parts}, **above})
     if not above and not before.places:
         return written, whole

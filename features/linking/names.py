@@ -64,12 +64,12 @@ def read_persons(text: str) -> list[Person]:
 def _read(text: str) -> tuple[Person, ...]:
     plain = unicodedata.normalize("NFKC", text).strip()
     plain = re.sub(r"\([^()]*\)|[\d+-]{5,}", "", plain)
-    found = (
-        [_person(re.sub(r"[\s.。]", "", one)) for one in _BETWEEN.split(plain)]
+    people = (
+        [_person(re.sub(r"[\s.。]", "", written)) for written in _BETWEEN.split(plain)]
         if not _latin(plain)
         else [_person(plain)]
     )
-    return tuple(dict.fromkeys(one for one in found if one))
+    return tuple(dict.fromkeys(person for person in people if person))
 
 
 def _latin(text: str) -> bool:
@@ -110,8 +110,8 @@ def surname_of(name: str) -> str:
     >>> surname_of("欧阳娜"), surname_of("张三")
     ('欧阳', '张')
     """
-    found = re.match(_COMPOUND, name)
-    return found[0] if found and len(name) > 2 else name[:1]
+    compound = re.match(_COMPOUND, name)
+    return compound[0] if compound and len(name) > 2 else name[:1]
 
 
 @lru_cache(maxsize=200_000)

@@ -20,9 +20,9 @@ def read_phones(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", text).upper()
     plain = re.sub(r"\.0+$", "", plain)
     plain = re.sub(r"(?<=[\d*X])[\s.·-]+(?=[\d*X])", "", plain)
-    found = [(one[1] or one[2]).replace("X", "*") for one in _NUMBER.finditer(plain)]
-    found += [f"*{one[1]}" for one in _ENDING.finditer(plain)]
-    return list(dict.fromkeys(one for one in found if len(one.replace("*", "")) > 3))
+    numbers = [(match[1] or match[2]).replace("X", "*") for match in _NUMBER.finditer(plain)]
+    numbers += [f"*{match[1]}" for match in _ENDING.finditer(plain)]
+    return list(dict.fromkeys(number for number in numbers if len(number.replace("*", "")) > 3))
 
 
 def mask_key(phone: str) -> str:

@@ -36,15 +36,15 @@ class Places:
         inside = [known for known in self.place_of if _holds(name, known)]
         if inside:
             longest = max(map(len, inside))
-            return frozenset(self.place_of[one] for one in inside if len(one) == longest), True
+            return frozenset(self.place_of[known] for known in inside if len(known) == longest), True
         around = (
             [known for known in self.place_of if name in known and not known.endswith("号")]
             if len(name) > 1
             else []
         )
         core = core_of(name)
-        found = frozenset(self.place_of[known] for known in around) | self.cores.get(core, frozenset())
-        return (found, False) if found else (self._alike(name), False)
+        places = frozenset(self.place_of[known] for known in around) | self.cores.get(core, frozenset())
+        return (places, False) if places else (self._alike(name), False)
 
     def _alike(self, name: str) -> frozenset[int]:
         """Find the places whose name sounds the same, or differs by a sign."""
@@ -100,7 +100,7 @@ def read_places(
     cores: defaultdict[str, set[int]] = defaultdict(set)
     for name, number in place_of.items():
         cores[core_of(name)].add(number)
-    return Places(place_of, {core: frozenset(found) for core, found in cores.items()})
+    return Places(place_of, {core: frozenset(numbers) for core, numbers in cores.items()})
 
 
 def _end_of(name: str, main: Mapping[str, str]) -> str:

@@ -39,4 +39,4 @@ def reason_of(evidence: Evidence, pair: int) -> str:
         name.get(NAME[evidence.name[pair]]),
         _PHONE.get(PHONE[evidence.phone[pair]]),
     ]
-    return say("；", "; ").join(say(*one) for one in words if one)
+    return say("；", "; ").join(say(*pair) for pair in words if pair)

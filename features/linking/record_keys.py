@@ -22,5 +22,5 @@ def record_keys(rows: pd.DataFrame) -> list[str]:
 def _key(address: str, person: str, phone: str) -> str:
     door = read_door(address)
     where = f"{'/'.join(door.places)}{door.numbers}" if door else address.strip()
-    who = "/".join(one.name for one in read_persons(person)) or person.strip()
+    who = "/".join(name.name for name in read_persons(person)) or person.strip()
     return f"{where}\t{who}\t{'/'.join(read_phones(phone))}"

@@ -45,7 +45,7 @@ def read_register(workspace: Path) -> pd.DataFrame:
             _rows(connection, "households", "household_id"),
             _rows(connection, "residents", "resident_id"),
         ]
-    register = pd.concat([one for one in parts if len(one)] or parts, ignore_index=True)
+    register = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     return register.drop_duplicates(ignore_index=True)
 
 
@@ -54,8 +54,8 @@ def read_residents(workspace: Path) -> pd.DataFrame:
     with open_store(workspace, read_only=True) as connection:
         show_changes(connection)
         columns = attribute_columns(connection, "residents")
-        person = _joined([one for one in columns if _PERSON.search(one)], "'、'")
-        phone = _joined([one for one in columns if _PHONE.search(one)], "'/'")
+        person = _joined([column for column in columns if _PERSON.search(column)], "'、'")
+        phone = _joined([column for column in columns if _PHONE.search(column)], "'/'")
         query = f"""
             SELECT resident_id, household_id, {person} AS person, {phone} AS phone,
                 coalesce(birth_date, make_date(birth_year::INTEGER, 7, 1)) AS born
@@ -69,8 +69,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str, key: str) -> pd.Dat
     """Read each household's or resident's latest row."""
     columns = attribute_columns(connection, table)
     address = _address(columns)
-    person = _joined([one for one in columns if _PERSON.search(one)], "'、'")
-    phone = _joined([one for one in columns if _PHONE.search(one)], "'/'")
+    person = _joined([column for column in columns if _PERSON.search(column)], "'、'")
+    phone = _joined([column for column in columns if _PHONE.search(column)], "'/'")
     query = f"""
         SELECT household_id, {address} AS address, {person} AS person, {phone} AS phone, valid_until
         FROM {table} WHERE superseded_at IS NULL
@@ -87,12 +87,12 @@ def _joined(columns: list[str], between: str) -> str:
 
 def _address(columns: list[str]) -> str:
     """Return SQL of the door: of the address's column or, without one, of the columns of its parts."""
-    whole = [one for one in columns if _ADDRESS.search(one)]
+    whole = [column for column in columns if _ADDRESS.search(column)]
     if whole:
         return f"coalesce({', '.join(map(name, whole))})"
     parts = []
     for pattern, word in _DOOR_PARTS:
-        for column in (one for one in columns if pattern.search(one)):
+        for column in (column for column in columns if pattern.search(column)):
             bare = f"regexp_full_match(trim({name(column)}), '[A-Za-z]?\\d+[A-Za-z]?')"
             parts.append(f"CASE WHEN {bare} THEN trim({name(column)}) || '{word}' ELSE {name(column)} END")
     return f"nullif(concat({', '.join(parts)}), '')" if parts else "NULL::VARCHAR"

@@ -60,8 +60,8 @@ def content_of(values: Sequence[Any], zone: str, period: Period) -> Content:
     counts = Counter(texts)
     count = len(cells)
 
-    def share(found: Sequence[bool]) -> float:
-        return sum(found) / count
+    def share(matches: Sequence[bool]) -> float:
+        return sum(matches) / count
 
     return Content(
         filled=count,

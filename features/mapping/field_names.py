@@ -33,8 +33,8 @@ def _read_fields() -> Mapping[str, Field]:
     """Read ``fields.yaml``, whose order is that in which names are tried."""
     content = yaml.safe_load(files("features").joinpath("mapping/fields.yaml").read_text("utf-8"))
     return {
-        name: Field(one["zh"], one["en"], tuple(one.get("words", ())), tuple(one.get("parts", ())))
-        for name, one in content.items()
+        name: Field(entry["zh"], entry["en"], tuple(entry.get("words", ())), tuple(entry.get("parts", ())))
+        for name, entry in content.items()
     }
 
 
@@ -61,10 +61,10 @@ def field_named(name: str) -> tuple[str, bool] | None:
     short = plain_name(name)
     if not short:
         return None
-    for field, one in FIELDS.items():
-        if any(short.lower() == word.lower() for word in one.words):
+    for field, entry in FIELDS.items():
+        if any(short.lower() == word.lower() for word in entry.words):
             return field, True
-    for field, one in FIELDS.items():
-        if any(part in short for part in one.parts):
+    for field, entry in FIELDS.items():
+        if any(part in short for part in entry.parts):
             return field, False
     return None

@@ -66,7 +66,7 @@ def read_ledger(path: Path) -> list[LedgerSheet]:
                 f"{path}: such a file cannot be read; save it as .xlsx or .csv",
             )
         )
-    sheets = [found for sheet in cells if (found := sheet_table(sheet))]
+    sheets = [table for sheet in cells if (table := sheet_table(sheet))]
     if not sheets:
         raise UserError(
             say(
@@ -134,8 +134,10 @@ def _header_row(cells: Sequence[Sequence[Cell]]) -> int | None:
         texts = {value for value in filled if isinstance(value, str) and len(value) <= HEADING}
         if len(texts) < FEWEST or len(texts) < 0.8 * len(filled):
             continue
-        found = [field_named(text) for text in texts]
-        score = sum(1.0 if one and one[1] else 0.6 if one else 0.0 for one in found) + 0.01 * len(texts)
+        fields = [field_named(text) for text in texts]
+        score = sum(1.0 if field and field[1] else 0.6 if field else 0.0 for field in fields) + 0.01 * len(
+            texts
+        )
         if score > most + 0.05:
             best, most = number, score
     return best
@@ -184,7 +186,7 @@ def _header_names(sheet: SheetCells, cells: Sequence[Sequence[Cell]], head: int,
         upper = names
         for (top, left), (bottom, right) in sheet.merged:
             if top == head == bottom:
-                upper = [names[left] if left <= at <= right else one for at, one in enumerate(upper)]
+                upper = [names[left] if left <= at <= right else name for at, name in enumerate(upper)]
         if not any(top == head == bottom for (top, _), (bottom, _) in sheet.merged):
             upper = _carried(upper, cells[last])
         lower = [_name(cells[last], at) for at in range(width)]
@@ -228,12 +230,12 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
     ('电话', '电话.2', '')
     """
     seen: dict[str, int] = {}
-    found = []
+    unique = []
     for name in names:
         if name:
             seen[name] = seen.get(name, 0) + 1
-        found.append(f"{name}.{seen[name]}" if name and seen[name] > 1 else name)
-    return tuple(found)
+        unique.append(f"{name}.{seen[name]}" if name and seen[name] > 1 else name)
+    return tuple(unique)
 
 
 def _fill_merged(sheet: SheetCells, cells: list[list[Cell]], last: int) -> None:

@@ -79,7 +79,7 @@ class Mapping(BaseModel):
     def layout_of(self, sheet: LedgerSheet) -> Layout | None:
         """Return the layout with a sheet's header, in whatever order its columns stand; None where there is none."""
         header = sorted(filter(None, sheet.names))
-        return next((one for one in self.layouts if sorted(one.header) == header), None)
+        return next((layout for layout in self.layouts if sorted(layout.header) == header), None)
 
 
 def file_pattern(name: str) -> str:
@@ -131,7 +131,9 @@ def mappings_of(directory: Path, workspace: Path | None = None) -> list[tuple[Pa
 
 def mapping_for(path: Path, mappings: Iterable[tuple[Path, Mapping]]) -> Mapping | None:
     """Return the first mapping whose pattern a file matches; ``*`` stands for what tells a time, or for a number."""
-    return next((one for _, one in mappings if _pattern(one.files).fullmatch(path.name.lower())), None)
+    return next(
+        (mapping for _, mapping in mappings if _pattern(mapping.files).fullmatch(path.name.lower())), None
+    )
 
 
 def _pattern(files: str) -> re.Pattern[str]:
@@ -161,7 +163,7 @@ def check_layouts(
 def _changed(path: Path, sheet: LedgerSheet, mapping: Mapping) -> str:
     """Write what differs between a sheet's header and the nearest one that the mapping knows."""
     names = [name for name in sheet.names if name]
-    nearest = max(mapping.layouts, key=lambda one: len({*one.header} & {*names}))
+    nearest = max(mapping.layouts, key=lambda layout: len({*layout.header} & {*names}))
     gone = [name for name in nearest.header if name not in names]
     new = [name for name in names if name not in nearest.header]
     parts = [

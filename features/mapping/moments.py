@@ -46,8 +46,8 @@ def period_in(text: str) -> Period:
     (Period(year=2025, month=3), Period(year=None, month=3), Period(year=2025, month=4), Period(year=None, month=None))
     """
     short = plain(text)
-    if found := _YEAR_MONTH.search(short) or _COMPACT_MONTH.search(short):
-        return Period(int(found[1]), int(found[2]))
+    if match := _YEAR_MONTH.search(short) or _COMPACT_MONTH.search(short):
+        return Period(int(match[1]), int(match[2]))
     year = _YEAR.search(short)
     month = _MONTH.search(short)
     months = {*_MONTH.findall(short)}
@@ -93,12 +93,12 @@ def read_when(value: Any, zone: str, period: Period = Period()) -> datetime | No
         return _of_number(float(text), zone, period)
     if re.fullmatch(r"(?:19|20)\d{6}", text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    found = read_moment(text, zone)
-    if found is None and (several := _RANGE.match(text)):
-        found = read_when(several["first"], zone, period)
-    if found is None:
-        found = _within(text, zone, period)
-    return found if found and _plausible(found.year) else None
+    moment = read_moment(text, zone)
+    if moment is None and (several := _RANGE.match(text)):
+        moment = read_when(several["first"], zone, period)
+    if moment is None:
+        moment = _within(text, zone, period)
+    return moment if moment and _plausible(moment.year) else None
 
 
 def _plausible(year: int) -> bool:
@@ -123,9 +123,9 @@ def _of_number(number: float, zone: str, period: Period) -> datetime | None:
 
 def _within(text: str, zone: str, period: Period) -> datetime | None:
     """Read a day that leaves out the year, or the year and the month."""
-    if period.year and (found := _MONTH_DAY.match(text)):
-        return read_moment(f"{period.year}-{found[1]}-{found[2]} {found['clock'].strip()}".strip(), zone)
-    if period.year and period.month and (found := _DAY.match(text)):
-        clock = (found["clock"] or "").strip()
-        return read_moment(f"{period.year}-{period.month}-{found[1]} {clock}".strip(), zone)
+    if period.year and (match := _MONTH_DAY.match(text)):
+        return read_moment(f"{period.year}-{match[1]}-{match[2]} {match['clock'].strip()}".strip(), zone)
+    if period.year and period.month and (match := _DAY.match(text)):
+        clock = (match["clock"] or "").strip()
+        return read_moment(f"{period.year}-{period.month}-{match[1]} {clock}".strip(), zone)
     return None

@@ -95,14 +95,14 @@ def propose(
         groups.setdefault(tuple(sorted(filter(None, sheet.names))), []).append(sheet)
     layouts, columns, unread = [], [], []
     for alike in groups.values():
-        found = _columns(path, alike, zone, given or {})
-        shape = _shape(path, alike, found)
+        proposed = _columns(path, alike, zone, given or {})
+        shape = _shape(path, alike, proposed)
         if shape is None:
             unread += [sheet.name for sheet in alike]
             continue
-        found = _fitted(shape, found)
-        columns.append(found)
-        layouts.append(_layout(path, shape, alike, found))
+        proposed = _fitted(shape, proposed)
+        columns.append(proposed)
+        layouts.append(_layout(path, shape, alike, proposed))
     if not layouts:
         names = "、".join(name for name in sheets[0].names if name)
         raise UserError(
@@ -125,7 +125,7 @@ def sheet_period(path: Path, sheet: LedgerSheet) -> Period:
 def _columns(path: Path, sheets: Sequence[LedgerSheet], zone: str, given: dict[str, str]) -> list[Column]:
     """Propose a field for each named column."""
     period = sheet_period(path, sheets[0])
-    found = []
+    columns = []
     for name in filter(None, sheets[0].names):
         cells = [
             row[at]
@@ -136,16 +136,16 @@ def _columns(path: Path, sheets: Sequence[LedgerSheet], zone: str, given: dict[s
         ]
         content = content_of(cells, zone, period)
         if name in given:
-            found.append(Column(name, given[name], say("您指定的", "given"), content))
+            columns.append(Column(name, given[name], say("您指定的", "given"), content))
             continue
         field, because = _by_content(*_by_name(name), content)
-        found.append(Column(name, field, because, content))
-    return _one_each(found)
+        columns.append(Column(name, field, because, content))
+    return _one_each(columns)
 
 
 def _by_name(name: str) -> tuple[str, str]:
     parts = [field_named(part) for part in reversed(name.split("/"))]
-    known = next((one for one in parts if one), None)
+    known = next((part for part in parts if part), None)
     if known is None:
         return "attribute", say("列名没见过", "a name that is not known")
     return known[0], say("列名", "its name") if known[1] else say("列名里的词", "a word in its name")
@@ -187,7 +187,7 @@ def _one_each(columns: list[Column]) -> list[Column]:
     """Leave each single field to one column: the one with the best name and the most cells; the others are not read."""
     found = list(columns)
     for field in SINGLE:
-        rivals = [at for at, one in enumerate(columns) if one.field == field]
+        rivals = [at for at, column in enumerate(columns) if column.field == field]
         if len(rivals) < 2:
             continue
         kept = min(rivals, key=lambda at: _rank(columns[at]))
@@ -217,8 +217,8 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
     words = f"{path.stem} {sheets[0].name} {sheets[0].title}"
     headings = " ".join(column.name for column in columns)
     said = {"text", "category", "title", "result"} & fields
-    told = "happened_at" in fields or sheet_period(path, sheets[0]).month
-    if told and any(_many_doors(column.content, bool(where)) for column in columns):
+    dated = "happened_at" in fields or sheet_period(path, sheets[0]).month
+    if dated and any(_many_doors(column.content, bool(where)) for column in columns):
         return "days"
     if where and ("warned_of" in fields or (_WARNING.search(words) and not {"relation"} & fields)):
         return "warnings"
@@ -269,7 +269,7 @@ def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:
         elif not register and field in ("attribute", "tags", "age", "birth", "relation"):
             field = "ignored"
         if field == "age":
-            born = any(one.field in ("birth", "id_card") and one.content.filled for one in columns)
+            born = any(column.field in ("birth", "id_card") and column.content.filled for column in columns)
             field = "ignored" if born else "attribute"
         fitted.append(Column(column.name, field, because, column.content))
     return _with_person(shape, fitted)
@@ -292,8 +292,10 @@ def _with_person(shape: Shape, columns: list[Column]) -> list[Column]:
     if shape in ("persons", "households") or any(column.field == "person" for column in columns):
         return columns
     return [
-        Column(one.name, "person", one.because, one.content) if one.field == "householder" else one
-        for one in columns
+        Column(column.name, "person", column.because, column.content)
+        if column.field == "householder"
+        else column
+        for column in columns
     ]
 
 
@@ -302,7 +304,7 @@ def _layout(path: Path, shape: Shape, sheets: Sequence[LedgerSheet], columns: li
     period = sheet_period(path, sheets[0])
     timed = any(column.field == "happened_at" and column.content.filled for column in columns)
     month = shape not in ("persons", "households") and not timed and period.month and period.year
-    tags = next((one.content for one in columns if one.field == "tags"), None)
+    tags = next((column.content for column in columns if column.field == "tags"), None)
     return Layout(
         shape=shape,
         columns={column.name: column.field for column in columns},

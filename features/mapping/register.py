@@ -144,11 +144,11 @@ def _grouped(records: pd.DataFrame) -> tuple[list[Any], dict[int, str]]:
 
 def _members(group: Sequence[Any]) -> dict[Any, list[int]]:
     """Return the positions of each household's records."""
-    found: dict[Any, list[int]] = {}
+    homes: dict[Any, list[int]] = {}
     for place, home in enumerate(group):
         if home is not None:
-            found.setdefault(home, []).append(place)
-    return found
+            homes.setdefault(home, []).append(place)
+    return homes
 
 
 def _household_ids(
@@ -171,7 +171,7 @@ def _household_ids(
         cards = [place for place in places if cards_of[place]]
         votes = Counter(by_person[resident[place]] for place in cards if resident[place] in by_person)
         known = next(
-            (one for one, count in votes.most_common(1) if 2 * count >= len(cards)), None
+            (home for home, count in votes.most_common(1) if 2 * count >= len(cards)), None
         ) or by_door.get(_hashed(home, secret))
         if known is None or known in taken:
             known = "H" + _hashed(home, secret)[:_ID_DIGITS]
@@ -188,10 +188,10 @@ def _hashed(home: Any, secret: bytes) -> str:
 def _resident_id(row: dict[Any, Any], home: Any, secret: bytes) -> str:
     """Name a person by the hash of the identity card, or else of household, name and birth."""
     card = _plain(row["id_card"]).upper()
-    told = (
+    identity = (
         card if len(card) >= 15 and "*" not in card else "\n".join([str(home), row["person"], row["birth"]])
     )
-    return "P" + keyed_hash(secret, "resident", told)[:_ID_DIGITS]
+    return "P" + keyed_hash(secret, "resident", identity)[:_ID_DIGITS]
 
 
 def _household(
@@ -263,11 +263,11 @@ def _tagged(cell: str, tags: Sequence[str]) -> dict[str, str]:
 
 def _head_name(rows: Sequence[Any]) -> str:
     """Return the householder's name: as the register says, or the person who is called the householder."""
-    told = next((row["householder"] for row in rows if row["householder"]), "")
+    householder = next((row["householder"] for row in rows if row["householder"]), "")
     heads = [
         row["person"] for row in rows if row["shape"] == "households" or _HEAD.match(_plain(row["relation"]))
     ]
-    return told or next(iter(heads), "")
+    return householder or next(iter(heads), "")
 
 
 def _surname(name: str) -> str:

@@ -100,8 +100,10 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
         period = sheet_period(path, sheet)
         for row in _rows(sheet, layout):
             place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": row.line}
-            found = list(_records(row, layout, zone, period))
-            records += [{**place, "entry": at, "shape": layout.shape, **one} for at, one in enumerate(found)]
+            entries = list(_records(row, layout, zone, period))
+            records += [
+                {**place, "entry": at, "shape": layout.shape, **entry} for at, entry in enumerate(entries)
+            ]
     table = pd.DataFrame(records, columns=list(COLUMNS))
     texts = [*TEXTS, "aside"]
     table[texts] = table[texts].fillna("")
@@ -155,7 +157,7 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
 
 def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
     """Collect the texts of each field; the columns of one field are joined."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for column in layout.header:
         field = layout.columns.get(column, "ignored")
         text = cell_text(cells.get(column, ""))
@@ -166,11 +168,11 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
             text = "、".join(
                 tag for tag in re.split(f"[{re.escape(layout.split_tags)}]", text) if tag.strip()
             )
-        if field in found and text not in found[field]:
-            text = f"{found[field]}{_JOINED.get(field, ' ')}{text}"
+        if field in values and text not in values[field]:
+            text = f"{values[field]}{_JOINED.get(field, ' ')}{text}"
         if field in TEXTS:
-            found[field] = text
-    return found
+            values[field] = text
+    return values
 
 
 def _address(cells: dict[str, Any], layout: Layout) -> str:
@@ -195,11 +197,11 @@ def _address(cells: dict[str, Any], layout: Layout) -> str:
 def _when(cells: dict[str, Any], layout: Layout, zone: str, period: Period) -> tuple[datetime | None, str]:
     """Read when a row happened; the second value is the text of a time that cannot be read."""
     columns = layout.named("happened_at")
-    found = _first_time(cells, columns, zone, period)
+    moment = _first_time(cells, columns, zone, period)
     unread = next((cell_text(cells[name]) for name in columns if cells[name] != ""), "")
-    if found is None and not unread and layout.day_of_month == "last" and (day := period.last_day()):
+    if moment is None and not unread and layout.day_of_month == "last" and (day := period.last_day()):
         return datetime(day.year, day.month, day.day), ""
-    return found, "" if found else unread
+    return moment, "" if moment else unread
 
 
 def _first_time(cells: dict[str, Any], columns: Sequence[str], zone: str, period: Period) -> datetime | None:
@@ -235,12 +237,12 @@ def _aside(record: dict[str, Any], layout: Layout, unread: str) -> str:
 
 def _entries(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield a record for each door that a day's text names; what is said of a list of doors holds for each of them."""
-    found = mentions(record["text"])
-    if not found:
+    places = mentions(record["text"])
+    if not places:
         yield {**record, "aside": say("没有找到门牌", "no door is named")}
-    said = [one.text for one in found]
-    for at in range(len(found) - 2, -1, -1):
+    said = [place.text for place in places]
+    for at in range(len(places) - 2, -1, -1):
         if not said[at] and _FOR_ALL.match(said[at + 1]):
             said[at] = said[at + 1]
-    for one, text in zip(found, said, strict=True):
-        yield {**record, "address": one.address, "person": one.person or "", "text": text}
+    for place, text in zip(places, said, strict=True):
+        yield {**record, "address": place.address, "person": place.person or "", "text": text}

@@ -24,8 +24,8 @@ def mask_text(text: str, names: Iterable[str] = ()) -> str:
     """
     masked = _replaced(text, list(find_numbers(text)))
     given = [name for name in names if len(name) > 1]
-    found = [(start, start + len(name), NAME) for name in given for start in _places(masked, name)]
-    return _replaced(masked, [*found, *find_names(masked)])
+    finds = [(start, start + len(name), NAME) for name in given for start in _places(masked, name)]
+    return _replaced(masked, [*finds, *find_names(masked)])
 
 
 def mask_texts(texts: pd.Series, names: Iterable[str] = ()) -> pd.Series:
@@ -42,10 +42,10 @@ def _places(text: str, name: str) -> Iterable[int]:
         start = text.find(name, start + len(name))
 
 
-def _replaced(text: str, found: list[Find]) -> str:
+def _replaced(text: str, finds: list[Find]) -> str:
     """Replace what was found; of overlapping finds the earliest counts, then the longest."""
     parts, done = [], 0
-    for start, end, kind in sorted(found, key=lambda find: (find[0], -find[1])):
+    for start, end, kind in sorted(finds, key=lambda find: (find[0], -find[1])):
         if start < done or _inside_mask(text, start):
             if start < done < end:
                 done = end  # the rest of a find that overlaps another goes with it

@@ -48,8 +48,8 @@ def find_names(text: str) -> Iterator[Find]:
     """Yield start, end and kind of each name of a person; several may overlap."""
     for pattern, sure in ((_INTRODUCED, True), (_ADDRESSED, False), (_NEAR, False), (_ALONE, False)):
         for match in pattern.finditer(text):
-            found = match.group(1)
-            if found not in _WORDS and found[:2] not in _WORDS and (sure or _may_be_name(found)):
+            name = match.group(1)
+            if name not in _WORDS and name[:2] not in _WORDS and (sure or _may_be_name(name)):
                 yield *match.span(1), NAME
     for match in _FOREIGN.finditer(text):
         yield *match.span(), NAME
@@ -79,10 +79,10 @@ def _marked(text: str) -> Iterator[Find]:
 
 
 @lru_cache(maxsize=65536)
-def _may_be_name(found: str) -> bool:
+def _may_be_name(name: str) -> bool:
     """Tell whether the dictionary has no other meaning for a likely name."""
-    words = rjieba.tag(found, True)
-    return len(found) == 1 or len(words) > 1 or words[0][1].startswith("nr")
+    words = rjieba.tag(name, True)
+    return len(name) == 1 or len(words) > 1 or words[0][1].startswith("nr")
 
 
 def _given_length(following: str, words: list[tuple[str, str]], position: int) -> int:

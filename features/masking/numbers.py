@@ -92,9 +92,9 @@ def _digits(text: str) -> str:
     return "".join(sign for sign in text.upper() if sign.isdigit() or sign == "X")
 
 
-def _is_identity(found: str) -> bool:
+def _is_identity(digits: str) -> bool:
     """Tell whether 18 digits are an identity number: by check digit, or by a county and a day of birth."""
-    number = _digits(found)
+    number = _digits(digits)
     try:
         ric.validate(number)
     except ValidationError:
@@ -109,16 +109,16 @@ def _may_be_birth(day: str) -> bool:
         return False
 
 
-def _is_card(found: str) -> bool:
+def _is_card(digits: str) -> bool:
     """Tell whether 13 to 19 digits pass the check of bank cards, or begin as China's cards do."""
-    number = _digits(found)
+    number = _digits(digits)
     return 15 <= len(number) <= 19 and (luhn.is_valid(number) or number.startswith("62"))
 
 
 _WHOLE: tuple[tuple[re.Pattern[str], str, Callable[[str], bool] | None], ...] = (
     (_EMAIL, "邮箱", None),
     (_IDENTITY, "身份证号", _is_identity),
-    (_OLD_IDENTITY, "身份证号", lambda found: "11" <= found[:2] <= "82"),
+    (_OLD_IDENTITY, "身份证号", lambda digits: "11" <= digits[:2] <= "82"),
     (_CARD, "银行卡号", _is_card),
     (_MOBILE, "电话", None),
     (_SPOKEN_MOBILE, "电话", None),

@@ -29,7 +29,9 @@ class KnownAttributes:
         columns = known.households.attributes
         self._columns = {unicodedata.normalize("NFKC", name): name for name in columns}
         births = {name: BIRTH.match(name) for name in self._columns.values()}
-        self._ages = {age_name(one["person"] or one["zh"] or ""): name for name, one in births.items() if one}
+        self._ages = {
+            age_name(birth["person"] or birth["zh"] or ""): name for name, birth in births.items() if birth
+        }
         self._residents = list(aggregates(known)) if known.has_residents else []
 
     def names(self) -> list[str]:

@@ -20,10 +20,10 @@ def current(rows: FeedbackRows, kind: str) -> np.ndarray:
 
 def refusing(known: Known) -> np.ndarray:
     """Tell which households asked not to be contacted any more, or are there no longer: bool [households]."""
-    found = np.zeros(known.household_count, dtype=bool)
+    refuses = np.zeros(known.household_count, dtype=bool)
     rows = known.objections.feedback
-    found[rows.household[current(rows, "do_not_contact")]] = True
-    return found | (known.objections.left_on <= known.as_of + WEEK)
+    refuses[rows.household[current(rows, "do_not_contact")]] = True
+    return refuses | (known.objections.left_on <= known.as_of + WEEK)
 
 
 def suppressed(known: Known) -> np.ndarray:
@@ -35,27 +35,27 @@ def suppressed(known: Known) -> np.ndarray:
     it was recorded, whatever the as-of date: a list made again must respect it.
     """
     rows, needs = known.objections.feedback, known.community.needs
-    found = np.repeat(refusing(known)[:, None], len(needs), axis=1)
+    suppress = np.repeat(refusing(known)[:, None], len(needs), axis=1)
     wrong = current(rows, "wrong_person")
     wrong = wrong[known.as_of < rows.recorded[wrong] + WEEK * WRONG_PERSON_WEEKS]
     wrong = wrong[~(_last_change(known)[rows.household[wrong]] > rows.recorded[wrong])]
-    found |= _pairs(rows, wrong, found.shape)
+    suppress |= _pairs(rows, wrong, suppress.shape)
     helped = current(rows, "already_helped")
-    for need, one in enumerate(needs):
+    for need, need_entry in enumerate(needs):
         about = helped[np.isin(rows.need[helped], (need, -1))]
-        rests = known.as_of < rows.recorded[about] + WEEK * one.horizon_weeks
-        found[rows.household[about[rests]], need] = True
-    return found
+        rests = known.as_of < rows.recorded[about] + WEEK * need_entry.horizon_weeks
+        suppress[rows.household[about[rests]], need] = True
+    return suppress
 
 
 def _pairs(rows: FeedbackRows, at: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Mark the pairs that the feedback rows at positions ``at`` are about: bool [households, needs]."""
-    found = np.zeros(shape, dtype=bool)
+    pairs = np.zeros(shape, dtype=bool)
     whole = rows.need[at] == -1
-    found[rows.household[at[whole]]] = True
-    one = at[rows.need[at] >= 0]
-    found[rows.household[one], rows.need[one]] = True
-    return found
+    pairs[rows.household[at[whole]]] = True
+    rows_of_need = at[rows.need[at] >= 0]
+    pairs[rows.household[rows_of_need], rows.need[rows_of_need]] = True
+    return pairs
 
 
 def _last_change(known: Known) -> np.ndarray:

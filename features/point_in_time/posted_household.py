@@ -44,7 +44,7 @@ class Posted:
     def row_known(self, as_of: float, zone: ZoneInfo) -> Row | None:
         """Return the newest row of ``households`` before an as-of day, in whatever order they came; None without one."""
         begun = [(day(row["valid_from"], zone), at) for at, row in enumerate(self.households)]
-        _, last = max((one for one in begun if one[0] < as_of), default=(0.0, -1))
+        _, last = max((version for version in begun if version[0] < as_of), default=(0.0, -1))
         return self.households[last] if last >= 0 else None
 
 
@@ -108,13 +108,13 @@ def need_of_text(text: str | None, community: Community) -> int:
     """Find the need whose keywords a text contains, by the rule of ``keywords.match_texts``; -1 where there is none."""
     if not text:
         return -1
-    small, best, found = text.lower(), (0, 0), -1
+    small, best, best_need = text.lower(), (0, 0), -1
     for index, need in enumerate(community.needs):
         hits = {word for keyword in need.keywords if (word := keyword.strip().lower()) and word in small}
         score = (len(hits), max(map(len, hits), default=0))
         if score > best:
-            best, found = score, index
-    return found
+            best, best_need = score, index
+    return best_need
 
 
 def _zeros(count: int) -> np.ndarray:
@@ -130,7 +130,7 @@ def _seen(times: Sequence[float]) -> dict[str, np.ndarray]:
 
 def _ordered(rows: Sequence[Row], time: Any) -> tuple[list[Row], list[float]]:
     """Sort the rows by when they became known; return them and these times."""
-    timed = sorted(((time(row), index) for index, row in enumerate(rows)), key=lambda one: one)
+    timed = sorted(((time(row), index) for index, row in enumerate(rows)), key=lambda item: item)
     return [rows[index] for _, index in timed], [moment for moment, _ in timed]
 
 
@@ -142,13 +142,13 @@ def _texts(values: Sequence[str | None]) -> np.ndarray:
 
 def _attributes(rows: Sequence[Row]) -> dict[str, Texts]:
     given = [row.get("attributes") or {} for row in rows]
-    names = list(dict.fromkeys(name for one in given for name in one))
-    return {name: read_texts([attribute_text(one.get(name)) for one in given]) for name in names}
+    names = list(dict.fromkeys(name for row in given for name in row))
+    return {name: read_texts([attribute_text(row.get(name)) for row in given]) for name in names}
 
 
-def _position(ids: np.ndarray, one: str) -> int:
-    place = int(np.searchsorted(ids, one))
-    return place if place < len(ids) and ids[place] == one else -1
+def _position(ids: np.ndarray, wanted: str) -> int:
+    place = int(np.searchsorted(ids, wanted))
+    return place if place < len(ids) and ids[place] == wanted else -1
 
 
 def _ends(rows: Sequence[Row], zone: ZoneInfo) -> np.ndarray:
@@ -176,7 +176,9 @@ def _households(
 
 def _residents(rows: Sequence[Row], zone: ZoneInfo) -> ResidentRows:
     ordered, times = _ordered(rows, lambda row: day(row["valid_from"], zone))
-    number = {one: index for index, one in enumerate(sorted({str(row["resident_id"]) for row in rows}))}
+    number = {
+        resident: index for index, resident in enumerate(sorted({str(row["resident_id"]) for row in rows}))
+    }
     return ResidentRows(
         **_seen(times),
         resident=np.array([number[str(row["resident_id"])] for row in ordered], dtype=np.int32),

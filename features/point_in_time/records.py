@@ -130,7 +130,7 @@ class Records:
             "requests": np.fmax(self.requests.requested, self.requests.visible_from),
             "outreach": self.outreach.contacted,
         }
-        return last_time({table: rows_a_day(one) for table, one in times.items()})
+        return last_time({table: rows_a_day(time) for table, time in times.items()})
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class Attribute:
     @property
     def person(self) -> str:
         """Return whose birth it is: ``head`` for head_birth_year, whose age is called ``head_age``; "" for nobody's."""
-        found = BIRTH.match(self.name)
-        return ((found["person"] or found["zh"]) if found else "") or ""
+        match = BIRTH.match(self.name)
+        return ((match["person"] or match["zh"]) if match else "") or ""
 
     @property
     def column(self) -> str:
@@ -80,12 +80,12 @@ class Schema:
 
     def __hash__(self) -> int:
         """Compute the hash once, as a schema is the key of many remembered results."""
-        found = self.__dict__.get("_hash")
-        if found is None:
+        value = self.__dict__.get("_hash")
+        if value is None:
             flags = (self.has_residents, self.has_ages, self.leading)
-            found = hash((self.household, self.resident, self.needs, *flags))
-            self.__dict__["_hash"] = found
-        return found
+            value = hash((self.household, self.resident, self.needs, *flags))
+            self.__dict__["_hash"] = value
+        return value
 
     def to_json(self) -> dict[str, Any]:
         """Return a value that JSON can hold and ``from_json`` reads back."""
@@ -164,11 +164,11 @@ def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
     """Fit the attributes of a table that ``features.exclude`` keeps from every model, for an audit to compare by."""
     exclude = set(known.community.features.exclude)
     columns = {name: _columns(name) for name in getattr(known, table).attributes}
-    excluded = [own for name, own in columns.items() if {name, *own} & exclude]
+    excluded = [names for name, names in columns.items() if {name, *names} & exclude]
     shared = set().union(
         *excluded
     )  # with these a column may stand back, as a birth year beside the birth date
-    related = {name for name, own in columns.items() if own & shared}
+    related = {name for name, names in columns.items() if names & shared}
     return tuple(
         attribute
         for attribute in _fit_table(known, table, set(), related)
@@ -241,7 +241,7 @@ def _kind(
     as_numbers = values.numbers(texts)
     truth = values.booleans(texts)
     owners = len(np.unique(whose[codes >= 0]))
-    told = ~np.isin(texts, sorted(NOTHING))  # 无 among numbers says that nothing is known
+    said = ~np.isin(texts, sorted(NOTHING))  # 无 among numbers says that nothing is known
     if BIRTH.match(name) and mostly(values.births(texts)):
         return "birth"
     if _of_persons(texts):
@@ -250,7 +250,7 @@ def _kind(
         return "boolean"
     if mostly(values.days(texts)):
         return "date"
-    if told.any() and frequency[~np.isnan(as_numbers)].sum() >= ALIKE * frequency[told].sum():
+    if said.any() and frequency[~np.isnan(as_numbers)].sum() >= ALIKE * frequency[said].sum():
         return "ignored" if _identifiers(texts, owners) else "number"
     length = float(np.average([len(text) for text in texts], weights=frequency))
     unique = len(texts) > 5 and len(texts) > 0.5 * owners
@@ -260,8 +260,8 @@ def _kind(
 def _of_persons(texts: np.ndarray) -> bool:
     """Tell whether the texts are telephones, identity cards or names: these identify people and describe no household."""
     some = texts[:1000]
-    numbers = sum(NUMBER_OF_A_PERSON.fullmatch(one) is not None for one in some)
-    names = sum(PERSON.fullmatch(one) is not None for one in some) if len(texts) >= MOST_NAMES else 0
+    numbers = sum(NUMBER_OF_A_PERSON.fullmatch(text) is not None for text in some)
+    names = sum(PERSON.fullmatch(text) is not None for text in some) if len(texts) >= MOST_NAMES else 0
     return max(numbers, names) >= ALIKE * len(some)
 
 

@@ -25,12 +25,12 @@ def some(records: Records, households: np.ndarray) -> Records:
     return _apart(records, households, lambda whose: wanted[whose])
 
 
-def _apart(records: Records, households: np.ndarray, mine: Callable[[np.ndarray], np.ndarray]) -> Records:
-    """Take the rows of some households; ``mine`` maps household positions [n] to bool [n], True for those to keep."""
+def _apart(records: Records, households: np.ndarray, keep: Callable[[np.ndarray], np.ndarray]) -> Records:
+    """Take the rows of some households; ``keep`` maps household positions [n] to bool [n], True for those to keep."""
 
     def taken(rows: Any) -> Any:
-        own = rows_at(rows, np.flatnonzero(mine(rows.household)))
-        return replace(own, household=np.searchsorted(households, own.household).astype(np.int32))
+        kept = rows_at(rows, np.flatnonzero(keep(rows.household)))
+        return replace(kept, household=np.searchsorted(households, kept.household).astype(np.int32))
 
     tables: dict[str, Any] = {
         field.name: taken(getattr(records, field.name))
@@ -40,8 +40,8 @@ def _apart(records: Records, households: np.ndarray, mine: Callable[[np.ndarray]
     _, numbers = np.unique(tables["residents"].resident, return_inverse=True)
     tables["residents"] = replace(tables["residents"], resident=numbers.astype(np.int32))
     for table in ("households", "residents"):  # the town's many texts would have to be read for these few
-        own = {name: column.own() for name, column in tables[table].attributes.items()}
-        tables[table] = replace(tables[table], attributes=own)
+        attributes = {name: column.own() for name, column in tables[table].attributes.items()}
+        tables[table] = replace(tables[table], attributes=attributes)
     return replace(records, household_ids=records.household_ids[households], **tables)
 
 

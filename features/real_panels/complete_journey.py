@@ -128,7 +128,7 @@ def requests_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
     bought = bought.sort_values(["bought_at", "basket_id", "need"])
     day = bought["bought_at"].dt.tz_localize(None).dt.normalize()
     first = bought.loc[~bought.assign(day=day).duplicated(["household_id", "need", "day"])]
-    time = first["bought_at"].map(lambda one: one.isoformat())
+    time = first["bought_at"].map(lambda moment: moment.isoformat())
     return pd.DataFrame(
         {
             "request_id": first["basket_id"].astype(str) + "-" + first["need"],

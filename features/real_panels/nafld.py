@@ -82,7 +82,7 @@ def requests_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
         "high_bp": pressures[pressures["value"] >= HIGH_SBP],
         **{need: events[events["event"].isin(kinds)] for need, kinds in DIAGNOSES.items()},
     }
-    rows = pd.concat([one[["id", "days"]].assign(need=need) for need, one in of_need.items()])
+    rows = pd.concat([rows[["id", "days"]].assign(need=need) for need, rows in of_need.items()])
     rows = rows[
         rows["days"].between(FIRST_EVENT, LAST) & rows["id"].isin(_followed(source))
     ].drop_duplicates()

@@ -54,9 +54,9 @@ def ends_of_rows(households: HouseholdRows) -> np.ndarray:
         if not passed.any():
             break
         until[1:][passed] = until[:-1][passed]
-    found = np.empty_like(until)
-    found[order] = until
-    return found
+    ends = np.empty_like(until)
+    ends[order] = until
+    return ends
 
 
 def begun_anew(households: HouseholdRows, count: int) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:

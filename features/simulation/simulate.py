@@ -52,7 +52,7 @@ def styled_community(style: Style, number: int) -> dict[str, Any]:
                 entry["who"] = re.sub(rf"\b{old}\b", new, entry["who"])
     called, new_names = content["features"]["names"], dict(style.renamed)
     content["features"]["names"] = {
-        new_names.get(one, one): name for one, name in called.items() if one not in style.hidden
+        new_names.get(column, column): name for column, name in called.items() if column not in style.hidden
     }
     return content
 

@@ -69,12 +69,12 @@ def base_style(community: Community) -> Style:
     content = yaml.safe_load(files("features").joinpath("xishan_process.yaml").read_text("utf-8"))
     needs = []
     for need in community.needs:
-        one = content[need.id]
+        entry = content[need.id]
         bumps = tuple(
             ("festival" in bump, float(bump.get("festival", bump.get("day"))), bump["width"], bump["height"])
-            for bump in one.pop("bumps")
+            for bump in entry.pop("bumps")
         )
-        needs.append(NeedStyle(**one, bumps=bumps))
+        needs.append(NeedStyle(**entry, bumps=bumps))
     return Style(tuple(needs))
 
 

@@ -107,7 +107,7 @@ def _doors(snapshot: Snapshot) -> dict[str, object]:
     return {
         "address": [f"{at}栋{stairs}单元{storey}0{room}" for at, stairs, storey, room in rooms],
         "surname": np.array(SURNAMES, dtype=object)[mixed // 1009 % len(SURNAMES)],
-        "telephone": [f"1990{one:07d}" for one in number.tolist()],
+        "telephone": [f"1990{door:07d}" for door in number.tolist()],
     }
 
 

@@ -145,8 +145,8 @@ class Town:
     def _draw_frailties(self, rng: np.random.Generator) -> None:
         style, households, needs = self.style, len(self.people), len(self.style.needs)
         shared = rng.normal(0, style.household_frailty, (households, 1))
-        own = rng.normal(0, style.pair_frailty, (households, needs))
-        self.frailty = (shared + own).astype(np.float32)
+        of_pair = rng.normal(0, style.pair_frailty, (households, needs))
+        self.frailty = (shared + of_pair).astype(np.float32)
         area = rng.normal(0, style.microgrid_frailty, (self.microgrids, 1))
         self.area = (area + rng.normal(0, style.microgrid_pair_frailty, (self.microgrids, needs))).astype(
             np.float32

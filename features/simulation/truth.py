@@ -32,16 +32,16 @@ def chances(town: Town, community: Community, draws: int = 100) -> Chances:
     ends = leads + np.array([round(need.horizon_weeks) for need in community.needs])
     rng = np.random.default_rng([town.seed, 3, town.week])
     asks = np.zeros(town.state.shape)
-    found = np.zeros(town.state.shape)
+    needing = np.zeros(town.state.shape)
     bases = [town.rates(town.week + ahead) for ahead in range(int(ends.max()))]
     for first in range(0, len(asks), AT_ONCE):  # a part of the households that fits the processor's cache
         part = slice(first, first + AT_ONCE)
-        own = [(base[part], ask[part]) for base, ask in bases]
+        chances_of_part = [(base[part], ask[part]) for base, ask in bases]
         for _ in range(draws):
-            one, there = _one_future(town, part, own, leads, ends, rng)
-            asks[part] += one
-            found[part] += there
-    return Chances((asks / draws).astype(np.float32), (found / draws).astype(np.float32))
+            asking, there = _one_future(town, part, chances_of_part, leads, ends, rng)
+            asks[part] += asking
+            needing[part] += there
+    return Chances((asks / draws).astype(np.float32), (needing / draws).astype(np.float32))
 
 
 def need_now(town: Town, draws: int = 20) -> np.ndarray:
@@ -52,12 +52,12 @@ def need_now(town: Town, draws: int = 20) -> np.ndarray:
     rng = np.random.default_rng([town.seed, 12, town.week])
     base, _ = town.rates(town.week)
     silent, open_ = town.silent, (town.state == ASKED).astype(np.float32)
-    found = np.zeros(town.state.shape)
+    needing = np.zeros(town.state.shape)
     for _ in range(draws):
         shock = town.next_shock(rng, town.shock)
         chance = town.hazard(town.week, town.excitation, shock, base) * town.present[:, None]
-        found += _advance(silent, open_, chance) + open_
-    return (found / draws).astype(np.float32)
+        needing += _advance(silent, open_, chance) + open_
+    return (needing / draws).astype(np.float32)
 
 
 def groups(town: Town) -> dict[str, np.ndarray]:

@@ -214,7 +214,7 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
     for table, columns in wanted.items():
         there = held.get(table)
         if there is None:
-            named = ", ".join(f"{name(one)} {kind}" for one, kind in columns.items())
+            named = ", ".join(f"{name(column)} {kind}" for column, kind in columns.items())
             statements.append(f"CREATE TABLE {table} ({named})")
             continue
         for one, kind in columns.items():

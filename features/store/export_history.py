@@ -41,8 +41,8 @@ def days_of(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> Ro
 
 def latest(table: str, columns: Sequence[str] | None = None) -> str:
     """Return SQL of the latest time that a row of a table gives; only of ``columns`` where these are given."""
-    own = [time for time in TIMES[table] if columns is None or time in columns]
-    return f"greatest({', '.join(name(export) for export in own)})" if own else "NULL::TIMESTAMP"
+    times = [time for time in TIMES[table] if columns is None or time in columns]
+    return f"greatest({', '.join(name(export) for export in times)})" if times else "NULL::TIMESTAMP"
 
 
 def reach(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str, Sequence[str]]]) -> Reach:
@@ -59,8 +59,8 @@ def reach(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str
     ]
     if not moments:
         return Reach(None, days)
-    found = connection.execute(f"SELECT greatest({', '.join(moments)})::VARCHAR").fetchall()
-    return Reach(found[0][0], days)
+    latest_moment = connection.execute(f"SELECT greatest({', '.join(moments)})::VARCHAR").fetchall()
+    return Reach(latest_moment[0][0], days)
 
 
 def strays(
@@ -71,12 +71,12 @@ def strays(
     ``source``: SQL of the rows. ``columns``: those with times. ``end``: the last day, since 1970-01-01. ``line``: SQL
     of the line.
     """
-    found: list[tuple[int, str, str]] = []
+    rows: list[tuple[int, str, str]] = []
     for column in columns:
-        found += connection.execute(f"""
+        rows += connection.execute(f"""
             SELECT {line}, '{column}', ({name(column)}::DATE)::VARCHAR FROM {source}
             WHERE {name(column)}::DATE > {_date(end)}""").fetchall()
-    return sorted(found)
+    return sorted(rows)
 
 
 def earlier_end(connection: duckdb.DuckDBPyConnection) -> str | None:
@@ -93,9 +93,9 @@ Profile = dict[tuple[str, str | None], int]  # by column and value (None: any): 
 
 def next_number(connection: duckdb.DuckDBPyConnection, content: str) -> tuple[int, bool]:
     """Return the number of an export, and whether an export with this content was read before."""
-    found = connection.execute("SELECT number FROM exports WHERE content = ?", [content]).fetchall()
-    if found:
-        return int(found[0][0]), True
+    rows = connection.execute("SELECT number FROM exports WHERE content = ?", [content]).fetchall()
+    if rows:
+        return int(rows[0][0]), True
     return int(one_value(connection, "SELECT coalesce(max(number), 0) + 1 FROM exports")), False
 
 
@@ -126,7 +126,7 @@ def profiles(connection: duckdb.DuckDBPyConnection, table: str, before: int, cou
 
     ``before``: only exports with a lower number. ``count``: at most so many.
     """
-    found: dict[int, Profile] = {}
+    profiles_found: dict[int, Profile] = {}
     for number, column, value, rows in connection.execute(
         """SELECT number, column_name, value, export_columns.rows FROM export_columns
         JOIN (SELECT number FROM export_tables WHERE table_name = $table AND number < $before
@@ -134,8 +134,8 @@ def profiles(connection: duckdb.DuckDBPyConnection, table: str, before: int, cou
         WHERE table_name = $table ORDER BY number""",
         {"table": table, "before": before, "count": count},
     ).fetchall():
-        found.setdefault(number, {})[column, value] = rows
-    return list(found.values())
+        profiles_found.setdefault(number, {})[column, value] = rows
+    return list(profiles_found.values())
 
 
 def usual_gone(connection: duckdb.DuckDBPyConnection, table: str, before: int, count: int) -> list[float]:
@@ -143,9 +143,9 @@ def usual_gone(connection: duckdb.DuckDBPyConnection, table: str, before: int, c
 
     ``before``: only exports with a lower number. ``count``: at most so many.
     """
-    found = connection.execute(
+    rows = connection.execute(
         """SELECT gone FROM export_tables WHERE table_name = ? AND number < ? AND gone IS NOT NULL
         ORDER BY number DESC LIMIT ?""",
         [table, before, count],
     )
-    return [row[0] for row in found.fetchall()]
+    return [row[0] for row in rows.fetchall()]

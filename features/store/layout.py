@@ -115,15 +115,15 @@ def _in_parts(table: str) -> str:
 
 def _keys(connection: duckdb.DuckDBPyConnection) -> dict[int, str]:
     """Compute a hash of the rows of each partition."""
-    found: dict[int, dict[str, list[str]]] = {}
+    keys: dict[int, dict[str, list[str]]] = {}
     for table in ROWS:
         columns = ", ".join(name(column[0]) for column in connection.execute(f"DESCRIBE {table}").fetchall())
         rows = connection.execute(f"""
             SELECT "row:part", count(*), bit_xor(hash({columns})), sum(hash({columns}) >> 20)
             FROM {_in_parts(table)} GROUP BY ALL""")
         for part, *sums in rows.fetchall():
-            found.setdefault(part, {})[table] = [columns, *map(str, sums)]
-    digests = {part: json.dumps([ROWS, tables], sort_keys=True).encode() for part, tables in found.items()}
+            keys.setdefault(part, {})[table] = [columns, *map(str, sums)]
+    digests = {part: json.dumps([ROWS, tables], sort_keys=True).encode() for part, tables in keys.items()}
     return {part: blake2b(digest, digest_size=8).hexdigest() for part, digest in digests.items()}
 
 

@@ -239,10 +239,10 @@ class OnDisk:
 
     def layout(self) -> bytes:
         """Return the content of the file that describes the partitions."""
-        told = {**vars(self), "community": self.community.model_dump(mode="json")}
-        del told["root"], told["partitions"]
-        told["parts"] = [asdict(partition) for partition in self.partitions]
-        return json.dumps(told, ensure_ascii=False).encode()
+        values = {**vars(self), "community": self.community.model_dump(mode="json")}
+        del values["root"], values["partitions"]
+        values["parts"] = [asdict(partition) for partition in self.partitions]
+        return json.dumps(values, ensure_ascii=False).encode()
 
 
 def open_copy(directory: Path) -> Partitions:

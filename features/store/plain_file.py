@@ -74,11 +74,11 @@ def replace_texts(content: bytes, rename: Callable[[str], str]) -> bytes:
         arrays = {name: file[name] for name in file.files}
     if LAYOUT not in arrays:
         return content
-    found: list[bool] = []
+    replaced: list[bool] = []
 
     def text(value: str) -> str:
         other = rename(value)
-        found.append(other != value)
+        replaced.append(other != value)
         return other
 
     def table(name: str) -> None:
@@ -86,9 +86,9 @@ def replace_texts(content: bytes, rename: Callable[[str], str]) -> bytes:
         for place, column in enumerate(held.itercolumns()):
             if not pa.types.is_string(column.type):
                 continue
-            others = {one: text(one) for one in column.unique().to_pylist() if one is not None}
-            if any(one != other for one, other in others.items()):
-                texts = [others.get(one) for one in column.to_pylist()]
+            others = {value: text(value) for value in column.unique().to_pylist() if value is not None}
+            if any(before != other for before, other in others.items()):
+                texts = [others.get(value) for value in column.to_pylist()]
                 held = held.set_column(place, held.schema.field(place), pa.array(texts, column.type))
                 arrays[name] = _arrow_bytes(held)
 
@@ -96,18 +96,18 @@ def replace_texts(content: bytes, rename: Callable[[str], str]) -> bytes:
         if isinstance(layout, str):
             return text(layout)
         if isinstance(layout, list):
-            return [walk(one) for one in layout]
+            return [walk(item) for item in layout]
         if not isinstance(layout, dict) or layout.keys() & {"array", "settings", "date"}:
             return layout
         for key in layout.keys() & {"texts", "table"}:
             table(layout[key])
             return layout
         if "dataclass" in layout:
-            return {**layout, "values": {name: walk(one) for name, one in layout["values"].items()}}
-        return {key: walk(one) for key, one in layout.items()}
+            return {**layout, "values": {name: walk(item) for name, item in layout["values"].items()}}
+        return {key: walk(item) for key, item in layout.items()}
 
     layout = walk(json.loads(arrays[LAYOUT].tobytes()))
-    if not any(found):
+    if not any(replaced):
         return content
     arrays[LAYOUT] = np.frombuffer(json.dumps(layout, ensure_ascii=False).encode(), dtype=np.uint8)
     rewritten = io.BytesIO()
@@ -176,10 +176,12 @@ def _built(layout: Any, arrays: Mapping[str, np.ndarray], allowed: Mapping[str, 
     if "settings" in layout:
         return allowed[layout["settings"]].model_validate(layout["values"])  # type: ignore[attr-defined]
     if "dataclass" in layout:
-        values = {name: _built(one, arrays, allowed) for name, one in layout["values"].items()}
+        values = {name: _built(item, arrays, allowed) for name, item in layout["values"].items()}
         return allowed[layout["dataclass"]](**values)
     if "mapping" in layout:
-        return {_built(key, arrays, allowed): _built(one, arrays, allowed) for key, one in layout["mapping"]}
+        return {
+            _built(key, arrays, allowed): _built(item, arrays, allowed) for key, item in layout["mapping"]
+        }
     if "tuple" in layout:
         return tuple(_built(item, arrays, allowed) for item in layout["tuple"])
     return [_built(item, arrays, allowed) for item in layout["list"]]

@@ -240,7 +240,7 @@ def _requests(connection: duckdb.DuckDBPyConnection, community: Community) -> Re
 
 
 def _outreach(connection: duckdb.DuckDBPyConnection) -> OutreachRows:
-    outcomes = " ".join(f"WHEN {text(one)} THEN {index}" for index, one in enumerate(OUTCOMES))
+    outcomes = " ".join(f"WHEN {text(outcome)} THEN {index}" for index, outcome in enumerate(OUTCOMES))
     rows = _rows(
         connection,
         "outreach",
@@ -267,7 +267,7 @@ def _opt_outs(connection: duckdb.DuckDBPyConnection) -> OptOutRows:
 
 
 def _feedback(connection: duckdb.DuckDBPyConnection) -> FeedbackRows:
-    kinds = " ".join(f"WHEN {text(one)} THEN {index}" for index, one in enumerate(FEEDBACK))
+    kinds = " ".join(f"WHEN {text(kind)} THEN {index}" for index, kind in enumerate(FEEDBACK))
     rows = _rows(
         connection,
         "feedback",

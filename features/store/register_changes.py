@@ -89,7 +89,13 @@ def add_change(
     if kind in ("household", "person"):
         _refuse_circle(changes, kind, subject, target)
     change = Change(
-        max((one.number for one in changes), default=0) + 1, kind, subject, target, valid_from, since, None
+        max((change.number for change in changes), default=0) + 1,
+        kind,
+        subject,
+        target,
+        valid_from,
+        since,
+        None,
     )
     connection.execute(f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?, ?, ?, ?)", list(vars(change).values()))
     return change
@@ -100,12 +106,14 @@ def undo_change(connection: duckdb.DuckDBPyConnection, number: int, until: datet
 
     Raises UserError when there is no such change in force.
     """
-    found = [one for one in read_changes(connection) if one.number == number and one.until is None]
-    if not found:
+    undone = [
+        change for change in read_changes(connection) if change.number == number and change.until is None
+    ]
+    if not undone:
         raise UserError(say(f"没有可撤销的第 {number} 号变更", f"there is no change {number} to undo"))
-    end = max(until, found[0].since)
+    end = max(until, undone[0].since)
     connection.execute(f"UPDATE {TABLE} SET until = ? WHERE number = ?", [end, number])
-    return found[0]
+    return undone[0]
 
 
 def _require(connection: duckdb.DuckDBPyConnection, kind: Kind, subject: str, target: str) -> None:
@@ -121,8 +129,8 @@ def _require(connection: duckdb.DuckDBPyConnection, kind: Kind, subject: str, ta
 
 def _refuse_circle(changes: list[Change], kind: Kind, subject: str, target: str) -> None:
     """Raise UserError where two are the same already, or the one to be merged is merged into another one."""
-    active = [one for one in changes if one.kind == kind and one.until is None]
-    if any(one.subject == subject for one in active):
+    active = [change for change in changes if change.kind == kind and change.until is None]
+    if any(change.subject == subject for change in active):
         raise UserError(
             say(f"{subject} 已并入别处，请先撤销", f"{subject} is merged into another one; undo that first")
         )
@@ -130,21 +138,21 @@ def _refuse_circle(changes: list[Change], kind: Kind, subject: str, target: str)
         raise UserError(
             say(f"{subject} 和 {target} 已经是同一个", f"{subject} and {target} are the same already")
         )
-    if any(one.subject == target for one in active):
+    if any(change.subject == target for change in active):
         raise UserError(
             say(f"{target} 自己已并入别处，请并入那一个", f"{target} is merged itself; merge into that one")
         )
 
 
-def same_as(changes: Iterable[Change], kind: Kind, one: str) -> list[str]:
-    """List the ids that count as ``one`` now, and ``one`` itself first."""
-    found = [one]
+def same_as(changes: Iterable[Change], kind: Kind, household: str) -> list[str]:
+    """List the ids that count as ``household`` now, and ``household`` itself first."""
+    households = [household]
     active = [change for change in changes if change.kind == kind and change.until is None]
-    for held in found:
-        found += [
-            change.subject for change in active if change.target == held and change.subject not in found
+    for held in households:
+        households += [
+            change.subject for change in active if change.target == held and change.subject not in households
         ]
-    return found
+    return households
 
 
 def show_changes(connection: duckdb.DuckDBPyConnection) -> None:
@@ -155,7 +163,7 @@ def show_changes(connection: duckdb.DuckDBPyConnection) -> None:
     here = connection.execute("SELECT current_database()").fetchall()[0][0]
     main = f"{name(here)}.main"
     for kind, table in (("household", "shown_households"), ("person", "shown_persons")):
-        rows = list(_intervals([one for one in changes if one.kind == kind]))
+        rows = list(_intervals([change for change in changes if change.kind == kind]))
         columns = {
             "held": pa.string(),
             _SHOWN: pa.string(),
@@ -164,8 +172,8 @@ def show_changes(connection: duckdb.DuckDBPyConnection) -> None:
         }
         arrow = pa.table(
             {
-                one: pa.array([row[at] for row in rows], type=of)
-                for at, (one, of) in enumerate(columns.items())
+                column: pa.array([row[at] for row in rows], type=of)
+                for at, (column, of) in enumerate(columns.items())
             }
         )
         connection.register("intervals", arrow)
@@ -182,14 +190,16 @@ def show_changes(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _intervals(changes: list[Change]) -> Iterable[tuple[str, str, datetime, datetime | None]]:
     """Yield for each id that was ever another: the id, the one that it counts for, from when and until when."""
-    times = sorted({_EVER, *(one.since for one in changes), *(one.until for one in changes if one.until)})
-    for subject in dict.fromkeys(one.subject for one in changes):
+    times = sorted(
+        {_EVER, *(change.since for change in changes), *(change.until for change in changes if change.until)}
+    )
+    for subject in dict.fromkeys(change.subject for change in changes):
         spans: list[tuple[str, datetime]] = []
         for time in times:
             into = {
-                one.subject: one.target
-                for one in changes
-                if one.since <= time and (one.until is None or time < one.until)
+                change.subject: change.target
+                for change in changes
+                if change.since <= time and (change.until is None or time < change.until)
             }
             shown, seen = subject, {subject}
             while into.get(shown, shown) not in seen:

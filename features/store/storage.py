@@ -78,7 +78,7 @@ def keep_only(root: str, pattern: str, used: set[str]) -> None:
     ``root``: a URL that fsspec knows. ``pattern``: a glob below it. ``used``: paths below the root.
     """
     filesystem, place = fsspec.url_to_fs(root)
-    found: list[Any] = filesystem.glob(f"{place}/{pattern}")
-    for path in found:
+    paths: list[Any] = filesystem.glob(f"{place}/{pattern}")
+    for path in paths:
         if path.removeprefix(f"{place}/") not in used:
             filesystem.rm(path, recursive=True)

@@ -161,8 +161,8 @@ def renumbered(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
     return [
         say(
             f"households：{count} 户是新编号，但与已有住户只差前导零或大小写（{first} / {other}），请以文本导出",
-            f"households: {count} ids are new, and those of known households but for zeros or capitals ({first} / {other});"
-            " most likely zeros were lost: export ids as text",
+            f"households: {count} ids are new, and those of known households but for zeros or capitals"
+            f" ({first} / {other}); most likely zeros were lost: export ids as text",
         )
     ]
 

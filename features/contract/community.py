@@ -274,9 +274,7 @@ class FeatureSettings(_Section):
     def _plain_names(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {
-            key: {"zh": name, "en": name} if isinstance(name, str) else name for key, name in value.items()
-        }
+        return {at: {"zh": word, "en": word} if isinstance(word, str) else word for at, word in value.items()}
 
 
 class Departure(_Section):

@@ -43,11 +43,11 @@ def with_outreach(
     end = label_end(known_now.community, as_of)
     outreach = known_now.outreach
     need = np.maximum(outreach.need, 0)
-    found = _targeted(known_now) & (outreach.outcome == NEEDED)
-    found &= (outreach.contacted >= as_of) & (outreach.contacted < end[need])
+    needed = _targeted(known_now) & (outreach.outcome == NEEDED)
+    needed &= (outreach.contacted >= as_of) & (outreach.contacted < end[need])
     drawn = _drawn(known_now)
     met = np.zeros((2, known_now.household_count, len(end)), dtype=bool)
-    met[drawn[found].astype(int), outreach.household[found], need[found]] = True
+    met[drawn[needed].astype(int), outreach.household[needed], need[needed]] = True
     unknown, early = met[:, rows.household, rows.need]
     corrected = np.maximum(label, early).astype(np.int8)
     return corrected, (corrected > 0) | ~unknown
@@ -71,22 +71,22 @@ def would_have_asked(known_now: Known) -> float:
     )
     someone = ripe & np.isin(outreach.outcome, (NEEDED, NOT_NEEDED))
     nobody = ripe & (outreach.outcome == NOT_REACHED)
-    found = float(np.mean(outreach.outcome[someone] == NEEDED)) if someone.any() else 0.0
-    if found == 0 or nobody.sum() < 2:
+    share = float(np.mean(outreach.outcome[someone] == NEEDED)) if someone.any() else 0.0
+    if share == 0 or nobody.sum() < 2:
         return USUAL_SHARE
     asked = np.maximum(1 - _days_to_request(known_now) / length, 0)
     more = asked[nobody].mean() - asked[someone].mean()
-    variance = (asked[nobody].var(ddof=1) / nobody.sum() + asked[someone].var() / someone.sum()) / found**2
+    variance = (asked[nobody].var(ddof=1) / nobody.sum() + asked[someone].var() / someone.sum()) / share**2
     trust = SPREAD**2 / (SPREAD**2 + variance)
-    return float(np.clip(trust * more / found + (1 - trust) * USUAL_SHARE, LEAST_SHARE, 1))
+    return float(np.clip(trust * more / share + (1 - trust) * USUAL_SHARE, LEAST_SHARE, 1))
 
 
 def _days_to_request(known_now: Known) -> np.ndarray:
     """Compute the days from each visit to the pair's next request: float64 [visits]; inf where none is known."""
     outreach, requests = known_now.outreach, known_now.requests
-    needs, told = len(known_now.community.needs), requests.need >= 0
-    pair = requests.household[told].astype(np.float64) * needs + requests.need[told]
-    times = np.sort(pair * FAR + requests.requested[told])
+    needs, of_need = len(known_now.community.needs), requests.need >= 0
+    pair = requests.household[of_need].astype(np.float64) * needs + requests.need[of_need]
+    times = np.sort(pair * FAR + requests.requested[of_need])
     visit = (outreach.household.astype(np.float64) * needs + outreach.need) * FAR + outreach.contacted
     following = np.append(times, -FAR)[np.searchsorted(times, visit)]
     return np.where(following // FAR == visit // FAR, following - visit, np.inf)

@@ -102,5 +102,5 @@ def _place(workspace: Path, model_files: Path) -> Path:
 def _keyed(household: np.ndarray, secret: bytes) -> np.ndarray:
     """uint64 per hash of a household: another one, that is made with the secret."""
     distinct, place = np.unique(household, return_inverse=True)
-    keyed = [int(keyed_hash(secret, "out of time", str(one))[:16], 16) for one in distinct]
+    keyed = [int(keyed_hash(secret, "out of time", str(identifier))[:16], 16) for identifier in distinct]
     return np.array(keyed, dtype=np.uint64)[place]

@@ -123,7 +123,7 @@ def training_table(
     names = [feature.name for feature in catalogue(schema)]
     kinds = (np.int8, np.float32, np.int32, np.int16, np.int32)
     parts.append(tuple(np.empty(0, dtype=kind) for kind in kinds))
-    columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     label, weight, household, need, as_of = columns
     whole = _stacked(matrices, width)
     asked_for = np.array(days, dtype=np.int32)

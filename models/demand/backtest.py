@@ -50,16 +50,16 @@ def held_out(cells: pd.DataFrame, needs: int) -> pd.DataFrame:
     parts = []
     for day in np.unique(cells["as_of"]) if len(cells) else ():
         apart = (cells["as_of"] - day).abs() >= cells["ends"] - cells["begins"]
-        spread, mine = fit_spread(cells[apart], needs), cells[cells["as_of"] == day]
-        for grids, rows in ((False, town_cells(mine)), (True, mine)):
+        spread, of_day = fit_spread(cells[apart], needs), cells[cells["as_of"] == day]
+        for grids, rows in ((False, town_cells(of_day)), (True, of_day)):
             parts.append(with_intervals(rows, spread, grids).assign(grids=grids))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def told_by_need(told: pd.DataFrame, needs: list[str]) -> pd.DataFrame:
+def told_by_need(past: pd.DataFrame, needs: list[str]) -> pd.DataFrame:
     """Compute the share of ``observed`` counts within their intervals: one row a need, and one over all (``all``).
 
-    told: what ``held_out`` returns. needs: the needs' ids in their order.
+    past: what ``held_out`` returns. needs: the needs' ids in their order.
 
     Columns need, place ("community", "grid"), span ("window", "month"), expected (mean), observed (mean), cells,
     windows (number of windows that do not overlap, summed over places), and for 80 and 90: within_80, low_80 and
@@ -67,22 +67,24 @@ def told_by_need(told: pd.DataFrame, needs: list[str]) -> pd.DataFrame:
     """
     columns = ["need", "place", "span", "expected", "observed", "cells", "windows"]
     columns += [f"{name}_{level}" for level in LEVELS for name in ("within", "low", "high")]
-    if not len(told):
+    if not len(past):
         return pd.DataFrame(columns=columns)
     for name in LEVELS:
-        inside = (told["observed"] >= told[f"low_{name}"]) & (told["observed"] <= told[f"high_{name}"])
-        told = told.assign(**{f"within_{name}": inside.astype(float)})
-    told = told.assign(
-        place=told["grids"].map(PLACES), span=(told["span"] == WINDOW).map(SPANS_TOLD), month=told["span"]
+        inside = (past["observed"] >= past[f"low_{name}"]) & (past["observed"] <= past[f"high_{name}"])
+        past = past.assign(**{f"within_{name}": inside.astype(float)})
+    past = past.assign(
+        place=past["grids"].map(PLACES),
+        span=(past["span"] == WINDOW).map(SPANS_TOLD),
+        month=past["span"],
     )
     rows = []
-    told["need"] = np.array(needs, dtype=object)[told["need"]]
-    for (need, place, span), mine in told.groupby(["need", "place", "span"]):
-        rows.append({"need": need, "place": place, "span": span, **_shares(mine)})
+    past["need"] = np.array(needs, dtype=object)[past["need"]]
+    for (need, place, span), rows_of_need in past.groupby(["need", "place", "span"]):
+        rows.append({"need": need, "place": place, "span": span, **_shares(rows_of_need)})
     table = pd.DataFrame(rows)
-    for (place, span), mine in told.groupby(["place", "span"]):
+    for (place, span), rows_of_need in past.groupby(["place", "span"]):
         windows = table.loc[(table["place"] == place) & (table["span"] == span), "windows"].sum()
-        rows.append({"need": ALL, "place": place, "span": span, **_shares(mine, windows)})
+        rows.append({"need": ALL, "place": place, "span": span, **_shares(rows_of_need, windows)})
     return pd.DataFrame(rows)[columns]
 
 
@@ -90,7 +92,7 @@ def _shares(rows: pd.DataFrame, windows: float | None = None) -> dict[str, float
     if windows is None:
         places = max(len(rows) / len(rows[["as_of", "month"]].drop_duplicates()), 1)
         windows = places * windows_apart(rows)
-    found = {
+    shares = {
         "expected": rows["expected"].mean(),
         "observed": rows["observed"].mean(),
         "cells": len(rows),
@@ -98,9 +100,9 @@ def _shares(rows: pd.DataFrame, windows: float | None = None) -> dict[str, float
     }
     for name in LEVELS:
         share = float(rows[f"within_{name}"].mean())
-        found[f"within_{name}"] = share
-        found[f"low_{name}"], found[f"high_{name}"] = wilson(share * windows, windows)
-    return found
+        shares[f"within_{name}"] = share
+        shares[f"low_{name}"], shares[f"high_{name}"] = wilson(share * windows, windows)
+    return shares
 
 
 def as_metrics(table: pd.DataFrame | None, need: str) -> pd.DataFrame:

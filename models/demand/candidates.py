@@ -36,10 +36,10 @@ class Homes:
     def of(known: Known) -> "Homes":
         """Collect the present households of a town or of one partition."""
         here, rows = np.flatnonzero(known.present), known.requests
-        told = rows.need >= 0
+        of_need = rows.need >= 0
         last = np.full((known.household_count, len(known.community.needs)), NEVER, dtype=np.int32)
-        days = np.floor(rows.requested[told]).astype(np.int32)
-        np.maximum.at(last, (rows.household[told], rows.need[told]), days)
+        days = np.floor(rows.requested[of_need]).astype(np.int32)
+        np.maximum.at(last, (rows.household[of_need], rows.need[of_need]), days)
         return Homes(
             community=known.community,
             as_of=known.as_of,
@@ -90,14 +90,14 @@ def candidates(projects: pd.DataFrame, pieces: Iterable[Piece]) -> pd.DataFrame:
     grid_id, microgrid_id, p_request and last_asked (date of its last request of the need, "" without one).
     """
     best: dict[int, pd.DataFrame] = {}
-    told = {at: row for at, row in enumerate(projects.to_dict("records")) if row["kind"] != RUN}
+    proposals = {at: row for at, row in enumerate(projects.to_dict("records")) if row["kind"] != RUN}
     for piece in pieces:
-        for at, project in told.items():
+        for at, project in proposals.items():
             most = NAMES_FOR_A_SEAT * project["seats"]
             held = best.get(at)
             least = held["p_request"].iloc[-1] if held is not None and len(held) == most else -np.inf
-            found = _offered(piece, project, least, most).assign(project=at)
-            both = found if held is None or not len(held) else pd.concat([held, found])
+            offered = _offered(piece, project, least, most).assign(project=at)
+            both = offered if held is None or not len(held) else pd.concat([held, offered])
             best[at] = both.sort_values(["p_request", "household_id"], ascending=[False, True]).head(most)
     columns = ["project", "need", "household_id", "grid_id", "microgrid_id", "p_request", "last_asked"]
     tables = [candidate for candidate in best.values() if len(candidate)]

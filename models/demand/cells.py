@@ -96,7 +96,7 @@ def came(known_now: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
 
     A household in which a targeted visit found the need counts too, as it then need not ask.
     """
-    found = np.zeros((known_now.household_count, len(begin)), dtype=bool)
+    came_in = np.zeros((known_now.household_count, len(begin)), dtype=bool)
     requests, outreach = known_now.requests, known_now.outreach
     met = ~outreach.random & (outreach.outcome == NEEDED)
     for household, need, time, counts in (
@@ -105,8 +105,8 @@ def came(known_now: Known, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     ):
         place = np.maximum(need, 0)
         inside = counts & (time >= begin[place]) & (time < end[place])
-        found[household[inside], need[inside]] = True
-    return found
+        came_in[household[inside], need[inside]] = True
+    return came_in
 
 
 def observed_cells(known: Known, rows: Rows, asked: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ def observed_cells(known: Known, rows: Rows, asked: np.ndarray) -> np.ndarray:
     """
     grids, needs = len(known.grid_ids), len(known.community.needs)
     cell = rows.need.astype(np.int64) * grids + known.grid[rows.household]
-    counts = [np.bincount(cell, one[rows.household, rows.need], needs * grids) for one in asked]
+    counts = [np.bincount(cell, asked_in[rows.household, rows.need], needs * grids) for asked_in in asked]
     return np.concatenate(counts).astype(np.int64)
 
 

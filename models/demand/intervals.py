@@ -76,7 +76,7 @@ def fit_spread(cells: pd.DataFrame, needs: int) -> Spread:
     grids = _beside_level(cells)
     for span in range(SPANS):
         here, there = town[town["span"] == span], grids[grids["span"] == span]
-        apart = {need: windows_apart(mine) for need, mine in here.groupby("need")}
+        apart = {need: windows_apart(rows_of_need) for need, rows_of_need in here.groupby("need")}
         windows = np.array([apart.get(need, 0.0) for need in range(needs)])
         for target, rows, usual in (
             (spread.level, here, USUAL_LEVEL),
@@ -111,8 +111,8 @@ def _variances(rows: pd.DataFrame, windows: np.ndarray, usual: float) -> np.ndar
     total, needs = windows.sum(), len(windows)
     (whole,) = _moments(rows, np.zeros(len(rows), dtype=int), 1)
     every = (WEIGHT_OF_USUAL * usual**2 + total * whole) / (WEIGHT_OF_USUAL + total)
-    own = _moments(rows, rows["need"].to_numpy(), needs)
-    return (windows * own + WEIGHT_OF_OTHERS * every) / (windows + WEIGHT_OF_OTHERS)
+    of_need = _moments(rows, rows["need"].to_numpy(), needs)
+    return (windows * of_need + WEIGHT_OF_OTHERS * every) / (windows + WEIGHT_OF_OTHERS)
 
 
 def _moments(rows: pd.DataFrame, group: np.ndarray, groups: int) -> np.ndarray:
@@ -142,14 +142,14 @@ def with_intervals(cells: pd.DataFrame, spread: Spread, grids: bool) -> pd.DataF
     need, span = cells["need"].to_numpy(), cells["span"].to_numpy()
     factor = spread.level[need, span] ** 2 + (spread.place[need, span] ** 2 if grids else 0)
     expected, sum_of = cells["expected"].to_numpy(), cells["variance"].to_numpy()
-    found = {}
+    bounds = {}
     for name, level in LEVELS.items():
         tail = 0.5 + level / 2
         wider = stdtrit(spread.freedom[need, span], tail) / ndtri(tail)  # the spread itself is uncertain
         low, high = interval(expected, sum_of + factor * (wider * expected) ** 2, level)
-        found[f"low_{name}"] = low
-        found[f"high_{name}"] = np.minimum(high, cells["households"].to_numpy())
-    return cells.assign(**found)
+        bounds[f"low_{name}"] = low
+        bounds[f"high_{name}"] = np.minimum(high, cells["households"].to_numpy())
+    return cells.assign(**bounds)
 
 
 def interval(mean: np.ndarray, variance: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -184,10 +184,10 @@ def _nearest(mean: np.ndarray, variance: np.ndarray, chance: np.ndarray) -> np.n
         return np.where(k > 0, np.where(wide, scattered, even), 0.0)
 
     # continuous quantiles, as those of scipy.stats, which takes a quarter of a second to load
-    found = np.where(
+    nearest = np.where(
         wide, nbdtrik(chance, size, hit), np.where(each < 1, bdtrik(chance, trials, each), trials)
     )
-    k = np.ceil(np.maximum(found, 0))
+    k = np.ceil(np.maximum(nearest, 0))
     for _ in range(2):  # they are rounded, by one at most
         k = np.where((k > 0) & (below(k) >= chance), k - 1, np.where(below(k + 1) < chance, k + 1, k))
     return np.where(chance - below(k) <= below(k + 1) - chance, k, k + 1)

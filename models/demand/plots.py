@@ -28,19 +28,19 @@ def months_figure(demand: pd.DataFrame, community: Community) -> bytes:
     needs = [need for need in community.needs if (town["need"] == need.id).any()]
     with chinese_text():
         figure, axes = panels(len(needs), columns=4, width=3.2, height=2.6)
-        for one, need in zip(axes, needs, strict=True):
+        for axis, need in zip(axes, needs, strict=True):
             rows = town[town["need"] == need.id]
             days = (pd.to_datetime(rows["ends"]) - pd.to_datetime(rows["begins"])).dt.days.to_numpy()
             scale = 30 / days
             place = np.arange(len(rows))
             for level, colour in (("90", _SOFT), ("80", _BAND)):
                 low, high = rows[f"low_{level}"] * scale, rows[f"high_{level}"] * scale
-                one.bar(place, high - low, bottom=low, width=0.8, color=colour)
-            one.plot(place, rows["expected"] * scale, color=_INK, marker="o", markersize=4)
-            one.set_xticks(place, [span[2:] for span in rows["span"]], fontsize=11)
-            one.set_ylim(bottom=0)
-            one.tick_params(axis="y", labelsize=11)
-            one.set_title(need.name.here, fontsize=13)
+                axis.bar(place, high - low, bottom=low, width=0.8, color=colour)
+            axis.plot(place, rows["expected"] * scale, color=_INK, marker="o", markersize=4)
+            axis.set_xticks(place, [span[2:] for span in rows["span"]], fontsize=11)
+            axis.set_ylim(bottom=0)
+            axis.tick_params(axis="y", labelsize=11)
+            axis.set_title(need.name.here, fontsize=13)
         return _png(figure)
 
 

@@ -78,12 +78,12 @@ def against_seats(
     """
     table = demand[demand["grid_id"] == TOWN].reset_index(drop=True)
     needs = {need.id: need for need in community.needs}
-    found = [_serving(needs, community, need, as_of) for need in table["need"]]
-    table["programmes"] = [[programme.name.here for programme in programmes] for programmes in found]
-    table["seats"] = [_seats(programmes, left) for programmes in found]
+    serving = [_serving(needs, community, need, as_of) for need in table["need"]]
+    table["programmes"] = [[programme.name.here for programme in programmes] for programmes in serving]
+    table["seats"] = [_seats(programmes, left) for programmes in serving]
     table["shared_with"] = [
         sorted({other for programme in programmes for other in programme.needs} - {need})
-        for need, programmes in zip(table["need"], found, strict=True)
+        for need, programmes in zip(table["need"], serving, strict=True)
     ]
     expected = dict(zip(table["need"], table["expected"], strict=True))
     table["others"] = [

@@ -83,10 +83,10 @@ def _serving(known: Known) -> dict[str, list[Programme]]:
 def _covered(wanted: pd.Series, programme: Programme, serving: dict[str, list[Programme]]) -> np.ndarray:
     """Tell which cells a programme serves within the need's window: bool [(need, grid) cells]."""
     needs = [need for need, programmes in serving.items() if programme in programmes]
-    mine = wanted.index.get_level_values("need").isin(needs)
+    covered = wanted.index.get_level_values("need").isin(needs)
     if programme.grids:
-        mine = mine & wanted.index.get_level_values("grid_id").isin(programme.grids)
-    return np.asarray(mine)
+        covered = covered & wanted.index.get_level_values("grid_id").isin(programme.grids)
+    return np.asarray(covered)
 
 
 def _fill_seats(
@@ -97,13 +97,13 @@ def _fill_seats(
     serving, unserved, rows = _serving(known), wanted.copy(), []
     served = {}
     for programme in known.community.programmes:
-        mine = _covered(wanted, programme, serving)
+        covered = _covered(wanted, programme, serving)
         _, taken = seats_told(programme, known, history)
         seats = seats_left(programme, known, history, claims)
         left = np.nan if seats is None else float(seats)
-        asked = float(unserved[mine].sum())
+        asked = float(unserved[covered].sum())
         share = 1.0 if np.isnan(left) else min(1.0, left / asked) if asked else 0.0
-        served[programme.id] = (share * unserved).where(mine, 0.0)
+        served[programme.id] = (share * unserved).where(covered, 0.0)
         unserved = unserved - served[programme.id]
         rows.append(
             {
@@ -154,12 +154,12 @@ def _running(
 ) -> list[dict]:
     """Make a row for each programme and need that it serves within the need's window."""
     rows, serving = [], _serving(known)
-    for programme, told in zip(known.community.programmes, programmes.to_dict("records"), strict=True):
-        mine = _covered(wanted, programme, serving)
+    for programme, row in zip(known.community.programmes, programmes.to_dict("records"), strict=True):
+        covered = _covered(wanted, programme, serving)
         for need in known.community.needs:
-            here = mine & (wanted.index.get_level_values("need") == need.id)
+            here = covered & (wanted.index.get_level_values("need") == need.id)
             seats = float(served[programme.id][here].sum())
-            if not here.any() or (told["left"] == 0):
+            if not here.any() or (row["left"] == 0):
                 continue
             begins = next_opening(programme, _window(need, known)[0])
             rows.append(
@@ -171,10 +171,10 @@ def _running(
 def _missing(needs: pd.DataFrame, unserved: pd.Series, known: Known) -> list[dict]:
     """List a project, to extend a programme or open one, for each need of which enough is not served."""
     rows, serving = [], _serving(known)
-    for told in needs.to_dict("records"):
-        if told["unserved"] < known.community.projects.smallest:
+    for row in needs.to_dict("records"):
+        if row["unserved"] < known.community.projects.smallest:
             continue
-        need = known.community.needs[known.community.need_index()[told["need"]]]
+        need = known.community.needs[known.community.need_index()[row["need"]]]
         running = next(iter(serving[need.id]), None)
         begins = _window(need, known)[0]
         if running:
@@ -182,10 +182,10 @@ def _missing(needs: pd.DataFrame, unserved: pd.Series, known: Known) -> list[dic
         programme = running or next(
             (programme for programme in known.community.programmes if need.id in programme.needs), None
         )
-        low, high = (max(told[column] - told["served"], 0.0) for column in ("wanted_low", "wanted_high"))
+        low, high = (max(row[column] - row["served"], 0.0) for column in ("wanted_low", "wanted_high"))
         kind = EXTEND if running else OPEN
         grids = _largest(unserved[need.id])
-        rows.append(_row(need, kind, programme, grids, told["unserved"], low, high, begins, known))
+        rows.append(_row(need, kind, programme, grids, row["unserved"], low, high, begins, known))
     return rows
 
 
@@ -240,7 +240,9 @@ def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.Da
     planned = dict.fromkeys(left, 0.0)
     order = {RUN: 0, EXTEND: 1, OPEN: 1}
     rows = []
-    for row in sorted(projects, key=lambda one: (order[one["kind"]], -one["severity"], -one["seats"])):
+    for row in sorted(
+        projects, key=lambda project: (order[project["kind"]], -project["severity"], -project["seats"])
+    ):
         fund = row["fund"] or ("" if row["kind"] == RUN else _fund_for(row["need"], known, left))
         cost = float(np.nan_to_num(row["cost"]))
         paid = min(cost, max(left[fund], 0.0)) if fund else cost

@@ -66,10 +66,10 @@ def _present_course(programme: Programme, known: Known, history: pd.DataFrame | 
     """Return the rows of a programme's newest course if it belongs to the run that is open now, else None."""
     if history is None or not runs(programme, known.as_of, known.as_of + 1):
         return None
-    mine = history[history["programme_id"] == programme.id]
-    mine = mine[mine["opened"] == mine["opened"].max()]
+    courses = history[history["programme_id"] == programme.id]
+    courses = courses[courses["opened"] == courses["opened"].max()]
     began = opening(programme, known.as_of)
-    return mine if len(mine) and mine["opened"].max() >= began else None
+    return courses if len(courses) and courses["opened"].max() >= began else None
 
 
 def claimed(programme: Programme, known: Known) -> int:
@@ -88,11 +88,11 @@ def _claimed(known: Known, programme_id: str) -> int:
     since, index = opening(programme, known.as_of), known.community.need_index()
     served = [index[need] for need in programme.needs]
     asked, visits = known.requests, known.outreach
-    found = visits.outcome == NEEDED
+    needed = visits.outcome == NEEDED
     households = np.concatenate(
         [
             asked.household[(asked.requested >= since) & np.isin(asked.need, served)],
-            visits.household[found & (visits.contacted >= since) & np.isin(visits.need, served)],
+            visits.household[needed & (visits.contacted >= since) & np.isin(visits.need, served)],
         ]
     )
     return len(np.unique(households))
@@ -147,5 +147,5 @@ def asked_before(known: Known, history: pd.DataFrame) -> np.ndarray:
 def _past_courses(known: Known, history: pd.DataFrame) -> list[tuple[int, dict[Hashable, Any]]]:
     """Return the rows of the history with a known enrolment, each with the position of its need."""
     index = known.community.need_index()
-    told = history[history["need"].isin(index) & history["enrolled"].notna()]
-    return [(index[row["need"]], row) for row in told.to_dict("records")]
+    enrolled = history[history["need"].isin(index) & history["enrolled"].notna()]
+    return [(index[row["need"]], row) for row in enrolled.to_dict("records")]

@@ -53,13 +53,13 @@ def town_demand(
     courses, asked, homes, claims = zip(*each(ask, range(len(ask.town))), strict=True)
 
     def pieces() -> Iterator[Piece]:
-        for own, scored in zip(homes, scores(), strict=True):
-            yield Piece.of(own, scored)
+        for partition, scored in zip(homes, scores(), strict=True):
+            yield Piece.of(partition, scored)
 
     community = ask.town.community
     shares = span_shares(joined_course(courses), community)
     demand = demand_of_partitions([piece.cells(shares) for piece in pieces()], community, spread)
     known = known_before(ask.town.own(0, ask.as_of), ask.as_of)
-    every = {name: sum(own[name] for own in claims) for name in claims[0]}
+    every = {name: sum(claim[name] for claim in claims) for name in claims[0]}
     proposals = propose(demand, known, ask.history, np.sum(asked, axis=0), every)
     return demand, proposals, candidates(proposals.projects, pieces())

@@ -67,12 +67,14 @@ def fit_calibration(
     tight = np.array([1e-3, 2.0])
     shared = _fit(sloped, label, weight, np.array([1.0, 0.0]), tight)
     intercept = np.zeros(needs)
-    for one in range(needs):
-        mine = need == one
+    for index in range(needs):
+        of_need = need == index
         center = np.array([1.0, shared[1]])
         spread = np.array([1e-3, INTERCEPT_SPREAD])
-        intercept[one] = (
-            _fit(sloped[mine], label[mine], weight, center, spread)[1] if label[mine].any() else shared[1]
+        intercept[index] = (
+            _fit(sloped[of_need], label[of_need], weight, center, spread)[1]
+            if label[of_need].any()
+            else shared[1]
         )
     return Calibration(slope, intercept)
 
@@ -90,11 +92,13 @@ def _slopes(
         level = _observed_levels(slope[need] * apart, label, which)
         shared = _fit(apart, label, weight, np.array([1.0, 0.0]), np.array([0.5, 2.0]), level)
         for position in range(needs):
-            mine = need == position
+            of_need = need == position
             slope[position] = shared[0]
-            if label[mine].any():
+            if label[of_need].any():
                 spread = np.array([SLOPE_SPREAD, INTERCEPT_SPREAD])
-                slope[position] = _fit(apart[mine], label[mine], weight, shared, spread, level[mine])[0]
+                slope[position] = _fit(
+                    apart[of_need], label[of_need], weight, shared, spread, level[of_need]
+                )[0]
     return slope
 
 
@@ -123,8 +127,8 @@ def _fit(
 
     columns = np.column_stack([away, np.ones(len(away))])
     prior = NormalPrior(center, spread**-2.0)
-    found = fit_penalised_logistic(columns, label, np.full(len(label), weight), prior, base)
-    return np.array([found[0], found[1] + middle * center[0] - found[0] * middle])
+    fitted = fit_penalised_logistic(columns, label, np.full(len(label), weight), prior, base)
+    return np.array([fitted[0], fitted[1] + middle * center[0] - fitted[0] * middle])
 
 
 def shift_to(log_odds: np.ndarray, mean: float, farthest: float = FARTHEST_SHIFT) -> float:
@@ -170,13 +174,15 @@ def level_shift(
     shift = np.zeros(len(expected))
     turned = np.zeros(len(expected)) if changed is None else changed
     weight = np.where(weight > 0, weight + (1 - weight) * turned, 0.0)
-    for one in np.flatnonzero((expected > 0) & (weight > 0)):
-        mine = log_odds[need == one]
-        if len(mine):
-            own = float(expit(mine).mean())
-            aim = np.exp((1 - weight[one]) * np.log(own) + weight[one] * np.log(expected[one] / len(mine)))
-            farthest = ANY_SHIFT if turned[one] else FARTHEST_SHIFT
-            shift[one] = shift_to(mine, min(float(aim), 0.95), farthest)
+    for index in np.flatnonzero((expected > 0) & (weight > 0)):
+        odds = log_odds[need == index]
+        if len(odds):
+            level = float(expit(odds).mean())
+            aim = np.exp(
+                (1 - weight[index]) * np.log(level) + weight[index] * np.log(expected[index] / len(odds))
+            )
+            farthest = ANY_SHIFT if turned[index] else FARTHEST_SHIFT
+            shift[index] = shift_to(odds, min(float(aim), 0.95), farthest)
     return shift
 
 

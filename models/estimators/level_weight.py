@@ -35,9 +35,9 @@ def learnt_weight(days: Sequence[LevelDay], horizon_days: np.ndarray) -> np.ndar
     loss = np.zeros((needs, len(GRID)))
     for day in days:
         able = (day.own > 0) & (day.expected > 0)
-        own, expected = np.log(np.where(able, day.own, 1)), np.log(np.where(able, day.expected, 1))
-        aim = (1 - GRID) * own[:, None] + GRID * expected[:, None]
-        scatter = 1 + DAY_SPREAD**2 * np.exp((own + expected) / 2)
+        log_own, expected = np.log(np.where(able, day.own, 1)), np.log(np.where(able, day.expected, 1))
+        aim = (1 - GRID) * log_own[:, None] + GRID * expected[:, None]
+        scatter = 1 + DAY_SPREAD**2 * np.exp((log_own + expected) / 2)
         own_loss = (np.exp(aim) - day.came[:, None] * aim) / scatter[:, None]
         loss += np.where(able[:, None], own_loss, 0)
     loss /= np.maximum(horizon_days / STEP, 1)[:, None]

@@ -79,11 +79,13 @@ class Logistic:
             terms = np.einsum("ij,ij->i", columns, self.coefficients.astype(np.float32)[need])
             return terms + self.intercept[need]
 
-        def fill(one: int) -> None:
-            rows = np.flatnonzero(need == one)
+        def fill(position: int) -> None:
+            rows = np.flatnonzero(need == position)
             for part in np.array_split(rows, max(1, len(rows) // 50_000)):
                 columns = self.transform.apply(matrix[part])
-                result[part] = columns @ self.coefficients[one].astype(np.float32) + self.intercept[one]
+                result[part] = (
+                    columns @ self.coefficients[position].astype(np.float32) + self.intercept[position]
+                )
 
         in_threads(fill, (np.unique(need) if needs is None else needs).tolist())
         return result
@@ -108,13 +110,13 @@ def fit_transform(matrix: np.ndarray, weight: np.ndarray, seed: int = 0) -> Tran
     weight = weight[rows].astype(np.float64)
     count, columns = matrix.shape[1], np.ascontiguousarray(matrix[rows].T)
     logarithm, unit = np.zeros(count, dtype=bool), np.ones(count)
-    center, scale, told = np.zeros(count), np.full(count, np.inf), []
+    center, scale, kept = np.zeros(count), np.full(count, np.inf), []
     for column in range(count):
         value = columns[column].astype(np.float64)
         there = ~np.isnan(value)
         share = np.average(there, weights=weight)
         if SELDOM < share < 1 - SELDOM:
-            told.append(column)
+            kept.append(column)
         value, heavy = value[there], weight[there]
         if not len(value) or value.min() == value.max():
             continue
@@ -123,7 +125,7 @@ def fit_transform(matrix: np.ndarray, weight: np.ndarray, seed: int = 0) -> Tran
             logarithm[column], unit[column] = True, np.median(value[value > 0])
             mean, spread = _moments(np.log1p(value / unit[column]), heavy)
         center[column], scale[column] = mean, spread
-    return Transform(logarithm, unit, center, scale, np.array(told, dtype=np.int64))
+    return Transform(logarithm, unit, center, scale, np.array(kept, dtype=np.int64))
 
 
 def _skewness(away: np.ndarray, weight: np.ndarray) -> float:
@@ -168,12 +170,12 @@ def fit_logistic(
     shared, _ = _fit(columns, target, heavy, total[which].astype(np.float32), SHARED_RIDGE)
     intercept, coefficients = total.copy(), np.tile(shared, (needs, 1))
     for position in range(needs):
-        mine = which == position
-        if target[mine].any():
-            columns_of = columns[mine]
+        of_need = which == position
+        if target[of_need].any():
+            columns_of = columns[of_need]
             base = np.float32(total[position]) + columns_of @ shared.astype(np.float32)
-            own, shift = _fit(columns_of, target[mine], heavy[mine], base, OWN_RIDGE)
-            coefficients[position] += own
+            steps, shift = _fit(columns_of, target[of_need], heavy[of_need], base, OWN_RIDGE)
+            coefficients[position] += steps
             intercept[position] += shift
     return Logistic(transform, intercept, coefficients)
 

@@ -82,8 +82,8 @@ def fit_penalised_logistic(
 
     options = {"maxiter": stop.steps, "ftol": stop.least_gain, "gtol": stop.near}
     start = np.zeros(len(prior.center))
-    found = minimize(scaled, start, jac=True, method="L-BFGS-B", options=options)
-    away = solve_triangular(root, found.x, lower=True, trans=1)
+    optimum = minimize(scaled, start, jac=True, method="L-BFGS-B", options=options)
+    away = solve_triangular(root, optimum.x, lower=True, trans=1)
     if stop.polish:
         _, gradient = problem.loss(away)
         away = away - cho_solve((problem.root_of_curvature(prior.center + away), True), gradient)

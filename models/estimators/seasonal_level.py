@@ -77,9 +77,13 @@ def course_of(known: Known) -> Course:
     begins = known.as_of - WEEK * np.ceil(
         (known.as_of - rows.requested) / WEEK
     )  # of the week of each request
-    mine = since[rows.household] < begins
+    early = since[rows.household] < begins
     return Course(
-        known.as_of, rows.need[mine], rows.requested[mine], rows.recorded[mine], since[known.present]
+        known.as_of,
+        rows.need[early],
+        rows.requested[early],
+        rows.recorded[early],
+        since[known.present],
     )
 
 
@@ -96,10 +100,10 @@ def weekly_requests(course: Course, needs: int) -> Series:
     requested = course.requested
     weeks = max(int(days_since_first(requested, course.as_of) // WEEK), 0)
     begins = course.as_of - WEEK * np.arange(weeks, 0, -1.0)
-    told = course.need >= 0
-    week = weeks - 1 - np.floor((course.as_of - requested[told] - 1e-9) / WEEK).astype(int)
+    of_need = course.need >= 0
+    week = weeks - 1 - np.floor((course.as_of - requested[of_need] - 1e-9) / WEEK).astype(int)
     inside = (week >= 0) & (week < weeks)
-    cell = week[inside] * needs + course.need[told][inside]
+    cell = week[inside] * needs + course.need[of_need][inside]
     count = np.bincount(cell, minlength=weeks * needs).reshape(weeks, needs).astype(float)
     present = np.searchsorted(np.sort(course.since), begins)  # since before the week
     share = _recorded_share(course, course.as_of - begins - WEEK / 2)
@@ -149,8 +153,8 @@ def ahead(known: Known) -> Ahead:
         _expected(series, need, np.array([first]), np.array([last]))
         for need, (first, last) in enumerate(zip(begin, end, strict=True))
     ]
-    requests = np.array([one[0][0] for one in each]) * len(course.since)
-    return Ahead(requests, np.array([one[1] for one in each]))
+    requests = np.array([result[0][0] for result in each]) * len(course.since)
+    return Ahead(requests, np.array([result[1] for result in each]))
 
 
 def expected_between(course: Course, begin: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -80,8 +80,10 @@ def trees_with(tuned: Mapping[str, float]) -> Trees:
     if not tuned:
         return Trees(POOLED, OWN)
     whole = {name: value * SMALLER.get(name, 1) for name, value in tuned.items()}
-    own = {name: max(int(one), 2) if isinstance(tuned[name], int) else one for name, one in whole.items()}
-    return Trees({**POOLED, **tuned}, {**OWN, **own})
+    parameters = {
+        name: max(int(value), 2) if isinstance(tuned[name], int) else value for name, value in whole.items()
+    }
+    return Trees({**POOLED, **tuned}, {**OWN, **parameters})
 
 
 @dataclass(frozen=True)
@@ -126,14 +128,14 @@ class Members:
         base = self.offset.log_odds(matrix, need)
         result[:, 1] = base + (np.mean(trees, axis=0) if trees else 0)
         result[:, 2] = result[:, 3] = result[:, 1]
-        for one, booster in self.own.items():
-            rows = np.flatnonzero(need == one)
-            if len(rows) and used[one, 2]:
-                own = booster.predict(shared[rows], raw_score=True, num_threads=threads)
-                result[rows, 2] = base[rows] + own
-        for one, booster in self.plain.items():
-            rows = np.flatnonzero(need == one)
-            if len(rows) and used[one, 3]:
+        for index, booster in self.own.items():
+            rows = np.flatnonzero(need == index)
+            if len(rows) and used[index, 2]:
+                step = booster.predict(shared[rows], raw_score=True, num_threads=threads)
+                result[rows, 2] = base[rows] + step
+        for index, booster in self.plain.items():
+            rows = np.flatnonzero(need == index)
+            if len(rows) and used[index, 3]:
                 result[rows, 3] = booster.predict(matrix[rows], raw_score=True, num_threads=threads)
         return result
 
@@ -185,7 +187,7 @@ class Trainer:
             # what all households share on a day would be carried on without bound outside the days seen
             seasonal = {feature.name for feature in seasons.FEATURES}
             names = table.names[: self.columns]
-            transform = transform.without([index for index, one in enumerate(names) if one in seasonal])
+            transform = transform.without([index for index, name in enumerate(names) if name in seasonal])
         return fit_logistic(
             transform, matrix, table.label[rows], table.weight[rows], table.need[rows], self.needs, self.seed
         )
@@ -201,8 +203,8 @@ class Trainer:
         """
         with working_beside() as beside:
             logistic = beside.submit(self.fit_logistic, rows)
-            offset, pooled, own, plain, found = self._fit_trees(rows, rounds, later, seeds)
-            return Members(logistic.result(), offset, pooled, own, plain), found
+            offset, pooled, of_needs, plain, rounds_found = self._fit_trees(rows, rounds, later, seeds)
+            return Members(logistic.result(), offset, pooled, of_needs, plain), rounds_found
 
     def _fit_trees(
         self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int
@@ -214,14 +216,14 @@ class Trainer:
             self.boost({**self.trees.pooled, "seed": self.seed + seed}, rows, begin, given, later)
             for seed in range(seeds)
         ]
-        own, own_rounds = self._fit_each(
+        of_needs, own_rounds = self._fit_each(
             self.trees.own, rows, begin, rounds.own if rounds else None, later, FEWEST_FOR_OWN
         )
         plain, plain_rounds = self._fit_each(
             PLAIN, rows, None, rounds.plain if rounds else None, later, FEWEST_FOR_PLAIN
         )
         best = int(np.mean([booster.current_iteration() for booster in pooled]))
-        return offset, tuple(pooled), own, plain, Rounds(best, own_rounds, plain_rounds)
+        return offset, tuple(pooled), of_needs, plain, Rounds(best, own_rounds, plain_rounds)
 
     def _fit_each(
         self,
@@ -236,12 +238,12 @@ class Trainer:
         trees: dict[int, lgb.Booster] = {}
         seeded = {**parameters, "seed": self.seed}
         best, most, evidence = (np.zeros(self.needs) for _ in range(3))
-        for need, mine, ahead in self.with_own(rows, later, rounds is not None, fewest):
+        for need, now, ahead in self.with_own(rows, later, rounds is not None, fewest):
             if rounds is not None:
-                trees[need] = self.boost(seeded, mine, offset, rounds[need], ahead)
+                trees[need] = self.boost(seeded, now, offset, rounds[need], ahead)
                 best[need] = trees[need].current_iteration()
                 continue
-            trees[need] = self._until_no_better(seeded, mine, offset, ahead)
+            trees[need] = self._until_no_better(seeded, now, offset, ahead)
             best[need], most[need] = trees[need].best_iteration, trees[need].current_iteration()
             evidence[need] = self.table.label[ahead].sum()
         if rounds is None:
@@ -264,10 +266,10 @@ class Trainer:
         rows that are enough.
         """
         need = self.table.need
-        for one in range(self.needs):
-            mine, ahead = rows[need[rows] == one], later[need[later] == one]
-            if self.table.label[mine].sum() >= fewest and (settled or len(ahead)):
-                yield one, mine, ahead
+        for index in range(self.needs):
+            now, ahead = rows[need[rows] == index], later[need[later] == index]
+            if self.table.label[now].sum() >= fewest and (settled or len(ahead)):
+                yield index, now, ahead
 
     def boost(
         self,

@@ -45,12 +45,12 @@ def compare(
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
     table = []
     for index, need in enumerate(needs):
-        mine = np.flatnonzero(rows.need == index)
-        part = rows.take(mine)
+        of_need = np.flatnonzero(rows.need == index)
+        part = rows.take(of_need)
         if part.label.sum() < FEWEST:
             continue
-        old = values_of(part, champion[mine], capacity, True, weights)
-        new = values_of(part, challenger[mine], capacity, True, weights)
+        old = values_of(part, champion[of_need], capacity, True, weights)
+        new = values_of(part, challenger[of_need], capacity, True, weights)
         for metric in COMPARED:
             low, high = interval(new.replicates[metric] - old.replicates[metric])
             before, after = old.value[metric], new.value[metric]

@@ -146,12 +146,12 @@ def evaluate(
             for index, need in enumerate(names)
         }
         for ranker in rows.scores:
-            found = {
+            values = {
                 need: values_of(part, part.scores[ranker], capacity, ranker in probable, weights)
                 for need, part in parts.items()
                 if part.label.any()
             }
-            metrics += _tidy(found, ranker, title)
+            metrics += _tidy(values, ranker, title)
     for index, need in enumerate(names):
         newest = newest_fold(rows, index)
         if len(newest) and newest.label.any():
@@ -166,8 +166,8 @@ def evaluate(
 
 def newest_fold(rows: Validation, need: int) -> Validation:
     """Return the rows of a need (position) in the newest fold that has any."""
-    mine = rows.take(np.flatnonzero(rows.need == need))
-    return mine.take(mine.fold == mine.fold.max(initial=0))
+    of_need = rows.take(np.flatnonzero(rows.need == need))
+    return of_need.take(of_need.fold == of_need.fold.max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -205,14 +205,14 @@ def values_of(
             summed(group[asked], count, household[asked], weights),
             share,
         )
-    found, again = value.measures(), repeated.measures()
+    measured, again = value.measures(), repeated.measures()
     if probable:
-        found |= _calibration(rows, score, None)
+        measured |= _calibration(rows, score, None)
         again |= _calibration(rows, score, weights)
-    own = {name: float(one[0]) for name, one in found.items()}
-    own["precision_at_capacity_best"] = best / taken
-    own["precision_at_capacity_worst"] = worst / taken
-    return Values(own, again)
+    values = {name: float(value[0]) for name, value in measured.items()}
+    values["precision_at_capacity_best"] = best / taken
+    values["precision_at_capacity_worst"] = worst / taken
+    return Values(values, again)
 
 
 class _Sums:
@@ -331,7 +331,7 @@ def intervals(replicates: Mapping[str, np.ndarray]) -> dict[str, tuple[float, fl
     """Compute ``interval`` for each metric."""
     together = np.array(list(replicates.values()))
     if not np.isfinite(together).all():
-        return {name: interval(one) for name, one in replicates.items()}
+        return {name: interval(draws) for name, draws in replicates.items()}
     low, high = np.percentile(together, [2.5, 97.5], axis=1).tolist()
     return dict(zip(replicates, zip(low, high, strict=True), strict=True))
 

@@ -46,17 +46,17 @@ def soundness(
     """
     newest = rows.take(rows.fold >= len(rows.folds) - NEWEST)
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
-    found = []
+    unsound = []
     for index, need in enumerate(needs):
-        mine = newest.take(np.flatnonzero(newest.need == index))
-        if not len(mine):
+        of_need = newest.take(np.flatnonzero(newest.need == index))
+        if not len(of_need):
             continue
-        predicted, observed = float(mine.scores[MODEL].sum()), float(mine.label.sum())
+        predicted, observed = float(of_need.scores[MODEL].sum()), float(of_need.label.sum())
         low, high = ratio_interval(predicted, observed, max(horizon_days[index] / STEP, 1.0))
         wrong = low > HIGH or high < LOW or bool(bounded[index])
         # the order of one fold only: the blend of an older one was chosen from less than today's
-        behind, ours, theirs = _behind(mine.take(mine.fold == mine.fold.max()), weights)
-        found.append(
+        behind, ours, theirs = _behind(of_need.take(of_need.fold == of_need.fold.max()), weights)
+        unsound.append(
             {
                 "need": need,
                 "predicted": predicted,
@@ -73,7 +73,7 @@ def soundness(
             }
         )
     columns = ["need", "predicted", "observed", "ratio", "low", "high", "bounded", "far", "behind"]
-    return pd.DataFrame(found, columns=[*columns, "model", "rival", "use"])
+    return pd.DataFrame(unsound, columns=[*columns, "model", "rival", "use"])
 
 
 def ratio_interval(predicted: float, observed: float, repeats: float) -> tuple[float, float]:

@@ -61,8 +61,8 @@ def hits_along(total: np.ndarray, positive: np.ndarray, takes: np.ndarray) -> np
     """
     nothing = np.zeros((1, total.shape[1]))
     reached = np.concatenate([nothing, np.cumsum(total, axis=0)]).T
-    found = np.concatenate([nothing, np.cumsum(positive, axis=0)]).T
-    each = [np.interp(*one) for one in zip(takes.T, reached, found, strict=True)]
+    hits = np.concatenate([nothing, np.cumsum(positive, axis=0)]).T
+    each = [np.interp(*curve) for curve in zip(takes.T, reached, hits, strict=True)]
     return np.array(each).reshape(takes.T.shape).T
 
 

@@ -63,14 +63,14 @@ def verdicts(rows: Validation, known: Known, seed: int = 0) -> pd.DataFrame:
     that bring as much. Ends of 95% intervals stand in NAME_low and NAME_high.
     """
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
-    found: dict[str, Lists] = {}
+    lists: dict[str, Lists] = {}
     for index, need in enumerate(known.community.needs):
         newest = newest_fold(rows, index)
         if len(newest) and newest.label.any():
-            found[need.id] = _lists(newest, capacity_of_need(known), weights)
-    if found:
-        found = {ALL: _together(list(found.values())), **found}
-    return pd.DataFrame([{"need": need, **_judged(one)} for need, one in found.items()])
+            lists[need.id] = _lists(newest, capacity_of_need(known), weights)
+    if lists:
+        lists = {ALL: _together(list(lists.values())), **lists}
+    return pd.DataFrame([{"need": need, **_judged(of_need)} for need, of_need in lists.items()])
 
 
 def _lists(rows: Validation, capacity: int, weights: np.ndarray) -> Lists:
@@ -166,7 +166,7 @@ def hits_at_lengths(
             result += hits_along(total, positive, shares * total.sum(axis=0))
     each = zip(value[:, 0], again, strict=True)
     of_town = len(days) * rows.share
-    return [Hits(float(one) / of_town, other / of_town) for one, other in each]
+    return [Hits(float(hits) / of_town, other / of_town) for hits, other in each]
 
 
 def _combined(how, *hits: Hits) -> Hits:
@@ -198,7 +198,7 @@ def _verdict(lists: Lists) -> str:
     if lists.positives < FEWEST:
         return FEW
     hits = lists.hits
-    others = {name: one.value for name, one in hits.items() if name != MODEL}
+    others = {name: share.value for name, share in hits.items() if name != MODEL}
     rules = [name for name in others if name not in (GRID_AVERAGE, LOGISTIC)]
     best = max(others, key=others.__getitem__)
     if _clearly_better(hits[MODEL], hits[best]):
@@ -213,5 +213,5 @@ def _verdict(lists: Lists) -> str:
     return enough[0] if enough else best
 
 
-def _clearly_better(one: Hits, other: Hits) -> bool:
-    return interval(one.again - other.again)[0] > 0
+def _clearly_better(left: Hits, other: Hits) -> bool:
+    return interval(left.again - other.again)[0] > 0

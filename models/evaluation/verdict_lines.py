@@ -108,12 +108,12 @@ def _more(row: Mapping) -> str:
 
 def _access(row: Mapping) -> str:
     """Describe what one more visit a week brings, and how many are worth a better model."""
-    one, better, worth = row["one_more_visit"], row["better_model"], row["worth_visits"]
+    one_more, better, worth = row["one_more_visit"], row["better_model"], row["worth_visits"]
     low, high = row["one_more_visit_low"], row["one_more_visit_high"]
     said = say(
-        f"每周再多走访一户，约多命中 {one:.2f} 户（{low:.2f} 至 {high:.2f}）；"
+        f"每周再多走访一户，约多命中 {one_more:.2f} 户（{low:.2f} 至 {high:.2f}）；"
         f"模型再向完美靠近一成，每周约多命中 {better:.1f} 户",
-        f"One more visit a week brings about {one:.2f} hits ({low:.2f} to {high:.2f}); a model a tenth closer to"
+        f"One more visit a week brings about {one_more:.2f} hits ({low:.2f} to {high:.2f}); a model a tenth closer to"
         f" perfect {better:.1f} a week",
     )
     if not np.isfinite(worth):

@@ -32,8 +32,8 @@ def audit_requests(records: Records, known: Known, rows: Validation, seed: int =
     """
     newest = np.zeros(len(rows), dtype=bool)
     for need in np.unique(rows.need):
-        mine = rows.need == need
-        newest |= mine & (rows.fold == rows.fold[mine].max())
+        of_need = rows.need == need
+        newest |= of_need & (rows.fold == rows.fold[of_need].max())
     rows = rows.take(newest)
     if not len(rows):
         return pd.DataFrame(columns=list(COLUMNS))
@@ -132,9 +132,9 @@ def _each(*keys: np.ndarray) -> Iterable[np.ndarray]:
 
 def _members(records: Records, household: np.ndarray, day: np.ndarray, ids: tuple[str, ...]) -> np.ndarray:
     """Tell which rows are members of the groups with these ids, as known on the row's day: bool [rows, groups]."""
-    found = members_then(partial(known_before, records), household, day)
+    members = members_then(partial(known_before, records), household, day)
     none = np.zeros(len(household), dtype=bool)
-    return np.column_stack([found.get(identifier, none) for identifier in ids]).reshape(
+    return np.column_stack([members.get(identifier, none) for identifier in ids]).reshape(
         len(household), len(ids)
     )
 
@@ -148,11 +148,11 @@ def members_then(
 
     A group has an entry if it existed on any of the days.
     """
-    found: dict[str, np.ndarray] = {}
+    members: dict[str, np.ndarray] = {}
     for as_of in np.unique(day):
         groups = membership(then(int(as_of)))
         on = np.flatnonzero(day == as_of)
         for at, group in enumerate(groups.ids):
-            mine = found.setdefault(group, np.zeros(len(household), dtype=bool))
-            mine[on] = groups.member[household[on], at]
-    return found
+            members_of = members.setdefault(group, np.zeros(len(household), dtype=bool))
+            members_of[on] = groups.member[household[on], at]
+    return members

@@ -45,11 +45,11 @@ def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
     names = dict(zip(groups.ids, groups.names, strict=True))
     lines = []
     for audit in dict.fromkeys(table["audit"]):
-        own = table[table["audit"] == audit]
-        less, low = (one.to_dict("records") for one in (clearly_less(own), underestimated(own)))
+        rows = table[table["audit"] == audit]
+        less, low = (part.to_dict("records") for part in (clearly_less(rows), underestimated(rows)))
         lines += [_less_line(names[row["group"]].here, row) for row in less]
         lines += [_low_line(names[row["group"]].here, row) for row in low]
-        unclear = [names[group].here for group in cannot_be_told(own)["group"]]
+        unclear = [names[group].here for group in cannot_be_told(rows)["group"]]
         if unclear:
             lines.append(_unclear_line(audit, unclear))
         if not less:

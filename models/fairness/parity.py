@@ -74,13 +74,13 @@ def price_lines(without: pd.DataFrame, within: pd.DataFrame, groups: Groups, par
     lines = [_price(before[ALL], after[ALL])]
     town = f"{before[ALL]['recall']:.1%} → {after[ALL]['recall']:.1%}"
     for at in groups.positions(parity.groups):
-        one, name = groups.ids[at], groups.names[at].here
-        if before[one]["need"] > 0:
-            own = f"{before[one]['recall']:.1%} → {after[one]['recall']:.1%}"
+        group, name = groups.ids[at], groups.names[at].here
+        if before[group]["need"] > 0:
+            change = f"{before[group]['recall']:.1%} → {after[group]['recall']:.1%}"
             lines.append(
                 say(
-                    f"  {name}：名单满足其预计需要的 {own}（全体 {town}）",
-                    f"  {name}: the list meets {own} of its expected need (of all: {town})",
+                    f"  {name}：名单满足其预计需要的 {change}（全体 {town}）",
+                    f"  {name}: the list meets {change} of its expected need (of all: {town})",
                 )
             )
     short = short_of_parity(within, groups, parity)

@@ -88,8 +88,8 @@ class GroupSums:
     sums: dict[str, np.ndarray]  # float64 [1 + replicates] each: as the rows are, then in each replicate
 
     def __add__(self, other: "GroupSums") -> "GroupSums":
-        homes, rows, positives = (one + two for one, two in zip(self.counts, other.counts, strict=True))
-        sums = {name: one + other.sums[name] for name, one in self.sums.items()}
+        homes, rows, positives = (left + right for left, right in zip(self.counts, other.counts, strict=True))
+        sums = {name: values + other.sums[name] for name, values in self.sums.items()}
         return GroupSums((int(homes), int(rows), positives), sums)
 
 
@@ -101,26 +101,27 @@ def group_sums(rows: Audited, groups: Sequence[str], draws: np.ndarray) -> dict[
     row, group = rows.member.nonzero()
     row = np.append(np.arange(len(rows)), row)
     group = np.append(np.zeros(len(rows), dtype=np.int64), group + 1)
-    sums, own, found = _sums(rows, row, group, 1 + len(groups), draws), Grouped(group, 1 + len(groups)), {}
+    sums, rows_of = _sums(rows, row, group, 1 + len(groups), draws), Grouped(group, 1 + len(groups))
+    sums_of = {}
     for at, name in enumerate([ALL, *groups]):
-        keep = row[own.of(at)]
+        keep = row[rows_of.of(at)]
         counts = (len(np.unique(rows.household[keep])), len(keep), float(rows.positive[keep].sum()))
-        found[name] = GroupSums(counts, {measure: one[at] for measure, one in sums.items()})
-    return found
+        sums_of[name] = GroupSums(counts, {measure: values[at] for measure, values in sums.items()})
+    return sums_of
 
 
 def shares_table(sums: Mapping[str, GroupSums], audit: str) -> pd.DataFrame:
     """Compute the table of ``group_shares`` from sums that hold ALL."""
     table: list[tuple] = []
     town = sums[ALL].sums
-    for group, own in sums.items():
-        found = _measures(own.sums, town)
-        exact = _exact(own.sums, town) if group != ALL else {}
+    for group, of_group in sums.items():
+        measures = _measures(of_group.sums, town)
+        exact = _exact(of_group.sums, town) if group != ALL else {}
         values = []
-        for measure, each in zip(MEASURES, found, strict=True):
+        for measure, each in zip(MEASURES, measures, strict=True):
             value, ends = float(each[0]), interval(each[1:])
             values += [value, *_wider(ends, exact.get(measure), value)]
-        table.append((audit, group, *own.counts, *values, _expected(own.sums, town)))
+        table.append((audit, group, *of_group.counts, *values, _expected(of_group.sums, town)))
     return pd.DataFrame(table, columns=list(COLUMNS))
 
 
@@ -141,15 +142,15 @@ def _sums(
         "predicted": rows.predicted,
     }
     of_home = {
-        name: csr_matrix(((rows.weight * one)[row], (group, place[row])), shape=shape)
-        for name, one in of_row.items()
+        name: csr_matrix(((rows.weight * values)[row], (group, place[row])), shape=shape)
+        for name, values in of_row.items()
     }
     for name in ("visits", "positive"):
         of_home[f"{name}_squared"] = of_home[name].power(2)
-    parts = [{name: one @ np.ones((len(homes), 1)) for name, one in of_home.items()}]
+    parts = [{name: values @ np.ones((len(homes), 1)) for name, values in of_home.items()}]
     for first in range(0, draws.shape[1], AT_ONCE):
         drawn = draws[homes, first : first + AT_ONCE].astype(np.float64)
-        parts.append({name: one @ drawn for name, one in of_home.items()})
+        parts.append({name: values @ drawn for name, values in of_home.items()})
     return {name: np.hstack([part[name] for part in parts]) for name in of_home}
 
 
@@ -162,21 +163,21 @@ def _independent(sums: dict[str, np.ndarray], name: str) -> float:
     return min(total / squares, 1.0) if squares > 0 else 1.0
 
 
-def _expected(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> float:
+def _expected(group: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> float:
     """Compute the independent visits that the group would get if the list were shared out as the need is."""
     if not town["positive"][0] > 0:
         return 0.0
-    share = float(own["positive"][0] / town["positive"][0])
+    share = float(group["positive"][0] / town["positive"][0])
     return share * float(town["visits"][0]) * _independent(town, "visits")
 
 
-def _exact(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+def _exact(group: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
     """Compute exact intervals, by measure, of those that rest on few independent visits or positives."""
     visits, needed = (_independent(town, name) for name in ("visits", "positive"))
-    visited, all_visits = (float(sums["visits"][0]) * visits for sums in (own, town))
-    positive, all_positive = (float(sums["positive"][0]) * needed for sums in (own, town))
+    visited, all_visits = (float(sums["visits"][0]) * visits for sums in (group, town))
+    positive, all_positive = (float(sums["positive"][0]) * needed for sums in (group, town))
     ends: dict[str, tuple[float, float]] = {}
-    expected = _expected(own, town)
+    expected = _expected(group, town)
     if min(visited, expected) < SMALL:
         ends["share_of_list"] = exact_share(visited, all_visits)
         if expected > 0:
@@ -184,13 +185,13 @@ def _exact(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> dict[str,
             ends["list_over_need"] = low / expected, high / expected
     if positive < SMALL:
         ends["share_of_need"] = exact_share(positive, all_positive)
-        ends["recall"] = exact_share(float(own["hits"][0]) * needed, positive)
+        ends["recall"] = exact_share(float(group["hits"][0]) * needed, positive)
         low, high = exact_count(positive)
-        predicted = float(own["predicted"][0]) * needed
+        predicted = float(group["predicted"][0]) * needed
         ends["predicted_over_observed"] = predicted / high, predicted / low if low > 0 else np.inf
-    listed = float(own["listed"][0]) * visits
+    listed = float(group["listed"][0]) * visits
     if listed < SMALL:
-        ends["precision"] = exact_share(float(own["hits"][0]) * visits, listed)
+        ends["precision"] = exact_share(float(group["hits"][0]) * visits, listed)
     return ends
 
 
@@ -202,15 +203,15 @@ def _wider(ends: tuple[float, float], exact: tuple[float, float] | None, value: 
     return float(low), float(high)
 
 
-def _measures(own: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+def _measures(group: dict[str, np.ndarray], town: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
     """Compute MEASURES, in their order."""
-    of_list = ratio(own["visits"], town["visits"])
-    of_need = ratio(own["positive"], town["positive"])
+    of_list = ratio(group["visits"], town["visits"])
+    of_need = ratio(group["positive"], town["positive"])
     return (
         of_list,
         of_need,
         ratio(of_list, of_need),
-        ratio(own["hits"], own["positive"]),
-        ratio(own["hits"], own["listed"]),
-        ratio(own["predicted"], own["positive"]),
+        ratio(group["hits"], group["positive"]),
+        ratio(group["hits"], group["listed"]),
+        ratio(group["predicted"], group["positive"]),
     )

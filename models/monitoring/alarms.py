@@ -46,20 +46,21 @@ def continued(alarms: Sequence[Alarm], before: Sequence[dict[str, Any]]) -> list
     """Let an alarm that was raised before keep the day since when."""
     since = {(row["kind"], row["subject"]): row["since"] for row in before}
     return [
-        replace(one, since=min(one.since, since.get((one.kind, one.subject), one.since))) for one in alarms
+        replace(alarm, since=min(alarm.since, since.get((alarm.kind, alarm.subject), alarm.since)))
+        for alarm in alarms
     ]
 
 
 def as_rows(alarms: Sequence[Alarm]) -> list[dict[str, Any]]:
     """Return the alarms as plain dictionaries."""
-    return [asdict(one) for one in alarms]
+    return [asdict(alarm) for alarm in alarms]
 
 
 def stream_alarms(streams: Streams, community: Community, as_of: int) -> list[Alarm]:
     """Compare the newest weeks of every stream with its history. ``as_of``: the as-of day."""
     series = streams.series()
     names = {need.id: need.name for need in community.needs}
-    found = []
+    alarms = []
     for (kind, subject), counts in series.items():
         if kind == "attribute" and counts[:2].sum() < MOVED * streams.households:
             continue
@@ -67,9 +68,9 @@ def stream_alarms(streams: Streams, community: Community, as_of: int) -> list[Al
             continue  # told below, whatever its number
         if left := signal(counts, len(series)):
             since = date_of(as_of - 7 * left.weeks).isoformat()
-            if told := _told(kind, subject, left, streams, community):
-                found.append(Alarm(kind, subject, since, *told))
-    return [*found, *_unknown_needs(series, community, as_of)]
+            if lines := _told(kind, subject, left, streams, community):
+                alarms.append(Alarm(kind, subject, since, *lines))
+    return [*alarms, *_unknown_needs(series, community, as_of)]
 
 
 def _unknown_needs(
@@ -175,18 +176,18 @@ def week_alarms(past: pd.DataFrame, community: Community) -> list[Alarm]:
     ``past``: of ``models.monitoring.monitor.past_week`` with as_of and hindsight; weeks that the model had learnt from
     are left out. Windows that overlap count once.
     """
-    found: list[Alarm] = []
+    alarms: list[Alarm] = []
     if not len(past):
-        return found
+        return alarms
     fair = past[~past["hindsight"].astype(bool)]
     for need in community.needs:
         rows = _apart(fair[fair["need"] == need.id], need.horizon_weeks)
         if len(rows):
             since = str(rows["as_of"].min())
             name = need.name
-            found += _level(need.id, name.zh, name.en or name.zh, rows, since)
-            found += _order(need.id, name.zh, name.en or name.zh, rows, since)
-    return found
+            alarms += _level(need.id, name.zh, name.en or name.zh, rows, since)
+            alarms += _order(need.id, name.zh, name.en or name.zh, rows, since)
+    return alarms
 
 
 def _apart(rows: pd.DataFrame, horizon_weeks: float) -> pd.DataFrame:
@@ -246,10 +247,10 @@ def find_alarms(contacted: np.ndarray, needed: np.ndarray, as_of: int) -> list[A
     """
     new = (contacted >= as_of - LATELY) & (contacted < as_of)
     old = (contacted >= as_of - LATELY - 364) & (contacted < as_of - LATELY)
-    found = [float(part) for rows in (new, old) for part in (needed[rows].sum(), rows.sum())]
-    if not _fewer(*found):
+    counts = [float(part) for rows in (new, old) for part in (needed[rows].sum(), rows.sum())]
+    if not _fewer(*counts):
         return []
-    now, then = found[0] / found[1], found[2] / found[3]
+    now, then = counts[0] / counts[1], counts[2] / counts[3]
     return [
         Alarm(
             "finds",

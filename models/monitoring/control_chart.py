@@ -58,11 +58,11 @@ def signal(counts: np.ndarray, streams: int) -> Signal | None:
 
 def _levels(history: np.ndarray, weeks: int) -> list[float]:
     """Return the mean of the recent weeks, and of last year's season where the history reaches it."""
-    found = [float(history[:RECENT].mean())]
+    levels = [float(history[:RECENT].mean())]
     same = YEAR - weeks
     if len(history) > same + SEASON:
-        found.append(float(history[same - SEASON : same + SEASON + 1].mean()))
-    return found
+        levels.append(float(history[same - SEASON : same + SEASON + 1].mean()))
+    return levels
 
 
 def _dispersion(history: np.ndarray) -> float:

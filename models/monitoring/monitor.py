@@ -69,19 +69,19 @@ def freshness(parts: Sequence[Seen], as_of: int) -> pd.DataFrame:
     four weeks over the year before).
     """
     table = pd.concat([part.freshness for part in parts]).groupby("table", as_index=False, sort=False)
-    found = table.agg(last=("last", "max"), rows=("rows", "sum"), year=("year", "sum"))
+    table_ends = table.agg(last=("last", "max"), rows=("rows", "sum"), year=("year", "sum"))
     order = {name: at for at, name in enumerate(parts[0].rows)}
-    found = found.sort_values("table", key=lambda names: names.map(order), ignore_index=True)
-    age, usual = as_of - found["last"], found["year"] / 13
-    return found.assign(age=age, usual_rows=usual)[["table", "last", "age", "rows", "usual_rows"]]
+    table_ends = table_ends.sort_values("table", key=lambda names: names.map(order), ignore_index=True)
+    age, usual = as_of - table_ends["last"], table_ends["year"] / 13
+    return table_ends.assign(age=age, usual_rows=usual)[["table", "last", "age", "rows", "usual_rows"]]
 
 
 def outcomes(known: Known) -> pd.DataFrame:
     """Count contacts by arm and outcome: one row an arm, one column an outcome of the contract; others are left out."""
     rows = known.outreach
-    told = rows.outcome >= 0
+    answered = rows.outcome >= 0
     frame = pd.DataFrame(
-        {"arm": np.where(rows.random[told], "random", "targeted"), "outcome": rows.outcome[told]}
+        {"arm": np.where(rows.random[answered], "random", "targeted"), "outcome": rows.outcome[answered]}
     )
     table = pd.crosstab(frame["arm"], frame["outcome"]).reindex(columns=range(len(OUTCOMES)), fill_value=0)
     table.columns = pd.Index(OUTCOMES)
@@ -109,12 +109,12 @@ class Asked:
     def of(known: Known) -> "Asked":
         """Collect the requests made before the as-of date."""
         rows = known.requests
-        told = rows.need >= 0
-        homes, household = np.unique(rows.household[told], return_inverse=True)
+        of_need = rows.need >= 0
+        homes, household = np.unique(rows.household[of_need], return_inverse=True)
         ids = known.household_ids[homes].astype(object)
         delays = recording_delays(known)
         return Asked(
-            known.as_of, known.community, ids, household, rows.need[told], rows.requested[told], delays
+            known.as_of, known.community, ids, household, rows.need[of_need], rows.requested[of_need], delays
         )
 
     @staticmethod
@@ -125,7 +125,7 @@ class Asked:
             parts[0].as_of,
             parts[0].community,
             np.concatenate([part.household_ids for part in parts]),
-            np.concatenate([one.household + begin for one, begin in zip(parts, begins[:-1], strict=True)]),
+            np.concatenate([part.household + begin for part, begin in zip(parts, begins[:-1], strict=True)]),
             np.concatenate([part.need for part in parts]),
             np.concatenate([part.requested for part in parts]),
             tuple(map(np.concatenate, zip(*(part.delays for part in parts), strict=True))),  # type: ignore[arg-type]
@@ -253,8 +253,8 @@ class Came:
         needs, grids = len(known.community.needs), len(known.grid_ids)
         count = np.zeros((len(spans), grids, needs), dtype=np.int32)
         for at, (begin, end) in enumerate(spans):
-            found = came(known, np.full(needs, begin), np.full(needs, end)) & (known.grid >= 0)[:, None]
-            household, need = np.nonzero(found)
+            asking = came(known, np.full(needs, begin), np.full(needs, end)) & (known.grid >= 0)[:, None]
+            household, need = np.nonzero(asking)
             np.add.at(count[at], (known.grid[household], need), 1)
         here = np.unique(known.grid[known.present])
         return Came(tuple(spans), known.grid_ids[here], count[:, here])
@@ -281,16 +281,18 @@ def past_demand(asked: Asked, seen: Came, demand: pd.DataFrame) -> pd.DataFrame:
 
     Households are counted in the grid where they live now. Adds observed, within_80 and within_90 (bool).
     """
-    index, told = asked.community.need_index(), spans_told(demand)
-    over = np.array([end + asked.delay <= asked.as_of for _, end in told], dtype=bool)
+    index, spans_of = asked.community.need_index(), spans_told(demand)
+    over = np.array([end + asked.delay <= asked.as_of for _, end in spans_of], dtype=bool)
     over &= demand["need"].isin(index).to_numpy()
     table = demand[over].reset_index(drop=True)
-    span = {one: at for at, one in enumerate(seen.spans)}
+    span = {span_told: at for at, span_told in enumerate(seen.spans)}
     grids = {str(name): at for at, name in enumerate(seen.grid_ids)}
     observed = []
     for row, need, grid in zip(np.flatnonzero(over), table["need"], table["grid_id"], strict=True):
-        mine = seen.count[span[told[row]], :, index[need]]
-        observed.append(mine.sum() if grid == TOWN else mine[grids[str(grid)]] if str(grid) in grids else 0)
+        counted = seen.count[span[spans_of[row]], :, index[need]]
+        observed.append(
+            counted.sum() if grid == TOWN else counted[grids[str(grid)]] if str(grid) in grids else 0
+        )
     table = table.assign(observed=np.array(observed, dtype=int))
     for name in LEVELS:
         inside = (table["observed"] >= table[f"low_{name}"]) & (table["observed"] <= table[f"high_{name}"])

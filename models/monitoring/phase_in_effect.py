@@ -35,7 +35,7 @@ def effect(now: np.ndarray, later: np.ndarray) -> Effect:
     """
     hits = [(int(arm.sum()), len(arm)) for arm in (later, now)]
     shares = [hit / max(count, 1) for hit, count in hits]
-    (low_1, high_1), (low_0, high_0) = (wilson(*one) for one in hits)
+    (low_1, high_1), (low_0, high_0) = (wilson(*counts) for counts in hits)
     difference = shares[0] - shares[1]
     low = difference - np.hypot(shares[0] - low_1, high_0 - shares[1])
     high = difference + np.hypot(high_1 - shares[0], shares[1] - low_0)
@@ -99,16 +99,16 @@ def effect_lines(table: pd.DataFrame) -> list[str]:
         ("needed", "走访发现需要", "a visit found a need"),
     ):
         had = table[name].to_numpy(dtype=bool)
-        found = effect(had[~later], had[later])
+        measured = effect(had[~later], had[later])
         share = max(float(had[later].mean()) if later.any() else 0.0, 0.01)
         wanted = households_needed(share, share / 2)
-        shown = f"{found.difference:+.1%} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+        shown = f"{measured.difference:+.1%} [{100 * measured.low:.1f}, {100 * measured.high:.1f}]"
         lines.append(
             say(
-                f"错时列入：{zh} 先列 {found.now[1]}/{found.now[0]} 户，后列 {found.later[1]}/{found.later[0]} 户，"
-                f"相差 {shown}；要看出减半，每组约需 {wanted} 户",
-                f"phase-in: {en}, listed now {found.now[1]} of {found.now[0]}, later {found.later[1]} of"
-                f" {found.later[0]}, difference {shown}; to show a halving each arm needs about {wanted} households",
+                f"错时列入：{zh} 先列 {measured.now[1]}/{measured.now[0]} 户，"
+                f"后列 {measured.later[1]}/{measured.later[0]} 户，相差 {shown}；要看出减半，每组约需 {wanted} 户",
+                f"phase-in: {en}, listed now {measured.now[1]} of {measured.now[0]}, later {measured.later[1]} of"
+                f" {measured.later[0]}, difference {shown}; to show a halving each arm needs about {wanted} households",
             )
         )
     return lines

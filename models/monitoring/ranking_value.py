@@ -78,12 +78,12 @@ def values(
             top = top_pairs(scores, ranking)
             seen[ranking].append(drawn.merge(top, on=["household_id", "need"]))
             expected[ranking].append(top["p_need"].to_numpy(dtype=np.float64))
-    found = {}
+    values_found = {}
     for ranking in rankings:
         rows = pd.concat(seen[ranking]) if seen[ranking] else pd.DataFrame()
         if len(rows) >= FEWEST:
-            found[ranking] = _value(rows, float(np.concatenate(expected[ranking]).mean()), seed)
-    return found
+            values_found[ranking] = _value(rows, float(np.concatenate(expected[ranking]).mean()), seed)
+    return values_found
 
 
 def _value(rows: pd.DataFrame, expected: float, seed: int) -> Value:
@@ -105,13 +105,13 @@ def _interval(replicates: np.ndarray) -> tuple[float, float, float]:
     return float(replicates[0]), float(low), float(high)
 
 
-def value_lines(found: Mapping[str, Value]) -> list[str]:
+def value_lines(values: Mapping[str, Value]) -> list[str]:
     """Write what each ranking's top pairs are worth, the doubly robust estimate first."""
     lines = []
-    for ranking, value in found.items():
+    for ranking, value in values.items():
         robust, plain = (
-            f"{one[0]:.0%} [{100 * one[1]:.0f}, {100 * one[2]:.0f}]"
-            for one in (value.doubly_robust, value.inverse_propensity)
+            f"{interval[0]:.0%} [{100 * interval[1]:.0f}, {100 * interval[2]:.0f}]"
+            for interval in (value.doubly_robust, value.inverse_propensity)
         )
         lines.append(
             say(

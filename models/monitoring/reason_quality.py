@@ -39,7 +39,9 @@ def reason_quality(listed: pd.DataFrame, parts: Sequence[Returned]) -> pd.DataFr
 
     Returns kind, listed, wrong, share, low_95 and high_95 (Wilson), the worst first.
     """
-    came_back = listed["outreach_id"].isin({one for part in parts for one in part.outreach_ids} - {None})
+    came_back = listed["outreach_id"].isin(
+        {identifier for part in parts for identifier in part.outreach_ids} - {None}
+    )
     shown = _one_a_row(listed.loc[came_back, "outreach_id"], listed.loc[came_back, "reason_kinds"])
     shown = shown[shown["kind"] != NO_REASON]
     blamed = pd.concat([part.blamed for part in parts]).drop_duplicates()

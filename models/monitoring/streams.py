@@ -80,13 +80,13 @@ def streams(workspace: Path, as_of: int) -> Streams:
                 ).fetchall()[0]
                 if mean is not None:
                     moved[f"{table}.{column}"] = float(mean)
-        found = connection.execute(" UNION ALL ".join(counts)).df()
+        counted = connection.execute(" UNION ALL ".join(counts)).df()
         begun, households = connection.execute(
             f"SELECT coalesce(max({ago}), -1) + 1, count(DISTINCT household_id) FROM households WHERE {known}"
         ).fetchall()[0]
-    requests = found.loc[found["kind"] == "requests", "ago"].max() if len(found) else 0
+    requests = counted.loc[counted["kind"] == "requests", "ago"].max() if len(counted) else 0
     begun = int(min(begun, (requests if requests == requests else -1) + 1))
-    return Streams(found[found["ago"] >= 0], begun, int(households), moved)
+    return Streams(counted[counted["ago"] >= 0], begun, int(households), moved)
 
 
 def _changed(table: str, key: str, column: str, known: str) -> str:
@@ -103,11 +103,11 @@ def answered_visits(workspace: Path, as_of: int) -> tuple[np.ndarray, np.ndarray
     float64 [visits] and bool [visits], as known before a day.
     """
     with open_store(workspace, read_only=True) as connection:
-        found = connection.execute(f"""
+        visits = connection.execute(f"""
             SELECT epoch_us(contacted_at) / 86400e6 AS day, outcome = 'needed' AS needed FROM outreach
             WHERE arm = 'targeted' AND outcome IN ('needed', 'not_needed') AND superseded_at IS NULL
             AND epoch_us(known_from) / 86400e6 < {as_of}""").fetchnumpy()
-    return np.asarray(found["day"], dtype=np.float64), np.asarray(found["needed"], dtype=bool)
+    return np.asarray(visits["day"], dtype=np.float64), np.asarray(visits["needed"], dtype=bool)
 
 
 def set_aside(workspace: Path) -> tuple[dict[str, tuple[int, int]], date]:

@@ -62,7 +62,7 @@ def best_times(counts: pd.DataFrame) -> list[BestTime]:
     The chance of a slot is drawn towards the kind's mean, as if PRIOR more visits had met the usual share; it is told
     only where even the lower end of its 95% interval lies above the share of all other slots.
     """
-    found = []
+    times = []
     for kind, rows in counts.groupby("kind", sort=False):
         met, made = rows["met"].to_numpy(dtype=np.float64), rows["visits"].to_numpy(dtype=np.float64)
         usual = met.sum() / made.sum()
@@ -71,18 +71,18 @@ def best_times(counts: pd.DataFrame) -> list[BestTime]:
         rest, others = made.sum() - made[best], met.sum() - met[best]
         if made[best] >= FEWEST and rest and wilson(met[best], made[best])[0] > others / rest:
             slot = bool(rows["weekend"].iloc[best]), int(rows["part"].iloc[best])
-            found.append(BestTime(str(kind), slot, float(chance[best]), float(usual), int(made[best])))
-    return found
+            times.append(BestTime(str(kind), slot, float(chance[best]), float(usual), int(made[best])))
+    return times
 
 
 def time_lines(times: list[BestTime]) -> list[str]:
     """Write the best time for each kind of household."""
     return [
         say(
-            f"{KINDS[one.kind][0]}：{SLOTS[one.slot][0]}最容易见到人"
-            f"（{one.chance:.0%}，平常 {one.usual:.0%}，{one.visits} 次）",
-            f"{KINDS[one.kind][1]}: {SLOTS[one.slot][1]} are the best time to meet somebody ({one.chance:.0%}, usually"
-            f" {one.usual:.0%}, {one.visits} visits)",
+            f"{KINDS[time.kind][0]}：{SLOTS[time.slot][0]}最容易见到人"
+            f"（{time.chance:.0%}，平常 {time.usual:.0%}，{time.visits} 次）",
+            f"{KINDS[time.kind][1]}: {SLOTS[time.slot][1]} are the best time to meet somebody ({time.chance:.0%}, usually"
+            f" {time.usual:.0%}, {time.visits} visits)",
         )
-        for one in times
+        for time in times
     ]

@@ -104,13 +104,13 @@ def _numbered(parts: Sequence[VisitsMade]) -> tuple[np.ndarray, int]:
     order = pc.sort_indices(pa.chunked_array([part.household_ids for part in parts])).to_numpy()
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.arange(len(order))
-    rows = [begin + one.household for begin, one in zip(begins[:-1], parts, strict=True)]
+    rows = [begin + part.household for begin, part in zip(begins[:-1], parts, strict=True)]
     return number[np.concatenate(rows)], len(order)
 
 
 def _members(parts: Sequence[VisitsMade], groups: Groups) -> csr_array:
     """Tell which rows of all partitions are members of which group: bool [rows, groups]."""
-    place = {one: at for at, one in enumerate(groups.ids)}
+    place = {group: at for at, group in enumerate(groups.ids)}
     rows, columns, begin = [], [], 0
     for part in parts:
         row, column = part.member.nonzero()

@@ -48,21 +48,21 @@ class Champion:
     files: Path  # the workspace's copy
 
 
-def with_own_validation(workspace: Path, one: Champion, records: Records) -> NeedModel:
+def with_own_validation(workspace: Path, champion: Champion, records: Records) -> NeedModel:
     """Return the model with the probabilities of its own validation, where the workspace kept them."""
-    kept = read_out_of_time(workspace, one.files, household_keys(records))
-    return replace(one.model, out_of_time=kept)
+    kept = read_out_of_time(workspace, champion.files, household_keys(records))
+    return replace(champion.model, out_of_time=kept)
 
 
-def trained_for(one: Champion, community: Community) -> Champion:
+def trained_for(champion: Champion, community: Community) -> Champion:
     """Return the champion if it was trained for the community's needs and windows.
 
     Raises NoChampion if it was trained for other needs, for the same in another order (a need is a position to a model,
     and the scores of one would go to another) or for other windows.
     """
-    trained, wanted = one.model.schema.needs, tuple(need.id for need in community.needs)
+    trained, wanted = champion.model.schema.needs, tuple(need.id for need in community.needs)
     if trained == wanted:
-        return _trained_for_windows(one, community)
+        return _trained_for_windows(champion, community)
     between = say("、", ", ")
     new = between.join(need for need in wanted if need not in trained)
     gone = between.join(need for need in trained if need not in wanted)
@@ -73,19 +73,19 @@ def trained_for(one: Champion, community: Community) -> Champion:
     )
     raise NoChampion(
         say(
-            f"community.yaml 的需求与模型版本 {one.version} 的不同（{zh}）：请先运行 xianying retrain",
-            f"the needs of community.yaml are not those of model version {one.version} ({en}): run xianying retrain"
+            f"community.yaml 的需求与模型版本 {champion.version} 的不同（{zh}）：请先运行 xianying retrain",
+            f"the needs of community.yaml are not those of model version {champion.version} ({en}): run xianying retrain"
             " first",
         )
     )
 
 
-def _trained_for_windows(one: Champion, community: Community) -> Champion:
+def _trained_for_windows(champion: Champion, community: Community) -> Champion:
     """Return the champion if its needs' windows are the community's.
 
     Raises NoChampion otherwise: its probabilities describe other weeks, which nobody who reads the scores would see.
     """
-    trained = one.model.metadata.get("windows", {})  # a model of an earlier version does not tell
+    trained = champion.model.metadata.get("windows", {})  # a model of an earlier version does not tell
     changed = [
         need.id
         for need in community.needs
@@ -93,32 +93,32 @@ def _trained_for_windows(one: Champion, community: Community) -> Champion:
         != [need.lead_weeks, need.horizon_weeks]
     ]
     if not changed:
-        return one
+        return champion
     needs = say("、", ", ").join(changed)
     raise NoChampion(
         say(
-            f"community.yaml 里 {needs} 的 horizon_weeks 或 lead_weeks 改过，模型版本 {one.version} 说的是原来的时间段："
-            "请先运行 xianying retrain",
-            f"horizon_weeks or lead_weeks of {needs} in community.yaml changed: model version {one.version} speaks of"
-            " the weeks before that: run xianying retrain first",
+            f"community.yaml 里 {needs} 的 horizon_weeks 或 lead_weeks 改过，模型版本 {champion.version}"
+            " 说的是原来的时间段：请先运行 xianying retrain",
+            f"horizon_weeks or lead_weeks of {needs} in community.yaml changed: model version {champion.version} speaks"
+            " of the weeks before that: run xianying retrain first",
         )
     )
 
 
-def changed_cohorts(one: Champion, community: Community) -> list[str]:
+def changed_cohorts(champion: Champion, community: Community) -> list[str]:
     """Return a warning line if ``who`` of a need has changed since the model was trained, else no line.
 
     Scores still mean the same, but also concern households that the model was not trained on.
     """
-    trained = one.model.metadata.get("who", {})
+    trained = champion.model.metadata.get("who", {})
     changed = [need.id for need in community.needs if trained.get(need.id, need.who) != need.who]
     if not changed:
         return []
     needs = say("、", ", ").join(changed)
     return [
         say(
-            f"注意：{needs} 的 who 改过，模型版本 {one.version} 是按原来的住户范围训练的；请运行 xianying retrain",
-            f"note: who of {needs} changed, and model version {one.version} was trained on the households of before:"
+            f"注意：{needs} 的 who 改过，模型版本 {champion.version} 是按原来的住户范围训练的；请运行 xianying retrain",
+            f"note: who of {needs} changed, and model version {champion.version} was trained on the households of before:"
             " run xianying retrain",
         )
     ]
@@ -181,10 +181,10 @@ def damaged_copy(workspace: Path) -> list[Path]:
 
 def _pointer(workspace: Path) -> dict[str, Any]:
     try:
-        found = json.loads((workspace / DIRECTORY / _POINTER).read_text(encoding="utf-8"))
+        content = json.loads((workspace / DIRECTORY / _POINTER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def file_digest(path: Path) -> str:

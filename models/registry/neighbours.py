@@ -16,6 +16,6 @@ def lent_models(workspaces: Iterable[Path]) -> list[Neighbour]:
     lent = []
     for workspace in workspaces:
         name, _ = sharing_community(workspace, "model")
-        found = champion(workspace)
-        lent.append(Neighbour(name, found.version, found.model))
+        in_force = champion(workspace)
+        lent.append(Neighbour(name, in_force.version, in_force.model))
     return lent

@@ -115,11 +115,11 @@ def make_ready(workspace: Path) -> None:
         client.get_experiment_by_name(NAME)
 
 
-def draw_report(*told: Any) -> dict[str, bytes]:
+def draw_report(*report: Any) -> dict[str, bytes]:
     """Call ``models.report.figures.draw_validation``, which is loaded only now."""
     from models.report.figures import draw_validation
 
-    return draw_validation(*told)
+    return draw_validation(*report)
 
 
 def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Registered:
@@ -148,10 +148,10 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             **gate_tags(decision.allowed, decision.reasons),
         }
         start = time.time() - sum(retrained.seconds.values())
-        own = tags | origin(workspace)
-        with one_run(client, place_of_runs, f"retrain {tags['as_of']}", own, start) as run_id:
-            log_needs(client, place_of_runs, run_id, retrained, report / "needs", own)
-            log_tuning(client, place_of_runs, run_id, retrained, report / TUNING, own)
+        run_tags = tags | origin(workspace)
+        with one_run(client, place_of_runs, f"retrain {tags['as_of']}", run_tags, start) as run_id:
+            log_needs(client, place_of_runs, run_id, retrained, report / "needs", run_tags)
+            log_tuning(client, place_of_runs, run_id, retrained, report / TUNING, run_tags)
             params = {**retrained.parameters, **{f"seconds_{k}": v for k, v in retrained.seconds.items()}}
             (report / "notes.txt").write_text("\n".join(retrained.notes), encoding="utf-8")
             log_values(client, run_id, params, retrained.metrics[:0])
@@ -173,16 +173,16 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
 
 
 def _register(
-    client: "MlflowClient", run_id: str, model_id: str, source: str, tags: Mapping[str, str], told: str
+    client: "MlflowClient", run_id: str, model_id: str, source: str, tags: Mapping[str, str], report: str
 ) -> int:
     """Register a logged model as a new version, make it the challenger, and return its number.
 
-    ``told``: the version's description.
+    ``report``: the version's description.
     """
     if registered_model(client) is None:
         client.create_registered_model(NAME, description=MEANING)
     created = client.create_model_version(
-        NAME, source, run_id, tags=dict(tags), description=told, model_id=model_id
+        NAME, source, run_id, tags=dict(tags), description=report, model_id=model_id
     )
     client.set_registered_model_alias(NAME, CHALLENGER, created.version)
     return int(created.version)
@@ -237,8 +237,8 @@ def champion(workspace: Path, community: Community | None = None, refresh: bool 
     """
     copy = None if refresh else read_copy(workspace, registry_name(workspace))
     version, files = copy or _fetch(workspace)
-    found = load_champion(version, files)
-    return trained_for(found, community) if community else found
+    loaded = load_champion(version, files)
+    return trained_for(loaded, community) if community else loaded
 
 
 def _has_champion(workspace: Path, community: Community) -> bool:

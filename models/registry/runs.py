@@ -44,9 +44,9 @@ def experiment(client: "MlflowClient", workspace: Path) -> str:
 
     Artefacts go into the workspace unless a tracking server keeps them itself.
     """
-    found = client.get_experiment_by_name(NAME)
-    if found:
-        return found.experiment_id
+    existing = client.get_experiment_by_name(NAME)
+    if existing:
+        return existing.experiment_id
     served = registry_address(workspace).startswith(("http", "databricks"))
     location = None if served else artifact_place(workspace)
     return client.create_experiment(NAME, artifact_location=location)
@@ -214,7 +214,7 @@ def log_needs(
 
     model = retrained.model
     for position, need in enumerate(model.schema.needs):
-        own = retrained.metrics[retrained.metrics["need"] == need]
+        metrics = retrained.metrics[retrained.metrics["need"] == need]
         shares = dict(zip(MEMBERS, model.weights[position].tolist(), strict=True))
         params = {
             "modelled": bool(model.modelled[position]),
@@ -226,7 +226,7 @@ def log_needs(
         with one_run(
             client, experiment, need, {**tags, "need": need, "mlflow.parentRunId": parent}, time.time()
         ) as run_id:
-            log_values(client, run_id, params, own, retrained.metrics["fold"])
+            log_values(client, run_id, params, metrics, retrained.metrics["fold"])
             log_values(client, run_id, {}, as_metrics(retrained.demand, need))
             if (reports / need).is_dir():
                 client.log_artifacts(run_id, str(reports / need))

@@ -102,7 +102,10 @@ def input_example(model: NeedModel) -> pd.DataFrame:
 def write_page(model: NeedModel, place: Path) -> None:
     """Write the page that travels with a model, and the table of its features, into a directory."""
     table = pd.DataFrame(
-        [(one.name, one.zh, one.en, one.window, one.unit) for one in catalogue(model.schema)],
+        [
+            (feature.name, feature.zh, feature.en, feature.window, feature.unit)
+            for feature in catalogue(model.schema)
+        ],
         columns=["name", "zh", "en", "window", "unit"],
     )
     table.to_csv(place / FEATURES, index=False, encoding="utf-8-sig")

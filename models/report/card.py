@@ -106,11 +106,11 @@ def against_baselines(retrained: "Retrained", known: Known) -> pd.DataFrame:
     few to say); calibration_error, predicted_over_observed.
     """
     metrics = newest(retrained.metrics)
-    own = {need.id: metrics[metrics["need"] == need.id] for need in known.community.needs}
-    own = {need: rows for need, rows in own.items() if len(rows)}
-    best = {need: _best(rows) for need, rows in own.items()}
+    of_need = {need.id: metrics[metrics["need"] == need.id] for need in known.community.needs}
+    of_need = {need: rows for need, rows in of_need.items() if len(rows)}
+    best = {need: _best(rows) for need, rows in of_need.items()}
     paired = _paired(retrained.validation, known, best)
-    return pd.DataFrame([_beside(need, rows, best[need], paired.get(need)) for need, rows in own.items()])
+    return pd.DataFrame([_beside(need, rows, best[need], paired.get(need)) for need, rows in of_need.items()])
 
 
 def _best(metrics: pd.DataFrame) -> pd.Series:
@@ -123,14 +123,14 @@ def _beside(
     need: str, metrics: pd.DataFrame, best: pd.Series, paired: tuple[float, float, float] | None
 ) -> dict[str, object]:
     """Make a need's row of ``against_baselines``."""
-    mine = metrics[metrics["ranker"] == MODEL].set_index("metric")[["value", "low", "high"]]
+    measured = metrics[metrics["ranker"] == MODEL].set_index("metric")[["value", "low", "high"]]
     difference, low, high = paired or (np.nan, np.nan, np.nan)
     return {
         "need": need,
-        "positives": mine.loc["positives", "value"],
-        "model": mine.loc[MEASURE, "value"],
-        "low": mine.loc[MEASURE, "low"],
-        "high": mine.loc[MEASURE, "high"],
+        "positives": measured.loc["positives", "value"],
+        "model": measured.loc[MEASURE, "value"],
+        "low": measured.loc[MEASURE, "low"],
+        "high": measured.loc[MEASURE, "high"],
         "baseline": best["ranker"],
         "baseline_value": best["value"],
         "baseline_low": best["low"],
@@ -139,8 +139,8 @@ def _beside(
         "difference_low": low,
         "difference_high": high,
         "outcome": _outcome(low, high),
-        "calibration_error": mine.loc["calibration_error", "value"],
-        "predicted_over_observed": mine.loc["predicted_over_observed", "value"],
+        "calibration_error": measured.loc["calibration_error", "value"],
+        "predicted_over_observed": measured.loc["predicted_over_observed", "value"],
     }
 
 
@@ -166,8 +166,10 @@ def _paired(
         baseline[mine], compared[mine] = validation.scores[row["ranker"]][mine], True
     rows = validation.take(compared)
     table = compare(rows, baseline[compared], rows.scores[MODEL], ids, capacity_of_need(known))
-    found = table[table["metric"] == MEASURE]
-    return {row["need"]: (row["difference"], row["low"], row["high"]) for row in found.to_dict("records")}
+    rows_found = table[table["metric"] == MEASURE]
+    return {
+        row["need"]: (row["difference"], row["low"], row["high"]) for row in rows_found.to_dict("records")
+    }
 
 
 def _outcome(low: float, high: float) -> str:

@@ -20,11 +20,11 @@ def group_tables(table: pd.DataFrame | None, groups: Groups) -> list[dict[str, A
     names = dict(zip(groups.ids, groups.names, strict=True))
     sections = []
     for audit in dict.fromkeys(table["audit"]):
-        own = table[table["audit"] == audit]
-        less = set(clearly_less(own)["group"])
+        rows = table[table["audit"] == audit]
+        less = set(clearly_less(rows)["group"])
         shown = [
             _spoken(row, say("全体", "all") if row["group"] == ALL else names[row["group"]].here, less)
-            for row in own.to_dict("records")
+            for row in rows.to_dict("records")
             if not row["group"].startswith(f"{GRID}=") or row["group"] in less
         ]
         sections.append({"title": against(audit), "counted": counted(audit), "rows": shown})

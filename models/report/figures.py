@@ -45,7 +45,7 @@ def evaluated(metrics: pd.DataFrame, known: Known) -> list[Need]:
 def draw_validation(
     known: Known,
     schema: Schema,
-    found: Evaluation,
+    evaluation: Evaluation,
     importance: pd.DataFrame,
     demand: pd.DataFrame | None,
     lines: list[str],
@@ -53,24 +53,24 @@ def draw_validation(
     """Draw what validation found and what the model looks at; return PNG by path in the report.
 
     known: what the model was trained on.
-    found, importance, demand: tables as in ``models.training.retrain.Retrained``.
+    evaluation, importance, demand: tables as in ``models.training.retrain.Retrained``.
     lines: gets a line for each figure that could not be drawn.
     """
     meanings = meaning_of_features(schema)
     importance = importance.assign(meaning=importance["feature"].map(meanings))
-    needs = evaluated(found.metrics, known)
+    needs = evaluated(evaluation.metrics, known)
     wanted: dict[str, Callable[[], bytes]] = {}
     if needs:
         wanted = {
-            "reliability.png": lambda: _side_by_side("reliability", found.reliability, needs),
-            "lift.png": lambda: _side_by_side("lift", found.lift, needs),
+            "reliability.png": lambda: _side_by_side("reliability", evaluation.reliability, needs),
+            "lift.png": lambda: _side_by_side("lift", evaluation.lift, needs),
         }
-    wanted["overview.png"] = lambda: _overview(found.metrics, importance)
+    wanted["overview.png"] = lambda: _overview(evaluation.metrics, importance)
     if demand is not None and len(demand):
         wanted["demand.png"] = lambda: _demand_figure(demand, known)
     for need in needs:
         path = f"needs/{need.id}/report.png"
-        wanted[path] = partial(_need_figure, found.metrics, importance, need)
+        wanted[path] = partial(_need_figure, evaluation.metrics, importance, need)
     with chinese_text():
         return drawn(wanted, lines)
 
@@ -94,7 +94,7 @@ def _measured(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def draw_group_audits(table: pd.DataFrame, groups: Groups) -> bytes:
     """Draw each group's share of the lists over its share of what they are for, and its calibration; return PNG."""
-    names = {one: name.here for one, name in zip(groups.ids, groups.names, strict=True)}
+    names = {group: name.here for group, name in zip(groups.ids, groups.names, strict=True)}
     audits = list(dict.fromkeys(table["audit"]))
     with chinese_text():
         figure, axes = panels(2 * len(audits), width=6.0, height=max(3.0, 0.22 * len(names) + 1.2))
@@ -137,14 +137,14 @@ def _demand_figure(demand: pd.DataFrame, known: Known) -> bytes:
 def _side_by_side(name: str, table: pd.DataFrame, needs: list[Need]) -> bytes:
     """Draw every need's calibration (``reliability``) or lift in a panel of its own."""
     figure, axes = panels(len(needs), columns=4, width=3.6, height=3.0)
-    for one, need in zip(axes, needs, strict=True):
+    for axis, need in zip(axes, needs, strict=True):
         rows = table[table["need"] == need.id]
         if name == "lift":
-            draw_lift(one, rows, _ranker_names(), legend=one is axes[0])
+            draw_lift(axis, rows, _ranker_names(), legend=axis is axes[0])
         else:
-            draw_reliability(one, rows)
-        figure.suptitle(one.get_title())
-        one.set_title(need.name.here)
+            draw_reliability(axis, rows)
+        figure.suptitle(axis.get_title())
+        axis.set_title(need.name.here)
     return as_png(figure)
 
 

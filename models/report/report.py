@@ -54,8 +54,8 @@ def write_report(retrained: "Retrained", known: Known, has_champion: bool, direc
     )
     for need in evaluated(retrained.metrics, known):
         (directory / "needs" / need.id).mkdir(parents=True)
-        own = {name: table[table["need"] == need.id] for name, table in tables.items()}
-        _write_tables(own, directory / "needs" / need.id)
+        tables_of = {name: table[table["need"] == need.id] for name, table in tables.items()}
+        _write_tables(tables_of, directory / "needs" / need.id)
     if retrained.tuned is not None:
         (directory / TUNING).mkdir()
         trials = {"trials": retrained.tuned.trials, "importance": retrained.tuned.importance}
@@ -75,9 +75,9 @@ def _write_cards(retrained: "Retrained", known: Known, has_champion: bool, direc
 
 
 def _drawn(retrained: "Retrained", known: Known, lines: list[str]) -> dict[str, bytes]:
-    found = Evaluation(retrained.metrics, retrained.reliability, retrained.lift)
+    evaluation = Evaluation(retrained.metrics, retrained.reliability, retrained.lift)
     schema = retrained.model.schema
-    return draw_validation(known, schema, found, retrained.importance, retrained.demand, lines)
+    return draw_validation(known, schema, evaluation, retrained.importance, retrained.demand, lines)
 
 
 def _late(retrained: "Retrained", known: Known, lines: list[str]) -> dict[str, bytes]:

@@ -52,7 +52,7 @@ def reasons(
     positions: of the pairs wanted.
     most: reasons of a pair at most.
     """
-    return [[one.text for one in row] for row in explained(model, known, features, positions, most)]
+    return [[reason.text for reason in row] for row in explained(model, known, features, positions, most)]
 
 
 def explained(
@@ -165,8 +165,10 @@ def fact_weights(model: NeedModel, features: Features, positions: np.ndarray) ->
         if fact_of[name]:
             weights[:, column[fact_of[name]]] += contributions[:, index]
     place = {name: index for index, name in enumerate(features.names)}
-    for fact in {one.fact for one in listed if one.role == "neighbours"}:
-        ratios = [place[one.name] for one in listed if one.fact == fact and one.unit == "ratio"]
+    for fact in {feature.fact for feature in listed if feature.role == "neighbours"}:
+        ratios = [
+            place[feature.name] for feature in listed if feature.fact == fact and feature.unit == "ratio"
+        ]
         more = (features.matrix[positions][:, ratios] > LEAST_RATIO).any(axis=1)
         weights[~more, column[fact]] = 0.0
     return Weights(names, weights)

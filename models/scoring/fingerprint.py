@@ -25,9 +25,9 @@ def fingerprint(known: Known) -> str:
             elif column == "resident":
                 values = np.unique(values, return_inverse=True)[1]
             if isinstance(values, dict):  # what no row says yet is an attribute of later rows
-                values = {one: texts for one, texts in values.items() if (texts.codes >= 0).any()}
-            for one in values.items() if isinstance(values, dict) else [("", values)]:
-                digest.update(one[0].encode() + _plain(one[1]).tobytes())
+                values = {name: texts for name, texts in values.items() if (texts.codes >= 0).any()}
+            for item in values.items() if isinstance(values, dict) else [("", values)]:
+                digest.update(item[0].encode() + _plain(item[1]).tobytes())
     return digest.hexdigest()
 
 

@@ -33,8 +33,8 @@ class TownState:
 
     def partition_of(self, grid_id: str) -> int:
         """Return the number of the partition that a grid is in; 0 for a grid that is new."""
-        found = (at for at, one in enumerate(self.partitions) if grid_id in one.grids)
-        return next(found, 0)
+        positions = (at for at, partition in enumerate(self.partitions) if grid_id in partition.grids)
+        return next(positions, 0)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _others(part: Any) -> Any:
     if isinstance(part, Area):
         return replace(part, holds_household=False)
     if isinstance(part, dict):
-        return {name: _others(one) for name, one in part.items()}
+        return {name: _others(item) for name, item in part.items()}
     if hasattr(part, "__dataclass_fields__"):
         return replace(part, **{name: _others(getattr(part, name)) for name in part.__dataclass_fields__})
     return part

@@ -99,10 +99,10 @@ class NeedModel:
 
     def silence(self) -> str:
         """Return one line that says whether p_need is corrected for needs without a request."""
-        told = self.metadata.get("silence", {})
+        texts = self.metadata.get("silence", {})
         return say(
-            told.get("zh", "p_need 等于 p_request，没有纠正“不开口”的家庭"),
-            told.get("en", "p_need equals p_request, silence is not corrected"),
+            texts.get("zh", "p_need 等于 p_request，没有纠正“不开口”的家庭"),
+            texts.get("en", "p_need equals p_request, silence is not corrected"),
         )
 
     def contributions(self, features: Features, positions: np.ndarray) -> np.ndarray:
@@ -123,8 +123,8 @@ class NeedModel:
         begin = members.offset.log_odds(matrix, need) - members.offset.usual[need]
         from_pooled[:, members.offset.column] += begin
         from_own = from_pooled.copy()
-        for one, booster in members.own.items():
-            rows = np.flatnonzero((need == one) & (weight[:, 2] != 0))
+        for index, booster in members.own.items():
+            rows = np.flatnonzero((need == index) & (weight[:, 2] != 0))
             if len(rows):
                 from_own[rows] = np.asarray(booster.predict(shared[rows], pred_contrib=True))[:, :-1]
                 from_own[rows, members.offset.column] += begin[rows]
@@ -133,8 +133,8 @@ class NeedModel:
             weight[:, :1] * from_linear + weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own
         )
         total[:, columns] += (weight[:, 3] * ~np.isin(need, [*members.plain]))[:, None] * from_pooled
-        for one, booster in members.plain.items():
-            rows = np.flatnonzero((need == one) & (weight[:, 3] != 0))
+        for index, booster in members.plain.items():
+            rows = np.flatnonzero((need == index) & (weight[:, 3] != 0))
             if len(rows):
                 plain = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
                 total[rows] += weight[rows, 3:] * plain
@@ -232,12 +232,12 @@ def _read_members(directory: Path, arrays: Mapping[str, np.ndarray]) -> Members 
     )
     logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"])
     pooled = sorted(directory.glob("pooled_*.txt"))
-    own, plain = sorted(directory.glob("need_*.txt")), sorted(directory.glob("plain_*.txt"))
+    of_needs, plain = sorted(directory.glob("need_*.txt")), sorted(directory.glob("plain_*.txt"))
     return Members(
         logistic,
         Offset(int(arrays["ground_column"]), arrays["ground_shift"], arrays["ground_usual"]),
         tuple(_read_trees(path) for path in pooled),
-        {int(path.stem.removeprefix("need_")): _read_trees(path) for path in own},
+        {int(path.stem.removeprefix("need_")): _read_trees(path) for path in of_needs},
         {int(path.stem.removeprefix("plain_")): _read_trees(path) for path in plain},
     )
 

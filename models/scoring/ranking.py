@@ -96,7 +96,9 @@ class Standing:
         merit: float64 [pairs]. need: int [pairs]. risk: float64 [households]. tier: object str [households].
         """
         lowest = [float(risk[tier == name].min(initial=np.inf)) for name in TIERS[:2]]
-        falling = {one.id: -np.sort(-merit[need == at]) for at, one in enumerate(community.needs)}
+        falling = {
+            need_entry.id: -np.sort(-merit[need == at]) for at, need_entry in enumerate(community.needs)
+        }
         return Standing(falling, (lowest[0], lowest[1]))
 
     def ranks(self, needs: Sequence[str], merit: np.ndarray) -> np.ndarray:
@@ -109,5 +111,5 @@ class Standing:
 
     def tier(self, risk: float) -> str:
         """Return the tier of a risk among those of the week."""
-        found = (name for name, lowest in zip(TIERS, self.tiers, strict=False) if risk >= lowest)
-        return next(found, TIERS[-1])
+        names = (name for name, lowest in zip(TIERS, self.tiers, strict=False) if risk >= lowest)
+        return next(names, TIERS[-1])

@@ -162,15 +162,15 @@ class TownScores:
 
     def frames(self, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return a partition's rows of scores.parquet and of risk.parquet, in the contract's columns."""
-        own = self.partitions[number]
+        partition = self.partitions[number]
         before = self.partitions[:number]
-        pairs = slice(begin := sum(len(scored.need) for scored in before), begin + len(own.need))
-        homes = slice(begin := sum(len(scored.ids) for scored in before), begin + len(own.ids))
-        ids = own.ids.to_numpy(zero_copy_only=False)
+        pairs = slice(begin := sum(len(scored.need) for scored in before), begin + len(partition.need))
+        homes = slice(begin := sum(len(scored.ids) for scored in before), begin + len(partition.ids))
+        ids = partition.ids.to_numpy(zero_copy_only=False)
         needs = np.array([need.id for need in self.community.needs], dtype=object)
         scores = {
-            "household_id": ids[own.household],
-            "need": needs[own.need],
+            "household_id": ids[partition.household],
+            "need": needs[partition.need],
             "as_of": date_of(self.as_of),
             "p_request": self.p_request[pairs],
             "p_need": self.p_need[pairs],
@@ -196,16 +196,16 @@ def compare(
     """
     sample = [partitions[number] for number in town.sample]
     log_odds, sampled = (
-        np.concatenate([getattr(one, name) for one in sample]) for name in ("log_odds", "need")
+        np.concatenate([getattr(partition, name) for partition in sample]) for name in ("log_odds", "need")
     )
     shift = model.shift_to(fitted.level, log_odds, sampled)
     need = np.concatenate([partition.need for partition in partitions])
     p_request = probability(np.concatenate([partition.log_odds for partition in partitions]), shift[need])
-    own = [partition.p_need for partition in partitions if partition.p_need is not None]
-    p_need = np.concatenate(own) if own else p_request
+    corrected = [partition.p_need for partition in partitions if partition.p_need is not None]
+    p_need = np.concatenate(corrected) if corrected else p_request
     begins = np.cumsum([0, *(len(partition.ids) for partition in partitions)]).astype(np.int32)
     household = np.concatenate(
-        [one.household + begin for one, begin in zip(partitions, begins[:-1], strict=True)]
+        [partition.household + begin for partition, begin in zip(partitions, begins[:-1], strict=True)]
     )
     order = np.concatenate([partition.order for partition in partitions])
     merit = p_need + np.concatenate([partition.rule for partition in partitions])

@@ -14,10 +14,10 @@ from models.scoring.explain import asking_within_a_year
 
 def counts_of(known: Known) -> TownCounts:
     """Count the households that live in a partition; the sum over partitions is the town's."""
-    own = known
+    present = known
     if known.town is not None:  # rows of who lives elsewhere count there
         requests, outreach = known.requests, known.outreach
-        own = replace(
+        present = replace(
             known,
             requests=rows_at(requests, np.flatnonzero(known.present[requests.household])),
             outreach=rows_at(outreach, np.flatnonzero(known.present[outreach.household])),
@@ -25,8 +25,8 @@ def counts_of(known: Known) -> TownCounts:
         )
     programmes = known.community.programmes
     return TownCounts(
-        asking_last_year=asking_last_year(own),
-        asking_within_a_year=asking_within_a_year(own),
-        claimed={programme.id: claimed(programme, own) for programme in programmes},
-        found={programme.id: found(programme, own) for programme in programmes},
+        asking_last_year=asking_last_year(present),
+        asking_within_a_year=asking_within_a_year(present),
+        claimed={programme.id: claimed(programme, present) for programme in programmes},
+        found={programme.id: found(programme, present) for programme in programmes},
     )

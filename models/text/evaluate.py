@@ -81,41 +81,41 @@ def evaluate(
     What was measured, and the classifier of all texts.
     """
     counts = count(texts, keywords)
-    chances, told = np.zeros(labels.shape), np.zeros(labels.shape, dtype=bool)
+    chances, tested = np.zeros(labels.shape), np.zeros(labels.shape, dtype=bool)
     for train, test in folds_of(labels):
         model = fit(counts[train], labels[train], needs, keywords)
         chances[test] = model.probabilities_of(counts[test])
-        told[test] = chances[test] >= model.threshold
+        tested[test] = chances[test] >= model.threshold
     by_keywords = (counts.hits == counts.hits.max(axis=1, keepdims=True)) & (counts.hits > 0)
     by_keywords &= by_keywords.cumsum(axis=1) == 1  # of equal ones the first
     curve = _curve(counts, labels, needs, keywords)
-    metrics = _metrics(labels, chances, told, by_keywords)
-    found = Evaluation(tuple(needs), labels, chances, by_keywords, told, curve, metrics)
-    return found, fit(counts, labels, needs, keywords)
+    metrics = _metrics(labels, chances, tested, by_keywords)
+    evaluation = Evaluation(tuple(needs), labels, chances, by_keywords, tested, curve, metrics)
+    return evaluation, fit(counts, labels, needs, keywords)
 
 
 def _metrics(
-    labels: np.ndarray, chances: np.ndarray, told: np.ndarray, by_keywords: np.ndarray
+    labels: np.ndarray, chances: np.ndarray, tested: np.ndarray, by_keywords: np.ndarray
 ) -> dict[str, float]:
     predicted = likeliest(chances, labels)
     draw = np.random.default_rng(_SEED)
     samples = draw.integers(0, len(labels), (_DRAWS, len(labels)))
-    own = np.array([macro_f1(labels[rows], predicted[rows]) for rows in samples])
+    scores = np.array([macro_f1(labels[rows], predicted[rows]) for rows in samples])
     theirs = np.array([macro_f1(labels[rows], by_keywords[rows]) for rows in samples])
-    sure = told.any(axis=1)
+    sure = tested.any(axis=1)
     best = threshold_of(chances, labels)
     return {
         "texts": float(len(labels)),
         "macro_f1": macro_f1(labels, predicted),
-        **_ends("macro_f1", own),
+        **_ends("macro_f1", scores),
         "keywords_macro_f1": macro_f1(labels, by_keywords),
         **_ends("keywords_macro_f1", theirs),
         "gain": macro_f1(labels, predicted) - macro_f1(labels, by_keywords),
-        **_ends("gain", own - theirs),
+        **_ends("gain", scores - theirs),
         "accuracy": float((predicted == labels).all(axis=1).mean()),
         "calibration_error": calibration_error(chances, labels),
         "coverage": float(sure.mean()),
-        "precision_of_told": float(labels[told].mean()) if told.any() else float("nan"),
+        "precision_of_told": float(labels[tested].mean()) if tested.any() else float("nan"),
         "coverage_at_precision": float((chances >= best).any(axis=1).mean()),
     }
 

@@ -17,16 +17,16 @@ FEWEST_NEW = 20  # texts that neither was trained on, for the two to be compared
 
 
 def judge(
-    found: Evaluation, texts: Sequence[str], before: TextModel | None, trained_on: Iterable[str]
+    evaluation: Evaluation, texts: Sequence[str], before: TextModel | None, trained_on: Iterable[str]
 ) -> tuple[bool, str]:
     """Compare a new classifier with keywords, and with the one in force on texts that neither was trained on.
 
     Parameters
     ----------
-    found
+    evaluation
         What was measured of the new one: its probabilities come from folds that were held out.
     texts
-        That it was measured on, in the order of ``found.labels``.
+        That it was measured on, in the order of ``evaluation.labels``.
     before
         The classifier in force; None for none.
     trained_on
@@ -36,7 +36,7 @@ def judge(
     -------
     Whether the new one comes into force, and why, in words.
     """
-    if found.metrics["gain"] <= 0:
+    if evaluation.metrics["gain"] <= 0:
         return False, say("不比关键词好", "no better than keywords")
     if before is None:
         return True, say("比关键词好", "better than keywords")
@@ -47,13 +47,13 @@ def judge(
             f"现用的没有学过的文字只有 {new.sum()} 条，至少 {FEWEST_NEW} 条才能比较",
             f"only {new.sum()} texts that the one in force was not trained on; {FEWEST_NEW} are needed to compare them",
         )
-    labels = found.labels[new]
-    ours = macro_f1(labels, likeliest(found.chances[new], labels))
-    told = before.probabilities([text for text, one in zip(texts, new, strict=True) if one])
+    labels = evaluation.labels[new]
+    ours = macro_f1(labels, likeliest(evaluation.chances[new], labels))
+    before_chances = before.probabilities([text for text, is_new in zip(texts, new, strict=True) if is_new])
     chances = np.zeros(labels.shape)
-    for column, need in enumerate(found.needs):
+    for column, need in enumerate(evaluation.needs):
         if need in before.needs:
-            chances[:, column] = told[:, before.needs.index(need)]
+            chances[:, column] = before_chances[:, before.needs.index(need)]
     theirs = macro_f1(labels, likeliest(chances, labels))
     return ours >= theirs, say(
         f"两者都没有学过的 {new.sum()} 条上 macro-F1 {ours:.3f}，现用的 {theirs:.3f}",

@@ -137,11 +137,11 @@ def fit_margins(
     matrix = _matrix(counts, columns, idf)
     weights = np.zeros((matrix.shape[1], len(needs)), dtype=np.float32)
     intercept = np.full(len(needs), -1.0, dtype=np.float32)
-    for place, own in enumerate(labels.T):
-        if own.any() and not own.all():
-            ratio = _ratio(matrix, own)
+    for place, of_need in enumerate(labels.T):
+        if of_need.any() and not of_need.all():
+            ratio = _ratio(matrix, of_need)
             machine = LinearSVC(C=1, class_weight="balanced", dual=True, tol=1e-2, random_state=_SEED)
-            machine.fit(matrix @ diags_array(ratio), own)
+            machine.fit(matrix @ diags_array(ratio), of_need)
             weights[:, place], intercept[place] = machine.coef_[0] * ratio, machine.intercept_[0]
     ones = np.ones(len(needs))
     kept_words = tuple(tuple(words) for words in keywords)
@@ -167,10 +167,10 @@ def _matrix(counts: Counts, columns: list[np.ndarray], idf: list[np.ndarray]) ->
     return csr_array(hstack([*parts, csr_array(KEYWORD_WEIGHT * np.log1p(counts.hits))], format="csr"))
 
 
-def _ratio(matrix: csr_array, own: np.ndarray) -> np.ndarray:
+def _ratio(matrix: csr_array, labels: np.ndarray) -> np.ndarray:
     """Weigh each column by how much more it stands in a need's texts than in others, or less: float32 [columns]."""
     total = np.asarray(matrix.sum(axis=0), dtype=float)
-    inside = np.asarray(matrix[own].sum(axis=0), dtype=float)
+    inside = np.asarray(matrix[labels].sum(axis=0), dtype=float)
     more = _SMOOTHING * total.mean()
     inside, outside = inside + more, total - inside + more
     ratio = np.sqrt(np.abs(np.log(inside / inside.sum() / (outside / outside.sum()))))
@@ -187,8 +187,10 @@ def _calibrate(margins: np.ndarray, labels: np.ndarray, exclusive: bool) -> tupl
     """Find slope and bias of each need on held-out margins: one slope where needs exclude each other."""
     needs = labels.shape[1]
     if not exclusive:
-        fitted = [LogisticRegression().fit(margins[:, [one]], labels[:, one]) for one in range(needs)]
-        return np.array([one.coef_[0, 0] for one in fitted]), np.array([one.intercept_[0] for one in fitted])
+        fitted = [LogisticRegression().fit(margins[:, [at]], labels[:, at]) for at in range(needs)]
+        return np.array([line.coef_[0, 0] for line in fitted]), np.array(
+            [line.intercept_[0] for line in fitted]
+        )
 
     def loss(at: np.ndarray) -> float:
         likely = log_softmax(margins * np.exp(at[0]) + at[1:], axis=1)

@@ -82,23 +82,23 @@ def _settled(decided: pd.DataFrame | None) -> dict[str, Answer]:
     if decided is None or decided.empty:
         return {}
     why = say("有人定过", "decided by a person")
-    found: dict[str, Answer] = {}
+    answers: dict[str, Answer] = {}
     for key, rows in decided.groupby("key"):
         needs = tuple(rows["need"].dropna())
-        found[str(key)] = Answer(needs, (float("nan"),) * len(needs), why, needs)
-    return found
+        answers[str(key)] = Answer(needs, (float("nan"),) * len(needs), why, needs)
+    return answers
 
 
 def _answers(texts: Sequence[str], community: Community, model: TextModel | None) -> list[Answer]:
-    own = [own_part(text) for text in texts]
-    words = [_keyword_needs(text, community) for text in own]
+    own_parts = [own_part(text) for text in texts]
+    words = [_keyword_needs(text, community) for text in own_parts]
     if model is None:
-        found = [_by_keywords(needs) for needs in words]
+        answers = [_by_keywords(needs) for needs in words]
     else:
-        found = _by_model(own, words, model, [need.id for need in community.needs])
+        answers = _by_model(own_parts, words, model, [need.id for need in community.needs])
     return [
-        _of_others(text, answer, community) if not answer.needs and mine.strip() != text.strip() else answer
-        for text, mine, answer in zip(texts, own, found, strict=True)
+        _of_others(text, answer, community) if not answer.needs and part.strip() != text.strip() else answer
+        for text, part, answer in zip(texts, own_parts, answers, strict=True)
     ]
 
 
@@ -127,19 +127,19 @@ def _keyword_needs(text: str, community: Community) -> dict[str, list[str]]:
         for need in community.needs
     }
     every = {word for words in hits.values() for word in words}
-    own = {
+    keywords = {
         need: [word for word in words if not any(word in longer and word != longer for longer in every)]
         for need, words in hits.items()
     }
-    found = [need for need, words in own.items() if words]
-    return {need: own[need] for need in sorted(found, key=lambda need: -len(own[need]))}
+    needs = [need for need, words in keywords.items() if words]
+    return {need: keywords[need] for need in sorted(needs, key=lambda need: -len(keywords[need]))}
 
 
 def _by_model(
     texts: Sequence[str], words: Sequence[Mapping[str, list[str]]], model: TextModel, needs: Sequence[str]
 ) -> list[Answer]:
     """Answer from the probabilities of each text and of its parts; needs that the model did not learn by keywords."""
-    parts = [[text, *(found if len(found := parts_of(text)) > 1 else [])] for text in texts]
+    parts = [[text, *(parts_found if len(parts_found := parts_of(text)) > 1 else [])] for text in texts]
     chances = model.probabilities([part for several in parts for part in several])
     starts = np.cumsum([0, *map(len, parts[:-1])])
     best = np.maximum.reduceat(chances, starts) if len(parts) else chances
@@ -158,13 +158,13 @@ def _answer(
     order = [place for place in np.argsort(-chances, kind="stable") if known[place]]
     candidates = tuple(model.needs[place] for place in order[:MOST_CANDIDATES])
     sure = [place for place in order if chances[place] >= model.threshold]
-    told = [*(model.needs[place] for place in sure), *unlearnt]
+    names = [*(model.needs[place] for place in sure), *unlearnt]
     values = [*(float(chances[place]) for place in sure), *(float("nan") for _ in unlearnt)]
-    if told:
+    if names:
         why = say("分类模型", "the classifier") if sure else _by_keywords(unlearnt).why
     elif order and model.needs[int(np.argmax(chances))] == "":
         why = say("像是谁的需求都不是", "it looks like nobody's need")
     else:
         top = chances[order[0]] if order else 0.0
         why = say(f"拿不准（最高 {top:.0%}）", f"not sure (at best {top:.0%})")
-    return Answer(tuple(told), tuple(values), why, candidates, float(chances.max()))
+    return Answer(tuple(names), tuple(values), why, candidates, float(chances.max()))

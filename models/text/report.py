@@ -10,18 +10,18 @@ from models.text.evaluate import Evaluation, reliability
 from models.text.model import PRECISION
 
 
-def lines_of(found: Evaluation) -> list[str]:
+def lines_of(evaluation: Evaluation) -> list[str]:
     """Write the lines that a command prints."""
-    m = found.metrics
-    first, last = found.curve.iloc[0], found.curve.iloc[-1]
+    m = evaluation.metrics
+    first, last = evaluation.curve.iloc[0], evaluation.curve.iloc[-1]
 
     def interval(name: str) -> str:
         return f"{m[name]:.3f}（{m[f'{name}_low']:.3f}–{m[f'{name}_high']:.3f}）"
 
     return [
         say(
-            f"{m['texts']:.0f} 条不同的文字，{len(found.needs)} 类；嵌套交叉验证，95% 区间",
-            f"{m['texts']:.0f} distinct texts, {len(found.needs)} classes; nested cross-validation, 95% intervals",
+            f"{m['texts']:.0f} 条不同的文字，{len(evaluation.needs)} 类；嵌套交叉验证，95% 区间",
+            f"{m['texts']:.0f} distinct texts, {len(evaluation.needs)} classes; nested cross-validation, 95% intervals",
         ),
         say(f"  分类模型 macro-F1 {interval('macro_f1')}", f"  classifier macro-F1 {interval('macro_f1')}"),
         say(
@@ -52,66 +52,68 @@ def lines_of(found: Evaluation) -> list[str]:
     ]
 
 
-def by_need(found: Evaluation) -> pd.DataFrame:
+def by_need(evaluation: Evaluation) -> pd.DataFrame:
     """Return texts, precision, recall and F1 of each need, and the F1 of keywords alone."""
-    predicted = found.predicted
+    predicted = evaluation.predicted
 
-    def f1(own: np.ndarray) -> np.ndarray:
+    def f1(predicted: np.ndarray) -> np.ndarray:
         return (
-            2 * (own & found.labels).sum(axis=0) / np.maximum(own.sum(axis=0) + found.labels.sum(axis=0), 1)
+            2
+            * (predicted & evaluation.labels).sum(axis=0)
+            / np.maximum(predicted.sum(axis=0) + evaluation.labels.sum(axis=0), 1)
         )
 
-    right = (predicted & found.labels).sum(axis=0)
+    right = (predicted & evaluation.labels).sum(axis=0)
     return pd.DataFrame(
         {
-            "need": found.needs,
-            "texts": found.labels.sum(axis=0),
+            "need": evaluation.needs,
+            "texts": evaluation.labels.sum(axis=0),
             "precision": right / np.maximum(predicted.sum(axis=0), 1),
-            "recall": right / np.maximum(found.labels.sum(axis=0), 1),
+            "recall": right / np.maximum(evaluation.labels.sum(axis=0), 1),
             "f1": f1(predicted),
-            "keywords_f1": f1(found.by_keywords),
+            "keywords_f1": f1(evaluation.by_keywords),
         }
     )
 
 
-def report_files(found: Evaluation) -> dict[str, bytes]:
+def report_files(evaluation: Evaluation) -> dict[str, bytes]:
     """Return the report's files by name: tables and a figure, without any text that was evaluated."""
     tables = {
-        "by_need": by_need(found),
-        "learning_curve": found.curve,
-        "reliability": reliability(found.chances, found.labels),
-        "metrics": pd.DataFrame(found.metrics.items(), columns=["metric", "value"]),
+        "by_need": by_need(evaluation),
+        "learning_curve": evaluation.curve,
+        "reliability": reliability(evaluation.chances, evaluation.labels),
+        "metrics": pd.DataFrame(evaluation.metrics.items(), columns=["metric", "value"]),
     }
     files = {f"{name}.csv": table.to_csv(index=False).encode("utf-8-sig") for name, table in tables.items()}
     return {
-        "summary.txt": ("\n".join(lines_of(found)) + "\n").encode(),
+        "summary.txt": ("\n".join(lines_of(evaluation)) + "\n").encode(),
         **files,
-        "evaluation.png": _drawn(found),
+        "evaluation.png": _drawn(evaluation),
     }
 
 
-def _drawn(found: Evaluation) -> bytes:
+def _drawn(evaluation: Evaluation) -> bytes:
     """Draw reliability, learning curve, precision by coverage, and F1 by need."""
     with chinese_text():
         figure = Figure(figsize=(11, 8), layout="constrained")
         (calibration, learning), (covered, needs) = figure.subplots(2, 2)
-        table = reliability(found.chances, found.labels)
+        table = reliability(evaluation.chances, evaluation.labels)
         calibration.plot([0, 1], [0, 1], color="#9aa0a6")
         calibration.plot(table["predicted"], table["observed"], "o-")
         calibration.set_title(say("预测概率与正确的比例", "Predicted probability and share right"))
-        learning.plot(found.curve["texts"], found.curve["macro_f1"], "o-")
-        learning.axhline(found.metrics["keywords_macro_f1"], color="#9aa0a6")
+        learning.plot(evaluation.curve["texts"], evaluation.curve["macro_f1"], "o-")
+        learning.axhline(evaluation.metrics["keywords_macro_f1"], color="#9aa0a6")
         learning.set_title(
             say("学习曲线：macro-F1（灰：仅关键词）", "Learning curve: macro-F1 (grey: keywords alone)")
         )
-        top = found.chances.max(axis=1)
+        top = evaluation.chances.max(axis=1)
         order = np.argsort(-top)
-        right = found.labels[np.arange(len(top)), found.chances.argmax(axis=1)][order]
+        right = evaluation.labels[np.arange(len(top)), evaluation.chances.argmax(axis=1)][order]
         share = np.arange(1, len(top) + 1) / len(top)
         covered.plot(share, np.cumsum(right) / np.arange(1, len(top) + 1))
         covered.axhline(PRECISION, color="#9aa0a6")
         covered.set_title(say("回答的比例与准确率", "Share answered and precision"))
-        own = by_need(found)
+        own = by_need(evaluation)
         needs.barh([*own["need"]], own["f1"])
         needs.plot(own["keywords_f1"], [*own["need"]], "k|", markersize=12)
         needs.set_title(say("各类 F1（竖线：仅关键词）", "F1 by class (mark: keywords alone)"))

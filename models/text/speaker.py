@@ -37,10 +37,10 @@ def own_part(text: str) -> str:
     kept, others = [], False
     for match in _CLAUSE.finditer(text):
         clause = match.group()
-        own = _OWN.search(clause)
+        own_words = _OWN.search(clause)
         if other := _OTHER.search(clause):
-            others = not (own and own.start() < other.start())
-        elif own or _TURN.search(clause):
+            others = not (own_words and own_words.start() < other.start())
+        elif own_words or _TURN.search(clause):
             others = False
         if not others:
             kept.append(clause)

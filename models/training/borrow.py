@@ -91,8 +91,8 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
     model = _with_own_level(records, known, chosen.model, base)
     origin = {"name": chosen.name, "version": chosen.version}
     lines = _origin_lines(chosen.name)
-    told = {"borrowed": origin, "unsound": [lines], "silence": chosen.model.metadata.get("silence", {})}
-    model = replace(model, metadata=base.metadata | told)
+    metadata = {"borrowed": origin, "unsound": [lines], "silence": chosen.model.metadata.get("silence", {})}
+    model = replace(model, metadata=base.metadata | metadata)
     return Borrowed(model, _notes(chosen, losses, left_out, lines), losses)
 
 
@@ -125,9 +125,9 @@ def _with_own_level(records: Records, known: Known, model: NeedModel, base: Need
     came = np.bincount(asked(known).need, minlength=needs)
     ratio = (came + PRIOR) / (expected + PRIOR)
     shift = model.usual_shift.copy()
-    for one in np.unique(need):
-        odds = before[need == one]
-        shift[one] += shift_to(odds, min(float(expit(odds).mean()) * ratio[one], MOST_ASKING), ANY_SHIFT)
+    for index in np.unique(need):
+        odds = before[need == index]
+        shift[index] += shift_to(odds, min(float(expit(odds).mean()) * ratio[index], MOST_ASKING), ANY_SHIFT)
     calibration = Calibration(model.calibration.slope, model.calibration.intercept + shift)
     return replace(
         model,
@@ -168,13 +168,13 @@ def _day_loss(known: Known, features: Features, model: NeedModel, usable: np.nda
     label = labels(known, features.rows, features.as_of)
     odds, need = model.log_odds(features), features.rows.need
     loss, rows = 0.0, 0
-    for one in np.flatnonzero(usable):
-        mine = need == one
-        if not label[mine].any() or label[mine].all():
+    for index in np.flatnonzero(usable):
+        of_need = need == index
+        if not label[of_need].any() or label[of_need].all():
             continue
-        p = expit(odds[mine] + shift_to(odds[mine], float(label[mine].mean()), ANY_SHIFT))
-        loss -= float(np.log(np.where(label[mine] == 1, p, 1 - p).clip(1e-12)).sum())
-        rows += int(mine.sum())
+        p = expit(odds[of_need] + shift_to(odds[of_need], float(label[of_need].mean()), ANY_SHIFT))
+        loss -= float(np.log(np.where(label[of_need] == 1, p, 1 - p).clip(1e-12)).sum())
+        rows += int(of_need.sum())
     return loss, rows
 
 
@@ -189,12 +189,15 @@ def _origin_lines(name: str) -> dict[str, str]:
 def _notes(
     chosen: Neighbour, losses: dict[str, float], left_out: list[str], lines: dict[str, Any]
 ) -> list[str]:
-    told = say("，", ", ").join(
+    losses_told = say("，", ", ").join(
         f"{name} {loss:.4f}" for name, loss in losses.items() if np.isfinite(loss)
     ) or say("还没有可试的申请，取第一个", "no request to try them on: the first is taken")
     notes = [
         say(lines["zh"], lines["en"]),
-        say(f"各社区模型在本社区的对数损失（越小越好）：{told}", f"log loss here (less is better): {told}"),
+        say(
+            f"各社区模型在本社区的对数损失（越小越好）：{losses_told}",
+            f"log loss here (less is better): {losses_told}",
+        ),
     ]
     if left_out:
         names = say("、", ", ").join(left_out)

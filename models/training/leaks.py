@@ -59,7 +59,7 @@ def find_leaks(known: Known) -> list[Leak]:
         ("households", schema.household),
         ("residents", schema.resident),
     )
-    found: list[Leak] = []
+    leaks: list[Leak] = []
     for table, attributes in tables:
         used = [
             attribute
@@ -70,8 +70,8 @@ def find_leaks(known: Known) -> list[Leak]:
             looks = [(at, _requests_since(known, table, at)) for at in _rows_looked_at(known, table)]
             for attribute in used:
                 signs = (_sign(known, table, attribute, at, rows) for at, rows in looks)
-                found += [Leak(attribute.name, *sign) for sign in signs if sign][:1]
-    return found
+                leaks += [Leak(attribute.name, *sign) for sign in signs if sign][:1]
+    return leaks
 
 
 def without_leaks(known: Known, leaks: Sequence[Leak]) -> Schema:
@@ -115,8 +115,8 @@ def _requests_since(known: Known, table: TableName, at: np.ndarray) -> _Rows:
     rows, requests = getattr(known, table), known.requests
     household, begins = rows.household[at], rows.valid_from[at]
     needs, homes = len(known.community.needs), known.household_count
-    told = requests.need >= 0
-    who, need, when = requests.household[told], requests.need[told], requests.requested[told]
+    of_need = requests.need >= 0
+    who, need, when = requests.household[of_need], requests.need[of_need], requests.requested[of_need]
     splits = np.quantile(when, (0.25, 0.5, 0.75)) if len(when) else np.zeros(3)
     counts = np.zeros((len(at), needs), dtype=np.int64)
     early, late = (np.zeros((len(at), needs, len(splits)), dtype=bool) for _ in range(2))
@@ -172,7 +172,7 @@ def _groups(attribute: Attribute, value: np.ndarray) -> Iterator[np.ndarray]:
     groups = [filled, ~filled]
     if attribute.kind in ("boolean", "category"):
         each = [value == level for level in np.unique(value[filled])]
-        groups += [*each, *(~one for one in each)]
+        groups += [*each, *(~mask for mask in each)]
     elif filled.any():
         groups += [value > np.quantile(value[filled], share) for share in (0.5, 0.75)]
     for group in groups:
@@ -253,8 +253,8 @@ def _counts_requests(value: np.ndarray, rows: _Rows) -> bool:
     )
 
 
-def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    ranks = rankdata(one), rankdata(other)
+def _rank_correlation(left: np.ndarray, other: np.ndarray) -> float:
+    ranks = rankdata(left), rankdata(other)
     if min(np.ptp(ranks[0]), np.ptp(ranks[1])) == 0:
         return 0.0
     return float(np.corrcoef(*ranks)[0, 1])

@@ -120,18 +120,18 @@ def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) 
     notes = [say(*line) for line in lines]
     sample = _visit_sample(known, model, visited, reader)
     silent = sample.found[sample.design.silent & sample.drawn]
-    found = int(silent.sum())
-    if min(found, len(silent) - found) < FEWEST_FOUND:
-        zh = f"随机走访在半年未申请的家庭里只有 {found} 次发现需要（至少要 {FEWEST_FOUND} 次）"
-        en = f"random visits found only {found} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
+    needed = int(silent.sum())
+    if min(needed, len(silent) - needed) < FEWEST_FOUND:
+        zh = f"随机走访在半年未申请的家庭里只有 {needed} 次发现需要（至少要 {FEWEST_FOUND} 次）"
+        en = f"random visits found only {needed} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
         return not_corrected(zh, en, notes, held_out_visits(visited, sample, sample.request))
     fitted, comparison, odds = _chosen(sample, reader, seed)
     zh, en = ESTIMATORS[fitted.name].title
     silence = {
         "zh": "p_need 已用随机走访纠正“不开口”的家庭："
-        f"半年未申请时走访 {len(silent)} 次，{found} 次发现需要（方法：{zh}）",
+        f"半年未申请时走访 {len(silent)} 次，{needed} 次发现需要（方法：{zh}）",
         "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
-        f"{found} found the need (method: {en})",
+        f"{needed} found the need (method: {en})",
     }
     return NeedFit(fitted, silence, notes, comparison, held_out_visits(visited, sample, odds))
 
@@ -187,11 +187,11 @@ def _chosen(
     later = later_weeks(sample)
     if later.any():
         newest, earlier = sample.take(later & sample.drawn), fit_estimators(sample.take(~later))
-        ahead = {name: one.log_odds(newest.design) for name, one in earlier.items()}
+        ahead = {name: estimator.log_odds(newest.design) for name, estimator in earlier.items()}
         comparison.append(measures(newest, ahead, WEEKS, seed))
         for name, odds in ahead.items():
             losses[name].append(_silent_loss(newest, odds))
-    best = choose({name: np.concatenate(one) for name, one in losses.items()})
+    best = choose({name: np.concatenate(parts) for name, parts in losses.items()})
     calibration = fit_need_calibration(of_drawn[best], drawn.design, drawn.found, drawn.weight, drawn.as_of)
     fitted = NeedFromVisits(
         reader=reader,

@@ -205,15 +205,15 @@ def _explain(
     shift = model.shift(known, model.log_odds(features), need, share)
     draw = np.random.default_rng(seed)
     modelled = np.flatnonzero(model.modelled)
-    chosen = [draw.permutation(np.flatnonzero(need == one))[:ROWS_EXPLAINED] for one in modelled]
+    chosen = [draw.permutation(np.flatnonzero(need == index))[:ROWS_EXPLAINED] for index in modelled]
     positions = np.concatenate(chosen) if chosen else np.empty(0, dtype=int)
     size = np.abs(model.contributions(features, positions))
     gains = []
-    for one in modelled:
-        mine = need[positions] == one
-        gain = size[mine].mean(axis=0) if mine.any() else np.zeros(len(features.names))
+    for index in modelled:
+        of_need = need[positions] == index
+        gain = size[of_need].mean(axis=0) if of_need.any() else np.zeros(len(features.names))
         pairs = zip(features.names, gain, strict=True)
-        gains += [(model.schema.needs[one], name, float(value)) for name, value in pairs]
+        gains += [(model.schema.needs[index], name, float(value)) for name, value in pairs]
     return replace(model, usual_shift=shift), pd.DataFrame(gains, columns=["need", "feature", "gain"])
 
 
@@ -246,9 +246,9 @@ def _finish(
     """Give the model its p_need and its spread of demand; join the audits of groups."""
     model = with_visits(explained, p_need)
     unsound = told_with_model(report.soundness, known.community)
-    told = {"demand": report.demand.to_dict("records"), "unsound": unsound}
+    metadata = {"demand": report.demand.to_dict("records"), "unsound": unsound}
     spread: Spread = report.spread
-    model = replace(model, spread=spread, metadata=model.metadata | told)
+    model = replace(model, spread=spread, metadata=model.metadata | metadata)
     return model, report.groups if of_visits is None else pd.concat([report.groups, of_visits])
 
 

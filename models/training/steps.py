@@ -57,7 +57,7 @@ def run_steps(
                 if seconds is not None:
                     taken = seconds.get(step.stage, 0.0) + time.perf_counter() - start
                     seconds[step.stage] = round(taken, 2)
-            return {name: _value(one) for name, one in results.items() if name != SECOND_THREAD}
+            return {name: _value(result) for name, result in results.items() if name != SECOND_THREAD}
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise
@@ -77,11 +77,11 @@ def _inputs(step: Step, results: Mapping[str, Any]) -> list[Any]:
     return [_value(results[name]) for name in step.takes]
 
 
-def _keep(step: Step, found: Any, results: dict[str, Any]) -> None:
+def _keep(step: Step, result: Any, results: dict[str, Any]) -> None:
     if isinstance(step.gives, str):
-        results[step.gives] = found
+        results[step.gives] = result
     else:
-        results.update(zip(step.gives, found, strict=True))
+        results.update(zip(step.gives, result, strict=True))
 
 
 def _value(result: Any) -> Any:

@@ -12,7 +12,7 @@ from models.scoring.model import NeedModel
 
 
 def training_lines(
-    model: NeedModel, known: Known, table: Table, plan: Split, validation: Validation, found: Evaluation
+    model: NeedModel, known: Known, table: Table, plan: Split, validation: Validation, evaluation: Evaluation
 ) -> list[str]:
     """Describe dates and rows trained on, needs skipped, each need's weights, and metrics of the newest fold.
 
@@ -21,7 +21,7 @@ def training_lines(
     table: the training table.
     plan: its dates and folds.
     validation: the validated rows.
-    found: their metrics.
+    evaluation: their metrics.
     """
     first, last = date_of(plan.dates[0]), date_of(plan.dates[-1])
     lines = [
@@ -53,7 +53,9 @@ def training_lines(
             )
         )
     lines += [_won(known, model, int(need)) for need in np.flatnonzero(model.modelled)]
-    overall = found.metrics[(found.metrics["need"] == ALL) & (found.metrics["fold"] == plan.folds[-1].name)]
+    overall = evaluation.metrics[
+        (evaluation.metrics["need"] == ALL) & (evaluation.metrics["fold"] == plan.folds[-1].name)
+    ]
     for ranker in (MODEL, "request_count"):
         rows = overall[overall["ranker"] == ranker].set_index("metric")["value"]
         if len(rows):
@@ -70,9 +72,9 @@ def training_lines(
 
 def _won(known: Known, model: NeedModel, need: int) -> str:
     name = known.community.needs[need].name.here
-    linear, pooled, own, plain = (round(100 * weight) for weight in model.weights[need])
+    linear, pooled, of_need, plain = (round(100 * weight) for weight in model.weights[need])
     return say(
-        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {own}%，不设起点的树 {plain}%",
-        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {own}%,"
+        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {of_need}%，不设起点的树 {plain}%",
+        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {of_need}%,"
         f" plain trees {plain}%",
     )

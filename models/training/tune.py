@@ -119,14 +119,14 @@ def settle(
     if tuning is None or not tuning.minutes:
         return Settled({})
     tuned = tune(trainer, known_now, plan, tuning, fingerprint, kept, progress)
-    told = {
+    record = {
         "as_of": str(date_of(known_now.as_of)),
         "parameters": tuned.parameters,
         "loss": tuned.loss,
         "usual_loss": tuned.usual_loss,
         "trials": len(tuned.trials),
     }
-    return Settled(tuned.parameters, tuned, told, (tuned.line(),))
+    return Settled(tuned.parameters, tuned, record, (tuned.line(),))
 
 
 def tune(
@@ -223,13 +223,13 @@ def _folds(
     trainer: Trainer, known_now: Known, plan: Split
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Return rows to train on, later rows and the offset, of each fold on which early stopping is done."""
-    found = []
+    folds = []
     for fold in plan.folds[:-1] or plan.folds:
         rows = trained_by(trainer.table, known_now, fold.cut)
         fitted = trainer.fit_offset(rows)
         offset = fitted.log_odds(trainer.table.matrix, trainer.table.need)
-        found.append((rows, later_rows(trainer.table, fold), offset))
-    return found
+        folds.append((rows, later_rows(trainer.table, fold), offset))
+    return folds
 
 
 def _loss(
@@ -243,9 +243,9 @@ def _loss(
     step = 0
     for rows, later, offset in folds:
         parts = [(trees.pooled, rows, later)]
-        parts += [(trees.own, mine, ahead) for _, mine, ahead in trainer.with_own(rows, later, False)]
-        for parameters, mine, ahead in parts:
-            loss = trainer.least_loss({**parameters, "seed": trainer.seed}, mine, offset, ahead)
+        parts += [(trees.own, now, ahead) for _, now, ahead in trainer.with_own(rows, later, False)]
+        for parameters, now, ahead in parts:
+            loss = trainer.least_loss({**parameters, "seed": trainer.seed}, now, offset, ahead)
             heavy = float(weight[ahead].sum())
             total, sum_of = total + heavy * loss, sum_of + heavy
             trial.report(total / sum_of, step)
@@ -267,7 +267,7 @@ def _told(study: "optuna.Study") -> Tuned:
 
     ended = _ended(study)
     complete = [trial for trial in ended if trial.state == optuna.trial.TrialState.COMPLETE]
-    best = min(complete, key=lambda one: (one.value, one.number))
+    best = min(complete, key=lambda trial: (trial.value, trial.number))
     usual = next(trial for trial in complete if trial.params == USUAL)
     rows = [
         (

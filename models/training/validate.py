@@ -56,7 +56,7 @@ class Predicted:
             self.fold[rows],
             self.label[rows],
             self.parts[rows],
-            {name: one[rows] for name, one in self.baselines.items()},
+            {name: values[rows] for name, values in self.baselines.items()},
             self.level,
             self.share,
         )
@@ -113,18 +113,18 @@ def backtest(
     """
     table, validated = trainer.table, validated_households(records)
     predicting = Predicting(records, known_now, schema, table, validated)
-    found: list[Rounds] = []
+    rounds_found: list[Rounds] = []
     waiting: list[Future] = []
     for number, fold in enumerate(progress(split.folds)):
         newest = number == len(split.folds) - 1
-        given = _mean_rounds(found) if newest and found else None
+        given = _mean_rounds(rounds_found) if newest and rounds_found else None
         rows = trained_by(table, known_now, fold.cut)
         fitted, rounds = trainer.fit(rows, given, later_rows(table, fold))
         if given is None:
-            found.append(rounds)
+            rounds_found.append(rounds)
         waiting.append(beside.submit(predicting, fitted, fold, number))
     predicted = beside.submit(joined, waiting, float(validated.mean()))
-    return predicted, _mean_rounds(found) if found else None
+    return predicted, _mean_rounds(rounds_found) if rounds_found else None
 
 
 def validated_households(records: Records) -> np.ndarray:
@@ -212,14 +212,16 @@ def joined(folds: Iterable[Future], share: float) -> Predicted:
     )
 
 
-def _mean_rounds(found: list[Rounds]) -> Rounds:
+def _mean_rounds(rounds_of_folds: list[Rounds]) -> Rounds:
     def mean(rounds: list[tuple[int, ...]]) -> tuple[int, ...]:
         """Average the rounds of each need over the folds in which it had trees."""
         seen = (np.array(rounds) > 0).sum(axis=0)
-        return tuple(int(one) for one in np.array(rounds).sum(axis=0) // np.maximum(seen, 1))
+        return tuple(int(total) for total in np.array(rounds).sum(axis=0) // np.maximum(seen, 1))
 
-    pooled = round(float(np.mean([fold.pooled for fold in found])))
-    return Rounds(pooled, mean([fold.own for fold in found]), mean([fold.plain for fold in found]))
+    pooled = round(float(np.mean([fold.pooled for fold in rounds_of_folds])))
+    return Rounds(
+        pooled, mean([fold.own for fold in rounds_of_folds]), mean([fold.plain for fold in rounds_of_folds])
+    )
 
 
 def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> Finish:
@@ -292,12 +294,12 @@ def out_of_time(
     weight = learnt_weight(sums, horizon_days)
     for number in range(len(folds)):
         done = finish(predicted, predicted.fold < number, horizon_days)
-        mine = np.flatnonzero(predicted.fold == number)
-        own = predicted.take(mine)
-        odds = done.log_odds(own.parts, own.need)
-        model[mine], shifts = probabilities(own, odds, per_request[number], weight)
+        rows_of_fold = np.flatnonzero(predicted.fold == number)
+        of_fold = predicted.take(rows_of_fold)
+        odds = done.log_odds(of_fold.parts, of_fold.need)
+        model[rows_of_fold], shifts = probabilities(of_fold, odds, per_request[number], weight)
         if number or len(folds) == 1:  # before any calibration a level is only a better intercept
-            sums += level_days(own, odds, per_request[number])
+            sums += level_days(of_fold, odds, per_request[number])
             weight = learnt_weight(sums, horizon_days)
     logistic, plain = (
         expit(predicted.parts[:, MEMBERS.index(baseline)].astype(float)) for baseline in ("logistic", "plain")
@@ -311,12 +313,12 @@ def level_days(predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarr
     log_odds: float64 [rows], calibrated. per_request: float64 [needs].
     """
     needs = len(per_request)
-    found = []
+    days = []
     for day, level in predicted.level.items():
         on = predicted.as_of == day
         if on.any():
             need = predicted.need[on]
-            own = np.bincount(need, expit(log_odds[on]), needs)
+            expected = np.bincount(need, expit(log_odds[on]), needs)
             came = np.bincount(need, predicted.label[on], needs)
-            found.append(LevelDay(own, level.requests * per_request, came.astype(float)))
-    return found
+            days.append(LevelDay(expected, level.requests * per_request, came.astype(float)))
+    return days

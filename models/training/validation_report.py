@@ -179,7 +179,7 @@ def _risk_calibration(known: Known, predicted: Predicted, p: np.ndarray) -> tupl
         labels.append(happened[risk > 0])
         days.append(np.full((risk > 0).sum(), day))
     score, label = np.concatenate(scores), np.concatenate(labels).astype(np.int8)
-    found = fit_calibration(
+    calibration = fit_calibration(
         score, label, np.zeros(len(score), dtype=int), np.concatenate(days), 1, repeats=2.0
     )
-    return float(found.slope[0]), float(found.intercept[0])
+    return float(calibration.slope[0]), float(calibration.intercept[0])

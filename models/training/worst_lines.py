@@ -23,7 +23,7 @@ def worst_lines(
     model: NeedModel,
     known: Known,
     verdicts: pd.DataFrame,
-    found: Evaluation,
+    evaluation: Evaluation,
     groups: pd.DataFrame,
 ) -> list[str]:
     """Write what somebody should act on.
@@ -34,7 +34,7 @@ def worst_lines(
         Lines on levels and orders that do not hold, and on attributes left out as leaks; each says what to do.
     model, known
         The new model, and what it was trained on.
-    verdicts, found, groups
+    verdicts, evaluation, groups
         Of ``Retrained``: whether a model is needed, metrics, and shares of groups.
     """
     return [
@@ -43,7 +43,7 @@ def worst_lines(
         *_untrained(model, known),
         *_rules(verdicts, known),
         *_groups(groups, known),
-        *_quality(found),
+        *_quality(evaluation),
     ]
 
 
@@ -91,7 +91,7 @@ def _rules(verdicts: pd.DataFrame, known: Known) -> list[str]:
         )
     ]
     allowed = ("request_count", "request_count_all", "same_season")
-    needs = [need for found in simple.values() for need in found]
+    needs = [need for needs in simple.values() for need in needs]
     if needs:
         best = max(simple, key=lambda rule: len(simple[rule]) if rule in allowed else 0)
         rule = best if best in allowed else BY_COUNT
@@ -123,9 +123,9 @@ def _groups(groups: pd.DataFrame, known: Known) -> list[str]:
     ]
 
 
-def _quality(found: Evaluation) -> list[str]:
+def _quality(evaluation: Evaluation) -> list[str]:
     """Say how many of a hundred visits in the newest validation would have found a request."""
-    rows = found.metrics[found.metrics["need"] == ALL]
+    rows = evaluation.metrics[evaluation.metrics["need"] == ALL]
     if rows.empty:
         return []
     newest = rows[rows["fold"] == rows["fold"].iloc[-1]]

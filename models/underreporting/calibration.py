@@ -52,7 +52,7 @@ def fit_need_calibration(
     silent, lately = np.flatnonzero(design.silent), np.flatnonzero(design.lately)
     columns = np.column_stack([away, np.ones(len(away))])
     prior = NormalPrior(np.array([1.0, 0.0]), np.array(SILENT_SPREAD) ** -2.0)
-    own = fit_penalised_logistic(columns[silent], found[silent], weight[silent], prior, middle)
+    slope = fit_penalised_logistic(columns[silent], found[silent], weight[silent], prior, middle)
     since = design.asked[:, None] == np.arange(len(ASKED_WITHIN))
     center = np.append(1.0, np.zeros(len(ASKED_WITHIN)))
     spread = np.append(LATELY_SPREAD[0], np.full(len(ASKED_WITHIN), LATELY_SPREAD[1]))
@@ -61,5 +61,8 @@ def fit_need_calibration(
         columns, found[lately], weight[lately], NormalPrior(center, spread**-2.0), middle
     )
     return NeedCalibration(
-        middle, (float(own[0]), float(own[1])), float(asked[0]), tuple(float(one) for one in asked[1:])
+        middle,
+        (float(slope[0]), float(slope[1])),
+        float(asked[0]),
+        tuple(float(intercept) for intercept in asked[1:]),
     )

@@ -89,9 +89,12 @@ def measures(
     nothing = np.zeros(len(sample), dtype=np.int8)
     rows = Validation(design.household, design.need, nothing, nothing, sample.found, {}, (validation,))
     table = []
-    for name, one in {REQUEST: sample.request, **{name: value[keep] for name, value in odds.items()}}.items():
-        loss = log_loss(one, sample.found)
-        values = values_of(rows, expit(one), 1, True, draws)
+    for name, odds_of in {
+        REQUEST: sample.request,
+        **{name: value[keep] for name, value in odds.items()},
+    }.items():
+        loss = log_loss(odds_of, sample.found)
+        values = values_of(rows, expit(odds_of), 1, True, draws)
         value = {**values.value, "log_loss": float(loss.mean())}
         by_household = np.bincount(design.household, loss, len(draws))
         again = {**values.replicates, "log_loss": by_household @ draws / count}

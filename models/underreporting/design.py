@@ -156,16 +156,18 @@ class DesignReader:
 
     def to_arrays(self) -> dict[str, Any]:
         """Return all fields, and those of the effects, by name, for ``from_arrays``."""
-        own = {name: one for name, one in vars(self).items() if name != "effects"}
-        return {**own, **{EFFECTS + name: one for name, one in vars(self.effects).items()}}
+        arrays = {name: value for name, value in vars(self).items() if name != "effects"}
+        return {**arrays, **{EFFECTS + name: value for name, value in vars(self.effects).items()}}
 
     @staticmethod
     def from_arrays(arrays: dict[str, Any]) -> "DesignReader":
         """Make a reader from what ``to_arrays`` returned."""
-        effects = {key.removeprefix(EFFECTS): one for key, one in arrays.items() if key.startswith(EFFECTS)}
-        own = {name: one for name, one in arrays.items() if not name.startswith(EFFECTS)}
+        effects = {
+            key.removeprefix(EFFECTS): value for key, value in arrays.items() if key.startswith(EFFECTS)
+        }
+        arrays_of = {name: value for name, value in arrays.items() if not name.startswith(EFFECTS)}
         effects["attributes"] = effects["attributes"].tolist()
-        return DesignReader(ReportingEffects(**effects), **own)
+        return DesignReader(ReportingEffects(**effects), **arrays_of)
 
 
 def _spread(blocks: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -180,10 +182,10 @@ def _value(matrix: np.ndarray, names: Sequence[str], name: str) -> np.ndarray:
 
 def _last_visit(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Tell whether a recent visit found the need, and whether it found none: bool [rows, 2]."""
-    found = _value(matrix, names, "last_visit_needed")
+    needed = _value(matrix, names, "last_visit_needed")
     with np.errstate(invalid="ignore"):
         lately = _value(matrix, names, "days_since_visit") <= VISITED_WITHIN
-    return np.column_stack([lately & (found == 1), lately & (found == 0)])
+    return np.column_stack([lately & (needed == 1), lately & (needed == 0)])
 
 
 def fit_reader(

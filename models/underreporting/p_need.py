@@ -41,7 +41,7 @@ class NeedFromVisits:
         """
         microgrid = microgrid_ids(known, known.microgrid[features.rows.household])
         blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(features.rows), BLOCK)]
-        parts = in_threads(lambda one: self._of_block(features, microgrid, log_odds, one), blocks)
+        parts = in_threads(lambda block: self._of_block(features, microgrid, log_odds, block), blocks)
         return np.clip(expit(np.concatenate([np.empty(0), *parts])), LEAST, MOST)
 
     def _of_block(
@@ -58,9 +58,9 @@ class NeedFromVisits:
         trees = self.estimator.trees if isinstance(self.estimator, VisitTrees) else ()
         plain = self.estimator.start if isinstance(self.estimator, VisitTrees) else self.estimator
         arrays |= {f"estimator_{key}": np.asarray(value) for key, value in vars(plain).items()}
-        for index, one in enumerate(trees):
+        for index, tree in enumerate(trees):
             path = directory / TREE_FILES.format(index)
-            path.write_text(one.model_to_string(), encoding="utf-8")
+            path.write_text(tree.model_to_string(), encoding="utf-8")
         np.savez(directory / ARRAYS, **arrays)
         said = {
             "estimator": self.name,
@@ -96,12 +96,12 @@ def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
 
 
-def _estimator(name: str, own: dict[str, np.ndarray], directory: Path) -> Estimator:
+def _estimator(name: str, arrays: dict[str, np.ndarray], directory: Path) -> Estimator:
     if name == TREES:
         paths = sorted(directory.glob(TREE_FILES.format("*")))
         trees = tuple(lgb.Booster(model_str=path.read_text(encoding="utf-8")) for path in paths)
-        return VisitTrees(VisitLogistic(**own), trees)
-    return ESTIMATORS[name].made(**own)
+        return VisitTrees(VisitLogistic(**arrays), trees)
+    return ESTIMATORS[name].made(**arrays)
 
 
 def microgrid_ids(known: Known, microgrid: np.ndarray) -> np.ndarray:

@@ -37,15 +37,15 @@ def _rows(among: str, visits: pd.DataFrame, draws: np.ndarray) -> list[tuple]:
         return []
     household = visits["household"].to_numpy()
     need, weight = visits["need"].to_numpy(), visits["weight"].to_numpy(dtype=np.float64)
-    found = weight * visits["found"].to_numpy()
+    needed = weight * visits["found"].to_numpy()
     whole = np.column_stack([np.ones(len(draws)), draws])
 
     def total(value: np.ndarray) -> np.ndarray:
         return np.bincount(household, value, len(whole)) @ whole
 
-    every = total(found)
+    every = total(needed)
     recall = {
-        ranker: total(listed_in_each(visits[ranker].to_numpy(dtype=np.float64), need, weight) * found)
+        ranker: total(listed_in_each(visits[ranker].to_numpy(dtype=np.float64), need, weight) * needed)
         / np.where(every > 0, every, np.nan)
         for ranker in (NEED, REQUEST, *SIMPLE)
     }

@@ -129,9 +129,9 @@ def _one_outcome_a_day(known: Known, keep: np.ndarray) -> tuple[np.ndarray, int]
     day = np.floor(rows.contacted[keep]).astype(np.int64)
     _, first, same = np.unique(np.stack([pair, day]), axis=1, return_index=True, return_inverse=True)
     same = same.reshape(-1)
-    found = rows.outcome[keep] == NEEDED
+    needed = rows.outcome[keep] == NEEDED
     times = np.bincount(same, minlength=len(first))
-    positive = np.bincount(same, found, minlength=len(first))
+    positive = np.bincount(same, needed, minlength=len(first))
     agreed = (positive == 0) | (positive == times)
     return keep[np.sort(first[agreed])], int(times[~agreed].sum())
 
@@ -140,12 +140,12 @@ def _asked_on_the_way(known: Known, keep: np.ndarray) -> np.ndarray:
     """Tell which pairs asked before the visit, by a request not yet known when the week began: bool [keep]."""
     rows, requests = known.outreach, known.requests
     needs = len(known.community.needs)
-    told = np.flatnonzero(requests.need >= 0)
+    of_need = np.flatnonzero(requests.need >= 0)
     asked = pd.DataFrame(
         {
-            "pair": requests.household[told].astype(np.int64) * needs + requests.need[told],
-            "requested": requests.requested[told],
-            "recorded": requests.recorded[told],
+            "pair": requests.household[of_need].astype(np.int64) * needs + requests.need[of_need],
+            "requested": requests.requested[of_need],
+            "recorded": requests.recorded[of_need],
         }
     )
     visits = pd.DataFrame(

@@ -102,7 +102,7 @@ def _of_workers(rows: pd.DataFrame, place: pd.DataFrame, names: dict[str, str]) 
     here = place.reindex(rows["outreach_id"])
     worker = here["worker_id"].fillna("").astype(str).to_numpy()
     beside = (here["grid_id"].fillna("") + " " + here["microgrid_id"].fillna("")).str.strip().to_numpy()
-    name = [names.get(one) or one or area for one, area in zip(worker, beside, strict=True)]
+    name = [names.get(worker_id) or worker_id or area for worker_id, area in zip(worker, beside, strict=True)]
     return rows.assign(name=pd.Series(name, index=rows.index, dtype=object))
 
 
@@ -127,12 +127,12 @@ def _month_of(value: str, column: str, visits: pd.DataFrame, promised: pd.DataFr
 def _month_row(visits: pd.DataFrame, promised: pd.DataFrame, as_of: int) -> Row:
     """Sum up the visits and promises of one grid or worker in the month before the as-of day."""
     made = _homes(visits)
-    found = _homes(visits[visits["found"]])
+    met = _homes(visits[visits["found"]])
     return {
         "visits": made,
         "met": _homes(visits[visits["met"]]),
-        "found": found,
-        "found_per_100": round(100 * found / made) if made else None,
+        "found": met,
+        "found_per_100": round(100 * met / made) if made else None,
         "last": int(as_of - visits["day"].max()) if made else None,
         "promised": len(promised),
         "kept": int(promised["kept"].sum()),

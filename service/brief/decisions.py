@@ -110,7 +110,7 @@ def _unvisited(rows: Sequence[Row]) -> list[Decision]:
     if not left:
         return []
     count, listed = sum(number for number, _ in left), sum(row["listed"] for row in rows)
-    most = sorted(left, key=lambda one: -one[0])[:3]
+    most = sorted(left, key=lambda pair: -pair[0])[:3]
     names = say("、", ", ").join(f"{row['name']} {number}" for number, row in most)
     return [
         Decision(
@@ -170,7 +170,7 @@ def _never(brief: Brief) -> list[Decision]:
     rows = [row for row in brief["grids"] if _misses(row, NEVER_SHARE if limit is None else limit)]
     if not rows:
         return []
-    row = max(rows, key=lambda one: one["never"])
+    row = max(rows, key=lambda row: row["never"])
     share = f"{row['never'] / row['households']:.0%}"
     return [
         Decision(

@@ -100,7 +100,7 @@ def growing(brief: Brief, community: Community) -> Table:
 def left_out(brief: Brief) -> list[str]:
     """Say who is left out: groups with clearly less than their share of the list, and grids with many never visited."""
     lines = list(brief.get("left_out", {}).get(language(), []))
-    for row in sorted(brief["grids"], key=lambda one: -one["never"])[:3]:
+    for row in sorted(brief["grids"], key=lambda row: -row["never"])[:3]:
         if row["never"]:
             lines.append(
                 say(
@@ -186,11 +186,11 @@ def _month_titles() -> tuple[str, ...]:
 
 
 def _month_cells(row: Row) -> list[Any]:
-    last, found = row["last"], row["found_per_100"]
+    last, per_100 = row["last"], row["found_per_100"]
     return [
         row["visits"],
         row["met"],
-        "" if found is None else found,
+        "" if per_100 is None else per_100,
         "" if last is None else last,
         row["promised"],
         row["kept"],

@@ -115,7 +115,7 @@ def _type(about: dict[str, Any]) -> str:
     if "$ref" in about:
         return str(about["$ref"]).rpartition("/")[2]
     if "anyOf" in about:
-        return " or ".join(_type(one) for one in about["anyOf"] if one.get("type") != "null")
+        return " or ".join(_type(choice) for choice in about["anyOf"] if choice.get("type") != "null")
     if "enum" in about:
         return ", ".join(f"`{value}`" for value in about["enum"])
     if about.get("type") == "array":
@@ -140,16 +140,18 @@ def _of_group(group: Any, name: str) -> Iterator[str]:
             yield from _of_group(command, called)
             continue
         arguments = " ".join(
-            one.human_readable_name for one in command.params if one.param_type_name == "argument"
+            parameter.human_readable_name
+            for parameter in command.params
+            if parameter.param_type_name == "argument"
         )
         rows = (
-            (", ".join(f"`{option}`" for option in one.opts), one.help or "")
-            for one in command.params
-            if one.param_type_name == "option" and not one.hidden
+            (", ".join(f"`{option}`" for option in parameter.opts), parameter.help or "")
+            for parameter in command.params
+            if parameter.param_type_name == "option" and not parameter.hidden
         )
         listed = (
             table(("option", "does"), rows)
-            if any(one.param_type_name == "option" for one in command.params)
+            if any(parameter.param_type_name == "option" for parameter in command.params)
             else ""
         )
         yield (
@@ -188,16 +190,17 @@ def api_page() -> str:
         for method, about in methods.items():
             rows = (
                 (
-                    f"`{one['name']}`",
-                    one["in"],
-                    "yes" if one.get("required") else "",
-                    _type(one.get("schema", {})),
+                    f"`{parameter['name']}`",
+                    parameter["in"],
+                    "yes" if parameter.get("required") else "",
+                    _type(parameter.get("schema", {})),
                 )
-                for one in about.get("parameters", ())
+                for parameter in about.get("parameters", ())
             )
             listed = table(("parameter", "in", "required", "type"), rows) if about.get("parameters") else ""
             answers = ", ".join(
-                f"{code} {one.get('description', '')}".strip() for code, one in about["responses"].items()
+                f"{code} {answer.get('description', '')}".strip()
+                for code, answer in about["responses"].items()
             )
             words = about.get("description", "").split("\n\n")[0].replace("\n", " ")
             parts.append(

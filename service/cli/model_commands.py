@@ -113,10 +113,10 @@ def borrow(workspace: Path, workspaces: tuple[Path, ...], as_of: date | None) ->
         make_ready(workspace)
     records = town.read(town.sample)
     with stage(say("试用", "try them here")):
-        found = borrow(records, day_of(as_of), neighbours)
-    show(found.notes)
+        borrowed = borrow(records, day_of(as_of), neighbours)
+    show(borrowed.notes)
     champion = champion_or_none(workspace, records.community)
-    retrained = as_retrained(found, champion.model if champion else None)
+    retrained = as_retrained(borrowed, champion.model if champion else None)
     enter_command(workspace, "model.borrow", as_of.isoformat())
     registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
     publish_models(workspace)

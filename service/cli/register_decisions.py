@@ -25,7 +25,9 @@ def proposed_duplicates(workspace: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     register = read_register(workspace)
     with open_store(workspace, read_only=True) as connection:
         decided = {
-            frozenset((one.subject, one.target)) for one in read_changes(connection) if one.kind == "distinct"
+            frozenset((change.subject, change.target))
+            for change in read_changes(connection)
+            if change.kind == "distinct"
         }
     pairs = pd.concat(
         [
@@ -34,8 +36,8 @@ def proposed_duplicates(workspace: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         ],
         ignore_index=True,
     )
-    told = [frozenset(both) in decided for both in zip(pairs["keep"], pairs["drop"], strict=True)]
-    return pairs[[not one for one in told]].reset_index(drop=True), register
+    known = [frozenset(both) in decided for both in zip(pairs["keep"], pairs["drop"], strict=True)]
+    return pairs[[not is_known for is_known in known]].reset_index(drop=True), register
 
 
 def change_register(
@@ -86,7 +88,7 @@ def change_lines(workspace: Path) -> list[str]:
     """Return a line for each merge and move that was made."""
     _require_records(workspace)
     with open_store(workspace, read_only=True) as connection:
-        return [_line(one) for one in read_changes(connection) if one.kind != "distinct"]
+        return [_line(change) for change in read_changes(connection) if change.kind != "distinct"]
 
 
 def take_reviews(
@@ -112,22 +114,22 @@ def take_reviews(
     households = set(read_register(workspace)["household_id"])
     lines, refused = [], []
     for path in files:
-        found = read_review(path, households)
-        kept = keep_decisions(workspace, found.decisions)
-        refused += found.refused
-        for kind, keep, drop in found.same:
+        review = read_review(path, households)
+        kept = keep_decisions(workspace, review.decisions)
+        refused += review.refused
+        for kind, keep, drop in review.same:
             try:
                 lines += change_register(workspace, _kind(kind), drop, keep, since())
             except UserError as error:
                 refused.append(f"{path.name}: {error}")
-        for _, keep, drop in found.other:
+        for _, keep, drop in review.other:
             change_register(workspace, "distinct", drop, keep, since())
         lines.append(
             say(
-                f"{path.name}：保存 {kept} 条归户决定，合并 {len(found.same)} 对，{len(found.other)} 对不是同一个，"
-                f"{found.undecided} 行未决定",
-                f"{path.name}: {kept} links decided, {len(found.same)} pairs merged, {len(found.other)} pairs are not"
-                f" the same, {found.undecided} rows undecided",
+                f"{path.name}：保存 {kept} 条归户决定，合并 {len(review.same)} 对，{len(review.other)} 对不是同一个，"
+                f"{review.undecided} 行未决定",
+                f"{path.name}: {kept} links decided, {len(review.same)} pairs merged, {len(review.other)} pairs are not"
+                f" the same, {review.undecided} rows undecided",
             )
         )
     return lines, refused

@@ -53,8 +53,8 @@ def evaluate(
     texts, needs, labels = indicator(rows)
     _check(len(texts), len(needs))
     with stage(say(f"评估 {len(texts)} 条", f"evaluate {len(texts)} texts")):
-        found, _ = evaluate(texts, labels, needs, keywords_of(needs, community, keywords))
-    show(lines_of(found))
+        evaluation, _ = evaluate(texts, labels, needs, keywords_of(needs, community, keywords))
+    show(lines_of(evaluation))
     if left := len(rows) - len(texts):
         show(
             [
@@ -67,7 +67,7 @@ def evaluate(
     place = output or workspace / "text" / "evaluation"
     place.mkdir(parents=True, exist_ok=True)
     with stage(say("写报告", "write the report")):
-        for name, content in report_files(found).items():
+        for name, content in report_files(evaluation).items():
             write_atomically(place / name, content)
     show([say(f"报告在 {place}", f"report in {place}")])
 
@@ -96,15 +96,15 @@ def train(workspace: Path, labels: Path | None) -> None:
     texts, needs, marked = indicator(rows[rows["label"].isna() | rows["label"].isin(ids)].drop_duplicates())
     _check(len(texts), len(needs))
     with stage(say(f"训练 {len(texts)} 条", f"train on {len(texts)} texts")):
-        found, model = evaluate(texts, marked, needs, keywords_of(needs, community, None))
-    show(lines_of(found))
-    allowed, why = judge(found, texts, read_text_model(workspace), read_trained_on(workspace))
+        evaluation, model = evaluate(texts, marked, needs, keywords_of(needs, community, None))
+    show(lines_of(evaluation))
+    allowed, why = judge(evaluation, texts, read_text_model(workspace), read_trained_on(workspace))
     with stage(say("登记", "register")):
         params = {"needs": needs, "texts": len(texts), "threshold": model.threshold}
-        metrics = {name: value for name, value in found.metrics.items() if value == value}
+        metrics = {name: value for name, value in evaluation.metrics.items() if value == value}
         if allowed:
             keep_trained_on(workspace, texts)
-        version = log_text_model(workspace, model, (metrics, params), report_files(found), allowed)
+        version = log_text_model(workspace, model, (metrics, params), report_files(evaluation), allowed)
     show(
         [
             say(

@@ -191,9 +191,9 @@ def _queries_hear_interruptions() -> Iterator[None]:
         yield
         return
     ended = threading.Event()
-    heard, told = socket.socketpair()
-    told.setblocking(False)
-    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    heard, sender = socket.socketpair()
+    sender.setblocking(False)
+    before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
 
     def interrupt() -> None:
         while (numbers := heard.recv(64)) and signal.SIGINT not in numbers:
@@ -212,7 +212,7 @@ def _queries_hear_interruptions() -> Iterator[None]:
     finally:
         ended.set()
         signal.set_wakeup_fd(before)
-        told.close()
+        sender.close()
         listening.join()
         heard.close()
 

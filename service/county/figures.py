@@ -76,7 +76,7 @@ def _demand(path: Path) -> pd.DataFrame:
 
 def needs_of(communities: Sequence[CommunityFigures]) -> list[Need]:
     """List the needs of all communities by id, each once, in the order in which they first stand."""
-    return list({need.id: need for own in communities for need in own.needs}.values())
+    return list({need.id: need for community in communities for need in community.needs}.values())
 
 
 def county_demand(communities: Sequence[CommunityFigures]) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def county_demand(communities: Sequence[CommunityFigures]) -> pd.DataFrame:
     Returns need, communities (how many have the need), expected, low_80, high_80 (households). The ends assume that
     communities miss independently: their distances from the expectation are added as squares.
     """
-    every = pd.concat([own.demand for own in communities], ignore_index=True)
+    every = pd.concat([community.demand for community in communities], ignore_index=True)
     numbers = every[["expected", "low_80", "high_80"]].astype(float)
     every = every.assign(
         expected=numbers["expected"],

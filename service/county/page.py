@@ -13,8 +13,8 @@ from service.lists.pages import render
 
 def county_page(title: str, communities: Sequence[CommunityFigures]) -> str:
     """Render the page as HTML: a table of communities, and one of needs with a column for each community."""
-    oldest = min(own.as_of for own in communities)
-    newest = max(own.as_of for own in communities)
+    oldest = min(place.as_of for place in communities)
+    newest = max(place.as_of for place in communities)
     when = f"{newest}" if oldest == newest else say(f"{oldest} 至 {newest}", f"{oldest} to {newest}")
     return render(
         "county.html",
@@ -37,25 +37,28 @@ def _communities(communities: Sequence[CommunityFigures]) -> Sheet:
         say("本周走访户数", "visits this week"),
     ]
     rows = [
-        [own.name, own.as_of.isoformat(), *map(_shown, own.households.values()), _shown(own.visits)]
-        for own in communities
+        [place.name, place.as_of.isoformat(), *map(_shown, place.households.values()), _shown(place.visits)]
+        for place in communities
     ]
-    tiers = [sum(numbers) for numbers in zip(*(own.households.values() for own in communities), strict=True)]
-    rows.append([say("合计", "all"), "", *map(_shown, tiers), _shown(sum(own.visits for own in communities))])
+    tiers = [
+        sum(numbers) for numbers in zip(*(place.households.values() for place in communities), strict=True)
+    ]
+    visits = sum(place.visits for place in communities)
+    rows.append([say("合计", "all"), "", *map(_shown, tiers), _shown(visits)])
     return Sheet(say("社区", "Communities"), "", tuple((name, 12) for name in names), rows)
 
 
 def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
     """Make the table of needs; a sensitive need stands there as the county's sum only."""
     whole = county_demand(communities).set_index("need")
-    own = [figures.demand.set_index("need")["expected"].astype(float) for figures in communities]
+    demands = [figures.demand.set_index("need")["expected"].astype(float) for figures in communities]
     rows = []
     for need in needs_of(communities):
         if need.id not in whole.index:
             continue
         row: dict[Any, float] = whole.loc[need.id].to_dict()
         expected = row["expected"]
-        parts = ["" if need.sensitive else _shown(one.get(need.id)) for one in own]
+        parts = ["" if need.sensitive else _shown(demand.get(need.id)) for demand in demands]
         interval = f"{row['low_80']:.0f}–{row['high_80']:.0f}"
         rows.append([need.name.here, _shown(expected), "" if expected < FEWEST else interval, *parts])
     heads = [

@@ -117,9 +117,17 @@ class World:
 
     def _town(self) -> tuple[Town, Community, dict]:
         """Make the town as it is before its first week."""
-        one = self.setting
-        weeks = one.weeks + one.weeks_ahead
-        return make_town(one.households, weeks, self.run.seed, one.grids, one.microgrids, one.end, one.style)
+        setting = self.setting
+        weeks = setting.weeks + setting.weeks_ahead
+        return make_town(
+            setting.households,
+            weeks,
+            self.run.seed,
+            setting.grids,
+            setting.microgrids,
+            setting.end,
+            setting.style,
+        )
 
     def take_in(self) -> "Monday":
         """Export what is new, ingest it, and read the records."""
@@ -268,10 +276,10 @@ def _against_twin(monday: Monday, listed: pd.DataFrame, twin: Path) -> list[dict
         "twin model": score(monday.records, NeedModel.load(_in_force(twin, monday.as_of)), monday.day).scores,
         "twin": read_table(week_directory(twin / "workspace", monday.as_of) / SCORES),
     }
-    found = {"own": listed} | {
-        name: monday.in_town(plan(one, monday.known).visits) for name, one in scores.items()
+    lists = {"own": listed} | {
+        name: monday.in_town(plan(score, monday.known).visits) for name, score in scores.items()
     }
-    return [{"list": name, **expected_of_list(one, monday.chance)} for name, one in found.items()]
+    return [{"list": name, **expected_of_list(visits, monday.chance)} for name, visits in lists.items()]
 
 
 def _in_force(twin: Path, as_of: date) -> Path:

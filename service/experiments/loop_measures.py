@@ -44,8 +44,8 @@ def happened(
     """
     week = town.week - 1
     household, need = visits["household"].to_numpy(), visits["need"].to_numpy()
-    found = (visits["outcome"] == "needed").to_numpy()
-    early = found & (town.asked_at[household, need] < town.begun[household, need])
+    needed = (visits["outcome"] == "needed").to_numpy()
+    early = needed & (town.asked_at[household, need] < town.begun[household, need])
     severity = np.array([need.severity for need in community.needs])[need]
     begun = (town.begun == week).sum(axis=1)
     present = town.people.arrived < week
@@ -53,14 +53,14 @@ def happened(
     for name, inside in {ALL: np.ones(len(present), bool), **group}.items():
         row: dict[str, Any] = {"group": name}
         for prefix, arm in (("", TARGETED), ("lot_", "random")):
-            mine = inside[household] & (visits["arm"] == arm).to_numpy()
+            of_arm = inside[household] & (visits["arm"] == arm).to_numpy()
             row |= {
-                f"{prefix}visits": len(np.unique(household[mine])),
-                f"{prefix}pairs": int(mine.sum()),
-                f"{prefix}found": int(found[mine].sum()),
-                f"{prefix}early": int(early[mine].sum()),
-                f"{prefix}severity": int(severity[early & mine].sum()),
-                f"{prefix}expected": float(chance[household[mine], need[mine]].sum()),
+                f"{prefix}visits": len(np.unique(household[of_arm])),
+                f"{prefix}pairs": int(of_arm.sum()),
+                f"{prefix}found": int(needed[of_arm].sum()),
+                f"{prefix}early": int(early[of_arm].sum()),
+                f"{prefix}severity": int(severity[early & of_arm].sum()),
+                f"{prefix}expected": float(chance[household[of_arm], need[of_arm]].sum()),
             }
         row |= {
             "households": int((present & inside).sum()),

@@ -95,7 +95,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _per_seed(rows: pd.DataFrame, figure: Callable[[pd.DataFrame], float]) -> list[float]:
-    return [figure(one) for _, one in rows.groupby("seed")]
+    return [figure(of_seed) for _, of_seed in rows.groupby("seed")]
 
 
 def _per_visits(column: str) -> Callable[[pd.DataFrame], float]:
@@ -120,20 +120,23 @@ def policies_table(weeks: pd.DataFrame) -> str:
     whole = weeks[weeks["group"] == ALL].assign(quarter=lambda rows: _quarter(rows["week"]))
     rows = []
     for policy in ORDER:
-        mine = whole[whole["policy"] == policy]
-        if mine.empty:
+        of_policy = whole[whole["policy"] == policy]
+        if of_policy.empty:
             continue
         early = _per_visits("early")
         rows.append(
             [
                 say(*TITLES[policy]),
-                str(mine["seed"].nunique()),
-                f"{mine.groupby('seed')['visits'].sum().mean():.0f}",
-                _said(_per_seed(mine, early)),
+                str(of_policy["seed"].nunique()),
+                f"{of_policy.groupby('seed')['visits'].sum().mean():.0f}",
+                _said(_per_seed(of_policy, early)),
                 "" if policy == PRODUCT else _said(_lead(whole, policy)),
-                *(_said(_per_seed(mine[mine["quarter"] == quarter], early)) for quarter in range(QUARTERS)),
-                _said(_per_seed(mine, _per_visits("found"))),
-                _said(_per_seed(mine, _per_visits("severity"))),
+                *(
+                    _said(_per_seed(of_policy[of_policy["quarter"] == quarter], early))
+                    for quarter in range(QUARTERS)
+                ),
+                _said(_per_seed(of_policy, _per_visits("found"))),
+                _said(_per_seed(of_policy, _per_visits("severity"))),
             ]
         )
     quarters = [say(f"第{number}个四分之一", f"quarter {number}") for number in range(1, QUARTERS + 1)]
@@ -157,11 +160,12 @@ def groups_table(weeks: pd.DataFrame) -> str:
     for policy in [policy for policy in ORDER if (weeks["policy"] == policy).any()]:
         cells = []
         for group in GROUPS:
-            mine = weeks[(weeks["policy"] == policy) & (weeks["group"] == group)]
+            of_group = weeks[(weeks["policy"] == policy) & (weeks["group"] == group)]
             share = _per_seed(
-                mine, lambda one: 100 * (one["early"] + one["lot_early"]).sum() / max(one["begun"].sum(), 1)
+                of_group,
+                lambda rows: 100 * (rows["early"] + rows["lot_early"]).sum() / max(rows["begun"].sum(), 1),
             )
-            cells.append(f"{_said(_per_seed(mine, _per_visits('early')))} ({_said(share)}%)")
+            cells.append(f"{_said(_per_seed(of_group, _per_visits('early')))} ({_said(share)}%)")
         rows.append([say(*TITLES[policy]), *cells])
     title = say(
         "## 各类家庭：每百次走访开口前满足的需要（占其全部需要的比例）",
@@ -201,11 +205,11 @@ def twin_table(lists: pd.DataFrame) -> str:
             ("twin model", say("孪生模型，本镇记录", "the twin's model on these records")),
             ("twin", say("孪生模型，孪生记录", "the twin's model and records")),
         ):
-            mine = lists[lists["policy"] == policy]
-            parts = [mine[mine["quarter"] == quarter] for quarter in range(QUARTERS)]
+            of_policy = lists[lists["policy"] == policy]
+            parts = [of_policy[of_policy["quarter"] == quarter] for quarter in range(QUARTERS)]
             cells = [
                 _said(_per_seed(part, _sums_ratio(name)), 3)
-                for part in [*parts, mine[mine["week"] == mine["week"].max()]]
+                for part in [*parts, of_policy[of_policy["week"] == of_policy["week"].max()]]
             ]
             rows.append([say(*TITLES[policy]), title, *cells])
     title = say(
@@ -296,8 +300,8 @@ def _draw_policies(axes, weeks: pd.DataFrame) -> None:
     axes.set_title(say("每百次走访开口前满足的需要", "Needs met before asking per 100 visits"))
     axes.set_ylabel(say("每百次走访", "per 100 visits"))
     for policy in [policy for policy in ORDER if (weeks["policy"] == policy).any()]:
-        mine = weeks[weeks["policy"] == policy]
-        sums = mine.assign(point=mine["week"] // SMOOTH).pivot_table(
+        of_policy = weeks[weeks["policy"] == policy]
+        sums = of_policy.assign(point=of_policy["week"] // SMOOTH).pivot_table(
             index="point", columns="seed", values=["early", "visits"], aggfunc="sum"
         )
         each = 100 * sums["early"] / sums["visits"].clip(lower=1)
@@ -317,8 +321,8 @@ def _draw_ratios(axes, ratios: pd.DataFrame) -> None:
     axes.axhline(1, color="#9aa0a6", linewidth=0.8)
     axes.axhline(0.97, color="#9aa0a6", linewidth=0.8, linestyle=":")
     for policy in [policy for policy in ORDER if (ratios["policy"] == policy).any()]:
-        mine = ratios[(ratios["policy"] == policy) & (ratios["list"] == "twin model")]
-        each = mine.pivot_table(index="week", columns="seed", values="ratio")
+        of_policy = ratios[(ratios["policy"] == policy) & (ratios["list"] == "twin model")]
+        each = of_policy.pivot_table(index="week", columns="seed", values="ratio")
         _draw(axes, each.index.to_numpy() + 1, each.to_numpy(), policy)
 
 

@@ -79,14 +79,14 @@ class Accounts:
         rest = self.rows[self.rows["state"] != LOADED]
         lines = []
         for (state, kind), rows in sorted(
-            rest.groupby(["state", rest["why"].str.split("[：:]").str[0]]), key=lambda one: -len(one[1])
+            rest.groupby(["state", rest["why"].str.split("[：:]").str[0]]), key=lambda item: -len(item[1])
         )[:MOST_SHOWN]:
             first = rows.iloc[0]
-            own = rows[
+            reasons = rows[
                 (rows["source_file"] == first["source_file"])
                 & (rows["source_sheet"] == first["source_sheet"])
             ]
-            where = f"{first['source_file']} [{first['source_sheet']}] {line_words([*map(int, own['source_row'])])}"
+            where = f"{first['source_file']} [{first['source_sheet']}] {line_words([*map(int, reasons['source_row'])])}"
             name = say("待定", "to review") if state == REVIEW else say("不用", "set aside")
             lines.append(
                 say(f"  {name} {len(rows)} 条：{kind}（{where}）", f"  {name} {len(rows)}: {kind} ({where})")

@@ -79,9 +79,9 @@ def event_ids(records: pd.DataFrame) -> pd.Series:
     The same row in another file, or in the same one read again, has the same id; of equal rows in one file the second is
     another event.
     """
-    own = records["record_id"]
+    numbers = records["record_id"]
     by_file = records.groupby(["source_file", "record_id"])["record_id"].transform("size")
-    usable = (own.str.len() >= SHORTEST_ID) & (by_file == 1)
+    usable = (numbers.str.len() >= SHORTEST_ID) & (by_file == 1)
     said = [
         "shape",
         "household_id",
@@ -104,7 +104,7 @@ def event_ids(records: pd.DataFrame) -> pd.Series:
     )
     again = records.assign(digest=digest).groupby(["source_file", "digest"]).cumcount()
     made = "L" + digest + again.map(lambda count: f"-{count + 1}" if count else "")
-    return own.where(usable, made)
+    return numbers.where(usable, made)
 
 
 def _speaking(events: pd.DataFrame) -> pd.DataFrame:
@@ -236,9 +236,9 @@ def _refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
         return
     household = event["household_id"]
     bound: Iterable[str] = [household] if pd.notna(household) else event["candidates"]
-    for one in bound:
+    for refusal in bound:
         composed.tables["opt_outs"].append(
-            {"record": place, "household_id": one, "from": _iso(event["happened_at"])}
+            {"record": place, "household_id": refusal, "from": _iso(event["happened_at"])}
         )
     if not bound and event["state"] == REVIEW:
         where = f"{event['source_file']} [{event['source_sheet']}]"

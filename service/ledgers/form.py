@@ -123,23 +123,23 @@ def form_name(template: Path, begin: date, end: date) -> str:
 
 def _columns(sheet: LedgerSheet, given: dict[str, str]) -> dict[int, str]:
     """Return the column of ``period_rows`` (or ``sequence``) by the number of the form's column, from one on."""
-    found = {}
+    columns = {}
     for at, name in enumerate(sheet.names, start=1):
         if not name:
             continue
-        own = name.split("/")[-1]
-        asked = next((column for column, words in ASKED if re.search(words, own)), None)
-        known = (given[name], True) if name in given else field_named(own)
+        lowest = name.split("/")[-1]
+        asked = next((column for column, words in ASKED if re.search(words, lowest)), None)
+        known = (given[name], True) if name in given else field_named(lowest)
         field = known[0] if known else ""
         if field == SEQUENCE:
-            found[at] = SEQUENCE
+            columns[at] = SEQUENCE
         elif field in OF_FIELD and (
             field not in ("text", "result", "status", "category", "title") or asked is None
         ):
-            found[at] = OF_FIELD[field]
+            columns[at] = OF_FIELD[field]
         elif asked:
-            found[at] = asked
-    return found
+            columns[at] = asked
+    return columns
 
 
 def _names_somebody(sheet: LedgerSheet, at: int, columns: dict[int, str]) -> bool:
@@ -188,14 +188,14 @@ def _complete(
             named[fields[what]] = [
                 str(sheet.rows[at][column - 1]) if column <= len(sheet.rows[at]) else "" for at in records
             ]
-    found = households_of(named, register)
+    matched = households_of(named, register)
     of_household = {row["household_id"]: row for row in rows.to_dict("records")}
     filled, unsure = 0, []
     for place, at in enumerate(records):
-        if found["verdict"].iloc[place] not in SURE:
+        if matched["verdict"].iloc[place] not in SURE:
             unsure.append(sheet.lines[at])
             continue
-        row = of_household.get(found["household_id"].iloc[place])
+        row = of_household.get(matched["household_id"].iloc[place])
         if row is None:
             continue
         filled += 1

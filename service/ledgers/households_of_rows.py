@@ -34,8 +34,8 @@ class Register:
         if len(people):
             named = {NAME: "person", PHONE: "phone"}
             doors = homes.set_index("household_id")[DOOR]
-            own = people.rename(columns=named)[["household_id", *named.values()]]
-            parts.append(own.assign(address=own["household_id"].map(doors)))
+            named_people = people.rename(columns=named)[["household_id", *named.values()]]
+            parts.append(named_people.assign(address=named_people["household_id"].map(doors)))
         rows = pd.concat(parts, ignore_index=True).fillna("")
         rows = rows[~rows["household_id"].isin(self.gone)]
         return replace(self, rows=rows.drop_duplicates())
@@ -58,7 +58,7 @@ def households_of(events: pd.DataFrame, register: Register) -> pd.DataFrame:
     """
     known = {*register.rows["household_id"], *register.gone}
     given = events["household_id"].isin(known)
-    found = pd.DataFrame(
+    links = pd.DataFrame(
         {
             "household_id": events["household_id"].where(given, pd.NA),
             "candidates": [[] for _ in range(len(events))],
@@ -70,13 +70,13 @@ def households_of(events: pd.DataFrame, register: Register) -> pd.DataFrame:
     )
     rest = events.loc[~given, list(NAMED)]
     if rest.empty:
-        return found
+        return links
     distinct = rest.drop_duplicates().reset_index(drop=True)
     linked = link(distinct, register.rows, register.decisions, register.aliases)
     linked = linked.rename(columns={"reason": "link_reason"})
     place = rest.merge(distinct.assign(place=distinct.index), on=list(NAMED), how="left")["place"].to_numpy()
-    for column in found.columns:
-        found.loc[rest.index, column] = pd.Series(
+    for column in links.columns:
+        links.loc[rest.index, column] = pd.Series(
             linked[column].to_numpy()[place], index=rest.index, dtype=object
         )
-    return found
+    return links

@@ -55,9 +55,13 @@ def needs_spoken_of(events: pd.DataFrame, reader: NeedReader) -> tuple[pd.DataFr
     first table, whose text is not in the second, speaks of none.
     """
     named = _of_categories(events["category"], reader)
-    told = named.notna()
-    by_category = pd.DataFrame({"event": events.index[told], "need": named[told].to_numpy(dtype=object)})
-    texts = events.loc[~told, "text"].where(events.loc[~told, "text"] != "", events.loc[~told, "category"])
+    has_name = named.notna()
+    by_category = pd.DataFrame(
+        {"event": events.index[has_name], "need": named[has_name].to_numpy(dtype=object)}
+    )
+    texts = events.loc[~has_name, "text"].where(
+        events.loc[~has_name, "text"] != "", events.loc[~has_name, "category"]
+    )
     texts = texts[texts != ""]
     distinct = pd.Series(texts.unique(), dtype=object)
     nobodys = _nobodys(reader)
@@ -66,8 +70,8 @@ def needs_spoken_of(events: pd.DataFrame, reader: NeedReader) -> tuple[pd.DataFr
     answers = answers.assign(text=distinct.loc[answers["row"]].to_numpy(dtype=object))
     sure = answers[answers["need"].notna()][["text", "need"]].astype(object)
     by_text = texts.rename("text").rename_axis("event").reset_index().merge(sure, on="text")[[*FOUND]]
-    found = [table for table in (by_category[by_category["need"] != ""], by_text) if len(table)]
-    needs = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(FOUND))
+    tables = [table for table in (by_category[by_category["need"] != ""], by_text) if len(table)]
+    needs = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(FOUND))
     return needs, answers.loc[answers["need"].isna(), list(UNSURE)].reset_index(drop=True)
 
 

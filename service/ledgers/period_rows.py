@@ -75,14 +75,17 @@ def _visits(workers: Mapping[str, str], records: Records, begin: date, end: date
     rows = rows_at(rows, _within(rows.contacted, begin, end))
     rows = rows_at(rows, np.flatnonzero(_open_needs(records)[rows.need]))
     names = dict(zip(records.workers.get("worker_id", []), records.workers.get("name", []), strict=True))
-    ids = [workers.get(one) or "" for one in rows.outreach_id]
+    ids = [workers.get(outreach_id) or "" for outreach_id in rows.outreach_id]
     return pd.DataFrame(
         {
             "household": rows.household,
             "need": rows.need,
             "day": [date_of(when) for when in rows.contacted],
             "outcome": rows.outcome,
-            "worker": [names.get(one) if isinstance(names.get(one), str) else one for one in ids],
+            "worker": [
+                names.get(worker_id) if isinstance(names.get(worker_id), str) else worker_id
+                for worker_id in ids
+            ],
         }
     )
 
@@ -117,9 +120,9 @@ def _warned(workspace: Path, records: Records, begin: date, end: date) -> pd.Dat
     here = ((received >= first) & (received < last)) | (
         (deadline >= first) & (received.isna() | (received < last))
     )
-    found = warnings[here | (received.isna() & deadline.isna())]
-    household = positions_of(found["household_id"], records.household_ids)
-    return found.assign(household=household)[household >= 0]
+    warned = warnings[here | (received.isna() & deadline.isna())]
+    household = positions_of(warned["household_id"], records.household_ids)
+    return warned.assign(household=household)[household >= 0]
 
 
 def _warning(warned: pd.DataFrame) -> dict[str, str]:
@@ -137,7 +140,7 @@ def _told(
     needs, outcomes = records.community.needs, list(outcome_names().values())
     days = sorted({*visits["day"], *notes["day"]})
     met = visits[(visits["outcome"] >= 0) & (visits["outcome"] != NOT_REACHED)]
-    found = [
+    findings = [
         f"{needs[need].name.here}{say('：', ': ')}{[*outcomes, say('结果未交', 'no outcome yet')][outcome]}"
         for need, outcome in visits[["need", "outcome"]].itertuples(index=False)
     ]
@@ -167,7 +170,7 @@ def _told(
         "visited": say("是", "yes") if reached else say("否", "no"),
         "worker": _joined(visits["worker"]),
         "need": say("、", ", ").join(needs[need].name.here for need in needed),
-        "found": _joined([*found, *notes["note"]]),
+        "found": _joined([*findings, *notes["note"]]),
         "offered": _joined(offered),
         "settled": _joined(settled)
         or (say("无需办理", "nothing to settle") if reached and not needed else ""),

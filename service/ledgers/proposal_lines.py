@@ -18,13 +18,13 @@ def proposal_lines(proposal: Proposal, sheets: Sequence[LedgerSheet]) -> list[st
     lines = [say(f"这类文件：{proposal.mapping.files}", f"files of this kind: {proposal.mapping.files}")]
     for layout, columns in zip(proposal.mapping.layouts, proposal.columns, strict=True):
         zh, en = SHAPES[layout.shape]
-        own = [sheet for sheet in sheets if sheet.name in layout.sheets]
-        rows = sum(len(sheet.rows) for sheet in own)
+        used = [sheet for sheet in sheets if sheet.name in layout.sheets]
+        rows = sum(len(sheet.rows) for sheet in used)
         names = say("、", ", ").join(layout.sheets)
         lines.append(
             say(
-                f"工作表 {names}：{zh}（{layout.shape}），表头在第 {own[0].header_line} 行，共 {rows} 行",
-                f"sheets {names}: {en} ({layout.shape}), header in line {own[0].header_line}, {rows} rows",
+                f"工作表 {names}：{zh}（{layout.shape}），表头在第 {used[0].header_line} 行，共 {rows} 行",
+                f"sheets {names}: {en} ({layout.shape}), header in line {used[0].header_line}, {rows} rows",
             )
         )
         lines += [_column_line(column) for column in columns]

@@ -128,15 +128,15 @@ def _ledgers(directory: Path, workspace: Path) -> list[tuple[Path, Mapping]]:
     if not directory.is_dir():
         raise UserError(say(f"{directory}：没有这个目录", f"{directory}: no such directory"))
     mappings = mappings_of(directory, workspace)
-    found = []
+    ledgers = []
     for path in sorted(directory.iterdir()) if mappings else ():
         if path.name.startswith((".", "~$")) or path.suffix.lower() not in (*WORKBOOKS, *TEXTS):
             continue
-        beside = [one for one in mappings if one[0].parent == directory]
+        beside = [mapping for mapping in mappings if mapping[0].parent == directory]
         mapping = mapping_for(path, beside if table_of(path.stem) else mappings)
         if mapping:
-            found.append((path, mapping))
-    return found
+            ledgers.append((path, mapping))
+    return ledgers
 
 
 def _settings(directory: Path, workspace: Path) -> Community:
@@ -176,9 +176,9 @@ def _without_erased(tables: RegisterTables, erased: frozenset[str]) -> RegisterT
     aside = dict(tables.aside)
     kept = []
     for table in (tables.households, tables.residents):
-        own = table["household_id"].isin(erased) if len(table) else pd.Series(dtype=bool)
-        aside |= dict.fromkeys(map(int, table.loc[own, "record"]), erased_words()) if len(table) else {}
-        kept.append(table[~own] if len(table) else table)
+        is_erased = table["household_id"].isin(erased) if len(table) else pd.Series(dtype=bool)
+        aside |= dict.fromkeys(map(int, table.loc[is_erased, "record"]), erased_words()) if len(table) else {}
+        kept.append(table[~is_erased] if len(table) else table)
     return replace(tables, households=kept[0], residents=kept[1], aside=aside)
 
 
@@ -206,7 +206,7 @@ def _known(workspace: Path, tables: RegisterTables, settings: Community) -> Regi
     gone = frozenset(before - {*rows["household_id"]})  # merged into another one, or deleted
     removed = recognises(read_tombstones(workspace / TOMBSTONES), workspace)
     ids = {*tables.households["household_id"]} if len(tables.households) else set()
-    erased = frozenset(one for one in ids if removed(one))
+    erased = frozenset(household for household in ids if removed(household))
     aliases = {place.name: place.aliases for place in settings.places}
     return Register(rows, read_decisions(workspace), gone - erased, erased, aliases).with_tables(tables)
 

@@ -63,9 +63,9 @@ def feedback_names() -> dict[str, str]:
 def feedback_choices() -> list[str]:
     """List what the drop-down for feedback shows: each kind, and which of the reasons is wrong."""
     names = feedback_names()
-    one = [say(f"理由{number}不对", f"reason {number} wrong") for number in (1, 2, 3)]
+    wrong_reason = [say(f"理由{number}不对", f"reason {number} wrong") for number in (1, 2, 3)]
     before = [names[kind] for kind in FEEDBACK[:4]]
-    return [*before, *one, names["do_not_contact"]]
+    return [*before, *wrong_reason, names["do_not_contact"]]
 
 
 def read_feedback(text: str) -> tuple[str, int | None] | None:
@@ -110,7 +110,7 @@ def read_date(value: Any, as_of: date) -> date | None:
             choices.append(date(year, int(match[2]), int(match[3])))
         except ValueError:
             continue
-    return min(choices, key=lambda one: abs(one - as_of), default=None)
+    return min(choices, key=lambda choice: abs(choice - as_of), default=None)
 
 
 def contradiction(

@@ -54,12 +54,12 @@ def feedback_week(known: Known, listed: pd.DataFrame, back: Returned) -> Feedbac
     here = np.flatnonzero(np.isinf(rows.visible_to))
     new = here[rows.recorded[here] >= known.as_of - WEEK]
     worker = dict(zip(listed["outreach_id"], listed["worker_id"], strict=True))
-    told = _worth_telling(rows, new)
+    telling = _worth_telling(rows, new)
     with np.errstate(invalid="ignore"):
         due = here[(rows.next_visit[here] >= known.as_of) & (rows.next_visit[here] < known.as_of + WEEK)]
     due = due[~(refusing(known) | known.opted_out)[rows.household[due]]]
     return FeedbackWeek(
-        said=[_said(known, row, worker) for row in told],
+        said=[_said(known, row, worker) for row in telling],
         agreed=[_agreed(known, row, worker) for row in due[np.argsort(rows.next_visit[due], kind="stable")]],
         counts=[
             {
@@ -104,17 +104,17 @@ def _worth_telling(rows: FeedbackRows, new: np.ndarray) -> np.ndarray:
     complaint = rows.kind[new] > FEEDBACK.index("satisfied")
     noted = np.array([bool(note) for note in rows.note[new]], dtype=bool)
     with np.errstate(invalid="ignore"):
-        told = new[complaint | noted | (rows.satisfaction[new] <= LOW)]
-    return told[np.lexsort((rows.recorded[told], ORDER[rows.kind[told]]))]
+        telling = new[complaint | noted | (rows.satisfaction[new] <= LOW)]
+    return telling[np.lexsort((rows.recorded[telling], ORDER[rows.kind[telling]]))]
 
 
 def _marks(new: np.ndarray, every: np.ndarray) -> dict[str, float]:
-    found: dict[str, float] = {}
+    means: dict[str, float] = {}
     for name, marks in (("new", new), ("all", every)):
         marks = marks[~np.isnan(marks)]
-        found[name] = len(marks)
-        found[f"{name}_mean"] = float(marks.mean()) if len(marks) else np.nan
-    return found
+        means[name] = len(marks)
+        means[f"{name}_mean"] = float(marks.mean()) if len(marks) else np.nan
+    return means
 
 
 def quality_rows(listed: pd.DataFrame, parts: Sequence[Returned]) -> list[dict[str, Any]]:

@@ -34,13 +34,13 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
     """
     town = demand[demand["grid_id"] == TOWN]
     months = list(dict.fromkeys(town.loc[town["span"] != WINDOWS, "span"]))
-    told = proposals.needs.set_index("need")
+    facts = proposals.needs.set_index("need")
     rows = []
     for need in community.needs:
-        mine = town[town["need"] == need.id].set_index("span")
-        if WINDOWS not in mine.index:
+        of_need = town[town["need"] == need.id].set_index("span")
+        if WINDOWS not in of_need.index:
             continue
-        window, seats = mine.loc[WINDOWS].to_dict(), told.loc[need.id].to_dict()
+        window, seats = of_need.loc[WINDOWS].to_dict(), facts.loc[need.id].to_dict()
         rows.append(
             [
                 need.name.here,
@@ -49,7 +49,7 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
                 round(float(window["expected"])),
                 _range(window, "80"),
                 _range(window, "90"),
-                *[_month(mine.loc[month].to_dict()) for month in months],
+                *[_month(of_need.loc[month].to_dict()) for month in months],
                 _grids(demand, need.id),
                 round(seats["wanted"]),
                 "" if np.isnan(seats["seats"]) else round(seats["seats"]),
@@ -90,9 +90,9 @@ def _month(row: dict) -> str:
 
 
 def _grids(demand: pd.DataFrame, need: str) -> str:
-    mine = demand[(demand["need"] == need) & (demand["grid_id"] != TOWN) & (demand["span"] == WINDOWS)]
-    mine = mine.assign(whole=whole_parts(mine["expected"]))
-    best = mine.sort_values(["expected", "grid_id"], ascending=[False, True]).head(MOST_GRIDS)
+    of_need = demand[(demand["need"] == need) & (demand["grid_id"] != TOWN) & (demand["span"] == WINDOWS)]
+    of_need = of_need.assign(whole=whole_parts(of_need["expected"]))
+    best = of_need.sort_values(["expected", "grid_id"], ascending=[False, True]).head(MOST_GRIDS)
     return _places(list(zip(best["grid_id"], best["whole"], strict=True)))
 
 
@@ -189,17 +189,17 @@ def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
     """Make the tables 资源清单: programmes with seats, funds with what is left, organisers."""
     needs = {need.id: need.name.here for need in community.needs}
     funds = {fund.id: fund.name.here for fund in community.funds}
-    told = proposals.programmes.set_index("programme").to_dict("index")
+    facts = proposals.programmes.set_index("programme").to_dict("index")
     programmes, organisers = [], dict[str, list[str]]()
     for programme in community.programmes:
-        left, wanted = float(told[programme.id]["left"]), float(told[programme.id]["wanted"])
+        left, wanted = float(facts[programme.id]["left"]), float(facts[programme.id]["wanted"])
         programmes.append(
             [
                 programme.name.here,
                 say("、", ", ").join(needs[need] for need in programme.needs),
                 say("、", ", ").join(programme.grids) or say("全社区", "all"),
                 "" if programme.seats is None else programme.seats,
-                "" if np.isnan(left) else int(left) if told[programme.id]["told"] else _untold(left),
+                "" if np.isnan(left) else int(left) if facts[programme.id]["told"] else _untold(left),
                 round(wanted),
                 f"{programme.opens}～{programme.closes}"
                 if programme.opens or programme.closes
@@ -297,13 +297,13 @@ def _whole(grids: pd.DataFrame) -> pd.DataFrame:
     return grids.assign(whole=whole)
 
 
-def coverage_sheet(told: Sequence[dict[str, Any]], community: Community) -> Sheet:
+def coverage_sheet(coverage: Sequence[dict[str, Any]], community: Community) -> Sheet:
     """Tabulate how often past intervals contained the actual count, by need.
 
-    ``told``: rows of ``models.demand.backtest.told_by_need``.
+    ``coverage``: rows of ``models.demand.backtest.told_by_need``.
     """
     names = {need.id: need.name.here for need in community.needs} | {"all": say("全部", "all")}
-    table = {(row["need"], row["place"], row["span"]): row for row in told}
+    table = {(row["need"], row["place"], row["span"]): row for row in coverage}
     shown = [
         (need, place, span)
         for need in names
@@ -311,9 +311,9 @@ def coverage_sheet(told: Sequence[dict[str, Any]], community: Community) -> Shee
     ]
     rows = []
     for need, name in names.items():
-        found = [table.get(key) for key in shown if key[0] == need]
-        if any(found):
-            rows.append([name, *[_share(row) for row in found]])
+        cells = [table.get(key) for key in shown if key[0] == need]
+        if any(cells):
+            rows.append([name, *[_share(row) for row in cells]])
     columns = (
         (say("需求", "need"), 14),
         (say("全社区·窗口", "community, window"), 20),

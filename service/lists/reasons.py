@@ -68,7 +68,7 @@ def reasons_in(
     features = features or build(known, rows, model.model.schema)
     positions = _positions(features.rows, rows, len(known.community.needs))
     weights = fact_weights(model.model, features, positions)
-    found = {}
+    texts = {}
     for language_code in languages:
         with speaking(language_code):
             if model.model.modelled.any():
@@ -78,8 +78,8 @@ def reasons_in(
                 )
             else:
                 on_list = at_home = [[_turn(known, home)] for home in rows.household.tolist()]
-            found[language_code] = _worded(visits, targeted, on_list, at_home)
-    return found
+            texts[language_code] = _worded(visits, targeted, on_list, at_home)
+    return texts
 
 
 def _worded(
@@ -89,12 +89,12 @@ def _worded(
         Reason(say("抽签走访：不按预测，了解真实需要", "drawn by lot, whatever the prediction"), LOT, "")
     ]
     place = np.cumsum(targeted) - 1
-    lines = [on_list[at] if one else drawn for one, at in zip(targeted, place, strict=True)]
-    pages = [at_home[at] if one else drawn for one, at in zip(targeted, place, strict=True)]
+    lines = [on_list[at] if aimed else drawn for aimed, at in zip(targeted, place, strict=True)]
+    pages = [at_home[at] if aimed else drawn for aimed, at in zip(targeted, place, strict=True)]
     return visits.assign(
-        reason=[joined([one.text for one in row]) for row in lines],
+        reason=[joined([reason.text for reason in row]) for row in lines],
         why=[numbered(row) for row in pages],
-        reason_kinds=[",".join(one.kind for one in row) for row in pages],
+        reason_kinds=[",".join(reason.kind for reason in row) for row in pages],
     )
 
 
@@ -137,13 +137,13 @@ def numbered(reasons: list[Reason]) -> str:
     """Write each reason on a line, with its source rows and, if there are several reasons, its number."""
     lines: list[str] = []
     first: dict[str, str] = {}  # the reason beside which rows were named
-    for number, one in zip(NUMBERS, reasons, strict=False):
-        told = one.evidence
-        if told in first:
-            told = say(f"同{first[told]}", f"as {first[told]}")
-        first.setdefault(one.evidence, number)
-        rows = say(f"〔{told}〕", f" [{told}]") if told else ""
-        lines.append((number if len(reasons) > 1 else "") + one.text + rows)
+    for number, reason in zip(NUMBERS, reasons, strict=False):
+        rows_told = reason.evidence
+        if rows_told in first:
+            rows_told = say(f"同{first[rows_told]}", f"as {first[rows_told]}")
+        first.setdefault(reason.evidence, number)
+        rows = say(f"〔{rows_told}〕", f" [{rows_told}]") if rows_told else ""
+        lines.append((number if len(reasons) > 1 else "") + reason.text + rows)
     return "\n".join(lines)
 
 

@@ -52,7 +52,7 @@ def review_workbook(
     columns: list[Column] = [
         ("#", 5),
         (say("出处", "source"), 18),
-        *((say(*one), 18) for one in (ADDRESS, PERSON, PHONE)),
+        *((say(*names), 18) for names in (ADDRESS, PERSON, PHONE)),
     ]
     columns += [(say("线索", "evidence"), 22), (say("把握", "chance"), 7)]
     columns += [(say(f"候选{number}", f"candidate {number}"), 24) for number in range(1, CHOICES + 1)]
@@ -61,7 +61,10 @@ def review_workbook(
     rows = []
     for number, place in enumerate(open_rows, 1):
         link = links.iloc[place]
-        candidates = [f"{one}{BETWEEN}{described.get(one, '')}" for one in link["candidates"][:CHOICES]]
+        candidates = [
+            f"{household}{BETWEEN}{described.get(household, '')}"
+            for household in link["candidates"][:CHOICES]
+        ]
         candidates += [""] * (CHOICES - len(candidates))
         source = sources[place] if len(sources) else ""
         chance = f"{link['chance']:.0%}" if link["candidates"] else ""
@@ -126,14 +129,14 @@ def duplicates_workbook(pairs: pd.DataFrame, register: pd.DataFrame) -> bytes:
 
 def _described(register: pd.DataFrame) -> dict[str, str]:
     """Say of each household its door, and whom the register names there."""
-    found = {}
+    described = {}
     for household, rows in register.groupby("household_id"):
         doors, persons, phones = (
-            list(dict.fromkeys(one for one in texts_of(rows, column) if one)) for column in EVIDENCE
+            list(dict.fromkeys(text for text in texts_of(rows, column) if text)) for column in EVIDENCE
         )
         shown = [*doors[:1], say("、", ", ").join(persons[:4]), *phones[:1]]
-        found[str(household)] = " ".join(one for one in shown if one)
-    return found
+        described[str(household)] = " ".join(text for text in shown if text)
+    return described
 
 
 def _book(title: str, note: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> bytes:

@@ -47,15 +47,15 @@ def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = 
     """
     household = positions_of(visits["household_id"], known.household_ids)
     needs = {need.id: need for need in known.community.needs}
-    programmes = {one: programmes_text(need, known, history) for one, need in needs.items()}
+    programmes = {need_id: programmes_text(need, known, history) for need_id, need in needs.items()}
     distinct = np.unique(household)
     members = dict(zip(distinct, _members(known, distinct), strict=True))
     contact = dict(zip(distinct, _contact(known, distinct), strict=True))
     last = _last_contacts(known, distinct)
     described = visits.assign(
-        contact=[contact[one] for one in household],
-        members=[members[one] for one in household],
-        last_contact=[last.get(one, "") for one in household],
+        contact=[contact[home] for home in household],
+        members=[members[home] for home in household],
+        last_contact=[last.get(home, "") for home in household],
         need_name=[needs[visit].name.here for visit in visits["need"]],
         programme=[programmes[visit] for visit in visits["need"]],
         ask=[_ask(needs[visit]) for visit in visits["need"]],
@@ -83,12 +83,12 @@ def _members(known: Known, households: np.ndarray) -> list[str]:
         days = born.get(int(household)) or births(np.array([column.at(row) or "" for column in own]))
         ages = sorted(int((known.as_of - day) // JULIAN_YEAR) for day in days if np.isfinite(day))
         parts = [
-            say(f"{zh}{_joined(found)}岁", f"{en} {_joined(found)}")
-            for zh, en, found in (
+            say(f"{zh}{_joined(ages)}岁", f"{en} {_joined(ages)}")
+            for zh, en, ages in (
                 ("孩子", "child", [age for age in ages if 0 <= age < CHILD]),
                 ("老人", "elder", [age for age in ages if age >= ELDER]),
             )
-            if found
+            if ages
         ]
         texts.append(say("，", "; ").join(parts))
     return texts
@@ -160,10 +160,10 @@ def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
     """
     rows, names = known.outreach, list(outcome_names().values())
     needs = known.community.needs
-    told = np.array([*(not need.sensitive for need in needs), True])[rows.need]
-    told &= np.isin(rows.household, households)
+    tellable = np.array([*(not need.sensitive for need in needs), True])[rows.need]
+    tellable &= np.isin(rows.household, households)
     texts = {}
-    for row in np.flatnonzero(told)[np.argsort(rows.contacted[told], kind="stable")]:
+    for row in np.flatnonzero(tellable)[np.argsort(rows.contacted[tellable], kind="stable")]:
         arm = say("抽签", "by lot") if rows.random[row] else say("按预测", "targeted")
         need = needs[rows.need[row]].name.here if rows.need[row] >= 0 else ""
         outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else say("结果未交", "no outcome yet")
@@ -178,8 +178,8 @@ def programmes_text(need: Need, known: Known, history: pd.DataFrame | None = Non
     ``history``: past courses of the programmes, as in ``describe``.
     """
     ends = known.as_of + WEEK * (need.lead_weeks + need.horizon_weeks)
-    found = programmes_for(known.community, need.id, known.as_of, ends)
-    return "\n".join(_programme_text(programme, known, history) for programme in found)
+    programmes = programmes_for(known.community, need.id, known.as_of, ends)
+    return "\n".join(_programme_text(programme, known, history) for programme in programmes)
 
 
 def _programme_text(programme: Programme, known: Known, history: pd.DataFrame | None) -> str:

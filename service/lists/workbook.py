@@ -156,10 +156,10 @@ def _widths(addressed: bool) -> dict[str, float]:
 
 def _by_worker(visits: pd.DataFrame) -> list[list[dict[str, Any]]]:
     """Group the rows by worker, in the order of the lists."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    rows_of: dict[int, list[dict[str, Any]]] = {}
     for row in as_rows(visits, SHOWN):
-        found.setdefault(row["worker"], []).append(row)
-    return list(found.values())
+        rows_of.setdefault(row["worker"], []).append(row)
+    return list(rows_of.values())
 
 
 def _composed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -54,21 +54,23 @@ def chosen(
     """
     classes = classes_of(workers, taking)
     places = classes.places(spare, most)
-    options, found, full = _best(pairs, places, limits)
-    plain = options.chosen(found.chosen)
+    options, assigned, full = _best(pairs, places, limits)
+    plain = options.chosen(assigned.chosen)
     if fair and fair.short(plain):
-        options, found, full = _fairest(pairs, places, limits, fair, len(found.chosen))
+        options, assigned, full = _fairest(pairs, places, limits, fair, len(assigned.chosen))
     worth = _worth(options)
-    which = found.chosen[np.argsort(-worth[found.chosen], kind="stable")]
+    which = assigned.chosen[np.argsort(-worth[assigned.chosen], kind="stable")]
     first = options.pairs.iloc[options.asked[which].max(axis=1)]
     homes = first[["household", "area", "last_worker"]]
     worker = deal(homes, classes, spare)
-    listed = options.chosen(found.chosen)
+    listed = options.chosen(assigned.chosen)
     listed = listed.assign(
         worker=listed["household"].map(worker).astype("int64"), arm="targeted", propensity=np.nan
     )
-    value = float(worth[found.chosen].sum())
-    bound = value + found.gap * max(abs(found.value), 1e-12) + float(_price(options)[found.chosen].sum())
+    value = float(worth[assigned.chosen].sum())
+    bound = (
+        value + assigned.gap * max(abs(assigned.value), 1e-12) + float(_price(options)[assigned.chosen].sum())
+    )
     return Chosen(listed, value, bound, full, plain)
 
 
@@ -77,16 +79,16 @@ Found = tuple[Options, Assignment, tuple[Limit, ...]]
 
 def _best(pairs: pd.DataFrame, places: Places, limits: Sequence[Limit]) -> Found:
     """Return the best options within the limits."""
-    found = _within(pairs, places, limits)
-    assert found is not None  # no visit at all keeps within every limit
-    return found
+    assigned = _within(pairs, places, limits)
+    assert assigned is not None  # no visit at all keeps within every limit
+    return assigned
 
 
 def _fairest(pairs: pd.DataFrame, places: Places, limits: Sequence[Limit], fair: Fair, count: int) -> Found:
     """Return the best options, at least ``count``, that meet ``fair``; raise UserError when there are none."""
-    found = _within(pairs, places, limits, fair, count)
-    if found:
-        return found
+    assigned = _within(pairs, places, limits, fair, count)
+    if assigned:
+        return assigned
     options = options_of(pairs)
     low, high = fair.tolerance, 1.0
     while high - low > HUNDREDTH:
@@ -96,8 +98,8 @@ def _fairest(pairs: pd.DataFrame, places: Places, limits: Sequence[Limit], fair:
         low, high = (low, middle) if met else (middle, high)
     step, short = HUNDREDTH, list(fair.names)
     while high < 1:
-        if found := _within(pairs, places, limits, replace(fair, tolerance=high), count):
-            short = fair.short(found[0].chosen(found[1].chosen))
+        if assigned := _within(pairs, places, limits, replace(fair, tolerance=high), count):
+            short = fair.short(assigned[0].chosen(assigned[1].chosen))
             break
         high, step = min(1.0, high + step), 2 * step
     raise too_strict(fair.tolerance, high, short)
@@ -116,17 +118,17 @@ def _within(
         options = options_of(pairs, _scarce(pairs, full))
         sides = [_side(options, limit) for limit in full]
         sides += [fair.side(options), as_many(options, count)] if fair else []
-        found = assign(options.household, options.area, _compared(options), places, sides)
-        if found is None:
+        assigned = assign(options.household, options.area, _compared(options), places, sides)
+        if assigned is None:
             return None
-        listed = options.chosen(found.chosen)
+        listed = options.chosen(assigned.chosen)
         if fair and fair.short(listed):
             return None
         broken = [
             limit for limit in limits if limit not in full and takers(listed, limit) > limit.seats + SLACK
         ]
         if not broken:
-            return options, found, tuple(full)
+            return options, assigned, tuple(full)
         full += broken
 
 

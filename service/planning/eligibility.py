@@ -126,8 +126,8 @@ def _by_rank(pairs: pd.DataFrame, known: Known) -> np.ndarray:
     worth = pairs["p_need"].to_numpy(copy=True)
     need, rank = pairs["need"].to_numpy(), pairs["rank"].to_numpy()
     grid = known.grid[pairs["household"].to_numpy()]
-    for position, one in enumerate(known.community.needs):
-        if one.ranking != "model":
+    for position, need_entry in enumerate(known.community.needs):
+        if need_entry.ranking != "model":
             rows = np.flatnonzero(need == position)
             by_rank = rows[np.lexsort((rank[rows], grid[rows]))]
             by_worth = rows[np.lexsort((-worth[rows], grid[rows]))]

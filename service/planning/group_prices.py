@@ -68,8 +68,8 @@ class Search:
 
         Raises UserError when a group of the settings does not exist, or when no prices are enough.
         """
-        wanted, found, names = self._groups(sums)
-        short = {group for group in wanted if found[group] < 0}
+        wanted, surplus, names = self._groups(sums)
+        short = {group for group in wanted if surplus[group] < 0}
         low, high = dict(self.low), dict(self.high)
         for group in wanted:
             tried = self.prices[group].price if group in self.prices else 0.0
@@ -78,7 +78,9 @@ class Search:
             elif tried:
                 high[group] = tried
         prices = {
-            one: Price(self._next(one, low, high), share) for one, share in wanted.items() if one in low
+            group: Price(self._next(group, low, high), share)
+            for group, share in wanted.items()
+            if group in low
         }
         nearest = min(
             self.nearest, (self._tolerance(sums, list(wanted)), tuple(names[group] for group in short))
@@ -103,13 +105,13 @@ class Search:
     def _groups(self, sums: GroupSums) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
         """Return by group its required share of all found needs, how much more it got, and its name."""
         rows = sums.within.set_index("group")
-        need, found = (rows[name].to_dict() for name in ("need", "found"))
+        need, finds = (rows[name].to_dict() for name in ("need", "found"))
         positions = sums.groups.positions(self.parity.groups)
         names = {sums.groups.ids[at]: sums.groups.names[at].here for at in positions}
         share = {
             name: (1 - self.parity.tolerance) * need[name] / need[ALL] for name in names if need[name] > 0
         }
-        return share, {one: found[one] - share[one] * found[ALL] for one in share}, names
+        return share, {name: finds[name] - share[name] * finds[ALL] for name in share}, names
 
     @staticmethod
     def _tolerance(sums: GroupSums, groups: Sequence[str]) -> float:

@@ -175,7 +175,7 @@ def _model(
     if places.most is not None:
         blocks.append(rows(len(places.most), (area, options, 1.0)))
         high.append(places.most)
-    low = [np.full(len(one), -np.inf) for one in high]
+    low = [np.full(len(limits), -np.inf) for limits in high]
     for at, side in enumerate(sides):
         begin = len(flows) + sum(shared_sums[:at])
         blank, after = (csr_array((len(side.low), count)) for count in (begin, sum(shared_sums[at + 1 :])))

@@ -40,8 +40,8 @@ def options_of(pairs: pd.DataFrame, scarce: Collection[int] = ()) -> Options:
     pairs = pairs.sort_values(
         ["household", "sensitive", "value", "need"], ascending=[True, False, False, True], ignore_index=True
     )
-    found = [_asked(pairs, left_out) for left_out in _subsets(sorted(scarce))]
-    asked = np.unique(np.concatenate(found), axis=0)
+    parts = [_asked(pairs, left_out) for left_out in _subsets(sorted(scarce))]
+    asked = np.unique(np.concatenate(parts), axis=0)
     first = asked.max(axis=1)
     home = pairs["household"].to_numpy(dtype=np.int64)
     area = pairs["area"].to_numpy(dtype=np.int64)

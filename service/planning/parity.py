@@ -36,20 +36,20 @@ class Fair:
 
     def side(self, options: Options) -> Side:
         """Return the constraint on the options, with an auxiliary variable for the needs found by all of them."""
-        found = options.sums(options.pairs["p_need"].to_numpy())
+        sums = options.sums(options.pairs["p_need"].to_numpy())
         wanted = (1 - self.tolerance) * self.need / self.all_need
         low = wanted * self.all_found - self.found + SURE * (wanted > 0)
-        groups = csr_array(self.member[options.household].T * found)
-        matrix = vstack([groups, csr_array(found[None, :])])
+        groups = csr_array(self.member[options.household].T * sums)
+        matrix = vstack([groups, csr_array(sums[None, :])])
         further = csr_array(np.append(-wanted, -1.0)[:, None])
         return Side(matrix, np.append(low, 0.0), np.append(np.full(len(low), np.inf), 0.0), further)
 
     def short(self, listed: pd.DataFrame) -> list[str]:
         """Return the names of the groups left short by these visits and the earlier ones."""
         chance = listed["p_need"].to_numpy()
-        found = self.found + chance @ self.member[listed["household"].to_numpy(dtype=int)]
+        sums = self.found + chance @ self.member[listed["household"].to_numpy(dtype=int)]
         wanted = (1 - self.tolerance) * self.need / self.all_need * (self.all_found + chance.sum())
-        return [name for name, less in zip(self.names, found < wanted, strict=True) if less]
+        return [name for name, less in zip(self.names, sums < wanted, strict=True) if less]
 
 
 def fair(known: Known, pairs: pd.DataFrame, listed: Sequence[pd.DataFrame]) -> Fair | None:
@@ -68,11 +68,11 @@ def fair(known: Known, pairs: pd.DataFrame, listed: Sequence[pd.DataFrame]) -> F
     if not need.any():
         return None
     at, need = at[need > 0], need[need > 0]
-    before = pd.concat([one[["household", "p_need"]] for one in listed])
+    before = pd.concat([visits[["household", "p_need"]] for visits in listed])
     have, member = before["p_need"].to_numpy(dtype=np.float64), groups.member[:, at]
-    found = have @ member[before["household"].to_numpy(dtype=int)]
-    names = tuple(groups.names[one].here for one in at)
-    return Fair(parity.tolerance, names, member, need, found, float(chance.sum()), float(have.sum()))
+    sums = have @ member[before["household"].to_numpy(dtype=int)]
+    names = tuple(groups.names[position].here for position in at)
+    return Fair(parity.tolerance, names, member, need, sums, float(chance.sum()), float(have.sum()))
 
 
 def as_many(options: Options, count: int) -> Side:
@@ -119,7 +119,7 @@ def group_sums(known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within:
     listed = [
         keys.isin(pd.MultiIndex.from_frame(visits[["household", "need"]])) for visits in (without, within)
     ]
-    before, after = (recall_sums(home, chance, one, groups) for one in listed)
+    before, after = (recall_sums(home, chance, visits, groups) for visits in listed)
     return GroupSums(without_members(groups), before, after)
 
 

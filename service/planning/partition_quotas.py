@@ -25,7 +25,7 @@ def visits_by_partition(worth: Sequence[np.ndarray], visits: Mapping[str, int]) 
     Returns one mapping of worker_id to visits for each partition.
     """
     total = sum(visits.values())
-    part = np.repeat(np.arange(len(worth)), [len(one) for one in worth])
+    part = np.repeat(np.arange(len(worth)), [len(values) for values in worth])
     best = part[np.argsort(-np.concatenate([*worth, np.zeros(0)]), kind="stable")[:total]]
     counts = np.bincount(best, minlength=len(worth))
     counts += (total - len(best)) // len(worth)
@@ -33,12 +33,12 @@ def visits_by_partition(worth: Sequence[np.ndarray], visits: Mapping[str, int]) 
     shares: list[dict[str, int]] = []
     left = dict(visits)
     for count in counts.tolist():
-        mine = {}
-        for worker, own in left.items():
-            mine[worker] = min(own, count)
-            count -= mine[worker]
-        left = {worker: own - mine[worker] for worker, own in left.items()}
-        shares.append(mine)
+        given = {}
+        for worker, free in left.items():
+            given[worker] = min(free, count)
+            count -= given[worker]
+        left = {worker: free - given[worker] for worker, free in left.items()}
+        shares.append(given)
     return shares
 
 
@@ -51,19 +51,21 @@ def limits_by_partition(
     by the programmes (bits) that can serve them. ``before``: the limits under which the partitions were planned; they
     stay.
     """
-    sets = sorted({one for part in takers for one in part})
+    sets = sorted({pair for part in takers for pair in part})
     nobody = np.zeros((0, 0))
     town = Enrolment(nobody, nobody, nobody, seats)
-    held = {one.programmes for one in before[0]} if before else set()
-    found = [list(one) for one in before]
+    held = {limit.programmes for limit in before[0]} if before else set()
+    quotas = [list(limits) for limits in before]
     for limit in limits_of(town, pd.DataFrame({"within": sets}, dtype=np.int64)):
         wanted = np.array([_concerned(limit, part) for part in takers])
         if limit.programmes in held or wanted.sum() <= limit.seats + SLACK:
             continue
-        for own, share in zip(found, limit.seats * wanted / wanted.sum(), strict=True):
-            own.append(Limit(limit.programmes, float(share)))
+        for quota, share in zip(quotas, limit.seats * wanted / wanted.sum(), strict=True):
+            quota.append(Limit(limit.programmes, float(share)))
     return (
-        None if [len(one) for one in found] == [len(one) for one in before] else [tuple(one) for one in found]
+        None
+        if [len(limits) for limits in quotas] == [len(limits) for limits in before]
+        else [tuple(limits) for limits in quotas]
     )
 
 

@@ -35,10 +35,10 @@ def lots(pairs: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFrame:
     rank = homes.groupby("area")["worth"].rank(method="first", ascending=False).to_numpy()
     edge = _visits_of_areas(homes["area"].to_numpy(), workers)[homes["area"]]
     near = (np.abs(rank - 0.5 - edge) <= phase_in.band * edge) & (edge > 0)
-    found = homes.loc[near, ["household"]].reset_index(drop=True)
+    drawn = homes.loc[near, ["household"]].reset_index(drop=True)
     number = int(known.as_of // (7 * phase_in.weeks))
-    ids = [str(known.household_ids[household]) for household in found["household"]]
-    return found.assign(
+    ids = [str(known.household_ids[household]) for household in drawn["household"]]
+    return drawn.assign(
         household_id=ids,
         as_of=date_of(known.as_of),
         round=number,

@@ -49,7 +49,9 @@ class PlanSums:
 
     def seats(self, community: Community) -> list[str]:
         """Write a line that names the programmes whose seats kept visits from asking more households; else none."""
-        names = [one.name.here for at, one in enumerate(community.programmes) if self.full >> at & 1]
+        names = [
+            programme.name.here for at, programme in enumerate(community.programmes) if self.full >> at & 1
+        ]
         if not names:
             return []
         listed = say("、", ", ").join(names)

@@ -132,9 +132,9 @@ def plan(
     targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits, fair=equal)
     listed = [visits for visits in (*earlier, targeted.visits) if len(visits)]
     visits = pd.concat(listed, ignore_index=True) if listed else targeted.visits
-    found = None
+    groups = None
     if known.community.outreach.parity is not None:
-        found = group_sums(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
+        groups = group_sums(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
     sums_within = visits.groupby("within")["p_need"].sum()
     sums = _sums(known, workers, out, pairs, earlier, coordinated, targeted)
     return Plan(
@@ -143,7 +143,7 @@ def plan(
         sums=replace(sums, by_turn=by_turn, warned=len(warned)),
         seats=offered.seats,
         takers={int(pair): float(sums_within.get(pair, 0.0)) for pair in pairs["within"].unique() if pair},
-        groups=found,
+        groups=groups,
         community=known.community,
         lots=phased,
     )
@@ -170,19 +170,19 @@ def _sums(
     out: LeftOut,
     pairs: pd.DataFrame,
     earlier: Sequence[pd.DataFrame],
-    *found: Chosen,
+    *parts: Chosen,
 ) -> PlanSums:
-    """Sum up a plan in numbers. ``earlier``: the visits of warned households, and those chosen before ``found``."""
+    """Sum up a plan in numbers. ``earlier``: the visits of warned households, and those chosen before ``parts``."""
     return PlanSums(
         left_out=out.counts(known.present if known.within is not None else None),
         idle=workers.idle,
         bare=workers.bare,
         sensitive=bool(pairs["sensitive"].any()),
         coordinated=int(workers.frame.loc[workers.frame["coordinator"], "visits"].sum()),
-        full=reduce(or_, (limit.programmes for one in found for limit in one.full), 0),
+        full=reduce(or_, (limit.programmes for part in parts for limit in part.full), 0),
         warned_listed=earlier[0]["household"].nunique(),
-        value=sum(one.value for one in found),
-        bound=sum(one.bound for one in found) + sum(float(visits["price"].sum()) for visits in earlier),
+        value=sum(part.value for part in parts),
+        bound=sum(part.bound for part in parts) + sum(float(visits["price"].sum()) for visits in earlier),
     )
 
 
@@ -230,10 +230,10 @@ def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, limit
     if not (workers.frame["worker_id"] == "").any():
         return chosen(pairs, workers, spare, coordinator, limits)
     field = spare[~coordinator]  # without a table the workers stand in the order of the areas
-    found = chosen(pairs, workers, spare, coordinator, limits, most=field)
-    homes = found.visits.drop_duplicates("household")["area"]
+    coordinated = chosen(pairs, workers, spare, coordinator, limits, most=field)
+    homes = coordinated.visits.drop_duplicates("household")["area"]
     spare[:-1] -= np.bincount(homes, minlength=len(field))
-    return found
+    return coordinated
 
 
 def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFrame:

@@ -89,10 +89,10 @@ def _visits(
     begins = np.concatenate([[0], ends.ravel()[:-1]]).reshape(wanted.shape)
     visits = (np.floor(ends + start) - np.floor(begins + start)).astype(int)
     most = np.zeros(len(count), dtype=int)
-    for one in np.flatnonzero(wanted.sum(axis=0)):
-        begin, end = begins[wanted[:, one] > 0, one], ends[wanted[:, one] > 0, one]
+    for need in np.flatnonzero(wanted.sum(axis=0)):
+        begin, end = begins[wanted[:, need] > 0, need], ends[wanted[:, need] > 0, need]
         starts = np.append(1 - end % 1, 0)[:, None]  # the number changes only where an end passes a whole one
-        most[one] = (np.floor(end + starts + 1e-9) - np.floor(begin + starts - 1e-9)).sum(axis=1).max()
+        most[need] = (np.floor(end + starts + 1e-9) - np.floor(begin + starts - 1e-9)).sum(axis=1).max()
     return visits, wanted.sum(axis=0), np.maximum(np.minimum(most, count.astype(int)), visits.sum(axis=0))
 
 
@@ -171,6 +171,6 @@ def _unseen(pairs: pd.DataFrame, area: np.ndarray, known: Known) -> np.ndarray:
         return np.where(cell[household] >= 0, unseen[cell[household], need], 0)
 
     groups = membership(known)
-    named = [at for at, one in enumerate(groups.ids) if "=" not in one]
+    named = [at for at, group in enumerate(groups.ids) if "=" not in group]
     members = [np.where(groups.member[:, at], 0, -1) for at in named]
     return np.max([ratio(member) for member in (area, *members)], axis=0)

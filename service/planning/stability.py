@@ -36,11 +36,11 @@ def waiting(before: pd.DataFrame | None, known: Known) -> np.ndarray:
 
     Households drawn at random do not count. ``before``: the contract's columns of outreach.parquet of the list before.
     """
-    found = np.zeros(known.household_count, dtype=bool)
+    waits = np.zeros(known.household_count, dtype=bool)
     if before is not None and len(before):
-        found[_households(before[before["arm"] == "targeted"], known)] = True
-        found[_contacted_since(before, known)] = False
-    return found
+        waits[_households(before[before["arm"] == "targeted"], known)] = True
+        waits[_contacted_since(before, known)] = False
+    return waits
 
 
 def in_turn(pairs: pd.DataFrame, known: Known) -> pd.DataFrame:
@@ -77,12 +77,12 @@ def last_worker(before: pd.DataFrame | None, known: Known, workers: Workers) -> 
 
     ``before``: the contract's columns of outreach.parquet of the list before. ``workers``: this week's workers.
     """
-    found = np.full(known.household_count, -1, dtype=np.int64)
+    worker_before = np.full(known.household_count, -1, dtype=np.int64)
     if before is not None and len(before):
-        place = {one: at for at, one in enumerate(workers.frame["worker_id"]) if one}
+        place = {worker_id: at for at, worker_id in enumerate(workers.frame["worker_id"]) if worker_id}
         rows = before[before["household_id"].isin(known.household_ids)]
-        found[_households(rows, known)] = rows["worker_id"].map(place).fillna(-1).astype(np.int64)
-    return found
+        worker_before[_households(rows, known)] = rows["worker_id"].map(place).fillna(-1).astype(np.int64)
+    return worker_before
 
 
 def _households(rows: pd.DataFrame, known: Known) -> np.ndarray:
@@ -144,9 +144,9 @@ def _any_of(homes: pd.DataFrame, ruled_out: np.ndarray) -> np.ndarray:
     """Tell for each household whether one of the needs it was listed for is ruled out: bool [households]."""
     homes = homes[homes["need_at"].notna()]
     household, need = homes["household"].to_numpy(), homes["need_at"].to_numpy(dtype=np.int64)
-    found = np.zeros(len(ruled_out), dtype=bool)
-    found[household[ruled_out[household, need]]] = True
-    return found
+    any_of = np.zeros(len(ruled_out), dtype=bool)
+    any_of[household[ruled_out[household, need]]] = True
+    return any_of
 
 
 def stability_lines(table: pd.DataFrame, visits: pd.DataFrame) -> list[str]:

@@ -68,8 +68,8 @@ def warned_pairs(
         return warned
     nobody, nothing = np.zeros_like(out.rests), np.zeros_like(out.handled)
     rules = LeftOut(out.refuses, nobody, nobody, nothing, out.suppressed, nothing)
-    own = scores[np.isin(positions_of(scores["household_id"], known.household_ids), warned["household"])]
-    pairs = eligible_pairs(own, known, rules, usual)
+    rows = scores[np.isin(positions_of(scores["household_id"], known.household_ids), warned["household"])]
+    pairs = eligible_pairs(rows, known, rules, usual)
     pairs = (
         pairs[~pairs["sensitive"]]
         .sort_values("value", ascending=False, kind="stable")
@@ -98,10 +98,10 @@ def with_warnings(visits: pd.DataFrame) -> pd.DataFrame:
         for said, deadline in zip(visits["warned_of"], visits["deadline"], strict=True)
     ]
     between = say("；", "; ")
-    told = pd.Series(texts, index=visits.index, dtype=object)
+    words = pd.Series(texts, index=visits.index, dtype=object)
     return visits.assign(
         **{
-            name: visits[name].mask(warned, told + between + visits[name].astype(object))
+            name: visits[name].mask(warned, words + between + visits[name].astype(object))
             for name in ("reason", "why")
         }
     )

@@ -192,10 +192,10 @@ def deal(homes: pd.DataFrame, classes: Classes, spare: np.ndarray) -> pd.Series:
     last = homes["last_worker"].to_numpy()
     last_class = np.where(last >= 0, classes.of_worker[last], -1)
     class_of = _class_of(homes["area"].to_numpy(), last_class, classes.places(spare))
-    for home, one, mine in zip(homes["household"], last, last_class == class_of, strict=True):
-        if one >= 0 and mine and spare[one] > 0:
-            worker[home] = one
-            spare[one] -= 1
+    for home, worker_before, mine in zip(homes["household"], last, last_class == class_of, strict=True):
+        if worker_before >= 0 and mine and spare[worker_before] > 0:
+            worker[home] = worker_before
+            spare[worker_before] -= 1
     free = (worker == -1).to_numpy()
     for class_number in np.unique(class_of[free]):
         members = np.flatnonzero(classes.of_worker == class_number)
@@ -220,11 +220,11 @@ def _class_of(area: np.ndarray, last_class: np.ndarray, places: Places) -> np.nd
         b_eq=np.bincount(area, minlength=areas),
         method="highs-ds",  # a vertex of a transport problem is whole
     )
-    found = np.round(result.x).astype(int)
+    counts = np.round(result.x).astype(int)
     class_of = np.full(len(area), -1, dtype=np.int64)
     for number in np.unique(area):
         here = np.flatnonzero(area == number)
-        left = {int(flow_class[at]): int(found[at]) for at in np.flatnonzero(flow_area == number)}
+        left = {int(flow_class[at]): int(counts[at]) for at in np.flatnonzero(flow_area == number)}
         for home in here:
             if left.get(int(last_class[home]), 0) > 0:
                 class_of[home] = last_class[home]
@@ -238,7 +238,7 @@ def _loads(count: int, members: np.ndarray, spare: np.ndarray) -> np.ndarray:
     """Deal ``count`` visits, each to the member with most to spare; return int64 [members] and reduce ``spare``."""
     loads = np.zeros(len(members), dtype=np.int64)
     for _ in range(count):
-        one = int(np.argmax(spare[members]))
-        loads[one] += 1
-        spare[members[one]] -= 1
+        chosen = int(np.argmax(spare[members]))
+        loads[chosen] += 1
+        spare[members[chosen]] -= 1
     return loads

@@ -104,9 +104,9 @@ def _compared(home: Path, made: Path, wanted: Sequence[str]) -> tuple[list[str],
     """Compare the tables of two directories; return a line for each, and whether all values are the same."""
     noted, lines, same = read_made(home).get(FILES, {}), [], True
     for name in wanted:
-        found = difference(home / name, made / name, noted.get(name, ""))
-        lines += [f"{name}：{line}" for line in found.lines]
-        same &= found.same
+        differences = difference(home / name, made / name, noted.get(name, ""))
+        lines += [f"{name}：{line}" for line in differences.lines]
+        same &= differences.same
     return [
         *lines,
         say("这一周可以原样重现", "this week can be made again as it was")

@@ -40,12 +40,12 @@ def trace(workspace: Path, outreach_id: str, database: Database | None, who: str
     list ever had such a row.
     """
     listed = all_listed(workspace)
-    found = listed[listed["outreach_id"] == outreach_id]
-    if not len(found):
+    rows = listed[listed["outreach_id"] == outreach_id]
+    if not len(rows):
         raise UserError(
             say(f"没有哪份名单有 {outreach_id}", f"no list that is kept has the row {outreach_id}")
         )
-    row = {str(name): value for name, value in found.iloc[0].to_dict().items()}
+    row = {str(name): value for name, value in rows.iloc[0].to_dict().items()}
     if database is not None:
         with database.writing() as session:
             enter(session, who, "outreach.trace", row["household_id"], "", outreach_id)
@@ -148,7 +148,7 @@ def _feature_lines(workspace: Path, row: dict[str, Any], as_of: date, place: Pat
     return [
         *lines,
         *_weighed_lines(live, weighed),
-        *(f"{one.text}（{one.evidence or one.kind}）" for one in reasons),
+        *(f"{reason.text}（{reason.evidence or reason.kind}）" for reason in reasons),
     ]
 
 

@@ -38,26 +38,26 @@ def beside_service(
     recorded
         Outcomes and dates that the records hold or held, by outreach_id.
     """
-    found = BesideService()
+    beside = BesideService()
     for row in rows:
         report = reported.get(row["outreach_id"])
         if report is None or (report[0] == row["outcome"] and report[1] <= row["contacted_at"]):
-            found.rows.append(row)
+            beside.rows.append(row)
             continue
         outcome, day = report
         if day > row["contacted_at"] and (row["outcome"], row["contacted_at"]) in recorded.get(
             row["outreach_id"], ()
         ):
-            found.known += 1
+            beside.known += 1
             continue
         if outcome != row["outcome"]:
-            found.lines.append(_contradiction(row, outcome, day))
+            beside.lines.append(_contradiction(row, outcome, day))
         if day > row["contacted_at"]:
-            found.earlier.append(row)
-            found.rows.append({**row, "outcome": outcome, "contacted_at": day})
+            beside.earlier.append(row)
+            beside.rows.append({**row, "outcome": outcome, "contacted_at": day})
         else:
-            found.rows.append(row)
-    return found
+            beside.rows.append(row)
+    return beside
 
 
 def _contradiction(row: dict[str, Any], outcome: str, day: date) -> str:

@@ -33,10 +33,10 @@ def feedback_lines(week: "FeedbackWeek") -> list[str]:
     """Summarise the week's feedback: complaints and marks since the Monday before, then how often reasons were wrong."""
     if not week:
         return [say("还没有收到反馈", "no feedback yet")]
-    told = [f"{row['name']} {row['new']}/{row['all']}" for row in week.counts if row["all"]]
+    counts = [f"{row['name']} {row['new']}/{row['all']}" for row in week.counts if row["all"]]
     lines = [
         say("反馈（上周以来/累计）：", "feedback (since last Monday/so far): ")
-        + (say("，", ", ").join(told) or say("无投诉", "no complaints"))
+        + (say("，", ", ").join(counts) or say("无投诉", "no complaints"))
         + _marks(week)
     ]
     if week.agreed:

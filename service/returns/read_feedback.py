@@ -110,9 +110,9 @@ def _given(row: Filled, listed: dict[Any, Any]) -> tuple[dict[str, Any], list[st
 def _complaint(row: Filled, listed: dict[Any, Any]) -> dict[str, Any]:
     if not row.feedback:
         return {}
-    found, place = read_feedback(row.feedback), row.at("feedback")
+    complaint, place = read_feedback(row.feedback), row.at("feedback")
     kinds = [group for group in str(listed.get("reason_kinds") or "").split(",") if group and group != "nan"]
-    if found is None or (found[1] is not None and found[1] >= len(kinds)):
+    if complaint is None or (complaint[1] is not None and complaint[1] >= len(kinds)):
         names = say("、", ", ").join(feedback_choices())
         raise UserError(
             say(
@@ -120,7 +120,7 @@ def _complaint(row: Filled, listed: dict[Any, Any]) -> dict[str, Any]:
                 f"{place}: “{row.shown('feedback')}” cannot be read or names no reason of the row; choose from: {names}",
             )
         )
-    kind, which = found
+    kind, which = complaint
     if kind != "reason_wrong":
         return {"kind": kind}
     wrong = kinds if which is None else [kinds[which]]
@@ -144,8 +144,8 @@ def _mark(row: Filled) -> dict[str, Any]:
 def _next_visit(row: Filled, as_of: date) -> dict[str, Any]:
     if row.next_visit in (None, ""):
         return {}
-    found, place = read_date(row.next_visit, as_of), row.at("next_visit")
-    if found is None or not as_of - SOONEST <= found <= as_of + LATEST:
+    day, place = read_date(row.next_visit, as_of), row.at("next_visit")
+    if day is None or not as_of - SOONEST <= day <= as_of + LATEST:
         raise UserError(
             say(
                 f"{place}：下次走访“{row.shown('next_visit')}”看不懂或相差太远，请写成 2025-09-03",
@@ -153,7 +153,7 @@ def _next_visit(row: Filled, as_of: date) -> dict[str, Any]:
                 " write 2025-09-03",
             )
         )
-    return {"next_visit": found}
+    return {"next_visit": day}
 
 
 def _twice(row: Filled, column: str) -> str:

@@ -52,7 +52,7 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
     -------
     Outcomes to store; each refusal names file, sheet and cell.
     """
-    found = Outcomes()
+    outcomes = Outcomes()
     list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}
     words = {need.id: (need.id, need.name.zh, need.name.en) for need in records.community.needs}
     pairs = {
@@ -66,9 +66,9 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
         try:
             rows, problems = filled_rows(path)
         except UserError as error:
-            found.refused.append(str(error))
+            outcomes.refused.append(str(error))
             continue
-        found.refused += problems
+        outcomes.refused += problems
         for row in rows:
             if is_added(row, pairs):
                 added.append(row)
@@ -76,38 +76,38 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
             try:
                 matched.append((row, _listed(row, list_of, records.community)))
             except UserError as error:
-                found.refused.append(str(error))
-    _read_visits(matched, _stored_outcomes(records), now.date(), found)
-    found.feedback, refused = feedback_of(matched, stored_feedback(records), now)
-    found.refused += refused
-    found.requests, refused = requests_of([*added, *(row for row, _ in matched)], records, now)
-    found.refused += refused
-    return found
+                outcomes.refused.append(str(error))
+    _read_visits(matched, _stored_outcomes(records), now.date(), outcomes)
+    outcomes.feedback, refused = feedback_of(matched, stored_feedback(records), now)
+    outcomes.refused += refused
+    outcomes.requests, refused = requests_of([*added, *(row for row, _ in matched)], records, now)
+    outcomes.refused += refused
+    return outcomes
 
 
 def _read_visits(
     matched: list[tuple[Filled, dict[Any, Any]]],
     stored: dict[str, tuple[str, date]],
     today: date,
-    found: Outcomes,
+    outcomes: Outcomes,
 ) -> None:
     seen: dict[str, tuple[Filled, dict[str, Any]]] = {}
     for row, listed in matched:
         if not row.outcome:
             continue
         try:
-            visit = _outreach_row(row, listed, stored, today, found.refused)
+            visit = _outreach_row(row, listed, stored, today, outcomes.refused)
             if row.outreach_id in seen:
                 _refuse_contradiction(row, visit, *seen[row.outreach_id])
                 continue
         except UserError as error:
-            found.refused.append(str(error))
+            outcomes.refused.append(str(error))
             continue
         seen[row.outreach_id] = row, visit
         if stored.get(row.outreach_id) == (visit["outcome"], visit["contacted_at"]):
-            found.known += 1
+            outcomes.known += 1
         else:
-            found.rows.append(visit)
+            outcomes.rows.append(visit)
 
 
 def _stored_outcomes(records: Records) -> dict[str, tuple[str, date]]:
@@ -146,8 +146,8 @@ def _outreach_row(
 
 
 def _outcome(row: Filled) -> str:
-    found = OUTCOME_OF.get(plain_words(row.outcome))
-    if found is None:
+    outcome = OUTCOME_OF.get(plain_words(row.outcome))
+    if outcome is None:
         names = say("需要、不需要、婉拒、未遇见", "needed, not needed, declined, not reached")
         raise UserError(
             say(
@@ -155,7 +155,7 @@ def _outcome(row: Filled) -> str:
                 f"{row.where}: “{row.shown('outcome')}” is none of {names}",
             )
         )
-    return found
+    return outcome
 
 
 def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Community) -> dict[Any, Any]:
@@ -201,23 +201,21 @@ def _refuse_contradiction(row: Filled, visit: dict[str, Any], first: Filled, ear
 
 def _visit_date(row: Filled, as_of: date, today: date) -> date | None:
     """Read a row's visit date; None if the cell is empty. Raises UserError for an impossible date."""
-    found, place = read_date(row.date, as_of), row.at("date")
-    if found is None and row.date not in (None, ""):
+    day, place = read_date(row.date, as_of), row.at("date")
+    if day is None and row.date not in (None, ""):
         raise UserError(
             say(
                 f"{place}：走访日期“{row.shown('date')}”看不懂，请写成 2025-09-03",
                 f"{place}: cannot read the date “{row.shown('date')}”; write 2025-09-03",
             )
         )
-    if found is not None and not near_week(found, as_of):
+    if day is not None and not near_week(day, as_of):
         raise UserError(
             say(
-                f"{place}：走访日期 {found} 与名单的一周（{as_of} 起）相差太远",
-                f"{place}: the date {found} is too far from the list's week (from {as_of})",
+                f"{place}：走访日期 {day} 与名单的一周（{as_of} 起）相差太远",
+                f"{place}: the date {day} is too far from the list's week (from {as_of})",
             )
         )
-    if found is not None and yet_to_come(found, as_of, today):
-        raise UserError(
-            say(f"{place}：走访日期 {found} 还没有到", f"{place}: the date {found} is yet to come")
-        )
-    return found
+    if day is not None and yet_to_come(day, as_of, today):
+        raise UserError(say(f"{place}：走访日期 {day} 还没有到", f"{place}: the date {day} is yet to come"))
+    return day

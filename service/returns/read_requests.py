@@ -47,7 +47,7 @@ def requests_of(
         if word
     }
     homes, stored = {*records.household_ids}, {*records.requests.request_id}
-    found: dict[str, dict[str, Any]] = {}
+    requests: dict[str, dict[str, Any]] = {}
     refused = []
     for row in rows:
         text = _mentioned(row)
@@ -60,7 +60,7 @@ def requests_of(
         number = _number(row.household_id, day, text)
         if number not in stored:
             need = needs.get(text)
-            found[number] = {
+            requests[number] = {
                 "request_id": number,
                 "household_id": row.household_id,
                 "requested_at": day.isoformat(),
@@ -69,7 +69,7 @@ def requests_of(
                 "text": None if need else text,
                 "channel": CHANNEL,
             }
-    return list(found.values()), refused
+    return list(requests.values()), refused
 
 
 def _mentioned(row: Filled) -> str:

@@ -52,7 +52,7 @@ def read_review(path: Path, households: Collection[str]) -> Review:
     UserError
         When no sheet has a column for decisions.
     """
-    found, links = Review(pd.DataFrame(columns=list(COLUMNS))), []
+    review, links = Review(pd.DataFrame(columns=list(COLUMNS))), []
     read = False
     for sheet in read_sheets(path):
         header = _header(sheet)
@@ -66,11 +66,11 @@ def read_review(path: Path, households: Collection[str]) -> Review:
                 continue
             where = f"{path.name} {sheet.name} {say(f'第 {number} 行', f'row {number}')}"
             decide = _decide_pair if _at(row, KEEP) else _decide_link
-            links += decide(row, households, found, where)
+            links += decide(row, households, review, where)
     if not read:
         raise UserError(say(f"{path}：没有“决定”这一列", f"{path}: no column “decision”"))
-    found.decisions = pd.DataFrame(links, columns=list(COLUMNS))
-    return found
+    review.decisions = pd.DataFrame(links, columns=list(COLUMNS))
+    return review
 
 
 def _header(sheet: SheetCells) -> tuple[int, dict[str, int]] | None:
@@ -87,12 +87,12 @@ def _at(row: dict[str, Any], titles: tuple[str, str]) -> str:
 
 
 def _decide_link(
-    row: dict[str, str], households: Collection[str], found: Review, where: str
+    row: dict[str, str], households: Collection[str], review: Review, where: str
 ) -> list[tuple[str, str, str, str]]:
     decision = plain(_at(row, DECISION))
     evidence = (_at(row, ADDRESS), _at(row, PERSON), _at(row, PHONE))
     if not decision:
-        found.undecided += 1
+        review.undecided += 1
         return []
     if decision in _NOBODY:
         return [(*evidence, "")]
@@ -101,7 +101,7 @@ def _decide_link(
         (
             text
             for title, text in row.items()
-            if number and (one := _CANDIDATE.fullmatch(title)) and one[1] == number[1]
+            if number and (match := _CANDIDATE.fullmatch(title)) and match[1] == number[1]
         ),
         "",
     )
@@ -109,7 +109,7 @@ def _decide_link(
     if household in households:
         return [(*evidence, household)]
     (shown,) = shown_cells([decision])
-    found.refused.append(
+    review.refused.append(
         say(
             f"{where}：决定“{shown}”不是候选序号、登记表里的户号，也不是“无”",
             f"{where}: “{shown}” is no candidate's number, no household of the register, and not “none”",
@@ -119,22 +119,22 @@ def _decide_link(
 
 
 def _decide_pair(
-    row: dict[str, str], households: Collection[str], found: Review, where: str
+    row: dict[str, str], households: Collection[str], review: Review, where: str
 ) -> list[tuple[str, str, str, str]]:
     decision = plain(_at(row, DECISION))
     kind = next((kind for kind, words in KINDS.items() if _at(row, WHAT) in words), "household")
     keep, drop = _at(row, KEEP), _at(row, DROP)
     if not decision:
-        found.undecided += 1
+        review.undecided += 1
     elif decision in TRUE | {"合并", "同一户", "同一人", "merge", "same"}:
-        found.same.append((kind, keep, drop))
+        review.same.append((kind, keep, drop))
     elif decision in _SWAP:
-        found.same.append((kind, drop, keep))
+        review.same.append((kind, drop, keep))
     elif decision in FALSE | {"不是同一户", "不同"}:
-        found.other.append((kind, keep, drop))
+        review.other.append((kind, keep, drop))
     else:
         (shown,) = shown_cells([decision])
-        found.refused.append(
+        review.refused.append(
             say(
                 f"{where}：决定“{shown}”不是“是”“换”或“否”",
                 f"{where}: “{shown}” is not yes, swap or no",

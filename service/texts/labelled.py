@@ -90,10 +90,10 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def _column(table: pd.DataFrame, named: str, usual: tuple[str, ...], path: Path, option: str) -> str:
-    found = named if named in table else "" if named else next((name for name in usual if name in table), "")
-    if not found:
+    column = named if named in table else "" if named else next((name for name in usual if name in table), "")
+    if not column:
         raise _no_column(path, named or usual[0], option, table)
-    return found
+    return column
 
 
 def _no_column(path: Path, name: str, option: str, table: pd.DataFrame) -> UserError:

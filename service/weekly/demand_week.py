@@ -58,8 +58,8 @@ def demand_week(
         demand, proposals, named = town_demand(ask, scores.pieces, spread, each)
     home = week_directory(workspace, as_of)
     with stage(say("写清单", "write the lists")):
-        told = model.model.metadata.get("demand", [])
-        for name, content in _files(demand, proposals, named, told, town.community, as_of).items():
+        backtest = model.model.metadata.get("demand", [])
+        for name, content in _files(demand, proposals, named, backtest, town.community, as_of).items():
             write_atomically(home / name, content)
         note_made(home, model, town.community, (DEMAND,))
         keep_projects(home, project_rows(proposals))
@@ -107,12 +107,12 @@ def _files(
     demand: pd.DataFrame,
     proposals: Proposals,
     named: pd.DataFrame,
-    told: list[dict],
+    backtest: list[dict],
     community: Community,
     as_of: date,
 ) -> dict[str, bytes]:
     needs, projects = needs_sheet(demand, proposals, community), projects_sheet(proposals, community)
-    resources, coverage = resources_sheets(proposals, community), coverage_sheet(told, community)
+    resources, coverage = resources_sheets(proposals, community), coverage_sheet(backtest, community)
     page = needs_page(demand, proposals, [needs, projects, *resources], coverage, community, as_of)
     book = [
         (say("需求清单", "needs"), [needs]),

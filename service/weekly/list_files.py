@@ -52,8 +52,8 @@ def list_files(
         name = names.get(str(grid), COORDINATORS_FILE)
         which = grid_words(str(grid)) if grid else say("社区统筹", "coordinators")
         title = f"{community.community.name} · {which}"
-        told = feedback if name == COORDINATORS_FILE else None
-        files[f"{name}.xlsx"] = workbook(title, words, rows, as_of, told, notes)
+        of_week = feedback if name == COORDINATORS_FILE else None
+        files[f"{name}.xlsx"] = workbook(title, words, rows, as_of, of_week, notes)
         files[f"{name}.html"] = grid_page(title, words, rows, as_of, notes).encode()
         links[str(grid)] = {"workbook": f"{name}.xlsx", "page": f"{name}.html"}
     if feedback and f"{COORDINATORS_FILE}.xlsx" not in files:

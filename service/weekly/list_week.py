@@ -157,7 +157,7 @@ def joined_visits(partitions: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """
     if len(partitions) == 1:
         return partitions[0]
-    visits = pd.concat([one.assign(number=at) for at, one in enumerate(partitions)], ignore_index=True)
+    visits = pd.concat([plan.assign(number=at) for at, plan in enumerate(partitions)], ignore_index=True)
     keys = [visits[name].mask(visits["coordinator"], -1) for name in ("number", "worker")]
     visits["worker"] = visits.groupby([*keys, visits["worker_id"]]).ngroup()
     visits = visits.sort_values(["coordinator", "grid_id", "worker"], kind="stable", ignore_index=True)
@@ -169,18 +169,18 @@ def joined_visits(partitions: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _feedback(workspace: Path, week: ListWeek, written: Sequence[Written]) -> dict[str, FeedbackWeek]:
     """Collect the week's feedback in each language; a household that moved counts where it lives at the as-of date."""
     listed, day = all_listed(workspace), day_of(week.as_of)
-    found: dict[str, list[FeedbackWeek]] = {language: [] for language in LANGUAGES}
+    weeks_of: dict[str, list[FeedbackWeek]] = {language: [] for language in LANGUAGES}
     back = [partition.returned for partition in written]
-    for number in [number for number, one in enumerate(written) if one.feedback] or [0]:
+    for number in [number for number, partition in enumerate(written) if partition.feedback] or [0]:
         known = week.alone or known_before(week.town.own(number, day), day)
-        own = listed[listed["household_id"].isin(known.household_ids)]
+        of_partition = listed[listed["household_id"].isin(known.household_ids)]
         for one in LANGUAGES:
-            found[one].append(in_language(one, feedback_week, known, own, back[number]))
+            weeks_of[one].append(in_language(one, feedback_week, known, of_partition, back[number]))
 
     def joined(weeks: list[FeedbackWeek]) -> FeedbackWeek:
         return joined_weeks(weeks, quality_rows(listed, back))
 
-    return {one: in_language(one, joined, weeks) for one, weeks in found.items()}
+    return {language: in_language(language, joined, weeks) for language, weeks in weeks_of.items()}
 
 
 def _town_files(
@@ -259,8 +259,8 @@ def group_table(home: Path, written: Sequence[Written]) -> tuple[pd.DataFrame, G
     groups = joined_groups([partition.groups for partition in written])
     sums: dict[str, GroupSums] = {}
     for partition in written:
-        for group, own in partition.sums.items():
-            sums[group] = sums[group] + own if group in sums else own
+        for group, group_sums in partition.sums.items():
+            sums[group] = sums[group] + group_sums if group in sums else group_sums
     order = [
         *(group for group in sums if group not in groups.ids),
         *(group for group in groups.ids if group in sums),

@@ -28,8 +28,8 @@ def _ruled(community: Community) -> list[str]:
         if need.ranking != "model":
             names.setdefault(need.ranking, []).append(need.name.here)
     lines = []
-    for rule, found in names.items():
-        listed, words = say("、", ", ").join(found), rule_words(rule)
+    for rule, needs in names.items():
+        listed, words = say("、", ", ").join(needs), rule_words(rule)
         lines.append(say(f"{listed}：{words}。", f"{listed}: {words}."))
     return lines
 

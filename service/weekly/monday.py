@@ -68,8 +68,8 @@ def weekly(
     about_data.extend(remove_expired(workspace, town.community.retention, as_of))
     if head := audit_head(workspace):
         sections.append(Section(say("审计日志", "Audit log"), head))
-    if told := send_due(workspace):
-        sections.append(Section(say("通知", "Notices"), told))
+    if notices := send_due(workspace):
+        sections.append(Section(say("通知", "Notices"), notices))
     write_atomically(home / DATA_STAFF, data_staff_page(town.community, sections, as_of).encode())
     write_atomically(home / SUMMARY, summary_page(home, town.community, as_of).encode())
     show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])

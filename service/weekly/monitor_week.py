@@ -45,8 +45,8 @@ def monitor_week(
     from service.weekly.look_back import look_at_town
 
     with stage(say("查看数据", "look at the data")):
-        told = _past_tables(workspace, as_of)
-        looked = look_at_town(town, day_of(as_of), _spans(told, day_of(as_of)), each)
+        demands = _past_tables(workspace, as_of)
+        looked = look_at_town(town, day_of(as_of), _spans(demands, day_of(as_of)), each)
         table, groups = audit_made([partition.visits for partition in looked])
         listed = all_listed(workspace, ["outreach_id", "reason_kinds"])
         now = {
@@ -55,7 +55,7 @@ def monitor_week(
         }
     with stage(say("核对往周", "check past weeks")):
         asked = Asked.joined([partition.asked for partition in looked])
-        past, demand = _past_weeks(workspace, asked), _past_demand(asked, looked, told)
+        past, demand = _past_weeks(workspace, asked), _past_demand(asked, looked, demands)
         learnt = _learnt(workspace, town.community, day_of(as_of))
         checked = {
             language: in_language(language, _past_lines, past, demand, town.community)
@@ -64,7 +64,9 @@ def monitor_week(
         }
     with stage(say("警报", "alarms")):
         alarms = _alarms(workspace, town.community, day_of(as_of), looked, past, (table, groups))
-    raised = {one: in_language(one, lambda: [alarm.line for alarm in alarms]) for one in LANGUAGES}
+    raised = {
+        language: in_language(language, lambda: [alarm.line for alarm in alarms]) for language in LANGUAGES
+    }
     lines = {language: raised[language] + now[language] + checked[language] for language in LANGUAGES}
     kept = {"as_of": as_of.isoformat(), "lines": lines, "alarms": as_rows(alarms)}
     write_atomically(workspace / LOOK_BACK, json.dumps(kept, ensure_ascii=False).encode())
@@ -87,7 +89,7 @@ def _alarms(
     from models.monitoring.monitor import freshness
     from models.monitoring.streams import answered_visits, set_aside, streams
 
-    found = [
+    alarms_found = [
         *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of), as_of),
         *alarms.set_aside_alarms(*set_aside(workspace)),
         *alarms.stream_alarms(streams(workspace, as_of), community, as_of),
@@ -95,7 +97,7 @@ def _alarms(
         *alarms.find_alarms(*answered_visits(workspace, as_of), as_of),
         *alarms.group_alarms(*visits, as_of),
     ]
-    return alarms.continued(found, read_alarms(workspace))
+    return alarms.continued(alarms_found, read_alarms(workspace))
 
 
 def _learnt(workspace: Path, community: Community, as_of: int) -> Callable[[], list[str]]:
@@ -108,12 +110,12 @@ def _learnt(workspace: Path, community: Community, as_of: int) -> Callable[[], l
     paths = sorted((workspace / WEEKS).glob(f"*/{SCORES}"))[-YEAR_OF_VISITS:] if len(visits) else []
     weeks = ((day_of(date.fromisoformat(path.parent.name)), path) for path in paths)
     columns = ["household_id", "need", "p_request", "p_need"]
-    found = values(((day, read_table(path, columns)) for day, path in weeks), visits)
+    value_of = values(((day, read_table(path, columns)) for day, path in weeks), visits)
     shown = community.outreach.phase_in is not None and len(lots)
     table = outcomes_of_lots(workspace, lots, community, as_of) if shown else lots
     times = best_times(visit_counts(workspace, as_of))
     return lambda: [
-        *value_lines(found),
+        *value_lines(value_of),
         *(effect_lines(table) if shown and len(table) else []),
         *time_lines(times),
     ]
@@ -192,25 +194,25 @@ def _past_tables(workspace: Path, as_of: date) -> list[pd.DataFrame]:
     tables = []
     for path in sorted((workspace / WEEKS).glob(f"*/{DEMAND}")):
         texts = {"grid_id": str, "need": str, "span": str}
-        told = pd.read_csv(
+        demand = pd.read_csv(
             path, encoding="utf-8-sig", dtype=texts, na_filter=False
         )  # a grid may be called NA
-        if "span" in told and path.parent.name < as_of.isoformat():
-            tables.append(told)
+        if "span" in demand and path.parent.name < as_of.isoformat():
+            tables.append(demand)
     return tables
 
 
-def _spans(told: list[pd.DataFrame], as_of: int) -> "list[Span]":
+def _spans(demands: list[pd.DataFrame], as_of: int) -> "list[Span]":
     """Return the spans of past demand that ended before a day."""
     from models.monitoring.monitor import spans_told
 
-    return sorted({span for table in told for span in spans_told(table) if span[1] <= as_of})
+    return sorted({span for table in demands for span in spans_told(table) if span[1] <= as_of})
 
 
-def _past_demand(asked: "Asked", looked: "list[Looked]", told: list[pd.DataFrame]) -> pd.DataFrame:
+def _past_demand(asked: "Asked", looked: "list[Looked]", demands: list[pd.DataFrame]) -> pd.DataFrame:
     """Compute ``models.monitoring.monitor.past_demand`` of every past week."""
     from models.monitoring.monitor import Came, past_demand
 
     came = Came.joined([partition.came for partition in looked])
-    checked = [past_demand(asked, came, week) for week in told]
+    checked = [past_demand(asked, came, week) for week in demands]
     return pd.concat(checked, ignore_index=True) if checked else pd.DataFrame()

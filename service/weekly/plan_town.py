@@ -48,7 +48,7 @@ def _within_seats(week: ListWeek, shares: list[Share], each: Each) -> tuple[list
         )
         if limits is None:
             return plans, shares
-        shares = [replace(share, limits=own) for share, own in zip(shares, limits, strict=True)]
+        shares = [replace(share, limits=quota) for share, quota in zip(shares, limits, strict=True)]
 
 
 def _as_equal(
@@ -71,7 +71,7 @@ def _as_equal(
         shares = [replace(share, prices=search.prices) for share in shares]
         plans, shares = _within_seats(week, shares, each)
     pairs = zip(plain, best[1], strict=True)
-    return [replace(one, groups=replace(_sums_of(one), without=old.within)) for old, one in pairs], best[2]
+    return [replace(plan, groups=replace(_sums_of(plan), without=old.within)) for old, plan in pairs], best[2]
 
 
 def _sums_of(plan: Plan) -> GroupSums:

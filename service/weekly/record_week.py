@@ -38,24 +38,24 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
         )
     with stage(say("读取表格", "read the workbooks")):
         now = datetime.now(ZoneInfo(records.community.community.timezone))
-        found = read_outcomes(files, listed, records, now)
-    held = {row: [one[:2] for one in rows] for row, rows in recorded_outcomes(workspace).items()}
-    beside = beside_service(found.rows, reported_outcomes(workspace), held)
+        outcomes = read_outcomes(files, listed, records, now)
+    held = {row: [outcome[:2] for outcome in rows] for row, rows in recorded_outcomes(workspace).items()}
+    beside = beside_service(outcomes.rows, reported_outcomes(workspace), held)
     lost = 0
-    tables = {"outreach": beside.rows, "feedback": found.feedback, "requests": found.requests}
+    tables = {"outreach": beside.rows, "feedback": outcomes.feedback, "requests": outcomes.requests}
     if any(tables.values()):
         with stage(say("入库", "store")):
             lost = _store(workspace, {"outreach": beside.earlier}) if beside.earlier else 0
             lost += _store(workspace, tables)
     stored = say(
-        f"记录 {len(found.rows) - beside.known} 条结果，{found.known + beside.known} 条此前已记录，"
-        f"{len(found.refused)} 条未能识别",
-        f"{len(found.rows) - beside.known} outcomes recorded, {found.known + beside.known} recorded before,"
-        f" {len(found.refused)} refused",
+        f"记录 {len(outcomes.rows) - beside.known} 条结果，{outcomes.known + beside.known} 条此前已记录，"
+        f"{len(outcomes.refused)} 条未能识别",
+        f"{len(outcomes.rows) - beside.known} outcomes recorded, {outcomes.known + beside.known} recorded before,"
+        f" {len(outcomes.refused)} refused",
     )
-    lines = [stored, *beside.lines, *recorded_lines(found.feedback)]
-    if found.requests:
-        count = len(found.requests)
+    lines = [stored, *beside.lines, *recorded_lines(outcomes.feedback)]
+    if outcomes.requests:
+        count = len(outcomes.requests)
         lines.append(say(f"走访时提到的新诉求 {count} 条", f"{count} requests mentioned on visits"))
     if lost:
         lines.append(
@@ -64,7 +64,7 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
                 f"{lost} of these rows were not stored: their households were deleted, or see {workspace / FOLDER}",
             )
         )
-    return lines, found.refused
+    return lines, outcomes.refused
 
 
 def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:

@@ -178,18 +178,18 @@ def _made(
 
     home = week_directory(workspace, as_of)
     with stage(say("评分", "score")):
-        making, found = computed_scores(town, as_of, model, home, each, MAKING)
+        making, scored = computed_scores(town, as_of, model, home, each, MAKING)
     memory = making.memory
     with stage(say("写出", "write")):
-        state = town_state(found, town)
-        publish(workspace, scored_week(town, as_of, making, found.fitted.shares, model, each), state)
+        state = town_state(scored, town)
+        publish(workspace, scored_week(town, as_of, making, scored.fitted.shares, model, each), state)
         for name in (RISK, SCORES):
             os.replace(making.path(name), home / name)
         note_made(home, model, town.community, (RISK, SCORES))
         for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
             if copy.resolve() != kept.resolve():
                 copy_atomically(kept, copy)
-    return WeekScores(home, memory, alarms=tuple(bound_lines(at_bound(found.shift), town.community)))
+    return WeekScores(home, memory, alarms=tuple(bound_lines(at_bound(scored.shift), town.community)))
 
 
 def computed_scores(
@@ -203,12 +203,12 @@ def computed_scores(
 
     if len(town) == 1:
         memory = score(town.read([0]), model.model, day_of(as_of), model.version)
-        found = memory.town_scores
+        scored = memory.town_scores
     else:
-        memory, found = None, score_town(town, model.model, day_of(as_of), str(model.version), each)
+        memory, scored = None, score_town(town, model.model, day_of(as_of), str(model.version), each)
     scores = WeekScores(home, memory, prefix)
-    _write(scores, found, len(town))
-    return scores, found
+    _write(scores, scored, len(town))
+    return scores, scored
 
 
 def scored_week(
@@ -229,7 +229,7 @@ def scored_week(
     return ScoredWeek(town, day_of(as_of), model, lambda: each(task, range(len(town))), made_of)
 
 
-def _write(scores: WeekScores, found: "TownScores", partitions: int) -> None:
+def _write(scores: WeekScores, scored: "TownScores", partitions: int) -> None:
     """Write the tables of all partitions into two files, one row group for each partition."""
     scores.home.mkdir(parents=True, exist_ok=True)
     schemas = {
@@ -241,7 +241,7 @@ def _write(scores: WeekScores, found: "TownScores", partitions: int) -> None:
         for name, schema in schemas.items()
     }
     for number in range(partitions):
-        frames = (scores.scores(0), scores.risk(0)) if scores.memory else found.frames(number)
+        frames = (scores.scores(0), scores.risk(0)) if scores.memory else scored.frames(number)
         for name, frame in zip((SCORES, RISK), frames, strict=True):
             table = pa.Table.from_pandas(frame, schemas[name], preserve_index=False)
             table = table.replace_schema_metadata(schemas[name].metadata)

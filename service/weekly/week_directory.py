@@ -100,7 +100,7 @@ def keep_input(path: Path, table: pd.DataFrame | None) -> None:
 
 def keep_lots(home: Path, lots: Sequence[pd.DataFrame]) -> None:
     """Keep who took part in a week's phase-in, and whom the lot put off; nothing where there was none."""
-    table = pd.concat([one for one in lots if len(one)] or [pd.DataFrame()])
+    table = pd.concat([table for table in lots if len(table)] or [pd.DataFrame()])
     if len(table):
         write_table(table[list(LOTS)].sort_values("household_id", ignore_index=True), home / PHASE_IN)
     else:

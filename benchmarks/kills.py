@@ -3,13 +3,15 @@
     python benchmarks/kills.py [--kills 50] [--commands ingest record ...] [--households 50] [--seed 0] [--place DIR]
 
 A small simulated town is made once. Each kill begins with a copy of it: the command runs in a process of its own, which
-is killed (SIGKILL, with its children) at a moment drawn between its start and the time that it takes undisturbed; then
-it runs once more. The workspace must then hold what it holds after an undisturbed run: rows of the records, scores,
+is killed (SIGKILL, with its children) by turns at a moment drawn between its start and the time that it takes
+undisturbed, and just before a drawn one of its writes (a file opened for writing, moved or removed); then it runs once
+more. The workspace must then hold what it holds after an undisturbed run: rows of the records, scores,
 lists, the served week, the service's rows, the number of models, and no file that belongs to neither. One line each.
 """
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -22,6 +24,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,44 @@ from service.cli.commands import commands
 from service.console.terminal import run
 
 FIRST, NEXT = "2025-09-01", "2025-09-08"
+LOADED = (
+    "service.weekly.monday",
+    "service.weekly.record_week",
+    "models.training.retrain",
+    "models.report.report",
+)
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate"}
+WRITING = os.O_WRONLY | os.O_RDWR
 FINE = (0, 3)  # exit codes: done, and done with things to look at
 VOLATILE = re.compile(r"[0-9a-f]{8,}|\.making-\w+|\d{8}-\d{6}|\d{4}-\d{2}-\d{2}T[\d:.]+")
 LOGS = {"audit", "audit_entries", "alembic_version"}  # a command that ran twice is entered twice
 Build = Callable[[Path], list[str]]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """When a command is killed: after so many seconds, or before its write of this number."""
+
+    seconds: float | None = None
+    write: int | None = None
+
+
+def count_writes(workspace: Path, counted: Path, kill: Kill) -> None:
+    """Count this process's writes in a workspace into a file, and end the process before the one that is drawn."""
+    place, number = str(workspace.parent), 0
+
+    def heard(event: str, given: tuple[Any, ...]) -> None:
+        nonlocal number
+        writes = event in CHANGES or (event == "open" and isinstance(given[2], int) and given[2] & WRITING)
+        if not writes or place not in str(given[0]):
+            return
+        number += 1
+        os.pwrite(handle, str(number).encode(), 0)
+        if number == kill.write:
+            os.killpg(0, signal.SIGKILL)
+
+    handle = os.open(counted, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    sys.addaudithook(heard)
 
 
 def forked(work: Callable[[], int], kill_after: float | None = None) -> tuple[int | None, float]:
@@ -66,14 +103,15 @@ def forked(work: Callable[[], int], kill_after: float | None = None) -> tuple[in
         time.sleep(0.002)
 
 
-def xianying(workspace: Path, *arguments: str, kill_after: float | None = None) -> tuple[int | None, float]:
+def xianying(workspace: Path, *arguments: str, kill: Kill = Kill()) -> tuple[int | None, float]:
     """Run a command on a workspace."""
 
     def work() -> int:
         set_language("en")
+        count_writes(workspace, workspace.parent.with_suffix(".writes"), kill)
         return run(lambda: commands(["--workspace", str(workspace), *arguments], standalone_mode=False))
 
-    return forked(work, kill_after)
+    return forked(work, kill.seconds)
 
 
 def state(place: Path) -> dict[str, str]:
@@ -218,9 +256,7 @@ def commands_of(place: Path) -> dict[str, Build]:
     }
 
 
-def attempt(
-    place: Path, name: str, build: Build, kill_after: float | None
-) -> tuple[dict[str, str], bool, float]:
+def attempt(place: Path, name: str, build: Build, kill: Kill = Kill()) -> tuple[dict[str, str], bool, float]:
     """Run a command on a copy, killed and run again where a moment is given: state, whether it was killed, seconds."""
     workspace = place / f"try-{os.getpid()}" / "workspace"
     shutil.rmtree(workspace.parent, ignore_errors=True)
@@ -230,13 +266,13 @@ def attempt(
     else:
         shutil.copytree(place / "workspace", workspace)
     arguments = build(workspace)
-    code, seconds = xianying(workspace, *arguments, kill_after=kill_after)
+    code, seconds = xianying(workspace, *arguments, kill=kill)
     killed = code is None
     if killed:
         code, _ = xianying(workspace, *arguments)
     gone = name == "resident delete" and killed and code == 1  # deleted already: there is no such household
     if code not in FINE and not gone:
-        raise RuntimeError(f"{name} ended with {code} after a kill at {kill_after}")
+        raise RuntimeError(f"{name} ended with {code} after {kill}")
     return state(workspace), killed, seconds
 
 
@@ -253,16 +289,22 @@ def main() -> None:
     if not (place / "backup.tar.gz").is_file():
         prepare(place, given.households)
     wanted = commands_of(place)
+    for module in LOADED:
+        importlib.import_module(module)
     draw, wrong = random.Random(given.seed), 0
     for name in given.commands or wanted:
-        whole, _, seconds = attempt(place, name, wanted[name], None)
-        again, _, _ = attempt(place, name, wanted[name], None)
+        whole, _, seconds = attempt(place, name, wanted[name])
+        again, _, _ = attempt(place, name, wanted[name])
+        writes = int((place / f"try-{os.getpid()}.writes").read_text() or 0)
         unsteady = {key for key in whole.keys() | again.keys() if whole.get(key) != again.get(key)}
         killed = 0
         differing: dict[str, int] = {}
-        for _ in range(given.kills):
+        for number in range(given.kills):
+            kill = Kill(seconds=draw.uniform(0, seconds))
+            if number % 2 and writes:
+                kill = Kill(write=draw.randint(1, writes))
             try:
-                found, was_killed, _ = attempt(place, name, wanted[name], draw.uniform(0, seconds))
+                found, was_killed, _ = attempt(place, name, wanted[name], kill)
             except RuntimeError as error:
                 differing[str(error)] = differing.get(str(error), 0) + 1
                 continue
@@ -273,7 +315,10 @@ def main() -> None:
         wrong += bool(differing)
         told = "; ".join(f"{key}: {count}" for key, count in sorted(differing.items())[:8]) or "equal"
         steady = f", not compared: {sorted(unsteady)}" if unsteady else ""
-        print(f"{name}: {given.kills} tries of {seconds:.1f} s, {killed} killed, {told}{steady}", flush=True)
+        print(
+            f"{name}: {given.kills} tries of {seconds:.1f} s and {writes} writes, {killed} killed, {told}{steady}",
+            flush=True,
+        )
     sys.exit(min(wrong, 1))
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import delete, update
 
-from features.atomic import open_atomically, write_atomically
+from features.atomic import forget_partials, open_atomically, write_atomically
 from features.ingest.erasure import erase_household, erase_rows, own_requests, own_texts
 from features.language import say
 from features.mapping.kept_rows import FOLDER, PENDING, forget_waiting
@@ -45,6 +45,7 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     household back. The audit log stays as it is. Killed in between it can be run again.
     """
     digest = leave_tombstone(workspace, household_id)
+    forget_partials(workspace)
     changed = forget_texts(
         workspace, own_texts(workspace, household_id)
     )  # while the records still tell which

@@ -1,3 +1,5 @@
+from features.atomic import PARTIAL
+
 """A household that was deleted leaves no byte: not its number, not a text that only it had, not a note."""
 
 import zipfile
@@ -71,7 +73,10 @@ def test_a_deleted_household_leaves_no_byte(workspace, database_url, monkeypatch
         keep_decisions(workspace, pd.DataFrame({"text": [said, "漏水"], "need": ["meals", "meals"]}))
         keep_trained_on(workspace, [said, "漏水"])
         words = [said, f"own-{household}-word", f"rare-{household}-word", "own-note-word"]
+        left = workspace / "weeks" / f".grid-1.xlsx{PARTIAL}"  # of a command that was killed
+        left.write_text(f"own-{household}-word")
         before = holding(workspace, words)
+        assert left.relative_to(workspace).as_posix() in before
         assert {"records.duckdb"} < set(before) and any(path.endswith("model.json") for path in before)
         assert any(path.endswith("town.npz") for path in before)
         assert wang.delete(f"/v1/residents/{household}").status_code == 202

@@ -1,5 +1,3 @@
-from features.atomic import PARTIAL
-
 """A household that was deleted leaves no byte: not its number, not a text that only it had, not a note."""
 
 import zipfile
@@ -13,6 +11,7 @@ from served_town import As, make_workspace, served
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select
 
+from features.atomic import PARTIAL
 from models.text.decisions import keep_decisions, read_decisions
 from models.text.gate import keep_trained_on, read_trained_on
 from service.cli.commands import commands

@@ -32,6 +32,7 @@ import duckdb
 import openpyxl
 import pandas as pd
 
+from features.atomic import PARTIAL
 from features.language import set_language
 from service.cli.commands import commands
 from service.console.terminal import run
@@ -47,6 +48,11 @@ CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.syml
 WRITING = os.O_WRONLY | os.O_RDWR
 FINE = (0, 3)  # exit codes: done, and done with things to look at
 VOLATILE = re.compile(r"[0-9a-f]{8,}|\.making-\w+|\d{8}-\d{6}|\d{4}-\d{2}-\d{2}T[\d:.]+")
+PASSING = (
+    ".db-wal",
+    ".db-shm",
+    PARTIAL,
+)  # what a killed command left of a file goes with the next writing of it
 LOGS = {"audit", "audit_entries", "alembic_version"}  # a command that ran twice is entered twice
 Build = Callable[[Path], list[str]]
 
@@ -144,7 +150,7 @@ def _state(place: Path) -> dict[str, str]:
 def _told(path: Path, name: str) -> str | None:
     """What one file says, without moments and random names; None for what need not be equal."""
     top = name.split("/")[0] if "/" in name else ""
-    if top in ("audit", "mlartifacts", "out_of_time", "quarantine") or path.suffix in (".db-wal", ".db-shm"):
+    if top in ("audit", "mlartifacts", "out_of_time", "quarantine") or path.suffix in PASSING:
         return None
     if path.name == "records.duckdb":
         return _digest(_store(path))

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.atomic import write_atomically
+from features.atomic import forget_partials, write_atomically
 from features.contract.community import RetentionSettings
 from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
@@ -62,8 +62,9 @@ def readable(path: Path) -> Iterator[None]:
 def remove_expired(workspace: Path, retention: RetentionSettings, as_of: date) -> list[str]:
     """Remove the files of weeks, and rows set aside, that the settings no longer keep; return a line on what went.
 
-    ``as_of``: the date of the newest week, from which weeks are counted.
+    ``as_of``: the date of the newest week, from which weeks are counted. What killed commands left goes too.
     """
+    forget_partials(workspace)
     gone = []
     if retention.lists is not None:
         oldest = as_of - timedelta(weeks=retention.lists)

@@ -59,11 +59,11 @@ def table_ends(tables: Mapping[str, RowsADay]) -> dict[str, int]:
     """
     latest = int(time.time() / SECONDS) + FUTURE
     tables = {table: (days[days <= latest], rows[days <= latest]) for table, (days, rows) in tables.items()}
-    own = {table: dense_end(*counts) for table, counts in tables.items()}
-    events = [end for table, end in own.items() if end is not None and table in EVENTS]
+    ends_of = {table: dense_end(*counts) for table, counts in tables.items()}
+    events = [end for table, end in ends_of.items() if end is not None and table in EVENTS]
     ends = {}
     for table, (days, _) in tables.items():
-        end = own[table]
+        end = ends_of[table]
         if end is None and len(days):
             likely = days[days <= max(events) + FAR_GAP] if events else days
             end = int(likely[-1]) if len(likely) else None

@@ -129,11 +129,11 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
     few = [column for column, values in zip(columns, distinct, strict=True) if values <= CATEGORIES]
     if few and table != "requests":  # what is asked for changes with the season
         each = ", ".join(f"histogram({name(column)}::VARCHAR)" for column in few)
-        for one, shares in zip(
+        for label, shares in zip(
             few, connection.execute(f"SELECT {each} FROM {newest}").fetchall()[0], strict=True
         ):
             if len(shares or {}) <= MOST_VALUES:
-                profile |= {(one, value): count for value, count in (shares or {}).items()}
+                profile |= {(label, value): count for value, count in (shares or {}).items()}
     return profile
 
 

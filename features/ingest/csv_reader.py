@@ -297,15 +297,15 @@ def _read_line_by_line(
 ) -> tuple[pa.Table, list[BadRow], int]:
     """Read a piece with stray quotes slowly; return the rows that begin in it, the bad rows, and the bytes they take."""
     end = content.index(b"\n", min(at + CAREFUL, len(content) - 1)) + 1
-    own, beyond = content[at:end].decode().split("\n")[:-1], end
+    held_lines, beyond = content[at:end].decode().split("\n")[:-1], end
     for _ in range(LONGEST_ROW):
         beyond = content.find(b"\n", beyond) + 1 or len(content)
-    lines = own + content[end:beyond].decode().split("\n")[:-1]
+    lines = held_lines + content[end:beyond].decode().split("\n")[:-1]
     rows: list[list[str]] = []
     numbers: list[int] = []
     bad: list[BadRow] = []
     row = 0
-    while row < len(own):
+    while row < len(held_lines):
         fields, used = _next_row(lines, row, len(names))
         text = "\n".join(lines[row : row + used]).rstrip("\r")
         if fields is None:

@@ -279,13 +279,13 @@ def _read_parquet(path: Path) -> TextRows:
     finally:
         file.close()
     sheets = (table.schema.metadata or {}).get(SHEETS, b"").decode()
-    own = [
+    data_columns = [
         at
         for at, name in enumerate(table.column_names)
         if not name.startswith(PANDAS_INDEX) and not (sheets and name == LINE)
     ]
-    names = [table.column_names[at] for at in own]
-    columns = [_column_text(table.column(at)) for at in own]
+    names = [table.column_names[at] for at in data_columns]
+    columns = [_column_text(table.column(at)) for at in data_columns]
     lines = table[LINE] if sheets else pa.array(np.arange(1, table.num_rows + 1))
     return TextRows(
         names,

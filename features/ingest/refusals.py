@@ -173,15 +173,15 @@ def _by_person(missing: _Open, rows: pa.Table, lines: set[int]) -> dict[int, lis
     if not lines or not kinds:
         return {}
     persons = [row for row in rows.to_pylist() if row[LINE] in lines]
-    found: dict[int, list[str]] = {}
+    matches: dict[int, list[str]] = {}
     for kind, columns in kinds.items():
         said = {row[LINE]: {same(row[column]) for column in columns if row[column]} for row in persons}
         known = _households_with(missing.connection, kind, sorted(set().union(*said.values())))
         for line, values in said.items():
             households = sorted({household for value in values for household in known.get(value, ())})
             if households:
-                found.setdefault(line, households)
-    return found
+                matches.setdefault(line, households)
+    return matches
 
 
 def _households_with(

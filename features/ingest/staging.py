@@ -202,8 +202,8 @@ def _tidy(file: TableFile) -> pa.Table:
             column = pc.if_else(pc.fill_null(pc.less(positions, len(absent)), False), None, column)
             repeats = pc.fill_null(pc.greater_equal(positions, len(absent)), False)
             if (len(key) > 1 or column_name not in key) and pc.any(repeats).as_py():
-                own = np.where(repeats.to_numpy(), 0, np.arange(len(column)))
-                column = column.take(pa.array(np.maximum.accumulate(own)))
+                last_filled = np.where(repeats.to_numpy(), 0, np.arange(len(column)))
+                column = column.take(pa.array(np.maximum.accumulate(last_filled)))
         tidy.append(column)
     return pa.table([*tidy, rows[LINE]], names=rows.column_names)
 
@@ -232,10 +232,10 @@ def _read_slowly(
         if rule.unreadable and any(bits >> place & 1 for bits in broken):
             masks[rule.column] = masks.get(rule.column, 0) | 1 << place
     for column, bits in masks.items():
-        found = connection.execute(f"""
+        unreadable = connection.execute(f"""
             SELECT DISTINCT incoming.{name(column)} FROM {staged(file.table)} JOIN incoming USING ({LINE_NUMBER})
             WHERE {NOTED} & {bits} > 0 AND incoming.{name(column)} IS NOT NULL""").fetchall()
-        spoken = [spoken for (spoken,) in found]
+        spoken = [spoken for (spoken,) in unreadable]
         read = [translated(file.table, column, contract[column], said, zone) for said in spoken]
         known = [(said, other) for said, other in zip(spoken, read, strict=True) if other is not NOT_READ]
         if known:
@@ -339,11 +339,11 @@ def _set_repeated_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) 
 def set_aside(connection: duckdb.DuckDBPyConnection, file: TableFile) -> Iterator[tuple[str, Quarantined]]:
     """Yield the rows of a file that cannot be used in the order of their lines, each with its problem in short."""
     connection.register("incoming", file.rows)
-    found = connection.execute(f"""
+    refused = connection.execute(f"""
         SELECT {PROBLEM}, {DETAIL}, incoming.* FROM {staged(file.table)} bad
         JOIN incoming ON bad.{LINE_NUMBER} = incoming.{LINE_NUMBER} WHERE {PROBLEM} IS NOT NULL""")
-    names = [column[0] for column in found.description or []]
-    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    names = [column[0] for column in refused.description or []]
+    rows = [dict(zip(names, row, strict=True)) for row in refused.fetchall()]
     connection.unregister("incoming")
     again = say("同一条记录", "the same record")
     taken = [(bad.line, bad.reason, "", bad.content) for bad in file.bad]

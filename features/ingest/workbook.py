@@ -40,12 +40,12 @@ def read_workbook(path: Path, table: str) -> TextRows:
     """
     sheets, findings, first = [], [], None
     for cells in sorted(read_sheets(path), key=lambda sheet: sheet.visible):
-        found = _read_sheet(cells, table, path)
-        if isinstance(found, Sheet):
-            sheets.append(found)
-            findings += found.findings + ([] if cells.visible else [_hidden(path, cells.name)])
-        elif found:
-            findings.append(found)
+        read = _read_sheet(cells, table, path)
+        if isinstance(read, Sheet):
+            sheets.append(read)
+            findings += read.findings + ([] if cells.visible else [_hidden(path, cells.name)])
+        elif read:
+            findings.append(read)
         if first is None or cells.name.strip().lower() == table:
             first = _first_rows(cells) or first
     if not sheets and first is None:

@@ -43,14 +43,14 @@ def candidate_pairs(records: Mentioned, register: Mentioned) -> pd.DataFrame:
 
     ``records``, ``register``: with ``add_keys``.
     """
-    found = [
+    tables = [
         *_by_door(records.doors, register.doors),
         *_by_phone(records.phones, register.phones),
         *_by_name(records.persons, register.persons),
         *_by_building(records, register),
     ]
-    left = np.concatenate([pairs["record"].to_numpy(np.int64) for pairs in found])
-    right = np.concatenate([pairs["household"].to_numpy(np.int64) for pairs in found])
+    left = np.concatenate([pairs["record"].to_numpy(np.int64) for pairs in tables])
+    right = np.concatenate([pairs["household"].to_numpy(np.int64) for pairs in tables])
     both = np.unique(left * register.count + right)
     return pd.DataFrame(
         {

@@ -53,8 +53,8 @@ def period_in(text: str) -> Period:
     months = {*_MONTH.findall(short)}
     spoken = _CHINESE_MONTH.search(short)
     number = month[1] if month and len(months) == 1 else spoken[1] if spoken else ""
-    told = read_number(number)
-    return Period(int(year[1]) if year else None, None if told is None else int(told))
+    month_number = read_number(number)
+    return Period(int(year[1]) if year else None, None if month_number is None else int(month_number))
 
 
 def read_when(value: Any, zone: str, period: Period = Period()) -> datetime | None:

@@ -185,7 +185,7 @@ def _by_content(field: str, because: str, content: Content) -> tuple[str, str]:
 
 def _one_each(columns: list[Column]) -> list[Column]:
     """Leave each single field to one column: the one with the best name and the most cells; the others are not read."""
-    found = list(columns)
+    chosen = list(columns)
     for field in SINGLE:
         rivals = [at for at, column in enumerate(columns) if column.field == field]
         if len(rivals) < 2:
@@ -197,8 +197,8 @@ def _one_each(columns: list[Column]) -> list[Column]:
                     f"{FIELDS[field].zh}已有 {columns[kept].name}",
                     f"{columns[kept].name} is the {FIELDS[field].en}",
                 )
-                found[at] = Column(columns[at].name, "attribute", because, columns[at].content)
-    return found
+                chosen[at] = Column(columns[at].name, "attribute", because, columns[at].content)
+    return chosen
 
 
 def _rank(column: Column) -> tuple[bool, bool, int]:

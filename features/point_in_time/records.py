@@ -287,8 +287,8 @@ def known_before(records: Records, as_of: int, town: TownSummary | None = None) 
     positions = np.arange(len(records.households))[visible_part(records.households, as_of)]
     began, ended = begun_anew(households, len(records.household_ids))
     if began is not None:
-        own = households.valid_from >= began[households.household]
-        households, positions = rows_at(households, np.flatnonzero(own)), positions[own]
+        of_present_id = households.valid_from >= began[households.household]
+        households, positions = rows_at(households, np.flatnonzero(of_present_id)), positions[of_present_id]
     outreach, opt_outs = visible(records.outreach, as_of), visible(records.opt_outs, as_of)
     residents = visible(records.residents, as_of)
     return Known(

@@ -207,7 +207,7 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
     ).fetchall():
         held.setdefault(table, {})[column.lower()] = kind
     wanted = {
-        table: {one: TYPES[column.kind] for one, column in contract.columns.items()} | VERSIONED
+        table: {attribute: TYPES[column.kind] for attribute, column in contract.columns.items()} | VERSIONED
         for table, contract in TABLES.items()
     } | OWN_TABLES
     statements = []
@@ -217,12 +217,12 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
             named = ", ".join(f"{name(column)} {kind}" for column, kind in columns.items())
             statements.append(f"CREATE TABLE {table} ({named})")
             continue
-        for one, kind in columns.items():
-            if one not in there:
-                statements.append(f"ALTER TABLE {table} ADD COLUMN {name(one)} {kind}")
-            elif there[one] != kind:  # was an attribute before the contract had it
-                cast = f"try_cast({name(one)} AS {kind})"
-                statements.append(f"ALTER TABLE {table} ALTER {name(one)} TYPE {kind} USING {cast}")
+        for attribute, kind in columns.items():
+            if attribute not in there:
+                statements.append(f"ALTER TABLE {table} ADD COLUMN {name(attribute)} {kind}")
+            elif there[attribute] != kind:  # was an attribute before the contract had it
+                cast = f"try_cast({name(attribute)} AS {kind})"
+                statements.append(f"ALTER TABLE {table} ALTER {name(attribute)} TYPE {kind} USING {cast}")
     return statements
 
 
@@ -339,17 +339,17 @@ def _find_taken(
         " OR ".join(f"{value(column)} IS DISTINCT FROM held.{name(column)}" for column in compared) or "false"
     )
     same = " AND ".join(f"new.{name(key)} = held.{name(key)}" for key in keys)
-    own = OWN_TIME[table]
+    own_time = OWN_TIME[table]
     if since.covered is None or table not in COVERED:
         late = "false"
     else:
-        late = f"{BEFORE} IS NULL AND recorded_at IS NULL AND {own} <= {since.covered}"
+        late = f"{BEFORE} IS NULL AND recorded_at IS NULL AND {own_time} <= {since.covered}"
     changed = "false" if since.corrections is None else changed
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE taken AS
         SELECT *, CASE WHEN {LATE} THEN date_trunc('day', {since.covered or "NULL::TIMESTAMP"}) + INTERVAL 1 DAY
-            WHEN {BEFORE} IS NULL THEN {own}
-            ELSE greatest({own}, {BEFORE}, {since.corrections or "NULL::TIMESTAMP"}) END AS known_from
+            WHEN {BEFORE} IS NULL THEN {own_time}
+            ELSE greatest({own_time}, {BEFORE}, {since.corrections or "NULL::TIMESTAMP"}) END AS known_from
         FROM (SELECT *, {late} AS {LATE} FROM (
             SELECT {", ".join(f"{value(column)} AS {name(column)}" for column in every)}, held.known_from AS {BEFORE}
             FROM {source} new LEFT JOIN (SELECT * FROM {table} WHERE superseded_at IS NULL) held ON {same}

@@ -32,10 +32,10 @@ def days_of(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> Ro
 
     ``source``: SQL of the rows. ``time``: SQL of their time. Returns days since 1970-01-01 and rows: int64 each.
     """
-    found = connection.execute(f"""
+    counted = connection.execute(f"""
         SELECT date_diff('day', DATE '1970-01-01', ({time})::DATE) AS day, count(*) FROM {source}
         WHERE ({time}) IS NOT NULL GROUP BY day ORDER BY day""").fetchnumpy()
-    days, rows = (np.asarray(column, dtype=np.int64) for column in found.values())
+    days, rows = (np.asarray(column, dtype=np.int64) for column in counted.values())
     return days, rows
 
 

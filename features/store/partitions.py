@@ -268,9 +268,9 @@ def open_partitions(root: str) -> OnDisk | None:
     content = get(f"{root}/{LAYOUT}")
     if content is None:
         return None
-    told = json.loads(content)
+    layout = json.loads(content)
     partitions = tuple(
-        Partition(**{**values, "grids": tuple(values["grids"])}) for values in told.pop("parts")
+        Partition(**{**values, "grids": tuple(values["grids"])}) for values in layout.pop("parts")
     )
-    told["community"] = Community.model_validate(told["community"])
-    return OnDisk(root=root, partitions=partitions, **told)
+    layout["community"] = Community.model_validate(layout["community"])
+    return OnDisk(root=root, partitions=partitions, **layout)

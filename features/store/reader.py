@@ -292,10 +292,10 @@ def _workers(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     ).to_arrow_table()
     return pd.DataFrame(
         {
-            one: rows[one].to_numpy()
+            label: rows[label].to_numpy()
             if column.kind == "number"
-            else pd.Series(_texts(rows[one]), dtype=object)
-            for one, column in columns.items()
+            else pd.Series(_texts(rows[label]), dtype=object)
+            for label, column in columns.items()
         }
     )
 

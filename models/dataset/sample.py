@@ -193,7 +193,7 @@ def _stacked(matrices: list[np.ndarray], width: int) -> np.ndarray:
     whole = np.empty((sum(len(matrix) for matrix in matrices), width), dtype=np.float32)
     start = 0
     while matrices:
-        one = matrices.pop(0)
-        whole[start : start + len(one)] = one
-        start += len(one)
+        block = matrices.pop(0)
+        whole[start : start + len(block)] = block
+        start += len(block)
     return whole

@@ -68,9 +68,11 @@ class Piece:
 
         scores: household_id and need as dictionaries, and p_request.
         """
-        ids, own = encoded_texts(scores["household_id"])
+        ids, household_code = encoded_texts(scores["household_id"])
         names, code = encoded_texts(scores["need"])
-        home = pd.Index(homes.ids.to_numpy(zero_copy_only=False), dtype=object).get_indexer(ids)[own]
+        home = pd.Index(homes.ids.to_numpy(zero_copy_only=False), dtype=object).get_indexer(ids)[
+            household_code
+        ]
         need = pd.Index([need.id for need in homes.community.needs]).get_indexer(names)[code]
         there = (home >= 0) & (need >= 0)
         return Piece(homes, home[there], need[there], scores["p_request"].to_numpy()[there])

@@ -283,22 +283,22 @@ def equal_bins(p: np.ndarray, bins: int = BINS) -> list[np.ndarray]:
     return [members for members in np.array_split(np.argsort(p, kind="stable"), bins) if len(members)]
 
 
-def _tidy(found: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str, object]]:
+def _tidy(by_need: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str, object]]:
     """Return rows of the metrics table, by need and over all needs."""
-    if not found:
+    if not by_need:
         return []
     overall = Values(
         {
-            name: _over([metrics.value for metrics in found.values()], name)
-            for name in next(iter(found.values())).value
+            name: _over([metrics.value for metrics in by_need.values()], name)
+            for name in next(iter(by_need.values())).value
         },
         {
-            name: _over([metrics.replicates for metrics in found.values()], name)
-            for name in next(iter(found.values())).replicates
+            name: _over([metrics.replicates for metrics in by_need.values()], name)
+            for name in next(iter(by_need.values())).replicates
         },
     )
     result: list[dict[str, object]] = []
-    for need, values in {**found, ALL: overall}.items():
+    for need, values in {**by_need, ALL: overall}.items():
         ends = intervals(values.replicates)
         for name, value in values.value.items():
             low, high = ends.get(name, (np.nan, np.nan))

@@ -136,9 +136,9 @@ def _judged(lists: Lists) -> dict[str, object]:
         "better_model": better,
         "worth_visits": _combined(_over, better, one_more),
     }
-    for name, found in measured.items():
-        row[name] = found.value
-        row[f"{name}_low"], row[f"{name}_high"] = interval(found.again)
+    for name, measure in measured.items():
+        row[name] = measure.value
+        row[f"{name}_low"], row[f"{name}_high"] = interval(measure.again)
     return row
 
 

@@ -215,18 +215,18 @@ def past_week(
     need, p, hit, targeted = (np.concatenate(column) for column in zip(*pieces, strict=True))
     rows = []
     for at in np.unique(need):
-        own = np.flatnonzero(need == at)
-        top = own[_highest(p[own], int(np.ceil(TOP * len(own))))]
+        of_need = np.flatnonzero(need == at)
+        top = of_need[_highest(p[of_need], int(np.ceil(TOP * len(of_need))))]
         rows.append(
             {
                 "need": asked.community.needs[at].id,
-                "households": len(own),
-                "predicted": p[own].sum(),
-                "observed": hit[own].sum(),
+                "households": len(of_need),
+                "predicted": p[of_need].sum(),
+                "observed": hit[of_need].sum(),
                 "top": len(top),
                 "top_asked": hit[top].sum(),
-                "listed": targeted[own].sum(),
-                "listed_asked": (hit & targeted)[own].sum(),
+                "listed": targeted[of_need].sum(),
+                "listed_asked": (hit & targeted)[of_need].sum(),
             }
         )
     return pd.DataFrame(rows)

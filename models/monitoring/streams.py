@@ -35,12 +35,12 @@ class Streams:
     def series(self) -> dict[tuple[str, str], np.ndarray]:
         """Return the counts of every stream, the newest week first: int64 [weeks], zeros included."""
         length = min(self.begun, WEEKS)
-        found = {}
+        series_of = {}
         for key, rows in self.table[self.table["ago"] < length].groupby(["kind", "subject"], sort=True):
             counts = np.zeros(length, dtype=np.int64)
             counts[rows["ago"].to_numpy()] = rows["count"].to_numpy()
-            found[str(key[0]), str(key[1])] = counts
-        return found
+            series_of[str(key[0]), str(key[1])] = counts
+        return series_of
 
 
 def streams(workspace: Path, as_of: int) -> Streams:

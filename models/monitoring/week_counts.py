@@ -102,7 +102,7 @@ def _promised(known: Known, made: np.ndarray) -> pd.DataFrame:
         np.isinf(rows.visible_to) & (rows.next_visit >= known.as_of - MONTH) & (rows.next_visit < known.as_of)
     )
     due = due & (rows.household >= 0)
-    found = np.flatnonzero(due)
+    promised = np.flatnonzero(due)
     kept = [
         bool(
             np.any(
@@ -111,13 +111,13 @@ def _promised(known: Known, made: np.ndarray) -> pd.DataFrame:
                 & (np.abs(known.outreach.contacted - rows.next_visit[row]) <= LATE)
             )
         )
-        for row in found
+        for row in promised
     ]
     return pd.DataFrame(
         {
-            "outreach_id": rows.outreach_id[found],
-            "household_id": known.household_ids[rows.household[found]],
-            "grid_id": _grids_of(known, rows.household[found]),
+            "outreach_id": rows.outreach_id[promised],
+            "household_id": known.household_ids[rows.household[promised]],
+            "grid_id": _grids_of(known, rows.household[promised]),
             "kept": np.array(kept, dtype=bool),
         }
     )

@@ -162,8 +162,8 @@ def _paired(
     baseline, compared = np.zeros(len(validation)), np.zeros(len(validation), dtype=bool)
     for need, row in best.items():
         fold = validation.folds.index(row["fold"])
-        mine = (validation.need == ids.index(need)) & (validation.fold == fold)
-        baseline[mine], compared[mine] = validation.scores[row["ranker"]][mine], True
+        of_fold = (validation.need == ids.index(need)) & (validation.fold == fold)
+        baseline[of_fold], compared[of_fold] = validation.scores[row["ranker"]][of_fold], True
     rows = validation.take(compared)
     table = compare(rows, baseline[compared], rows.scores[MODEL], ids, capacity_of_need(known))
     rows_found = table[table["metric"] == MEASURE]

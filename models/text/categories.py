@@ -45,8 +45,8 @@ def _alike(level: str, need: Need) -> float:
     if inside := [word for word in words if word in small]:
         return 2.0 + max(map(len, inside)) / 100
     pairs = {small[at : at + 2] for at in range(len(small) - 1)}
-    own = {word[at : at + 2] for word in words for at in range(len(word) - 1)}
-    return len(pairs & own) / len(pairs) if pairs else 0.0
+    own_pairs = {word[at : at + 2] for word in words for at in range(len(word) - 1)}
+    return len(pairs & own_pairs) / len(pairs) if pairs else 0.0
 
 
 def read_categories(path: Path, community: Community | None = None) -> dict[str, str | None]:

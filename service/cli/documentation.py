@@ -63,10 +63,10 @@ def contract_page() -> str:
         "# Tables\nColumns of the data contract, from the code that checks them. What becomes of cells, rows and files: "
         "[data contract](../data-contract.md)."
     ]
-    for name, one in TABLES.items():
-        key = ", ".join(f"`{column}`" for column in one.key)
-        more = " Further columns become attributes." if one.attributes else ""
-        head = f"## `{name}`\n{'Required.' if one.required else 'Optional.'} A record is identified by {key}.{more}"
+    for name, contract in TABLES.items():
+        key = ", ".join(f"`{column}`" for column in contract.key)
+        more = " Further columns become attributes." if contract.attributes else ""
+        head = f"## `{name}`\n{'Required.' if contract.required else 'Optional.'} A record is identified by {key}.{more}"
         rows = (
             (
                 f"`{column}`",
@@ -74,7 +74,7 @@ def contract_page() -> str:
                 "yes" if about.required else "",
                 ", ".join(f"`{value}`" for value in about.allowed) or _limits(about.low, about.high),
             )
-            for column, about in one.columns.items()
+            for column, about in contract.columns.items()
         )
         parts.append(f"{head}\n\n{table(('column', 'kind', 'required', 'values'), rows)}")
     return "\n\n".join(parts) + "\n"

@@ -76,11 +76,15 @@ def _members(known: Known, households: np.ndarray) -> list[str]:
     born: dict[int, list[float]] = {}
     for household, day in zip(known.residents.household[rows], known.residents.born[rows], strict=True):
         born.setdefault(int(household), []).append(float(day))
-    own = [column for name, column in known.households.attributes.items() if BIRTH_COLUMN.search(name)]
+    birth_columns = [
+        column for name, column in known.households.attributes.items() if BIRTH_COLUMN.search(name)
+    ]
     texts = []
     for household in households:
         row = known.household_row[household]
-        days = born.get(int(household)) or births(np.array([column.at(row) or "" for column in own]))
+        days = born.get(int(household)) or births(
+            np.array([column.at(row) or "" for column in birth_columns])
+        )
         ages = sorted(int((known.as_of - day) // JULIAN_YEAR) for day in days if np.isfinite(day))
         parts = [
             say(f"{zh}{_joined(ages)}岁", f"{en} {_joined(ages)}")

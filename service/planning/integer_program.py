@@ -72,8 +72,8 @@ def assign(
     if not sides:
         kept = _contenders(household, area, value, places)
         if len(kept) < len(household):
-            found = assign(household[kept], area[kept], value[kept], places)
-            return found and replace(found, chosen=kept[found.chosen])
+            best_of = assign(household[kept], area[kept], value[kept], places)
+            return best_of and replace(best_of, chosen=kept[best_of.chosen])
     scale = float(np.abs(value).max()) or 1.0
     model = _model(household, area, value / scale, places, sides)
     relaxed = _relaxed(model)
@@ -87,9 +87,9 @@ def assign(
             break
     else:
         if len(household) <= LARGE:
-            found = _solve(model, np.ones(len(household), dtype=bool), GAP / 2)
-            if found.x is not None:
-                best, bound = found.x, min(bound, -float(found.mip_dual_bound))
+            solved = _solve(model, np.ones(len(household), dtype=bool), GAP / 2)
+            if solved.x is not None:
+                best, bound = solved.x, min(bound, -float(solved.mip_dual_bound))
     if best is None:
         return None
     chosen = np.flatnonzero(best[: len(household)] > 0.5)

@@ -54,12 +54,12 @@ def drawn_by_lot(
         here = np.flatnonzero(homes["area"].to_numpy() == area)
         shares = shares_of(of_home[here], each, int(most[area]))
         who = np.repeat(np.arange(len(visits)), visits[:, area])
-        for home, one in zip(systematic(shares, len(who), draw), draw.permutation(who), strict=True):
+        for home, visitor in zip(systematic(shares, len(who), draw), draw.permutation(who), strict=True):
             of_need = slice(first[here[home]], first[here[home]] + size[here[home]])
             needs = shares_of(weight[of_need], each, int(asked[here[home]]))
             picked = systematic(needs, int(asked[here[home]]), draw)
             rows.append(of_need.start + picked)
-            worker.append(np.full(len(picked), one))
+            worker.append(np.full(len(picked), visitor))
             chance.append(expected[area] * shares[home] * asked[here[home]] * needs[picked])
         np.subtract.at(spare, who, 1)
     if not rows:

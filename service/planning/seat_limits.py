@@ -95,8 +95,8 @@ def last_day_to_enrol(programme: Programme, begins: float) -> float:
 
 def _next(month: int, day: int, begins: date) -> date:
     """Return the first such month-day on or after a date."""
-    found = _day(begins.year, month, day)
-    return found if found >= begins else _day(begins.year + 1, month, day)
+    day_then = _day(begins.year, month, day)
+    return day_then if day_then >= begins else _day(begins.year + 1, month, day)
 
 
 def _day(year: int, month: int, day: int) -> date:

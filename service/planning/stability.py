@@ -117,8 +117,8 @@ def dropped(
     place = positions_of(homes["household_id"], known.household_ids)
     homes = homes.assign(household=place, need_at=homes["need"].map(known.community.need_index()))
     homes = homes[~homes["household"].isin(listed)]
-    one = homes.drop_duplicates("household")
-    household, last = one["household"].to_numpy(), np.zeros(known.household_count, dtype=bool)
+    last_visits = homes.drop_duplicates("household")
+    household, last = last_visits["household"].to_numpy(), np.zeros(known.household_count, dtype=bool)
     last[_contacted_since(before, known)] = True
     served = workers.covers[pairs["area"]][:, workers.frame["visits"].to_numpy() > 0].any(axis=1)
     possible = np.isin(household, pairs["household"].to_numpy()[served])
@@ -131,12 +131,12 @@ def dropped(
         "rests": out.rests[household],
         "handled": ~eligible & _any_of(homes, out.handled)[household],
         "closed": ~eligible & _any_of(homes, out.closed)[household],
-        "lot": (one["arm"] == "random").to_numpy(),
+        "lot": (last_visits["arm"] == "random").to_numpy(),
         "unserved": ~possible,
         "others": np.ones(len(household), dtype=bool),
     }
     cause = np.array(list(causes), dtype=object)[np.argmax(np.array(list(causes.values())), axis=0)]
-    table = one.assign(cause=cause, cause_text=[cause_text(str(name)) for name in cause])
+    table = last_visits.assign(cause=cause, cause_text=[cause_text(str(name)) for name in cause])
     return table[list(DROPPED)].sort_values("household_id", ignore_index=True)
 
 

@@ -43,9 +43,9 @@ def open_warnings(warnings: pd.DataFrame | None, known: Known) -> pd.DataFrame:
     np.maximum.at(last, rows.household[answered], rows.contacted[answered])
     here = (household >= 0) & (received < known.as_of)
     here[here] &= known.present[household[here]] & ~(last[household[here]] >= received[here])
-    found = warnings[here].assign(household=household[here])
+    current = warnings[here].assign(household=household[here])
     return (
-        found.groupby("household")
+        current.groupby("household")
         .agg(
             warned_of=("warned_of", lambda texts: "；".join(dict.fromkeys(texts))),
             deadline=("deadline", "min"),

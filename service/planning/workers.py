@@ -192,15 +192,15 @@ def deal(homes: pd.DataFrame, classes: Classes, spare: np.ndarray) -> pd.Series:
     last = homes["last_worker"].to_numpy()
     last_class = np.where(last >= 0, classes.of_worker[last], -1)
     class_of = _class_of(homes["area"].to_numpy(), last_class, classes.places(spare))
-    for home, worker_before, mine in zip(homes["household"], last, last_class == class_of, strict=True):
-        if worker_before >= 0 and mine and spare[worker_before] > 0:
-            worker[home] = worker_before
-            spare[worker_before] -= 1
+    for home, before, same_class in zip(homes["household"], last, last_class == class_of, strict=True):
+        if before >= 0 and same_class and spare[before] > 0:
+            worker[home] = before
+            spare[before] -= 1
     free = (worker == -1).to_numpy()
     for class_number in np.unique(class_of[free]):
         members = np.flatnonzero(classes.of_worker == class_number)
-        mine = homes[free & (class_of == class_number)].sort_values(["area", "household"])
-        worker[mine["household"].to_numpy()] = np.repeat(members, _loads(len(mine), members, spare))
+        of_class = homes[free & (class_of == class_number)].sort_values(["area", "household"])
+        worker[of_class["household"].to_numpy()] = np.repeat(members, _loads(len(of_class), members, spare))
     return worker
 
 

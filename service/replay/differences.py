@@ -62,9 +62,9 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _differing(kept: pd.DataFrame, made: pd.DataFrame, keys: list[str]) -> list[str]:
     """Write a line on rows that only one table has, and on each column with other values; none where all are equal."""
-    one, other = kept.set_index(keys).sort_index(), made.set_index(keys).sort_index()
+    kept, made = kept.set_index(keys).sort_index(), made.set_index(keys).sort_index()
     lines = []
-    gone, new = one.index.difference(other.index), other.index.difference(one.index)
+    gone, new = kept.index.difference(made.index), made.index.difference(kept.index)
     for rows, zh, en in (
         (gone, "只在保存的表里", "only in the kept table"),
         (new, "只在重做的表里", "only in the table made again"),
@@ -76,30 +76,30 @@ def _differing(kept: pd.DataFrame, made: pd.DataFrame, keys: list[str]) -> list[
                     f"{len(rows)} rows {en}, such as {_named(rows[0])}",
                 )
             )
-    both = one.index.intersection(other.index)
-    one, other = one.loc[both], other.loc[both]
-    for column in one.columns:
-        if column not in other:
+    both = kept.index.intersection(made.index)
+    kept, made = kept.loc[both], made.loc[both]
+    for column in kept.columns:
+        if column not in made:
             lines.append(say(f"重做的表没有 {column} 列", f"the table made again has no column {column}"))
             continue
-        differs = _unequal(one[column], other[column])
+        differs = _unequal(kept[column], made[column])
         if differs.any():
             first = int(np.flatnonzero(differs)[0])
             lines.append(
                 say(
                     f"{column} 有 {differs.sum()} 行不同，如 {_named(both[first])}："
-                    f"{one[column].iloc[first]} → {other[column].iloc[first]}",
+                    f"{kept[column].iloc[first]} → {made[column].iloc[first]}",
                     f"{column} differs in {differs.sum()} rows, such as {_named(both[first])}: "
-                    f"{one[column].iloc[first]} → {other[column].iloc[first]}",
+                    f"{kept[column].iloc[first]} → {made[column].iloc[first]}",
                 )
             )
     return lines
 
 
-def _unequal(one: pd.Series, other: pd.Series) -> np.ndarray:
+def _unequal(left: pd.Series, right: pd.Series) -> np.ndarray:
     """Tell in which rows two columns differ, missing values being equal: bool [rows]."""
-    both_missing = (one.isna() & other.isna()).to_numpy()
-    return np.asarray(one.to_numpy() != other.to_numpy(), dtype=bool) & ~both_missing
+    both_missing = (left.isna() & right.isna()).to_numpy()
+    return np.asarray(left.to_numpy() != right.to_numpy(), dtype=bool) & ~both_missing
 
 
 def _named(key: object) -> str:

@@ -66,7 +66,7 @@ def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
     UserError
         The file is no workbook; NoList if it holds no list.
     """
-    found: list[Filled] = []
+    rows_found: list[Filled] = []
     problems: list[str] = []
     lists = 0
     for name, cells in _sheets(path):
@@ -80,10 +80,10 @@ def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
                 lists, columns = lists + 1, {}
                 problems.append(_without_header(f"{where} {_letters(place)}{line}"))
             elif columns and ID_HEADER in columns and (filled := _filled(where, line, row, columns)):
-                found.append(filled)
+                rows_found.append(filled)
     if not lists:
         raise NoList(say(f"{path}：里面没有走访名单", f"{path}: holds no list of visits"))
-    return found, problems
+    return rows_found, problems
 
 
 def _sheets(path: Path) -> list[tuple[str, list[list[Any]]]]:

@@ -53,14 +53,14 @@ def feedback_of(
     -------
     Rows of the contract's feedback table, and one line for each cell that cannot be read.
     """
-    found: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     refused: list[str] = []
     for row, listed in matched:
         given, lines = _given(row, listed)
         refused += lines
         if not given:
             continue
-        feedback = found.setdefault(row.outreach_id, _new(listed, now))
+        feedback = entries.setdefault(row.outreach_id, _new(listed, now))
         for column, value in given.items():
             if feedback.get(column) not in (None, value):
                 refused.append(_twice(row, column))
@@ -70,7 +70,7 @@ def feedback_of(
                 feedback[column] = value
         if feedback["kind"] == REFUSES:
             feedback["reason_kind"] = None
-    changed = [feedback for key, feedback in found.items() if _says_more(feedback, stored.get(key, {}))]
+    changed = [feedback for key, feedback in entries.items() if _says_more(feedback, stored.get(key, {}))]
     return changed, refused
 
 

@@ -120,7 +120,7 @@ def _decided(said: str, needs: dict[str, str], where: str) -> list[str | None]:
         return [needs[said.strip().lower()]]
     for sign in _BETWEEN[1:]:
         said = said.replace(sign, _BETWEEN[0])
-    found: list[str | None] = []
+    chosen: list[str | None] = []
     for name in filter(None, (part.strip() for part in said.split(_BETWEEN[0]))):
         if name.lower() not in needs:
             (shown,) = shown_cells([name])
@@ -130,5 +130,5 @@ def _decided(said: str, needs: dict[str, str], where: str) -> list[str | None]:
                     f"{where}: “{shown}” is no need of community.yaml; write a need's name, or 无 for nobody's",
                 )
             )
-        found.append(needs[name.lower()])
-    return found
+        chosen.append(needs[name.lower()])
+    return chosen

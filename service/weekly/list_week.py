@@ -174,8 +174,8 @@ def _feedback(workspace: Path, week: ListWeek, written: Sequence[Written]) -> di
     for number in [number for number, partition in enumerate(written) if partition.feedback] or [0]:
         known = week.alone or known_before(week.town.own(number, day), day)
         of_partition = listed[listed["household_id"].isin(known.household_ids)]
-        for one in LANGUAGES:
-            weeks_of[one].append(in_language(one, feedback_week, known, of_partition, back[number]))
+        for code in LANGUAGES:
+            weeks_of[code].append(in_language(code, feedback_week, known, of_partition, back[number]))
 
     def joined(weeks: list[FeedbackWeek]) -> FeedbackWeek:
         return joined_weeks(weeks, quality_rows(listed, back))

@@ -211,11 +211,11 @@ def explanation(
     if not sees_need(asker, need in week.sensitive):
         raise _no_score()
     try:
-        found = live_of(week).explain(household_id, need, week.places[household_id][0])
+        told_reasons = live_of(week).explain(household_id, need, week.places[household_id][0])
     except KeyError as error:
         raise _no_score() from error
     note(request, asker, "explanation.read", household_id, f"{week.as_of} {need}")
-    reasons = [ReasonOut(text=entry.text, kind=entry.kind, evidence=entry.evidence) for entry in found]
+    reasons = [ReasonOut(text=entry.text, kind=entry.kind, evidence=entry.evidence) for entry in told_reasons]
     return Explanation(household_id=household_id, as_of=week.as_of, need=need, reasons=reasons)
 
 

@@ -35,7 +35,7 @@ def _doubt_place(workspace: Path, grid: str | None, microgrid: str | None) -> No
     shelf.refresh()
     newest = shelf.served.newest
     places = {place[:2] for place in newest.places.values()} if newest else set()
-    lived_in = any(grid in (None, one) and microgrid in (None, other) for one, other in places)
+    lived_in = any(grid in (None, grid_id) and microgrid in (None, other) for grid_id, other in places)
     if newest is None or lived_in or not (grid or microgrid):
         return
     place = "/".join(part for part in (grid, microgrid) if part)

@@ -225,14 +225,14 @@ def visit_rows(visits: dict[str, pd.DataFrame], risk: pd.DataFrame) -> list[dict
 
     ``translated`` of a row holds, by language, the texts that differ in another one.
     """
-    own, tier = visits[language()], dict(zip(risk["household_id"], risk["tier"], strict=True))
-    columns = [*COLUMNS, *(text for text in (*_VISIT_TEXTS, "coordinator", "p_need") if text in own)]
-    rows = rows_of(own[columns].assign(as_of=own["as_of"].astype(str)))
+    listed, tier = visits[language()], dict(zip(risk["household_id"], risk["tier"], strict=True))
+    columns = [*COLUMNS, *(text for text in (*_VISIT_TEXTS, "coordinator", "p_need") if text in listed)]
+    rows = rows_of(listed[columns].assign(as_of=listed["as_of"].astype(str)))
     for row in rows:
         row["tier"] = tier.get(row["household_id"])
         row["worker_id"] = row["worker_id"] or None
         row["translated"] = {}
-    texts = ["reason", *(name for name in _VISIT_TEXTS if name in own)]
+    texts = ["reason", *(name for name in _VISIT_TEXTS if name in listed)]
     for code in visits.keys() - {language()}:
         for row, words in zip(rows, rows_of(visits[code][texts]), strict=True):
             row["translated"][code] = {name: text for name, text in words.items() if text != row[name]}

@@ -13,16 +13,12 @@ log = logging.getLogger(__name__)
 def ornament(name: tuple[str, str], make: Callable[[], Made], otherwise: Made, lines: list[str]) -> Made:
     """Make something that the work can do without; where that fails, add a line and go on.
 
-    Parameters
-    ----------
     name: what is made, in Chinese and in English
     make: makes it
     otherwise: taken where ``make`` raises
     lines: gets one line that names what is missing and why; the traceback goes to the log (level INFO)
 
-    Raises
-    ------
-    OSError, UserError: a full disk or a user's mistake stops the rest of the work as well.
+    Raises OSError, UserError: a full disk or a user's mistake stops the rest of the work as well.
     """
     try:
         return make()

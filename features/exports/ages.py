@@ -34,15 +34,13 @@ def births_from_ages(
 ) -> Aged | None:
     """Fill ``birth_year`` of staged residents without a birth by their age and the day on which it was taken.
 
-    Args:
-        connection: with the staged rows.
-        table: the staged table.
-        holds: SQL of whether a row can be used.
-        columns: of the file.
-        zone: the community's timezone.
+    connection: with the staged rows.
+    table: the staged table.
+    holds: SQL of whether a row can be used.
+    columns: of the file.
+    zone: the community's timezone.
 
-    Returns:
-        What was filled, None where no column has ages; otherwise the table has ``birth_year``.
+    Returns what was filled, None where no column has ages; otherwise the table has ``birth_year``.
     """
     ages = next((column for column in columns if AGE.match(column.strip().lower())), None)
     if ages is None:

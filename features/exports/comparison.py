@@ -47,12 +47,11 @@ def compare_export(
 ) -> list[str]:
     """Compare an export with those before it, then note what it held; a line for each thing that differs much.
 
-    Args:
-        connection: with the records as they were before this export.
-        tables: what was handed in, by table.
-        community: the settings that come into force.
-        ends: until when the export reaches, as an ISO text.
-        content: digest of its files: an export that is read again is noted once.
+    connection: with the records as they were before this export.
+    tables: what was handed in, by table.
+    community: the settings that come into force.
+    ends: until when the export reaches, as an ISO text.
+    content: digest of its files: an export that is read again is noted once.
     """
     number, noted = next_number(connection, content)
     alarms: list[str] = []

@@ -28,11 +28,10 @@ def coverage_lines(known: Known) -> list[str]:
 def early_line(first: str, before_all: int, early: int, total: int) -> list[str]:
     """Write the line on requests from before their household is known; none where they are few.
 
-    Args:
-        first: day from which the first household is known.
-        before_all: number of requests from before that day.
-        early: number of requests from before their own household is known.
-        total: number of requests.
+    first: day from which the first household is known.
+    before_all: number of requests from before that day.
+    early: number of requests from before their own household is known.
+    total: number of requests.
     """
     if total < FEWEST or early < EARLY_SHARE * total:
         return []

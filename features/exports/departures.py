@@ -90,16 +90,14 @@ def end_departed(
 
     Without a date, a row of somebody who is gone ends at its own ``valid_from`` and so holds for no day.
 
-    Args:
-        connection: with the staged rows.
-        table: the staged table.
-        holds: SQL that is true for a usable row.
-        columns: of the file.
-        community: its settings may name the columns.
+    connection: with the staged rows.
+    table: the staged table.
+    holds: SQL that is true for a usable row.
+    columns: of the file.
+    community: its settings may name the columns.
 
-    Returns:
-        Each sign whose column is there, with the number of rows it marks, perhaps 0; with any, the table has
-        ``valid_until``.
+    Returns each sign whose column is there, with the number of rows it marks, perhaps 0; with any, the table has
+    ``valid_until``.
     """
     there = {column.lower(): column for column in columns}
     signs = [sign for sign in _signs(community, there) if sign.column in columns]

@@ -29,10 +29,9 @@ def damaged_ids(
     Columns in which no id can be one are left out. Where most numbers of more than fifteen digits end in zeros from the
     sixteenth on, those are damaged too.
 
-    Args:
-        connection: with the rows as ``incoming``.
-        rows: texts.
-        columns: the contract's columns that the file has.
+    connection: with the rows as ``incoming``.
+    rows: texts.
+    columns: the contract's columns that the file has.
     """
     damaged = {}
     for column in (column for column in columns if column.endswith("_id")):

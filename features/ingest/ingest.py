@@ -71,17 +71,15 @@ def ingest(
     All tables are stored in one transaction: whatever happens, the store is as before or as after. Reading
     the same directory twice changes nothing.
 
-    Args:
-        directory: files of the contract, with community.yaml unless the workspace has one.
-        workspace: where records, settings and quarantined rows are kept; made where it is not there.
-        everything: whether this is an export of the office, which is dated and compared with those before.
-        accept: whether an export that differs much from those before is taken.
-        tell: called with a line whenever something that may take long begins.
-        require: whether the tables that the contract requires must be there.
-        unread: lines on refusals that could not be read before the tables were made.
+    directory: files of the contract, with community.yaml unless the workspace has one.
+    workspace: where records, settings and quarantined rows are kept; made where it is not there.
+    everything: whether this is an export of the office, which is dated and compared with those before.
+    accept: whether an export that differs much from those before is taken.
+    tell: called with a line whenever something that may take long begins.
+    require: whether the tables that the contract requires must be there.
+    unread: lines on refusals that could not be read before the tables were made.
 
-    Raises:
-        UserError: when the directory as a whole cannot be used; nothing is stored then.
+    Raises UserError when the directory as a whole cannot be used; nothing is stored then.
     """
     report, paths, settings = _open(directory, workspace, everything and require)
     report.unread_refusals += unread
@@ -324,12 +322,11 @@ def _store(
 ) -> None:
     """Store the staged tables.
 
-    Args:
-        connection: within a transaction.
-        files: what was staged, by table.
-        community: the settings that come into force.
-        report: gets the counts of each table and lines on what was found.
-        everything: whether this is an export of the office, which is dated and compared with those before.
+    connection: within a transaction.
+    files: what was staged, by table.
+    community: the settings that come into force.
+    report: gets the counts of each table and lines on what was found.
+    everything: whether this is an export of the office, which is dated and compared with those before.
     """
     export = reach(
         connection,

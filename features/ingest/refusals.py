@@ -39,15 +39,13 @@ def save_refusals(
 ) -> tuple[list[str], pa.Table, list[BadRow], list[Finding]]:
     """Save the households of broken rows, and refusals without a column ``from``.
 
-    Args:
-        path: the file, for findings.
-        columns: the contract's columns that the file has.
-        names: its columns in order.
-        rows: its rows as texts, with ``LINE``.
-        bad: its rows that broke apart.
+    path: the file, for findings.
+    columns: the contract's columns that the file has.
+    names: its columns in order.
+    rows: its rows as texts, with ``LINE``.
+    bad: its rows that broke apart.
 
-    Returns:
-        Columns and rows with what was saved, the broken rows without a readable household, and the findings.
+    Returns columns and rows with what was saved, the broken rows without a readable household, and the findings.
     """
     if "from" not in columns:
         columns = [*columns, "from"]
@@ -80,11 +78,10 @@ def register_refusals(
 
     Every value but a plain no refuses.
 
-    Args:
-        connection: with the table ``refusing``.
-        table: households or residents.
-        rows: SQL of its rows that can be used.
-        attributes: its columns beyond the contract's.
+    connection: with the table ``refusing``.
+    table: households or residents.
+    rows: SQL of its rows that can be used.
+    attributes: its columns beyond the contract's.
     """
     findings = []
     for column in filter(names_refusal, attributes):
@@ -123,14 +120,12 @@ def match_refusals(
     An id may differ by zeros, capitals, blanks or width; several may stand in one cell; without one, the household counts
     of which the register has the same identity number, telephone, address or name.
 
-    Args:
-        connection: with ``staged`` and ``known_households``.
-        staged: the staged table of refusals.
-        problem: its column with what is wrong (SQL).
-        rows: the rows as they were handed in.
+    connection: with ``staged`` and ``known_households``.
+    staged: the staged table of refusals.
+    problem: its column with what is wrong (SQL).
+    rows: the rows as they were handed in.
 
-    Returns:
-        How many rows more there are, how many of them were there already, and what was found.
+    Returns how many rows more there are, how many of them were there already, and what was found.
     """
     lines = connection.execute(f"SELECT {_LINE}, household_id FROM {staged} WHERE {problem} IS NOT NULL")
     missing = _Open(connection, staged, problem, {int(line): text for line, text in lines.fetchall()})

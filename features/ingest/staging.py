@@ -74,10 +74,9 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
 
     The texts that SQL cannot read are read once more by the slower functions, each distinct text once.
 
-    Args:
-        file: the table's rows as texts.
-        needs: ids of the needs in the settings.
-        zone: the community's timezone, in which times are kept.
+    file: the table's rows as texts.
+    needs: ids of the needs in the settings.
+    zone: the community's timezone, in which times are kept.
     """
     rows = _tidy(file)
     connection.register("incoming", rows)

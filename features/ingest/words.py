@@ -47,13 +47,11 @@ WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 def translated(table: str, column: str, kind: Column, text: str, zone: str) -> str | None:
     """Rewrite a text that SQL could not read in a form that it can.
 
-    Args:
-        table, column, kind: the column of the contract.
-        text: one cell, without blanks around it.
-        zone: the community's timezone.
+    table, column, kind: the column of the contract.
+    text: one cell, without blanks around it.
+    zone: the community's timezone.
 
-    Returns:
-        The new text, None where it says that there is nothing, ``NOT_READ`` where nobody knows what it means.
+    Returns the new text, None where it says that there is nothing, ``NOT_READ`` where nobody knows what it means.
     """
     word = plain(text)
     if column in checks.ENDS and means_for_good(word):

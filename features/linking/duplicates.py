@@ -22,16 +22,11 @@ LIKELY = 0.5  # chance from which a pair is proposed
 def duplicate_households(register: pd.DataFrame) -> pd.DataFrame:
     """Propose pairs of households that may be the same.
 
-    Parameters
-    ----------
-    register
-        As ``read_register`` returns it.
+    register: as ``read_register`` returns it.
 
-    Returns
-    -------
-    Columns keep and drop (household_id; the one that comes first, by id, is kept), chance in [0, 1] and reason, the
-    likeliest first. A pair shares its door, and a person's name or a telephone: two families behind one door are no
-    duplicates.
+    Returns columns keep and drop (household_id; the one that comes first, by id, is kept), chance in [0, 1] and
+    reason, the likeliest first. A pair shares its door, and a person's name or a telephone: two families behind one
+    door are no duplicates.
     """
     households, whose = np.unique(register["household_id"].to_numpy(dtype=str), return_inverse=True)
     held = read_mentioned(register, whose, len(households))
@@ -66,15 +61,11 @@ def duplicate_households(register: pd.DataFrame) -> pd.DataFrame:
 def duplicate_persons(residents: pd.DataFrame) -> pd.DataFrame:
     """Propose pairs of residents who may be the same person.
 
-    Parameters
-    ----------
-    residents
-        Columns resident_id, household_id, person, phone and born (date or missing), one row a resident who is there.
+    residents: columns resident_id, household_id, person, phone and born (date or missing), one row a resident who is
+        there.
 
-    Returns
-    -------
-    Columns keep, drop (resident_id), household (of each, joined) and reason: the same name in one household, or the same
-    name and the same birth or telephone in two.
+    Returns columns keep, drop (resident_id), household (of each, joined) and reason: the same name in one household,
+    or the same name and the same birth or telephone in two.
     """
     pairs = []
     first: Any

@@ -31,22 +31,14 @@ def link(
 ) -> pd.DataFrame:
     """Link records to households by door, person and telephone.
 
-    Parameters
-    ----------
-    records
-        Columns address, person and phone, texts or missing; a column that isn't there says nothing. ``at``, the time of
-        the record, is optional.
-    register
-        Columns household_id, address, person and phone; several rows a household. ``valid_until`` is optional: a
-        household that had left before a record's ``at`` isn't linked to it.
-    decisions
-        What people decided: address, person, phone, household_id ("": nobody of the register).
-    aliases
-        Other names of estates, by name.
+    records: columns address, person and phone, texts or missing; a column that isn't there says nothing. ``at``, the
+        time of the record, is optional.
+    register: columns household_id, address, person and phone; several rows a household. ``valid_until`` is optional:
+        a household that had left before a record's ``at`` isn't linked to it.
+    decisions: what people decided: address, person, phone, household_id ("": nobody of the register).
+    aliases: other names of estates, by name.
 
-    Returns
-    -------
-    One row a record with its index: ``household_id`` (missing where nobody is sure), ``candidates`` (list of
+    Returns one row a record with its index: ``household_id`` (missing where nobody is sure), ``candidates`` (list of
     household_id, the likeliest first), ``chance`` that the first is right, ``reason`` in words, and ``verdict``:
     ``linked``, ``review``, ``unknown`` (no candidate), or ``decided`` by a person.
     """

@@ -56,16 +56,10 @@ def first_model() -> MatchModel:
 def fit(record: np.ndarray, evidence: Evidence, households: int, shared_name: float) -> MatchModel:
     """Fit the shares of true pairs to records.
 
-    Parameters
-    ----------
-    record
-        The record of each pair: int [pairs], ascending.
-    evidence
-        Of each pair.
-    households
-        Number of households in the register.
-    shared_name
-        How likely the full name of somebody unregistered is one of the register's, in [0, 1].
+    record: the record of each pair: int [pairs], ascending.
+    evidence: of each pair.
+    households: number of households in the register.
+    shared_name: how likely the full name of somebody unregistered is one of the register's, in [0, 1].
     """
     model = first_model()
     for _ in range(ROUNDS):
@@ -106,15 +100,10 @@ def chances(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute how likely each pair is true, and for each record how likely its household isn't registered.
 
-    Parameters
-    ----------
-    model, record, evidence, households, shared_name
-        As in ``fit``.
+    model, record, evidence, households, shared_name: as in ``fit``.
 
-    Returns
-    -------
-    float64 [pairs] in [0, 1]; the chances of one record's pairs sum to at most 1. Twice float64 [max(record) + 1]: that
-    nobody of the register is meant, and that it is somebody else at a registered door.
+    Returns float64 [pairs] in [0, 1]; the chances of one record's pairs sum to at most 1. Twice float64 [max(record)
+    + 1]: that nobody of the register is meant, and that it is somebody else at a registered door.
     """
     weight = {kind: model.shares[kind][level] for kind, level in _levels(evidence).items()}
     place = np.where((evidence.door > 0) & (evidence.door < 5), evidence.place, 0)

@@ -32,14 +32,9 @@ class Mentioned:
 def read_mentioned(rows: pd.DataFrame, whose: np.ndarray, count: int) -> Mentioned:
     """Read the columns address, person and phone; a telephone may also stand in one of the others.
 
-    Parameters
-    ----------
-    rows
-        Texts or missing values; columns that are not there say nothing.
-    whose
-        int [rows]: the record or household of each row.
-    count
-        Number of records or households.
+    rows: texts or missing values; columns that are not there say nothing.
+    whose: int [rows]: the record or household of each row.
+    count: number of records or households.
     """
     texts = {column: texts_of(rows, column) for column in EVIDENCE}
     doors: list[tuple[int, tuple[str, ...], str, str, str, str, bool]] = []

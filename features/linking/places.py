@@ -68,16 +68,11 @@ def read_places(
 ) -> Places:
     """Number the places of a register's doors.
 
-    Parameters
-    ----------
-    register
-        Names of each door's place; names that always stand together (a road with its number, and an estate) are one
-        place.
-    aliases
-        Other names by the name of a place, as ``places`` of community.yaml has them.
-    records
-        Names of each record's place: one that the register doesn't have, and that stands beside one known place only,
-        means that place too.
+    register: names of each door's place; names that always stand together (a road with its number, and an estate) are
+        one place.
+    aliases: other names by the name of a place, as ``places`` of community.yaml has them.
+    records: names of each record's place: one that the register doesn't have, and that stands beside one known place
+        only, means that place too.
     """
     held = list(register)
     counted = Counter(name for names in held for name in names)

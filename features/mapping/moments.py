@@ -60,17 +60,10 @@ def period_in(text: str) -> Period:
 def read_when(value: Any, zone: str, period: Period = Period()) -> datetime | None:
     """Read the local time that a cell tells; None where it tells none, or where nothing says of which year or month.
 
-    Parameters
-    ----------
-    value
-        The cell: a text, a number (Excel's days, Unix seconds or thousandths of them) or a time.
-    zone
-        The community's timezone.
-    period
-        What is known of the sheet, for cells that leave out the year or the month.
+    value: the cell: a text, a number (Excel's days, Unix seconds or thousandths of them) or a time.
+    zone: the community's timezone.
+    period: what is known of the sheet, for cells that leave out the year or the month.
 
-    Examples
-    --------
     >>> str(read_when("3.5", "Asia/Shanghai", Period(2025))), str(read_when("5日", "Asia/Shanghai", Period(2025, 3)))
     ('2025-03-05 00:00:00', '2025-03-05 00:00:00')
     >>> str(read_when(45721.0, "Asia/Shanghai")), str(read_when(1741140000, "Asia/Shanghai"))

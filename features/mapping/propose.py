@@ -74,21 +74,12 @@ def propose(
 ) -> Proposal:
     """Propose a mapping of a ledger's sheets.
 
-    Parameters
-    ----------
-    path
-        The file, whose name tells the year or the kind of ledger where the sheets do not.
-    sheets
-        Its tables (``read_ledger``); sheets with the same header share a layout.
-    zone
-        The community's timezone.
-    given
-        Field by column, where somebody has decided already.
+    path: the file, whose name tells the year or the kind of ledger where the sheets do not.
+    sheets: its tables (``read_ledger``); sheets with the same header share a layout.
+    zone: the community's timezone.
+    given: field by column, where somebody has decided already.
 
-    Raises
-    ------
-    UserError
-        No sheet can be read as a ledger.
+    Raises UserError: no sheet can be read as a ledger.
     """
     groups: dict[tuple[str, ...], list[LedgerSheet]] = {}
     for sheet in sheets:

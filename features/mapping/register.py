@@ -63,18 +63,11 @@ def register_tables(
 ) -> RegisterTables:
     """Make the tables of a register.
 
-    Parameters
-    ----------
-    records
-        Usable rows of shape persons or households (``take_rows``), in the ledger's order.
-    kept
-        What earlier months kept (``RegisterTables.kept``); no rows at the first time.
-    secret
-        The workspace's key: ids that are made here tell nobody's name, door or identity card.
-    begins
-        The day from which households hold whose register tells none.
-    grid
-        The grid of households whose register tells none.
+    records: usable rows of shape persons or households (``take_rows``), in the ledger's order.
+    kept: what earlier months kept (``RegisterTables.kept``); no rows at the first time.
+    secret: the workspace's key: ids that are made here tell nobody's name, door or identity card.
+    begins: the day from which households hold whose register tells none.
+    grid: the grid of households whose register tells none.
     """
     records = records.reset_index(drop=True)
     group, aside = _grouped(records)

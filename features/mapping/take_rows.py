@@ -75,25 +75,14 @@ class Row:
 def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
     """Read a ledger by its mapping.
 
-    Parameters
-    ----------
-    path
-        The ledger.
-    mapping
-        How it is read.
-    zone
-        The community's timezone.
+    path: the ledger.
+    mapping: how it is read.
+    zone: the community's timezone.
 
-    Returns
-    -------
-    ``COLUMNS``, one row for each record; ``entry`` counts the records of a source row from 0 on. ``aside`` says why a
-    record cannot be used, "" for one that can. Every row of every mapped sheet has a record. Texts are "" where nothing
-    stands, times NaT.
-
-    Raises
-    ------
-    UserError
-        The file cannot be read, or its columns are not those that the mapping knows.
+    Returns ``COLUMNS``, one row for each record; ``entry`` counts the records of a source row from 0 on. ``aside``
+    says why a record cannot be used, "" for one that can. Every row of every mapped sheet has a record. Texts are ""
+    where nothing stands, times NaT.
+    Raises UserError: the file cannot be read, or its columns are not those that the mapping knows.
     """
     records: list[dict[str, Any]] = []
     for sheet, layout in check_layouts(path, read_ledger(path), mapping):

@@ -33,14 +33,9 @@ def aggregates(known: Known) -> dict[str, np.ndarray]:
 def of_residents(household: np.ndarray, days: np.ndarray, count: int) -> dict[str, np.ndarray]:
     """Count what ``aggregates`` does.
 
-    Parameters
-    ----------
-    household
-        Of each resident: its number, int [residents].
-    days
-        Since the resident was born, float64 [residents]; NaN where not known.
-    count
-        Number of households.
+    household: of each resident: its number, int [residents].
+    days: since the resident was born, float64 [residents]; NaN where not known.
+    count: number of households.
     """
     age = np.floor(days / JULIAN_YEAR)
     age = np.where(age < 0, np.nan, age)

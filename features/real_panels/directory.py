@@ -36,20 +36,12 @@ def run_panel(
 ) -> int:
     """Write the directory named by the last argument, and print how many rows each table has.
 
-    Parameters
-    ----------
-    module
-        Name of the panel's module, for the line on how to use it.
-    write_contract
-        Takes one path for each name of ``takes``, and the directory to write; returns the tables written.
-    arguments
-        As many paths, from the command line.
-    takes
-        What files the panel is read from, in words.
+    module: name of the panel's module, for the line on how to use it.
+    write_contract: takes one path for each name of ``takes``, and the directory to write; returns the tables written.
+    arguments: as many paths, from the command line.
+    takes: what files the panel is read from, in words.
 
-    Returns
-    -------
-    0 where it worked, 1 on a user's mistake, which is printed.
+    Returns 0 where it worked, 1 on a user's mistake, which is printed.
     """
     try:
         if len(arguments) != len(takes) + 1 or any(argument.startswith("-") for argument in arguments):

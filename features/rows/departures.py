@@ -11,13 +11,11 @@ SAME_DAY = 1.0  # days between an end and the next row within which that row sti
 def left_on(households: HouseholdRows, outreach: OutreachRows, last: np.ndarray) -> np.ndarray:
     """Find since when households are there no longer.
 
-    Args:
-        households: rows of one point in time.
-        outreach: visits; one that finds that all have left ends a household of which no later row begins.
-        last: int64 per household, its latest row; -1 where none.
+    households: rows of one point in time.
+    outreach: visits; one that finds that all have left ends a household of which no later row begins.
+    last: int64 per household, its latest row; -1 where none.
 
-    Returns:
-        float64 days per household, inf where it is there.
+    Returns float64 days per household, inf where it is there.
     """
     left = np.full(len(last), np.inf)
     if not len(households):

@@ -90,33 +90,18 @@ def simulate(
 ) -> dict[str, int]:
     """Write a synthetic town and its truth; the same arguments give the same files.
 
-    Parameters
-    ----------
-    out
-        Directory to write into.
-    households, weeks, grids, microgrids
-        Size of the town and of its history.
-    end
-        Monday before which the history ends.
-    as_ofs
-        Mondays for which the truth is written (default: ``end``).
-    visit_share, naive_share
-        Shares of households, in [0, 1], visited each week at random, and because they asked most.
-    dirty
-        Share of rows that cannot be used or stand twice.
-    style
-        0 is Xishan; any other number draws another kind of town.
-    draws
-        Futures that the truth averages over.
+    out: directory to write into.
+    households, weeks, grids, microgrids: size of the town and of its history.
+    end: Monday before which the history ends.
+    as_ofs: Mondays for which the truth is written (default: ``end``).
+    visit_share, naive_share: shares of households, in [0, 1], visited each week at random, and because they asked
+        most.
+    dirty: share of rows that cannot be used or stand twice.
+    style: 0 is Xishan; any other number draws another kind of town.
+    draws: futures that the truth averages over.
 
-    Returns
-    -------
-    Number of rows by table.
-
-    Raises
-    ------
-    UserError
-        A date is no Monday, the sizes make no town, or ``out`` holds other data.
+    Returns number of rows by table.
+    Raises UserError: a date is no Monday, the sizes make no town, or ``out`` holds other data.
     """
     as_ofs = sorted(as_ofs or [end])
     _check_sizes(households, weeks, grids, microgrids)

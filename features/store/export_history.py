@@ -48,8 +48,7 @@ def latest(table: str, columns: Sequence[str] | None = None) -> str:
 def reach(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str, Sequence[str]]]) -> Reach:
     """Find the time that tables reach, stray times left out.
 
-    Args:
-        sources: by table, SQL of its rows and the columns that they have.
+    sources: by table, SQL of its rows and the columns that they have.
     """
     times = {table: latest(table, columns) for table, (_, columns) in sources.items()}
     days = table_ends({table: days_of(connection, sources[table][0], times[table]) for table in sources})

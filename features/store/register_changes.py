@@ -65,23 +65,13 @@ def add_change(
 ) -> Change:
     """Note a change, which counts from ``since``.
 
-    Parameters
-    ----------
-    connection
-        For writing.
-    kind
-        ``household`` and ``person``: subject is the same as target; ``move``: the person moved to the household.
-    subject, target
-        Ids.
-    since
-        Local time from which it is known.
-    valid_from
-        Local time of a move.
+    connection: for writing.
+    kind: ``household`` and ``person``: subject is the same as target; ``move``: the person moved to the household.
+    subject, target: ids.
+    since: local time from which it is known.
+    valid_from: local time of a move.
 
-    Raises
-    ------
-    UserError
-        When an id isn't in the register, or the change would make a circle.
+    Raises UserError when an id isn't in the register, or the change would make a circle.
     """
     changes = read_changes(connection)
     if kind != "distinct":

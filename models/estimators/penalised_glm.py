@@ -60,8 +60,6 @@ def fit_penalised_logistic(
     intercept), plus half the sum of precision * (coefficient - center)². L-BFGS works on coordinates in which the
     curvature, taken at the start from some of the rows, is one everywhere.
 
-    Parameters
-    ----------
     columns: float32 or float64 [rows, columns]; sums over columns are made in this precision
     label: float [rows], 0 or 1
     weight: float [rows], not negative
@@ -69,9 +67,7 @@ def fit_penalised_logistic(
     offset: float [rows], or one number: log-odds to begin with
     stop: when the fit ends
 
-    Returns
-    -------
-    float64 [coefficients], the intercept last.
+    Returns float64 [coefficients], the intercept last.
     """
     problem = _Problem(columns, label, weight, prior, offset)
     root = problem.root_of_curvature(prior.center, max(1, len(columns) // ROWS_FOR_CURVATURE))

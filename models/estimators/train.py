@@ -325,19 +325,12 @@ def _first_rounds(booster: lgb.Booster, rounds: int) -> lgb.Booster:
 def shared_rounds(best: np.ndarray, evidence: np.ndarray, grown: np.ndarray) -> np.ndarray:
     """Draw each need's number of rounds to one shared by all: a few positives stop trees anywhere, mostly too soon.
 
-    Parameters
-    ----------
-    best
-        The round of least loss: float64 [needs], 0 for a need without trees.
-    evidence
-        Positive rows that it was seen on: float64 [needs].
-    grown
-        Rounds that there are: float64 [needs].
+    best: the round of least loss: float64 [needs], 0 for a need without trees.
+    evidence: positive rows that it was seen on: float64 [needs].
+    grown: rounds that there are: float64 [needs].
 
-    Returns
-    -------
-    float64 [needs] whole numbers: on a logarithmic scale, between the need's own and the mean of all, which counts as
-    SHARED_ROWS positive rows; no more than ``grown``.
+    Returns float64 [needs] whole numbers: on a logarithmic scale, between the need's own and the mean of all, which
+    counts as SHARED_ROWS positive rows; no more than ``grown``.
     """
     log = np.log(np.maximum(best, 1))
     weight = np.where(best > 0, evidence, 0.0)

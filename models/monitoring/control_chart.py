@@ -33,12 +33,8 @@ def signal(counts: np.ndarray, streams: int) -> Signal | None:
     binomial with the history's dispersion, so that over all streams ``FALSE_ALARMS`` come by chance in a quarter
     (Bonferroni).
 
-    Parameters
-    ----------
-    counts
-        int [weeks], the newest first.
-    streams
-        Number of streams that are watched, at least 1.
+    counts: int [weeks], the newest first.
+    streams: number of streams that are watched, at least 1.
 
     Returns None within the limits, or where the history is too short.
     """

@@ -56,17 +56,11 @@ def values(
 ) -> Mapping[str, Value]:
     """Estimate what the top pairs of each ranking are worth.
 
-    Parameters
-    ----------
-    weeks
-        As-of day and scores of past weeks: household_id, need, p_need (of which the doubly robust estimator starts),
-        and a column for each ranking.
-    visits
-        Of ``lot_visits``; those of the seven days from the as-of day count.
-    rankings
-        Names of the columns to rank by.
-    seed
-        Of the bootstrap over households.
+    weeks: as-of day and scores of past weeks: household_id, need, p_need (of which the doubly robust estimator
+        starts), and a column for each ranking.
+    visits: of ``lot_visits``; those of the seven days from the as-of day count.
+    rankings: names of the columns to rank by.
+    seed: of the bootstrap over households.
     """
     seen: dict[str, list[pd.DataFrame]] = {ranking: [] for ranking in rankings}
     expected: dict[str, list[np.ndarray]] = {ranking: [] for ranking in rankings}

@@ -35,18 +35,11 @@ def log_text_model(
 ) -> int:
     """Log and register a classifier, put it in force if allowed, and return its version.
 
-    Parameters
-    ----------
-    workspace
-        Of the registry and of the copy in force.
-    model
-        The classifier.
-    measured
-        Metrics and parameters of its validation.
-    report
-        Files of its report by name.
-    allowed
-        Whether the gate lets it into force.
+    workspace: of the registry and of the copy in force.
+    model: the classifier.
+    measured: metrics and parameters of its validation.
+    report: files of its report by name.
+    allowed: whether the gate lets it into force.
     """
     from mlflow.entities import Metric, Param
 

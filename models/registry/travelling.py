@@ -33,16 +33,10 @@ def log_model(
 ) -> tuple[str, str]:
     """Log one pyfunc model with all needs; return its id and where its files are.
 
-    Parameters
-    ----------
-    client
-        Of the registry in force.
-    experiment, run_id
-        Ids of the experiment, and of the run that made the model.
-    model
-        To log.
-    place
-        A directory to prepare the files in; ``bundle`` below it gets the model's own.
+    client: of the registry in force.
+    experiment, run_id: ids of the experiment, and of the run that made the model.
+    model: to log.
+    place: a directory to prepare the files in; ``bundle`` below it gets the model's own.
     """
     import mlflow.pyfunc
     from mlflow.entities import LoggedModelOutput

@@ -81,20 +81,12 @@ def told(
     topic. Its text is read from ``known``, so it holds on the as-of day whatever the model makes of it. A pair without
     a reason of its own gets the number of similar households nearby that asked, or else of all households.
 
-    Parameters
-    ----------
-    model
-        The model that scored the pairs.
-    known
-        What was known on the as-of day.
-    rows
-        The pairs.
-    weights
-        ``fact_weights`` of these pairs.
-    most
-        Reasons of a pair at most.
-    place
-        Where they are shown.
+    model: the model that scored the pairs.
+    known: what was known on the as-of day.
+    rows: the pairs.
+    weights: ``fact_weights`` of these pairs.
+    most: reasons of a pair at most.
+    place: where they are shown.
     """
     tell, rules = facts(model.schema), tellings(model.schema, known.community)
     block_of = {fact: block_name(block) for block in BLOCKS for fact in facts(model.schema, (block,))}

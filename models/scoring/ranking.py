@@ -28,20 +28,16 @@ def rank_and_tier(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rank all households of a town for each need, and assign tiers of risk.
 
-    Parameters
-    ----------
-    p_request : float64 [pairs] in [0, 1]
-    merit : float64 [pairs], by which households are ranked: p_need, and what the rule of a need adds
-    need : int16 [pairs], position among the community's needs
-    household : int32 [pairs], position in ``order``
-    order : uint64 [households], breaks ties
-    model : calibrates the risks
-    community : whose severities and shares of tiers hold
+    p_request: float64 [pairs] in [0, 1]
+    merit: float64 [pairs], by which households are ranked: p_need, and what the rule of a need adds
+    need: int16 [pairs], position among the community's needs
+    household: int32 [pairs], position in ``order``
+    order: uint64 [households], breaks ties
+    model: calibrates the risks
+    community: whose severities and shares of tiers hold
 
-    Returns
-    -------
-    int32 [pairs] ranks, 1 the first to visit for the need; float64 [households] risks of a severe request; and
-    object str [households] their tiers.
+    Returns int32 [pairs] ranks, 1 the first to visit for the need; float64 [households] risks of a severe request;
+    and object str [households] their tiers.
     """
     rank = ranks(merit, need, order[household])
     risk = model.risk(p_request, household, severe_needs(community)[need], len(order))

@@ -65,20 +65,12 @@ def evaluate(
 ) -> tuple[Evaluation, TextModel]:
     """Measure the classifier on held-out folds; calibration and threshold come from inner folds of the training texts.
 
-    Parameters
-    ----------
-    texts
-        Distinct texts as written.
-    labels
-        Which needs a text is about: bool [texts, needs].
-    needs
-        Ids.
-    keywords
-        Of each need; the baseline takes the need with most.
+    texts: distinct texts as written.
+    labels: which needs a text is about: bool [texts, needs].
+    needs: ids.
+    keywords: of each need; the baseline takes the need with most.
 
-    Returns
-    -------
-    What was measured, and the classifier of all texts.
+    Returns what was measured, and the classifier of all texts.
     """
     counts = count(texts, keywords)
     chances, tested = np.zeros(labels.shape), np.zeros(labels.shape, dtype=bool)

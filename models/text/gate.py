@@ -21,20 +21,12 @@ def judge(
 ) -> tuple[bool, str]:
     """Compare a new classifier with keywords, and with the one in force on texts that neither was trained on.
 
-    Parameters
-    ----------
-    evaluation
-        What was measured of the new one: its probabilities come from folds that were held out.
-    texts
-        That it was measured on, in the order of ``evaluation.labels``.
-    before
-        The classifier in force; None for none.
-    trained_on
-        Keys of the texts that ``before`` was trained on.
+    evaluation: what was measured of the new one: its probabilities come from folds that were held out.
+    texts: that it was measured on, in the order of ``evaluation.labels``.
+    before: the classifier in force; None for none.
+    trained_on: keys of the texts that ``before`` was trained on.
 
-    Returns
-    -------
-    Whether the new one comes into force, and why, in words.
+    Returns whether the new one comes into force, and why, in words.
     """
     if evaluation.metrics["gain"] <= 0:
         return False, say("不比关键词好", "no better than keywords")

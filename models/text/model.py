@@ -90,16 +90,10 @@ def fit(
 ) -> TextModel:
     """Fit a classifier with its probabilities and its threshold.
 
-    Parameters
-    ----------
-    counts
-        Of the texts.
-    labels
-        Which needs a text is about: bool [texts, needs], with at least FEWEST_TEXTS of each need.
-    needs
-        Ids.
-    keywords
-        Of each need.
+    counts: of the texts.
+    labels: which needs a text is about: bool [texts, needs], with at least FEWEST_TEXTS of each need.
+    needs: ids.
+    keywords: of each need.
     """
     exclusive = bool((labels.sum(axis=1) == 1).all())
     margins = np.zeros(labels.shape)

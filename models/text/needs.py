@@ -36,20 +36,12 @@ def needs_of(
 ) -> pd.DataFrame:
     """Find each text's needs, several possible, or abstain.
 
-    Parameters
-    ----------
-    texts
-        As written; missing ones have no need.
-    community
-        Whose needs and keywords count.
-    model
-        The classifier; None: keywords alone.
-    decided
-        What people decided, as ``read_decisions`` returns it: used before anything else.
+    texts: as written; missing ones have no need.
+    community: whose needs and keywords count.
+    model: the classifier; None: keywords alone.
+    decided: what people decided, as ``read_decisions`` returns it: used before anything else.
 
-    Returns
-    -------
-    A row for each text and need, at least one a text: row (label of ``texts``' index), need (missing where it
+    Returns a row for each text and need, at least one a text: row (label of ``texts``' index), need (missing where it
     abstains), probability (nan where keywords or a person said it), abstained, why (a sentence), candidates (list of
     ids, the likeliest first). Where it abstains, probability is the likeliest answer's, nobody's need counted too.
     """

@@ -15,18 +15,11 @@ _FACTORS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9]
 def count_ngrams(texts: Sequence[str], bits: int = BITS, longest: int = LONGEST) -> csr_array:
     """Count every n-gram of 1 to ``longest`` characters.
 
-    Parameters
-    ----------
-    texts
-        Cleaned texts; upper and lower case count as different characters.
-    bits
-        Of a hash: n-grams with equal hashes share a column.
-    longest
-        Most characters of an n-gram, 1 to 3.
+    texts: cleaned texts; upper and lower case count as different characters.
+    bits: of a hash: n-grams with equal hashes share a column.
+    longest: most characters of an n-gram, 1 to 3.
 
-    Returns
-    -------
-    float32 [texts, 2**bits].
+    Returns float32 [texts, 2**bits].
 
     >>> count_ngrams(["漏水", "漏"]).sum(axis=1).tolist()
     [3.0, 1.0]

@@ -54,25 +54,13 @@ class Borrowed:
 def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Borrowed:
     """Make a model for a community from those of its neighbours.
 
-    Parameters
-    ----------
-    records
-        All records of the community.
-    as_of
-        The day; only what was known before it is used.
-    neighbours
-        At least one; those with other needs, in another order or with other windows are named and left out.
+    records: all records of the community.
+    as_of: the day; only what was known before it is used.
+    neighbours: at least one; those with other needs, in another order or with other windows are named and left out.
 
-    Returns
-    -------
-    Borrowed
-        The neighbour's model whose order loses least here, with this community's level and without probabilities that
-        belong to the neighbour's households.
-
-    Raises
-    ------
-    UserError
-        No neighbour has the same needs and windows.
+    Returns the neighbour's model whose order loses least here, with this community's level and without probabilities
+    that belong to the neighbour's households.
+    Raises UserError: no neighbour has the same needs and windows.
     """
     known = known_before(records, as_of)
     base = untrained(known, neighbours[0].model.schema, as_of)

@@ -36,8 +36,6 @@ def run_steps(
     Steps with a stage run on this thread in the order in which they are declared; the others run meanwhile, in their
     own order, each on the second thread. What a step raises ends the run.
 
-    Parameters
-    ----------
     steps: each takes only what is given or what a step before it gives
     given: values by name
     seconds: to which the seconds of every stage are added

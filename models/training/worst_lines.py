@@ -28,14 +28,10 @@ def worst_lines(
 ) -> list[str]:
     """Write what somebody should act on.
 
-    Parameters
-    ----------
-    warnings, leaks
-        Lines on levels and orders that do not hold, and on attributes left out as leaks; each says what to do.
-    model, known
-        The new model, and what it was trained on.
-    verdicts, evaluation, groups
-        Of ``Retrained``: whether a model is needed, metrics, and shares of groups.
+    warnings, leaks: lines on levels and orders that do not hold, and on attributes left out as leaks; each says what
+        to do.
+    model, known: the new model, and what it was trained on.
+    verdicts, evaluation, groups: of ``Retrained``: whether a model is needed, metrics, and shares of groups.
     """
     return [
         *_first(warnings, MOST_WARNINGS),

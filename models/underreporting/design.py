@@ -115,8 +115,6 @@ class DesignReader:
     ) -> DesignMatrix:
         """Make the design matrix of some pairs.
 
-        Parameters
-        ----------
         features: of the pairs
         microgrid: str [rows], id of the micro-grid
         log_odds: float64 [rows], of a request in the window, by the request model

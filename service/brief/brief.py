@@ -31,24 +31,14 @@ def brief_of(
 ) -> Brief:
     """Put the brief of a week together.
 
-    Parameters
-    ----------
-    counts
-        Of the whole town, up to the as-of day.
-    before
-        The list before, with the columns of ``LISTED`` and household_id; None where there is none.
-    listed
-        Columns LISTED of every pair ever listed.
-    workers
-        Columns worker_id and name.
-    as_of
-        Days since 1970.
-    community
-        Settings, of which the targets are shown.
+    counts: of the whole town, up to the as-of day.
+    before: the list before, with the columns of ``LISTED`` and household_id; None where there is none.
+    listed: columns LISTED of every pair ever listed.
+    workers: columns worker_id and name.
+    as_of: days since 1970.
+    community: settings, of which the targets are shown.
 
-    Returns
-    -------
-    changed, needs, unvisited, grids, workers: lists of rows of numbers; targets: what the office set.
+    Returns changed, needs, unvisited, grids, workers: lists of rows of numbers; targets: what the office set.
     """
     names = dict(zip(workers["worker_id"], workers["name"], strict=True))
     place = listed.drop_duplicates("outreach_id").set_index("outreach_id")

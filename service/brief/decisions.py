@@ -54,18 +54,11 @@ def decisions(
 ) -> list[Decision]:
     """Choose at most five items, what was promised to residents first.
 
-    Parameters
-    ----------
-    brief
-        From ``brief_of``.
-    projects
-        From ``project_rows``.
-    community
-        Settings.
-    agreed
-        Number of visits that were promised for this week.
-    contradictions
-        Number of visits of which paper and phone say different things.
+    brief: from ``brief_of``.
+    projects: from ``project_rows``.
+    community: settings.
+    agreed: number of visits that were promised for this week.
+    contradictions: number of visits of which paper and phone say different things.
     """
     severity = {need.id: need.severity for need in community.needs}
     chosen = sorted(projects, key=lambda row: (-severity.get(row["need"], 0), -row["seats"]))[:MOST_PROJECTS]

@@ -50,17 +50,10 @@ def change_register(
 ) -> list[str]:
     """Merge or move, and return lines on it.
 
-    Parameters
-    ----------
-    workspace
-        With records.
-    kind, subject, target, since, valid_from
-        As ``features.store.register_changes.add_change`` takes them.
+    workspace: with records.
+    kind, subject, target, since, valid_from: as ``features.store.register_changes.add_change`` takes them.
 
-    Raises
-    ------
-    UserError
-        When an id isn't in the register or is merged already.
+    Raises UserError when an id isn't in the register or is merged already.
     """
     _require_records(workspace)
     with open_store(workspace) as connection:
@@ -96,18 +89,11 @@ def take_reviews(
 ) -> tuple[list[str], list[str]]:
     """Keep the decisions of review workbooks, and carry out the merges that they decide.
 
-    Parameters
-    ----------
-    workspace
-        With records.
-    files
-        Workbooks, filled in.
-    since
-        Gives the time from which merges count.
+    workspace: with records.
+    files: workbooks, filled in.
+    since: gives the time from which merges count.
 
-    Returns
-    -------
-    Lines on what was kept, and lines on what could not be read or done.
+    Returns lines on what was kept, and lines on what could not be read or done.
     """
     from service.returns.read_review import read_review
 

@@ -176,20 +176,12 @@ def live(setting: Setting, run: Run, place: Path, twin: Path | None = None) -> L
 
     Under the policy ``twin`` the product makes lists and only the random visits happen.
 
-    Parameters
-    ----------
-    setting
-        The town and the work.
-    run
-        Policy, seed and random visits.
-    place
-        Directory of the run; it is emptied.
-    twin
-        Directory of a run of the same town under the policy ``twin``, to compare lists with.
+    setting: the town and the work.
+    run: policy, seed and random visits.
+    place: directory of the run; it is emptied.
+    twin: directory of a run of the same town under the policy ``twin``, to compare lists with.
 
-    Returns
-    -------
-    One row a week and group, and one row a compared list.
+    Returns one row a week and group, and one row a compared list.
     """
     world, rows, lists = World(setting, run, place), [], []
     title = say(f"{TITLES[run.policy][0]}，种子 {run.seed}", f"{TITLES[run.policy][1]}, seed {run.seed}")

@@ -22,25 +22,16 @@ def happened(
 ) -> list[dict[str, Any]]:
     """Measure the week that the town has just lived.
 
-    Parameters
-    ----------
-    town, community
-        The town after the week, and its settings.
-    visits
-        One row for each household and need (positions) visited in the week, with arm and outcome.
-    chance
-        ``need_now`` before the week: float [households, needs].
-    group
-        ``groups`` before the week: bool [households] by name.
-    requests
-        Number of requests in the week: int [households].
+    town, community: the town after the week, and its settings.
+    visits: one row for each household and need (positions) visited in the week, with arm and outcome.
+    chance: ``need_now`` before the week: float [households, needs].
+    group: ``groups`` before the week: bool [households] by name.
+    requests: number of requests in the week: int [households].
 
-    Returns
-    -------
-    One row for each group, and one for ``all``. Of targeted visits (and, with the prefix ``lot_``, of random ones):
-    visits (households, reached or not), pairs (asked about), found (needs found), early (of these, not yet asked
-    for), severity (sum over ``early``), expected (sum of ``chance`` over the pairs). Of the whole group: households,
-    begun (needs that began in the week), requests.
+    Returns one row for each group, and one for ``all``. Of targeted visits (and, with the prefix ``lot_``, of random
+    ones): visits (households, reached or not), pairs (asked about), found (needs found), early (of these, not yet
+    asked for), severity (sum over ``early``), expected (sum of ``chance`` over the pairs). Of the whole group:
+    households, begun (needs that began in the week), requests.
     """
     week = town.week - 1
     household, need = visits["household"].to_numpy(), visits["need"].to_numpy()

@@ -30,20 +30,14 @@ def rule_scores(policy: str, known: Known, truth: Callable[[], np.ndarray], seed
 
     The planner multiplies scores by severity. The simple rules do not know severity, so their scores are divided by it.
 
-    Parameters
-    ----------
-    policy
-        ``ORACLE``, ``FREQUENCY`` or ``RANDOM``.
-    known
-        What was known on the as-of day.
-    truth
-        Computes the probability that a visit finds the need, float [households, needs]; called for the oracle only.
-    seed
-        Of the run; draws differ by seed and as-of day.
+    policy: ``ORACLE``, ``FREQUENCY`` or ``RANDOM``.
+    known: what was known on the as-of day.
+    truth: computes the probability that a visit finds the need, float [households, needs]; called for the oracle
+        only.
+    seed: of the run; draws differ by seed and as-of day.
 
-    Returns
-    -------
-    Columns household_id, need, as_of, p_need and model_version, as ``service.planning.planner.plan`` reads them.
+    Returns columns household_id, need, as_of, p_need and model_version, as ``service.planning.planner.plan`` reads
+    them.
     """
     rows = cohort(known)
     severity = np.array([need.severity for need in known.community.needs])[rows.need]

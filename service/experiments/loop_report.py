@@ -40,19 +40,12 @@ CONFIDENCE = 0.95
 def write_report(out: Path, lived: Lived, usual: tuple[float, str]) -> list[Path]:
     """Write closed_loop.csv, closed_loop_lists.csv, closed_loop.png and closed_loop.md.
 
-    Parameters
-    ----------
-    out
-        Directory to write into.
-    lived
-        All runs, from ``loop_runs.read_runs``.
-    usual
-        Share of random visits, and how they are drawn, of the runs that are compared by policy. The product's
-        runs are also compared by share.
+    out: directory to write into.
+    lived: all runs, from ``loop_runs.read_runs``.
+    usual: share of random visits, and how they are drawn, of the runs that are compared by policy. The product's runs
+        are also compared by share.
 
-    Returns
-    -------
-    The paths written, without the lists.
+    Returns the paths written, without the lists.
     """
     weeks = lived.weeks
     same, lists = _with_lot(weeks, usual), _with_lot(lived.lists, usual)

@@ -30,23 +30,13 @@ def run_all(
 ) -> None:
     """Live every combination of seed, share of random visits and policy that ``out`` does not hold yet.
 
-    Parameters
-    ----------
-    out
-        Directory of the simulation.
-    setting
-        The town and the work.
-    policies, seeds
-        As in ``Run``.
-    lots
-        Pairs of the share of random visits, in [0, 1], and how they are drawn (``uniform``, ``weighted``).
-    tell
-        Called with one line as each run is done.
+    out: directory of the simulation.
+    setting: the town and the work.
+    policies, seeds: as in ``Run``.
+    lots: pairs of the share of random visits, in [0, 1], and how they are drawn (``uniform``, ``weighted``).
+    tell: called with one line as each run is done.
 
-    Raises
-    ------
-    UserError
-        ``out`` holds runs of another setting.
+    Raises UserError: ``out`` holds runs of another setting.
     """
     _claim(out, setting)
     usual = usual_lot()

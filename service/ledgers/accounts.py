@@ -128,16 +128,11 @@ def accounts_of(
 ) -> Accounts:
     """Account for every record.
 
-    Parameters
-    ----------
-    records
-        All that ``take_rows`` read.
-    tables
-        What became of registers.
-    composed
-        What became of events; its events have ``record``, the position in ``records``, -1 for one that had waited.
-    report
-        Of the ingest: a row that it could not use is set aside here too.
+    records: all that ``take_rows`` read.
+    tables: what became of registers.
+    composed: what became of events; its events have ``record``, the position in ``records``, -1 for one that had
+        waited.
+    report: of the ingest: a row that it could not use is set aside here too.
     """
     state = pd.Series(LOADED, index=records.index, dtype=object)
     why = records["aside"].copy()

@@ -44,14 +44,9 @@ class Composed:
 def compose(events: pd.DataFrame, register: Register, reader: NeedReader) -> Composed:
     """Make the contract's rows of requests, visits and warnings.
 
-    Parameters
-    ----------
-    events
-        Usable rows of ``take_rows`` of shapes requests, visits, days and warnings, and ``event_id``.
-    register
-        Whom they can be of.
-    reader
-        How needs are read.
+    events: usable rows of ``take_rows`` of shapes requests, visits, days and warnings, and ``event_id``.
+    register: whom they can be of.
+    reader: how needs are read.
     """
     events = events.reset_index(drop=True)
     events = events.drop(columns=["household_id"]).join(households_of(events, register))

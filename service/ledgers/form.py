@@ -66,21 +66,12 @@ def fill_form(template: Path, rows: pd.DataFrame, register: Register, workspace:
     A sheet whose rows name households already, as a list from above does, gets the blank cells of these rows; an empty
     one gets a row for each household. What stands in a form is never changed.
 
-    Parameters
-    ----------
-    template
-        The office's workbook (.xlsx), with a header and whatever stands above and below it.
-    rows
-        What happened (``period_rows``).
-    register
-        By which the households of rows that stand there already are found.
-    workspace
-        Whose mappings tell of columns with other names.
+    template: the office's workbook (.xlsx), with a header and whatever stands above and below it.
+    rows: what happened (``period_rows``).
+    register: by which the households of rows that stand there already are found.
+    workspace: whose mappings tell of columns with other names.
 
-    Raises
-    ------
-    UserError
-        The file is no such workbook, or none of its columns is known.
+    Raises UserError: the file is no such workbook, or none of its columns is known.
     """
     if template.suffix.lower() not in (".xlsx", ".xlsm"):
         raise UserError(say(f"{template}：请另存为 .xlsx", f"{template}: save it as .xlsx"))

@@ -44,17 +44,11 @@ class Register:
 def households_of(events: pd.DataFrame, register: Register) -> pd.DataFrame:
     """Find the household of each event.
 
-    Parameters
-    ----------
-    events
-        Rows of ``take_rows`` with household_id, address, person and phone ("" where nothing stands).
-    register
-        Whom they can be of.
+    events: rows of ``take_rows`` with household_id, address, person and phone ("" where nothing stands).
+    register: whom they can be of.
 
-    Returns
-    -------
-    With the index of ``events``: household_id (NA where nobody knows), candidates (likeliest first), chance, link_reason,
-    and verdict (``given``, or what ``features.linking.link`` says).
+    Returns with the index of ``events``: household_id (NA where nobody knows), candidates (likeliest first), chance,
+    link_reason, and verdict (``given``, or what ``features.linking.link`` says).
     """
     known = {*register.rows["household_id"], *register.gone}
     given = events["household_id"].isin(known)

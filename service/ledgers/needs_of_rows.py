@@ -41,18 +41,12 @@ def need_reader(directory: Path, workspace: Path, community: Community) -> NeedR
 def needs_spoken_of(events: pd.DataFrame, reader: NeedReader) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find the needs of each event.
 
-    Parameters
-    ----------
-    events
-        Rows of ``take_rows`` with category and text.
-    reader
-        How needs are read.
+    events: rows of ``take_rows`` with category and text.
+    reader: how needs are read.
 
-    Returns
-    -------
-    Two tables. The first has a row for each pair of event and need: event (label in the index of ``events``) and need.
-    The second has a row for each text that nobody is sure of: text, why, candidates. An event without a need in the
-    first table, whose text is not in the second, speaks of none.
+    Returns two tables. The first has a row for each pair of event and need: event (label in the index of ``events``)
+    and need. The second has a row for each text that nobody is sure of: text, why, candidates. An event without a
+    need in the first table, whose text is not in the second, speaks of none.
     """
     named = _of_categories(events["category"], reader)
     has_name = named.notna()

@@ -33,25 +33,14 @@ def write_staged(
 ) -> None:
     """Write the tables, and put the directory's other files beside them.
 
-    Parameters
-    ----------
-    staged
-        An empty directory.
-    directory
-        The directory that is taken in.
-    ledgers
-        Its files that were read by a mapping.
-    tables
-        Households and residents of registers, whose ``record`` is a position in ``records``.
-    composed
-        The tables of the events, whose ``record`` is a position in its events.
-    records
-        Every row of the ledgers, with its place.
+    staged: an empty directory.
+    directory: the directory that is taken in.
+    ledgers: its files that were read by a mapping.
+    tables: households and residents of registers, whose ``record`` is a position in ``records``.
+    composed: the tables of the events, whose ``record`` is a position in its events.
+    records: every row of the ledgers, with its place.
 
-    Raises
-    ------
-    UserError
-        The directory has a table of its own for rows that ledgers give too.
+    Raises UserError: the directory has a table of its own for rows that ledgers give too.
     """
     made: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {
         "households": (tables.households, records),

@@ -69,23 +69,13 @@ def ingest_directory(
 ) -> TakenIn:
     """Validate and load a directory; ledgers in it are read by their mappings and become rows of the contract.
 
-    Parameters
-    ----------
-    directory
-        Tables of the contract, mapped ledgers, or both.
-    workspace
-        Where everything is kept.
-    accept
-        Whether an export that differs much from those before is taken.
-    tell
-        Called with a line whenever something that may take long begins.
-    dry
-        Report only, and change nothing.
+    directory: tables of the contract, mapped ledgers, or both.
+    workspace: where everything is kept.
+    accept: whether an export that differs much from those before is taken.
+    tell: called with a line whenever something that may take long begins.
+    dry: report only, and change nothing.
 
-    Raises
-    ------
-    UserError
-        The directory cannot be used, or a ledger's columns have changed; nothing is stored then.
+    Raises UserError: the directory cannot be used, or a ledger's columns have changed; nothing is stored then.
     """
     ledgers = _ledgers(directory, workspace)
     if not ledgers:

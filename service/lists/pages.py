@@ -69,20 +69,12 @@ def data_staff_page(community: Community, sections: Sequence[Section], as_of: da
 def grid_page(title: str, script: str, visits: pd.DataFrame, as_of: date, notes: Sequence[str] = ()) -> str:
     """Render the page of one grid: a section for each worker, a card for each household.
 
-    Parameters
-    ----------
-    title, script
-        Heading, and what to say at the door.
-    visits
-        Described visits (``visit_rows.describe``) in the order of the lists.
-    as_of
-        First day of the week.
-    notes
-        What stands below the title.
+    title, script: heading, and what to say at the door.
+    visits: described visits (``visit_rows.describe``) in the order of the lists.
+    as_of: first day of the week.
+    notes: what stands below the title.
 
-    Returns
-    -------
-    HTML.
+    Returns HTML.
     """
     workers: dict[int, dict[str, list[dict[Any, Any]]]] = {}  # rows of each household, by worker
     for row in as_rows(visits, SHOWN):
@@ -130,30 +122,17 @@ def overview_page(
 ) -> str:
     """Render the week's overview: visits and tiers by grid, demand against seats, sums of feedback, notes.
 
-    Parameters
-    ----------
-    community
-        Settings.
-    visits
-        Described visits.
-    tiers
-        Columns grid_id and tier, one row a household; empty without needs of severity 3.
-    demand
-        Expected households, from ``models.demand.expected``.
-    seats
-        Demand beside seats, from ``models.demand.programmes.against_seats``.
-    files
-        Names of workbook and page by grid, and by "" for the coordinators.
-    lines
-        Notes to print.
-    as_of
-        First day of the week.
-    feedback
-        The week's feedback.
+    community: settings.
+    visits: described visits.
+    tiers: columns grid_id and tier, one row a household; empty without needs of severity 3.
+    demand: expected households, from ``models.demand.expected``.
+    seats: demand beside seats, from ``models.demand.programmes.against_seats``.
+    files: names of workbook and page by grid, and by "" for the coordinators.
+    lines: notes to print.
+    as_of: first day of the week.
+    feedback: the week's feedback.
 
-    Returns
-    -------
-    HTML.
+    Returns HTML.
     """
     grids = _grid_rows(visits, tiers, files)
     names = {need.id: need.name.here for need in community.needs}

@@ -44,22 +44,13 @@ def reasons_in(
 ) -> dict[str, pd.DataFrame]:
     """Add reasons to the visits in several languages, as ``with_reasons`` does.
 
-    Parameters
-    ----------
-    languages
-        ``zh``, ``en``.
-    visits
-        Rows of the plan, with household_id, need and arm.
-    known
-        What was known on the as-of day.
-    model
-        The champion that scored the visits.
-    features
-        Features of the whole cohort, if they were built already; else those of the visits are built.
+    languages: ``zh``, ``en``.
+    visits: rows of the plan, with household_id, need and arm.
+    known: what was known on the as-of day.
+    model: the champion that scored the visits.
+    features: features of the whole cohort, if they were built already; else those of the visits are built.
 
-    Returns
-    -------
-    The visits with their reasons, by language.
+    Returns the visits with their reasons, by language.
     """
     household = positions_of(visits["household_id"], known.household_ids)
     need = visits["need"].map(known.community.need_index()).to_numpy(dtype=np.int16)

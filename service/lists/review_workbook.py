@@ -32,20 +32,13 @@ def review_workbook(
 ) -> bytes:
     """Write the records that nobody could link for sure.
 
-    Parameters
-    ----------
-    records
-        address, person and phone, as ``features.linking.link.link`` took them.
-    links
-        What it returned for them; rows with the verdicts review and unknown are written.
-    register
-        As it took it, for the doors and people of the candidates.
-    sources
-        Where each record stands (file, sheet and row), and what else helps to decide; none: left out.
+    records: address, person and phone, as ``features.linking.link.link`` took them.
+    links: what it returned for them; rows with the verdicts review and unknown are written.
+    register: as it took it, for the doors and people of the candidates.
+    sources: where each record stands (file, sheet and row), and what else helps to decide; none: left out.
 
-    Returns
-    -------
-    The content of a workbook with a column for the decision: a candidate's number, a household's id, or 无 for nobody.
+    Returns the content of a workbook with a column for the decision: a candidate's number, a household's id, or 无 for
+    nobody.
     """
     open_rows = [place for place, verdict in enumerate(links["verdict"]) if verdict in ("review", "unknown")]
     described = _described(register)

@@ -58,20 +58,12 @@ def page_breaks(
 ) -> list[int]:
     """Find the rows above which a page ends, so that no household is torn apart.
 
-    Parameters
-    ----------
-    households
-        Household of each row [rows].
-    heights
-        Heights of the rows [rows], in points.
-    widths
-        Widths of the columns, in characters.
-    top, header
-        Heights of everything above the rows, and of what is repeated on each page, in points.
+    households: household of each row [rows].
+    heights: heights of the rows [rows], in points.
+    widths: widths of the columns, in characters.
+    top, header: heights of everything above the rows, and of what is repeated on each page, in points.
 
-    Returns
-    -------
-    Positions of rows, ascending.
+    Returns positions of rows, ascending.
     """
     width = sum((7 * width + 5) * 0.75 for width in widths)  # pixels to points
     scale = min(1.0, (A4_LONG - 2 * SIDE * 72) / width)

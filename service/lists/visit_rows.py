@@ -31,19 +31,12 @@ CHILD, ELDER = 18, 60  # years: the members whose ages stand on a list
 def describe(visits: pd.DataFrame, known: Known, history: pd.DataFrame | None = None) -> pd.DataFrame:
     """Add the texts of a list to the visits.
 
-    Parameters
-    ----------
-    visits
-        One row for each household and need to visit, with ``household_id`` and ``need``.
-    known
-        What was known on the as-of day.
-    history
-        Past courses of the programmes (``read_programme_history``), which tell how many seats are left.
+    visits: one row for each household and need to visit, with ``household_id`` and ``need``.
+    known: what was known on the as-of day.
+    history: past courses of the programmes (``read_programme_history``), which tell how many seats are left.
 
-    Returns
-    -------
-    ``visits`` with the text columns contact (door, surname, telephone), members, last_contact, need_name, programme and
-    ask; where doors are known, in walking order.
+    Returns ``visits`` with the text columns contact (door, surname, telephone), members, last_contact, need_name,
+    programme and ask; where doors are known, in walking order.
     """
     household = positions_of(visits["household_id"], known.household_ids)
     needs = {need.id: need for need in known.community.needs}

@@ -103,22 +103,13 @@ def workbook(
 ) -> bytes:
     """Write one workbook: a sheet for each worker of ``visits``, in their order, and one for feedback.
 
-    Parameters
-    ----------
-    title, script
-        Heading, and what to say at the door.
-    visits
-        Described visits (``visit_rows.describe``).
-    as_of
-        First day of the week.
-    feedback
-        The week's feedback; without it there is no such sheet.
-    notes
-        What stands in the head of each sheet, before how to fill it in.
+    title, script: heading, and what to say at the door.
+    visits: described visits (``visit_rows.describe``).
+    as_of: first day of the week.
+    feedback: the week's feedback; without it there is no such sheet.
+    notes: what stands in the head of each sheet, before how to fill it in.
 
-    Returns
-    -------
-    The file's content; the same visits give the same bytes.
+    Returns the file's content; the same visits give the same bytes.
     """
     content = io.BytesIO()
     with xlsxwriter.Workbook(content, OPTIONS) as book:

@@ -48,16 +48,10 @@ def in_turn(pairs: pd.DataFrame, known: Known) -> pd.DataFrame:
 
     The worth is shared among the needs to ask about, so that households do not differ by their number of needs.
 
-    Parameters
-    ----------
-    pairs
-        Eligible pairs with household, need, value, sensitive and status.
-    known
-        What was known on the as-of day.
+    pairs: eligible pairs with household, need, value, sensitive and status.
+    known: what was known on the as-of day.
 
-    Returns
-    -------
-    The pairs with worth in (0, 1.5], the same sum for each household, and usual 0.
+    Returns the pairs with worth in (0, 1.5], the same sum for each household, and usual 0.
     """
     _, rank = np.unique(days_unvisited(known)[pairs["household"]], return_inverse=True)
     turn = rank + 1.0 + 0.5 * (pairs["status"] == KEPT).to_numpy()

@@ -18,19 +18,13 @@ WARNED = ("warned_of", "deadline")  # columns of a plan's visits
 def open_warnings(warnings: pd.DataFrame | None, known: Known) -> pd.DataFrame:
     """Select the warnings that a visit has yet to answer.
 
-    Parameters
-    ----------
-    warnings
-        None where there are none, or household_id, received_at (NaT counts as received long ago), deadline (NaT: none)
-        and warned_of.
-    known
-        What was known on the as-of day; a warning is answered by an outcome, other than that nobody was met, of a contact
-        since it was received.
+    warnings: None where there are none, or household_id, received_at (NaT counts as received long ago), deadline
+        (NaT: none) and warned_of.
+    known: what was known on the as-of day; a warning is answered by an outcome, other than that nobody was met, of a
+        contact since it was received.
 
-    Returns
-    -------
-    One row a household, the most urgent first: household (position), warned_of (of all its open warnings), deadline (the
-    earliest).
+    Returns one row a household, the most urgent first: household (position), warned_of (of all its open warnings),
+    deadline (the earliest).
     """
     if warnings is None or warnings.empty:
         return pd.DataFrame({"household": pd.Series(dtype=np.int64), **{name: [] for name in WARNED}})

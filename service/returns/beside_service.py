@@ -29,14 +29,9 @@ def beside_service(
 ) -> BesideService:
     """Decide which outcomes count where paper and the service contradict each other.
 
-    Parameters
-    ----------
-    rows
-        Outcomes from paper, as rows of the contract's table outreach.
-    reported
-        Outcome and date that came through the service, by outreach_id.
-    recorded
-        Outcomes and dates that the records hold or held, by outreach_id.
+    rows: outcomes from paper, as rows of the contract's table outreach.
+    reported: outcome and date that came through the service, by outreach_id.
+    recorded: outcomes and dates that the records hold or held, by outreach_id.
     """
     beside = BesideService()
     for row in rows:

@@ -40,18 +40,11 @@ def feedback_of(
 
     Every cell counts by itself: a mark that makes no sense does not lose the refusal beside it.
 
-    Parameters
-    ----------
-    matched
-        Filled-in rows, each with the row of the list that was handed out.
-    stored
-        Feedback from ``stored_feedback``.
-    now
-        Local time at which the feedback is recorded.
+    matched: filled-in rows, each with the row of the list that was handed out.
+    stored: feedback from ``stored_feedback``.
+    now: local time at which the feedback is recorded.
 
-    Returns
-    -------
-    Rows of the contract's feedback table, and one line for each cell that cannot be read.
+    Returns Rows of the contract's feedback table, and one line for each cell that cannot be read.
     """
     entries: dict[str, dict[str, Any]] = {}
     refused: list[str] = []

@@ -37,20 +37,12 @@ def read_outcomes(files: Sequence[Path], listed: pd.DataFrame, records: Records,
     A cell that cannot be read is refused by itself; the rest of its row still counts. Another need, and a row that was
     added below, becomes a request.
 
-    Parameters
-    ----------
-    files
-        Workbooks.
-    listed
-        Every pair ever listed, with ``reason_kinds``.
-    records
-        What is stored by now.
-    now
-        Local time at which feedback is recorded.
+    files: workbooks.
+    listed: every pair ever listed, with ``reason_kinds``.
+    records: what is stored by now.
+    now: local time at which feedback is recorded.
 
-    Returns
-    -------
-    Outcomes to store; each refusal names file, sheet and cell.
+    Returns outcomes to store; each refusal names file, sheet and cell.
     """
     outcomes = Outcomes()
     list_of = {str(row["outreach_id"]): {**row} for row in listed.to_dict("records")}

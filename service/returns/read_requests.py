@@ -27,18 +27,11 @@ def requests_of(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Build the requests that are not stored yet.
 
-    Parameters
-    ----------
-    rows
-        Filled rows: of lists with ``other_need``, and added ones.
-    records
-        What is stored by now.
-    now
-        Local time at which the requests are recorded.
+    rows: filled rows: of lists with ``other_need``, and added ones.
+    records: what is stored by now.
+    now: local time at which the requests are recorded.
 
-    Returns
-    -------
-    Rows of the contract's table requests, and one line for each row of a household that is not known.
+    Returns Rows of the contract's table requests, and one line for each row of a household that is not known.
     """
     needs = {
         word: need.id

@@ -40,17 +40,10 @@ class Review:
 def read_review(path: Path, households: Collection[str]) -> Review:
     """Read a workbook of ``review_workbook`` or ``duplicates_workbook`` that was filled in.
 
-    Parameters
-    ----------
-    path
-        The workbook; rows may have been sorted, left out or added.
-    households
-        Ids in the register.
+    path: the workbook; rows may have been sorted, left out or added.
+    households: ids in the register.
 
-    Raises
-    ------
-    UserError
-        When no sheet has a column for decisions.
+    Raises UserError when no sheet has a column for decisions.
     """
     review, links = Review(pd.DataFrame(columns=list(COLUMNS))), []
     read = False

@@ -50,12 +50,8 @@ MESSAGE_BOARD = Path(__file__).parents[2] / "models" / "text" / "message_board.y
 def read_labelled(path: Path, text: str = "", label: str = "", title: str = "") -> pd.DataFrame:
     """Read the distinct texts of a file and their labels: columns text (its title in the first line) and label.
 
-    Parameters
-    ----------
-    path
-        A workbook (first sheet) or a csv.
-    text, label, title
-        Names of the columns; empty: usual ones.
+    path: a workbook (first sheet) or a csv.
+    text, label, title: names of the columns; empty: usual ones.
 
     Raises UserError where the file or a column is missing.
     """

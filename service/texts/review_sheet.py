@@ -30,14 +30,9 @@ _LARGEST_LIST = 250  # characters that Excel takes in a list of choices
 def write_text_review(path: Path, frame: pd.DataFrame, community: Community) -> int:
     """Write the sheet and return how many texts it asks about.
 
-    Parameters
-    ----------
-    path
-        Of the workbook.
-    frame
-        text (as written), why, candidates (list of need ids); equal texts are asked once.
-    community
-        Whose needs can be chosen.
+    path: of the workbook.
+    frame: text (as written), why, candidates (list of need ids); equal texts are asked once.
+    community: whose needs can be chosen.
     """
     rows = frame.dropna(subset=["text"]).assign(
         key=lambda rows: rows["text"].map(lambda text: key_of(str(text)))

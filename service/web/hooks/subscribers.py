@@ -43,18 +43,11 @@ def add_subscriber(
 ) -> Subscriber:
     """Add an address.
 
-    Parameters
-    ----------
-    workspace
-        That tells.
-    url
-        An https address; http on this machine only.
-    kind
-        One of ``KINDS``.
-    secret
-        Of a robot, the one that it signs with ("" for none); other systems get a new one.
-    events
-        Some of ``EVENTS``.
+    workspace: that tells.
+    url: an https address; http on this machine only.
+    kind: one of ``KINDS``.
+    secret: of a robot, the one that it signs with ("" for none); other systems get a new one.
+    events: some of ``EVENTS``.
 
     Raises UserError for an address that is not safe.
     """

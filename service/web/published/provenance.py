@@ -22,16 +22,10 @@ def note_made(home: Path, model: Champion, community: Community, names: Iterable
 
     Neither a time nor a place stands in it, so that a week that is made again unchanged keeps the same file.
 
-    Parameters
-    ----------
-    home
-        The week's directory.
-    model
-        By which the week was scored.
-    community
-        The settings in force.
-    names
-        Of the tables that were made; what was noted of others made with the same stays.
+    home: the week's directory.
+    model: by which the week was scored.
+    community: the settings in force.
+    names: of the tables that were made; what was noted of others made with the same stays.
     """
     made = made_with(model, community)
     before = read_made(home)

@@ -63,23 +63,13 @@ def back_up(
     on SQLite can be restored to PostgreSQL and the other way round. Runs while the service serves. The backup is
     signed with the workspace's secret.
 
-    Parameters
-    ----------
-    workspace, database
-        What is backed up.
-    target
-        The file to write.
-    passphrase
-        What opens the file afterwards; None writes it in the clear.
-    with_secret
-        Put the workspace's secret in, too; with a passphrase only.
-    cipher
-        A key of ``sealing.CIPHERS``.
+    workspace, database: what is backed up.
+    target: the file to write.
+    passphrase: what opens the file afterwards; None writes it in the clear.
+    with_secret: put the workspace's secret in, too; with a passphrase only.
+    cipher: a key of ``sealing.CIPHERS``.
 
-    Raises
-    ------
-    UserError
-        Where there is no directory to write to, or the secret would be written in the clear.
+    Raises UserError where there is no directory to write to, or the secret would be written in the clear.
     """
     if with_secret and passphrase is None:
         raise UserError(

@@ -15,7 +15,9 @@ from features.linking.places import read_places
 from features.linking.reasons import reason_of
 from features.linking.record_keys import record_keys
 
-SURE = 0.99  # chance from which a record is linked without a person
+# Chance from which a record is linked without a person. Few records are near it, so of all that are linked about one in
+# a thousand is wrong (docs/linking.md); at 0.99 a plain door with a telephone that nobody registered would wait.
+SURE = 0.9
 SHOWN = 5  # candidates
 AT_ONCE = 20_000  # records compared at a time, which bounds the memory
 POSSIBLE = 1e-4  # chance below which a candidate isn't shown

@@ -17,6 +17,7 @@ from service.ledgers.needs_of_rows import NeedReader, needs_spoken_of
 from service.lists.answers import OUTCOME_OF, plain_words
 
 LOADED, REVIEW, ASIDE = "loaded", "review", "aside"
+CERTAIN = 0.99  # chance of a household from which a refusal binds no other candidate
 SHORTEST_ID = 5  # letters of an id that is no mere number of a row
 VISIT_CHANNEL = ("走访", "visit")
 _REFUSES = re.compile(
@@ -226,11 +227,12 @@ def _iso(moment: pd.Timestamp) -> str:
 
 
 def _refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
-    """Add the refusals that a visit's row tells; one of which nobody knows the household binds all whom it may mean."""
+    """Add the refusals that a visit's row tells; where its household is less than certain it binds all whom it may mean."""
     if event["shape"] not in ("visits", "days") or event["state"] == ASIDE or not _refuses(event):
         return
     household = event["household_id"]
-    bound: Iterable[str] = [household] if pd.notna(household) else event["candidates"]
+    certain = pd.notna(household) and event["chance"] >= CERTAIN
+    bound: Iterable[str] = [household] if certain else event["candidates"]
     for refusal in bound:
         composed.tables["opt_outs"].append(
             {"record": place, "household_id": refusal, "from": _iso(event["happened_at"])}

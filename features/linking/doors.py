@@ -49,12 +49,10 @@ _ROLES = {
     **dict.fromkeys(("号院", "院", "弄"), "lot"),
     "号": "number",
 }
-_AREAS = (
-    re.compile(  # province, city, district, street office and community, each only before two signs or more
-        r"^(?:\w{2,7}?(?:省|自治区)(?=\w{2}))?(?:\w{2,6}?(?:市(?!场)|自治州)(?=\w{2}))?"
-        r"(?:\w{2,5}?(?:(?<![小社园])区|县)(?=\w{2}))?(?:\w{2,6}?(?:(?:街道办事处|街道办|街道)(?=\w{2}|$)|[镇乡](?=\w{2})))?"
-        r"(?:\w{2,6}?社区(?:居委会|居民委员会)?(?=\w{2}))?"
-    )
+_AREAS = re.compile(  # province, city, district, street office and community, each only before two signs or more
+    r"^(?:\w{2,7}?(?:省|自治区)(?=\w{2}))?(?:\w{2,6}?(?:市(?!场)|自治州)(?=\w{2}))?"
+    r"(?:\w{2,5}?(?:(?<![小社园])区|县)(?=\w{2}))?(?:\w{2,6}?(?:(?:街道办事处|街道办|街道)(?=\w{2}|$)|[镇乡](?=\w{2})))?"
+    r"(?:\w{2,6}?社区(?:居委会|居民委员会)?(?=\w{2}))?"
 )
 _NOT_PLACE = re.compile(
     r"^(?:现?家?住在?|位于|地址|住址|门牌号?|的|之|第)+|[\s,，、;；:：.·。*\"'-]+|(?:内|附近|对面|旁边?)$"

@@ -9,12 +9,10 @@ from typing import Literal
 from pypinyin import Style, lazy_pinyin
 
 from features.contract.spoken_values import NOTHING, UNKNOWN
+from features.masking.surnames import DOUBLE
 
 Form = Literal["full", "masked", "surname"]
-_COMPOUND = (
-    "欧阳|太史|端木|上官|司马|东方|独孤|南宫|万俟|闻人|夏侯|诸葛|尉迟|公羊|赫连|澹台|皇甫|宗政|濮阳|公冶|申屠|公孙|慕容|仲孙|钟离|长孙|宇文|司徒|鲜于|司空"
-    "|令狐|呼延|轩辕|西门|百里|拓跋|夹谷|谷梁|段干"
-)
+_COMPOUND = "|".join(sorted(DOUBLE))
 KIN = (
     "爱人|妻子|妻|丈夫|夫|老婆|老公|老伴|配偶|太太|儿子|女儿|儿媳妇?|女婿|媳妇|父亲|母亲|爸爸?|妈妈?|爷爷|奶奶|外公|外婆|孙子|孙女|外孙女?|哥哥?|姐姐?|弟弟?"
     "|妹妹?|家属|家人|家里|家|户|邻居|保姆|监护人|子女|小孩|孩子"
@@ -99,7 +97,7 @@ def _person(name: str) -> Person | None:
             surname,
             hidden if len(known) > len(surname) else surname,
         )
-    if len(name) == 1 or name in _COMPOUND.split("|"):
+    if len(name) == 1 or name in DOUBLE:
         return Person("surname", name, name) if re.match(r"[一-鿿]", name) else None
     return Person("full", surname_of(name), name) if _FULL.match(name) else None
 

@@ -13,6 +13,7 @@ import pandas as pd
 from features.contract.spoken_values import read_birth
 from features.language import say
 from features.linking.doors import read_door
+from features.linking.names import surname_of
 from features.workspace_secret import keyed_hash
 
 KEPT = (
@@ -23,22 +24,6 @@ KEPT = (
 )  # ``door``: hash of door and householder, "" of a household that has an id of its own
 DOOR, HOUSEHOLDER, CALLED, PHONE, NAME, RELATION = "住址", "户主", "称呼", "电话", "姓名", "与户主关系"
 MOST_TAGS = 60  # different tags that become attributes
-COMPOUND = (
-    "欧阳",
-    "上官",
-    "司马",
-    "诸葛",
-    "夏侯",
-    "皇甫",
-    "尉迟",
-    "公孙",
-    "慕容",
-    "司徒",
-    "令狐",
-    "东方",
-    "南宫",
-    "端木",
-)
 _HEAD = re.compile(r"^(?:户主|本人|户主本人|房主|业主|0?1)$")
 _CARD_BIRTH = re.compile(r"^\d{6}((?:19|20)\d{6})\d{3}[\dXx]$")
 _ID_DIGITS = 10
@@ -211,7 +196,7 @@ def _household(
         "valid_until": first["valid_until"] if first["shape"] == "households" else "",
         DOOR: here["address"],
         HOUSEHOLDER: _head_name(rows),
-        CALLED: _surname(_head_name(rows)),
+        CALLED: surname_of(_head_name(rows)),
         PHONE: first["phone"] or next((row["phone"] for row in rows if row["phone"]), ""),
     }
     refusing = next((row["refusal"] for row in rows if row["refusal"]), "")
@@ -261,15 +246,6 @@ def _head_name(rows: Sequence[Any]) -> str:
         row["person"] for row in rows if row["shape"] == "households" or _HEAD.match(_plain(row["relation"]))
     ]
     return householder or next(iter(heads), "")
-
-
-def _surname(name: str) -> str:
-    """Return the surname by which lists call a household.
-
-    >>> _surname("王强"), _surname("欧阳娜")
-    ('王', '欧阳')
-    """
-    return name[:2] if name[:2] in COMPOUND else name[:1]
 
 
 def _once_each(people: pd.DataFrame) -> pd.DataFrame:

@@ -227,7 +227,7 @@ def _iso(moment: pd.Timestamp) -> str:
 
 
 def _refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
-    """Add the refusals that a visit's row tells; where its household is less than certain it binds all whom it may mean."""
+    """Add the refusals that a visit's row tells; one whose household is not certain binds all whom it may mean."""
     if event["shape"] not in ("visits", "days") or event["state"] == ASIDE or not _refuses(event):
         return
     household = event["household_id"]

@@ -12,9 +12,8 @@ from features.language import UserError, say
 LARGEST = 1_000_000  # bytes of a file
 DEEPEST = 50  # sections within one another
 MOST_VALUES = 100_000  # values in it, an alias counted as all that it stands for
-_LOADER: Any = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # of C where PyYAML has it: in a tenth of the time
+# of C where PyYAML has it: in a tenth of the time
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Twice(yaml.YAMLError):

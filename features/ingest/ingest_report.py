@@ -40,22 +40,19 @@ class IngestReport:
     """What an ingest read, stored and set aside; ``lines()`` puts it in words."""
 
     tables: dict[str, TableCounts] = field(default_factory=dict)
-    problems: dict[tuple[str, str], list[int]] = field(
-        default_factory=dict
-    )  # (file, problem) → lines set aside
+    # (file, problem) → lines set aside
+    problems: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     unread_files: list[str] = field(default_factory=list)
     unread_columns: dict[str, list[str]] = field(default_factory=dict)  # file → columns that nothing reads
     unread_keys: list[str] = field(default_factory=list)  # keys of community.yaml that nothing reads
     settings_changes: list[str] = field(default_factory=list)
     unmatched_texts: int = 0  # requests of this export that came as text and match no need's keywords
-    unknown_programmes: list[str] = field(
-        default_factory=list
-    )  # of programme_history; ended ones, or mistyped
+    # of programme_history; ended ones, or mistyped
+    unknown_programmes: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)  # where the export differs much from those before
-    unread_refusals: list[str] = field(
-        default_factory=list
-    )  # lines on those of which nobody can tell whose they are
+    # lines on those of which nobody can tell whose they are
+    unread_refusals: list[str] = field(default_factory=list)
     isolated: int = 0  # times far beyond all others: perhaps a mistyped year
     isolated_places: list[str] = field(default_factory=list)  # of some of them: file, line, column and day
     erased: int = 0  # rows of households that were removed at their own wish

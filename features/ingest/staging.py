@@ -235,7 +235,7 @@ def _read_slowly(
             SELECT DISTINCT incoming.{name(column)} FROM {staged(file.table)} JOIN incoming USING ({LINE_NUMBER})
             WHERE {NOTED} & {bits} > 0 AND incoming.{name(column)} IS NOT NULL""").fetchall()
         spoken = [spoken for (spoken,) in unreadable]
-        read = [translated(file.table, column, contract[column], said, zone) for said in spoken]
+        read = [translated(column, contract[column], said, zone) for said in spoken]
         known = [(said, other) for said, other in zip(spoken, read, strict=True) if other is not NOT_READ]
         if known:
             place = pc.index_in(rows[column], pa.array([said for said, _ in known]))

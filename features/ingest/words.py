@@ -44,10 +44,10 @@ WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def translated(table: str, column: str, kind: Column, text: str, zone: str) -> str | None:
+def translated(column: str, kind: Column, text: str, zone: str) -> str | None:
     """Rewrite a text that SQL could not read in a form that it can.
 
-    table, column, kind: the column of the contract.
+    column, kind: the column of the contract.
     text: one cell, without blanks around it.
     zone: the community's timezone.
 

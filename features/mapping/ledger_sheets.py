@@ -102,11 +102,7 @@ def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
     last = _header_end(sheet, cells, head)
     names = _unique(_header_names(sheet, cells, head, last))
     _fill_merged(sheet, cells, last)
-    title = " ".join(
-        dict.fromkeys(
-            str(cell) for row in cells[: _title_end(sheet, cells, head)] for cell in row if cell != ""
-        )
-    )
+    title = " ".join(dict.fromkeys(str(cell) for row in cells[:head] for cell in row if cell != ""))
     rows: list[Any] = []
     lines: list[int] = []
     notes: set[Any] = set()
@@ -172,10 +168,6 @@ def _header_end(sheet: SheetCells, cells: Sequence[Sequence[Cell]], head: int) -
     unnamed = [at for at in filled if at < len(cells[head]) and cells[head][at] == ""]
     known = sum(field_named(str(row[at])) is not None for at in filled)
     return below if named and unnamed and known and len(filled) - len(unnamed) <= len(unnamed) + 1 else head
-
-
-def _title_end(sheet: SheetCells, cells: Sequence[Sequence[Cell]], head: int) -> int:
-    return head
 
 
 def _header_names(sheet: SheetCells, cells: Sequence[Sequence[Cell]], head: int, last: int) -> list[str]:

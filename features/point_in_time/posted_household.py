@@ -36,9 +36,8 @@ class Posted:
     household_id: str
     households: Sequence[Row]  # grid_id, microgrid_id, valid_from, attributes
     residents: Sequence[Row] = ()  # resident_id, valid_from, birth_year or birth_date, attributes
-    requests: Sequence[Row] = field(
-        default=()
-    )  # need or text, requested_at, recorded_at, resolved_at, satisfaction
+    # need or text, requested_at, recorded_at, resolved_at, satisfaction
+    requests: Sequence[Row] = field(default=())
     outreach: Sequence[Row] = field(default=())  # need, contacted_at, arm, outcome
 
     def row_known(self, as_of: float, zone: ZoneInfo) -> Row | None:

@@ -155,9 +155,8 @@ class Known:
     requests: RequestRows
     outreach: OutreachRows
     opt_outs: OptOutRows
-    household_history: (
-        np.ndarray
-    )  # int64: rows of `households`, household by household, each from its oldest on
+    # int64: rows of `households`, household by household, each from its oldest on
+    household_history: np.ndarray
     attribute_texts: AttributeTexts
     recordings: Recordings
     objections: Objections

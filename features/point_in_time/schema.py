@@ -28,9 +28,8 @@ PERSONAL = re.compile(
     r"(^|_)(name|surname|phone|mobile|telephone|address|id_card|id_number|email|remarks?|notes?)$"
     r"|姓名|姓氏|称呼|电话|手机|地址|住址|门牌|身份证|证件号|邮箱|备注|微信|^户主$|^householder$|联系人|联系方式|^sfzh"
 )
-NUMBER_OF_A_PERSON = re.compile(
-    r"1[3-9]\d{9}|\d{17}[\dXx]|\d{6}\*+\d{4}"
-)  # a mobile telephone or identity card
+# a mobile telephone or identity card
+NUMBER_OF_A_PERSON = re.compile(r"1[3-9]\d{9}|\d{17}[\dXx]|\d{6}\*+\d{4}")
 PERSON = re.compile(  # a name of two or three characters that begins with a common surname
     "[王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金"
     "韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤倪甲乙丙丁][\u4e00-\u9fff]{1,2}"
@@ -165,9 +164,8 @@ def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
     exclude = set(known.community.features.exclude)
     columns = {name: _columns(name) for name in getattr(known, table).attributes}
     excluded = [names for name, names in columns.items() if {name, *names} & exclude]
-    shared = set().union(
-        *excluded
-    )  # with these a column may stand back, as a birth year beside the birth date
+    # with these a column may stand back, as a birth year beside the birth date
+    shared = set().union(*excluded)
     related = {name for name, names in columns.items() if names & shared}
     return tuple(
         attribute

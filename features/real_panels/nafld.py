@@ -19,9 +19,8 @@ from features.language import UserError, say
 from features.real_panels.directory import run_panel, write_panel
 
 INDEX = pd.Timestamp("2016-01-04")  # a Monday: everybody's index date on the pseudo-calendar
-KNOWN_FROM = pd.Timestamp(
-    "2011-11-26"
-)  # 1,500 days before: persons are known from here on, tests a little later
+# 1,500 days before: persons are known from here on, tests a little later
+KNOWN_FROM = pd.Timestamp("2011-11-26")
 FIRST_EVENT, FIRST_TEST, LAST = -7300, -1460, 1826  # days from the index date
 FOLLOWED = 1099  # days, at least
 LOW_HDL, HIGH_SBP = 40, 140  # mg/dl below, mmHg from which a result is abnormal

@@ -36,9 +36,8 @@ class HouseholdRows(Versions):
 
     household: np.ndarray  # int32 index into Records.household_ids
     valid_from: np.ndarray  # float64 days
-    valid_until: (
-        np.ndarray
-    )  # float64 days from which the row no longer holds and nothing follows it; inf where open
+    # float64 days from which the row no longer holds and nothing follows it; inf where open
+    valid_until: np.ndarray
     grid: np.ndarray  # int32 index into Records.grid_ids
     microgrid: np.ndarray  # int32 index into Records.microgrid_ids
     attributes: Mapping[str, Texts]  # by name, in the order in which they first came
@@ -53,9 +52,8 @@ class ResidentRows(Versions):
     valid_from: np.ndarray  # float64 days
     valid_until: np.ndarray  # float64 days, as of households
     born: np.ndarray  # float64 days of birth; 1 July of the year where only the year is known; NaN unknown
-    left: (
-        np.ndarray
-    )  # float64 days from which a later row has the resident in another household; inf where none
+    # float64 days from which a later row has the resident in another household; inf where none
+    left: np.ndarray
     attributes: Mapping[str, Texts]
 
 

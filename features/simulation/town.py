@@ -107,9 +107,8 @@ class Town:
         shape = (households, len(style.needs))
         self.excitation = np.zeros(shape, np.float32)
         self.state = np.zeros(shape, np.int8)
-        self.silent = np.zeros(
-            shape, np.float32
-        )  # probability of a silent need, given rates and all requests
+        # probability of a silent need, given rates and all requests
+        self.silent = np.zeros(shape, np.float32)
         self.begun, self.asked_at = np.full(shape, NEVER, np.int16), np.full(shape, NEVER, np.int16)
         self.shock = np.zeros((microgrids, shape[1]), bool)
         self.episodes = Episodes()
@@ -127,9 +126,8 @@ class Town:
         style = self.style
         deprived = rng.normal(0, 1, self.microgrids)
         size = rng.dirichlet(np.full(self.microgrids, 12.0))
-        pull = size * np.exp(
-            0.5 * rng.normal(0, 1, self.microgrids)
-        )  # some micro-grids attract new residents
+        # some micro-grids attract new residents
+        pull = size * np.exp(0.5 * rng.normal(0, 1, self.microgrids))
         new = rng.random(households) < style.new_share
         microgrid = np.where(
             new,

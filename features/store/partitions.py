@@ -100,9 +100,6 @@ class Partitions(Protocol):
         Each household is in one partition only, so that numbers can be added up.
         """
 
-    def number_of(self, grid_id: str) -> int:
-        """Return the number of the partition that a grid is in. Raises KeyError where the town has no such grid."""
-
     def copy_to(self, directory: Path) -> None:
         """Keep the records as they are now in a directory, from which ``open_copy`` reads them."""
 
@@ -153,12 +150,6 @@ class InMemory:
     def own(self, number: int, as_of: int) -> Records:
         """Return the records."""
         return self.records
-
-    def number_of(self, grid_id: str) -> int:
-        """Return 0. Raises KeyError where the town has no such grid."""
-        if grid_id not in self.records.grid_ids:
-            raise KeyError(grid_id)
-        return 0
 
     def copy_to(self, directory: Path) -> None:
         """Write the records into a file."""
@@ -221,13 +212,6 @@ class OnDisk:
         _, first = np.unique(records.households.household, return_index=True)
         grid = np.where(grid >= 0, grid, records.households.grid[first])
         return replace(some(records, np.flatnonzero(records.within[grid])), within=None)
-
-    def number_of(self, grid_id: str) -> int:
-        """Return the number of the partition that a grid is in. Raises KeyError where the town has no such grid."""
-        for partition in self.partitions:
-            if grid_id in partition.grids:
-                return partition.number
-        raise KeyError(grid_id)
 
     def copy_to(self, directory: Path) -> None:
         """Link the files into a directory, or copy them where they cannot be linked."""

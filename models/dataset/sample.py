@@ -153,9 +153,8 @@ def labelled(known: Known, known_now: Known) -> tuple[Rows, np.ndarray]:
     """
     rows = cohort(known)
     rows = rows.take(usable(known_now, known.as_of)[rows.need])
-    rows = rows.take(
-        ~(known_now.known_since[rows.household] > known.as_of)
-    )  # another household has the number now
+    # another household has the number now
+    rows = rows.take(~(known_now.known_since[rows.household] > known.as_of))
     label, kept = with_outreach(known_now, rows, known.as_of, labels(known_now, rows, known.as_of))
     return rows.take(kept), label[kept]
 

@@ -40,9 +40,8 @@ class Series:
 
     begins: np.ndarray  # float64 [weeks]: first day of each week
     count: np.ndarray  # float64 [weeks, needs]
-    exposure: (
-        np.ndarray
-    )  # float64 [weeks]: households known before the week times share of requests recorded by now
+    # float64 [weeks]: households known before the week times share of requests recorded by now
+    exposure: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -65,18 +64,16 @@ class Ahead:
     """Requests that a town's weekly counts lead to expect in each need's window."""
 
     requests: np.ndarray  # float64 [needs]
-    changed: (
-        np.ndarray
-    )  # float64 [needs]: probability that the need stopped or began lately; 0 unless it is clear
+    # float64 [needs]: probability that the need stopped or began lately; 0 unless it is clear
+    changed: np.ndarray
 
 
 def course_of(known: Known) -> Course:
     """Collect the course of a town, or of the households that live in one partition."""
     rows = known.requests
     since = np.where(known.present, known.known_since, np.nan)
-    begins = known.as_of - WEEK * np.ceil(
-        (known.as_of - rows.requested) / WEEK
-    )  # of the week of each request
+    # of the week of each request
+    begins = known.as_of - WEEK * np.ceil((known.as_of - rows.requested) / WEEK)
     early = since[rows.household] < begins
     return Course(
         known.as_of,

@@ -19,9 +19,8 @@ MOST_ROUNDS = 500
 PATIENCE = 40
 LOSS = "binary_logloss"
 FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own
-SHORTEST_FOR_SEASONS = (
-    1.5 * YEAR_OF_WEEKS
-)  # days trained on, below which the log-linear model leaves seasons out
+# days trained on, below which the log-linear model leaves seasons out
+SHORTEST_FOR_SEASONS = 1.5 * YEAR_OF_WEEKS
 MEMBERS = ("logistic", "pooled", "own", "plain")
 FEWEST_FOR_PLAIN = 50  # positive rows of a need from which it gets trees that begin at a constant
 SHARED_ROWS = 300.0  # positive rows' worth of evidence that the needs together give to each need's choice

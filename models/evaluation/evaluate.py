@@ -278,9 +278,9 @@ def _calibration(rows: Validation, p: np.ndarray, weights: np.ndarray | None) ->
     }
 
 
-def equal_bins(p: np.ndarray, bins: int = BINS) -> list[np.ndarray]:
-    """Return the positions of up to ``bins`` bins of equal size, in order of probability."""
-    return [members for members in np.array_split(np.argsort(p, kind="stable"), bins) if len(members)]
+def equal_bins(p: np.ndarray) -> list[np.ndarray]:
+    """Return the positions of up to BINS bins of equal size, in order of probability."""
+    return [members for members in np.array_split(np.argsort(p, kind="stable"), BINS) if len(members)]
 
 
 def _tidy(by_need: Mapping[str, Values], ranker: str, fold: str) -> list[dict[str, object]]:

@@ -16,7 +16,6 @@ from models.evaluation.evaluate import ALL, AT_ONCE, interval
 from models.evaluation.share_intervals import exact_count, exact_share
 from models.evaluation.ties import ratio, tie_groups
 
-MOST_LETTERS = 100  # of a group's id in a metric's name
 COUNTS = ("households", "rows", "positives")
 MEASURES = (
     "share_of_list",  # of the visits

@@ -137,7 +137,7 @@ def _told(
     return None
 
 
-def freshness_alarms(table: pd.DataFrame, as_of: int) -> list[Alarm]:
+def freshness_alarms(table: pd.DataFrame) -> list[Alarm]:
     """Raise an alarm when requests are stale. ``table``: of ``models.monitoring.monitor.freshness``."""
     old = table[(table["table"] == "requests") & (table["age"] > STALE_DAYS)]
     return [
@@ -186,7 +186,7 @@ def week_alarms(past: pd.DataFrame, community: Community) -> list[Alarm]:
             since = str(rows["as_of"].min())
             name = need.name
             alarms += _level(need.id, name.zh, name.en or name.zh, rows, since)
-            alarms += _order(need.id, name.zh, name.en or name.zh, rows, since)
+            alarms += _order(need.id, name.zh, name.en or name.zh, rows)
     return alarms
 
 
@@ -218,7 +218,7 @@ def _level(need: str, zh: str, en: str, rows: pd.DataFrame, since: str) -> list[
     ]
 
 
-def _order(need: str, zh: str, en: str, rows: pd.DataFrame, since: str) -> list[Alarm]:
+def _order(need: str, zh: str, en: str, rows: pd.DataFrame) -> list[Alarm]:
     """Compare the top 2% of the newest window with those before it."""
     if len(rows) < 2:
         return []

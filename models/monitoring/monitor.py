@@ -31,9 +31,8 @@ class Seen:
     """Counts of rows, freshness and outcomes: of a town, or of the households that live in one partition."""
 
     rows: dict[str, int]  # by table, of all versions
-    freshness: (
-        pd.DataFrame
-    )  # table, last (days), rows (of the newest four weeks) and year (of the one before them)
+    # table, last (days), rows (of the newest four weeks) and year (of the one before them)
+    freshness: pd.DataFrame
     outcomes: pd.DataFrame  # arm, and a column an outcome: contacts
 
     @staticmethod

@@ -1,52 +1,10 @@
-"""Map categories of a hotline or a platform to needs by a table that the community edits, proposed from names."""
+"""Read the table by which a community maps categories of a hotline or a platform to its needs."""
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-import yaml
-
-from features.atomic import write_atomically
-from features.contract.community import Community, Need
+from features.contract.community import Community
 from features.contract.settings_text import read_yaml
 from features.language import UserError, say
-from models.text.needs import COLUMNS
-
-_LEVELS = re.compile(r"\s*[>＞/／|｜→]\s*|\s+-\s+|--")
-_LEAST_ALIKE = 0.5  # share of a label's pairs of characters that the need's words have
-
-
-def propose_categories(values: pd.Series, community: Community) -> dict[str, str | None]:
-    """Propose a need for each distinct label; None where no name or keyword is alike, or two are equally so.
-
-    A label of several levels (城管 > 噪音 > 施工噪音) is compared from its last level on.
-    """
-    labels = sorted({str(value).strip() for value in values.dropna()} - {""})
-    return {label: _proposed(label, community) for label in labels}
-
-
-def _proposed(label: str, community: Community) -> str | None:
-    for level in reversed(_LEVELS.split(label)):
-        scores = sorted(((_alike(level, need), need.id) for need in community.needs), reverse=True)
-        if scores and scores[0][0] >= _LEAST_ALIKE:
-            return None if len(scores) > 1 and scores[1][0] == scores[0][0] else scores[0][1]
-    return None
-
-
-def _alike(level: str, need: Need) -> float:
-    """Compare a label with a need: 3 for its name or id, 2 and more for a keyword in it, below 1 for shared pairs."""
-    small = level.lower()
-    names = [name.lower() for name in (need.name.zh, need.name.en, need.id) if name]
-    if small in names:
-        return 3.0
-    words = [word.strip().lower() for word in (*names, *need.keywords) if len(word.strip()) > 1]
-    if inside := [word for word in words if word in small]:
-        return 2.0 + max(map(len, inside)) / 100
-    pairs = {small[at : at + 2] for at in range(len(small) - 1)}
-    own_pairs = {word[at : at + 2] for word in words for at in range(len(word) - 1)}
-    return len(pairs & own_pairs) / len(pairs) if pairs else 0.0
 
 
 def read_categories(path: Path, community: Community | None = None) -> dict[str, str | None]:
@@ -67,35 +25,3 @@ def read_categories(path: Path, community: Community | None = None) -> dict[str,
                 )
             )
     return {str(label): None if need is None else str(need) for label, need in table.items()}
-
-
-def write_categories(path: Path, table: Mapping[str, str | None]) -> None:
-    """Write the table for the community to edit."""
-    head = say(
-        "# 类别: 需求的 id；null 表示不是居民的需求，请核对并修改\n",
-        "# category: id of a need; null: no resident's need. Check and correct it\n",
-    )
-    lines = yaml.safe_dump(dict(table), allow_unicode=True, sort_keys=True, width=1000)
-    write_atomically(path, (head + lines).encode())
-
-
-def needs_of_category(
-    values: pd.Series, community: Community, table: Mapping[str, str | None]
-) -> pd.DataFrame:
-    """Find each label's need by the table, in the columns of ``needs_of``; a label that it lacks is left to a person."""
-    known = {need.id for need in community.needs}
-    rows: list[tuple[Any, ...]] = []
-    for label, value in values.items():
-        name = "" if pd.isna(value) else str(value).strip()
-        need = table.get(name)
-        if need in known:
-            rows.append(
-                (label, need, float("nan"), False, say("类别对照表", "the table of categories"), [need])
-            )
-            continue
-        why = say("类别不在对照表里", "the table lacks the category")
-        if name in table:
-            why = say("对照表：不是居民的需求", "the table: no resident's need")
-        rows.append((label, None, float("nan"), True, why, []))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype({"need": "string", "probability": "float32", "abstained": bool, "why": "string"})

@@ -30,15 +30,13 @@ def compare_with_champion(
     needs = [need.id for need in known.community.needs]
     if list(champion.schema.needs) != needs:
         validation = validation.take(np.empty(0, dtype=int))
-    p = champion_probabilities(records, known, champion, validation)
+    p = champion_probabilities(records, champion, validation)
     there = np.flatnonzero(np.isfinite(p))
     rows = validation.take(there)
     return compare(rows, p[there], rows.scores[MODEL], needs, capacity_of_need(known))
 
 
-def champion_probabilities(
-    records: Records, known: Known, champion: NeedModel, rows: Validation
-) -> np.ndarray:
+def champion_probabilities(records: Records, champion: NeedModel, rows: Validation) -> np.ndarray:
     """Return the champion's out-of-time probabilities: float64 [rows]; NaN where it was trained on the row.
 
     records: all records. champion: the model in force. rows: a challenger's validated rows.

@@ -27,10 +27,8 @@ TIMES = (
     3.0  # how much more often a need is asked for with the value than without, for the two to belong together
 )
 COUNTS = 0.6  # rank correlation of a number with the requests since
-VANISHES, FAR = (
-    4.0,
-    5.0,
-)  # ratio of the odds ratios of earlier and later requests, and its distance from 1 in errors
+# ratio of the odds ratios of earlier and later requests, and its distance from 1 in errors
+VANISHES, FAR = (4.0, 5.0)
 
 
 @dataclass(frozen=True)

@@ -45,16 +45,6 @@ PAST = (  # what the request model made its score of, and may have weighed other
 )
 EFFECTS = "kinds_"  # begins the names of the effects' arrays on disk
 LITTLE = 1e-3  # added to PAST before the logarithm
-NEEDED_FEATURES = (
-    *PAST,
-    "days_since_request",
-    "household.days_known",
-    "town_requests_28_days",
-    "town_requests_91_days",
-    "town_requests_expected",
-    "days_since_visit",
-    "last_visit_needed",
-)
 
 
 @dataclass(frozen=True)
@@ -65,10 +55,8 @@ class DesignMatrix:
     need: np.ndarray  # int16
     score: np.ndarray  # float64: log of the requests a day that the request model expects, about USUAL_SCORE
     effects: np.ndarray  # float64 [rows, 3]: reporting effects by arrival, attributes, micro-grid
-    columns: (
-        np.ndarray
-    )  # float64 [rows, columns]: all of these and more, each times its prior spread; first those
-    # of ``first_columns``
+    # float64 [rows, columns]: all of these and more, each times its prior spread; first those of ``first_columns``
+    columns: np.ndarray
     matrix: np.ndarray  # float32 [rows, features]
     asked: np.ndarray  # int8: 0 where it asked within the first of ASKED_WITHIN, ...; their number where not
     silent: np.ndarray  # bool: did not ask within SILENT_FOR days

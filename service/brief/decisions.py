@@ -11,10 +11,8 @@ from models.demand.proposals import EXTEND, RUN, Proposals
 from service.brief.brief import Brief
 
 MOST, MOST_PROJECTS = 5, 2
-NEVER_SHARE, FEWEST_NEVER = (
-    0.5,
-    20,
-)  # of a grid's households never visited, where the office has set no target
+# of a grid's households never visited, where the office has set no target
+NEVER_SHARE, FEWEST_NEVER = 0.5, 20
 PROJECTS, LISTS, MONTH, CHECK = "projects", "lists", "month", "check"  # where each item leads
 Row = dict[str, Any]
 

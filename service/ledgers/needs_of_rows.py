@@ -24,9 +24,8 @@ class NeedReader:
     community: Community
     model: TextModel | None = None
     decided: pd.DataFrame | None = None
-    categories: Mapping[str, str | None] = field(
-        default_factory=dict
-    )  # need by category; None: nobody's need
+    # need by category; None: nobody's need
+    categories: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def need_reader(directory: Path, workspace: Path, community: Community) -> NeedReader:

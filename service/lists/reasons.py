@@ -9,7 +9,7 @@ import pandas as pd
 from features.blocks.build import BLOCKS, Features, block_name, build
 from features.contract.community import Community
 from features.contract.need_kinds import Place
-from features.language import language, say, speaking
+from features.language import say, speaking
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.row_index import own_visits
 from features.point_in_time.spoken import spoken_month
@@ -26,15 +26,6 @@ LOT, TURN, RULE = NO_REASON, "turn", "rule"
 PLACES: tuple[Place, Place] = ("list", "home")  # of ``reason`` and of ``why``
 
 
-def with_reasons(visits: pd.DataFrame, known: Known, model: "Champion") -> pd.DataFrame:
-    """Add reasons to the visits: what raised the score, or that the household was drawn at random.
-
-    The added columns are reason (one line, what a list may show), why (what the household's own page may show: each
-    reason numbered, with its source rows) and reason_kinds (the reason groups in ``why``, joined by commas).
-    """
-    return reasons_in((language(),), visits, known, model)[language()]
-
-
 def reasons_in(
     languages: Iterable[str],
     visits: pd.DataFrame,
@@ -42,7 +33,10 @@ def reasons_in(
     model: "Champion",
     features: Features | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Add reasons to the visits in several languages, as ``with_reasons`` does.
+    """Add reasons to the visits, in each language: what raised the score, or that the household was drawn at random.
+
+    The added columns are reason (one line, what a list may show), why (what the household's own page may show: each
+    reason numbered, with its source rows) and reason_kinds (the reason groups in ``why``, joined by commas).
 
     languages: ``zh``, ``en``.
     visits: rows of the plan, with household_id, need and arm.

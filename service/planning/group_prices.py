@@ -10,7 +10,6 @@ long as no group is short.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,6 @@ FIRST = 0.25  # the first price of a group that is short, in severity; it double
 HIGHEST = 64.0
 HALVINGS = 3  # rounds once no group is short
 MOST_ROUNDS = 16
-Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,8 @@ def write_text_review(path: Path, frame: pd.DataFrame, community: Community) -> 
         sheet.append([key, text, "；".join(names.get(need, need) for need in likely), why, None])
     for cells in sheet.iter_rows(min_row=2):
         for cell in cells:
-            cell.data_type = (
-                "s" if cell.value is not None else cell.data_type
-            )  # a text, also where it begins with =
+            # a text, also where it begins with =
+            cell.data_type = "s" if cell.value is not None else cell.data_type
             cell.alignment = Alignment(wrap_text=True, vertical="top")
     for column, width in zip("ABCDE", _WIDTHS, strict=True):
         sheet.column_dimensions[column].width = width

@@ -99,9 +99,8 @@ def hold(app: FastAPI, settings: Settings, database: Database) -> None:
     app.state.signing_in = CapacityLimiter(CHECKED_AT_ONCE)
     app.state.journal = journals.Journal(directory)
     app.state.drain = Drain(database, directory)
-    app.state.drain.everything(
-        app.state.journal
-    )  # what ended processes left; and this one's journal is noted
+    # what ended processes left; and this one's journal is noted
+    app.state.drain.everything(app.state.journal)
     app.state.shelf = Shelf(settings.workspace)
     app.state.restrictions = Restrictions(settings.workspace, database, app.state.shelf.today)
     refresh(app)

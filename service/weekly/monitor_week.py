@@ -90,7 +90,7 @@ def _alarms(
     from models.monitoring.streams import answered_visits, set_aside, streams
 
     alarms_found = [
-        *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of), as_of),
+        *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of)),
         *alarms.set_aside_alarms(*set_aside(workspace)),
         *alarms.stream_alarms(streams(workspace, as_of), community, as_of),
         *alarms.week_alarms(past, community),
@@ -194,9 +194,8 @@ def _past_tables(workspace: Path, as_of: date) -> list[pd.DataFrame]:
     tables = []
     for path in sorted((workspace / WEEKS).glob(f"*/{DEMAND}")):
         texts = {"grid_id": str, "need": str, "span": str}
-        demand = pd.read_csv(
-            path, encoding="utf-8-sig", dtype=texts, na_filter=False
-        )  # a grid may be called NA
+        # a grid may be called NA
+        demand = pd.read_csv(path, encoding="utf-8-sig", dtype=texts, na_filter=False)
         if "span" in demand and path.parent.name < as_of.isoformat():
             tables.append(demand)
     return tables

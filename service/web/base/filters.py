@@ -13,9 +13,8 @@ def refuse_unknown(request: Request) -> None:
     if not request.query_params:
         return
     route: APIRoute = request.scope["route"]
-    declared = (route.openapi_extra or {}).get(
-        "parameters", []
-    )  # of a route that reads its parameters itself
+    # of a route that reads its parameters itself
+    declared = (route.openapi_extra or {}).get("parameters", [])
     names = [
         *_names(route.dependant),
         *(parameter["name"] for parameter in declared if parameter["in"] == "query"),

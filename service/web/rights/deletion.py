@@ -46,9 +46,8 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     """
     digest = leave_tombstone(workspace, household_id)
     forget_partials(workspace)
-    changed = forget_texts(
-        workspace, own_texts(workspace, household_id)
-    )  # while the records still tell which
+    # while the records still tell which
+    changed = forget_texts(workspace, own_texts(workspace, household_id))
     requests = own_requests(workspace, household_id)
     forget_decisions(workspace, requests)
     forget_trained_on(workspace, requests)

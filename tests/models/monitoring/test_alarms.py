@@ -228,5 +228,5 @@ def test_what_visits_find_and_how_old_requests_are() -> None:
     assert [one.kind for one in find_alarms(day, poor, 1000)] == ["finds"]
     assert find_alarms(day, np.concatenate([np.arange(80) < 30, np.arange(200) < 80]), 1000) == []
     table = pd.DataFrame({"table": ["requests"], "last": [980.0], "age": [20.0]})
-    assert [one.subject for one in freshness_alarms(table, 1000)] == ["requests"]
-    assert freshness_alarms(table.assign(age=14.0), 1000) == []
+    assert [one.subject for one in freshness_alarms(table)] == ["requests"]
+    assert freshness_alarms(table.assign(age=14.0)) == []

@@ -12,7 +12,7 @@ from small_town import AS_OF, NEEDS
 from features.contract.community import Community
 from features.point_in_time.records import known_before
 from models.scoring.score import score
-from service.lists.reasons import with_reasons
+from service.lists.reasons import reasons_in
 from service.planning.eligibility import eligible_pairs, left_out
 from service.planning.planner import plan
 
@@ -62,7 +62,7 @@ def test_the_list_says_by_which_rule_it_is_ordered(scored, known):
     from models.registry.champion import Champion
 
     model = Champion(hand_made_model(known, BAD), 1, Path("nowhere"))
-    visits = with_reasons(plan(scored.scores, known).visits, known, model)
+    visits = reasons_in(("zh",), plan(scored.scores, known).visits, known, model)["zh"]
     targeted = visits[visits["arm"] == "targeted"]
     meals = targeted[targeted["need"] == "meals"]
     assert len(meals) and meals["reason"].str.startswith("按“近一年申请次数”排先后").all()

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from features.contract.community import Community
+from features.language import UserError
 from features.store.plain_file import from_bytes, to_bytes
-from models.text.categories import needs_of_category, propose_categories, read_categories, write_categories
+from models.text.categories import read_categories
 from models.text.decisions import keep_decisions, key_of, read_decisions
 from models.text.evaluate import evaluate, learnable
 from models.text.gate import judge
@@ -131,13 +132,13 @@ def test_what_is_not_sure_tells_how_sure_it_is(trained) -> None:
     assert len(unsure) and unsure["probability"].between(0, 1).all()
 
 
-def test_categories_are_proposed_from_names_and_edited_by_the_community(tmp_path: Path) -> None:
-    labels = pd.Series(["教育 > 暑期托管", "住建 > 漏水", "绿化养护", None])
-    table = propose_categories(labels, COMMUNITY)
-    assert table == {"教育 > 暑期托管": "childcare", "住建 > 漏水": "repair", "绿化养护": None}
-    write_categories(tmp_path / "categories.yaml", table)
-    answers = needs_of_category(labels, COMMUNITY, read_categories(tmp_path / "categories.yaml", COMMUNITY))
-    assert answers["need"].fillna("-").tolist() == ["childcare", "repair", "-", "-"]
+def test_categories_map_to_needs_of_the_community_only(tmp_path: Path) -> None:
+    table = tmp_path / "categories.yaml"
+    table.write_text("教育 > 暑期托管: childcare\n绿化养护: null\n", "utf-8")
+    assert read_categories(table, COMMUNITY) == {"教育 > 暑期托管": "childcare", "绿化养护": None}
+    table.write_text("教育: school\n", "utf-8")
+    with pytest.raises(UserError, match="school"):
+        read_categories(table, COMMUNITY)
 
 
 def test_ngrams_end_with_their_text_and_do_not_depend_on_the_others() -> None:

@@ -20,7 +20,7 @@ from models.scoring.score import score
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
 from models.underreporting.calibration import fit_need_calibration
 from models.underreporting.comparison import HOUSEHOLDS, METRICS, REQUEST, choose
-from models.underreporting.design import ASKED_WITHIN, NEEDED_FEATURES, DesignMatrix
+from models.underreporting.design import ASKED_WITHIN, DesignMatrix
 from models.underreporting.estimators import VISITS
 from models.underreporting.reporting import fit_positive_unlabelled, fit_reporting_rate
 
@@ -65,10 +65,6 @@ def refit(fitted: Fitted, **outreach: np.ndarray) -> NeedFit:
 def fit_of(fitted: Fitted, records: Records) -> NeedFit:
     known = known_before(records, AS_OF)
     return fit_need(gather_visits(records, known, fitted.model.schema, fitted.table), known, fitted.model)
-
-
-def test_features_that_the_estimators_read_exist(fitted: Fitted) -> None:
-    assert set(NEEDED_FEATURES) <= set(fitted.features.names)
 
 
 def test_newcomers_are_found_without_being_told_who_they_are(fitted: Fitted) -> None:

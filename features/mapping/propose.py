@@ -49,6 +49,7 @@ _WARNING = re.compile(r"预警|核查名单|疑似|疑点|线索|比对|低收�
 _VISIT = re.compile(r"走访|入户|探访|民情|巡访|敲门|包联|包户")
 _REQUEST = re.compile(r"12345|诉求|工单|热线|信访|投诉|留言|来电|接访|事件")
 _REGISTER = re.compile(r"登记表|花名册|名册|信息表|人口|户籍|台账底册|住户信息|一户一档")
+_ROOM = re.compile(r"[A-Za-z]?\d{1,4}[A-Za-z]?室?")
 
 
 @dataclass(frozen=True)
@@ -235,10 +236,13 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
 def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:
     """Fit the fields to the shape: only registers keep attributes, only days have their doors in the text."""
     register = shape in ("persons", "households")
+    built = any(column.field == "building" for column in columns)
     fitted = []
     for column in columns:
         field, because = column.field, column.because
-        if shape == "days" and _many_doors(column.content, placed=False):
+        if built and field == "address" and all(map(_ROOM.fullmatch, column.content.samples or ("",))):
+            field, because = "room", say("只有房号", "numbers of rooms only")
+        elif shape == "days" and _many_doors(column.content, placed=False):
             field, because = "text", say("一格里有多户", "several doors in a cell")
         elif register and field in (
             "text",

@@ -95,8 +95,21 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
             ]
     table = pd.DataFrame(records, columns=list(COLUMNS))
     texts = [*TEXTS, "aside"]
-    table[texts] = table[texts].fillna("")
+    table[texts] = table[texts].astype(object).fillna("")
     return table.assign(**{name: pd.to_datetime(table[name]) for name in TIMES})
+
+
+def categories_of(sheets: Sequence[LedgerSheet], mapping: Mapping) -> list[str]:
+    """List the distinct categories of a ledger's rows, as ``take_rows`` writes them."""
+    layouts = [(sheet, layout) for sheet in sheets if (layout := mapping.layout_of(sheet))]
+    cells = [
+        _fields(row.cells, layout)
+        for sheet, layout in layouts
+        if layout.named("category")
+        for row in _rows(sheet, layout)
+        if not row.note
+    ]
+    return sorted({fields["category"] for fields in cells if "category" in fields})
 
 
 def _rows(sheet: LedgerSheet, layout: Layout) -> Iterator[Row]:

@@ -43,8 +43,9 @@ def map_ledger(workspace: Path, file: Path, yes: bool, given: tuple[str, ...]) -
     from features.mapping.ledger_sheets import read_ledger
     from features.mapping.mapping_file import mapping_path, write_mapping
     from features.mapping.propose import propose
+    from service.ledgers.category_table import add_categories
     from service.ledgers.proposal_lines import proposal_lines
-    from service.ledgers.settings import ledger_zone
+    from service.ledgers.settings import ledger_settings, ledger_zone
 
     sheets = read_ledger(file)
     proposal = propose(file, sheets, ledger_zone(file.parent, workspace), _given(given, sheets))
@@ -70,6 +71,8 @@ def map_ledger(workspace: Path, file: Path, yes: bool, given: tuple[str, ...]) -
                 )
             ]
         )
+        if community := ledger_settings(file.parent, workspace):
+            show(add_categories(file.parent, workspace, community, sheets, proposal.mapping))
 
 
 @group.command(

@@ -8,12 +8,12 @@ import pandas as pd
 
 from features.contract.community import Community
 from models.registry.text_models import read_text_model
-from models.text.categories import read_categories
+from models.text.categories import BY_TEXT
 from models.text.decisions import key_of, read_decisions
 from models.text.model import TextModel
 from models.text.needs import needs_of
+from service.ledgers.category_table import categories_in_force
 
-CATEGORIES = "categories.yaml"
 FOUND, UNSURE = ("event", "need"), ("text", "why", "candidates")
 
 
@@ -24,16 +24,13 @@ class NeedReader:
     community: Community
     model: TextModel | None = None
     decided: pd.DataFrame | None = None
-    # need by category; None: nobody's need
+    # as ``read_categories`` returns it
     categories: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def need_reader(directory: Path, workspace: Path, community: Community) -> NeedReader:
-    """Read how needs are read: categories.yaml stands beside the ledgers or in the workspace."""
-    table = next(
-        (place / CATEGORIES for place in (directory, workspace) if (place / CATEGORIES).is_file()), None
-    )
-    categories = read_categories(table, community) if table else {}
+    """Read how needs are read."""
+    categories = categories_in_force(directory, workspace, community)
     return NeedReader(community, read_text_model(workspace), read_decisions(workspace), categories)
 
 
@@ -69,18 +66,18 @@ def needs_spoken_of(events: pd.DataFrame, reader: NeedReader) -> tuple[pd.DataFr
 
 
 def _of_categories(categories: pd.Series, reader: NeedReader) -> pd.Series:
-    """Return the need of each category, "" for nobody's; missing where neither a need nor the table has its name.
+    """Return the need of each category, "" for nobody's; missing where its rows' texts decide.
 
     Of a category such as 教育/托育 the whole name counts first, then the narrowest part.
     """
-    names = {label: need or "" for label, need in reader.categories.items()}
-    for need in reader.community.needs:
-        names |= dict.fromkeys(filter(None, (need.id, need.name.zh, need.name.en)), need.id)
+    needs = reader.community.needs
+    names = {name: need.id for need in needs for name in (need.id, need.name.zh, need.name.en) if name}
+    names |= {label: need or "" for label, need in reader.categories.items()}
     known = {
-        cell: next((names[part] for part in [cell, *reversed(cell.split("/"))] if part in names), None)
+        cell: next((names[part] for part in [cell, *reversed(cell.split("/"))] if part in names), BY_TEXT)
         for cell in categories.unique()
     }
-    return categories.map(known)
+    return categories.map({cell: need for cell, need in known.items() if need != BY_TEXT})
 
 
 def _nobodys(reader: NeedReader) -> set[str]:

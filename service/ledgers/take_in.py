@@ -36,6 +36,7 @@ from features.mapping.take_rows import EVENTS, take_rows
 from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
 from features.workspace_secret import workspace_secret
 from service.ledgers.accounts import Accounts, accounts_of
+from service.ledgers.category_table import CATEGORIES
 from service.ledgers.compose import REVIEW, Composed, compose, erased_words, event_ids
 from service.ledgers.households_of_rows import Register
 from service.ledgers.needs_of_rows import need_reader
@@ -236,3 +237,5 @@ def _keep(
     for path in directory.glob(f"*{ENDING}"):
         with suppress(OSError):
             copy_atomically(path, workspace / KEPT / path.name)
+    if (path := directory / CATEGORIES).is_file():
+        copy_atomically(path, workspace / CATEGORIES)

@@ -147,19 +147,34 @@ def _refusing(known: Known) -> np.ndarray:
     return refuses
 
 
+def _contacts(known: Known) -> tuple[np.ndarray, np.ndarray]:
+    """Return household and day of each contact before the as-of date: of lists, and of the office's own visit ledgers.
+
+    A ledger's visit that tells no outcome for a need is feedback of no kind and of no list (``service.ledgers.compose``).
+    """
+    rows = known.objections.feedback
+    own = np.isinf(rows.visible_to) & (rows.kind < 0) & pd.isna(rows.outreach_id)
+    own &= rows.recorded < known.as_of
+    return (
+        np.concatenate([known.outreach.household, rows.household[own]]),
+        np.concatenate([known.outreach.contacted, rows.recorded[own]]),
+    )
+
+
 def _resting(known: Known) -> np.ndarray:
     """Tell which households were contacted within the cool-down before the as-of date: bool [households]."""
     rests = np.zeros(known.household_count, dtype=bool)
     weeks = known.community.outreach.cooldown_weeks
-    rests[known.outreach.household[known.outreach.contacted >= known.as_of - 7 * weeks]] = weeks > 0
+    household, contacted = _contacts(known)
+    rests[household[contacted >= known.as_of - 7 * weeks]] = weeks > 0
     return rests
 
 
 def _used_up(known: Known) -> np.ndarray:
     """Tell which households had as many days of contact in the past year as the settings allow: bool [households]."""
-    rows = known.outreach
-    recent = rows.contacted >= known.as_of - COMMON_YEAR
-    days = np.unique(np.stack([rows.household[recent], np.floor(rows.contacted[recent])]), axis=1)
+    household, contacted = _contacts(known)
+    recent = contacted >= known.as_of - COMMON_YEAR
+    days = np.unique(np.stack([household[recent], np.floor(contacted[recent])]), axis=1)
     made = np.bincount(days[0].astype(np.int64), minlength=known.household_count)
     return made >= known.community.outreach.visits_per_household_a_year
 

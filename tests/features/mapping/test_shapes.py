@@ -227,10 +227,16 @@ def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:
             {"走访户": "address", "处理结果": "result", "记录人": "worker"},
         ),
         (
-            ["楼栋", "单元", "室号", "户主", "人口数", "困难类型", "手机号码"],
+            ["楼栋", "单元", "门牌", "户主", "人口数", "困难类型", "手机号码"],
             [3, 2, 501, "张三", 4, "低保", "13800001111"],
             "households",
-            {"楼栋": "building", "户主": "householder", "人口数": "attribute", "困难类型": "tags"},
+            {
+                "楼栋": "building",
+                "门牌": "room",
+                "户主": "householder",
+                "人口数": "attribute",
+                "困难类型": "tags",
+            },
         ),
         (
             ["姓名", "性别", "证件号码", "现住址", "户籍地址", "人员标签"],

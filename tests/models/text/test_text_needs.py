@@ -8,7 +8,7 @@ import pytest
 from features.contract.community import Community
 from features.language import UserError
 from features.store.plain_file import from_bytes, to_bytes
-from models.text.categories import read_categories
+from models.text.categories import propose_categories, read_categories, write_categories
 from models.text.decisions import keep_decisions, key_of, read_decisions
 from models.text.evaluate import evaluate, learnable
 from models.text.gate import judge
@@ -132,13 +132,16 @@ def test_what_is_not_sure_tells_how_sure_it_is(trained) -> None:
     assert len(unsure) and unsure["probability"].between(0, 1).all()
 
 
-def test_categories_map_to_needs_of_the_community_only(tmp_path: Path) -> None:
-    table = tmp_path / "categories.yaml"
-    table.write_text("教育 > 暑期托管: childcare\n绿化养护: null\n", "utf-8")
-    assert read_categories(table, COMMUNITY) == {"教育 > 暑期托管": "childcare", "绿化养护": None}
-    table.write_text("教育: school\n", "utf-8")
+def test_categories_are_proposed_from_names_and_edited_by_the_community(tmp_path: Path) -> None:
+    table = propose_categories(["教育 > 暑期托管", "住建 > 漏水", "绿化养护"], COMMUNITY)
+    assert table == {"教育 > 暑期托管": "childcare", "住建 > 漏水": "repair", "绿化养护": "text"}
+    path = tmp_path / "categories.yaml"
+    write_categories(path, table)
+    path.write_text(path.read_text("utf-8").replace("绿化养护: text", "绿化养护: null"), "utf-8")
+    assert read_categories(path, COMMUNITY) == table | {"绿化养护": None}
+    path.write_text("教育: school\n", "utf-8")
     with pytest.raises(UserError, match="school"):
-        read_categories(table, COMMUNITY)
+        read_categories(path, COMMUNITY)
 
 
 def test_ngrams_end_with_their_text_and_do_not_depend_on_the_others() -> None:

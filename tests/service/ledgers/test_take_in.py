@@ -155,7 +155,11 @@ def test_a_text_without_a_need_waits_until_somebody_has_decided(tmp_path: Path) 
     book.save(raw / "诉求台账.xlsx")
     for path in sorted(raw.glob("*.[xc]*")):
         assert command(workspace, "map", path, "--yes") == 0
-    (raw / "categories.yaml").write_text("城管: null\n", "utf-8")
+    table = (raw / "categories.yaml").read_text("utf-8")
+    assert "城管: text" in table and "老年助餐: meals" in table, (
+        "proposed from names when the ledger is mapped"
+    )
+    (raw / "categories.yaml").write_text(table.replace("城管: text", "城管: null"), "utf-8")
     _, rows = take_in(raw, workspace)
     assert rows.loc[rows["source_file"] == "诉求台账.xlsx", "state"].tolist() == ["review", "loaded", "aside"]
     sheet = workspace / "review" / "needs.xlsx"

@@ -59,6 +59,12 @@ RULES: dict[str, tuple[Callable[[int], bool], int]] = {
         lambda n: out(town(settings={"cooldown_weeks": 6}, outreach=visit(n))).all(),
         42,
     ),
+    "rests after a visit of the office's own ledger": (
+        lambda n: out(
+            town(settings={"cooldown_weeks": 6}, feedback=[{"household_id": "a", "recorded_at": MONDAY - n}])
+        ).all(),
+        42,
+    ),
     "had its visits of a year": (
         lambda n: out(town(settings={"visits_per_household_a_year": 1}, outreach=visit(n))).all(),
         365,

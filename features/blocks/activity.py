@@ -163,7 +163,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
     columns = {"days_observed": days_observed(known)[:, None], **_others(past, table), **_delay(known, past)}
     columns |= _each_need(known, past, schema)
     return {
-        name: np.broadcast_to(values, past.shape)[rows.household, rows.need].astype(np.float32)
+        name: values[rows.household, rows.need if values.shape[1] > 1 else 0].astype(np.float32)
         for name, values in columns.items()
     }
 

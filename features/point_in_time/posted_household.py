@@ -1,4 +1,4 @@
-"""Records of one household that another system posts, instead of reading them from files."""
+"""Records of households that another system posts, instead of reading them from files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,29 +48,35 @@ class Posted:
 
 
 def posted_records(
-    posted: Posted,
+    posted: Sequence[Posted],
     community: Community,
     grid_ids: np.ndarray,
     microgrid_ids: np.ndarray,
     has_residents: bool,
     has_outreach: bool,
 ) -> Records:
-    """Make records with this household as the only one, in a town with these grids and micro-grids.
+    """Make records with these households as the only ones, in a town with these grids and micro-grids.
 
-    ``grid_ids``, ``microgrid_ids``: object str, sorted; a grid or micro-grid that is not among them becomes -1.
-    ``has_residents``, ``has_outreach``: whether the town has these tables. Nothing is checked: the caller has checked
-    times and needs.
+    ``posted``: numbered in this order, whatever their ids; nothing of one tells on another. ``grid_ids``,
+    ``microgrid_ids``: object str, sorted; a grid or micro-grid that is not among them becomes -1. ``has_residents``,
+    ``has_outreach``: whether the town has these tables. Nothing is checked: the caller has checked times and needs.
     """
     zone = ZoneInfo(community.community.timezone)
+
+    def rows(table: str) -> list[Row]:
+        return [
+            {**row, "household": number} for number, one in enumerate(posted) for row in getattr(one, table)
+        ]
+
     return Records(
         community=community,
-        household_ids=np.array([posted.household_id], dtype=object),
+        household_ids=np.array([one.household_id for one in posted], dtype=object),
         grid_ids=grid_ids,
         microgrid_ids=microgrid_ids,
-        households=_households(posted.households, grid_ids, microgrid_ids, zone),
-        residents=_residents(posted.residents, zone),
-        requests=_requests(posted.requests, community, zone),
-        outreach=_outreach(posted.outreach, community, zone),
+        households=_households(rows("households"), grid_ids, microgrid_ids, zone),
+        residents=_residents(rows("residents"), zone),
+        requests=_requests(rows("requests"), community, zone),
+        outreach=_outreach(rows("outreach"), community, zone),
         opt_outs=OptOutRows(**_seen([]), household=_zeros(0), begins=np.empty(0), until=np.empty(0)),
         feedback=_no_feedback(),
         workers=pd.DataFrame(),
@@ -120,6 +126,10 @@ def _zeros(count: int) -> np.ndarray:
     return np.zeros(count, dtype=np.int32)
 
 
+def _of(rows: Sequence[Row]) -> np.ndarray:
+    return np.array([row["household"] for row in rows], dtype=np.int32)
+
+
 def _seen(times: Sequence[float]) -> dict[str, np.ndarray]:
     return {
         "visible_from": np.array(times, dtype=np.float64),
@@ -161,7 +171,7 @@ def _households(
     ordered, times = _ordered(rows, lambda row: day(row["valid_from"], zone))
     return HouseholdRows(
         **_seen(times),
-        household=_zeros(len(ordered)),
+        household=_of(ordered),
         valid_from=np.array(times, dtype=np.float64),
         valid_until=_ends(ordered, zone),
         grid=np.array([_position(grid_ids, row["grid_id"]) for row in ordered], dtype=np.int32),
@@ -175,13 +185,12 @@ def _households(
 
 def _residents(rows: Sequence[Row], zone: ZoneInfo) -> ResidentRows:
     ordered, times = _ordered(rows, lambda row: day(row["valid_from"], zone))
-    number = {
-        resident: index for index, resident in enumerate(sorted({str(row["resident_id"]) for row in rows}))
-    }
+    people = [(row["household"], str(row["resident_id"])) for row in ordered]  # of one household only
+    number = {person: index for index, person in enumerate(sorted(set(people)))}
     return ResidentRows(
         **_seen(times),
-        resident=np.array([number[str(row["resident_id"])] for row in ordered], dtype=np.int32),
-        household=_zeros(len(ordered)),
+        resident=np.array([number[person] for person in people], dtype=np.int32),
+        household=_of(ordered),
         valid_from=np.array(times, dtype=np.float64),
         valid_until=_ends(ordered, zone),
         born=np.array([_born(row, zone) for row in ordered], dtype=np.float64),
@@ -211,7 +220,7 @@ def _requests(rows: Sequence[Row], community: Community, zone: ZoneInfo) -> Requ
     return RequestRows(
         **_seen(times),
         request_id=_texts([str(row.get("request_id", "")) for row in ordered]),
-        household=_zeros(len(ordered)),
+        household=_of(ordered),
         need=np.array(need, dtype=np.int16),
         requested=np.array([day(row["requested_at"], zone) for row in ordered], dtype=np.float64),
         recorded=np.array(times, dtype=np.float64),
@@ -231,7 +240,7 @@ def _outreach(rows: Sequence[Row], community: Community, zone: ZoneInfo) -> Outr
     return OutreachRows(
         **_seen(times),
         outreach_id=_texts([str(row.get("outreach_id", "")) for row in ordered]),
-        household=_zeros(len(ordered)),
+        household=_of(ordered),
         need=np.array([index.get(row["need"], -1) for row in ordered], dtype=np.int16),
         contacted=np.array(times, dtype=np.float64),
         random=np.array([row.get("arm", ARMS[0]) == ARMS[1] for row in ordered], dtype=bool),

@@ -1,4 +1,4 @@
-"""Live scores: scores of one household from its own rows, equal to those that the week's batch would give."""
+"""Live scores: scores of households from their own rows, equal to those that the week's batch would give."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -84,25 +84,31 @@ def _others(part: Any) -> Any:
 
 def score_apart(
     state: TownState, model: NeedModel, records: Records, in_town: bool, partition: int = 0
-) -> LiveScores:
-    """Score the only household of ``records`` as of the state's day.
+) -> list[LiveScores]:
+    """Score every household of ``records`` by itself, as of the state's day; return their scores in order.
 
     state: of the week's scores.
     model: by which the week was scored.
-    records: of the household; grids and micro-grids are numbered as in the partition.
-    in_town: the week's sums include the household; its requests are then subtracted from its neighbours', as in the
-        batch.
-    partition: number of the partition where it lives (``TownState.partition_of``).
+    records: of the households; grids and micro-grids are numbered as in the partition.
+    in_town: the week's sums include the households; the requests of each are then subtracted from its neighbours', as
+        in the batch.
+    partition: number of the partition where they live (``TownState.partition_of``).
     """
     tables = state.partitions[partition].town
     known = known_before(records, state.as_of, tables)
     features = build(known, cohort(known), model.schema, tables if in_town else without_household(tables))
-    needs = [state.community.needs[need].id for need in features.rows.need]
+    household, need = features.rows.household, features.rows.need
     log_odds = model.log_odds(features)
-    p_request = probability(log_odds, state.shift[features.rows.need])
+    p_request = probability(log_odds, state.shift[need])
     p_need = model.p_need(features, known, log_odds, p_request)
-    severe = severe_needs(state.community)[features.rows.need]
-    risk = float(model.risk(p_request, features.rows.household, severe, 1)[0])
-    standing = state.standing
+    count = len(records.household_ids)
+    risks = model.risk(p_request, household, severe_needs(state.community)[need], count)
+    standing, ids = state.standing, [one.id for one in state.community.needs]
     merit = p_need + rule_scores(features, state.community)
-    return LiveScores(needs, p_request, p_need, standing.ranks(needs, merit), risk, standing.tier(risk))
+    scores = []
+    for number, risk in enumerate(risks.tolist()):
+        own = np.flatnonzero(household == number)
+        needs = [ids[one] for one in need[own]]
+        ranks = standing.ranks(needs, merit[own])
+        scores.append(LiveScores(needs, p_request[own], p_need[own], ranks, risk, standing.tier(risk)))
+    return scores

@@ -1,8 +1,10 @@
 """Score and explain one household while serving, with what the week's batch stored."""
 
 import threading
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +28,16 @@ FIRST = np.zeros(1, dtype=np.int64)  # the position of the only pair
 _loading = threading.Lock()
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A household that is to be scored, and its scores once they are there."""
+
+    posted: Posted
+    partition: int
+    in_town: bool
+    scores: "Future[LiveScores]" = field(default_factory=Future)
+
+
 @dataclass(frozen=True)
 class Live:
     """One week's model and town, for live scores and explanations."""
@@ -33,21 +45,48 @@ class Live:
     directory: Path
     model: NeedModel
     state: TownState
+    _waiting: deque[_Waiting] = field(default_factory=deque, init=False, repr=False, compare=False)
+    _scoring: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def score(self, posted: Posted, grid_id: str, in_town: bool) -> LiveScores:
-        """Score posted records as of the week's date. ``grid_id``: where the household lives then."""
-        state = self.state
-        number = state.partition_of(grid_id)
+        """Score posted records as of the week's date. ``grid_id``: where the household lives then.
+
+        Households for which others ask meanwhile wait, and are then scored together: ten take little longer than one.
+        """
+        own = _Waiting(posted, self.state.partition_of(grid_id), in_town)
+        self._waiting.append(own)
+        with self._scoring:
+            if not own.scores.done():
+                groups: dict[tuple[int, bool], list[_Waiting]] = {}
+                while self._waiting:
+                    one = self._waiting.popleft()
+                    groups.setdefault((one.partition, one.in_town), []).append(one)
+                for group in groups.values():
+                    self._score_group(group)
+        return own.scores.result()
+
+    def _score_group(self, group: "list[_Waiting]") -> None:
+        """Score households of one partition that are all in the week, or all new; one's failure is not the others'."""
+        state, number = self.state, group[0].partition
         partition = state.partitions[number]
-        records = posted_records(
-            posted,
-            state.community,
-            partition.grid_ids,
-            partition.microgrid_ids,
-            state.has_residents,
-            state.has_outreach,
-        )
-        return score_apart(state, self.model, records, in_town, number)
+        try:
+            records = posted_records(
+                [one.posted for one in group],
+                state.community,
+                partition.grid_ids,
+                partition.microgrid_ids,
+                state.has_residents,
+                state.has_outreach,
+            )
+            found = score_apart(state, self.model, records, group[0].in_town, number)
+        except Exception as error:
+            if len(group) == 1:
+                group[0].scores.set_exception(error)
+            for one in group if len(group) > 1 else ():
+                self._score_group([one])
+            return
+        for one, scores in zip(group, found, strict=True):
+            one.scores.set_result(scores)
 
     @cached_property
     def columns(self) -> list[str]:

@@ -154,7 +154,7 @@ def test_a_household_scored_by_itself_gets_what_the_batch_gives_it(parts, model)
         known = known_before(records, AS_OF)
         home = int(np.flatnonzero(known.present)[0])
         assert state.partition_of(str(records.grid_ids[known.grid[home]])) == number
-        one = score_apart(state, model, alone(records, home), in_town=True, partition=number)
+        one = score_apart(state, model, alone(records, home), in_town=True, partition=number)[0]
         batch = scores[scores["household_id"] == records.household_ids[home]]
         assert one.needs == batch["need"].tolist()
         assert one.p_request == pytest.approx(batch["p_request"].to_numpy(), abs=1e-9)

@@ -1,4 +1,4 @@
-"""Commands that keep the service in order: backup, restore, the register of fields, the impact assessment."""
+"""Commands that keep the service in order: backup, restore, the register of fields, the papers of record."""
 
 from datetime import date
 from pathlib import Path
@@ -158,23 +158,6 @@ def check_fields(workspace: Path) -> None:
     if wrong:
         raise UserError("\n".join(wrong))
     show([say("字段登记齐全", "every field is registered")])
-
-
-@group.command(
-    help=say("生成影响评估草稿（第五十五、五十六条）", "a draft of the impact assessment (arts. 55, 56)")
-)
-@click.option(
-    "--output", type=File, help=say("写到哪里（默认 工作区/impact-assessment.md）", "where to write it")
-)
-@click.pass_obj
-def assess(workspace: Path, output: Path | None) -> None:
-    """Write the draft of the impact assessment."""
-    from features.atomic import write_atomically
-    from service.web.rights.assessment import assessment
-
-    path = output or workspace / "impact-assessment.md"
-    write_atomically(path, assessment(workspace, service_database(workspace), date.today()).encode())
-    show([say(f"草稿在 {path}", f"the draft is {path}")])
 
 
 @group.command(

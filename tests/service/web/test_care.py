@@ -1,4 +1,4 @@
-"""Backup and restore, the register of fields, the impact assessment."""
+"""Backup and restore, the register of fields."""
 
 import json
 import os
@@ -305,25 +305,6 @@ def test_every_field_must_be_registered_with_a_ground_that_carries_it(tmp_path):
         assert words in said
     xianying(workspace, "fields", "draft")  # keeps what was filled in
     assert yaml.safe_load(path.read_text("utf-8"))["fields"]["households.income"]["basis"] == "consent"
-
-
-def test_the_impact_assessment_says_what_the_system_knows_and_what_a_lawyer_must(tmp_path):
-    workspace = copy_workspace(tmp_path / "workspace")
-    with served(workspace):
-        pass
-    assert "草稿" in xianying(workspace, "assess")
-    text = (workspace / "impact-assessment.md").read_text("utf-8")
-    for words in (
-        "西山社区",
-        "住户 60",
-        "家暴求助",
-        "敏感：仅社区统筹可见",
-        "coordinator",
-        "【法律】",
-        "【填写】",
-        "没有登记",
-    ):
-        assert words in text
 
 
 def test_keys_and_people_by_command(tmp_path):

@@ -76,7 +76,13 @@ def test_each_paper_has_the_headings_of_its_norm(papers: dict[str, str]) -> None
 
 
 def test_the_papers_hold_what_was_measured(papers: dict[str, str]) -> None:
-    assert "住户 60，居民 60 人" in papers["impact-assessment-gbt-39335.zh.md"]
+    for words in (
+        "住户 60，居民 60 人",
+        "家暴求助：严重程度 3，敏感：仅社区统筹可见",
+        "coordinator",
+        "没有登记",
+    ):
+        assert words in papers["impact-assessment-gbt-39335.zh.md"]
     assert "60 households, 60 residents" in papers["transparency-record-uk-atrs.en.md"]
     assert "40.0% [35.0%, 45.0%]" in papers["transparency-record-uk-atrs.en.md"]
     assert "老年助餐：10.0% [5.0%, 15.0%] → 40.0% [35.0%, 45.0%]，更好" in papers["model-comparison.zh.md"]

@@ -307,6 +307,7 @@ class Community(_Section):
     features: FeatureSettings = FeatureSettings()
     retention: RetentionSettings = RetentionSettings()
     places: tuple[Place, ...] = ()
+    retrain_on_alarm: bool = False  # `weekly` and `monitor` train when an alarm that this can cure is raised
     silent_after_weeks: float | None = Field(default=None, gt=0)  # of a register that grows only by requests
     left: Departure | None = None
     died: Departure | None = None

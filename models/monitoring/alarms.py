@@ -14,6 +14,7 @@ from features.language import say
 from features.point_in_time.records import date_of
 from models.fairness.lines import clearly_less
 from models.monitoring.control_chart import FEWEST, Signal, signal
+from models.monitoring.feature_drift import Drift
 from models.monitoring.streams import Streams
 
 STALE_DAYS = 14
@@ -24,17 +25,24 @@ LIMIT = 3.5  # standard deviations
 MOVED = 0.02  # share of all households whose attribute changed at once, below which nothing is said
 LATELY = 56  # days of visits that are compared with the year before
 MOST_NEW = 20  # names of unknown needs and channels that are told
+MOST_DRIFTED = 3  # names of features that are told
+CURED = frozenset({"calibration", "precision", "finds", "features"})  # by training again
+PEOPLE = frozenset({"group"})  # nothing is wrong with the data; the others say that something may be
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One alarm: what it is about (``kind`` and ``subject``), since when, and its line in each language."""
+    """One alarm: what it is about (``kind`` and ``subject``), since when, and its line in each language.
+
+    ``raised`` is the ISO date of the look back that raised it first.
+    """
 
     kind: str
     subject: str
     since: str  # ISO date
     zh: str
     en: str
+    raised: str = ""
 
     @property
     def line(self) -> str:
@@ -42,12 +50,46 @@ class Alarm:
         return say(f"警报（{self.since} 起）：{self.zh}", f"alarm (since {self.since}): {self.en}")
 
 
-def continued(alarms: Sequence[Alarm], before: Sequence[dict[str, Any]]) -> list[Alarm]:
-    """Let an alarm that was raised before keep the day since when."""
-    since = {(row["kind"], row["subject"]): row["since"] for row in before}
+def continued(alarms: Sequence[Alarm], before: Sequence[dict[str, Any]], as_of: date) -> list[Alarm]:
+    """Let an alarm that was raised before keep the days since when, and when it was raised first."""
+    rows = {(row["kind"], row["subject"]): row for row in before}
+    kept = []
+    for alarm in alarms:
+        row = rows.get((alarm.kind, alarm.subject), {})
+        since, raised = (
+            min(alarm.since, row.get("since", alarm.since)),
+            row.get("raised") or as_of.isoformat(),
+        )
+        kept.append(replace(alarm, since=since, raised=min(raised, as_of.isoformat())))
+    return kept
+
+
+def training_due(alarms: Sequence[dict[str, Any]], trained: str) -> bool:
+    """Tell whether an alarm that training cures was raised after the newest version's data ended.
+
+    alarms: as ``as_rows`` returns them. trained: ISO date of the newest version's as-of day.
+
+    Never while an alarm says that something may be wrong with the data: a model would learn it.
+    """
+    cured = [row for row in alarms if row["kind"] in CURED and trained < row["raised"]]
+    return bool(cured) and all(row["kind"] in CURED | PEOPLE for row in alarms)
+
+
+def drift_alarms(drifted: Sequence[Drift], trained: date) -> list[Alarm]:
+    """Raise one alarm for all features that drifted. ``trained``: the champion's as-of date."""
+    if not drifted:
+        return []
+    told, first = drifted[:MOST_DRIFTED], drifted[0]
     return [
-        replace(alarm, since=min(alarm.since, since.get((alarm.kind, alarm.subject), alarm.since)))
-        for alarm in alarms
+        Alarm(
+            "features",
+            "",
+            trained.isoformat(),
+            f"{len(drifted)} 个特征的分布与训练时差别大：{'、'.join(one.zh for one in told)}"
+            f"（最大的 PSI {first.index:.2f}，以往至多 {first.usual:.2f}）；核对来源，没有错就 retrain",
+            f"{len(drifted)} features moved since training: {', '.join(one.en for one in told)} (largest PSI"
+            f" {first.index:.2f}, {first.usual:.2f} at most before); check their source, then retrain",
+        )
     ]
 
 

@@ -115,7 +115,20 @@ def weekly(workspace: Path, directory: Path, as_of: date | None, accept: bool) -
     """What cron runs on Monday; exits 3 when something in the data should be looked at, as ingest does."""
     from service.weekly.monday import weekly
 
-    return weekly(workspace, directory, as_of, stage, show, accept)
+    code = weekly(workspace, directory, as_of, stage, show, accept)
+    _train_on_alarm(workspace, as_of)
+    return code
+
+
+def _train_on_alarm(workspace: Path, as_of: date | None) -> None:
+    """Train where the settings allow it and an alarm asks for it; the gate decides as after any other training."""
+    from features.store.reader import read_settings
+    from service.cli.model_commands import retrain
+    from service.weekly.monitor_week import training_is_due
+
+    if training_is_due(workspace, read_settings(workspace)):
+        show([say("警报要求重新训练（retrain_on_alarm）", "an alarm asks for training (retrain_on_alarm)")])
+        click.get_current_context().invoke(retrain, as_of=as_of)
 
 
 @group.command(help=say("查看数据是否新鲜、往周预测准不准", "how fresh the data are and how past weeks did"))
@@ -127,4 +140,5 @@ def monitor(workspace: Path, as_of: date | None) -> int:
 
     town, as_of = open_town(workspace, as_of)
     show(monitor_week(workspace, town, as_of, stage))
+    _train_on_alarm(workspace, as_of)
     return 3 if read_alarms(workspace) else 0

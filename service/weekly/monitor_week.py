@@ -11,14 +11,14 @@ import pandas as pd
 from features.atomic import write_atomically
 from features.contract.community import Community
 from features.language import LANGUAGES, in_language, language, say
-from features.point_in_time.records import day_of
+from features.point_in_time.records import date_of, day_of
 from features.store.partitions import Partitions
 from models.monitoring.alarms import as_rows
 from models.scoring.executors import Each, local
 from service.console.stages import Stage
 from service.web.hooks.outbox import tell
 from service.web.hooks.subscribers import ALARM
-from service.weekly.score_cache import scored_by, scored_pieces
+from service.weekly.score_cache import champion_or_none, scored_by, scored_pieces
 from service.weekly.week_directory import OUTREACH, SCORES, WEEKS, all_listed, all_lots, read_table
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def monitor_week(
             for language in LANGUAGES
         }
     with stage(say("警报", "alarms")):
-        alarms = _alarms(workspace, town.community, day_of(as_of), looked, past, (table, groups))
+        alarms = _alarms(workspace, town, day_of(as_of), looked, past, (table, groups))
     raised = {
         language: in_language(language, lambda: [alarm.line for alarm in alarms]) for language in LANGUAGES
     }
@@ -78,7 +78,7 @@ def monitor_week(
 
 def _alarms(
     workspace: Path,
-    community: Community,
+    town: Partitions,
     as_of: int,
     looked: "list[Looked]",
     past: pd.DataFrame,
@@ -89,6 +89,7 @@ def _alarms(
     from models.monitoring.monitor import freshness
     from models.monitoring.streams import answered_visits, set_aside, streams
 
+    community = town.community
     alarms_found = [
         *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of)),
         *alarms.set_aside_alarms(*set_aside(workspace)),
@@ -96,8 +97,22 @@ def _alarms(
         *alarms.week_alarms(past, community),
         *alarms.find_alarms(*answered_visits(workspace, as_of), as_of),
         *alarms.group_alarms(*visits, as_of),
+        *_drift(workspace, town, as_of),
     ]
-    return alarms.continued(alarms_found, read_alarms(workspace))
+    return alarms.continued(alarms_found, read_alarms(workspace), date_of(as_of))
+
+
+def _drift(workspace: Path, town: Partitions, as_of: int) -> "list[Alarm]":
+    """Raise an alarm where features moved further since the champion's training than usual."""
+    from models.monitoring.alarms import drift_alarms
+    from models.monitoring.feature_drift import feature_drift
+
+    champion = champion_or_none(workspace, town.community)
+    trained = champion.model.metadata.get("as_of") if champion else None
+    if champion is None or trained is None:
+        return []
+    day = date.fromisoformat(trained)
+    return drift_alarms(feature_drift(town.read(town.sample), champion.model.schema, day_of(day), as_of), day)
 
 
 def _learnt(workspace: Path, community: Community, as_of: int) -> Callable[[], list[str]]:
@@ -127,6 +142,19 @@ def read_alarms(workspace: Path) -> list[dict[str, Any]]:
         return json.loads((workspace / LOOK_BACK).read_text("utf-8")).get("alarms", [])
     except FileNotFoundError:
         return []
+
+
+def training_is_due(workspace: Path, community: Community) -> bool:
+    """Tell whether the newest look back's alarms ask for training, where ``retrain_on_alarm`` allows it."""
+    from models.monitoring.alarms import training_due
+    from service.web.published.model_shelf import read_models
+
+    models = read_models(workspace)
+    return (
+        community.retrain_on_alarm
+        and bool(models)
+        and training_due(read_alarms(workspace), str(models[0]["as_of"]))
+    )
 
 
 def read_look_back(workspace: Path) -> dict[str, Any] | None:

@@ -10,21 +10,27 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from make_records import make_community
+from hand_made import GOOD, hand_made_model, small_community
+from make_records import make_community, make_records
+from small_town import AS_OF, iso, town_rows
 
 from features.ingest.ingest import ingest
-from features.point_in_time.records import day_of
+from features.point_in_time.records import day_of, known_before
 from features.store.reader import read_settings
 from models.monitoring.alarms import (
     Alarm,
+    as_rows,
     continued,
+    drift_alarms,
     find_alarms,
     freshness_alarms,
     set_aside_alarms,
     stream_alarms,
+    training_due,
     week_alarms,
 )
 from models.monitoring.control_chart import FALSE_ALARMS, QUARTER, signal
+from models.monitoring.feature_drift import feature_drift
 from models.monitoring.streams import set_aside, streams
 
 BEGIN, WEEKS, HOMES = date(2023, 1, 2), 70, 120
@@ -188,8 +194,41 @@ def test_limits_hold_for_scattered_counts_and_seasons() -> None:
 
 def test_an_alarm_keeps_the_day_since_when() -> None:
     one = Alarm("channel", "hall", "2024-05-06", "x", "x")
-    before: list[dict[str, Any]] = [{"kind": "channel", "subject": "hall", "since": "2024-04-29"}]
-    assert continued([one], before)[0].since == "2024-04-29" and continued([one], [])[0] == one
+    before: list[dict[str, Any]] = [
+        {"kind": "channel", "subject": "hall", "since": "2024-04-29", "raised": "2024-05-06"}
+    ]
+    (kept,), (new,) = continued([one], before, date(2024, 5, 13)), continued([one], [], date(2024, 5, 13))
+    assert (kept.since, kept.raised) == ("2024-04-29", "2024-05-06")
+    assert (new.since, new.raised) == ("2024-05-06", "2024-05-13")
+
+
+def test_only_an_alarm_that_training_cures_asks_for_it_once_and_never_beside_a_fault_of_the_data() -> None:
+    worse = Alarm("precision", "meals", "2024-04-29", "x", "x", raised="2024-05-06")
+    group = Alarm("group", "renters", "2024-04-29", "x", "x", raised="2024-05-06")
+    fault = Alarm("channel", "hall", "2024-05-06", "x", "x", raised="2024-05-06")
+    assert training_due(as_rows([worse, group]), "2024-04-01")
+    assert not training_due(as_rows([worse]), "2024-05-06"), "a version was trained since"
+    assert not training_due(as_rows([worse, fault]), "2024-04-01")
+    assert not training_due(as_rows([group]), "2024-04-01") and not training_due([], "2024-04-01")
+
+
+def test_a_feature_that_moved_further_than_usual_drifts() -> None:
+    """Requests become ten times as many in the last half year."""
+    rows = {**town_rows(households=80, requests=900), "outreach": []}
+    rows["households"] = [{**row, "valid_from": iso(AS_OF - 1500)} for row in rows["households"]]
+    for number in range(700):
+        home, day = f"h{number % 80:02d}", AS_OF - 150 + 140 * number / 700
+        rows["requests"].append(
+            {"request_id": f"x{number}", "household_id": home, "need": "meals", "requested_at": iso(day)}
+        )
+    records = make_records(**rows, community=small_community())
+    schema = hand_made_model(known_before(records, AS_OF), GOOD).schema
+    drifted = feature_drift(records, schema, AS_OF - 154, AS_OF)
+    assert any("申请" in one.zh for one in drifted) and drifted[0].index > 0.25
+    (alarm,) = drift_alarms(drifted, date(2024, 1, 1))
+    assert "PSI" in alarm.zh and "retrain" in alarm.en
+    assert feature_drift(records, schema, AS_OF - 308, AS_OF - 154) == [], "before it"
+    assert feature_drift(records, schema, AS_OF - 14, AS_OF) == [], "too soon"
 
 
 def past(observed: list[float], top_asked: list[float]) -> pd.DataFrame:

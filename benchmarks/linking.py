@@ -51,12 +51,8 @@ def main() -> None:
 def judged(found: pd.DataFrame, truth: pd.Series) -> dict[str, object]:
     """Compare links with the truth: shares with 95 % Wilson intervals, and the calibration of the chances.
 
-    Parameters
-    ----------
-    found
-        household_id, candidates and chance of each record.
-    truth
-        The household of each record; "" for one that isn't registered.
+    found: household_id, candidates and chance of each record.
+    truth: the household of each record; "" for one that isn't registered.
     """
     linked = found["household_id"].notna()
     registered = truth != ""
@@ -93,62 +89,19 @@ def share(hits: int, count: int) -> list[float]:
 
 def _with_splink(records: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
     """Link with splink 5 on DuckDB, on the parts that the same parser reads; the best pair of each record counts."""
-    import splink.comparison_level_library as levels
-    import splink.comparison_library as comparisons
     from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
-    left, right = (
-        _columns(records, np.arange(len(records))),
-        _columns(register, register["household_id"].to_numpy()),
-    )
     settings = SettingsCreator(
         link_type="link_only",
-        comparisons=[
-            comparisons.CustomComparison(
-                output_column_name="door",
-                comparison_levels=[
-                    levels.NullLevel("key"),
-                    levels.CustomLevel(
-                        "key_l = key_r AND unit_l = unit_r AND place_l = place_r", "all parts"
-                    ),
-                    levels.CustomLevel(
-                        "key_l = key_r AND (unit_l = unit_r OR unit_l = '' OR unit_r = '')", "a part left out"
-                    ),
-                    levels.CustomLevel("building_l = building_r AND unit_l = unit_r", "building and unit"),
-                    levels.ElseLevel(),
-                ],
-            ),
-            comparisons.CustomComparison(
-                output_column_name="name",
-                comparison_levels=[
-                    levels.CustomLevel("surname_l IS NULL OR surname_r IS NULL", "missing").configure(
-                        is_null_level=True
-                    ),
-                    levels.ExactMatchLevel("name", term_frequency_adjustments=True),
-                    levels.ExactMatchLevel("sound"),
-                    levels.CustomLevel(
-                        "surname_l = surname_r AND (name_l IS NULL OR name_r IS NULL)", "surname, no name"
-                    ),
-                    levels.CustomLevel("surname_l = surname_r", "surname"),
-                    levels.ElseLevel(),
-                ],
-            ),
-            comparisons.CustomComparison(
-                output_column_name="phone",
-                comparison_levels=[
-                    levels.NullLevel("mask"),
-                    levels.ExactMatchLevel("phone"),
-                    levels.ExactMatchLevel("mask"),
-                    levels.ElseLevel(),
-                ],
-            ),
-        ],
+        comparisons=_comparisons(),
         blocking_rules_to_generate_predictions=[
             block_on("key"),
             block_on("mask"),
             block_on("sound", "building"),
         ],
     )
+    left = _columns(records, np.arange(len(records)))
+    right = _columns(register, register["household_id"].to_numpy())
     api = DuckDBAPI()
     linker = Linker(
         [
@@ -162,13 +115,63 @@ def _with_splink(records: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
     for rule in (block_on("key"), block_on("mask"), block_on("sound")):
         linker.training.estimate_parameters_using_expectation_maximisation(rule)
     pairs = linker.inference.predict(threshold_match_probability=0.01).as_pandas_dataframe()
+    return _best_of(pairs, records.index)
+
+
+def _comparisons() -> list:
+    """Compare doors, names and telephones by levels, from equal to nothing in common."""
+    import splink.comparison_level_library as levels
+    import splink.comparison_library as comparisons
+
+    return [
+        comparisons.CustomComparison(
+            output_column_name="door",
+            comparison_levels=[
+                levels.NullLevel("key"),
+                levels.CustomLevel("key_l = key_r AND unit_l = unit_r AND place_l = place_r", "all parts"),
+                levels.CustomLevel(
+                    "key_l = key_r AND (unit_l = unit_r OR unit_l = '' OR unit_r = '')", "a part left out"
+                ),
+                levels.CustomLevel("building_l = building_r AND unit_l = unit_r", "building and unit"),
+                levels.ElseLevel(),
+            ],
+        ),
+        comparisons.CustomComparison(
+            output_column_name="name",
+            comparison_levels=[
+                levels.CustomLevel("surname_l IS NULL OR surname_r IS NULL", "missing").configure(
+                    is_null_level=True
+                ),
+                levels.ExactMatchLevel("name", term_frequency_adjustments=True),
+                levels.ExactMatchLevel("sound"),
+                levels.CustomLevel(
+                    "surname_l = surname_r AND (name_l IS NULL OR name_r IS NULL)", "surname, no name"
+                ),
+                levels.CustomLevel("surname_l = surname_r", "surname"),
+                levels.ElseLevel(),
+            ],
+        ),
+        comparisons.CustomComparison(
+            output_column_name="phone",
+            comparison_levels=[
+                levels.NullLevel("mask"),
+                levels.ExactMatchLevel("phone"),
+                levels.ExactMatchLevel("mask"),
+                levels.ElseLevel(),
+            ],
+        ),
+    ]
+
+
+def _best_of(pairs: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
+    """Return the best household of each record, as ``link`` does; two that are as sure as each other are nobody's."""
     of_record = pairs["source_dataset_l"] == "records"
     record = np.where(of_record, pairs["unique_id_l"], pairs["unique_id_r"]).astype(str)
     row = np.where(of_record, pairs["unique_id_r"], pairs["unique_id_l"]).astype(str)
     best = pd.DataFrame(
         {
             "record": record,
-            "household": [one.split("/")[0] for one in row],
+            "household": [identifier.split("/")[0] for identifier in row],
             "chance": pairs["match_probability"],
         }
     )
@@ -178,9 +181,8 @@ def _with_splink(records: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
         .reset_index()
         .sort_values("chance", ascending=False)
     )
-    first = best.drop_duplicates("record").set_index("record").reindex(map(str, range(len(records))))
+    first = best.drop_duplicates("record").set_index("record").reindex(map(str, range(len(index))))
     held = best.groupby("record")["household"].agg(list).reindex(first.index)
-    # two households as sure as each other are nobody's
     tied = (
         best.merge(best.drop_duplicates("record"), on=["record", "chance"])
         .groupby("record")
@@ -192,10 +194,10 @@ def _with_splink(records: pd.DataFrame, register: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "household_id": first["household"].where(sure).to_numpy(),
-            "candidates": [one if isinstance(one, list) else [] for one in held],
+            "candidates": [homes if isinstance(homes, list) else [] for homes in held],
             "chance": first["chance"].fillna(0.0).to_numpy(),
         },
-        index=records.index,
+        index=index,
     )
 
 

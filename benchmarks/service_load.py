@@ -18,10 +18,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -29,17 +29,18 @@ from load import measure, request, together
 
 from features.blocks.build import build
 from features.point_in_time.cohort import cohort
-from features.point_in_time.records import Records, known_before
+from features.point_in_time.records import Records, date_of, known_before, microgrid_numbers
 from features.point_in_time.subset import alone
 from features.store.reader import read_records
 from service.web.auth import people
 from service.web.base.settings import command_settings
 from service.web.database.engine import open_database
 from service.web.published.live import Live
-from service.web.published.weeks import Shelf
+from service.web.published.weeks import Shelf, Week
 
 SCOPES = ("scores:read", "sensitive:read", "live:score")
 BENCH = Path(__file__).parent
+EMPTY, MLFLOW = "empty FastAPI endpoint", "live: mlflow models serve"
 START = "from service.cli.commands import main; main()"
 
 
@@ -114,60 +115,61 @@ def posted(live: Live, records: Records, household: int) -> tuple[bytes, bytes, 
 
 def raw(records: Records) -> dict:
     """The household's rows as another system posts them."""
-
-    def when(day: float) -> str | None:
-        if np.isnan(day):
-            return None
-        seconds = round(day * 86400)
-        return str(np.datetime64(seconds, "s"))
-
-    needs = [need.id for need in records.community.needs]
-
-    def attributes(columns, row: int) -> dict:
-        return {name: value for name, one in columns.items() if (value := one.at(row)) is not None}
-
-    rows = records.households
-    homes = [
-        {
-            "grid_id": records.grid_ids[rows.grid[row]],
-            "microgrid_id": records.microgrid_ids[rows.microgrid[row]],
-            "valid_from": when(rows.valid_from[row]),
-            "attributes": attributes(rows.attributes, row),
-        }
-        for row in range(len(rows))
-    ]
-    people_rows = records.residents
-    residents = [
-        {
-            "resident_id": str(people_rows.resident[row]),
-            "valid_from": when(people_rows.valid_from[row]),
-            "birth_date": str(
-                date(1970, 1, 1) + (date(1970, 1, 2) - date(1970, 1, 1)) * int(people_rows.born[row])
-            )
-            if not np.isnan(people_rows.born[row])
-            else None,
-            "attributes": attributes(people_rows.attributes, row),
-        }
-        for row in range(len(people_rows))
-    ]
-    asked = records.requests
-    requests = [
-        {
-            "need": needs[asked.need[row]],
-            "requested_at": when(asked.requested[row]),
-            "recorded_at": when(asked.visible_from[row]),
-            "resolved_at": when(asked.resolved[row]),
-            "satisfaction": None if np.isnan(asked.satisfaction[row]) else float(asked.satisfaction[row]),
-        }
-        for row in range(len(asked))
-        if asked.need[row] >= 0
-    ]
     return {
         "household_id": str(records.household_ids[0]),
-        "households": homes,
-        "residents": residents,
-        "requests": requests,
+        "households": [_home(records, row) for row in range(len(records.households))],
+        "residents": [_resident(records, row) for row in range(len(records.residents))],
+        "requests": [
+            _request(records, row) for row in range(len(records.requests)) if records.requests.need[row] >= 0
+        ],
     }
+
+
+def _home(records: Records, row: int) -> dict:
+    rows = records.households
+    return {
+        "grid_id": records.grid_ids[rows.grid[row]],
+        "microgrid_id": str(microgrid_numbers([records.microgrid_ids[rows.microgrid[row]]])[0]),
+        "valid_from": _when(rows.valid_from[row]),
+        "attributes": _attributes(rows.attributes, row),
+    }
+
+
+def _resident(records: Records, row: int) -> dict:
+    rows = records.residents
+    born = rows.born[row]
+    return {
+        "resident_id": str(rows.resident[row]),
+        "valid_from": _when(rows.valid_from[row]),
+        "birth_date": None if np.isnan(born) else date_of(born).isoformat(),
+        "attributes": _attributes(rows.attributes, row),
+    }
+
+
+def _request(records: Records, row: int) -> dict:
+    rows = records.requests
+    return {
+        "need": records.community.needs[rows.need[row]].id,
+        "requested_at": _when(rows.requested[row]),
+        "recorded_at": _when(rows.visible_from[row]),
+        "resolved_at": _when(rows.resolved[row]),
+        "satisfaction": None if np.isnan(rows.satisfaction[row]) else float(rows.satisfaction[row]),
+    }
+
+
+def _when(day: float) -> str | None:
+    return None if np.isnan(day) else str(np.datetime64(round(day * 86400), "s"))
+
+
+def _attributes(columns, row: int) -> dict:
+    return {name: value for name, column in columns.items() if (value := column.at(row)) is not None}
+
+
+class Case(NamedTuple):
+    """What is measured: requests to one of the servers."""
+
+    server: str
+    requests: list
 
 
 def main() -> None:
@@ -182,105 +184,93 @@ def main() -> None:
     shelf = Shelf(workspace)
     shelf.refresh()
     week = shelf.served.newest
-    database = open_database(command_settings(workspace))
-    key = people.make_key(database, "benchmark", SCOPES, days=1)
-    bearer = {"Authorization": f"Bearer {key}"}
-    typed = {"Content-Type": "application/json"}
-    households = list(week.places)
     live = week.live
-    records = read_records(workspace)
-    present = np.flatnonzero(known_before(records, live.state.as_of).present)
-    chosen = np.random.default_rng(0).choice(present, min(40, len(present)), replace=False)
-    bodies = [posted(live, records, int(one)) for one in chosen]
+    cases = cases_of(workspace, week)
+    if given.without_mlflow:
+        del cases[MLFLOW]
     print(
-        f"{len(households)} households, {len(live.state.community.needs)} needs, {len(live.columns)} features"
+        f"{len(week.places)} households, {len(live.state.community.needs)} needs, {len(live.columns)} features"
     )
-    ports = {name: free_port() for name in ("empty", "service", "mlflow")}
-    uvicorn = [sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--port"]
     with ExitStack() as stack:
-        processes = {
-            "empty": stack.enter_context(
-                running(
-                    [*uvicorn, str(ports["empty"]), "--app-dir", str(BENCH), "empty_app:app"],
-                    ports["empty"],
-                    "/",
-                )
-            ),
-            "service": stack.enter_context(
-                running(
-                    [sys.executable, "-c", START, "--workspace", str(workspace), "serve"],
-                    ports["service"],
-                    "/v1/health",
-                    XIANYING_ENVIRONMENT="development",
-                    XIANYING_PORT=str(ports["service"]),
-                    XIANYING_RATE="100000000/minute",
-                    XIANYING_LOG_LEVEL="warning",
-                )
-            ),
-        }
-        cases = {
-            "empty FastAPI endpoint": ("empty", [request("GET", "/", {})]),
-            "stored scores of one household": (
-                "service",
-                [request("GET", f"/v1/households/{one}/scores", bearer) for one in households],
-            ),
-            "live: rows of features": (
-                "service",
-                [request("POST", "/v1/live/features", {**bearer, **typed}, body[1]) for body in bodies],
-            ),
-            "live: raw records": (
-                "service",
-                [request("POST", "/v1/live/scores", {**bearer, **typed}, body[0]) for body in bodies],
-            ),
-        }
-        if not given.without_mlflow:
-            version = live.state.version
-            port = ports["mlflow"]
-            uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace / 'mlflow.db'}"
-            command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/xianying/{version}"]
-            processes["mlflow"] = stack.enter_context(
-                running(
-                    [*command, "--env-manager", "local", "-p", str(port), "-w", "1"],
-                    port,
-                    "/ping",
-                    MLFLOW_TRACKING_URI=uri,
-                )
-            )
-            cases["live: mlflow models serve"] = (
-                "mlflow",
-                [request("POST", "/invocations", typed, body[2]) for body in bodies],
-            )
+        ports, processes = {}, {}
+        for server in {case.server: None for case in cases.values()}:
+            ports[server] = free_port()
+            starting = running(**server_of(server, ports[server], workspace, live.state.version))
+            processes[server] = stack.enter_context(starting)
         rounds: dict[str, list] = {name: [] for name in cases}
         for number in range(given.rounds + 1):
             for name, (server, requests) in cases.items():
                 before = processor(processes[server])
-                found = measure(
-                    ports[server], requests, given.connections, 1.0 if number == 0 else given.seconds
-                )
-                found.processor = processor(processes[server]) - before
+                seconds = given.seconds if number else 1.0
+                measured = measure(ports[server], requests, given.connections, seconds)
+                measured.processor = processor(processes[server]) - before
                 if number:
-                    rounds[name].append(found)
-        table = {name: together(found) for name, found in rounds.items()}
-        used = {name: memory(process) for name, process in processes.items()}
-    first = "empty FastAPI endpoint"
-    beside_empty = {
-        name: statistics.median(
-            one.rate / other.rate for one, other in zip(found, rounds[first], strict=True)
-        )
-        for name, found in rounds.items()
+                    rounds[name].append(measured)
+        used = {name: memory(processes[case.server]) for name, case in cases.items()}
+    print_table(rounds, used)
+
+
+def cases_of(workspace: Path, week: Week) -> dict[str, Case]:
+    """Prepare the requests of each case by its name."""
+    live, records = week.live, read_records(workspace)
+    key = people.make_key(open_database(command_settings(workspace)), "benchmark", SCOPES, days=1)
+    bearer, typed = {"Authorization": f"Bearer {key}"}, {"Content-Type": "application/json"}
+    present = np.flatnonzero(known_before(records, live.state.as_of).present)
+    chosen = np.random.default_rng(0).choice(present, min(40, len(present)), replace=False)
+    raws, rows, invocations = zip(*(posted(live, records, int(home)) for home in chosen), strict=True)
+
+    def posts(path: str, headers: dict[str, str], bodies: Sequence[bytes]) -> list:
+        return [request("POST", path, {**headers, **typed}, body) for body in bodies]
+
+    stored = [request("GET", f"/v1/households/{household}/scores", bearer) for household in week.places]
+    return {
+        EMPTY: Case("empty", [request("GET", "/", {})]),
+        "stored scores of one household": Case("service", stored),
+        "live: rows of features": Case("service", posts("/v1/live/features", bearer, rows)),
+        "live: raw records": Case("service", posts("/v1/live/scores", bearer, raws)),
+        MLFLOW: Case("mlflow", posts("/invocations", {}, invocations)),
     }
-    mlflow = table.get("live: mlflow models serve")
+
+
+def server_of(name: str, port: int, workspace: Path, version: str) -> dict[str, Any]:
+    """Say how a server is started: the arguments of ``running``."""
+    at = str(port)
+    if name == "empty":
+        command = [sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--port", at]
+        return {"command": [*command, "--app-dir", str(BENCH), "empty_app:app"], "port": port, "path": "/"}
+    if name == "mlflow":
+        command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/xianying/{version}"]
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace / 'mlflow.db'}"
+        command += ["--env-manager", "local", "-p", at, "-w", "1"]
+        return {"command": command, "port": port, "path": "/ping", "MLFLOW_TRACKING_URI": uri}
+    return {
+        "command": [sys.executable, "-c", START, "--workspace", str(workspace), "serve"],
+        "port": port,
+        "path": "/v1/health",
+        "XIANYING_ENVIRONMENT": "development",
+        "XIANYING_PORT": at,
+        "XIANYING_RATE": "100000000/minute",
+        "XIANYING_LOG_LEVEL": "warning",
+    }
+
+
+def print_table(rounds: dict[str, list], used: dict[str, float]) -> None:
+    """Print a line for each case: its rate beside that of the empty endpoint, or of MLflow where both score live."""
+    table = {name: together(measured) for name, measured in rounds.items()}
+    empty, mlflow = table[EMPTY], table.get(MLFLOW)
     for name, row in table.items():
-        beside = f"{beside_empty[name]:5.2f} of the empty endpoint ({row['best'] / table[first]['best']:.2f} at best)"
+        pairs = zip(rounds[name], rounds[EMPTY], strict=True)
+        share = statistics.median(measured.rate / nothing.rate for measured, nothing in pairs)
+        beside = f"{share:5.2f} of the empty endpoint ({row['best'] / empty['best']:.2f} at best)"
         if mlflow and name.startswith("live"):
             beside = (
                 f"{row['rate'] / mlflow['rate']:5.1f} x mlflow ({row['best'] / mlflow['best']:.1f} at best)"
             )
-        processor_share = table[first]["processor"] / row["processor"]
         print(
             f"{name:32} {row['rate']:7.0f}/s, best {row['best']:7.0f}/s  p50 {row['p50']:7.2f} ms  "
-            f"p99 {row['p99']:7.2f} ms  processor {row['processor']:5.0f} µs ({processor_share:.2f} of"
-            f" the empty endpoint)  {used[cases[name][0]]:4.0f} MB  failed {row['failed']:.0f}  {beside}"
+            f"p99 {row['p99']:7.2f} ms  processor {row['processor']:5.0f} µs"
+            f" ({empty['processor'] / row['processor']:.2f} of the empty endpoint)  {used[name]:4.0f} MB"
+            f"  failed {row['failed']:.0f}  {beside}"
         )
 
 

@@ -110,19 +110,14 @@ def plan(
     workers, offered = workers_of(known, share.everywhere if share else None), enrolment(known, history)
     out = left_out(known, offered.closed)
     draw = np.random.default_rng([seed, known.as_of, *([share.number] if share else [])])
-    usual, warned = share.usual if share else None, open_warnings(warnings, known)
-    pairs = eligible_pairs(scores, known, out, usual)
-    pairs = _with_warned(pairs, warned_pairs(scores, known, out, warned, usual))
-    pairs = _weighed(pairs, known, workers, offered, before, draw)
-    pairs = pairs.assign(price=price_of(share.prices, known, pairs) if share else 0.0)
+    warned = open_warnings(warnings, known)
+    pairs = _weighed(_priced(scores, known, out, warned, share), known, workers, offered, before, draw)
     pairs = in_turn(pairs, known) if by_turn else pairs
     spare = workers.frame["visits"].to_numpy().copy()
     first, pairs = _warned_first(pairs, workers, spare)
     drawn = _drawn(pairs[:0] if by_turn else pairs[~pairs["sensitive"]], workers, spare, known, draw)
     phased = lots(pairs, workers, known)
-    waits = phased.loc[phased["later"].astype(bool), "household"]
-    taken = pairs["household"].isin(drawn["household"])
-    rest = pairs[~taken & (pairs["sensitive"] | ~pairs["household"].isin(waits))]
+    rest = _to_choose(pairs, drawn, phased)
     limits = share.limits if share else limits_of(offered, pairs)
     limits = left_after(limits, pd.concat([first.visits, drawn]))
     coordinated = _coordinated(rest, workers, spare, limits)
@@ -132,21 +127,29 @@ def plan(
     targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits, fair=equal)
     listed = [visits for visits in (*earlier, targeted.visits) if len(visits)]
     visits = pd.concat(listed, ignore_index=True) if listed else targeted.visits
-    groups = None
-    if known.community.outreach.parity is not None:
-        groups = group_sums(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
-    sums_within = visits.groupby("within")["p_need"].sum()
     sums = _sums(known, workers, out, pairs, earlier, coordinated, targeted)
     return Plan(
         visits=_finished(visits, workers, known),
         dropped=dropped(before, visits["household"].to_numpy(), pairs, out, workers, known),
         sums=replace(sums, by_turn=by_turn, warned=len(warned)),
         seats=offered.seats,
-        takers={int(pair): float(sums_within.get(pair, 0.0)) for pair in pairs["within"].unique() if pair},
-        groups=groups,
+        takers=_takers(pairs, visits),
+        groups=group_sums(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
+        if known.community.outreach.parity is not None
+        else None,
         community=known.community,
         lots=phased,
     )
+
+
+def _priced(
+    scores: pd.DataFrame, known: Known, out: LeftOut, warned: pd.DataFrame, share: Share | None
+) -> pd.DataFrame:
+    """List the pairs that may be visited, those of warned households among them, with the prices of their groups."""
+    usual = share.usual if share else None
+    pairs = eligible_pairs(scores, known, out, usual)
+    pairs = _with_warned(pairs, warned_pairs(scores, known, out, warned, usual))
+    return pairs.assign(price=price_of(share.prices, known, pairs) if share else 0.0)
 
 
 def _with_warned(pairs: pd.DataFrame, warned: pd.DataFrame) -> pd.DataFrame:
@@ -162,6 +165,19 @@ def _warned_first(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray) -> t
     """Choose the visits of warned households, and return them with the pairs of all others."""
     warned = pairs["warned_of"] != ""
     return choose_warned(pairs[warned], workers, spare), pairs[~warned]
+
+
+def _to_choose(pairs: pd.DataFrame, drawn: pd.DataFrame, phased: pd.DataFrame) -> pd.DataFrame:
+    """Leave out households that were drawn, and, but for sensitive needs, those that wait by the phase-in."""
+    waits = phased.loc[phased["later"].astype(bool), "household"]
+    taken = pairs["household"].isin(drawn["household"])
+    return pairs[~taken & (pairs["sensitive"] | ~pairs["household"].isin(waits))]
+
+
+def _takers(pairs: pd.DataFrame, visits: pd.DataFrame) -> dict[int, float]:
+    """Sum p_need of the visits by the programmes that they concern (``within``), those without a visit too."""
+    sums = visits.groupby("within")["p_need"].sum()
+    return {int(within): float(sums.get(within, 0.0)) for within in pairs["within"].unique() if within}
 
 
 def _sums(

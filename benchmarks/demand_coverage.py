@@ -49,7 +49,7 @@ def told_and_came(town: Path, workspace: Path, end: date) -> pd.DataFrame:
     records, last = read_records(workspace), day_of(end)
     known_all = known_before(records, last + 1)
     household, need, time = later_requests(town, records)
-    ahead = max(one.lead_weeks + one.horizon_weeks for one in records.community.needs)
+    ahead = max(need.lead_weeks + need.horizon_weeks for need in records.community.needs)
     parts = []
     for back, later in TRAININGS.items():
         model = retrain(records, last - WEEK * back).model
@@ -140,7 +140,7 @@ def main() -> None:
                 )
                 ingest(town, workspace)
                 told_and_came(town, workspace, end).to_parquet(kept)
-            needs = [one.id for one in read_records(workspace).community.needs]
+            needs = [need.id for need in read_records(workspace).community.needs]
             found.append(pd.read_parquet(kept).assign(town=name))
             print(f"{len(found)} towns\n\n{markdown(by_need(pd.concat(found), needs), needs)}\n", flush=True)
 

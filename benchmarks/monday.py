@@ -109,7 +109,7 @@ def main(households: int, rounds: int, threads: int, work: Path, output: Path) -
     prepare(work, households)
     runs = rounds_of(work, rounds, threads)
     median = {
-        who: {one: float(np.median([run[one] for run in own])) for one in MEASURES}
+        who: {measure: float(np.median([run[measure] for run in own])) for measure in MEASURES}
         for who, own in runs.items()
     }
     result = {
@@ -117,12 +117,14 @@ def main(households: int, rounds: int, threads: int, work: Path, output: Path) -
         "needs": {"plain": 1, "xianying": 12},
         "threads": threads,
         "median": median,
-        "ratio": {one: round(median["xianying"][one] / median["plain"][one], 2) for one in MEASURES},
+        "ratio": {
+            measure: round(median["xianying"][measure] / median["plain"][measure], 2) for measure in MEASURES
+        },
         "runs": runs,
         "date": date.today().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}{_priority()}",
         "python": platform.python_version(),
-        **{one: version(one) for one in LIBRARIES},
+        **{library: version(library) for library in LIBRARIES},
     }
     output.mkdir(parents=True, exist_ok=True)
     (output / f"monday-{threads}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -52,7 +52,7 @@ def blurred(known: Known, monday: Monday, seed: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "household_id": known.household_ids[rows.household],
-            "need": np.array([one.id for one in known.community.needs], dtype=object)[rows.need],
+            "need": np.array([need.id for need in known.community.needs], dtype=object)[rows.need],
             "p_need": p_need,
             "model_version": "blurred",
         }
@@ -90,7 +90,7 @@ def _ranked(scores: pd.DataFrame, known: Known, whole_town: bool) -> pd.DataFram
             spare[min(able, key=lambda one: workers.covers[:, one].sum())] -= 1
             listed.append(household)
     asked = asked[asked["household"].isin(listed)]
-    needs = np.array([one.id for one in known.community.needs], dtype=object)
+    needs = np.array([need.id for need in known.community.needs], dtype=object)
     ids = known.household_ids
     return pd.DataFrame(
         {"household_id": ids[asked["household"].to_numpy()], "need": needs[asked["need"].to_numpy()]}
@@ -108,7 +108,9 @@ class Seats:
     """What is left of each programme as needs are met, week by week."""
 
     def __init__(self, known: Known):
-        self.left = {one.id: seats_for_visits(one, known) for one in known.community.programmes}
+        self.left = {
+            programme.id: seats_for_visits(programme, known) for programme in known.community.programmes
+        }
 
     def meets(self, known: Known, need: str) -> bool:
         """Whether a need that was found can be met; takes the seat."""
@@ -128,11 +130,11 @@ def live(way: str, seed: int, place: Path) -> dict[str, float]:
     """Live the weeks under one way to make lists; sums over them."""
     setting = Setting(HOUSEHOLDS, WEEKS_BEFORE, WEEKS, 3, 12, END)
     world = World(setting, Run(seed, way, 0.0), place)
-    for one in world.exports.content["programmes"]:
-        one["seats"] = max(1, round(one["seats"] * SEATS))
-        one |= {"enrol_until": ENROL_UNTIL[one["id"]]} if one["id"] in ENROL_UNTIL else {}
-    severity = {one.id: one.severity for one in world.community.needs}
-    sensitive = {one.id for one in world.community.needs if one.sensitive}
+    for programme in world.exports.content["programmes"]:
+        programme["seats"] = max(1, round(programme["seats"] * SEATS))
+        programme |= {"enrol_until": ENROL_UNTIL[programme["id"]]} if programme["id"] in ENROL_UNTIL else {}
+    severity = {need.id: need.severity for need in world.community.needs}
+    sensitive = {need.id for need in world.community.needs if need.sensitive}
     seats, sums = None, dict.fromkeys(("visits", "pairs", "found", "met", "weight"), 0.0)
     for _ in range(WEEKS):
         monday = world.take_in()
@@ -175,11 +177,11 @@ def show(table: pd.DataFrame) -> None:
     print("| list | visits a week | found per visit | met per visit | severity met per visit | met a week |")
     print("|---|---|---|---|---|---|")
     for way, own in table.groupby("way", sort=False):
-        shown = [spread(own[one]) for one in figures]
+        shown = [spread(own[figure]) for figure in figures]
         made, found = own["visits"].mean() / WEEKS, (own["found"] / own["visits"]).mean()
         print(f"| {way} | {made:.0f} | {found:.3f} | " + " | ".join(shown) + " |")
         if way != "planner":
-            less = [spread(best[one] - own.set_index("seed")[one]) for one in figures]
+            less = [spread(best[figure] - own.set_index("seed")[figure]) for figure in figures]
             print("| planner minus this | | | " + " | ".join(less) + " |")
 
 

@@ -75,7 +75,7 @@ class History:
         households, requests = needed(directory, "households"), needed(directory, "requests")
         content = yaml.safe_load((directory / "community.yaml").read_text(encoding="utf-8"))
         self.needs = np.sort(requests["need"].unique())
-        weeks = {one["id"]: one["horizon_weeks"] for one in content["needs"]}
+        weeks = {need["id"]: need["horizon_weeks"] for need in content["needs"]}
         self.horizon = np.array([7 * weeks[need] for need in self.needs])
         self.households = np.sort(households["household_id"].astype(str).unique())
         self.time = days(requests["requested_at"])
@@ -93,7 +93,7 @@ class History:
             for _, one in newest.items()
         ]
         self.attributes = (
-            np.array([one.to_numpy(float) for one in columns]).reshape(-1, len(self.households)).T
+            np.array([column.to_numpy(float) for column in columns]).reshape(-1, len(self.households)).T
         )
 
     def total(self, keep: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
@@ -144,7 +144,7 @@ def plain_scores(history: History, as_of: int) -> dict[str, np.ndarray]:
                 built[then] = (history.columns(then), history.asked(then), history.since < then)
             columns, asked, there = built[then]
             rows.append((columns[there], asked[there, need]))
-        if not rows or not any(one[1].any() for one in rows):
+        if not rows or not any(row[1].any() for row in rows):
             continue
         matrix, label = (np.concatenate(one) for one in zip(*rows, strict=True))
         trees = lgb.train({**TREES, "num_threads": 2}, lgb.Dataset(matrix, label), ROUNDS)
@@ -314,7 +314,7 @@ def main() -> None:
         spoken = pd.DataFrame(
             {
                 "method": table["method"],
-                **{one: [lead(row, one) for _, row in table.iterrows()] for one in METRICS},
+                **{metric: [lead(row, metric) for _, row in table.iterrows()] for metric in METRICS},
             }
         ).assign(ratio=[f"{one:.2f}" if pd.notna(one) else "" for one in table["predicted / observed"]])
         print(f"\n### {given.panel.name}, {date}, {there.sum()} households\n\n{shown(spoken)}\n")

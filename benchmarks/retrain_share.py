@@ -155,7 +155,7 @@ def retrain_here(workspace: Path, result: Path, arguments: list[str]) -> None:
 def share(spent: dict[str, list[float]]) -> dict[str, Any]:
     """Wall and processor seconds of every span, and what part of all is outside LightGBM's training."""
     spans = {name: one for name, one in spent.items() if name != BESIDE}
-    wall = sum(one[0] for one in spans.values())
+    wall = sum(span[0] for span in spans.values())
     cpu = sum(one[1] for one in spent.values())
     rows = {name: {"wall_s": round(one[0], 2), "cpu_s": round(one[1], 2)} for name, one in spent.items()}
     return {
@@ -195,7 +195,7 @@ def of_town(households: int, again: bool) -> list[dict[str, Any]]:
             if code not in (0, 3):  # 3: read, with things to look at
                 raise click.ClickException(f"{' '.join(one)}: exit code {code}")
         runs = [measured(workspace)] + ([measured(workspace, True)] if again else [])
-        return [{"households": households, **one} for one in runs]
+        return [{"households": households, **run} for run in runs]
 
 
 @click.command()
@@ -220,7 +220,7 @@ def main(
         retrain_here(here, result, [])
         return
     about = {"date": date.today().isoformat(), "machine": platform.machine(), "cpus": os.cpu_count()}
-    about |= {"python": platform.python_version(), **{one: version(one) for one in LIBRARIES}}
+    about |= {"python": platform.python_version(), **{library: version(library) for library in LIBRARIES}}
     output.mkdir(parents=True, exist_ok=True)
     runs: list[dict[str, Any]] = []
     for one in sorted(households) if workspace is None else [0]:

@@ -84,7 +84,7 @@ def running(
 def processor(process: psutil.Process) -> float:
     """Seconds of processor time that a process and its children took."""
     times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
-    return sum(one.user + one.system for one in times)
+    return sum(time.user + time.system for time in times)
 
 
 def memory(process: psutil.Process) -> float:

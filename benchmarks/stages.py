@@ -86,7 +86,10 @@ def slopes(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for stage, own in table.groupby("stage", sort=False):
         size = np.log(own["households"])
-        fits = {one: np.polyfit(size, np.log(own[one]), 1)[0] if len(own) > 1 else np.nan for one in MEASURES}
+        fits = {
+            measure: np.polyfit(size, np.log(own[measure]), 1)[0] if len(own) > 1 else np.nan
+            for measure in MEASURES
+        }
         rows.append({"stage": stage, **fits})
     return pd.DataFrame(rows)
 
@@ -98,7 +101,9 @@ def projected(table: pd.DataFrame, households: int) -> pd.DataFrame:
     for stage, own in table.sort_values("households").groupby("stage", sort=False):
         last, slope = own.iloc[-1], slopes(own.iloc[-2:]).iloc[0]
         factor = households / last["households"]
-        rows.append({"stage": stage, **{one: last[one] * factor ** slope[one] for one in MEASURES}})
+        rows.append(
+            {"stage": stage, **{measure: last[measure] * factor ** slope[measure] for measure in MEASURES}}
+        )
     return pd.DataFrame(rows)
 
 
@@ -131,9 +136,9 @@ def main(
     output.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     about = {"date": date.today().isoformat(), "machine": platform.machine(), "cpus": os.cpu_count()}
-    about |= {"python": platform.python_version(), **{one: version(one) for one in LIBRARIES}}
-    for one in sorted(households):
-        rows += stages_of(one, seed, place)
+    about |= {"python": platform.python_version(), **{library: version(library) for library in LIBRARIES}}
+    for household in sorted(households):
+        rows += stages_of(household, seed, place)
         table = pd.DataFrame(rows).assign(load=round(os.getloadavg()[0], 1), **about)
         table.round(2).to_csv(output / "stages.csv", index=False)  # what is done is kept
     plot(table, output / "stages.png")

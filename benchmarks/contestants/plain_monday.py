@@ -68,7 +68,7 @@ def train(town: Path, need: str, as_of: pd.Timestamp, model: Path) -> None:
         tables.append(table)
         labels.append(table.index.isin(asked.loc[inside, "household_id"]))
     rows = pd.concat(tables)
-    label = pd.concat([pd.Series(one) for one in labels])
+    label = pd.concat([pd.Series(label) for label in labels])
     fitted = lgb.LGBMClassifier(n_estimators=200, learning_rate=0.05, verbosity=-1).fit(rows, label)
     fitted.booster_.save_model(model)
 

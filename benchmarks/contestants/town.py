@@ -60,7 +60,7 @@ def write_tables(records: Records, data: Path) -> None:
     pd.DataFrame(rows).to_parquet(data / "households.parquet", index=False)
     monday = MONDAY + 7 * ((int(records.last_day) - 2 * HORIZON - MONDAY) // 7)
     first = date_of(monday) - timedelta(days=STEP * (DATES - 1))
-    needs = [one.id for one in records.community.needs]
+    needs = [need.id for need in records.community.needs]
     work = {"first": first.isoformat(), "need": needs.index(NEED), "needs": len(needs), "values": values}
     (data / "work.json").write_text(json.dumps(work))
 

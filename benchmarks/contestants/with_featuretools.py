@@ -85,7 +85,7 @@ def main(data, output):
     households = pd.read_parquet(data / "households.parquet")
     watch.done("read")
     since = households.groupby("household")["known"].min()
-    days = [pd.Timestamp(one) for one in dates]
+    days = [pd.Timestamp(date) for date in dates]
     cutoff = pd.concat([pd.DataFrame({"household": since.index[since < day], "time": day}) for day in days])
     label = np.concatenate([labels_at(day, requests, need, since.index[since < day]) for day in days])
     watch.done("cohort and labels")

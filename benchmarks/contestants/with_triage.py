@@ -235,7 +235,7 @@ def main(data, output, kind):
     )
     if kind == "usual":
         experiment.validate()
-    assert sorted(one.date() for one in experiment.all_as_of_times) == dates
+    assert sorted(time.date() for time in experiment.all_as_of_times) == dates
     watch.done("experiment")
     experiment.generate_labels()
     experiment.generate_cohort()

@@ -141,7 +141,7 @@ def main(data: Path, output: Path, kind: str) -> None:
     """All of the work."""
     watch = Stopwatch()
     dates, need, _, values = read_work(data)
-    days = [day_of(one) for one in dates]
+    days = [day_of(date) for date in dates]
     watch.done("start")
     records = read_records(data / "workspace")
     watch.done("read")

@@ -97,7 +97,9 @@ def evaluation(label, score):
 
     order = np.argsort(-score, kind="stable")
     found = np.cumsum(label[order])
-    takes = {f"{share:.0%}": int(share * len(label)) for share in SHARES} | {str(one): one for one in COUNTS}
+    takes = {f"{share:.0%}": int(share * len(label)) for share in SHARES} | {
+        str(count): count for count in COUNTS
+    }
     result = {"roc_auc": float(roc_auc_score(label, score))}
     result["average_precision"] = float(average_precision_score(label, score))
     for name, take in takes.items():

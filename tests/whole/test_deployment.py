@@ -85,7 +85,7 @@ def test_systemd_takes_the_units_and_finds_them_hardened(tmp_path: Path) -> None
     units = [str(path) for path in sorted(tmp_path.iterdir())]
     found = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert found.returncode == 0 and str(tmp_path) not in found.stderr, found.stderr
-    for unit in (one for one in units if one.endswith(".service")):
+    for unit in (unit for unit in units if unit.endswith(".service")):
         # an exposure of at most 2.0 of 10
         command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit]
         found = subprocess.run(command, capture_output=True, text=True, check=False)

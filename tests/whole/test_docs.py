@@ -37,9 +37,9 @@ def test_every_command_has_help_and_stands_in_the_readmes(name: str) -> None:
 def test_every_option_stands_in_the_commands_page() -> None:
     page = text_of("docs/commands.md")
     options = [
-        one for command in commands.commands.values() for param in command.params for one in param.opts
+        opt for command in commands.commands.values() for param in command.params for opt in param.opts
     ]
-    missing = [one for one in options if one.startswith("--") and f"`{one}" not in page]
+    missing = [option for option in options if option.startswith("--") and f"`{option}" not in page]
     assert not missing
 
 

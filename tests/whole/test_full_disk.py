@@ -39,7 +39,9 @@ def contents(home: Path) -> dict[str, bytes]:
 
 def rows(workspace: Path) -> dict[str, int]:
     with open_store(workspace, read_only=True) as connection:
-        return {one: connection.execute(f"SELECT count(*) FROM {one}").fetchall()[0][0] for one in TABLES}
+        return {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in TABLES
+        }
 
 
 def export(workspace: Path, place: Path) -> Path:

@@ -34,7 +34,7 @@ def test_plain_script_and_aggregates_agree(tmp_path: Path, monkeypatch: pytest.M
     households = pd.read_parquet(tmp_path / "households.parquet")
     attributes = with_pandas.indicators(households, values)
 
-    days = [day_of(one) for one in DAYS]
+    days = [day_of(day) for day in DAYS]
     cohorts = [np.flatnonzero(known_before(records, day).present) for day in days]
     matrix, own_names = with_xianying.same_matrix(records, days, cohorts, values)
     assert own_names == names

@@ -57,7 +57,7 @@ def test_the_registry_holds_the_champion_with_a_run_for_each_need(workspace: Pat
     version = client.get_model_version_by_alias(NAME, "champion")
     assert version.version == "1" or version.version == 1
     runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
-    needs = {one.data.tags["need"] for one in runs if "mlflow.parentRunId" in one.data.tags}
+    needs = {run.data.tags["need"] for run in runs if "mlflow.parentRunId" in run.data.tags}
     assert needs == {str(need["id"]) for need in NEEDS}
 
 

@@ -31,8 +31,8 @@ def a_street() -> Known:
     ]
     records = make_records(
         households=[
-            {"household_id": one, "children": 2 * (one == "a"), "valid_from": "2021-03-04"}
-            for one in ("a", *dict(others))
+            {"household_id": other, "children": 2 * (other == "a"), "valid_from": "2021-03-04"}
+            for other in ("a", *dict(others))
         ],
         residents=[{"resident_id": "p", "household_id": "a", "birth_year": 2016, "valid_from": "2022-02-02"}],
         requests=[{"need": "childcare", **row} for row in requests],

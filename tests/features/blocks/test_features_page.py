@@ -17,5 +17,9 @@ def test_the_page_is_current() -> None:
 
 def test_every_feature_has_a_name_of_its_own_a_meaning_a_source_and_a_unit() -> None:
     features = catalogue(EXAMPLE)
-    assert not [name for name, count in Counter(one.name for one in features).items() if count > 1]
-    assert not [one.name for one in features if not (one.zh and one.en and one.source and one.unit)]
+    assert not [name for name, count in Counter(feature.name for feature in features).items() if count > 1]
+    assert not [
+        feature.name
+        for feature in features
+        if not (feature.zh and feature.en and feature.source and feature.unit)
+    ]

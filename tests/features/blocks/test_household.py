@@ -264,7 +264,7 @@ def test_residents_attributes_over_the_household():
         {"resident_id": "2", "chronic": "是", "score": "40", "work": "退休", "seen": "2024-05-24"},
         {"resident_id": "3", "chronic": None, "score": None, "work": None, "seen": None},
     ]
-    records = make_records([OLD], residents=[one | {"household_id": "old"} for one in people])
+    records = make_records([OLD], residents=[person | {"household_id": "old"} for person in people])
     found = {
         name: value for name, value in of_one(residents, records).items() if name.startswith("resident.")
     }

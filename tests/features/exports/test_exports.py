@@ -137,7 +137,7 @@ def test_an_emptied_column_and_one_that_is_gone_are_told_with_their_needs(office
     report = office.hand_in([{**row, "children": "", "elders": 0} for row in many])
     assert report.alarms == ["households：children 原来有 40 户填写，现在全空；care 将没有住户"]
     report = office.hand_in([{k: v for k, v in row.items() if k != "elders"} for row in many])
-    assert [one for one in report.alarms if "elders" in one and "没有这一列" in one]
+    assert [alarm for alarm in report.alarms if "elders" in alarm and "没有这一列" in alarm]
 
 
 def test_a_share_that_jumps_is_told_and_one_that_varies_as_ever_is_not(office):
@@ -147,7 +147,7 @@ def test_a_share_that_jumps_is_told_and_one_that_varies_as_ever_is_not(office):
     for poor in (20, 24, 19, 22):
         assert office.hand_in(register(poor)).alarms == []
     report = office.hand_in(register(120))
-    assert any(re.search("income = 低 的占比由 11% 变为 60%", one) for one in report.alarms)
+    assert any(re.search("income = 低 的占比由 11% 变为 60%", alarm) for alarm in report.alarms)
 
 
 def test_a_register_whose_rows_begin_on_the_day_of_the_export(office):

@@ -49,8 +49,8 @@ def some_exports(draw) -> list[dict[str, list[dict]]]:
 
 def sums_up(report: IngestReport) -> bool:
     return all(
-        one.read == one.new + one.corrected + one.unchanged + one.repeated + one.quarantined
-        for one in report.tables.values()
+        table.read == table.new + table.corrected + table.unchanged + table.repeated + table.quarantined
+        for table in report.tables.values()
     )
 
 
@@ -68,7 +68,7 @@ def picture(office: Office, known: Known) -> list:
 
 def gone(exports: list[dict], day: date) -> set[str]:
     """Households whose end, as it was last told, lies before a day."""
-    told = {row["household_id"]: row.get("valid_until") for one in exports for row in one["households"]}
+    told = {row["household_id"]: row.get("valid_until") for export in exports for row in export["households"]}
     return {one for one, until in told.items() if until and until <= str(day)}
 
 

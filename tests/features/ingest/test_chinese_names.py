@@ -50,7 +50,7 @@ def test_an_offices_own_workbooks_are_read_and_it_is_said_how(town: TinyTown) ->
     report = town.ingest()
     records = town.records()
     assert len(records.household_ids) == 30 and len(records.requests) == 40
-    needs = [one.id for one in records.community.needs]
+    needs = [need.id for need in records.community.needs]
     assert {needs[need] for need in records.requests.need} == {"childcare", "meals"}
     assert {"children", "双职工"} <= {*records.households.attributes}
     lines = [finding.line() for finding in report.findings]

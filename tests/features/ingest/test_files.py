@@ -113,7 +113,7 @@ def test_characters_that_do_not_show_are_taken_out_and_said(tiny_town, kind):
     read = read_table("households", path)
     third = read.rows.to_pylist()[2]
     assert (third["household_id"], third["grid_id"], third["housing"]) == ("H03", "G1", "租房")
-    said = [one.line() for one in read.findings]
+    said = [finding.line() for finding in read.findings]
     assert len(said) == 3 and all("看不见的字符" in one and "第 " in one for one in said)
 
 
@@ -275,7 +275,9 @@ def test_every_sheet_of_a_workbook_is_read_with_its_own_lines(tiny_town):
         ("W1", "steward", "[一月]", 2),
         ("W2", "steward", "[二月]", 3),
     ]
-    assert any("旧" in one.what for one in read.findings) and any("说明" in one.what for one in read.findings)
+    assert any("旧" in finding.what for finding in read.findings) and any(
+        "说明" in finding.what for finding in read.findings
+    )
 
 
 def test_names_of_columns_are_one_whatever_their_case_and_stand_once_in_a_sheet(tiny_town):
@@ -307,7 +309,7 @@ def test_merged_cells_are_filled_down_and_said(tiny_town):
     made.save(path)
     read = read_table("workers", path)
     assert read.rows["role"].to_pylist() == ["steward"] * 3
-    assert any("合并" in one.what for one in read.findings)
+    assert any("合并" in finding.what for finding in read.findings)
 
 
 def test_cells_that_are_merged_to_the_right_are_said(tiny_town):
@@ -316,7 +318,7 @@ def test_cells_that_are_merged_to_the_right_are_said(tiny_town):
     book.active.merge_cells("E3:F3")
     book.save(path)
     read = read_table("households", path)
-    assert any("横向合并" in one.what for one in read.findings)
+    assert any("横向合并" in finding.what for finding in read.findings)
 
 
 def test_a_hostile_workbook_ends_in_one_line_and_leaves_the_records(tiny_town):

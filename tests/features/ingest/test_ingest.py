@@ -27,7 +27,9 @@ def stored(town: TinyTown) -> dict[str, list[tuple]]:
         return {}
     with duckdb.connect(str(town.workspace / STORE)) as connection:
         tables = [row[0] for row in connection.execute("SHOW TABLES").fetchall()]
-        return {one: connection.execute(f"SELECT * FROM {one} ORDER BY ALL").fetchall() for one in tables}
+        return {
+            table: connection.execute(f"SELECT * FROM {table} ORDER BY ALL").fetchall() for table in tables
+        }
 
 
 def quarantined(town: TinyTown, path=None) -> list[dict[str, str]]:
@@ -309,7 +311,7 @@ def test_unusable_propensities_and_words_for_nothing_are_taken_as_missing(tiny_t
     tiny_town.write("requests", [requests()[0] | {"satisfaction": "未评价", "resolved_at": "NULL"}])
     report = tiny_town.ingest()
     assert report.quarantine is None
-    found = {one.what: one.rows for one in report.findings}
+    found = {finding.what: finding.rows for finding in report.findings}
     assert found == {"propensity 超出范围": 2, "propensity 读不懂": 1}
     assert np.isnan(tiny_town.records().outreach.propensity[:3]).all()
     assert np.isnan(tiny_town.records().requests.satisfaction).all()
@@ -358,7 +360,7 @@ def test_times_with_an_offset_and_office_forms_are_local_times(tiny_town):
     assert report.quarantine is None
     records = tiny_town.records().requests
     found = dict(zip(records.request_id, records.requested, strict=True))
-    assert [found[f"T{n}"] for n in range(len(forms))] == [day(one) for one in forms.values()]
+    assert [found[f"T{n}"] for n in range(len(forms))] == [day(form) for form in forms.values()]
 
 
 def test_another_timezone(tiny_town):
@@ -488,9 +490,10 @@ def test_killed_at_any_moment_and_run_again(tiny_town, tmp_path):
     tiny_town.ingest()
     before = stored(tiny_town)
     tiny_town.write(
-        "requests", [*requests(), *(one | {"request_id": f"K{one['request_id']}"} for one in requests())]
+        "requests",
+        [*requests(), *(request | {"request_id": f"K{request['request_id']}"} for request in requests())],
     )
-    tiny_town.write("households", [one | {"housing": "租房"} for one in households()])
+    tiny_town.write("households", [household | {"housing": "租房"} for household in households()])
     held = shutil.copytree(tiny_town.workspace, tmp_path / "held")
     other = TinyTown(tiny_town.directory, held)
 

@@ -123,7 +123,7 @@ def two_sheets(path: Path, name: str, rows: list[list[str]]) -> None:
     book = openpyxl.Workbook()
     first = book.active
     names = [*requests()[0]]
-    for row in [names, *([row[one] for one in names] for row in requests())]:
+    for row in [names, *([row[name] for name in names] for row in requests())]:
         first.append(row)
     second = book.create_sheet(name)
     for row in rows:

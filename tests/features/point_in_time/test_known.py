@@ -31,7 +31,7 @@ def records() -> Records:
 
 def test_no_table_holds_a_row_from_the_date_on() -> None:
     known = known_before(records(), DAY)
-    tables = [value for one in fields(Known) if isinstance(value := getattr(known, one.name), Versions)]
+    tables = [value for field in fields(Known) if isinstance(value := getattr(known, field.name), Versions)]
     assert len(tables) == 5
     for table in tables:
         assert (table.visible_from < DAY).all()
@@ -42,7 +42,7 @@ def test_no_table_holds_a_row_from_the_date_on() -> None:
 
 def test_known_gives_no_way_back_to_the_records() -> None:
     known = known_before(records(), DAY)
-    assert not any(isinstance(getattr(known, one.name), Records) for one in fields(Known))
+    assert not any(isinstance(getattr(known, field.name), Records) for field in fields(Known))
 
 
 def test_objections_leave_households_out_and_reach_no_feature_label_or_model() -> None:
@@ -55,7 +55,7 @@ def test_objections_leave_households_out_and_reach_no_feature_label_or_model() -
     }
     assert "features/point_in_time/feedback.py" in readers
     readers -= {"models/monitoring/week_counts.py"}  # counts promises for the coordinator
-    assert not [one for one in readers if one.startswith(("features/blocks", "models/"))]
+    assert not [reader for reader in readers if reader.startswith(("features/blocks", "models/"))]
 
 
 def test_a_summary_without_what_is_asked_for_is_refused() -> None:

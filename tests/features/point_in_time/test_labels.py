@@ -19,7 +19,7 @@ BOTH = Rows(np.array([0, 0, 0], dtype=np.int32), np.array([0, 1, 2], dtype=np.in
 
 
 def town(requests, **sections):
-    requests = [{"household_id": "h", **one} for one in requests]
+    requests = [{"household_id": "h", **request} for request in requests]
     return make_records([{"household_id": "h"}], requests, community=make_community(NEEDS, **sections))
 
 
@@ -29,7 +29,7 @@ def label(need, requested_at, known_at="2025-06-02", as_of=AS_OF, **more):
     known = known_before(records, day_of(date.fromisoformat(known_at)))
     found = labels(known, BOTH, as_of)
     assert found.dtype == np.int8
-    return int(found[[one["id"] for one in NEEDS].index(need)])
+    return int(found[[need["id"] for need in NEEDS].index(need)])
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,13 @@ def test_factors_of_attributes_are_those_of_one_need_at_a_time() -> None:
     assert len(columns) > 1
     for need in range(count.shape[1]):
         left = expected[:, need].copy()
-        factor = {one.name: np.ones(len(one.factors)) for one in columns}
+        factor = {column.name: np.ones(len(column.factors)) for column in columns}
         for _ in range(similar.SWEEPS):
-            for one in columns:
-                code = similar.codes_of(known, schema, one.name, one.edges)
-                seen, due = (np.bincount(code, each, len(one.factors)) for each in (count[:, need], left))
+            for column in columns:
+                code = similar.codes_of(known, schema, column.name, column.edges)
+                seen, due = (np.bincount(code, each, len(column.factors)) for each in (count[:, need], left))
                 step = (seen + similar.PRIOR) / (due + similar.PRIOR)
                 left *= step[code]
-                factor[one.name] *= step
-        for one in columns:
-            assert np.array_equal(one.factors[:, need], factor[one.name])
+                factor[column.name] *= step
+        for column in columns:
+            assert np.array_equal(column.factors[:, need], factor[column.name])

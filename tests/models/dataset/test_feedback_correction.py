@@ -34,7 +34,7 @@ def request(day: float, household: str = "a") -> dict:
 
 
 def known_with(outreach: list[dict], requests: list[dict], names: list[str]) -> Known:
-    households = [{"household_id": one, "valid_from": "2023-01-01"} for one in names]
+    households = [{"household_id": name, "valid_from": "2023-01-01"} for name in names]
     return known_before(make_records(households=households, requests=requests, outreach=outreach), NOW)
 
 
@@ -49,7 +49,7 @@ def corrected(*visits: dict, asked: float | None = None) -> tuple[int, bool]:
 def found_by_many(day: float) -> tuple[np.ndarray, np.ndarray]:
     """Labels and use of many pairs, each visited ``day`` days after the as-of day and found in need."""
     names = [f"h{number:03d}" for number in range(MANY)]
-    known = known_with([visit(day, "needed", household=one) for one in names], [], names)
+    known = known_with([visit(day, "needed", household=name) for name in names], [], names)
     rows = Rows(np.arange(MANY, dtype=np.int32), np.full(MANY, MEALS, dtype=np.int16))
     return with_outreach(known, rows, DAY, labels(known, rows, DAY))
 
@@ -123,7 +123,7 @@ def test_the_share_is_one(seed: int, asks: float) -> None:
 
 def test_training_rows_follow() -> None:
     names = [f"h{number:03d}" for number in range(MANY)]
-    known = known_with([visit(5, "needed", household=one) for one in names[:200]], [], names)
+    known = known_with([visit(5, "needed", household=name) for name in names[:200]], [], names)
     rows, label = labelled(known_before(records_of(known), DAY), known)
     meals = rows.need == MEALS
     assert set(rows.household[meals & (label == 0)]) == set(range(200, MANY))

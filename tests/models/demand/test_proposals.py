@@ -164,7 +164,7 @@ def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
     for at, name in enumerate(("household_id", "need")):
         table = table.set_column(at, name, table[name].dictionary_encode())
     pairs = Piece.of(homes, table)
-    pieces = [replace(pairs, home=one[0], need=one[1], p=one[2]) for one in halves(pairs)]
+    pieces = [replace(pairs, home=halve[0], need=halve[1], p=halve[2]) for halve in halves(pairs)]
     named = candidates(found.projects, pieces)
     assert named["household_id"].tolist()[:2] == ["h198", "h196"]
     assert len(named) == 3 * found.projects["seats"].item()

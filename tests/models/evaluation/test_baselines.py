@@ -49,7 +49,7 @@ def test_households_of_one_micro_grid_are_alike_for_the_grid_average(town):
     value = scores[GRID_AVERAGE][rows.need == 1]
     where = known.microgrid[rows.household[rows.need == 1]]
     means = {one: set(value[where == one].tolist()) for one in np.unique(where)}
-    assert all(len(one) == 1 for one in means.values())
+    assert all(len(mean) == 1 for mean in means.values())
     asked_a_household = {
         one: asked(known).total()[:, 1][known.microgrid == one].mean() for one in np.unique(where)
     }

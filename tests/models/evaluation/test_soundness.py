@@ -17,7 +17,9 @@ from models.evaluation.soundness import (
 )
 
 NEEDS = ("meals", "visit")
-COMMUNITY = make_community([{"id": one, "name": {"zh": one, "en": one}, "horizon_weeks": 8} for one in NEEDS])
+COMMUNITY = make_community(
+    [{"id": need, "name": {"zh": need, "en": need}, "horizon_weeks": 8} for need in NEEDS]
+)
 NOT_BOUNDED = np.zeros(2, dtype=bool)
 HORIZON = np.full(2, 56.0)
 
@@ -44,9 +46,11 @@ def validation(levels: tuple[float, float], order: float = 1.0, households: int 
                         true,
                     )
                 )
-    sizes = [len(one[0]) for one in columns]
-    household, label, model, true = (np.concatenate([one[at] for one in columns]) for at in (0, 4, 5, 6))
-    need, as_of, fold = (np.repeat([one[at] for one in columns], sizes) for at in (1, 2, 3))
+    sizes = [len(column[0]) for column in columns]
+    household, label, model, true = (
+        np.concatenate([column[at] for column in columns]) for at in (0, 4, 5, 6)
+    )
+    need, as_of, fold = (np.repeat([column[at] for column in columns], sizes) for at in (1, 2, 3))
     scores = {MODEL: model, PLAIN: true, REQUEST_COUNT: np.zeros(len(true))}
     return Validation(household, need, as_of, fold, label.astype(np.int8), scores, ("a", "b", "c"))
 

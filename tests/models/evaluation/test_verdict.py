@@ -56,7 +56,7 @@ def test_hits_are_those_of_the_evaluation_and_grow_with_the_list() -> None:
     found = values_of(rows, rows.scores[MODEL], 40, True, weights)
     assert hits[0].value == pytest.approx(40 * found.value["precision_at_capacity"])
     assert hits[0].again == pytest.approx(40 * found.replicates["precision_at_capacity"], rel=0.1)
-    assert np.diff([one.value for one in hits]).min() >= 0
+    assert np.diff([hit.value for hit in hits]).min() >= 0
 
 
 def test_a_town_judged_by_a_draw_of_its_households_hits_as_many() -> None:
@@ -65,7 +65,7 @@ def test_a_town_judged_by_a_draw_of_its_households_hits_as_many() -> None:
     town, weights = validation(asked, model=chance), resampled(HOUSEHOLDS, replicates=20)
     drawn = replace(town.take(town.household % 2 == 0), share=0.5)
     hits, of_draw = (
-        [one.value for one in hits_at_lengths(rows, rows.scores[MODEL], 40 * LONGER, weights)]
+        [length.value for length in hits_at_lengths(rows, rows.scores[MODEL], 40 * LONGER, weights)]
         for rows in (town, drawn)
     )
     assert of_draw == pytest.approx(hits)

@@ -133,7 +133,7 @@ def test_a_group_that_the_model_passes_over_is_named_in_words(records: Records, 
     with speaking("en"):
         lines = group_lines(table, membership(known))
         assert "New residents has" in lines[0] and "clearly less" in lines[0]
-        assert any("underestimated" in one and "New residents" in one for one in lines)
+        assert any("underestimated" in line and "New residents" in line for line in lines)
         names = [row["name"] for row in group_tables(table, membership(known))[0]["rows"]]
     assert names == ["all", "**New residents**", "ethnicity: 汉族", "ethnicity: 畲族"]
 

@@ -57,14 +57,14 @@ def test_every_file_is_there_for_the_town_and_for_each_need(report: Path, good: 
     tables = {"metrics.csv", "reliability.csv", "lift.csv", "importance.csv"}
     figures = {"overview.png", "reliability.png", "lift.png", "groups.png"}
     cards = {"model_card.zh.md", "model_card.en.md"}
-    assert {one.name for one in report.iterdir()} == tables | figures | cards | {
+    assert {path.name for path in report.iterdir()} == tables | figures | cards | {
         "against_baselines.csv",
         "groups.csv",
         "verdicts.csv",
         "needs",
     }
     for need in good.model.schema.needs:
-        assert {one.name for one in (report / "needs" / need).iterdir()} == tables | {"report.png"}
+        assert {path.name for path in (report / "needs" / need).iterdir()} == tables | {"report.png"}
         assert set(pd.read_csv(report / "needs" / need / "lift.csv")["need"]) == {need}
     assert len(pd.read_csv(report / "metrics.csv")) == len(good.metrics)
     assert pd.read_csv(report / "importance.csv")["meaning"].notna().all()

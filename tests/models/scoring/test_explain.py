@@ -156,7 +156,7 @@ def test_no_text_shows_a_feature_s_name_or_a_probability(town: Known) -> None:
     model = hand_made_model(town, dict.fromkeys(model.feature_names, 1.0))
     features = build(town, cohort(town), model.schema)
     positions = np.arange(0, len(features.rows), 3)
-    texts = {text for one in reasons(model, town, features, positions, most=99) for text in one}
+    texts = {text for reason in reasons(model, town, features, positions, most=99) for text in reason}
     assert len(texts) > 20
     for text in texts:
         assert not re.search(r"[a-z]_[a-z]|0\.\d|%|nan", text), text

@@ -206,7 +206,7 @@ def test_few_texts_read_one_by_one_say_what_pandas_says(texts):
 
     from features.contract import attribute_values as values
 
-    column = np.array([one.strip() for one in texts], dtype=object)
+    column = np.array([text.strip() for text in texts], dtype=object)
     for read in (values.numbers, values.days, values.births, values.booleans):
         few = read(column)
         with patch.object(values, "FEW", -1):

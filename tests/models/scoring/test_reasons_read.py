@@ -58,7 +58,7 @@ def test_no_reason_has_a_fault(town: Known, place: Place) -> None:
     for seed in range(MODELS):
         for household, need, reasons in printed(town, seed, place):
             this = town.community.needs[need]
-            line = "；".join(one.text for one in reasons)
+            line = "；".join(reason.text for reason in reasons)
             texts.add(line)
             assert 1 <= len(reasons) <= 3
             assert not re.search(NO_REASON_TO_COME, line), line
@@ -79,11 +79,11 @@ def test_no_attribute_is_told_that_makes_a_request_less_likely(town: Known) -> N
     checked = 0
     for household, need, reasons in printed(town, 9, "home"):
         logarithms = attribute_logarithms(town, schema, household, need)
-        if any("双职工" in one.text for one in reasons):
+        if any("双职工" in reason.text for reason in reasons):
             names = [name for name in logarithms if re.search("dual_(earner|income)", name)]
             assert all(logarithms[name] >= LEAST_TOLD for name in names)
             checked += 1
-        if any(re.search("孩子", one.text) for one in reasons):
+        if any(re.search("孩子", reason.text) for reason in reasons):
             about_children = [value for name, value in logarithms.items() if "child" in name]
             assert max(about_children) >= LEAST_TOLD
             checked += 1
@@ -92,20 +92,24 @@ def test_no_attribute_is_told_that_makes_a_request_less_likely(town: Known) -> N
 
 def test_neighbours_are_told_only_where_they_ask_more(town: Known) -> None:
     for household, need, reasons in printed(town, 11, "list"):
-        for one in reasons:
-            counted = re.search(r"邻居(\d+)户，近(?:一年|一个月)(\d+)户申请过", one.text)
-            assert counted is None or (3 <= int(counted[2]) <= int(counted[1])), (household, need, one.text)
+        for reason in reasons:
+            counted = re.search(r"邻居(\d+)户，近(?:一年|一个月)(\d+)户申请过", reason.text)
+            assert counted is None or (3 <= int(counted[2]) <= int(counted[1])), (
+                household,
+                need,
+                reason.text,
+            )
 
 
 def test_a_community_opens_and_closes_attributes(town: Known) -> None:
-    needs = [one.id for one in town.community.needs]
+    needs = [need.id for need in town.community.needs]
     opened = {"party_member": (needs[0],), "dual_earner": ()}
     settings = town.community.features.model_copy(update={"reasons": opened})
     community = town.community.model_copy(update={"features": settings})
     texts = [
-        (need, one.text)
+        (need, reason.text)
         for _, need, reasons in printed(replace(town, community=community), 2, "list")
-        for one in reasons
+        for reason in reasons
     ]
     assert not any("双职工" in text for _, text in texts)
     assert all(need == 0 for need, text in texts if "党员" in text)

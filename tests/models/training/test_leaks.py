@@ -57,7 +57,7 @@ def known() -> Known:
 
 
 def test_columns_filled_after_the_fact_are_named_and_honest_ones_are_not(known: Known) -> None:
-    found = {one.attribute for one in find_leaks(known)}
+    found = {leak.attribute for leak in find_leaks(known)}
     assert found == {"aid_paid_on", "officer", "times_helped", "was_client"}
 
 
@@ -77,7 +77,7 @@ def test_what_leaks_is_in_no_feature(known: Known) -> None:
 
 def test_an_allowed_column_is_used_again() -> None:
     known = town({"allow": ["aid_paid_on", "officer"]})
-    assert {one.attribute for one in find_leaks(known)} == {"times_helped", "was_client"}
+    assert {leak.attribute for leak in find_leaks(known)} == {"times_helped", "was_client"}
 
 
 def test_without_requests_nothing_is_suspected(known: Known) -> None:
@@ -85,4 +85,4 @@ def test_without_requests_nothing_is_suspected(known: Known) -> None:
     silent = replace(
         known, requests=type(known.requests)(*(value[none] for value in vars(known.requests).values()))
     )
-    assert [one.attribute for one in find_leaks(silent)] == ["aid_paid_on"]
+    assert [leak.attribute for leak in find_leaks(silent)] == ["aid_paid_on"]

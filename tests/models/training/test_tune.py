@@ -92,7 +92,7 @@ def test_the_search_is_a_run_of_its_own_below_the_retrain(tuned, records, tmp_pa
     assert "mlflow.parentRunId" in run.data.tags
     assert run.data.metrics["best_loss"] == tuned.tuned.loss
     losses = client.get_metric_history(run.info.run_id, "loss")
-    assert [one.step for one in losses] == [0, 1, 2]
+    assert [loss.step for loss in losses] == [0, 1, 2]
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"trials.csv", "importance.csv", "tuning.png"} <= files
     parent = client.get_run(run.data.tags["mlflow.parentRunId"])

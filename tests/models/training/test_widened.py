@@ -43,7 +43,7 @@ def test_every_output_begins_with_the_needs_that_are_not_sound_in_the_language_o
         metadata={"unsound": told}, silence=lambda: "silence", modelled=np.ones(2, dtype=bool), visited=None
     )
     champion = cast(Champion, SimpleNamespace(model=model, version=1))
-    community = make_community([{"id": one, "horizon_weeks": 8} for one in NEEDS])
+    community = make_community([{"id": need, "horizon_weeks": 8} for need in NEEDS])
     assert about(champion, community)[0] == "只可用来排序"
     with speaking("en"):
         assert about(champion, community)[0] == "use the scores to rank only"

@@ -24,7 +24,7 @@ def held_out(**scores: np.ndarray) -> pd.DataFrame:
         }
     )
     names = ("p_need", "p_request", "same_season", "request_count", "request_count_all", "grid_average")
-    return frame.assign(**{one: scores.get(one, np.zeros(VISITS)) for one in names})
+    return frame.assign(**{name: scores.get(name, np.zeros(VISITS)) for name in names})
 
 
 def test_a_ranking_that_knows_has_everything_in_its_top_tenth_and_one_that_does_not_a_tenth() -> None:

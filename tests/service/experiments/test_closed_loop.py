@@ -133,7 +133,7 @@ def test_weekly_exports_add_up_to_the_office_s_tables(tmp_path: Path) -> None:
     handed, sizes = [], []
     for _ in range(3):
         sizes.append(world.exports.write(tmp_path / "export"))
-        files = {one: tmp_path / "export" / f"{one}.csv" for one in sizes[-1]}
+        files = {size: tmp_path / "export" / f"{size}.csv" for size in sizes[-1]}
         handed.append({one: pd.read_csv(path, dtype=str) for one, path in files.items()})
         town, names = world.town, world.exports.names
         requests = request_table(town, names, world.community, world.office.requests)

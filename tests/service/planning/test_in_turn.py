@@ -48,7 +48,7 @@ def office(visited: dict[str, date]) -> Records:
     ]
     community = make_community([{**need, "who": ""} for need in NEEDS], outreach={"visits_per_worker": 6})
     return make_records(
-        [{"household_id": one} for one in HOMES], requests, outreach=outreach, community=community
+        [{"household_id": home} for home in HOMES], requests, outreach=outreach, community=community
     )
 
 

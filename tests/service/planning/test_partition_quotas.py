@@ -17,7 +17,7 @@ def test_every_visit_is_made_in_one_part_and_the_best_first(
     worth: list[np.ndarray], visits: dict[str, int]
 ) -> None:
     shares = visits_by_partition(worth, visits)
-    assert {one: sum(share[one] for share in shares) for one in visits} == visits
+    assert {visit: sum(share[visit] for share in shares) for visit in visits} == visits
     made = [sum(share.values()) for share in shares]
     total = sum(visits.values())
     visited = np.sort(np.concatenate([one[:count] for one, count in zip(worth, made, strict=True)]))[::-1]

@@ -102,7 +102,7 @@ def test_propensities_are_the_chances_with_which_pairs_are_drawn() -> None:
         drawn.groupby(["household_id", "need"])
         .size()
         .reindex(
-            pd.MultiIndex.from_product([known.household_ids, [one["id"] for one in NEEDS[:4]]]),
+            pd.MultiIndex.from_product([known.household_ids, [need["id"] for need in NEEDS[:4]]]),
             fill_value=0,
         )
     )

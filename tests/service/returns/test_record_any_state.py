@@ -23,7 +23,9 @@ answers = st.fixed_dictionaries(
     {
         "结果": maybe(list(outcome_names().values())),
         "走访日期": maybe([datetime(2025, 9, 3), "9月3日", "2025-09-03"]),
-        "反馈": maybe([one for one in feedback_choices() if "3" not in one]),  # rows have two reasons
+        "反馈": maybe(
+            [choice for choice in feedback_choices() if "3" not in choice]
+        ),  # rows have two reasons
         "满意度": maybe([1, "2", 5.0]),
         "下次走访": maybe([datetime(2025, 9, 17), "9.17"]),
         "备注": maybe(["家里没人", "9月再说，=不急", " "]),

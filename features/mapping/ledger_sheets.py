@@ -12,6 +12,7 @@ from features.alphabet import shown
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.ingest.csv_reader import as_utf8
 from features.language import UserError, say
+from features.mapping.chat import COLUMNS, messages_of
 from features.mapping.field_names import field_named, plain_name
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")
@@ -81,6 +82,8 @@ def _read_text(path: Path) -> SheetCells:
     """Read a text file of rows as one sheet; an empty row keeps its place."""
     content, _, _ = as_utf8(path.read_bytes(), path)
     text = content.decode("utf-8", "replace")
+    if messages_of(texts := [line.strip() for line in text.splitlines()]):
+        return SheetCells(path.stem, True, [[line] for line in texts], [])
     head = "\n".join(text.splitlines()[:HEADER_WITHIN])
     delimiter = max(DELIMITERS, key=head.count)
     rows: list[list[Any]] = []
@@ -98,7 +101,7 @@ def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
     cells = [[_tidy(value) for value in row] for row in sheet.rows]
     head = _header_row(cells)
     if head is None:
-        return None
+        return _chat(sheet, cells)
     last = _header_end(sheet, cells, head)
     names = _unique(_header_names(sheet, cells, head, last))
     _fill_merged(sheet, cells, last)
@@ -115,6 +118,17 @@ def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
         rows.append(row)
         lines.append(number + 1)
     return LedgerSheet(sheet.name, title, names, rows, lines, frozenset(notes), head + 1, sheet.visible)
+
+
+def _chat(sheet: SheetCells, cells: Sequence[Sequence[Cell]]) -> LedgerSheet | None:
+    """Read a sheet without a header, of one column, as a copied chat; None where it is none."""
+    if any(sum(value != "" for value in row) > 1 for row in cells):
+        return None
+    found = messages_of([next((str(value) for value in row if value != ""), "") for row in cells])
+    if not found:
+        return None
+    title, rows, lines = found
+    return LedgerSheet(sheet.name, title, COLUMNS, [*rows], lines, frozenset(), lines[0], sheet.visible)
 
 
 def _tidy(value: Cell) -> Cell:

@@ -44,6 +44,10 @@ SINGLE = frozenset(
         "age",
     ]
 )
+# how somebody turned to the hotline, which tells no need
+MANNERS = frozenset(
+    ("诉求", "咨询", "投诉", "求助", "建议", "意见", "举报", "表扬", "感谢", "投诉举报", "其他")
+)
 REGISTER_FIELDS = ("relation", "birth", "id_card", "age")
 _WARNING = re.compile(r"预警|核查名单|疑似|疑点|线索|比对|低收入人口.*(?:名单|监测)|监测对象")
 _VISIT = re.compile(r"走访|入户|探访|民情|巡访|敲门|包联|包户")
@@ -160,6 +164,8 @@ def _by_content(field: str, because: str, content: Content) -> tuple[str, str]:
         return "result", cells
     if field == "resolved_at" and content.when < 0.3 and content.state >= MOST:
         return "status", cells
+    if field == "category" and MANNERS.issuperset(content.samples):
+        return "ignored", say("只说是诉求、咨询还是投诉", "only tells a wish from a question or a complaint")
     if field == "text" and content.length < 7 and content.common and content.distinct <= FEW_WORDS:
         return "category", cells
     if field in ("category", "tags", "person") and content.length >= 2 * SENTENCE:

@@ -58,7 +58,7 @@ def compose(events: pd.DataFrame, register: Register, reader: NeedReader) -> Com
     for event, need in needs[["event", "need"]].itertuples(index=False):
         of_event.setdefault(event, []).append(need)
     for place, event in enumerate(events.to_dict("records")):
-        _refusals(composed, place, event)
+        add_refusals(composed, place, event)
         if event["state"] == LOADED:
             _load(composed, place, event, of_event.get(place, []))
     return composed
@@ -226,7 +226,7 @@ def _iso(moment: pd.Timestamp) -> str:
     return "" if pd.isna(moment) else moment.isoformat(" ")
 
 
-def _refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
+def add_refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
     """Add the refusals that a visit's row tells; one whose household is not certain binds all whom it may mean."""
     if event["shape"] not in ("visits", "days") or event["state"] == ASIDE or not _refuses(event):
         return

@@ -20,6 +20,7 @@ from features.language import UserError, say
 from features.mapping.mapping_file import ENDING
 from features.mapping.register import RegisterTables
 from features.mapping.take_rows import SOURCE
+from service.ledgers.category_table import CATEGORIES
 from service.ledgers.compose import Composed
 
 
@@ -52,7 +53,7 @@ def write_staged(
             path in ledgers
             or path.is_dir()
             or path.name.startswith((".", "~$"))
-            or path.name.endswith(ENDING)
+            or path.name.endswith((ENDING, CATEGORIES))
         ):
             continue
         table = table_of(path.stem)

@@ -37,6 +37,10 @@ def test_a_door_written_in_many_ways_is_one_door(text: str) -> None:
     assert read_door(text) == Door(("西山花园",), "", "3", "2", "501")
 
 
+def test_a_street_office_alone_names_no_estate() -> None:
+    assert read_door("温州市龙湾区星海街道第3幢第2单元501") == Door((), "", "3", "2", "501")
+
+
 @pytest.mark.parametrize(
     ("text", "door"),
     [

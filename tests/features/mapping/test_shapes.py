@@ -266,6 +266,27 @@ def test_headings_of_other_offices(
     assert records["aside"].tolist() == [""]
 
 
+@pytest.mark.parametrize("ending", [".xlsx", ".txt"])
+def test_a_chat_copied_into_one_column_is_a_row_a_message(tmp_path: Path, ending: str) -> None:
+    chat = [
+        "李姐 3月5日 10:20",
+        "3-2-501，楼道灯坏了",
+        "有人修吗",
+        "4-1-302王强 3月5日 下午2:31",
+        "想给老人订餐",
+    ]
+    path = tmp_path / f"居民群2025年3月{ending}"
+    book = Workbook()
+    for text in chat:
+        book.active.append([text])
+    book.save(path) if ending == ".xlsx" else path.write_text("\n".join(chat), "utf-8")
+    _, records = mapped(path)
+    assert records["text"].tolist() == ["3-2-501，楼道灯坏了。有人修吗", "想给老人订餐"]
+    assert records["person"].tolist() == ["李姐", "王强"]
+    assert records["address"].tolist() == ["", "4-1-302"]
+    assert records["happened_at"].tolist() == [datetime(2025, 3, 5, 10, 20), datetime(2025, 3, 5, 14, 31)]
+
+
 def test_a_day_that_cannot_be_told_is_set_aside_with_its_text(tmp_path: Path) -> None:
     book = Workbook()
     book.active.append(["日期", "姓名", "住址", "诉求内容"])

@@ -26,6 +26,7 @@ from features.store.reader import read_records
 from features.store.tombstones import leave_tombstone
 from service.cli.commands import commands
 from service.console.terminal import run
+from service.ledgers.compose import Composed, add_refusals
 from service.ledgers.take_in import TakenIn, ingest_directory
 
 
@@ -185,6 +186,24 @@ def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
     take_in(raw, workspace)
     records = read_records(workspace)
     assert [doors(records)[at] for at in records.opt_outs.household] == [home.door]
+
+
+@pytest.mark.parametrize(("chance", "bound"), [(0.995, ["a"]), (0.95, ["a", "b"])])
+def test_a_refusal_binds_the_other_candidates_too_unless_its_household_is_certain(
+    chance: float, bound: list[str]
+) -> None:
+    composed = Composed({"opt_outs": []}, pd.DataFrame(), pd.DataFrame())
+    said = {
+        "shape": "visits",
+        "state": "loaded",
+        "refusal": "拒访",
+        "visited": "",
+        "status": "",
+        "result": "",
+    }
+    who = {"household_id": "a", "chance": chance, "candidates": ["a", "b"], "text": "", "happened_at": pd.NaT}
+    add_refusals(composed, 0, said | who)
+    assert [row["household_id"] for row in composed.tables["opt_outs"]] == bound
 
 
 def test_a_list_from_above_becomes_warnings_with_their_deadline(tmp_path: Path) -> None:

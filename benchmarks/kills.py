@@ -166,7 +166,7 @@ def _told(path: Path, name: str) -> str | None:
     if path.suffix == ".xlsx":
         sheets = openpyxl.load_workbook(path).worksheets
         return _digest([[sheet.title, *map(str, sheet.values)] for sheet in sheets])
-    if path.suffix in (".csv", ".yaml"):
+    if path.suffix in (".csv", ".yaml") or path.name in ("refusals.json", "recorded.json"):
         return _digest(path.read_bytes())
     return "there"
 

@@ -67,7 +67,8 @@ def locked_for(session: Session, source: Source) -> int:
     """Return the seconds until this source may try again, or 0 where it may now."""
     rows = session.scalars(_rows(source))
     left = [(row.locked_until - now()).total_seconds() for row in rows if row.locked_until]
-    return max((int(seconds) + 1 for seconds in left if seconds > 0), default=0)
+    longest = LONGEST_LOCK.total_seconds()  # beyond: the clock was set back since
+    return max((int(seconds) + 1 for seconds in left if 0 < seconds <= longest), default=0)
 
 
 def count_failure(session: Session, source: Source, patience: Patience) -> None:

@@ -5,7 +5,6 @@ import json
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from features.atomic import write_atomically
 from features.language import UserError, say
@@ -51,16 +50,35 @@ def add_subscriber(
 
     Raises UserError for an address that is not safe.
     """
-    parts = urlsplit(url)
-    if not (parts.scheme == "https" and parts.hostname) and not (
-        parts.scheme == "http" and parts.hostname in LOCAL
-    ):
-        raise UserError(say("地址要以 https:// 开头", "the address must begin with https://"))
+    if not _safe(url):
+        raise UserError(
+            say("地址要以 https:// 开头，写法完整", "the address must begin with https:// and be complete")
+        )
+    if kind == STANDARD and secret and not _is_key(secret):
+        raise UserError(say("签名密钥要是 whsec_ 加 base64", "the signing secret must be whsec_ and base64"))
     if kind == STANDARD and not secret:
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     added = Subscriber(secrets.token_hex(4), url, kind, secret, events)
     _write(workspace, [*read_subscribers(workspace), added])
     return added
+
+
+def _safe(url: str) -> bool:
+    """Tell whether an address can be called: by https, or by http on this machine."""
+    import httpx2  # takes a while
+
+    try:
+        parts = httpx2.URL(url)
+    except (httpx2.InvalidURL, UnicodeError):
+        return False
+    return (parts.scheme == "https" and bool(parts.host)) or (parts.scheme == "http" and parts.host in LOCAL)
+
+
+def _is_key(secret: str) -> bool:
+    try:
+        return bool(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        return False
 
 
 def remove_subscriber(workspace: Path, identifier: str) -> None:

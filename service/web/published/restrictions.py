@@ -45,7 +45,7 @@ class Restrictions:
             refusing = frozenset(
                 household
                 for household, begins, until in rows
-                if begins <= today and (until is None or until > today)
+                if until is None or until > max(begins, today)  # noted is begun, wherever the clock stands
             ) | (recorded - set(session.scalars(ended_here)))
             named = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
             deleted = frozenset(refusal for refusal in named if refusal)

@@ -91,8 +91,32 @@ def test_what_does_not_arrive_is_sent_again_until_it_is_given_up(tmp_path: Path,
     assert len(listener.got) == len(WAITS) + 1
     assert len({headers["webhook-id"] for _, headers, _ in listener.got}) == 1
     tell(tmp_path, WEEK, DATA | {"visits": 10})
+    assert "再试" in send_due(tmp_path, now)[0]
     listener.status = 200
-    assert "已送达" in send_due(tmp_path)[0]
+    assert "已送达" in send_due(tmp_path, now - 3e7)[0], "the clock was set back by a year"
+
+
+def test_an_address_that_cannot_be_called_does_not_keep_the_others_waiting(
+    tmp_path: Path, listener: Listener
+) -> None:
+    for address in ("https://host:x/", "https://[::1/", "https://a\x00b/", "https:///x", "ftp://a/"):
+        with pytest.raises(UserError, match="地址"):
+            add_subscriber(tmp_path, address)
+    with pytest.raises(UserError, match="base64"):
+        add_subscriber(tmp_path, listener.url, secret="no secret")
+    (tmp_path / FILE).write_text(  # as an earlier version took it
+        json.dumps([{"id": "a", "url": "https://h:x/", "kind": "wecom", "secret": "", "events": [WEEK]}])
+    )
+    add_subscriber(tmp_path, listener.url)
+    tell(tmp_path, WEEK, DATA)
+    assert sorted("再试" in line for line in send_due(tmp_path)) == [False, True]
+
+
+def test_an_answer_without_end_is_cut_off(tmp_path: Path, listener: Listener) -> None:
+    add_subscriber(tmp_path, listener.url, "wecom")
+    listener.status, listener.answer = 200, b"x" * 10_000_000
+    tell(tmp_path, WEEK, DATA)
+    assert "再试" in send_due(tmp_path)[0]
 
 
 @pytest.mark.parametrize("kind", ["wecom", "dingtalk", "feishu"])

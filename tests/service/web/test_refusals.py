@@ -48,6 +48,9 @@ def test_noted_in_the_service(client):
     visit = visit_to(client)
     assert As(client, "li").post(f"/v1/residents/{visit['household_id']}/refusal", {}).status_code == 204
     hidden(client, visit["household_id"], visit["outreach_id"])
+    client.app.state.restrictions._today = lambda: date(2020, 1, 1)  # the clock was set back
+    client.app.state.restrictions.refresh()
+    hidden(client, visit["household_id"], visit["outreach_id"])
 
 
 FILES = {

@@ -79,6 +79,9 @@ def test_wrong_passwords_lock_the_login_with_ever_longer_waits(client):
         session.execute(update(SignInFailure).values(locked_until=now()))
     assert sign_in(client, password="wrong again!").status_code == 401
     assert int(sign_in(client).headers["retry-after"]) > 100
+    with database.writing() as session:  # locked while the clock was ahead
+        session.execute(update(SignInFailure).values(locked_until=now() + timedelta(days=300)))
+    assert sign_in(client, password="wrong again!").status_code == 401
     people.set_active(database, "wang", True)
     assert sign_in(client).status_code == 204
     assert sign_in(client, "nobody").status_code == 401
@@ -177,6 +180,9 @@ def test_a_second_factor_is_asked_of_whoever_has_one(client):
     people.set_active(database, "wang", True)
     assert enter(code_now(factor, 1)).status_code == 204  # a clock that is a little fast
     assert enter(code_now(factor, 9)).status_code == 401
+    with database.writing() as session:  # signed in while the clock was a year ahead
+        session.execute(update(User).where(User.login == "wang").values(second_factor_step=10**9))
+    assert enter(code_now(factor)).status_code == 204 and enter(code_now(factor)).status_code == 401
     with database.reading() as session:
         assert factor.key not in session.query(User).filter_by(login="wang").one().second_factor
     people.set_second_factor(database, "wang", remove=True)

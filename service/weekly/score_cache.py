@@ -18,6 +18,7 @@ from features.contract.community import Community
 from features.contract.settings_file import SETTINGS_FILE
 from features.language import say
 from features.point_in_time.records import day_of
+from features.store.database import STORE
 from models.scoring.executors import Each, local
 from service.console.stages import Stage
 from service.web.published.provenance import note_made
@@ -149,16 +150,24 @@ def current_scores(
 
 
 def _is_fresh(workspace: Path, home: Path, town: "Partitions", model: "Champion") -> bool:
-    """Tell whether scores are kept that are newer than records and settings, by this model, in the same partitions."""
-    made_from = [path for path in (workspace / "records.duckdb", workspace / SETTINGS_FILE) if path.is_file()]
+    """Tell whether scores are kept that were made from these records and settings, by this model, in these partitions."""
     if not ((home / SCORES).is_file() and (home / RISK).is_file()):
         return False
-    newest = max((path.stat().st_mtime for path in made_from), default=0.0)
-    if (home / SCORES).stat().st_mtime < newest or scored_by(home / SCORES) not in ("", str(model.version)):
+    made_from = {name: (home / name).stat().st_mtime_ns for name in (SCORES, RISK)}
+    if made_from != _changed(workspace) or scored_by(home / SCORES) not in ("", str(model.version)):
         return False
     with readable(home / SCORES):
         cut = json.loads((pq.read_metadata(home / SCORES).metadata or {}).get(b"partitions", b"0"))
     return cut == len(town)
+
+
+def _changed(workspace: Path) -> dict[str, int]:
+    """Return when records and settings were changed, in ns: the times that the tables SCORES and RISK carry.
+
+    Only equal times count, so that a clock that was wrong makes no old scores fresh.
+    """
+    sources = {SCORES: workspace / STORE, RISK: workspace / SETTINGS_FILE}
+    return {name: path.stat().st_mtime_ns if path.is_file() else 0 for name, path in sources.items()}
 
 
 def _made(
@@ -176,7 +185,7 @@ def _made(
     from models.scoring.live import town_state
     from service.web.published.publish import publish
 
-    home = week_directory(workspace, as_of)
+    home, changed = week_directory(workspace, as_of), _changed(workspace)
     with stage(say("评分", "score")):
         making, scored = computed_scores(town, as_of, model, home, each, MAKING)
     memory = making.memory
@@ -184,6 +193,7 @@ def _made(
         state = town_state(scored, town)
         publish(workspace, scored_week(town, as_of, making, scored.fitted.shares, model, each), state)
         for name in (RISK, SCORES):
+            os.utime(making.path(name), ns=(changed[name], changed[name]))
             os.replace(making.path(name), home / name)
         note_made(home, model, town.community, (RISK, SCORES))
         for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):

@@ -36,11 +36,11 @@ class CommunityFigures:
 
 
 def figures_of(workspaces: Iterable[Path]) -> list[CommunityFigures]:
-    """Read the newest week of each workspace, in their order.
+    """Read the newest week of each workspace once, in their order.
 
     Raises UserError where a community has not agreed in its settings, has no week yet, or a file cannot be read.
     """
-    return [_figures(workspace) for workspace in workspaces]
+    return [_figures(workspace) for workspace in dict.fromkeys(place.resolve() for place in workspaces)]
 
 
 def _figures(workspace: Path) -> CommunityFigures:

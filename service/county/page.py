@@ -10,6 +10,9 @@ from service.county.figures import FEWEST, CommunityFigures, county_demand, need
 from service.lists.needs_tables import Sheet
 from service.lists.pages import render
 
+FEWEST_COMMUNITIES = 3  # whose sum of a sensitive need is shown: of two, each could tell the other's
+HIDDEN = "…"
+
 
 def county_page(title: str, communities: Sequence[CommunityFigures]) -> str:
     """Render the page as HTML: a table of communities, and one of needs with a column for each community."""
@@ -36,29 +39,32 @@ def _communities(communities: Sequence[CommunityFigures]) -> Sheet:
         ),
         say("本周走访户数", "visits this week"),
     ]
-    rows = [
-        [place.name, place.as_of.isoformat(), *map(_shown, place.households.values()), _shown(place.visits)]
-        for place in communities
+    columns = list(zip(*([*place.households.values(), place.visits] for place in communities), strict=True))
+    shown = zip(*map(_beside_sum, columns), strict=True)
+    rows: list[list[Any]] = [
+        [place.name, place.as_of.isoformat(), *numbers]
+        for place, numbers in zip(communities, shown, strict=True)
     ]
-    tiers = [
-        sum(numbers) for numbers in zip(*(place.households.values() for place in communities), strict=True)
-    ]
-    visits = sum(place.visits for place in communities)
-    rows.append([say("合计", "all"), "", *map(_shown, tiers), _shown(visits)])
+    rows.append([say("合计", "all"), "", *(_shown(sum(column)) for column in columns)])
     return Sheet(say("社区", "Communities"), "", tuple((name, 12) for name in names), rows)
 
 
 def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
-    """Make the table of needs; a sensitive need stands there as the county's sum only."""
+    """Make the table of needs; a sensitive need stands there as a sum only, and of several communities."""
     whole = county_demand(communities).set_index("need")
     demands = [figures.demand.set_index("need")["expected"].astype(float) for figures in communities]
     rows = []
+    sensitive = {need.id for place in communities for need in place.needs if need.sensitive}
     for need in needs_of(communities):
-        if need.id not in whole.index:
+        if need.id not in whole.index or (
+            need.id in sensitive and whole.loc[need.id, "communities"] < FEWEST_COMMUNITIES
+        ):
             continue
         row: dict[Any, float] = whole.loc[need.id].to_dict()
         expected = row["expected"]
-        parts = ["" if need.sensitive else _shown(demand.get(need.id)) for demand in demands]
+        parts = [""] * len(demands)
+        if need.id not in sensitive:
+            parts = _beside_sum([demand.get(need.id) for demand in demands])
         interval = f"{row['low_80']:.0f}–{row['high_80']:.0f}"
         rows.append([need.name.here, _shown(expected), "" if expected < FEWEST else interval, *parts])
     heads = [
@@ -68,11 +74,26 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
         *(figures.name for figures in communities),
     ]
     note = say(
-        f"各需求时间窗内预计开口的户数；不足 {FEWEST} 户不显示，敏感需求只列合计。区间按各社区误差互不相关计算。",
-        f"Households expected to ask within each need's window; fewer than {FEWEST} are not shown, and sensitive needs"
-        " only as a sum. Intervals assume that communities miss independently.",
+        f"各需求时间窗内预计开口的户数；不足 {FEWEST} 户不显示，连同次小的一个（{HIDDEN}），免得由合计算出；"
+        f"敏感需求只列 {FEWEST_COMMUNITIES} 个以上社区的合计。区间按各社区误差互不相关计算。",
+        f"Households expected to ask within each need's window; fewer than {FEWEST} are not shown, nor is the next"
+        f" smallest ({HIDDEN}), as the sum would tell them; sensitive needs stand only as a sum of {FEWEST_COMMUNITIES}"
+        " communities or more. Intervals assume that communities miss independently.",
     )
     return Sheet(say("需求", "Needs"), note, tuple((head, 12) for head in heads), rows)
+
+
+def _beside_sum(numbers: Sequence[float | None]) -> list[int | str]:
+    """Show numbers beside their sum: where one is too small, the next smallest is hidden too, or the sum would tell it.
+
+    >>> _beside_sum([3, 41, 60])
+    ['<5', '…', 60]
+    """
+    shown = [_shown(number) for number in numbers]
+    large = [number for number in numbers if number is not None and number >= FEWEST]
+    if f"<{FEWEST}" in shown and large:
+        shown[numbers.index(min(large))] = HIDDEN
+    return shown
 
 
 def _shown(number: float | None) -> int | str:

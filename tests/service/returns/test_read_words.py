@@ -45,7 +45,13 @@ def read(book: Path, visits: pd.DataFrame, known: Known) -> Outcomes:
 def test_answers_in_the_words_of_a_worker(
     written: str, outcome: str, book: Path, visits: pd.DataFrame, known: Known
 ) -> None:
-    change(book, lambda sheet: fill(sheet, [written]))
+    def fill_in(sheet: Worksheet) -> None:
+        fill(sheet, [written])
+        sheet.cell(
+            columns_of(sheet)[0], sheet.max_column + 2, "结果"
+        )  # a column of the worker's own beside the list
+
+    change(book, fill_in)
     found = read(book, visits, known)
     assert [row["outcome"] for row in found.rows] == [outcome] and not found.refused
 

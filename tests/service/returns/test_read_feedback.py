@@ -1,4 +1,4 @@
-"""Feedback of a row that was filled in twice."""
+"""Feedback of a row that was filled in twice, or again."""
 
 from datetime import datetime
 from itertools import permutations
@@ -15,7 +15,7 @@ LISTED = {
 }
 
 
-def filled(line: int, feedback: str) -> Filled:
+def filled(line: int, feedback: str, satisfaction: str = "") -> Filled:
     return Filled(
         sheet="grid.xlsx [m0]",
         line=line,
@@ -26,7 +26,7 @@ def filled(line: int, feedback: str) -> Filled:
         outcome="",
         date=None,
         feedback=feedback,
-        satisfaction="",
+        satisfaction=satisfaction,
         next_visit=None,
         other_need="",
         notes="",
@@ -39,3 +39,8 @@ def test_a_refusal_counts_wherever_it_stands_and_blames_no_reason() -> None:
         ((feedback,), refused) = feedback_of(rows, {}, datetime(2025, 9, 5, 9))
         assert (feedback["kind"], feedback["reason_kind"]) == ("do_not_contact", None)
         assert len(refused) == 1 and "填得不同" in refused[0]
+
+
+def test_a_mark_that_is_stored_with_more_says_nothing_new() -> None:
+    stored = {LISTED["outreach_id"]: {"kind": "satisfied", "satisfaction": 4, "note": "tea"}}
+    assert feedback_of([(filled(5, "", "4"), LISTED)], stored, datetime(2025, 9, 5, 9)) == ([], [])

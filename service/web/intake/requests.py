@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from service.web.audit.log import enter
 from service.web.base.access import Identity
 from service.web.database.engine import Database
-from service.web.database.tables import NewRequest
+from service.web.database.tables import NewRequest, now
 from service.web.intake.outcomes import key_used
 
 
@@ -21,7 +21,7 @@ class Asked:
     """A request as it was sent."""
 
     household_id: str
-    requested_at: datetime
+    requested_at: datetime | None  # None: now
     need: str | None
     text: str | None
     channel: str | None
@@ -42,7 +42,11 @@ def add_request(
     if given is not None:
         number = hashlib.sha256(f"{identity.who}\n{given}".encode()).hexdigest()[:32]
     number = f"service-{number}"
-    row = NewRequest(**{**vars(asked), "request_id": number}, by=identity.who, token=token)
+    row = NewRequest(
+        **{**vars(asked), "request_id": number, "requested_at": asked.requested_at or now()},
+        by=identity.who,
+        token=token,
+    )
     try:
         with database.writing() as session:
             stored = _held(session, identity.who, token, number)

@@ -11,7 +11,6 @@ from service.web.api.outcomes import Id
 from service.web.auth.identities import SignedIn, check_csrf
 from service.web.base.access import Scope, permit
 from service.web.base.problems import Problem
-from service.web.database.tables import now
 from service.web.intake import reassignments, requests
 from service.web.pages.cards import listed_week
 from service.web.pages.frame import go_to
@@ -39,7 +38,7 @@ def mention(
     request.state.purpose = HOUSEHOLD
     place_in_sight(request, asker, household_id)
     willing(request, household_id)
-    asked = requests.Asked(household_id, now(), None, text.strip(), CHANNEL, None, None)
+    asked = requests.Asked(household_id, None, None, text.strip(), CHANNEL, None, None)
     requests.add_request(state_of(request).database, asker, asked, token, purpose_of(request))
     return go_to(f"/visits/{quote(household_id, safe='')}")
 

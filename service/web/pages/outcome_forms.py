@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 from uuid import uuid4
+from zlib import crc32
 
 from fastapi import APIRouter, Form, Request, Response
 
@@ -49,7 +50,8 @@ def record(
     willing(request, visit["household_id"])
     today = outcomes.today_in(week.community.community.timezone)
     database, purpose = state_of(request).database, purpose_of(request)
-    report = outcomes.Report(outcome, f"{token}-{outcome}", note=note.strip())
+    pressed = f"{token}-{outcome}-{crc32(note.strip().encode()):x}"  # with another note it is another report
+    report = outcomes.Report(outcome, pressed, note=note.strip())
     row = outcomes.record(database, asker, visit, report, today, purpose)
     if row.undone_at:  # pressed once more on a page from before the undo
         again = outcomes.Report(outcome, uuid4().hex, note=note.strip())

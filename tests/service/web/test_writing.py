@@ -44,9 +44,27 @@ def test_an_outcome_is_stored_once_however_often_it_is_sent(client):
     assert first.json()["household_id"] == visit["household_id"] and first.json()["by"] == "user:li"
     other = li.post("/v1/outcomes", {**body, "outcome": "declined"}, headers=key)
     assert other.status_code == 409 and other.json()["type"] == "urn:xianying:key-used"
+    assert li.post("/v1/outcomes", {**body, "note": "不必再来"}, headers=key).status_code == 409
     assert count(client, Outcome) == 1
     (held,) = li.get("/v1/outcomes").json()
     assert held["outcome"] == "needed"
+
+
+def test_a_form_that_is_pressed_twice_is_stored_once_and_another_note_is_kept(client):
+    li = As(client, "li")
+    visit = first_visit(li)
+
+    def press(path: str, **fields: str) -> None:
+        form = {"token": "page-1", "csrf": li.csrf, **fields}
+        assert li.send("POST", path, data=form, follow_redirects=False).status_code == 303
+
+    for _ in range(2):
+        press("/requests", household_id=visit["household_id"], text="楼道灯坏了")
+        press("/outcomes", outreach_id=visit["outreach_id"], outcome="needed")
+    assert (count(client, NewRequest), count(client, Outcome)) == (1, 1)
+    press("/outcomes", outreach_id=visit["outreach_id"], outcome="needed", note="周三后再来")
+    (held,) = li.get("/v1/outcomes").json()
+    assert held["note"] == "周三后再来"
 
 
 def test_the_last_outcome_counts_until_it_is_undone(client):

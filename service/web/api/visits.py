@@ -28,6 +28,7 @@ KINDS = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what spreadsheets take for the beginning of a formula
 PLAIN_TEXTS = {"strings_to_formulas": False, "strings_to_urls": False}  # of xlsx files
 Text = Annotated[str | None, Query(max_length=100)]
 
@@ -247,4 +248,4 @@ def as_file(rows: list[dict[str, Any]], kind: str, who: str) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -201,3 +201,8 @@ def test_an_exports_texts_are_texts(client):
     )
     told = list(csv.reader(io.StringIO(as_file(rows, "csv", "user:wang").decode("utf-8-sig"), newline="")))
     assert len(told) == 2 and "one\rtwo" in told[1]
+    for begins in ("=", "@", "\r", "＝"):
+        (_, row) = (
+            as_file([{**rows[0], "reason": f"{begins}1+1"}], "csv", "user:wang").decode().split("\r\n")[:2]
+        )
+        assert f"'{begins}1+1" in row

@@ -1,6 +1,6 @@
 """Kill every writing command at random moments, run it again, and compare with a run that nothing disturbed.
 
-    python benchmarks/kills.py [--kills 50] [--commands ingest record ...] [--households 50] [--seed 0] [--place DIR]
+    python benchmarks/kills.py [--kills 50] [--minutes 600] [--commands ingest record ...] [--households 50] [--seed 0] [--place DIR]
 
 A small simulated town is made once. Each kill begins with a copy of it: the command runs in a process of its own, which
 is killed (SIGKILL, with its children) by turns at a moment drawn between its start and the time that it takes
@@ -288,6 +288,9 @@ def main() -> None:
     parser.add_argument("--commands", nargs="*")
     parser.add_argument("--households", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--minutes", type=float, default=600, help="after which no further try of a command begins"
+    )
     parser.add_argument("--place", type=Path)
     given = parser.parse_args()
     place = given.place or Path(tempfile.mkdtemp(prefix="kills-"))
@@ -303,11 +306,12 @@ def main() -> None:
         again, _, _ = attempt(place, name, wanted[name])
         writes = int((place / f"try-{os.getpid()}.writes").read_text() or 0)
         unsteady = {key for key in whole.keys() | again.keys() if whole.get(key) != again.get(key)}
-        killed = 0
+        killed, done, end = 0, 0, time.monotonic() + 60 * given.minutes
         differing: dict[str, int] = {}
-        for number in range(given.kills):
+        while done < given.kills and time.monotonic() < end:
+            done += 1
             kill = Kill(seconds=draw.uniform(0, seconds))
-            if number % 2 and writes:
+            if done % 2 and writes:
                 kill = Kill(write=draw.randint(1, writes))
             try:
                 found, was_killed, _ = attempt(place, name, wanted[name], kill)

@@ -1,6 +1,6 @@
 """Kill every writing command at random moments, run it again, and compare with a run that nothing disturbed.
 
-    python benchmarks/kills.py [--kills 50] [--minutes 600] [--commands ingest record ...] [--households 50] [--seed 0] [--place DIR]
+    python benchmarks/kills.py [--kills 50] [--minutes 600] [--commands ingest record ...] [--households 50] [--place DIR]
 
 A small simulated town is made once. Each kill begins with a copy of it: the command runs in a process of its own, which
 is killed (SIGKILL, with its children) by turns at a moment drawn between its start and the time that it takes

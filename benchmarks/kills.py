@@ -53,6 +53,7 @@ PASSING = (
     ".db-shm",
     PARTIAL,
 )  # what a killed command left of a file goes with the next writing of it
+OF_VERSIONS = ("promote", "rollback")  # begin with two versions, of which the second is in force
 LOGS = {"audit", "audit_entries", "alembic_version"}  # a command that ran twice is entered twice
 Build = Callable[[Path], list[str]]
 
@@ -220,8 +221,13 @@ def prepare(place: Path, households: int) -> None:
         print(f"prepared: {step[0]} {seconds:.1f} s", flush=True)
         assert code in FINE, f"{step[0]}: {code}"
     assert forked(lambda: answer(workspace))[0] == 0
-    code, _ = xianying(workspace, "backup", str(place / "backup.tar.gz"))
-    assert code == 0
+    shutil.copytree(workspace, place / "second")
+    for on, step in (
+        (place / "second", ("retrain", "--as-of", NEXT)),
+        (place / "second", ("promote", "2")),
+        (workspace, ("backup", str(place / "backup.tar.gz"))),
+    ):
+        assert xianying(on, *step)[0] in FINE, step
 
 
 def answer(workspace: Path) -> int:
@@ -256,6 +262,8 @@ def commands_of(place: Path) -> dict[str, Build]:
             *map(str, sorted((workspace / "weeks" / FIRST).glob("grid-*.xlsx"))),
         ],
         "backup": lambda workspace: ["backup", str(workspace / "backup.tar.gz")],
+        "promote": lambda workspace: ["promote", "1"],
+        "rollback": lambda workspace: ["rollback"],
         "restore": lambda workspace: ["restore", str(place / "backup.tar.gz"), "--secret", secret],
         "resident delete": lambda workspace: ["resident", "delete", target, "--yes"],
         "weekly": lambda workspace: ["weekly", str(place / "later"), "--as-of", NEXT, "--accept"],
@@ -270,13 +278,14 @@ def attempt(place: Path, name: str, build: Build, kill: Kill = Kill()) -> tuple[
     if name == "restore":
         workspace.mkdir(mode=0o700)
     else:
-        shutil.copytree(place / "workspace", workspace)
+        shutil.copytree(place / ("second" if name in OF_VERSIONS else "workspace"), workspace)
     arguments = build(workspace)
     code, seconds = xianying(workspace, *arguments, kill=kill)
     killed = code is None
     if killed:
         code, _ = xianying(workspace, *arguments)
-    gone = name == "resident delete" and killed and code == 1  # deleted already: there is no such household
+    # it was done already: there is no such household, or no earlier champion
+    gone = name in ("resident delete", "rollback") and killed and code == 1
     if code not in FINE and not gone:
         raise RuntimeError(f"{name} ended with {code} after {kill}")
     return state(workspace), killed, seconds

@@ -311,11 +311,12 @@ def main() -> None:
         importlib.import_module(module)
     draw, wrong = random.Random(given.seed), 0
     for name in given.commands or wanted:
+        end = time.monotonic() + 60 * given.minutes
         whole, _, seconds = attempt(place, name, wanted[name])
         again, _, _ = attempt(place, name, wanted[name])
         writes = int((place / f"try-{os.getpid()}.writes").read_text() or 0)
         unsteady = {key for key in whole.keys() | again.keys() if whole.get(key) != again.get(key)}
-        killed, done, end = 0, 0, time.monotonic() + 60 * given.minutes
+        killed, done = 0, 0
         differing: dict[str, int] = {}
         while done < given.kills and time.monotonic() < end:
             done += 1

@@ -1,6 +1,7 @@
 """The DuckDB file with all records: the rows that hold now, those that held before, and since when."""
 
 import logging
+import os
 import re
 import shutil
 import threading
@@ -94,7 +95,7 @@ def open_store(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the workspace's records; ``migrate``: those of an earlier version are brought up to this one.
 
-    Raises UserError when another command is at work on them, or the file is damaged.
+    Raises UserError when another command is at work on them, or the file is damaged or only to be read.
     """
     path = workspace / STORE
     try:
@@ -108,6 +109,10 @@ def open_store(
                     f"{path}：另一个命令正在使用，请等它结束后再试",
                     f"{path}: another command is using it; try again when it has finished",
                 )
+            ) from error
+        if not read_only and path.is_file() and not os.access(path, os.W_OK):
+            raise UserError(
+                say(f"{path}：只能读，不能写", f"{path}: can only be read, not written")
             ) from error
         raise UserError(
             say(

@@ -13,6 +13,7 @@ from served_town import NEWEST, copy_workspace
 from small_town import AS_OF
 
 from features.contract.tables import TABLES
+from features.language import UserError
 from features.point_in_time.records import date_of
 from features.store.database import open_store
 from features.store.reader import read_records
@@ -111,3 +112,12 @@ def test_a_training_for_which_there_is_no_room_changes_nothing(
     assert contents(workspace / "weeks") == weeks
     assert contents(workspace / "champion") == champion
     assert read_records(workspace).last_day < AS_OF
+
+
+def test_a_disk_that_can_only_be_read_is_not_called_damaged(small_disk: Path) -> None:
+    workspace = copy_workspace(small_disk / "workspace")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(UserError, match="只能读"), open_store(workspace):
+        pass
+    with open_store(workspace, read_only=True) as connection:
+        assert connection.sql("SELECT 1 FROM households").fetchall()

@@ -68,10 +68,15 @@ def default_as_of(records: Records | Partitions, now: datetime) -> tuple[date, s
         )
     today = now.astimezone(ZoneInfo(records.community.community.timezone)).date()
     monday = today - timedelta(days=today.weekday())
+    last = date_of(records.last_day)
     after_data = date_of(MONDAY + 7 * (np.floor((records.last_day - MONDAY) / 7) + 1))
+    if last > today + AHEAD:
+        return monday, say(
+            f"截至日期 {monday}（本周一）：数据到 {last}，比今天 {today} 晚得多，请核对这台电脑的时钟",
+            f"as of {monday} (this week's Monday): the data reach {last}, long after today, {today}; check the clock",
+        )
     if after_data >= monday:
         return monday, say(f"截至日期 {monday}（本周一）", f"as of {monday} (this week's Monday)")
-    last = date_of(records.last_day)
     return after_data, say(
         f"截至日期 {after_data}：数据只到 {last}，取其后的第一个周一",
         f"as of {after_data}: the data end on {last}; this is the first Monday after",

@@ -48,6 +48,7 @@ def test_default_as_of_is_the_first_monday_after_data_that_end_earlier(last, exp
     as_of, line = default_as_of(records, datetime(2024, 9, 4, tzinfo=UTC))
     assert as_of == expected
     assert "数据只到" in line and str(expected) in line
+    assert "时钟" in default_as_of(records, datetime(2023, 6, 1, tzinfo=UTC))[1]
 
 
 def test_without_data_there_is_no_default_as_of():

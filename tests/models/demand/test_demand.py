@@ -112,6 +112,9 @@ def test_the_spread_of_past_windows_is_found(level: float, place: float) -> None
     town_wide = np.sqrt(level**2 + place**2 / 8)
     assert spread.level.mean() == pytest.approx(town_wide, abs=0.06)
     assert spread.place.mean() == pytest.approx(place, abs=0.06)
+    cells, half = cells_of(level, place, days=24), NEEDS // 2
+    fewer = fit_spread(cells[cells["need"] < half], NEEDS)
+    assert (fewer.freedom[:half] == spread.freedom[:half]).all()  # other needs count up to a limit
 
 
 def test_intervals_made_without_a_window_hold_it() -> None:

@@ -3,7 +3,7 @@ import pytest
 from make_records import make_community, make_records
 
 from features.point_in_time.records import known_before
-from models.estimators.seasonal_level import ahead, asking_per_request, course_of
+from models.estimators.seasonal_level import Course, ahead, asking_per_request, course_of, weekly_requests
 
 DAY = 19968  # a Monday
 NEED = {"id": "meals", "name": {"zh": "助餐"}, "horizon_weeks": 8}
@@ -39,6 +39,14 @@ def test_requests_of_years_in_which_nobody_was_known_do_not_set_the_level():
     alone, with_past = (ahead(known(late, asked)).requests[0] for asked in (recent, before + recent))
     assert alone == pytest.approx(60 * 56 / 28, rel=0.1)
     assert with_past == pytest.approx(alone, rel=1e-6)
+
+
+def test_a_week_of_which_half_is_recorded_yet_counts_half():
+    requested = DAY - 7.0 * np.arange(60, 0, -1) + 3
+    recorded = requested + np.tile([0.0, 10.0], 30)
+    course = Course(DAY, np.zeros(60, dtype=np.int16), requested, recorded, np.full(10, DAY - 1000.0))
+    exposure = weekly_requests(course, 1).exposure
+    assert exposure[-1] == pytest.approx(5, rel=0.1) and (exposure[:-1] == 10).all()
 
 
 def test_a_request_by_which_a_household_becomes_known_is_expected_of_nobody():

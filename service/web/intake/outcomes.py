@@ -85,7 +85,7 @@ def record(
             stored = _held(session, identity.who, report.token)
             if stored is None:
                 raise
-    if (stored.outreach_id, stored.outcome) != (row.outreach_id, row.outcome):
+    if any(getattr(stored, name) != getattr(row, name) for name in ("outreach_id", "outcome", "note")):
         raise key_used()
     return stored
 

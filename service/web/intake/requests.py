@@ -60,8 +60,10 @@ def add_request(
             stored = _held(session, identity.who, token, number)
             if stored is None:
                 raise
-    same = ("household_id", "requested_at", "need", "text")
-    if any(getattr(stored, name) != getattr(row, name) for name in same):
+    about = {name: value for name, value in vars(asked).items() if name != "request_id"}
+    if asked.requested_at is None:
+        del about["requested_at"]
+    if any(getattr(stored, name) != value for name, value in about.items()):
         raise key_used()
     return stored
 

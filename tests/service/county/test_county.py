@@ -75,13 +75,13 @@ def test_a_community_without_lists_is_named(workspace: Path, tmp_path: Path) -> 
 
 def test_small_numbers_and_parts_of_sensitive_needs_are_not_shown() -> None:
     east = community("东区", ("meals", 3.2, 1.0, 6.0), ("refuge", 7.0, 4.0, 11.0))
-    west = community("西区", ("meals", 41.0, 30.0, 53.0), ("refuge", 9.0, 5.0, 14.0))
-    north = community("北区", ("meals", 60.0, 40.0, 80.0), ("refuge", 8.0, 5.0, 14.0))
+    west = community("西区", ("meals", 41.0, 30.0, 53.0), ("refuge", 10.0, 5.0, 14.0))
+    north = community("北区", ("meals", 70.0, 40.0, 80.0), ("refuge", 8.0, 5.0, 14.0))
     north = replace(north, needs=(NEED, REFUGE.model_copy(update={"sensitive": False})))
     page = county_page("三区", [east, west, north])
     assert "&lt;5" in page and ">3<" not in page
-    assert ">104<" in page and ">60<" in page and ">41<" not in page  # or the sum would tell the small one
-    assert ">24<" in page and not any(f">{part}<" in page for part in (7, 8, 9))
+    assert ">114<" in page and ">70<" in page and ">41<" not in page  # or the sum would tell the small one
+    assert ">25<" in page and not any(f">{part}<" in page for part in (7, 8, 10))
     assert "家暴求助" not in county_page("两区", [east, west])
     alone = replace(west, demand=west.demand.iloc[:0])
     assert "老年助餐" not in county_page("一区", [alone])

@@ -96,8 +96,9 @@ $(SCALE): $(READY)
 	@touch $@
 
 # Tests that need LibreOffice or Chromium are skipped without them; the last lines say which, and what to install.
+# Two workers share the cores: more threads would only wait for one another.
 test: $(SCALE) ## run the tests and the examples in docstrings (SEED=2: in another order)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --randomly-seed=$(SEED) tests features models service
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --randomly-seed=$(SEED) tests features models service
 
 benchmark: $(SCALE) ## sizes up to a million households, and other tools beside: benchmarks/results, an hour or so
 	PYTHONPATH=. $(BIN)/python benchmarks/stages.py --households 10000 --households 50000 --households 200000 \

@@ -44,7 +44,7 @@ def short(known: Known, scores: pd.DataFrame, visits: pd.DataFrame) -> list[str]
     return short_of_parity(found, membership(known), parity)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(towns(), CELL, st.sampled_from([0.05, 0.3, 0.8]))
 def test_no_grid_falls_behind_or_the_error_names_a_tolerance_that_can_be_met(
     known: Known, seed: int, tolerance: float

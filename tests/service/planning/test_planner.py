@@ -14,7 +14,7 @@ from service.planning.eligibility import left_out
 from service.planning.planner import COLUMNS, outreach_id, plan
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(towns(), CELL)
 def test_no_plan_breaks_a_rule(known: Known, seed: int) -> None:
     visits = plan(scores_of(known, seed), known).visits
@@ -22,7 +22,7 @@ def test_no_plan_breaks_a_rule(known: Known, seed: int) -> None:
     check_week(known, visits)
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(towns(), CELL)
 def test_same_input_gives_the_same_plan(known: Known, seed: int) -> None:
     scores = scores_of(known, seed)

@@ -48,7 +48,7 @@ def a_week_later(known: Known, before: pd.DataFrame, share: float, seed: int) ->
     return known_before(replace(records, outreach=outreach), DAY + WEEK)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(towns(), CELL, st.sampled_from([0.0, 0.5, 1.0]))
 def test_nobody_vanishes_without_a_cause(known: Known, seed: int, share: float) -> None:
     before = plan(scores_of(known, seed), known).visits[list(COLUMNS)]

@@ -116,7 +116,7 @@ def test_a_restore_killed_at_any_moment_is_completed_by_the_next(tmp_path):
     moments = int(run(0).stdout.split()[-1])
     files, told = there(), xianying(new, "keys", "list")
     halves = 0
-    for share in (0.3, 0.7, 0.99):
+    for share in (0.5, 0.99):
         shutil.rmtree(new)
         assert run(round(share * moments)).returncode == -signal.SIGKILL
         if (new / ".restore-begun").exists():

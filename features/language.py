@@ -62,3 +62,12 @@ def grid_words(grid: str) -> str:
     ('网格 G01', '第三网格')
     """
     return say(grid if "网格" in grid else f"网格 {grid}", f"grid {grid}")
+
+
+def microgrid_words(microgrid: str) -> str:
+    """Return a micro-grid's name for a text: 微网格 3, unless its id already says that it is one.
+
+    >>> microgrid_words("3"), microgrid_words("东里微网格")
+    ('微网格 3', '东里微网格')
+    """
+    return say(microgrid if "网格" in microgrid else f"微网格 {microgrid}", f"micro-grid {microgrid}")

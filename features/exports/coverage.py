@@ -46,7 +46,7 @@ def early_line(first: str, before_all: int, early: int, total: int) -> list[str]
         ]
     return [
         say(
-            f"{total} 条诉求中 {early} 条早于该户的 valid_from；valid_from 请填入住日期，不要填导出日期",
+            f"{total} 条诉求中 {early} 条比那一户的 valid_from 还早；valid_from 请填住进来的日子，不要填导出的日子",
             f"{early} of {total} requests came before their household is known; give the day of moving in",
         )
     ]

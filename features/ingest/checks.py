@@ -175,7 +175,7 @@ def row_rules(table: str, columns: set[str]) -> list[Rule]:
     if "valid_until" in columns:
         early = "valid_until < date_trunc('day', valid_from)"
         words = say("valid_until 早于 valid_from", "valid_until is before valid_from")
-        follows = say("该行从未有效，不计入；请核对", "the row never held and does not count; check it")
+        follows = say("这一行从没有效过，不算；请核对", "the row never held and does not count; check it")
         shown = raw("valid_until")
         rules.append(Rule(early, words, shown, "valid_until", weight=Weight.LOOK, follows=follows))
     return rules

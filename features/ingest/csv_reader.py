@@ -286,9 +286,9 @@ def _table(columns: list, names: list[str], lines: np.ndarray) -> pa.Table:
 
 def _bad_row(content: str, line: int, fields: int, width: int) -> BadRow:
     if fields == width:
-        return BadRow(line, say("有无法识别的字符", "characters that cannot be read"), content)
+        return BadRow(line, say("有认不出的字", "characters that cannot be read"), content)
     return BadRow(
-        line, say(f"应有 {width} 个字段，实有 {fields} 个", f"{fields} fields instead of {width}"), content
+        line, say(f"该有 {width} 列，却有 {fields} 列", f"{fields} fields instead of {width}"), content
     )
 
 

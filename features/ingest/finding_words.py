@@ -41,12 +41,12 @@ def departed_findings(table: str, departed: Departed) -> list[Finding]:
             f"{column} has no row with {values}, which left or died of community.yaml names; it has",
         )
         mend = say(
-            "请改成表里的写法；现在按在住处理", "write it as the table does; they still count until then"
+            "请改成表里的写法；现在当作还住着", "write it as the table does; they still count until then"
         )
         findings.append(Finding(Weight.LOOK, table, words, mend, examples=departed.unclear[:SHOWN]))
     elif departed.unclear:
         words = say(
-            f"{column} 看不出是否已迁出或去世，按在住处理",
+            f"{column} 看不出搬走或去世没有，当作还住着",
             f"{column} does not tell whether somebody moved away or died; they still count",
         )
         findings.append(
@@ -128,7 +128,7 @@ def late_finding(late: Mapping[str, int], covered: str) -> Finding:
     """The finding on rows that came late, by table; ``covered``: until when earlier exports reach."""
     tables = say("，", ", ").join(f"{table} {count}" for table, count in late.items() if table in COVERED)
     words = say(
-        f"补报的行（{tables}）说的是以前的导出已到的时间（{covered[:10]} 以前），从次日起才算已知",
+        f"补报的行（{tables}）说的是 {covered[:10]} 以前的事，那时的导出里没有，从第二天起才算知道",
         f"rows that came late ({tables}) speak of times that an earlier export covered (up to {covered[:10]}) and count"
         " from the day after",
     )

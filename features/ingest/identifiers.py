@@ -81,10 +81,10 @@ def alike_households(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
             Weight.LOOK,
             "households",
             say(
-                "编号只差前导零或大小写，按不同的户处理",
+                "编号只差开头的 0 或大小写，当成不同的户",
                 "ids that differ by leading zeros or capitals only; kept apart",
             ),
-            say("若是同一户，请统一编号", "write the id alike where it is one household"),
+            say("要是同一户，请写成一样", "write the id alike where it is one household"),
             count,
             tuple(" / ".join(ids) for (ids,) in shown),
         )
@@ -133,9 +133,9 @@ def nearly_known(
     near = {household: known[form] for household, form in forms.items() if form in known}
     if not near:
         return []
-    words = say("户号与 households 写法不同，没有用", "ids written differently from households; not used")
+    words = say("户号和住户表写得不一样，没有用", "ids written differently from households; not used")
     shown = tuple(f"{household} ≈ {near[household]}" for household in list(near)[:EXAMPLES])
-    todo = say("请统一写法（前导零、大小写、引号）", "write them alike (leading zeros, capitals, quotes)")
+    todo = say("请写成一样（开头的 0、大小写、引号）", "write them alike (leading zeros, capitals, quotes)")
     return [Finding(Weight.LOST, table, words, todo, len(near), shown)]
 
 
@@ -223,7 +223,9 @@ def unify_areas(connection: duckdb.DuckDBPyConnection, staged: str, columns: Ite
             [(column, *pair) for pair in renamed],
         )
         if renamed:
-            words = say(f"{column} 写法不同，视为同一个", f"{column} written differently, taken as the same")
+            words = say(
+                f"{column} 写得不一样，当成同一个", f"{column} written differently, taken as the same"
+            )
             shown = tuple(f"{area} = {other}" for area, other in renamed[:EXAMPLES])
             findings.append(
                 Finding(Weight.NOTE, staged.removeprefix("staged_"), words, "", len(renamed), shown)

@@ -14,7 +14,7 @@ from features.atomic import write_atomically
 from features.contract.community import Community
 from features.contract.keywords import match_texts
 from features.contract.settings_file import SETTINGS_FILE, Taken, take_settings
-from features.contract.table_names import REFUSALS
+from features.contract.table_names import FILES, REFUSALS
 from features.contract.tables import TABLES
 from features.exports.ages import births_from_ages
 from features.exports.causes import causes
@@ -164,7 +164,7 @@ def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
         if contract.required and table not in paths:
             raise UserError(
                 say(
-                    f"{directory}：缺少 {table}（.csv、.parquet 或 .xlsx）",
+                    f"{directory}：缺少 {table}（{FILES[table][0]}表，{FILES[table][0]}.xlsx 或 {table}.csv）",
                     f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
                 )
             )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from features.contract.table_names import FILES
 from features.findings import Finding, Weight, line_words, worst_first
 from features.language import say
 
@@ -82,7 +83,7 @@ class IngestReport:
             total = sum(counts.quarantined for counts in self.tables.values()) - self.erased
             head.append(
                 say(
-                    f"隔离 {total} 行，原因和行号见 {self.quarantine}",
+                    f"没读进 {total} 行，原因和行号见 {self.quarantine}",
                     f"{total} rows in quarantine; reasons and lines are in {self.quarantine}",
                 )
             )
@@ -107,7 +108,7 @@ class IngestReport:
     def settings_lines(self) -> list[str]:
         """Write what changed in community.yaml, and whether a model must be retrained."""
         lines = [
-            say(f"community.yaml 变更 {change}", f"community.yaml changed {change}")
+            say(f"community.yaml 改了 {change}", f"community.yaml changed {change}")
             for change in self.settings_changes
         ]
         if any(NEEDS_ANEW.search(change) for change in self.settings_changes):
@@ -128,9 +129,9 @@ class IngestReport:
 
     def _set_aside(self) -> list[Finding]:
         refusal = say(
-            "拒访没有读到，该户可能仍会上名单", "a refusal that was not read: its household may be listed"
+            "拒访没读到，这一户可能还会上名单", "a refusal that was not read: its household may be listed"
         )
-        unused = say("这些行没有用", "these rows are not used")
+        unused = say("这些行没读进", "these rows are not used")
         findings = []
         for (file, problem), lines in self.problems.items():
             refuses = file.startswith("opt_outs.")
@@ -141,7 +142,7 @@ class IngestReport:
 
     def _unusable(self) -> list[Finding]:
         words = say(
-            "没有一行能用，请核对列名、格式和编号",
+            "没有一行读得进，请核对列名、格式和编号",
             "not a single row can be used; check columns, formats and ids",
         )
         return [
@@ -153,8 +154,8 @@ class IngestReport:
     def _notes(self) -> list[Finding]:
         findings = []
         if self.unmatched_texts:
-            words = say("文字诉求没有匹配到需求", "requests in text match no need")
-            todo = say("可在 community.yaml 里补充 keywords", "add keywords in community.yaml")
+            words = say("有些原话看不出是哪项需求", "requests in text match no need")
+            todo = say("可在 community.yaml 给需求加 keywords（常说的词）", "add keywords in community.yaml")
             findings.append(Finding(Weight.NOTE, "requests", words, todo, self.unmatched_texts))
         if self.unknown_programmes:
             words = say("community.yaml 里没有这些项目", "no such programmes in community.yaml")
@@ -169,13 +170,13 @@ class IngestReport:
             )
         if self.erased:
             words = say(
-                "属于已依申请删除的住户，没有读入", "of households that were deleted at their wish, left out"
+                "是已应要求删除的住户，没有读入", "of households that were deleted at their wish, left out"
             )
             todo = say("请在来源系统里也删除", "delete them at the source too")
             findings.append(Finding(Weight.NOTE, say("行", "rows"), words, todo, self.erased))
         if self.isolated:
             words = say(
-                "有时间远在其余数据之后，不计入数据截止日",
+                "有日期比别的数据晚太多，不当作数据的最后一天",
                 "times lie far beyond all others, and are not taken for the data's end",
             )
             todo = say("请核对年份", "check the year")
@@ -196,8 +197,8 @@ def table_line(table: str, counts: TableCounts) -> str:
     """Write in one line what became of a table's rows."""
     repeated = say(f"，重复 {counts.repeated}", f", repeated {counts.repeated}") if counts.repeated else ""
     return say(
-        f"{table}: 读 {counts.read} 行，新增 {counts.new}，更正 {counts.corrected}，"
-        f"未变 {counts.unchanged}{repeated}，隔离 {counts.quarantined}",
+        f"{FILES[table][0]}：读 {counts.read} 行，新增 {counts.new}，更正 {counts.corrected}，"
+        f"没变 {counts.unchanged}{repeated}，没读进 {counts.quarantined}",
         f"{table}: {counts.read} rows read, {counts.new} new, {counts.corrected} corrected, "
         f"{counts.unchanged} unchanged{repeated}, {counts.quarantined} in quarantine",
     )

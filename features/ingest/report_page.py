@@ -23,7 +23,7 @@ def report_page(report: IngestReport) -> str:
         ("corrected", say("更正", "corrected")),
         ("unchanged", say("未变", "unchanged")),
         ("repeated", say("重复", "repeated")),
-        ("quarantined", say("隔离", "set aside")),
+        ("quarantined", say("没读进", "set aside")),
     )
     counts = [
         [table, *(str(getattr(counts, name)) for name, _ in columns)]
@@ -32,7 +32,9 @@ def report_page(report: IngestReport) -> str:
     heads = [say("表", "table"), *(words for _, words in columns)]
     parts = [f"<h1>{escape(title)}</h1>", _table(heads, counts)]
     if report.quarantine:
-        parts.append(f"<p>{escape(say('隔离的行', 'rows set aside'))}: {escape(str(report.quarantine))}</p>")
+        parts.append(
+            f"<p>{escape(say('没读进的行', 'rows set aside'))}: {escape(str(report.quarantine))}</p>"
+        )
     heads = [
         say("轻重", "weight"),
         say("哪里", "where"),

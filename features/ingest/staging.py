@@ -289,7 +289,7 @@ def _emptied_words(table: str, rule: Rule) -> str:
             "the refusal holds, from the earliest moment until further notice",
         )
     return say(
-        "该格按空处理，其余照收；请在来源改正",
+        "这一格当空的，别的照收；请在原来的表里改",
         "the cell counts as empty, its row is taken; correct it at the source",
     )
 

@@ -22,7 +22,7 @@ def sharing_community(workspace: Path, what: Literal["model", "figures"]) -> tup
         zh, en = GIVES[what]
         raise UserError(
             say(
-                f"{name}（{workspace}）没有同意{zh}：须在其 {SETTINGS_FILE} 写 sharing: {{{what}: true}} 再导入",
+                f"{name}（{workspace}）没有同意{zh}：要在它的 {SETTINGS_FILE} 写 sharing: {{{what}: true}} 再导入",
                 f"{name} ({workspace}) has not agreed to {en}: it must write sharing: {{{what}: true}} into its"
                 f" {SETTINGS_FILE} and ingest it",
             )

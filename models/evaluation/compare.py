@@ -67,7 +67,7 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
     if comparison is None:
         return Decision(
             True,
-            [say("还没有能用的正式模型，直接启用", "no champion that can be used: becomes the champion")],
+            [say("还没有启用过模型，这一版直接启用", "no champion that can be used: becomes the champion")],
         )
     if comparison.empty:
         line = say(

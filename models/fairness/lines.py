@@ -56,7 +56,7 @@ def group_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
             others = say("其余", "of the others ") if unclear else ""
             lines.append(
                 say(
-                    f"{against(audit)}：{others}没有哪个群体的名单份额明显偏低",
+                    f"{against(audit)}：{others}没有哪类人家明显排少了",
                     f"{against(audit)}: {others}no group gets clearly less than its share of the list",
                 )
             )
@@ -81,12 +81,12 @@ def less_lines(table: pd.DataFrame, groups: Groups) -> list[str]:
 def against(audit: str) -> str:
     """Describe what an audit compares."""
     return {
-        REQUESTS: say("名单与申请相比", "list against requests"),
+        REQUESTS: say("名单和申请比", "list against requests"),
         VISITS: say(
             "p_need 最高的一成与随机走访发现的需要相比",
             "the tenth with the highest p_need against needs found by random visits",
         ),
-        WEEK_LIST: say("本周名单与预计需要相比", "this week's list against expected need"),
+        WEEK_LIST: say("这周名单和预计需要比", "this week's list against expected need"),
         MADE: say(
             "近一年的走访与抽签走访发现的需要相比",
             "visits of the last year against needs found by random visits",

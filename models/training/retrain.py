@@ -331,12 +331,12 @@ def _worst(learned: Mapping[str, Any]) -> list[str]:
 def _only_rates(base: NeedModel, plan: Split, causes: list[str], seconds: dict[str, float]) -> Retrained:
     line = (
         say(
-            "历史太短，无法分段验证：各项按平滑后的平均比例打分",
+            "历史太短，没法验证：先按各项的平均比例打分，名单轮流走访",
             "too short a history to validate on: every need is scored by its smoothed rate",
         )
         if not plan.folds
         else say(
-            "申请太少，不足以训练模型：各项按平滑后的平均比例打分",
+            "申请太少，训练不出模型：先按各项的平均比例打分，名单轮流走访",
             "too few requests to train on: every need is scored by its smoothed rate",
         )
     )

@@ -72,9 +72,9 @@ def decisions(
 
 def _agreed(count: int) -> Decision:
     return Decision(
-        say(f"本周约好再访 {count} 户次，谁去？", f"{count} visits were promised for this week: who goes?"),
+        say(f"这周约好再去 {count} 户次，谁去？", f"{count} visits were promised for this week: who goes?"),
         say(
-            "是哪几户、哪一天：见概览的“本周约定再访”，或统筹工作簿的“居民反馈”页。",
+            "是哪几户、哪一天：见概览的“这周约好再去”，或统筹工作簿的“居民反馈”页。",
             "Which and when: visits agreed on the overview, or the sheet feedback of the coordinators' workbook.",
         ),
         say("不安排，就是答应了居民又没去。", "If nobody goes, a promise to residents is broken."),
@@ -133,7 +133,7 @@ def _project(row: Row, community: Community) -> Decision:
             say(f"，还缺 {row['missing']} 元", f", {row['missing']} yuan missing") if row["missing"] else ""
         )
         money = say("；要花", "; costs ") + money
-    until = say(f"；最晚 {_day(row['tell_by'])} 通知居民", f"; tell residents by {row['tell_by']}")
+    until = say(f"；最晚{_day(row['tell_by'])}通知居民", f"; tell residents by {row['tell_by']}")
     return Decision(
         say(
             f"{need}：要不要{'再加' if extends else '新开一期，设'} {row['seats']} 个名额？",
@@ -152,7 +152,7 @@ def _project(row: Row, community: Community) -> Decision:
 
 
 def _day(text: str | None) -> str:
-    return f"{date.fromisoformat(text):%m月%d日}" if text else ""
+    return say(f"{(day := date.fromisoformat(text)).month}月{day.day}日", text) if text else ""
 
 
 def _never(brief: Brief) -> list[Decision]:
@@ -166,7 +166,7 @@ def _never(brief: Brief) -> list[Decision]:
     return [
         Decision(
             say(
-                f"{grid_words(row['grid_id'])} 有 {row['never']} 户从没人去过，要不要安排一轮？",
+                f"{grid_words(row['grid_id'])}：{row['never']} 户从没人去过，要不要走一轮？",
                 f"Grid {row['grid_id']}: {row['never']} households were never visited; plan a round?",
             ),
             say(

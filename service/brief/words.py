@@ -38,7 +38,7 @@ def changed(brief: Brief) -> Table:
         say("和上周、去年比", "Beside the week before and last year"),
         "",
         (
-            say("比的是", "what"),
+            say("项目", "what"),
             say("上一周", "last week"),
             say("再前一周", "week before"),
             say("去年同周", "same week last year"),
@@ -120,12 +120,12 @@ def month_of_grids(brief: Brief) -> Table:
         _targets_note(brief),
         (
             say("网格", "grid"),
-            say("户数", "households"),
+            say("能走访的户", "households"),
             say("从没去过", "never visited"),
             say("最久没去（周）", "longest unvisited (weeks)"),
             *_month_titles(),
             *([say("没去过的目标", "target: never visited")] if limit is not None else []),
-            *([say("兑现目标", "target: promises kept")] if kept is not None else []),
+            *([say("约好要去的目标", "target: promises kept")] if kept is not None else []),
         ),
         [
             [
@@ -160,7 +160,7 @@ def month_of_workers(brief: Brief) -> Table:
             say("走访人", "worker"),
             *_month_titles(),
             *([say("走访目标", "target: visits")] if target is not None else []),
-            *([say("兑现目标", "target: promises kept")] if kept is not None else []),
+            *([say("约好要去的目标", "target: promises kept")] if kept is not None else []),
         ),
         [
             [
@@ -178,10 +178,10 @@ def _month_titles() -> tuple[str, ...]:
     return (
         say("走访（户次）", "visits"),
         say("见到人", "met"),
-        say("每百次问到需要", "finds a hundred visits"),
+        say("每百次有需要的", "finds a hundred visits"),
         say("上次走访（天前）", "last visit (days ago)"),
         say("约好再去", "promised"),
-        say("兑现", "kept"),
+        say("去了", "kept"),
     )
 
 

@@ -17,7 +17,7 @@ TABLES = "tables"
 
 @group.command(
     help=say(
-        "建一个空工作区：问社区名、需求、网格，或由选项给出",
+        "建一个空工作区：问社区名、需求、网格，也可以写在选项里",
         "begin a workspace: asks for name, needs, grids, or takes options",
     )
 )
@@ -138,7 +138,12 @@ def _settings(name: str, needs: list[dict[str, Any]]) -> str:
             {"community": identity},
         ),
         (
-            ("要预测的需求；用不着的删掉，缺的照样子加。", "Needs; delete or add as you need."),
+            (
+                "要做的需求，不要的删掉，缺的照样子加。horizon_weeks：看今后几周；lead_weeks：隔几周才开始看；\n"
+                "# severity：3 急难、2 民生、1 便民；who：哪些户才会有；sensitive：只给统筹看；\n"
+                "# keywords：居民常说的词；ask：上门问什么。",
+                "Needs; delete or add as you need.",
+            ),
             {"needs": needs},
         ),
         (
@@ -164,7 +169,7 @@ def language_code() -> str:
 def _next_step(path: Path) -> list[str]:
     return [
         say(
-            f"已生成 {path}：核对需求，有项目的填上，再运行 xianying ingest 目录",
+            f"已生成 {path}：看看需求对不对，有项目的填上",
             f"wrote {path}: look through its needs, add programmes, then run xianying ingest DIR",
         )
     ]

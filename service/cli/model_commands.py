@@ -88,7 +88,7 @@ def _show_registered(workspace: Path, registered: "Registered", command: str) ->
 
 @group.command(
     help=say(
-        "历史还短时借用邻近社区的模型（WORKSPACES 是它们的工作区，其 community.yaml 须有 sharing: {model: true}）",
+        "历史还短，先借邻近社区的模型（WORKSPACES 是它们的工作区，各自的 community.yaml 要写 sharing: {model: true}）",
         "a community with a short history: borrow the model of a neighbour (WORKSPACES are theirs, and each must allow"
         " it by sharing: {model: true} in its community.yaml)",
     )

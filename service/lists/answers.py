@@ -120,7 +120,7 @@ def contradiction(
     (reported, day), (written, paper_day) = through_service, on_paper
     return say(
         f"户 {household_id}：手机或接口登记“{reported}”（{day}），纸质表“{written}”（{paper_day}）；"
-        f"以较晚的走访“{counts}”为准，两条都保留",
+        f"算较晚去的那次“{counts}”，两条都留着",
         f"household {household_id}: “{reported}” through the service ({day}), “{written}” on paper ({paper_day});"
         f" the later visit counts: “{counts}”; both are kept",
     )

@@ -35,7 +35,7 @@ class Column:
 QUALITY = (
     Column("name", "理由种类", "kind of reason", 0, 1),
     Column("listed", "交回条数", "came back", 2, 2),
-    Column("wrong", "被指不对", "said wrong", 3, 3),
+    Column("wrong", "说不对", "said wrong", 3, 3),
     Column("share", "比例", "share", 4, 4),
     Column("interval", "95% 区间", "95% interval", 5, 6),
 )
@@ -53,7 +53,7 @@ SAID = (
     Column("reasons", "不对的理由", "wrong reasons", 6, 6),
     Column("mark", "满意度", "mark", 7, 7),
     Column("note", "备注", "notes", 8, 8),
-    Column("effect", "名单上的处理", "what the lists do", 9, 9),
+    Column("effect", "名单怎么办", "what the lists do", 9, 9),
 )
 
 
@@ -75,12 +75,12 @@ def add_feedback_sheet(book: xlsxwriter.Workbook, week: "FeedbackWeek", formats:
     ]
     sections = (
         (
-            say("各类理由被指不对的比例", "How often each kind of reason was said to be wrong"),
+            say("各类理由有几成说不对", "How often each kind of reason was said to be wrong"),
             QUALITY,
             quality,
         ),
-        (say("本周约定的再访", "Visits agreed for this week"), AGREED, week.agreed),
-        (say("上周以来的意见", "What was said since last week"), SAID, week.said),
+        (say("这周约好再去的", "Visits agreed for this week"), AGREED, week.agreed),
+        (say("上周以来大家说的", "What was said since last week"), SAID, week.said),
     )
     line = 0
     for title, columns, rows in sections:

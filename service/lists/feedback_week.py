@@ -166,11 +166,11 @@ def _effect(known: Known, row: int) -> str:
     rows = known.objections.feedback
     kind = FEEDBACK[rows.kind[row]] if rows.kind[row] >= 0 else ""
     if kind == "do_not_contact":
-        return say("不再列入名单", "on no list any more")
+        return say("以后不上名单", "on no list any more")
     if kind == "wrong_person":
         until = date_of(rows.recorded[row] + WEEK * WRONG_PERSON_WEEKS)
-        return say(f"本项停列到 {until}，资料更新则恢复", f"need not listed until {until}, or new data")
+        return say(f"这件事 {until} 以前不问，资料有变再问", f"need not listed until {until}, or new data")
     if kind == "already_helped" and rows.need[row] >= 0:
         until = date_of(rows.recorded[row] + WEEK * known.community.needs[rows.need[row]].horizon_weeks)
-        return say(f"本项停列到 {until}", f"need not listed until {until}")
-    return say("计入理由质量", "counts in the quality of reasons") if kind == "reason_wrong" else ""
+        return say(f"这件事 {until} 以前不问", f"need not listed until {until}")
+    return say("记入“理由准不准”", "counts in the quality of reasons") if kind == "reason_wrong" else ""

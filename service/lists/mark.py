@@ -11,5 +11,5 @@ def mark() -> str:
 
     The day, not the minute: lists that are made again unchanged stay the same files.
     """
-    who, today = operator(), date.today()
+    who, today = operator().removeprefix("command:"), date.today()
     return say(f"{who} 于 {today} 生成", f"made by {who} on {today}")

@@ -47,7 +47,6 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
                 f"{window['begins']}～{window['ends'] - timedelta(days=1)}",
                 int(window["households"]),
                 round(float(window["expected"])),
-                _range(window, "80"),
                 _range(window, "90"),
                 *[_month(of_need.loc[month].to_dict()) for month in months],
                 _grids(demand, need.id),
@@ -59,11 +58,10 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
         )
     columns = (
         (say("需求", "need"), 12),
-        (say("窗口", "window"), 22),
-        (say("可能需要的户", "can have it"), 9),
+        (say("时段", "window"), 22),
+        (say("符合条件的户", "can have it"), 9),
         (say("预计户数", "expected"), 8),
-        (say("80% 区间", "80%"), 9),
-        (say("90% 区间", "90%"), 9),
+        (say("大概范围", "90%"), 9),
         *[(month, 12) for month in months],
         (say("最多的网格", "most in grids"), 34),
         (say("想要名额", "seats wanted"), 8),
@@ -72,7 +70,7 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
         (say("结论", "so"), 26),
     )
     note = say(
-        "预计户数：窗口内或当月会来申请（或上门时发现需要）的户数；月份栏是“预计（90% 区间）”，本月只算剩下的日子。",
+        "预计户数：这段时间或当月会来申请（或上门时发现需要）的户数；大概范围：十回有九回落在里面；这个月只算剩下的日子。",
         "Expected: households that ask within the window or month (or are found in need by a visit); months are"
         " told as expected (90% interval), this month from today on.",
     )
@@ -149,7 +147,7 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
         (say("项目", "programme"), 14),
         (say("在哪些网格（户数）", "in grids (households)"), 40),
         (say("名额", "seats"), 7),
-        (say("80% 范围", "80%"), 9),
+        (say("多半在", "80%"), 9),
         (say("开始", "begins"), 11),
         (say("最晚通知", "tell by"), 11),
         (say("出资", "fund"), 16),
@@ -159,7 +157,7 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
     )
     smallest = community.projects.smallest
     note = say(
-        f"没有名额可用的共同需求满 {smallest} 户就提出项目；“按计划开”是已有项目在窗口内预计接纳的户数。",
+        f"同一项需求有 {smallest} 户没名额，就建议开一个项目；“按计划开”是已有项目预计能收的户数。",
         f"A shared need of {smallest} households without seats is proposed as a project; 'run' tells how many"
         " an existing programme is expected to take.",
     )
@@ -239,7 +237,7 @@ def _programme_columns() -> tuple[tuple[str, float], ...]:
         (say("网格", "grids"), 12),
         (say("名额", "seats"), 8),
         (say("剩余", "left"), 8),
-        (say("窗口内想来的户", "wanted in the window"), 10),
+        (say("想来的户", "wanted in the window"), 10),
         (say("开放", "open"), 14),
         (say("组织方", "organiser"), 18),
         (say("出资", "fund"), 16),
@@ -252,7 +250,7 @@ def _fund_columns() -> tuple[tuple[str, float], ...]:
         (say("资金", "fund"), 20),
         (say("预算", "budget"), 12),
         (say("已用", "spent"), 12),
-        (say("本清单安排", "planned here"), 12),
+        (say("这份清单安排", "planned here"), 12),
         (say("剩余", "left"), 12),
     )
 
@@ -264,12 +262,11 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
         [
             names[row["need"]],
             row["grid_id"],
-            say("窗口", "window") if row["span"] == WINDOWS else row["span"],
+            say("整段", "window") if row["span"] == WINDOWS else row["span"],
             str(row["begins"]),
             str(row["ends"] - timedelta(days=1)),
             int(row["households"]),
             int(row["whole"]),
-            _range(row, "80"),
             _range(row, "90"),
         ]
         for row in _whole(demand[demand["grid_id"] != TOWN]).to_dict("records")
@@ -280,10 +277,9 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
         (say("时段", "span"), 10),
         (say("从", "from"), 11),
         (say("到", "to"), 11),
-        (say("可能需要的户", "can have it"), 10),
+        (say("符合条件的户", "can have it"), 10),
         (say("预计户数", "expected"), 9),
-        ("80%", 9),
-        ("90%", 9),
+        (say("大概范围", "90%"), 9),
     )
     return Sheet(say("分网格分月", "By grid and month"), "", columns, rows)
 
@@ -316,16 +312,16 @@ def coverage_sheet(coverage: Sequence[dict[str, Any]], community: Community) -> 
             rows.append([name, *[_share(row) for row in cells]])
     columns = (
         (say("需求", "need"), 14),
-        (say("全社区·窗口", "community, window"), 20),
-        (say("网格·窗口", "grid, window"), 20),
+        (say("全社区·整段", "community, window"), 20),
+        (say("网格·整段", "grid, window"), 20),
         (say("全社区·月", "community, month"), 20),
     )
     note = say(
-        "过去一年里，实际户数落在 90% 区间内的比例（区间由不含该时段的数据得出；方括号是这一比例的 95% 区间）。",
+        "过去一年里，实际户数有几成落在大概范围里（范围是用别的时段的数据算的；方括号是这个比例的 95% 区间）。",
         "Share of past windows of a year whose count lay within the 90% interval, made without that window; in"
         " brackets the share's own 95% interval.",
     )
-    return Sheet(say("区间可靠吗", "Do the intervals hold"), note, columns, rows)
+    return Sheet(say("这些范围准不准", "Do the intervals hold"), note, columns, rows)
 
 
 def _share(row: dict[str, Any] | None) -> str:

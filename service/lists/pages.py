@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.contract.community import Community
-from features.language import say
+from features.language import microgrid_words, say
 from models.demand.whole_numbers import whole_parts
 from service.lists.answers import feedback_names, outcome_names
 from service.lists.mark import mark
@@ -38,6 +38,7 @@ def _environment() -> Environment:
     )
     environment.globals["say"] = say
     environment.globals["mark"] = mark
+    environment.globals["microgrid_words"] = microgrid_words
     return environment
 
 
@@ -204,7 +205,8 @@ def need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
         "window": f"{row['begins']:%m-%d}～{row['ends'] - timedelta(days=1):%m-%d}",
         "expected": f"{row['expected']:.0f}",
         "range": spread,
-        "programmes": say("、", ", ").join(row["programmes"]) or say("窗口内没有项目", "none in the window"),
+        "programmes": say("、", ", ").join(row["programmes"])
+        or say("这段时间没有项目", "none in the window"),
         "seats": "" if no_seats else f"{seats:.0f}",
         **bar(
             names[row["need"]],

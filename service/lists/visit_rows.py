@@ -161,7 +161,7 @@ def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
     tellable &= np.isin(rows.household, households)
     texts = {}
     for row in np.flatnonzero(tellable)[np.argsort(rows.contacted[tellable], kind="stable")]:
-        arm = say("抽签", "by lot") if rows.random[row] else say("按预测", "targeted")
+        arm = say("抽签", "by lot") if rows.random[row] else say("按名单", "targeted")
         need = needs[rows.need[row]].name.here if rows.need[row] >= 0 else ""
         outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else say("结果未交", "no outcome yet")
         parts = [column for column in (arm, need, outcome) if column]

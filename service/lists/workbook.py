@@ -37,7 +37,7 @@ VISIT_COLUMNS: tuple[Column, ...] = (
     ("people", "成员·上次联系", "members, last contact", 13),
     ("need_name", "需求", "need", 9),
     ("why", "为什么上门〔依据〕", "why [rows behind it]", 32),
-    ("offer", "问什么·可对接项目", "what to ask, programme", 22),
+    ("offer", "问什么·现有项目", "what to ask, programme", 22),
 )
 FILLED_COLUMNS: tuple[Column, ...] = (
     ("outcome", "结果", "outcome", 7),
@@ -231,7 +231,7 @@ def _write_head(
     outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
     how = say(
         f"填写：每行在“结果”里选 {outcomes}；走访日期不填则按交表日计；有意见在“反馈”里选（{wrong['do_not_contact']}"
-        "＝立即不再列入名单），满意度 5 为最好；住户提到别的事，写在“别的需要”里。可以排序、删行，请不要改动户号和需求。",
+        "＝马上不上名单），满意度 5 为最好；住户提到别的事，写在“别的需要”里。可以排序、删行，请不要改动户号和需求。",
         f"To fill in: choose {outcomes} on each row; without a date the day of return counts. Choose feedback"
         f" where there is any ({wrong['do_not_contact']}: on no list from now on); 5 is the best mark; other needs"
         " go into “another need”. Rows"

@@ -48,10 +48,16 @@ class LeftOut:
 
 def left_out_lines(counts: Mapping[str, int]) -> list[str]:
     """Write how many households and needs are left out; ``counts`` comes from ``LeftOut.counts``."""
+    causes = {
+        "refuses": f"{counts['refuses']} 户谢绝",
+        "rests": f"{counts['rests']} 户近期刚去过",
+        "handled": f"{counts['handled']} 件诉求正在办",
+        "whole": f"{counts['whole']} 户搬走、去世或反馈说不用来",
+        "held": f"别家另有 {counts['held']} 件事反馈说不用问",
+    }
     lines = [
         say(
-            f"不列入名单：{counts['refuses']} 户谢绝，{counts['rests']} 户近期已联系，"
-            f"{counts['handled']} 件诉求正在办理，{counts['whole']} 户、另 {counts['held']} 项因反馈、迁出或去世停列",
+            "不列入名单：" + ("，".join(words for cause, words in causes.items() if counts[cause]) or "没有"),
             f"not listed: {counts['refuses']} households refuse, {counts['rests']} were contacted lately,"
             f" {counts['handled']} open requests are being handled, feedback, moving away or death rule out"
             f" {counts['whole']} households and {counts['held']} needs of others",
@@ -60,7 +66,7 @@ def left_out_lines(counts: Mapping[str, int]) -> list[str]:
     if counts["used_up"]:
         lines.append(
             say(
-                f"{counts['used_up']} 户一年内的走访次数已满（visits_per_household_a_year），不列入",
+                f"不列入名单：{counts['used_up']} 户一年的走访次数满了（visits_per_household_a_year）",
                 f"not listed: {counts['used_up']} households had their visits of a year"
                 " (visits_per_household_a_year)",
             )

@@ -42,7 +42,7 @@ class PlanSums:
             return []
         return [
             say(
-                "敏感需求只列给 coordinator，但 workers 表里没有 weekly_visits 大于 0 的 coordinator，本周未列",
+                "敏感需求只给社区统筹，可工作人员表里没有能走访的统筹（weekly_visits 大于 0），这周没列",
                 "sensitive needs are listed for coordinators only; workers has none with weekly_visits above 0",
             )
         ]
@@ -57,7 +57,7 @@ class PlanSums:
         listed = say("、", ", ").join(names)
         return [
             say(
-                f"名额有限，名单没有问更多住户：{listed}（可在 programmes 里改 seats 或 seats_taken）",
+                f"名额不多，名单没有多问：{listed}（名额变了就改 programmes 的 seats 或 seats_taken）",
                 f"as seats are limited, visits ask fewer households about: {listed}"
                 " (see seats and seats_taken of programmes)",
             )
@@ -66,7 +66,7 @@ class PlanSums:
     def optimality(self) -> str:
         """Write how far the chosen visits may be from the best there are."""
         return say(
-            f"走访安排：预计价值 {self.value:.1f}，与最优的差距不超过 {self.gap:.4%}",
+            f"走访排法：离算得出的最好排法差不到 {self.gap:.2%}",
             f"plan: expected value {self.value:.1f}, optimality gap at most {self.gap:.4%}",
         )
 

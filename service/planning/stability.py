@@ -17,15 +17,15 @@ DROPPED = ("household_id", "grid_id", "microgrid_id", "arm", "cause", "cause_tex
 def cause_text(cause: str) -> str:
     """Write the cause why a household is no longer listed, in the current language."""
     texts = {
-        "visited": say("已联系", "was contacted"),
-        "refuses": say("谢绝列入名单", "refuses lists"),
-        "feedback": say("按反馈停列", "ruled out by feedback"),
+        "visited": say("已经去过", "was contacted"),
+        "refuses": say("谢绝走访", "refuses lists"),
+        "feedback": say("反馈说不用再来", "ruled out by feedback"),
         "visits_used_up": say("一年内走访次数已满", "had its visits of a year"),
-        "rests": say("近期已联系", "was contacted lately"),
-        "handled": say("诉求正在办理", "its request is being handled"),
+        "rests": say("近期刚去过", "was contacted lately"),
+        "handled": say("诉求正在办", "its request is being handled"),
         "closed": say("报名已截止", "nobody can enrol any more"),
         "lot": say("上周抽签走访，只限当周", "was drawn by lot for that week only"),
-        "unserved": say("没有人走访该微网格，或已不在评分之列", "nobody visits there, or it has no score"),
+        "unserved": say("那个微网格没人走访，或不再评分", "nobody visits there, or it has no score"),
         "others": say("其他住户更需要", "others need a visit more"),
     }
     return texts[cause]
@@ -157,7 +157,7 @@ def stability_lines(table: pd.DataFrame, visits: pd.DataFrame) -> list[str]:
     en = ", ".join(f"{text}: {count}" for text, count in counts.items())
     return [
         say(
-            f"上周名单未走访的住户：保留 {kept} 户，移出 {len(left)} 户" + (f"（{zh}）" if zh else ""),
+            f"上周名单上没走到的：留下 {kept} 户，去掉 {len(left)} 户" + (f"（{zh}）" if zh else ""),
             f"of last week's list, not visited: {kept} households kept, {len(left)} dropped"
             + (f" ({en})" if en else ""),
         )

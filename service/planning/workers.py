@@ -142,13 +142,16 @@ def unplaced_lines(idle: Sequence[str], bare: int) -> list[str]:
         names = say("、", ", ").join(idle[:5])
         lines.append(
             say(
-                f"workers 表里 {len(idle)} 人没有对应的网格或微网格，未安排走访：{names}",
+                f"工作人员表里 {len(idle)} 人没有对上网格或微网格，没排走访：{names}",
                 f"workers: {len(idle)} have no grid or micro-grid with households and get no list: {names}",
             )
         )
     if bare:
         lines.append(
-            say(f"{bare} 个微网格在 workers 表里没有人走访", f"{bare} micro-grids have no worker in workers")
+            say(
+                f"{bare} 个微网格没有人走访：工作人员表里没写",
+                f"{bare} micro-grids have no worker in workers",
+            )
         )
     return lines
 

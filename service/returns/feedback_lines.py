@@ -24,7 +24,7 @@ def recorded_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         line += say("：", ": ") + say("，", ", ").join(counted)
     if refusing:
         line += say(
-            f"；{refusing} 户从现在起不再列入名单", f"; {refusing} households are on no list from now on"
+            f"；{refusing} 户从现在起不再上名单", f"; {refusing} households are on no list from now on"
         )
     return [line]
 
@@ -36,12 +36,12 @@ def feedback_lines(week: "FeedbackWeek") -> list[str]:
     counts = [f"{row['name']} {row['new']}/{row['all']}" for row in week.counts if row["all"]]
     lines = [
         say("反馈（上周以来/累计）：", "feedback (since last Monday/so far): ")
-        + (say("，", ", ").join(counts) or say("无投诉", "no complaints"))
+        + (say("，", ", ").join(counts) or say("没有意见", "no complaints"))
         + _marks(week)
     ]
     if week.agreed:
         lines.append(
-            say(f"本周约定再访 {len(week.agreed)} 户次", f"{len(week.agreed)} visits agreed for this week")
+            say(f"这周约好再去 {len(week.agreed)} 户次", f"{len(week.agreed)} visits agreed for this week")
         )
     return lines + [quality_line(row) for row in week.quality if row["wrong"]]
 
@@ -62,7 +62,7 @@ def quality_line(row: dict[str, Any]) -> str:
     share = f"{row['share']:.1%}"
     interval = f"{row['low_95']:.1%}–{row['high_95']:.1%}"
     return say(
-        f"  理由“{row['name']}”：交回 {row['listed']} 条，{row['wrong']} 条被指不对（{share}，95% 区间 {interval}）",
+        f"  理由“{row['name']}”：交回 {row['listed']} 条，{row['wrong']} 条说不对（{share}，95% 区间 {interval}）",
         f"  reasons “{row['name']}”: {row['wrong']} of {row['listed']} that came back said to be wrong"
         f" ({share}, 95% interval {interval})",
     )

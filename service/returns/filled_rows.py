@@ -102,7 +102,7 @@ def _unmerged(sheet: SheetCells) -> list[list[Any]]:
 
 def _without_ids(where: str) -> str:
     return say(
-        f"{where}：缺少隐藏的 {ID_HEADER} 列，请用发出的表填写",
+        f"{where}：缺少隐藏的 {ID_HEADER} 列，请用发出的表填",
         f"{where}: the hidden column {ID_HEADER} is missing; use the file as handed out",
     )
 

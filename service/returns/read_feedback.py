@@ -109,7 +109,7 @@ def _complaint(row: Filled, listed: dict[Any, Any]) -> dict[str, Any]:
         names = say("、", ", ").join(feedback_choices())
         raise UserError(
             say(
-                f"{place}：反馈“{row.shown('feedback')}”看不懂，或没有这条理由，请从列表中选：{names}",
+                f"{place}：反馈“{row.shown('feedback')}”看不懂，或没有这条理由，请从下拉里选：{names}",
                 f"{place}: “{row.shown('feedback')}” cannot be read or names no reason of the row; choose from: {names}",
             )
         )
@@ -141,7 +141,7 @@ def _next_visit(row: Filled, as_of: date) -> dict[str, Any]:
     if day is None or not as_of - SOONEST <= day <= as_of + LATEST:
         raise UserError(
             say(
-                f"{place}：下次走访“{row.shown('next_visit')}”看不懂或相差太远，请写成 2025-09-03",
+                f"{place}：下次走访“{row.shown('next_visit')}”看不懂，或离得太远，请写成 2025-09-03",
                 f"{place}: the next visit “{row.shown('next_visit')}” cannot be read or is too far off;"
                 " write 2025-09-03",
             )

@@ -143,7 +143,7 @@ def _outcome(row: Filled) -> str:
         names = say("需要、不需要、婉拒、未遇见", "needed, not needed, declined, not reached")
         raise UserError(
             say(
-                f"{row.where}：不认识结果“{row.shown('outcome')}”，请填 {names}",
+                f"{row.where}：看不懂结果“{row.shown('outcome')}”，请填 {names}",
                 f"{row.where}: “{row.shown('outcome')}” is none of {names}",
             )
         )
@@ -157,7 +157,7 @@ def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Communit
         shown = row.outreach_id or say("（空）", "(blank)")
         raise UserError(
             say(
-                f"{row.where}：编号 {shown} 不在本工作区发出的名单里，请用原来的表填写",
+                f"{row.where}：编号 {shown} 不在发出的名单里，请用原来的表填",
                 f"{row.where}: {shown} is on no list of this workspace; fill in the workbook as handed out",
             )
         )
@@ -173,7 +173,7 @@ def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Communit
     if row.household_id not in ("", handed_out["household_id"]) or row.need not in needs:
         raise UserError(
             say(
-                f"{row.where}：户号或需求与发出的名单不符（应为 {handed_out['household_id']}），可能只排序了部分列",
+                f"{row.where}：户号或需求和发出的名单对不上（应是 {handed_out['household_id']}），多半是只给几列排序了",
                 f"{row.where}: household or need differ from the list (expected {handed_out['household_id']});"
                 " were only some columns sorted?",
             )
@@ -204,7 +204,7 @@ def _visit_date(row: Filled, as_of: date, today: date) -> date | None:
     if day is not None and not near_week(day, as_of):
         raise UserError(
             say(
-                f"{place}：走访日期 {day} 与名单的一周（{as_of} 起）相差太远",
+                f"{place}：走访日期 {day} 与名单的一周（{as_of} 起）差得太远",
                 f"{place}: the date {day} is too far from the list's week (from {as_of})",
             )
         )

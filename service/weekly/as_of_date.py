@@ -49,7 +49,7 @@ def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]
         )
     if given and chosen > last + FRESH:
         line = say(
-            f"截至日期 {chosen}：数据只到 {last}，此后 {(chosen - last).days} 天的情况不在其中",
+            f"以 {chosen} 为准：数据只到 {last}，后面 {(chosen - last).days} 天的情况不知道",
             f"as of {chosen}: the data end on {last}; what happened in the {(chosen - last).days} days since is missing",
         )
         return chosen, [line]
@@ -72,12 +72,12 @@ def default_as_of(records: Records | Partitions, now: datetime) -> tuple[date, s
     after_data = date_of(MONDAY + 7 * (np.floor((records.last_day - MONDAY) / 7) + 1))
     if last > today + AHEAD:
         return monday, say(
-            f"截至日期 {monday}（本周一）：数据到 {last}，比今天 {today} 晚得多，请核对这台电脑的时钟",
+            f"以 {monday}（本周一）为准：数据到 {last}，比今天 {today} 晚得多，请核对这台电脑的时钟",
             f"as of {monday} (this week's Monday): the data reach {last}, long after today, {today}; check the clock",
         )
     if after_data >= monday:
-        return monday, say(f"截至日期 {monday}（本周一）", f"as of {monday} (this week's Monday)")
+        return monday, say(f"以 {monday}（本周一）为准", f"as of {monday} (this week's Monday)")
     return after_data, say(
-        f"截至日期 {after_data}：数据只到 {last}，取其后的第一个周一",
+        f"以 {after_data} 为准：数据只到 {last}，取后面第一个周一",
         f"as of {after_data}: the data end on {last}; this is the first Monday after",
     )

@@ -74,12 +74,12 @@ def demand_table(demand: pd.DataFrame) -> bytes:
 
 def _where(home: Path) -> list[str]:
     return [
-        say(f"清单 {home / LIST_PAGE} 和 {LIST_BOOK}", f"lists: {home / LIST_PAGE} and {LIST_BOOK}"),
+        say(f"需求清单在 {home / LIST_PAGE} 和 {LIST_BOOK}", f"lists: {home / LIST_PAGE} and {LIST_BOOK}"),
         say(
-            f"项目候选家庭（只给社区统筹）{home / CANDIDATES}",
+            f"候选家庭（只给社区统筹）在 {home / CANDIDATES}",
             f"candidates (for coordinators only): {home / CANDIDATES}",
         ),
-        say(f"各网格、各月见 {home / DEMAND}", f"by grid and month: {home / DEMAND}"),
+        say(f"各网格、各月的数在 {home / DEMAND}", f"by grid and month: {home / DEMAND}"),
     ]
 
 
@@ -94,13 +94,16 @@ def demand_lines(demand: pd.DataFrame, proposals: Proposals, community: Communit
     for need in community.needs:
         if need.id in town.index:
             row = town.loc[need.id].to_dict()
+            when, so = f"{row['begins']}～{row['ends'] - timedelta(days=1)}", needs.loc[need.id].to_dict()
             spread = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
-            when = f"{row['begins']}～{row['ends'] - timedelta(days=1)}"
             lines.append(
-                f"{need.name.here}\t{spread}\t{when}\t{verdict(needs.loc[need.id].to_dict(), community)}"
+                say(
+                    f"{need.name.here}：{when} 预计 {spread} 户；{verdict(so, community)}",
+                    f"{need.name.here}: {spread} households, {when}; {verdict(so, community)}",
+                )
             )
     count = int((proposals.projects["kind"] != RUN).sum())
-    return [*lines, say(f"提出项目 {count} 个", f"{count} projects proposed")]
+    return [*lines, say(f"建议开的项目 {count} 个", f"{count} projects proposed")]
 
 
 def _files(
@@ -119,7 +122,7 @@ def _files(
         (say("项目清单", "projects"), [projects]),
         (say("资源清单", "resources"), resources),
         (say("分网格分月", "by grid and month"), [grids_sheet(demand, community)]),
-        (say("区间可靠吗", "intervals"), [coverage]),
+        (say("范围准不准", "intervals"), [coverage]),
     ]
     return {
         DEMAND: demand_table(demand),
@@ -136,7 +139,7 @@ def _candidate_sheets(
 ) -> list[tuple[str, list[Sheet]]]:
     """Make a worksheet for each proposed project, or one that says that there is none."""
     note = say(
-        "仅供社区统筹使用，不外传。按申请可能性排列，每个名额列三户；已谢绝名单的住户不在内。是参考，不是认定。",
+        "只给社区统筹看，不外传。越可能来申请的越靠前，一个名额列三户；谢绝走访的不列。只作参考，不算认定。",
         "For coordinators only. The likeliest to ask first, three for each seat; without households that refuse"
         " lists. A suggestion, not a finding.",
     )
@@ -144,7 +147,7 @@ def _candidate_sheets(
         (say("户号", "household"), 14),
         (say("网格", "grid"), 10),
         (say("微网格", "micro-grid"), 12),
-        (say("申请可能性", "chance"), 11),
+        (say("可能会申请", "chance"), 11),
         (say("上次申请", "last asked"), 12),
     )
     needs = {need.id: need.name.here for need in community.needs}
@@ -165,5 +168,5 @@ def _candidate_sheets(
         ]
         seats = say(f"{name}（{project['seats']} 个名额）", f"{name} ({project['seats']} seats)")
         sheets.append((f"{len(sheets) + 1}", [Sheet(seats, note, columns, content)]))
-    nothing = Sheet(say("本期没有新项目", "no projects this time"), "", columns, [])
+    nothing = Sheet(say("这次没有新项目", "no projects this time"), "", columns, [])
     return sheets or [("1", [nothing])]

@@ -108,7 +108,7 @@ def _out_of_the_way(path: Path) -> list[str]:
     path.rename(kept)
     return [
         say(
-            f"{path} 已有填写内容，改名保留为 {kept.name}",
+            f"{path} 有人填过，改名留着：{kept.name}",
             f"{path} holds outcomes; kept as {kept.name}",
         )
     ]

@@ -310,6 +310,6 @@ def summary(visits: pd.DataFrame) -> str:
     homes = visits.drop_duplicates("household_id")
     drawn = int((homes["arm"] == "random").sum())
     return say(
-        f"{len(homes)} 户、{len(visits)} 条需求，其中抽签 {drawn} 户",
+        f"这周走访 {len(homes)} 户，要问 {len(visits)} 件事，其中抽签 {drawn} 户",
         f"{len(homes)} households, {len(visits)} needs; {drawn} households drawn by lot",
     )

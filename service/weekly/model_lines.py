@@ -56,11 +56,11 @@ def _few(model: "Champion", community: Community) -> list[str]:
 
 
 def _silent(model: "Champion") -> list[str]:
-    if model.model.visited is not None:
+    if model.model.visited is not None or not model.model.modelled.any():
         return []
     return [
         say(
-            "名单依据以往的诉求：从没开过口的家庭也可能有需要，只是排不到前面。",
+            "名单是照以往的诉求排的：从没开过口的家庭也可能有需要，只是排不到前面。",
             "Lists follow past requests: households that never asked may have needs too, and stand low.",
         )
     ]
@@ -85,7 +85,7 @@ def hindsight(model: "Champion", as_of: date) -> list[str]:
         return []
     return [
         say(
-            f"注意：模型由 {until} 以前的数据训练，学过 {as_of} 以后的事，拿这一天核对会显得过准",
+            f"注意：模型是用 {until} 以前的数据训练的，学过 {as_of} 以后的事，拿这一天核对会偏准",
             f"note: the model was trained on data up to {until} and has learnt from what came after {as_of}: a check"
             " on that date will look too good",
         )

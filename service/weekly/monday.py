@@ -53,6 +53,7 @@ def weekly(
     home = week_directory(workspace, as_of)
     scored = score_week(workspace, town, as_of, workspace / SCORES, stage)
     about_data = [*lines, *taken.lines, *_told(report), *came_in]
+    told_before = {*scored}
     sections = [
         Section(say("数据", "Data"), about_data),
         Section(say("评分", "Scores"), scored),
@@ -62,7 +63,8 @@ def weekly(
         (say("需求与项目", "Needs and projects"), lambda: demand_week(workspace, town, as_of, stage)),
         (say("回看", "Looking back"), lambda: monitor_week(workspace, town, as_of, stage)),
     ):
-        section = Section(title, make())
+        section = Section(title, [line for line in make() if line not in told_before])
+        told_before.update(section.lines)
         show(section.lines)
         sections.append(section)
     about_data.extend(remove_expired(workspace, town.community.retention, as_of))
@@ -72,7 +74,7 @@ def weekly(
         sections.append(Section(say("通知", "Notices"), notices))
     write_atomically(home / DATA_STAFF, data_staff_page(town.community, sections, as_of).encode())
     write_atomically(home / SUMMARY, summary_page(home, town.community, as_of).encode())
-    show([say(f"小结 {home / SUMMARY}", f"summary: {home / SUMMARY}")])
+    show([say(f"周一看这一页：{home / SUMMARY}", f"summary: {home / SUMMARY}")])
     return taken.exit_code() or (3 if read_alarms(workspace) else 0)
 
 
@@ -83,7 +85,7 @@ def _told(report: IngestReport) -> list[str]:
     share = f"{aside / read:.2%}" if read else "—"
     return [
         *report.lines()[:-1],
-        say(f"共读 {read} 行，隔离 {share}", f"{read} rows read, {share} of them in quarantine"),
+        say(f"共读 {read} 行，没读进的占 {share}", f"{read} rows read, {share} of them in quarantine"),
     ]
 
 
@@ -120,9 +122,9 @@ def summary_page(home: Path, community: Community, as_of: date) -> str:
 def _link_names() -> dict[str, str]:
     return {
         "overview.html": say("一周概览", "overview"),
-        DATA_STAFF: say("各步做了什么（数据员）", "what every stage did (data staff)"),
+        DATA_STAFF: say("程序做了哪些事（数据员看）", "what every stage did (data staff)"),
         "coordinators.html": say("社区统筹名单", "coordinators' list"),
         LIST_PAGE: say("需求、项目、资源清单", "needs, projects and resources"),
-        LIST_BOOK: say("清单（Excel）", "the same in Excel"),
-        CANDIDATES: say("项目候选家庭（社区统筹）", "candidates of projects (coordinators)"),
+        LIST_BOOK: say("同上（Excel）", "the same in Excel"),
+        CANDIDATES: say("候选家庭（只给社区统筹）", "candidates of projects (coordinators)"),
     }

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from features.contract.community import Community
+from features.contract.table_names import FILES
 from features.contract.tables import OUTCOMES
 from features.ingest.quarantine import FOLDER
 from features.language import say
@@ -28,10 +29,10 @@ def freshness_lines(table: pd.DataFrame) -> list[str]:
         stale = row["table"] == "requests" and row["age"] > STALE_DAYS
         last, usual = date_of(row["last"]), f"{row['usual_rows']:.0f}"
         line = say(
-            f"{row['table']}：最后一行 {last}，近四周 {row['rows']} 行（平常 {usual}）",
+            f"{FILES[row['table']][0]}：最后一行 {last}，近四周 {row['rows']} 行（平常 {usual}）",
             f"{row['table']}: last row {last}, {row['rows']} rows in four weeks (usually {usual})",
         )
-        lines.append(line + (say("，数据偏旧，请补交", ", stale: hand in newer data") if stale else ""))
+        lines.append(line + (say("，太久没有新的了，请补交", ", stale: hand in newer data") if stale else ""))
     return lines
 
 
@@ -39,16 +40,16 @@ def quarantine_lines(workspace: Path, held: Mapping[str, int]) -> list[str]:
     """Write for each table the share of its rows in the newest quarantine; ``held``: number of stored rows by table."""
     files = sorted((workspace / FOLDER).glob("*.csv"), key=lambda path: path.stat().st_mtime)
     if not files:
-        return [say("没有隔离的行", "no rows in quarantine")]
+        return [say("每一行都读进来了", "no rows in quarantine")]
     with files[-1].open(encoding="utf-8-sig", newline="") as file:
         counts = pd.Series([row["table"] for row in csv.DictReader(file)]).value_counts()
     lines = []
     for table, count in counts.items():
         share = count / (count + held.get(str(table), 0))
-        warning = say("，偏多，请核对导出", ", many: check the export") if share > QUARANTINE_SHARE else ""
+        warning = say("，偏多，请核对表格", ", many: check the export") if share > QUARANTINE_SHARE else ""
         lines.append(
             say(
-                f"{table}：隔离 {count} 行（{share:.1%}）",
+                f"{FILES[str(table)][0]}：{count} 行没读进（{share:.1%}）",
                 f"{table}: {count} rows in quarantine ({share:.1%})",
             )
             + warning
@@ -78,7 +79,7 @@ def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
     if not len(past):
         return [
             say(
-                "还没有预测窗口已经过去的往周，暂无法核对",
+                "以前几周预测的时段还没过完，先不核对准不准",
                 "no past week's windows have passed yet: nothing to check",
             )
         ]
@@ -88,7 +89,7 @@ def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
     if known:
         lines.append(
             say(
-                f"  其中 {known} 个由后来训练的模型评分，训练时已学过当时的结果，会显得过准",
+                f"  其中 {known} 周用的是后来训练的模型，它学过当时的结果，看起来会偏准",
                 f"  {known} of them scored by a model trained later, which had learnt from what came: they look too good",
             )
         )

@@ -49,7 +49,7 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
             lost += _store(workspace, tables)
     stored = say(
         f"记录 {len(outcomes.rows) - beside.known} 条结果，{outcomes.known + beside.known} 条此前已记录，"
-        f"{len(outcomes.refused)} 条未能识别",
+        f"{len(outcomes.refused)} 条看不懂",
         f"{len(outcomes.rows) - beside.known} outcomes recorded, {outcomes.known + beside.known} recorded before,"
         f" {len(outcomes.refused)} refused",
     )
@@ -60,7 +60,7 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
     if lost:
         lines.append(
             say(
-                f"其中 {lost} 行没有入库：住户资料已删除，或见 {workspace / FOLDER}",
+                f"其中 {lost} 行没有存进去：住户资料已删除，或见 {workspace / FOLDER}",
                 f"{lost} of these rows were not stored: their households were deleted, or see {workspace / FOLDER}",
             )
         )

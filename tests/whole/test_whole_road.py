@@ -158,13 +158,13 @@ def test_a_refusal_in_a_workbook_leaves_the_same_weeks_list_at_once(
     change(book, refuse)
     for _ in range(2):  # the second time nothing is new
         assert xianying(workspace, "record", str(book)) == 0
-    assert "1 户从现在起不再列入名单" in capsys.readouterr().out
+    assert "1 户从现在起不再上名单" in capsys.readouterr().out
     assert xianying(workspace, "outreach", "--as-of", day) == 0
     assert home not in set(pd.read_parquet(week / "outreach.parquet")["household_id"])
     assert "不要再来" in (week / "overview.html").read_text("utf-8")
     sheet = openpyxl.load_workbook(week / "coordinators.xlsx")["居民反馈"]
     told = {str(cell.value) for row in sheet.iter_rows() for cell in row}
-    assert {home, "以为是推销", "不再列入名单"} <= told
+    assert {home, "以为是推销", "以后不上名单"} <= told
     capsys.readouterr()
     assert xianying(workspace, "monitor", "--as-of", day) == 3  # with an alarm to look at
     assert "不要再来 1/1" in capsys.readouterr().out

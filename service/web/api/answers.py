@@ -25,7 +25,7 @@ def problem(description: str) -> dict[str, Any]:
 
 ALWAYS: dict[int | str, dict[str, Any]] = {
     401: problem("没有登录，或密钥无效"),
-    403: problem("没有权限，或该户谢绝自动列名"),
+    403: problem("没有权限，或这一户说过不要再来"),
     422: problem("请求内容不对"),
     429: problem("请求太多"),
     503: problem("数据库或磁盘出错，什么都没有保存"),

@@ -90,9 +90,11 @@ def post_reassignment(request: Request, body: ReassignmentIn, asker: Asker) -> R
     week = state.shelf.served.week(body.as_of.isoformat())
     if all(row["household_id"] != body.household_id for row in rows_in_sight(request, asker, week)):
         raise Problem(
-            404, "not-listed", say("该户不在这一周的名单上", "this household is not on the week's list")
+            404, "not-listed", say("这一户不在这周的名单上", "this household is not on the week's list")
         )
-    household = (body.household_id, place)
-    row = reassignments.reassign(state.database, asker, week, household, body.worker_id, purpose_of(request))
+    households = {body.household_id: place}
+    (row,) = reassignments.reassign(
+        state.database, asker, week, households, body.worker_id, purpose_of(request)
+    )
     state.restrictions.refresh()
     return ReassignmentOut(**{name: getattr(row, name) for name in ReassignmentOut.model_fields})

@@ -221,5 +221,5 @@ def explanation(
 
 def _no_score() -> Problem:
     return Problem(
-        404, "no-score", say("该户没有这项需求的评分", "this household has no score for this need")
+        404, "no-score", say("这一户没有这项需求的评分", "this household has no score for this need")
     )

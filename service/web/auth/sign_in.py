@@ -95,7 +95,7 @@ def _second_factor_needed(login: str) -> Problem:
         403,
         "second-factor-needed",
         say(
-            f"您的角色要用第二因子登录，请管理员运行 xianying users second-factor {login}",
+            f"您的账号要用两步登录（密码加手机验证码），请管理员运行 xianying users second-factor {login}",
             f"your role needs a second factor: ask for xianying users second-factor {login}",
         ),
     )

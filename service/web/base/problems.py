@@ -72,7 +72,7 @@ def no_such_address() -> Problem:
 
 def outdated_page() -> Problem:
     """Return the problem for a form without its session's token."""
-    return Problem(403, "csrf", say("页面已过期，请刷新后再试", "the page is outdated: reload it"))
+    return Problem(403, "csrf", say("页面过期了，请刷新再试", "the page is outdated: reload it"))
 
 
 def wrong_letters() -> Problem:
@@ -89,7 +89,7 @@ def wrong_letters() -> Problem:
 
 def too_large() -> Problem:
     """Return the problem for a request that is too large."""
-    return Problem(413, "too-large", say("请求太大", "the request is too large"))
+    return Problem(413, "too-large", say("内容太大", "the request is too large"))
 
 
 def _forbidden(error: Forbidden) -> Problem:
@@ -102,7 +102,7 @@ def _invalid(error: RequestValidationError) -> Problem:
         for problem in error.errors()[:20]
     ]
     first = f"{mistakes[0]['where']}: {mistakes[0]['message']}" if mistakes else ""
-    return Problem(422, "invalid", say("请求的内容不对", "the request is not valid"), first, errors=mistakes)
+    return Problem(422, "invalid", say("填的内容不对", "the request is not valid"), first, errors=mistakes)
 
 
 def _storage(error: Exception) -> Problem:
@@ -143,10 +143,10 @@ def add_handlers(app: FastAPI, note_refusal: Callable[[Request, Problem], None])
         if error.status_code == 404:
             return answer(no_such_address())
         title = {
-            400: say("请求的内容不对", "the request is not valid"),
+            400: say("填的内容不对", "the request is not valid"),
             405: say("不支持这种方法", "no such method"),
         }
-        words = title.get(error.status_code, say("请求不能处理", "the request cannot be handled"))
+        words = title.get(error.status_code, say("这一步做不了", "the request cannot be handled"))
         detail, headers = str(error.detail), dict(error.headers or {})
         return answer(Problem(error.status_code, "http", words, detail, headers))
 

@@ -100,12 +100,12 @@ def password(workspace: Path, login: str) -> None:
 @users.command(
     "second-factor",
     help=say(
-        "为一人设置第二因子（手机上的验证码）；只显示这一次，并结束其所有登录",
+        "为一人开通两步登录（密码加手机验证码）；密钥只显示这一次，这人要重新登录",
         "a second factor (codes of an app) for a person; shown this once, ends their sessions",
     ),
 )
 @click.argument("login")
-@click.option("--remove", is_flag=True, help=say("取消第二因子", "take it away"))
+@click.option("--remove", is_flag=True, help=say("取消两步登录", "take it away"))
 @click.pass_obj
 def second_factor(workspace: Path, login: str, remove: bool) -> None:
     """Give a person a second factor."""
@@ -113,7 +113,7 @@ def second_factor(workspace: Path, login: str, remove: bool) -> None:
 
     secret = people.set_second_factor(service_database(workspace), login, remove)
     if secret is None:
-        show([say(f"{login} 不再用第二因子", f"{login} has no second factor any more")])
+        show([say(f"{login} 不再用两步登录", f"{login} has no second factor any more")])
         return
     show(
         [

@@ -74,7 +74,7 @@ def why(workspace: Path, household: str) -> None:
     show(why_listed(shelf.served, household, household in restrictions.refusing))
 
 
-@resident.command("refuse", help=say("登记谢绝自动列名，立即生效", "note a refusal of automated listing"))
+@resident.command("refuse", help=say("登记不要再来，马上生效", "note a refusal of automated listing"))
 @household
 @click.option("--until", type=Day(), help=say("到哪一天为止", "until which day"))
 @click.pass_obj
@@ -87,7 +87,7 @@ def refuse(workspace: Path, household: str, until: date | None) -> None:
     shelf.refresh()
     begins = refuses_from(shelf.served, _today(workspace))
     refuse(_open(workspace, household), operator(), household, begins, until)
-    show([say(f"{household} 已谢绝自动列名，名单不再显示", f"{household} is on no list from now on")])
+    show([say(f"{household} 已登记不要再来，马上不上名单", f"{household} is on no list from now on")])
 
 
 @resident.command("accept", help=say("收回谢绝", "end a refusal"))
@@ -101,7 +101,7 @@ def accept(workspace: Path, household: str) -> None:
     show([say(f"收回 {count} 条谢绝", f"{count} refusals ended")])
 
 
-@resident.command("export", help=say("导出该户的全部资料（JSON）", "everything held of a household, as JSON"))
+@resident.command("export", help=say("导出一户的全部资料（JSON）", "everything held of a household, as JSON"))
 @household
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help=say("写到文件", "a file to write")
@@ -149,7 +149,7 @@ def correct(workspace: Path, household: str, attribute: str, value: str) -> None
 
 
 @resident.command(
-    "delete", help=say("从全部数据中删除该户，只留一个标记", "delete a household from everything")
+    "delete", help=say("从全部数据里删掉一户，只留一个标记", "delete a household from everything")
 )
 @household
 @click.option("--yes", is_flag=True, help=say("不再询问", "do not ask again"))

@@ -1,5 +1,6 @@
-"""Hand a household of a week's lists from one worker to another."""
+"""Hand households of a week's lists from one worker to another."""
 
+from collections.abc import Mapping
 from datetime import date
 
 from sqlalchemy import select
@@ -45,33 +46,37 @@ def reassign(
     database: Database,
     identity: Identity,
     week: Week,
-    household: tuple[str, Place],
+    households: Mapping[str, Place],
     worker_id: str,
     purpose: str = "",
-) -> Reassignment:
-    """Let another worker visit a household in a week.
+) -> list[Reassignment]:
+    """Let another worker visit households in a week: all of them, or none.
 
-    ``household``: its id and where it lives. ``worker_id``: who takes over. ``purpose``: for the audit log. Raises a
-    problem unless that is one of its ``colleagues``.
+    ``households``: where each lives, by id. ``worker_id``: who takes over. ``purpose``: for the audit log. Raises a
+    problem unless that is one of the ``colleagues`` of every household.
     """
-    household_id, place = household
-    names = colleagues(database, week, place)
-    if worker_id not in names:
+    named = {place: colleagues(database, week, place) for place in {*households.values()}}
+    if any(worker_id not in names for names in named.values()):
         raise Problem(
             422,
             "unknown-worker",
             say("这位同事不走访这一片，请选别人", "this colleague does not visit here: choose another"),
         )
     as_of = date.fromisoformat(week.as_of)
-    row = Reassignment(
-        household_id=household_id,
-        as_of=as_of,
-        worker_id=worker_id,
-        worker_name=names[worker_id],
-        by=identity.who,
-    )
+    rows = [
+        Reassignment(
+            household_id=household_id,
+            as_of=as_of,
+            worker_id=worker_id,
+            worker_name=named[place][worker_id],
+            by=identity.who,
+        )
+        for household_id, place in households.items()
+    ]
     with database.writing() as session:
-        session.add(row)
+        session.add_all(rows)
         session.flush()
-        enter(session, identity.who, "visit.reassign", household_id, purpose, f"{week.as_of} {worker_id}")
-    return row
+        for row in rows:
+            told = f"{week.as_of} {worker_id}"
+            enter(session, identity.who, "visit.reassign", row.household_id, purpose, told)
+    return rows

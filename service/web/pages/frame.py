@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import cache
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -13,10 +12,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from features.language import grid_words, language, say, speaking
+from features.language import grid_words, language, microgrid_words, say, speaking
 from service.web.base.access import Identity
 from service.web.base.access import Scope as May
 from service.web.pages.static import address
+from service.web.published.state import state_of
 
 API = ("/v1", "/metrics")
 LANGUAGE_COOKIE, TEXT_COOKIE = "xianying_language", "xianying_text"
@@ -58,7 +58,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(say=say, grid_words=grid_words, address=address, language=language)
+    environment.globals.update(
+        say=say, grid_words=grid_words, microgrid_words=microgrid_words, address=address, language=language
+    )
     environment.filters["path"] = lambda text: quote(str(text), safe="")
     return environment
 
@@ -79,7 +81,7 @@ def page(
         .render(
             identity=identity,
             menu=menu(identity) if identity else [],
-            made_at=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+            made_at=f"{state_of(request).shelf.now():%Y-%m-%d %H:%M}",
             here=here if request.method == "GET" else NEXT_DEFAULT,
             path=request.url.path,
             other=(other, LANGUAGES[other]),

@@ -73,7 +73,7 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
 def not_listed() -> Problem:
     """The household stands on no row of the week that the asker sees."""
     return Problem(
-        404, "not-listed", say("该户不在这一周的名单上", "this household is not on the week's list")
+        404, "not-listed", say("这一户不在这周的名单上", "this household is not on the week's list")
     )
 
 

@@ -47,23 +47,23 @@ def mention(
 def reassign(
     request: Request,
     asker: SignedIn,
-    household_id: Annotated[Id, Form()],
+    household_id: Annotated[list[Id], Form(min_length=1, max_length=500)],
     as_of: Annotated[str, Form(max_length=20)],
     worker_id: Annotated[Id, Form()],
     csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """Let a colleague visit a household this week: back to the list."""
+    """Let a colleague visit households this week: back to the list."""
     permit(asker, Scope.OUTCOMES)
     check_csrf(asker, csrf)
     request.state.purpose = HOUSEHOLD
-    place = place_in_sight(request, asker, household_id)
-    willing(request, household_id)
+    households = {one: place_in_sight(request, asker, one) for one in household_id}
+    for one in households:
+        willing(request, one)
     state = state_of(request)
     week = listed_week(state.shelf.served, as_of)
-    if all(row["household_id"] != household_id for row in rows_in_sight(request, asker, week)):
+    if not {*households} <= {row["household_id"] for row in rows_in_sight(request, asker, week)}:
         raise not_listed()
-    household = (household_id, place)
-    reassignments.reassign(state.database, asker, week, household, worker_id, purpose_of(request))
+    reassignments.reassign(state.database, asker, week, households, worker_id, purpose_of(request))
     state.restrictions.refresh()
     return go_to(f"/visits?as_of={week.as_of}")
 
@@ -103,6 +103,6 @@ def accept(
     state = state_of(request)
     today, workspace = state.shelf.today(), state.settings.workspace
     if not rights.accept(workspace, state.database, asker.who, household_id, today, purpose_of(request)):
-        raise Problem(404, "no-refusal", say("该户没有登记谢绝", "this household has not refused"))
+        raise Problem(404, "no-refusal", say("这一户没有登记过谢绝", "this household has not refused"))
     state.restrictions.refresh()
     return go_to("/visits")

@@ -1,11 +1,13 @@
 """The coordinator's page: what to decide, what changed, who did not visit, what grows, who is left out."""
 
+from collections.abc import Container
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
 import pandas as pd
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import select
 
 from features.language import language, say
 from features.point_in_time.records import day_of
@@ -19,7 +21,9 @@ from service.web.api.answers import AsOf
 from service.web.api.needs import sees_total
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Identity, Scope, permit, sees_need, sees_place
-from service.web.pages.cards import days_of, listed_week, results
+from service.web.database.tables import ENDS_RECORDED, NewRequest, Refusal, Remark
+from service.web.intake.remarks import Said
+from service.web.pages.cards import days_of, listed_week, results, said_words
 from service.web.pages.frame import page
 from service.web.pages.heat import RED, choices, heat
 from service.web.pages.progress import capacity, contradictions, found, sums, unvisited
@@ -30,6 +34,7 @@ from service.weekly.week_directory import week_directory
 
 router = APIRouter(include_in_schema=False)
 PURPOSE = "概览页 overview page"  # why it reads, in the audit log
+MOST = 200  # the newest of what came in
 Row = dict[str, Any]
 
 
@@ -50,7 +55,8 @@ def overview(
     remarks = _in_sight(request, asker, feedback, "said")
     agreed = _in_sight(request, asker, feedback, "agreed")
     differing = contradictions(done.outcomes, rows, week)
-    named = [row["household_id"] for row in remarks + agreed + differing]
+    new = _arrived(request, asker, {row["household_id"] for row in rows})
+    named = [row["household_id"] for row in remarks + agreed + differing + new]
     if named:
         note(request, asker, "feedback.read", dict.fromkeys(named), week.as_of)
     around = _around(week, asker, rows)
@@ -76,6 +82,7 @@ def overview(
         feedback=feedback if asker.everywhere else {"counts": [], "marks": {"all": 0}, "quality": []},
         said=remarks,
         agreed=agreed,
+        new=new,
     )
 
 
@@ -175,3 +182,56 @@ def _in_sight(request: Request, asker: Identity, feedback: Row | None, name: str
         if listed and (sees_place(asker, place[0], place[1]) if place else asker.everywhere):
             rows.append(row)
     return rows
+
+
+def _arrived(request: Request, asker: Identity, listed: Container[str]) -> list[Row]:
+    """List what workers noted on their phones and the records do not hold yet, the newest first.
+
+    Only for those who see the whole community. Households that are being deleted are left out. ``listed``: households
+    of the week's lists, which have a page.
+    """
+    if not asker.everywhere:
+        return []
+    state = state_of(request)
+    with state.database.reading() as session:
+        refusals, remarks, requests = (
+            session.scalars(
+                select(table).where(table.drained_at.is_(None), *only).order_by(table.id.desc()).limit(MOST)
+            ).all()
+            for table, only in ((Refusal, (ENDS_RECORDED.is_not(True),)), (Remark, ()), (NewRequest, ()))
+        )
+    refused = say(
+        "不要再来（已不上名单；记错了在“走访”页收回）",
+        "no more visits (on no list; ended on the page of visits)",
+    )
+    last = {row.household_id: row for row in refusals}  # once, however often it was noted
+    found = [
+        *(
+            (home, refused, row.by, row.at)
+            for home, row in last.items()
+            if home in state.restrictions.refusing
+        ),
+        *((row.household_id, _remark(row), row.by, row.recorded_at) for row in remarks),
+        *((row.household_id, _asked(row), row.by, row.recorded_at) for row in requests),
+    ]
+    zone = state.shelf.now().tzinfo
+    return [
+        {
+            "household_id": household,
+            "grid_id": (state.shelf.served.place(household) or ("",))[0],
+            "words": words,
+            "by": by.removeprefix("user:"),
+            "when": f"{when.astimezone(zone):%m-%d %H:%M}",
+            "listed": household in listed,
+        }
+        for household, words, by, when in sorted(found, key=lambda one: one[3], reverse=True)
+        if household not in state.restrictions.deleted
+    ]
+
+
+def _remark(row: Remark) -> str:
+    return say("，", ", ").join(said_words(Said(row.kind, row.satisfaction, row.next_visit)))
+
+
+def _asked(row: NewRequest) -> str:
+    return say("别的需要：", "another need: ") + (row.text or row.need or "")

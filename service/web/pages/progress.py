@@ -16,14 +16,15 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
     """Compute each worker's visits a week, households on the list, and households with all outcomes, by grid.
 
     ``rows``: the lists' rows in sight. ``done``: outreach_ids with an outcome. The key '' holds the coordinators' list
-    and workers without a visit.
+    and workers who never had a visit; one who handed all visits over stays in the grid.
     """
     done = set(done)
+    home = {row["worker_id"]: row["grid_id"] for row in week.visits if not row.get("coordinator")}
     workers: dict[tuple[str, str, bool], Row] = {}
     for person in week.around.get("workers", []):
-        workers[person["worker_id"], person["name"], person["coordinator"]] = _worker(
-            person["name"], person["visits"]
-        )
+        worker = _worker(person["name"], person["visits"])
+        worker["grid"] = home.get(person["worker_id"], "")
+        workers[person["worker_id"], person["name"], person["coordinator"]] = worker
     for row in rows:
         coordinator = bool(row.get("coordinator"))
         key = (row["worker_id"] or "", row.get("worker_name") or "", coordinator)

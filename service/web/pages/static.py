@@ -1,10 +1,11 @@
 """Style, script, icon and service worker: files of the package, the same for everybody."""
 
+import gzip
 import hashlib
 from functools import cache
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from features.language import say
@@ -25,18 +26,28 @@ ALWAYS_ASKED = {"Cache-Control": "no-cache"}
 
 
 @cache
+def _content(name: str, packed: bool = False) -> bytes:
+    content = SHARED.get(name, HOME / name).read_bytes()
+    return gzip.compress(content, mtime=0) if packed else content
+
+
+@cache
 def address(name: str) -> str:
     """Return a file's address, which changes whenever its content does."""
-    content = SHARED.get(name, HOME / name).read_bytes()
-    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+    return f"/static/{name}?v={hashlib.sha256(_content(name)).hexdigest()[:12]}"
 
 
 @router.get("/static/{name}")
-def static(name: str) -> Response:
-    """Return one file."""
+def static(request: Request, name: str) -> Response:
+    """Return one file, packed where the browser takes that.
+
+    Pages themselves are never packed: from the size of a packed page that holds a token, others could guess the token.
+    """
     if name not in KINDS:
         raise no_such_address()
-    return FileResponse(SHARED.get(name, HOME / name), media_type=KINDS[name], headers=FOR_EVER)
+    packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    headers = FOR_EVER | {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
+    return Response(_content(name, packed), media_type=KINDS[name], headers=headers)
 
 
 @router.get(f"/{WORKER}")

@@ -9,6 +9,7 @@ from features.language import grid_words, say
 from service.web.api.answers import AsOf
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Identity, Scope, permit
+from service.web.intake import reassignments
 from service.web.pages.cards import Row, card, days_of, listed_week, results
 from service.web.pages.frame import page
 from service.web.published.reading import note, rows_in_sight
@@ -66,12 +67,21 @@ def visits(
         else _title(asker, grid, coordinators),
         others=len(rows) > len(shown),
         own=bool(assigned),
+        colleagues=_colleagues(request, asker, week, shown) if grid else {},
         weeks=_weeks(request, week),
     )
 
 
 def _of_visit(row: Row) -> tuple[Any, ...]:
     return row["worker_id"], row.get("worker_name"), row["household_id"]
+
+
+def _colleagues(request: Request, asker: Identity, week: Week, rows: list[Row]) -> dict[str, str]:
+    """Return who may take over the visits of one worker of a grid's list, for those who see the whole community."""
+    place = (
+        state_of(request).shelf.served.place(rows[0]["household_id"]) if rows and asker.everywhere else None
+    )
+    return reassignments.colleagues(state_of(request).database, week, place) if place else {}
 
 
 def _title(asker: Identity, grid: str | None, coordinators: bool) -> str:

@@ -56,7 +56,7 @@ def as_answer(p_request: np.ndarray) -> bytes:
 
 
 def _wrong(words: str) -> Problem:
-    return Problem(422, "invalid", say("请求的内容不对", "the request is not valid"), words)
+    return Problem(422, "invalid", say("填的内容不对", "the request is not valid"), words)
 
 
 def _matrix(body: bytes, names: list[str]) -> tuple[list[str], np.ndarray]:

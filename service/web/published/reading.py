@@ -50,7 +50,7 @@ def willing(request: Request, household_id: str) -> None:
             403,
             "refuses-listing",
             say(
-                "该户谢绝自动列名：不评分、不列名、不登记走访结果",
+                "这一户说过不要再来：名单上没有，也不登记结果",
                 "this household refuses automated listing: no scores, lists or outcomes",
             ),
         )

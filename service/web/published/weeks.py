@@ -161,10 +161,14 @@ class Shelf:
             metrics.week(self.served.newest.as_of)
         return True
 
-    def today(self) -> date:
-        """Return today's date in the newest week's timezone, or in this machine's before the first week."""
+    def now(self) -> datetime:
+        """Return the time in the newest week's timezone, or in this machine's before the first week."""
         newest = self.served.newest
-        return datetime.now(ZoneInfo(newest.community.community.timezone) if newest else None).date()
+        return datetime.now(ZoneInfo(newest.community.community.timezone) if newest else None)
+
+    def today(self) -> date:
+        """Return today's date where the community is."""
+        return self.now().date()
 
     def _read(self) -> Served:
         for attempt in range(TRIES):

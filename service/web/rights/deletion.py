@@ -76,13 +76,13 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
         *([say(f"已从 {len(files)} 个文件中删去", f"taken out of {len(files)} files")] if files else []),
         *(
             say(
-                f"{path}：读不了，请自行从中删去该户，或删除这个文件",
+                f"{path}：读不了，请自己把这一户从里面删掉，或删除这个文件",
                 f"{path}: cannot be read; take the household out of it by hand, or delete the file",
             )
             for path in unreadable
         ),
         say(
-            "已启用的模型在下次 xianying retrain 后才不再含有该户的影响；备份和来源系统里的资料请另行删除",
+            "启用的模型要到下次 xianying retrain 才不再受这一户影响；备份和来源系统里的资料请另行删除",
             "the model in force has learnt from it until the next xianying retrain; delete it from backups and from"
             " the source too",
         ),

@@ -92,7 +92,7 @@ def _without_secret(workspace: Path) -> list[str]:
         return []
     return [
         say(
-            f"没有恢复 {SECRET}：第二因子要重新设置；有已删除住户时请放回原来的 {SECRET}，否则不能导入",
+            f"没有恢复 {SECRET}：两步登录要重新开通；有已删除住户时请放回原来的 {SECRET}，否则不能导入",
             f"{SECRET} was not restored: second factors must be set anew, and where households were deleted no "
             "ingest works until the original is put in its place",
         )

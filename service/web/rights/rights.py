@@ -50,7 +50,7 @@ def why_listed(served: Served, household_id: str, refuses: bool) -> list[str]:
             else say("还没有生成过名单。", "No list has been made yet.")
         )
     if refuses:
-        lines.append(say("该户已谢绝自动列名。", "The household refuses automated listing."))
+        lines.append(say("这一户说过不要再来，不上名单。", "The household refuses automated listing."))
     return [*lines, *_sources(), *_choices()]
 
 

@@ -105,9 +105,10 @@
       card.classList.toggle("finished", all(card, "[data-chip]:not([hidden])").length === Number(card.dataset.needs));
     const meter = document.querySelector(".meter progress"), cards = all(document, ".card[data-needs]");
     if (meter && cards.length) {
-      const words = meter.parentElement.querySelector("span"), done = cards.filter((card) => card.classList.contains("finished")).length;
+      const words = meter.parentElement.querySelector("span"), done = cards.filter((card) => !card.hidden && card.classList.contains("finished")).length;
       meter.value = done;
-      words.textContent = words.textContent.replace(/^\d+/, String(done));
+      meter.max = cards.filter((card) => !card.hidden).length;
+      words.textContent = words.textContent.replace(/^\d+ \/ \d+/, `${done} / ${meter.max}`);
     }
     showQueue();
   }

@@ -72,8 +72,9 @@ def test_a_mistyped_year_is_named_and_hides_no_correction(office, typed):
     office.hand_in(HOMES, rows)
     wrong = [*rows[:-1], {**rows[-1], "resolved_at": typed}]
     report = office.hand_in([home(1, children=4), *HOMES[1:]], wrong)
-    assert f"有时间远在其余数据之后，不计入数据截止日：requests.csv 第 61 行 resolved_at {typed} × 1" in said(
-        report
+    assert (
+        f"有日期比别的数据晚太多，不当作数据的最后一天：requests.csv 第 61 行 resolved_at {typed} × 1"
+        in said(report)
     )
     assert date_of(office.records().last_day) < date(2024, 6, 20)
     assert values(office.known("2024-06-17"), "children") == ["4", "0", "2"]

@@ -51,7 +51,7 @@ def test_rows_with_another_number_of_fields_are_set_aside_with_their_line(tmp_pa
         read = read_csv(csv_file(tmp_path, 'a,b\n1,2\n3\n"4\n4",5\n6,7,8\n9,10'))
     assert rows_of(read) == [("1", "2", 2), ("4\n4", "5", 4), ("9", "10", 7)]
     assert [(bad.line, bad.content) for bad in read.bad] == [(3, "3"), (6, "6,7,8")]
-    assert "2 个字段" in read.bad[0].reason
+    assert "该有 2 列" in read.bad[0].reason
 
 
 @pytest.mark.parametrize("pieces", PIECES)

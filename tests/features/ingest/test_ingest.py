@@ -272,7 +272,7 @@ def test_a_row_that_broke_apart_is_set_aside(tiny_town):
         file.write("R9,H02,2024-05-20\n")
     report = tiny_town.ingest()
     (bad,) = quarantined(tiny_town, report.quarantine)
-    assert (bad["reason"], bad["line"]) == ("应有 9 个字段，实有 3 个", "10")
+    assert (bad["reason"], bad["line"]) == ("该有 9 列，却有 3 列", "10")
     assert bad["row"] == "R9,H02,2024-05-20"
     assert report.tables["requests"].new == 8
 
@@ -556,7 +556,7 @@ def test_a_part_of_the_tables_can_be_added(tiny_town, tmp_path):
 def test_a_table_of_which_nothing_can_be_used_is_said(tiny_town):
     tiny_town.write("requests", [row | {"household_id": "nobody"} for row in requests()])
     report = tiny_town.ingest()
-    assert "requests: 没有一行能用，请核对列名、格式和编号" in report.lines()
+    assert "requests: 没有一行读得进，请核对列名、格式和编号" in report.lines()
     assert report.exit_code() == 3  # the other tables were taken
 
 
@@ -600,7 +600,7 @@ def test_ids_that_differ_by_leading_zeros_are_named(tiny_town):
 def test_an_unknown_household_that_is_nearly_a_known_one_is_shown(tiny_town, written):
     tiny_town.write("requests", [requests()[0] | {"household_id": written}, *requests()[1:]])
     report = tiny_town.ingest()
-    assert f"requests.csv: 户号与 households 写法不同，没有用：{written} ≈ H02" in "\n".join(report.lines())
+    assert f"requests.csv: 户号和住户表写得不一样，没有用：{written} ≈ H02" in "\n".join(report.lines())
     assert report.tables["requests"].quarantined == 1
 
 

@@ -343,10 +343,10 @@ def test_the_coordinator_sees_what_was_said_and_how_good_reasons_are() -> None:
     assert feedback_week(refused, listed, returned(records_of(refused))).agreed == []
     lines = "\n".join(feedback_lines(week))
     assert "理由不对 1/1" in lines and "人不对 0/1" in lines and "2.0（1 份）/3.5（2 份）" in lines
-    assert "理由“本户申请过本项”：交回 3 条，1 条被指不对（33.3%" in lines
+    assert "理由“本户申请过本项”：交回 3 条，1 条说不对（33.3%" in lines
     book = openpyxl.load_workbook(io.BytesIO(workbook("西山社区", "", listed[:0], AS_OF, week)))
     cells = {str(cell.value) for row in book["居民反馈"].iter_rows() for cell in row if cell.value}
-    assert {"已上初中", "计入理由质量", "理由不对", str(third["household_id"]), "33.3%"} <= cells
+    assert {"已上初中", "记入“理由准不准”", "理由不对", str(third["household_id"]), "33.3%"} <= cells
 
 
 def test_without_feedback_nothing_is_shown_but_that(tmp_path: Path) -> None:
@@ -380,4 +380,4 @@ def test_record_says_when_a_household_was_deleted_meanwhile(tiny_town: TinyTown)
     told, refused = record_files(tiny_town.workspace, [path], lambda _: nullcontext())
     gone = int((visits["household_id"].iloc[:2] == visits["household_id"].iloc[0]).sum())
     assert refused == []
-    assert any(f"{gone} 行没有入库" in line for line in told)
+    assert any(f"{gone} 行没有存进去" in line for line in told)

@@ -35,7 +35,7 @@ def test_what_was_promised_comes_first_and_no_more_than_five_items_are_shown() -
     for item in items:
         assert item.question and item.figures and item.otherwise
     assert (
-        "王五 2" in items[2].figures and "还缺 400 元" in items[3].figures and "07月14日" in items[3].figures
+        "王五 2" in items[2].figures and "还缺 400 元" in items[3].figures and "7月14日" in items[3].figures
     )
 
 

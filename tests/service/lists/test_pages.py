@@ -91,7 +91,7 @@ def test_a_page_shows_every_household_its_needs_and_the_script() -> None:
     assert parsed(page).found.count("article") == visits["household_id"].nunique()
     for row in visits.to_dict("records"):
         assert row["household_id"] in page and row["need_name"] in page and row["contact"] in page
-    assert "不再联系" in page and "老人75岁" in page and "随机走访" in page
+    assert "不再联系" in page and "老人75岁" in page and "抽签走访" in page
 
 
 def test_texts_of_the_data_cannot_become_markup() -> None:
@@ -120,7 +120,7 @@ def test_the_overview_holds_visits_tiers_demand_and_seats(files: dict[str, bytes
     assert tags.found.count("svg") == 1
     links = re.findall(r'href="([^"]+)"', page)
     assert set(links) == set(files) - {"overview.html"}
-    assert "一条说明" in page and "窗口内没有项目" in page
+    assert "一条说明" in page and "这段时间没有项目" in page
     assert ">3 (" in page or ">3</td>" in page  # twelve households at a quarter
 
 

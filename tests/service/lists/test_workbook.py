@@ -114,7 +114,7 @@ def test_every_listed_pair_stands_on_one_sheet_with_what_a_worker_should_know(
     places = (expected["microgrid_id"] + "\n" + expected["contact"]).tolist()
     assert table["微网格·地址"].tolist() == places
     assert table["为什么上门〔依据〕"].tolist() == expected["why"].tolist()
-    offers = table.set_index("需求")["问什么·可对接项目"]
+    offers = table.set_index("需求")["问什么·现有项目"]
     assert set(offers.loc["老年助餐"]) == {
         "现在怎么吃饭？要送餐吗？\n幸福食堂（40 个名额，约剩 40，01-01～12-31）"
     }
@@ -187,9 +187,9 @@ def test_every_sheet_and_page_says_who_made_it_and_when(
     for content in (book, demand):
         for sheet in openpyxl.load_workbook(io.BytesIO(content)).worksheets:
             left = sheet.oddFooter.left.text
-            assert "command:li&&wang" in left and str(date.today()) in left
+            assert "li&&wang 于" in left and "command" not in left and str(date.today()) in left
     page = grid_page("a", script(known.community), visits, AS_OF)
-    assert f"command:li&amp;wang 于 {date.today()} 生成" in page
+    assert f"li&amp;wang 于 {date.today()} 生成" in page
 
 
 def test_outcomes_come_back_with_what_the_list_knew(book: Path, visits: pd.DataFrame, known: Known) -> None:

@@ -140,7 +140,9 @@ def test_tables_are_searched_sorted_and_saved(server, browser):
             page.get_by_role("button", name="存成表格：各网格近四周").click()
         text = Path(saved.value.path()).read_text("utf-8-sig")
         assert saved.value.suggested_filename == "month-grids.csv"
-        assert text.splitlines()[0].startswith('"网格","户数"') and text.splitlines()[1].startswith('"g1"')
+        assert text.splitlines()[0].startswith('"网格","能走访的户"') and text.splitlines()[1].startswith(
+            '"g1"'
+        )
         page.goto("/overview")
         picture(page, "service-overview", whole=True)
         page.get_by_text("每个走访人").click()

@@ -1,5 +1,6 @@
 """Outcomes by paper, phone and API are one record; what is said beside them, and visits for a colleague, too."""
 
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import date, timedelta
@@ -13,7 +14,7 @@ from week_lists import change, columns_of
 
 from features.ingest.erasure import rows_of_household
 from service.returns.beside_service import beside_service
-from service.web.database.tables import OF_HOUSEHOLD, User
+from service.web.database.tables import OF_HOUSEHOLD, Reassignment, User
 from service.web.intake.handover import drain
 from service.weekly.record_week import record_files
 from service.weekly.week_directory import week_directory
@@ -107,14 +108,14 @@ def test_the_later_visit_counts_and_both_are_kept_and_told(client, number, paper
     by_phone(client, row, "needed", MONDAY + timedelta(days=2))
     drained(client)
     (line,) = [line for line in on_paper(client, row, "不需要", paper_day) if row["household_id"] in line]
-    assert "两条都保留" in line and str(paper_day) in line
+    assert "两条都留着" in line and str(paper_day) in line
     found = outcome_of(client, row)
     assert found["outcome"] == counts and {found["outcome"], found["other"]} == {"needed", "not_needed"}
-    assert "另有一处登记" in As(client, "li").get(f"/visits/{row['household_id']}").text
+    assert "还有一处登记的是" in As(client, "li").get(f"/visits/{row['household_id']}").text
     kept = {one["outcome"] for one in stored_rows(client, row, "outreach")}
     assert kept == {"needed", "not_needed"}
     again = on_paper(client, row, "不需要", paper_day)
-    assert not any("两条都保留" in line for line in again) or paper_day == FRIDAY
+    assert not any("两条都留着" in line for line in again) or paper_day == FRIDAY
     assert outcome_of(client, row)["outcome"] == counts
 
 
@@ -123,7 +124,7 @@ def test_a_report_of_an_earlier_visit_does_not_take_the_place_of_paper(client):
     on_paper(client, row, "不需要", FRIDAY)
     by_phone(client, row, "needed", MONDAY)
     assert outcome_of(client, row)["outcome"] == "not_needed"
-    assert any(row["household_id"] in line and "两条都保留" in line for line in drained(client))
+    assert any(row["household_id"] in line and "两条都留着" in line for line in drained(client))
     assert outcome_of(client, row)["outcome"] == "not_needed"
     by_phone(client, row, "declined", FRIDAY + timedelta(days=1))
     assert outcome_of(client, row)["outcome"] == "declined"
@@ -178,3 +179,25 @@ def test_a_visit_is_handed_to_a_colleague(client):
     assert done.status_code == 201
     drained(client)
     assert stored_rows(client, row, "outreach")[-1]["worker_id"] == "w0"
+
+
+def test_a_coordinator_hands_over_at_once_what_a_worker_has_left(client):
+    wang, deng, state = As(client, "wang"), As(client, "deng"), client.app.state
+    page = wang.get(f"/visits?as_of={NEWEST}&grid=g0").text
+    homes = re.findall('name="household_id" value="([^"]+)"', page.split("全部转交")[0])
+    cell = r'<th scope="row">g0</th><td class="number">\d+</td><td class="number">(\d+)</td>'
+
+    def capacity() -> list[str]:
+        return re.findall(cell, wang.get("/overview").text)
+
+    before = capacity()
+    given = {"csrf": wang.csrf, "as_of": NEWEST, "household_id": homes, "worker_id": "w0"}
+    wang.send("POST", "/reassignments", data={**given, "worker_id": "nobody"})
+    assert "我的走访名单" not in deng.get("/visits").text
+    wang.send("POST", "/reassignments", data=given)
+    assert capacity() == before  # a worker who cannot go is still the grid's
+    mine = deng.get("/visits").text
+    assert homes and [home for home in homes if f'data-household="{home}"' not in mine] == []
+    with state.database.writing() as session:
+        session.execute(delete(Reassignment))
+    state.restrictions.refresh()

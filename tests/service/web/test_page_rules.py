@@ -1,7 +1,9 @@
 """What the pages' addresses allow: rows in sight, tokens of forms, refusals, the audit log; without a browser."""
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
@@ -112,7 +114,7 @@ def test_a_coordinator_takes_a_refusal_back_on_the_page(client):
     assert wang.post("/refusals/end", data=end, follow_redirects=False).status_code == 303
     assert li.get(f"/visits/{home}").status_code == 200
     again = wang.post("/refusals/end", data=end)
-    assert again.status_code == 404 and "没有登记谢绝" in again.text
+    assert again.status_code == 404 and "没有登记过谢绝" in again.text
     assert wang.post("/refusals/end", data={**end, "household_id": "nobody"}).status_code == 404
     assert ("user:wang", "resident.accept", home, "本周走访页 visits page") in logged(client)
 
@@ -178,7 +180,7 @@ def test_what_is_wrong_with_a_request_is_told_in_chinese_on_pages_and_by_field_t
     ):
         main = answer.text[answer.text.index("<main") : answer.text.index("</main")]
         main = re.sub(r"<[^>]*>", "", re.sub(r'<p class="soft made">[^<]*</p>', "", main))  # who, and when
-        assert "请求的内容不对" in main and not re.search("[A-Za-z]", main)
+        assert "填的内容不对" in main and not re.search("[A-Za-z]", main)
     assert "query.as_of" in li.get("/v1/visits?as_of=x").json()["detail"]
 
 
@@ -187,3 +189,30 @@ def test_single_sign_on_is_offered_where_there_is_an_issuer(client):
     issuer = {"oidc_issuer": "https://id.example", "oidc_client_id": "xianying"}
     with served(client.app.state.settings.workspace, **issuer) as other:
         assert 'href="/v1/session/oidc"' in other.get("/sign-in").text
+
+
+def test_pages_tell_the_communitys_time_and_their_files_travel_packed(client):
+    page = As(client, "li").get("/visits").text
+    (stamp,) = re.findall(r"账号 li · (\S+ \S+)</p>", page)
+    told = datetime.fromisoformat(stamp).replace(tzinfo=ZoneInfo("Asia/Shanghai"))
+    assert abs(datetime.now(ZoneInfo("UTC")) - told) < timedelta(minutes=30)
+    (script,) = re.findall(r'src="(/static/visits\.js\S+)"', page)
+    plain, packed = (
+        client.get(script, headers={"Accept-Encoding": kind}) for kind in ("identity", "gzip, br")
+    )
+    assert plain.text == packed.text and packed.headers["Content-Encoding"] == "gzip"
+    assert int(packed.headers["Content-Length"]) < int(plain.headers["Content-Length"]) / 2
+
+
+def test_the_overview_shows_at_once_what_workers_note(client):
+    li, wang = As(client, "li"), As(client, "wang")
+    first, second, *_ = {row["household_id"]: row for row in rows(client, "li")}.values()
+    li.post("/v1/feedback", json={"outreach_id": first["outreach_id"], "kind": "wrong_person"})
+    asked = {"household_id": first["household_id"], "requested_at": "2024-06-04T09:00:00+08:00"}
+    li.post("/v1/requests", json=asked | {"text": "楼道灯坏了"}, headers={"Idempotency-Key": "a"})
+    li.post(f"/v1/residents/{second['household_id']}/refusal", json={})
+    page = wang.get("/overview").text
+    for words in ("人不对", "别的需要：楼道灯坏了", "不要再来（已不上名单"):
+        assert words in page, words
+    assert f'href="/visits/{first["household_id"]}?as_of' in page
+    assert f'href="/visits/{second["household_id"]}?as_of' not in page

@@ -259,7 +259,7 @@ def test_outcomes_wait_for_the_person_who_entered_them(server, browser):
         open_household(page, 6)
         server.end_sessions("li")
         page.get_by_role("button", name="不需要", exact=True).first.click()
-        expect(page.locator("#queue")).to_contain_text("登录已过期")
+        expect(page.locator("#queue")).to_contain_text("登录过期了")
         sign_in(page, "wang")
         expect(page.get_by_role("link", name="概览")).to_be_visible()
         assert (

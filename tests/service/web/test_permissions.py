@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from service.web.api import routers
 from service.web.base.access import Scope
-from service.web.database.tables import Base, Entry, Outcome, Remark, User
+from service.web.database.tables import Base, Entry, NewRequest, Outcome, Refusal, Remark, User
 from service.web.pages import MODULES
 from service.web.rights import rights
 
@@ -320,8 +320,13 @@ ENTRIES = {
 def test_what_is_read_or_changed_is_in_the_audit_log(client, label):
     forget_examples(client)
     with client.app.state.database.writing() as session:
-        session.execute(delete(Remark))
-        session.execute(delete(Outcome))  # of a household that was visited nobody need be reported absent
+        for table in (
+            Remark,
+            NewRequest,
+            Refusal,
+            Outcome,
+        ):  # of a visited household nobody need be reported absent
+            session.execute(delete(table))
     example = Example(client, HERE)
     if label in ("POST /refusals/end", "DELETE /v1/residents/{household_id}/refusal"):
         rights.refuse(client.app.state.database, "test", HERE, date(2024, 9, 2))

@@ -134,7 +134,7 @@ def test_every_page_says_who_made_it_and_when(client):
     li = As(client, "li")
     household = li.get("/v1/visits").json()["visits"][0]["household_id"]
     for path in ("/visits", f"/visits/{household}"):
-        assert re.search(r'class="soft made">user:li · 20\d\d-\d\d-\d\d \d\d:\d\d<', li.get(path).text), path
+        assert re.search(r'class="soft made">账号 li · 20\d\d-\d\d-\d\d \d\d:\d\d<', li.get(path).text), path
 
 
 def test_other_systems_see_what_their_key_says_and_no_addresses(client):

@@ -84,7 +84,7 @@ def test_brought_by_a_file(client, kind, tmp_path):
     bring(client, kind, visit["household_id"], tmp_path / "later")
     hidden(client, visit["household_id"], visit["outreach_id"])
     why = CliRunner().invoke(commands, ["--workspace", workspace, "resident", "why", visit["household_id"]])
-    assert "谢绝" in why.output and "已谢绝自动列名" in why.output
+    assert "谢绝" in why.output and "不要再来" in why.output
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -11,6 +11,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from hand_made import GOOD, hand_made_model
 from served_town import As, served
@@ -67,7 +68,13 @@ def table_with(page: str, *titles: str) -> list[dict[str, str]]:
 def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("figures")
     simulate(place / "town", households=300, weeks=90, grids=3, microgrids=9, end=DAY, visit_share=0.05)
-    workspace = place / "workspace"
+    workspace, settings = place / "workspace", place / "town" / "community.yaml"
+    community = yaml.safe_load(settings.read_text("utf-8"))
+    for fund in community["funds"]:
+        fund["budget"] = 4000
+    full = next(one for one in community["programmes"] if one["id"] == "job_fair")
+    full["seats_taken"] = full["seats"]
+    settings.write_text(yaml.safe_dump(community, allow_unicode=True), "utf-8")
     ingest(place / "town", workspace)
     records = read_records(workspace)
     made = workspace / "champion" / "made"
@@ -95,6 +102,10 @@ def sheet_rows(path: Path, *titles: str) -> list[dict[str, object]]:
     raise AssertionError(titles)
 
 
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)
+
+
 def test_overview_needs_list_and_workbook_say_the_same_of_each_need(week: Path) -> None:
     overview = {
         row["需求"]: row
@@ -108,8 +119,8 @@ def test_overview_needs_list_and_workbook_say_the_same_of_each_need(week: Path) 
     assert [*overview] == [*page] == [*book] and len(page) == 12
     for need, row in page.items():
         assert overview[need]["预计户数"] == row["预计户数"] == str(book[need]["预计户数"]), need
-        assert overview[need]["90% 区间"] == row["90% 区间"] == str(book[need]["90% 区间"]), need
-        assert overview[need]["剩余名额"] == row["剩余名额"] == str(book[need]["剩余名额"] or ""), need
+        assert overview[need]["大概范围"] == row["大概范围"] == str(book[need]["大概范围"]), need
+        assert overview[need]["剩余名额"] == row["剩余名额"] == _shown(book[need]["剩余名额"]), need
         assert row["想要名额"] == row["预计户数"], need  # nobody's take-up is known
 
 
@@ -119,7 +130,7 @@ def test_the_grids_of_a_need_add_up(week: Path) -> None:
     for row in table_with(page, "需求", "G01"):
         assert sum(int(row[grid]) for grid in row if grid.startswith("G")) == total[row["需求"]], row
     by_grid = pd.DataFrame(sheet_rows(week / "needs-list.xlsx", "网格", "时段"))
-    window = by_grid[by_grid["时段"] == "窗口"].groupby("需求")["预计户数"].sum()
+    window = by_grid[by_grid["时段"] == "整段"].groupby("需求")["预计户数"].sum()
     assert window.to_dict() == total
 
 
@@ -146,7 +157,7 @@ def test_visits_are_counted_alike_on_the_overview_the_lists_and_in_the_tables(we
     (served,) = (week.parents[1] / "served").glob(f"{DAY}-*/around.json")
     left = json.loads(served.read_text("utf-8"))["seats_left"]
     programmes = sheet_rows(week / "needs-list.xlsx", "项目", "剩余")
-    numbers = [re.search(r"\d+", str(row["剩余"] or "")) for row in programmes]
+    numbers = [re.search(r"\d+", _shown(row["剩余"])) for row in programmes]
     assert [None if one is None else int(one[0]) for one in numbers] == [*left.values()]
 
 
@@ -171,13 +182,13 @@ def test_the_service_says_the_same_as_the_files(week: Path, answers: TestClient)
     for need, row in told.items():
         of_need = printed[names[need]]
         assert f"{row['expected']:.0f}" == of_need["预计户数"], need
-        assert f"{row['low_90']:.0f}–{row['high_90']:.0f}" == of_need["90% 区间"], need
+        assert f"{row['low_90']:.0f}–{row['high_90']:.0f}" == of_need["大概范围"], need
     visits = pd.read_parquet(week / "outreach.parquet")
     listed = wang.get("/v1/visits?limit=500").json()
     assert listed["total"] == len(visits)
     assert {row["outreach_id"] for row in listed["visits"]} <= {*visits["outreach_id"]}
     planned = {
-        row["网格"]: int(row["已排"]) for row in table_with(wang.get("/overview").text, "网格", "已排")
+        row["网格"]: int(row["排了"]) for row in table_with(wang.get("/overview").text, "网格", "排了")
     }
     assert planned["合计"] == visits["household_id"].nunique()
 
@@ -205,18 +216,34 @@ def test_what_changed_is_what_the_records_say(week: Path, answers: TestClient) -
 
     spans = ((7, 0), (14, 7), (371, 364))
     page = As(answers, "wang").get("/overview").text
-    rows = {row["比的是"]: [*row.values()][1:] for row in table_with(page, "上一周", "去年同周")}
+    rows = {row["项目"]: [*row.values()][1:] for row in table_with(page, "上一周", "去年同周")}
     assert rows["居民来提的事（件）"] == [asked(*span) for span in spans]
     assert rows["走访（户次）"] == [visited(*span) for span in spans]
     grids = table_with(As(answers, "wang").get("/month").text, "网格", "从没去过")
-    assert sum(int(row["户数"]) for row in grids) == int((known.present & ~known.opted_out).sum())
+    assert sum(int(row["能走访的户"]) for row in grids) == int((known.present & ~known.opted_out).sum())
     seen = {*visits.household[made].tolist()}
     here = [one for one in range(known.household_count) if known.present[one] and not known.opted_out[one]]
     assert sum(int(row["从没去过"]) for row in grids) == sum(one not in seen for one in here)
 
 
 def test_no_fund_is_overdrawn_and_projects_pay_what_the_fund_says(week: Path) -> None:
-    for row in sheet_rows(week / "needs-list.xlsx", "资金", "本清单安排"):
-        assert int(row["预算"]) - int(row["已用"]) - int(row["本清单安排"]) == int(row["剩余"]) >= 0
+    for row in sheet_rows(week / "needs-list.xlsx", "资金", "这份清单安排"):
+        assert int(row["预算"]) - int(row["已用"]) - int(row["这份清单安排"]) == int(row["剩余"]) >= 0
     for row in sheet_rows(week / "needs-list.xlsx", "需求", "最晚通知"):
         assert str(row["最晚通知"]) == "随时" or str(row["最晚通知"]) > str(DAY)
+
+
+def test_a_refusal_during_the_week_is_counted_out_everywhere(week: Path, answers: TestClient) -> None:
+    wang, visits = As(answers, "wang"), pd.read_parquet(week / "outreach.parquet")
+    home = visits.loc[visits["grid_id"] == "G01", "household_id"].iloc[0]
+    wang.post(f"/v1/residents/{home}/refusal", {})
+    left = visits[visits["household_id"] != home]
+    assert wang.get("/v1/visits?limit=500").json()["total"] == len(left)
+    page = wang.get("/overview").text
+    planned = {row["网格"]: int(row["排了"]) for row in table_with(page, "网格", "排了")}
+    assert planned["合计"] == left["household_id"].nunique()
+    cards = re.findall(r"0 / (\d+) 户已走访", wang.get("/visits").text)
+    assert sum(map(int, cards)) == sum(planned.values()) - planned["合计"]
+    (row,) = table_with(page, "户号", "说了什么")
+    assert row["户号"] == home and row["说了什么"].startswith("不要再来")
+    wang.delete(f"/v1/residents/{home}/refusal")

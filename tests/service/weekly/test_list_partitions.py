@@ -121,7 +121,7 @@ def test_seats_are_promised_once_in_the_whole_town(workspace: Path) -> None:
     asked = visits[(visits["need"] == "meals") & (visits["arm"] == "targeted")]
     takers = p_need.reindex(pd.MultiIndex.from_frame(asked[["household_id", "need"]])).sum()
     assert takers <= 1 + 1e-6
-    assert any("名额有限" in line and "幸福食堂" in line for line in lines)
+    assert any("名额不多" in line and "幸福食堂" in line for line in lines)
 
 
 def test_a_coordinator_of_the_whole_town_has_one_list(workspace: Path, tmp_path: Path) -> None:
@@ -154,14 +154,14 @@ def test_visits_in_turn_go_to_the_part_of_the_town_that_waits_longest(workspace:
     listed = read_table(week_directory(workspace, DATE) / "outreach.parquet")
     own = listed[listed["worker_id"] == "c"].drop_duplicates("household_id")
     assert len(own) == 5 and set(own["grid_id"]) == {"g1"}
-    assert not any("预计价值" in line for line in lines)
+    assert not any("走访排法" in line for line in lines)
 
 
 def test_groups_are_found_as_equally_as_is_asked_for(workspace: Path) -> None:
     put(workspace, outreach={"explore_share": 0.0})
     lines = make(workspace)
     assert not any("各群体均等" in line for line in lines)
-    assert any("本周名单与预计需要相比" in line for line in lines)
+    assert any("这周名单和预计需要比" in line for line in lines)
     before = recalls(workspace)
     put(workspace, outreach={"explore_share": 0.0, "parity": {"groups": ["grid"], "tolerance": 0.02}})
     lines = make(workspace)

@@ -104,7 +104,7 @@ def test_twice_or_cut_short_and_run_again_gives_the_same_files(
 
 def test_the_summary_says_what_each_stage_did(monday: TinyTown) -> None:
     page = files(monday)["data-staff.html"].decode()
-    for words in ("隔离", "条评分", "模型版本 1", "抽签", "提出项目", "最后一行"):
+    for words in ("没读进", "条评分", "模型版本 1", "抽签", "建议开的项目", "最后一行"):
         assert words in page
 
 
@@ -126,7 +126,7 @@ def test_the_coordinators_page_begins_with_what_to_decide_and_has_no_jargon(mond
 def test_the_lists_of_needs_projects_and_resources(monday: TinyTown) -> None:
     home = monday.workspace / "weeks" / AS_OF
     book = openpyxl.load_workbook(home / "needs-list.xlsx")
-    assert book.sheetnames == ["需求清单", "项目清单", "资源清单", "分网格分月", "区间可靠吗"]
+    assert book.sheetnames == ["需求清单", "项目清单", "资源清单", "分网格分月", "范围准不准"]
     text = "\n".join(
         str(cell.value)
         for sheet in book
@@ -138,7 +138,7 @@ def test_the_lists_of_needs_projects_and_resources(monday: TinyTown) -> None:
     page = re.sub(r"base64,[^\"]+", "", (home / "needs-list.html").read_text("utf-8"))
     assert "H01" not in text and "H01" not in page
     named = openpyxl.load_workbook(home / "project-candidates.xlsx")
-    assert named["1"]["A1"].value == "本期没有新项目"  # a dozen households share nothing
+    assert named["1"]["A1"].value == "这次没有新项目"  # a dozen households share nothing
 
 
 def test_demand_is_told_by_need_grid_and_month(monday: TinyTown) -> None:

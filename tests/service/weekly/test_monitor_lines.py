@@ -36,7 +36,7 @@ COMMUNITY = make_community([{"id": "meals", "name": {"zh": "助餐", "en": "Meal
 def test_requests_older_than_two_weeks_are_stale(table: str, days: int, warns: bool) -> None:
     row = {"table": table, "last": float(LAST), "age": days, "rows": 3, "usual_rows": 4.0}
     (zh,) = freshness_lines(pd.DataFrame([row]))
-    assert ("偏旧" in zh) is warns
+    assert ("太久没有新的" in zh) is warns
     with speaking("en"):
         assert ("stale" in freshness_lines(pd.DataFrame([row]))[0]) is warns
 
@@ -57,12 +57,12 @@ def test_more_than_a_fiftieth_of_a_table_in_quarantine_is_many(
     quarantine(tmp_path, "b.csv", 1 if warns else 900, seconds=1_000)  # an older export's
     quarantine(tmp_path, "a.csv", rows, seconds=2_000)
     line, where = quarantine_lines(tmp_path, {"requests": 980})
-    assert f"隔离 {rows} 行" in line and "a.csv" in where
+    assert f"{rows} 行没读进" in line and "a.csv" in where
     assert ("偏多" in line) is warns
 
 
 def test_without_a_quarantine_nothing_is_warned_of(tmp_path: Path) -> None:
-    assert quarantine_lines(tmp_path, {"requests": 10}) == ["没有隔离的行"]
+    assert quarantine_lines(tmp_path, {"requests": 10}) == ["每一行都读进来了"]
 
 
 def past(predicted: float, observed: int, **row: Any) -> list[str]:

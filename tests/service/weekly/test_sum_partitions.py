@@ -132,8 +132,8 @@ def test_the_look_back_says_the_same(workspace: Path, parts: OnDisk, records: Re
         "近一年的走访",
         "核对往周 1 个",
         "往周需求测算",
-        "被指不对",
-        "约定再访",
+        "说不对",
+        "约好再去",
     ):
         assert words in text
 

@@ -66,6 +66,16 @@ def test_a_date_that_nobody_can_read_does_not_lose_the_outcome(
     assert "上礼拜吧" in found.refused[0] and "结果已收下" in found.refused[0]
 
 
+def test_another_answer_without_a_date_keeps_the_day_of_the_first(
+    book: Path, visits: pd.DataFrame, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(book, lambda sheet: fill(sheet, ["需要"]))
+    first = read(book, visits, known).rows[0]["outreach_id"]
+    before = {first: ("not_reached", date(2025, 9, 2))}
+    monkeypatch.setattr("service.returns.read_outcomes._stored_outcomes", lambda records: before)
+    assert [row["contacted_at"] for row in read(book, visits, known).rows] == [date(2025, 9, 2)]
+
+
 def test_an_answer_in_merged_cells_counts_for_each_of_their_rows(
     book: Path, visits: pd.DataFrame, known: Known
 ) -> None:

@@ -11,6 +11,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from week_lists import change, columns_of, fill, make_known, make_visits, write_lists
 
 from features.point_in_time.records import Known
+from service.returns.beside_service import beside_service
 from service.returns.read_outcomes import Outcomes, read_outcomes
 
 NOW = datetime(2025, 9, 5, 10)
@@ -74,6 +75,13 @@ def test_another_answer_without_a_date_keeps_the_day_of_the_first(
     before = {first: ("not_reached", date(2025, 9, 2))}
     monkeypatch.setattr("service.returns.read_outcomes._stored_outcomes", lambda records: before)
     assert [row["contacted_at"] for row in read(book, visits, known).rows] == [date(2025, 9, 2)]
+
+
+def test_paper_of_an_earlier_day_that_says_the_same_leaves_the_later_day() -> None:
+    row = {"outreach_id": "a", "household_id": "h01", "outcome": "needed", "contacted_at": date(2025, 9, 2)}
+    beside = beside_service([row], {"a": ("needed", date(2025, 9, 4))}, {})
+    assert [one["contacted_at"] for one in beside.rows] == [date(2025, 9, 4)]
+    assert beside.earlier == [row] and not beside.lines
 
 
 def test_an_answer_in_merged_cells_counts_for_each_of_their_rows(

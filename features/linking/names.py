@@ -29,6 +29,7 @@ _HEAD = re.compile(
 _TITLED = re.compile(rf"^(?:老|小)?(?P<surname>{_COMPOUND}|[一-鿿])(?:{TITLE}|家)+$")
 _NICKNAME = re.compile(rf"^(?:老|小)(?P<surname>{_COMPOUND}|[一-鿿])$")
 _HIDDEN = re.compile(r"[*＊×○〇●□■?？_#某]|X(?=[X一-鿿]|$)")
+_NAMELESS = re.compile(r"^(?:匿名|无名|保密|不愿|不便|未留|未提供|未透露|热心市民|市民|群众|居民|网友)")
 _FULL = re.compile(r"^[一-鿿㐀-䶿·]{2,12}$")
 
 
@@ -52,8 +53,8 @@ def read_persons(text: str) -> list[Person]:
     [Person(form='surname', surname='王', name='王'), Person(form='full', surname='张', name='张建国')]
     >>> read_persons("张*国")
     [Person(form='masked', surname='张', name='张*国')]
-    >>> read_persons("欧阳先生"), read_persons("不详")
-    ([Person(form='surname', surname='欧阳', name='欧阳')], [])
+    >>> read_persons("欧阳先生"), read_persons("不详"), read_persons("匿名")
+    ([Person(form='surname', surname='欧阳', name='欧阳')], [], [])
     """
     return list(_read(text)) if text else []
 
@@ -79,7 +80,7 @@ def _person(name: str) -> Person | None:
         syllables = re.sub(r"[^A-Za-z ]", "", name).lower().split()
         return Person("full", "", "".join(syllables)) if len("".join(syllables)) > 3 else None
     name = _OF_KIN.sub("", _HEAD.sub("", name))
-    if not name or name.lower() in UNKNOWN or name in NOTHING:
+    if not name or name.lower() in UNKNOWN or name in NOTHING or _NAMELESS.match(name):
         return None
     if name.strip("某*") == "":
         return None

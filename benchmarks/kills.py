@@ -336,7 +336,7 @@ def main() -> None:
         told = "; ".join(f"{key}: {count}" for key, count in sorted(differing.items())[:8]) or "equal"
         steady = f", not compared: {sorted(unsteady)}" if unsteady else ""
         print(
-            f"{name}: {given.kills} tries of {seconds:.1f} s and {writes} writes, {killed} killed, {told}{steady}",
+            f"{name}: {done} tries of {seconds:.1f} s and {writes} writes, {killed} killed, {told}{steady}",
             flush=True,
         )
     sys.exit(min(wrong, 1))

@@ -56,13 +56,13 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
     rows = []
     sensitive = {need.id for place in communities for need in place.needs if need.sensitive}
     for need in needs_of(communities):
-        if need.id not in whole.index or (
-            need.id in sensitive and whole.loc[need.id, "communities"] < FEWEST_COMMUNITIES
-        ):
+        if need.id not in whole.index:
             continue
         row: dict[Any, float] = whole.loc[need.id].to_dict()
+        if need.id in sensitive and row["communities"] < FEWEST_COMMUNITIES:
+            continue
         expected = row["expected"]
-        parts = [""] * len(demands)
+        parts: list[int | str] = [""] * len(demands)
         if need.id not in sensitive:
             parts = _beside_sum([demand.get(need.id) for demand in demands])
         interval = f"{row['low_80']:.0f}–{row['high_80']:.0f}"

@@ -19,11 +19,15 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
     and workers who never had a visit; one who handed all visits over stays in the grid.
     """
     done = set(done)
-    home = {row["worker_id"]: row["grid_id"] for row in week.visits if not row.get("coordinator")}
+    home = {
+        (row["worker_id"] or "", row.get("worker_name") or ""): row["grid_id"]
+        for row in week.visits
+        if not row.get("coordinator")
+    }
     workers: dict[tuple[str, str, bool], Row] = {}
     for person in week.around.get("workers", []):
         worker = _worker(person["name"], person["visits"])
-        worker["grid"] = home.get(person["worker_id"], "")
+        worker["grid"] = home.get((person["worker_id"] or "", person["name"] or ""), "")
         workers[person["worker_id"], person["name"], person["coordinator"]] = worker
     for row in rows:
         coordinator = bool(row.get("coordinator"))

@@ -1,13 +1,14 @@
 """The coordinator's page: what to decide, what changed, who did not visit, what grows, who is left out."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
 import pandas as pd
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
 
 from features.language import language, say
 from features.point_in_time.records import day_of
@@ -194,12 +195,8 @@ def _arrived(request: Request, asker: Identity, listed: Container[str]) -> list[
         return []
     state = state_of(request)
     with state.database.reading() as session:
-        refusals, remarks, requests = (
-            session.scalars(
-                select(table).where(table.drained_at.is_(None), *only).order_by(table.id.desc()).limit(MOST)
-            ).all()
-            for table, only in ((Refusal, (ENDS_RECORDED.is_not(True),)), (Remark, ()), (NewRequest, ()))
-        )
+        refusals = _waiting(session, Refusal, ENDS_RECORDED.is_not(True))
+        remarks, requests = _waiting(session, Remark), _waiting(session, NewRequest)
     refused = say(
         "不要再来（已不上名单；记错了在“走访”页收回）",
         "no more visits (on no list; ended on the page of visits)",
@@ -227,6 +224,12 @@ def _arrived(request: Request, asker: Identity, listed: Container[str]) -> list[
         for household, words, by, when in sorted(found, key=lambda one: one[3], reverse=True)
         if household not in state.restrictions.deleted
     ]
+
+
+def _waiting(session: Session, table: Any, *only: ColumnElement[bool]) -> Sequence[Any]:
+    """Return a table's newest rows that the records do not hold yet."""
+    rows = select(table).where(table.drained_at.is_(None), *only).order_by(table.id.desc()).limit(MOST)
+    return session.scalars(rows).all()
 
 
 def _remark(row: Remark) -> str:

@@ -38,7 +38,7 @@ def test_a_deleted_household_is_gone_and_stays_away(tiny_town):
     )  # not to be had by trying numbers
     report = ingest(tiny_town.directory, tiny_town.workspace)
     assert report.erased >= len(held["households"]) + len(held["requests"])
-    assert any(str(report.erased) in line and "已依申请删除" in line for line in report.lines())
+    assert any(str(report.erased) in line and "已应要求删除" in line for line in report.lines())
     assert household not in read_records(tiny_town.workspace).household_ids
     assert len(read_records(tiny_town.workspace).household_ids) == len(before.household_ids) - 1
 

@@ -504,7 +504,7 @@ def test_killed_at_any_moment_and_run_again(tiny_town, tmp_path):
     moments = int(run(0).stdout)
     after, files = stored(other), sorted(path.name for path in held.rglob("*"))
     assert after["requests"] != before["requests"] and after["households"] != before["households"]
-    for share in (0.1, 0.4, 0.7, 0.9, 0.96, 1.0):
+    for share in (0.4, 0.9, 1.0):
         shutil.rmtree(held)
         shutil.copytree(tiny_town.workspace, held)
         left = held / f"{STORE}.tmp"  # what a run that is killed has moved out of memory

@@ -212,7 +212,7 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
     ).fetchall():
         held.setdefault(table, {})[column.lower()] = kind
     wanted = {
-        table: {attribute: TYPES[column.kind] for attribute, column in contract.columns.items()} | VERSIONED
+        table: {label: TYPES[column.kind] for label, column in contract.columns.items()} | VERSIONED
         for table, contract in TABLES.items()
     } | OWN_TABLES
     statements = []
@@ -222,12 +222,12 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
             named = ", ".join(f"{name(column)} {kind}" for column, kind in columns.items())
             statements.append(f"CREATE TABLE {table} ({named})")
             continue
-        for attribute, kind in columns.items():
-            if attribute not in there:
-                statements.append(f"ALTER TABLE {table} ADD COLUMN {name(attribute)} {kind}")
-            elif there[attribute] != kind:  # was an attribute before the contract had it
-                cast = f"try_cast({name(attribute)} AS {kind})"
-                statements.append(f"ALTER TABLE {table} ALTER {name(attribute)} TYPE {kind} USING {cast}")
+        for label, kind in columns.items():
+            if label not in there:
+                statements.append(f"ALTER TABLE {table} ADD COLUMN {name(label)} {kind}")
+            elif there[label] != kind:  # was an attribute before the contract had it
+                cast = f"try_cast({name(label)} AS {kind})"
+                statements.append(f"ALTER TABLE {table} ALTER {name(label)} TYPE {kind} USING {cast}")
     return statements
 
 

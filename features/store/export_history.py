@@ -42,7 +42,7 @@ def days_of(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> Ro
 def latest(table: str, columns: Sequence[str] | None = None) -> str:
     """Return SQL of the latest time that a row of a table gives; only of ``columns`` where these are given."""
     times = [time for time in TIMES[table] if columns is None or time in columns]
-    return f"greatest({', '.join(name(export) for export in times)})" if times else "NULL::TIMESTAMP"
+    return f"greatest({', '.join(name(moment) for moment in times)})" if times else "NULL::TIMESTAMP"
 
 
 def reach(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, tuple[str, Sequence[str]]]) -> Reach:

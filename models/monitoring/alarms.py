@@ -56,11 +56,9 @@ def continued(alarms: Sequence[Alarm], before: Sequence[dict[str, Any]], as_of: 
     kept = []
     for alarm in alarms:
         row = rows.get((alarm.kind, alarm.subject), {})
-        since, raised = (
-            min(alarm.since, row.get("since", alarm.since)),
-            row.get("raised") or as_of.isoformat(),
-        )
-        kept.append(replace(alarm, since=since, raised=min(raised, as_of.isoformat())))
+        since = min(alarm.since, row.get("since", alarm.since))
+        raised = min(row.get("raised") or as_of.isoformat(), as_of.isoformat())
+        kept.append(replace(alarm, since=since, raised=raised))
     return kept
 
 

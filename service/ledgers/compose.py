@@ -233,9 +233,9 @@ def add_refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
     household = event["household_id"]
     certain = pd.notna(household) and event["chance"] >= CERTAIN
     bound: Iterable[str] = [household] if certain else event["candidates"]
-    for refusal in bound:
+    for home in bound:
         composed.tables["opt_outs"].append(
-            {"record": place, "household_id": refusal, "from": _iso(event["happened_at"])}
+            {"record": place, "household_id": home, "from": _iso(event["happened_at"])}
         )
     if not bound and event["state"] == REVIEW:
         where = f"{event['source_file']} [{event['source_sheet']}]"

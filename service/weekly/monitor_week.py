@@ -149,12 +149,10 @@ def training_is_due(workspace: Path, community: Community) -> bool:
     from models.monitoring.alarms import training_due
     from service.web.published.model_shelf import read_models
 
+    if not community.retrain_on_alarm:
+        return False
     models = read_models(workspace)
-    return (
-        community.retrain_on_alarm
-        and bool(models)
-        and training_due(read_alarms(workspace), str(models[0]["as_of"]))
-    )
+    return bool(models) and training_due(read_alarms(workspace), str(models[0]["as_of"]))
 
 
 def read_look_back(workspace: Path) -> dict[str, Any] | None:

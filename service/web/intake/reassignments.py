@@ -76,7 +76,7 @@ def reassign(
     with database.writing() as session:
         session.add_all(rows)
         session.flush()
+        detail = f"{week.as_of} {worker_id}"
         for row in rows:
-            told = f"{week.as_of} {worker_id}"
-            enter(session, identity.who, "visit.reassign", row.household_id, purpose, told)
+            enter(session, identity.who, "visit.reassign", row.household_id, purpose, detail)
     return rows

@@ -27,7 +27,7 @@ from service.web.intake.remarks import Said
 from service.web.pages.cards import days_of, listed_week, results, said_words
 from service.web.pages.frame import page
 from service.web.pages.heat import RED, choices, heat
-from service.web.pages.progress import capacity, contradictions, found, sums, unvisited
+from service.web.pages.progress import capacity, contradictions, found, sums, unvisited, worker_of
 from service.web.published.reading import note, rows_in_sight
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
@@ -146,7 +146,7 @@ def _around(week: Week, asker: Identity, rows: list[Row]) -> Week:
     if asker.everywhere:
         return week
     areas = [area for area in week.areas if sees_place(asker, area["grid_id"], area["microgrid_id"])]
-    here = {(row["worker_id"] or "", row.get("worker_name") or "") for row in rows}
+    here = {worker_of(row) for row in rows}
     workers = [
         worker
         for worker in week.around.get("workers", [])

@@ -19,11 +19,7 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
     and workers who never had a visit; one who handed all visits over stays in the grid.
     """
     done = set(done)
-    home = {
-        (row["worker_id"] or "", row.get("worker_name") or ""): row["grid_id"]
-        for row in week.visits
-        if not row.get("coordinator")
-    }
+    home = {worker_of(row): row["grid_id"] for row in week.visits if not row.get("coordinator")}
     workers: dict[tuple[str, str, bool], Row] = {}
     for person in week.around.get("workers", []):
         worker = _worker(person["name"], person["visits"])
@@ -31,7 +27,7 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
         workers[person["worker_id"], person["name"], person["coordinator"]] = worker
     for row in rows:
         coordinator = bool(row.get("coordinator"))
-        key = (row["worker_id"] or "", row.get("worker_name") or "", coordinator)
+        key = (*worker_of(row), coordinator)
         of_worker = workers.setdefault(key, _worker(row.get("worker_name") or row["worker_id"] or "", 0))
         of_worker["grid"] = "" if coordinator else row["grid_id"]
         of_worker["homes"].add(row["household_id"])
@@ -43,6 +39,11 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
         counts = {"visits": person["visits"], "homes": homes, "done": homes - len(person["left"])}
         grids.setdefault(person["grid"], []).append({"name": person["name"], **counts})
     return grids
+
+
+def worker_of(row: Row) -> tuple[str, str]:
+    """Return the id and the name of the worker of a row of the lists, "" where it has none."""
+    return row["worker_id"] or "", row.get("worker_name") or ""
 
 
 def _worker(name: str, visits: int) -> Row:

@@ -59,8 +59,8 @@ class Live:
             if not own.scores.done():
                 groups: dict[tuple[int, bool], list[_Waiting]] = {}
                 while self._waiting:
-                    one = self._waiting.popleft()
-                    groups.setdefault((one.partition, one.in_town), []).append(one)
+                    household = self._waiting.popleft()
+                    groups.setdefault((household.partition, household.in_town), []).append(household)
                 for group in groups.values():
                     self._score_group(group)
         return own.scores.result()
@@ -71,22 +71,23 @@ class Live:
         partition = state.partitions[number]
         try:
             records = posted_records(
-                [one.posted for one in group],
+                [household.posted for household in group],
                 state.community,
                 partition.grid_ids,
                 partition.microgrid_ids,
                 state.has_residents,
                 state.has_outreach,
             )
-            found = score_apart(state, self.model, records, group[0].in_town, number)
+            scores = score_apart(state, self.model, records, group[0].in_town, number)
         except Exception as error:
             if len(group) == 1:
                 group[0].scores.set_exception(error)
-            for one in group if len(group) > 1 else ():
-                self._score_group([one])
+                return
+            for household in group:
+                self._score_group([household])
             return
-        for one, scores in zip(group, found, strict=True):
-            one.scores.set_result(scores)
+        for household, own in zip(group, scores, strict=True):
+            household.scores.set_result(own)
 
     @cached_property
     def columns(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from features.alphabet import shown
 from features.contract.workbook_cells import SheetCells, read_sheets
+from features.contract.workbook_process import CELLS
 from features.ingest.csv_reader import as_utf8
 from features.language import UserError, say
 from features.mapping.chat import COLUMNS, messages_of
@@ -88,11 +89,28 @@ def _read_text(path: Path) -> SheetCells:
     delimiter = max(DELIMITERS, key=head.count)
     rows: list[list[Any]] = []
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
-    for row in reader:
-        # a text with line breaks takes several lines; the row stands on its last one
-        rows += [[] for _ in range(reader.line_num - len(rows) - 1)]
-        rows.append(row)
+    try:
+        for row in reader:
+            # a text with line breaks takes several lines; the row stands on its last one
+            rows += [[] for _ in range(reader.line_num - len(rows) - 1)]
+            rows.append(row)
+    except csv.Error as error:
+        place = len(rows) + 1
+        raise UserError(
+            say(
+                f"{path} 第 {place} 行：有一格太长，多半是引号没有配对，请改正",
+                f"{path} line {place}: a cell is too long, perhaps for a quote without its counterpart; mend it",
+            )
+        ) from error
     width = max(map(len, rows), default=0)
+    if width * len(rows) > CELLS:
+        place = [len(row) for row in rows].index(width) + 1
+        raise UserError(
+            say(
+                f"{path} 第 {place} 行：{width:,} 列，整张表超过 {CELLS:,} 格，读不了，请删去多余的列",
+                f"{path} line {place}: {width:,} columns make more than {CELLS:,} cells; take out those not needed",
+            )
+        )
     return SheetCells(path.stem, True, [row + [""] * (width - len(row)) for row in rows], [])
 
 

@@ -29,6 +29,8 @@ _VARYING = re.compile(
     r"\d{4}\s*[-年./_]?\s*(?:1[0-2]|0?[1-9])?\s*月?(?:\s*[-./_]?\s*[0-3]?\d\s*[日号]?)?|(?:1[0-2]|0?[1-9])\s*月份?|第?\d+[周期季]度?|\(\d+\)|（\d+）|\d+"
 )
 
+_TIMES = r"[\d年月日份第周期季度至到.\-_~\s()（）]*"
+
 
 class Layout(BaseModel):
     """How the sheets with one header are read."""
@@ -137,9 +139,10 @@ def mapping_for(path: Path, mappings: Iterable[tuple[Path, Mapping]]) -> Mapping
 
 
 def _pattern(files: str) -> re.Pattern[str]:
-    return re.compile(
-        r"[\d年月日份第周期季度至到.\-_~\s()（）]*".join(map(re.escape, files.lower().split("*")))
-    )
+    first, *others = map(re.escape, files.lower().split("*"))
+    # each star takes as little as it can and is not tried again: many of them would take for ever
+    between = "".join(f"(?>{_TIMES}?{part})" for part in others[:-1])
+    return re.compile(first + between + "".join(f"{_TIMES}{last}" for last in others[-1:]))
 
 
 def check_layouts(

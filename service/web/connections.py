@@ -60,19 +60,35 @@ class BoundedConnection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start the time limit for the client to read what it asked for."""
         super().pause_writing()
-        _cancel(self._reading)
-        self._reading = self.loop.call_later(self.seconds, self.transport.abort)
+        self._end_in_time()
 
     def resume_writing(self) -> None:
-        """Stop the time limit, as the client reads."""
+        """Stop the time limit, as the client reads, unless the connection is to close."""
         super().resume_writing()
-        _cancel(self._reading)
+        if not self.transport.is_closing():
+            _cancel(self._reading)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; limit the time for the rest of the last answer of a connection."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._end_in_time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that nobody uses, also when its client does not read the rest of an answer."""
+        super().timeout_keep_alive_handler()
+        self._end_in_time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel both time limits."""
         _cancel(self._sending)
         _cancel(self._reading)
         super().connection_lost(exc)
+
+    def _end_in_time(self) -> None:
+        """Abort a connection that waits for its client to read: closing alone would wait for ever."""
+        _cancel(self._reading)
+        self._reading = self.loop.call_later(self.seconds, self.transport.abort)
 
     def _await_request(self) -> None:
         """Note when a request begins. One timer serves many requests: setting one for each costs more than an answer."""

@@ -9,6 +9,7 @@ from authlib.integrations.starlette_client import OAuth
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from httpx2 import HTTPError
+from joserfc.errors import JoseError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.sessions import SessionMiddleware
@@ -67,10 +68,22 @@ async def back(request: Request) -> Response:
     """Return from the issuer, and open a session of the account that has this login."""
     state = state_of(request)
     try:
-        token = await state.issuer.authorize_access_token(request)
+        issuer = (await state.issuer.load_server_metadata()).get("issuer")
+        # the library alone also takes a token for another audience that names this client as authorised party
+        token = await state.issuer.authorize_access_token(
+            request,
+            claims_options={
+                "iss": {"essential": True, "value": issuer},
+                "aud": {"essential": True, "value": state.settings.oidc_client_id},
+            },
+        )
     except HTTPError as error:
         raise _unreachable() from error
-    except (OAuthError, ValueError) as error:  # another's state, a code used before, a forged token
+    except (
+        OAuthError,
+        JoseError,
+        ValueError,
+    ) as error:  # a used code, a token that is forged, old or another's
         raise Problem(
             401, "sign-in-failed", say("单点登录没有成功，请重试", "sign-in failed: try again")
         ) from error

@@ -27,6 +27,7 @@ from features.language import UserError
 from features.linking.doors import read_door
 from features.mapping.ledger_sheets import read_ledger, sheet_table
 from features.mapping.mapping_file import (
+    Mapping,
     file_pattern,
     mapping_for,
     mapping_path,
@@ -302,6 +303,20 @@ def test_what_tells_the_time_in_a_files_name_is_left_out_of_its_pattern() -> Non
     assert {file_pattern(name) for name in names} == {"台账*.xlsx"}
 
 
+@pytest.mark.parametrize(
+    ("files", "name", "fits"),
+    [
+        ("台账*.xlsx", "台账2025-03-31.xlsx", True),
+        ("台账*.xlsx", "台账（附表）.xlsx", False),
+        ("*月走访*月报.csv", "3月走访2025年3月报.csv", True),
+        ("1*" * 60 + "x", "1" * 200, False),  # would be tried in more ways than there is time for
+    ],
+)
+def test_a_pattern_fits_next_months_file_at_once(files: str, name: str, fits: bool) -> None:
+    mapping = Mapping.model_construct(files=files)
+    assert (mapping_for(Path(name), [(Path("x"), mapping)]) is mapping) == fits
+
+
 def test_names_of_a_column_in_two_lines_without_merged_cells() -> None:
     rows = [
         ["序号", "走访对象", "", "走访情况"],
@@ -311,3 +326,20 @@ def test_names_of_a_column_in_two_lines_without_merged_cells() -> None:
     table = sheet_table(SheetCells("表", True, rows, []))
     assert table and table.names == ("序号", "走访对象/姓名", "走访对象/住址", "走访情况")
     assert table.lines == [3]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('户号,姓名,事项\n1,李,修灯\n2,王,"漏水' + "很急" * 70_000, "第 3 行.*引号"),
+        ("户号,姓名,事项\n" + "1,李,修灯\n" * 300 + "," * 100_000, "第 302 行.*列"),
+    ],
+    ids=["a quote without end", "a row of many columns"],
+)
+def test_a_text_file_that_no_computer_can_hold_is_named_with_its_line(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    path = tmp_path / "台账.csv"
+    path.write_text(content, "utf-8")
+    with pytest.raises(UserError, match=words):
+        read_ledger(path)

@@ -3,8 +3,10 @@
 from datetime import datetime
 from itertools import permutations
 
+from make_records import make_records
+
 from service.returns.filled_rows import Filled
-from service.returns.read_feedback import feedback_of
+from service.returns.read_feedback import feedback_of, stored_feedback
 
 LISTED = {
     "outreach_id": "20250901-0123456789ab",
@@ -44,3 +46,11 @@ def test_a_refusal_counts_wherever_it_stands_and_blames_no_reason() -> None:
 def test_a_mark_that_is_stored_with_more_says_nothing_new() -> None:
     stored = {LISTED["outreach_id"]: {"kind": "satisfied", "satisfaction": 4, "note": "tea"}}
     assert feedback_of([(filled(5, "", "4"), LISTED)], stored, datetime(2025, 9, 5, 9)) == ([], [])
+
+
+def test_of_a_corrected_row_what_it_says_now_is_stored() -> None:
+    row = {"feedback_id": LISTED["outreach_id"], "household_id": "h01", "recorded_at": "2025-09-02"}
+    corrected = {**row, "kind": "reason_wrong", "satisfaction": 2, "visible_to": "2025-09-04"}
+    for rows in permutations([{**row, "kind": "satisfied", "satisfaction": 4}, corrected]):
+        (stored,) = stored_feedback(make_records(feedback=rows)).values()
+        assert (stored["kind"], stored["satisfaction"], stored["next_visit"]) == ("satisfied", 4, None)

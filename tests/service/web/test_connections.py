@@ -4,13 +4,17 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import httpx2
 import pytest
+import uvicorn
 from running_service import free_port, service
 from served_town import copy_workspace
+
+from service.web.connections import BoundedConnection, bounds
 
 ROOT = Path(__file__).parents[3]
 HALVES = {
@@ -86,6 +90,41 @@ def test_connections_that_ask_again_stay(address):
                 answer += one.recv(65536)
             assert answer.startswith(b"HTTP/1.1 200")
             time.sleep(0.7)  # together longer than one request may take
+
+
+@pytest.mark.parametrize("head", [b"Connection: close\r\n", b""], ids=["last", "idle"])
+def test_an_answer_that_is_never_read_to_its_end_keeps_no_connection(head, monkeypatch):
+    async def app(scope, receive, send):
+        length = [
+            (b"content-length", b"50000")
+        ]  # less than what uvicorn waits for, more than the sockets hold
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": b"x" * 50_000})
+
+    monkeypatch.setattr(BoundedConnection, "seconds", 0.2)
+    configuration = uvicorn.Config(app, lifespan="off", log_level="error", **bounds(9))
+    configuration.timeout_keep_alive = 0.2
+    server = uvicorn.Server(configuration)
+    listening, client = socket.socket(), socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listening.bind(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    with listening, client:
+        while not server.started:
+            time.sleep(0.01)
+        client.connect(listening.getsockname())
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
+        while not server.server_state.total_requests:
+            time.sleep(0.01)
+        waited = time.monotonic() + 20
+        while server.server_state.connections and time.monotonic() < waited:
+            time.sleep(0.01)
+        ended = not server.server_state.connections
+    server.should_exit = True
+    thread.join()
+    assert ended
 
 
 def certificate(place: Path) -> None:

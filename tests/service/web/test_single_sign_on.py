@@ -124,6 +124,34 @@ def test_a_login_that_nobody_vouches_for_opens_nothing(client, issuer):
     assert come_back(client).status_code == 302
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "other"},
+        {"aud": ["other"], "azp": "xianying"},
+        {"iss": "http://127.0.0.1:1"},
+        {"exp": 1},
+        {"nonce": "another's"},
+    ],
+    ids=str,
+)
+def test_a_token_for_somebody_else_or_of_another_time_opens_nothing(client, issuer, claims):
+    issuer[0].state.claims = claims
+    answer = come_back(client)
+    assert answer.status_code == 401 and answer.json()["type"] == "urn:xianying:sign-in-failed"
+
+
+def test_an_answer_counts_once_and_in_the_browser_that_asked(client):
+    import httpx2
+
+    begun = client.get("/v1/session/oidc").headers["location"]
+    back = httpx2.get(begun).headers["location"]
+    other = TestClient(client.app, follow_redirects=False)
+    assert other.get(back).status_code == 401
+    assert client.get(back).status_code == 302
+    assert client.get(back).status_code == 401
+
+
 def test_an_answer_that_was_not_asked_for_is_refused(client):
     answer = client.get("/v1/session/oidc/back?code=code&state=forged")
     assert answer.status_code == 401 and answer.json()["type"] == "urn:xianying:sign-in-failed"

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_records import day
+from ready_process import run_to_end
 from tiny_town import TABLE_ROWS, TinyTown, households, make_tiny_town, outreach, requests, residents
 
 from features.contract.tables import TABLES
@@ -498,10 +499,9 @@ def test_killed_at_any_moment_and_run_again(tiny_town, tmp_path):
     other = TinyTown(tiny_town.directory, held)
 
     def run(last):
-        command = [sys.executable, "-c", KILLED, str(other.directory), str(other.workspace), str(last)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return run_to_end(KILLED, other.directory, other.workspace, last)
 
-    moments = int(run(0).stdout)
+    moments = int(run(0)[1])
     after, files = stored(other), sorted(path.name for path in held.rglob("*"))
     assert after["requests"] != before["requests"] and after["households"] != before["households"]
     for share in (0.4, 0.9, 1.0):
@@ -509,7 +509,7 @@ def test_killed_at_any_moment_and_run_again(tiny_town, tmp_path):
         shutil.copytree(tiny_town.workspace, held)
         left = held / f"{STORE}.tmp"  # what a run that is killed has moved out of memory
         left.mkdir()
-        assert run(round(share * moments)).returncode == -signal.SIGKILL
+        assert run(round(share * moments))[0] == -signal.SIGKILL
         assert stored(other) in (before, after)
         other.ingest()
         assert stored(other) == after

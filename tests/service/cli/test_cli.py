@@ -13,6 +13,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from ready_process import COMMAND, ReadyProcess, begin, run_to_end
 from tiny_town import SETTINGS, Row, TinyTown, households, make_tiny_town
 from week_lists import change, fill
 
@@ -23,7 +24,6 @@ from service.console.terminal import run
 from service.web.published.provenance import MADE
 
 AS_OF = "2024-06-10"
-XIANYING = (sys.executable, "-c", "from service.cli.commands import main; main()")
 
 
 @dataclass
@@ -437,34 +437,17 @@ def test_a_place_that_cannot_be_written_is_named(town: TinyTown, xianying: Xiany
     one_line(xianying(town.workspace, "score", "--output", tmp_path / "file" / "s.parquet"), "file")
 
 
-def start(workspace: Path, *args: object) -> subprocess.Popen[str]:
+def start(workspace: Path, *args: object) -> ReadyProcess:
     """A command in a process of its own."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
-        [*XIANYING, "--workspace", str(workspace), *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env=environment,
-        preexec_fn=_listen,
-    )
+    return begin(COMMAND, "--workspace", workspace, *args)
 
 
-def _listen() -> None:
-    """Heed Ctrl-C even where the tests run in the background, which would have it ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def stop_after(process: subprocess.Popen[str], lines: int, how: signal.Signals) -> str:
+def stop_after(process: ReadyProcess, lines: int, how: signal.Signals) -> str:
     """Stop a process once it has printed so many lines; what it said as an error."""
-    assert process.stdout and process.stderr
     for _ in range(lines):
         process.stdout.readline()
     process.send_signal(how)
-    error = process.stderr.read()
-    process.wait(300)
-    return error
+    return process.communicate()[1]
 
 
 @pytest.mark.parametrize(("command", "lines"), [("retrain", 2), ("weekly", 1), ("weekly", 9)])
@@ -472,7 +455,8 @@ def test_killed_and_run_again(command: str, lines: int, town: TinyTown, xianying
     args = [command, town.directory] if command == "weekly" else [command]
     stop_after(start(town.workspace, *args), lines, signal.SIGKILL)
     assert xianying(town.workspace, *args).code == 0
-    assert xianying(town.workspace, "weekly", town.directory).code == 0
+    if command != "weekly":
+        assert xianying(town.workspace, "weekly", town.directory).code == 0
     leftover = [path for path in town.workspace.rglob(".*") if path.name not in (".", "..")]
     visits = pd.read_parquet(town.workspace / "weeks" / AS_OF / "outreach.parquet")
     assert len(visits) and all(path.parent.name != AS_OF or path.stat().st_size < 10**7 for path in leftover)
@@ -481,7 +465,7 @@ def test_killed_and_run_again(command: str, lines: int, town: TinyTown, xianying
 def test_interrupted_says_so_in_one_line(town: TinyTown) -> None:
     process = start(town.workspace, "weekly", town.directory)
     error = stop_after(process, 1, signal.SIGINT)
-    assert process.returncode == 130
+    assert process.wait() == 130
     assert len(error.strip().splitlines()) == 1 and "Traceback" not in error
 
 
@@ -501,25 +485,17 @@ sys.exit(run(count))
 
 
 def test_interrupted_in_a_query_says_so_in_one_line(tmp_path: Path) -> None:
-    command, pipe = [sys.executable, "-c", ONE_PIECE_OF_WORK, str(tmp_path)], subprocess.PIPE
-    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, preexec_fn=_listen)
-    assert process.stdout and process.stdout.readline()
-    process.send_signal(signal.SIGINT)  # before the query, while it is planned or within it
-    try:
-        _, error = process.communicate(timeout=300)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert len(error.decode().strip().splitlines()) == 1
+    process = begin(ONE_PIECE_OF_WORK, tmp_path)
+    error = stop_after(process, 1, signal.SIGINT)  # before the query, while it is planned or within it
+    assert process.wait() == 130
+    assert len(error.strip().splitlines()) == 1
 
 
 def test_a_reader_that_goes_away_does_no_harm(town: TinyTown) -> None:
     process = start(town.workspace, "weekly", town.directory)
-    assert process.stdout and process.stderr
     process.stdout.close()
-    assert "Traceback" not in process.stderr.read()
-    process.wait(300)
-    assert process.returncode == 1
+    assert "Traceback" not in process.communicate()[1]
+    assert process.wait() == 1
 
 
 def test_help_comes_at_once_and_without_heavy_imports() -> None:
@@ -531,13 +507,9 @@ def test_help_comes_at_once_and_without_heavy_imports() -> None:
 
 def test_what_is_written_is_its_owners_only(tmp_path: Path, scored: TinyTown) -> None:
     workspace = tmp_path / "workspace"
-    call = [*XIANYING, "--workspace", str(workspace)]
-    for command in (["init"], ["ingest", str(scored.directory)], ["users", "list"]):
-        before = os.umask(0)  # as lenient as a shell can be
-        try:
-            subprocess.run([*call, *command], check=True, capture_output=True)
-        finally:
-            os.umask(before)
+    lenient = f"import os; os.umask(0); {COMMAND}"
+    for command in (["init"], ["ingest", scored.directory], ["users", "list"]):
+        assert run_to_end(lenient, "--workspace", workspace, *command)[0] == 0
     paths = [workspace, *workspace.rglob("*")]
     assert len(paths) > 3
     assert not [path for path in paths if path.stat().st_mode & 0o077]

@@ -5,14 +5,13 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from ready_process import run_to_end
 from served_town import As, copy_workspace, served, settings_for
 from service_database import address_of, database_url  # noqa: F401
 from sqlalchemy import func, select
@@ -107,18 +106,17 @@ def test_a_restore_killed_at_any_moment_is_completed_by_the_next(tmp_path):
     args = ["restore", str(file), "--tombstones", str(workspace / "tombstones.json"), *secret]
 
     def run(last):
-        command = [sys.executable, "-c", KILLED, str(last), "--workspace", str(new), *args]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return run_to_end(KILLED, last, "--workspace", new, *args)
 
     def there():
         return {path.name for path in new.iterdir() if not path.name.startswith("service.db-")}
 
-    moments = int(run(0).stdout.split()[-1])
+    moments = int(run(0)[1].split()[-1])
     files, told = there(), xianying(new, "keys", "list")
     halves = 0
     for share in (0.5, 0.99):
         shutil.rmtree(new)
-        assert run(round(share * moments)).returncode == -signal.SIGKILL
+        assert run(round(share * moments))[0] == -signal.SIGKILL
         if (new / ".restore-begun").exists():
             halves += 1
             assert "另一个备份" in xianying(new, "restore", str(earlier), *secret, code=1)

@@ -341,10 +341,10 @@ def test_a_deletion_killed_in_between_is_completed_by_running_it_again(tmp_path)
     workspace = copy_workspace(tmp_path / "workspace")
     scores = workspace / "weeks" / NEWEST / "scores.parquet"
     command = ["--workspace", str(workspace), "resident", "delete", "h04", "--yes"]
-    run = killed_with_records_replaced(
+    code = killed_with_records_replaced(
         "from service.cli.commands import commands; commands(sys.argv[1:], standalone_mode=False)", *command
     )
-    assert run.returncode == 9 and "h04" in set(pd.read_parquet(scores)["household_id"])
+    assert code == 9 and "h04" in set(pd.read_parquet(scores)["household_id"])
     again = CliRunner().invoke(commands, command)
     assert again.exit_code == 0 and "已删除一户" in again.output
     assert "h04" not in set(pd.read_parquet(scores)["household_id"])

@@ -10,6 +10,7 @@ from models.demand.intervals import (
     LEVELS,
     Spread,
     fit_spread,
+    reaches_far,
     town_cells,
     unknown_spread,
     windows_apart,
@@ -54,6 +55,21 @@ def held_out(cells: pd.DataFrame, needs: int) -> pd.DataFrame:
         for grids, rows in ((False, town_cells(of_day)), (True, of_day)):
             parts.append(with_intervals(rows, spread, grids).assign(grids=grids))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def hard_to_foresee(validation: Validation, spread: Spread) -> np.ndarray:
+    """Tell for which needs an interval made today reaches far beyond chance: bool [needs].
+
+    validation: the validated rows of a retrain; the whole community is expected to ask as in the newest fold.
+    spread: fitted to past windows, see ``backtest_demand``.
+    """
+    newest = validation.take(validation.fold == len(validation.folds) - 1)
+    p, needs = newest.scores[MODEL].astype(np.float64), len(spread.level)
+    windows = max(len(np.unique(newest.as_of)), 1) * validation.share
+    expected, variance = (np.bincount(newest.need, asks, needs) / windows for asks in (p, p * (1 - p)))
+    cells = {"need": np.arange(needs), "span": WINDOW, "expected": expected, "variance": variance}
+    town = with_intervals(pd.DataFrame(cells).assign(households=np.inf), spread, grids=False)
+    return reaches_far(expected, town["low_90"].to_numpy(), town["high_90"].to_numpy())
 
 
 def told_by_need(past: pd.DataFrame, needs: list[str]) -> pd.DataFrame:

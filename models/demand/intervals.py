@@ -24,6 +24,8 @@ WEIGHT_OF_OTHERS = 8.0  # windows, as which the other needs count for one need
 FEWEST_EXPECTED = 1.0  # households, below which a count tells nothing of a factor
 STEP = 28.0  # days between backtested dates
 WIDEST = 3.0
+SURE = 16 / 9  # upper over lower end of a 90% interval from three quarters to four thirds
+FEWEST_TO_FORESEE = 33.0  # households, below which chance alone makes that interval wider
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,17 @@ def with_intervals(cells: pd.DataFrame, spread: Spread, grids: bool) -> pd.DataF
         bounds[f"low_{name}"] = low
         bounds[f"high_{name}"] = np.minimum(high, cells["households"].to_numpy())
     return cells.assign(**bounds)
+
+
+def reaches_far(
+    expected: np.ndarray | float, low: np.ndarray | float, high: np.ndarray | float
+) -> np.ndarray:
+    """Tell which counts may well be a third above or a quarter below what is expected, though not by chance alone: bool.
+
+    expected: households. low, high: the ends of its 90% interval. A count below FEWEST_TO_FORESEE is never told: no
+    model could narrow its interval.
+    """
+    return (np.asarray(expected) >= FEWEST_TO_FORESEE) & (np.asarray(high) > SURE * np.asarray(low))
 
 
 def interval(mean: np.ndarray, variance: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

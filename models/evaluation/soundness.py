@@ -25,12 +25,17 @@ TAIL = 0.0005  # chance left outside on either side
 CLEAR = 3.3  # standard errors, the same chance
 MARGIN = 0.05  # of the model's average precision: a lead that a list would show
 FEWEST = 20  # requests in the newest fold from which an order is judged
-RANKING_ONLY, RULE = "ranking_only", "rule"
+RANKING_ONLY, RULE, RANGE = "ranking_only", "rule", "range"
 RIVALS = (PLAIN, REQUEST_COUNT)
 
 
 def soundness(
-    rows: Validation, needs: Sequence[str], horizon_days: np.ndarray, bounded: np.ndarray, seed: int = 0
+    rows: Validation,
+    needs: Sequence[str],
+    horizon_days: np.ndarray,
+    bounded: np.ndarray,
+    loose: np.ndarray,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Judge each need with validated rows: one row a need.
 
@@ -38,11 +43,13 @@ def soundness(
     needs: ids, in the order of ``rows.need``.
     horizon_days: float64 [needs], length of the window.
     bounded: bool [needs], the level stopped at its bound.
+    loose: bool [needs], see ``models.demand.backtest.hard_to_foresee``.
     seed: of the resampling.
 
     Returns need, predicted, observed, ratio, low, high (of predicted over observed), bounded, far (the ratio is surely
     outside FAR_LOW to FAR_HIGH), behind (a ranker with clearly more average precision, or empty), model, rival (their
-    average precision), and use: empty, RANKING_ONLY (the level is wrong) or RULE (the order is worse than the rival's).
+    average precision), and use: empty, RANKING_ONLY (the level is wrong), RULE (the order is worse than the rival's) or
+    RANGE (the level is right on the whole, but missed by much in single windows).
     """
     newest = rows.take(rows.fold >= len(rows.folds) - NEWEST)
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
@@ -69,7 +76,7 @@ def soundness(
                 "behind": behind,
                 "model": ours,
                 "rival": theirs,
-                "use": RULE if behind else RANKING_ONLY if wrong else "",
+                "use": RULE if behind else RANKING_ONLY if wrong else RANGE if loose[index] else "",
             }
         )
     columns = ["need", "predicted", "observed", "ratio", "low", "high", "bounded", "far", "behind"]
@@ -107,28 +114,38 @@ def _behind(rows: Validation, weights: np.ndarray) -> tuple[str, float, float]:
 
 
 def soundness_lines(table: pd.DataFrame | None, community: Community, only_far: bool = False) -> list[str]:
-    """Describe what is wrong and what to do, a line for each need that is not sound, in the language in force.
+    """Describe what is wrong and what to do, a line for each need whose level or order is wrong, then one for those
+    whose number is uncertain, in the language in force.
 
     table: what ``soundness`` returns. only_far: only for needs whose level is far off.
     """
     rows: list[Any] = [] if table is None else table.to_dict("records")
     names = {need.id: need.name.here for need in community.needs}
+    wrong = [row for row in rows if (row["far"] if only_far else row["use"] in (RANKING_ONLY, RULE))]
+    loose = [names.get(row["need"], row["need"]) for row in rows if row["use"] == RANGE and not only_far]
+    return [*(_line(row, names.get(row["need"], row["need"])) for row in wrong), *_range_lines(loose)]
+
+
+def _range_lines(names: Sequence[str]) -> list[str]:
+    """Return the line on needs whose numbers are told by their range only; none without such needs."""
+    listed = say("、", ", ").join(names)
     return [
-        _line(row, names.get(row["need"], row["need"]))
-        for row in rows
-        if (row["far"] if only_far else row["use"])
-    ]
+        say(
+            f"{listed}：人数说不准，过去各段常比预计多出三分之一或少四分之一以上；名单照用，"
+            "定名额请看需求清单上的范围，不要只看预计户数",
+            f"{listed}: the number is uncertain, as past windows were often a third above or a quarter below what was"
+            " expected; use the lists as they are, but set seats by the range in the list of needs, not by the number",
+        )
+    ] * bool(names)
 
 
 def told_with_model(table: pd.DataFrame, community: Community) -> list[dict[str, str]]:
-    """List the needs that are not sound, for the model's metadata: need, use, and the line in both languages (zh, en)."""
-    wrong = table[table["use"] != ""]
+    """Return the lines on needs that are not sound in both languages (zh, en), for the model's metadata."""
     with speaking("zh"):
-        chinese = soundness_lines(wrong, community)
+        chinese = soundness_lines(table, community)
     with speaking("en"):
-        english = soundness_lines(wrong, community)
-    each = zip(wrong["need"], wrong["use"], chinese, english, strict=True)
-    return [{"need": need, "use": use, "zh": zh, "en": en} for need, use, zh, en in each]
+        english = soundness_lines(table, community)
+    return [{"zh": zh, "en": en} for zh, en in zip(chinese, english, strict=True)]
 
 
 def bound_lines(bounded: np.ndarray, community: Community) -> list[str]:

@@ -84,6 +84,7 @@ def model_card(
             demand=coverage_rows(
                 retrained.demand, {need.id: need.name.here for need in known.community.needs}
             ),
+            unsound=soundness_lines(retrained.soundness, known.community),
             decision=decide(retrained, known, has_champion),
         )
 

@@ -16,14 +16,14 @@ from features.point_in_time.records import Known, Records
 from models.dataset.out_of_time import OutOfTime, stable_hash
 from models.dataset.sample import Table
 from models.dataset.split import Split, complete
-from models.demand.backtest import backtest_demand
+from models.demand.backtest import backtest_demand, hard_to_foresee
 from models.demand.intervals import Spread
 from models.estimators.calibrate import at_bound, fit_calibration
 from models.estimators.seasonal_level import asking_per_request
 from models.evaluation.baselines import LOGISTIC, MODEL, PLAIN, PROBABILITIES
 from models.evaluation.capacity import capacity_of_need
 from models.evaluation.evaluate import Evaluation, Validation, evaluate
-from models.evaluation.soundness import soundness
+from models.evaluation.soundness import RANGE, soundness
 from models.evaluation.verdict import verdicts
 from models.fairness.audit import audit_requests
 from models.scoring.model import LEAST, MOST, NeedModel, combined_risk
@@ -82,7 +82,8 @@ def report_on(
     validation, needs = calibrated.validation, calibrated.model.schema.needs
     spread, demand = backtest_demand(records, known, validation)
     horizon = label_end(known.community, 0) - label_begin(known.community, 0)
-    sound = soundness(validation, needs, horizon, calibrated.bounded, seed)
+    loose = hard_to_foresee(validation, spread)
+    sound = soundness(validation, needs, horizon, calibrated.bounded, loose, seed)
     return ValidationReport(
         found=evaluate(validation, needs, capacity_of_need(known), PROBABILITIES, MODEL, seed=seed),
         spread=widened(spread, sound, needs),
@@ -97,7 +98,7 @@ def report_on(
 def widened(spread: Spread, sound: pd.DataFrame, needs: tuple[str, ...]) -> Spread:
     """Intervals of demand at least as wide as the level of a need was off, where it was beyond chance."""
     level = spread.level.copy()
-    wrong = sound[sound["use"] != ""]
+    wrong = sound[~sound["use"].isin(["", RANGE])]  # past windows have widened those of RANGE already
     for need, ratio in zip(wrong["need"], wrong["ratio"].to_numpy(float), strict=True):
         off = abs(float(np.log(np.clip(ratio, 1 / FARTHEST_OFF, FARTHEST_OFF))))
         place = needs.index(need)

@@ -1,6 +1,6 @@
 """Make the tables of needs, projects and resources that stand in the workbook and on the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 from features.contract.community import Community
 from features.language import say
 from models.demand.expected import TOWN, WINDOWS
+from models.demand.intervals import reaches_far
 from models.demand.proposals import EXTEND, OPEN, RUN, Proposals
 from models.demand.whole_numbers import whole_parts
 
@@ -47,7 +48,7 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
                 f"{window['begins']}～{window['ends'] - timedelta(days=1)}",
                 int(window["households"]),
                 round(float(window["expected"])),
-                _range(window, "90"),
+                range_words(window),
                 *[_month(of_need.loc[month].to_dict()) for month in months],
                 _grids(demand, need.id),
                 round(seats["wanted"]),
@@ -70,14 +71,22 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
         (say("结论", "so"), 26),
     )
     note = say(
-        "预计户数：这段时间或当月会来申请（或上门时发现需要）的户数；大概范围：十回有九回落在里面；这个月只算剩下的日子。",
+        "预计户数：这段时间或当月会来申请（或上门时发现需要）的户数；大概范围：十回有九回落在里面，注明“说不准”的定名额"
+        "要看范围；这个月只算剩下的日子。",
         "Expected: households that ask within the window or month (or are found in need by a visit); months are"
-        " told as expected (90% interval), this month from today on.",
+        " told as expected (90% interval), this month from today on. Set seats for an uncertain number by its range.",
     )
     return Sheet(say("需求清单", "Needs"), note, columns, rows)
 
 
-def _range(row: dict, level: str) -> str:
+def range_words(row: Mapping[Any, Any]) -> str:
+    """Write the 90% interval of a row of ``models.demand.expected.demand_table``, and whether the number is uncertain."""
+    spread = _range(row, "90")
+    far = bool(reaches_far(row["expected"], row["low_90"], row["high_90"]))
+    return say(f"{spread}，说不准", f"{spread}, uncertain") if far else spread
+
+
+def _range(row: Mapping[Any, Any], level: str) -> str:
     return f"{row[f'low_{level}']:.0f}–{row[f'high_{level}']:.0f}"
 
 

@@ -15,6 +15,7 @@ from features.language import microgrid_words, say
 from models.demand.whole_numbers import whole_parts
 from service.lists.answers import feedback_names, outcome_names
 from service.lists.mark import mark
+from service.lists.needs_tables import range_words
 from service.lists.visit_rows import as_rows
 
 if TYPE_CHECKING:
@@ -197,14 +198,13 @@ def _grid_rows(
 def need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
     """Show a need's demand beside its seats, as a bar and in words; ``row`` comes from ``against_seats``."""
     seats, no_seats = row["seats"], bool(np.isnan(row["seats"]))
-    spread = f"{row['low_90']:.0f}–{row['high_90']:.0f}"
-    text = f"{row['expected']:.0f} ({spread})" + (
+    text = f"{row['expected']:.0f} ({range_words(row)})" + (
         "" if no_seats else say(f"，剩余名额 {seats:.0f}", f", seats left {seats:.0f}")
     )
     return {
         "window": f"{row['begins']:%m-%d}～{row['ends'] - timedelta(days=1):%m-%d}",
         "expected": f"{row['expected']:.0f}",
-        "range": spread,
+        "range": range_words(row),
         "programmes": say("、", ", ").join(row["programmes"])
         or say("这段时间没有项目", "none in the window"),
         "seats": "" if no_seats else f"{seats:.0f}",

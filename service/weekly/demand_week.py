@@ -25,6 +25,7 @@ from service.lists.needs_tables import (
     grids_sheet,
     needs_sheet,
     projects_sheet,
+    range_words,
     resources_sheets,
     verdict,
 )
@@ -95,7 +96,7 @@ def demand_lines(demand: pd.DataFrame, proposals: Proposals, community: Communit
         if need.id in town.index:
             row = town.loc[need.id].to_dict()
             when, so = f"{row['begins']}～{row['ends'] - timedelta(days=1)}", needs.loc[need.id].to_dict()
-            spread = f"{row['expected']:.0f} ({row['low_90']:.0f}–{row['high_90']:.0f})"
+            spread = f"{row['expected']:.0f} ({range_words(row)})"
             lines.append(
                 say(
                     f"{need.name.here}：{when} 预计 {spread} 户；{verdict(so, community)}",

@@ -13,12 +13,14 @@ from make_records import make_community, make_records, records_of
 from scipy.stats import binom, nbinom
 
 from features.point_in_time.records import Known, day_of, known_before
-from models.demand.backtest import held_out, told_by_need
+from models.demand.backtest import hard_to_foresee, held_out, told_by_need
 from models.demand.cells import came, past_cells
 from models.demand.expected import WINDOWS, own_windows
-from models.demand.intervals import Spread, fit_spread, interval, unknown_spread
+from models.demand.intervals import Spread, fit_spread, interval, reaches_far, unknown_spread
 from models.demand.periods import SPANS, WINDOW, month_begin, spans
 from models.demand.plots import MOST_GRIDS, grids_figure
+from models.evaluation.baselines import MODEL
+from models.evaluation.evaluate import Validation
 
 DAY = day_of(date(2025, 9, 1))
 GRIDS = 4
@@ -62,6 +64,25 @@ def test_intervals_hold_for_independent_households(level: float, homes: int, wid
     low, high = interval(np.array([p.sum()]), np.array([(p * (1 - p)).sum()]), level)
     covered = ((counts >= low[0]) & (counts <= high[0])).mean()
     assert covered == pytest.approx(level, abs=wide)  # small counts jump: nothing fits closely
+
+
+def test_no_number_is_called_uncertain_by_chance_alone() -> None:
+    counts = np.arange(1.0, 500)
+    low, high = interval(counts, counts, 0.9)
+    assert not reaches_far(counts, low, high).any()
+
+
+def test_a_number_is_uncertain_where_past_windows_scattered_by_more_than_chance() -> None:
+    homes, needs = 1000, 3
+    need = np.repeat(np.arange(needs), homes)
+    p = np.array([0.06, 0.06, 0.01])[need]
+    nothing = np.zeros(len(need), dtype=np.int32)
+    household = np.tile(np.arange(homes), needs)
+    rows = Validation(household, need, nothing, nothing, nothing, {MODEL: p}, ("a",), share=0.5)
+    freedom = np.full((needs, SPANS), 16.0)
+    level = np.tile(np.array([[0.1], [0.4], [0.4]]), SPANS)
+    spread = Spread(level, np.zeros((needs, SPANS)), freedom)
+    assert list(hard_to_foresee(rows, spread)) == [False, True, False]
 
 
 @given(st.floats(0.01, 500), st.floats(0.05, 30))

@@ -8,6 +8,7 @@ from models.evaluation.evaluate import Validation
 from models.evaluation.soundness import (
     FAR_HIGH,
     FAR_LOW,
+    RANGE,
     RANKING_ONLY,
     RULE,
     ratio_interval,
@@ -20,7 +21,7 @@ NEEDS = ("meals", "visit")
 COMMUNITY = make_community(
     [{"id": need, "name": {"zh": need, "en": need}, "horizon_weeks": 8} for need in NEEDS]
 )
-NOT_BOUNDED = np.zeros(2, dtype=bool)
+NOT_BOUNDED = FORESEEN = np.zeros(2, dtype=bool)
 HORIZON = np.full(2, 56.0)
 
 
@@ -55,25 +56,36 @@ def validation(levels: tuple[float, float], order: float = 1.0, households: int 
     return Validation(household, need, as_of, fold, label.astype(np.int8), scores, ("a", "b", "c"))
 
 
-def used(rows: Validation, bounded: np.ndarray = NOT_BOUNDED) -> dict[str, str]:
-    table = soundness(rows, NEEDS, HORIZON, bounded)
+def used(rows: Validation, bounded: np.ndarray = NOT_BOUNDED, loose: np.ndarray = FORESEEN) -> dict[str, str]:
+    table = soundness(rows, NEEDS, HORIZON, bounded, loose)
     return dict(zip(table["need"], table["use"], strict=True))
 
 
 def test_a_sound_model_is_marked_for_nothing_and_says_nothing():
-    table = soundness(validation((1.0, 1.05)), NEEDS, HORIZON, NOT_BOUNDED)
+    table = soundness(validation((1.0, 1.05)), NEEDS, HORIZON, NOT_BOUNDED, FORESEEN)
     assert set(table["use"]) == {""} and not table["far"].any()
     assert not soundness_lines(table, COMMUNITY) and not told_with_model(table, COMMUNITY)
 
 
 def test_a_quarter_of_what_comes_is_found_and_said_with_what_to_do():
-    table = soundness(validation((0.22, 1.0)), NEEDS, HORIZON, NOT_BOUNDED)
+    table = soundness(validation((0.22, 1.0)), NEEDS, HORIZON, NOT_BOUNDED, FORESEEN)
     assert list(table["use"]) == [RANKING_ONLY, ""] and list(table["far"]) == [True, False]
     with speaking("en"):
         (line,) = soundness_lines(table, COMMUNITY)
     assert line.startswith("warning, meals") and "too few" in line and "retrain" in line
     (told,) = told_with_model(table, COMMUNITY)
-    assert told["need"] == "meals" and told["en"] == line and told["zh"].startswith("注意 meals")
+    assert told["en"] == line and told["zh"].startswith("注意 meals")
+
+
+def test_needs_whose_number_is_uncertain_share_a_line_and_refuse_no_model():
+    loose = np.ones(2, dtype=bool)
+    table = soundness(validation((1.0, 1.05)), NEEDS, HORIZON, NOT_BOUNDED, loose)
+    assert list(table["use"]) == [RANGE, RANGE]
+    with speaking("en"):
+        (line,) = soundness_lines(table, COMMUNITY)
+        assert not soundness_lines(table, COMMUNITY, only_far=True)
+    assert line.startswith("meals, visit: the number is uncertain") and "range" in line
+    assert used(validation((0.22, 1.0)), loose=loose) == {"meals": RANKING_ONLY, "visit": RANGE}
 
 
 def test_an_order_clearly_behind_the_plain_trees_asks_for_a_rule():

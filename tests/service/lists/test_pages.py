@@ -17,6 +17,7 @@ from models.demand.programmes import against_seats
 from models.demand.seats import all_seats_left
 from models.monitoring.reason_quality import returned
 from service.lists.feedback_week import feedback_week
+from service.lists.needs_tables import range_words
 from service.lists.pages import grid_page, overview_page
 from service.lists.visit_rows import script
 from service.weekly.list_files import file_names, list_files, remove_others, write_lists
@@ -166,3 +167,11 @@ def test_a_filled_in_workbook_is_never_overwritten(tmp_path: Path, files: dict[s
     gone = {name: content for name, content in files.items() if not name.startswith("coordinators")}
     write(tmp_path, gone)
     assert not (tmp_path / "coordinators.html").exists()
+
+
+def test_a_range_says_where_the_number_of_a_need_is_uncertain() -> None:
+    def words(expected: float, low: float, high: float) -> str:
+        return range_words({"expected": expected, "low_90": low, "high_90": high})
+
+    assert words(84, 61, 111) == "61–111，说不准" and words(84, 66, 104) == "66–104"
+    assert words(6, 2, 10) == "2–10"  # by chance alone

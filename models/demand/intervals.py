@@ -24,8 +24,7 @@ WEIGHT_OF_OTHERS = 8.0  # windows, as which the other needs count for one need
 FEWEST_EXPECTED = 1.0  # households, below which a count tells nothing of a factor
 STEP = 28.0  # days between backtested dates
 WIDEST = 3.0
-SURE = 16 / 9  # upper over lower end of a 90% interval from three quarters to four thirds
-FEWEST_TO_FORESEE = 33.0  # households, below which chance alone makes that interval wider
+FAR = np.log(4 / 3)  # half of an interval's width, in logarithms: from three quarters to four thirds
 
 
 @dataclass(frozen=True)
@@ -157,12 +156,16 @@ def with_intervals(cells: pd.DataFrame, spread: Spread, grids: bool) -> pd.DataF
 def reaches_far(
     expected: np.ndarray | float, low: np.ndarray | float, high: np.ndarray | float
 ) -> np.ndarray:
-    """Tell which counts may well be a third above or a quarter below what is expected, though not by chance alone: bool.
+    """Tell which counts may well be a third above or a quarter below what is expected, and not mainly by chance: bool.
 
-    expected: households. low, high: the ends of its 90% interval. A count below FEWEST_TO_FORESEE is never told: no
-    model could narrow its interval.
+    expected: households. low, high: the ends of its 90% interval.
+
+    The interval reaches so far, and more than half of its variance lies beyond that of independent households. Where
+    chance is the larger half, no model could tell the number much better.
     """
-    return (np.asarray(expected) >= FEWEST_TO_FORESEE) & (np.asarray(high) > SURE * np.asarray(low))
+    half = np.log(np.maximum(high, 1) / np.maximum(low, 0.5)) / 2
+    by_chance = ndtri(0.95) / np.sqrt(np.maximum(expected, 1e-9))
+    return (half > FAR) & (half**2 > 2 * by_chance**2)
 
 
 def interval(mean: np.ndarray, variance: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

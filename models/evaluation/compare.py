@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from features.language import say
-from models.evaluation.evaluate import Validation, interval, resampled, values_of
+from models.evaluation.evaluate import ALL, Validation, interval, resampled, values_of
 
 COMPARED = ("average_precision", "precision_at_capacity", "calibration_error")
 LOWER_IS_BETTER = ("calibration_error",)
 FEWEST = 20  # positive rows of a need from which a comparison says anything
+REFUSED = 0.02  # chance that the gate refuses a challenger that is as good as the champion
 SLACK = {"average_precision": 0.0, "precision_at_capacity": 0.0, "calibration_error": 0.002}
 
 
@@ -40,10 +42,10 @@ def compare(
 
     Returns need, metric, champion, challenger, difference (challenger minus champion) and the ends low and high of its
     95% interval, which resamples households, the same ones for both. Needs with fewer than FEWEST positive rows are
-    left out.
+    left out. The need ALL is the mean of several others.
     """
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
-    table = []
+    table, together = [], {metric: list[tuple[float, float, np.ndarray]]() for metric in COMPARED}
     for index, need in enumerate(needs):
         of_need = np.flatnonzero(rows.need == index)
         part = rows.take(of_need)
@@ -52,17 +54,28 @@ def compare(
         old = values_of(part, champion[of_need], capacity, True, weights)
         new = values_of(part, challenger[of_need], capacity, True, weights)
         for metric in COMPARED:
-            low, high = interval(new.replicates[metric] - old.replicates[metric])
-            before, after = old.value[metric], new.value[metric]
-            table.append((need, metric, before, after, after - before, low, high))
+            apart = new.replicates[metric] - old.replicates[metric]
+            together[metric].append((old.value[metric], new.value[metric], apart))
+            table.append(_row(need, metric, *together[metric][-1]))
+    if len(table) > len(COMPARED):
+        for metric, of_needs in together.items():
+            before, after, apart = zip(*of_needs, strict=True)
+            table.append(_row(ALL, metric, np.mean(before), np.mean(after), np.mean(apart, axis=0)))
     columns = ["need", "metric", "champion", "challenger", "difference", "low", "high"]
     return pd.DataFrame(table, columns=columns)
 
 
+def _row(need: str, metric: str, before: float, after: float, apart: np.ndarray) -> tuple:
+    return need, metric, before, after, after - before, *interval(apart)
+
+
 def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -> Decision:
-    """Allow a challenger unless it is worse for a need beyond the interval of the difference.
+    """Allow a challenger unless it is worse for a need, or on the whole, beyond the interval of the difference.
 
     ``comparison``: what ``compare`` returns; None where there is no champion yet. ``names``: needs' names by id.
+
+    Each interval is as much wider than that of 95% as so many comparisons ask for (Bonferroni): a challenger as good as
+    the champion is refused with probability REFUSED at most.
     """
     if comparison is None:
         return Decision(
@@ -76,23 +89,26 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
         )
         return Decision(True, [line])
     reasons = []
+    wider = float(ndtri(1 - REFUSED / len(comparison)) / ndtri(0.975))
+    spoken = {**(names or {}), ALL: say("各项平均", "mean of the needs")}
     row: Any
     for row in comparison.itertuples():
         slack = SLACK[row.metric]
-        worse = row.low > slack if row.metric in LOWER_IS_BETTER else row.high < -slack
+        low, high = (row.difference + wider * (end - row.difference) for end in (row.low, row.high))
+        worse = low > slack if row.metric in LOWER_IS_BETTER else high < -slack
         if worse:
-            name = (names or {}).get(row.need, row.need)
+            name = spoken.get(row.need, row.need)
             reasons.append(
                 say(
                     f"{name}：{_metric(row.metric)}由 {row.champion:.4f} 变为 {row.challenger:.4f}"
-                    f"（差的95%区间 {row.low:+.4f} 至 {row.high:+.4f}），变差",
+                    f"（差在 {low:+.4f} 至 {high:+.4f} 之间，已计入同时比较 {len(comparison)} 个数），变差",
                     f"{name}: {_metric(row.metric)} went from {row.champion:.4f} to {row.challenger:.4f}"
-                    f" (95% interval of the difference {row.low:+.4f} to {row.high:+.4f}): worse",
+                    f" (difference {low:+.4f} to {high:+.4f}, with {len(comparison)} comparisons allowed for): worse",
                 )
             )
     if reasons:
         return Decision(False, reasons)
-    count = comparison["need"].nunique()
+    count = comparison.loc[comparison["need"] != ALL, "need"].nunique()
     return Decision(
         True,
         [say(f"{count} 项需求都不比正式模型差", f"not worse than the champion for any of {count} needs")],

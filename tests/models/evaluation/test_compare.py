@@ -3,18 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtri
 
-from models.evaluation.compare import COMPARED, FEWEST, compare, gate
-from models.evaluation.evaluate import Validation
+from features.language import speaking
+from models.evaluation.compare import COMPARED, FEWEST, REFUSED, compare, gate
+from models.evaluation.evaluate import ALL, Validation
 
 HOUSEHOLDS = 400
 TINY = 1e-9
+WIDER = ndtri(1 - REFUSED / len(COMPARED)) / ndtri(0.975)  # than an interval of 95%
 CALIBRATION = 0.002  # by which an error may grow: as documented
 
 
 def difference(metric: str, low: float, high: float) -> pd.DataFrame:
-    """A comparison in which one metric differs and the others are equal."""
-    ends = {name: (low, high) if name == metric else (0.0, 0.0) for name in COMPARED}
+    """A comparison in which one metric differs and the others are equal; ``low``, ``high``: what the gate looks at."""
+    middle, half = (low + high) / 2, (high - low) / 2 / WIDER
+    ends = {name: (middle - half, middle + half) if name == metric else (0.0, 0.0) for name in COMPARED}
     rows = [("meals", name, 0.5, 0.5 + sum(pair) / 2, sum(pair) / 2, *pair) for name, pair in ends.items()]
     columns = ["need", "metric", "champion", "challenger", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
@@ -28,13 +32,13 @@ def difference(metric: str, low: float, high: float) -> pd.DataFrame:
             for metric in ("average_precision", "precision_at_capacity")
             for case in (
                 (metric, -0.4, -TINY, False),
-                (metric, -0.4, 0.0, True),
+                (metric, -0.4, TINY, True),
                 (metric, -0.4, 0.1, True),
                 (metric, TINY, 0.4, True),
             )
         ),
         ("calibration_error", CALIBRATION + TINY, 0.1, False),
-        ("calibration_error", CALIBRATION, 0.1, True),
+        ("calibration_error", CALIBRATION - TINY, 0.1, True),
         ("calibration_error", -0.1, 0.1, True),
         ("calibration_error", -0.1, -CALIBRATION - TINY, True),
     ],
@@ -43,6 +47,54 @@ def test_one_metric_surely_worse_closes_the_gate_and_better_ones_open_it(
     metric: str, low: float, high: float, allowed: bool
 ) -> None:
     assert gate(difference(metric, low, high)).allowed is allowed
+
+
+def compared(differences: np.ndarray) -> pd.DataFrame:
+    """A comparison of twelve needs; ``differences``: float64 [needs, metrics] in standard errors."""
+    error = 0.001
+    found = [
+        (
+            f"need{number}",
+            metric,
+            0.2,
+            0.2 + apart * error,
+            apart * error,
+            (apart - 1.96) * error,
+            (apart + 1.96) * error,
+        )
+        for number, of_need in enumerate(differences)
+        for metric, apart in zip(COMPARED, of_need, strict=True)
+    ]
+    return pd.DataFrame(
+        found, columns=["need", "metric", "champion", "challenger", "difference", "low", "high"]
+    )
+
+
+def test_challengers_as_good_as_the_champion_are_seldom_refused_however_many_the_needs() -> None:
+    draw, tries = np.random.default_rng(0), 150
+    refused = sum(not gate(compared(draw.standard_normal((12, 3)))).allowed for _ in range(tries))
+    assert refused <= 2 * REFUSED * tries
+
+
+def test_a_challenger_that_is_somewhat_worse_for_every_need_is_refused_on_the_whole() -> None:
+    needs, some = 8, rows()
+    count, draw = len(some.label), np.random.default_rng(2)
+    every = Validation(
+        np.tile(some.household, needs),
+        np.repeat(np.arange(needs, dtype=np.int16), count),
+        *(np.tile(column, needs) for column in (some.as_of, some.fold, some.label)),
+        {},
+        some.folds,
+    )
+    good = np.tile(ordered(True), needs) + 0.3 * draw.standard_normal(needs * count)
+    worse = good + 0.25 * draw.standard_normal(needs * count)
+    table = compare(every, good, worse, [f"need{number}" for number in range(needs)], 40)
+    of_all = table[table["need"] == ALL].set_index("metric")["difference"]
+    means = table[table["need"] != ALL].groupby("metric")["difference"].mean()
+    np.testing.assert_allclose(of_all, means[of_all.index])
+    with speaking("en"):
+        decision = gate(table)
+    assert not decision.allowed and any(line.startswith("mean of the needs") for line in decision.reasons)
 
 
 def rows(positives: int = 80) -> Validation:

@@ -75,7 +75,7 @@ def test_no_number_is_called_uncertain_by_chance_alone() -> None:
 def test_a_number_is_uncertain_where_past_windows_scattered_by_more_than_chance() -> None:
     homes, needs = 1000, 3
     need = np.repeat(np.arange(needs), homes)
-    p = np.array([0.06, 0.06, 0.01])[need]
+    p = np.array([0.06, 0.06, 0.002])[need]
     nothing = np.zeros(len(need), dtype=np.int32)
     household = np.tile(np.arange(homes), needs)
     rows = Validation(household, need, nothing, nothing, nothing, {MODEL: p}, ("a",), share=0.5)

@@ -13,7 +13,7 @@ LARGEST = 1_000_000  # bytes of a file
 DEEPEST = 50  # sections within one another
 MOST_VALUES = 100_000  # values in it, an alias counted as all that it stands for
 # of C where PyYAML has it: in a tenth of the time
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Twice(yaml.YAMLError):
@@ -25,7 +25,7 @@ class _Twice(yaml.YAMLError):
         self.key, self.line = key, line
 
 
-class _Loader(_LOADER):
+class _Loader(LOADER):
     """Reads plain values; a key that stands twice in one section is a mistake, as one of them would be lost."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -103,7 +103,7 @@ def _decoded(content: bytes) -> str:
 def _refuse_depth(path: Path, text: str) -> None:
     """Raise UserError where sections stand too deep within one another: the loader in C would end the process."""
     depth = 0
-    for event in yaml.parse(text, _LOADER):
+    for event in yaml.parse(text, LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             line = event.start_mark.line + 1  # type: ignore[union-attr]

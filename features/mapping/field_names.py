@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import yaml
 
+from features.contract.settings_text import LOADER
 from features.language import say
 
 
@@ -31,7 +32,7 @@ class Field:
 
 def _read_fields() -> Mapping[str, Field]:
     """Read ``fields.yaml``, whose order is that in which names are tried."""
-    content = yaml.safe_load(files("features").joinpath("mapping/fields.yaml").read_text("utf-8"))
+    content = yaml.load(files("features").joinpath("mapping/fields.yaml").read_text("utf-8"), LOADER)
     return {
         name: Field(entry["zh"], entry["en"], tuple(entry.get("words", ())), tuple(entry.get("parts", ())))
         for name, entry in content.items()

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from features.atomic import open_atomically, write_atomically
 from features.contract.community import Community, parse_community
+from features.contract.settings_text import LOADER
 from features.contract.tables import TABLES
 from features.language import UserError, say
 from features.simulation.dirt import soil
@@ -32,7 +33,7 @@ Truth = tuple[int, pd.DataFrame]  # week of the as-of date, and the truth then
 
 def xishan() -> dict[str, Any]:
     """Read the content of Xishan's community.yaml."""
-    return yaml.safe_load(files("features").joinpath("xishan.yaml").read_text("utf-8"))
+    return yaml.load(files("features").joinpath("xishan.yaml").read_text("utf-8"), LOADER)
 
 
 def styled_community(style: Style, number: int) -> dict[str, Any]:

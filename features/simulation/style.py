@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 from features.contract.community import Community
+from features.contract.settings_text import LOADER
 from features.simulation.people import FACTORS
 
 
@@ -66,7 +67,7 @@ class Style:
 
 def base_style(community: Community) -> Style:
     """Read Xishan's style for the needs of a community, in its order; each must be in ``xishan_process.yaml``."""
-    content = yaml.safe_load(files("features").joinpath("xishan_process.yaml").read_text("utf-8"))
+    content = yaml.load(files("features").joinpath("xishan_process.yaml").read_text("utf-8"), LOADER)
     needs = []
     for need in community.needs:
         entry = content[need.id]

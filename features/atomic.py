@@ -1,8 +1,9 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all, and keep rows on their way where they are found again."""
 
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,9 +55,49 @@ def _locked(partial: Path) -> BinaryIO:
         file.close()
 
 
+@contextmanager
+def scratch_directory(workspace: Path) -> Iterator[Path]:
+    """Give an empty directory for rows on their way, which is removed after the block.
+
+    It lies in the workspace and not among the system's temporary files, where nobody would look for what a killed
+    process left; that is removed here, and by ``forget_partials``.
+    """
+    for left in workspace.glob(f".*{PARTIAL}"):
+        _forget(left)
+    place, handle = _locked_directory(workspace)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        os.close(handle)
+
+
+def _locked_directory(workspace: Path) -> tuple[Path, int]:
+    """Make a directory and hold its lock; one that another process took for a left one is made anew."""
+    while True:
+        place = Path(tempfile.mkdtemp(prefix=".scratch-", suffix=PARTIAL, dir=workspace))
+        with suppress(FileNotFoundError):
+            handle = os.open(place, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if place.is_dir():
+                return place, handle
+            os.close(handle)
+
+
 def forget_partials(directory: Path) -> None:
-    """Remove what killed processes left of files anywhere below a directory."""
-    for partial in directory.rglob(f".*{PARTIAL}"):
-        with suppress(FileNotFoundError, BlockingIOError), partial.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            partial.unlink()
+    """Remove what killed processes left of files and scratch directories anywhere below a directory."""
+    for partial in list(directory.rglob(f".*{PARTIAL}")):
+        _forget(partial)
+
+
+def _forget(partial: Path) -> None:
+    """Remove a partial file or directory unless a process still writes it."""
+    with suppress(FileNotFoundError):
+        handle = os.open(partial, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(handle)

@@ -1,6 +1,5 @@
 """Store outcomes and feedback from filled-in workbooks in the records."""
 
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from features.atomic import scratch_directory
 from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
 from features.store.reader import read_records
@@ -71,10 +71,10 @@ def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
     """Add rows of the contract's tables to the records, all or none, and return how many could not be used."""
     from features.ingest.ingest import ingest
 
-    with tempfile.TemporaryDirectory() as directory:
+    with scratch_directory(workspace) as directory:
         for table, rows in tables.items():
             if rows:
-                pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
-        report = ingest(Path(directory), workspace, everything=False)
+                pd.DataFrame(rows).to_csv(directory / f"{table}.csv", index=False)
+        report = ingest(directory, workspace, everything=False)
     publish_from_records(workspace)
     return sum(table.quarantined for table in report.tables.values())

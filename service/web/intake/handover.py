@@ -4,7 +4,6 @@ Rows are marked as taken first, then ingested, then marked as drained. If the pr
 rows are ingested again next time, and as they carry the contract's ids that changes nothing.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +15,7 @@ import pandas as pd
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from features.atomic import scratch_directory
 from features.ingest.erasure import rows_of_household
 from features.ingest.ingest import ingest
 from features.language import say
@@ -77,11 +77,11 @@ def drain(workspace: Path, database: Database) -> list[str]:
     lines = []
     if taken.ids:
         if any(taken.rows.values()):
-            with tempfile.TemporaryDirectory() as directory:
+            with scratch_directory(workspace) as directory:
                 for table, rows in taken.rows.items():
                     if rows:
-                        pd.DataFrame(rows).to_csv(Path(directory) / f"{table}.csv", index=False)
-                report = ingest(Path(directory), workspace, everything=False)
+                        pd.DataFrame(rows).to_csv(directory / f"{table}.csv", index=False)
+                report = ingest(directory, workspace, everything=False)
             publish_from_records(workspace)
             lines += report.lines()
         _mark_drained(database, taken)

@@ -5,7 +5,6 @@ import io
 import json
 import sqlite3
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from features.atomic import open_atomically
+from features.atomic import open_atomically, scratch_directory
 from features.language import UserError, say
 from features.store.database import STORE, copy_store
 from features.store.partitions import FOLDER as PARTS
@@ -82,12 +81,12 @@ def back_up(
         enter(session, operator(), "workspace.backup", "", "", target.name)
     sums: dict[str, str] = {}
     with (
-        tempfile.TemporaryDirectory() as scratch,
+        scratch_directory(workspace) as scratch,
         open_atomically(target) as file,
         sealing(file, passphrase, cipher) as content,
         tarfile.open(fileobj=content, mode="w:gz") as archive,
     ):
-        for name, path in _files(workspace, Path(scratch), database):
+        for name, path in _files(workspace, scratch, database):
             sums[name] = file_sum(path)
             archive.add(path, name)
         if with_secret:

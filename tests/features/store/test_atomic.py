@@ -5,7 +5,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from features.atomic import forget_partials, open_atomically, write_atomically
+from features.atomic import forget_partials, open_atomically, scratch_directory, write_atomically
 
 
 def killed_while_writing(path: Path) -> None:
@@ -32,6 +32,21 @@ def test_only_what_nobody_writes_is_forgotten(tmp_path: Path) -> None:
         forget_partials(tmp_path)
         file.write(b"whole")
     assert [path.name for path in (tmp_path / "weeks").iterdir()] == ["under way.csv"]
+
+
+def test_a_scratch_directory_goes_with_its_block_or_where_its_process_was_killed(tmp_path: Path) -> None:
+    if not (child := os.fork()):
+        with scratch_directory(tmp_path) as place:
+            (place / "households.csv").write_text("H000001")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert list(tmp_path.rglob("households.csv"))
+    with scratch_directory(tmp_path) as place:
+        (place / "requests.csv").write_text("R1")
+        with scratch_directory(tmp_path):
+            forget_partials(tmp_path)
+        assert [path.name for path in tmp_path.rglob("*.csv")] == ["requests.csv"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:

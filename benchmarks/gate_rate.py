@@ -22,7 +22,7 @@ from models.training.retrain import Retraining, retrain
 
 
 def retrained(workspace: Path, retrains: int, weeks: int, most_rows: int) -> tuple[list[bool], pd.DataFrame]:
-    """Retrain on Mondays ``weeks`` apart; return whether each challenger was refused, and ``Retrained.soundness`` of all."""
+    """Retrain on Mondays ``weeks`` apart; return whether each challenger was refused, and all tables of soundness."""
     records, champion, refused, uses = read_records(workspace), None, [], []
     for ago in reversed(range(retrains)):
         day = day_of(DEFAULT_END) - 7 * weeks * ago

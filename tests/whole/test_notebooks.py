@@ -11,7 +11,7 @@ from service.cli.commands import commands
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SIZE = (
-    *("--households", "300", "--weeks", "90", "--grids", "2", "--microgrids", "6"),
+    *("--households", "200", "--weeks", "60", "--grids", "2", "--microgrids", "6"),
     *("--seed", "7", "--visit-share", "0.02"),
 )
 FIGURES = {

@@ -200,37 +200,26 @@ def test_a_date_after_the_data_says_what_is_missing_and_one_that_is_yet_to_come_
     assert not (town.workspace / "weeks" / ahead).exists()
 
 
-@pytest.mark.parametrize("change", ["新增 shopping", "去掉 meals", "顺序变了"])
-def test_a_model_of_other_needs_scores_nothing_until_it_is_trained_anew(
-    change: str, town: TinyTown, xianying: Xianying
+def test_a_model_of_other_needs_or_windows_scores_nothing_until_it_is_trained_anew(
+    town: TinyTown, xianying: Xianying
 ) -> None:
     needs = [*SETTINGS["needs"]]
-    changed = {
-        "新增 shopping": [{"id": "shopping", "name": "代购"}, *needs],
-        "去掉 meals": [one for one in needs if one["id"] != "meals"],
-        "顺序变了": needs[::-1],
-    }[change]
-    town.write_settings(needs=changed)
-    assert "请先运行 xianying retrain" in xianying(town.workspace, "ingest", town.directory).out
-    for command in ("score", "outreach", "demand"):
-        one_line(xianying(town.workspace, command), change, "retrain")
+    for said, changed in (
+        ("去掉 meals", [one for one in needs if one["id"] != "meals"]),
+        ("顺序变了", needs[::-1]),
+        ("meals", [one | ({"horizon_weeks": 5} if one["id"] == "meals" else {}) for one in needs]),
+        ("meals", [one | ({"lead_weeks": 2} if one["id"] == "meals" else {}) for one in needs]),
+        ("新增 shopping", [{"id": "shopping", "name": "代购"}, *needs]),
+    ):
+        town.write_settings(needs=changed)
+        assert "请先运行 xianying retrain" in xianying(town.workspace, "ingest", town.directory).out
+        one_line(xianying(town.workspace, "score"), said, "retrain")
+    for command in ("outreach", "demand"):
+        one_line(xianying(town.workspace, command), "新增 shopping", "retrain")
     assert "已启用" in xianying(town.workspace, "retrain").out
     assert xianying(town.workspace, "score").code == 0
     scores = pd.read_parquet(town.workspace / "scores.parquet")
-    assert set(scores["need"]) == {one["id"] for one in changed}
-
-
-@pytest.mark.parametrize("window", [{"horizon_weeks": 5}, {"lead_weeks": 2}])
-def test_a_model_of_other_windows_scores_nothing_until_it_is_trained_anew(
-    window: dict[str, int], town: TinyTown, xianying: Xianying
-) -> None:
-    needs = [one | (window if one["id"] == "meals" else {}) for one in SETTINGS["needs"]]
-    town.write_settings(needs=needs)
-    assert "请先运行 xianying retrain" in xianying(town.workspace, "ingest", town.directory).out
-    for command in ("score", "outreach", "demand"):
-        one_line(xianying(town.workspace, command), "meals", "retrain")
-    assert "已启用" in xianying(town.workspace, "retrain").out
-    assert xianying(town.workspace, "score").code == 0
+    assert set(scores["need"]) == {"shopping", "childcare", "meals"}
 
 
 def test_every_run_says_that_a_need_has_other_households_than_the_model_was_trained_on(

@@ -40,7 +40,7 @@ def test_propensities_are_the_frequencies_of_many_draws(floor: float) -> None:
     random = np.random.default_rng(7)
     workers = crew([[True, False, False], [True, True, True], [False, True, False]], [3, 4, 1])
     pairs = some_pairs(random, 16, 3)
-    draws, recorded, drawn = 1000, {}, {}
+    draws, recorded, drawn = 500, {}, {}
     for _ in range(draws):
         for row in drawn_by_lot(pairs, workers, np.full(3, 9), 0.4, random, floor).itertuples():
             drawn[row.household, row.need] = drawn.get((row.household, row.need), 0) + 1

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from served_town import NEWEST, copy_workspace
 from small_town import AS_OF
+from tiny_town import make_tiny_town
 
 from features.contract.tables import TABLES
 from features.language import UserError
@@ -95,23 +96,25 @@ def test_a_full_disk_costs_one_line_and_nothing_of_before(
     assert again == 0 or (again == 3 and command == "ingest"), capsys.readouterr().err
 
 
-@pytest.mark.parametrize("left", [0, 1 << 20])
+@pytest.mark.parametrize("left", [0, 1 << 18])
 def test_a_training_for_which_there_is_no_room_changes_nothing(
-    left: int, small_disk: Path, capsys: pytest.CaptureFixture[str]
+    left: int, tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workspace = copy_workspace(small_disk / "workspace")
-    weeks, champion = contents(workspace / "weeks"), contents(workspace / "champion")
+    town = make_tiny_town(tmp_path / "export", small_disk / "workspace")
+    town.ingest()
+    arguments = ["--workspace", str(town.workspace), "retrain"]
+    assert run(lambda: commands(arguments, standalone_mode=False)) == 0
+    capsys.readouterr()
+    workspace, last, champion = town.workspace, town.records().last_day, contents(town.workspace / "champion")
     filler = small_disk / "filler"
     with filler.open("wb") as file:
         file.write(bytes(shutil.disk_usage(small_disk).free - left))
-    arguments = ["--workspace", str(workspace), "retrain", "--as-of", NEWEST]
     assert run(lambda: commands(arguments, standalone_mode=False)) == 1
     bars = capsys.readouterr().err.split("\r")  # of progress, where it took long enough
     said = bars[-1]
     assert "磁盘满了" in said and str(workspace) in said and len(said.splitlines()) == 1
-    assert contents(workspace / "weeks") == weeks
-    assert contents(workspace / "champion") == champion
-    assert read_records(workspace).last_day < AS_OF
+    assert champion and contents(workspace / "champion") == champion
+    assert town.records().last_day == last
 
 
 def test_a_disk_that_can_only_be_read_is_not_called_damaged(small_disk: Path) -> None:

@@ -45,7 +45,8 @@ def compare(
     left out. The need ALL is the mean of several others.
     """
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
-    table, together = [], {metric: list[tuple[float, float, np.ndarray]]() for metric in COMPARED}
+    table: list[tuple] = []
+    together: dict[str, list[tuple[float, float, np.ndarray]]] = {metric: [] for metric in COMPARED}
     for index, need in enumerate(needs):
         of_need = np.flatnonzero(rows.need == index)
         part = rows.take(of_need)
@@ -60,7 +61,9 @@ def compare(
     if len(table) > len(COMPARED):
         for metric, of_needs in together.items():
             before, after, apart = zip(*of_needs, strict=True)
-            table.append(_row(ALL, metric, np.mean(before), np.mean(after), np.mean(apart, axis=0)))
+            table.append(
+                _row(ALL, metric, float(np.mean(before)), float(np.mean(after)), np.mean(apart, axis=0))
+            )
     columns = ["need", "metric", "champion", "challenger", "difference", "low", "high"]
     return pd.DataFrame(table, columns=columns)
 

@@ -20,7 +20,8 @@ class Workers:
     An *area* is one micro-grid of one grid; ``area`` holds the area of each household (-1: not known yet).
     """
 
-    frame: pd.DataFrame  # worker_id ("" without a workers table), name, role, visits, coordinator (bool)
+    # worker_id ("" without a workers table), name, role, grid_id ("": none given), visits, coordinator (bool)
+    frame: pd.DataFrame
     covers: np.ndarray  # bool, areas x workers
     areas: pd.DataFrame  # grid_id, microgrid_id, one row an area
     area: np.ndarray  # int32 per household
@@ -81,6 +82,7 @@ def _one_each(areas: pd.DataFrame, visits: int) -> tuple[pd.DataFrame, np.ndarra
             "worker_id": "",
             "name": [*areas["microgrid_id"], ""],
             "role": ["grid_worker"] * count + ["coordinator"],
+            "grid_id": [*areas["grid_id"], ""],
             "visits": visits,
             "coordinator": [False] * count + [True],
         }
@@ -97,6 +99,7 @@ def _from_table(known: Known, areas: pd.DataFrame) -> tuple[pd.DataFrame, np.nda
             "worker_id": table["worker_id"].to_numpy(),
             "name": np.where(table["name"].isna(), table["worker_id"], table["name"]),
             "role": table["role"].to_numpy(),
+            "grid_id": table["grid_id"].fillna("").to_numpy(),
             "visits": visits.astype(int).to_numpy(),
             "coordinator": coordinator,
         }

@@ -142,15 +142,20 @@ def _last_week(request: Request, asker: Identity, week: Week) -> list[Row]:
 
 
 def _around(week: Week, asker: Identity, rows: list[Row]) -> Week:
-    """Return the week with only the micro-grids in sight, and the workers who have visits there."""
+    """Return the week with only the micro-grids in sight, and the workers of the grid or with visits there."""
     if asker.everywhere:
         return week
     areas = [area for area in week.areas if sees_place(asker, area["grid_id"], area["microgrid_id"])]
     here = {worker_of(row) for row in rows}
+    whole = {asker.grid_id} if asker.microgrid_id is None else set()
     workers = [
         worker
         for worker in week.around.get("workers", [])
-        if (worker["worker_id"] or "", worker["name"] or "") in here
+        if (grid := worker.get("grid_id")) in whole
+        or (
+            (not grid or asker.grid_id in (None, grid))
+            and (worker["worker_id"] or "", worker["name"] or "") in here
+        )
     ]
     return replace(week, areas=areas, around={**week.around, "workers": workers})
 

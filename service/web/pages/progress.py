@@ -19,17 +19,18 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
     and workers who never had a visit; one who handed all visits over stays in the grid.
     """
     done = set(done)
-    home = {worker_of(row): row["grid_id"] for row in week.visits if not row.get("coordinator")}
-    workers: dict[tuple[str, str, bool], Row] = {}
+    home = {worker_of(row): row["grid_id"] for row in week.visits}
+    workers: dict[tuple[str, str, bool, str], Row] = {}
     for person in week.around.get("workers", []):
-        worker = _worker(person["name"], person["visits"])
-        worker["grid"] = home.get((person["worker_id"] or "", person["name"] or ""), "")
-        workers[person["worker_id"], person["name"], person["coordinator"]] = worker
+        name = person["name"] or ""
+        grid = person.get("grid_id") or home.get((person["worker_id"] or "", name), "")
+        worker = workers.setdefault(_key(person, name, grid), _worker(name))
+        worker["grid"] = "" if person["coordinator"] else grid
+        worker["visits"] += person["visits"]
     for row in rows:
-        coordinator = bool(row.get("coordinator"))
-        key = (*worker_of(row), coordinator)
-        of_worker = workers.setdefault(key, _worker(row.get("worker_name") or row["worker_id"] or "", 0))
-        of_worker["grid"] = "" if coordinator else row["grid_id"]
+        _, name = worker_of(row)
+        of_worker = workers.setdefault(_key(row, name, row["grid_id"]), _worker(name or row["worker_id"]))
+        of_worker["grid"] = "" if row.get("coordinator") else row["grid_id"]
         of_worker["homes"].add(row["household_id"])
         if row["outreach_id"] not in done:
             of_worker["left"].add(row["household_id"])
@@ -46,10 +47,16 @@ def worker_of(row: Row) -> tuple[str, str]:
     return row["worker_id"] or "", row.get("worker_name") or ""
 
 
-def _worker(name: str, visits: int) -> Row:
+def _key(of: Row, name: str, grid: str) -> tuple[str, str, bool, str]:
+    """Tell workers apart; without a workers table a name is a micro-grid's, and another grid may number its own so."""
+    coordinator = bool(of.get("coordinator"))
+    return of["worker_id"] or "", name, coordinator, "" if of["worker_id"] or coordinator else grid
+
+
+def _worker(name: str | None) -> Row:
     return {
         "name": name or say("社区统筹", "coordinators"),
-        "visits": visits,
+        "visits": 0,
         "grid": "",
         "homes": set(),
         "left": set(),

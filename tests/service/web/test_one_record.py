@@ -185,10 +185,17 @@ def test_a_coordinator_hands_over_at_once_what_a_worker_has_left(client):
     wang, deng, state = As(client, "wang"), As(client, "deng"), client.app.state
     page = wang.get(f"/visits?as_of={NEWEST}&grid=g0").text
     homes = re.findall('name="household_id" value="([^"]+)"', page.split("全部转交")[0])
+    cell = r'<th scope="row">g0</th><td class="number">\d+</td><td class="number">(\d+)</td>'
+
+    def visits_a_week() -> list[str]:
+        return re.findall(cell, wang.get("/overview").text)
+
+    before = visits_a_week()
     given = {"csrf": wang.csrf, "as_of": NEWEST, "household_id": homes, "worker_id": "w0"}
     wang.send("POST", "/reassignments", data={**given, "worker_id": "nobody"})
     assert "我的走访名单" not in deng.get("/visits").text
     wang.send("POST", "/reassignments", data=given)
+    assert before == visits_a_week() == ["9"]  # workers who cannot go are still the grid's
     mine = deng.get("/visits").text
     assert homes and [home for home in homes if f'data-household="{home}"' not in mine] == []
     with state.database.writing() as session:

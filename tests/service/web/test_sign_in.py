@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pyotp
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from fastapi.testclient import TestClient
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select, update
@@ -58,6 +60,10 @@ def test_a_password_opens_a_session_that_ends_when_signing_out(client):
     assert client.delete("/v1/session").status_code == 403  # without the token of the page
     assert client.delete("/v1/session", headers={"X-CSRF-Token": me["csrf"]}).status_code == 204
     assert client.get("/v1/session").status_code == 401
+
+
+def test_passwords_are_kept_as_rfc_9106_recommends(production_hasher: PasswordHasher):
+    assert extract_parameters(production_hasher.hash(PASSWORD)) == RFC_9106_LOW_MEMORY
 
 
 def test_a_session_that_was_ended_elsewhere_no_longer_works(client):

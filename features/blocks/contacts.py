@@ -150,7 +150,7 @@ def _last_visit(known: Known, schema: Schema, household: int, need: int) -> str:
     if last is None or visits.outcome[last] != OUTCOMES.index("needed"):  # no other answer speaks for a visit
         return ""
     when = spoken_month(visits.contacted[last], known.as_of)
-    return say(f"{when}走访时确有需要", f"the visit in {when} found the need")
+    return say(f"{when}走访时说有需要", f"the visit in {when} found the need")
 
 
 KIND = ("以往走访", "past visits")  # what reasons of this block are called

@@ -66,7 +66,7 @@ def _only_by_requests(connection: duckdb.DuckDBPyConnection, community: Communit
         return []
     return [
         say(
-            f"{homes} 户中 {asking} 户自首次诉求起才有记录：名册只随诉求增加，久无音信的仍算在住；"
+            f"{homes} 户中 {asking} 户自首次诉求起才有记录：名册只随诉求增加，很久没消息的仍当作住着；"
             "请在 community.yaml 写 silent_after_weeks（如 104）",
             f"{asking} of {homes} households are known only since their first request: the register grows by requests,"
             " and who has long been silent still counts; set silent_after_weeks (104, say) in community.yaml",

@@ -167,7 +167,7 @@ def _jumps(table: str, now: Profile, before: Sequence[Profile]) -> Iterator[str]
         if abs(share - was) > max(JUMP, chance, TIMES_USUAL * usual_change(before, (column, value))):
             what = column if value is None else f"{column} = {value}"
             yield say(
-                f"{table}：{what} 的占比由 {was:.0%} 变为 {share:.0%}，请核对导出",
+                f"{table}：{what} 的比例由 {was:.0%} 变为 {share:.0%}，请核对导出",
                 f"{table}: the share of {what} went from {was:.0%} to {share:.0%}; check the export",
             )
 
@@ -178,7 +178,7 @@ def refused_line(alarms: Sequence[str], refusals: Sequence[str] = ()) -> str:
     if refusals:
         lines.append(
             say(
-                "有拒访没有读到，没有读入：这些户会上名单；改好再运行，核对无误的请加 --accept",
+                "有拒访没有读到，没有读入：这些户会上名单；改好再运行；核对过没错的，加 --accept",
                 "refusals were not read, and nothing was taken: their households would be listed; mend them, or run again"
                 " with --accept",
             )
@@ -186,7 +186,7 @@ def refused_line(alarms: Sequence[str], refusals: Sequence[str] = ()) -> str:
     if alarms:
         lines.append(
             say(
-                "这批导出与以往差别很大，没有读入；核对无误的请加 --accept 再运行",
+                "这批导出跟以往差别很大，没有读入；核对过没错的，加 --accept 再运行",
                 "this export differs much from those before and was not taken; if it is right, run again with --accept",
             )
         )

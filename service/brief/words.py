@@ -201,7 +201,7 @@ def _targets_note(brief: Brief) -> str:
     if any(value is not None for value in brief["targets"].values()):
         return ""
     return say(
-        "还没有定目标：写在 community.yaml 的 targets 一节。",
+        "还没有定目标：要定，写在 community.yaml 的 targets 一节。",
         "No targets yet: the section targets of community.yaml.",
     )
 

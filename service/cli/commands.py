@@ -56,7 +56,7 @@ MODULES = (
 @click.group(
     cls=Commands,
     help=say(
-        "先应：未呼先应，预测各户需求并生成每周走访名单",
+        "先应：未呼先应，算出哪些户可能有需要，每周出走访名单",
         "Needs before they are asked for: weekly outreach lists",
     ),
 )

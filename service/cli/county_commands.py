@@ -12,7 +12,7 @@ group = click.Group()
 
 @group.command(
     help=say(
-        "几个社区的合计，一页，不含姓名（WORKSPACES：各社区的工作区， community.yaml 要有 sharing: {figures: true}）",
+        "几个社区的合计，一页，不含姓名（WORKSPACES：各社区的工作区，community.yaml 要有 sharing: {figures: true}）",
         "one page with the sums of several communities, without names (each must allow it by sharing: {figures: true})",
     )
 )

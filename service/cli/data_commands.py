@@ -28,7 +28,7 @@ def ingest(workspace: Path, directory: Path) -> int:
 
 @group.command(
     help=say(
-        "只检查一个数据目录，不读入；退出码同 ingest",
+        "只检查一个数据目录，不读入；退出码和 ingest 一样",
         "check a directory without loading it; exits as ingest does",
     )
 )

@@ -41,7 +41,7 @@ def init(workspace: Path, name: str, needs: tuple[str, ...], grids: tuple[str, .
 
     path = workspace / "community.yaml"
     if path.exists():
-        show([say(f"{path} 已存在，未改动", f"{path} is there already: left as it is")])
+        show([say(f"{path} 已经有了，没有动它", f"{path} is there already: left as it is")])
         return
     if example:
         write_atomically(path, _of_package(EXAMPLE))

@@ -34,7 +34,8 @@ group = click.Group()
     multiple=True,
     metavar="NAME=FIELD",
     help=say(
-        "指定一列是什么，可多次；不读写 ignored", "say what a column is, may be repeated; ignored: not read"
+        "指明一列是什么，可以写多次；不读的写 ignored",
+        "say what a column is, may be repeated; ignored: not read",
     ),
 )
 @click.pass_obj
@@ -60,7 +61,7 @@ def map_ledger(workspace: Path, file: Path, yes: bool, given: tuple[str, ...]) -
             ]
         )
         return
-    if yes or click.confirm(say("照此保存？", "Keep this?"), default=True):
+    if yes or click.confirm(say("就这样保存？", "Keep this?"), default=True):
         path = mapping_path(file)
         write_mapping(path, proposal.mapping)
         show(

@@ -13,7 +13,7 @@ group = click.Group()
 
 
 @group.command(
-    help=say("重做过去的一周并逐字节核对", "make a past week again and compare it with what was handed out")
+    help=say("重做过去的一周，逐字节核对", "make a past week again and compare it with what was handed out")
 )
 @click.argument("as_of", metavar="DATE", type=Day())
 @click.option(
@@ -33,7 +33,7 @@ def replay(workspace: Path, as_of: date, output: Path | None) -> int:
 
 @group.command(
     help=say(
-        "名单上一行从何而来、谁看过、后来怎样",
+        "名单上一行怎么来的、谁看过、后来怎样",
         "where a row of a list came from, who saw it and what came of it",
     )
 )

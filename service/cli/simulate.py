@@ -23,7 +23,8 @@ WITHOUT_WEEKS_AHEAD = {"as_ofs", "dirty"}
 
 @group.command(
     help=say(
-        "生成一个虚构社区的数据目录，真相另存一旁", "write a made-up town's data, with its truth beside it"
+        "生成一个虚构社区的数据目录，真实情况另存一处",
+        "write a made-up town's data, with its truth beside it",
     )
 )
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))

@@ -13,7 +13,7 @@ from service.weekly.opening import open_town
 group = click.Group()
 
 
-@group.command(help=say("用启用的模型给所有住户评分", "score every household with the champion"))
+@group.command(help=say("用正在用的模型给所有住户评分", "score every household with the champion"))
 @as_of_option
 @click.option(
     "--output",
@@ -83,7 +83,7 @@ def outreach(workspace: Path, as_of: date | None, output: Path | None) -> None:
 
 @group.command(
     help=say(
-        "预计各需求各网格有多少户申请，对照项目名额",
+        "算各需求、各网格预计多少户来申请，名额够不够",
         "how many households will ask, by need and grid, against seats",
     )
 )
@@ -108,7 +108,7 @@ def demand(workspace: Path, as_of: date | None) -> None:
 @click.option(
     "--accept",
     is_flag=True,
-    help=say("这批导出与以往差别很大，但已核对无误", "take an export that differs much from those before"),
+    help=say("这批导出跟以往差别很大，但核对过没错", "take an export that differs much from those before"),
 )
 @click.pass_obj
 def weekly(workspace: Path, directory: Path, as_of: date | None, accept: bool) -> int:
@@ -127,11 +127,20 @@ def _train_on_alarm(workspace: Path, as_of: date | None) -> None:
     from service.weekly.monitor_week import training_is_due
 
     if training_is_due(workspace, read_settings(workspace)):
-        show([say("警报要求重新训练（retrain_on_alarm）", "an alarm asks for training (retrain_on_alarm)")])
+        show(
+            [
+                say(
+                    "有警报，照设置重新训练（retrain_on_alarm）",
+                    "an alarm asks for training (retrain_on_alarm)",
+                )
+            ]
+        )
         click.get_current_context().invoke(retrain, as_of=as_of)
 
 
-@group.command(help=say("查看数据是否新鲜、往周预测准不准", "how fresh the data are and how past weeks did"))
+@group.command(
+    help=say("看数据是不是最新的、前几周预测得准不准", "how fresh the data are and how past weeks did")
+)
 @as_of_option
 @click.pass_obj
 def monitor(workspace: Path, as_of: date | None) -> int:

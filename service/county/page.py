@@ -74,8 +74,8 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
         *(figures.name for figures in communities),
     ]
     note = say(
-        f"各需求时间窗内预计开口的户数；不足 {FEWEST} 户不显示，连同次小的一个（{HIDDEN}），免得由合计算出；"
-        f"敏感需求只列 {FEWEST_COMMUNITIES} 个以上社区的合计。区间按各社区误差互不相关计算。",
+        f"各需求这段时间预计来申请的户数；不足 {FEWEST} 户的不写，连第二小的一个（{HIDDEN}），也不写，免得从合计倒推出来；"
+        f"敏感需求只写 {FEWEST_COMMUNITIES} 个以上社区的合计。大概范围按各社区的误差互不相干算。",
         f"Households expected to ask within each need's window; fewer than {FEWEST} are not shown, nor is the next"
         f" smallest ({HIDDEN}), as the sum would tell them; sensitive needs stand only as a sum of {FEWEST_COMMUNITIES}"
         " communities or more. Intervals assume that communities miss independently.",

@@ -116,12 +116,12 @@ def verdict(row: dict, community: Community) -> str:
     smallest = community.projects.smallest
     if row["unserved"] >= smallest:
         count = round(row["unserved"])
-        return say(f"缺约 {count} 个名额，见项目清单", f"about {count} seats missing: see the projects")
+        return say(f"约缺 {count} 个名额，见项目清单", f"about {count} seats missing: see the projects")
     perhaps = row["wanted_high"] - row["served"] - row["spare"]
     if perhaps >= smallest:
         if round(row["unserved"]) < 1:
-            return say("大致够，可能不足", "about enough, perhaps not")
-        return say(f"可能满 {smallest} 户，再看一期", f"perhaps {smallest}: look again next time")
+            return say("大致够，也可能不够", "about enough, perhaps not")
+        return say(f"可能凑满 {smallest} 户，再看一期", f"perhaps {smallest}: look again next time")
     if round(row["unserved"]) >= 1:
         return say(f"不到 {smallest} 户，逐户对接", f"fewer than {smallest}: case by case")
     return say("名额够", "seats suffice")

@@ -70,9 +70,7 @@ def reasons_in(
 def _worded(
     visits: pd.DataFrame, targeted: np.ndarray, on_list: list[list[Reason]], at_home: list[list[Reason]]
 ) -> pd.DataFrame:
-    drawn = [
-        Reason(say("抽签走访：不按预测，了解真实需要", "drawn by lot, whatever the prediction"), LOT, "")
-    ]
+    drawn = [Reason(say("抽签走访：不看预测，照常问一问", "drawn by lot, whatever the prediction"), LOT, "")]
     place = np.cumsum(targeted) - 1
     lines = [on_list[at] if aimed else drawn for aimed, at in zip(targeted, place, strict=True)]
     pages = [at_home[at] if aimed else drawn for aimed, at in zip(targeted, place, strict=True)]

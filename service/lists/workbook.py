@@ -214,7 +214,7 @@ def _offer_choices(sheet: Worksheet, count: int) -> None:
                 "validate": "list",
                 "source": choices[column],
                 "error_title": say(zh, en),
-                "error_message": say("请从下拉列表中选择", "please choose from the list"),
+                "error_message": say("请从下拉里选", "please choose from the list"),
             }
             sheet.data_validation(HEADER_ROW + 1, position, HEADER_ROW + count + EXTRA_ROWS, position, rule)
 
@@ -230,7 +230,7 @@ def _write_head(
     """Write title, what to say, how to fill in, and the header; return their height in points."""
     outcomes, wrong = say("、", ", ").join(outcome_names().values()), feedback_names()
     how = say(
-        f"填写：每行在“结果”里选 {outcomes}；走访日期不填则按交表日计；有意见在“反馈”里选（{wrong['do_not_contact']}"
+        f"填写：每行在“结果”里选 {outcomes}；走访日期不填，就按交表那天算；有意见在“反馈”里选（{wrong['do_not_contact']}"
         "＝马上不上名单），满意度 5 为最好；住户提到别的事，写在“别的需要”里。可以排序、删行，请不要改动户号和需求。",
         f"To fill in: choose {outcomes} on each row; without a date the day of return counts. Choose feedback"
         f" where there is any ({wrong['do_not_contact']}: on no list from now on); 5 is the best mark; other needs"

@@ -24,7 +24,7 @@ def cause_text(cause: str) -> str:
         "rests": say("近期刚去过", "was contacted lately"),
         "handled": say("诉求正在办", "its request is being handled"),
         "closed": say("报名已截止", "nobody can enrol any more"),
-        "lot": say("上周抽签走访，只限当周", "was drawn by lot for that week only"),
+        "lot": say("上周抽签抽到的，只算那一周", "was drawn by lot for that week only"),
         "unserved": say("那个微网格没人走访，或不再评分", "nobody visits there, or it has no score"),
         "others": say("其他住户更需要", "others need a visit more"),
     }

@@ -241,4 +241,4 @@ def _outcome_lines(workspace: Path, row: dict[str, Any], as_of: date, settings: 
                     f"asked on {asked:%Y-%m-%d} ({entry['request_id']})",
                 )
             )
-    return lines or [say("还没有结果，窗口内也没有申请", "no outcome, and no request within the window")]
+    return lines or [say("还没有结果，这段时间也没有来申请", "no outcome, and no request within the window")]

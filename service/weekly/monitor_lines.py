@@ -59,7 +59,7 @@ def quarantine_lines(workspace: Path, held: Mapping[str, int]) -> list[str]:
 
 def outcome_lines(table: pd.DataFrame) -> list[str]:
     """Write a line for each arm with its outcomes so far."""
-    arms = {"targeted": say("按预测走访", "targeted visits"), "random": say("抽签走访", "visits by lot")}
+    arms = {"targeted": say("按名单走访", "targeted visits"), "random": say("抽签走访", "visits by lot")}
     names = outcome_names()
     lines = []
     for row in table.to_dict("records"):
@@ -85,7 +85,7 @@ def past_lines(past: pd.DataFrame, community: Community) -> list[str]:
         ]
     weeks, known = past["as_of"].nunique(), past.loc[past["hindsight"], "as_of"].nunique()
     total = past.drop(columns=["as_of", "hindsight"]).groupby("need").sum()
-    lines = [say(f"核对往周 {weeks} 个：", f"{weeks} past weeks checked:")]
+    lines = [say(f"核对前几周（{weeks} 周）：", f"{weeks} past weeks checked:")]
     if known:
         lines.append(
             say(
@@ -108,7 +108,7 @@ def _need_line(name: str, row: dict[Hashable, Any]) -> str:
         f"前2%命中 {top}，名单命中 {listed}，全体 {base}",
         f"  {name}: {predicted:.0f} predicted, {observed:.0f} observed; asked among the top 2% {top},"
         f" among those listed {listed}, among all {base}",
-    ) + (say("，偏差大，建议 retrain", ", far off: retrain") if off else "")
+    ) + (say("，差得多，建议重新训练（retrain）", ", far off: retrain") if off else "")
 
 
 def _with_interval(part: float, whole: float) -> str:
@@ -135,7 +135,7 @@ def demand_lines(checked: pd.DataFrame) -> list[str]:
         inside = _with_interval(int(rows["within_90"].sum()), len(rows))
         lines.append(
             say(
-                f"往周需求测算（{where}）：实际户数落在 90% 区间内 {inside}（{len(rows)} 个时段，互有重叠）",
+                f"前几周的需求测算（{where}）：实际户数落在 90% 区间内 {inside}（{len(rows)} 个时段，互有重叠）",
                 f"past demand ({where}): {inside} of counts within the 90% interval ({len(rows)} spans that overlap)",
             )
         )

@@ -53,7 +53,7 @@ def monitor_week(
             language: in_language(language, _now_lines, workspace, looked, listed, table, groups)
             for language in LANGUAGES
         }
-    with stage(say("核对往周", "check past weeks")):
+    with stage(say("核对前几周", "check past weeks")):
         asked = Asked.joined([partition.asked for partition in looked])
         past, demand = _past_weeks(workspace, asked), _past_demand(asked, looked, demands)
         learnt = _learnt(workspace, town.community, day_of(as_of))

@@ -48,7 +48,7 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
             lost = _store(workspace, {"outreach": beside.earlier}) if beside.earlier else 0
             lost += _store(workspace, tables)
     stored = say(
-        f"记录 {len(outcomes.rows) - beside.known} 条结果，{outcomes.known + beside.known} 条此前已记录，"
+        f"记录 {len(outcomes.rows) - beside.known} 条结果，{outcomes.known + beside.known} 条以前记过，"
         f"{len(outcomes.refused)} 条看不懂",
         f"{len(outcomes.rows) - beside.known} outcomes recorded, {outcomes.known + beside.known} recorded before,"
         f" {len(outcomes.refused)} refused",

@@ -39,7 +39,7 @@ class CorrectionIn(BaseModel):
     )
 
 
-@router.get("/why", summary="为什么列入名单（可念给居民听）")
+@router.get("/why", summary="为什么上了名单（可以念给居民听）")
 def why(request: Request, household_id: HouseholdId, asker: Asker) -> Why:
     """Say whether and why a household is listed, what is used, and what it may do."""
     permit(asker, Scope.RIGHTS, Scope.SENSITIVE)

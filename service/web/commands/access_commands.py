@@ -61,7 +61,9 @@ def _doubt_place(workspace: Path, grid: str | None, microgrid: str | None) -> No
 @microgrid_option
 @click.option("--worker", help=say("workers 表里的 worker_id", "their worker_id in the workers table"))
 @click.option(
-    "--single-sign-on", is_flag=True, help=say("只用单点登录，不设密码", "no password, single sign-on only")
+    "--single-sign-on",
+    is_flag=True,
+    help=say("只用统一认证（单点登录），不设密码", "no password, single sign-on only"),
 )
 @click.pass_obj
 def add_user(

@@ -45,7 +45,7 @@ def backup(workspace: Path, file: Path, encrypt: bool, cipher: str | None, with_
     passphrase = _new_passphrase() if encrypt else None
     with stage(say("备份", "back up")):
         count = back_up(workspace, service_database(workspace), file, passphrase, with_secret, cipher or AES)
-    kept = "" if encrypt else say("；没有加密，请加密存放", "; it is not encrypted: keep it encrypted")
+    kept = "" if encrypt else say("；没有加密，请放在加密的盘里", "; it is not encrypted: keep it encrypted")
     show([say(f"{count} 个文件写入 {file}", f"{count} files in {file}") + kept])
 
 
@@ -80,7 +80,7 @@ def _new_passphrase() -> str:
 @click.option(
     "--foreign",
     is_flag=True,
-    help=say("确知来源，不核对签名", "restore it although nothing shows who made it"),
+    help=say("确认来源可靠，不核对签名", "restore it although nothing shows who made it"),
 )
 @click.pass_obj
 def restore(workspace: Path, file: Path, tombstones: Path | None, secret: Path | None, foreign: bool) -> None:

@@ -11,7 +11,9 @@ from service.web.hooks.subscribers import EVENTS, KINDS, STANDARD
 group = click.Group()
 
 
-@group.group(help=say("新一周和警报通知到的地址", "addresses that are told of a new week and of alarms"))
+@group.group(
+    help=say("新一周的名单和警报通知到哪些地址", "addresses that are told of a new week and of alarms")
+)
 def webhooks() -> None:
     """Group the commands on webhooks."""
 

@@ -34,7 +34,7 @@ def _today(workspace: Path) -> date:
 
 @group.command(
     help=say(
-        "把服务里收到的结果、诉求、谢绝、更正和删除转入记录",
+        "把网页和手机上收到的结果、诉求、谢绝、更正、删除转进记录",
         "take what came in through the service into the records",
     )
 )
@@ -46,7 +46,7 @@ def drain(workspace: Path) -> None:
     show(drain_service(workspace) or [say("没有要转入的", "nothing came in")])
 
 
-@group.group(help=say("居民权利：为何列入、谢绝、查阅、更正、删除", "residents' rights"))
+@group.group(help=say("居民权利：为什么上名单、谢绝、查阅、更正、删除", "residents' rights"))
 def resident() -> None:
     """Group the commands on residents' rights."""
 
@@ -54,7 +54,7 @@ def resident() -> None:
 household = click.argument("household")
 
 
-@resident.command("why", help=say("为什么列入名单（可念给居民听）", "why a household is listed, in words"))
+@resident.command("why", help=say("为什么上了名单（可以念给居民听）", "why a household is listed, in words"))
 @household
 @click.pass_obj
 def why(workspace: Path, household: str) -> None:

@@ -63,7 +63,7 @@ def words(event: dict[str, Any]) -> str:
         )
     count = len(data["alarms"])
     return say(
-        f"先应：{data['as_of']} 的检查有 {count} 条警报，请数据人员登录查看。",
+        f"先应：{data['as_of']} 的核对有 {count} 条警报，请数据员登录查看。",
         f"Xianying: the check of {data['as_of']} raised {count} alarms; data staff, please sign in.",
     )
 

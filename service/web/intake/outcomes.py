@@ -129,7 +129,7 @@ def undo(
                 409,
                 "recorded-already",
                 say(
-                    "结果已入库，请直接登记正确的结果",
+                    "这条已经存进记录，撤不回了；请再登记一次对的",
                     "it is in the records: report the right outcome instead",
                 ),
             )

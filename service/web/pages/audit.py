@@ -85,7 +85,7 @@ def actions() -> dict[str, str]:
         "audit.journal_lost": say("日志文件丢失", "a journal was lost"),
         "audit.set_aside": say("日志行被搁置", "a line was set aside"),
         "audit.read": say("看审计日志", "read the audit log"),
-        "resident.why": say("查列入原因", "asked why it is listed"),
+        "resident.why": say("查为什么上名单", "asked why it is listed"),
         "resident.refuse": say("登记谢绝", "noted a refusal"),
         "resident.accept": say("收回谢绝", "ended a refusal"),
         "resident.export": say("导出一户的资料", "exported a household"),

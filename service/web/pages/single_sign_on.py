@@ -85,7 +85,7 @@ async def back(request: Request) -> Response:
         ValueError,
     ) as error:  # a used code, a token that is forged, old or another's
         raise Problem(
-            401, "sign-in-failed", say("单点登录没有成功，请重试", "sign-in failed: try again")
+            401, "sign-in-failed", say("统一认证没有成功，请再试一次", "sign-in failed: try again")
         ) from error
     login = _login(token.get("userinfo") or {}, state.settings.oidc_claim)
     session = await run_in_threadpool(_session_of, state.database, login, state.settings.session_hours)
@@ -108,7 +108,7 @@ def _session_of(database: Database, login: str, hours: float) -> str:
                 403,
                 "no-account",
                 say(
-                    "身份平台认识您，但这里没有您的账号，请联系数据管理员（xianying users add）",
+                    "统一认证平台上有您，但这里还没给您开账号，请找数据员（xianying users add）",
                     "the issuer knows you, but there is no account for you here: ask the data staff",
                 ),
             )
@@ -121,7 +121,7 @@ def _unreachable() -> Problem:
         503,
         "issuer-unreachable",
         say(
-            "连不上身份平台，请稍后再试或用密码登录",
+            "连不上统一认证平台，请等一会儿再试，或用密码登录",
             "the issuer cannot be reached: try later, or use a password",
         ),
         headers={"Retry-After": "10"},

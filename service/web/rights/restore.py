@@ -183,7 +183,7 @@ def _refuse_foreign(source: Path, place: Path, manifest: dict[str, Any], how: Re
         raise UserError(
             say(
                 f"{source}：不能证明是本工作区做的备份；请给出原工作区的 secret.key（--secret 文件），"
-                "或在确知来源时加 --foreign",
+                "或确认来源可靠后加 --foreign",
                 f"{source}: nothing shows that this workspace made it; give the workspace's secret.key (--secret FILE),"
                 " or --foreign if you know where it comes from",
             )

@@ -58,11 +58,11 @@ def _listed_line(row: dict[str, Any], community: Community, as_of: str) -> str:
     need = next((need.name.here for need in community.needs if need.id == row["need"]), row["need"])
     if row["arm"] == "random":
         return say(
-            f"{as_of} 一周：{need}。抽签抽到的，与评分无关。",
+            f"{as_of} 一周：{need}。抽签抽到的，跟评分无关。",
             f"Week of {as_of}: {need}. Drawn by lot, whatever the score.",
         )
     return say(
-        f"{as_of} 一周：{need}。列入的依据：{row.get('why') or row['reason']}。",
+        f"{as_of} 一周：{need}。上名单的依据：{row.get('why') or row['reason']}。",
         f"Week of {as_of}: {need}. Listed because: {row.get('why') or row['reason']}.",
     )
 
@@ -70,12 +70,12 @@ def _listed_line(row: dict[str, Any], community: Community, as_of: str) -> str:
 def _sources() -> list[str]:
     return [
         say(
-            "所用信息：您家在社区登记的情况、以往向社区提出的诉求、以往走访的结果，以及本网格和同类家庭的申请次数（合计数）。",
+            "用到的信息：您家在社区登记的情况、以前跟社区提过的事、以前走访的结果，还有本网格和同类家庭一共申请过几次。",
             "What is used: what your household registered with the community, what it asked for, what visits found, and"
             " how often the grid and similar households asked (sums only).",
         ),
         say(
-            "评分只用来决定先去问谁，不影响任何服务资格；是否上门、是否帮助由工作人员决定。",
+            "评分只用来定先去问谁，不影响您享受任何服务；上不上门、帮不帮，由工作人员定。",
             "Scores only say whom to ask first. No service depends on them, and people decide whom to visit and help.",
         ),
     ]
@@ -84,7 +84,7 @@ def _sources() -> list[str]:
 def _choices() -> list[str]:
     return [
         say(
-            "您可以：谢绝今后自动列名（立即生效）；要一份自己的资料；更正错误；要求删除。不同意处理结果可以向社区或网信部门投诉。",
+            "您可以：谢绝以后再上名单（马上生效）；要一份自己的资料；改正写错的；要求删除。对处理结果不满意，可以向社区或网信部门投诉。",
             "You may refuse automated listing from now on (at once), ask for a copy of your data, have mistakes corrected"
             " and have it deleted; you may complain to the community or to the authority.",
         )

@@ -34,7 +34,7 @@ def test_visits_about_the_need():
     assert meals["days_since_visit"] == 14
     assert (meals["visits_needed"], meals["visits_not_needed"], meals["visits_not_reached"]) == (1, 1, 1)
     assert meals["last_visit_needed"] == 1  # the last one met nobody
-    assert fact == "今年4月走访时确有需要"  # that nobody was met later is no reason for a visit
+    assert fact == "今年4月走访时说有需要"  # that nobody was met later is no reason for a visit
     for row in never:
         assert row["visits"] == row["household_visits"] == 0
         assert np.isnan(row["days_since_visit"]) and np.isnan(row["last_visit_needed"])
@@ -50,12 +50,12 @@ def test_visits_to_the_household_about_anything():
 
 
 def test_facts():
-    assert made_of(VISITS[:2])[1] == "今年4月走访时确有需要"
+    assert made_of(VISITS[:2])[1] == "今年4月走访时说有需要"
     for outcome in ("not_needed", "declined", "not_reached"):
         visit = {"need": "meals", "contacted_at": "2024-05-20", "outcome": outcome}
         assert made_of([visit])[1] == ""
         assert made_of([*VISITS[:2], visit])[1] == (
-            "今年4月走访时确有需要" if outcome == "not_reached" else ""
+            "今年4月走访时说有需要" if outcome == "not_reached" else ""
         )
     assert made_of([{"need": "meals", "contacted_at": "2023-11-20"}])[1] == ""
     assert made_of([])[1] == ""

@@ -80,7 +80,7 @@ def test_rows_are_those_that_their_reason_speaks_of() -> None:
     schema = hand_made_model(known, {}).schema
     for fact, reason, rows in (
         ("open_request", "8月1日的申请还没有办结", "申请 2024-08-01 r2"),
-        ("last_visit", "今年5月走访时确有需要", "2024-05-10 走访 确有需要"),
+        ("last_visit", "今年5月走访时说有需要", "2024-05-10 走访 确有需要"),
     ):
         assert facts(schema)[fact](known, schema, 0, 0) == reason
         assert evidence(fact, known, 0, 0) == rows

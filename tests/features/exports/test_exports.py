@@ -148,7 +148,7 @@ def test_a_share_that_jumps_is_told_and_one_that_varies_as_ever_is_not(office):
     for poor in (20, 24, 19, 22):
         assert office.hand_in(register(poor)).alarms == []
     report = office.hand_in(register(120))
-    assert any(re.search("income = 低 的占比由 11% 变为 60%", alarm) for alarm in report.alarms)
+    assert any(re.search("income = 低 的比例由 11% 变为 60%", alarm) for alarm in report.alarms)
 
 
 def test_a_register_whose_rows_begin_on_the_day_of_the_export(office):

@@ -174,10 +174,10 @@ def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
 @pytest.mark.parametrize(
     ("unserved", "served", "high", "spare", "words"),
     [
-        (30, 10, 60, 0, "缺约 30 个名额"),
+        (30, 10, 60, 0, "约缺 30 个名额"),
         (0, 40, 70, 5, "大致够"),
         (0, 40, 70, 50, "名额够"),
-        (15, 0, 30, 0, "可能满 20 户"),
+        (15, 0, 30, 0, "可能凑满 20 户"),
         (5, 0, 10, 0, "逐户对接"),
         (0, 10, 20, 0, "名额够"),
         (0.6, 0, 2, 0, "逐户对接"),  # told as a gap of 1

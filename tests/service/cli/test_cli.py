@@ -104,12 +104,12 @@ def test_from_data_to_lists_and_back(town: TinyTown, xianying: Xianying) -> None
     first = xianying(town.workspace, "record", week / "grid-G1.xlsx", week / "grid-G2.xlsx")
     assert first.code == 0 and "记录 2 条结果" in first.out
     again = xianying(town.workspace, "record", week / "grid-G1.xlsx")
-    assert again.code == 0 and "记录 0 条结果，2 条此前已记录" in again.out
+    assert again.code == 0 and "记录 0 条结果，2 条以前记过" in again.out
     held = read_records(town.workspace).outreach
     listed = visits.set_index("outreach_id")
     back = [row for row in range(len(held)) if held.outreach_id[row] in listed.index]
     assert sorted(held.outcome[back].tolist()) == [0, 1]
-    assert "按预测走访：需要 2" in xianying(town.workspace, "monitor", "--as-of", "2024-07-01").out
+    assert "按名单走访：需要 2" in xianying(town.workspace, "monitor", "--as-of", "2024-07-01").out
 
 
 def test_the_same_week_gives_the_same_lists(town: TinyTown, xianying: Xianying) -> None:
@@ -172,7 +172,7 @@ def test_outputs_go_where_they_are_wanted(town: TinyTown, xianying: Xianying, tm
 def test_a_later_week_checks_an_earlier_one(town: TinyTown, xianying: Xianying) -> None:
     xianying(town.workspace, "outreach", "--as-of", "2024-01-01")
     result = xianying(town.workspace, "monitor")
-    assert "核对往周 1 个" in result.out and "老年助餐：预计" in result.out
+    assert "核对前几周（1 周）" in result.out and "老年助餐：预计" in result.out
     assert "其中 1 周用的是后来训练的模型" in result.out
     assert (
         "注意：模型是用 2024-06-10 以前的数据训练"

@@ -212,7 +212,7 @@ def test_an_auditor_finds_who_looked_at_a_household(server, browser, language, s
         expect(row).to_contain_text({"zh": "看一户", "en": "read a household"}[language])
         assert "session.open" not in page.inner_text("main")
         check_page(page, "audit")
-        page.get_by_role("button", name={"zh": "校验全部", "en": "Verify all"}[language]).click()
+        page.get_by_role("button", name={"zh": "全部核对一遍", "en": "Verify all"}[language]).click()
         expect(
             page.get_by_role("status").filter(has_text={"zh": "完整", "en": "Whole"}[language])
         ).to_be_visible()

@@ -105,7 +105,7 @@ def test_refusals_and_other_needs_wait_on_the_phone_and_are_sent_once(server, br
             expect(page.locator(".mentioned li")).to_contain_text("待发送")
             page.get_by_role("link", name="名单").click()
             household = open_household(page, 2)
-            page.get_by_text("居民不愿再接受这样的走访").click()
+            page.get_by_text("居民说以后不要再来").click()
             page.get_by_role("button", name="登记：不要再来").click()
             page.wait_for_selector(".card[data-household]")
             expect(page.locator(f'.card[data-household="{household}"]')).to_be_hidden()

@@ -156,12 +156,12 @@ def test_past_demand_is_checked_once_its_windows_have_passed(
         capsys.readouterr()
         command = ["--workspace", str(town.workspace), "monitor", "--as-of", AS_OF]
         assert run(lambda: commands(command, standalone_mode=False)) == 0
-        return [line for line in capsys.readouterr().out.splitlines() if "往周需求测算" in line]
+        return [line for line in capsys.readouterr().out.splitlines() if "前几周的需求测算" in line]
 
     past = ["--workspace", str(town.workspace), "demand", "--as-of", "2024-01-01"]
     assert run(lambda: commands(past, standalone_mode=False)) == 0
     told = checked()
-    assert "往周需求测算（全社区）：实际户数落在 90% 区间内" in told[0]
+    assert "前几周的需求测算（全社区）：实际户数落在 90% 区间内" in told[0]
     table = town.workspace / "weeks" / "2024-01-01" / "demand.csv"
     table.write_text(table.read_text("utf-8-sig").replace(",G1,", ",NA,"), "utf-8-sig")
     assert checked() == told, "a grid called NA is not the whole town"

@@ -130,8 +130,8 @@ def test_the_look_back_says_the_same(workspace: Path, parts: OnDisk, records: Re
         "近四周",
         "抽签走访",
         "近一年的走访",
-        "核对往周 1 个",
-        "往周需求测算",
+        "核对前几周（1 周）",
+        "前几周的需求测算",
         "说不对",
         "约好再去",
     ):

@@ -70,11 +70,11 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
     heads = [
         say("需求", "need"),
         say("预计户数", "households expected"),
-        say("80% 区间", "80% interval"),
+        say("大概范围（80%）", "80% interval"),
         *(figures.name for figures in communities),
     ]
     note = say(
-        f"各需求这段时间预计来申请的户数；不足 {FEWEST} 户的不写，连第二小的一个（{HIDDEN}），也不写，免得从合计倒推出来；"
+        f"各需求这段时间预计来申请的户数；不到 {FEWEST} 户的不写，第二小的一个也不写（{HIDDEN}），免得从合计倒推；"
         f"敏感需求只写 {FEWEST_COMMUNITIES} 个以上社区的合计。大概范围按各社区的误差互不相干算。",
         f"Households expected to ask within each need's window; fewer than {FEWEST} are not shown, nor is the next"
         f" smallest ({HIDDEN}), as the sum would tell them; sensitive needs stand only as a sum of {FEWEST_COMMUNITIES}"

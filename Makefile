@@ -22,7 +22,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 READY := $(VENV)/.ready
 SCALE := $(VENV)/.scale
 
-.PHONY: help setup demo test lint docs ingest retrain score outreach real closed-loop benchmark mlflow-ui wheelhouse clean
+.PHONY: help setup demo test lint docs pictures ingest retrain score outreach real closed-loop benchmark mlflow-ui wheelhouse clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -109,6 +109,9 @@ benchmark: $(SCALE) ## sizes up to a million households, and other tools beside:
 docs: $(READY) ## the documentation as a site, into build/documentation/site; stops at a broken link
 	$(BIN)/python -m service.cli.documentation build/documentation
 	cd build/documentation && "$(abspath $(BIN))/zensical" build --strict
+
+pictures: $(READY) ## make docs/images again; needs Chromium, LibreOffice, pdftoppm and a Chinese font
+	XIANYING_PICTURES="$(CURDIR)/docs/images" $(BIN)/python -m pytest -q tests/service/web/test_pages.py tests/service/web/test_office_pages.py
 
 # Pure wheels and those for glibc 2.28 or older: openEuler 20.03, Kylin V10, Debian 10, RHEL 8 and newer.
 GLIBC := 28 27 26 24 17

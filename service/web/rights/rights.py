@@ -84,7 +84,7 @@ def _sources() -> list[str]:
 def _choices() -> list[str]:
     return [
         say(
-            "您可以：谢绝以后再上名单（马上生效）；要一份自己的资料；改正写错的；要求删除。对处理结果不满意，可以向社区或网信部门投诉。",
+            "您可以：谢绝以后再上名单（马上生效）；要一份自己的资料；更正写错的；要求删除。对处理结果不满意，可以向社区或网信部门投诉。",
             "You may refuse automated listing from now on (at once), ask for a copy of your data, have mistakes corrected"
             " and have it deleted; you may complain to the community or to the authority.",
         )

@@ -20,6 +20,7 @@ from served_browser import (
     browsing,
     check_page,
     picture,
+    printed,
     sign_in,
     start_chromium,
 )
@@ -164,6 +165,7 @@ def test_files_of_a_week_open_in_any_browser(server, browser):
         page.goto(f"file://{week}/grid-g0.html")
         check_page(page, "printed list")
         picture(page, "grid-page")
+    printed(week / "grid-g0.xlsx", "workbook-page")
 
 
 @BOTH

@@ -65,8 +65,9 @@ class PlanSums:
 
     def optimality(self) -> str:
         """Write how far the chosen visits may be from the best there are."""
+        best = self.gap < 5e-5  # 0.00 %
         return say(
-            f"走访排法：离算得出的最好排法差不到 {self.gap:.2%}",
+            "走访排法：算得出的里面最好的" if best else f"走访排法：离算得出的最好排法差不到 {self.gap:.2%}",
             f"plan: expected value {self.value:.1f}, optimality gap at most {self.gap:.4%}",
         )
 

@@ -1,7 +1,6 @@
 """Whatever OpenAPI allows, and what it does not: never an error of the server; on both databases."""
 
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 import schemathesis

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from features.contract.community import Fund, Need, Programme
 from features.point_in_time.records import Known, date_of
 from features.units import WEEK
 from models.demand.expected import TOWN, WINDOWS
-from models.demand.programmes import next_opening, programmes_for
+from models.demand.programmes import next_opening, programmes_for, runs
 from models.demand.seats import seats_left, seats_told, take_up
 
 MOST_OF_IT = 0.8  # of what no seat serves, that the grids named hold
@@ -29,8 +30,8 @@ class Proposals:
     grids (ids, most wanted first), seats, low,
     high, begins (date), tell_by (date; None where people can join at any time), fund, organiser, cost (yuan, NaN
     unknown), short_of_money (bool), missing (yuan that the fund does not have; never planned).
-    programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, else
-    whoever asked since it opened), wanted. funds: fund, budget, spent, planned, left.
+    programmes: programme, left (seats; NaN without a number), told (bool: how many are taken is known, or it
+    is not open yet; else whoever asked since it opened), wanted. funds: fund, budget, spent, planned, left.
     """
 
     needs: pd.DataFrame
@@ -109,7 +110,7 @@ def _fill_seats(
             {
                 "programme": programme.id,
                 "left": left,
-                "told": taken is not None,
+                "told": taken is not None or not _open_now(programme, known),
                 "wanted": asked,
             }
         )
@@ -222,12 +223,26 @@ def _row(
         "low": int(np.floor(low)),
         "high": int(np.ceil(high)),
         "begins": date_of(begins),
-        "tell_by": date_of(begins - notice) if begins - notice > known.as_of else None,
+        "tell_by": _tell_by(programme, begins, notice, known),
         "fund": programme.fund if programme else "",
         "organiser": programme.organiser if programme else "",
         "cost": np.nan if cost is None else cost * count,
         "severity": need.severity,
     }
+
+
+def _open_now(programme: Programme, known: Known) -> bool:
+    return runs(programme, known.as_of, known.as_of + 1)
+
+
+def _tell_by(programme: Programme | None, begins: float, notice: float, known: Known) -> date | None:
+    """Return the last day to tell residents: within the week where less than the notice is left; None where people can
+    join at any time, as it is open."""
+    if begins - notice > known.as_of:
+        return date_of(begins - notice)
+    if programme is None or _open_now(programme, known):
+        return None
+    return date_of(min(begins, known.as_of + WEEK))
 
 
 def _with_money(projects: list[dict], known: Known) -> tuple[pd.DataFrame, pd.DataFrame]:

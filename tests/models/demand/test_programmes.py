@@ -48,7 +48,7 @@ def town(**programme: Any) -> Known:
         ({"seats_taken": 1}, 3, "幸福食堂（4 个名额，剩 3，03-01～12-31）"),
         ({"seats": None, "organiser": "居委会"}, None, "幸福食堂（03-01～12-31，居委会）"),
         # opens within the window: nobody has a seat yet
-        ({"opens": "09-15"}, 4, "幸福食堂（4 个名额，约剩 4，09-15～12-31）"),
+        ({"opens": "09-15"}, 4, "幸福食堂（4 个名额，09-15～12-31）"),
         # over the turn of the year: since last September
         ({"opens": "09-10", "closes": "09-05"}, 0, "幸福食堂（4 个名额可能已满，09-10～09-05）"),
     ],

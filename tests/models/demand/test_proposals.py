@@ -85,6 +85,13 @@ def test_what_no_seat_serves_is_proposed_with_grids_money_and_a_day() -> None:
     assert (main["planned"], main["left"]) == (24000, 6000) and not more["short_of_money"]
 
 
+def test_residents_are_told_within_the_week_of_what_opens_too_soon_for_the_usual_notice() -> None:
+    soon, now = (CLASSROOM | {"opens": day} for day in ("06-16", "05-20"))
+    told = [proposals_of(known_of([one]), {"childcare": 0.2}) for one in (soon, now)]
+    assert [found.projects["tell_by"].iloc[0] for found in told] == [date(2025, 6, 9), None]
+    assert [found.programmes["told"].tolist() for found in told] == [[True], [False]]
+
+
 def test_a_fund_that_does_not_last_is_said() -> None:
     known = known_of([CLASSROOM | {"cost_per_seat": 2000}])
     assert proposals_of(known, {"childcare": 0.2}).projects["short_of_money"].tolist() == [False, True]

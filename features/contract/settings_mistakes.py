@@ -38,7 +38,7 @@ def mistake_words(mistake: Mapping[str, Any]) -> str:
     known = {
         "missing": lambda: say("缺少这一项", "is missing"),
         "string_type": lambda: say(
-            "请写成文字；数字、日期和是否请加引号，例如 '12'",
+            "请写成文字；数字、日期、是和否请加引号，例如 '12'",
             "write a text; put numbers, dates and yes or no in quotes, such as '12'",
         ),
         "string_too_short": lambda: say("不能是空的", "may not be empty"),

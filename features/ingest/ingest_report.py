@@ -172,7 +172,7 @@ class IngestReport:
             words = say(
                 "是已应要求删除的住户，没有读入", "of households that were deleted at their wish, left out"
             )
-            todo = say("请在来源系统里也删除", "delete them at the source too")
+            todo = say("来源系统里也要删掉", "delete them at the source too")
             findings.append(Finding(Weight.NOTE, say("行", "rows"), words, todo, self.erased))
         if self.isolated:
             words = say(

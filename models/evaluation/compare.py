@@ -83,11 +83,11 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
     if comparison is None:
         return Decision(
             True,
-            [say("还没有启用过模型，这一版直接启用", "no champion that can be used: becomes the champion")],
+            [say("还没有用过模型，这一版直接启用", "no champion that can be used: becomes the champion")],
         )
     if comparison.empty:
         line = say(
-            "没有两个模型都未见过的数据可比，放行",
+            "没有两个模型都没学过的数据可比，放行",
             "no rows that neither model had seen to compare on: allowed",
         )
         return Decision(True, [line])
@@ -114,7 +114,7 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
     count = comparison.loc[comparison["need"] != ALL, "need"].nunique()
     return Decision(
         True,
-        [say(f"{count} 项需求都不比正式模型差", f"not worse than the champion for any of {count} needs")],
+        [say(f"{count} 项需求都不比正在用的差", f"not worse than the champion for any of {count} needs")],
     )
 
 

@@ -171,7 +171,7 @@ def _line(row: Mapping[str, Any], name: str) -> str:
         return say(
             f"注意 {name}：最近几段验证里，“{rival}”的排序明显好于模型"
             f"（平均精确率 {row['rival']:.3f} 对 {row['model']:.3f}）；"
-            "名单请按近一年申请次数等简单规则排，不要按模型，并请核对近期数据后再 retrain",
+            "名单请按近一年申请次数等简单规则排，不要按模型，并请核对近来的数据，再 retrain",
             f"warning, {name}: in the newest folds “{rival.lower()}” ranks clearly better than the model (average"
             f" precision {row['rival']:.3f} to {row['model']:.3f}); list by a rule, such as requests within a year, not"
             " by the model; check the newest data, then retrain",

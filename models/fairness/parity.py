@@ -104,6 +104,6 @@ def _not_reached(short: Sequence[str], groups: Groups) -> str:
     names = dict(zip(groups.ids, groups.names, strict=True))
     listed = say("、", ", ").join(names[group].here for group in short)
     return say(
-        f"  以下群体受走访人力所限仍达不到容许范围：{listed}",
+        f"  走访人手不够，这些群体还是达不到容许范围：{listed}",
         f"  still below the tolerance, as visits are limited: {listed}",
     )

@@ -202,7 +202,7 @@ def set_aside_alarms(shares: dict[str, tuple[int, int]], when: date) -> list[Ala
             "set_aside",
             table,
             when.isoformat(),
-            f"{table} 有 {aside / whole:.1%} 的行被隔离；看隔离文件里的原因，多半是格式变了",
+            f"{table} 有 {aside / whole:.1%} 的行没读进；看没读进的文件里写的原因，多半是格式变了",
             f"{aside / whole:.1%} of the rows of {table} were set aside; see their reasons, a format may have changed",
         )
         for table, (aside, whole) in shares.items()
@@ -296,7 +296,7 @@ def find_alarms(contacted: np.ndarray, needed: np.ndarray, as_of: int) -> list[A
             "finds",
             "targeted",
             date_of(as_of - LATELY).isoformat(),
-            f"按名单走访发现需要的占 {now:.0%}，此前一年 {then:.0%}；看走访记录，再 retrain",
+            f"按名单走访发现需要的占 {now:.0%}，前一年 {then:.0%}；看走访记录，再 retrain",
             f"needed on targeted visits {now:.0%}, {then:.0%} in the year before; look at the visits, then retrain",
         )
     ]
@@ -323,7 +323,7 @@ def group_alarms(table: pd.DataFrame, groups: Groups, as_of: int) -> list[Alarm]
             "group",
             group,
             date_of(as_of).isoformat(),
-            f"“{names[group].zh}”分到的走访明显少于抽签走访发现的需要；考虑 outreach.parity",
+            f"“{names[group].zh}”分到的走访明显少于抽签走访发现的需要；可以设 outreach.parity",
             f"'{names[group].en or names[group].zh}' got clearly less of the visits than of the needs that random visits"
             " found; consider outreach.parity",
         )

@@ -37,7 +37,7 @@ def decide(retrained: "Retrained", known: Known, has_champion: bool) -> Decision
     """
     if has_champion and retrained.comparison is None:
         line = say(
-            "没有可与现用模型比较的验证结果，不自动替换",
+            "没有可以跟正在用的模型比的验证结果，不自动换",
             "nothing was validated to compare with the champion: it stays",
         )
         return Decision(False, [line])

@@ -34,7 +34,7 @@ def training_lines(
         share = f"{100 * validation.share:.0f}%"
         lines.append(
             say(
-                f"验证：只看训练所用住户中抽出的 {share}",
+                f"验证：只看训练用的住户里抽出的 {share}",
                 f"validated on a draw of {share} of the households trained on",
             )
         )

@@ -170,7 +170,7 @@ def _never(brief: Brief) -> list[Decision]:
                 f"Grid {row['grid_id']}: {row['never']} households were never visited; plan a round?",
             ),
             say(
-                f"全网格 {row['households']} 户，占 {share}；近四周走访 {row['visits']} 户次。",
+                f"占全网格 {row['households']} 户的 {share}；近四周走访 {row['visits']} 户次。",
                 f"{share} of {row['households']} households; {row['visits']} visits in four weeks.",
             ),
             say(

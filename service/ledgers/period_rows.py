@@ -141,7 +141,7 @@ def _told(
     days = sorted({*visits["day"], *notes["day"]})
     met = visits[(visits["outcome"] >= 0) & (visits["outcome"] != NOT_REACHED)]
     findings = [
-        f"{needs[need].name.here}{say('：', ': ')}{[*outcomes, say('结果未交', 'no outcome yet')][outcome]}"
+        f"{needs[need].name.here}{say('：', ': ')}{[*outcomes, say('结果还没交', 'no outcome yet')][outcome]}"
         for need, outcome in visits[["need", "outcome"]].itertuples(index=False)
     ]
     first = day_of(days[0]) - 1 if days else np.inf

@@ -163,7 +163,7 @@ def _last_contacts(known: Known, households: np.ndarray) -> dict[int, str]:
     for row in np.flatnonzero(tellable)[np.argsort(rows.contacted[tellable], kind="stable")]:
         arm = say("抽签", "by lot") if rows.random[row] else say("按名单", "targeted")
         need = needs[rows.need[row]].name.here if rows.need[row] >= 0 else ""
-        outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else say("结果未交", "no outcome yet")
+        outcome = names[rows.outcome[row]] if rows.outcome[row] >= 0 else say("结果还没交", "no outcome yet")
         parts = [column for column in (arm, need, outcome) if column]
         texts[int(rows.household[row])] = f"{date_of(rows.contacted[row])} " + say("，", ", ").join(parts)
     return texts

@@ -111,7 +111,7 @@ def report(
     return FileResponse(path, media_type="text/markdown" if name.endswith(".md") else kind)
 
 
-@router.get("/audit", summary="审计日志：谁在何时因何查看或改动了什么")
+@router.get("/audit", summary="审计日志：谁、什么时候、为什么看了或改了什么")
 def entries(
     request: Request,
     asker: Asker,

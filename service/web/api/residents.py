@@ -50,7 +50,7 @@ def why(request: Request, household_id: HouseholdId, asker: Asker) -> Why:
     return Why(household_id=household_id, lines=lines)
 
 
-@router.post("/refusal", status_code=204, summary="谢绝自动列名，立即生效")
+@router.post("/refusal", status_code=204, summary="谢绝上名单，马上生效")
 def refuse(request: Request, household_id: HouseholdId, asker: Asker, body: RefusalIn) -> Response:
     """Take the household off every list from now on; its scores are shown to nobody."""
     permit(asker, Scope.REFUSALS)
@@ -76,7 +76,7 @@ def accept(request: Request, household_id: HouseholdId, asker: Asker) -> Respons
 
 @router.get(
     "/export",
-    summary="该户的全部资料（查阅、复制）",
+    summary="一户的全部资料（查阅、复制）",
     responses={200: {"content": {"application/json": {}}}},
     response_class=Response,
 )
@@ -114,7 +114,7 @@ def correct(request: Request, household_id: HouseholdId, asker: Asker, body: Cor
     return Response(status_code=202)
 
 
-@router.delete("", status_code=202, summary="删除该户：立即不再显示，随后从全部数据中移除")
+@router.delete("", status_code=202, summary="删除一户：马上不再显示，随后从全部数据里删掉")
 def erase(request: Request, household_id: HouseholdId, asker: Asker) -> Response:
     """Hide the household at once; the next command on the workspace removes it from records, weeks and lists."""
     permit(asker, Scope.RIGHTS)

@@ -1,5 +1,6 @@
 """A household that was deleted leaves no byte: not its number, not a text that only it had, not a note."""
 
+import shutil
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -53,10 +54,16 @@ def holding(workspace: Path, words: list[str]) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def marked_town(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(served_town, "town_rows", marked_rows(served_town.town_rows))
+        return make_workspace(tmp_path_factory.mktemp("marked"))
+
+
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
-    monkeypatch.setattr(served_town, "town_rows", marked_rows(served_town.town_rows))
-    return make_workspace(tmp_path)
+def workspace(marked_town, tmp_path):
+    return shutil.copytree(marked_town, tmp_path / "workspace")
 
 
 def test_a_deleted_household_leaves_no_byte(workspace, database_url, monkeypatch):  # noqa: F811

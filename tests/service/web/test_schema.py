@@ -12,7 +12,7 @@ from service_database import KINDS, address_of
 
 from service.web.base.access import Scope
 
-EXAMPLES = 10  # of a route, in each mode
+EXAMPLES = 6  # of a route, in each mode
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ def test_without_validation_the_card_says_so(good: Retrained, known: Known, tmp_
         verdicts=None,
     )
     write_report(nothing, known, False, tmp_path)
-    assert "还无法检验" in (tmp_path / "model_card.zh.md").read_text("utf-8")
+    assert "还没法检验" in (tmp_path / "model_card.zh.md").read_text("utf-8")
     assert decide(nothing, known, has_champion=False).allowed
     assert not decide(nothing, known, has_champion=True).allowed
 

@@ -164,7 +164,7 @@ def test_the_report_says_whether_demand_was_foreseen(good: Retrained, known: Kno
         for place in ("community", "grid")
     ]
     with_demand = replace(good, demand=pd.DataFrame(rows))
-    assert "88% [60, 97]" in card(with_demand, known) and "区间可靠吗" in card(with_demand, known, "zh")
+    assert "88% [60, 97]" in card(with_demand, known) and "预计的户数准不准" in card(with_demand, known, "zh")
     assert "intervals of demand" in card(with_demand, known, "en")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

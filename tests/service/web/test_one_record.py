@@ -167,7 +167,17 @@ def test_what_is_said_beside_an_outcome_becomes_feedback_and_closes_the_visit(cl
     assert "✓ 人不对" not in li.get(f"/visits/{row['household_id']}").text
 
 
-def test_a_visit_is_handed_to_a_colleague(client):
+@pytest.fixture
+def handing_over(client):
+    """The client; afterwards nothing is handed over any more."""
+    yield client
+    with client.app.state.database.writing() as session:
+        session.execute(delete(Reassignment))
+    client.app.state.restrictions.refresh()
+
+
+def test_a_visit_is_handed_to_a_colleague(handing_over):
+    client = handing_over
     row, li, deng = visit(client, 5), As(client, "li"), As(client, "deng")
     home = {"household_id": row["household_id"], "as_of": NEWEST}
     assert li.post("/v1/reassignments", {**home, "worker_id": "nobody"}).status_code == 422
@@ -181,8 +191,9 @@ def test_a_visit_is_handed_to_a_colleague(client):
     assert stored_rows(client, row, "outreach")[-1]["worker_id"] == "w0"
 
 
-def test_a_coordinator_hands_over_at_once_what_a_worker_has_left(client):
-    wang, deng, state = As(client, "wang"), As(client, "deng"), client.app.state
+def test_a_coordinator_hands_over_at_once_what_a_worker_has_left(handing_over):
+    client = handing_over
+    wang, deng = As(client, "wang"), As(client, "deng")
     page = wang.get(f"/visits?as_of={NEWEST}&grid=g0").text
     homes = re.findall('name="household_id" value="([^"]+)"', page.split("全部转交")[0])
     cell = r'<th scope="row">g0</th><td class="number">\d+</td><td class="number">(\d+)</td>'
@@ -198,6 +209,3 @@ def test_a_coordinator_hands_over_at_once_what_a_worker_has_left(client):
     assert before == visits_a_week() == ["9"]  # workers who cannot go are still the grid's
     mine = deng.get("/visits").text
     assert homes and [home for home in homes if f'data-household="{home}"' not in mine] == []
-    with state.database.writing() as session:
-        session.execute(delete(Reassignment))
-    state.restrictions.refresh()

@@ -210,15 +210,15 @@ def script(community: Community) -> str:
     identity = community.community
     name, phone = identity.name, identity.phone
     check = say(
-        f"不放心可以先打社区电话 {phone} 核实" if phone else "不放心可以先向社区核实再答复",
+        f"不放心可以先打社区电话 {phone} 核实" if phone else "不放心可以先向社区核实",
         f"To be sure, call the community at {phone} first"
         if phone
         else "To be sure, ask the community first",
     )
     return say(
-        f"您好，我是{name}的社区工作人员（上门请出示工作证，打电话请报姓名）。社区根据您家在社区登记的情况和以往向社区"
-        "提出的诉求，主动来问问近期有没有需要，不收费、不推销，不问银行卡、密码和验证码。"
-        f"{check}。您可以不回答；以后不想接到这样的走访，现在告诉我就行，社区会登记并不再联系，不影响任何服务。",
+        f"您好，我是{name}的社区工作人员（上门请出示工作证，打电话请报姓名）。社区根据您家登记的情况和以前跟社区提过的事，"
+        f"来问问您最近有没有什么需要。不收费、不推销，不问银行卡、密码和验证码。{check}。您也可以不说；"
+        "以后不想让人这样来问，现在跟我说一声就行，社区记下来，不再联系，不影响您享受任何服务。",
         f"Hello, I work for {name} (at the door show your card, on the telephone give your name). From what your"
         " household registered with the community and asked it for before, we come to ask whether you need"
         f" something. It costs nothing; we never ask about bank details, passwords or codes. {check}. You need"

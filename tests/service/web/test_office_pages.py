@@ -128,7 +128,7 @@ def test_tables_are_searched_sorted_and_saved(server, browser):
         sign_in(page, "wang")
         page.get_by_role("link", name="近四周", exact=True).click()
         check_page(page, "month")
-        picture(page, "service-month")
+        picture(page, "service-month", height=900)
         table = page.locator("table[data-name=month-grids]")
         first = table.locator("tbody th").first
         assert first.inner_text() == "g0"
@@ -145,7 +145,7 @@ def test_tables_are_searched_sorted_and_saved(server, browser):
             '"g1"'
         )
         page.goto("/overview")
-        picture(page, "service-overview", whole=True)
+        picture(page, "service-overview", height=1560)
         page.get_by_text("每个走访人").click()
         region = page.get_by_role("searchbox").first
         region.fill("没有这样的字")
@@ -158,13 +158,13 @@ def test_files_of_a_week_open_in_any_browser(server, browser):
     with browsing(browser, server, viewport=DESKTOP) as page:
         page.goto(f"file://{week}/overview.html")
         check_page(page, "printed overview")
-        picture(page, "overview", whole=True)
+        picture(page, "overview", height=1368)
         head = page.get_by_role("button", name="走访户数")
         head.click()
         assert page.locator("th[aria-sort=ascending]").inner_text().startswith("走访户数")
         page.goto(f"file://{week}/grid-g0.html")
         check_page(page, "printed list")
-        picture(page, "grid-page")
+        picture(page, "grid-page", height=900)
     printed(week / "grid-g0.xlsx", "workbook-page")
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import date
+from functools import cache
 
 import pytest
 from served_town import NEWEST, As, copy_workspace, machine, served
@@ -99,7 +100,8 @@ def test_every_route_and_page_has_its_row() -> None:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     workspace = copy_workspace(tmp_path_factory.mktemp("permissions") / "workspace")
-    with served(workspace, sign_in_rate="1000000/minute", attempts=100) as client:
+    # what an example refuses or deletes is forgotten before the next one, and not read again by the way
+    with served(workspace, sign_in_rate="1000000/minute", attempts=100, refresh_seconds=86400) as client:
         with client.app.state.database.writing() as session:
             session.add(User(login="placed", role="coordinator", grid_id="g0"))
             for grid, worker in WORKERS.items():
@@ -107,14 +109,20 @@ def client(tmp_path_factory):
         yield client
 
 
+@cache
+def ordinary_visits(client) -> list[dict]:
+    listed = As(client, "wang").get("/v1/visits?limit=500").json()["visits"]
+    return [one for one in listed if one["need"] != "refuge" and one["worker_name"] != "社区统筹"]
+
+
 class Example:
     """Requests that are right but for who sends them, about one household."""
 
     def __init__(self, client, household: str) -> None:
-        listed = As(client, "wang").get("/v1/visits?limit=500").json()["visits"]
-        ordinary = [one for one in listed if one["need"] != "refuge" and one["worker_name"] != "社区统筹"]
         at_home = ("g0", "m4") if household == HERE else ("g1", "m1")
-        visit = next(one for one in ordinary if (one["grid_id"], one["microgrid_id"]) == at_home)
+        visit = next(
+            one for one in ordinary_visits(client) if (one["grid_id"], one["microgrid_id"]) == at_home
+        )
         self.household, self.visited, self.outreach = household, visit["household_id"], visit["outreach_id"]
         self.worker = WORKERS[at_home[0]]
         self.place = dict(zip(("grid_id", "microgrid_id"), at_home, strict=True))

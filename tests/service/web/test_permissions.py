@@ -100,8 +100,10 @@ def test_every_route_and_page_has_its_row() -> None:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     workspace = copy_workspace(tmp_path_factory.mktemp("permissions") / "workspace")
-    # what an example refuses or deletes is forgotten before the next one, and not read again by the way
-    with served(workspace, sign_in_rate="1000000/minute", attempts=100, refresh_seconds=86400) as client:
+    settings = {"sign_in_rate": "1000000/minute", "attempts": 100}
+    with served(workspace, **settings) as client, pytest.MonkeyPatch.context() as patch:
+        # what an example refuses or deletes is forgotten before the next one, and not read again meanwhile
+        patch.setattr("service.web.app.refresh", lambda _: None)
         with client.app.state.database.writing() as session:
             session.add(User(login="placed", role="coordinator", grid_id="g0"))
             for grid, worker in WORKERS.items():

@@ -166,7 +166,7 @@ def test_groups_are_found_as_equally_as_is_asked_for(workspace: Path) -> None:
     put(workspace, outreach={"explore_share": 0.0, "parity": {"groups": ["grid"], "tolerance": 0.02}})
     lines = make(workspace)
     assert any("各群体均等" in line for line in lines)
-    assert not any("仍达不到容许范围" in line for line in lines)
+    assert not any("还是达不到容许范围" in line for line in lines)
     after = recalls(workspace)
     assert after.min() / after["all"] > before.min() / before["all"]
 

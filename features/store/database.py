@@ -237,7 +237,7 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Bring the records of an earlier version up to this one, in one transaction, and say so in one line."""
-    # the catalog of all tables takes fifty times as long to ask, and every command opens the records
+    # the catalog of all tables takes longer to ask, and every command opens the records
     if all(columns.items() <= _columns(connection, table).items() for table, columns in _wanted().items()):
         return connection
     if not has_tables(connection) or not pending(connection):

@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,
         telemetry=SILENT,
     )
     app.state = ServiceState()  # type: ignore[assignment]  # typed, and read faster than Starlette's

@@ -1,9 +1,11 @@
 """The description of the API for other systems: how a request is signed in, and a name for every operation."""
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+import orjson
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -28,15 +30,29 @@ OPEN = ("health", "ready", "open_session")  # routes that anybody may call
 SIGNED_IN: list[dict[str, list[str]]] = [{"key": []}, {"session": [], "csrf": []}]
 
 
+PATH = "/v1/openapi.json"
+
+
 def describe(app: FastAPI) -> None:
-    """Let the application describe its API with security schemes, operation ids and where the key goes."""
+    """Let the application describe its API with security schemes, operation ids and where the key goes.
+
+    Anybody may ask for it, so it is put into JSON once: doing so for each request would keep all others waiting.
+    """
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
             app.openapi_schema = _described(app)
         return app.openapi_schema
 
+    @cache
+    def encoded() -> bytes:
+        return orjson.dumps(openapi())
+
+    async def answer(request: Request) -> Response:
+        return Response(encoded(), media_type="application/json")
+
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route(PATH, answer, include_in_schema=False)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

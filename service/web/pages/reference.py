@@ -1,9 +1,10 @@
 """A page that explains the API, made on the server from its own description: no script, nothing from elsewhere."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from service.web.pages.frame import page
 
@@ -11,22 +12,28 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs")
-async def reference(request: Request) -> Response:
+def reference(request: Request) -> Response:
     """Show every operation with its parameters, an example of a request, and its answers."""
     described = request.app.openapi()
-    operations = [
-        _operation(described, path, method, operation)
-        for path, methods in described["paths"].items()
-        for method, operation in methods.items()
-    ]
     return page(
         request,
         None,
         "reference.html",
         described=described,
-        operations=operations,
+        operations=_operations(request.app),
         service=str(request.base_url).rstrip("/"),
     )
+
+
+@lru_cache(maxsize=1)
+def _operations(app: FastAPI) -> list[dict[str, Any]]:
+    """Return what the page shows of every operation."""
+    described = app.openapi()
+    return [
+        _operation(described, path, method, operation)
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    ]
 
 
 def _operation(

@@ -9,6 +9,7 @@ from running_service import service
 from served_town import NEWEST, As, copy_workspace, machine, served
 from small_client import small_client
 
+from service.web.api import openapi
 from service.web.auth import people
 from service.web.base.settings import command_settings
 from service.web.database.engine import open_database
@@ -20,6 +21,13 @@ ROOT = Path(__file__).parents[3]
 def client(tmp_path_factory: pytest.TempPathFactory):
     with served(copy_workspace(tmp_path_factory.mktemp("systems") / "workspace")) as client:
         yield client
+
+
+def test_the_description_is_put_into_json_once_as_anybody_may_ask_for_it(client, monkeypatch) -> None:
+    first = client.get("/v1/openapi.json")
+    monkeypatch.setattr(openapi, "orjson", None)
+    again = client.get("/v1/openapi.json")
+    assert again.status_code == 200 and again.content == first.content
 
 
 def test_the_description_says_how_to_sign_in_and_which_routes_are_open(client) -> None:

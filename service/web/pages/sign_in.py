@@ -22,7 +22,7 @@ Next = Annotated[str, Query(max_length=500)]
 def sign_in_page(request: Request, next: Next = NEXT_DEFAULT, unsaved: bool = False) -> Response:
     """Show the form. ``unsaved``: say that what somebody sent after the session had ended was not stored."""
     lost = say(
-        "登录过期了，刚才的没有存上；请登录后再登记一次",
+        "登录过期了，刚才登记的没有保存；请登录后再登记一次",
         "your sign-in had ended and what you sent was not saved: sign in and send it again",
     )
     return _form(request, next, problem=lost if unsaved else "")

@@ -106,7 +106,7 @@ def test_a_service_that_is_told_to_stop_answers_first(town):
     ):
         assert client.get("/v1/households/h04/scores").status_code == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait() in (0, -signal.SIGTERM)
+        assert process.wait(timeout=180) in (0, -signal.SIGTERM)
     assert not list((workspace / "audit").glob("*.journal"))  # the last entries are in the database
 
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 
-from features.atomic import write_atomically
+from features.atomic import scratch_directory, write_atomically
 from features.contract.community import Community
 from features.contract.keywords import match_texts
 from features.contract.settings_file import SETTINGS_FILE, Taken, take_settings
@@ -52,7 +54,7 @@ from features.ingest.report_page import PAGE, report_page
 from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_requests
 from features.ingest.untold_attributes import attribute_findings, who_findings
 from features.language import UserError, say, set_language
-from features.store.database import Since, add_tables, has_tables, open_in_memory, open_store, upsert
+from features.store.database import Since, add_tables, begin, has_tables, open_in_memory, open_store, upsert
 from features.store.export_history import TIMES, Reach, reach, strays
 from features.store.sql import add_macros, one_value, text
 
@@ -108,6 +110,15 @@ def ingest(
     return report
 
 
+def ingest_rows(workspace: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> IngestReport:
+    """Add rows of the contract's tables, by table, as ``ingest`` adds those of a directory that is no export."""
+    with scratch_directory(workspace) as directory:
+        for table, rows in tables.items():
+            if rows:
+                pd.DataFrame(rows).to_csv(directory / f"{table}.csv", index=False)
+        return ingest(directory, workspace, everything=False)
+
+
 def check(
     directory: Path,
     workspace: Path,
@@ -152,8 +163,7 @@ def _load(
     files, quarantined = _stage(connection, workspace, paths, community, report, tell)
     with report.stage("store"):
         tell(say("入库", "storing"))
-        connection.execute("BEGIN")
-        add_tables(connection)
+        begin(connection)
         _store(connection, files, community, report, everything)
         report.findings += who_findings(connection, community, date.today())
     return quarantined

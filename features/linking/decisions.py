@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.linking.mentioned import EVIDENCE, texts_of
-from features.store.database import STORE, add_tables, has_tables, open_store
+from features.store.database import STORE, begin, has_tables, open_store
 
 COLUMNS = (*EVIDENCE, "household_id")
 
@@ -31,8 +31,7 @@ def keep_decisions(workspace: Path, decisions: pd.DataFrame) -> int:
     rows = list(zip(*(texts_of(decisions, column) for column in COLUMNS), strict=True))
     workspace.mkdir(parents=True, exist_ok=True)
     with open_store(workspace) as connection:
-        connection.execute("BEGIN")
-        add_tables(connection)
+        begin(connection)
         last = connection.execute("SELECT coalesce(max(number), 0) FROM link_decisions").fetchall()[0][0]
         numbered = [(last + place, *row) for place, row in enumerate(rows, 1)]
         connection.executemany("INSERT INTO link_decisions VALUES (?, ?, ?, ?, ?)", numbered)

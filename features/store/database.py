@@ -204,25 +204,24 @@ def add_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
-def _wanted() -> dict[str, dict[str, str]]:
-    """Return the type of each column of each table that this version keeps."""
-    return {
-        table: {label: TYPES[column.kind] for label, column in contract.columns.items()} | VERSIONED
-        for table, contract in TABLES.items()
-    } | OWN_TABLES
+def begin(connection: duckdb.DuckDBPyConnection) -> None:
+    """Begin a transaction in which the tables are brought up to this version first."""
+    statements = pending(connection)  # to ask for a table that is not there would end the transaction
+    connection.execute("BEGIN")
+    for statement in statements:
+        connection.execute(statement)
 
 
 def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """List the SQL statements that bring the tables up to this version; none where they are."""
-    held: dict[str, dict[str, str]] = {}
-    for table, column, kind in connection.execute(
-        "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()"
-    ).fetchall():
-        held.setdefault(table, {})[column.lower()] = kind
+    """List the SQL statements that bring the tables up to this version; none where they are. Outside a transaction."""
+    wanted = {
+        table: {label: TYPES[column.kind] for label, column in contract.columns.items()} | VERSIONED
+        for table, contract in TABLES.items()
+    } | OWN_TABLES
     statements = []
-    for table, columns in _wanted().items():
-        there = held.get(table)
-        if there is None:
+    for table, columns in wanted.items():
+        there = _columns(connection, table)
+        if not there:
             named = ", ".join(f"{name(column)} {kind}" for column, kind in columns.items())
             statements.append(f"CREATE TABLE {table} ({named})")
             continue
@@ -237,15 +236,11 @@ def pending(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Bring the records of an earlier version up to this one, in one transaction, and say so in one line."""
-    # the catalog of all tables takes longer to ask, and every command opens the records
-    if all(columns.items() <= _columns(connection, table).items() for table, columns in _wanted().items()):
-        return connection
     if not has_tables(connection) or not pending(connection):
         return connection
     connection.close()
     with _connect(path, read_only=False) as writing:
-        writing.execute("BEGIN")
-        add_tables(writing)
+        begin(writing)
         writing.execute("COMMIT")
     logging.getLogger("xianying").warning(
         say(f"{path}：已升级到本版本的格式", f"{path}: brought up to this version's form")
@@ -276,7 +271,10 @@ def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """Return the columns of a table, in small letters, with their types; none where there is no such table."""
+    """Return the columns of a table, in small letters, with their types; none where there is no such table.
+
+    Every command asks for them, and the catalog of all tables takes longer to ask.
+    """
     try:
         held = connection.execute(f"SELECT name, type FROM pragma_table_info({text(table)})").fetchall()
     except duckdb.CatalogException:

@@ -10,7 +10,7 @@ from features.language import UserError, say
 from features.linking.decisions import keep_decisions
 from features.linking.duplicates import duplicate_households, duplicate_persons
 from features.linking.register import read_register, read_residents
-from features.store.database import STORE, add_tables, has_tables, open_store
+from features.store.database import STORE, begin, has_tables, open_store
 from features.store.register_changes import Change, Kind, add_change, read_changes, undo_change
 from service.web.published.from_records import publish_from_records
 
@@ -57,8 +57,7 @@ def change_register(
     """
     _require_records(workspace)
     with open_store(workspace) as connection:
-        connection.execute("BEGIN")
-        add_tables(connection)
+        begin(connection)
         change = add_change(connection, kind, subject, target, since, valid_from)
         connection.execute("COMMIT")
     publish_from_records(workspace)
@@ -69,8 +68,7 @@ def undo_register_change(workspace: Path, number: int, until: datetime) -> list[
     """Undo a change from ``until`` on, and return lines on it. Raises UserError where there is none of that number."""
     _require_records(workspace)
     with open_store(workspace) as connection:
-        connection.execute("BEGIN")
-        add_tables(connection)
+        begin(connection)
         change = undo_change(connection, number, until)
         connection.execute("COMMIT")
     publish_from_records(workspace)

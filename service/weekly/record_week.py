@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pandas as pd
-
-from features.atomic import scratch_directory
 from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
 from features.store.reader import read_records
@@ -69,12 +66,8 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
 
 def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
     """Add rows of the contract's tables to the records, all or none, and return how many could not be used."""
-    from features.ingest.ingest import ingest
+    from features.ingest.ingest import ingest_rows
 
-    with scratch_directory(workspace) as directory:
-        for table, rows in tables.items():
-            if rows:
-                pd.DataFrame(rows).to_csv(directory / f"{table}.csv", index=False)
-        report = ingest(directory, workspace, everything=False)
+    report = ingest_rows(workspace, tables)
     publish_from_records(workspace)
     return sum(table.quarantined for table in report.tables.values())

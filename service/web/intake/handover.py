@@ -15,9 +15,8 @@ import pandas as pd
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from features.atomic import scratch_directory
 from features.ingest.erasure import rows_of_household
-from features.ingest.ingest import ingest
+from features.ingest.ingest import ingest_rows
 from features.language import say
 from features.store.reader import read_settings
 from features.workspace_secret import workspace_secret
@@ -77,11 +76,7 @@ def drain(workspace: Path, database: Database) -> list[str]:
     lines = []
     if taken.ids:
         if any(taken.rows.values()):
-            with scratch_directory(workspace) as directory:
-                for table, rows in taken.rows.items():
-                    if rows:
-                        pd.DataFrame(rows).to_csv(directory / f"{table}.csv", index=False)
-                report = ingest(directory, workspace, everything=False)
+            report = ingest_rows(workspace, taken.rows)
             publish_from_records(workspace)
             lines += report.lines()
         _mark_drained(database, taken)

@@ -53,34 +53,37 @@ def soundness(
     """
     newest = rows.take(rows.fold >= len(rows.folds) - NEWEST)
     weights = resampled(int(rows.household.max()) + 1 if len(rows) else 0, seed=seed)
-    unsound = []
+    judged = []
     for index, need in enumerate(needs):
         of_need = newest.take(np.flatnonzero(newest.need == index))
-        if not len(of_need):
-            continue
-        predicted, observed = float(of_need.scores[MODEL].sum()), float(of_need.label.sum())
-        low, high = ratio_interval(predicted, observed, max(horizon_days[index] / STEP, 1.0))
-        wrong = low > HIGH or high < LOW or bool(bounded[index])
-        # the order of one fold only: the blend of an older one was chosen from less than today's
-        behind, ours, theirs = _behind(of_need.take(of_need.fold == of_need.fold.max()), weights)
-        unsound.append(
-            {
-                "need": need,
-                "predicted": predicted,
-                "observed": observed,
-                "ratio": predicted / observed if observed else np.inf,
-                "low": low,
-                "high": high,
-                "bounded": bool(bounded[index]),
-                "far": low > FAR_HIGH or high < FAR_LOW,
-                "behind": behind,
-                "model": ours,
-                "rival": theirs,
-                "use": RULE if behind else RANKING_ONLY if wrong else RANGE if loose[index] else "",
-            }
-        )
+        if len(of_need):
+            level = _level(of_need, max(horizon_days[index] / STEP, 1.0), bool(bounded[index]))
+            wrong = level["low"] > HIGH or level["high"] < LOW or level["bounded"]
+            # the order of one fold only: the blend of an older one was chosen from less than today's
+            behind, ours, theirs = _behind(of_need.take(of_need.fold == of_need.fold.max()), weights)
+            use = RULE if behind else RANKING_ONLY if wrong else RANGE if loose[index] else ""
+            order = {"behind": behind, "model": ours, "rival": theirs}
+            judged.append({"need": need, **level, **order, "use": use})
     columns = ["need", "predicted", "observed", "ratio", "low", "high", "bounded", "far", "behind"]
-    return pd.DataFrame(unsound, columns=[*columns, "model", "rival", "use"])
+    return pd.DataFrame(judged, columns=[*columns, "model", "rival", "use"])
+
+
+def _level(rows: Validation, repeats: float, bounded: bool) -> dict[str, Any]:
+    """Compare what was predicted for a need with what was observed: the columns predicted to far of ``soundness``.
+
+    repeats: as in ``ratio_interval``.
+    """
+    predicted, observed = float(rows.scores[MODEL].sum()), float(rows.label.sum())
+    low, high = ratio_interval(predicted, observed, repeats)
+    return {
+        "predicted": predicted,
+        "observed": observed,
+        "ratio": predicted / observed if observed else np.inf,
+        "low": low,
+        "high": high,
+        "bounded": bounded,
+        "far": low > FAR_HIGH or high < FAR_LOW,
+    }
 
 
 def ratio_interval(predicted: float, observed: float, repeats: float) -> tuple[float, float]:

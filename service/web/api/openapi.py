@@ -28,8 +28,6 @@ SCHEMES = {
 }
 OPEN = ("health", "ready", "open_session")  # routes that anybody may call
 SIGNED_IN: list[dict[str, list[str]]] = [{"key": []}, {"session": [], "csrf": []}]
-
-
 PATH = "/v1/openapi.json"
 
 
@@ -39,10 +37,9 @@ def describe(app: FastAPI) -> None:
     Anybody may ask for it, so it is put into JSON once: doing so for each request would keep all others waiting.
     """
 
+    @cache
     def openapi() -> dict[str, Any]:
-        if not app.openapi_schema:
-            app.openapi_schema = _described(app)
-        return app.openapi_schema
+        return _described(app)
 
     @cache
     def encoded() -> bytes:

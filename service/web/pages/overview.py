@@ -27,7 +27,7 @@ from service.web.intake.remarks import Said
 from service.web.pages.cards import days_of, listed_week, results, said_words
 from service.web.pages.frame import page
 from service.web.pages.heat import RED, choices, heat
-from service.web.pages.progress import capacity, contradictions, found, sums, unvisited, worker_of
+from service.web.pages.progress import capacity, contradictions, found, person_of, sums, unvisited, worker_of
 from service.web.published.reading import note, rows_in_sight
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
@@ -147,17 +147,17 @@ def _around(week: Week, asker: Identity, rows: list[Row]) -> Week:
         return week
     areas = [area for area in week.areas if sees_place(asker, area["grid_id"], area["microgrid_id"])]
     here = {worker_of(row) for row in rows}
-    whole = {asker.grid_id} if asker.microgrid_id is None else set()
-    workers = [
-        worker
-        for worker in week.around.get("workers", [])
-        if (grid := worker.get("grid_id")) in whole
-        or (
-            (not grid or asker.grid_id in (None, grid))
-            and (worker["worker_id"] or "", worker["name"] or "") in here
-        )
-    ]
+    workers = [worker for worker in week.around.get("workers", []) if _is_around(worker, asker, here)]
     return replace(week, areas=areas, around={**week.around, "workers": workers})
+
+
+def _is_around(worker: Row, asker: Identity, here: set[tuple[str, str]]) -> bool:
+    """Tell whether a worker of the week is of the asker's grid or, in a part of it, among those with visits there."""
+    grid = worker.get("grid_id")
+    if grid and asker.grid_id not in (None, grid):
+        return False
+    of_whole_grid = asker.microgrid_id is None and grid == asker.grid_id
+    return of_whole_grid or person_of(worker) in here
 
 
 def _demand(week: Week, asker: Identity) -> list[Row]:

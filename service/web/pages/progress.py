@@ -22,8 +22,8 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
     home = {worker_of(row): row["grid_id"] for row in week.visits}
     workers: dict[tuple[str, str, bool, str], Row] = {}
     for person in week.around.get("workers", []):
-        name = person["name"] or ""
-        grid = person.get("grid_id") or home.get((person["worker_id"] or "", name), "")
+        _, name = person_of(person)
+        grid = person.get("grid_id") or home.get(person_of(person), "")
         worker = workers.setdefault(_key(person, name, grid), _worker(name))
         worker["grid"] = "" if person["coordinator"] else grid
         worker["visits"] += person["visits"]
@@ -45,6 +45,11 @@ def capacity(week: Week, rows: list[Row], done: Iterable[str]) -> dict[str, list
 def worker_of(row: Row) -> tuple[str, str]:
     """Return the id and the name of the worker of a row of the lists, "" where it has none."""
     return row["worker_id"] or "", row.get("worker_name") or ""
+
+
+def person_of(worker: Row) -> tuple[str, str]:
+    """Return what ``worker_of`` returns, for one of the week's workers."""
+    return worker["worker_id"] or "", worker["name"] or ""
 
 
 def _key(of: Row, name: str, grid: str) -> tuple[str, str, bool, str]:

@@ -267,7 +267,8 @@ def read_moment(text: str, zone: str) -> datetime | None:
     except ValueError:
         return None
     clock = clock.strip().removeprefix("t").strip(" ,")
-    return midnight if not clock else _with_clock(midnight, clock, zone)
+    only_half = re.fullmatch(_HALF, clock)  # 3月5日上午: of the time of day nothing is kept
+    return midnight if not clock or only_half else _with_clock(midnight, clock, zone)
 
 
 def _without_zone_name(text: str, zone: str) -> str:

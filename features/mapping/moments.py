@@ -14,6 +14,10 @@ _YEAR = re.compile(r"(?<!\d)(20\d{2}|19[5-9]\d)(?!\d)")
 _YEAR_MONTH = re.compile(r"(?<!\d)(20\d{2})\s*[-年./_]\s*(1[0-2]|0?[1-9])(?!\d)")
 _COMPACT_MONTH = re.compile(r"(?<!\d)(20\d{2})(0[1-9]|1[0-2])(?:[0-3]\d)?(?!\d)")
 _MONTH = re.compile(r"(?<![\d第])(1[0-2]|0?[1-9])\s*月(?!内)")
+# 1-6月, 12月至2025年2月: no one month is meant
+_SEVERAL_MONTHS = re.compile(
+    r"(?<!\d)(1[0-2]|0?[1-9])\s*月?\s*(?:\d{1,2}[日号])?\s*[-~至到、]\s*(?:20\d{2}\s*[-年./]\s*)?(?!\1\s*月)(?:1[0-2]|0?[1-9])\s*月"
+)
 _CHINESE_MONTH = re.compile(r"(?<![十一二三四五六七八九])(十[一二]?|[一二三四五六七八九])月")
 _MONTH_DAY = re.compile(r"^(1[0-2]|0?[1-9])\s*[月./-]\s*(3[01]|[12]\d|0?[1-9])\s*[日号]?\.?(?P<clock>.*)$")
 _DAY = re.compile(r"^(3[01]|[12]\d|0?[1-9])\s*[日号]?(?P<clock>\s.*)?$")
@@ -44,17 +48,21 @@ def period_in(text: str) -> Period:
 
     >>> period_in("西山社区2025年3月走访台账"), period_in("3月"), period_in("202504"), period_in("台账")
     (Period(year=2025, month=3), Period(year=None, month=3), Period(year=2025, month=4), Period(year=None, month=None))
+    >>> period_in("2024-2025年走访台账"), period_in("2025年1-6月")
+    (Period(year=None, month=None), Period(year=2025, month=None))
     """
     short = plain(text)
+    years = {*_YEAR.findall(short)}
+    if len(years) > 1 or _SEVERAL_MONTHS.search(short):
+        return Period(int(years.pop()) if len(years) == 1 else None)
     if match := _YEAR_MONTH.search(short) or _COMPACT_MONTH.search(short):
         return Period(int(match[1]), int(match[2]))
-    year = _YEAR.search(short)
     month = _MONTH.search(short)
     months = {*_MONTH.findall(short)}
     spoken = _CHINESE_MONTH.search(short)
     number = month[1] if month and len(months) == 1 else spoken[1] if spoken else ""
     month_number = read_number(number)
-    return Period(int(year[1]) if year else None, None if month_number is None else int(month_number))
+    return Period(int(years.pop()) if years else None, None if month_number is None else int(month_number))
 
 
 def read_when(value: Any, zone: str, period: Period = Period()) -> datetime | None:

@@ -298,6 +298,26 @@ def test_a_day_that_cannot_be_told_is_set_aside_with_its_text(tmp_path: Path) ->
     assert records["aside"].tolist() == ["时间看不懂：3月5日", "时间看不懂：3.1", "时间看不懂：去年", ""]
 
 
+def test_a_title_of_two_years_or_of_several_months_tells_no_row_its_year_or_month(tmp_path: Path) -> None:
+    book = Workbook()
+    for title, day in (
+        ("2024-2025年走访台账", "1月7日"),
+        ("2025年1-6月走访台账", "7日"),
+        ("2025年12月30日至2026年1月20日走访台账", "2日"),
+        ("2025年走访台账", "1月7日上午"),
+    ):
+        sheet = book.create_sheet(title[:12])
+        sheet.append([title])
+        sheet.append(["日期", "姓名", "住址", "走访内容"])
+        sheet.append([day, "张三", "3-2-501", "想订助餐"])
+        sheet.append(["2024-12-31", "张三", "3-2-501", "想订助餐"])
+        sheet.title = f"第{len(book.sheetnames)}页"
+    book.save(tmp_path / "走访台账.xlsx")
+    _, records = mapped(tmp_path / "走访台账.xlsx")
+    assert records["aside"].tolist()[::2] == ["时间看不懂：1月7日", "时间看不懂：7日", "时间看不懂：2日", ""]
+    assert records["happened_at"].iloc[-2] == datetime(2025, 1, 7)
+
+
 def test_what_tells_the_time_in_a_files_name_is_left_out_of_its_pattern() -> None:
     names = ("台账（2025年3月）.xlsx", "台账202503.xlsx", "台账 2025-03-31.xlsx", "台账3月份.xlsx")
     assert {file_pattern(name) for name in names} == {"台账*.xlsx"}

@@ -160,6 +160,8 @@ def _by_content(field: str, because: str, content: Content) -> tuple[str, str]:
         return "status", cells
     if field in ("status", "result") and content.when >= MOST:
         return "resolved_at", cells
+    if field == "warned_of" and content.when >= MOST:
+        return "happened_at", cells
     if field == "status" and content.state < 0.3 and content.length >= SENTENCE:
         return "result", cells
     if field == "resolved_at" and content.when < 0.3 and content.state >= MOST:
@@ -242,6 +244,7 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
 def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:
     """Fit the fields to the shape: only registers keep attributes, only days have their doors in the text."""
     register = shape in ("persons", "households")
+    timed = any(column.field == "happened_at" for column in columns)
     built = any(column.field == "building" for column in columns)
     fitted = []
     for column in columns:
@@ -263,6 +266,8 @@ def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:
             field = "attribute"
         elif register and field == "happened_at":
             field, because = "valid_from", say("登记表的日期", "a date of the register")
+        elif not register and field == "valid_from" and not timed:
+            field, because = "happened_at", say("记录的日期", "a date of the record")
         elif register and field == "worker":
             field = "ignored"
         elif register and field == "attribute" and _several_tags(column.content):

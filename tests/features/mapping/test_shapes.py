@@ -251,6 +251,18 @@ def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:
             "warnings",
             {"风险类型": "warned_of", "反馈截止日期": "deadline"},
         ),
+        (
+            ["姓名", "家庭住址", "预警类型", "预警下发时间", "核查截止日期"],
+            ["张三", "3幢2单元501", "大额医疗支出", "2025-11-20", "20251210"],
+            "warnings",
+            {"预警类型": "warned_of", "预警下发时间": "happened_at", "核查截止日期": "deadline"},
+        ),
+        (
+            ["红管家", "联系楼栋", "单元", "房号", "户主", "需要的服务", "登记日期", "是否落实"],
+            ["刘红", "3幢", 2, 501, "张三", "送餐、陪诊", "20240606", "否"],
+            "requests",
+            {"需要的服务": "text", "登记日期": "happened_at", "是否落实": "status", "红管家": "worker"},
+        ),
     ],
 )
 def test_headings_of_other_offices(

@@ -300,6 +300,27 @@ def test_a_chat_copied_into_one_column_is_a_row_a_message(tmp_path: Path, ending
     assert records["happened_at"].tolist() == [datetime(2025, 3, 5, 10, 20), datetime(2025, 3, 5, 14, 31)]
 
 
+def test_a_chain_is_a_row_for_each_who_joins_and_none_for_who_posts_it(tmp_path: Path) -> None:
+    chain = ["#接龙", "重阳节送餐报名", "例：门牌 姓名", "1. 西苑3-2-501 王芳 两份"]
+    chat = [
+        *("社区小陈 10月9日 9:00", *chain[:3]),
+        *("王芳 10月9日 9:20", *chain),
+        *("李姐 10月9日 9:30", *chain, "", "2、李姐 西苑4幢301", "要软一点"),
+        *("王强 10月9日 9:40", "楼道灯坏了"),
+    ]
+    book = Workbook()
+    for text in chat:
+        book.active.append([text])
+    book.save(tmp_path / "居民群2025年.xlsx")
+    _, records = mapped(tmp_path / "居民群2025年.xlsx")
+    once = used(records)
+    assert once["person"].tolist() == ["王芳", "李姐", "王强"]
+    assert once["address"].tolist() == ["西苑3-2-501", "西苑4幢301", ""]
+    assert once["text"].tolist() == ["重阳节送餐报名：两份", "重阳节送餐报名。要软一点", "楼道灯坏了"]
+    assert once["happened_at"].tolist() == [datetime(2025, 10, 9, 9, minute) for minute in (20, 30, 40)]
+    assert records["aside"].tolist().count("没有内容") == len(records) - len(once)
+
+
 def test_a_day_that_cannot_be_told_is_set_aside_with_its_text(tmp_path: Path) -> None:
     book = Workbook()
     book.active.append(["日期", "姓名", "住址", "诉求内容"])

@@ -55,7 +55,7 @@ from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, 
 from features.ingest.untold_attributes import attribute_findings, who_findings
 from features.language import UserError, say, set_language
 from features.store.database import Since, add_tables, begin, has_tables, open_in_memory, open_store, upsert
-from features.store.export_history import TIMES, Reach, reach, strays
+from features.store.export_history import TIMES, Reach, note_set_aside, reach, strays
 from features.store.sql import add_macros, one_value, text
 
 
@@ -257,7 +257,6 @@ def _check(
     taken = stage(connection, file, [need.id for need in community.needs], community.community.timezone)
     file = _derive(connection, file, community, report)
     erased = drop_erased(connection, staged(table), table, workspace)
-    report.erased += erased
     report.findings += [*file.findings, *taken.findings]
     report.findings += attribute_findings(connection, file, good_rows(table))
     report.findings += unify_areas(connection, staged(table), file.columns)
@@ -283,6 +282,7 @@ def _check(
         read=taken.rows + len(file.bad) + more,
         repeated=taken.repeated + repeated,
         quarantined=len(refused) + erased,
+        erased=erased,
     )
     if table == REFUSALS:
         report.unread_refusals += unread_refusals(file, refused)
@@ -353,6 +353,11 @@ def _store(
             for table, file in files.items()
         }
         report.alarms += compare_export(connection, handed, community, export.ends, report.content)
+        rows = {
+            table: (counts.read, counts.quarantined - counts.erased)
+            for table, counts in report.tables.items()
+        }
+        note_set_aside(connection, rows, date.today())
     since = Since(
         None if older else corrections_from(connection, export.ends), sql_time(covered) if covered else None
     )

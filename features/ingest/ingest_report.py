@@ -28,7 +28,8 @@ class TableCounts:
     corrected: int = 0
     unchanged: int = 0
     repeated: int = 0  # the same row once more in the same file
-    quarantined: int = 0  # with those of households that were removed at their own wish
+    quarantined: int = 0  # with those erased
+    erased: int = 0  # of households that were removed at their own wish
 
     @property
     def taken(self) -> int:
@@ -56,7 +57,6 @@ class IngestReport:
     unread_refusals: list[str] = field(default_factory=list)
     isolated: int = 0  # times far beyond all others: perhaps a mistyped year
     isolated_places: list[str] = field(default_factory=list)  # of some of them: file, line, column and day
-    erased: int = 0  # rows of households that were removed at their own wish
     content: str = ""  # digest of the files that were read
     quarantine: Path | None = None
     page: Path | None = None  # where all of it stands
@@ -68,6 +68,11 @@ class IngestReport:
         begin = time.perf_counter()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
+
+    @property
+    def erased(self) -> int:
+        """Count the rows of households that were removed at their own wish."""
+        return sum(counts.erased for counts in self.tables.values())
 
     def exit_code(self) -> int:
         """Return 0 where all is fine, 3 where something should be looked at, 1 where nothing could be taken."""

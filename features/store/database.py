@@ -38,6 +38,7 @@ VERSIONED = {"known_from": "TIMESTAMP", "superseded_at": "TIMESTAMP"}
 EXPORTS = {  # what each export held, for the next one to be dated by and compared with
     "exports": {"content": "VARCHAR", "number": "INTEGER", "ends": "TIMESTAMP"},
     "export_tables": {"number": "INTEGER", "table_name": "VARCHAR", "rows": "BIGINT", "gone": "DOUBLE"},
+    "newest_export": {"table_name": "VARCHAR", "rows": "BIGINT", "set_aside": "BIGINT", "read_on": "DATE"},
     "export_columns": {
         "number": "INTEGER",
         "table_name": "VARCHAR",

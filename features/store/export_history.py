@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import duckdb
 import numpy as np
@@ -118,6 +119,26 @@ def note_export(
         'INSERT INTO export_columns SELECT ?, ?, "column", "value", "rows" FROM noted', [number, table]
     )
     connection.unregister("noted")
+
+
+def note_set_aside(
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, tuple[int, int]], read_on: date
+) -> None:
+    """Store how many rows the newest export had and how many of them were set aside, by table, and when it was read."""
+    connection.execute("DELETE FROM newest_export")
+    for table, (rows, aside) in tables.items():
+        connection.execute("INSERT INTO newest_export VALUES (?, ?, ?, ?)", [table, rows, aside, read_on])
+
+
+def rows_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, int, date]]:
+    """Return by table the rows of the newest export, how many of them were set aside, and when it was read.
+
+    Only tables of which rows were set aside.
+    """
+    rows = connection.execute(
+        "SELECT table_name, rows, set_aside, read_on FROM newest_export WHERE set_aside > 0"
+    )
+    return {table: (count, aside, read_on) for table, count, aside, read_on in rows.fetchall()}
 
 
 def profiles(connection: duckdb.DuckDBPyConnection, table: str, before: int, count: int) -> list[Profile]:

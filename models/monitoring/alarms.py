@@ -1,6 +1,6 @@
 """Alarms: one plain line each, that says what left its usual limits, since when, and what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.blocks.groups import Groups
 from features.contract.community import Community
+from features.contract.table_names import FILES
 from features.language import say
 from features.point_in_time.records import date_of
 from models.fairness.lines import clearly_less
@@ -192,21 +193,21 @@ def freshness_alarms(table: pd.DataFrame) -> list[Alarm]:
     ]
 
 
-def set_aside_alarms(shares: dict[str, tuple[int, int]], when: date) -> list[Alarm]:
+def set_aside_alarms(rows: Mapping[str, tuple[int, int, date]]) -> list[Alarm]:
     """Raise an alarm for each table of whose newest export too many rows were set aside.
 
-    ``shares``: by table, rows set aside and rows in all. ``when``: the day of that export.
+    ``rows``: what ``features.store.export_history.rows_set_aside`` returns.
     """
     return [
         Alarm(
             "set_aside",
             table,
-            when.isoformat(),
-            f"{table} 有 {aside / whole:.1%} 的行没读进；看没读进的文件里写的原因，多半是格式变了",
-            f"{aside / whole:.1%} of the rows of {table} were set aside; see their reasons, a format may have changed",
+            read_on.isoformat(),
+            f"{FILES[table][0]}表有 {aside / count:.1%} 的行没读进；看没读进的文件里写的原因，多半是格式变了",
+            f"{aside / count:.1%} of the rows of {table} were set aside; see their reasons, a format may have changed",
         )
-        for table, (aside, whole) in shares.items()
-        if whole and aside / whole > SET_ASIDE and aside >= 5
+        for table, (count, aside, read_on) in rows.items()
+        if aside / count > SET_ASIDE and aside >= 5
     ]
 
 

@@ -14,13 +14,14 @@ import pyarrow as pa
 from features.contract.community import Community
 from features.contract.tables import OUTCOMES
 from features.point_in_time.labels import in_window, label_end, recording_delays, usual_delay
-from features.point_in_time.records import Known, Records, day_of
+from features.point_in_time.records import Known, day_of
 from features.store.storage import encoded_texts
 from models.demand.cells import came
 from models.demand.expected import TOWN
 from models.demand.intervals import LEVELS
 
 MONTH = 28  # days
+TABLES = ["households", "residents", "requests", "outreach"]  # in the order in which they are told
 TOP = 0.02  # of a need's households: those with the highest p_request
 
 Span = tuple[float, float]
@@ -28,30 +29,27 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Seen:
-    """Counts of rows, freshness and outcomes: of a town, or of the households that live in one partition."""
+    """Freshness and outcomes: of a town, or of the households that live in one partition."""
 
-    rows: dict[str, int]  # by table, of all versions
     # table, last (days), rows (of the newest four weeks) and year (of the one before them)
     freshness: pd.DataFrame
     outcomes: pd.DataFrame  # arm, and a column an outcome: contacts
 
     @staticmethod
-    def of(records: Records, known: Known) -> "Seen":
-        """Count the rows of ``records`` (all there are by now), and compute freshness and outcomes of ``known``."""
-        tables = ("households", "residents", "requests", "outreach")
-        rows = {table: len(getattr(records, table)) for table in tables}
-        return Seen(rows, _freshness(known), outcomes(known))
+    def of(known: Known) -> "Seen":
+        """Compute freshness and outcomes of ``known``."""
+        return Seen(_freshness(known), outcomes(known))
 
 
 def _freshness(known: Known) -> pd.DataFrame:
-    tables = {
-        "households": known.households.valid_from,
-        "residents": known.residents.valid_from,
-        "requests": known.requests.requested,
-        "outreach": known.outreach.contacted,
-    }
+    begins = (
+        known.households.valid_from,
+        known.residents.valid_from,
+        known.requests.requested,
+        known.outreach.contacted,
+    )
     rows = []
-    for table, times in tables.items():
+    for table, times in zip(TABLES, begins, strict=True):
         if len(times):
             age = known.as_of - times
             year = ((age > MONTH) & (age <= 14 * MONTH)).sum()
@@ -69,8 +67,7 @@ def freshness(parts: Sequence[Seen], as_of: int) -> pd.DataFrame:
     """
     table = pd.concat([part.freshness for part in parts]).groupby("table", as_index=False, sort=False)
     table_ends = table.agg(last=("last", "max"), rows=("rows", "sum"), year=("year", "sum"))
-    order = {name: at for at, name in enumerate(parts[0].rows)}
-    table_ends = table_ends.sort_values("table", key=lambda names: names.map(order), ignore_index=True)
+    table_ends = table_ends.sort_values("table", key=lambda names: names.map(TABLES.index), ignore_index=True)
     age, usual = as_of - table_ends["last"], table_ends["year"] / 13
     return table_ends.assign(age=age, usual_rows=usual)[["table", "last", "age", "rows", "usual_rows"]]
 

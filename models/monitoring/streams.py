@@ -4,21 +4,16 @@ A row counts in the week in which it became known, so that late recording moves 
 not a new request. All counts come from the store in one query each, for a town of any size.
 """
 
-import csv
-from collections import Counter
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from features.ingest.quarantine import FOLDER
-from features.store.database import STORE, attribute_columns, open_store
+from features.store.database import attribute_columns, open_store
 from features.store.sql import name, text
 
 WEEKS = 112  # of history: two years and what a comparison with last year's weeks needs
-LATEST = 3600.0  # seconds by which the file of rows set aside may be older than the records
 BIRTHS = ("birth_year", "birth_date")
 COLUMNS = ("kind", "subject", "ago", "count")
 
@@ -108,24 +103,3 @@ def answered_visits(workspace: Path, as_of: int) -> tuple[np.ndarray, np.ndarray
             WHERE arm = 'targeted' AND outcome IN ('needed', 'not_needed') AND superseded_at IS NULL
             AND epoch_us(known_from) / 86400e6 < {as_of}""").fetchnumpy()
     return np.asarray(visits["day"], dtype=np.float64), np.asarray(visits["needed"], dtype=bool)
-
-
-def set_aside(workspace: Path) -> tuple[dict[str, tuple[int, int]], date]:
-    """Return by table how many rows of the newest export were set aside and how many it had, and the day of it.
-
-    Nothing where the newest export was read without setting any aside.
-    """
-    files = sorted((workspace / FOLDER).glob("*.csv"), key=lambda path: path.stat().st_mtime)
-    changed = (workspace / STORE).stat().st_mtime
-    if not files or files[-1].stat().st_mtime < changed - LATEST:
-        return {}, date.today()
-    with files[-1].open(encoding="utf-8-sig", newline="") as file:
-        aside = Counter(row["table"] for row in csv.DictReader(file))
-    with open_store(workspace, read_only=True) as connection:
-        rows = dict(
-            connection.execute(
-                "SELECT table_name, arg_max(rows, number) FROM export_tables GROUP BY ALL"
-            ).fetchall()
-        )
-    when = date.fromtimestamp(files[-1].stat().st_mtime)
-    return {table: (count, count + int(rows.get(table, 0))) for table, count in aside.items()}, when

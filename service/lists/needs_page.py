@@ -15,7 +15,7 @@ from features.ornament import ornament
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.plots import grids_figure, months_figure
 from models.demand.proposals import Proposals
-from service.lists.needs_tables import Sheet, range_words
+from service.lists.needs_tables import Sheet
 from service.lists.pages import bar, render
 
 
@@ -61,10 +61,7 @@ def _bars(demand: pd.DataFrame, proposals: Proposals, community: Community) -> l
     for need in community.needs:
         if need.id not in window.index:
             continue
-        row, left = window.loc[need.id].to_dict(), float(seats[need.id])
-        mark = None if np.isnan(left) or need.id not in programmes else left
-        text = f"{row['expected']:.0f} ({range_words(row)})"
-        if mark is not None:
-            text += say(f"，剩余名额 {mark:.0f}", f", {mark:.0f} seats left")
-        rows.append(bar(need.name.here, row["expected"], text, (row["low_90"], row["high_90"]), mark))
+        left = float(seats[need.id])
+        of_programmes = None if np.isnan(left) or need.id not in programmes else left
+        rows.append(bar(need.name.here, window.loc[need.id], of_programmes))
     return rows

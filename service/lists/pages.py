@@ -197,38 +197,35 @@ def _grid_rows(
 
 def need_row(names: dict[str, str], row: Mapping[Any, Any]) -> dict[str, Any]:
     """Show a need's demand beside its seats, as a bar and in words; ``row`` comes from ``against_seats``."""
-    seats, no_seats = row["seats"], bool(np.isnan(row["seats"]))
-    text = f"{row['expected']:.0f} ({range_words(row)})" + (
-        "" if no_seats else say(f"，剩余名额 {seats:.0f}", f", seats left {seats:.0f}")
-    )
+    no_seats = bool(np.isnan(row["seats"]))
     return {
         "window": f"{row['begins']:%m-%d}～{row['ends'] - timedelta(days=1):%m-%d}",
         "expected": f"{row['expected']:.0f}",
         "range": range_words(row),
         "programmes": say("、", ", ").join(row["programmes"])
         or say("这段时间没有项目", "none in the window"),
-        "seats": "" if no_seats else f"{seats:.0f}",
-        **bar(
-            names[row["need"]],
-            row["expected"],
-            text,
-            (row["low_90"], row["high_90"]),
-            None if no_seats else seats,
-        ),
+        "seats": "" if no_seats else f"{row['seats']:.0f}",
+        **bar(names[row["need"]], row, None if no_seats else row["seats"]),
     }
 
 
-def bar(
-    name: str,
-    value: float,
-    text: str,
-    interval: tuple[float, float] | None = None,
-    mark: float | None = None,
-) -> dict[str, Any]:
-    """Make a bar of ``charts.html``.
+def bar(name: str, row: Mapping[Any, Any], seats: float | None) -> dict[str, Any]:
+    """Make a bar of ``charts.html``: households expected with their 90% interval, and a mark at the seats left.
 
-    ``value`` is its length, ``interval`` its whisker, ``mark`` a line across it; all in the same unit. The returned
-    ``reach`` is the largest value drawn.
+    name: of the need. row: expected, low_90 and high_90. seats: None where no programme has any.
+
+    Returns the bar; its ``reach`` is the largest number drawn.
     """
-    reach = max(value, interval[1] if interval else 0, mark or 0)
-    return {"name": name, "value": value, "text": text, "interval": interval, "mark": mark, "reach": reach}
+    expected, interval = row["expected"], (row["low_90"], row["high_90"])
+    text = f"{expected:.0f}"
+    if seats is not None:
+        text += say(f"，剩余名额 {seats:.0f}", f", {seats:.0f} seats left")
+    reach = max(expected, interval[1], seats or 0)
+    return {
+        "name": name,
+        "value": expected,
+        "text": text,
+        "interval": interval,
+        "mark": seats,
+        "reach": reach,
+    }

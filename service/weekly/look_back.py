@@ -34,13 +34,13 @@ class Looked:
 def look(records: Records, known: Known, then: Callable[[int], Known], spans: Sequence[Span]) -> Looked:
     """Look back at the households that live in a partition.
 
-    ``records``: all that is stored by now, for the number of rows and for what came back from lists. ``known``: what
+    ``records``: all that is stored by now, for what came back from lists. ``known``: what
     was known on the day of the look back. ``then``: gives what was known at each of ``visits_made.days_told``.
     ``spans``: the spans of past demand, pairs of days [begins, ends).
     """
     back = returned(records)
     return Looked(
-        Seen.of(records, known),
+        Seen.of(known),
         Asked.of(known),
         Came.of(known, spans),
         visits_made(known, then),

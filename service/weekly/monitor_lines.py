@@ -1,7 +1,7 @@
 """Write what monitoring found."""
 
-import csv
 from collections.abc import Hashable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,13 @@ import pandas as pd
 from features.contract.community import Community
 from features.contract.table_names import FILES
 from features.contract.tables import OUTCOMES
-from features.ingest.quarantine import FOLDER
+from features.ingest.report_page import PAGE
 from features.language import say
 from features.point_in_time.records import date_of
 from models.evaluation.share_intervals import wilson
 from service.lists.answers import outcome_names
 
 STALE_DAYS = 14
-QUARANTINE_SHARE = 0.02
 MISCOUNT = 1.3  # predicted over observed, or the other way round, from which a line warns
 FEWEST = 20  # requests from which such a ratio says anything
 
@@ -36,25 +35,21 @@ def freshness_lines(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def quarantine_lines(workspace: Path, held: Mapping[str, int]) -> list[str]:
-    """Write for each table the share of its rows in the newest quarantine; ``held``: number of stored rows by table."""
-    files = sorted((workspace / FOLDER).glob("*.csv"), key=lambda path: path.stat().st_mtime)
-    if not files:
-        return [say("每一行都读进来了", "no rows in quarantine")]
-    with files[-1].open(encoding="utf-8-sig", newline="") as file:
-        counts = pd.Series([row["table"] for row in csv.DictReader(file)]).value_counts()
-    lines = []
-    for table, count in counts.items():
-        share = count / (count + held.get(str(table), 0))
-        warning = say("，偏多，请核对表格", ", many: check the export") if share > QUARANTINE_SHARE else ""
-        lines.append(
-            say(
-                f"{FILES[str(table)][0]}：{count} 行没读进（{share:.1%}）",
-                f"{table}: {count} rows in quarantine ({share:.1%})",
-            )
-            + warning
+def set_aside_lines(workspace: Path, rows: Mapping[str, tuple[int, int, date]]) -> list[str]:
+    """Write for each table how many rows of the newest export were set aside.
+
+    ``rows``: what ``features.store.export_history.rows_set_aside`` returns.
+    """
+    if not rows:
+        return [say("每一行都读进来了", "no rows were set aside")]
+    lines = [
+        say(
+            f"{FILES[table][0]}：{aside} 行没读进（{aside / count:.1%}）",
+            f"{table}: {aside} rows were set aside ({aside / count:.1%})",
         )
-    return [*lines, say(f"原因见 {files[-1]}", f"reasons: {files[-1]}")]
+        for table, (count, aside, _) in rows.items()
+    ]
+    return [*lines, say(f"原因见 {workspace / PAGE}", f"reasons: {workspace / PAGE}")]
 
 
 def outcome_lines(table: pd.DataFrame) -> list[str]:

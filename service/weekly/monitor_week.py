@@ -12,6 +12,8 @@ from features.atomic import write_atomically
 from features.contract.community import Community
 from features.language import LANGUAGES, in_language, language, say
 from features.point_in_time.records import date_of, day_of
+from features.store.database import open_store
+from features.store.export_history import rows_set_aside
 from features.store.partitions import Partitions
 from models.monitoring.alarms import as_rows
 from models.scoring.executors import Each, local
@@ -24,7 +26,7 @@ from service.weekly.week_directory import OUTREACH, SCORES, WEEKS, all_listed, a
 if TYPE_CHECKING:
     from features.blocks.groups import Groups
     from models.monitoring.alarms import Alarm
-    from models.monitoring.monitor import Asked, Seen, Span
+    from models.monitoring.monitor import Asked, Span
     from service.weekly.look_back import Looked
 
 DEMAND = "demand.csv"
@@ -87,12 +89,12 @@ def _alarms(
     """Raise the alarms of a look back; one that was raised by the look back before keeps its day."""
     from models.monitoring import alarms
     from models.monitoring.monitor import freshness
-    from models.monitoring.streams import answered_visits, set_aside, streams
+    from models.monitoring.streams import answered_visits, streams
 
     community = town.community
     alarms_found = [
         *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of)),
-        *alarms.set_aside_alarms(*set_aside(workspace)),
+        *alarms.set_aside_alarms(_set_aside(workspace)),
         *alarms.stream_alarms(streams(workspace, as_of), community, as_of),
         *alarms.week_alarms(past, community),
         *alarms.find_alarms(*answered_visits(workspace, as_of), as_of),
@@ -171,23 +173,23 @@ def _now_lines(
     from models.monitoring.monitor import freshness, joined_outcomes
     from service.lists.feedback_week import joined_weeks, quality_rows
     from service.returns.feedback_lines import feedback_lines
-    from service.weekly.monitor_lines import freshness_lines, outcome_lines, quarantine_lines
+    from service.weekly.monitor_lines import freshness_lines, outcome_lines, set_aside_lines
 
     seen = [partition.seen for partition in looked]
     quality = quality_rows(listed, [partition.returned for partition in looked])
     week = joined_weeks([partition.feedback[language()] for partition in looked], quality)
     return [
         *freshness_lines(freshness(seen, looked[0].asked.as_of)),
-        *quarantine_lines(workspace, _rows_held(seen)),
+        *set_aside_lines(workspace, _set_aside(workspace)),
         *outcome_lines(joined_outcomes(seen)),
         *group_lines(table, groups),
         *feedback_lines(week),
     ]
 
 
-def _rows_held(seen: "list[Seen]") -> dict[str, int]:
-    """Count the rows of each table, all versions of a row included."""
-    return {table: sum(partition.rows[table] for partition in seen) for table in seen[0].rows}
+def _set_aside(workspace: Path) -> dict[str, tuple[int, int, date]]:
+    with open_store(workspace, read_only=True) as connection:
+        return rows_set_aside(connection)
 
 
 def _past_lines(past: pd.DataFrame, demand: pd.DataFrame, community: Community) -> list[str]:

@@ -16,6 +16,8 @@ from small_town import AS_OF, iso, town_rows
 
 from features.ingest.ingest import ingest
 from features.point_in_time.records import day_of, known_before
+from features.store.database import open_store
+from features.store.export_history import rows_set_aside
 from features.store.reader import read_settings
 from models.monitoring.alarms import (
     Alarm,
@@ -31,7 +33,7 @@ from models.monitoring.alarms import (
 )
 from models.monitoring.control_chart import FALSE_ALARMS, QUARTER, signal
 from models.monitoring.feature_drift import feature_drift
-from models.monitoring.streams import set_aside, streams
+from models.monitoring.streams import streams
 
 BEGIN, WEEKS, HOMES = date(2023, 1, 2), 70, 120
 RATES = {
@@ -141,7 +143,8 @@ def export(place: Path, workspace: Path, rows: Rows) -> None:
 def alarms(workspace: Path, week: int) -> list[Alarm]:
     as_of = day_of(BEGIN + timedelta(weeks=week + 1))
     found = stream_alarms(streams(workspace, as_of), read_settings(workspace), as_of)
-    return [*found, *set_aside_alarms(*set_aside(workspace))]
+    with open_store(workspace, read_only=True) as connection:
+        return [*found, *set_aside_alarms(rows_set_aside(connection))]
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +174,36 @@ def test_a_fault_is_named_within_two_weeks(fault: str, quiet: Path, tmp_path: Pa
     (one,) = [one for one in found if (one.kind, one.subject) == named]
     assert words in one.line and str(BEGIN + timedelta(weeks=WEEKS)) <= one.since
     assert one.en and "\n" not in one.line
+
+
+@pytest.mark.parametrize("table", ["requests", "outreach"])
+def test_rows_set_aside_are_judged_by_the_export_that_had_them(table: str, tmp_path: Path) -> None:
+    requests = pd.DataFrame({"household_id": ["h0"] * 980, "requested_at": "2024-05-06", "need": "meals"})
+    visits = pd.DataFrame({"household_id": ["h0"] * 980, "contacted_at": "2024-05-06", "need": "meals"})
+    rows: Rows = {
+        "households": pd.DataFrame(
+            [{"household_id": "h0", "grid_id": "g", "microgrid_id": "m", "valid_from": "2022-12-01"}]
+        ),
+        "requests": requests.assign(request_id=[f"r{at}" for at in range(980)]),
+        "outreach": visits.assign(
+            outreach_id=[f"v{at}" for at in range(980)], arm="random", outcome="needed"
+        ),
+    }
+
+    key = {"requests": "request_id", "outreach": "outreach_id"}[table]
+
+    def raised(bad: int) -> list[Alarm]:
+        unknown = rows[table][:bad].assign(household_id="h9", **{key: [f"x{at}" for at in range(bad)]})
+        export(
+            tmp_path / "export", tmp_path / "workspace", {**rows, table: pd.concat([rows[table], unknown])}
+        )
+        with open_store(tmp_path / "workspace", read_only=True) as connection:
+            return set_aside_alarms(rows_set_aside(connection))
+
+    assert raised(20) == [] == raised(20), "a fiftieth, and the same export once more"
+    (alarm,) = raised(21)
+    assert alarm.subject == table and "2.1%" in alarm.line
+    assert raised(0) == []
 
 
 def test_limits_hold_for_scattered_counts_and_seasons() -> None:

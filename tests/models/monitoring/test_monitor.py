@@ -21,7 +21,7 @@ def town(*requests: dict, as_of: int = NOW, visits: tuple = ()) -> tuple[Seen, K
     rows = [{"need": "meals", **request} for request in requests]
     records = make_records(HOMES, rows, outreach=visits, community=community)
     known = known_before(records, as_of)
-    return Seen.of(records, known), known
+    return Seen.of(known), known
 
 
 def asked(home: int, day: float, **more: object) -> dict:

@@ -1,6 +1,6 @@
 """Each warning of a look back is written beyond its threshold, and not at it."""
 
-import os
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +8,15 @@ import pandas as pd
 import pytest
 from make_records import make_community
 
-from features.ingest.quarantine import FOLDER
 from features.language import speaking
 from features.point_in_time.records import day_of
 from service.weekly.monitor_lines import (
     FEWEST,
     MISCOUNT,
-    QUARANTINE_SHARE,
     STALE_DAYS,
     freshness_lines,
     past_lines,
-    quarantine_lines,
+    set_aside_lines,
 )
 
 LAST = day_of(pd.Timestamp("2024-05-20").date())
@@ -41,28 +39,11 @@ def test_requests_older_than_two_weeks_are_stale(table: str, days: int, warns: b
         assert ("stale" in freshness_lines(pd.DataFrame([row]))[0]) is warns
 
 
-def quarantine(workspace: Path, name: str, rows: int, seconds: int) -> None:
-    """A quarantine file of requests, written at a time."""
-    path = workspace / FOLDER / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("table,reason\n" + "requests,x\n" * rows, encoding="utf-8-sig")
-    os.utime(path, (seconds, seconds))
-
-
-@pytest.mark.parametrize(("rows", "warns"), [(20, False), (21, True)])
-def test_more_than_a_fiftieth_of_a_table_in_quarantine_is_many(
-    tmp_path: Path, rows: int, warns: bool
-) -> None:
-    assert pytest.approx(20 / 1000) == QUARANTINE_SHARE
-    quarantine(tmp_path, "b.csv", 1 if warns else 900, seconds=1_000)  # an older export's
-    quarantine(tmp_path, "a.csv", rows, seconds=2_000)
-    line, where = quarantine_lines(tmp_path, {"requests": 980})
-    assert f"{rows} 行没读进" in line and "a.csv" in where
-    assert ("偏多" in line) is warns
-
-
-def test_without_a_quarantine_nothing_is_warned_of(tmp_path: Path) -> None:
-    assert quarantine_lines(tmp_path, {"requests": 10}) == ["每一行都读进来了"]
+def test_rows_set_aside_are_counted_beside_those_of_their_export() -> None:
+    read_on = date(2024, 5, 21)
+    lines = set_aside_lines(Path("w"), {"requests": (1000, 21, read_on), "outreach": (40, 2, read_on)})
+    assert lines == ["诉求：21 行没读进（2.1%）", "走访：2 行没读进（5.0%）", "原因见 w/ingest.html"]
+    assert set_aside_lines(Path("w"), {}) == ["每一行都读进来了"]
 
 
 def past(predicted: float, observed: int, **row: Any) -> list[str]:

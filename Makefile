@@ -47,13 +47,10 @@ demo: $(READY) ## a made-up town of 6,000 households from data to next Monday's 
 	$(XIANYING) simulate "$(TOWN)"
 	$(XIANYING) ingest "$(TOWN)" || [ $$? -eq 3 ] # 3: taken in, with rows to look at
 	$(XIANYING) retrain $(DATE)
-	$(XIANYING) score $(DATE)
-	$(XIANYING) outreach $(DATE)
-	$(XIANYING) demand $(DATE)
+	$(XIANYING) weekly "$(TOWN)" $(DATE) || [ $$? -eq 3 ]
 	@echo
 	@echo "Open next:"
-	@echo "  $$(ls -d "$(WORKSPACE)"/weeks/*/ | tail -n 1)overview.html    the week at a glance, with links to every list"
-	@echo "  $$(ls -d "$(WORKSPACE)"/weeks/*/ | tail -n 1)needs-list.html  needs, projects and resources"
+	@echo "  $$(ls -d "$(WORKSPACE)"/weeks/*/ | tail -n 1)summary.html    what to decide this week, with links to every list"
 	@echo "  make mlflow-ui WORKSPACE=$(WORKSPACE)    the models and how they were validated"
 
 ingest: $(READY) ## read the directory DIR into WORKSPACE

@@ -142,12 +142,16 @@ def _range_lines(names: Sequence[str]) -> list[str]:
     ] * bool(names)
 
 
-def told_with_model(table: pd.DataFrame, community: Community) -> list[dict[str, str]]:
-    """Return the lines on needs that are not sound in both languages (zh, en), for the model's metadata."""
+def told_with_model(table: pd.DataFrame | None, community: Community) -> list[dict[str, str]]:
+    """Return the lines on needs whose level or order is wrong in both languages (zh, en), for the model's metadata.
+
+    Uncertain numbers are left out: the list of needs marks those of its own windows.
+    """
+    wrong = None if table is None else table[table["use"] != RANGE]
     with speaking("zh"):
-        chinese = soundness_lines(table, community)
+        chinese = soundness_lines(wrong, community)
     with speaking("en"):
-        english = soundness_lines(table, community)
+        english = soundness_lines(wrong, community)
     return [{"zh": zh, "en": en} for zh, en in zip(chinese, english, strict=True)]
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from features.atomic import write_atomically
 from features.contract.community import Community
+from features.findings import Weight
 from features.ingest.ingest_report import IngestReport
-from features.language import say
+from features.language import language, say
 from service.console.stages import Stage
 from service.ledgers.take_in import ingest_directory
 from service.lists.pages import Section, data_staff_page
@@ -22,6 +24,10 @@ from service.weekly.opening import read_town, take_in
 from service.weekly.score_cache import score_week
 from service.weekly.week_directory import SCORES, remove_expired, week_directory
 
+if TYPE_CHECKING:
+    from service.brief.decisions import Decision
+
+WORST = 6  # lines on the terminal about what is wrong
 SUMMARY, DATA_STAFF = "summary.html", "data-staff.html"
 LINKS = ("overview.html", "coordinators.html", LIST_PAGE, LIST_BOOK, CANDIDATES, DATA_STAFF)
 
@@ -37,7 +43,8 @@ def weekly(
     """Run every stage of a Monday and write ``summary.html`` into the week's directory.
 
     ``given``: the as-of date, by default this week's Monday. Every stage can be killed and all of it run again:
-    the same data give the same scores and lists. ``show`` is handed the lines of each stage when it ends.
+    the same data give the same scores and lists. ``show`` is handed the lines for the terminal in the end: alarms and
+    faults of the data, then what to decide. What every stage did stands on a page of its own.
     ``accept``: take an export that differs much from those before. Raises UserError for one otherwise, before any list
     is made from it. Returns the exit code of ``ingest``: 3 where something should be looked at,
     an alarm included.
@@ -45,11 +52,9 @@ def weekly(
     taken = ingest_directory(directory, workspace, accept=accept)
     report = taken.report
     publish_from_records(workspace)
-    show([*taken.lines, *report.lines()])
     came_in = take_in(workspace)
     town = read_town(workspace, stage)
     as_of, lines = choose_as_of(town, given)
-    show(lines)
     home = week_directory(workspace, as_of)
     scored = score_week(workspace, town, as_of, workspace / SCORES, stage)
     about_data = [*lines, *taken.lines, *_told(report), *came_in]
@@ -65,7 +70,6 @@ def weekly(
     ):
         section = Section(title, [line for line in make() if line not in told_before])
         told_before.update(section.lines)
-        show(section.lines)
         sections.append(section)
     about_data.extend(remove_expired(workspace, town.community.retention, as_of))
     if head := audit_head(workspace):
@@ -74,8 +78,25 @@ def weekly(
         sections.append(Section(say("通知", "Notices"), notices))
     write_atomically(home / DATA_STAFF, data_staff_page(town.community, sections, as_of).encode())
     write_atomically(home / SUMMARY, summary_page(home, town.community, as_of).encode())
-    show([say(f"周一看这一页：{home / SUMMARY}", f"summary: {home / SUMMARY}")])
-    return taken.exit_code() or (3 if read_alarms(workspace) else 0)
+    alarms = [alarm[language()] for alarm in read_alarms(workspace)]
+    faults = [finding.line() for finding in report.all_findings() if finding.weight > Weight.NOTE]
+    show(_at_a_glance([*lines, *alarms, *taken.lines, *faults], _decisions(home, town.community), home))
+    return taken.exit_code() or (3 if alarms else 0)
+
+
+def _at_a_glance(wrong: Sequence[str], items: "Sequence[Decision]", home: Path) -> list[str]:
+    """Write a Monday's lines for the terminal: the worst of what is wrong, what to decide, and which page to open.
+
+    wrong: lines on what is wrong, the worst first; beyond WORST of them the page of the data staff is named instead.
+    items: decisions. home: the week's directory.
+    """
+    shown = list(wrong[:WORST])
+    if more := len(wrong) - len(shown):
+        shown.append(say(f"另有 {more} 条：{home / DATA_STAFF}", f"{more} more: {home / DATA_STAFF}"))
+    decide = [f"{number}. {item.question}{item.figures}" for number, item in enumerate(items, 1)]
+    if decide:
+        shown += [say("这周要定的事：", "To decide this week:"), *decide]
+    return [*shown, say(f"周一看这一页：{home / SUMMARY}", f"Open this page: {home / SUMMARY}")]
 
 
 def _told(report: IngestReport) -> list[str]:
@@ -95,8 +116,8 @@ def summary_page(home: Path, community: Community, as_of: date) -> str:
     ``home``: the week's directory; only files that are there are linked.
     """
     from service.brief.brief import EMPTY
-    from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS, decisions
-    from service.brief.kept import read_brief, read_projects
+    from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS
+    from service.brief.kept import read_brief
     from service.brief.words import left_out, month, tables
     from service.lists.pages import render, week
 
@@ -105,7 +126,7 @@ def summary_page(home: Path, community: Community, as_of: date) -> str:
         "summary.html",
         title=say(f"{community.community.name} · 周一看这页", f"{community.community.name} · Monday"),
         subtitle=week(as_of),
-        decisions=decisions(brief, read_projects(home), community, brief.get("agreed", 0)),
+        decisions=_decisions(home, community),
         places={
             PROJECTS: (LIST_PAGE, say("看项目清单", "see the projects")),
             LISTS: ("overview.html", say("看名单", "see the lists")),
@@ -117,6 +138,15 @@ def summary_page(home: Path, community: Community, as_of: date) -> str:
         month=month(brief),
         links=[(link, _link_names().get(link, link)) for link in LINKS if (home / link).is_file()],
     )
+
+
+def _decisions(home: Path, community: Community) -> "list[Decision]":
+    from service.brief.brief import EMPTY
+    from service.brief.decisions import decisions
+    from service.brief.kept import read_brief, read_projects
+
+    brief = read_brief(home) or EMPTY
+    return decisions(brief, read_projects(home), community, brief.get("agreed", 0))
 
 
 def _link_names() -> dict[str, str]:

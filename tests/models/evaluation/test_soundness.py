@@ -85,6 +85,7 @@ def test_needs_whose_number_is_uncertain_share_a_line_and_refuse_no_model():
         (line,) = soundness_lines(table, COMMUNITY)
         assert not soundness_lines(table, COMMUNITY, only_far=True)
     assert line.startswith("meals, visit: the number is uncertain") and "range" in line
+    assert not told_with_model(table, COMMUNITY), "the list of needs marks the numbers of its own windows"
     assert used(validation((0.22, 1.0)), loose=loose) == {"meals": RANKING_ONLY, "visit": RANGE}
 
 

@@ -127,7 +127,11 @@ def test_weekly_does_everything_in_one_go(town: TinyTown, xianying: Xianying) ->
     week = town.workspace / "weeks" / AS_OF
     for name in ("scores.parquet", "risk.parquet", "outreach.parquet", "overview.html", "demand.csv"):
         assert (week / name).is_file()
-    assert "诉求：最后一行 2024-06-04" in result.out
+    assert "诉求：最后一行 2024-06-04" in (week / "data-staff.html").read_text("utf-8")
+    said = [
+        line for line in result.out.splitlines() if not line.startswith("  ")
+    ]  # all but the time of each stage
+    assert said[-1].endswith("summary.html") and len(said) <= 14
 
 
 @pytest.mark.parametrize(

@@ -63,5 +63,5 @@ def _bars(demand: pd.DataFrame, proposals: Proposals, community: Community) -> l
             continue
         left = float(seats[need.id])
         of_programmes = None if np.isnan(left) or need.id not in programmes else left
-        rows.append(bar(need.name.here, window.loc[need.id], of_programmes))
+        rows.append(bar(need.name.here, window.loc[need.id].to_dict(), of_programmes))
     return rows

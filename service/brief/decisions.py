@@ -10,7 +10,7 @@ from features.language import grid_words, say
 from models.demand.proposals import EXTEND, RUN, Proposals
 from service.brief.brief import Brief
 
-MOST, MOST_PROJECTS = 5, 2
+MOST, FEWEST_PROJECTS = 5, 2
 # of a grid's households never visited, where the office has set no target
 NEVER_SHARE, FEWEST_NEVER = 0.5, 20
 PROJECTS, LISTS, MONTH, CHECK = "projects", "lists", "month", "check"  # where each item leads
@@ -52,6 +52,8 @@ def decisions(
 ) -> list[Decision]:
     """Choose at most five items, what was promised to residents first.
 
+    The projects among them are those that would miss most: households times the need's severity, as lists weigh needs.
+
     brief: from ``brief_of``.
     projects: from ``project_rows``.
     community: settings.
@@ -59,15 +61,15 @@ def decisions(
     contradictions: number of visits of which paper and phone say different things.
     """
     severity = {need.id: need.severity for need in community.needs}
-    chosen = sorted(projects, key=lambda row: (-severity.get(row["need"], 0), -row["seats"]))[:MOST_PROJECTS]
-    items = [
+    before = [
         *([_agreed(agreed)] if agreed else []),
         *([_contradictions(contradictions)] if contradictions else []),
         *_unvisited(brief["unvisited"]),
-        *(_project(row, community) for row in chosen),
-        *_never(brief),
     ]
-    return items[:MOST]
+    after = _never(brief)
+    heaviest = sorted(projects, key=lambda row: -severity.get(row["need"], 0) * row["seats"])
+    chosen = heaviest[: max(MOST - len(before) - len(after), FEWEST_PROJECTS)]
+    return [*before, *(_project(row, community) for row in chosen), *after][:MOST]
 
 
 def _agreed(count: int) -> Decision:

@@ -9,7 +9,8 @@ from features.atomic import write_atomically
 from features.contract.community import Community
 from features.findings import Weight
 from features.ingest.ingest_report import IngestReport
-from features.language import language, say
+from features.language import say
+from models.monitoring.alarms import Alarm
 from service.console.stages import Stage
 from service.ledgers.take_in import ingest_directory
 from service.lists.pages import Section, data_staff_page
@@ -78,7 +79,7 @@ def weekly(
         sections.append(Section(say("通知", "Notices"), notices))
     write_atomically(home / DATA_STAFF, data_staff_page(town.community, sections, as_of).encode())
     write_atomically(home / SUMMARY, summary_page(home, town.community, as_of).encode())
-    alarms = [alarm[language()] for alarm in read_alarms(workspace)]
+    alarms = [Alarm(**alarm).line for alarm in read_alarms(workspace)]
     faults = [finding.line() for finding in report.all_findings() if finding.weight > Weight.NOTE]
     show(_at_a_glance([*lines, *alarms, *taken.lines, *faults], _decisions(home, town.community), home))
     return taken.exit_code() or (3 if alarms else 0)

@@ -39,6 +39,17 @@ def test_what_was_promised_comes_first_and_no_more_than_five_items_are_shown() -
     )
 
 
+def test_the_projects_that_would_miss_most_fill_a_quiet_week() -> None:
+    projects = [
+        project("meals", 20),
+        project("childcare", 200),
+        project("meals", 10),
+        project("childcare", 9),
+    ]
+    items = decisions(EMPTY, projects, COMMUNITY)
+    assert [item.question.split("设 ")[1].split(" 个")[0] for item in items] == ["200", "20", "10", "9"]
+
+
 def test_a_quiet_week_has_nothing_to_decide() -> None:
     assert decisions(EMPTY, [], COMMUNITY) == [] and left_out(EMPTY) == [] and month(EMPTY) == []
 

@@ -52,13 +52,15 @@ def posted_records(
     community: Community,
     grid_ids: np.ndarray,
     microgrid_ids: np.ndarray,
+    attributes: Sequence[str],
     has_residents: bool,
     has_outreach: bool,
 ) -> Records:
-    """Make records with these households as the only ones, in a town with these grids and micro-grids.
+    """Make records with these households as the only ones, in a town with these grids, micro-grids and attributes.
 
     ``posted``: numbered in this order, whatever their ids; nothing of one tells on another. ``grid_ids``,
-    ``microgrid_ids``: object str, sorted; a grid or micro-grid that is not among them becomes -1. ``has_residents``,
+    ``microgrid_ids``: object str, sorted; a grid or micro-grid that is not among them becomes -1. ``attributes``: names
+    of the town's columns in ``households``; one that was not posted is an empty cell. ``has_residents``,
     ``has_outreach``: whether the town has these tables. Nothing is checked: the caller has checked times and needs.
     """
     zone = ZoneInfo(community.community.timezone)
@@ -73,7 +75,7 @@ def posted_records(
         household_ids=np.array([one.household_id for one in posted], dtype=object),
         grid_ids=grid_ids,
         microgrid_ids=microgrid_ids,
-        households=_households(rows("households"), grid_ids, microgrid_ids, zone),
+        households=_households(rows("households"), grid_ids, microgrid_ids, attributes, zone),
         residents=_residents(rows("residents"), zone),
         requests=_requests(rows("requests"), community, zone),
         outreach=_outreach(rows("outreach"), community, zone),
@@ -149,9 +151,9 @@ def _texts(values: Sequence[str | None]) -> np.ndarray:
     return texts
 
 
-def _attributes(rows: Sequence[Row]) -> dict[str, Texts]:
+def _attributes(rows: Sequence[Row], columns: Sequence[str] = ()) -> dict[str, Texts]:
     given = [row.get("attributes") or {} for row in rows]
-    names = list(dict.fromkeys(name for row in given for name in row))
+    names = dict.fromkeys([*columns, *(name for row in given for name in row)])
     return {name: read_texts([attribute_text(row.get(name)) for row in given]) for name in names}
 
 
@@ -166,7 +168,11 @@ def _ends(rows: Sequence[Row], zone: ZoneInfo) -> np.ndarray:
 
 
 def _households(
-    rows: Sequence[Row], grid_ids: np.ndarray, microgrid_ids: np.ndarray, zone: ZoneInfo
+    rows: Sequence[Row],
+    grid_ids: np.ndarray,
+    microgrid_ids: np.ndarray,
+    attributes: Sequence[str],
+    zone: ZoneInfo,
 ) -> HouseholdRows:
     ordered, times = _ordered(rows, lambda row: day(row["valid_from"], zone))
     return HouseholdRows(
@@ -179,7 +185,7 @@ def _households(
             [_position(microgrid_ids, microgrid_id(row["grid_id"], row["microgrid_id"])) for row in ordered],
             dtype=np.int32,
         ),
-        attributes=_attributes(ordered),
+        attributes=_attributes(ordered, attributes),
     )
 
 

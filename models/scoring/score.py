@@ -72,12 +72,16 @@ class LogOdds:
 
 @dataclass(frozen=True)
 class PartitionState:
-    """Sums of one partition's grids and micro-grids, with which a household can be scored by itself."""
+    """Sums of one partition's grids and micro-grids, with which a household can be scored by itself.
+
+    attributes: names of the columns in ``households``; empty in weeks that were published before these were kept.
+    """
 
     grids: tuple[str, ...]  # whose households live in the partition
     grid_ids: np.ndarray  # object str, the grids by the numbers that ``town`` uses
     microgrid_ids: np.ndarray  # object str
     town: TownSummary
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,13 @@ class ScorePartition:
                 log_odds=log_odds,
                 p_need=model.visited.predict(features, known, log_odds) if model.visited else None,
                 rule=rule_scores(features, known.community),
-                state=PartitionState(tuple(map(str, grids)), records.grid_ids, records.microgrid_ids, town),
+                state=PartitionState(
+                    tuple(map(str, grids)),
+                    records.grid_ids,
+                    records.microgrid_ids,
+                    town,
+                    tuple(records.households.attributes),
+                ),
                 counts=counts_of(known),
             ),
             features,

@@ -75,6 +75,7 @@ class Live:
                 state.community,
                 partition.grid_ids,
                 partition.microgrid_ids,
+                partition.attributes,
                 state.has_residents,
                 state.has_outreach,
             )

@@ -10,15 +10,16 @@ from hand_made import GOOD, hand_made_model, small_community
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_records import make_community, make_records
-from small_town import AS_OF, iso, town_rows
+from small_town import AS_OF, NEEDS, iso, town_rows
 
-from features.blocks.build import build, summarise
+from features.blocks.build import build, catalogue, summarise
 from features.contract.keywords import match_texts
 from features.contract.tables import TABLES
 from features.point_in_time.ages import aggregates
 from features.point_in_time.cohort import cohort
 from features.point_in_time.posted_household import Posted, attribute_text, need_of_text, posted_records
 from features.point_in_time.records import known_before
+from features.point_in_time.schema import fit_schema
 from features.point_in_time.subset import alone
 from features.store.partitions import InMemory
 from models.scoring.live import score_apart, town_state
@@ -65,6 +66,7 @@ def as_records(posted: list[Posted], state):
         state.community,
         state.partitions[0].grid_ids,
         state.partitions[0].microgrid_ids,
+        state.partitions[0].attributes,
         state.has_residents,
         state.has_outreach,
     )
@@ -164,6 +166,52 @@ def test_a_household_without_any_history_in_an_unknown_place_is_scored(batch):
     (beside, _) = score_apart(state, model, as_records([new, post("h04")], state), in_town=False)
     assert np.array_equal(found.p_need, beside.p_need)  # also of a household with other attributes
     assert found.needs and np.isfinite(found.p_request).all() and found.tier in ("red", "yellow", "green")
+
+
+WIDE = ("children", "elders", "income", "rents", "head_birth_year")
+ASKED_OF = ("children > 0 and elders >= 0", "head_age >= 60 or rents", "income == 'low' or not rents")
+
+
+def wide_rows(emptied: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of a town with more attributes, of which household h04 has some cells empty."""
+    more = [
+        {**row, "elders": at % 2, "rents": ("是", "否")[at % 3 % 2], "head_birth_year": 1940 + at}
+        for at, row in enumerate(ROWS["households"])
+    ]
+    homes = [
+        {name: None if row["household_id"] == "h04" and name in emptied else row[name] for name in row}
+        for row in more
+    ]
+    return {**ROWS, "households": homes}
+
+
+@pytest.fixture(scope="module")
+def wide():
+    needs = [{**need, "who": who} for need, who in zip(NEEDS, ASKED_OF, strict=True)]
+    community = make_community(needs, outreach={"visits_per_worker": 1})
+    records = make_records(**wide_rows(set()), community=community)
+    known = known_before(records, AS_OF)
+    columns = [one.name for one in catalogue(fit_schema(known)) if one.name.startswith(WIDE)]
+    model = hand_made_model(known, dict.fromkeys(columns, 0.01), trees=True)
+    return community, model, town_state(score(records, model, AS_OF, 1).town_scores, InMemory(records))
+
+
+@settings(max_examples=32)
+@given(st.sets(st.sampled_from(WIDE)), st.booleans(), st.booleans())
+def test_an_attribute_that_is_not_posted_is_an_empty_cell(wide, left_out, without_residents, in_town):
+    community, model, state = wide
+    rows = wide_rows(left_out)
+    if without_residents:
+        rows["residents"] = [row for row in rows["residents"] if row["household_id"] != "h04"]
+    town = make_records(**rows, community=community)
+    cells = score_apart(state, model, alone(town, list(town.household_ids).index("h04")), in_town)[0]
+    posted = post("h04", rows)
+    for row in posted.households:
+        row["attributes"] = {name: value for name, value in row["attributes"].items() if name not in left_out}
+    found = score_apart(state, model, as_records([posted], state), in_town)[0]
+    assert found.needs == cells.needs and found.tier == cells.tier and found.risk == cells.risk
+    for name in ("p_request", "p_need", "rank"):
+        assert np.array_equal(getattr(found, name), getattr(cells, name)), name
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ from features.language import say
 from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
 from service.web.api.outcomes import Id, OutcomeName
 from service.web.auth.identities import Asker
-from service.web.base.access import Scope, permit, sees_need, sees_place, sees_risk
+from service.web.base.access import Identity, Scope, permit, sees_need, sees_place, sees_risk
+from service.web.base.filters import refuse_unless_known
 from service.web.base.problems import Problem, unknown_household
 from service.web.published.live_features import as_answer, live_of, rows_asked
-from service.web.published.reading import note, place_in_sight, willing
+from service.web.published.reading import needs_in_sight, note, place_in_sight, week_asked, willing
 from service.web.published.state import state_of
+from service.web.published.weeks import Week
 
 router = APIRouter(prefix="/v1", tags=["实时评分与解释 live"])
 MOST_ROWS = 500
@@ -100,7 +102,7 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     from features.point_in_time.posted_household import Posted
 
     permit(asker, Scope.LIVE)
-    week = state_of(request).shelf.served.week(as_of)
+    week = week_asked(request, asker, as_of)
     live = live_of(week)
     posted = Posted(
         body.household_id,
@@ -119,6 +121,7 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     if state_of(request).shelf.served.place(body.household_id):
         place_in_sight(request, asker, body.household_id)
     willing(request, body.household_id)
+    _known_needs(body, asker, week)
     score = live.score(posted, str(row["grid_id"]), in_town=body.household_id in week.places)
     note(request, asker, "live.score", body.household_id, week.as_of)
     scores = [
@@ -136,6 +139,13 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     return Response(orjson.dumps({**head, **level, "scores": scores}), media_type="application/json")
 
 
+def _known_needs(body: PostedHousehold, asker: Identity, week: Week) -> None:
+    """Raise a 422 problem for a row about a need that the community does not have: nothing is left out in silence."""
+    for need in [*(row.need for row in body.requests), *(row.need for row in body.outreach)]:
+        if need and need not in week.community.need_index():
+            refuse_unless_known("need", need, needs_in_sight(asker, week))
+
+
 class FeatureRows(BaseModel):
     """Rows of features as the registered model takes them (MLflow's ``dataframe_split``)."""
 
@@ -149,7 +159,7 @@ class FeatureRows(BaseModel):
 async def feature_names(request: Request, asker: Asker, as_of: AsOf = None) -> list[str]:
     """List the columns that ``POST /v1/live/features`` takes, besides ``need``."""
     permit(asker, Scope.LIVE)
-    return live_of(state_of(request).shelf.served.week(as_of)).columns
+    return live_of(week_asked(request, asker, as_of)).columns
 
 
 @router.post(

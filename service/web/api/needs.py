@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from service.web.api.answers import NOT_FOUND, AsOf
 from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Scope, permit, sees_need
-from service.web.published.state import state_of
+from service.web.published.reading import week_asked
 
 router = APIRouter(prefix="/v1", tags=["需求 needs"])
 
@@ -43,7 +43,7 @@ class Demand(BaseModel):
 async def needs(request: Request, asker: Asker, as_of: AsOf = None) -> list[NeedSummary]:
     """List the needs in force in a week; sensitive ones only for those who may see them."""
     permit(asker, Scope.SUMMARIES)
-    community = state_of(request).shelf.served.week(as_of).community
+    community = week_asked(request, asker, as_of).community
     return [
         NeedSummary(
             id=need.id,
@@ -68,12 +68,12 @@ async def demand(
     request: Request,
     asker: Asker,
     as_of: AsOf = None,
-    need: Annotated[str | None, Query(max_length=100)] = None,
+    need: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
     grid_id: Annotated[str | None, Query(max_length=100, description="空字符串为全社区")] = None,
 ) -> list[Demand]:
     """List the expected number of households by need and grid, with intervals."""
     permit(asker, Scope.SUMMARIES)
-    week = state_of(request).shelf.served.week(as_of)
+    week = week_asked(request, asker, as_of)
     return [
         Demand(**row)
         for row in week.demand

@@ -13,17 +13,20 @@ from features.language import say
 from service.web.api.answers import NOT_FOUND, AsOf, problem
 from service.web.auth.identities import Asker
 from service.web.base.access import Scope, permit
+from service.web.base.filters import refuse_unless_known
 from service.web.base.problems import Problem
 from service.web.database.tables import NewRequest, Outcome, now
 from service.web.intake import outcomes, requests
 from service.web.intake.counted import counted
 from service.web.published.reading import (
     listed_row,
+    needs_in_sight,
     note,
     place_in_sight,
     purpose_of,
     rows_in_sight,
     sees_household,
+    week_asked,
     willing,
 )
 from service.web.published.state import state_of
@@ -129,7 +132,7 @@ def post_outcome(
 @router.get("/outcomes", summary="一周名单上已登记的结果", responses=NOT_FOUND)
 def get_outcomes(request: Request, asker: Asker, as_of: AsOf = None) -> list[OutcomeOut]:
     """List the outcomes that count for the rows in sight of a week's lists, whatever way they came."""
-    week = state_of(request).shelf.served.week(as_of)
+    week = week_asked(request, asker, as_of)
     rows = rows_in_sight(request, asker, week)
     with state_of(request).database.reading() as session:
         outcomes = counted(session, state_of(request).settings.workspace, rows)
@@ -172,10 +175,11 @@ def post_request(
     """Store a request. Sent again with the same Idempotency-Key or request_id it is stored once."""
     permit(asker, Scope.REQUESTS)
     place_in_sight(request, asker, body.household_id)
-    community = state_of(request).shelf.served.week(None).community
+    week = week_asked(request, asker, None)
+    community = week.community
     # whoever hears of a sensitive need must be able to report it: writing shows nothing
     if body.need is not None and body.need not in community.need_index():
-        raise Problem(422, "unknown-need", say("没有这项需求", "no such need"))
+        refuse_unless_known("need", body.need, needs_in_sight(asker, week))
     asked = {name: getattr(body, name) for name in RequestIn.model_fields}
     zone = ZoneInfo(community.community.timezone)
     for name in ("requested_at", "resolved_at"):

@@ -16,7 +16,7 @@ from service.web.api.answers import NOT_FOUND, AsOf
 from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Role, Scope, permit, sees_risk
 from service.web.base.problems import Problem
-from service.web.published.reading import note, note_on_loop, rows_in_sight
+from service.web.published.reading import note, note_on_loop, rows_in_sight, week_asked
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
 
@@ -30,7 +30,7 @@ KINDS = {
 }
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what spreadsheets take for the beginning of a formula
 PLAIN_TEXTS = {"strings_to_formulas": False, "strings_to_urls": False}  # of xlsx files
-Text = Annotated[str | None, Query(max_length=100)]
+Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
 class Visit(BaseModel):
@@ -173,7 +173,7 @@ async def visits(
 ) -> Response:
     """List the households to visit in a week, in the order of the lists."""
     permit(asker, Scope.SCORES)
-    week = state_of(request).shelf.served.week(as_of)
+    week = week_asked(request, asker, as_of)
     tag = _tag(request, asker, week, wish, cursor, limit)
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"ETag": tag})
@@ -209,7 +209,7 @@ def export(
 ) -> Response:
     """Return all rows that the asker may see, as one file."""
     permit(asker, Scope.SCORES)
-    week = state_of(request).shelf.served.week(as_of)
+    week = week_asked(request, asker, as_of)
     rows = selected(request, asker, week, wish)
     note(request, asker, "visits.export", dict.fromkeys(row["household_id"] for row in rows), week.as_of)
     return Response(

@@ -1,4 +1,7 @@
-"""Query parameters that a route does not take are refused: a mistyped filter must not widen a list."""
+"""Query parameters that a route does not take, and values that do not exist, are refused: a mistyped filter must
+neither widen a list nor empty it."""
+
+from collections.abc import Collection
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
@@ -6,6 +9,8 @@ from fastapi.routing import APIRoute
 
 from features.language import say
 from service.web.base.problems import Problem
+
+SHOWN = 20  # values in a message
 
 
 def refuse_unknown(request: Request) -> None:
@@ -29,6 +34,25 @@ def refuse_unknown(request: Request) -> None:
                 say(f"这里有：{listed}", f"there are: {listed}"),
                 parameter=name[:100],
             )
+
+
+def refuse_unless_known(parameter: str, value: str, known: Collection[str]) -> None:
+    """Raise a 422 problem for a value that is not among those that the asker may name.
+
+    ``parameter``: what the value is of, for the message. ``known``: all of them, in the order in which to tell them.
+    """
+    if value in known:
+        return
+    told = [*known]
+    listed = say("、", ", ").join(told[:SHOWN]) + ("…" if len(told) > SHOWN else "")
+    raise Problem(
+        422,
+        "unknown-value",
+        say(f"{parameter} 没有“{value[:100]}”", f"there is no {parameter} '{value[:100]}'"),
+        say(f"有：{listed or '（没有）'}", f"there are: {listed or 'none'}"),
+        parameter=parameter,
+        allowed=told,
+    )
 
 
 def _names(dependant: Dependant) -> list[str]:

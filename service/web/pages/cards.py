@@ -14,8 +14,9 @@ from service.web.base.access import Identity, sees_risk
 from service.web.intake import outcomes, remarks
 from service.web.intake.counted import Counted, counted
 from service.web.intake.remarks import CLOSES, Said
+from service.web.published.reading import week_asked
 from service.web.published.state import state_of
-from service.web.published.weeks import Served, Week
+from service.web.published.weeks import Week
 
 TELEPHONE = re.compile(r"(?<!\d)(1[3-9]\d{9}|0\d{2,3}-?\d{7,8})(?!\d)")
 Row = dict[str, Any]
@@ -35,10 +36,10 @@ class Results:
         return row["outreach_id"] in self.outcomes or bool(remark and remark.kind in CLOSES)
 
 
-def listed_week(served: Served, as_of: str | None) -> Week:
-    """Return the week of a date, or by default the newest one with lists; raise a 404 problem if it is not served."""
-    days = [day for day, week in served.weeks.items() if week.listed]
-    return served.week(as_of or max(days, default=None))
+def listed_week(request: Request, asker: Identity, as_of: str | None) -> Week:
+    """Return ``week_asked`` of a date, by default that of the newest week with lists."""
+    days = [day for day, week in state_of(request).shelf.served.weeks.items() if week.listed]
+    return week_asked(request, asker, as_of or max(days, default=None))
 
 
 def worded(row: Row) -> Row:

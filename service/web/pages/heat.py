@@ -3,7 +3,7 @@
 from typing import Any
 
 from features.language import say
-from service.web.base.problems import Problem
+from service.web.base.filters import refuse_unless_known
 from service.web.published.weeks import Week
 
 SHADES = 6  # classes heat-0 … heat-5 of the style sheet
@@ -24,10 +24,9 @@ def heat(week: Week, rows: list[Row], show: str) -> list[dict[str, Any]]:
     """Compute the heat table: each grid with its micro-grids, a number for each, and a shade.
 
     ``rows``: the lists' rows in sight. ``show``: RED, VISITS or the id of a need. The shade grows with the number per
-    household. Raises a 404 problem for anything else to show.
+    household. Raises a 422 problem for anything else to show.
     """
-    if show not in dict(choices(week)):
-        raise Problem(404, "unknown-need", say("没有这项需求", "no such need"))
+    refuse_unless_known("show", show, dict(choices(week)))
     visits: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         visits.setdefault((row["grid_id"], row["microgrid_id"]), set()).add(row["household_id"])

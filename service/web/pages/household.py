@@ -33,7 +33,7 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
     request.state.purpose = HOUSEHOLD
     grid, microgrid, *_ = place_in_sight(request, asker, household_id)
     willing(request, household_id)
-    week = listed_week(state_of(request).shelf.served, as_of)
+    week = listed_week(request, asker, as_of)
     rows = rows_in_sight(request, asker, week)
     here = [row for row in rows if row["household_id"] == household_id]
     if not here:

@@ -60,7 +60,7 @@ def reassign(
     for one in households:
         willing(request, one)
     state = state_of(request)
-    week = listed_week(state.shelf.served, as_of)
+    week = listed_week(request, asker, as_of)
     if not {*households} <= {row["household_id"] for row in rows_in_sight(request, asker, week)}:
         raise not_listed()
     reassignments.reassign(state.database, asker, week, households, worker_id, purpose_of(request))

@@ -74,7 +74,7 @@ def nobody_home(
     request.state.purpose = HOUSEHOLD
     place_in_sight(request, asker, household_id)
     willing(request, household_id)
-    week = listed_week(state_of(request).shelf.served, as_of)
+    week = listed_week(request, asker, as_of)
     rows = [row for row in rows_in_sight(request, asker, week) if row["household_id"] == household_id]
     if not rows:
         raise not_listed()

@@ -49,7 +49,7 @@ def overview(
     """Show one week of the community, or of the place to which the asker is restricted."""
     permit(asker, Scope.SCORES, Scope.SENSITIVE)
     request.state.purpose = PURPOSE
-    week = listed_week(state_of(request).shelf.served, as_of)
+    week = listed_week(request, asker, as_of)
     rows = rows_in_sight(request, asker, week)
     done = results(request, rows)
     feedback = week.around.get("feedback", {}).get(language())
@@ -91,7 +91,7 @@ def overview(
 def month_page(request: Request, asker: SignedIn, as_of: AsOf = None) -> Response:
     """Show the four weeks before a week by grid and worker, beside the office's targets."""
     permit(asker, Scope.SCORES, Scope.SENSITIVE)
-    week = listed_week(state_of(request).shelf.served, as_of)
+    week = listed_week(request, asker, as_of)
     brief = brief_in_sight(week, asker)
     return page(request, asker, "month.html", week=week, days=days_of(week), month=month(brief))
 

@@ -18,7 +18,7 @@ from service.web.published.weeks import Week
 
 router = APIRouter(include_in_schema=False)
 LIST = "本周走访页 visits page"  # why it reads, in the audit log
-Text = Annotated[str | None, Query(max_length=100)]
+Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
 @router.get("/visits")
@@ -37,7 +37,7 @@ def visits(
     """
     permit(asker, Scope.SCORES)
     request.state.purpose = LIST
-    week = listed_week(state_of(request).shelf.served, as_of)
+    week = listed_week(request, asker, as_of)
     rows = rows_in_sight(request, asker, week)
     if asker.everywhere and grid is None and not coordinators:
         return _grids(request, asker, week, rows)

@@ -7,8 +7,10 @@ import numpy as np
 import orjson
 
 from features.language import say
-from service.web.base.access import Identity, Scope, permit, sees_need
+from service.web.base.access import Identity, Scope, permit
+from service.web.base.filters import refuse_unless_known
 from service.web.base.problems import Problem
+from service.web.published.reading import needs_in_sight
 from service.web.published.state import ServiceState
 from service.web.published.weeks import Week
 
@@ -44,9 +46,9 @@ def rows_asked(state: ServiceState, identity: Identity, body: bytes, as_of: str 
     week = state.shelf.served.week(as_of)
     live = live_of(week)
     needs, matrix = _matrix(body, live.columns)
-    known = live.state.community.need_index()
-    if not all(need in known and sees_need(identity, need in week.sensitive) for need in needs):
-        raise _wrong(say("没有这项需求", "no such need"))
+    known = needs_in_sight(identity, week)
+    for need in dict.fromkeys(needs):
+        refuse_unless_known("need", need, known)
     return Asked(live, needs, matrix)
 
 

@@ -1,19 +1,69 @@
 """Read about households: only those in sight, and never without an entry in the audit log."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
 from fastapi import Request
 
 from features.language import say
-from service.web.base.access import Identity, Scope, permit, sees_place
+from service.web.base.access import Identity, Scope, permit, sees_need, sees_place
+from service.web.base.filters import refuse_unless_known
 from service.web.base.problems import Problem, unknown_household
 from service.web.published.state import state_of
 from service.web.published.weeks import Place, Week, sees_row
 
 LONGEST_PURPOSE = 200
 log = logging.getLogger("xianying")
+
+
+def _needs(request: Request, identity: Identity, week: Week) -> list[str]:
+    return needs_in_sight(identity, week)
+
+
+def _grids(request: Request, identity: Identity, week: Week) -> list[str]:
+    return list(dict.fromkeys(grid for grid, _ in week.areas_in_sight(identity)))
+
+
+def _microgrids(request: Request, identity: Identity, week: Week) -> list[str]:
+    """List the micro-grids of the grid that the query names, or of all; grids may use the same numbers."""
+    within = request.query_params.get("grid_id")
+    return sorted({number for grid, number in week.areas_in_sight(identity) if within in (None, grid)})
+
+
+def _workers(request: Request, identity: Identity, week: Week) -> list[str]:
+    """List who has visits in sight, and for whoever sees everything also those who have none this week."""
+    every = week.around.get("workers", []) if identity.everywhere else []
+    rows = rows_in_sight(request, identity, week)
+    return sorted({row["worker_id"] for row in [*rows, *every] if row["worker_id"]})
+
+
+# which values the asker may name in a query of any route that is about a week
+VALUES: dict[str, Callable[[Request, Identity, Week], list[str]]] = {
+    "need": _needs,
+    "grid_id": _grids,
+    "grid": _grids,
+    "microgrid_id": _microgrids,
+    "worker_id": _workers,
+}
+
+
+def needs_in_sight(identity: Identity, week: Week) -> list[str]:
+    """List the ids of the needs of a week that the asker sees."""
+    return [need.id for need in week.community.needs if sees_need(identity, need.sensitive)]
+
+
+def week_asked(request: Request, identity: Identity, as_of: str | None) -> Week:
+    """Return the week of a date, by default the newest; call it after ``permit``, as a refusal lists what is in sight.
+
+    Raises a 404 problem for a week that is not served, and a 422 problem that says what there is for a value of the
+    query that does not exist in the week or in the asker's sight. A route says itself what an empty value means.
+    """
+    week = state_of(request).shelf.served.week(as_of)
+    for name, value in request.query_params.multi_items():
+        if name in VALUES and value:
+            refuse_unless_known(name, value, VALUES[name](request, identity, week))
+    return week
 
 
 def purpose_of(request: Request) -> str:

@@ -64,6 +64,14 @@ class Week:
         """Return the ids of the sensitive needs."""
         return frozenset(need.id for need in self.community.needs if need.sensitive)
 
+    @cached_property
+    def _areas(self) -> list[tuple[str, str]]:
+        return sorted({(place[0], place[1]) for place in self.places.values()})
+
+    def areas_in_sight(self, identity: Identity) -> list[tuple[str, str]]:
+        """List the pairs of grid and micro-grid in which the asker sees households, in order."""
+        return [area for area in self._areas if sees_place(identity, *area)]
+
     @property
     def listed(self) -> bool:
         """Tell whether the week's lists have been made."""

@@ -69,6 +69,12 @@ def test_a_new_household_gets_scores_without_being_stored(client):
     assert {one["need"] for one in found["scores"]} <= {"childcare", "meals"} and "tier" not in found
     assert As(client, "wang").get("/v1/households/brand-new/scores").status_code == 404
     assert As(client, "li").post("/v1/live/scores", body).status_code == 403
+    home = {name: value for name, value in body["households"][0].items() if name != "attributes"}
+    bare = chen.post("/v1/live/scores", {"household_id": "brand-new", "households": [home]})
+    assert {one["need"] for one in bare.json()["scores"]} == {"meals"}, "who may need childcare is not known"
+    asked = {**body, "requests": [{"need": "nosuch", "requested_at": "2024-01-01"}]}
+    wrong = chen.post("/v1/live/scores", asked)
+    assert wrong.status_code == 422 and wrong.json()["allowed"] == ["childcare", "meals"]
     late = {**body, "households": [{**body["households"][0], "valid_from": "2030-01-01"}]}
     assert chen.post("/v1/live/scores", late).status_code == 422
 

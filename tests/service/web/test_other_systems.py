@@ -74,6 +74,59 @@ def test_a_mistyped_filter_is_refused_instead_of_widening_the_list(client) -> No
     assert client.get("/v1/health", params={"a": "b"}).status_code == 200, "whatever a load balancer adds"
 
 
+OPEN = {
+    "household_id",
+    "who",
+    "cursor",
+    "as_of",
+}  # of no list that is known; an unknown week has an answer of its own
+NAMED = {"need": "meals", "grid_id": "g0", "microgrid_id": "m0"}
+
+
+def test_a_value_that_does_not_exist_is_refused_by_every_route_with_what_there_is(client) -> None:
+    wang, tried = As(client, "wang"), []
+    for path, methods in client.get("/v1/openapi.json").json()["paths"].items():
+        for parameter in methods.get("get", {}).get("parameters", []):
+            kinds = [parameter["schema"], *parameter["schema"].get("anyOf", [])]
+            name = parameter["name"]
+            if (
+                parameter["in"] != "query"
+                or name in OPEN
+                or not any(k.get("type") == "string" for k in kinds)
+            ):
+                continue
+            version = client.app.state.shelf.served.newest.said["model_version"]
+            address = path.replace("{household_id}", "h04").replace("{version}", version)
+            wrong = wang.get(address, params={name: "nosuch"})
+            if path.endswith("/explanation"):  # the need is part of what is asked for, as the household is
+                assert wrong.status_code == 404
+                continue
+            assert wrong.status_code == 422, (path, name)
+            named = NAMED.get(name) or next(iter(kind["enum"][0] for kind in kinds if "enum" in kind), "")
+            assert named in wrong.text, (path, name)
+            tried.append((path, name))
+            if name in NAMED:
+                assert named in wrong.json()["allowed"]
+                assert wang.get(address, params={name: named}).status_code == 200
+    assert {("/v1/visits", "tier"), ("/v1/visits", "worker_id"), ("/v1/demand", "need")} <= {*tried}
+    for page in ("/visits?grid=nosuch", "/overview?show=nosuch"):
+        assert wang.get(page).status_code == 422, page
+
+
+def test_what_there_is_says_no_more_than_what_is_in_sight(client) -> None:
+    li = As(client, "li")
+    for name, value, allowed in (
+        ("need", "refuge", ["childcare", "meals"]),
+        ("grid_id", "g1", ["g0"]),
+        ("microgrid_id", "m1", ["m0", "m2", "m4"]),
+    ):
+        found = li.get("/v1/visits", params={name: value})
+        assert found.status_code == 422 and found.json()["allowed"] == allowed
+        assert client.get("/v1/visits", params={name: value}, headers=machine(client)).status_code == 403
+    both = As(client, "wang").get("/v1/visits", params={"grid_id": "g1", "microgrid_id": "m0"})
+    assert both.status_code == 422 and both.json()["allowed"] == ["m1", "m3", "m5"]
+
+
 def test_the_small_client_and_curl_work_with_the_running_service(tmp_path: Path) -> None:
     workspace = copy_workspace(tmp_path / "workspace")
     with service(workspace) as (_, address):

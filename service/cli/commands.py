@@ -22,6 +22,7 @@ from service.cli import (
     week_commands,
 )
 from service.cli.options import Directory
+from service.console.account import refuse_root_elsewhere
 from service.console.startup import settle_process
 from service.console.terminal import Commands, run
 from service.web.commands import (
@@ -74,6 +75,7 @@ MODULES = (
 @click.pass_context
 def commands(context: click.Context, workspace: Path) -> None:
     """Serve residents' needs before they ask."""
+    refuse_root_elsewhere(workspace)
     context.obj = workspace
 
 

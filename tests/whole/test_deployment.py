@@ -2,11 +2,13 @@
 
 import configparser
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,26 @@ def test_a_unit_starts_a_command_of_the_program(unit: Path) -> None:
     words = shlex.split((inner[1] if inner else line).removeprefix("exec "))
     assert words[0] == INSTALLED
     called(words[1:])
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("runuser"), reason="needs root and runuser")
+def test_the_script_for_root_runs_commands_as_the_service_user_with_its_settings() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        settings, script = Path(home, "settings"), Path(home, "xianying")
+        settings.write_text(
+            "# note\nXIANYING_DATABASE_URL=postgresql://a:b@c/d?e=1&f='2'\nXIANYING_SECRET=\"s t\"\n"
+        )
+        text = (HERE / "xianying").read_text("utf-8").replace(INSTALLED, "/usr/bin/env")
+        text = text.replace("/etc/xianying/xianying.env", str(settings)).replace("-u xianying", "-u nobody")
+        script.write_text(text)
+
+        def said(*words: str) -> str:
+            command = ["/bin/sh", str(script), *words]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+        assert said("id", "-un") == "nobody"
+        assert said("printenv", "XIANYING_DATABASE_URL") == "postgresql://a:b@c/d?e=1&f='2'"
+        assert said("printenv", "XIANYING_SECRET") == "s t" and said("sh", "-c", "umask") == "0077"
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")

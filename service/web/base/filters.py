@@ -39,7 +39,8 @@ def refuse_unknown(request: Request) -> None:
 def refuse_unless_known(parameter: str, value: str, known: Collection[str]) -> None:
     """Raise a 422 problem for a value that is not among those that the asker may name.
 
-    ``parameter``: what the value is of, for the message. ``known``: all of them, in the order in which to tell them.
+    ``parameter``: what the value is of, for the message, which does not repeat the value: it may be a need out of sight.
+    ``known``: all of them, in the order in which to tell them.
     """
     if value in known:
         return
@@ -48,7 +49,7 @@ def refuse_unless_known(parameter: str, value: str, known: Collection[str]) -> N
     raise Problem(
         422,
         "unknown-value",
-        say(f"{parameter} 没有“{value[:100]}”", f"there is no {parameter} '{value[:100]}'"),
+        say(f"没有这个 {parameter}", f"no such {parameter}"),
         say(f"有：{listed or '（没有）'}", f"there are: {listed or 'none'}"),
         parameter=parameter,
         allowed=told,

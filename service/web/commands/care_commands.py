@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from features.language import UserError, say
+from service.console.account import refuse_root_elsewhere
 from service.console.terminal import read_hidden, show, stage
 from service.web.commands.service_database import service_database
 
@@ -90,6 +91,8 @@ def restore(workspace: Path, file: Path, tombstones: Path | None, secret: Path |
 
     if not file.is_file():
         raise UserError(say(f"{file}：没有这个文件", f"{file}: no such file"))
+    if not workspace.exists():
+        refuse_root_elsewhere(workspace.absolute().parent)
     passphrase = read_hidden(say("口令", "Passphrase")) if sealed(file) else None
     workspace.mkdir(parents=True, exist_ok=True)
     with stage(say("恢复", "restore")):

@@ -18,6 +18,7 @@ from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
 from models.registry.champion import DIRECTORY as CHAMPION
 from models.registry.champion import damaged_copy, load_champion, read_copy
 from models.registry.tracking import registry_name
+from service.console.account import account_name
 from service.web.audit.anchor import DIRECTORY as JOURNALS
 from service.web.audit.drain import ASIDE
 from service.web.audit.log import verify
@@ -46,7 +47,8 @@ def findings(workspace: Path, database: Database | None) -> list[str]:
     if database is not None:
         known = database
         checks += [lambda: _database(known), lambda: _audit(workspace, known)]
-    return [line for check in checks for line in check()]
+    # what cannot be read cannot be looked over
+    return [*_owners(workspace)] or [line for check in checks for line in check()]
 
 
 def _settings(workspace: Path) -> Iterator[str]:
@@ -146,6 +148,20 @@ def _permissions(workspace: Path) -> Iterator[str]:
         yield say(
             f"{len(open_ones)} 个文件或目录别人也能打开（{names}…）：请运行 chmod -R go= {workspace}",
             f"{len(open_ones)} files or directories are open to others ({names} ...): run chmod -R go= {workspace}",
+        )
+
+
+def _owners(workspace: Path) -> Iterator[str]:
+    """Find what another account wrote, such as root, which the service's account can neither read nor change."""
+    owner = workspace.stat().st_uid
+    others = [path for path in workspace.rglob("*") if path.lstat().st_uid != owner]
+    if others:
+        names = say("、", ", ").join(str(path) for path in others[:SHOWN])
+        account = account_name(owner)
+        yield say(
+            f"{len(others)} 个文件或目录不属于 {account}（{names}…），服务写不了：请运行 chown -R {account}: {workspace}",
+            f"{len(others)} files or directories do not belong to {account} ({names} ...), whose service cannot write "
+            f"them: run chown -R {account}: {workspace}",
         )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from served_town import NEWEST, As, copy_workspace, served, settings_for
 from sqlalchemy import select
 
@@ -28,8 +28,12 @@ def workspace(tmp_path) -> Path:
     return workspace
 
 
+def run(workspace: Path, *words: str) -> Result:
+    return CliRunner().invoke(commands, ["--workspace", str(workspace), *words])
+
+
 def doctor(workspace: Path) -> str:
-    found = CliRunner().invoke(commands, ["--workspace", str(workspace), "doctor"])
+    found = run(workspace, "doctor")
     return found.output if found.exception is None else str(found.exception)
 
 
@@ -103,6 +107,21 @@ def test_a_damaged_champion_is_named(workspace):
     model = next((workspace / "champion").glob("*/arrays.npz"))
     flip(model)
     assert str(model) in doctor(workspace)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another account")
+def test_root_leaves_nothing_behind_that_the_service_cannot_write(workspace, tmp_path):
+    assert run(workspace, "backup", str(tmp_path / "kept")).exit_code == 0
+    os.chown(workspace / "records.duckdb", 65534, 65534)
+    assert "records.duckdb" in doctor(workspace) and "chown -R root:" in doctor(workspace)
+    for path in [tmp_path, workspace, *workspace.rglob("*")]:
+        os.chown(path, 65534, 65534)
+    for words in (["ingest", str(tmp_path)], ["doctor"], ["audit", "verify"]):
+        refused = run(workspace, *words)
+        assert isinstance(refused.exception, UserError) and str(workspace) in str(refused.exception)
+    restored = run(tmp_path / "new", "restore", str(tmp_path / "kept"))
+    assert isinstance(restored.exception, UserError) and not (tmp_path / "new").exists()
+    assert {path.stat().st_uid for path in workspace.rglob("*")} == {65534}
 
 
 def test_the_doctor_sees_what_else_is_wrong(workspace):

@@ -9,6 +9,7 @@ from features.language import grid_words, say
 from service.web.api.answers import AsOf
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Identity, Scope, permit
+from service.web.base.filters import refuse_unless_known
 from service.web.intake import reassignments
 from service.web.pages.cards import Row, card, days_of, listed_week, results
 from service.web.pages.frame import page
@@ -42,6 +43,8 @@ def visits(
     if asker.everywhere and grid is None and not coordinators:
         return _grids(request, asker, week, rows)
     if asker.everywhere:
+        if grid is not None:
+            refuse_unless_known("grid", grid, week.grids_in_sight(asker))
         rows = [
             row for row in rows if row.get("coordinator") or (not coordinators and row["grid_id"] == grid)
         ]

@@ -22,7 +22,7 @@ def _needs(request: Request, identity: Identity, week: Week) -> list[str]:
 
 
 def _grids(request: Request, identity: Identity, week: Week) -> list[str]:
-    return list(dict.fromkeys(grid for grid, _ in week.areas_in_sight(identity)))
+    return week.grids_in_sight(identity)
 
 
 def _microgrids(request: Request, identity: Identity, week: Week) -> list[str]:
@@ -42,7 +42,6 @@ def _workers(request: Request, identity: Identity, week: Week) -> list[str]:
 VALUES: dict[str, Callable[[Request, Identity, Week], list[str]]] = {
     "need": _needs,
     "grid_id": _grids,
-    "grid": _grids,
     "microgrid_id": _microgrids,
     "worker_id": _workers,
 }

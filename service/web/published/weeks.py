@@ -72,6 +72,10 @@ class Week:
         """List the pairs of grid and micro-grid in which the asker sees households, in order."""
         return [area for area in self._areas if sees_place(identity, *area)]
 
+    def grids_in_sight(self, identity: Identity) -> list[str]:
+        """List the grids in which the asker sees households, in order."""
+        return list(dict.fromkeys(grid for grid, _ in self.areas_in_sight(identity)))
+
     @property
     def listed(self) -> bool:
         """Tell whether the week's lists have been made."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from features.ingest.ingest import ingest
 from features.point_in_time.records import date_of, day_of, known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from features.simulation.simulate import DEFAULT_END, simulate
 from features.store.reader import read_records, read_settings
 from models.evaluation.share_intervals import exact_count

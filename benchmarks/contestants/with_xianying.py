@@ -38,7 +38,7 @@ from features.blocks.build import build, catalogue
 from features.contract.attribute_values import booleans
 from features.point_in_time.labels import labels
 from features.point_in_time.records import Known, Records, Rows, day_of, known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from features.point_in_time.town_summary import asked
 from features.store.reader import read_records
 

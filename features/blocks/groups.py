@@ -14,7 +14,8 @@ from features.language import UserError, say
 from features.point_in_time.cohort import KnownAttributes
 from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
-from features.point_in_time.schema import Attribute, TableName, encoded, unused_attributes
+from features.point_in_time.schema import Attribute, TableName
+from features.point_in_time.schema_fit import encoded, unused_attributes
 from features.units import WEEK
 
 GRID = "grid"

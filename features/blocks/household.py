@@ -12,7 +12,8 @@ from features.language import say
 from features.point_in_time.changes import changed, days_since, history, last_change, number_within, size
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
-from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
+from features.point_in_time.schema import Attribute, Schema, plain_text
+from features.point_in_time.schema_fit import encoded
 from features.point_in_time.spoken import spoken_month
 from features.point_in_time.town import TownSummary
 from features.point_in_time.town_summary import first_known

@@ -11,7 +11,8 @@ from features.point_in_time.ages import AGE_GROUPS, aggregates, least_by_househo
 from features.point_in_time.records import Known, Rows
 from features.point_in_time.remembered import remembered
 from features.point_in_time.row_index import own_residents
-from features.point_in_time.schema import Attribute, Schema, encoded, plain_text
+from features.point_in_time.schema import Attribute, Schema, plain_text
+from features.point_in_time.schema_fit import encoded
 from features.point_in_time.town import TownSummary
 from features.units import JULIAN_YEAR
 

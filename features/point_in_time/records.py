@@ -17,9 +17,9 @@ import pandas as pd
 
 from features.contract.community import Community
 from features.data_end import last_time, rows_a_day
-from features.point_in_time.known_tables import AttributeTexts, Objections, Recordings, recordings
 from features.point_in_time.town import TownSummary
 from features.rows.departures import begun_anew, left_on
+from features.rows.known_tables import AttributeTexts, Objections, Recordings, recordings
 from features.rows.tables import (
     FeedbackRows,
     HouseholdRows,

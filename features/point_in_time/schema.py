@@ -1,4 +1,4 @@
-"""The schema: what each attribute means, fitted once from what was known at the time and kept with the model."""
+"""The schema: what each attribute of a town means; it is kept with the model that was trained by it."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -9,19 +9,10 @@ import numpy as np
 
 from features.contract import attribute_values as values
 from features.contract.spoken_values import NOTHING
-from features.contract.vocabulary import attribute_name, person_name
-from features.point_in_time.known_tables import AttributeTexts
-from features.point_in_time.records import Known
-from features.point_in_time.remembered import remembered
-from features.rows.tables import HouseholdRows, ResidentRows
 
 AttributeKind = Literal["number", "boolean", "category", "birth", "date", "ignored"]
 TableName = Literal["households", "residents"]
-MOST_VALUES = 20  # category values with a column of their own; the rest are pooled
-RAREST_VALUE = 0.002  # share of the rows below which a value is pooled
 ALIKE = 0.95  # share of the values that must be of a kind for the attribute to be of it
-FEWEST_CHANGES = 10  # households in which an attribute must have changed for its changes to be features
-MOST_LEADING = 12  # needs whose requests have columns of their own
 LONGEST_VALUE = 30  # mean characters of a category value; longer texts are free text
 BIRTH = re.compile(r"^(?:(?P<person>.*)_)?birth_(?:year|date)$|^(?P<zh>.*)出生(?:年|年份|年月|日期|年月日)$")
 PERSONAL = re.compile(
@@ -114,31 +105,6 @@ def age_name(person: str) -> str:
     return f"{person}_age" if person else "age"
 
 
-def fit_schema(known: Known) -> Schema:
-    """Fit the schema on the attributes as known at ``known.as_of``.
-
-    Excluded, constant, personal (name, phone, address) and nearly unique columns become ``ignored``.
-    """
-    exclude = set(known.community.features.exclude)
-    births = {"birth_year", "birth_date", "age"}
-    return Schema(
-        household=_fit_table(known, "households", exclude),
-        resident=_fit_table(known, "residents", exclude),
-        needs=tuple(need.id for need in known.community.needs),
-        has_residents=len(known.residents) > 0,
-        has_ages=bool((~np.isnan(known.residents.born)).any()) and not births & exclude,
-        leading=_leading_needs(known),
-    )
-
-
-def _leading_needs(known: Known) -> tuple[str, ...]:
-    """List the ids of the MOST_LEADING needs with the most requests, in the order of the needs."""
-    asked = known.requests.need[known.requests.need >= 0]
-    count = np.bincount(asked, minlength=len(known.community.needs))
-    most = np.argsort(-count, kind="stable")[:MOST_LEADING]
-    return tuple(known.community.needs[need].id for need in np.sort(most) if count[need])
-
-
 def kind_of(name: str, texts: list[str | None], whose: list[str]) -> AttributeKind:
     """Find the kind of a column by its name and values; ``ignored`` for a column that no model could use.
 
@@ -148,7 +114,7 @@ def kind_of(name: str, texts: list[str | None], whose: list[str]) -> AttributeKi
     if PERSONAL.search(name.lower()) or not len(column.distinct):
         return "ignored"
     frequency = np.bincount(column.codes[column.codes >= 0], minlength=len(column.distinct))
-    return _kind(name, column.distinct, frequency, column.codes, np.array(whose))
+    return kind_of_texts(name, column.distinct, frequency, column.codes, np.array(whose))
 
 
 def readable(kind: AttributeKind, text: str) -> bool:
@@ -156,79 +122,20 @@ def readable(kind: AttributeKind, text: str) -> bool:
     column = values.read_texts([text])
     if not len(column.distinct) or kind in ("category", "ignored"):
         return True
-    return bool(np.isfinite(_read(Attribute("", kind), column.distinct)[0]))
+    return bool(np.isfinite(read_texts_as(Attribute("", kind), column.distinct)[0]))
 
 
-def unused_attributes(known: Known, table: TableName) -> tuple[Attribute, ...]:
-    """Fit the attributes of a table that ``features.exclude`` keeps from every model, for an audit to compare by."""
-    exclude = set(known.community.features.exclude)
-    columns = {name: _columns(name) for name in getattr(known, table).attributes}
-    excluded = [names for name, names in columns.items() if {name, *names} & exclude]
-    # with these a column may stand back, as a birth year beside the birth date
-    shared = set().union(*excluded)
-    related = {name for name, names in columns.items() if names & shared}
-    return tuple(
-        attribute
-        for attribute in _fit_table(known, table, set(), related)
-        if {attribute.name, attribute.column} & exclude
-    )
-
-
-def _columns(name: str) -> set[str]:
-    """Return the names that ``Attribute.column`` can have for a column of this name, whatever its values are."""
-    plain = Attribute(name, "ignored").column
-    return {plain, Attribute(name, "birth").column} if BIRTH.match(name) else {plain}
-
-
-def _fit_table(
-    known: Known, table: TableName, exclude: set[str], only: set[str] | None = None
-) -> tuple[Attribute, ...]:
-    """Fit the attributes of a table, in the order of their names; of the columns ``only``, or of all."""
-    rows: HouseholdRows | ResidentRows = getattr(known, table)
-    whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
-    order = np.lexsort((rows.visible_from, rows.valid_from, whose))
-    fitted = []
-    for name in sorted(attribute for attribute in rows.attributes if only is None or attribute in only):
-        column = rows.attributes[name][order]
-        if (column.codes >= 0).any():
-            fitted.append(_fit_attribute(known, name, column.codes, column.distinct, whose[order], exclude))
-    used: set[str] = set()
-    for index, attribute in enumerate(fitted):
-        if attribute.kind != "ignored" and attribute.column in used:  # a birth year beside the birth date
-            fitted[index] = Attribute(attribute.name, "ignored")
-        used.add(attribute.column)
-    return tuple(fitted)
-
-
-def _fit_attribute(
-    known: Known, name: str, codes: np.ndarray, texts: np.ndarray, whose: np.ndarray, exclude: set[str]
-) -> Attribute:
-    """Fit one attribute from its ``codes`` per row, sorted by ``whose`` (household or resident) and then time."""
-    frequency = np.bincount(codes[codes >= 0], minlength=len(texts))
-    attribute = Attribute(name, "birth")
-    birth = BIRTH.match(name)
-    if {name, *([age_name(attribute.person)] if birth else [])} & exclude:
-        return Attribute(name, "ignored")
-    if PERSONAL.search(name.lower()) or (frequency == len(codes)).any():
-        return Attribute(name, "ignored")
-    kind = _kind(name, texts, frequency, codes, whose)
-    names = known.community.features.names
-    zh, en = person_name(attribute.person, names, name) if kind == "birth" else attribute_name(name, names)
-    common = _category_values(texts, frequency) if kind == "category" else ()
-    return Attribute(
-        name=name,
-        kind=kind,
-        values=common,
-        pooled=kind == "category" and len(common) < int((frequency > 0).sum()),
-        changes=kind in ("number", "boolean", "category") and _changed(codes, whose) >= FEWEST_CHANGES,
-        zh=zh,
-        en=en,
-    )
-
-
-def _kind(
+def kind_of_texts(
     name: str, texts: np.ndarray, frequency: np.ndarray, codes: np.ndarray, whose: np.ndarray
 ) -> AttributeKind:
+    """Find the kind of a column.
+
+    name: of the column.
+    texts: str [distinct], its distinct texts.
+    frequency: int64 [distinct], rows with each text.
+    codes: int64 [rows], the position of each row's text, -1 where it is missing.
+    whose: [rows], the household or resident of each row.
+    """
     seen = np.flatnonzero(frequency)
     texts, frequency = texts[seen], frequency[seen]
     everything = frequency.sum()
@@ -274,22 +181,8 @@ def _identifiers(texts: np.ndarray, owners: int) -> bool:
     )
 
 
-def _category_values(texts: np.ndarray, frequency: np.ndarray) -> tuple[str, ...]:
-    common = [
-        index for index in np.flatnonzero(frequency) if frequency[index] >= RAREST_VALUE * frequency.sum()
-    ]
-    common.sort(key=lambda index: (-frequency[index], texts[index]))
-    named = {plain_text(texts[index]): str(texts[index]) for index in reversed(common)}
-    return tuple(reversed(named.values()))[:MOST_VALUES]
-
-
-def _changed(codes: np.ndarray, whose: np.ndarray) -> int:
-    """Count the households or residents of which a value followed a different one."""
-    changed = (whose[1:] == whose[:-1]) & (codes[1:] != codes[:-1]) & (codes[1:] >= 0) & (codes[:-1] >= 0)
-    return len(np.unique(whose[1:][changed]))
-
-
-def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
+def read_texts_as(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
+    """Read texts as numbers, see ``features.point_in_time.schema_fit.encoded``: float64 [texts]."""
     if attribute.kind == "number":
         return values.numbers(texts)
     if attribute.kind == "boolean":
@@ -301,24 +194,3 @@ def _read(attribute: Attribute, texts: np.ndarray) -> np.ndarray:
     code = {value: float(index) for index, value in enumerate(attribute.values)}
     rest = float(len(code)) if attribute.pooled else np.nan
     return np.array([code.get(text, rest) for text in texts])
-
-
-def encoded(known: Known, table: TableName, attribute: Attribute) -> np.ndarray:
-    """Return an attribute as a number for each known row of a table: float64 [rows].
-
-    Numbers and booleans stay as they are, categories become their position in ``values`` (its length for the pooled
-    rest), births and dates become days. NaN where the value is missing, cannot be read by the schema, or the column is
-    absent. The distinct texts of the whole table are read once and serve every as-of day.
-
-    ``table``: ``households`` or ``residents``. ``attribute``: one of the schema's.
-    """
-    rows: HouseholdRows | ResidentRows = getattr(known, table)
-    column = rows.attributes.get(attribute.name)
-    if column is None:
-        return np.full(len(rows), np.nan)
-    return column.gather(_read_texts(known.attribute_texts, table, attribute))
-
-
-@remembered
-def _read_texts(texts: AttributeTexts, table: TableName, attribute: Attribute) -> np.ndarray:
-    return _read(attribute, getattr(texts, table)[attribute.name])

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from features.point_in_time.schema import Attribute
+from features.point_in_time.schema import Attribute
 
 Given = TypeVar("Given")
 
@@ -69,7 +68,7 @@ class TownSummary:
     first_known: float
     days_recorded: float
     resolutions_recorded: bool
-    unused: Mapping[str, tuple["Attribute", ...]]
+    unused: Mapping[str, tuple[Attribute, ...]]
     similar: tuple[AttributeFactors, ...] | None = None
     parts: Mapping[str, Any] = field(default_factory=dict)
     counts: TownCounts | None = None

@@ -15,7 +15,8 @@ from scipy.stats import rankdata
 from features.language import say
 from features.point_in_time.cohort import eligible
 from features.point_in_time.records import HouseholdRows, Known, ResidentRows
-from features.point_in_time.schema import Attribute, Schema, TableName, encoded, fit_schema
+from features.point_in_time.schema import Attribute, Schema, TableName
+from features.point_in_time.schema_fit import encoded, fit_schema
 from models.evaluation.share_intervals import exact_share
 
 FEWEST = 15  # households from which a value says anything

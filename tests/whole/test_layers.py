@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from source_tree import ORDER, ROOT, imports, modules, package, tree
@@ -70,6 +71,14 @@ def test_a_package_imports_only_lower_ones() -> None:
             if one.target in modules() and place[package(one.target)] > place[package(one.module)]
         },
     )
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    targets: dict[str, set[str]] = {module: set() for module in modules()}
+    for one in imports():
+        if one.target in targets and one.target != one.module:
+            targets[one.module].add(one.target)
+    TopologicalSorter(targets).prepare()  # raises CycleError, which names the circle
 
 
 def test_each_library_has_its_place() -> None:

@@ -17,7 +17,7 @@ from features.blocks import build
 from features.blocks.catalogue import with_role
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from models.underreporting.comparison import held_out, household_folds
 from models.underreporting.design import DesignMatrix
 from models.underreporting.estimators import VisitSample

@@ -7,7 +7,7 @@ from features.blocks import contacts
 from features.blocks.build import summarise
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 
 VISITS = [
     {"need": "meals", "contacted_at": "2024-01-10", "outcome": "not_needed"},

@@ -9,7 +9,8 @@ from features.blocks.build import build, catalogue
 from features.point_in_time import schema as schemas
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import known_before
-from features.point_in_time.schema import Schema, fit_schema
+from features.point_in_time.schema import Schema
+from features.point_in_time.schema_fit import fit_schema
 from features.point_in_time.town_summary import asked
 
 

@@ -11,7 +11,7 @@ from features.blocks import expected
 from features.blocks.build import build, summarise
 from features.blocks.similar import attribute_logarithms, similar_neighbours
 from features.point_in_time.records import known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 
 NEEDS = ({"id": "childcare", "name": {"zh": "暑期托管"}}, {"id": "repair", "name": {"zh": "维修"}})
 DAYS = 1400

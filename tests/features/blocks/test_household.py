@@ -11,7 +11,8 @@ from features.contract import attribute_values as values
 from features.language import set_language
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Rows, date_of, day_of, known_before
-from features.point_in_time.schema import Attribute, Schema, fit_schema
+from features.point_in_time.schema import Attribute, Schema
+from features.point_in_time.schema_fit import fit_schema
 from features.point_in_time.town import TownSummary
 
 DATE = day_of(date(2024, 6, 3))

@@ -11,7 +11,7 @@ from features.blocks import seasons
 from features.blocks.build import summarise
 from features.point_in_time.cohort import cohort, eligible
 from features.point_in_time.records import day_of, known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 
 BASE = town_rows(seed=7, requests=600)
 KNOWN, ROWS, SCHEMA = at(town_records(BASE))

@@ -8,7 +8,8 @@ from later_rows import AS_OF, towns_with_later_rows
 from make_records import make_community, make_records
 
 from features.point_in_time.records import known_before
-from features.point_in_time.schema import Schema, encoded, fit_schema, kind_of, readable
+from features.point_in_time.schema import Schema, kind_of, readable
+from features.point_in_time.schema_fit import encoded, fit_schema
 
 LATE = 30000
 

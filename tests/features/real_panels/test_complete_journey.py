@@ -17,7 +17,7 @@ from features.ingest.ingest import ingest
 from features.point_in_time.cohort import cohort
 from features.point_in_time.labels import labels
 from features.point_in_time.records import day_of, known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from features.real_panels.complete_journey import (
     SETTLED,
     TIMEZONE,

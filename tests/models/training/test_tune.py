@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 from small_town import AS_OF, NEEDS, town_rows
 
 from features.point_in_time.records import known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from models.dataset.sample import training_table
 from models.dataset.split import split
 from models.estimators.train import Trainer

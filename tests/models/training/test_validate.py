@@ -11,7 +11,7 @@ from small_town import AS_OF, NEEDS, town_rows
 
 from features.point_in_time.labels import label_end, usual_recording_delay
 from features.point_in_time.records import Known, known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from features.units import WEEK
 from models.dataset.sample import Table, training_table
 from models.dataset.split import Split, split

@@ -7,7 +7,7 @@ import pytest
 from make_records import make_records
 
 from features.point_in_time.records import Records, known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from models.underreporting.visits import HEAVIEST, random_visits, visit_table, with_targeted
 
 MONDAY = 19_723  # 2024-01-01

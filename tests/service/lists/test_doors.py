@@ -5,7 +5,7 @@ from make_records import make_community, make_records
 from small_town import AS_OF
 
 from features.point_in_time.records import known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from service.lists.visit_rows import contact_columns, describe
 
 HOMES = {  # in the order of their worth

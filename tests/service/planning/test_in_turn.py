@@ -12,7 +12,7 @@ from small_town import NEEDS
 from tiny_town import make_tiny_town
 
 from features.point_in_time.records import Known, Records, day_of, known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from features.store.partitions import InMemory
 from models.registry.champion import install_copy
 from models.registry.tracking import registry_address

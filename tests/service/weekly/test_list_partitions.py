@@ -15,7 +15,7 @@ from served_town import AS_OF, PROGRAMMES, copy_workspace, publish_week
 from features.ingest.ingest import ingest
 from features.language import LANGUAGES, UserError
 from features.point_in_time.records import date_of, known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from features.store.layout import lay_out
 from features.store.partitions import OnDisk
 from features.store.reader import read_records

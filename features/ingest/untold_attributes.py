@@ -22,7 +22,7 @@ from features.findings import EXAMPLES, Finding, Weight, shown_cells
 from features.ingest.files import TableFile
 from features.language import UserError, say
 from features.point_in_time.ages import of_residents
-from features.point_in_time.schema import ALIKE, BIRTH, age_name
+from features.point_in_time.schema import ALIKE, BIRTH, PERSONAL, age_name
 from features.store.database import STORE, attribute_columns, has_tables, open_store
 from features.store.sql import name, one_value, text
 from features.units import JULIAN_YEAR
@@ -228,10 +228,12 @@ def who_lines(workspace: Path, community: Community, today: date) -> list[str]:
 def attribute_findings(connection: duckdb.DuckDBPyConnection, file: TableFile, rows: str) -> list[Finding]:
     """Report attributes that are called a birth or are mostly a number, but cannot be used as such for their other cells.
 
-    ``rows``: SQL of the rows of ``file`` that can be used.
+    ``rows``: SQL of the rows of ``file`` that can be used. A telephone or a remark is never used, however it is written.
     """
     findings = []
     for attribute in file.attributes:
+        if PERSONAL.search(attribute.lower()):
+            continue
         quoted = name(attribute)
         query = f"""
             SELECT {quoted}, count(*) AS "row:number" FROM {rows} WHERE {quoted} IS NOT NULL

@@ -673,10 +673,16 @@ def test_units_and_unknown_words_leave_a_number_a_number(tiny_town):
 
 def test_a_column_that_other_cells_keep_from_being_a_number_or_birth_is_named(tiny_town):
     odd = [
-        row | {"children": "很多" if place < 4 else row["children"], "head_birth_year": 40 + place}
+        row
+        | {
+            "children": "很多" if place < 4 else row["children"],
+            "head_birth_year": 40 + place,
+            "联系电话": f"1380000{place:04d}" if place > 2 else "0571-88120000/13800000000",
+        }
         for place, row in enumerate(households())
     ]
     tiny_town.write("households", odd)
     lines = tiny_town.ingest().lines()
     assert any("children 大多是数或是否" in line and "很多 × 4" in line for line in lines)
     assert any("head_birth_year 读不成出生日期" in line and "× 13" in line for line in lines)
+    assert not any("电话" in line for line in lines)

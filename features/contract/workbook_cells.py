@@ -27,12 +27,15 @@ READ: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class SheetCells:
-    """One sheet: its cells from A1 on, row by row (empty ones are ""), and the corners of its merged ranges."""
+    """One sheet: its cells from A1 on, row by row (empty ones are ""), the corners of its merged ranges, and the rows
+    (from 0 on) with a cell that is struck through.
+    """
 
     name: str
     visible: bool
     rows: list[list[Any]]
     merged: list[tuple[tuple[int, int], tuple[int, int]]]
+    struck: frozenset[int] = frozenset()
 
 
 def read_sheets(path: Path) -> Iterator[SheetCells]:
@@ -71,7 +74,7 @@ def _sheets(lines: IO[bytes]) -> Iterator[SheetCells]:
                 return
             rows.append(json.loads(line, object_hook=_value))
         merged = [((top, left), (bottom, right)) for (top, left), (bottom, right) in sheet["merged"]]
-        yield SheetCells(sheet["name"], sheet["visible"], rows, merged)
+        yield SheetCells(sheet["name"], sheet["visible"], rows, merged, frozenset(sheet["struck"]))
 
 
 def _value(tagged: dict[str, Any]) -> Any:

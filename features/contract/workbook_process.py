@@ -99,6 +99,7 @@ def _last_filled(head: bytes, sheet: Any) -> tuple[bytes, bytes]:
 def _print_sheets(path: str) -> int:
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
+    struck = struck_rows(path)
     with CalamineWorkbook.from_path(path) as workbook:
         shown = {sheet.name: sheet.visible == SheetVisibleEnum.Visible for sheet in workbook.sheets_metadata}
         for name in workbook.sheet_names:
@@ -107,11 +108,34 @@ def _print_sheets(path: str) -> int:
             if (bottom + 1) * (right + 1) > CELLS:
                 return _end(TOO_LARGE, name)
             merged = sheet.merged_cell_ranges or []
-            _print({"name": name, "visible": shown.get(name, True), "merged": merged, "rows": bottom + 1})
+            about = {"visible": shown.get(name, True), "merged": merged, "struck": struck.get(name, [])}
+            _print({"name": name, **about, "rows": bottom + 1})
             before = [""] * left
             for row in sheet.iter_rows() if sheet.start else ():
                 _print(before + row)
     return 0
+
+
+def struck_rows(path: str) -> dict[str, list[int]]:
+    """Find the rows, from 0 on, with a cell that is struck through, as people cancel a row by hand, by sheet.
+
+    Only workbooks of the kind .xlsx tell it; one without such a font is not read for it.
+    """
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        if "xl/styles.xml" not in archive.namelist() or b"<strike" not in archive.read("xl/styles.xml"):
+            return {}
+    from openpyxl import load_workbook
+
+    return {
+        sheet.title: [
+            number
+            for number, row in enumerate(sheet.iter_rows(min_row=1))
+            if any(cell.value not in (None, "") and cell.font.strike for cell in row)
+        ]
+        for sheet in load_workbook(path, read_only=True).worksheets
+    }
 
 
 def _print(value: Any) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from features.contract.table_names import REFUSALS, contract_names, names_refusal, table_named
 from features.contract.tables import TABLES
 from features.contract.workbook_cells import SheetCells, read_sheets
-from features.findings import EXAMPLES, Finding, Weight
+from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, TextRows
 from features.language import UserError, say
 
@@ -44,6 +44,7 @@ def read_workbook(path: Path, table: str) -> TextRows:
         if isinstance(read, Sheet):
             sheets.append(read)
             findings += read.findings + ([] if cells.visible else [_hidden(path, cells.name)])
+            findings += [_struck(path, cells)] if cells.struck else []
         elif read:
             findings.append(read)
         if first is None or cells.name.strip().lower() == table:
@@ -60,6 +61,16 @@ def _hidden(path: Path, name: str) -> Finding:
     return Finding(
         Weight.LOOK, path.name, words, say("不要的请删除", "delete it where it should not be read")
     )
+
+
+def _struck(path: Path, sheet: SheetCells) -> Finding:
+    lines = line_words([row + 1 for row in sorted(sheet.struck)])
+    words = say(
+        f"工作表 {sheet.name} {lines}有划掉的格，也读了",
+        f"sheet {sheet.name} {lines}: a cell is struck through and was read as well",
+    )
+    todo = say("不要的请删除该行", "delete the row where it should not be read")
+    return Finding(Weight.LOOK, path.name, words, todo, len(sheet.struck))
 
 
 def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | None:

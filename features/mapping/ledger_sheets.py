@@ -36,7 +36,7 @@ class LedgerSheet:
 
     ``title``: the texts above the header. ``names``: the header, one name for each column, none twice, "" where there is
     none. ``rows``: the cells of each row that holds something; ``lines``: where each stands in the file, from 1 on.
-    ``notes``: which rows are notes, sums or section titles instead of records.
+    ``notes``: which rows are notes, sums or section titles instead of records; ``struck``: which have a struck cell.
     """
 
     name: str
@@ -47,6 +47,7 @@ class LedgerSheet:
     notes: frozenset[int]
     header_line: int
     visible: bool = True
+    struck: frozenset[int] = frozenset()
 
 
 def read_ledger(path: Path) -> list[LedgerSheet]:
@@ -135,7 +136,10 @@ def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
             notes.add(len(rows))
         rows.append(row)
         lines.append(number + 1)
-    return LedgerSheet(sheet.name, title, names, rows, lines, frozenset(notes), head + 1, sheet.visible)
+    struck = frozenset(at for at, line in enumerate(lines) if line - 1 in sheet.struck)
+    return LedgerSheet(
+        sheet.name, title, names, rows, lines, frozenset(notes), head + 1, sheet.visible, struck
+    )
 
 
 def _chat(sheet: SheetCells, cells: Sequence[Sequence[Cell]]) -> LedgerSheet | None:

@@ -70,6 +70,7 @@ class Row:
     line: int
     cells: dict[str, Any]
     note: bool
+    struck: bool = False
 
 
 def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
@@ -125,7 +126,7 @@ def _rows(sheet: LedgerSheet, layout: Layout) -> Iterator[Row]:
             repeats = value in ABOVE or (value == "" and name in layout.carried_down)
             row[name] = above.get(name, "") if repeats else value
         above = row
-        yield Row(line, row, note=False)
+        yield Row(line, row, note=False, struck=number in sheet.struck)
 
 
 def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[dict[str, Any]]:
@@ -135,6 +136,13 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
         yield {
             "aside": say(
                 f"不是记录，是表里的说明或合计：{text[:20]}", f"a note or a sum, no record: {text[:20]}"
+            )
+        }
+        return
+    if row.struck:
+        yield {
+            "aside": say(
+                "有划掉的格：仍有效的请去掉删除线", "a cell is struck through: unstrike it where it holds"
             )
         }
         return

@@ -11,6 +11,7 @@ import pytest
 from hostile_workbooks import far_cell
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.styles import Font
 from tiny_town import households
 
 from features.ingest import csv_reader as csv_rows
@@ -267,6 +268,7 @@ def test_every_sheet_of_a_workbook_is_read_with_its_own_lines(tiny_town):
         旧=[WORKERS, ["W1", "grid_worker"]],
     )
     made["旧"].sheet_state = "hidden"
+    made["二月"]["B3"].font = Font(strike=True)
     made.save(path)
     read = read_table("workers", path)
     rows = [(row["worker_id"], row["role"], *place_of(read, row[LINE])) for row in read.rows.to_pylist()]
@@ -278,6 +280,7 @@ def test_every_sheet_of_a_workbook_is_read_with_its_own_lines(tiny_town):
     assert any("旧" in finding.what for finding in read.findings) and any(
         "说明" in finding.what for finding in read.findings
     )
+    assert any("二月 第 3 行有划掉的格" in finding.what for finding in read.findings)
 
 
 def test_names_of_columns_are_one_whatever_their_case_and_stand_once_in_a_sheet(tiny_town):

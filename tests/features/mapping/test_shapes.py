@@ -21,6 +21,7 @@ from ledger_town import (
     write_warnings,
 )
 from openpyxl import Workbook
+from openpyxl.styles import Font
 
 from features.contract.workbook_cells import SheetCells
 from features.language import UserError
@@ -298,6 +299,18 @@ def test_a_chat_copied_into_one_column_is_a_row_a_message(tmp_path: Path, ending
     assert records["person"].tolist() == ["李姐", "王强"]
     assert records["address"].tolist() == ["", "4-1-302"]
     assert records["happened_at"].tolist() == [datetime(2025, 3, 5, 10, 20), datetime(2025, 3, 5, 14, 31)]
+
+
+def test_a_row_that_was_struck_through_is_set_aside(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["日期", "姓名", "住址", "诉求内容"])
+    for room in (501, 502):
+        book.active.append(["2025-03-05", "张三", f"3-2-{room}", "想订助餐"])
+    for cell in book.active[2]:
+        cell.font = Font(strike=True)
+    book.save(tmp_path / "诉求.xlsx")
+    _, records = mapped(tmp_path / "诉求.xlsx")
+    assert [aside[:6] for aside in records["aside"]] == ["有划掉的格：", ""]
 
 
 def test_a_chain_is_a_row_for_each_who_joins_and_none_for_who_posts_it(tmp_path: Path) -> None:

@@ -74,8 +74,9 @@ def keep_register(workspace: Path, kept: pd.DataFrame) -> None:
 
 def forget_waiting(workspace: Path, household_id: str) -> bool:
     """Delete the rows that wait for people and may be of a household; tell whether there were any."""
-    waiting = read_kept(workspace, PENDING, ("candidates",))
+    waiting = read_kept(workspace, PENDING, ("candidates", "household_id"))
     of_household = waiting["candidates"].map(lambda candidates: household_id in list(candidates)).astype(bool)
+    of_household |= (waiting["household_id"] == household_id).fillna(False).astype(bool)
     if not of_household.any():
         return False
     keep(workspace, PENDING, waiting[~of_household])

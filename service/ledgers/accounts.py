@@ -33,7 +33,7 @@ class Accounts:
     still_waiting: int
     warned: int  # new visits that a list from above asks for
     unread_refusals: Sequence[str]
-    unsure_texts: int
+    needs_open: int  # loaded visits whose note may ask for something
 
     def count(self, state: str) -> int:
         """Count the records in a state."""
@@ -72,6 +72,13 @@ class Accounts:
                     f"{self.warned} warnings, each a visit of the next list",
                 )
             )
+        if self.needs_open:
+            lines.append(
+                say(
+                    f"走访记录 {self.needs_open} 条没认出需求，先只记作走访",
+                    f"{self.needs_open} visits' notes: no need recognised, so far kept as notes only",
+                )
+            )
         return lines + self._where(workspace)
 
     def _reasons(self) -> list[str]:
@@ -97,7 +104,7 @@ class Accounts:
         if workspace is None:
             return []
         lines = []
-        if self.count(REVIEW) or self.still_waiting or self.unsure_texts:
+        if self.count(REVIEW) or self.still_waiting or self.needs_open:
             sheets = {HOUSEHOLDS_SHEET: "xianying review", NEEDS_SHEET: "xianying text review --read"}
             lines += [
                 say(
@@ -146,14 +153,14 @@ def accounts_of(
     for record, reason in _not_taken(tables, composed, report):
         if record >= 0:
             state[record], why[record] = ASIDE, reason
-    waited = events.loc[~new, "state"]
+    waited = events.loc[~new & ~events["loaded_before"].astype(bool), "state"]
     return Accounts(
         records[list(SOURCE)].assign(state=state, why=why),
         now_loaded=int((waited == LOADED).sum()),
         still_waiting=int((waited == REVIEW).sum()),
         warned=len(composed.warnings),
         unread_refusals=composed.unread_refusals,
-        unsure_texts=len(composed.unsure_texts),
+        needs_open=int(events["need_open"].sum()),
     )
 
 

@@ -23,6 +23,10 @@ VISIT_CHANNEL = ("走访", "visit")
 _REFUSES = re.compile(
     r"拒访|不要再来|(?:拒绝|谢绝|不愿|不想|不接受|不同意)(?:再|被|接受)?(?:走访|上门|入户|来访|访问|联系|开门)|勿扰|不希望.{0,4}(?:走访|上门)"
 )
+_NO_WISH = re.compile(  # what a visit's note says of a home that wants nothing
+    r"(?:(?:一切|身体|家[中里]|目前|情况|暂时?|现在?|生活|状况)*(?:无|没有?|正常|良好|健康|平安|稳定|尚可|较好|很好|不在家?|没人|无人|未遇)"
+    r"(?:在家|应答|人|诉求|需求|需要|困难|问题|异常|变化|特殊|情况)*[，,。；;、\s]*)+"
+)
 _SETTLED = re.compile(r"^已?(?:办结|完成|解决|处理|答复|回复|销号|办理)(?:完毕)?$")
 
 
@@ -31,8 +35,9 @@ class Composed:
     """What became of a ledger's rows.
 
     ``tables``: rows of the contract's tables, with the position of their event in ``record``. ``events``: the events with
-    household_id, candidates, verdict, link_reason, ``state`` (loaded, review or aside) and ``why``. ``unsure_texts``:
-    texts whose need nobody is sure of. ``unread_refusals``: lines on refusals of which nobody can tell whose they are.
+    household_id, candidates, verdict, link_reason, ``state`` (loaded, review or aside), ``why``, and ``need_open``: of a
+    loaded visit whether its note may ask for something that nobody is sure of. ``unsure_texts``: texts whose need nobody
+    is sure of. ``unread_refusals``: lines on refusals of which nobody can tell whose they are.
     """
 
     tables: dict[str, list[dict[str, Any]]]
@@ -140,7 +145,10 @@ def _with_states(
         for candidates, reason in events.loc[unplaced, ["candidates", "link_reason"]].to_numpy()
     ]
     why[unplaced] = unsure_of
-    return events.assign(state=state, why=why)
+    visit = events["shape"].isin(["visits", "days"]) & (state == LOADED) & ~events.index.isin(needs["event"])
+    wishes = ~events["text"].map(lambda text: bool(_NO_WISH.fullmatch(plain(text)))).astype(bool)
+    need_open = visit & wishes & events["text"].isin(unsure["text"])
+    return events.assign(state=state, why=why, need_open=need_open)
 
 
 def _load(composed: Composed, place: int, event: dict[Any, Any], needs: list[str]) -> None:

@@ -21,8 +21,9 @@ def write_review_sheets(
     waiting = events[events["state"] == REVIEW]
     unsure = waiting[~waiting["verdict"].isin(SURE)].drop_duplicates(list(NAMED)).reset_index(drop=True)
     _write_households(workspace / HOUSEHOLDS_SHEET, unsure, register)
-    said = waiting["text"].where(waiting["text"] != "", waiting["category"])
-    texts = composed.unsure_texts[composed.unsure_texts["text"].isin(said[waiting["verdict"].isin(SURE)])]
+    asked = events[(events["state"] == REVIEW) & events["verdict"].isin(SURE) | events["need_open"]]
+    said = asked["text"].where(asked["text"] != "", asked["category"])
+    texts = composed.unsure_texts[composed.unsure_texts["text"].isin(said)]
     if len(texts):
         write_text_review(workspace / NEEDS_SHEET, texts, community)
     else:

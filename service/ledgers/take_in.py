@@ -176,12 +176,14 @@ def _without_erased(tables: RegisterTables, erased: frozenset[str]) -> RegisterT
 def _events(records: pd.DataFrame, workspace: Path) -> pd.DataFrame:
     """Return the usable rows of requests, visits and warnings, and behind them those that wait since earlier months.
 
-    ``record``: the position in ``records``, -1 for a row that waited.
+    ``record``: the position in ``records``, -1 for a row that waited. ``loaded_before``: whether only its need was open.
     """
     rows = records[records["shape"].isin(EVENTS) & (records["aside"] == "")]
-    rows = rows.assign(event_id=event_ids(rows), record=rows.index).drop(columns=["attributes", "aside"])
+    rows = rows.assign(event_id=event_ids(rows), record=rows.index, loaded_before=False)
+    rows = rows.drop(columns=["attributes", "aside"])
     waiting = read_kept(workspace, PENDING, tuple(rows.columns))
     waiting = waiting[~waiting["event_id"].isin(rows["event_id"])].assign(record=-1)
+    waiting = waiting.assign(loaded_before=waiting.get("loaded_before", False))
     if waiting.empty:
         return rows.reset_index(drop=True)
     return (
@@ -225,7 +227,8 @@ def _keep(
 ) -> None:
     """Keep ids, warnings, the rows that wait for people, where every row went, and the mappings for next month."""
     keep_register(workspace, tables.kept)
-    waiting = composed.events[composed.events["state"] == REVIEW]
+    waiting = composed.events[(composed.events["state"] == REVIEW) | composed.events["need_open"]]
+    waiting = waiting.assign(loaded_before=waiting["state"] != REVIEW)
     keep(workspace, PENDING, waiting[[name for name in waiting.columns if name not in ("record",)]])
     before = read_warnings(workspace)
     new = pd.DataFrame(composed.warnings, columns=list(WARNING_COLUMNS))

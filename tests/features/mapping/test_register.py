@@ -89,7 +89,13 @@ def test_rows_that_wait_and_may_be_of_a_deleted_household_are_forgotten(tmp_path
     keep(
         tmp_path,
         "pending.parquet",
-        pd.DataFrame({"event_id": ["a", "b"], "candidates": [["H1", "H2"], ["H3"]]}),
+        pd.DataFrame(
+            {
+                "event_id": ["a", "b", "c"],
+                "candidates": [["H1", "H2"], ["H3"], []],
+                "household_id": [None, None, "H2"],
+            }
+        ),
     )
     assert forget_waiting(tmp_path, "H2") and not forget_waiting(tmp_path, "H9")
     assert read_kept(tmp_path, "pending.parquet", ())["event_id"].tolist() == ["b"]

@@ -18,6 +18,7 @@ from ledger_town import (
     write_warnings,
 )
 from openpyxl import Workbook, load_workbook
+from openpyxl.utils import get_column_letter
 
 from features.language import UserError
 from features.mapping.kept_rows import PENDING, WARNINGS, read_kept
@@ -171,6 +172,35 @@ def test_a_text_without_a_need_waits_until_somebody_has_decided(tmp_path: Path) 
     assert command(workspace, "text", "review", "--read", sheet) == 0
     _, rows = take_in(raw, workspace)
     assert rows.loc[rows["source_file"] == "诉求台账.xlsx", "state"].tolist() == ["loaded", "loaded", "aside"]
+
+
+def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is_gone(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    home = town.homes[2]
+    book = Workbook()
+    book.active.append(["走访时间", "姓名", "住址", "电话", "走访情况"])
+    for words in ("双职工，孩子放学没地方去", "身体健康，无诉求"):
+        book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], words])
+    book.save(raw / "走访2.xlsx")
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    taken, rows = take_in(raw, workspace)
+    assert rows.loc[rows["source_file"] == "走访2.xlsx", "state"].tolist() == ["loaded", "loaded"]
+    assert any("走访记录 1 条没认出需求" in line for line in taken.lines)
+    before = len(read_records(workspace).requests.household)
+    book = load_workbook(sheet := workspace / "review" / "needs.xlsx")
+    page = book.active
+    titles = {cell.value: cell.column for cell in page[1]}
+    texts = [cell.value for cell in page[get_column_letter(titles["原话"])]]
+    page.cell(texts.index("双职工，孩子放学没地方去") + 1, titles["决定"], "暑期托管")
+    book.save(sheet)
+    assert "身体健康，无诉求" not in texts
+    assert command(workspace, "text", "review", "--read", sheet) == 0
+    (raw / "走访2.xlsx").unlink()
+    taken, _ = take_in(raw, workspace)
+    assert len(read_records(workspace).requests.household) == before + 1
+    assert not any("没认出需求" in line or "以前待定" in line for line in taken.lines)
 
 
 def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ SINGLE = frozenset(
         "status",
         "visited",
         "refusal",
+        "confidential",
         "birth",
         "valid_from",
         "valid_until",

@@ -36,6 +36,7 @@ TEXTS = (
     "resolved_at",
     "visited",
     "refusal",
+    "confidential",
     "satisfaction",
     "warned_of",
     "worker",
@@ -233,6 +234,8 @@ def _aside(record: dict[str, Any], layout: Layout, unread: str) -> str:
             if unread
             else say("没有时间", "no time")
         )
+    if read_truth(record.get("confidential", "")):
+        return say("居民要求保密", "to be kept confidential")
     visited = plain(record.get("visited", ""))
     if visited and (_NOT_YET.match(visited) or read_truth(visited) is False):
         return say("还没有走访", "not visited yet")

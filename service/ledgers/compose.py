@@ -256,6 +256,20 @@ def add_refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
         )
 
 
-def _refuses(event: dict[str, Any]) -> bool:
+def refusals_aside(records: pd.DataFrame) -> list[str]:
+    """Tell of rows of visits that were set aside although they tell a refusal, which must not be lost with them."""
+    visits = records[records["shape"].isin(["visits", "days"]) & (records["aside"] != "")]
+    places = ["source_file", "source_sheet", "source_row", "aside"]
+    told = visits.loc[[_refuses(row) for row in visits.to_dict("records")], places]
+    return [
+        say(
+            f"{file} [{sheet}] 第 {line} 行写了拒访，但这一行没有用：{why}",
+            f"{file} [{sheet}] line {line} tells a refusal, but is set aside: {why}",
+        )
+        for file, sheet, line, why in told.to_numpy()
+    ]
+
+
+def _refuses(event: dict[Any, Any]) -> bool:
     words = " ".join(event[column] for column in ("refusal", "visited", "status", "result"))
     return names_refusal(words) or bool(_REFUSES.search(event["text"]))

@@ -37,7 +37,15 @@ from features.store.tombstones import TOMBSTONES, read_tombstones, recognises
 from features.workspace_secret import workspace_secret
 from service.ledgers.accounts import Accounts, accounts_of
 from service.ledgers.category_table import CATEGORIES
-from service.ledgers.compose import REVIEW, Composed, compose, erased_words, event_ids
+from service.ledgers.compose import (
+    REVIEW,
+    SHORTEST_ID,
+    Composed,
+    compose,
+    erased_words,
+    event_ids,
+    refusals_aside,
+)
 from service.ledgers.households_of_rows import Register
 from service.ledgers.needs_of_rows import need_reader
 from service.ledgers.review_sheets import write_review_sheets
@@ -92,13 +100,14 @@ def ingest_directory(
     for path, mapping in ledgers:
         tell(say(f"读取 {path.name}", f"reading {path.name}"))
         parts.append(take_rows(path, mapping, zone))
-    records = pd.concat(parts, ignore_index=True)
+    records = _without_copies(pd.concat(parts, ignore_index=True))
     tell(say("认户、认需求", "finding households and needs"))
     tables = _register(records, workspace, settings)
     events = _events(records, workspace)
     register = _known(workspace, tables, settings)
     tables = _without_erased(tables, register.erased)
     composed = compose(events, register, need_reader(directory, workspace, settings))
+    composed.unread_refusals += refusals_aside(records)
     with _staging_place(workspace, dry) as place:
         staged = Path(place)
         write_staged(staged, directory, [path for path, _ in ledgers], tables, composed, records)
@@ -128,6 +137,16 @@ def _ledgers(directory: Path, workspace: Path) -> list[tuple[Path, Mapping]]:
         if mapping:
             ledgers.append((path, mapping))
     return ledgers
+
+
+def _without_copies(records: pd.DataFrame) -> pd.DataFrame:
+    """Set aside the rows of a file whose number, time, person and text stand again further down: told twice."""
+    same = ["source_file", "shape", "record_id", "happened_at", "address", "person", "text"]
+    numbered = (records["record_id"].str.len() >= SHORTEST_ID) & records["shape"].isin(EVENTS)
+    usable = records[numbered & (records["aside"] == "")]
+    copies = usable.index[usable.duplicated(same, keep="last")]
+    words = say("同一编号的同一件，后面还有一行", "the same record stands again further down")
+    return records.assign(aside=records["aside"].mask(records.index.isin(copies), words))
 
 
 def _settings(directory: Path, workspace: Path) -> Community:

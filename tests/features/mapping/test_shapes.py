@@ -301,6 +301,16 @@ def test_a_chat_copied_into_one_column_is_a_row_a_message(tmp_path: Path, ending
     assert records["happened_at"].tolist() == [datetime(2025, 3, 5, 10, 20), datetime(2025, 3, 5, 14, 31)]
 
 
+def test_what_a_resident_wants_kept_confidential_is_set_aside(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["来电时间", "来电人", "地址", "诉求内容", "是否保密"])
+    for secret in ("是", "否", ""):
+        book.active.append(["2025-03-05", "张三", "3-2-501", "想申请低保", secret])
+    book.save(tmp_path / "12345.xlsx")
+    _, records = mapped(tmp_path / "12345.xlsx")
+    assert records["aside"].tolist() == ["居民要求保密", "", ""]
+
+
 def test_a_row_that_was_struck_through_is_set_aside(tmp_path: Path) -> None:
     book = Workbook()
     book.active.append(["日期", "姓名", "住址", "诉求内容"])

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -172,6 +173,36 @@ def test_a_text_without_a_need_waits_until_somebody_has_decided(tmp_path: Path) 
     assert command(workspace, "text", "review", "--read", sheet) == 0
     _, rows = take_in(raw, workspace)
     assert rows.loc[rows["source_file"] == "诉求台账.xlsx", "state"].tolist() == ["loaded", "loaded", "aside"]
+
+
+def test_a_ticket_that_stands_twice_is_one_and_a_refusal_in_a_row_set_aside_stops_the_week(
+    tmp_path: Path,
+) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    home = town.homes[2]
+    who = [home.head[0], home.door, home.head[3]]
+    book = Workbook()
+    book.active.append(["工单编号", "来电时间", "诉求人", "地址", "电话", "诉求内容", "办理状态"])
+    for state in ("办理中", "已办结"):
+        book.active.append(["HS20250400017", "2025-04-02 10:00:00", *who, "想订助餐", state])
+    book.save(raw / "热线2.xlsx")
+    book = Workbook()
+    book.active.append(["走访时间", "姓名", "住址", "电话", "走访情况"])
+    book.active.append(["月初", *who, "不要再来"])
+    book.save(raw / "走访2.xlsx")
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
+    taken, rows = take_in(raw, workspace)
+    assert rows.loc[rows["source_file"] == "热线2.xlsx", "state"].tolist() == ["aside", "loaded"]
+    (loaded,) = (
+        duckdb.connect(str(workspace / "records.duckdb"), read_only=True)
+        .sql("SELECT resolved_at IS NOT NULL FROM requests WHERE request_id = 'HS20250400017'")
+        .fetchall()
+    )
+    assert loaded == (True,)
+    assert any("走访2.xlsx [Sheet] 第 2 行写了拒访，但这一行没有用" in line for line in taken.lines)
+    assert taken.report.unread_refusals
 
 
 def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is_gone(tmp_path: Path) -> None:

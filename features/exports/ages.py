@@ -49,7 +49,7 @@ def births_from_ages(
         connection.execute(f"ALTER TABLE {table} ADD COLUMN birth_year DOUBLE")
     taken = next((column for column in columns if TAKEN.match(column.strip().lower())), "")
     texts = connection.execute(f"SELECT DISTINCT {name(ages)} FROM {table} WHERE {name(ages)} IS NOT NULL")
-    years = {text: years for (text,) in texts.fetchall() if (years := _years(text)) is not None}
+    years = {text: years for (text,) in texts.fetchall() if (years := years_of_age(text)) is not None}
     read = pa.table(
         {"said": pa.array(years, type=pa.string()), "years": pa.array(years.values(), pa.float64())}
     )
@@ -66,10 +66,10 @@ def births_from_ages(
     return Aged(ages, taken, before - after, after)
 
 
-def _years(text: str) -> float | None:
-    """An age in years: 65, 65岁, 45周岁, 3个月; None where it is none.
+def years_of_age(text: str) -> float | None:
+    """Read an age in years: 65, 65岁, 45周岁, 3个月; None where it is none.
 
-    >>> _years("65岁"), _years("6个月"), _years("200")
+    >>> years_of_age("65岁"), years_of_age("6个月"), years_of_age("200")
     (65.0, 0.5, None)
     """
     months = MONTHS.match(plain(text))

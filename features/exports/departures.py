@@ -44,11 +44,15 @@ USUAL = {
 }
 STATUS = re.compile(
     r"^(?:状态|status|residence_status|(?:居住|在住|常住|住户|人员|人口|人户|户籍|户口)(?:状态|情况)"
-    r"|(?:注销|离开|迁出|减员|变动|销户)原因)$"
+    r"|(?:注销|离开|迁出|减员|变动|销户)原因|备注)$"
 )
 GONE = re.compile(
     r"迁出|迁走|迁往|外迁|搬走|搬离|搬出|搬迁|注销|销户|死亡|去世|过世|病故|已故|亡故|身故|逝世"
     r"|\b(?:moved[ _](?:out|away)|deceased|died|dead)\b"
+)
+# a remark that says no more than that its own person is gone, and when; 老伴去世 says it of another one
+REMARK_OF_GONE = re.compile(
+    rf"(?:[\d年月日号.\-/\s()于]|本人|全家|户[籍口]|因病|已(?!故))*(?:{GONE.pattern})[了\d年月日号.\-/\s()]*"
 )
 STILL_THERE = re.compile(r"未|没|不|非|否|无|拟|计划|准备|\bnot\b")
 THERE = re.compile(r"在|常住|居住|自住|租住|入住|正常|\b(?:active|present|living|resident)\b")
@@ -185,6 +189,9 @@ def _tells(value: str, table: str, sign: Sign, zone: str) -> bool | None:
         return True if _moment(value, zone) else None
     if word in NOTHING or word in UNKNOWN:
         return False
+    if sign.column == "备注":
+        own = REMARK_OF_GONE.fullmatch(word) is not None
+        return own and (table != "households" or not re.search("[死世故]", word))
     if "户主" in word and table == "households":
         return None  # others may live there
     if not sign.flag:

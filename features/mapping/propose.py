@@ -275,9 +275,6 @@ def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:
             field, because = "tags", say("一格里有多个标签", "several tags in a cell")
         elif not register and field in ("attribute", "tags", "age", "birth", "relation"):
             field = "ignored"
-        if field == "age":
-            born = any(column.field in ("birth", "id_card") and column.content.filled for column in columns)
-            field = "ignored" if born else "attribute"
         fitted.append(Column(column.name, field, because, column.content))
     return _with_person(shape, fitted)
 

@@ -5,15 +5,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
 
 from features.contract.spoken_values import read_birth
+from features.exports.ages import years_of_age
 from features.language import say
 from features.linking.doors import read_door
 from features.linking.names import surname_of
+from features.units import JULIAN_YEAR
 from features.workspace_secret import keyed_hash
 
 KEPT = (
@@ -22,7 +24,15 @@ KEPT = (
     "door",
     "valid_from",
 )  # ``door``: hash of door and householder, "" of a household that has an id of its own
-DOOR, HOUSEHOLDER, CALLED, PHONE, NAME, RELATION = "住址", "户主", "称呼", "电话", "姓名", "与户主关系"
+DOOR, HOUSEHOLDER, CALLED, PHONE, NAME, RELATION, AGE = (
+    "住址",
+    "户主",
+    "称呼",
+    "电话",
+    "姓名",
+    "与户主关系",
+    "年龄",
+)
 MOST_TAGS = 60  # different tags that become attributes
 _HEAD = re.compile(r"^(?:户主|本人|户主本人|房主|业主|0?1)$")
 _CARD_BIRTH = re.compile(r"^\d{6}((?:19|20)\d{6})\d{3}[\dXx]$")
@@ -212,6 +222,10 @@ def _resident(
 ) -> dict[str, Any]:
     card = _CARD_BIRTH.match(_plain(row["id_card"]))
     born = read_birth(row["birth"]) or (read_birth(card[1]) if card else None)
+    age = years_of_age(row["age"]) if row["age"] and not born else None
+    if age is not None and row["age_on"]:
+        year = date.fromisoformat(row["age_on"]) - timedelta(days=round((age + 0.5) * JULIAN_YEAR))
+        born = read_birth(str(year.year))
     return {
         "record": place,
         "resident_id": resident_id,
@@ -222,6 +236,7 @@ def _resident(
         NAME: row["person"],
         RELATION: row["relation"],
         PHONE: row["phone"],
+        **({AGE: row["age"]} if age is not None and not born else {}),
         **row["attributes"],
         **_tagged(row["tags"], tags),
     }

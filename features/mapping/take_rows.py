@@ -42,6 +42,8 @@ TEXTS = (
     "worker",
     "relation",
     "birth",
+    "age",
+    "age_on",
     "valid_from",
     "valid_until",
     "tags",
@@ -159,6 +161,8 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
         for name in layout.named("attribute")
         if row.cells[name] != ""
     }
+    day = period.last_day()
+    record["age_on"] = day.isoformat() if day else ""
     record["aside"] = _aside(record, layout, unread)
     if layout.shape != "days" or record["aside"]:
         yield record

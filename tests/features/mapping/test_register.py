@@ -99,3 +99,16 @@ def test_rows_that_wait_and_may_be_of_a_deleted_household_are_forgotten(tmp_path
     )
     assert forget_waiting(tmp_path, "H2") and not forget_waiting(tmp_path, "H9")
     assert read_kept(tmp_path, "pending.parquet", ())["event_id"].tolist() == ["b"]
+
+
+def test_an_age_makes_a_birth_where_none_is_told_by_the_month_of_the_register() -> None:
+    card = "330102195001011234"
+    made = tables(
+        [
+            row(person="张伟", relation="户主", address="3-2-501", age="七十四岁", age_on="2024-05-31"),
+            row(person="李芳", relation="妻", address="3-2-501", age="99", age_on="2024-05-31", id_card=card),
+            row(person="张敏", relation="女", address="3-2-501", age="40"),
+        ]
+    )
+    assert made.residents["birth_date"].tolist() == ["1949-07-01", "1950-01-01", ""]
+    assert made.residents["年龄"].fillna("").tolist() == ["", "", "40"]

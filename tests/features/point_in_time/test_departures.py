@@ -159,6 +159,7 @@ def test_residents_who_left_or_died_are_none(tmp_path):
             ["常住", "在住", "户主死亡", "计划迁出"],
         ),
         ("注销原因", ["死亡", "迁出"], ["", "无"]),
+        ("备注", ["已迁出", "2024年5月全家搬走"], ["老伴去世", "2023年去世", "未迁出", "儿子迁出", "租住"]),
     ],
 )
 def test_what_registers_write_of_those_who_left(tmp_path, column, gone, there):
@@ -168,6 +169,15 @@ def test_what_registers_write_of_those_who_left(tmp_path, column, gone, there):
     assert {*Office(tmp_path).present("2024-06-03")} == there_now
     (line,) = [one for one in report.all_findings() if f"{len(gone)} 行按 {column} 已迁出或去世" in one.what]
     assert line.examples and {*line.examples} <= {*gone}
+
+
+def test_a_remark_says_that_its_own_resident_died(tmp_path):
+    office = Office(tmp_path)
+    person = {"household_id": "H1", "valid_from": "2024-01-01"}
+    remarks = ("2023年去世", "已故", "因病去世", "老伴去世", "党员", "")
+    people = [{"resident_id": str(n), **person, "备注": remark} for n, remark in enumerate(remarks)]
+    office.hand_in(residents=people)
+    assert len(office.known("2024-05-06").resident_rows) == 3
 
 
 def test_a_word_that_does_not_tell_is_shown_and_ends_nothing(tmp_path):

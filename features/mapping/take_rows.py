@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
     """
     records: list[dict[str, Any]] = []
     for sheet, layout in check_layouts(path, read_ledger(path), mapping):
-        period = sheet_period(path, sheet)
-        for row in _rows(sheet, layout):
+        rows = list(_rows(sheet, layout))
+        for row, period in zip(rows, _periods(rows, layout, zone, sheet_period(path, sheet)), strict=True):
             place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": row.line}
             entries = list(_records(row, layout, zone, period))
             records += [
@@ -130,6 +131,30 @@ def _rows(sheet: LedgerSheet, layout: Layout) -> Iterator[Row]:
             row[name] = above.get(name, "") if repeats else value
         above = row
         yield Row(line, row, note=False, struck=number in sheet.struck)
+
+
+def _periods(rows: Sequence[Row], layout: Layout, zone: str, period: Period) -> list[Period]:
+    """Return the period of each row: the sheet's, or of a row without a year the one year in which its day lies between
+    the days above and below it, in a sheet whose days are in order.
+    """
+    columns = layout.named("happened_at")
+    found = [None if row.note else _first_time(row.cells, columns, zone, period) for row in rows]
+    days = [day for day in found if day]
+    if period.year or days != sorted(days):
+        return [period] * len(rows)
+    above = list(accumulate(found, lambda last, day: day or last))
+    below = list(accumulate(reversed(found), lambda last, day: day or last))[::-1]
+    periods = []
+    for row, day, first, last in zip(rows, found, above, below, strict=True):
+        years = range(first.year, last.year + 1) if first and last and not (day or row.note) else ()
+        fitting = [
+            Period(year, period.month)
+            for year in years
+            if (read := _first_time(row.cells, columns, zone, Period(year, period.month)))
+            and first <= read <= last
+        ]
+        periods.append(fitting[0] if len(fitting) == 1 else period)
+    return periods
 
 
 def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[dict[str, Any]]:
@@ -239,7 +264,10 @@ def _aside(record: dict[str, Any], layout: Layout, unread: str) -> str:
             else say("没有时间", "no time")
         )
     if read_truth(record.get("confidential", "")):
-        return say("居民要求保密", "to be kept confidential")
+        return say(
+            "居民要求保密：要读的话，把这一列改成 ignored",
+            "to be kept confidential: make the column ignored to read it",
+        )
     visited = plain(record.get("visited", ""))
     if visited and (_NOT_YET.match(visited) or read_truth(visited) is False):
         return say("还没有走访", "not visited yet")

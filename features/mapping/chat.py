@@ -41,10 +41,8 @@ def messages_of(texts: Sequence[str]) -> tuple[str, list[list[str]], list[int]] 
     began = 0  # the line with which the chain began
     for number, text in enumerate(texts, 1):
         if head := _HEAD.fullmatch(text):
-            door = DOOR.search(head[1])
-            name = head[1].replace(door[0], "").strip(" -_室") if door else head[1]
             clock, chain, began = head[2], None, 0
-            rows.append([name, door[0] if door else "", clock, ""])
+            rows.append([*_nickname(head[1]), clock, ""])
             lines.append(number)
         elif begins := _CHAIN.match(text):
             day = _DAY.search(text)
@@ -62,6 +60,18 @@ def messages_of(texts: Sequence[str]) -> tuple[str, list[list[str]], list[int]] 
         elif text and not began:
             title.append(text)
     return (" ".join(title), rows, lines) if len(rows) >= FEWEST else None
+
+
+def _nickname(text: str) -> tuple[str, str]:
+    """Part a nickname into name and door.
+
+    >>> _nickname("西苑3-2-501李姐"), _nickname("3组15号张三"), _nickname("王强 4-1-302"), _nickname("王强")
+    (('李姐', '西苑3-2-501'), ('张三', '3组15号'), ('王强', '4-1-302'), ('王强', ''))
+    """
+    home = next(iter(mentions(text)), None)
+    door = home.address if home and home.address in text else ""
+    door = door or (match[0] if (match := DOOR.search(text)) else "")
+    return text.replace(door, "").strip(" -_室"), door
 
 
 def _joined(entry: str, about: str, day: str) -> list[str]:

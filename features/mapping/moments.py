@@ -9,6 +9,7 @@ from features.contract.spoken_values import plain, read_moment, read_number
 
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 FIRST_SERIAL, LAST_SERIAL = 32_874, 73_050  # days of Excel: 1990 to 2099
+DATE_PARTS = ("年", "月", "日")  # names of columns that tell a day together
 EXCEL = datetime(1899, 12, 30)
 _YEAR = re.compile(r"(?<!\d)(20\d{2}|19[5-9]\d)(?!\d)")
 _YEAR_MONTH = re.compile(r"(?<!\d)(20\d{2})\s*[-年./_]\s*(1[0-2]|0?[1-9])(?!\d)")

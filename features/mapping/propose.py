@@ -10,7 +10,7 @@ from features.mapping.column_content import FEW_WORDS, MOST, TAG_SIGNS, Content,
 from features.mapping.field_names import FIELDS, field_named
 from features.mapping.ledger_sheets import LedgerSheet
 from features.mapping.mapping_file import Layout, Mapping, Shape, file_pattern
-from features.mapping.moments import Period, period_in
+from features.mapping.moments import DATE_PARTS, Period, period_in
 
 SENTENCE = 10  # mean letters of a column from which it holds sentences
 DAY_SHARE = 0.3  # share of cells with several doors from which a row is a day
@@ -137,7 +137,25 @@ def _columns(path: Path, sheets: Sequence[LedgerSheet], zone: str, given: dict[s
             continue
         field, because = _by_content(*_by_name(name), content)
         columns.append(Column(name, field, because, content))
-    return _one_each(columns)
+    return _one_each(_likeliest(columns))
+
+
+def _likeliest(columns: list[Column]) -> list[Column]:
+    """Take unknown columns for what a dated ledger lacks: who, by a name in 人, and what was said, by length."""
+    fields = {column.field for column in columns}
+    unknown = [column for column in columns if column.field == "attribute" and column.content.filled]
+    found: dict[str, str] = {}
+    if not fields & {"person", "householder"}:
+        called = (one for one in unknown if one.name.endswith("人") and one.content.name >= MOST)
+        found |= {one.name: "person" for one in [*called][:1]}
+    if "happened_at" in fields and not fields & {"text", "title", "category", "result", "warned_of"}:
+        spoken = [one for one in unknown if one.content.length >= SENTENCE and one.content.door < MOST]
+        found |= {one.name: "text" for one in sorted(spoken, key=lambda one: -one.content.length)[:1]}
+    because = say("看内容", "its cells")
+    return [
+        Column(one.name, found[one.name], because, one.content) if one.name in found else one
+        for one in columns
+    ]
 
 
 def _by_name(name: str) -> tuple[str, str]:
@@ -189,7 +207,7 @@ def _one_each(columns: list[Column]) -> list[Column]:
     chosen = list(columns)
     for field in SINGLE:
         rivals = [at for at, column in enumerate(columns) if column.field == field]
-        if len(rivals) < 2:
+        if len(rivals) < 2 or {columns[at].name for at in rivals} <= {*DATE_PARTS}:
             continue
         kept = min(rivals, key=lambda at: _rank(columns[at]))
         for at in rivals:

@@ -16,7 +16,7 @@ from features.linking.mentions import mentions
 from features.mapping.column_content import cell_text
 from features.mapping.ledger_sheets import LedgerSheet, read_ledger
 from features.mapping.mapping_file import Layout, Mapping, check_layouts
-from features.mapping.moments import Period, read_when
+from features.mapping.moments import DATE_PARTS, Period, read_when
 from features.mapping.propose import sheet_period
 
 TEXTS = (
@@ -245,6 +245,11 @@ def _when(cells: dict[str, Any], layout: Layout, zone: str, period: Period) -> t
 
 
 def _first_time(cells: dict[str, Any], columns: Sequence[str], zone: str, period: Period) -> datetime | None:
+    """Read the first time that a row's columns tell; columns of year, month and day tell one together."""
+    parts = [name for name in columns if name in DATE_PARTS]
+    if len(parts) > 1:
+        texts = {name: cell_text(cells[name]).removesuffix(name) for name in parts}
+        return read_when("".join(f"{text}{name}" for name, text in texts.items() if text), zone, period)
     return next((when for name in columns if (when := read_when(cells[name], zone, period))), None)
 
 

@@ -259,6 +259,12 @@ def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:
             {"预警类型": "warned_of", "预警下发时间": "happened_at", "核查截止日期": "deadline"},
         ),
         (
+            ["月", "日", "心愿人", "所在村组", "走访了解的情况", "认领人", "到访日期"],
+            ["", "", "张三", "双喜村3组15号", "老人独居吃饭不方便，想订送餐", "李红", "2025.3.5"],
+            "visits",
+            {"心愿人": "person", "走访了解的情况": "text", "认领人": "ignored"},
+        ),
+        (
             ["红管家", "联系楼栋", "单元", "房号", "户主", "需要的服务", "登记日期", "是否落实"],
             ["刘红", "3幢", 2, 501, "张三", "送餐、陪诊", "20240606", "否"],
             "requests",
@@ -372,6 +378,16 @@ def test_a_title_of_two_years_or_of_several_months_tells_no_row_its_year_or_mont
     _, records = mapped(tmp_path / "走访台账.xlsx")
     assert records["aside"].tolist()[::2] == ["时间看不懂：1月7日", "时间看不懂：7日", "时间看不懂：2日", ""]
     assert records["happened_at"].iloc[-2] == datetime(2025, 1, 7)
+
+
+def test_columns_of_month_and_day_tell_a_day_together(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["月", "日", "户主", "住址", "走访情况"])
+    for month, day in ((3, 5), ("", 6), ("4月", 1), ("", "")):
+        book.active.append([month, day, "张三", "3-2-501", "想订助餐"])
+    book.save(tmp_path / "2025年走访记录.xlsx")
+    _, records = mapped(tmp_path / "2025年走访记录.xlsx")
+    assert records["happened_at"].dt.strftime("%m-%d").tolist() == ["03-05", "03-06", "04-01", "04-01"]
 
 
 def test_a_day_between_two_dated_ones_has_their_year_where_only_one_fits(tmp_path: Path) -> None:

@@ -125,6 +125,26 @@ def write_mapping(path: Path, mapping: Mapping) -> None:
     write_atomically(path, (head + text).encode())
 
 
+def with_earlier(path: Path, mapping: Mapping) -> tuple[Path, Mapping]:
+    """Return where a mapping is to be kept, with the layouts of earlier months that it does not name itself.
+
+    Another ledger of the same name, such as a CSV beside a workbook, keeps its own file. Raises UserError where an
+    earlier mapping cannot be read.
+    """
+    if not path.is_file():
+        return path, mapping
+    earlier = read_mapping(path)
+    if earlier.files != mapping.files:
+        ending = f"{Path(mapping.files).suffix}{ENDING}"
+        other = path.with_name(path.name.removesuffix(ENDING) + ending)
+        return (path, mapping) if path.name.endswith(ending) else with_earlier(other, mapping)
+    headers = [sorted(layout.header) for layout in mapping.layouts]
+    layouts = [layout for layout in earlier.layouts if sorted(layout.header) not in headers]
+    unread = dict.fromkeys((*mapping.unread_sheets, *earlier.unread_sheets))
+    update = {"layouts": (*mapping.layouts, *layouts), "unread_sheets": tuple(unread)}
+    return path, mapping.model_copy(update=update)
+
+
 def mappings_of(directory: Path, workspace: Path | None = None) -> list[tuple[Path, Mapping]]:
     """Read the mappings of a directory, then those that the workspace keeps from earlier months."""
     places = [directory, *([workspace / KEPT] if workspace else [])]

@@ -42,7 +42,7 @@ group = click.Group()
 def map_ledger(workspace: Path, file: Path, yes: bool, given: tuple[str, ...]) -> None:
     """Propose how a ledger is read, and keep it beside the ledger once somebody agrees."""
     from features.mapping.ledger_sheets import read_ledger
-    from features.mapping.mapping_file import mapping_path, write_mapping
+    from features.mapping.mapping_file import mapping_path, with_earlier, write_mapping
     from features.mapping.propose import propose
     from service.ledgers.category_table import add_categories
     from service.ledgers.proposal_lines import proposal_lines
@@ -62,8 +62,8 @@ def map_ledger(workspace: Path, file: Path, yes: bool, given: tuple[str, ...]) -
         )
         return
     if yes or click.confirm(say("就这样保存？", "Keep this?"), default=True):
-        path = mapping_path(file)
-        write_mapping(path, proposal.mapping)
+        path, mapping = with_earlier(mapping_path(file), proposal.mapping)
+        write_mapping(path, mapping)
         show(
             [
                 say(

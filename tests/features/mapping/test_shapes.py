@@ -34,6 +34,7 @@ from features.mapping.mapping_file import (
     mapping_path,
     mappings_of,
     read_mapping,
+    with_earlier,
     write_mapping,
 )
 from features.mapping.propose import Proposal, propose
@@ -194,6 +195,26 @@ def test_next_months_file_is_read_by_the_same_mapping_and_a_changed_layout_stops
         UserError, match=r"第 1 行：列和以前不一样.*少了 走访对象/姓名.*多了 姓名、家庭住址、电话.*map"
     ):
         take_rows(april, mapping, ZONE)
+
+
+def test_a_column_renamed_next_month_is_mapped_beside_the_old_one_and_a_csv_beside_a_workbook(
+    tmp_path: Path,
+) -> None:
+    paths = [tmp_path / name for name in ("诉求3月.csv", "诉求4月.csv", "诉求3月.xlsx")]
+    for path, what in zip(paths, ("诉求内容", "反映问题", "问题描述"), strict=True):
+        rows = [["时间", "姓名", "地址", what], ["2025-03-05", "张三", "3-2-501", "想订助餐"]]
+        book = Workbook()
+        for row in rows:
+            book.active.append(row)
+        if path.suffix == ".csv":
+            path.write_text("\n".join(map(",".join, rows)), "utf-8")
+        else:
+            book.save(path)
+        place, mapping = with_earlier(mapping_path(path), propose(path, read_ledger(path), ZONE).mapping)
+        write_mapping(place, mapping)
+    for path in paths:
+        mapping = mapping_for(path, mappings_of(tmp_path))
+        assert mapping and take_rows(path, mapping, ZONE)["text"].tolist() == ["想订助餐"]
 
 
 def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ _WARNING = re.compile(r"预警|核查名单|疑似|疑点|线索|比对|低收�
 _VISIT = re.compile(r"走访|入户|探访|民情|巡访|敲门|包联|包户")
 _REQUEST = re.compile(r"12345|诉求|工单|热线|信访|投诉|留言|来电|接访|事件")
 _REGISTER = re.compile(r"登记表|花名册|名册|信息表|人口|户籍|台账底册|住户信息|一户一档")
-_ROOM = re.compile(r"[A-Za-z]?\d{1,4}[A-Za-z]?室?")
+_ROOM = re.compile(r"[A-Za-z]?\d{1,4}(?:-\d{1,2})?[A-Za-z]?[室号房户]?")
 
 
 @dataclass(frozen=True)

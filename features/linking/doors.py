@@ -91,6 +91,8 @@ def read_door(text: str) -> Door | None:
     ('|3|2|501', '|3|2|501')
     >>> read_door("双喜村三组15号"), read_door("2幢1单元4楼1号").room
     (Door(places=('双喜村',), group='3', building='15', unit='', room='', house=True), '401')
+    >>> read_door("双喜村3组15") == read_door("双喜村三组15号"), read_door("3幢2组501").numbers
+    (True, '|3|2|501')
     """
     return _read(text) if text else None
 
@@ -151,7 +153,8 @@ def _bare_room(between: str, before: list[tuple[str, str]]) -> list[tuple[str, s
     pieces: list[tuple[str, str]] = []
     last = before[-1][1] if before else ""
     if last not in ("", "name", "room") and (bare := _BARE.match(between)):
-        pieces.append((bare[1], "room"))
+        of_village = last == "group" and not any(role in ("building", "floor") for _, role in before)
+        pieces.append((bare[1], "number" if of_village else "room"))
         between = between[bare.end() :]
     elif last in ("floor", "storey", "unit") and (side := _SIDE.match(between)):
         pieces.append((side[1], "room"))

@@ -13,7 +13,7 @@ from features.contract.table_names import names_refusal
 from features.language import say
 from features.mapping.take_rows import SOURCE
 from service.ledgers.households_of_rows import SURE, Register, households_of
-from service.ledgers.needs_of_rows import NeedReader, needs_spoken_of
+from service.ledgers.needs_of_rows import NeedReader, need_of_categories, needs_spoken_of
 from service.lists.answers import OUTCOME_OF, plain_words
 
 LOADED, REVIEW, ASIDE = "loaded", "review", "aside"
@@ -57,7 +57,8 @@ def compose(events: pd.DataFrame, register: Register, reader: NeedReader) -> Com
     events = events.reset_index(drop=True)
     events = events.drop(columns=["household_id"]).join(households_of(events, register))
     needs, unsure = needs_spoken_of(_speaking(events), reader)
-    events = _with_states(events, needs, unsure, register)
+    by_text = need_of_categories(events["category"], reader).isna()
+    events = _with_states(events, needs, unsure, by_text, register)
     composed = Composed({"requests": [], "outreach": [], "feedback": [], "opt_outs": []}, events, unsure)
     of_event: dict[int, list[str]] = {}
     for event, need in needs[["event", "need"]].itertuples(index=False):
@@ -117,16 +118,23 @@ def _speaking(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_states(
-    events: pd.DataFrame, needs: pd.DataFrame, unsure: pd.DataFrame, register: Register
+    events: pd.DataFrame, needs: pd.DataFrame, unsure: pd.DataFrame, by_text: pd.Series, register: Register
 ) -> pd.DataFrame:
-    """Add what becomes of each event, and why where it is not loaded."""
+    """Add what becomes of each event, and why where it is not loaded.
+
+    events: with the columns of ``households_of``.
+    needs: event and need of each pair.
+    unsure: the texts of whose need nobody is sure.
+    by_text: bool for each event, whether its text decides and not its category.
+    register: whom they can be of.
+    """
     sure = events["verdict"].isin(SURE)
     erased = events["household_id"].isin(register.erased)
     nobody = sure & events["household_id"].isna()  # somebody decided that it is nobody of the register
     asks = events["shape"] == "requests"
     silent = asks & ~events.index.isin(needs["event"])
     said = events["text"].where(events["text"] != "", events["category"])
-    doubtful = silent & said.isin(unsure["text"])
+    doubtful = silent & by_text & said.isin(unsure["text"])
     state = pd.Series(LOADED, index=events.index, dtype=object)
     why = pd.Series("", index=events.index, dtype=object)
     for rows, name, words in (
@@ -147,7 +155,7 @@ def _with_states(
     why[unplaced] = unsure_of
     visit = events["shape"].isin(["visits", "days"]) & (state == LOADED) & ~events.index.isin(needs["event"])
     wishes = ~events["text"].map(lambda text: bool(_NO_WISH.fullmatch(plain(text)))).astype(bool)
-    need_open = visit & wishes & events["text"].isin(unsure["text"])
+    need_open = visit & wishes & by_text & events["text"].isin(unsure["text"])
     return events.assign(state=state, why=why, need_open=need_open)
 
 

@@ -44,7 +44,7 @@ def needs_spoken_of(events: pd.DataFrame, reader: NeedReader) -> tuple[pd.DataFr
     and need. The second has a row for each text that nobody is sure of: text, why, candidates. An event without a
     need in the first table, whose text is not in the second, speaks of none.
     """
-    named = _of_categories(events["category"], reader)
+    named = need_of_categories(events["category"], reader)
     has_name = named.notna()
     by_category = pd.DataFrame(
         {"event": events.index[has_name], "need": named[has_name].to_numpy(dtype=object)}
@@ -65,7 +65,7 @@ def needs_spoken_of(events: pd.DataFrame, reader: NeedReader) -> tuple[pd.DataFr
     return needs, answers.loc[answers["need"].isna(), list(UNSURE)].reset_index(drop=True)
 
 
-def _of_categories(categories: pd.Series, reader: NeedReader) -> pd.Series:
+def need_of_categories(categories: pd.Series, reader: NeedReader) -> pd.Series:
     """Return the need of each category, "" for nobody's; missing where its rows' texts decide.
 
     Of a category such as 教育/托育 the whole name counts first, then the narrowest part.

@@ -193,7 +193,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
 
     Raises UserError if there is no such version.
     """
-    _need_database(workspace)
+    need_database(workspace)
     with registry_client(workspace) as client:
         versions = all_versions(client)
         wanted = version
@@ -214,7 +214,7 @@ def promote(workspace: Path, version: int | None = None) -> int:
 
 def rollback(workspace: Path) -> int:
     """Put the champion before the present one back in force, and return its version. Raises UserError without one."""
-    _need_database(workspace)
+    need_database(workspace)
     with registry_client(workspace) as client:
         forget_copy(workspace)
         version = put_back(client)
@@ -251,7 +251,7 @@ def _has_champion(workspace: Path, community: Community) -> bool:
 def _fetch(workspace: Path) -> tuple[int, Path]:
     """Return version and directory of the registry's champion, after copying it into the workspace if need be."""
     registry = registry_name(workspace)
-    _need_database(workspace)
+    need_database(workspace)
     with registry_client(workspace) as client:
         version = version_called(client, CHAMPION)
         if version is None:
@@ -278,7 +278,7 @@ def download_version(workspace: Path, version: int, place: Path) -> Path:
 
     Raises UserError where the registry has no such version or cannot be reached.
     """
-    _need_database(workspace)
+    need_database(workspace)
     with registry_client(workspace) as client:
         if version not in all_versions(client):
             raise UserError(
@@ -290,7 +290,7 @@ def download_version(workspace: Path, version: int, place: Path) -> Path:
         return _downloaded(client, workspace, version, place)
 
 
-def _need_database(workspace: Path) -> None:
+def need_database(workspace: Path) -> None:
     """Raise NoChampion if there is no database yet, without making one."""
     address = registry_address(workspace)
     if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():

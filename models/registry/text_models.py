@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from features.atomic import write_atomically
+from features.language import UserError, say
 from features.store.plain_file import UnreadableFile, from_file, to_bytes
-from models.registry.registry import registry_client
+from models.registry.registry import need_database, registry_client
 from models.registry.runs import experiment, one_run, origin
 from models.registry.versions import CHALLENGER, CHAMPION
 from models.text.model import TextModel
@@ -69,3 +70,32 @@ def log_text_model(
         (workspace / PLACE).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(workspace / PLACE, content)
     return int(version.version)
+
+
+def promote_text_model(workspace: Path, version: int) -> None:
+    """Put a registered classifier in force. Raises UserError without it, or where this program cannot read it."""
+    need_database(workspace)
+    with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
+        runs = {
+            int(found.version): found.run_id for found in client.search_model_versions(f"name = '{NAME}'")
+        }
+        if version not in runs:
+            listed = say("、", ", ").join(map(str, sorted(runs))) or say("还没有", "none yet")
+            raise UserError(
+                say(
+                    f"没有文字分类版本 {version}，现有：{listed}",
+                    f"no text classifier version {version}; there is: {listed}",
+                )
+            )
+        path = Path(client.download_artifacts(runs[version], f"{_FILES}/{PLACE.name}", place))
+        try:
+            from_file(path, TextModel)
+        except UnreadableFile as error:
+            raise UserError(
+                say(
+                    f"文字分类版本 {version} 是另一版程序训练的，读不了；请运行 xianying text train",
+                    f"text classifier version {version} is of another release; run xianying text train",
+                )
+            ) from error
+        client.set_registered_model_alias(NAME, CHAMPION, str(version))
+        write_atomically(workspace / PLACE, path.read_bytes())

@@ -121,6 +121,21 @@ def train(workspace: Path, labels: Path | None) -> None:
 
 
 @text.command(
+    help=say("启用文字分类的某个版本，也用来退回", "put a version of the text classifier in force, or back")
+)
+@click.argument("version", type=click.IntRange(min=1))
+@click.pass_obj
+def promote(workspace: Path, version: int) -> None:
+    """Put a registered version in force."""
+    from models.registry.text_models import promote_text_model
+
+    promote_text_model(workspace, version)
+    show(
+        [say(f"现在启用文字分类版本 {version}", f"version {version} of the text classifier is in force now")]
+    )
+
+
+@text.command(
     help=say(
         "写出拿不准的文字供人核对，或用 --read 读回",
         "write the least certain texts to decide on, or read back",

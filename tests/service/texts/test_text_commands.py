@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from models.registry.text_models import read_text_model
+from features.language import UserError
+from models.registry.text_models import promote_text_model, read_text_model
 from models.text.decisions import read_decisions
 from models.text.gate import read_trained_on
 from service.cli.commands import commands
@@ -58,6 +59,11 @@ def test_training_registers_a_model_in_force(workspace: Path, monkeypatch: pytes
     model = read_text_model(workspace)
     assert model is not None and model.needs == ("childcare", "repair")
     assert len(read_trained_on(workspace)) == 40
+    (workspace / "text" / "model.npz").unlink()
+    run(workspace, "text", "promote", "1")
+    assert read_text_model(workspace) is not None
+    with pytest.raises(UserError, match="没有文字分类版本 2，现有：1"):
+        promote_text_model(workspace, 2)
 
 
 def test_what_a_person_decides_in_the_sheet_is_kept(workspace: Path) -> None:

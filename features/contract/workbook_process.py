@@ -21,6 +21,8 @@ CELLS = 20_000_000  # of one sheet, from A1 to the last row and column that hold
 HEAD = 1 << 16  # bytes of a sheet in which its dimension stands
 PIECE = 1 << 22
 _DIMENSION = re.compile(rb"""<(?:\w+:)?dimension\s[^>]*ref=["'](?:[A-Z]+\d+:)?([A-Z]+)(\d+)["']""")
+# a formula without its result; an empty text is one
+_NO_RESULT = re.compile(rb"""<c\s(?![^>]*t="str")[^>]*><f[^>]*>[^<]*</f>(?:<v\s*/>|<v></v>)?</c>""")
 _FILLED = re.compile(rb"""<(?:\w+:)?c\s(?:[^>]*?\s)?r=["']([A-Z]{1,3})(\d{1,7})["'](?:[^>]*[^/])?>""")
 
 
@@ -99,7 +101,7 @@ def _last_filled(head: bytes, sheet: Any) -> tuple[bytes, bytes]:
 def _print_sheets(path: str) -> int:
     from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
-    struck = struck_rows(path)
+    struck, formulas = struck_rows(path), uncomputed(path)
     with CalamineWorkbook.from_path(path) as workbook:
         shown = {sheet.name: sheet.visible == SheetVisibleEnum.Visible for sheet in workbook.sheets_metadata}
         for name in workbook.sheet_names:
@@ -111,8 +113,11 @@ def _print_sheets(path: str) -> int:
             about = {"visible": shown.get(name, True), "merged": merged, "struck": struck.get(name, [])}
             _print({"name": name, **about, "rows": bottom + 1})
             before = [""] * left
-            for row in sheet.iter_rows() if sheet.start else ():
-                _print(before + row)
+            for number, row in enumerate(sheet.iter_rows() if sheet.start else ()):
+                bare = formulas.get((name, number), {})
+                _print(
+                    [bare.get(at, value) for at, value in enumerate(before + row)] if bare else before + row
+                )
     return 0
 
 
@@ -136,6 +141,42 @@ def struck_rows(path: str) -> dict[str, list[int]]:
         ]
         for sheet in load_workbook(path, read_only=True).worksheets
     }
+
+
+def uncomputed(path: str) -> dict[tuple[str, int], dict[int, str]]:
+    """Find the formulas of which the file holds no result, as where a program wrote it: by sheet and row, by column."""
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        sheets = [name for name in archive.namelist() if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
+        if not any(_has_no_result(archive, name) for name in sheets):
+            return {}
+    from openpyxl import load_workbook
+
+    written, computed = (
+        load_workbook(path, read_only=True, data_only=only).worksheets for only in (False, True)
+    )
+    found: dict[tuple[str, int], dict[int, str]] = {}
+    for sheet, results in zip(written, computed, strict=True):
+        for number, (row, values) in enumerate(zip(sheet.iter_rows(), results.iter_rows(), strict=True)):
+            cells = {
+                at: str(cell.value)
+                for at, (cell, result) in enumerate(zip(row, values, strict=True))
+                if cell.data_type == "f" and result.value is None
+            }
+            if cells:
+                found[(sheet.title, number)] = cells
+    return found
+
+
+def _has_no_result(archive: zipfile.ZipFile, name: str) -> bool:
+    with archive.open(name) as sheet:
+        rest = b""
+        while piece := sheet.read(PIECE):
+            if _NO_RESULT.search(rest + piece):
+                return True
+            rest = piece[-HEAD:]
+    return False
 
 
 def _print(value: Any) -> None:

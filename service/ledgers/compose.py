@@ -280,4 +280,4 @@ def refusals_aside(records: pd.DataFrame) -> list[str]:
 
 def _refuses(event: dict[Any, Any]) -> bool:
     words = " ".join(event[column] for column in ("refusal", "visited", "status", "result"))
-    return names_refusal(words) or bool(_REFUSES.search(event["text"]))
+    return names_refusal(words) or bool(_REFUSES.search(f"{event['category']} {event['text']}"))

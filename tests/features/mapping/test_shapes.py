@@ -356,6 +356,16 @@ def test_a_row_that_was_struck_through_is_set_aside(tmp_path: Path) -> None:
     assert [aside[:6] for aside in records["aside"]] == ["有划掉的格：", ""]
 
 
+def test_a_formula_without_its_result_is_not_taken_for_a_blank(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["序号", "日期", "姓名", "住址", "诉求内容"])
+    for day in ("2025-03-05", "", "=DATE(2025,3,9)"):
+        book.active.append(["=ROW()-1", day, "张三", "3-2-501", "想订助餐"])
+    book.save(tmp_path / "走访.xlsx")
+    _, records = mapped(tmp_path / "走访.xlsx")
+    assert records["aside"].tolist() == ["", "", "时间看不懂：=DATE(2025,3,9)"]
+
+
 def test_a_chain_is_a_row_for_each_who_joins_and_none_for_who_posts_it(tmp_path: Path) -> None:
     chain = ["#接龙", "重阳节送餐报名", "例：门牌 姓名", "1. 西苑3-2-501 王芳 两份"]
     chat = [

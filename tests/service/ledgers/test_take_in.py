@@ -254,11 +254,16 @@ def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
     book.active.append(["走访时间", "姓名", "住址", "电话", "走访情况"])
     book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], "家人表示拒绝走访，不要再来"])
     book.save(raw / "走访2.xlsx")
+    other = town.homes[7]
+    book = Workbook()
+    book.active.append(["走访时间", "姓名", "住址", "电话", "民情类别"])
+    book.active.append(["2025-04-02", other.head[0], other.door, other.head[3], "漏水；谢绝走访"])
+    book.save(raw / "走访3.xlsx")
     for path in sorted(raw.glob("*.[xc]*")):
         assert command(workspace, "map", path, "--yes") == 0
     take_in(raw, workspace)
     records = read_records(workspace)
-    assert [doors(records)[at] for at in records.opt_outs.household] == [home.door]
+    assert {doors(records)[at] for at in records.opt_outs.household} == {home.door, other.door}
 
 
 @pytest.mark.parametrize(("chance", "bound"), [(0.995, ["a"]), (0.95, ["a", "b"])])
@@ -275,6 +280,7 @@ def test_a_refusal_binds_the_other_candidates_too_unless_its_household_is_certai
         "result": "",
     }
     who = {"household_id": "a", "chance": chance, "candidates": ["a", "b"], "text": "", "happened_at": pd.NaT}
+    who["category"] = ""
     add_refusals(composed, 0, said | who)
     assert [row["household_id"] for row in composed.tables["opt_outs"]] == bound
 

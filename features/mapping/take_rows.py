@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +141,8 @@ def _periods(rows: Sequence[Row], layout: Layout, zone: str, period: Period) -> 
     days = [day for day in found if day]
     if period.year or days != sorted(days):
         return [period] * len(rows)
-    above = list(accumulate(found, lambda last, day: day or last))
-    below = list(accumulate(reversed(found), lambda last, day: day or last))[::-1]
+    above = pd.Series(found, dtype=object).ffill()
+    below = pd.Series(found, dtype=object).bfill()
     periods = []
     for row, day, first, last in zip(rows, found, above, below, strict=True):
         years = range(first.year, last.year + 1) if first and last and not (day or row.note) else ()

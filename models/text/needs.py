@@ -1,6 +1,7 @@
 """Find the needs that texts are about: what people decided, then the classifier or the keywords, or no answer at all."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from features.contract.community import Community
 from features.language import say
 from models.text.decisions import key_of
 from models.text.model import TextModel
-from models.text.speaker import own_part, parts_of
+from models.text.speaker import matters_of, own_part, parts_of
 
 COLUMNS = ("row", "need", "probability", "abstained", "why", "candidates")
 MOST_CANDIDATES = 3
@@ -18,14 +19,15 @@ _MOST_TEXTS = 5_000  # at a time
 
 
 class Answer(NamedTuple):
-    """The needs of one text with their probabilities (nan: not from a model), why, the likeliest needs, and the highest
-    probability of any (nan: not from a model)."""
+    """The needs of one text with their probabilities (nan: not from a model), why, the likeliest needs, the highest
+    probability of any (nan: not from a model), and whether the text asks for more than was recognised."""
 
     needs: tuple[str, ...]
     chances: tuple[float, ...]
     why: str
     candidates: tuple[str, ...] = ()
     best: float = float("nan")
+    more: bool = False
 
 
 def needs_of(
@@ -43,7 +45,8 @@ def needs_of(
 
     Returns a row for each text and need, at least one a text: row (label of ``texts``' index), need (missing where it
     abstains), probability (nan where keywords or a person said it), abstained, why (a sentence), candidates (list of
-    ids, the likeliest first). Where it abstains, probability is the likeliest answer's, nobody's need counted too.
+    ids, the likeliest first). A text of several matters of which keywords recognise only some has such a row as well.
+    Where it abstains, probability is the likeliest answer's, nobody's need counted too.
     """
     distinct = list(dict.fromkeys(str(text).strip() for text in texts.dropna()))
     settled = _settled(decided)
@@ -65,6 +68,9 @@ def needs_of(
 def _lines(label: object, answer: Answer) -> Iterator[tuple[object, ...]]:
     for need, chance in zip(answer.needs, answer.chances, strict=True):
         yield label, need, chance, False, answer.why, list(answer.candidates)
+    if answer.more:
+        why = say("只认出一部分", "recognised in part only")
+        yield label, None, answer.best, True, why, list(answer.candidates)
     if not answer.needs:
         yield label, None, answer.best, True, answer.why, list(answer.candidates)
 
@@ -85,7 +91,13 @@ def _answers(texts: Sequence[str], community: Community, model: TextModel | None
     own_parts = [own_part(text) for text in texts]
     words = [_keyword_needs(text, community) for text in own_parts]
     if model is None:
-        answers = [_by_keywords(needs) for needs in words]
+        answers = [
+            _by_keywords(needs)._replace(
+                more=bool(needs)
+                and not all(map(partial(_keyword_needs, community=community), matters_of(text)))
+            )
+            for text, needs in zip(own_parts, words, strict=True)
+        ]
     else:
         answers = _by_model(own_parts, words, model, [need.id for need in community.needs])
     return [

@@ -23,6 +23,9 @@ _OWN = re.compile(
 _TURN = re.compile(
     r"^\s*(?:另外|此外|还有|还想|同时|再有|顺便|想问|想咨询|请问|咨询|\d+[、.．)）]|[一二三四][、.．])"
 )
+_MORE = re.compile(r"另外|此外|还有|再有|顺便|(?<!\d)[1-9][、.．)）](?!\d)")
+_LISTED = re.compile(r"[、/；;+|]")
+_LONGEST_LISTED = 6  # letters of a matter in a list of mere names
 _PART = re.compile(r"另外|此外|还有|再有|同时|顺便|(?<!\d)[1-9][、.．)）](?!\d)|[一二三四五][、]|[；;\n]")
 
 
@@ -54,3 +57,15 @@ def parts_of(text: str) -> list[str]:
     ['水管坏了，', '孩子没人带']
     """
     return [part for part in _PART.split(text) if len(part.strip()) > 3]
+
+
+def matters_of(text: str) -> list[str]:
+    """List what a text asks for where it says itself that it is several things, else the whole text.
+
+    >>> matters_of("送餐、陪诊"), matters_of("水管坏了，还有孩子没人带"), matters_of("水管坏了；请尽快找人来修")
+    (['送餐', '陪诊'], ['水管坏了，', '孩子没人带'], ['水管坏了；请尽快找人来修'])
+    """
+    names = [name.strip() for name in _LISTED.split(text.strip()) if name.strip()]
+    if len(names) > 1 and all(len(name) <= _LONGEST_LISTED for name in names):
+        return names if not _MORE.search(text) else [text]
+    return [part for part in _MORE.split(text) if len(part.strip()) > 3] or [text]

@@ -33,7 +33,7 @@ class Accounts:
     still_waiting: int
     warned: int  # new visits that a list from above asks for
     unread_refusals: Sequence[str]
-    needs_open: int  # loaded visits whose note may ask for something
+    needs_open: int  # loaded rows whose text may ask for more than was recognised
 
     def count(self, state: str) -> int:
         """Count the records in a state."""
@@ -75,8 +75,8 @@ class Accounts:
         if self.needs_open:
             lines.append(
                 say(
-                    f"走访记录 {self.needs_open} 条没认出需求，先只记作走访",
-                    f"{self.needs_open} visits' notes: no need recognised, so far kept as notes only",
+                    f"{self.needs_open} 条的话里有没认出的需求，先照认出的读入",
+                    f"{self.needs_open} texts may ask for more than was recognised; loaded with what was",
                 )
             )
         return lines + self._where(workspace)

@@ -36,7 +36,7 @@ class Composed:
 
     ``tables``: rows of the contract's tables, with the position of their event in ``record``. ``events``: the events with
     household_id, candidates, verdict, link_reason, ``state`` (loaded, review or aside), ``why``, and ``need_open``: of a
-    loaded visit whether its note may ask for something that nobody is sure of. ``unsure_texts``: texts whose need nobody
+    loaded event whether its text may ask for more than was recognised. ``unsure_texts``: texts whose need nobody
     is sure of. ``unread_refusals``: lines on refusals of which nobody can tell whose they are.
     """
 
@@ -153,9 +153,9 @@ def _with_states(
         for candidates, reason in events.loc[unplaced, ["candidates", "link_reason"]].to_numpy()
     ]
     why[unplaced] = unsure_of
-    visit = events["shape"].isin(["visits", "days"]) & (state == LOADED) & ~events.index.isin(needs["event"])
     wishes = ~events["text"].map(lambda text: bool(_NO_WISH.fullmatch(plain(text)))).astype(bool)
-    need_open = visit & wishes & by_text & events["text"].isin(unsure["text"])
+    asked = (state == LOADED) & (events["shape"] != "warnings") & by_text & wishes
+    need_open = asked & events["text"].isin(unsure["text"])
     return events.assign(state=state, why=why, need_open=need_open)
 
 

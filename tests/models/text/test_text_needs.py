@@ -66,6 +66,17 @@ def test_keywords_find_several_needs_and_abstain_without_any() -> None:
     assert answers["abstained"].tolist() == [False, False, True, True]
 
 
+def test_a_text_of_several_matters_recognised_in_part_is_also_asked_about() -> None:
+    texts = ["漏水、陪诊", "屋顶漏水，另外想找人陪着看病", "漏水、托管", "屋顶漏水，请尽快处理"]
+    answers = needs_of(pd.Series(texts), COMMUNITY)
+    assert [rows["abstained"].tolist() for _, rows in answers.groupby("row")] == [
+        [False, True],
+        [False, True],
+        [False, False],
+        [False],
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "own"),
     [

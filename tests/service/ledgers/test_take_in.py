@@ -230,7 +230,7 @@ def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is
         assert command(workspace, "map", path, "--yes") == 0
     taken, rows = take_in(raw, workspace)
     assert rows.loc[rows["source_file"] == "走访2.xlsx", "state"].tolist() == ["loaded", "loaded"]
-    assert any("走访记录 1 条没认出需求" in line for line in taken.lines)
+    assert any("1 条的话里有没认出的需求" in line for line in taken.lines)
     before = len(read_records(workspace).requests.household)
     book = load_workbook(sheet := workspace / "review" / "needs.xlsx")
     page = book.active
@@ -243,7 +243,7 @@ def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is
     (raw / "走访2.xlsx").unlink()
     taken, _ = take_in(raw, workspace)
     assert len(read_records(workspace).requests.household) == before + 1
-    assert not any("没认出需求" in line or "以前待定" in line for line in taken.lines)
+    assert not any("没认出的需求" in line or "以前待定" in line for line in taken.lines)
 
 
 def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def _rows(need: str) -> list[Row]:
         "requests",
         "other_needs",
     )
-    so_far = (f"历来申请{need}次数", f"Requests for {need} so far", "all time", "requests", "other_needs")
+    so_far = (f"累计申请{need}次数", f"Requests for {need} so far", "all time", "requests", "other_needs")
     last = (
         f"距上次申请{need}的天数",
         f"Days since the last request for {need}",

@@ -15,10 +15,10 @@ from features.point_in_time.spoken import spoken_month
 from features.point_in_time.town import TownSummary
 
 OUTCOME_NAMES = {
-    "needed": ("确有需要", "needed"),
-    "not_needed": ("暂不需要", "not needed"),
-    "declined": ("谢绝", "declined"),
-    "not_reached": ("未遇", "not reached"),
+    "needed": ("需要", "needed"),
+    "not_needed": ("不需要", "not needed"),
+    "declined": ("婉拒", "declined"),
+    "not_reached": ("未遇见", "not reached"),
 }
 TOLD_OF_HOUSEHOLD = ("needed", "not_needed")  # outcomes about other needs that say something of this one
 FEATURES = listed(
@@ -46,7 +46,7 @@ FEATURES = listed(
     ),
     (
         "last_visit_needed",
-        "上次走访见到人时是否确有需要",
+        "上次走访见到人时是否需要",
         "Whether the last visit that met someone found the need",
         "all time",
         "0 or 1",

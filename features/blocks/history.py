@@ -30,11 +30,11 @@ FEATURES = listed(
         "requests",
         "asked_before",
     ),
-    ("requests_all_time", "历来申请次数", "Requests so far", "all time", "requests", "asked_before"),
+    ("requests_all_time", "累计申请次数", "Requests so far", "all time", "requests", "asked_before"),
     *each(
         HALF_LIVES,
         "decayed_requests_half_life_{}_days",
-        "历来申请次数，每过{}天折半",
+        "累计申请次数，每过{}天折半",
         "Requests so far, each worth half after {} days",
         "all time",
         "requests",

@@ -250,7 +250,7 @@ def _state_fact(attribute: Attribute, value: float, month: str) -> str:
     if attribute.kind == "boolean":
         if value:
             return say(f"{month}起{name}", f"{name} since {month}") if month else name
-        return say(f"{month}起不再：{name}", f"no longer since {month}: {name}") if month else ""
+        return say(f"{month}前{name}，现在变了", f"no longer since {month}: {name}") if month else ""
     if value >= len(attribute.values):
         return ""
     state = say(f"{name}：{attribute.values[int(value)]}", f"{name}: {attribute.values[int(value)]}")

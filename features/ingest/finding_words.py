@@ -143,7 +143,7 @@ def unread_refusals(file: TableFile, refusals: list[tuple[str, Quarantined]]) ->
     if rows:
         places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])
         more = "…" if len(rows) > SHOWN else ""
-        zh = f"{rows[0].file}：第 {places}{more} 行的拒访看不出是哪一户，请补上 household_id"
+        zh = f"{rows[0].file}：第 {places}{more} 行的谢绝看不出是哪一户，请补上 household_id"
         en = f"{rows[0].file}: nobody can tell whose the refusals of lines {places}{more} are; give household_id"
         lines.append(say(zh, en))
     return lines

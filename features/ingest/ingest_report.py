@@ -134,7 +134,7 @@ class IngestReport:
 
     def _set_aside(self) -> list[Finding]:
         refusal = say(
-            "拒访没读到，这一户可能还会上名单", "a refusal that was not read: its household may be listed"
+            "谢绝没读到，这一户可能还会上名单", "a refusal that was not read: its household may be listed"
         )
         unused = say("这些行没读进", "these rows are not used")
         findings = []

@@ -64,9 +64,9 @@ def save_refusals(
     findings = []
     if saved:
         words = say(
-            "拒访行不完整，只读到住户", "rows of refusals that broke apart: only the household was read"
+            "谢绝走访的行不完整，只读到住户", "rows of refusals that broke apart: only the household was read"
         )
-        todo = say("按一直拒访处理；请更正", "they hold until further notice; correct them")
+        todo = say("按一直谢绝处理；请更正", "they hold until further notice; correct them")
         findings.append(Finding(Weight.LOOK, path.name, words, todo, len(saved)))
     return columns, rows, lost, findings
 
@@ -95,7 +95,7 @@ def register_refusals(
             f"INSERT INTO refusing SELECT household_id, valid_from::VARCHAR FROM {rows}"
             f" WHERE {name(column)} IN ({', '.join(map(text, refusing))})"
         )
-        words = say(f"{column} 说明住户拒访，按拒访处理", f"{column} says that visits are refused: they are")
+        words = say(f"{column} 写明谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are")
         todo = say("要结束的请在 opt_outs 写 until", "to end one, write until in opt_outs")
         shown = tuple(refusing)[:EXAMPLES]
         findings.append(Finding(Weight.LOOK, table, words, todo, sum(refusing.values()), shown))
@@ -232,7 +232,7 @@ def _matched_findings(
     findings = []
     if alike:
         words = say(
-            "拒访的户号写法不同，按相近的户处理",
+            "谢绝走访的户号写法不同，按相近的户处理",
             "refusals whose household is written differently count for the nearest",
         )
         shown = tuple(
@@ -242,7 +242,7 @@ def _matched_findings(
         findings.append(Finding(Weight.LOOK, REFUSALS, words, todo, len(alike), shown))
     if by_person:
         words = say(
-            "拒访没有能用的户号，按姓名、电话或地址相同的户处理",
+            "谢绝走访的行没有能用的户号，按姓名、电话或地址相同的户处理",
             "refusals without a household that can be used count for those of the same name, telephone or address",
         )
         shown = tuple(

@@ -282,10 +282,10 @@ def _emptied_words(table: str, rule: Rule) -> str:
     if rule.column in ENDS and rule.weight == Weight.NOTE:
         return say("按没有结束处理", "taken as without an end")
     if table == REFUSALS and rule.empties == ("until",):
-        return say("拒访照样有效、直到另行通知；请核对", "the refusal holds until further notice")
+        return say("谢绝照样有效、直到另行通知；请核对", "the refusal holds until further notice")
     if table == REFUSALS:
         return say(
-            "拒访照样有效：从最早算起、直到另行通知；请核对",
+            "谢绝照样有效：从最早算起、直到另行通知；请核对",
             "the refusal holds, from the earliest moment until further notice",
         )
     return say(

@@ -13,7 +13,7 @@ RANKERS: Mapping[str, tuple[str, str]] = {
     MODEL: ("模型", "Model"),
     SAME_SEASON: ("去年同期申请过", "Same season last year"),
     REQUEST_COUNT: ("近一年申请次数", "Requests within a year"),
-    REQUEST_COUNT_ALL: ("历来申请次数", "Requests so far"),
+    REQUEST_COUNT_ALL: ("累计申请次数", "Requests so far"),
     ELIGIBILITY: ("符合条件即列入", "Eligibility rule"),
     GRID_AVERAGE: ("微网格平均", "Micro-grid average"),
     LOGISTIC: ("逻辑回归", "Logistic regression"),

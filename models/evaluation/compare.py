@@ -104,7 +104,7 @@ def gate(comparison: pd.DataFrame | None, names: dict[str, str] | None = None) -
             reasons.append(
                 say(
                     f"{name}：{_metric(row.metric)}由 {row.champion:.4f} 变为 {row.challenger:.4f}"
-                    f"（差在 {low:+.4f} 至 {high:+.4f} 之间，已计入同时比较 {len(comparison)} 个数），变差",
+                    f"（差值在 {low:+.4f} 至 {high:+.4f} 之间，已按同时比较 {len(comparison)} 个数放宽），变差",
                     f"{name}: {_metric(row.metric)} went from {row.champion:.4f} to {row.challenger:.4f}"
                     f" (difference {low:+.4f} to {high:+.4f}, with {len(comparison)} comparisons allowed for): worse",
                 )

@@ -195,7 +195,7 @@ def _line(row: Mapping[str, Any], name: str) -> str:
         )
     which = say("偏多" if many else "偏少", "too many" if many else "too few")
     return say(
-        f"注意 {name}：最近几段验证预计 {foreseen} 户次、实际 {come} 户次，预计{which}，超出偶然；只可用来排序，"
+        f"注意 {name}：最近几段验证预计 {foreseen} 户次、实际 {come} 户次，预计{which}，不是偶然；只可用来排序，"
         "不要用来算人数、定名额；请核对这项申请近来有没有漏登、改名或停办，再 retrain",
         f"warning, {name}: in the newest folds {foreseen} were predicted and {come} came, {which} beyond chance; use"
         " the scores to rank only, not to count or to set seats; check whether requests for it were left out, renamed or"

@@ -83,7 +83,7 @@ def against(audit: str) -> str:
     return {
         REQUESTS: say("名单和申请比", "list against requests"),
         VISITS: say(
-            "p_need 最高的一成与随机走访发现的需要相比",
+            "p_need 最高的一成与抽签走访发现的需要相比",
             "the tenth with the highest p_need against needs found by random visits",
         ),
         WEEK_LIST: say("这周名单和预计需要比", "this week's list against expected need"),
@@ -101,7 +101,7 @@ def _unclear_line(audit: str, groups: list[str]) -> str:
         say(f"等 {len(groups)} 个群体", f" and {more} more") if more > 0 else ""
     )
     return say(
-        f"{against(audit)}：{named}太小，按其份额应得的走访不到 {FEWEST_EXPECTED:.1f} 次，是否偏低还看不出来",
+        f"{against(audit)}：{named}户数太少，按比例本该走访不到 {FEWEST_EXPECTED:.1f} 次，看不出是不是偏低",
         f"{against(audit)}: cannot be told for {named}: fewer than {FEWEST_EXPECTED:.1f} visits are their share",
     )
 

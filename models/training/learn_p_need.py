@@ -115,20 +115,20 @@ def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) 
     """
     visited, reader, lines = gathered.visited, gathered.reader, gathered.lines
     if visited is None or reader is None:
-        why = lines or [("没有随机走访", "there are no random visits")]
+        why = lines or [("没有抽签走访", "there are no random visits")]
         return not_corrected("；".join(zh for zh, _ in why), "; ".join(en for _, en in why))
     notes = [say(*line) for line in lines]
     sample = _visit_sample(known, model, visited, reader)
     silent = sample.found[sample.design.silent & sample.drawn]
     needed = int(silent.sum())
     if min(needed, len(silent) - needed) < FEWEST_FOUND:
-        zh = f"随机走访在半年未申请的家庭里只有 {needed} 次发现需要（至少要 {FEWEST_FOUND} 次）"
+        zh = f"抽签走访在半年未申请的家庭里只有 {needed} 次发现需要（至少要 {FEWEST_FOUND} 次）"
         en = f"random visits found only {needed} needs where nobody had asked for half a year ({FEWEST_FOUND} needed)"
         return not_corrected(zh, en, notes, held_out_visits(visited, sample, sample.request))
     fitted, comparison, odds = _chosen(sample, reader, seed)
     zh, en = ESTIMATORS[fitted.name].title
     silence = {
-        "zh": "p_need 已用随机走访纠正“不开口”的家庭："
+        "zh": "p_need 已用抽签走访纠正“不开口”的家庭："
         f"半年未申请时走访 {len(silent)} 次，{needed} 次发现需要（方法：{zh}）",
         "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
         f"{needed} found the need (method: {en})",

@@ -81,7 +81,7 @@ def _line(table: pd.DataFrame) -> str:
     silent = ours["among"] == SILENT
     where = say("在半年未申请的家庭里", " where nobody had asked for half a year") if silent else ""
     return say(
-        f"按随机走访{where}发现的 {ours['found']} 项需要检验：",
+        f"按抽签走访{where}发现的 {ours['found']} 项需要检验：",
         f"judged by {ours['found']} needs that random visits found{where}: ",
     ) + say(
         f"p_need 最高的一成里有其中 {ours['recall']:.0%}，按“{name}”的一成里有 {best['recall']:.0%}，"

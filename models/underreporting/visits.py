@@ -186,21 +186,21 @@ def _lines(drawn: int, met: int, unweighable: int, contradicting: int) -> list[t
     if drawn and not met:
         lines.append(
             (
-                f"{drawn} 次随机走访都没有见到人，或没有填结果",
+                f"{drawn} 次抽签走访都没有见到人，或没有填结果",
                 f"none of {drawn} random visits met anyone and noted an outcome",
             )
         )
     if unweighable:
         lines.append(
             (
-                f"{unweighable} 次随机走访缺少 propensity 或它不在 (0, 1] 内，没有用",
+                f"{unweighable} 次抽签走访缺少 propensity 或它不在 (0, 1] 内，没有用",
                 f"{unweighable} random visits have no propensity in (0, 1] and are not used",
             )
         )
     if contradicting:
         lines.append(
             (
-                f"{contradicting} 条随机走访同户同项同日结果矛盾，没有用",
+                f"{contradicting} 条抽签走访同户同项同日结果矛盾，没有用",
                 f"{contradicting} random visits contradict another to the same household on the same day and are "
                 "not used",
             )

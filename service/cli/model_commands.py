@@ -150,7 +150,7 @@ def _sampled(drawn: int, partitions: int, households: int) -> list[str]:
 
 @group.command(
     help=say(
-        "手动启用一个版本（默认最新的挑战者）", "make a version the champion (default: the newest challenger)"
+        "手动启用一个版本（默认最新的候选）", "make a version the champion (default: the newest challenger)"
     )
 )
 @click.argument("version", type=int, required=False)

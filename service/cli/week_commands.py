@@ -13,7 +13,7 @@ from service.weekly.opening import open_town
 group = click.Group()
 
 
-@group.command(help=say("用现行的模型给所有住户评分", "score every household with the champion"))
+@group.command(help=say("用现用模型给所有住户评分", "score every household with the champion"))
 @as_of_option
 @click.option(
     "--output",

@@ -258,7 +258,7 @@ def add_refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
         line = event["source_row"]
         composed.unread_refusals.append(
             say(
-                f"{where} 第 {line} 行写了拒访，但不知道是哪一户",
+                f"{where} 第 {line} 行写了谢绝走访，但不知道是哪一户",
                 f"{where} line {line} tells a refusal of an unknown household",
             )
         )

@@ -52,8 +52,8 @@ def left_out_lines(counts: Mapping[str, int]) -> list[str]:
         "refuses": f"{counts['refuses']} 户谢绝",
         "rests": f"{counts['rests']} 户近期刚去过",
         "handled": f"{counts['handled']} 件诉求正在办",
-        "whole": f"{counts['whole']} 户搬走、去世或反馈说不用来",
-        "held": f"别家另有 {counts['held']} 件事反馈说不用问",
+        "whole": f"{counts['whole']} 户已搬走、去世，或说过不用来",
+        "held": f"另外 {counts['held']} 件事，住户说过不用问",
     }
     lines = [
         say(

@@ -47,7 +47,7 @@ class HouseholdScores(BaseModel):
     microgrid_id: str
     model_version: str
     silence_corrected: bool = Field(
-        description="p_need 是否用随机走访纠正了“不开口”的家庭；否则等于 p_request"
+        description="p_need 是否用抽签走访纠正了“不开口”的家庭；否则等于 p_request"
     )
     risk: float | None = None
     tier: str | None = None

@@ -19,7 +19,7 @@ class WeekSummary(BaseModel):
     published_at: str
     households: int
     listed: bool = Field(description="名单是否已生成")
-    silence_corrected: bool = Field(description="p_need 是否用随机走访纠正了“不开口”的家庭")
+    silence_corrected: bool = Field(description="p_need 是否用抽签走访纠正了“不开口”的家庭")
 
 
 class Event(BaseModel):

@@ -14,8 +14,8 @@ RED, VISITS = "tier:red", "visits"  # what a heat table may show, besides a need
 def choices(week: Week) -> list[tuple[str, str]]:
     """List what the table may show, with its name."""
     return [
-        (RED, say("红档的户", "households in red")),
-        (VISITS, say("这周走访的户", "households to visit")),
+        (RED, say("红档户数", "households in red")),
+        (VISITS, say("这周走访户数", "households to visit")),
         *((need.id, need.name.here) for need in week.community.needs),
     ]
 

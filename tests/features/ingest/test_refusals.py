@@ -78,14 +78,14 @@ def test_without_a_household_the_register_is_asked(
     tiny_town.write("households", homes)
     found, report = refusing(tiny_town, [{"household_id": "", "from": "2024-04-01", **told}])
     assert found == households_meant
-    assert "拒访没有能用的户号，按姓名、电话或地址相同的户处理：第 2 行 = H" in "\n".join(report.lines())
+    assert "谢绝走访的行没有能用的户号，按姓名、电话或地址相同的户处理：第 2 行 = H" in "\n".join(report.lines())
 
 
 @pytest.mark.parametrize("household", ["", "3.30481E+17"])
 def test_a_monday_stops_where_nobody_can_tell_whose_a_refusal_is(tiny_town: TinyTown, household: str) -> None:
     rows = [{"household_id": "H11", "from": "2024-04-01"}, {"household_id": household, "name": "张三"}]
     tiny_town.write("opt_outs", rows)
-    with pytest.raises(UserError, match=r"opt_outs\.csv：第 3 行的拒访看不出是哪一户"):
+    with pytest.raises(UserError, match=r"opt_outs\.csv：第 3 行的谢绝看不出是哪一户"):
         ingest(tiny_town.directory, tiny_town.workspace, accept=False)
     assert ingest(tiny_town.directory, tiny_town.workspace).exit_code() == 3
 
@@ -104,7 +104,7 @@ def test_a_column_of_the_register_refuses(tiny_town: TinyTown, column: str) -> N
     )
     found, report = refusing(tiny_town, [{"household_id": "H11", "from": "2024-04-01", "until": ""}])
     assert found == ["H03", "H05", "H11"]
-    assert f"{column} 说明住户拒访，按拒访处理" in "\n".join(report.lines())
+    assert f"{column} 写明谢绝走访，按谢绝处理" in "\n".join(report.lines())
     again = tiny_town.ingest().tables["opt_outs"]
     assert (again.new, again.corrected) == (0, 0)
 

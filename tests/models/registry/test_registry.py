@@ -161,7 +161,7 @@ def test_the_gate_decides_which_version_is_in_force(
     assert champion(tmp_path).version == 3
     assert rollback(tmp_path) == 1
     assert champion(tmp_path).version == 1
-    with pytest.raises(UserError, match="没有更早的正式模型"):
+    with pytest.raises(UserError, match="没有更早的现用模型"):
         rollback(tmp_path)
     assert champion(tmp_path).version == 1
     with pytest.raises(UserError, match="没有版本 9，只有 1、2、3"):

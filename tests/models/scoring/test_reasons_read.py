@@ -21,7 +21,7 @@ from models.scoring.explain import Reason, fact_weights, told
 DAY = date(2025, 7, 7)
 TOWNS = [(1, 0), (2, 3), (3, 7)]  # seed and style
 MODELS = 4
-NO_REASON_TO_COME = r"未遇|谢绝|暂不需要|不需要|搬走|去世|才建档"
+NO_REASON_TO_COME = r"未遇|谢绝|婉拒|不需要|搬走|去世|才建档"
 HURTS = (
     r"户籍|外来|民族|学历|党员|语言|收入|低保|残疾|慢性病|单亲|失业|待业|就业状况|[男女]\d人|一个大人|评\d分"
 )

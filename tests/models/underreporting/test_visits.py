@@ -70,7 +70,7 @@ def test_outcomes_that_contradict_each_other_are_missing_and_repeated_ones_count
     )
     assert visits.household.tolist() == [1]
     assert lines == [(lines[0][0], lines[0][1])]
-    assert lines[0][0].startswith("2 条随机走访")
+    assert lines[0][0].startswith("2 条抽签走访")
 
 
 @pytest.mark.parametrize("propensity", [np.nan, 0.0, -0.1, 1.5])

@@ -145,7 +145,7 @@ def test_weekly_does_everything_in_one_go(town: TinyTown, xianying: Xianying) ->
         (
             "opt_outs",
             [{"household_id": "", "from": "2024-05-01", "name": "张三"}],
-            "第 2 行的拒访看不出是哪一户",
+            "第 2 行的谢绝看不出是哪一户",
         ),
     ],
 )

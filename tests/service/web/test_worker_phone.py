@@ -99,7 +99,7 @@ def test_refusals_and_other_needs_wait_on_the_phone_and_are_sent_once(server, br
         kept_list(page)
         with without_connection(page, server):
             other = open_household(page, 0)
-            page.get_by_text("住户还提到别的需要").click()
+            page.get_by_text("居民还提到别的需要").click()
             page.locator("#mentioned").fill("楼道灯坏了")
             page.get_by_role("button", name="记下").click()
             expect(page.locator(".mentioned li")).to_contain_text("待发送")

@@ -154,7 +154,7 @@ def test_visits_in_turn_go_to_the_part_of_the_town_that_waits_longest(workspace:
     listed = read_table(week_directory(workspace, DATE) / "outreach.parquet")
     own = listed[listed["worker_id"] == "c"].drop_duplicates("household_id")
     assert len(own) == 5 and set(own["grid_id"]) == {"g1"}
-    assert not any("走访排法" in line for line in lines)
+    assert not any("走访安排" in line for line in lines)
 
 
 def test_groups_are_found_as_equally_as_is_asked_for(workspace: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from features.blocks.household import days_known
 from features.contract.community import Group, Name
 from features.contract.eligibility import parse
-from features.language import UserError, say
+from features.language import UserError, grid_words, in_language, say
 from features.point_in_time.cohort import KnownAttributes
 from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
@@ -126,7 +126,7 @@ def _grids(known: Known) -> Iterator[tuple[str, Name, np.ndarray]]:
         grid = str(known.grid_ids[at])
         yield (
             f"{GRID}={grid}",
-            Name(zh=grid if "网格" in grid else f"网格{grid}", en=f"grid {grid}"),
+            Name(zh=in_language("zh", grid_words, grid), en=in_language("en", grid_words, grid)),
             known.grid == at,
         )
 

@@ -134,7 +134,7 @@ def _range_lines(names: Sequence[str]) -> list[str]:
     listed = say("、", ", ").join(names)
     return [
         say(
-            f"{listed}：人数说不准，过去各段常比预计多出三分之一或少四分之一以上；名单照用，"
+            f"{listed}：户数说不准，过去各段常比预计多出三分之一或少四分之一以上；名单照用，"
             "定名额请看需求清单上的范围，不要只看预计户数",
             f"{listed}: the number is uncertain, as past windows were often a third above or a quarter below what was"
             " expected; use the lists as they are, but set seats by the range in the list of needs, not by the number",
@@ -163,7 +163,7 @@ def bound_lines(bounded: np.ndarray, community: Community) -> list[str]:
     return [
         say(
             f"注意 {need.name.here}：近来每周申请数与模型相差太远，当天的水平停在上限，"
-            "人数不可信；请核对最近的申请是否齐全",
+            "户数不可信；请核对最近的申请是否齐全",
             f"warning, {need.name.here}: weekly requests of late are so far from the model that the day's level stops at"
             " its bound; do not trust the numbers, and check that the newest requests are complete",
         )
@@ -187,7 +187,7 @@ def _line(row: Mapping[str, Any], name: str) -> str:
     come, foreseen = f"{row['observed']:.0f}", f"{row['predicted']:.0f}"
     if row["bounded"] and LOW <= row["ratio"] <= HIGH:
         return say(
-            f"注意 {name}：按每周申请数推算的水平与模型相差太远，停在了上限；只可用来排序，不要用来算人数；"
+            f"注意 {name}：按每周申请数推算的水平与模型相差太远，停在了上限；只可用来排序，不要用来算户数；"
             "请核对住户 valid_from 和申请时间是否齐全，再 retrain",
             f"warning, {name}: the level from weekly counts is so far from the model's that it stops at its bound; use"
             " the scores to rank only, not to count; check that valid_from of households and the times of requests are"
@@ -196,7 +196,7 @@ def _line(row: Mapping[str, Any], name: str) -> str:
     which = say("偏多" if many else "偏少", "too many" if many else "too few")
     return say(
         f"注意 {name}：最近几段验证预计 {foreseen} 户次、实际 {come} 户次，预计{which}，不是偶然；只可用来排序，"
-        "不要用来算人数、定名额；请核对这项申请近来有没有漏登、改名或停办，再 retrain",
+        "不要用来算户数、定名额；请核对这项申请近来有没有漏登、改名或停办，再 retrain",
         f"warning, {name}: in the newest folds {foreseen} were predicted and {come} came, {which} beyond chance; use"
         " the scores to rank only, not to count or to set seats; check whether requests for it were left out, renamed or"
         " ended lately, then retrain",

@@ -82,7 +82,7 @@ def _rules(verdicts: pd.DataFrame, known: Known) -> list[str]:
     by_model = int((judged["verdict"] == MODEL).sum())
     lines = [
         say(
-            f"{len(judged)} 项有结论：{by_model} 项用模型明显更好",
+            f"{len(judged)} 项有结论，其中 {by_model} 项用模型明显更好",
             f"{len(judged)} needs can be judged: the model is clearly better for {by_model}",
         )
     ]
@@ -131,7 +131,7 @@ def _quality(evaluation: Evaluation) -> list[str]:
     ours, theirs = 100 * values[MODEL], 100 * values[BY_COUNT]
     return [
         say(
-            f"拿最近一段时间验证：最前的 2% 里，每百户有 {ours:.0f} 户后来来申请；按近一年申请次数排是 {theirs:.0f} 户",
+            f"拿最近一段时间验证：最前的 2% 里，每百户有 {ours:.0f} 户随后来申请；按近一年申请次数排，是 {theirs:.0f} 户",
             f"newest validation: of a hundred households among the first 2%, {ours:.0f} asked later; by requests within a"
             f" year {theirs:.0f}",
         )

@@ -96,15 +96,15 @@ def demand_lines(demand: pd.DataFrame, proposals: Proposals, community: Communit
         if need.id in town.index:
             row = town.loc[need.id].to_dict()
             when, so = f"{row['begins']}～{row['ends'] - timedelta(days=1)}", needs.loc[need.id].to_dict()
-            spread = f"{row['expected']:.0f} ({range_words(row)})"
+            expected, likely = f"{row['expected']:.0f}", range_words(row)
             lines.append(
                 say(
-                    f"{need.name.here}：{when} 预计 {spread} 户；{verdict(so, community)}",
-                    f"{need.name.here}: {spread} households, {when}; {verdict(so, community)}",
+                    f"{need.name.here}：{when} 预计 {expected} 户（{likely}）；{verdict(so, community)}",
+                    f"{need.name.here}: {expected} ({likely}) households, {when}; {verdict(so, community)}",
                 )
             )
     count = int((proposals.projects["kind"] != RUN).sum())
-    return [*lines, say(f"建议开的项目 {count} 个", f"{count} projects proposed")]
+    return [*lines, say(f"建议开的项目：{count} 个", f"{count} projects proposed")]
 
 
 def _files(

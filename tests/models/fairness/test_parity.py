@@ -14,7 +14,7 @@ HOUSEHOLD = np.array([0, 0, 1, 2, 3])
 P_NEED = np.array([0.4, 0.2, 0.3, 0.1, 0.2])
 GROUPS = Groups(
     ("new", "grid=G1", "grid=G2"),
-    (Name(zh="新居民", en="New residents"), Name(zh="网格G1"), Name(zh="网格G2")),
+    (Name(zh="新居民", en="New residents"), Name(zh="网格 G1"), Name(zh="网格 G2")),
     np.array([[False, True, False], [False, True, False], [True, False, True], [True, False, True]]),
 )
 BEST = np.array([True, True, True, False, False])

@@ -30,5 +30,5 @@ def test_what_follows_from_a_simple_rule_being_enough_is_said_with_the_setting()
     (judged, rule) = lines(
         [], [("all", "model"), ("meals", "same_season"), ("childcare", "model"), ("refuge", "few")]
     )
-    assert judged == "2 项有结论：1 项用模型明显更好"
+    assert judged == "2 项有结论，其中 1 项用模型明显更好"
     assert rule.startswith("老年助餐：简单规则就够") and "ranking: same_season" in rule

@@ -35,7 +35,7 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
         self.found.append("script from elsewhere" if tag == "script" and attrs else tag)
-        if tag not in ("meta", "br", "rect", "line"):
+        if tag not in ("meta", "br", "col", "rect", "line"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list) -> None:

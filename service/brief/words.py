@@ -35,12 +35,12 @@ def changed(brief: Brief) -> Table:
     }
     return Table(
         "changed",
-        say("和上周、去年比", "Beside the week before and last year"),
+        say("上周跟以前比", "Last week beside earlier ones"),
         "",
         (
             say("项目", "what"),
-            say("上一周", "last week"),
-            say("再前一周", "week before"),
+            say("上周", "last week"),
+            say("上上周", "week before"),
             say("去年同周", "same week last year"),
         ),
         [
@@ -116,7 +116,7 @@ def month_of_grids(brief: Brief) -> Table:
     limit, kept = brief["targets"]["never_visited"], brief["targets"]["promises_kept"]
     return Table(
         "month-grids",
-        say("各网格近四周", "Grids in four weeks"),
+        say("各网格", "Grids in four weeks"),
         _targets_note(brief),
         (
             say("网格", "grid"),
@@ -151,7 +151,7 @@ def month_of_workers(brief: Brief) -> Table:
     target, kept = brief["targets"]["visits_per_worker"], brief["targets"]["promises_kept"]
     return Table(
         "month-workers",
-        say("各走访人近四周", "Workers in four weeks"),
+        say("各走访人", "Workers in four weeks"),
         say(
             "走访多少还看片区大小、路远近、有没有人在家，不排名次；差得多的先问缺什么。",
             "How many visits are possible depends on the area; this is no ranking. Ask first what is missing.",

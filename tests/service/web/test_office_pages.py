@@ -138,7 +138,7 @@ def test_tables_are_searched_sorted_and_saved(server, browser):
         expect(first).to_have_text("g1")
         expect(table.locator("th[aria-sort=descending]")).to_have_count(1)
         with page.expect_download() as saved:
-            page.get_by_role("button", name="存成表格：各网格近四周").click()
+            page.get_by_role("button", name="存成表格：各网格").click()
         text = Path(saved.value.path()).read_text("utf-8-sig")
         assert saved.value.suggested_filename == "month-grids.csv"
         assert text.splitlines()[0].startswith('"网格","能走访的户"') and text.splitlines()[1].startswith(

@@ -112,7 +112,7 @@ def test_the_coordinators_page_begins_with_what_to_decide_and_has_no_jargon(mond
     page = files(monday)["summary.html"].decode()
     assert (
         page.index("这周要定的事")
-        < page.index("和上周、去年比")
+        < page.index("上周跟以前比")
         < page.index("谁还没顾上")
         < page.index("近四周</h2>")
     )

@@ -178,7 +178,7 @@ def refused_line(alarms: Sequence[str], refusals: Sequence[str] = ()) -> str:
     if refusals:
         lines.append(
             say(
-                "有谢绝走访的没读到，所以没有读入：这些户会上名单；改好再运行；核对过没错的，加 --accept",
+                "有拒访没有读到，没有读入：这些户会上名单；改好再运行；核对过没错的，加 --accept",
                 "refusals were not read, and nothing was taken: their households would be listed; mend them, or run again"
                 " with --accept",
             )

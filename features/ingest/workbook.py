@@ -145,7 +145,8 @@ def _left_out(path: Path, name: str, rows: list[set[str]], table: str, filled: i
     words = say(f"工作表 {name} 没有表头，没有读", f"sheet {name} has no header and was not read")
     if table == REFUSALS:
         todo = say(
-            "里面若有谢绝走访的，请补上表头，否则删除该表", "give it a header if it holds refusals, or delete it"
+            "里面若有谢绝走访的，请补上表头，否则删除该表",
+            "give it a header if it holds refusals, or delete it",
         )
         return Finding(Weight.PROTECT, path.name, words, todo, filled)
     return Finding(Weight.NOTE, path.name, words)

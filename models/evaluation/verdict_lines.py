@@ -78,7 +78,7 @@ def _simple(verdict: str) -> str:
 
 def _apart(row: Mapping, gain: str, baseline: str) -> str:
     """Describe how far the model is from a baseline that it does not clearly beat."""
-    points, between = f"{row[gain]:+.1f}", _between(row, gain)
+    points, between = f"{round(row[gain], 1) + 0.0:+.1f}", _between(row, gain)
     if abs(row[gain]) < NEGLIGIBLE:
         how = say("分不出高下", "no clear difference")
     elif row[f"{gain}_high"] < 0:
@@ -112,7 +112,7 @@ def _access(row: Mapping) -> str:
     low, high = row["one_more_visit_low"], row["one_more_visit_high"]
     said = say(
         f"每周再多走访一户，约多命中 {one_more:.2f} 户（{low:.2f} 至 {high:.2f}）；"
-        f"模型再向完美靠近一成，每周约多命中 {better:.1f} 户",
+        f"模型离完美的差距再缩小一成，每周约多命中 {better:.1f} 户",
         f"One more visit a week brings about {one_more:.2f} hits ({low:.2f} to {high:.2f}); a model a tenth closer to"
         f" perfect {better:.1f} a week",
     )

@@ -6,7 +6,7 @@ from features.language import say
 from features.point_in_time.records import Known, date_of
 from models.dataset.sample import Table
 from models.dataset.split import Split
-from models.evaluation.baselines import MODEL
+from models.evaluation.baselines import MODEL, RANKERS
 from models.evaluation.evaluate import ALL, Evaluation, Validation
 from models.scoring.model import NeedModel
 
@@ -61,8 +61,8 @@ def training_lines(
         if len(rows):
             lines.append(
                 say(
-                    f"最新一段验证（{plan.folds[-1].name} 起）{ranker}：前2%命中率 {rows['precision_at_2_percent']:.3f}，"
-                    f"平均精确率 {rows['average_precision']:.3f}",
+                    f"最新一段验证（{plan.folds[-1].name} 起）{RANKERS[ranker][0]}："
+                    f"前2%命中率 {rows['precision_at_2_percent']:.3f}，平均精确率 {rows['average_precision']:.3f}",
                     f"newest fold (from {plan.folds[-1].name}) {ranker}: precision at 2% "
                     f"{rows['precision_at_2_percent']:.3f}, average precision {rows['average_precision']:.3f}",
                 )

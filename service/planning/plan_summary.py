@@ -67,7 +67,9 @@ class PlanSums:
         """Write how far the chosen visits may be from the best there are."""
         best = self.gap < 5e-5  # 0.00 %
         return say(
-            "走访安排：已经是能算出的最好一种" if best else f"走访安排：与能算出的最好一种相差不到 {self.gap:.2%}",
+            "走访安排：已经是能算出的最好一种"
+            if best
+            else f"走访安排：与能算出的最好一种相差不到 {self.gap:.2%}",
             f"plan: expected value {self.value:.1f}, optimality gap at most {self.gap:.4%}",
         )
 

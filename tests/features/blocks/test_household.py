@@ -179,7 +179,9 @@ def test_facts_say_since_when_where_it_changed_within_a_year():
         "户籍：外来",
     ]
     lost = before | {"valid_from": "2024-02-01", "dual_earner": "否"}
-    assert "今年2月前双职工，现在变了" in told(household, make_records([before | {"dual_earner": "是"}, lost]))
+    assert "今年2月前双职工，现在变了" in told(
+        household, make_records([before | {"dual_earner": "是"}, lost])
+    )
 
 
 @pytest.mark.parametrize(

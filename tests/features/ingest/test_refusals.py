@@ -78,7 +78,9 @@ def test_without_a_household_the_register_is_asked(
     tiny_town.write("households", homes)
     found, report = refusing(tiny_town, [{"household_id": "", "from": "2024-04-01", **told}])
     assert found == households_meant
-    assert "谢绝走访的行没有能用的户号，按姓名、电话或地址相同的户处理：第 2 行 = H" in "\n".join(report.lines())
+    assert "谢绝走访的行没有能用的户号，按姓名、电话或地址相同的户处理：第 2 行 = H" in "\n".join(
+        report.lines()
+    )
 
 
 @pytest.mark.parametrize("household", ["", "3.30481E+17"])

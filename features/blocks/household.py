@@ -21,7 +21,7 @@ from features.units import JULIAN_YEAR, MEAN_MONTH, WEEK
 
 Fact = Callable[[Known, Schema, int, int], str]
 FIRST_BATCH = 31.0  # days after the earliest valid_from; households known by then were there before
-NEWCOMER = 730  # days for which it is worth saying that a household moved in
+NEWCOMER = 365  # days for which it is worth saying that a household moved in
 RECENT = 365  # days for which it is worth saying that an attribute changed
 
 FEATURES = (

@@ -34,6 +34,7 @@ WINTER_BEFORE, WINTER_AFTER = 14, 15  # days around Spring Festival; the Lantern
 INDEX_PRIOR = 20.0  # expected requests that pull a seasonal index towards 1
 GROWTH_PRIOR = 50.0  # expected requests that pull growth towards 1
 COVERED = 0.5  # share of a past window that the records must cover
+NEAR = 8  # weeks before a holiday from which it is a reason to come
 FEATURES = (
     *listed(
         "community.yaml",
@@ -323,7 +324,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
 
 
 def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> Fact:
-    """Make the function that tells how far a holiday is off or how long it lasts, if it begins before the window ends."""
+    """Make the function that tells how far a holiday is off or how long it lasts, if it is near and begins before the window ends."""
 
     def fact(known: Known, schema: Schema, household: int, need: int) -> str:
         this = known.community.needs[need]
@@ -332,7 +333,7 @@ def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> F
                 left = int(np.ceil((end - known.as_of) / 7))
                 return say(f"{zh}还剩{left}周", f"{left} weeks of the {en} left")
             weeks = (begin - known.as_of) / 7
-            if 0 < weeks <= this.lead_weeks + this.horizon_weeks:
+            if 0 < weeks <= min(NEAR, this.lead_weeks + this.horizon_weeks):
                 return say(f"离{zh}还有{int(np.ceil(weeks))}周", f"{int(np.ceil(weeks))} weeks to the {en}")
         return ""
 

@@ -7,7 +7,7 @@ from features.contract.community import Name
 # attribute -> (zh, en); "{}" stands for a number's value
 COMMON: Mapping[str, tuple[str, str]] = {
     "area": ("住房{}平方米", "{} m² of housing"),
-    "building_year": ("房屋建成年份", "year of the building"),
+    "building_year": ("{}年建的房子", "home built in {}"),
     "car": ("有车", "has a car"),
     "cars": ("有{}辆车", "{} cars"),
     "cat": ("养猫", "keeps a cat"),

@@ -324,7 +324,7 @@ def block(known: Known, rows: Rows, town: TownSummary, schema: Schema) -> dict[s
 
 
 def _holiday_fact(zh: str, en: str, kind: Callable[[int], tuple[int, int]]) -> Fact:
-    """Make the function that tells how far a holiday is off or how long it lasts, if it is near and begins before the window ends."""
+    """Make the function that tells how far a near holiday is off, or how long it lasts, within the window."""
 
     def fact(known: Known, schema: Schema, household: int, need: int) -> str:
         this = known.community.needs[need]

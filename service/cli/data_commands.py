@@ -39,7 +39,11 @@ def check(workspace: Path, directory: Path) -> int:
     from service.ledgers.take_in import ingest_directory
 
     taken = ingest_directory(directory, workspace, tell=progress(), dry=True)
-    show([*taken.lines, *taken.report.lines()])
+    only = say(
+        f"这只是检查，还没有读入；没问题就运行 xianying ingest {directory}",
+        f"checked only, nothing is loaded yet; next: xianying ingest {directory}",
+    )
+    show([*taken.lines, *taken.report.lines(), only])
     return taken.exit_code()
 
 

@@ -122,7 +122,7 @@ def verdict(row: dict, community: Community) -> str:
         if round(row["unserved"]) < 1:
             return say("大致够，也可能不够", "about enough, perhaps not")
         return say(f"可能凑满 {smallest} 户，再看一期", f"perhaps {smallest}: look again next time")
-    if round(row["unserved"]) >= 1:
+    if round(row["unserved"]) >= 1 or not row["served"] + row["spare"]:
         return say(f"不到 {smallest} 户，逐户对接", f"fewer than {smallest}: case by case")
     return say("名额够", "seats suffice")
 

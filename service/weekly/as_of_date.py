@@ -59,8 +59,9 @@ def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]
 def default_as_of(records: Records | Partitions, now: datetime) -> tuple[date, str]:
     """Return the default as-of date, and the line that says which it is.
 
-    The date is this week's Monday in the community's timezone or, where the data end earlier, the first Monday after
-    their last row. ``now`` is an instant with an offset. Raises UserError when there are no data.
+    The date is this week's Monday in the community's timezone or, where the data end more than four weeks earlier, the
+    first Monday after their last row; a small office may be asked for nothing in a week. ``now`` is an
+    instant with an offset. Raises UserError when there are no data.
     """
     if not np.isfinite(records.last_day):
         raise UserError(
@@ -75,8 +76,9 @@ def default_as_of(records: Records | Partitions, now: datetime) -> tuple[date, s
             f"以 {monday}（本周一）为准：数据到 {last}，比今天 {today} 晚得多，请核对这台电脑的时钟",
             f"as of {monday} (this week's Monday): the data reach {last}, long after today, {today}; check the clock",
         )
-    if after_data >= monday:
-        return monday, say(f"以 {monday}（本周一）为准", f"as of {monday} (this week's Monday)")
+    if after_data >= monday - FRESH:
+        until = say(f"：数据只到 {last}", f": the data end on {last}") if after_data < monday else ""
+        return monday, say(f"以 {monday}（本周一）为准{until}", f"as of {monday} (this week's Monday){until}")
     return after_data, say(
         f"以 {after_data} 为准：数据只到 {last}，取后面第一个周一",
         f"as of {after_data}: the data end on {last}; this is the first Monday after",

@@ -188,7 +188,8 @@ def test_candidates_are_those_likeliest_to_ask_who_may_be_listed() -> None:
         (5, 0, 10, 0, "逐户对接"),
         (0, 10, 20, 0, "名额够"),
         (0.6, 0, 2, 0, "逐户对接"),  # told as a gap of 1
-        (0.4, 0, 2, 0, "名额够"),  # told as no gap
+        (0.4, 1, 2, 0, "名额够"),  # told as no gap
+        (0.4, 0, 2, 0, "逐户对接"),  # no seats at all
     ],
 )
 def test_verdicts(unserved: float, served: float, high: float, spare: float, words: str) -> None:

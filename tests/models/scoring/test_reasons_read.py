@@ -26,7 +26,11 @@ HURTS = (
     r"户籍|外来|民族|学历|党员|语言|收入|低保|残疾|慢性病|单亲|失业|待业|就业状况|[男女]\d人|一个大人|评\d分"
 )
 ON_A_LIST = r"独居|租房|近一年申请过.*相近的"  # what only the household's own page may say
-ABOUT = {r"孩子|双职工": {"children", "elders"}, r"老人\d": {"elders", "health"}, r"年建的房子|租房": {"home"}}
+ABOUT = {
+    r"孩子|双职工": {"children", "elders"},
+    r"老人\d": {"elders", "health"},
+    r"年建的房子|租房": {"home"},
+}
 
 
 @pytest.fixture(scope="module", params=TOWNS, ids=["Xishan", "style 3", "style 7"])

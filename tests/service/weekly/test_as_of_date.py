@@ -51,6 +51,18 @@ def test_default_as_of_is_the_first_monday_after_data_that_end_earlier(last, exp
     assert "时钟" in default_as_of(records, datetime(2023, 6, 1, tzinfo=UTC))[1]
 
 
+@pytest.mark.parametrize(
+    ("last", "expected"), [("2024-07-29", date(2024, 9, 2)), ("2024-07-28", date(2024, 7, 29))]
+)
+def test_a_quiet_month_keeps_this_weeks_monday(last, expected):
+    records = make_records(
+        [{"household_id": "h"}], [{"household_id": "h", "need": "meals", "requested_at": last}]
+    )
+    as_of, line = default_as_of(records, datetime(2024, 9, 4, tzinfo=UTC))
+    assert as_of == expected
+    assert "数据只到" in line
+
+
 def test_without_data_there_is_no_default_as_of():
     with pytest.raises(UserError, match="xianying ingest"):
         default_as_of(make_records(), datetime(2024, 9, 4, tzinfo=UTC))

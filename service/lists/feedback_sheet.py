@@ -8,7 +8,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from features.language import say
-from service.lists.sheet import line_height, on_a4
+from service.lists.sheet import in_arial, line_height, on_a4
 
 if TYPE_CHECKING:
     from service.lists.feedback_week import FeedbackWeek
@@ -64,7 +64,7 @@ def add_feedback_sheet(book: xlsxwriter.Workbook, week: "FeedbackWeek", formats:
     """
     sheet = book.add_worksheet(say("居民反馈", "feedback"))
     for position, width in enumerate(WIDTHS):
-        sheet.set_column(position, position, width)
+        sheet.set_column(position, position, in_arial(width))
     quality = [
         {
             **row,

@@ -9,7 +9,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from service.lists.needs_tables import Sheet
-from service.lists.sheet import line_height, set_footer
+from service.lists.sheet import in_arial, line_height, set_footer
 from service.lists.workbook import FORMATS, OPTIONS
 
 
@@ -46,7 +46,7 @@ def _write(page: Worksheet, table: Sheet, row: int, formats: dict[str, Format]) 
     for column, (name, width) in enumerate(table.columns):
         page.write(row, column, name, formats["header"])
         if first:
-            page.set_column(column, column, width)
+            page.set_column(column, column, in_arial(width))
     for values in table.rows:
         row += 1
         widths = [width for _, width in table.columns]

@@ -76,7 +76,9 @@ class Section:
 
 def data_staff_page(community: Community, sections: Sequence[Section], as_of: date) -> str:
     """Render what every stage did as HTML, for those who look after data and models."""
-    title = say(f"{community.community.name} · 程序做了哪些事", f"{community.community.name} · what every stage did")
+    title = say(
+        f"{community.community.name} · 程序做了哪些事", f"{community.community.name} · what every stage did"
+    )
     return render("data_staff.html", title=title, subtitle=week(as_of), sections=sections)
 
 

@@ -13,7 +13,7 @@ from xlsxwriter.worksheet import Worksheet
 from features.atomic import write_atomically
 from features.language import say
 from features.linking.mentioned import EVIDENCE, texts_of
-from service.lists.sheet import line_height, on_a4
+from service.lists.sheet import in_arial, line_height, on_a4
 from service.lists.workbook import FORMATS, OPTIONS
 
 CHOICES = 5
@@ -145,7 +145,7 @@ def _book(title: str, note: str, columns: Sequence[Column], rows: Sequence[Seque
         sheet.merge_range(1, 0, 1, len(columns) - 1, note, formats["script"])
         sheet.set_row(1, 34)
         for column, (name, width) in enumerate(columns):
-            sheet.set_column(column, column, width)
+            sheet.set_column(column, column, in_arial(width))
             sheet.write(2, column, name, formats["header"])
         for place, row in enumerate(rows, 3):
             _write_row(sheet, place, columns, row, formats)

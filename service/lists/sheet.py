@@ -10,6 +10,9 @@ from features.language import say
 from service.lists.mark import mark
 
 WIDE = re.compile("[\u0250-\U0010ffff]")
+# Fonts as wide as Arial's are on every system; columns are as many of its digits wide (8 pixels) as the file says.
+FONT = {"font_name": "Arial", "font_size": 11}
+WIDE_CHARACTER = 2.1  # a Chinese character at this size, in the widths of 7 pixels that are counted here
 LINE_HEIGHT = 15.0  # points, of text of size 11
 A4, A4_LONG, A4_SHORT = 9, 841.9, 595.3  # Excel's number for the paper size, and its sides in points
 SIDE, ABOVE, BELOW = 0.4, 0.5, 0.6  # margins in inches
@@ -35,6 +38,11 @@ def set_footer(sheet: Worksheet, text: str = "") -> None:
     sheet.set_footer(f"&L{made}" + say("&R第 &P / &N 页", "&R&P / &N"))
 
 
+def in_arial(width: float) -> float:
+    """Turn a column's width in characters of 7 pixels into one in digits of Arial."""
+    return width * 7 / 8
+
+
 def line_height(cells: Sequence[tuple[str, float]]) -> float:
     """Compute the height of a row, in points, from its cells' texts and widths in characters.
 
@@ -49,7 +57,7 @@ def line_height(cells: Sequence[tuple[str, float]]) -> float:
 
 def _line_count(text: str, width: float) -> int:
     """Count the lines that a text takes in a column ``width`` characters wide; a wide character never splits."""
-    lengths = [len(line) + len(WIDE.findall(line)) for line in text.split("\n")]
+    lengths = [len(line) + (WIDE_CHARACTER - 1) * len(WIDE.findall(line)) for line in text.split("\n")]
     return sum(max(1, math.ceil(length / width)) for length in lengths)
 
 
@@ -65,7 +73,9 @@ def page_breaks(
 
     Returns positions of rows, ascending.
     """
-    width = sum((7 * width + 5) * 0.75 for width in widths)  # pixels to points
+    width = sum(
+        (7 * width + 8 * 5 / 7) * 0.75 for width in widths
+    )  # pixels, with those beside the text, to points
     scale = min(1.0, (A4_LONG - 2 * SIDE * 72) / width)
     page = (A4_SHORT - (ABOVE + BELOW) * 72) / scale * ROUNDING
     breaks, used, row = [], top, 0

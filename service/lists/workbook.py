@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from xlsxwriter.worksheet import Worksheet
 from features.language import say
 from service.lists.answers import MARKS, feedback_choices, feedback_names, outcome_names
 from service.lists.feedback_sheet import add_feedback_sheet
-from service.lists.sheet import line_height, on_a4, page_breaks
+from service.lists.sheet import FONT, in_arial, line_height, on_a4, page_breaks
 from service.lists.visit_rows import as_rows
 from service.planning.stability import KEPT
 
@@ -25,7 +25,12 @@ HEADER_ROW = 3  # counted from zero: title, what to say and how to fill in stand
 ID_HEADER = "outreach_id"
 EXTRA_ROWS = 20  # rows below the list where the drop-down still works, for rows that were moved
 HEADER_HEIGHT = 30.0  # points
-OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+OPTIONS = {
+    "in_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "default_format_properties": FONT,
+}
 FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
 
 Column = tuple[str, str, str, float]
@@ -34,10 +39,10 @@ VISIT_COLUMNS: tuple[Column, ...] = (
     ("visit_order", "序", "no.", 4),
     ("place", "微网格·地址", "place", 13),
     ("household_id", "户号", "household", 9),
-    ("people", "成员·上次联系", "members, last contact", 13),
+    ("people", "成员·上次联系", "members, last contact", 17),
     ("need_name", "需求", "need", 9),
     ("why", "为什么上门〔依据〕", "why [rows behind it]", 32),
-    ("offer", "问什么·现有项目", "what to ask, programme", 22),
+    ("offer", "问什么·现有项目", "what to ask, programme", 23),
 )
 FILLED_COLUMNS: tuple[Column, ...] = (
     ("outcome", "结果", "outcome", 7),
@@ -154,16 +159,25 @@ def _by_worker(visits: pd.DataFrame) -> list[list[dict[str, Any]]]:
 
 
 def _composed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Compose the cells of each row: what belongs together stands in one cell, a line each."""
+    """Compose the cells of each row: what belongs together stands in one cell, a line each.
+
+    The last contact stands once for each household.
+    """
     return [
         {
             **row,
             "place": _lines(row["microgrid_id"], row["contact"]),
-            "people": _lines(row["members"], row["last_contact"], _kept(row)),
+            "people": _lines(row["members"], "" if again else row["last_contact"], _kept(row)),
             "offer": _lines(row["ask"], row["programme"]),
         }
-        for row in rows
+        for row, again in zip(rows, _repeated(rows), strict=True)
     ]
+
+
+def _repeated(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Tell which rows are of the household of the row before."""
+    homes = [row["household_id"] for row in rows]
+    return [before == home for before, home in zip([None, *homes], homes, strict=False)]
 
 
 def _kept(row: dict[str, Any]) -> str:
@@ -193,7 +207,7 @@ def _sheet_name(name: str, taken: set[str]) -> str:
 def _lay_out(sheet: Worksheet, count: int, widths: dict[str, float]) -> None:
     """Set widths, frozen header, filter and the printed page (A4 landscape, one page wide)."""
     for position, width in enumerate(widths.values()):
-        sheet.set_column(position, position, width)
+        sheet.set_column(position, position, in_arial(width))
     sheet.set_column(len(COLUMNS), len(COLUMNS), 24, None, {"hidden": True})
     sheet.freeze_panes(HEADER_ROW + 1, 2)
     sheet.autofilter(HEADER_ROW, 0, HEADER_ROW + count, len(COLUMNS))
@@ -259,10 +273,9 @@ def _write_head(
 def _write_rows(
     sheet: Worksheet, table: list[dict[str, Any]], heights: list[float], formats: dict[str, Format]
 ) -> None:
-    before = None
-    for line, (row, height) in enumerate(zip(table, heights, strict=True), start=HEADER_ROW + 1):
-        again = row["household_id"] == before
-        before, edge = row["household_id"], "next_" if again else "first_"
+    laid_out = zip(table, heights, _repeated(table), strict=True)
+    for line, (row, height, again) in enumerate(laid_out, start=HEADER_ROW + 1):
+        edge = "next_" if again else "first_"
         sheet.set_row(line, height)
         for position, (column, _, _, _) in enumerate(COLUMNS):
             if column == "visit_order":

@@ -88,8 +88,8 @@ def test_pages_end_between_households_and_hold_their_rows(
         ends = [one.id for one in sheet.row_breaks.brk]
         assert all(sheet.cell(row, home).value != sheet.cell(row + 1, home).value for row in ends)
         columns = [one for one in sheet.column_dimensions.values() if not one.hidden]
-        # In points: a character of Excel's default font is 7 pixels wide. A4 has margins of 0.4 inches.
-        width = sum(7 * one.width * (one.max - one.min + 1) for one in columns) * 0.75
+        # In points: a digit of Arial is 8 pixels wide. A4 has margins of 0.4 inches.
+        width = sum(8 * one.width * (one.max - one.min + 1) for one in columns) * 0.75
         scale = min((841.9 - 2 * 0.4 * 72) / width, 1)
         for first, end in pairwise([0, *ends, last]):
             rows = [*([header] if first else []), *range(first + 1, end + 1)]

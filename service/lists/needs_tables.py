@@ -59,16 +59,16 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
         )
     columns = (
         (say("需求", "need"), 12),
-        (say("时段", "window"), 22),
+        (say("时段", "window"), 14),
         (say("符合条件的户", "can have it"), 9),
         (say("预计户数", "expected"), 8),
         (say("大概范围", "90%"), 9),
         *[(month, 12) for month in months],
-        (say("最多的网格", "most in grids"), 34),
+        (say("最多的网格", "most in grids"), 18),
         (say("想要名额", "seats wanted"), 8),
         (say("剩余名额", "seats left"), 8),
         (say("缺口", "not served"), 7),
-        (say("结论", "so"), 26),
+        (say("结论", "so"), 20),
     )
     note = say(
         "预计户数：这段时间或当月会来申请（或上门时发现需要）的户数；大概范围：十回有九回落在里面，注明“说不准”的定名额"

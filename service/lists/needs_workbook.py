@@ -9,7 +9,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from service.lists.needs_tables import Sheet
-from service.lists.sheet import in_arial, line_height, set_footer
+from service.lists.sheet import SIDE, in_arial, line_height, set_footer
 from service.lists.workbook import FORMATS, OPTIONS
 
 
@@ -26,6 +26,7 @@ def needs_workbook(title: str, sheets: Sequence[tuple[str, Sequence[Sheet]]], as
             page = book.add_worksheet(name)
             page.set_landscape()
             page.set_paper(9)
+            page.set_margins(left=SIDE, right=SIDE)
             page.fit_to_pages(1, 0)
             set_footer(page)
             row = 0
@@ -38,6 +39,7 @@ def _write(page: Worksheet, table: Sheet, row: int, formats: dict[str, Format]) 
     """Write a table from a row on, and return the row after it; a page's first table sets the widths of its columns."""
     first = row == 0
     page.write(row, 0, table.title, formats["title"])
+    page.set_row(row, 22)
     if table.note:
         row += 1
         page.write(row, 0, table.note)

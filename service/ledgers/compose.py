@@ -271,7 +271,7 @@ def refusals_aside(records: pd.DataFrame) -> list[str]:
     told = visits.loc[[_refuses(row) for row in visits.to_dict("records")], places]
     return [
         say(
-            f"{file} [{sheet}] 第 {line} 行写了拒访，但这一行没有用：{why}",
+            f"{file} [{sheet}] 第 {line} 行写了谢绝走访，但这一行没有用：{why}",
             f"{file} [{sheet}] line {line} tells a refusal, but is set aside: {why}",
         )
         for file, sheet, line, why in told.to_numpy()

@@ -213,7 +213,7 @@ def test_a_ticket_that_stands_twice_is_one_and_a_refusal_in_a_row_set_aside_stop
         .fetchall()
     )
     assert loaded == (True,)
-    assert any("走访2.xlsx [Sheet] 第 2 行写了拒访，但这一行没有用" in line for line in taken.lines)
+    assert any("走访2.xlsx [Sheet] 第 2 行写了谢绝走访，但这一行没有用" in line for line in taken.lines)
     assert taken.report.unread_refusals
 
 

@@ -2,7 +2,7 @@
 // Without this script the tables stand as they are.
 "use strict";
 (() => {
-  const zh = document.documentElement.lang.startsWith("zh"), FEW = 9;
+  const zh = document.documentElement.lang.startsWith("zh"), FEW = 5;
   const words = zh ? { find: "在表中查找", save: "存成表格", shown: "行" } : { find: "Find in the table", save: "Save as CSV", shown: "rows" };
   const make = (name, more) => Object.assign(document.createElement(name), more);
   const text = (cell) => (cell.querySelector("progress") ? String(cell.querySelector("progress").value) : cell.textContent.replace(/\s+/g, " ").trim());

@@ -15,7 +15,7 @@ import duckdb
 from features.atomic import write_atomically
 from features.contract.tables import TABLES
 from features.ingest.quarantine import FOLDER
-from features.store.database import STORE, has_tables, open_store
+from features.store.database import STORE, begin, open_store, read_store
 from features.store.partitions import forget, root_of
 from features.store.register_changes import TABLE, read_changes, same_as
 from features.store.sql import WHOLE_NUMBER, name, text
@@ -29,23 +29,17 @@ def household_tables() -> list[str]:
 
 def rows_of_household(workspace: Path, household_id: str) -> dict[str, list[dict[str, Any]]]:
     """Return every row of a household by table, with when it became known and when another row took its place."""
-    if not (workspace / STORE).is_file():
-        return {}
-    with open_store(workspace, read_only=True) as connection:
-        if not has_tables(connection):
-            return {}
-        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    with read_store(workspace) as connection:
         households = same_as(read_changes(connection), "household", household_id)
         return {
             table: [row for household in households for row in _rows(connection, table, household)]
             for table in household_tables()
-            if table in there
         }
 
 
 def values_of_attribute(workspace: Path, attribute: str) -> dict[str, str | None]:
     """Return the value of an attribute of the households table in each household's newest row, by household id."""
-    with open_store(workspace, read_only=True) as connection:
+    with read_store(workspace) as connection:
         rows = connection.execute(f"""
             SELECT household_id, arg_max({name(attribute)}, valid_from) FROM households
             WHERE superseded_at IS NULL GROUP BY household_id""")
@@ -83,13 +77,10 @@ def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, 
 
 def own_texts(workspace: Path, household_id: str) -> list[str]:
     """List the texts of a household's attributes that nobody else has, and that name no column, need or place."""
-    if not (workspace / STORE).is_file():
-        return []
     texts: set[str] = set()
     common: set[str] = set()
-    with open_store(workspace, read_only=True) as connection:
-        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-        for table in {"households", "residents"} & there:
+    with read_store(workspace) as connection:
+        for table in ("households", "residents"):
             for column, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall():
                 common.add(column)
                 if kind != "VARCHAR" or column.endswith("_id"):
@@ -100,26 +91,17 @@ def own_texts(workspace: Path, household_id: str) -> list[str]:
                     [household_id],
                 ).fetchall()
                 texts |= {row[0] for row in rows}
-        if "requests" in there:
-            common |= {
-                row[0]
-                for row in connection.execute("SELECT DISTINCT need FROM requests").fetchall()
-                if row[0]
-            }
-        if "households" in there:
-            places = connection.execute(
-                "SELECT DISTINCT unnest([grid_id, microgrid_id]) FROM households"
-            ).fetchall()
-            common |= {row[0] for row in places if row[0]}
+        named = connection.execute("""
+            SELECT DISTINCT need FROM requests WHERE need IS NOT NULL
+            UNION SELECT unnest([grid_id, microgrid_id]) FROM households""")
+        common |= {row[0] for row in named.fetchall()}
     return sorted(text for text in texts - common if len(text) > 1)
 
 
 def own_requests(workspace: Path, household_id: str) -> list[str]:
     """List the texts of requests that only this household, or those merged into it, wrote."""
-    if not (workspace / STORE).is_file():
-        return []
     households = _merged(workspace, household_id)
-    with open_store(workspace, read_only=True) as connection:
+    with read_store(workspace) as connection:
         rows = connection.execute(
             """SELECT text FROM requests WHERE text IS NOT NULL
             GROUP BY text HAVING bool_and(list_contains(?, household_id)) ORDER BY text""",
@@ -153,22 +135,18 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
 
 def _merged(workspace: Path, household_id: str) -> list[str]:
     """List a household and those that were merged into it."""
-    if not (workspace / STORE).is_file():
-        return [household_id]
-    with open_store(workspace, read_only=True) as connection:
+    with read_store(workspace) as connection:
         return same_as(read_changes(connection), "household", household_id)
 
 
-def _forget_changes(connection: duckdb.DuckDBPyConnection, there: set[str], household_id: str) -> None:
+def _forget_changes(connection: duckdb.DuckDBPyConnection, household_id: str) -> None:
     """Remove what was decided about a household: links, and merges and moves of it and its residents."""
-    if "link_decisions" in there:
-        connection.execute("DELETE FROM link_decisions WHERE household_id = ?", [household_id])
-    if TABLE in there:
-        connection.execute(
-            f"""DELETE FROM {TABLE} WHERE ? IN (subject, target) OR (kind <> 'household' AND subject IN (
-                SELECT resident_id FROM residents WHERE household_id = ?))""",
-            [household_id, household_id],
-        )
+    connection.execute("DELETE FROM link_decisions WHERE household_id = ?", [household_id])
+    connection.execute(
+        f"""DELETE FROM {TABLE} WHERE ? IN (subject, target) OR (kind <> 'household' AND subject IN (
+            SELECT resident_id FROM residents WHERE household_id = ?))""",
+        [household_id, household_id],
+    )
 
 
 def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict[str, int]:
@@ -178,16 +156,14 @@ def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict
     fresh = workspace / f".{STORE}.erasing"
     fresh.unlink(missing_ok=True)
     with open_store(workspace) as connection:
-        there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-        connection.execute("BEGIN")
-        _forget_changes(connection, there, household_id)
+        begin(connection)
+        _forget_changes(connection, household_id)
         for table in household_tables():
-            if table in there:
-                deleted = connection.execute(
-                    f"DELETE FROM {table} WHERE household_id = ? RETURNING 1", [household_id]
-                )
-                removed[table] = len(deleted.fetchall())
-        if "export_columns" in there and texts:  # what columns of past exports held most
+            deleted = connection.execute(
+                f"DELETE FROM {table} WHERE household_id = ? RETURNING 1", [household_id]
+            )
+            removed[table] = len(deleted.fetchall())
+        if texts:  # what columns of past exports held most
             connection.execute("DELETE FROM export_columns WHERE list_contains(?, value)", [texts])
         connection.execute("COMMIT")
         connection.execute("CHECKPOINT")  # a log of the old file beside the new one would make it unreadable

@@ -23,7 +23,7 @@ from features.ingest.files import TableFile
 from features.language import UserError, say
 from features.point_in_time.ages import of_residents
 from features.point_in_time.schema import ALIKE, BIRTH, PERSONAL, age_name
-from features.store.database import STORE, attribute_columns, has_tables, open_store
+from features.store.database import attribute_columns, read_store
 from features.store.sql import name, one_value, text
 from features.units import JULIAN_YEAR
 
@@ -217,11 +217,7 @@ def _compares_texts(who: Who) -> bool:
 
 def who_lines(workspace: Path, community: Community, today: date) -> list[str]:
     """Write ``who_findings`` of a workspace's records as lines, for a command that uses them; none without records."""
-    if not (workspace / STORE).is_file():
-        return []
-    with open_store(workspace, read_only=True) as connection:
-        if not has_tables(connection):
-            return []
+    with read_store(workspace) as connection:
         return [finding.line() for finding in who_findings(connection, community, today)]
 
 

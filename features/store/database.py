@@ -134,6 +134,22 @@ def open_store(
 
 
 @contextmanager
+def read_store(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a connection to read the workspace's records with: to empty tables before the first ingest.
+
+    Raises UserError as ``open_store`` does.
+    """
+    if (workspace / STORE).is_file():
+        with open_store(workspace, read_only=True) as connection:
+            if has_tables(connection):
+                yield connection
+                return
+    with duckdb.connect() as nothing:
+        add_tables(nothing)
+        yield nothing
+
+
+@contextmanager
 def _interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield

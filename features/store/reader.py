@@ -24,11 +24,9 @@ from features.rows.tables import (
 )
 from features.store.database import (
     OWN_TIME,
-    STORE,
     add_moves,
     attribute_columns,
-    has_tables,
-    open_store,
+    read_store,
 )
 from features.store.register_changes import show_changes
 from features.store.sql import name, one_value, text
@@ -48,11 +46,7 @@ def read_records(workspace: Path, community: Community | None = None) -> Records
     ingested yet.
     """
     community = community or read_settings(workspace)
-    if not (workspace / STORE).is_file():
-        raise _empty(workspace)
-    with open_store(workspace, read_only=True) as connection:
-        if not has_tables(connection):
-            raise _empty(workspace)
+    with read_store(workspace) as connection:
         show_changes(connection)
         add_moves(connection)
         records = records_in(connection, community)
@@ -88,7 +82,7 @@ def read_programme_history(workspace: Path, as_of: int) -> pd.DataFrame:
 
     Beside ``opened_at`` it has ``opened``, the same time in days.
     """
-    with open_store(workspace, read_only=True) as connection:
+    with read_store(workspace) as connection:
         rows = connection.sql(f"""
             SELECT {", ".join(TABLES["programme_history"].columns)}, {_days("opened_at")} AS opened
             FROM programme_history
@@ -302,9 +296,8 @@ def _workers(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 def count_households(workspace: Path) -> int:
     """Count the households that the records of a workspace hold. Raises UserError before the first ingest."""
-    if not (workspace / STORE).is_file():
+    with read_store(workspace) as connection:
+        count = int(one_value(connection, "SELECT count(DISTINCT household_id) FROM households"))
+    if not count:
         raise _empty(workspace)
-    with open_store(workspace, read_only=True) as connection:
-        if not has_tables(connection):
-            raise _empty(workspace)
-        return int(one_value(connection, "SELECT count(DISTINCT household_id) FROM households"))
+    return count

@@ -45,10 +45,7 @@ class Change:
 
 
 def read_changes(connection: duckdb.DuckDBPyConnection) -> list[Change]:
-    """Read all changes, the oldest first; none in records of an earlier version."""
-    there = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [TABLE]).fetchall()
-    if not there:
-        return []
+    """Read all changes, the oldest first."""
     rows = connection.execute(
         f"SELECT {', '.join(map(name, COLUMNS))} FROM {TABLE} ORDER BY number"
     ).fetchall()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Community, Programme
-from features.point_in_time.records import date_of, day_of
+from features.point_in_time.records import Known, date_of, day_of
 from features.units import COMMON_YEAR, WEEK
 from models.demand.expected import TOWN
 
@@ -33,6 +33,11 @@ def runs(programme: Programme, begins: float, ends: float) -> bool:
     if opens <= closes:
         return any(opens <= mark <= closes for mark in marks)
     return any(mark >= opens or mark <= closes for mark in marks)
+
+
+def runs_now(programme: Programme, known: Known) -> bool:
+    """Tell whether a programme runs on the as-of day."""
+    return runs(programme, known.as_of, known.as_of + 1)
 
 
 def month_day(text: str, default: tuple[int, int]) -> tuple[int, int]:

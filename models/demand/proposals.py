@@ -11,7 +11,7 @@ from features.contract.community import Fund, Need, Programme
 from features.point_in_time.records import Known, date_of
 from features.units import WEEK
 from models.demand.expected import TOWN, WINDOWS
-from models.demand.programmes import next_opening, programmes_for, runs
+from models.demand.programmes import next_opening, programmes_for, runs_now
 from models.demand.seats import seats_left, seats_told, take_up
 
 MOST_OF_IT = 0.8  # of what no seat serves, that the grids named hold
@@ -110,7 +110,7 @@ def _fill_seats(
             {
                 "programme": programme.id,
                 "left": left,
-                "told": taken is not None or not _open_now(programme, known),
+                "told": taken is not None or not runs_now(programme, known),
                 "wanted": asked,
             }
         )
@@ -231,16 +231,12 @@ def _row(
     }
 
 
-def _open_now(programme: Programme, known: Known) -> bool:
-    return runs(programme, known.as_of, known.as_of + 1)
-
-
 def _tell_by(programme: Programme | None, begins: float, notice: float, known: Known) -> date | None:
     """Return the last day to tell residents: within the week where less than the notice is left; None where people can
     join at any time, as it is open."""
     if begins - notice > known.as_of:
         return date_of(begins - notice)
-    if programme is None or _open_now(programme, known):
+    if programme is None or runs_now(programme, known):
         return None
     return date_of(min(begins, known.as_of + WEEK))
 

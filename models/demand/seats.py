@@ -12,7 +12,7 @@ from features.point_in_time.remembered import remembered
 from features.units import WEEK
 from models.dataset.feedback_correction import NEEDED
 from models.demand.cells import came
-from models.demand.programmes import opening, runs
+from models.demand.programmes import opening, runs_now
 
 PRIOR_TAKE_UP = (
     10.0  # households of whom each takes a seat, as which the assumption counts before any history
@@ -64,7 +64,7 @@ def seats_told(
 
 def _present_course(programme: Programme, known: Known, history: pd.DataFrame | None) -> pd.DataFrame | None:
     """Return the rows of a programme's newest course if it belongs to the run that is open now, else None."""
-    if history is None or not runs(programme, known.as_of, known.as_of + 1):
+    if history is None or not runs_now(programme, known):
         return None
     courses = history[history["programme_id"] == programme.id]
     courses = courses[courses["opened"] == courses["opened"].max()]
@@ -83,7 +83,7 @@ def _claimed(known: Known, programme_id: str) -> int:
     if known.town is not None:
         return known.town.town_counts.claimed[programme_id]
     programme = next(programme for programme in known.community.programmes if programme.id == programme_id)
-    if not runs(programme, known.as_of, known.as_of + 1):
+    if not runs_now(programme, known):
         return 0
     since, index = opening(programme, known.as_of), known.community.need_index()
     served = [index[need] for need in programme.needs]
@@ -109,7 +109,7 @@ def _found(known: Known, programme_id: str) -> int:
     if known.town is not None:
         return known.town.town_counts.found[programme_id]
     programme = next(programme for programme in known.community.programmes if programme.id == programme_id)
-    if not runs(programme, known.as_of, known.as_of + 1):
+    if not runs_now(programme, known):
         return 0
     index, visits = known.community.need_index(), known.outreach
     met = (visits.outcome == NEEDED) & (visits.contacted >= opening(programme, known.as_of))

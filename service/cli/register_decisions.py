@@ -10,7 +10,8 @@ from features.language import UserError, say
 from features.linking.decisions import keep_decisions
 from features.linking.duplicates import duplicate_households, duplicate_persons
 from features.linking.register import read_register, read_residents
-from features.store.database import STORE, begin, has_tables, open_store
+from features.store.database import begin, open_store, read_store
+from features.store.reader import count_households
 from features.store.register_changes import Change, Kind, add_change, read_changes, undo_change
 from service.web.published.from_records import publish_from_records
 
@@ -23,7 +24,7 @@ def proposed_duplicates(workspace: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     Columns kind, keep, drop, chance and reason; and the register.
     """
     register = read_register(workspace)
-    with open_store(workspace, read_only=True) as connection:
+    with read_store(workspace) as connection:
         decided = {
             frozenset((change.subject, change.target))
             for change in read_changes(connection)
@@ -55,7 +56,7 @@ def change_register(
 
     Raises UserError when an id isn't in the register or is merged already.
     """
-    _require_records(workspace)
+    count_households(workspace)
     with open_store(workspace) as connection:
         begin(connection)
         change = add_change(connection, kind, subject, target, since, valid_from)
@@ -66,7 +67,7 @@ def change_register(
 
 def undo_register_change(workspace: Path, number: int, until: datetime) -> list[str]:
     """Undo a change from ``until`` on, and return lines on it. Raises UserError where there is none of that number."""
-    _require_records(workspace)
+    count_households(workspace)
     with open_store(workspace) as connection:
         begin(connection)
         change = undo_change(connection, number, until)
@@ -77,8 +78,8 @@ def undo_register_change(workspace: Path, number: int, until: datetime) -> list[
 
 def change_lines(workspace: Path) -> list[str]:
     """Return a line for each merge and move that was made."""
-    _require_records(workspace)
-    with open_store(workspace, read_only=True) as connection:
+    count_households(workspace)
+    with read_store(workspace) as connection:
         return [_line(change) for change in read_changes(connection) if change.kind != "distinct"]
 
 
@@ -121,19 +122,6 @@ def take_reviews(
 
 def _kind(kind: str) -> Kind:
     return "person" if kind == "person" else "household"
-
-
-def _require_records(workspace: Path) -> None:
-    if (workspace / STORE).is_file():
-        with open_store(workspace, read_only=True) as connection:
-            if has_tables(connection):
-                return
-    raise UserError(
-        say(
-            f"{workspace}：还没有数据，请先运行 xianying ingest 目录",
-            f"{workspace}: no records yet; run xianying ingest DIR first",
-        )
-    )
 
 
 def _line(change: Change) -> str:

@@ -13,7 +13,7 @@ from features.language import say
 from features.point_in_time.records import Known, date_of
 from features.rows.tables import positions_of
 from features.units import JULIAN_YEAR, WEEK
-from models.demand.programmes import programmes_for, runs
+from models.demand.programmes import programmes_for, runs_now
 from models.demand.seats import seats_left, seats_told
 from service.lists.answers import outcome_names
 
@@ -198,7 +198,7 @@ def _seats(programme: Programme, known: Known, history: pd.DataFrame | None) -> 
         return ""
     if taken is not None:
         return say(f"{seats} 个名额，剩 {left}", f"{seats} seats, {left} left")
-    if not runs(programme, known.as_of, known.as_of + 1):  # not open yet: all are left
+    if not runs_now(programme, known):  # not open yet: all are left
         return say(f"{seats} 个名额", f"{seats} seats")
     if not left:
         return say(f"{seats} 个名额可能已满", f"{seats} seats, perhaps all taken")

@@ -10,7 +10,7 @@ import yaml
 from features.contract.community import Community
 from features.contract.text_encoding import likely_encoding
 from features.language import UserError, say
-from features.store.database import STORE, has_tables, open_store
+from features.store.database import read_store
 from models.text.decisions import read_decisions
 from models.text.evaluate import learnable
 
@@ -150,10 +150,7 @@ def open_texts(workspace: Path) -> pd.Series:
 
 
 def _requests(workspace: Path, where: str) -> pd.DataFrame:
-    if (workspace / STORE).is_file():
-        with open_store(workspace, read_only=True) as connection:
-            if has_tables(connection):
-                return connection.sql(f"""
-                    SELECT DISTINCT text, need FROM requests
-                    WHERE text IS NOT NULL AND superseded_at IS NULL AND {where} ORDER BY text, need""").df()
-    return pd.DataFrame({"text": pd.Series(dtype="string"), "need": pd.Series(dtype="string")})
+    with read_store(workspace) as connection:
+        return connection.sql(f"""
+            SELECT DISTINCT text, need FROM requests
+            WHERE text IS NOT NULL AND superseded_at IS NULL AND {where} ORDER BY text, need""").df()

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from features.atomic import write_atomically
-from features.store.database import STORE, has_tables, open_store
+from features.store.database import STORE, read_store
 from features.store.register_changes import show_changes
 from service.web.published.week_files import SERVED, read_pointer
 
@@ -35,12 +35,12 @@ class Recorded(NamedTuple):
 
 def publish_from_records(workspace: Path) -> None:
     """Write what the service needs of the records: refusals, and outcomes of the weeks that are served."""
-    _publish_refusals(workspace)
     if not (workspace / STORE).is_file():
         return
+    _publish_refusals(workspace)
     weeks = [as_of.replace("-", "") for as_of in read_pointer(workspace)["weeks"]]
-    with open_store(workspace, read_only=True) as connection:
-        rows = connection.execute(OUTCOMES, [weeks]).fetchall() if has_tables(connection) else []
+    with read_store(workspace) as connection:
+        rows = connection.execute(OUTCOMES, [weeks]).fetchall()
     outcomes: dict[str, list[tuple[str, str, bool]]] = {}
     for outreach_id, outcome, contacted_on, current in rows:
         outcomes.setdefault(outreach_id, []).append((outcome, contacted_on.isoformat(), current))
@@ -69,14 +69,9 @@ def _read(path: Path, changed: int) -> Mapping[str, tuple[Recorded, ...]]:
 
 def _publish_refusals(workspace: Path) -> None:
     """Write ``served/refusals.json``: each refusal's household, first day, and the day from which it has ended."""
-    if not (workspace / STORE).is_file():
-        return
-    rows: list[tuple[Any, ...]] = []
-    with open_store(workspace, read_only=True) as connection:
+    with read_store(workspace) as connection:
         show_changes(connection)
-        tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-        for table, query in (("opt_outs", OPT_OUTS), ("feedback", DO_NOT_CONTACT)):
-            rows += connection.execute(query).fetchall() if table in tables else []
+        rows = connection.execute(f"{OPT_OUTS} UNION ALL {DO_NOT_CONTACT}").fetchall()
     plain = sorted((row[0], str(row[1] or date.min), str(row[2] or date.max)) for row in rows)
     write_atomically(workspace / SERVED / REFUSALS, json.dumps(plain, ensure_ascii=False).encode())
 

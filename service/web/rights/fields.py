@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.tables import TABLES
 from features.language import UserError, say
-from features.store.database import STORE, attribute_columns, has_tables, open_store
+from features.store.database import attribute_columns, read_store
 from features.store.reader import read_settings
 from features.store.sql import name as quoted
+from features.store.sql import one_value
 
 FILE = "fields.yaml"
 BLANK = ("请填写", "fill in")
@@ -76,21 +77,13 @@ class Held:
 
 def held_fields(workspace: Path) -> list[Held]:
     """List the columns that have data."""
-    if not (workspace / STORE).is_file():
-        return []
-    fields = []
-    with open_store(workspace, read_only=True) as connection:
-        if not has_tables(connection):
-            return []
-        tables = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
-        for table, contract in TABLES.items():
-            if table not in tables:
-                continue
-            for column in [*contract.columns, *attribute_columns(connection, table)]:
-                count = connection.execute(f'SELECT count("{column}") FROM {table}').fetchall()[0][0]
-                if count:
-                    fields.append(Held(table, column))
-    return fields
+    with read_store(workspace) as connection:
+        return [
+            Held(table, column)
+            for table, contract in TABLES.items()
+            for column in [*contract.columns, *attribute_columns(connection, table)]
+            if one_value(connection, f"SELECT count({quoted(column)}) FROM {table}")
+        ]
 
 
 def draft(workspace: Path) -> str:
@@ -128,7 +121,7 @@ def draft(workspace: Path) -> str:
 def sensitive_fields(workspace: Path, fields: list[Held]) -> set[Held]:
     """Select the columns with a name like sensitive information, or with identity numbers as values."""
     sensitive = {field for field in fields if SENSITIVE.search(field.column)}
-    with open_store(workspace, read_only=True) as connection:
+    with read_store(workspace) as connection:
         for field in fields:
             column = quoted(field.column)
             query = (
@@ -201,9 +194,7 @@ def check(workspace: Path, today: date) -> list[str]:
 
 def _kept_too_long(workspace: Path, entries: dict[str, FieldEntry], today: date) -> list[str]:
     lines = []
-    if not (workspace / STORE).is_file():
-        return []
-    with open_store(workspace, read_only=True) as connection:
+    with read_store(workspace) as connection:
         for name, entry in entries.items():
             table, column = name.split(".", 1)
             if column != TIMES.get(table):

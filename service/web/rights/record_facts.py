@@ -11,8 +11,9 @@ from sqlalchemy import func, select
 
 from features.contract.community import Community
 from features.language import say
-from features.store.database import STORE, has_tables, open_store
+from features.store.database import read_store
 from features.store.reader import read_records, read_settings
+from features.store.sql import one_value
 from features.store.tombstones import TOMBSTONES, read_tombstones
 from models.fairness.lines import clearly_less
 from service.web.audit.log import verify
@@ -60,18 +61,14 @@ def record_facts(workspace: Path, database: Database, today: date) -> dict[str, 
 
 def _counts(workspace: Path) -> dict[str, Any]:
     records = read_records(workspace)
-    counts = {
+    with read_store(workspace) as connection:
+        persons = one_value(connection, "SELECT count(DISTINCT resident_id) FROM residents")
+    return {
         "households": len(records.household_ids),
         "requests": len(records.requests),
         "visits": len(records.outreach),
-        "persons": 0,
+        "persons": persons,
     }
-    if (workspace / STORE).is_file():
-        with open_store(workspace, read_only=True) as connection:
-            if has_tables(connection):
-                persons = connection.execute("SELECT count(DISTINCT resident_id) FROM residents").fetchall()
-                counts["persons"] = persons[0][0]
-    return counts
 
 
 def _fields(workspace: Path) -> list[dict[str, Any]]:

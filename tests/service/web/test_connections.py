@@ -73,13 +73,15 @@ def test_a_head_without_end_is_ended(address):
 
 
 def test_more_connections_than_allowed_are_turned_away_and_the_service_goes_on(address):
-    turned_away = False
-    while not turned_away:  # a busy machine may let the first end before the last has come
+    for _ in range(10):  # a busy machine may let the first end before the last has come
         held = [connected(address) for _ in range(30)]
         turned_away = httpx2.get(f"{address}/v1/health").status_code == 503
         for one in held:
             read_to_the_end(one)
             one.close()
+        if turned_away:
+            break
+    assert turned_away
     assert httpx2.get(f"{address}/v1/health").status_code == 200
 
 

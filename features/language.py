@@ -16,8 +16,11 @@ _speaking: ContextVar[str] = ContextVar("speaking", default="")
 class UserError(Exception):
     """A mistake that the user can correct: shown as one line, without a traceback.
 
-    The line says which file, row and column, and what to do.
+    The line says which file, row and column, and what to do: in Chinese and in English, or in the language in force.
     """
+
+    def __init__(self, zh: str, en: str = "") -> None:
+        super().__init__(say(zh, en or zh))
 
 
 def set_language(language: str) -> None:

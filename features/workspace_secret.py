@@ -10,7 +10,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from features.language import UserError, say
+from features.language import UserError
 
 SECRET = "secret.key"
 _BYTES = 32
@@ -28,10 +28,8 @@ def workspace_secret(workspace: Path) -> bytes:
     if len(secret) == _BYTES:
         return secret
     raise UserError(
-        say(
-            f"{path}：内容损坏；请从另存处放回原来的文件",
-            f"{path}: damaged; put the file back from where a copy is kept",
-        )
+        f"{path}：内容损坏；请从另存处放回原来的文件",
+        f"{path}: damaged; put the file back from where a copy is kept",
     )
 
 

@@ -53,10 +53,8 @@ class Groups:
             if not matching:
                 listed = say("、", ", ").join(dict.fromkeys(group.split("=")[0] for group in self.ids))
                 raise UserError(
-                    say(
-                        f"community.yaml：没有这个群体：{group}；有的是：{listed}",
-                        f"community.yaml: there is no group {group}; there are: {listed}",
-                    )
+                    f"community.yaml：没有这个群体：{group}；有的是：{listed}",
+                    f"community.yaml: there is no group {group}; there are: {listed}",
                 )
             positions += [at for at in matching if at not in positions]
         return positions

@@ -384,10 +384,8 @@ def read_community(path: Path) -> LoadedCommunity:
     value = read_yaml(path)
     if not isinstance(value, dict):
         raise UserError(
-            say(
-                f"{path}：缺少 community 和 needs 两节",
-                f"{path}: the sections community and needs are missing",
-            )
+            f"{path}：缺少 community 和 needs 两节",
+            f"{path}: the sections community and needs are missing",
         )
     return LoadedCommunity(community := parse_community(value, str(path)), _unread_keys(community, ""))
 

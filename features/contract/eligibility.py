@@ -112,10 +112,8 @@ def parse(expression: str, where: str) -> Who:
 
 def _mistake(where: str, part: str, why: str) -> UserError:
     return UserError(
-        say(
-            f"community.yaml：{where} 的 who 里 “{part}” 看不懂（{why}）；写法如 children > 0 and 租房",
-            f"community.yaml: {where}: who: cannot read '{part}' ({why}); write e.g. children > 0 and rents",
-        )
+        f"community.yaml：{where} 的 who 里 “{part}” 看不懂（{why}）；写法如 children > 0 and 租房",
+        f"community.yaml: {where}: who: cannot read '{part}' ({why}); write e.g. children > 0 and rents",
     )
 
 
@@ -201,10 +199,8 @@ class _Evaluation:
             there = self.attributes.names()
             names = say("、", ", ").join(there[:SHOWN]) + ("…" if len(there) > SHOWN else "")
             raise UserError(
-                say(
-                    f"community.yaml：{self.who.where} 的 who 里没有这个属性：{name}；有的是：{names}",
-                    f"community.yaml: {self.who.where}: who names no attribute {name}; there are: {names}",
-                )
+                f"community.yaml：{self.who.where} 的 who 里没有这个属性：{name}；有的是：{names}",
+                f"community.yaml: {self.who.where}: who names no attribute {name}; there are: {names}",
             )
         return attribute
 

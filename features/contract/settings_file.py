@@ -32,10 +32,8 @@ def take_settings(directory: Path, workspace: Path) -> Taken:
     if not theirs.is_file():
         if not ours.is_file():
             raise UserError(
-                say(
-                    f"{directory}：缺少 community.yaml（xianying init 会生成一个示例）",
-                    f"{directory}: community.yaml is missing (xianying init writes an example)",
-                )
+                f"{directory}：缺少 community.yaml（xianying init 会生成一个示例）",
+                f"{directory}: community.yaml is missing (xianying init writes an example)",
             )
         loaded = read_community(ours)
         return Taken(loaded.community, loaded.unread, [], None)

@@ -7,7 +7,7 @@ import yaml
 
 from features.alphabet import first_hidden
 from features.contract.text_encoding import likely_encoding
-from features.language import UserError, say
+from features.language import UserError
 
 LARGEST = 1_000_000  # bytes of a file
 DEEPEST = 50  # sections within one another
@@ -47,45 +47,35 @@ def read_yaml(path: Path) -> Any:
     try:
         if path.stat().st_size > LARGEST:
             raise UserError(
-                say(
-                    f"{path}：超过 1 MB，不像是设置文件",
-                    f"{path}: larger than 1 MB, which settings are not",
-                )
+                f"{path}：超过 1 MB，不像是设置文件",
+                f"{path}: larger than 1 MB, which settings are not",
             )
         content = path.read_bytes()
     except OSError as error:
         raise UserError(
-            say(
-                f"{path}：读不到，请放入 community.yaml",
-                f"{path}: cannot be read; put a community.yaml there",
-            )
+            f"{path}：读不到，请放入 community.yaml",
+            f"{path}: cannot be read; put a community.yaml there",
         ) from error
     try:
         text = _decoded(content)
         if place := first_hidden(text):
             raise UserError(
-                say(
-                    f"{path}:{place}：有看不见的字符，请删去这一行重新输入",
-                    f"{path}:{place}: characters that do not show; delete the line and type it anew",
-                )
+                f"{path}:{place}：有看不见的字符，请删去这一行重新输入",
+                f"{path}:{place}: characters that do not show; delete the line and type it anew",
             )
         _refuse_depth(path, text)
         value = yaml.load(text, _Loader)
     except _Twice as error:
         raise UserError(
-            say(
-                f"{path}:{error.line}：{error.key} 出现了两次，请合并",
-                f"{path}:{error.line}: {error.key} stands twice; put both together",
-            )
+            f"{path}:{error.line}：{error.key} 出现了两次，请合并",
+            f"{path}:{error.line}: {error.key} stands twice; put both together",
         ) from error
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise UserError(
-            say(
-                f"{path}{line}：不是有效的 YAML，请检查缩进和冒号",
-                f"{path}{line}: not valid YAML; check indents and colons",
-            )
+            f"{path}{line}：不是有效的 YAML，请检查缩进和冒号",
+            f"{path}{line}: not valid YAML; check indents and colons",
         ) from error
     _refuse_bomb(path, value)
     return value
@@ -108,10 +98,8 @@ def _refuse_depth(path: Path, text: str) -> None:
         if depth > DEEPEST:
             line = event.start_mark.line + 1  # type: ignore[union-attr]
             raise UserError(
-                say(
-                    f"{path}:{line}：嵌套太深，请检查缩进和括号",
-                    f"{path}:{line}: nested too deep; check indents and brackets",
-                )
+                f"{path}:{line}：嵌套太深，请检查缩进和括号",
+                f"{path}:{line}: nested too deep; check indents and brackets",
             )
 
 
@@ -133,8 +121,6 @@ def _refuse_bomb(path: Path, value: Any) -> None:
 
     if size(value) > MOST_VALUES:
         raise UserError(
-            say(
-                f"{path}：引用（* 和 &）展开后太大，请直接写出各项",
-                f"{path}: too large once its aliases (* and &) are written out; write the entries themselves",
-            )
+            f"{path}：引用（* 和 &）展开后太大，请直接写出各项",
+            f"{path}: too large once its aliases (* and &) are written out; write the entries themselves",
         )

@@ -48,7 +48,7 @@ def read_sheets(path: Path) -> Iterator[SheetCells]:
             after some sheets have been given.
     """
     if not path.is_file():
-        raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file"))
+        raise UserError(f"{path}：没有这个文件", f"{path}: no such file")
     command = [sys.executable, "-P", workbook_process.__file__, str(path.absolute())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:

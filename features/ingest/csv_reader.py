@@ -104,10 +104,8 @@ def _header(content: bytes, path: Path) -> tuple[list[str], int, int, list[BadRo
             bad.append(BadRow(line, say("引号没有配对", "a quote without its counterpart"), text))
         at, line = end, line + 1
     raise UserError(
-        say(
-            f"{path}：文件是空的，第一行应是列名",
-            f"{path}: the file is empty; its first line should name the columns",
-        )
+        f"{path}：文件是空的，第一行应是列名",
+        f"{path}: the file is empty; its first line should name the columns",
     )
 
 
@@ -172,10 +170,8 @@ def _other_encoding(content: bytes, path: Path) -> tuple[bytes, bool, str]:
     """
     if content.startswith(WORKBOOKS):
         raise UserError(
-            say(
-                f"{path}：其实是 Excel 工作簿，请改名为 {path.stem}.xlsx，旧的 .xls 请另存",
-                f"{path}: is a workbook; call it {path.stem}.xlsx, and save an old .xls as one",
-            )
+            f"{path}：其实是 Excel 工作簿，请改名为 {path.stem}.xlsx，旧的 .xls 请另存",
+            f"{path}: is a workbook; call it {path.stem}.xlsx, and save an old .xls as one",
         )
     mended = _recoded(content, "utf-8", "replace") or b""
     beyond_ascii = int((np.frombuffer(content[:PIECE], dtype=np.uint8) > 127).sum())
@@ -184,10 +180,8 @@ def _other_encoding(content: bytes, path: Path) -> tuple[bytes, bool, str]:
     encoding = likely_encoding(content)
     if encoding is None or b"\0" in content[:SAMPLE]:
         raise UserError(
-            say(
-                f"{path}：认不出文字编码，请另存为 CSV UTF-8",
-                f"{path}: its encoding cannot be told; save it as CSV UTF-8",
-            )
+            f"{path}：认不出文字编码，请另存为 CSV UTF-8",
+            f"{path}: its encoding cannot be told; save it as CSV UTF-8",
         )
     recoded = _recoded(content, encoding)
     if recoded is not None:

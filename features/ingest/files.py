@@ -81,7 +81,7 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
     and cannot be read as one: its content, perhaps a refusal, must not be passed over.
     """
     if not directory.is_dir():
-        raise UserError(say(f"{directory}：没有这个目录", f"{directory}: no such directory"))
+        raise UserError(f"{directory}：没有这个目录", f"{directory}: no such directory")
     tables: dict[str, Path] = {}
     unread = []
     for path in sorted(directory.iterdir()):
@@ -93,10 +93,8 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
             unread += [] if path.is_dir() else [path.name]
         elif table in tables:
             raise UserError(
-                say(
-                    f"{directory}：{tables[table].name} 和 {path.name} 是同一张表，请只留一个",
-                    f"{directory}: {tables[table].name} and {path.name} are the same table; keep one of them",
-                )
+                f"{directory}：{tables[table].name} 和 {path.name} 是同一张表，请只留一个",
+                f"{directory}: {tables[table].name} and {path.name} are the same table; keep one of them",
             )
         else:
             tables[table] = path
@@ -113,17 +111,13 @@ def _refuse_lookalike(path: Path) -> None:
         return
     if suffix not in READERS and path.stem.lower() == table:
         raise UserError(
-            say(
-                f"{path}：这种文件读不了，请另存为 .xlsx 或 .csv",
-                f"{path}: such a file cannot be read; save it as .xlsx or .csv",
-            )
+            f"{path}：这种文件读不了，请另存为 .xlsx 或 .csv",
+            f"{path}: such a file cannot be read; save it as .xlsx or .csv",
         )
     raise UserError(
-        say(
-            f"{path}：像是 {table} 表，但没有读；请改名为 {table}.csv（或 .xlsx、.parquet），不要的请移走",
-            f"{path}: looks like the table {table} and is not read; call it {table}.csv (or .xlsx, .parquet), or move"
-            " it away",
-        )
+        f"{path}：像是 {table} 表，但没有读；请改名为 {table}.csv（或 .xlsx、.parquet），不要的请移走",
+        f"{path}: looks like the table {table} and is not read; call it {table}.csv (or .xlsx, .parquet), or move"
+        " it away",
     )
 
 
@@ -136,7 +130,7 @@ def read_table(table: str, path: Path) -> TableFile:
         read = READERS[path.suffix.lower()](path, table)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise UserError(say(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})")) from error
+        raise UserError(f"{path}：读不到（{why}）", f"{path}: cannot be read ({why})") from error
     contract = TABLES[table].columns
     columns, attributes, unread, names = [], [], [], []
     aliases = contract_names(table, read.names)
@@ -224,7 +218,7 @@ def _check_columns(table: str, path: Path, names: list[str], columns: list[str])
     named = [name.lower() for name in names if name]
     twice = [name for name in names if name and named.count(name.lower()) > 1]
     if twice:
-        raise UserError(say(f"{path}：列 {twice[0]} 出现了两次", f"{path}: column {twice[0]} stands twice"))
+        raise UserError(f"{path}：列 {twice[0]} 出现了两次", f"{path}: column {twice[0]} stands twice")
     missing = [
         name for name, column in TABLES[table].columns.items() if column.required and name not in columns
     ]
@@ -263,18 +257,14 @@ def _read_parquet(path: Path) -> TextRows:
         content = pq.ParquetFile(file)
         if content.metadata.num_rows * content.metadata.num_columns > MOST_CELLS:
             raise UserError(
-                say(
-                    f"{path}：超过 {MOST_CELLS:,} 格，读不了，请分开导出",
-                    f"{path}: more than {MOST_CELLS:,} cells cannot be read; export it in parts",
-                )
+                f"{path}：超过 {MOST_CELLS:,} 格，读不了，请分开导出",
+                f"{path}: more than {MOST_CELLS:,} cells cannot be read; export it in parts",
             )
         table = content.read()
     except (pa.ArrowException, OSError) as error:
         raise UserError(
-            say(
-                f"{path}：不是完整的 parquet 文件，请重新导出",
-                f"{path}: not a whole parquet file; export it again",
-            )
+            f"{path}：不是完整的 parquet 文件，请重新导出",
+            f"{path}: not a whole parquet file; export it again",
         ) from error
     finally:
         file.close()

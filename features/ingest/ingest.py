@@ -89,10 +89,8 @@ def ingest(
         workspace.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            say(
-                f"{workspace}：不能用作工作区（{error.strerror}）",
-                f"{workspace}: no place for a workspace ({error.strerror})",
-            )
+            f"{workspace}：不能用作工作区（{error.strerror}）",
+            f"{workspace}: no place for a workspace ({error.strerror})",
         ) from error
     with open_store(workspace) as connection:
         quarantined = _load(connection, workspace, paths, settings.community, report, everything, tell)
@@ -173,10 +171,8 @@ def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
     for table, contract in TABLES.items():
         if contract.required and table not in paths:
             raise UserError(
-                say(
-                    f"{directory}：缺少 {table}（{FILES[table][0]}表，{FILES[table][0]}.xlsx 或 {table}.csv）",
-                    f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
-                )
+                f"{directory}：缺少 {table}（{FILES[table][0]}表，{FILES[table][0]}.xlsx 或 {table}.csv）",
+                f"{directory}: {table} is missing (.csv, .parquet or .xlsx)",
             )
 
 

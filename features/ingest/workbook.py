@@ -50,7 +50,7 @@ def read_workbook(path: Path, table: str) -> TextRows:
         if first is None or cells.name.strip().lower() == table:
             first = _first_rows(cells) or first
     if not sheets and first is None:
-        raise UserError(say(f"{path}：工作表是空的", f"{path}: the sheet is empty"))
+        raise UserError(f"{path}：工作表是空的", f"{path}: the sheet is empty")
     if not sheets and first is not None:
         sheets = [first]
     return _joined(path, sheets, findings)
@@ -243,10 +243,8 @@ def _places(path: Path, sheet: Sheet) -> dict[str, int]:
     for place, name in enumerate(sheet.names):
         if name.strip() and at.setdefault(name.strip().lower(), place) != place:
             raise UserError(
-                say(
-                    f"{path}：工作表 {sheet.name} 的列 {name.strip()} 出现了两次",
-                    f"{path}: column {name.strip()} stands twice in sheet {sheet.name}",
-                )
+                f"{path}：工作表 {sheet.name} 的列 {name.strip()} 出现了两次",
+                f"{path}: column {name.strip()} stands twice in sheet {sheet.name}",
             )
     return at
 

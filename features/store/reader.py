@@ -12,7 +12,7 @@ from features.contract.community import Community, read_community
 from features.contract.keywords import match_texts
 from features.contract.settings_file import SETTINGS_FILE
 from features.contract.tables import ARMS, FEEDBACK, OUTCOMES, TABLES
-from features.language import UserError, say
+from features.language import UserError
 from features.point_in_time.records import OF_GRID, Records
 from features.rows.tables import (
     FeedbackRows,
@@ -93,10 +93,8 @@ def read_programme_history(workspace: Path, as_of: int) -> pd.DataFrame:
 
 def _empty(workspace: Path) -> UserError:
     return UserError(
-        say(
-            f"{workspace}：还没有数据，请先运行 xianying ingest 目录",
-            f"{workspace}: no records yet; run xianying ingest DIR first",
-        )
+        f"{workspace}：还没有数据，请先运行 xianying ingest 目录",
+        f"{workspace}: no records yet; run xianying ingest DIR first",
     )
 
 

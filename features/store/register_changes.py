@@ -12,7 +12,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 
-from features.language import UserError, say
+from features.language import UserError
 from features.store.sql import name
 
 # ``distinct``: two households or people who are not the same, so that nobody is asked again
@@ -97,7 +97,7 @@ def undo_change(connection: duckdb.DuckDBPyConnection, number: int, until: datet
         change for change in read_changes(connection) if change.number == number and change.until is None
     ]
     if not undone:
-        raise UserError(say(f"没有可撤销的第 {number} 号变更", f"there is no change {number} to undo"))
+        raise UserError(f"没有可撤销的第 {number} 号变更", f"there is no change {number} to undo")
     end = max(until, undone[0].since)
     connection.execute(f"UPDATE {TABLE} SET until = ? WHERE number = ?", [end, number])
     return undone[0]
@@ -111,7 +111,7 @@ def _require(connection: duckdb.DuckDBPyConnection, kind: Kind, subject: str, ta
         (target, person if kind == "person" else household),
     ):
         if not connection.execute(f"SELECT 1 FROM {table} WHERE {column} = ? LIMIT 1", [value]).fetchall():
-            raise UserError(say(f"登记表里没有 {value}", f"{value} is not in the register"))
+            raise UserError(f"登记表里没有 {value}", f"{value} is not in the register")
 
 
 def _refuse_circle(changes: list[Change], kind: Kind, subject: str, target: str) -> None:
@@ -119,15 +119,13 @@ def _refuse_circle(changes: list[Change], kind: Kind, subject: str, target: str)
     active = [change for change in changes if change.kind == kind and change.until is None]
     if any(change.subject == subject for change in active):
         raise UserError(
-            say(f"{subject} 已并入别处，请先撤销", f"{subject} is merged into another one; undo that first")
+            f"{subject} 已并入别处，请先撤销", f"{subject} is merged into another one; undo that first"
         )
     if target in same_as(changes, kind, subject):
-        raise UserError(
-            say(f"{subject} 和 {target} 已经是同一个", f"{subject} and {target} are the same already")
-        )
+        raise UserError(f"{subject} 和 {target} 已经是同一个", f"{subject} and {target} are the same already")
     if any(change.subject == target for change in active):
         raise UserError(
-            say(f"{target} 自己已并入别处，请并入那一个", f"{target} is merged itself; merge into that one")
+            f"{target} 自己已并入别处，请并入那一个", f"{target} is merged itself; merge into that one"
         )
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from features.contract.community import Community
 from features.contract.settings_file import SETTINGS_FILE
-from features.language import UserError, say
+from features.language import UserError
 from features.store.reader import read_settings
 
 GIVES = {
@@ -21,10 +21,8 @@ def sharing_community(workspace: Path, what: Literal["model", "figures"]) -> tup
     if not getattr(community.sharing, what):
         zh, en = GIVES[what]
         raise UserError(
-            say(
-                f"{name}（{workspace}）没有同意{zh}：要在它的 {SETTINGS_FILE} 写 sharing: {{{what}: true}} 再导入",
-                f"{name} ({workspace}) has not agreed to {en}: it must write sharing: {{{what}: true}} into its"
-                f" {SETTINGS_FILE} and ingest it",
-            )
+            f"{name}（{workspace}）没有同意{zh}：要在它的 {SETTINGS_FILE} 写 sharing: {{{what}: true}} 再导入",
+            f"{name} ({workspace}) has not agreed to {en}: it must write sharing: {{{what}: true}} into its"
+            f" {SETTINGS_FILE} and ingest it",
         )
     return name, community

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from features.atomic import write_atomically
-from features.language import UserError, say
+from features.language import UserError
 from features.workspace_secret import SECRET, keyed_hash, workspace_secret
 
 TOMBSTONES = "tombstones.json"
@@ -87,9 +87,7 @@ def _check(secret: bytes) -> str:
 def _refuse_other_secret(held: Tombstones, secret: bytes, workspace: Path) -> None:
     if held.households and held.check != _check(secret):
         raise UserError(
-            say(
-                f"{workspace / SECRET}：与 {TOMBSTONES} 不是一套，认不出已删除的住户；请放回原来的 {SECRET}",
-                f"{workspace / SECRET}: not the one of {TOMBSTONES}, so that deleted households would come back; put the "
-                f"original {SECRET} in its place",
-            )
+            f"{workspace / SECRET}：与 {TOMBSTONES} 不是一套，认不出已删除的住户；请放回原来的 {SECRET}",
+            f"{workspace / SECRET}: not the one of {TOMBSTONES}, so that deleted households would come back; put the "
+            f"original {SECRET} in its place",
         )

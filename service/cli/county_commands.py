@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from features.language import say
-from service.console.terminal import show, stage
+from service.console.terminal import show_line, stage
 
 group = click.Group()
 
@@ -34,11 +34,7 @@ def county(workspaces: tuple[Path, ...], output: Path, title: str) -> None:
     with stage(say("读取各社区", "read the communities")):
         communities = figures_of(workspaces)
     write_atomically(output, county_page(title, communities).encode())
-    show(
-        [
-            say(
-                f"{len(communities)} 个社区的合计在 {output}",
-                f"sums of {len(communities)} communities: {output}",
-            )
-        ]
+    show_line(
+        f"{len(communities)} 个社区的合计在 {output}",
+        f"sums of {len(communities)} communities: {output}",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from features.language import UserError, language, say
-from service.console.terminal import show
+from service.console.terminal import show, show_line
 
 group = click.Group()
 EXAMPLE, CATALOGUE = "xishan.yaml", "needs_catalogue.yaml"
@@ -41,7 +41,7 @@ def init(workspace: Path, name: str, needs: tuple[str, ...], grids: tuple[str, .
 
     path = workspace / "community.yaml"
     if path.exists():
-        show([say(f"{path} 已经有了，没有动它", f"{path} is there already: left as it is")])
+        show_line(f"{path} 已经有了，没有动它", f"{path} is there already: left as it is")
         return
     if example:
         write_atomically(path, _of_package(EXAMPLE))
@@ -92,10 +92,8 @@ def _ask() -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         )
     except (ValueError, IndexError) as error:
         raise UserError(
-            say(
-                f"“{numbers}”不是 1 到 {len(offered)} 的编号",
-                f"“{numbers}” are not numbers from 1 to {len(offered)}",
-            )
+            f"“{numbers}”不是 1 到 {len(offered)} 的编号",
+            f"“{numbers}” are not numbers from 1 to {len(offered)}",
         ) from error
     return name, needs, tuple(grids.replace("，", " ").replace("、", " ").split())
 
@@ -114,10 +112,8 @@ def _chosen(needs: Sequence[str]) -> list[dict[str, Any]]:
                 need["name"]["zh" if language() == "zh" else "en"] for need in offered
             )
             raise UserError(
-                say(
-                    f"目录里没有需求“{wanted}”，可选：{names}；别的需求请写进 community.yaml 的 needs",
-                    f"no need “{wanted}” in the catalogue; there are {names}; write others into needs of community.yaml",
-                )
+                f"目录里没有需求“{wanted}”，可选：{names}；别的需求请写进 community.yaml 的 needs",
+                f"no need “{wanted}” in the catalogue; there are {names}; write others into needs of community.yaml",
             )
     return list({by_name[wanted]["id"]: by_name[wanted] for wanted in needs}.values())
 

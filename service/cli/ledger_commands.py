@@ -10,7 +10,7 @@ import click
 
 from features.language import UserError, say
 from service.cli.options import File
-from service.console.terminal import Day, show
+from service.console.terminal import Day, show, show_line
 from service.weekly.opening import speak
 
 if TYPE_CHECKING:
@@ -52,25 +52,17 @@ def map_ledger(workspace: Path, file: Path, yes: bool, given: tuple[str, ...]) -
     proposal = propose(file, sheets, ledger_zone(file.parent, workspace), _given(given, sheets))
     show(proposal_lines(proposal, sheets))
     if not yes and not sys.stdin.isatty():
-        show(
-            [
-                say(
-                    "没有保存：同意请加 --yes，改一列请加 --column 列=字段",
-                    "not kept: add --yes to agree, --column NAME=FIELD to change a column",
-                )
-            ]
+        show_line(
+            "没有保存：同意请加 --yes，改一列请加 --column 列=字段",
+            "not kept: add --yes to agree, --column NAME=FIELD to change a column",
         )
         return
     if yes or click.confirm(say("就这样保存？", "Keep this?"), default=True):
         path, mapping = with_earlier(mapping_path(file), proposal.mapping)
         write_mapping(path, mapping)
-        show(
-            [
-                say(
-                    f"已保存 {path}，可以改；以后 xianying ingest 照它读",
-                    f"wrote {path}, which you may change; xianying ingest reads by it from now on",
-                )
-            ]
+        show_line(
+            f"已保存 {path}，可以改；以后 xianying ingest 照它读",
+            f"wrote {path}, which you may change; xianying ingest reads by it from now on",
         )
         if community := ledger_settings(file.parent, workspace):
             show(add_categories(file.parent, workspace, community, sheets, proposal.mapping))
@@ -104,7 +96,7 @@ def report(workspace: Path, template: Path, begin: date, end: date, output: Path
 
     speak(workspace)
     if end < begin:
-        raise UserError(say(f"--to {end} 早于 --from {begin}", f"--to {end} lies before --from {begin}"))
+        raise UserError(f"--to {end} 早于 --from {begin}", f"--to {end} lies before --from {begin}")
     listed = all_listed(workspace, ["outreach_id", "worker_id"])
     workers = dict(zip(listed["outreach_id"], listed["worker_id"], strict=True))
     rows = period_rows(workspace, read_records(workspace), workers, begin, end)
@@ -125,8 +117,6 @@ def _given(texts: tuple[str, ...], sheets: "Sequence[LedgerSheet]") -> dict[str,
         name, _, field = text.rpartition("=")
         if name not in names or field not in FIELDS:
             known = say("、", ", ").join(sorted(names) if name not in names else FIELDS)
-            raise UserError(
-                say(f"--column {text}：应是下列之一：{known}", f"--column {text}: not one of {known}")
-            )
+            raise UserError(f"--column {text}：应是下列之一：{known}", f"--column {text}: not one of {known}")
         given[name] = field
     return given

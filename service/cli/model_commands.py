@@ -11,7 +11,7 @@ import click
 
 from features.language import say
 from service.cli.options import as_of_option, spark_option
-from service.console.terminal import show, stage
+from service.console.terminal import show, show_line, stage
 from service.web.commands.service_database import enter_command
 from service.weekly.opening import open_town, speak
 
@@ -75,7 +75,7 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
     notes = workspace / NOTES
     write_atomically(notes, "\n".join([*_seconds(retrained.seconds), *retrained.notes, ""]).encode())
     _show_registered(workspace, registered, "retrain")
-    show([say(f"其余都在 {notes} 和服务的“模型”页", f"all else: {notes}, and the service's page of models")])
+    show_line(f"其余都在 {notes} 和服务的“模型”页", f"all else: {notes}, and the service's page of models")
 
 
 def _show_registered(workspace: Path, registered: "Registered", command: str) -> None:
@@ -165,7 +165,7 @@ def promote(workspace: Path, version: int | None) -> None:
     with stage(say("启用", "promote")):
         chosen = promote(workspace, version)
         publish_models(workspace)
-    show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])
+    show_line(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")
 
 
 @group.command(help=say("退回上一个启用的版本", "go back to the champion before"))
@@ -180,4 +180,4 @@ def rollback(workspace: Path) -> None:
     with stage(say("退回", "roll back")):
         chosen = rollback(workspace)
         publish_models(workspace)
-    show([say(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")])
+    show_line(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")

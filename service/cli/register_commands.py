@@ -7,7 +7,7 @@ import click
 
 from features.language import UserError, say
 from service.cli.options import File
-from service.console.terminal import Day, show
+from service.console.terminal import Day, show, show_line
 from service.weekly.opening import speak
 
 group = click.Group()
@@ -57,7 +57,7 @@ def duplicates(workspace: Path, output: Path | None) -> None:
     speak(workspace)
     pairs, register = proposed_duplicates(workspace)
     if not len(pairs):
-        show([say("没有发现疑似重复", "no duplicates were found")])
+        show_line("没有发现疑似重复", "no duplicates were found")
         return
     path = output or workspace / "review" / "duplicates.xlsx"
     path.parent.mkdir(parents=True, exist_ok=True)

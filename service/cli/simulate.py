@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from features.language import UserError, say
-from service.console.terminal import Day, show, stage
+from service.console.terminal import Day, show, show_line, stage
 
 group = click.Group()
 WITH_WEEKS_AHEAD = {
@@ -91,13 +91,9 @@ def _refuse_idle(ahead: bool) -> None:
     idle = given & (WITHOUT_WEEKS_AHEAD if ahead else WITH_WEEKS_AHEAD)
     names = say("、", ", ").join(param.opts[0] for param in context.command.params if param.name in idle)
     if names and ahead:
-        raise UserError(
-            say(f"{names} 不能与 --weeks-ahead 一起用", f"{names} cannot be used with --weeks-ahead")
-        )
+        raise UserError(f"{names} 不能与 --weeks-ahead 一起用", f"{names} cannot be used with --weeks-ahead")
     if names:
-        raise UserError(
-            say(f"{names} 只与 --weeks-ahead 一起用", f"{names} can be used with --weeks-ahead only")
-        )
+        raise UserError(f"{names} 只与 --weeks-ahead 一起用", f"{names} can be used with --weeks-ahead only")
 
 
 def _simulate(out: Path, end: date | None, as_ofs: tuple[date, ...], **settings: Any) -> None:
@@ -106,13 +102,9 @@ def _simulate(out: Path, end: date | None, as_ofs: tuple[date, ...], **settings:
     with stage(say("模拟", "simulate")):
         counts = simulate(out, end=end or DEFAULT_END, as_ofs=as_ofs or None, **settings)
     rows = say("，", ", ").join(f"{table} {count}" for table, count in counts.items())
-    show(
-        [
-            say(
-                f"已写入 {out}：{rows} 行；真相在 {out / 'truth'}",
-                f"wrote {out}: rows {rows}; truth in {out / 'truth'}",
-            )
-        ]
+    show_line(
+        f"已写入 {out}：{rows} 行；真相在 {out / 'truth'}",
+        f"wrote {out}: rows {rows}; truth in {out / 'truth'}",
     )
 
 
@@ -152,4 +144,4 @@ def _simulate_ahead(
         lambda line: show([line]),
     )
     files = say("、", ", ").join(str(path) for path in write_report(out, read_runs(out), usual))
-    show([say(f"已写入 {files}", f"wrote {files}")])
+    show_line(f"已写入 {files}", f"wrote {files}")

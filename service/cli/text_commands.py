@@ -7,7 +7,7 @@ import click
 
 from features.language import UserError, say
 from service.cli.options import Directory, File
-from service.console.terminal import show, stage
+from service.console.terminal import show, show_line, stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,20 +56,16 @@ def evaluate(
         evaluation, _ = evaluate(texts, labels, needs, keywords_of(needs, community, keywords))
     show(lines_of(evaluation))
     if left := len(rows) - len(texts):
-        show(
-            [
-                say(
-                    f"  {left} 条属于不足 5 条的类别，未计入",
-                    f"  {left} texts of classes with fewer than 5 left out",
-                )
-            ]
+        show_line(
+            f"  {left} 条属于不足 5 条的类别，未计入",
+            f"  {left} texts of classes with fewer than 5 left out",
         )
     place = output or workspace / "text" / "evaluation"
     place.mkdir(parents=True, exist_ok=True)
     with stage(say("写报告", "write the report")):
         for name, content in report_files(evaluation).items():
             write_atomically(place / name, content)
-    show([say(f"报告在 {place}", f"report in {place}")])
+    show_line(f"报告在 {place}", f"report in {place}")
 
 
 @text.command(
@@ -157,13 +153,9 @@ def review(workspace: Path, filled: Path | None, output: Path | None, most: int)
     community = read_settings(workspace)
     if filled:
         kept = keep_decisions(workspace, read_text_review(filled, community))
-        show(
-            [
-                say(
-                    f"记下 {kept} 条决定，下次 text train 时使用",
-                    f"kept {kept} decisions for the next text train",
-                )
-            ]
+        show_line(
+            f"记下 {kept} 条决定，下次 text train 时使用",
+            f"kept {kept} decisions for the next text train",
         )
         return
     texts = open_texts(workspace).reset_index(drop=True)
@@ -177,13 +169,9 @@ def review(workspace: Path, filled: Path | None, output: Path | None, most: int)
         write_text_review(path, frame, community),
         answers.groupby("row")["abstained"].all().sum(),
     )
-    show(
-        [
-            say(
-                f"{len(texts)} 条文字，{open_ones} 条拿不准；写出 {asked} 条：{path}",
-                f"{len(texts)} texts, {open_ones} of them not sure; wrote {asked}: {path}",
-            )
-        ]
+    show_line(
+        f"{len(texts)} 条文字，{open_ones} 条拿不准；写出 {asked} 条：{path}",
+        f"{len(texts)} texts, {open_ones} of them not sure; wrote {asked}: {path}",
     )
 
 
@@ -199,8 +187,6 @@ def _check(texts: int, needs: int) -> None:
     """Raise UserError where there is too little to learn from."""
     if texts < FEWEST_FOR_MODEL or needs < 2:
         raise UserError(
-            say(
-                f"只有 {texts} 条有标签的文字、{needs} 个类别：至少要 {FEWEST_FOR_MODEL} 条、2 个各有 5 条的类别",
-                f"only {texts} labelled texts of {needs} classes: {FEWEST_FOR_MODEL} texts and 2 classes of 5 are needed",
-            )
+            f"只有 {texts} 条有标签的文字、{needs} 个类别：至少要 {FEWEST_FOR_MODEL} 条、2 个各有 5 条的类别",
+            f"only {texts} labelled texts of {needs} classes: {FEWEST_FOR_MODEL} texts and 2 classes of 5 are needed",
         )

@@ -7,7 +7,7 @@ import click
 
 from features.language import say
 from service.cli.options import Directory, File, as_of_option, spark_option
-from service.console.terminal import show, stage
+from service.console.terminal import show, show_line, stage
 from service.weekly.opening import open_town
 
 group = click.Group()
@@ -56,7 +56,7 @@ def features(workspace: Path, as_of: date | None, spark: bool) -> None:
     directory = f"{root_of(workspace)}/features/as_of={as_of}"
     with stage(say("特征", "features")):
         write_features(town, model, day_of(as_of), directory, on_spark if spark else local)
-    show([say(f"特征在 {directory}", f"features are in {directory}")])
+    show_line(f"特征在 {directory}", f"features are in {directory}")
 
 
 @group.command(
@@ -127,13 +127,9 @@ def _train_on_alarm(workspace: Path, as_of: date | None) -> None:
     from service.weekly.monitor_week import training_is_due
 
     if training_is_due(workspace, read_settings(workspace)):
-        show(
-            [
-                say(
-                    "有警报，照设置重新训练（retrain_on_alarm）",
-                    "an alarm asks for training (retrain_on_alarm)",
-                )
-            ]
+        show_line(
+            "有警报，照设置重新训练（retrain_on_alarm）",
+            "an alarm asks for training (retrain_on_alarm)",
         )
         click.get_current_context().invoke(retrain, as_of=as_of)
 

@@ -4,7 +4,7 @@ import os
 import pwd
 from pathlib import Path
 
-from features.language import UserError, say
+from features.language import UserError
 
 
 def account_name(number: int) -> str:
@@ -21,10 +21,8 @@ def refuse_root_elsewhere(directory: Path) -> None:
         return
     account = account_name(owner)
     raise UserError(
-        say(
-            f"{directory} 属于账户 {account}，root 写的文件它的服务写不了：请以 {account} 运行"
-            f"（runuser -u {account} -- xianying …）",
-            f"{directory} belongs to {account}, whose service cannot write what root writes there: run this as "
-            f"{account} (runuser -u {account} -- xianying ...)",
-        )
+        f"{directory} 属于账户 {account}，root 写的文件它的服务写不了：请以 {account} 运行"
+        f"（runuser -u {account} -- xianying …）",
+        f"{directory} belongs to {account}, whose service cannot write what root writes there: run this as "
+        f"{account} (runuser -u {account} -- xianying ...)",
     )

@@ -74,6 +74,11 @@ def show(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
+def show_line(zh: str, en: str) -> None:
+    """Print one line in the language in force."""
+    show([say(zh, en)])
+
+
 def read_hidden(name: str, twice: bool = False) -> str:
     """Read a secret from the terminal without showing it, or a line of standard input."""
     if not sys.stdin.isatty():
@@ -108,11 +113,9 @@ class Commands(click.Group):
             if place is None:
                 raise
             raise UserError(
-                say(
-                    f"{place}：磁盘满了，没有写完；以前的数据和名单没有变。请腾出空间后再运行同一命令",
-                    f"{place}: the disk is full, not everything could be written; data and lists of before are as "
-                    "they were. Make room and run the same command again",
-                )
+                f"{place}：磁盘满了，没有写完；以前的数据和名单没有变。请腾出空间后再运行同一命令",
+                f"{place}: the disk is full, not everything could be written; data and lists of before are as "
+                "they were. Make room and run the same command again",
             ) from error
 
 

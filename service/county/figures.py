@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Need
-from features.language import UserError, say
+from features.language import UserError
 from features.store.sharing import sharing_community
 from models.demand.expected import TOWN, WINDOWS
 from service.lists.pages import TIERS
@@ -48,10 +48,8 @@ def _figures(workspace: Path) -> CommunityFigures:
     weeks = sorted(home for home in (workspace / WEEKS).glob("????-??-??") if (home / OUTREACH).is_file())
     if not weeks:
         raise UserError(
-            say(
-                f"{name}（{workspace}）还没有名单：请先在那里运行 xianying weekly",
-                f"{name} ({workspace}) has no lists yet: run xianying weekly there first",
-            )
+            f"{name}（{workspace}）还没有名单：请先在那里运行 xianying weekly",
+            f"{name} ({workspace}) has no lists yet: run xianying weekly there first",
         )
     home = weeks[-1]
     tiers = read_table(home / RISK, ["tier"])["tier"].value_counts()

@@ -96,9 +96,7 @@ def _claim(out: Path, setting: Setting) -> None:
     text = json.dumps(asdict(setting), default=str, indent=1)
     if path.exists() and path.read_text("utf-8") != text:
         raise UserError(
-            say(
-                f"{out}：这里是另一种设定的模拟，请换一个目录",
-                f"{out}: runs of another setting are here; choose another place",
-            )
+            f"{out}：这里是另一种设定的模拟，请换一个目录",
+            f"{out}: runs of another setting are here; choose another place",
         )
     write_atomically(path, text.encode())

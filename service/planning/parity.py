@@ -89,12 +89,10 @@ def too_strict(tolerance: float, possible: float, short: Sequence[str]) -> UserE
     """
     names, enough = say("、", ", ").join(short[:5]), np.ceil(100 * possible) / 100
     return UserError(
-        say(
-            f"community.yaml：outreach.parity.tolerance {tolerance:g} 本周做不到（{names}），放宽到 {enough:.2f}"
-            " 可以；也可以减少 groups，降低 explore_share，或在这些群体所在的地方增加走访人力",
-            f"community.yaml: outreach.parity.tolerance {tolerance:g} cannot be met this week ({names});"
-            f" {enough:.2f} can. Or name fewer groups, lower explore_share, or add visits where they live",
-        )
+        f"community.yaml：outreach.parity.tolerance {tolerance:g} 本周做不到（{names}），放宽到 {enough:.2f}"
+        " 可以；也可以减少 groups，降低 explore_share，或在这些群体所在的地方增加走访人力",
+        f"community.yaml: outreach.parity.tolerance {tolerance:g} cannot be met this week ({names});"
+        f" {enough:.2f} can. Or name fewer groups, lower explore_share, or add visits where they live",
     )
 
 

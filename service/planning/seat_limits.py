@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.contract.community import Programme
-from features.language import UserError, say
+from features.language import UserError
 from features.point_in_time.records import Known, date_of, day_of
 from features.units import WEEK
 from models.demand.programmes import month_day, programmes_for
@@ -56,10 +56,8 @@ def enrolment(known: Known, history: pd.DataFrame | None = None) -> Enrolment:
     community, grids = known.community, known.grid_ids
     if len(community.programmes) > MOST_PROGRAMMES:
         raise UserError(
-            say(
-                f"community.yaml：programmes 最多 {MOST_PROGRAMMES} 个，请去掉已结束的",
-                f"community.yaml: {MOST_PROGRAMMES} programmes at most; leave out those that have ended",
-            )
+            f"community.yaml：programmes 最多 {MOST_PROGRAMMES} 个，请去掉已结束的",
+            f"community.yaml: {MOST_PROGRAMMES} programmes at most; leave out those that have ended",
         )
     shape = (len(grids) + 1, len(community.needs))  # the last row: grid not known yet
     closed, within = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.int64)

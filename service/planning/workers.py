@@ -66,11 +66,9 @@ def workers_of(known: Known, everywhere: Mapping[str, int] | None = None) -> Wor
         return replace(workers, frame=frame.assign(visits=here.where(shared, frame["visits"]).astype(int)))
     if not workers.frame["visits"].any():
         raise UserError(
-            say(
-                "没有可安排的走访：请在 workers 的 weekly_visits 或 community.yaml 的 visits_per_worker 里写大于 0 的数",
-                "there are no visits to plan: set weekly_visits of workers, or visits_per_worker in"
-                " community.yaml, above 0",
-            )
+            "没有可安排的走访：请在 workers 的 weekly_visits 或 community.yaml 的 visits_per_worker 里写大于 0 的数",
+            "there are no visits to plan: set weekly_visits of workers, or visits_per_worker in"
+            " community.yaml, above 0",
         )
     return workers
 

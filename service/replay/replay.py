@@ -44,10 +44,8 @@ def replay(
         weeks = sorted(path.parent.name for path in (workspace / WEEKS).glob(f"*/{SCORES}"))
         listed = "、".join(weeks) or "—"
         raise UserError(
-            say(
-                f"没有 {as_of} 这一周的评分，只有 {listed}",
-                f"there are no scores of {as_of}; there are those of {listed}",
-            )
+            f"没有 {as_of} 这一周的评分，只有 {listed}",
+            f"there are no scores of {as_of}; there are those of {listed}",
         )
     sources = sources_of(workspace, as_of, stage)
     set_language(sources.town.community.community.language)

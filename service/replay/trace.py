@@ -42,9 +42,7 @@ def trace(workspace: Path, outreach_id: str, database: Database | None, who: str
     listed = all_listed(workspace)
     rows = listed[listed["outreach_id"] == outreach_id]
     if not len(rows):
-        raise UserError(
-            say(f"没有哪份名单有 {outreach_id}", f"no list that is kept has the row {outreach_id}")
-        )
+        raise UserError(f"没有哪份名单有 {outreach_id}", f"no list that is kept has the row {outreach_id}")
     row = {str(name): value for name, value in rows.iloc[0].to_dict().items()}
     if database is not None:
         with database.writing() as session:

@@ -108,10 +108,8 @@ def _complaint(row: Filled, listed: dict[Any, Any]) -> dict[str, Any]:
     if complaint is None or (complaint[1] is not None and complaint[1] >= len(kinds)):
         names = say("、", ", ").join(feedback_choices())
         raise UserError(
-            say(
-                f"{place}：反馈“{row.shown('feedback')}”看不懂，或没有这条理由，请从下拉里选：{names}",
-                f"{place}: “{row.shown('feedback')}” cannot be read or names no reason of the row; choose from: {names}",
-            )
+            f"{place}：反馈“{row.shown('feedback')}”看不懂，或没有这条理由，请从下拉里选：{names}",
+            f"{place}: “{row.shown('feedback')}” cannot be read or names no reason of the row; choose from: {names}",
         )
     kind, which = complaint
     if kind != "reason_wrong":
@@ -126,10 +124,8 @@ def _mark(row: Filled) -> dict[str, Any]:
     mark, place = read_mark(row.satisfaction), row.at("satisfaction")
     if mark is None:
         raise UserError(
-            say(
-                f"{place}：满意度“{row.shown('satisfaction')}”不是 1 到 5",
-                f"{place}: the mark “{row.shown('satisfaction')}” is not 1 to 5",
-            )
+            f"{place}：满意度“{row.shown('satisfaction')}”不是 1 到 5",
+            f"{place}: the mark “{row.shown('satisfaction')}” is not 1 to 5",
         )
     return {"satisfaction": mark}
 
@@ -140,11 +136,9 @@ def _next_visit(row: Filled, as_of: date) -> dict[str, Any]:
     day, place = read_date(row.next_visit, as_of), row.at("next_visit")
     if day is None or not as_of - SOONEST <= day <= as_of + LATEST:
         raise UserError(
-            say(
-                f"{place}：下次走访“{row.shown('next_visit')}”看不懂，或离得太远，请写成 2025-09-03",
-                f"{place}: the next visit “{row.shown('next_visit')}” cannot be read or is too far off;"
-                " write 2025-09-03",
-            )
+            f"{place}：下次走访“{row.shown('next_visit')}”看不懂，或离得太远，请写成 2025-09-03",
+            f"{place}: the next visit “{row.shown('next_visit')}” cannot be read or is too far off;"
+            " write 2025-09-03",
         )
     return {"next_visit": day}
 

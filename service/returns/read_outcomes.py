@@ -142,10 +142,8 @@ def _outcome(row: Filled) -> str:
     if outcome is None:
         names = say("需要、不需要、婉拒、未遇见", "needed, not needed, declined, not reached")
         raise UserError(
-            say(
-                f"{row.where}：看不懂结果“{row.shown('outcome')}”，请填 {names}",
-                f"{row.where}: “{row.shown('outcome')}” is none of {names}",
-            )
+            f"{row.where}：看不懂结果“{row.shown('outcome')}”，请填 {names}",
+            f"{row.where}: “{row.shown('outcome')}” is none of {names}",
         )
     return outcome
 
@@ -156,27 +154,21 @@ def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Communit
     if handed_out is None:
         shown = row.outreach_id or say("（空）", "(blank)")
         raise UserError(
-            say(
-                f"{row.where}：编号 {shown} 不在发出的名单里，请用原来的表填",
-                f"{row.where}: {shown} is on no list of this workspace; fill in the workbook as handed out",
-            )
+            f"{row.where}：编号 {shown} 不在发出的名单里，请用原来的表填",
+            f"{row.where}: {shown} is on no list of this workspace; fill in the workbook as handed out",
         )
     need = next((need for need in community.needs if need.id == handed_out["need"]), None)
     if need is None:
         raise UserError(
-            say(
-                f"{row.where}：community.yaml 里已没有需求 {handed_out['need']}",
-                f"{row.where}: community.yaml has no need {handed_out['need']} any more",
-            )
+            f"{row.where}：community.yaml 里已没有需求 {handed_out['need']}",
+            f"{row.where}: community.yaml has no need {handed_out['need']} any more",
         )
     needs = ("", need.id, need.name.zh, need.name.en)
     if row.household_id not in ("", handed_out["household_id"]) or row.need not in needs:
         raise UserError(
-            say(
-                f"{row.where}：户号或需求和发出的名单对不上（应是 {handed_out['household_id']}），多半是只给几列排序了",
-                f"{row.where}: household or need differ from the list (expected {handed_out['household_id']});"
-                " were only some columns sorted?",
-            )
+            f"{row.where}：户号或需求和发出的名单对不上（应是 {handed_out['household_id']}），多半是只给几列排序了",
+            f"{row.where}: household or need differ from the list (expected {handed_out['household_id']});"
+            " were only some columns sorted?",
         )
     return handed_out
 
@@ -184,10 +176,8 @@ def _listed(row: Filled, list_of: dict[str, dict[Any, Any]], community: Communit
 def _refuse_contradiction(row: Filled, visit: dict[str, Any], first: Filled, earlier: dict[str, Any]) -> None:
     if visit["outcome"] != earlier["outcome"]:
         raise UserError(
-            say(
-                f"{row.where}：与 {first.where} 是同一条，结果却不同，请改成一致",
-                f"{row.where}: the same row as {first.where} with another outcome; make them agree",
-            )
+            f"{row.where}：与 {first.where} 是同一条，结果却不同，请改成一致",
+            f"{row.where}: the same row as {first.where} with another outcome; make them agree",
         )
 
 
@@ -196,18 +186,14 @@ def _visit_date(row: Filled, as_of: date, today: date) -> date | None:
     day, place = read_date(row.date, as_of), row.at("date")
     if day is None and row.date not in (None, ""):
         raise UserError(
-            say(
-                f"{place}：走访日期“{row.shown('date')}”看不懂，请写成 2025-09-03",
-                f"{place}: cannot read the date “{row.shown('date')}”; write 2025-09-03",
-            )
+            f"{place}：走访日期“{row.shown('date')}”看不懂，请写成 2025-09-03",
+            f"{place}: cannot read the date “{row.shown('date')}”; write 2025-09-03",
         )
     if day is not None and not near_week(day, as_of):
         raise UserError(
-            say(
-                f"{place}：走访日期 {day} 与名单的一周（{as_of} 起）差得太远",
-                f"{place}: the date {day} is too far from the list's week (from {as_of})",
-            )
+            f"{place}：走访日期 {day} 与名单的一周（{as_of} 起）差得太远",
+            f"{place}: the date {day} is too far from the list's week (from {as_of})",
         )
     if day is not None and yet_to_come(day, as_of, today):
-        raise UserError(say(f"{place}：走访日期 {day} 还没有到", f"{place}: the date {day} is yet to come"))
+        raise UserError(f"{place}：走访日期 {day} 还没有到", f"{place}: the date {day} is yet to come")
     return day

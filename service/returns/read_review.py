@@ -61,7 +61,7 @@ def read_review(path: Path, households: Collection[str]) -> Review:
             decide = _decide_pair if _at(row, KEEP) else _decide_link
             links += decide(row, households, review, where)
     if not read:
-        raise UserError(say(f"{path}：没有“决定”这一列", f"{path}: no column “decision”"))
+        raise UserError(f"{path}：没有“决定”这一列", f"{path}: no column “decision”")
     review.decisions = pd.DataFrame(links, columns=list(COLUMNS))
     return review
 

@@ -72,7 +72,7 @@ def _table(path: Path) -> pd.DataFrame:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(say(f"{path}：打不开这个文件", f"{path}: cannot be opened")) from error
+        raise UserError(f"{path}：打不开这个文件", f"{path}: cannot be opened") from error
     try:
         if content[:2] == b"PK":
             return pd.read_excel(io.BytesIO(content), dtype=str, engine="calamine")
@@ -82,7 +82,7 @@ def _table(path: Path) -> pd.DataFrame:
             plain = content.decode(likely_encoding(content) or "gb18030")
         return pd.read_csv(io.StringIO(plain), dtype=str)
     except Exception as error:  # whatever a damaged file makes the readers say
-        raise UserError(say(f"{path}：不是能读的 xlsx 或 csv", f"{path}: no readable xlsx or csv")) from error
+        raise UserError(f"{path}：不是能读的 xlsx 或 csv", f"{path}: no readable xlsx or csv") from error
 
 
 def _column(table: pd.DataFrame, named: str, usual: tuple[str, ...], path: Path, option: str) -> str:
@@ -95,10 +95,8 @@ def _column(table: pd.DataFrame, named: str, usual: tuple[str, ...], path: Path,
 def _no_column(path: Path, name: str, option: str, table: pd.DataFrame) -> UserError:
     columns = say("、", ", ").join(map(str, table.columns[:30]))
     return UserError(
-        say(
-            f"{path}：没有列 {name}；请用 {option} 指定，现有 {columns}",
-            f"{path}: no column {name}; name it with {option}; there is {columns}",
-        )
+        f"{path}：没有列 {name}；请用 {option} 指定，现有 {columns}",
+        f"{path}: no column {name}; name it with {option}; there is {columns}",
     )
 
 
@@ -125,11 +123,9 @@ def keywords_of(needs: list[str], community: Community | None, path: Path | None
         try:
             table = yaml.safe_load(path.read_text("utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UserError(
-                say(f"{path}：读不懂的关键词表", f"{path}: no readable table of keywords")
-            ) from error
+            raise UserError(f"{path}：读不懂的关键词表", f"{path}: no readable table of keywords") from error
         if not isinstance(table, dict):
-            raise UserError(say(f"{path}：应为 类别: [词]", f"{path}: should be label: [words]"))
+            raise UserError(f"{path}：应为 类别: [词]", f"{path}: should be label: [words]")
     else:
         table = yaml.safe_load(MESSAGE_BOARD.read_text("utf-8"))
         for need in community.needs if community else ():

@@ -78,16 +78,12 @@ def read_text_review(path: Path, community: Community) -> pd.DataFrame:
     try:
         sheet = pd.read_excel(path, dtype=str, engine="calamine")
     except Exception as error:  # whatever a damaged workbook makes the reader say
-        raise UserError(
-            say(f"{path}：不能作为 Excel 打开", f"{path}: cannot be read as a workbook")
-        ) from error
+        raise UserError(f"{path}：不能作为 Excel 打开", f"{path}: cannot be read as a workbook") from error
     columns = {name for words in (TEXT, DECISION) for name in words} & set(sheet.columns)
     if KEY not in sheet or len(columns) < 2:
         raise UserError(
-            say(
-                f"{path}：不是 xianying text review 写出的表",
-                f"{path}: not a sheet that xianying text review wrote",
-            )
+            f"{path}：不是 xianying text review 写出的表",
+            f"{path}: not a sheet that xianying text review wrote",
         )
     text, decision = (next(name for name in words if name in sheet) for words in (TEXT, DECISION))
     needs = {
@@ -119,10 +115,8 @@ def _decided(said: str, needs: dict[str, str], where: str) -> list[str | None]:
         if name.lower() not in needs:
             (shown,) = shown_cells([name])
             raise UserError(
-                say(
-                    f"{where}：“{shown}”不是 community.yaml 里的需求；请写需求名称或 无",
-                    f"{where}: “{shown}” is no need of community.yaml; write a need's name, or 无 for nobody's",
-                )
+                f"{where}：“{shown}”不是 community.yaml 里的需求；请写需求名称或 无",
+                f"{where}: “{shown}” is no need of community.yaml; write a need's name, or 无 for nobody's",
             )
         chosen.append(needs[name.lower()])
     return chosen

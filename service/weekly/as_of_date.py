@@ -28,24 +28,18 @@ def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]
     today = now.astimezone(ZoneInfo(town.community.community.timezone)).date()
     if given and chosen > max(today, last) + AHEAD:
         raise UserError(
-            say(
-                f"{given} 还早，最多到今天或数据结束后五周；请核对年份",
-                f"{given} is too far ahead, more than five weeks after today and the data; check the year",
-            )
+            f"{given} 还早，最多到今天或数据结束后五周；请核对年份",
+            f"{given} is too far ahead, more than five weeks after today and the data; check the year",
         )
     if chosen > last + LATEST and given:
         raise UserError(
-            say(
-                f"{given} 离数据结束的 {last} 太远，请换一个日期",
-                f"{given} is too long after the data end ({last})",
-            )
+            f"{given} 离数据结束的 {last} 太远，请换一个日期",
+            f"{given} is too long after the data end ({last})",
         )
     if not town.first_day < day_of(chosen):
         raise UserError(
-            say(
-                f"{chosen} 之前没有任何住户资料，请换一个日期",
-                f"no household is known before {chosen}; choose a later date",
-            )
+            f"{chosen} 之前没有任何住户资料，请换一个日期",
+            f"no household is known before {chosen}; choose a later date",
         )
     if given and chosen > last + FRESH:
         line = say(
@@ -65,7 +59,7 @@ def default_as_of(records: Records | Partitions, now: datetime) -> tuple[date, s
     """
     if not np.isfinite(records.last_day):
         raise UserError(
-            say("还没有数据：请先运行 xianying ingest 目录", "no data yet: run xianying ingest DIR first")
+            "还没有数据：请先运行 xianying ingest 目录", "no data yet: run xianying ingest DIR first"
         )
     today = now.astimezone(ZoneInfo(records.community.community.timezone)).date()
     monday = today - timedelta(days=today.weekday())

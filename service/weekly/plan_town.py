@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from features.language import UserError, say
+from features.language import UserError
 from features.point_in_time.town import summed
 from models.scoring.executors import Each
 from service.planning.group_prices import Search, search_of
@@ -82,10 +82,8 @@ def _sums_of(plan: Plan) -> GroupSums:
 def _require_visits(plans: Sequence[Plan]) -> None:
     if not any(len(plan.visits) for plan in plans):
         raise UserError(
-            say(
-                "没有可安排的走访：请检查 workers 的 weekly_visits 和 community.yaml 的 visits_per_worker",
-                "there are no visits to plan: see weekly_visits of workers, and visits_per_worker in community.yaml",
-            )
+            "没有可安排的走访：请检查 workers 的 weekly_visits 和 community.yaml 的 visits_per_worker",
+            "there are no visits to plan: see weekly_visits of workers, and visits_per_worker in community.yaml",
         )
 
 

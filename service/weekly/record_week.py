@@ -28,10 +28,8 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
         listed = all_listed(workspace)
     if not len(listed):
         raise UserError(
-            say(
-                f"{workspace}：还没有发出过名单，请先运行 xianying outreach",
-                f"{workspace}: no lists were made yet; run xianying outreach first",
-            )
+            f"{workspace}：还没有发出过名单，请先运行 xianying outreach",
+            f"{workspace}: no lists were made yet; run xianying outreach first",
         )
     with stage(say("读取表格", "read the workbooks")):
         now = datetime.now(ZoneInfo(records.community.community.timezone))

@@ -55,7 +55,7 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise UserError(
-            say(f"{path}：读不了，请删除后重新运行", f"{path}: cannot be read; delete it and run again")
+            f"{path}：读不了，请删除后重新运行", f"{path}: cannot be read; delete it and run again"
         ) from error
 
 

@@ -7,7 +7,6 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, model_validator
 
-from features.language import say
 from service.web.api.answers import NOT_FOUND
 from service.web.api.outcomes import CONFLICT, Id, IdempotencyKey
 from service.web.auth.identities import Asker
@@ -89,9 +88,7 @@ def post_reassignment(request: Request, body: ReassignmentIn, asker: Asker) -> R
     state = state_of(request)
     week = state.shelf.served.week(body.as_of.isoformat())
     if all(row["household_id"] != body.household_id for row in rows_in_sight(request, asker, week)):
-        raise Problem(
-            404, "not-listed", say("这一户不在这周的名单上", "this household is not on the week's list")
-        )
+        raise Problem(404, "not-listed", "这一户不在这周的名单上", "this household is not on the week's list")
     households = {body.household_id: place}
     (row,) = reassignments.reassign(
         state.database, asker, week, households, body.worker_id, purpose_of(request)

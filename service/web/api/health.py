@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Request, Response
 
-from features.language import say
 from service.web.base import metrics
 from service.web.base.problems import Problem
 from service.web.published.state import state_of
@@ -20,7 +19,7 @@ async def health() -> dict[str, str]:
 def ready(request: Request) -> dict[str, str]:
     """Return ``ready`` when the database is reachable and at the newest migration; else answer 503."""
     if not state_of(request).database.ready():
-        raise Problem(503, "not-ready", say("数据库还没有就绪", "the database is not ready"))
+        raise Problem(503, "not-ready", "数据库还没有就绪", "the database is not ready")
     return {"status": "ready"}
 
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 from starlette.concurrency import run_in_threadpool
 
-from features.language import say
 from service.web.api.answers import NOT_FOUND, AsOf, HouseholdId
 from service.web.api.outcomes import Id, OutcomeName
 from service.web.auth.identities import Asker
@@ -114,7 +113,8 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
         raise Problem(
             422,
             "not-known-yet",
-            say(f"valid_from 要早于 {week.as_of}", f"valid_from must lie before {week.as_of}"),
+            f"valid_from 要早于 {week.as_of}",
+            f"valid_from must lie before {week.as_of}",
         )
     if not sees_place(asker, row["grid_id"], row["microgrid_id"]):
         raise unknown_household()
@@ -230,6 +230,4 @@ def explanation(
 
 
 def _no_score() -> Problem:
-    return Problem(
-        404, "no-score", say("这一户没有这项需求的评分", "this household has no score for this need")
-    )
+    return Problem(404, "no-score", "这一户没有这项需求的评分", "this household has no score for this need")

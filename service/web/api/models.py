@@ -8,7 +8,6 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from sqlalchemy import or_, select
 
-from features.language import say
 from service.web.api.answers import problem
 from service.web.auth.identities import Asker
 from service.web.base.access import Scope, permit, permit_everywhere
@@ -77,7 +76,7 @@ def model(request: Request, version: Version, asker: Asker) -> ModelVersion:
 
 def missing_model() -> Problem:
     """Return the problem for a version, or a file of its report, that does not exist."""
-    return Problem(404, "unknown-model", say("没有这个版本或文件", "no such version or file"))
+    return Problem(404, "unknown-model", "没有这个版本或文件", "no such version or file")
 
 
 @router.get(

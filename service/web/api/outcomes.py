@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Header, Path, Request
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from features.language import say
 from service.web.api.answers import NOT_FOUND, AsOf, problem
 from service.web.auth.identities import Asker
 from service.web.base.access import Scope, permit
@@ -164,7 +163,7 @@ def delete_outcome(
         purpose_of(request),
     )
     if row is None:
-        raise Problem(404, "unknown-outcome", say("没有这条结果", "no such outcome"))
+        raise Problem(404, "unknown-outcome", "没有这条结果", "no such outcome")
     return outcome_out(row)
 
 
@@ -212,4 +211,4 @@ def _moment(value: datetime | None, zone: ZoneInfo) -> datetime | None:
 
 
 def _wrong_time(value: datetime) -> Problem:
-    return Problem(422, "wrong-time", say(f"时间 {value} 不对", f"the time {value} cannot be right"))
+    return Problem(422, "wrong-time", f"时间 {value} 不对", f"the time {value} cannot be right")

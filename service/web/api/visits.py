@@ -11,7 +11,6 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from features.language import say
 from service.web.api.answers import NOT_FOUND, AsOf
 from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Role, Scope, permit, sees_risk
@@ -147,13 +146,14 @@ def _after(rows: list[dict[str, Any]], cursor: str | None, as_of: str) -> int:
     try:
         week, last = orjson.loads(base64.urlsafe_b64decode(cursor.encode()))
     except (ValueError, TypeError, binascii.Error) as error:
-        raise Problem(422, "invalid", say("cursor 不对", "this is no cursor of ours")) from error
+        raise Problem(422, "invalid", "cursor 不对", "this is no cursor of ours") from error
     place = next((index for index, row in enumerate(rows) if row["outreach_id"] == last), None)
     if week != as_of or place is None:
         raise Problem(
             409,
             "list-changed",
-            say("名单已重新生成，请从第一页再取", "the list was made anew: begin with the first page"),
+            "名单已重新生成，请从第一页再取",
+            "the list was made anew: begin with the first page",
         )
     return place + 1
 

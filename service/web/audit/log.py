@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
-from features.language import UserError, say
+from features.language import UserError
 from service.web.audit.anchor import lost_heads
 from service.web.audit.journal import BEGINNING
 from service.web.database.engine import Database
@@ -119,8 +119,6 @@ def check_head(database: Database, head: str) -> None:
         entry = session.get(Entry, int(count)) if count.isdecimal() else None
     if entry is None or entry.hash != digest.strip():
         raise UserError(
-            say(
-                f"与记下的第 {count} 条不符：日志被改动或截断过",
-                f"entry {count} is not the one that was noted: the log was changed or cut off",
-            )
+            f"与记下的第 {count} 条不符：日志被改动或截断过",
+            f"entry {count} is not the one that was noted: the log was changed or cut off",
         )

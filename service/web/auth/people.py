@@ -35,14 +35,12 @@ def add_user(
     """
     if role in PLACED and not (grid_id or microgrid_id):
         raise UserError(
-            say(
-                "grid_worker 要有 --grid 或 --microgrid，否则什么都看不到",
-                "a grid_worker needs --grid or --microgrid, or sees nothing",
-            )
+            "grid_worker 要有 --grid 或 --microgrid，否则什么都看不到",
+            "a grid_worker needs --grid or --microgrid, or sees nothing",
         )
     with database.writing() as session:
         if session.scalar(select(User.id).where(User.login == login)):
-            raise UserError(say(f"已有账号 {login}", f"there is a login {login} already"))
+            raise UserError(f"已有账号 {login}", f"there is a login {login} already")
         session.add(
             User(
                 login=login,
@@ -61,7 +59,7 @@ def add_user(
 def _strong(password: str) -> str:
     if len(password) < FEWEST_CHARACTERS:
         raise UserError(
-            say(f"密码至少要 {FEWEST_CHARACTERS} 个字符", f"a password needs {FEWEST_CHARACTERS} characters")
+            f"密码至少要 {FEWEST_CHARACTERS} 个字符", f"a password needs {FEWEST_CHARACTERS} characters"
         )
     return password
 
@@ -109,7 +107,7 @@ def set_second_factor(database: Database, login: str, remove: bool = False) -> S
 
 def _user(user: User | None, login: str) -> User:
     if user is None:
-        raise UserError(say(f"没有账号 {login}", f"there is no login {login}"))
+        raise UserError(f"没有账号 {login}", f"there is no login {login}")
     return user
 
 
@@ -138,7 +136,7 @@ def make_key(
         known = say("、", ", ").join(sorted(Scope))
         unknown = next(scope for scope in scopes if scope not in set(Scope))
         raise UserError(
-            say(f"没有权限 {unknown}，只有 {known}", f"no scope {unknown}; there are {known}")
+            f"没有权限 {unknown}，只有 {known}", f"no scope {unknown}; there are {known}"
         ) from error
     identity, key = new_key()
     with database.writing() as session:
@@ -164,7 +162,7 @@ def revoke_key(database: Database, identity: str) -> None:
     with database.writing() as session:
         key = session.get(ApiKey, identity)
         if key is None:
-            raise UserError(say(f"没有密钥 {identity}", f"there is no key {identity}"))
+            raise UserError(f"没有密钥 {identity}", f"there is no key {identity}")
         key.revoked_at = key.revoked_at or now()
         enter(session, operator(), "keys.revoke", "", "", identity)
 

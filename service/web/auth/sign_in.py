@@ -8,7 +8,6 @@ from anyio import to_thread
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from features.language import say
 from features.workspace_secret import workspace_secret
 from service.web.audit.log import enter
 from service.web.auth.failures import Patience, Source, count_failure, forget_failures, locked_for
@@ -45,7 +44,8 @@ async def sign_in_in_turn(state: AccessState, given: Credentials) -> str:
         raise Problem(
             503,
             "busy",
-            say("登录的人太多，请稍后再试", "too many people are signing in: try again in a moment"),
+            "登录的人太多，请稍后再试",
+            "too many people are signing in: try again in a moment",
             headers={"Retry-After": "5"},
         )
     check = partial(sign_in, state.database, state.settings, given)
@@ -86,18 +86,15 @@ def sign_in(database: Database, settings: Settings, given: Credentials) -> str:
 
 
 def _wrong() -> Problem:
-    words = say("账号、密码或验证码不对", "wrong login, password or second factor")
-    return Problem(401, "wrong-password", words)
+    return Problem(401, "wrong-password", "账号、密码或验证码不对", "wrong login, password or second factor")
 
 
 def _second_factor_needed(login: str) -> Problem:
     return Problem(
         403,
         "second-factor-needed",
-        say(
-            f"您的账号要用两步登录（密码加手机验证码），请管理员运行 xianying users second-factor {login}",
-            f"your role needs a second factor: ask for xianying users second-factor {login}",
-        ),
+        f"您的账号要用两步登录（密码加手机验证码），请管理员运行 xianying users second-factor {login}",
+        f"your role needs a second factor: ask for xianying users second-factor {login}",
     )
 
 
@@ -110,7 +107,8 @@ def _locked(wait: int) -> Problem:
     return Problem(
         429,
         "locked",
-        say(f"密码错误次数过多，请 {wait} 秒后再试", f"too many wrong passwords: try again in {wait} s"),
+        f"密码错误次数过多，请 {wait} 秒后再试",
+        f"too many wrong passwords: try again in {wait} s",
         headers={"Retry-After": str(wait)},
     )
 

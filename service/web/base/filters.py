@@ -30,8 +30,9 @@ def refuse_unknown(request: Request) -> None:
             raise Problem(
                 422,
                 "unknown-filter",
-                say(f"没有参数 {name}", f"no parameter {name}"),
-                say(f"这里有：{listed}", f"there are: {listed}"),
+                f"没有参数 {name}",
+                f"no parameter {name}",
+                detail=say(f"这里有：{listed}", f"there are: {listed}"),
                 parameter=name[:100],
             )
 

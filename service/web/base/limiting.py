@@ -4,7 +4,6 @@ import time
 
 from limits import RateLimitItem, parse
 
-from features.language import say
 from service.web.base.problems import Problem
 
 MOST_COUNTED = 50_000
@@ -51,6 +50,7 @@ class Limits:
             raise Problem(
                 429,
                 "too-many",
-                say(f"请求太多，请 {wait} 秒后再试", f"too many requests: try again in {wait} s"),
+                f"请求太多，请 {wait} 秒后再试",
+                f"too many requests: try again in {wait} s",
                 headers={"Retry-After": str(wait)},
             )

@@ -23,17 +23,19 @@ REFUSALS = frozenset(  # kinds by which somebody is kept from what is not theirs
 
 
 class Problem(Exception):
-    """An error answer: HTTP status, a type that stays the same, a title, and what to do."""
+    """An error answer: HTTP status, a type that stays the same, a title in two languages, and what to do."""
 
     def __init__(
         self,
         status: int,
         kind: str,
-        title: str,
+        zh: str,
+        en: str,
         detail: str = "",
         headers: dict[str, str] | None = None,
         **more: Any,
     ) -> None:
+        title = say(zh, en)
         super().__init__(title)
         self.status, self.headers, self.kind = status, headers or {}, kind
         self.content = {
@@ -52,7 +54,7 @@ def answer(problem: Problem) -> JSONResponse:
 
 def unknown_household() -> Problem:
     """Return the same problem for a household that does not exist and for one that the asker does not see."""
-    return Problem(404, "unknown-household", say("没有这一户", "no such household"))
+    return Problem(404, "unknown-household", "没有这一户", "no such household")
 
 
 def not_signed_in() -> Problem:
@@ -60,19 +62,20 @@ def not_signed_in() -> Problem:
     return Problem(
         401,
         "not-signed-in",
-        say("请先登录，或给出有效的 API 密钥", "sign in, or send a valid API key"),
+        "请先登录，或给出有效的 API 密钥",
+        "sign in, or send a valid API key",
         headers={"WWW-Authenticate": 'Bearer realm="xianying"'},
     )
 
 
 def no_such_address() -> Problem:
     """Return the problem for an address at which nothing is served."""
-    return Problem(404, "http", say("没有这个地址", "no such address"))
+    return Problem(404, "http", "没有这个地址", "no such address")
 
 
 def outdated_page() -> Problem:
     """Return the problem for a form without its session's token."""
-    return Problem(403, "csrf", say("页面过期了，请刷新再试", "the page is outdated: reload it"))
+    return Problem(403, "csrf", "页面过期了，请刷新再试", "the page is outdated: reload it")
 
 
 def wrong_letters() -> Problem:
@@ -80,20 +83,18 @@ def wrong_letters() -> Problem:
     return Problem(
         422,
         "invalid",
-        say(
-            "内容里有不允许的字符（控制字符、方向符号或残缺的字符），或某一项太长",
-            "the request has characters that no text may have (controls, directions, halves), or a header is too long",
-        ),
+        "内容里有不允许的字符（控制字符、方向符号或残缺的字符），或某一项太长",
+        "the request has characters that no text may have (controls, directions, halves), or a header is too long",
     )
 
 
 def too_large() -> Problem:
     """Return the problem for a request that is too large."""
-    return Problem(413, "too-large", say("内容太大", "the request is too large"))
+    return Problem(413, "too-large", "内容太大", "the request is too large")
 
 
 def _forbidden(error: Forbidden) -> Problem:
-    return Problem(403, "forbidden", say("没有权限", "not allowed"), scope=error.scope.value)
+    return Problem(403, "forbidden", "没有权限", "not allowed", scope=error.scope.value)
 
 
 def _invalid(error: RequestValidationError) -> Problem:
@@ -102,7 +103,7 @@ def _invalid(error: RequestValidationError) -> Problem:
         for problem in error.errors()[:20]
     ]
     first = f"{mistakes[0]['where']}: {mistakes[0]['message']}" if mistakes else ""
-    return Problem(422, "invalid", say("填的内容不对", "the request is not valid"), first, errors=mistakes)
+    return Problem(422, "invalid", "填的内容不对", "the request is not valid", detail=first, errors=mistakes)
 
 
 def _storage(error: Exception) -> Problem:
@@ -111,10 +112,8 @@ def _storage(error: Exception) -> Problem:
     return Problem(
         503,
         "storage-failed",
-        say(
-            "数据库或磁盘出错，什么都没有保存，请稍后重发",
-            "the database or disk failed; nothing was stored: send it again later",
-        ),
+        "数据库或磁盘出错，什么都没有保存，请稍后重发",
+        "the database or disk failed; nothing was stored: send it again later",
         headers={"Retry-After": "5"},
     )
 
@@ -143,16 +142,16 @@ def add_handlers(app: FastAPI, note_refusal: Callable[[Request, Problem], None])
         if error.status_code == 404:
             return answer(no_such_address())
         title = {
-            400: say("填的内容不对", "the request is not valid"),
-            405: say("不支持这种方法", "no such method"),
+            400: ("填的内容不对", "the request is not valid"),
+            405: ("不支持这种方法", "no such method"),
         }
-        words = title.get(error.status_code, say("这一步做不了", "the request cannot be handled"))
+        words = title.get(error.status_code, ("这一步做不了", "the request cannot be handled"))
         detail, headers = str(error.detail), dict(error.headers or {})
-        return answer(Problem(error.status_code, "http", words, detail, headers))
+        return answer(Problem(error.status_code, "http", *words, detail, headers))
 
     @app.exception_handler(UserError)
     async def _user(request: Request, error: UserError) -> JSONResponse:
-        return answer(Problem(409, "not-possible", str(error)))
+        return answer(Problem(409, "not-possible", str(error), str(error)))
 
     @app.exception_handler(DBAPIError)
     async def _database(request: Request, error: DBAPIError) -> JSONResponse:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from features.language import say
-from service.console.terminal import read_hidden, show
+from service.console.terminal import read_hidden, show, show_line
 from service.web.commands.service_database import service_database
 
 group = click.Group()
@@ -81,7 +81,7 @@ def add_user(
 
     password = None if single_sign_on else _password()
     people.add_user(service_database(workspace), login, role, password, name, grid, microgrid, worker)
-    show([say(f"已新增 {login}（{role}）", f"added {login} ({role})")])
+    show_line(f"已新增 {login}（{role}）", f"added {login} ({role})")
     _doubt_place(workspace, grid, microgrid)
 
 
@@ -96,7 +96,7 @@ def password(workspace: Path, login: str) -> None:
     from service.web.auth import people
 
     people.set_password(service_database(workspace), login, _password())
-    show([say(f"{login} 的密码已更换", f"{login} has a new password")])
+    show_line(f"{login} 的密码已更换", f"{login} has a new password")
 
 
 @users.command(
@@ -115,7 +115,7 @@ def second_factor(workspace: Path, login: str, remove: bool) -> None:
 
     secret = people.set_second_factor(service_database(workspace), login, remove)
     if secret is None:
-        show([say(f"{login} 不再用两步登录", f"{login} has no second factor any more")])
+        show_line(f"{login} 不再用两步登录", f"{login} has no second factor any more")
         return
     show(
         [
@@ -137,7 +137,7 @@ def block(workspace: Path, login: str) -> None:
     from service.web.auth import people
 
     people.set_active(service_database(workspace), login, False)
-    show([say(f"{login} 已停用", f"{login} is shut out")])
+    show_line(f"{login} 已停用", f"{login} is shut out")
 
 
 @users.command("unblock", help=say("恢复一人，解除锁定", "let a person in again; ends a lock-out"))
@@ -148,7 +148,7 @@ def unblock(workspace: Path, login: str) -> None:
     from service.web.auth import people
 
     people.set_active(service_database(workspace), login, True)
-    show([say(f"{login} 已恢复", f"{login} may sign in again")])
+    show_line(f"{login} 已恢复", f"{login} may sign in again")
 
 
 @users.command("list", help=say("列出所有人", "list everybody"))
@@ -226,4 +226,4 @@ def revoke_key(workspace: Path, key_id: str) -> None:
     from service.web.auth import people
 
     people.revoke_key(service_database(workspace), key_id)
-    show([say(f"密钥 {key_id} 已吊销", f"key {key_id} is revoked")])
+    show_line(f"密钥 {key_id} 已吊销", f"key {key_id} is revoked")

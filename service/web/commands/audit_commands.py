@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from features.language import UserError, say
-from service.console.terminal import show
+from service.console.terminal import show, show_line
 from service.web.commands.service_database import service_database
 
 group = click.Group()
@@ -28,27 +28,19 @@ def verify_audit(workspace: Path, head: str | None) -> None:
     verdict = verify(database, workspace)
     if verdict.broken is not None:
         raise UserError(
-            say(
-                f"第 {verdict.broken} 条起不符：日志被改动过",
-                f"broken at entry {verdict.broken}: it was changed",
-            )
+            f"第 {verdict.broken} 条起不符：日志被改动过",
+            f"broken at entry {verdict.broken}: it was changed",
         )
     if verdict.lost is not None:
         raise UserError(
-            say(
-                f"另处记下的第 {verdict.lost} 条不在日志里：日志被截断或改动过",
-                f"entry {verdict.lost} was noted elsewhere and is no longer in the log: it was cut off or changed",
-            )
+            f"另处记下的第 {verdict.lost} 条不在日志里：日志被截断或改动过",
+            f"entry {verdict.lost} was noted elsewhere and is no longer in the log: it was cut off or changed",
         )
     if verdict.entries and anchor_missing(workspace):
-        show(
-            [
-                say(
-                    f"注意：没有本工作区签名的 audit/{FILE}，是否被截断只能看每周小结和另存的一行",
-                    f"note: there is no audit/{FILE} signed by this workspace; only the weeks' summaries and a line kept "
-                    "elsewhere tell whether the log was cut off",
-                )
-            ]
+        show_line(
+            f"注意：没有本工作区签名的 audit/{FILE}，是否被截断只能看每周小结和另存的一行",
+            f"note: there is no audit/{FILE} signed by this workspace; only the weeks' summaries and a line kept "
+            "elsewhere tell whether the log was cut off",
         )
     if head:
         check_head(database, head)

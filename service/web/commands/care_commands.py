@@ -7,7 +7,7 @@ import click
 
 from features.language import UserError, say
 from service.console.account import refuse_root_elsewhere
-from service.console.terminal import read_hidden, show, stage
+from service.console.terminal import read_hidden, show, show_line, stage
 from service.web.commands.service_database import service_database
 
 File = click.Path(path_type=Path, dir_okay=False)
@@ -40,9 +40,9 @@ def backup(workspace: Path, file: Path, encrypt: bool, cipher: str | None, with_
     from service.web.rights.sealing import AES
 
     if not workspace.is_dir():
-        raise UserError(say(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace"))
+        raise UserError(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace")
     if cipher and not encrypt:
-        raise UserError(say("--cipher 只能和 --encrypt 一起用", "--cipher goes with --encrypt only"))
+        raise UserError("--cipher 只能和 --encrypt 一起用", "--cipher goes with --encrypt only")
     passphrase = _new_passphrase() if encrypt else None
     with stage(say("备份", "back up")):
         count = back_up(workspace, service_database(workspace), file, passphrase, with_secret, cipher or AES)
@@ -55,7 +55,7 @@ def _new_passphrase() -> str:
 
     passphrase = read_hidden(say("口令", "Passphrase"), twice=True)
     if len(passphrase) < SHORTEST:
-        raise UserError(say(f"口令至少要 {SHORTEST} 个字符", f"a passphrase needs {SHORTEST} characters"))
+        raise UserError(f"口令至少要 {SHORTEST} 个字符", f"a passphrase needs {SHORTEST} characters")
     return passphrase
 
 
@@ -90,7 +90,7 @@ def restore(workspace: Path, file: Path, tombstones: Path | None, secret: Path |
     from service.web.rights.sealing import sealed
 
     if not file.is_file():
-        raise UserError(say(f"{file}：没有这个文件", f"{file}: no such file"))
+        raise UserError(f"{file}：没有这个文件", f"{file}: no such file")
     if not workspace.exists():
         refuse_root_elsewhere(workspace.absolute().parent)
     passphrase = read_hidden(say("口令", "Passphrase")) if sealed(file) else None
@@ -114,11 +114,11 @@ def doctor(workspace: Path) -> None:
     from service.web.rights.doctor import findings
 
     if not workspace.is_dir():
-        raise UserError(say(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace"))
+        raise UserError(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace")
     wrong = findings(workspace, service_database(workspace) if has_service(workspace) else None)
     if wrong:
         raise UserError("\n".join(wrong))
-    show([say("一切正常", "all is well")])
+    show_line("一切正常", "all is well")
 
 
 @group.group(
@@ -139,13 +139,9 @@ def draft_fields(workspace: Path) -> None:
 
     path = workspace / FILE
     write_atomically(path, draft(workspace).encode())
-    show(
-        [
-            say(
-                f"已写入 {path}，请填写后运行 xianying fields check",
-                f"wrote {path}: fill it in, then fields check",
-            )
-        ]
+    show_line(
+        f"已写入 {path}，请填写后运行 xianying fields check",
+        f"wrote {path}: fill it in, then fields check",
     )
 
 
@@ -160,7 +156,7 @@ def check_fields(workspace: Path) -> None:
     wrong = check(workspace, date.today())
     if wrong:
         raise UserError("\n".join(wrong))
-    show([say("字段登记齐全", "every field is registered")])
+    show_line("字段登记齐全", "every field is registered")
 
 
 @group.command(

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from features.language import say
-from service.console.terminal import show
+from service.console.terminal import show, show_line
 from service.web.hooks.subscribers import EVENTS, KINDS, STANDARD
 
 group = click.Group()
@@ -51,7 +51,7 @@ def listed(workspace: Path) -> None:
     show(
         f"{subscriber.id}\t{subscriber.kind}\t{urlsplit(subscriber.url).hostname}\t{', '.join(subscriber.events)}"
         for subscriber in subscribers
-    ) if subscribers else show([say("没有地址", "no addresses")])
+    ) if subscribers else show_line("没有地址", "no addresses")
 
 
 @webhooks.command("remove", help=say("删去一个地址", "remove an address"))
@@ -62,7 +62,7 @@ def remove(workspace: Path, identifier: str) -> None:
     from service.web.hooks.subscribers import remove_subscriber
 
     remove_subscriber(workspace, identifier)
-    show([say(f"已删去 {identifier}", f"removed {identifier}")])
+    show_line(f"已删去 {identifier}", f"removed {identifier}")
 
 
 @webhooks.command("send", help=say("发出到期的通知", "send what is due"))

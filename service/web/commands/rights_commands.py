@@ -10,7 +10,7 @@ import click
 
 from features.language import say
 from service.console.operator import operator
-from service.console.terminal import Day, show
+from service.console.terminal import Day, show, show_line
 
 group = click.Group()
 
@@ -87,7 +87,7 @@ def refuse(workspace: Path, household: str, until: date | None) -> None:
     shelf.refresh()
     begins = refuses_from(shelf.served, _today(workspace))
     refuse(_open(workspace, household), operator(), household, begins, until)
-    show([say(f"{household} 已登记不要再来，马上不上名单", f"{household} is on no list from now on")])
+    show_line(f"{household} 已登记不要再来，马上不上名单", f"{household} is on no list from now on")
 
 
 @resident.command("accept", help=say("收回谢绝", "end a refusal"))
@@ -98,7 +98,7 @@ def accept(workspace: Path, household: str) -> None:
     from service.web.rights.rights import accept
 
     count = accept(workspace, _open(workspace, household), operator(), household, _today(workspace))
-    show([say(f"收回 {count} 条谢绝", f"{count} refusals ended")])
+    show_line(f"收回 {count} 条谢绝", f"{count} refusals ended")
 
 
 @resident.command("export", help=say("导出一户的全部资料（JSON）", "everything held of a household, as JSON"))
@@ -120,7 +120,7 @@ def export(workspace: Path, household: str, output: Path | None) -> None:
     text = json.dumps(data, ensure_ascii=False, indent=1, default=str)
     if output:
         write_atomically(output, text.encode())
-        show([say(f"已写入 {output}", f"wrote {output}")])
+        show_line(f"已写入 {output}", f"wrote {output}")
     else:
         show([text])
 
@@ -138,13 +138,9 @@ def correct(workspace: Path, household: str, attribute: str, value: str) -> None
     database = _open(workspace, household)
     correct(workspace, database, operator(), household, attribute, value or None)
     show(drain(workspace, database))
-    show(
-        [
-            say(
-                "来源系统里也要更正，否则下次导入会改回去",
-                "correct it at the source too, or the next export changes it back",
-            )
-        ]
+    show_line(
+        "来源系统里也要更正，否则下次导入会改回去",
+        "correct it at the source too, or the next export changes it back",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from features.language import UserError, say
-from service.console.terminal import show
+from service.console.terminal import show_line
 
 group = click.Group()
 
@@ -44,18 +44,14 @@ def migrate(workspace: Path, to: str | None) -> None:
     known = databases.migrations()
     if to is not None and to not in known:
         names = say("、", ", ").join(known)
-        raise UserError(say(f"没有 {to} 这一步，只有 {names}", f"there is no migration {to}, only {names}"))
+        raise UserError(f"没有 {to} 这一步，只有 {names}", f"there is no migration {to}, only {names}")
     database = service_database(workspace)
     if to is not None and to != known[-1]:
         with database.writing() as session:
             enter(session, operator(), "database.migrate", "", "", to)
         databases.migrate(database.engine, to)
-    show(
-        [
-            say(
-                f"服务数据库在 {databases.present(database.engine)}，本程序最新为 {known[-1]}",
-                f"the service's database is at {databases.present(database.engine)}; this program knows {known[-1]}",
-            )
-        ]
+    show_line(
+        f"服务数据库在 {databases.present(database.engine)}，本程序最新为 {known[-1]}",
+        f"the service's database is at {databases.present(database.engine)}; this program knows {known[-1]}",
     )
     database.engine.dispose()

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from features.language import UserError, say
+from features.language import UserError
 from service.web.base.settings import Settings
 
 PATIENCE = 15  # seconds to wait for another writer
@@ -144,10 +144,8 @@ def open_database(settings: Settings) -> Database:
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise UserError(
-            say(
-                f"数据库打不开（请检查 XIANYING_DATABASE_URL 或磁盘）：{reason}",
-                f"the database cannot be opened (check XIANYING_DATABASE_URL, or the disk): {reason}",
-            )
+            f"数据库打不开（请检查 XIANYING_DATABASE_URL 或磁盘）：{reason}",
+            f"the database cannot be opened (check XIANYING_DATABASE_URL, or the disk): {reason}",
         ) from error
     return Database(engine, settings.workspace)
 
@@ -157,9 +155,7 @@ def _refuse_newer(engine: Engine) -> None:
     version, known = present(engine), migrations()
     if version and version not in known:
         raise UserError(
-            say(
-                f"数据库已是较新的版本（{version}）：请装回较新的程序，或先用它运行 xianying migrate --to {known[-1]}",
-                f"the database was migrated by a newer version of the program ({version}): install that one again, or"
-                f" run its `xianying migrate --to {known[-1]}` first",
-            )
+            f"数据库已是较新的版本（{version}）：请装回较新的程序，或先用它运行 xianying migrate --to {known[-1]}",
+            f"the database was migrated by a newer version of the program ({version}): install that one again, or"
+            f" run its `xianying migrate --to {known[-1]}` first",
         )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from features.atomic import write_atomically
-from features.language import UserError, say
+from features.language import UserError
 
 FILE = "webhooks.json"
 WEEK, ALARM = "week.published", "alarm.raised"
@@ -52,10 +52,10 @@ def add_subscriber(
     """
     if not _safe(url):
         raise UserError(
-            say("地址要以 https:// 开头，写法完整", "the address must begin with https:// and be complete")
+            "地址要以 https:// 开头，写法完整", "the address must begin with https:// and be complete"
         )
     if kind == STANDARD and secret and not _is_key(secret):
-        raise UserError(say("签名密钥要是 whsec_ 加 base64", "the signing secret must be whsec_ and base64"))
+        raise UserError("签名密钥要是 whsec_ 加 base64", "the signing secret must be whsec_ and base64")
     if kind == STANDARD and not secret:
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     added = Subscriber(secrets.token_hex(4), url, kind, secret, events)
@@ -86,7 +86,7 @@ def remove_subscriber(workspace: Path, identifier: str) -> None:
     kept = read_subscribers(workspace)
     rest = [subscriber for subscriber in kept if subscriber.id != identifier]
     if len(rest) == len(kept):
-        raise UserError(say(f"没有 {identifier}", f"there is no {identifier}"))
+        raise UserError(f"没有 {identifier}", f"there is no {identifier}")
     _write(workspace, rest)
 
 

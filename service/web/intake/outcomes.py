@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from features.language import say
 from service.returns.visit_dates import near_week, usual_date, yet_to_come
 from service.web.audit.log import enter
 from service.web.base.access import Identity, Role
@@ -58,9 +57,7 @@ def record(
     contacted = report.contacted_on or usual_date(as_of, min(today, report.written_on or today))
     if not near_week(contacted, as_of) or yet_to_come(contacted, as_of, today):
         raise Problem(
-            422,
-            "wrong-date",
-            say(f"走访日期 {contacted} 不对，请检查", f"the date {contacted} cannot be right"),
+            422, "wrong-date", f"走访日期 {contacted} 不对，请检查", f"the date {contacted} cannot be right"
         )
     row = Outcome(
         **{name: visit[name] for name in ("outreach_id", "household_id", "need", "arm", "propensity")},
@@ -95,7 +92,8 @@ def key_used() -> Problem:
     return Problem(
         409,
         "key-used",
-        say("这个 Idempotency-Key 已用于别的内容", "this Idempotency-Key was used for something else"),
+        "这个 Idempotency-Key 已用于别的内容",
+        "this Idempotency-Key was used for something else",
     )
 
 
@@ -128,10 +126,8 @@ def undo(
             raise Problem(
                 409,
                 "recorded-already",
-                say(
-                    "这条已经存进记录，撤不回了；请再登记一次对的",
-                    "it is in the records: report the right outcome instead",
-                ),
+                "这条已经存进记录，撤不回了；请再登记一次对的",
+                "it is in the records: report the right outcome instead",
             )
         row.undone_at = now()
         enter(session, identity.who, "outcome.undo", row.household_id, purpose, row.outreach_id)

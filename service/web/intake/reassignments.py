@@ -5,7 +5,6 @@ from datetime import date
 
 from sqlalchemy import select
 
-from features.language import say
 from service.web.audit.log import enter
 from service.web.base.access import PLACED, Identity, Role
 from service.web.base.problems import Problem
@@ -60,7 +59,8 @@ def reassign(
         raise Problem(
             422,
             "unknown-worker",
-            say("这位同事不走访这一片，请选别人", "this colleague does not visit here: choose another"),
+            "这位同事不走访这一片，请选别人",
+            "this colleague does not visit here: choose another",
         )
     as_of = date.fromisoformat(week.as_of)
     rows = [

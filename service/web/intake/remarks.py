@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from features.language import say
 from service.returns.read_feedback import LATEST, SOONEST
 from service.web.audit.log import enter
 from service.web.base.access import Identity
@@ -49,10 +48,8 @@ def add_remark(
         raise Problem(
             422,
             "wrong-date",
-            say(
-                f"再来的日子 {remark.next_visit} 不对，请检查",
-                f"the day {remark.next_visit} to come again cannot be right",
-            ),
+            f"再来的日子 {remark.next_visit} 不对，请检查",
+            f"the day {remark.next_visit} to come again cannot be right",
         )
     about = {name: visit[name] for name in ("outreach_id", "household_id", "need")}
     row = Remark(**about, **vars(remark), by=identity.who, token=token)

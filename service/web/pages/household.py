@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
 
-from features.language import say
 from service.lists.answers import feedback_names, outcome_names
 from service.lists.visit_rows import script
 from service.returns.read_feedback import LATEST, SOONEST
@@ -72,9 +71,7 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
 
 def not_listed() -> Problem:
     """The household stands on no row of the week that the asker sees."""
-    return Problem(
-        404, "not-listed", say("这一户不在这周的名单上", "this household is not on the week's list")
-    )
+    return Problem(404, "not-listed", "这一户不在这周的名单上", "this household is not on the week's list")
 
 
 def may_undo(asker: Identity, outcome: Counted | None) -> bool:

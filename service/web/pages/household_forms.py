@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request, Response
 
-from features.language import say
 from service.returns.read_requests import CHANNEL
 from service.web.api.outcomes import Id
 from service.web.auth.identities import SignedIn, check_csrf
@@ -103,6 +102,6 @@ def accept(
     state = state_of(request)
     today, workspace = state.shelf.today(), state.settings.workspace
     if not rights.accept(workspace, state.database, asker.who, household_id, today, purpose_of(request)):
-        raise Problem(404, "no-refusal", say("这一户没有登记过谢绝", "this household has not refused"))
+        raise Problem(404, "no-refusal", "这一户没有登记过谢绝", "this household has not refused")
     state.restrictions.refresh()
     return go_to("/visits")

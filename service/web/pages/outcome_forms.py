@@ -9,7 +9,6 @@ from zlib import crc32
 
 from fastapi import APIRouter, Form, Request, Response
 
-from features.language import say
 from service.web.api.feedback import Kind
 from service.web.api.outcomes import Id, OutcomeName
 from service.web.auth.identities import SignedIn, check_csrf
@@ -117,7 +116,7 @@ def day_of_form(text: str) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError as error:
-        raise Problem(422, "wrong-date", say("日期不对，请检查", "the date cannot be right")) from error
+        raise Problem(422, "wrong-date", "日期不对，请检查", "the date cannot be right") from error
 
 
 @router.post("/outcomes/undo")
@@ -135,7 +134,7 @@ def undo(
     visit, _ = listed_row(request, asker, outreach_id)
     sees, database = partial(sees_household, request, asker), state_of(request).database
     if outcomes.undo(database, asker, number, sees, purpose_of(request)) is None:
-        raise Problem(404, "unknown-outcome", say("没有这条结果", "no such outcome"))
+        raise Problem(404, "unknown-outcome", "没有这条结果", "no such outcome")
     return _back_to(visit)
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.sessions import SessionMiddleware
 
-from features.language import say
 from service.web.api.sessions import set_cookie
 from service.web.audit.log import enter
 from service.web.auth.sign_in import open_session
@@ -85,7 +84,7 @@ async def back(request: Request) -> Response:
         ValueError,
     ) as error:  # a used code, a token that is forged, old or another's
         raise Problem(
-            401, "sign-in-failed", say("统一认证没有成功，请再试一次", "sign-in failed: try again")
+            401, "sign-in-failed", "统一认证没有成功，请再试一次", "sign-in failed: try again"
         ) from error
     login = _login(token.get("userinfo") or {}, state.settings.oidc_claim)
     session = await run_in_threadpool(_session_of, state.database, login, state.settings.session_hours)
@@ -107,10 +106,8 @@ def _session_of(database: Database, login: str, hours: float) -> str:
             raise Problem(
                 403,
                 "no-account",
-                say(
-                    "统一认证平台上有您，但这里还没给您开账号，请找数据员（xianying users add）",
-                    "the issuer knows you, but there is no account for you here: ask the data staff",
-                ),
+                "统一认证平台上有您，但这里还没给您开账号，请找数据员（xianying users add）",
+                "the issuer knows you, but there is no account for you here: ask the data staff",
             )
         enter(session, f"user:{user.login}", "session.open", "", "", "single sign-on")
         return open_session(session, user, hours)
@@ -120,9 +117,7 @@ def _unreachable() -> Problem:
     return Problem(
         503,
         "issuer-unreachable",
-        say(
-            "连不上统一认证平台，请等一会儿再试，或用密码登录",
-            "the issuer cannot be reached: try later, or use a password",
-        ),
+        "连不上统一认证平台，请等一会儿再试，或用密码登录",
+        "the issuer cannot be reached: try later, or use a password",
         headers={"Retry-After": "10"},
     )

@@ -23,7 +23,9 @@ MOST_CELLS = 2_000_000
 def live_of(week: Week) -> "Live":
     """Return the week's model and town. Raises a problem when the week was published without them."""
     if week.live is None:
-        raise Problem(409, "not-live", say("请先运行 xianying score", "run xianying score first"), week.as_of)
+        raise Problem(
+            409, "not-live", "请先运行 xianying score", "run xianying score first", detail=week.as_of
+        )
     return week.live
 
 
@@ -58,7 +60,7 @@ def as_answer(p_request: np.ndarray) -> bytes:
 
 
 def _wrong(words: str) -> Problem:
-    return Problem(422, "invalid", say("填的内容不对", "the request is not valid"), words)
+    return Problem(422, "invalid", "填的内容不对", "the request is not valid", detail=words)
 
 
 def _matrix(body: bytes, names: list[str]) -> tuple[list[str], np.ndarray]:

@@ -6,7 +6,6 @@ from urllib.parse import unquote
 
 from fastapi import Request
 
-from features.language import say
 from service.web.base.access import Identity, Scope, permit, sees_need, sees_place
 from service.web.base.filters import refuse_unless_known
 from service.web.base.problems import Problem, unknown_household
@@ -98,10 +97,8 @@ def willing(request: Request, household_id: str) -> None:
         raise Problem(
             403,
             "refuses-listing",
-            say(
-                "这一户说过不要再来：名单上没有，也不登记结果",
-                "this household refuses automated listing: no scores, lists or outcomes",
-            ),
+            "这一户说过不要再来：名单上没有，也不登记结果",
+            "this household refuses automated listing: no scores, lists or outcomes",
         )
 
 
@@ -200,4 +197,4 @@ def listed_row(request: Request, identity: Identity, outreach_id: str) -> tuple[
         row = week.by_outreach_id.get(outreach_id)
         if row and sees_household(request, identity, row["household_id"]) and sees_row(identity, row, week):
             return state_of(request).restrictions.reassigned(row), week
-    raise Problem(404, "unknown-visit", say("名单上没有这一条", "it is on no list"))
+    raise Problem(404, "unknown-visit", "名单上没有这一条", "it is on no list")

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from features.contract.community import Community
-from features.language import UserError, say
+from features.language import UserError
 
 SERVED, POINTER = "served", "current.json"
 REPORTS = "reports"  # of the registered models: service.web.published.model_shelf
@@ -33,10 +33,8 @@ def read_pointer(workspace: Path) -> dict[str, Any]:
     except ValueError as error:
         path = workspace / SERVED / POINTER
         raise UserError(
-            say(
-                f"{path}：已损坏，请删除后运行 xianying outreach",
-                f"{path}: damaged; delete it and run xianying outreach",
-            )
+            f"{path}：已损坏，请删除后运行 xianying outreach",
+            f"{path}: damaged; delete it and run xianying outreach",
         ) from error
 
 

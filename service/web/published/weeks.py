@@ -133,16 +133,11 @@ class Served:
     def week(self, as_of: str | None) -> Week:
         """Return the week of a date, by default the newest. Raises a 404 problem that says which weeks there are."""
         week_of = self.weeks.get(as_of) if as_of else self.newest
+        if not self.weeks:
+            run = say("请先运行 xianying score", "run xianying score first")
+            raise Problem(404, "unknown-week", "还没有发布过结果", "no week yet", detail=run, weeks=[])
         if week_of is None:
-            raise Problem(
-                404,
-                "unknown-week",
-                say("没有这一周的结果", "no such week")
-                if self.weeks
-                else say("还没有发布过结果", "no week yet"),
-                say("请先运行 xianying score", "run xianying score first") if not self.weeks else "",
-                weeks=sorted(self.weeks),
-            )
+            raise Problem(404, "unknown-week", "没有这一周的结果", "no such week", weeks=sorted(self.weeks))
         return week_of
 
     def place(self, household_id: str) -> Place | None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from features.atomic import open_atomically, scratch_directory
-from features.language import UserError, say
+from features.language import UserError
 from features.store.database import STORE, copy_store
 from features.store.partitions import FOLDER as PARTS
 from features.workspace_secret import SECRET, keyed_hash, workspace_secret
@@ -71,11 +71,9 @@ def back_up(
     Raises UserError where there is no directory to write to, or the secret would be written in the clear.
     """
     if with_secret and passphrase is None:
-        raise UserError(
-            say("--with-secret 只能和 --encrypt 一起用", "--with-secret goes with --encrypt only")
-        )
+        raise UserError("--with-secret 只能和 --encrypt 一起用", "--with-secret goes with --encrypt only")
     if not target.parent.is_dir():
-        raise UserError(say(f"{target.parent}：没有这个目录", f"{target.parent}: no such directory"))
+        raise UserError(f"{target.parent}：没有这个目录", f"{target.parent}: no such directory")
     Drain(database, workspace / JOURNALS).everything()
     with database.writing() as session:
         enter(session, operator(), "workspace.backup", "", "", target.name)

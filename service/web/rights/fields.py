@@ -145,7 +145,7 @@ def _read(workspace: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text("utf-8")) or {}
         return dict(content.get("fields") or {})
     except (yaml.YAMLError, AttributeError, ValueError) as error:
-        raise UserError(say(f"{path}：不是有效的 YAML", f"{path}: not valid YAML")) from error
+        raise UserError(f"{path}：不是有效的 YAML", f"{path}: not valid YAML") from error
 
 
 def check(workspace: Path, today: date) -> list[str]:

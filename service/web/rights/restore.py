@@ -79,10 +79,8 @@ def _refuse_unknown_secret(removed: Tombstones | None, place: Path) -> None:
         return
     if not (place / SECRET).is_file():
         raise UserError(
-            say(
-                f"--tombstones 要有原工作区的 {SECRET}（--secret 文件）才认得出住户",
-                f"--tombstones needs {SECRET} of the workspace (--secret FILE) to recognise households",
-            )
+            f"--tombstones 要有原工作区的 {SECRET}（--secret 文件）才认得出住户",
+            f"--tombstones needs {SECRET} of the workspace (--secret FILE) to recognise households",
         )
     recognises(removed, place)
 
@@ -103,10 +101,8 @@ def _refuse_unless_empty(workspace: Path, database: Database) -> None:
     present = [path.name for path in workspace.iterdir() if not path.name.startswith(SCRATCH)]
     if set(present) - OF_DATABASE or _filled(database):
         raise UserError(
-            say(
-                f"{workspace} 或服务数据库里已有内容，请换一个空目录、空数据库",
-                f"{workspace} or the service's database holds something; restore to an empty one",
-            )
+            f"{workspace} 或服务数据库里已有内容，请换一个空目录、空数据库",
+            f"{workspace} or the service's database holds something; restore to an empty one",
         )
 
 
@@ -114,11 +110,9 @@ def _refuse_another(begun: Path, manifest: Path) -> None:
     """What a restore that was cut short left may only be completed from the same backup."""
     if begun.is_file() and begun.read_bytes() != manifest.read_bytes():
         raise UserError(
-            say(
-                f"{begun.parent}：上次恢复中断，用的是另一个备份；请用那个备份重新运行，或换一个空目录、空数据库",
-                f"{begun.parent}: a restore of another backup was cut short here; run it again with that one, or"
-                " restore to an empty directory and database",
-            )
+            f"{begun.parent}：上次恢复中断，用的是另一个备份；请用那个备份重新运行，或换一个空目录、空数据库",
+            f"{begun.parent}: a restore of another backup was cut short here; run it again with that one, or"
+            " restore to an empty directory and database",
         )
 
 
@@ -139,9 +133,7 @@ def _unpack(source: Path, place: Path, how: Restoring) -> dict[str, Any]:
     archive_file = source
     if sealed(source):
         if how.passphrase is None:
-            raise UserError(
-                say(f"{source}：已加密，需要口令", f"{source}: is encrypted: a passphrase is needed")
-            )
+            raise UserError(f"{source}：已加密，需要口令", f"{source}: is encrypted: a passphrase is needed")
         archive_file = place / SEALED
         open_sealed(source, archive_file, how.passphrase)
     try:
@@ -154,13 +146,13 @@ def _unpack(source: Path, place: Path, how: Restoring) -> dict[str, Any]:
         present = {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()}
         unlisted = sorted(present - {MANIFEST, *manifest["files"]})
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise UserError(say(f"{source}：不是完整的备份", f"{source}: no whole backup")) from error
+        raise UserError(f"{source}：不是完整的备份", f"{source}: no whole backup") from error
     if damaged or unlisted:
         name = [*damaged, *unlisted][0]
-        raise UserError(say(f"{source}：{name} 已损坏", f"{source}: {name} is damaged"))
+        raise UserError(f"{source}：{name} 已损坏", f"{source}: {name} is damaged")
     if manifest["migration"] > newest():
         raise UserError(
-            say(f"{source}：由更新的程序版本备份", f"{source}: made by a newer version of the program")
+            f"{source}：由更新的程序版本备份", f"{source}: made by a newer version of the program"
         )
     _refuse_foreign(source, place, manifest, how)
     return manifest
@@ -181,12 +173,10 @@ def _refuse_foreign(source: Path, place: Path, manifest: dict[str, Any], how: Re
         (place / SECRET).chmod(0o600)
     elif not how.foreign:
         raise UserError(
-            say(
-                f"{source}：不能证明是本工作区做的备份；请给出原工作区的 secret.key（--secret 文件），"
-                "或确认来源可靠后加 --foreign",
-                f"{source}: nothing shows that this workspace made it; give the workspace's secret.key (--secret FILE),"
-                " or --foreign if you know where it comes from",
-            )
+            f"{source}：不能证明是本工作区做的备份；请给出原工作区的 secret.key（--secret 文件），"
+            "或确认来源可靠后加 --foreign",
+            f"{source}: nothing shows that this workspace made it; give the workspace's secret.key (--secret FILE),"
+            " or --foreign if you know where it comes from",
         )
 
 
@@ -232,15 +222,13 @@ def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
 
 def _read_newer(path: Path) -> Tombstones:
     if not path.is_file():
-        raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file"))
+        raise UserError(f"{path}：没有这个文件", f"{path}: no such file")
     try:
         return read_tombstones(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            say(
-                f"{path}：不是工作区的 tombstones.json，没有恢复任何内容",
-                f"{path}: not a workspace's tombstones.json; nothing was restored",
-            )
+            f"{path}：不是工作区的 tombstones.json，没有恢复任何内容",
+            f"{path}: not a workspace's tombstones.json; nothing was restored",
         ) from error
 
 

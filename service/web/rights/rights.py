@@ -108,7 +108,7 @@ def refuse(
     until further notice). ``purpose``: for the audit log. Raises UserError when ``until`` is not after ``begins``.
     """
     if until is not None and until <= begins:
-        raise UserError(say("until 要晚于今天", "until must be later than today"))
+        raise UserError("until 要晚于今天", "until must be later than today")
     with database.writing() as session:
         session.add(Refusal(household_id=household_id, begins_on=begins, until=until, by=by))
         enter(session, by, "resident.refuse", household_id, purpose)
@@ -205,7 +205,7 @@ def correct(
     if attribute not in names:
         listed = say("、", ", ").join(names)
         raise UserError(
-            say(f"没有属性 {attribute}，只有 {listed}", f"no attribute {attribute}; there are {listed}")
+            f"没有属性 {attribute}，只有 {listed}", f"no attribute {attribute}; there are {listed}"
         )
     _refuse_unreadable(workspace, attribute, value)
     with database.writing() as session:
@@ -231,7 +231,7 @@ def _refuse_unreadable(workspace: Path, attribute: str, value: str | None) -> No
     }
     form = forms[kind]
     raise UserError(
-        say(f"{attribute}：应是{form}，不能是“{value}”", f"{attribute}: must be {form}, not '{value}'")
+        f"{attribute}：应是{form}，不能是“{value}”", f"{attribute}: must be {form}, not '{value}'"
     )
 
 
@@ -257,6 +257,4 @@ def known_household(workspace: Path, household_id: str) -> None:
     """Raise UserError when there are no records, or none of the household."""
     read_settings(workspace)
     if not any(rows_of_household(workspace, household_id).values()):
-        raise UserError(
-            say(f"没有户号 {household_id} 的记录", f"nothing is held of household {household_id}")
-        )
+        raise UserError(f"没有户号 {household_id} 的记录", f"nothing is held of household {household_id}")

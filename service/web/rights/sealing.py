@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from features.language import UserError, say
+from features.language import UserError
 
 SALT, PREFIX, TAG = 16, 7, 16
 PIECE = 1 << 20
@@ -149,10 +149,8 @@ def _need_sm4() -> None:
         Cipher(algorithms.SM4(bytes(16)), modes.GCM(bytes(12))).encryptor()
     except UnsupportedAlgorithm as error:
         raise UserError(
-            say(
-                "这台机器的 OpenSSL 不带 SM4：请去掉 --cipher，或换用带 SM4 的 cryptography",
-                "OpenSSL on this machine lacks SM4: leave out --cipher, or install a cryptography that has it",
-            )
+            "这台机器的 OpenSSL 不带 SM4：请去掉 --cipher，或换用带 SM4 的 cryptography",
+            "OpenSSL on this machine lacks SM4: leave out --cipher, or install a cryptography that has it",
         ) from error
 
 
@@ -173,11 +171,9 @@ def open_sealed(source: Path, target: Path, passphrase: str) -> None:
                 content.write(pieces.decrypt(piece, last=left <= 0))
             except (InvalidTag, ValueError) as error:
                 raise UserError(
-                    say(
-                        f"{source}：口令不对，或文件已损坏",
-                        f"{source}: another passphrase, or a damaged file",
-                    )
+                    f"{source}：口令不对，或文件已损坏",
+                    f"{source}: another passphrase, or a damaged file",
                 ) from error
             if left <= 0:
                 return
-    raise UserError(say(f"{source}：文件已损坏，不完整", f"{source}: damaged, not whole"))
+    raise UserError(f"{source}：文件已损坏，不完整", f"{source}: damaged, not whole")

@@ -28,206 +28,161 @@ SQLITE = tuple(
 )
 
 
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
 def upgrade() -> None:
     """Every table, and triggers that keep the audit log as it is."""
-    op.create_table(
-        "api_keys",
-        sa.Column("id", sa.String(length=16), nullable=False),
-        sa.Column("key_hash", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("scopes", sa.JSON(), nullable=False),
-        sa.Column("grid_id", sa.String(length=100), nullable=True),
-        sa.Column("microgrid_id", sa.String(length=100), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("key_hash"),
-    )
-    op.create_table(
-        "audit",
-        sa.Column(
-            "number",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=False,
-            nullable=False,
-        ),
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("at", sa.String(length=40), nullable=False),
-        sa.Column("who", sa.String(length=120), nullable=False),
-        sa.Column("action", sa.String(length=60), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("previous", sa.String(length=64), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("number"),
-        sa.UniqueConstraint("id"),
-    )
-    with op.batch_alter_table("audit", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_audit_who"), ["who"], unique=False)
-
-    op.create_table(
-        "corrections",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("household_id", sa.String(length=100), nullable=False),
-        sa.Column("attribute", sa.String(length=100), nullable=False),
-        sa.Column("value", sa.Text(), nullable=True),
-        sa.Column("by", sa.String(length=120), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("corrections", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_corrections_household_id"), ["household_id"], unique=False)
-
-    op.create_table(
-        "deletions",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("household_hash", sa.String(length=64), nullable=False),
-        sa.Column("household_id", sa.String(length=100), nullable=True),
-        sa.Column("by", sa.String(length=120), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("deletions", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_deletions_household_hash"), ["household_hash"], unique=False)
-
-    op.create_table(
-        "outcomes",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("outreach_id", sa.String(length=64), nullable=False),
-        sa.Column("household_id", sa.String(length=100), nullable=False),
-        sa.Column("need", sa.String(length=100), nullable=False),
-        sa.Column("as_of", sa.Date(), nullable=False),
-        sa.Column("outcome", sa.String(length=20), nullable=False),
-        sa.Column("contacted_on", sa.Date(), nullable=False),
-        sa.Column("arm", sa.String(length=20), nullable=False),
-        sa.Column("propensity", sa.Double(), nullable=True),
-        sa.Column("worker_id", sa.String(length=100), nullable=True),
-        sa.Column("note", sa.Text(), nullable=False),
-        sa.Column("by", sa.String(length=120), nullable=False),
-        sa.Column("token", sa.String(length=100), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("by", "token", name="one_outcome_a_token"),
-    )
-    with op.batch_alter_table("outcomes", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_outcomes_household_id"), ["household_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_outcomes_outreach_id"), ["outreach_id"], unique=False)
-        batch_op.create_index("outcomes_to_drain", ["drained_at", "id"], unique=False)
-
-    op.create_table(
-        "refusals",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("household_id", sa.String(length=100), nullable=False),
-        sa.Column("begins_on", sa.Date(), nullable=False),
-        sa.Column("until", sa.Date(), nullable=True),
-        sa.Column("by", sa.String(length=120), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("refusals", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_refusals_household_id"), ["household_id"], unique=False)
-
-    op.create_table(
-        "requests",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("request_id", sa.String(length=100), nullable=False),
-        sa.Column("household_id", sa.String(length=100), nullable=False),
-        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("need", sa.String(length=100), nullable=True),
-        sa.Column("text", sa.Text(), nullable=True),
-        sa.Column("channel", sa.String(length=50), nullable=True),
-        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("satisfaction", sa.Integer(), nullable=True),
-        sa.Column("by", sa.String(length=120), nullable=False),
-        sa.Column("token", sa.String(length=100), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("by", "token", name="one_request_a_token"),
-        sa.UniqueConstraint("request_id"),
-    )
-    with op.batch_alter_table("requests", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_requests_drained_at"), ["drained_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_requests_household_id"), ["household_id"], unique=False)
-
-    op.create_table(
-        "users",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("login", sa.String(length=100), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("role", sa.String(length=20), nullable=False),
-        sa.Column("grid_id", sa.String(length=100), nullable=True),
-        sa.Column("microgrid_id", sa.String(length=100), nullable=True),
-        sa.Column("worker_id", sa.String(length=100), nullable=True),
-        sa.Column("password_hash", sa.String(length=200), nullable=True),
-        sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("login"),
-    )
-    op.create_table(
-        "sign_ins",
-        sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("csrf", sa.String(length=64), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("token_hash"),
-    )
-    with op.batch_alter_table("sign_ins", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_sign_ins_user_id"), ["user_id"], unique=False)
-
-    for statement in POSTGRESQL if op.get_bind().dialect.name == "postgresql" else SQLITE:
-        op.execute(statement)
+    _add_access()
+    _add_intake()
+    _add_rights()
+    _add_audit()
 
 
 def downgrade() -> None:
     """Nothing is left."""
+    # sign_ins names users, and goes before them
+    tables = "sign_ins users api_keys outcomes requests refusals corrections deletions audit"
+    for table in tables.split():
+        op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP TRIGGER audit_stays ON audit")
-        op.execute("DROP TRIGGER audit_stays_whole ON audit")
         op.execute("DROP FUNCTION audit_stays")
-    with op.batch_alter_table("sign_ins", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_sign_ins_user_id"))
 
-    op.drop_table("sign_ins")
-    op.drop_table("users")
-    with op.batch_alter_table("requests", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_requests_household_id"))
-        batch_op.drop_index(batch_op.f("ix_requests_drained_at"))
 
-    op.drop_table("requests")
-    with op.batch_alter_table("refusals", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_refusals_household_id"))
+def _add_access() -> None:
+    """Who may use the service: people, their sessions, and keys of other systems."""
+    op.create_table(
+        "users",
+        _number(),
+        *_texts(login=100, name=100, role=20),
+        *_texts(optional=True, grid_id=100, microgrid_id=100, worker_id=100, password_hash=200),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        *_moments("locked_until", optional=True),
+        *_moments("created_at"),
+        sa.UniqueConstraint("login"),
+    )
+    op.create_table(
+        "sign_ins",
+        *_texts(token_hash=64),
+        sa.Column("user_id", NUMBER, nullable=False),
+        *_texts(csrf=64),
+        *_moments("created_at", "expires_at"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("token_hash"),
+    )
+    op.create_index("ix_sign_ins_user_id", "sign_ins", ["user_id"])
+    op.create_table(
+        "api_keys",
+        *_texts(id=16, key_hash=64, name=100),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        *_texts(optional=True, grid_id=100, microgrid_id=100),
+        *_moments("created_at", "expires_at"),
+        *_moments("revoked_at", optional=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key_hash"),
+    )
 
-    op.drop_table("refusals")
-    with op.batch_alter_table("outcomes", schema=None) as batch_op:
-        batch_op.drop_index("outcomes_to_drain")
-        batch_op.drop_index(batch_op.f("ix_outcomes_outreach_id"))
-        batch_op.drop_index(batch_op.f("ix_outcomes_household_id"))
 
-    op.drop_table("outcomes")
-    with op.batch_alter_table("deletions", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_deletions_household_hash"))
+def _add_intake() -> None:
+    """What comes in about visits: outcomes and requests."""
+    op.create_table(
+        "outcomes",
+        _number(),
+        *_texts(outreach_id=64, household_id=100, need=100),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        *_texts(outcome=20),
+        sa.Column("contacted_on", sa.Date(), nullable=False),
+        *_texts(arm=20),
+        sa.Column("propensity", sa.Double()),
+        *_texts(optional=True, worker_id=100),
+        *_texts(note=None, by=120, token=100),
+        *_moments("recorded_at"),
+        *_moments("undone_at", "taken_at", "drained_at", optional=True),
+        sa.UniqueConstraint("by", "token", name="one_outcome_a_token"),
+    )
+    op.create_index("ix_outcomes_household_id", "outcomes", ["household_id"])
+    op.create_index("ix_outcomes_outreach_id", "outcomes", ["outreach_id"])
+    op.create_index("outcomes_to_drain", "outcomes", ["drained_at", "id"])
+    op.create_table(
+        "requests",
+        _number(),
+        *_texts(request_id=100, household_id=100),
+        *_moments("requested_at"),
+        *_texts(optional=True, need=100, text=None, channel=50),
+        *_moments("resolved_at", optional=True),
+        sa.Column("satisfaction", sa.Integer()),
+        *_texts(by=120, token=100),
+        *_moments("recorded_at"),
+        *_moments("drained_at", optional=True),
+        sa.UniqueConstraint("by", "token", name="one_request_a_token"),
+        sa.UniqueConstraint("request_id"),
+    )
+    op.create_index("ix_requests_drained_at", "requests", ["drained_at"])
+    op.create_index("ix_requests_household_id", "requests", ["household_id"])
 
-    op.drop_table("deletions")
-    with op.batch_alter_table("corrections", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_corrections_household_id"))
 
-    op.drop_table("corrections")
-    with op.batch_alter_table("audit", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_audit_who"))
+def _add_rights() -> None:
+    """What residents may ask for: refusals, corrections and deletions."""
+    op.create_table(
+        "refusals",
+        _number(),
+        *_texts(household_id=100),
+        sa.Column("begins_on", sa.Date(), nullable=False),
+        sa.Column("until", sa.Date()),
+        *_noted(),
+    )
+    op.create_index("ix_refusals_household_id", "refusals", ["household_id"])
+    op.create_table(
+        "corrections",
+        _number(),
+        *_texts(household_id=100, attribute=100),
+        *_texts(optional=True, value=None),
+        *_noted(),
+    )
+    op.create_index("ix_corrections_household_id", "corrections", ["household_id"])
+    op.create_table(
+        "deletions",
+        _number(),
+        *_texts(household_hash=64),
+        *_texts(optional=True, household_id=100),
+        *_noted(),
+    )
+    op.create_index("ix_deletions_household_hash", "deletions", ["household_hash"])
 
-    op.drop_table("audit")
-    op.drop_table("api_keys")
+
+def _add_audit() -> None:
+    """The audit log, and triggers that keep its entries."""
+    op.create_table(
+        "audit",
+        sa.Column("number", NUMBER, autoincrement=False, nullable=False),
+        *_texts(id=64, at=40, who=120, action=60, subject=None, purpose=None, detail=None),
+        *_texts(previous=64, hash=64),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
+    )
+    op.create_index("ix_audit_who", "audit", ["who"])
+    for statement in POSTGRESQL if op.get_bind().dialect.name == "postgresql" else SQLITE:
+        op.execute(statement)
+
+
+def _number() -> sa.Column:
+    """The column by which the database numbers a table's rows."""
+    return sa.Column("id", NUMBER, primary_key=True)
+
+
+def _texts(optional: bool = False, **longest: int | None) -> list[sa.Column]:
+    """Columns of texts: the most characters of each by its name, None for any number."""
+    return [
+        sa.Column(name, sa.Text() if most is None else sa.String(most), nullable=optional)
+        for name, most in longest.items()
+    ]
+
+
+def _moments(*names: str, optional: bool = False) -> list[sa.Column]:
+    return [sa.Column(name, sa.DateTime(timezone=True), nullable=optional) for name in names]
+
+
+def _noted() -> list[sa.Column]:
+    """Columns that tell who noted something, when, and since when the records have it."""
+    return [*_texts(by=120), *_moments("at"), *_moments("drained_at", optional=True)]

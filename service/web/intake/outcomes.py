@@ -7,7 +7,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.returns.visit_dates import near_week, usual_date, yet_to_come
@@ -16,6 +15,7 @@ from service.web.base.access import Identity, Role
 from service.web.base.problems import Problem
 from service.web.database.engine import Database
 from service.web.database.tables import Outcome, now
+from service.web.intake.once import store_once
 
 LONGEST_NOTE = 2000
 
@@ -69,36 +69,8 @@ def record(
         by=identity.who,
         token=report.token,
     )
-    try:
-        with database.writing() as session:
-            stored = _held(session, identity.who, report.token)
-            if stored is None:
-                session.add(row)
-                session.flush()
-                enter(session, identity.who, "outcome.write", row.household_id, purpose, row.outreach_id)
-                return row
-    except IntegrityError:  # the same token arrived twice at once
-        with database.reading() as session:
-            stored = _held(session, identity.who, report.token)
-            if stored is None:
-                raise
-    if any(getattr(stored, name) != getattr(row, name) for name in ("outreach_id", "outcome", "note")):
-        raise key_used()
-    return stored
-
-
-def key_used() -> Problem:
-    """Return the problem for an Idempotency-Key that was used before for something else."""
-    return Problem(
-        409,
-        "key-used",
-        "这个 Idempotency-Key 已用于别的内容",
-        "this Idempotency-Key was used for something else",
-    )
-
-
-def _held(session: Session, by: str, token: str) -> Outcome | None:
-    return session.scalar(select(Outcome).where(Outcome.by == by, Outcome.token == token))
+    entry = ("outcome.write", purpose, row.outreach_id)
+    return store_once(database, row, Outcome.token == report.token, ("outreach_id", "outcome", "note"), entry)
 
 
 def undo(

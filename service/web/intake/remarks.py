@@ -6,16 +6,14 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.returns.read_feedback import LATEST, SOONEST
-from service.web.audit.log import enter
 from service.web.base.access import Identity
 from service.web.base.problems import Problem
 from service.web.database.engine import Database
 from service.web.database.tables import Remark
-from service.web.intake.outcomes import key_used
+from service.web.intake.once import store_once
 
 KINDS = ("wrong_person", "already_helped", "satisfied")  # the last one takes back what was said before
 CLOSES = frozenset(KINDS[:2])  # nothing is left to ask then
@@ -51,28 +49,10 @@ def add_remark(
             f"再来的日子 {remark.next_visit} 不对，请检查",
             f"the day {remark.next_visit} to come again cannot be right",
         )
-    about = {name: visit[name] for name in ("outreach_id", "household_id", "need")}
-    row = Remark(**about, **vars(remark), by=identity.who, token=token)
-    try:
-        with database.writing() as session:
-            stored = _held(session, identity.who, token)
-            if stored is None:
-                session.add(row)
-                session.flush()
-                enter(session, identity.who, "feedback.write", row.household_id, purpose, row.outreach_id)
-                return row
-    except IntegrityError:  # the same token arrived twice at once
-        with database.reading() as session:
-            stored = _held(session, identity.who, token)
-            if stored is None:
-                raise
-    if any(getattr(stored, name) != value for name, value in {**about, **vars(remark)}.items()):
-        raise key_used()
-    return stored
-
-
-def _held(session: Session, by: str, token: str) -> Remark | None:
-    return session.scalar(select(Remark).where(Remark.by == by, Remark.token == token))
+    about = {name: visit[name] for name in ("outreach_id", "household_id", "need")} | vars(remark)
+    row = Remark(**about, by=identity.who, token=token)
+    entry = ("feedback.write", purpose, row.outreach_id)
+    return store_once(database, row, Remark.token == token, about, entry)
 
 
 def in_force(session: Session, outreach_ids: Iterable[str]) -> dict[str, Said]:

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import or_, select
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy import or_
 
-from service.web.audit.log import enter
 from service.web.base.access import Identity
 from service.web.database.engine import Database
 from service.web.database.tables import NewRequest, now
-from service.web.intake.outcomes import key_used
+from service.web.intake.once import store_once
 
 
 @dataclass(frozen=True)
@@ -47,27 +44,6 @@ def add_request(
         by=identity.who,
         token=token,
     )
-    try:
-        with database.writing() as session:
-            stored = _held(session, identity.who, token, number)
-            if stored is None:
-                session.add(row)
-                session.flush()
-                enter(session, identity.who, "request.write", row.household_id, purpose, row.request_id)
-                return row
-    except IntegrityError:  # the same request arrived twice at once
-        with database.reading() as session:
-            stored = _held(session, identity.who, token, number)
-            if stored is None:
-                raise
-    about = {name: value for name, value in vars(asked).items() if name != "request_id"}
-    if asked.requested_at is None:
-        del about["requested_at"]
-    if any(getattr(stored, name) != value for name, value in about.items()):
-        raise key_used()
-    return stored
-
-
-def _held(session: Session, by: str, token: str, number: str) -> NewRequest | None:
+    alike = vars(asked).keys() - {"request_id"} - ({"requested_at"} if asked.requested_at is None else set())
     same = or_(NewRequest.token == token, NewRequest.request_id == number)
-    return session.scalar(select(NewRequest).where(NewRequest.by == by, same))
+    return store_once(database, row, same, alike, ("request.write", purpose, number))

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import io
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -68,40 +69,20 @@ class Visits(BaseModel):
     next: str | None = Field(description="下一页的 cursor；没有下一页时为空")
 
 
-class Filter(BaseModel):
+@dataclass(frozen=True)
+class Filter:
     """The values that the rows asked for must have."""
 
-    grid_id: str | None
-    microgrid_id: str | None
-    need: str | None
-    tier: str | None
-    arm: str | None
-    worker_id: str | None
-    household_id: str | None
+    grid_id: Text = None
+    microgrid_id: Text = None
+    need: Text = None
+    tier: Annotated[Literal["red", "yellow", "green"] | None, Query(description="风险档")] = None
+    arm: Annotated[Literal["targeted", "random"] | None, Query(description="定向或抽签")] = None
+    worker_id: Text = None
+    household_id: Text = None
 
 
-def wanted(
-    grid_id: Text = None,
-    microgrid_id: Text = None,
-    need: Text = None,
-    tier: Annotated[Literal["red", "yellow", "green"] | None, Query(description="风险档")] = None,
-    arm: Annotated[Literal["targeted", "random"] | None, Query(description="定向或抽签")] = None,
-    worker_id: Text = None,
-    household_id: Text = None,
-) -> Filter:
-    """Return the filter of a query."""
-    return Filter(
-        grid_id=grid_id,
-        microgrid_id=microgrid_id,
-        need=need,
-        tier=tier,
-        arm=arm,
-        worker_id=worker_id,
-        household_id=household_id,
-    )
-
-
-Wanted = Annotated[Filter, Depends(wanted)]
+Wanted = Annotated[Filter, Depends()]
 
 
 def selected(request: Request, asker: Identity, week: Week, wish: Filter) -> list[dict[str, Any]]:
@@ -112,7 +93,7 @@ def selected(request: Request, asker: Identity, week: Week, wish: Filter) -> lis
     shows_risk = sees_risk(asker, week.community)
     if wish.tier and not shows_risk:
         permit(asker, Scope.SENSITIVE)
-    fixed = {name: value for name, value in wish.model_dump().items() if value is not None}
+    fixed = {name: value for name, value in vars(wish).items() if value is not None}
     hidden = {
         "coordinator",
         "role",

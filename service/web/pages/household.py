@@ -1,16 +1,17 @@
 """The page of one household to visit: why it is listed, what to ask, and what the visit found."""
 
 from datetime import date
+from typing import Annotated, Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 
 from service.lists.answers import feedback_names, outcome_names
 from service.lists.visit_rows import script
 from service.returns.read_feedback import LATEST, SOONEST
 from service.web.api.answers import AsOf
-from service.web.auth.identities import SignedIn
+from service.web.auth.identities import SignedIn, check_csrf
 from service.web.base.access import Identity, Role, Scope, permit
 from service.web.base.problems import Problem
 from service.web.intake import outcomes, reassignments, remarks
@@ -67,6 +68,26 @@ def household(request: Request, asker: SignedIn, household_id: str, as_of: AsOf 
         may_refuse=Scope.REFUSALS in asker.scopes,
         may_ask=Scope.REQUESTS in asker.scopes,
     )
+
+
+def form(scope: Scope, purpose: str = HOUSEHOLD) -> Any:
+    """Return the dependency that gives who sends a form, with the permission and the session's token.
+
+    ``purpose``: why it writes, in the audit log.
+    """
+
+    def sender(
+        request: Request, asker: SignedIn, csrf: Annotated[str, Form(max_length=100)] = ""
+    ) -> Identity:
+        permit(asker, scope)
+        check_csrf(asker, csrf)
+        request.state.purpose = purpose
+        return asker
+
+    return Depends(sender)
+
+
+Reporter = Annotated[Identity, form(Scope.OUTCOMES)]
 
 
 def not_listed() -> Problem:

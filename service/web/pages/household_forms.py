@@ -7,13 +7,12 @@ from fastapi import APIRouter, Form, Request, Response
 
 from service.returns.read_requests import CHANNEL
 from service.web.api.outcomes import Id
-from service.web.auth.identities import SignedIn, check_csrf
-from service.web.base.access import Scope, permit
+from service.web.base.access import Identity, Scope
 from service.web.base.problems import Problem
 from service.web.intake import reassignments, requests
 from service.web.pages.cards import listed_week
 from service.web.pages.frame import go_to
-from service.web.pages.household import HOUSEHOLD, not_listed
+from service.web.pages.household import Reporter, form, not_listed
 from service.web.pages.visits import LIST
 from service.web.published.reading import place_in_sight, purpose_of, rows_in_sight, willing
 from service.web.published.state import state_of
@@ -25,16 +24,12 @@ router = APIRouter(include_in_schema=False)
 @router.post("/requests")
 def mention(
     request: Request,
-    asker: SignedIn,
+    asker: Annotated[Identity, form(Scope.REQUESTS)],
     household_id: Annotated[Id, Form()],
     text: Annotated[str, Form(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")],
     token: Annotated[str, Form(min_length=1, max_length=60)],
-    csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Store another need that a resident mentioned, in their words, as a request: the page again."""
-    permit(asker, Scope.REQUESTS)
-    check_csrf(asker, csrf)
-    request.state.purpose = HOUSEHOLD
     place_in_sight(request, asker, household_id)
     willing(request, household_id)
     asked = requests.Asked(household_id, None, None, text.strip(), CHANNEL, None, None)
@@ -45,16 +40,12 @@ def mention(
 @router.post("/reassignments")
 def reassign(
     request: Request,
-    asker: SignedIn,
+    asker: Reporter,
     household_id: Annotated[list[Id], Form(min_length=1, max_length=500)],
     as_of: Annotated[str, Form(max_length=20)],
     worker_id: Annotated[Id, Form()],
-    csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Let a colleague visit households this week: back to the list."""
-    permit(asker, Scope.OUTCOMES)
-    check_csrf(asker, csrf)
-    request.state.purpose = HOUSEHOLD
     households = {one: place_in_sight(request, asker, one) for one in household_id}
     for one in households:
         willing(request, one)
@@ -70,14 +61,10 @@ def reassign(
 @router.post("/refusals")
 def refuse(
     request: Request,
-    asker: SignedIn,
+    asker: Annotated[Identity, form(Scope.REFUSALS)],
     household_id: Annotated[Id, Form()],
-    csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Note that a household wants no such visits, and take it off every list at once."""
-    permit(asker, Scope.REFUSALS)
-    check_csrf(asker, csrf)
-    request.state.purpose = HOUSEHOLD
     place_in_sight(request, asker, household_id)
     state = state_of(request)
     begins = rights.refuses_from(state.shelf.served, state.shelf.today())
@@ -89,14 +76,10 @@ def refuse(
 @router.post("/refusals/end")
 def accept(
     request: Request,
-    asker: SignedIn,
+    asker: Annotated[Identity, form(Scope.RIGHTS, LIST)],
     household_id: Annotated[Id, Form()],
-    csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """End a household's refusal, noted by mistake or taken back, so that it may be listed again."""
-    permit(asker, Scope.RIGHTS)
-    check_csrf(asker, csrf)
-    request.state.purpose = LIST
     household_id = household_id.strip()
     place_in_sight(request, asker, household_id)
     state = state_of(request)

@@ -11,13 +11,11 @@ from fastapi import APIRouter, Form, Request, Response
 
 from service.web.api.feedback import Kind
 from service.web.api.outcomes import Id, OutcomeName
-from service.web.auth.identities import SignedIn, check_csrf
-from service.web.base.access import Scope, permit
 from service.web.base.problems import Problem
 from service.web.intake import outcomes, remarks
 from service.web.pages.cards import Row, listed_week, results
 from service.web.pages.frame import go_to
-from service.web.pages.household import HOUSEHOLD, not_listed
+from service.web.pages.household import Reporter, not_listed
 from service.web.published.reading import (
     listed_row,
     place_in_sight,
@@ -34,17 +32,13 @@ router = APIRouter(include_in_schema=False)
 @router.post("/outcomes")
 def record(
     request: Request,
-    asker: SignedIn,
+    asker: Reporter,
     outreach_id: Annotated[Id, Form()],
     outcome: Annotated[OutcomeName, Form()],
     token: Annotated[str, Form(min_length=1, max_length=60)],
-    csrf: Annotated[str, Form(max_length=100)] = "",
     note: Annotated[str, Form(max_length=outcomes.LONGEST_NOTE, pattern=r"^[^\x00]*$")] = "",
 ) -> Response:
     """Store what a visit found and show the page again, for browsers without a script."""
-    permit(asker, Scope.OUTCOMES)
-    check_csrf(asker, csrf)
-    request.state.purpose = HOUSEHOLD
     visit, week = listed_row(request, asker, outreach_id)
     willing(request, visit["household_id"])
     today = outcomes.today_in(week.community.community.timezone)
@@ -61,16 +55,12 @@ def record(
 @router.post("/outcomes/nobody")
 def nobody_home(
     request: Request,
-    asker: SignedIn,
+    asker: Reporter,
     household_id: Annotated[Id, Form()],
     as_of: Annotated[str, Form(max_length=20)],
     token: Annotated[str, Form(min_length=1, max_length=60)],
-    csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Store for every need of a household that has no outcome yet that nobody was met: the page again."""
-    permit(asker, Scope.OUTCOMES)
-    check_csrf(asker, csrf)
-    request.state.purpose = HOUSEHOLD
     place_in_sight(request, asker, household_id)
     willing(request, household_id)
     week = listed_week(request, asker, as_of)
@@ -90,18 +80,14 @@ def nobody_home(
 @router.post("/feedback")
 def say_of(
     request: Request,
-    asker: SignedIn,
+    asker: Reporter,
     outreach_id: Annotated[Id, Form()],
     token: Annotated[str, Form(min_length=1, max_length=60)],
     kind: Annotated[Kind | None, Form()] = None,
     satisfaction: Annotated[int | None, Form(ge=1, le=5)] = None,
     next_visit: Annotated[str, Form(max_length=20)] = "",
-    csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Store what was said beside the outcome, and show the page again."""
-    permit(asker, Scope.OUTCOMES)
-    check_csrf(asker, csrf)
-    request.state.purpose = HOUSEHOLD
     visit, _ = listed_row(request, asker, outreach_id)
     willing(request, visit["household_id"])
     remark = remarks.Said(kind, satisfaction, day_of_form(next_visit))
@@ -122,15 +108,11 @@ def day_of_form(text: str) -> date | None:
 @router.post("/outcomes/undo")
 def undo(
     request: Request,
-    asker: SignedIn,
+    asker: Reporter,
     outreach_id: Annotated[Id, Form()],
     number: Annotated[int, Form(ge=1, le=2**62)],
-    csrf: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Undo an outcome and show the page again, for browsers without a script."""
-    permit(asker, Scope.OUTCOMES)
-    check_csrf(asker, csrf)
-    request.state.purpose = HOUSEHOLD
     visit, _ = listed_row(request, asker, outreach_id)
     sees, database = partial(sees_household, request, asker), state_of(request).database
     if outcomes.undo(database, asker, number, sees, purpose_of(request)) is None:

@@ -11,34 +11,10 @@ from zoneinfo import ZoneInfo
 ABOVE = ("同上", "〃", "″", "''", "”", '"', "同前", "ditto")  # the same as in the cell above
 # words for "nothing is known", wherever they stand
 UNKNOWN = frozenset(
-    (
-        "不详",
-        "未知",
-        "不明",
-        "不清楚",
-        "不清",
-        "不知道",
-        "不知",
-        "未填",
-        "未填写",
-        "待核实",
-        "待查",
-        "待定",
-        "待补充",
-        "未登记",
-        "空",
-        "暂缺",
-        "缺失",
-        "保密",
-        "unknown",
-        "n/a",
-        "na",
-        "nil",
-        "?",
-        "？",
-        "??",
-        "？？",
-    )
+    """
+    不详 未知 不明 不清楚 不清 不知道 不知 未填 未填写 待核实 待查 待定 待补充 未登记 空 暂缺 缺失 保密
+    unknown n/a na nil ? ？ ?? ？？
+    """.split()
 )
 NOTHING = frozenset(("无", "暂无", "没有"))  # no, of a yes or no; nothing known, of a number
 TRUE = frozenset(("true", "yes", "y", "t", "是", "有", "√", "✓", "✔", "☑", "对", "是的", "有的"))
@@ -50,61 +26,17 @@ FOR_GOOD = re.compile(
     r"|\b(?:for ?ever|permanent(?:ly)?|indefinite(?:ly)?|always|for life|lifelong|now|present|until further notice)\b"
 )
 SETTLED = frozenset(
-    (
-        "已办结",
-        "办结",
-        "已完成",
-        "完成",
-        "已解决",
-        "解决",
-        "已处理",
-        "处理完毕",
-        "已结案",
-        "结案",
-        "已办理",
-        "已关闭",
-        "已答复",
-        "已回复",
-        "当日",
-        "当天",
-        "当场",
-        "同日",
-        "是",
-        "√",
-        "yes",
-        "done",
-        "closed",
-        "resolved",
-        "settled",
-    )
+    """
+    已办结 办结 已完成 完成 已解决 解决 已处理 处理完毕 已结案 结案 已办理 已关闭 已答复 已回复 当日 当天
+    当场 同日 是 √ yes done closed resolved settled
+    """.split()
 )
 OPEN = frozenset(
-    (
-        "办理中",
-        "处理中",
-        "在办",
-        "未办结",
-        "未完成",
-        "未解决",
-        "未处理",
-        "待办",
-        "待处理",
-        "进行中",
-        "跟进中",
-        "受理中",
-        "未办理",
-        "已受理",
-        "未办",
-        "转办",
-        "转办中",
-        "否",
-        "×",
-        "no",
-        "open",
-        "pending",
-        "in progress",
-    )
-)
+    """
+    办理中 处理中 在办 未办结 未完成 未解决 未处理 待办 待处理 进行中 跟进中 受理中 未办理 已受理 未办 转办
+    转办中 否 × no open pending
+    """.split()
+) | {"in progress"}
 SCORES = {
     **dict.fromkeys(
         ("非常满意", "很满意", "十分满意", "特别满意", "好评", "很好", "优", "优秀", "very satisfied"), 5

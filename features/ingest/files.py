@@ -26,29 +26,12 @@ OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
 SHEETS = b"row:sheets"  # metadata of a table made of ledgers: a line for each sheet, to which ``LINE`` points
 MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
 SHOWN = 8  # names of a header in a message
-OTHER_FORMATS = frozenset(  # in which a table may come that is not read
-    (
-        ".tsv",
-        ".txt",
-        ".xls",
-        ".xlsm",
-        ".xlsb",
-        ".ods",
-        ".et",
-        ".numbers",
-        ".json",
-        ".jsonl",
-        ".gz",
-        ".zip",
-        ".7z",
-        ".rar",
-        ".dbf",
-        ".mdb",
-        ".accdb",
-        ".feather",
-        ".bak",
-        ".old",
-    )
+# in which a table may come that is not read
+OTHER_FORMATS = frozenset(
+    """
+    .tsv .txt .xls .xlsm .xlsb .ods .et .numbers .json .jsonl .gz .zip .7z .rar .dbf .mdb .accdb .feather
+    .bak .old
+    """.split()
 )
 
 

@@ -26,19 +26,11 @@ from service.planning.stability import KEPT, NEW, dropped, in_turn, last_worker,
 from service.planning.warned_visits import WARNED, choose_warned, open_warnings, warned_pairs
 from service.planning.workers import Workers, workers_of
 
-COLUMNS = (
-    "outreach_id",
-    "as_of",
-    "worker_id",
-    "grid_id",
-    "microgrid_id",
-    "household_id",
-    "need",
-    "visit_order",
-    "arm",
-    "propensity",
-    "reason",
-    "model_version",
+COLUMNS = tuple(
+    """
+    outreach_id as_of worker_id grid_id microgrid_id household_id need visit_order arm propensity reason
+    model_version
+    """.split()
 )
 
 

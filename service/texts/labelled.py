@@ -15,34 +15,15 @@ from models.text.decisions import read_decisions
 from models.text.evaluate import learnable
 
 TITLES = ("留言主题", "主题", "标题", "诉求标题", "工单标题", "title", "subject")
-TEXTS = (
-    "留言详情",
-    "留言内容",
-    "诉求内容",
-    "工单内容",
-    "内容",
-    "详情",
-    "诉求",
-    "原话",
-    "文本",
-    "描述",
-    "text",
-    "content",
-    "message",
-    "body",
+TEXTS = tuple(
+    """
+    留言详情 留言内容 诉求内容 工单内容 内容 详情 诉求 原话 文本 描述 text content message body
+    """.split()
 )
-LABELS = (
-    "一级分类",
-    "一级标签",
-    "分类",
-    "类别",
-    "标签",
-    "诉求类型",
-    "需求",
-    "label",
-    "category",
-    "class",
-    "need",
+LABELS = tuple(
+    """
+    一级分类 一级标签 分类 类别 标签 诉求类型 需求 label category class need
+    """.split()
 )
 MESSAGE_BOARD = Path(__file__).parents[2] / "models" / "text" / "message_board.yaml"
 

@@ -41,16 +41,10 @@ from service.web.published.week_files import (
     read_week,
 )
 
-_VISIT_TEXTS = (
-    "contact",
-    "members",
-    "last_contact",
-    "programme",
-    "ask",
-    "why",
-    "reason_kinds",
-    "worker_name",
-    "role",
+_VISIT_TEXTS = tuple(
+    """
+    contact members last_contact programme ask why reason_kinds worker_name role
+    """.split()
 )
 
 

@@ -38,33 +38,39 @@ def training_lines(
                 f"validated on a draw of {share} of the households trained on",
             )
         )
-    for need in np.flatnonzero(~model.modelled):
-        name = known.community.needs[need].name.here
-        asked = int((known.requests.need == need).sum())
-        others = say(
-            f"的住户没有申请（另有 {asked} 条来自不符合的住户或不在这段时间）",
-            f" of households that can have it ({asked} are of others or of other times)",
-        )
-        others = others if asked else say("没有申请", "")
-        lines.append(
-            say(
-                f"{name}：训练期内{'符合条件' if asked else ''}{others}，跳过训练，按平滑后的平均比例打分",
-                f"{name}: no requests{others} in the training period; not trained, scored by its smoothed rate",
-            )
-        )
+    lines += [_skipped(known, int(need)) for need in np.flatnonzero(~model.modelled)]
     lines += [_won(known, model, int(need)) for need in np.flatnonzero(model.modelled)]
-    overall = evaluation.metrics[
-        (evaluation.metrics["need"] == ALL) & (evaluation.metrics["fold"] == plan.folds[-1].name)
-    ]
+    return lines + _newest_fold(plan, evaluation)
+
+
+def _skipped(known: Known, need: int) -> str:
+    """Say why a need is not trained."""
+    name = known.community.needs[need].name.here
+    asked = int((known.requests.need == need).sum())
+    others = say(
+        f"的住户没有申请（另有 {asked} 条来自不符合的住户或不在这段时间）",
+        f" of households that can have it ({asked} are of others or of other times)",
+    )
+    others = others if asked else say("没有申请", "")
+    return say(
+        f"{name}：训练期内{'符合条件' if asked else ''}{others}，跳过训练，按平滑后的平均比例打分",
+        f"{name}: no requests{others} in the training period; not trained, scored by its smoothed rate",
+    )
+
+
+def _newest_fold(plan: Split, evaluation: Evaluation) -> list[str]:
+    """Write what the model and a simple ranker reach in the newest fold."""
+    fold, metrics = plan.folds[-1].name, evaluation.metrics
+    overall = metrics[(metrics["need"] == ALL) & (metrics["fold"] == fold)]
+    lines = []
     for ranker in (MODEL, "request_count"):
         rows = overall[overall["ranker"] == ranker].set_index("metric")["value"]
         if len(rows):
+            top, average = (f"{rows[name]:.3f}" for name in ("precision_at_2_percent", "average_precision"))
             lines.append(
                 say(
-                    f"最新一段验证（{plan.folds[-1].name} 起）{RANKERS[ranker][0]}："
-                    f"前2%命中率 {rows['precision_at_2_percent']:.3f}，平均精确率 {rows['average_precision']:.3f}",
-                    f"newest fold (from {plan.folds[-1].name}) {ranker}: precision at 2% "
-                    f"{rows['precision_at_2_percent']:.3f}, average precision {rows['average_precision']:.3f}",
+                    f"最新一段验证（{fold} 起）{RANKERS[ranker][0]}：前2%命中率 {top}，平均精确率 {average}",
+                    f"newest fold (from {fold}) {ranker}: precision at 2% {top}, average precision {average}",
                 )
             )
     return lines

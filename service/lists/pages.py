@@ -153,13 +153,9 @@ def overview_page(
     grids = _grid_rows(visits, tiers, files)
     names = {need.id: need.name.here for need in community.needs}
     needs = [need_row(names, {**row}) for row in seats.to_dict("records")]
-    by_grid = pd.crosstab(demand["need"], demand["grid_id"], demand["expected"], aggfunc="sum").fillna(0)
-    by_grid = (
-        by_grid.drop(columns="").reindex([name for name in names if name in by_grid.index]).rename(names)
-    )
-    whole = np.array([whole_parts(row) for row in by_grid.to_numpy()], dtype=np.int64).reshape(by_grid.shape)
     few = len(grids) <= MOST_BESIDE
-    by_grid, whole = (by_grid, whole) if few else (by_grid.T, whole.T)
+    by_grid = _needs_by_grid(demand, names)
+    by_grid = by_grid if few else by_grid.T
     return render(
         "overview.html",
         title=say(f"{community.community.name} · 先应一周概览", f"{community.community.name} · overview"),
@@ -170,13 +166,19 @@ def overview_page(
         need_top=max([row["reach"] for row in needs], default=0) or 1,
         by_grid_of=say("需求", "need") if few else say("网格", "grid"),
         by_grid_head=list(by_grid.columns),
-        by_grid=[
-            {"name": name, "values": row} for name, row in zip(by_grid.index, whole.tolist(), strict=True)
-        ],
+        by_grid=[{"name": name, "values": row.tolist()} for name, row in by_grid.iterrows()],
         lines=lines,
         feedback=feedback,
         feedback_file=files.get("", {}).get("workbook"),
     )
+
+
+def _needs_by_grid(demand: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Tabulate the whole households expected of each need (rows, by their names) in each grid (columns)."""
+    table = pd.crosstab(demand["need"], demand["grid_id"], demand["expected"], aggfunc="sum").fillna(0)
+    table = table.drop(columns="").reindex([name for name in names if name in table.index]).rename(names)
+    whole = np.array([whole_parts(row) for row in table.to_numpy()], dtype=np.int64).reshape(table.shape)
+    return pd.DataFrame(whole, table.index, table.columns)
 
 
 def _tier_name(tier: str) -> str:

@@ -1,7 +1,7 @@
 """Write what people have to decide: records that may mean several households, and households that stand twice."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,32 +46,16 @@ def review_workbook(
         ("#", 5),
         (say("出处", "source"), 18),
         *((say(*names), 18) for names in (ADDRESS, PERSON, PHONE)),
+        (say("线索", "evidence"), 22),
+        (say("把握", "chance"), 7),
+        *((say(f"候选{number}", f"candidate {number}"), 24) for number in range(1, CHOICES + 1)),
+        (say(*DECISION), 14),
     ]
-    columns += [(say("线索", "evidence"), 22), (say("把握", "chance"), 7)]
-    columns += [(say(f"候选{number}", f"candidate {number}"), 24) for number in range(1, CHOICES + 1)]
-    columns.append((say(*DECISION), 14))
     texts = [texts_of(records, column) for column in EVIDENCE]
     rows = []
     for number, place in enumerate(open_rows, 1):
-        link = links.iloc[place]
-        candidates = [
-            f"{household}{BETWEEN}{described.get(household, '')}"
-            for household in link["candidates"][:CHOICES]
-        ]
-        candidates += [""] * (CHOICES - len(candidates))
-        source = sources[place] if len(sources) else ""
-        chance = f"{link['chance']:.0%}" if link["candidates"] else ""
-        rows.append(
-            [
-                str(number),
-                source,
-                *(column[place] for column in texts),
-                link["reason"],
-                chance,
-                *candidates,
-                "",
-            ]
-        )
+        evidence = [sources[place] if len(sources) else "", *(column[place] for column in texts)]
+        rows.append([str(number), *evidence, *_proposed(links.iloc[place], described), ""])
     note = say(
         "“决定”写候选的序号（1-5）、户号，或“无”（登记表里没有这户）；空着就留到下次。"
         "填好后运行 xianying review 这个文件",
@@ -79,6 +63,13 @@ def review_workbook(
         " later. Then run xianying review on this file",
     )
     return _book(say(*LINKS), note, columns, rows)
+
+
+def _proposed(link: pd.Series, described: Mapping[str, str]) -> list[str]:
+    """Return why a record could not be linked, how likely the first candidate is, and the candidates."""
+    candidates = [f"{home}{BETWEEN}{described.get(home, '')}" for home in link["candidates"][:CHOICES]]
+    chance = f"{link['chance']:.0%}" if candidates else ""
+    return [link["reason"], chance, *candidates, *[""] * (CHOICES - len(candidates))]
 
 
 def write_review(
@@ -99,14 +90,17 @@ def duplicates_workbook(pairs: pd.DataFrame, register: pd.DataFrame) -> bytes:
     ``pairs``: kind (household or person), keep, drop, chance and reason. ``register``: as ``read_register`` returns it.
     """
     described = _described(register)
-    columns: list[Column] = [("#", 5), (say(*WHAT), 8), (say(*KEEP), 14), (say("情况", "what is known"), 34)]
-    columns += [
+    columns: list[Column] = [
+        ("#", 5),
+        (say(*WHAT), 8),
+        (say(*KEEP), 14),
+        (say("情况", "what is known"), 34),
         (say(*DROP), 14),
         (say("情况 ", "what is known "), 34),
         (say("线索", "evidence"), 26),
         (say("把握", "chance"), 7),
+        (say(*DECISION), 10),
     ]
-    columns.append((say(*DECISION), 10))
     rows = []
     row: Any
     for number, row in enumerate(pairs.itertuples(), 1):

@@ -17,7 +17,7 @@ from features.point_in_time.records import Known, date_of
 from service.planning.choice import Chosen, chosen, left_after
 from service.planning.eligibility import LeftOut, eligible_pairs, left_out
 from service.planning.group_prices import Price, price_of
-from service.planning.parity import GroupSums, fair, group_sums
+from service.planning.parity import Fair, GroupSums, fair, group_sums
 from service.planning.phase_in import lots
 from service.planning.plan_summary import PlanSums, plan_lines
 from service.planning.random_visits import drawn_by_lot, exploration_weights
@@ -113,10 +113,9 @@ def plan(
     limits = share.limits if share else limits_of(offered, pairs)
     limits = left_after(limits, pd.concat([first.visits, drawn]))
     coordinated = _coordinated(rest, workers, spare, limits)
-    rest = rest[~rest["household"].isin(coordinated.visits["household"]) & ~rest["sensitive"]]
-    limits, earlier = left_after(limits, coordinated.visits), [first.visits, drawn, coordinated.visits]
+    earlier = [first.visits, drawn, coordinated.visits]
     equal = None if share else fair(known, pairs, earlier)
-    targeted = chosen(rest, workers, spare, ~workers.frame["coordinator"].to_numpy(), limits, fair=equal)
+    targeted = _targeted(rest, workers, spare, limits, coordinated.visits, equal)
     listed = [visits for visits in (*earlier, targeted.visits) if len(visits)]
     visits = pd.concat(listed, ignore_index=True) if listed else targeted.visits
     sums = _sums(known, workers, out, pairs, earlier, coordinated, targeted)
@@ -126,12 +125,17 @@ def plan(
         sums=replace(sums, by_turn=by_turn, warned=len(warned)),
         seats=offered.seats,
         takers=_takers(pairs, visits),
-        groups=group_sums(known, pairs, pd.concat([*earlier, targeted.plain]), visits)
-        if known.community.outreach.parity is not None
-        else None,
+        groups=_groups(known, pairs, pd.concat([*earlier, targeted.plain]), visits),
         community=known.community,
         lots=phased,
     )
+
+
+def _groups(
+    known: Known, pairs: pd.DataFrame, without: pd.DataFrame, within: pd.DataFrame
+) -> GroupSums | None:
+    """Return the ``group_sums``, or None where the settings ask for no parity."""
+    return None if known.community.outreach.parity is None else group_sums(known, pairs, without, within)
 
 
 def _priced(
@@ -242,6 +246,20 @@ def _coordinated(pairs: pd.DataFrame, workers: Workers, spare: np.ndarray, limit
     homes = coordinated.visits.drop_duplicates("household")["area"]
     spare[:-1] -= np.bincount(homes, minlength=len(field))
     return coordinated
+
+
+def _targeted(
+    rest: pd.DataFrame,
+    workers: Workers,
+    spare: np.ndarray,
+    limits: Sequence[Limit],
+    coordinated: pd.DataFrame,
+    equal: Fair | None,
+) -> Chosen:
+    """Choose the visits of all others by worth, about needs that are not sensitive, after the coordinators' visits."""
+    rest = rest[~rest["household"].isin(coordinated["household"]) & ~rest["sensitive"]]
+    field, limits = ~workers.frame["coordinator"].to_numpy(), left_after(limits, coordinated)
+    return chosen(rest, workers, spare, field, limits, fair=equal)
 
 
 def _finished(visits: pd.DataFrame, workers: Workers, known: Known) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
@@ -93,10 +93,11 @@ def ingest(
             f"{workspace}: no place for a workspace ({error.strerror})",
         ) from error
     with open_store(workspace) as connection:
-        quarantined = _load(connection, workspace, paths, settings.community, report, everything, tell)
+        run = _Ingest(connection, workspace, settings.community, report, tell)
+        _load(run, paths, everything)
         if not accept and (report.alarms or report.unread_refusals):
             raise UserError(refused_line(report.alarms, report.unread_refusals))
-        report.quarantine = write_quarantine(quarantined, workspace)
+        report.quarantine = write_quarantine(run.quarantined, workspace)
         connection.execute("COMMIT")
     if settings.content is not None:
         write_atomically(workspace / SETTINGS_FILE, settings.content)
@@ -131,8 +132,25 @@ def check(
     with tempfile.TemporaryDirectory() as place, open_in_memory(workspace, Path(place)) as connection:
         if has_tables(connection):
             add_tables(connection)
-        _load(connection, workspace, paths, settings.community, report, True, tell)
+        _load(_Ingest(connection, workspace, settings.community, report, tell), paths, everything=True)
     return report
+
+
+@dataclass(frozen=True)
+class _Ingest:
+    """An ingest under way: where it reads and stores, by which settings, and what it has found."""
+
+    connection: duckdb.DuckDBPyConnection
+    workspace: Path
+    community: Community
+    report: IngestReport
+    tell: Callable[[str], None]
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+    @property
+    def zone(self) -> str:
+        """Return the community's timezone."""
+        return self.community.community.timezone
 
 
 def _open(directory: Path, workspace: Path, require: bool) -> tuple[IngestReport, dict[str, Path], Taken]:
@@ -148,23 +166,14 @@ def _open(directory: Path, workspace: Path, require: bool) -> tuple[IngestReport
     return report, paths, settings
 
 
-def _load(
-    connection: duckdb.DuckDBPyConnection,
-    workspace: Path,
-    paths: dict[str, Path],
-    community: Community,
-    report: IngestReport,
-    everything: bool,
-    tell: Callable[[str], None],
-) -> list[Quarantined]:
-    """Read, check and store every table in a transaction that stays open; return the rows to be set aside."""
-    files, quarantined = _stage(connection, workspace, paths, community, report, tell)
-    with report.stage("store"):
-        tell(say("入库", "storing"))
-        begin(connection)
-        _store(connection, files, community, report, everything)
-        report.findings += who_findings(connection, community, date.today())
-    return quarantined
+def _load(run: _Ingest, paths: dict[str, Path], everything: bool) -> None:
+    """Read, check and store every table in a transaction that stays open."""
+    files = _stage(run, paths)
+    with run.report.stage("store"):
+        run.tell(say("入库", "storing"))
+        begin(run.connection)
+        _store(run, files, everything)
+        run.report.findings += who_findings(run.connection, run.community, date.today())
 
 
 def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
@@ -176,59 +185,46 @@ def _require_tables(directory: Path, paths: dict[str, Path]) -> None:
             )
 
 
-def _stage(
-    connection: duckdb.DuckDBPyConnection,
-    workspace: Path,
-    paths: dict[str, Path],
-    community: Community,
-    report: IngestReport,
-    tell: Callable[[str], None],
-) -> tuple[dict[str, TableFile], list[Quarantined]]:
+def _stage(run: _Ingest, paths: dict[str, Path]) -> dict[str, TableFile]:
     """Read and check one file after the other, so that no more than one is in memory."""
-    add_macros(connection, community.community.timezone)
+    connection, report, needs = run.connection, run.report, run.community.needs
+    add_macros(connection, run.zone)
     files: dict[str, TableFile] = {}
-    quarantined: list[Quarantined] = []
     connection.execute("CREATE TEMP TABLE known_households (household_id VARCHAR)")
     connection.execute('CREATE TEMP TABLE refusing (household_id VARCHAR, "from" VARCHAR)')
     connection.execute("CREATE TEMP TABLE area_names (column_name VARCHAR, normal VARCHAR, area VARCHAR)")
     if has_tables(connection):
         connection.execute("INSERT INTO known_households SELECT DISTINCT household_id FROM households")
         remember_areas(connection)
-    need_ids = {name: need.id for need in community.needs for name in (need.name.zh, need.name.en) if name}
-    need_ids |= {need.id: need.id for need in community.needs}
+    need_ids = {name: need.id for need in needs for name in (need.name.zh, need.name.en) if name}
+    need_ids |= {need.id: need.id for need in needs}
     for table in TABLES:
         with report.stage("read"):
-            file = _read(connection, table, paths.get(table), report, tell)
+            file = _read(run, table, paths.get(table))
         if file is None:
             continue
         file = with_need_ids(file, need_ids)
         with report.stage("check"):
-            file, refused = _check(connection, workspace, file, community, report)
-            quarantined += refused
+            file = _check(run, file)
         if file.unread:
             report.unread_columns[file.path.name] = file.unread
         files[table] = replace(file, rows=file.rows.schema.empty_table(), bad=[])
         del file
-    report.findings += missing_columns(files, community)
-    return files, quarantined
+    report.findings += missing_columns(files, run.community)
+    return files
 
 
-def _read(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    path: Path | None,
-    report: IngestReport,
-    tell: Callable[[str], None],
-) -> TableFile | None:
+def _read(run: _Ingest, table: str, path: Path | None) -> TableFile | None:
     """Read a table's file; refusals that the register tells of stand behind those of their own file."""
     file = None
     if path is not None:
-        tell(say(f"读取 {path.name}", f"reading {path.name}"))
+        run.tell(say(f"读取 {path.name}", f"reading {path.name}"))
         file = read_table(table, path)
-        report.content = blake2b(f"{report.content} {file.digest}".encode(), digest_size=16).hexdigest()
+        content = f"{run.report.content} {file.digest}"
+        run.report.content = blake2b(content.encode(), digest_size=16).hexdigest()
     if table != REFUSALS:
         return file
-    refusing = connection.sql(
+    refusing = run.connection.sql(
         f'SELECT household_id, "from", -row_number() OVER () AS {LINE_NUMBER} FROM (SELECT DISTINCT * FROM refusing)'
     ).to_arrow_table()
     if not len(refusing):
@@ -241,18 +237,12 @@ def _read(
     return replace(file, rows=rows.select([*(name for name in rows.column_names if name != LINE), LINE]))
 
 
-def _check(
-    connection: duckdb.DuckDBPyConnection,
-    workspace: Path,
-    file: TableFile,
-    community: Community,
-    report: IngestReport,
-) -> tuple[TableFile, list[Quarantined]]:
-    """Check a file's rows in their staged table; the file with the columns that were added, and rows to set aside."""
-    table = file.table
-    taken = stage(connection, file, [need.id for need in community.needs], community.community.timezone)
-    file = _derive(connection, file, community, report)
-    erased = drop_erased(connection, staged(table), table, workspace)
+def _check(run: _Ingest, file: TableFile) -> TableFile:
+    """Check a file's rows in their staged table, and set some aside; return the file with the columns that were added."""
+    connection, community, report, table = run.connection, run.community, run.report, file.table
+    taken = stage(connection, file, [need.id for need in community.needs], run.zone)
+    file = _derive(run, file)
+    erased = drop_erased(connection, staged(table), table, run.workspace)
     report.findings += [*file.findings, *taken.findings]
     report.findings += attribute_findings(connection, file, good_rows(table))
     report.findings += unify_areas(connection, staged(table), file.columns)
@@ -282,24 +272,24 @@ def _check(
     )
     if table == REFUSALS:
         report.unread_refusals += unread_refusals(file, refused)
-    return file, [row for _, row in refused]
+    run.quarantined.extend(row for _, row in refused)
+    return file
 
 
-def _derive(
-    connection: duckdb.DuckDBPyConnection, file: TableFile, community: Community, report: IngestReport
-) -> TableFile:
+def _derive(run: _Ingest, file: TableFile) -> TableFile:
     """Fill what other columns of a staged table say: ends, births, refusals, numbers; the file with columns added."""
+    connection, report = run.connection, run.report
     table, every, holds = file.table, [*file.columns, *file.attributes], f"{PROBLEM} IS NULL"
     if table == "requests":
         report.findings += matched_findings(match_requests(connection, staged_requests(), file.columns))
     if table not in LEAVING:
         return file
-    gone = end_departed(connection, staged(table), holds, every, community)
+    gone = end_departed(connection, staged(table), holds, every, run.community)
     report.findings += [finding for departed in gone for finding in departed_findings(table, departed)]
     report.findings += register_refusals(connection, table, good_rows(table), file.attributes)
     added = ["valid_until"] if gone else []
     if table == "residents":
-        aged = births_from_ages(connection, staged(table), holds, every, community.community.timezone)
+        aged = births_from_ages(connection, staged(table), holds, every, run.zone)
         report.findings += aged_findings(aged) if aged else []
         added += ["birth_year"] if aged else []
     return replace(file, columns=list(dict.fromkeys([*file.columns, *added])))
@@ -319,26 +309,19 @@ def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Commun
     return [programme for (programme,) in connection.execute(ids).fetchall() if programme not in known]
 
 
-def _store(
-    connection: duckdb.DuckDBPyConnection,
-    files: Mapping[str, TableFile],
-    community: Community,
-    report: IngestReport,
-    everything: bool,
-) -> None:
-    """Store the staged tables.
+def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> None:
+    """Store the staged tables within a transaction.
 
-    connection: within a transaction.
+    run: whose report gets the counts of each table and lines on what was found.
     files: what was staged, by table.
-    community: the settings that come into force.
-    report: gets the counts of each table and lines on what was found.
     everything: whether this is an export of the office, which is dated and compared with those before.
     """
+    connection, community, report = run.connection, run.community, run.report
     export = reach(
         connection,
         {table: (good_rows(table), file.columns) for table, file in files.items() if table in TIMES},
     )
-    _name_strays(connection, files, export, report)
+    _name_strays(run, files, export)
     covered = covered_until(connection) if everything else None
     older = bool(covered and export.ends and export.ends < covered)
     if older:
@@ -373,12 +356,7 @@ def _store(
         report.findings.append(late_finding(late, covered))
 
 
-def _name_strays(
-    connection: duckdb.DuckDBPyConnection,
-    files: Mapping[str, TableFile],
-    export: Reach,
-    report: IngestReport,
-) -> None:
+def _name_strays(run: _Ingest, files: Mapping[str, TableFile], export: Reach) -> None:
     """Report the times that lie far beyond all others; they do not count for where the data end."""
     strays_found = []
     for table, end in export.days.items():
@@ -386,10 +364,10 @@ def _name_strays(
         columns = [time for time in TIMES[table] if time in file.columns]
         strays_found += [
             (file.path.name, *place_of(file, stray[0]), *stray[1:])
-            for stray in strays(connection, good_rows(table), columns, end, LINE_NUMBER)
+            for stray in strays(run.connection, good_rows(table), columns, end, LINE_NUMBER)
         ]
-    report.isolated = len(strays_found)
-    report.isolated_places = [
+    run.report.isolated = len(strays_found)
+    run.report.isolated_places = [
         say(f"{file}{sheet} 第 {line} 行 {column} {day}", f"{file}{sheet} line {line} {column} {day}")
         for file, sheet, line, column, day in strays_found[:SHOWN]
     ]

@@ -50,8 +50,9 @@ def refuse_unless_known(parameter: str, value: str, known: Collection[str]) -> N
     raise Problem(
         422,
         "unknown-value",
-        say(f"没有这个 {parameter}", f"no such {parameter}"),
-        say(f"有：{listed or '（没有）'}", f"there are: {listed or 'none'}"),
+        f"没有这个 {parameter}",
+        f"no such {parameter}",
+        detail=say(f"有：{listed or '（没有）'}", f"there are: {listed or 'none'}"),
         parameter=parameter,
         allowed=told,
     )

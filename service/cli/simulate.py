@@ -120,7 +120,6 @@ def _simulate_ahead(
     end: date | None,
     **town: Any,
 ) -> None:
-
     from features.simulation.simulate import DEFAULT_END
     from service.experiments.closed_loop import Setting
     from service.experiments.loop_policies import POLICIES

@@ -141,7 +141,8 @@ def _train_on_alarm(workspace: Path, as_of: date | None) -> None:
 @click.pass_obj
 def monitor(workspace: Path, as_of: date | None) -> int:
     """Show alarms, the data's freshness, the quarantine, and how past weeks did; exits 3 where there is an alarm."""
-    from service.weekly.monitor_week import monitor_week, read_alarms
+    from service.weekly.monitor_week import monitor_week
+    from service.weekly.week_directory import read_alarms
 
     town, as_of = open_town(workspace, as_of)
     show(monitor_week(workspace, town, as_of, stage))

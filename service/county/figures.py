@@ -13,8 +13,7 @@ from features.language import UserError
 from features.store.sharing import sharing_community
 from models.demand.expected import TOWN, WINDOWS
 from service.lists.pages import TIERS
-from service.weekly.monitor_week import DEMAND
-from service.weekly.week_directory import OUTREACH, RISK, WEEKS, read_table, readable
+from service.weekly.week_directory import DEMAND, OUTREACH, RISK, WEEKS, read_table, readable
 
 FEWEST = 5  # households: a smaller number is not shown
 

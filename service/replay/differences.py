@@ -9,8 +9,7 @@ import pandas as pd
 from features.language import say
 from models.registry.champion import file_digest
 from service.weekly.list_week import GROUPS
-from service.weekly.monitor_week import DEMAND
-from service.weekly.week_directory import DROPPED, OUTREACH, RISK, SCORES, read_table
+from service.weekly.week_directory import DEMAND, DROPPED, OUTREACH, RISK, SCORES, read_table
 
 KEYS = {
     SCORES: ["household_id", "need"],

@@ -22,10 +22,9 @@ from service.weekly.list_week import (
     list_inputs,
     write_list_tables,
 )
-from service.weekly.monitor_week import DEMAND
 from service.weekly.plan_town import plan_town
 from service.weekly.score_cache import WeekScores, computed_scores
-from service.weekly.week_directory import DROPPED, OUTREACH, RISK, SCORES, WEEKS, week_directory
+from service.weekly.week_directory import DEMAND, DROPPED, OUTREACH, RISK, SCORES, WEEKS, week_directory
 
 TABLES = (SCORES, RISK, OUTREACH, DROPPED, GROUPS, DEMAND)
 

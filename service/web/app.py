@@ -31,7 +31,7 @@ from service.web.published.reading import note_refusal
 from service.web.published.restrictions import Restrictions
 from service.web.published.state import ServiceState
 from service.web.published.weeks import Shelf
-from service.weekly.monitor_week import read_alarms
+from service.weekly.week_directory import read_alarms
 
 log = logging.getLogger("xianying")
 # spans and measures of FastAPI's own name paths, which name households; an environment variable would send them away

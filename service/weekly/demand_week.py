@@ -14,6 +14,7 @@ from features.store.reader import read_programme_history
 from models.demand.expected import TOWN, WINDOWS
 from models.demand.proposals import RUN, Proposals
 from models.demand.town_demand import AskPartition, town_demand
+from models.registry.registry import champion
 from models.scoring.executors import Each, local
 from service.brief.decisions import project_rows
 from service.brief.kept import keep_projects
@@ -32,9 +33,8 @@ from service.lists.needs_tables import (
 from service.lists.needs_workbook import needs_workbook
 from service.web.published.provenance import note_made
 from service.weekly.model_lines import about
-from service.weekly.monitor_week import DEMAND
 from service.weekly.score_cache import current_scores
-from service.weekly.week_directory import week_directory
+from service.weekly.week_directory import DEMAND, week_directory
 
 LIST_BOOK, LIST_PAGE = "needs-list.xlsx", "needs-list.html"
 CANDIDATES = "project-candidates.xlsx"  # names households: for the coordinators
@@ -48,7 +48,6 @@ def demand_week(
     Scores that are not fresh are made and published first. ``stage`` shows each step; ``each`` calls a task for every
     partition (``models.scoring.executors``).
     """
-    from models.registry.registry import champion
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, town.community)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,12 +12,18 @@ from features.blocks.groups import Groups, joined_groups
 from features.language import LANGUAGES, in_language, language, say
 from features.mapping.kept_rows import read_warnings
 from features.point_in_time.records import day_of, known_before
+from features.store.partitions import Partitions
 from features.store.reader import read_programme_history
 from models.demand.expected import demand_of_partitions, own_windows
 from models.demand.programmes import against_seats
 from models.demand.seats import all_seats_left
+from models.fairness.audit import WEEK_LIST
 from models.fairness.lines import group_lines, less_lines
+from models.fairness.shares import COLUMNS as SHARES
+from models.fairness.shares import GroupSums, shares_table
 from models.monitoring.week_counts import joined_counts
+from models.registry.champion import Champion
+from models.registry.registry import champion
 from models.scoring.executors import Each, local
 from models.scoring.score import fit
 from service.brief.brief import LISTED, Brief, brief_of
@@ -28,9 +33,13 @@ from service.lists.feedback_week import FeedbackWeek, feedback_week, joined_week
 from service.lists.pages import overview_page
 from service.planning.plan_summary import added_up, plan_lines
 from service.planning.planner import COLUMNS, Plan
+from service.planning.workers import visiting_everywhere
 from service.web.hooks.outbox import tell
 from service.web.hooks.subscribers import WEEK
+from service.web.published.from_records import publish_from_records
+from service.web.published.packing import Listed
 from service.web.published.provenance import note_made
+from service.web.published.publish import publish
 from service.weekly.list_files import file_names, list_files, remove_others, write_lists
 from service.weekly.list_tasks import ListWeek, WritePartition, Written
 from service.weekly.model_lines import about, list_notes
@@ -50,10 +59,6 @@ from service.weekly.week_directory import (
     write_table,
 )
 
-if TYPE_CHECKING:
-    from features.store.partitions import Partitions
-    from models.registry.champion import Champion
-
 GROUPS = "groups.csv"
 
 
@@ -66,7 +71,7 @@ class Around:
 
 
 def list_week(
-    workspace: Path, town: "Partitions", as_of: date, output: Path, stage: Stage, each: Each = local
+    workspace: Path, town: Partitions, as_of: date, output: Path, stage: Stage, each: Each = local
 ) -> list[str]:
     """Make the week's lists in the workspace and, where that is elsewhere, in ``output``; return lines on them.
 
@@ -107,9 +112,8 @@ def list_week(
     return [*lines, summary(visits[language()]), say(f"名单在 {output}", f"lists are in {output}")]
 
 
-def _week(workspace: Path, town: "Partitions", as_of: date, stage: Stage, each: Each) -> ListWeek:
+def _week(workspace: Path, town: Partitions, as_of: date, stage: Stage, each: Each) -> ListWeek:
     """Return what the tasks have in common, with scores that are kept or made now."""
-    from models.registry.registry import champion
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, town.community)
@@ -122,8 +126,8 @@ def _week(workspace: Path, town: "Partitions", as_of: date, stage: Stage, each: 
 
 
 def list_inputs(
-    town: "Partitions",
-    model: "Champion",
+    town: Partitions,
+    model: Champion,
     as_of: date,
     scores: WeekScores,
     history: pd.DataFrame | None,
@@ -252,9 +256,6 @@ def _brief(workspace: Path, week: ListWeek, written: Sequence[Written]) -> Brief
 
 def group_table(home: Path, written: Sequence[Written]) -> tuple[pd.DataFrame, Groups]:
     """Write the shares of all groups to groups.csv in a directory; return them with the groups."""
-    from models.fairness.audit import WEEK_LIST
-    from models.fairness.shares import COLUMNS as SHARES
-    from models.fairness.shares import GroupSums, shares_table
 
     groups = joined_groups([partition.groups for partition in written])
     sums: dict[str, GroupSums] = {}
@@ -283,10 +284,6 @@ def _publish(
     each: Each,
 ) -> None:
     """Switch the service to the lists."""
-    from service.planning.workers import visiting_everywhere
-    from service.web.published.from_records import publish_from_records
-    from service.web.published.packing import Listed
-    from service.web.published.publish import publish
 
     workers = pd.concat([partition.workers for partition in written], ignore_index=True)
     if len(written) > 1:

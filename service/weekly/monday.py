@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from features.atomic import write_atomically
 from features.contract.community import Community
@@ -11,22 +10,23 @@ from features.findings import Weight
 from features.ingest.ingest_report import IngestReport
 from features.language import say
 from models.monitoring.alarms import Alarm
+from service.brief.brief import EMPTY
+from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS, Decision, decisions
+from service.brief.kept import read_brief, read_projects
+from service.brief.words import left_out, month, tables
 from service.console.stages import Stage
 from service.ledgers.take_in import ingest_directory
-from service.lists.pages import Section, data_staff_page
+from service.lists.pages import Section, data_staff_page, render, week
 from service.web.hooks.outbox import send_due
 from service.web.intake.handover import audit_head
 from service.web.published.from_records import publish_from_records
 from service.weekly.as_of_date import choose_as_of
 from service.weekly.demand_week import CANDIDATES, LIST_BOOK, LIST_PAGE, demand_week
 from service.weekly.list_week import list_week
-from service.weekly.monitor_week import monitor_week, read_alarms
+from service.weekly.monitor_week import monitor_week
 from service.weekly.opening import read_town, take_in
 from service.weekly.score_cache import score_week
-from service.weekly.week_directory import SCORES, remove_expired, week_directory
-
-if TYPE_CHECKING:
-    from service.brief.decisions import Decision
+from service.weekly.week_directory import SCORES, read_alarms, remove_expired, week_directory
 
 WORST = 6  # lines on the terminal about what is wrong
 SUMMARY, DATA_STAFF = "summary.html", "data-staff.html"
@@ -85,7 +85,7 @@ def weekly(
     return taken.exit_code() or (3 if alarms else 0)
 
 
-def _at_a_glance(wrong: Sequence[str], items: "Sequence[Decision]", home: Path) -> list[str]:
+def _at_a_glance(wrong: Sequence[str], items: Sequence[Decision], home: Path) -> list[str]:
     """Write a Monday's lines for the terminal: the worst of what is wrong, what to decide, and which page to open.
 
     wrong: lines on what is wrong, the worst first; beyond WORST of them the page of the data staff is named instead.
@@ -116,11 +116,6 @@ def summary_page(home: Path, community: Community, as_of: date) -> str:
 
     ``home``: the week's directory; only files that are there are linked.
     """
-    from service.brief.brief import EMPTY
-    from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS
-    from service.brief.kept import read_brief
-    from service.brief.words import left_out, month, tables
-    from service.lists.pages import render, week
 
     brief = read_brief(home) or EMPTY
     return render(
@@ -141,11 +136,7 @@ def summary_page(home: Path, community: Community, as_of: date) -> str:
     )
 
 
-def _decisions(home: Path, community: Community) -> "list[Decision]":
-    from service.brief.brief import EMPTY
-    from service.brief.decisions import decisions
-    from service.brief.kept import read_brief, read_projects
-
+def _decisions(home: Path, community: Community) -> list[Decision]:
     brief = read_brief(home) or EMPTY
     return decisions(brief, read_projects(home), community, brief.get("agreed", 0))
 

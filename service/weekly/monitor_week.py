@@ -4,33 +4,64 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from features.atomic import write_atomically
+from features.blocks.groups import Groups
 from features.contract.community import Community
 from features.language import LANGUAGES, in_language, language, say
 from features.point_in_time.records import date_of, day_of
 from features.store.database import open_store
 from features.store.export_history import rows_set_aside
 from features.store.partitions import Partitions
-from models.monitoring.alarms import as_rows
+from models.fairness.lines import group_lines
+from models.monitoring import alarms
+from models.monitoring.alarms import Alarm, as_rows, drift_alarms, training_due
+from models.monitoring.feature_drift import feature_drift
+from models.monitoring.monitor import (
+    Asked,
+    Came,
+    Span,
+    freshness,
+    joined_outcomes,
+    past_demand,
+    past_week,
+    spans_told,
+)
+from models.monitoring.phase_in_effect import effect_lines, outcomes_of_lots
+from models.monitoring.ranking_value import lot_visits, value_lines, values
+from models.monitoring.streams import answered_visits, streams
+from models.monitoring.visit_times import best_times, time_lines, visit_counts
+from models.monitoring.visits_made import audit_made
 from models.scoring.executors import Each, local
 from service.console.stages import Stage
+from service.lists.feedback_week import joined_weeks, quality_rows
+from service.returns.feedback_lines import feedback_lines
 from service.web.hooks.outbox import tell
 from service.web.hooks.subscribers import ALARM
+from service.web.published.model_shelf import read_models
+from service.weekly.look_back import Looked, look_at_town
+from service.weekly.monitor_lines import (
+    demand_lines,
+    freshness_lines,
+    outcome_lines,
+    past_lines,
+    set_aside_lines,
+)
 from service.weekly.score_cache import champion_or_none, scored_by, scored_pieces
-from service.weekly.week_directory import OUTREACH, SCORES, WEEKS, all_listed, all_lots, read_table
+from service.weekly.week_directory import (
+    DEMAND,
+    LOOK_BACK,
+    OUTREACH,
+    SCORES,
+    WEEKS,
+    all_listed,
+    all_lots,
+    read_alarms,
+    read_table,
+)
 
-if TYPE_CHECKING:
-    from features.blocks.groups import Groups
-    from models.monitoring.alarms import Alarm
-    from models.monitoring.monitor import Asked, Span
-    from service.weekly.look_back import Looked
-
-DEMAND = "demand.csv"
-LOOK_BACK = "monitor.json"
 YEAR_OF_VISITS = 52  # weeks whose visits by lot tell what a ranking is worth
 
 
@@ -42,9 +73,6 @@ def monitor_week(
     The lines are also kept in every language, for the service's pages. ``stage`` shows each step; ``each`` calls a task
     for every partition (``models.scoring.executors``).
     """
-    from models.monitoring.monitor import Asked
-    from models.monitoring.visits_made import audit_made
-    from service.weekly.look_back import look_at_town
 
     with stage(say("查看数据", "look at the data")):
         demands = _past_tables(workspace, as_of)
@@ -82,14 +110,11 @@ def _alarms(
     workspace: Path,
     town: Partitions,
     as_of: int,
-    looked: "list[Looked]",
+    looked: list[Looked],
     past: pd.DataFrame,
-    visits: "tuple[pd.DataFrame, Groups]",
-) -> "list[Alarm]":
+    visits: tuple[pd.DataFrame, Groups],
+) -> list[Alarm]:
     """Raise the alarms of a look back; one that was raised by the look back before keeps its day."""
-    from models.monitoring import alarms
-    from models.monitoring.monitor import freshness
-    from models.monitoring.streams import answered_visits, streams
 
     community = town.community
     alarms_found = [
@@ -104,10 +129,8 @@ def _alarms(
     return alarms.continued(alarms_found, read_alarms(workspace), date_of(as_of))
 
 
-def _drift(workspace: Path, town: Partitions, as_of: int) -> "list[Alarm]":
+def _drift(workspace: Path, town: Partitions, as_of: int) -> list[Alarm]:
     """Raise an alarm where features moved further since the champion's training than usual."""
-    from models.monitoring.alarms import drift_alarms
-    from models.monitoring.feature_drift import feature_drift
 
     champion = champion_or_none(workspace, town.community)
     trained = champion.model.metadata.get("as_of") if champion else None
@@ -119,9 +142,6 @@ def _drift(workspace: Path, town: Partitions, as_of: int) -> "list[Alarm]":
 
 def _learnt(workspace: Path, community: Community, as_of: int) -> Callable[[], list[str]]:
     """Return what writes the lines on what visits taught: rankings, the phase-in, and when somebody is at home."""
-    from models.monitoring.phase_in_effect import effect_lines, outcomes_of_lots
-    from models.monitoring.ranking_value import lot_visits, value_lines, values
-    from models.monitoring.visit_times import best_times, time_lines, visit_counts
 
     visits, lots = lot_visits(workspace, as_of), all_lots(workspace)
     paths = sorted((workspace / WEEKS).glob(f"*/{SCORES}"))[-YEAR_OF_VISITS:] if len(visits) else []
@@ -138,18 +158,8 @@ def _learnt(workspace: Path, community: Community, as_of: int) -> Callable[[], l
     ]
 
 
-def read_alarms(workspace: Path) -> list[dict[str, Any]]:
-    """Read the alarms of the newest look back: kind, subject, since, zh, en; none before the first."""
-    try:
-        return json.loads((workspace / LOOK_BACK).read_text("utf-8")).get("alarms", [])
-    except FileNotFoundError:
-        return []
-
-
 def training_is_due(workspace: Path, community: Community) -> bool:
     """Tell whether the newest look back's alarms ask for training, where ``retrain_on_alarm`` allows it."""
-    from models.monitoring.alarms import training_due
-    from service.web.published.model_shelf import read_models
 
     if not community.retrain_on_alarm:
         return False
@@ -157,24 +167,9 @@ def training_is_due(workspace: Path, community: Community) -> bool:
     return bool(models) and training_due(read_alarms(workspace), str(models[0]["as_of"]))
 
 
-def read_look_back(workspace: Path) -> dict[str, Any] | None:
-    """Read what the newest look back found: ``as_of``, and ``lines`` in the current language; None before the first."""
-    try:
-        kept = json.loads((workspace / LOOK_BACK).read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    return {"as_of": kept["as_of"], "lines": kept["lines"][language()]}
-
-
 def _now_lines(
-    workspace: Path, looked: "list[Looked]", listed: pd.DataFrame, table: pd.DataFrame, groups: "Groups"
+    workspace: Path, looked: list[Looked], listed: pd.DataFrame, table: pd.DataFrame, groups: Groups
 ) -> list[str]:
-    from models.fairness.lines import group_lines
-    from models.monitoring.monitor import freshness, joined_outcomes
-    from service.lists.feedback_week import joined_weeks, quality_rows
-    from service.returns.feedback_lines import feedback_lines
-    from service.weekly.monitor_lines import freshness_lines, outcome_lines, set_aside_lines
-
     seen = [partition.seen for partition in looked]
     quality = quality_rows(listed, [partition.returned for partition in looked])
     week = joined_weeks([partition.feedback[language()] for partition in looked], quality)
@@ -193,18 +188,14 @@ def _set_aside(workspace: Path) -> dict[str, tuple[int, int, date]]:
 
 
 def _past_lines(past: pd.DataFrame, demand: pd.DataFrame, community: Community) -> list[str]:
-    from service.weekly.monitor_lines import demand_lines, past_lines
-
     return past_lines(past, community) + demand_lines(demand)
 
 
-def _past_weeks(workspace: Path, asked: "Asked") -> pd.DataFrame:
+def _past_weeks(workspace: Path, asked: Asked) -> pd.DataFrame:
     """Compute ``models.monitoring.monitor.past_week`` of every past week with scores.
 
     The added columns are as_of, and hindsight: whether the model that scored the week was trained on later data.
     """
-    from models.monitoring.monitor import past_week
-    from service.web.published.model_shelf import read_models
 
     weeks, trained = [], {str(model["version"]): str(model["as_of"]) for model in read_models(workspace)}
     for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):
@@ -229,16 +220,14 @@ def _past_tables(workspace: Path, as_of: date) -> list[pd.DataFrame]:
     return tables
 
 
-def _spans(demands: list[pd.DataFrame], as_of: int) -> "list[Span]":
+def _spans(demands: list[pd.DataFrame], as_of: int) -> list[Span]:
     """Return the spans of past demand that ended before a day."""
-    from models.monitoring.monitor import spans_told
 
     return sorted({span for table in demands for span in spans_told(table) if span[1] <= as_of})
 
 
-def _past_demand(asked: "Asked", looked: "list[Looked]", demands: list[pd.DataFrame]) -> pd.DataFrame:
+def _past_demand(asked: Asked, looked: list[Looked], demands: list[pd.DataFrame]) -> pd.DataFrame:
     """Compute ``models.monitoring.monitor.past_demand`` of every past week."""
-    from models.monitoring.monitor import Came, past_demand
 
     came = Came.joined([partition.came for partition in looked])
     checked = [past_demand(asked, came, week) for week in demands]

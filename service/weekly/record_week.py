@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from features.ingest.ingest import ingest_rows
 from features.ingest.quarantine import FOLDER
 from features.language import UserError, say
 from features.store.reader import read_records
 from service.console.stages import Stage
 from service.returns.beside_service import beside_service
+from service.returns.feedback_lines import recorded_lines
+from service.returns.read_outcomes import read_outcomes
 from service.web.intake.counted import reported_outcomes
 from service.web.published.from_records import publish_from_records, recorded_outcomes
 from service.weekly.week_directory import all_listed
@@ -20,8 +23,6 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
 
     Returns lines on what was stored, and lines on what was refused. Raises UserError when no list was ever made.
     """
-    from service.returns.feedback_lines import recorded_lines
-    from service.returns.read_outcomes import read_outcomes
 
     with stage(say("读取记录", "read the records")):
         records = read_records(workspace)
@@ -64,7 +65,6 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
 
 def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
     """Add rows of the contract's tables to the records, all or none, and return how many could not be used."""
-    from features.ingest.ingest import ingest_rows
 
     report = ingest_rows(workspace, tables)
     publish_from_records(workspace)

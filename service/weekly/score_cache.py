@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,17 +18,20 @@ from features.contract.settings_file import SETTINGS_FILE
 from features.language import say
 from features.point_in_time.records import day_of
 from features.store.database import STORE
+from features.store.partitions import Partitions
+from models.estimators.calibrate import at_bound
+from models.evaluation.soundness import bound_lines
+from models.registry.registry import Champion, NoChampion, champion
 from models.scoring.executors import Each, local
+from models.scoring.live import town_state
+from models.scoring.score import Scored, TownScores, score, score_town
 from service.console.stages import Stage
+from service.web.published.packing import ScoredWeek, digest_of
+from service.web.published.partition_answers import AnswerPartition
 from service.web.published.provenance import note_made
+from service.web.published.publish import publish
 from service.weekly.model_lines import about, hindsight
 from service.weekly.week_directory import RISK, SCORES, readable, week_directory
-
-if TYPE_CHECKING:
-    from features.store.partitions import Partitions
-    from models.registry.registry import Champion
-    from models.scoring.score import Scored, TownScores
-    from service.web.published.packing import ScoredWeek
 
 TEXT, NUMBER = pa.string(), pa.float64()
 SCHEMAS = {
@@ -55,7 +57,7 @@ class WeekScores:
     """
 
     home: Path
-    memory: "Scored | None" = None
+    memory: Scored | None = None
     prefix: str = ""
     alarms: tuple[str, ...] = ()  # lines on levels that are not to be trusted, where it was scored just now
 
@@ -103,9 +105,8 @@ def scored_by(path: Path) -> str:
     return ""
 
 
-def champion_or_none(workspace: Path, community: Community) -> "Champion | None":
+def champion_or_none(workspace: Path, community: Community) -> Champion | None:
     """Return the champion in force, or None where there is none for these needs."""
-    from models.registry.registry import NoChampion, champion
 
     try:
         return champion(workspace, community, refresh=True)
@@ -114,7 +115,7 @@ def champion_or_none(workspace: Path, community: Community) -> "Champion | None"
 
 
 def score_week(
-    workspace: Path, town: "Partitions", as_of: date, output: Path, stage: Stage, each: Each = local
+    workspace: Path, town: Partitions, as_of: date, output: Path, stage: Stage, each: Each = local
 ) -> list[str]:
     """Score every household of a date with the champion, publish the scores, and keep their tables.
 
@@ -123,7 +124,6 @@ def score_week(
 
     Returns lines: how many households were scored, and warnings about the model.
     """
-    from models.registry.registry import champion
 
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, town.community)
@@ -137,7 +137,7 @@ def score_week(
 
 
 def current_scores(
-    workspace: Path, town: "Partitions", as_of: date, model: "Champion", stage: Stage, each: Each = local
+    workspace: Path, town: Partitions, as_of: date, model: Champion, stage: Stage, each: Each = local
 ) -> WeekScores:
     """Return the scores of a date: those that are kept while fresh, else made, published and kept now.
 
@@ -149,7 +149,7 @@ def current_scores(
     return _made(workspace, town, as_of, model, workspace / SCORES, stage, each)
 
 
-def _is_fresh(workspace: Path, home: Path, town: "Partitions", model: "Champion") -> bool:
+def _is_fresh(workspace: Path, home: Path, town: Partitions, model: Champion) -> bool:
     """Tell whether scores are kept that were made from these records and settings, by this model, in these partitions."""
     if not ((home / SCORES).is_file() and (home / RISK).is_file()):
         return False
@@ -172,18 +172,14 @@ def _changed(workspace: Path) -> dict[str, int]:
 
 def _made(
     workspace: Path,
-    town: "Partitions",
+    town: Partitions,
     as_of: date,
-    model: "Champion",
+    model: Champion,
     output: Path,
     stage: Stage,
     each: Each,
 ) -> WeekScores:
     """Score a town; the tables get their final names last, so that where they are, the week is published too."""
-    from models.estimators.calibrate import at_bound
-    from models.evaluation.soundness import bound_lines
-    from models.scoring.live import town_state
-    from service.web.published.publish import publish
 
     home, changed = week_directory(workspace, as_of), _changed(workspace)
     with stage(say("评分", "score")):
@@ -203,13 +199,12 @@ def _made(
 
 
 def computed_scores(
-    town: "Partitions", as_of: date, model: "Champion", home: Path, each: Each, prefix: str = ""
-) -> "tuple[WeekScores, TownScores]":
+    town: Partitions, as_of: date, model: Champion, home: Path, each: Each, prefix: str = ""
+) -> tuple[WeekScores, TownScores]:
     """Compute a date's scores and risks, and write their tables into a directory.
 
     ``home``: the directory. ``each`` calls a task for every partition. ``prefix``: of the tables' names.
     """
-    from models.scoring.score import score, score_town
 
     if len(town) == 1:
         memory = score(town.read([0]), model.model, day_of(as_of), model.version)
@@ -222,15 +217,13 @@ def computed_scores(
 
 
 def scored_week(
-    town: "Partitions", as_of: date, scores: WeekScores, shares: np.ndarray, model: "Champion", each: Each
-) -> "ScoredWeek":
+    town: Partitions, as_of: date, scores: WeekScores, shares: np.ndarray, model: Champion, each: Each
+) -> ScoredWeek:
     """Return the scores in the form in which they are published.
 
     ``scores``: the week's tables. ``shares``: ``models.demand.cells.span_shares`` of the town. ``each`` calls a task
     for every partition.
     """
-    from service.web.published.packing import ScoredWeek, digest_of
-    from service.web.published.partition_answers import AnswerPartition
 
     known = scores.memory.known if scores.memory else None
     corrected = model.model.visited is not None
@@ -239,7 +232,7 @@ def scored_week(
     return ScoredWeek(town, day_of(as_of), model, lambda: each(task, range(len(town))), made_of)
 
 
-def _write(scores: WeekScores, scored: "TownScores", partitions: int) -> None:
+def _write(scores: WeekScores, scored: TownScores, partitions: int) -> None:
     """Write the tables of all partitions into two files, one row group for each partition."""
     scores.home.mkdir(parents=True, exist_ok=True)
     schemas = {

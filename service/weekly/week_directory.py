@@ -1,11 +1,13 @@
 """Keep the files of each week in the workspace: paths, whole writes, and reads with plain errors."""
 
 import io
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -14,13 +16,14 @@ import pyarrow.parquet as pq
 from features.atomic import forget_partials, write_atomically
 from features.contract.community import RetentionSettings
 from features.ingest.quarantine import FOLDER
-from features.language import UserError, say
+from features.language import UserError, language, say
 from service.planning.phase_in import COLUMNS as LOTS
 from service.planning.planner import COLUMNS
 
 BEFORE = 3  # weeks after which an old list is no longer what workers have in hands
 DROPPED, BEFORE_LIST, PHASE_IN = "dropped.csv", "before.parquet", "phase_in.parquet"
-WARNED_LIST = "warnings.parquet"
+WARNED_LIST, DEMAND = "warnings.parquet", "demand.csv"
+LOOK_BACK = "monitor.json"  # in the workspace: what the newest look back found
 WEEKS, SCORES, RISK, OUTREACH, LISTED = (
     "weeks",
     "scores.parquet",
@@ -132,3 +135,20 @@ def all_listed(workspace: Path, columns: list[str] | None = None) -> pd.DataFram
     tables = [read_table(path, columns) for path in sorted((workspace / WEEKS).glob(f"*/{LISTED}"))]
     empty = pd.DataFrame(columns=names, dtype=object)
     return pd.concat([empty, *tables], ignore_index=True) if tables else empty
+
+
+def read_alarms(workspace: Path) -> list[dict[str, Any]]:
+    """Read the alarms of the newest look back: kind, subject, since, zh, en; none before the first."""
+    try:
+        return json.loads((workspace / LOOK_BACK).read_text("utf-8")).get("alarms", [])
+    except FileNotFoundError:
+        return []
+
+
+def read_look_back(workspace: Path) -> dict[str, Any] | None:
+    """Read what the newest look back found: ``as_of``, and ``lines`` in the current language; None before the first."""
+    try:
+        kept = json.loads((workspace / LOOK_BACK).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return {"as_of": kept["as_of"], "lines": kept["lines"][language()]}

@@ -21,7 +21,7 @@ from service.web.base.access import Scope, permit
 from service.web.pages.frame import page
 from service.web.published import model_shelf
 from service.web.published.state import state_of
-from service.weekly.monitor_week import read_look_back
+from service.weekly.week_directory import read_look_back
 
 router = APIRouter(include_in_schema=False)
 MEASURES = ("precision_at_capacity", "lift_at_capacity", "calibration_error", "predicted_over_observed")

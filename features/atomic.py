@@ -1,13 +1,14 @@
 """Write a file whole or not at all, and keep rows on their way where they are found again."""
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 PARTIAL = ".partial"  # ends the name of a file that is being written
 
@@ -16,6 +17,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file beside its place and move it there, so that nobody ever sees half of it."""
     with open_atomically(path) as file:
         file.write(content)
+
+
+def read_json(path: Path, otherwise: Any = None) -> Any:
+    """Read a JSON file in UTF-8; ``otherwise`` where there is none."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return otherwise
 
 
 def copy_atomically(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from features.atomic import write_atomically
+from features.atomic import read_json, write_atomically
 from features.language import UserError
 from features.workspace_secret import SECRET, keyed_hash, workspace_secret
 
@@ -34,9 +34,8 @@ class Tombstones:
 
 def read_tombstones(path: Path) -> Tombstones:
     """Read a file of tombstones; none where there is no file. Raises ValueError where it holds something else."""
-    try:
-        held = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    held = read_json(path)
+    if held is None:
         return Tombstones()
     if "check" not in held:
         held = {"salt": held["salt"], "salted": held["households"]}

@@ -4,10 +4,13 @@ Everything is a number or a name of the office's own, so that a page can say it 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 
+from features.atomic import read_json, write_atomically
 from features.contract.community import Community
 from models.monitoring.week_counts import MONTH, SPANS, WeekCounts
 
@@ -18,6 +21,7 @@ EMPTY: Brief = {  # of a week from before there were briefs
     **{name: [] for name in ("changed", "needs", "unvisited", "grids", "workers")},
     "targets": {"visits_per_worker": None, "never_visited": None, "promises_kept": None},
 }
+BRIEF, PROJECTS = "brief.json", "projects.json"  # files of a week
 SAME = ("week", "week_before", "week_last_year")
 
 
@@ -137,3 +141,23 @@ def of_grids(brief: Brief, grids: Sequence[str]) -> Brief:
         "grids": [row for row in brief["grids"] if row["grid_id"] in grids],
         "targets": brief["targets"],
     }
+
+
+def keep_brief(home: Path, brief: Brief) -> None:
+    """Write a week's brief into its directory ``home``."""
+    write_atomically(home / BRIEF, orjson.dumps(brief, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def keep_projects(home: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write a week's proposed projects (``decisions.project_rows``) into its directory ``home``."""
+    write_atomically(home / PROJECTS, orjson.dumps(list(rows), option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def read_brief(home: Path) -> Brief | None:
+    """Read a week's brief; None where none was made."""
+    return read_json(home / BRIEF)
+
+
+def read_projects(home: Path) -> list[dict[str, Any]]:
+    """Read a week's proposed projects; none where its demand was not computed."""
+    return read_json(home / PROJECTS, [])

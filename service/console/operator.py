@@ -2,6 +2,9 @@
 
 import getpass
 import os
+from datetime import date
+
+from features.language import say
 
 LONGEST = 120
 
@@ -18,3 +21,12 @@ def operator() -> str:
     before = os.environ.get("SUDO_USER", "")
     said = f"command:{before}>{account}" if before and before != account else f"command:{account}"
     return "".join(letter if letter.isprintable() else "?" for letter in said)[:LONGEST]
+
+
+def mark() -> str:
+    """Write who makes a list, and when: stands on every workbook and page, so that a copy of it can be traced.
+
+    The day, not the minute: lists that are made again unchanged stay the same files.
+    """
+    who, today = operator().removeprefix("command:"), date.today()
+    return say(f"{who} 于 {today} 生成", f"made by {who} on {today}")

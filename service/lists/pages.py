@@ -15,8 +15,8 @@ from markupsafe import Markup, escape
 from features.contract.community import Community
 from features.language import microgrid_words, say
 from models.demand.whole_numbers import whole_parts
+from service.console.operator import mark
 from service.lists.answers import feedback_names, outcome_names
-from service.lists.mark import mark
 from service.lists.needs_tables import range_words
 from service.lists.visit_rows import as_rows
 

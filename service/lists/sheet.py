@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xlsxwriter.worksheet import Worksheet
 
 from features.language import say
-from service.lists.mark import mark
+from service.console.operator import mark
 
 WIDE = re.compile("[\u0250-\U0010ffff]")
 # Fonts as wide as Arial's are on every system; columns are as many of its digits wide (8 pixels) as the file says.

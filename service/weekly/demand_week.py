@@ -16,8 +16,8 @@ from models.demand.proposals import RUN, Proposals
 from models.demand.town_demand import AskPartition, town_demand
 from models.registry.registry import champion
 from models.scoring.executors import Each, local
+from service.brief.brief import keep_projects
 from service.brief.decisions import project_rows
-from service.brief.kept import keep_projects
 from service.console.stages import Stage
 from service.lists.needs_page import needs_page
 from service.lists.needs_tables import (

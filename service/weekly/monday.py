@@ -10,9 +10,8 @@ from features.findings import Weight
 from features.ingest.ingest_report import IngestReport
 from features.language import say
 from models.monitoring.alarms import Alarm
-from service.brief.brief import EMPTY
+from service.brief.brief import EMPTY, read_brief, read_projects
 from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS, Decision, decisions
-from service.brief.kept import read_brief, read_projects
 from service.brief.words import left_out, month, tables
 from service.console.stages import Stage
 from service.ledgers.take_in import ingest_directory

@@ -1,7 +1,6 @@
 """Keep the files of each week in the workspace: paths, whole writes, and reads with plain errors."""
 
 import io
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.atomic import forget_partials, write_atomically
+from features.atomic import forget_partials, read_json, write_atomically
 from features.contract.community import RetentionSettings
 from features.ingest.quarantine import FOLDER
 from features.language import UserError, language, say
@@ -139,16 +138,10 @@ def all_listed(workspace: Path, columns: list[str] | None = None) -> pd.DataFram
 
 def read_alarms(workspace: Path) -> list[dict[str, Any]]:
     """Read the alarms of the newest look back: kind, subject, since, zh, en; none before the first."""
-    try:
-        return json.loads((workspace / LOOK_BACK).read_text("utf-8")).get("alarms", [])
-    except FileNotFoundError:
-        return []
+    return read_json(workspace / LOOK_BACK, {}).get("alarms", [])
 
 
 def read_look_back(workspace: Path) -> dict[str, Any] | None:
     """Read what the newest look back found: ``as_of``, and ``lines`` in the current language; None before the first."""
-    try:
-        kept = json.loads((workspace / LOOK_BACK).read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    return {"as_of": kept["as_of"], "lines": kept["lines"][language()]}
+    kept = read_json(workspace / LOOK_BACK)
+    return {"as_of": kept["as_of"], "lines": kept["lines"][language()]} if kept else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from features.atomic import write_atomically
+from features.atomic import read_json, write_atomically
 from features.language import say
 from service.web.hooks.messages import accepted, message
 from service.web.hooks.subscribers import Subscriber, read_subscribers
@@ -28,7 +28,7 @@ def tell(workspace: Path, kind: str, data: dict[str, Any]) -> None:
     """
     wanted = [subscriber for subscriber in read_subscribers(workspace) if kind in subscriber.events]
     path = workspace / OUTBOX / "told.json"
-    before = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    before = read_json(path, {})
     if not wanted or before.get(kind) == data:
         return
     (workspace / OUTBOX).mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ def send_due(workspace: Path, now: float | None = None) -> list[str]:
         known = {subscriber.id: subscriber for subscriber in read_subscribers(workspace)}
         lines = []
         for path in sorted(place.glob("msg_*.json")):
-            waiting = json.loads(path.read_text("utf-8"))
+            waiting = read_json(path)
             subscriber = known.get(waiting["subscriber"])
             if subscriber is None:
                 path.unlink()

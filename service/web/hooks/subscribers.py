@@ -6,7 +6,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from features.atomic import write_atomically
+from features.atomic import read_json, write_atomically
 from features.language import UserError
 
 FILE = "webhooks.json"
@@ -30,10 +30,7 @@ class Subscriber:
 
 def read_subscribers(workspace: Path) -> list[Subscriber]:
     """Read the addresses, in the order in which they were added."""
-    try:
-        kept = json.loads((workspace / FILE).read_text("utf-8"))
-    except FileNotFoundError:
-        return []
+    kept = read_json(workspace / FILE, [])
     return [Subscriber(**{**row, "events": tuple(row["events"])}) for row in kept]
 
 

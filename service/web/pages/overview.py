@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session
 from features.language import language, say
 from features.point_in_time.records import day_of
 from models.demand.programmes import against_seats
-from service.brief.brief import EMPTY, Brief, of_grids
+from service.brief.brief import EMPTY, Brief, of_grids, read_projects
 from service.brief.decisions import CHECK, LISTS, MONTH, PROJECTS, decisions
-from service.brief.kept import read_projects
 from service.brief.words import left_out, month, tables
 from service.lists.pages import need_row
 from service.web.api.answers import AsOf

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from features.atomic import write_atomically
+from features.atomic import read_json, write_atomically
 from features.store.database import STORE, read_store
 from features.store.register_changes import show_changes
 from service.web.published.week_files import SERVED, read_pointer
@@ -63,7 +63,7 @@ def _read(path: Path, changed: int) -> Mapping[str, tuple[Recorded, ...]]:
         outreach_id: tuple(
             Recorded(outcome, date.fromisoformat(day), current) for outcome, day, current in rows
         )
-        for outreach_id, rows in json.loads(path.read_text("utf-8")).items()
+        for outreach_id, rows in read_json(path).items()
     }
 
 
@@ -78,8 +78,5 @@ def _publish_refusals(workspace: Path) -> None:
 
 def refusing_on(workspace: Path, day: date) -> frozenset[str]:
     """Return the households that refuse on a day, as the records last said."""
-    try:
-        rows = json.loads((workspace / SERVED / REFUSALS).read_text("utf-8"))
-    except FileNotFoundError:
-        return frozenset()
+    rows = read_json(workspace / SERVED / REFUSALS, [])
     return frozenset(household for household, begins, until in rows if begins <= day.isoformat() < until)

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from features.atomic import write_atomically
+from features.atomic import read_json, write_atomically
 from models.registry.versions import CHALLENGER, CHAMPION, NAME, version_called
 from service.web.published.week_files import REPORTS, SERVED
 
@@ -66,10 +66,7 @@ def _copy_report(client: Any, run_id: str, target: Path) -> None:
 
 def read_models(workspace: Path) -> list[dict[str, Any]]:
     """Read the registered versions, the newest first; none before the first retrain."""
-    try:
-        return json.loads((workspace / SERVED / MODELS).read_text("utf-8"))
-    except FileNotFoundError:
-        return []
+    return read_json(workspace / SERVED / MODELS, [])
 
 
 def report_place(workspace: Path, version: int) -> Path:

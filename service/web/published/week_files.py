@@ -1,11 +1,11 @@
 """Names of the files of a published week, and how to read them without loading a model."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from features.atomic import read_json
 from features.contract.community import Community
 from features.language import UserError
 
@@ -26,12 +26,10 @@ CONTENT, PLACES, VISITS, DEMAND, WEEK, AREAS, AROUND = (
 
 def read_pointer(workspace: Path) -> dict[str, Any]:
     """Which directory holds each week, and the revision, which grows with every change. Raises UserError if damaged."""
+    path = workspace / SERVED / POINTER
     try:
-        return json.loads((workspace / SERVED / POINTER).read_text("utf-8"))
-    except FileNotFoundError:
-        return {"revision": 0, "weeks": {}, "feed": []}
+        return read_json(path, {"revision": 0, "weeks": {}, "feed": []})
     except ValueError as error:
-        path = workspace / SERVED / POINTER
         raise UserError(
             f"{path}：已损坏，请删除后运行 xianying outreach",
             f"{path}: damaged; delete it and run xianying outreach",
@@ -40,7 +38,7 @@ def read_pointer(workspace: Path) -> dict[str, Any]:
 
 def read_visits(place: Path) -> list[dict[str, Any]]:
     """Read the rows served for a week, including those withdrawn since."""
-    return orjson.loads((place / VISITS).read_bytes()) if (place / VISITS).is_file() else []
+    return read_json(place / VISITS, [])
 
 
 def read_week(place: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from features.atomic import read_json
 from features.contract.community import Community
 from features.language import say
 from service.web.base import metrics
@@ -219,11 +220,6 @@ class Shelf:
             content=AnswerFile(directory / CONTENT),
             visits=read_visits(directory),
             demand=orjson.loads((directory / DEMAND).read_bytes()),
-            areas=_read_if_there(directory / AREAS, []),
-            around=_read_if_there(directory / AROUND, {}),
+            areas=read_json(directory / AREAS, []),
+            around=read_json(directory / AROUND, {}),
         )
-
-
-def _read_if_there(path: Path, otherwise: Any) -> Any:
-    """Read a file that not every published week has, or return ``otherwise``."""
-    return orjson.loads(path.read_bytes()) if path.is_file() else otherwise

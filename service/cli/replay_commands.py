@@ -43,11 +43,10 @@ def trace(workspace: Path, outreach_id: str) -> None:
     """Follow a row of a list back to its model and data, and on to its outcome."""
     from service.console.operator import operator
     from service.replay.trace import trace
-    from service.web.base.settings import command_settings, has_service
-    from service.web.database.engine import open_database
+    from service.web.database.engine import database_of
     from service.weekly.opening import speak, take_in
 
     speak(workspace)
     take_in(workspace)
-    database = open_database(command_settings(workspace)) if has_service(workspace) else None
-    show(trace(workspace, outreach_id, database, operator()))
+    with database_of(workspace) as database:
+        show(trace(workspace, outreach_id, database, operator()))

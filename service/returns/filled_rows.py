@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openpyxl.utils import get_column_letter
+
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.findings import shown_cells
 from features.language import UserError, say
@@ -39,7 +41,7 @@ class Filled:
 
     def at(self, column: str) -> str:
         """Return the file, sheet and cell of one of the row's columns."""
-        return f"{self.sheet} {_letters(self.columns.get(column, 0))}{self.line}"
+        return f"{self.sheet} {get_column_letter(self.columns.get(column, 0) + 1)}{self.line}"
 
     def shown(self, column: str) -> str:
         """Return what was filled in as a line may show it: a note that slipped into the wrong cell is masked."""
@@ -69,26 +71,21 @@ def filled_rows(path: Path) -> tuple[list[Filled], list[str]]:
     rows_found: list[Filled] = []
     problems: list[str] = []
     lists = 0
-    for name, cells in _sheets(path):
-        where, columns = f"{path} [{name}]", None
-        for line, row in enumerate(cells, start=1):
+    for sheet in read_sheets(path):
+        where, columns = f"{path} [{sheet.name}]", None
+        for line, row in enumerate(_unmerged(sheet), start=1):
             if header := _header(row):
                 lists, columns = lists + 1, header
                 if ID_HEADER not in header:
                     problems.append(_without_ids(where))
             elif columns is None and (place := _listed_at(row)) is not None:
                 lists, columns = lists + 1, {}
-                problems.append(_without_header(f"{where} {_letters(place)}{line}"))
+                problems.append(_without_header(f"{where} {get_column_letter(place + 1)}{line}"))
             elif columns and ID_HEADER in columns and (filled := _filled(where, line, row, columns)):
                 rows_found.append(filled)
     if not lists:
         raise NoList(say(f"{path}：里面没有走访名单", f"{path}: holds no list of visits"))
     return rows_found, problems
-
-
-def _sheets(path: Path) -> list[tuple[str, list[list[Any]]]]:
-    """Read the names and cells of a workbook's sheets."""
-    return [(sheet.name, _unmerged(sheet)) for sheet in read_sheets(path)]
 
 
 def _unmerged(sheet: SheetCells) -> list[list[Any]]:
@@ -162,17 +159,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()
-
-
-def _letters(position: int) -> str:
-    """Name a column counted from zero.
-
-    >>> [_letters(position) for position in (0, 25, 26)]
-    ['A', 'Z', 'AA']
-    """
-    text = ""
-    position += 1
-    while position:
-        position, rest = divmod(position - 1, 26)
-        text = chr(ord("A") + rest) + text
-    return text

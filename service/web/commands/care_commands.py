@@ -110,12 +110,13 @@ def restore(workspace: Path, file: Path, tombstones: Path | None, secret: Path |
 @click.pass_obj
 def doctor(workspace: Path) -> None:
     """Look over the workspace."""
-    from service.web.intake.handover import has_service
+    from service.web.database.engine import database_of
     from service.web.rights.doctor import findings
 
     if not workspace.is_dir():
         raise UserError(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace")
-    wrong = findings(workspace, service_database(workspace) if has_service(workspace) else None)
+    with database_of(workspace) as database:
+        wrong = findings(workspace, database)
     if wrong:
         raise UserError("\n".join(wrong))
     show_line("一切正常", "all is well")

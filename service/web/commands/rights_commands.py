@@ -11,18 +11,17 @@ import click
 from features.language import say
 from service.console.operator import operator
 from service.console.terminal import Day, show, show_line
+from service.web.commands.service_database import service_database
 
 group = click.Group()
 
 
 def _open(workspace: Path, household_id: str) -> Any:
     """Open the service's database, for a household about which there are records."""
-    from service.web.base.settings import command_settings
-    from service.web.database.engine import open_database
     from service.web.rights.rights import known_household
 
     known_household(workspace, household_id)
-    return open_database(command_settings(workspace))
+    return service_database(workspace)
 
 
 def _today(workspace: Path) -> date:
@@ -153,13 +152,11 @@ def correct(workspace: Path, household: str, attribute: str, value: str) -> None
 def delete(workspace: Path, household: str, yes: bool) -> None:
     """Delete a household from everything; the wish is stored first, so that an interrupted command can be run again."""
     from features.store.reader import read_settings
-    from service.web.base.settings import command_settings
-    from service.web.database.engine import open_database
     from service.web.intake.handover import drain
     from service.web.rights.rights import ask_deletion, deletion_waits, known_household
 
     read_settings(workspace)
-    database = open_database(command_settings(workspace))
+    database = service_database(workspace)
     if not deletion_waits(database, household):
         known_household(workspace, household)
         if not yes:

@@ -22,10 +22,9 @@ def enter_command(workspace: Path, action: str, detail: str) -> None:
     """
     from service.console.operator import operator
     from service.web.audit.log import enter
-    from service.web.base.settings import has_service
+    from service.web.database.engine import database_of
 
-    if has_service(workspace):
-        database = service_database(workspace)
-        with database.writing() as session:
-            enter(session, operator(), action, "", "", detail)
-        database.engine.dispose()
+    with database_of(workspace) as database:
+        if database:
+            with database.writing() as session:
+                enter(session, operator(), action, "", "", detail)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from features.language import UserError
-from service.web.base.settings import Settings
+from service.web.base.settings import Settings, command_settings, has_service
 
 PATIENCE = 15  # seconds to wait for another writer
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -159,3 +159,16 @@ def _refuse_newer(engine: Engine) -> None:
             f"the database was migrated by a newer version of the program ({version}): install that one again, or"
             f" run its `xianying migrate --to {known[-1]}` first",
         )
+
+
+@contextmanager
+def database_of(workspace: Path) -> Iterator[Database | None]:
+    """Open the database of a workspace's service, for what is no service and needs no secret; None without a service."""
+    if not has_service(workspace):
+        yield None
+        return
+    database = open_database(command_settings(workspace))
+    try:
+        yield database
+    finally:
+        database.engine.dispose()

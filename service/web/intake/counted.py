@@ -13,8 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.web.base.settings import command_settings, has_service
-from service.web.database.engine import open_database
+from service.web.database.engine import database_of
 from service.web.database.tables import Outcome
 from service.web.published.from_records import Recorded, recorded_outcomes
 
@@ -75,19 +74,16 @@ def paper_counts(report: Outcome, paper: Recorded) -> bool:
 
 def reported_outcomes(workspace: Path) -> dict[str, tuple[str, date]]:
     """Return the outcome and date that the records took from the service last for rows of lists, by outreach_id."""
-    if not has_service(workspace):
-        return {}
-    database = open_database(command_settings(workspace))
     taken = (
         select(Outcome)
         .where(Outcome.undone_at.is_(None), Outcome.drained_at.is_not(None))
         .order_by(Outcome.id)
     )
-    try:
+    with database_of(workspace) as database:
+        if not database:
+            return {}
         with database.reading() as session:
             return {row.outreach_id: (row.outcome, row.contacted_on) for row in session.scalars(taken)}
-    finally:
-        database.engine.dispose()
 
 
 def _counted(

@@ -24,8 +24,7 @@ from service.lists.answers import contradiction, outcome_names
 from service.returns.read_feedback import REFUSES
 from service.web.audit.anchor import DIRECTORY, newest_head
 from service.web.audit.drain import Drain
-from service.web.base.settings import command_settings, has_service
-from service.web.database.engine import Database, open_database
+from service.web.database.engine import Database, database_of
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, Remark, now
 from service.web.intake.counted import on_paper, paper_counts
 from service.web.published.from_records import Recorded, publish_from_records, recorded_outcomes
@@ -47,25 +46,17 @@ class Taken:
 
 def drain_service(workspace: Path) -> list[str]:
     """Move what came in through the service, if there is one, into the records; return lines on it."""
-    if not has_service(workspace):
-        return []
-    database = open_database(command_settings(workspace))
-    try:
-        return drain(workspace, database)
-    finally:
-        database.engine.dispose()
+    with database_of(workspace) as database:
+        return drain(workspace, database) if database else []
 
 
 def audit_head(workspace: Path) -> list[str]:
     """Return the audit log's head as a signed line for the week's summary; no line without a service."""
-    if not has_service(workspace):
-        return []
-    database = open_database(command_settings(workspace))
-    try:
+    with database_of(workspace) as database:
+        if not database:
+            return []
         Drain(database, workspace / DIRECTORY).everything()
         head = newest_head(database)
-    finally:
-        database.engine.dispose()
     return [head.line(workspace_secret(workspace))] if head else []
 
 
@@ -112,10 +103,13 @@ def _take(workspace: Path, database: Database, zone: ZoneInfo) -> Taken:
     return taken
 
 
-def _waiting(session: Session, table: Any) -> list[Any]:
-    """Return the rows not yet drained, locked until the end of the transaction, so that none is undone meanwhile."""
-    rows = select(table).where(table.drained_at.is_(None)).order_by(table.id)
-    return list(session.scalars(rows.with_for_update()))
+def _waiting(session: Session, taken: Taken, table: Any) -> list[Any]:
+    """Take the rows not yet drained, locked until the end of the transaction, so that none is undone meanwhile."""
+    chosen = select(table).where(table.drained_at.is_(None)).order_by(table.id)
+    rows = list(session.scalars(chosen.with_for_update()))
+    if rows:
+        taken.ids[table] = [row.id for row in rows]
+    return rows
 
 
 def _take_outcomes(session: Session, taken: Taken, workspace: Path) -> None:
@@ -123,7 +117,7 @@ def _take_outcomes(session: Session, taken: Taken, workspace: Path) -> None:
 
     One that paper contradicts with a later visit stays with the service only; a line tells each contradiction.
     """
-    waiting = _waiting(session, Outcome)
+    waiting = _waiting(session, taken, Outcome)
     latest = {row.outreach_id: row for row in waiting if row.undone_at is None}
     papers = _papers(session, latest, workspace)
     contradicted = [(row, papers[row.outreach_id]) for row in latest.values() if row.outreach_id in papers]
@@ -135,10 +129,8 @@ def _take_outcomes(session: Session, taken: Taken, workspace: Path) -> None:
         for row in latest.values()
         if row.outreach_id not in lost
     ]
-    if waiting:
-        for row in waiting:
-            row.taken_at = row.taken_at or now()
-        taken.ids[Outcome] = [row.id for row in waiting]
+    for row in waiting:
+        row.taken_at = row.taken_at or now()
 
 
 def _papers(session: Session, latest: Mapping[str, Outcome], workspace: Path) -> dict[str, Recorded]:
@@ -164,7 +156,7 @@ def _take_requests(session: Session, taken: Taken, zone: ZoneInfo) -> None:
     def local(moment: Any) -> Any:
         return moment.astimezone(zone).replace(tzinfo=None).isoformat(sep=" ") if moment else None
 
-    waiting = _waiting(session, NewRequest)
+    waiting = _waiting(session, taken, NewRequest)
     times = ("requested_at", "recorded_at", "resolved_at")
     plain = ("request_id", "household_id", "need", "text", "channel", "satisfaction")
     taken.rows["requests"] = [
@@ -174,13 +166,11 @@ def _take_requests(session: Session, taken: Taken, zone: ZoneInfo) -> None:
         }
         for row in waiting
     ]
-    if waiting:
-        taken.ids[NewRequest] = [row.id for row in waiting]
 
 
 def _take_refusals(session: Session, taken: Taken, workspace: Path) -> None:
     """The newest word on each refusal; where all of a household's were ended, on those that the records hold."""
-    waiting = _waiting(session, Refusal)
+    waiting = _waiting(session, taken, Refusal)
     latest: dict[tuple[str, Any], date | None] = {}
     taken.rows["feedback"] = []
     for entry in waiting:
@@ -198,13 +188,11 @@ def _take_refusals(session: Session, taken: Taken, workspace: Path) -> None:
         {"household_id": household, "from": begins, "until": until}
         for (household, begins), until in latest.items()
     ]
-    if waiting:
-        taken.ids[Refusal] = [row.id for row in waiting]
 
 
 def _take_remarks(session: Session, taken: Taken, workspace: Path, zone: ZoneInfo) -> None:
     """Take the last word of each kind on each row of a list as that row's feedback; it takes back no refusal."""
-    waiting = _waiting(session, Remark)
+    waiting = _waiting(session, taken, Remark)
     rows: dict[str, dict[str, Any]] = {}
     for remark in waiting:
         row = rows.setdefault(
@@ -223,8 +211,6 @@ def _take_remarks(session: Session, taken: Taken, workspace: Path, zone: ZoneInf
         if refuses:
             row.pop("kind", None)
     taken.rows["feedback"] += list(rows.values())
-    if waiting:
-        taken.ids[Remark] = [remark.id for remark in waiting]
 
 
 def _newest_rows(stored: Rows, table: str) -> list[dict[str, Any]]:
@@ -238,7 +224,7 @@ def _newest_rows(stored: Rows, table: str) -> list[dict[str, Any]]:
 
 def _take_corrections(session: Session, taken: Taken, workspace: Path) -> None:
     """Take each corrected attribute as a correction of the household's newest row."""
-    waiting = _waiting(session, Correction)
+    waiting = _waiting(session, taken, Correction)
     rows: dict[tuple[str, Any], dict[str, Any]] = {}
     for entry in waiting:
         stored = _newest_rows(rows_of_household(workspace, entry.household_id), "households")
@@ -247,8 +233,6 @@ def _take_corrections(session: Session, taken: Taken, workspace: Path) -> None:
             row = rows.setdefault((entry.household_id, newest["valid_from"]), newest)
             row[entry.attribute] = entry.value
     taken.rows["households"] = list(rows.values())
-    if waiting:
-        taken.ids[Correction] = [entry.id for entry in waiting]
 
 
 def _mark_drained(database: Database, taken: Taken) -> None:

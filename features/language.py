@@ -23,6 +23,13 @@ class UserError(Exception):
         super().__init__(say(zh, en or zh))
 
 
+class Mistake(ValueError):
+    """A value that settings may not have, in Chinese and in English; pydantic adds the place."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(say(zh, en))
+
+
 def set_language(language: str) -> None:
     """Choose the language of every text from now on: ``zh`` (or ``zh-CN``) or ``en``."""
     global _language

@@ -14,7 +14,7 @@ from features.contract.eligibility import parse
 from features.contract.need_kinds import KINDS, NeedKind, kinds_of
 from features.contract.settings_mistakes import mistake_line
 from features.contract.settings_text import read_yaml
-from features.language import UserError, language, say
+from features.language import Mistake, UserError, language
 
 MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
 LEAP_YEAR = 2024
@@ -104,19 +104,15 @@ class Group(_Named):
     @model_validator(mode="after")
     def _says_who(self) -> "Group":
         if not self.who.strip() and self.known_within_weeks is None:
-            raise ValueError(
-                say(
-                    f"group {self.id}：请写 who 或 known_within_weeks",
-                    f"group {self.id}: give who or known_within_weeks",
-                )
+            raise Mistake(
+                f"group {self.id}：请写 who 或 known_within_weeks",
+                f"group {self.id}: give who or known_within_weeks",
             )
         parse(self.who, f"group {self.id}")
         if self.id == "grid" or "=" in self.id:
-            raise ValueError(
-                say(
-                    f"group {self.id}：id 不能是 grid，也不能含 =",
-                    f"group {self.id}: an id may not be grid nor hold =",
-                )
+            raise Mistake(
+                f"group {self.id}：id 不能是 grid，也不能含 =",
+                f"group {self.id}: an id may not be grid nor hold =",
             )
         return self
 
@@ -150,12 +146,10 @@ class Programme(_Named):
     @classmethod
     def _month_and_day(cls, value: str) -> str:
         if value and not MONTH_AND_DAY.fullmatch(value):
-            raise ValueError(
-                say(f"请写月-日，例如 06-20：{value}", f"write month-day, such as 06-20: {value}")
-            )
+            raise Mistake(f"请写月-日，例如 06-20：{value}", f"write month-day, such as 06-20: {value}")
         *_, month, day = (int(part) for part in re.split(r"[-/.]", value)) if value else (1, 1)
         if day > monthrange(LEAP_YEAR, month)[1]:
-            raise ValueError(say(f"没有这一天：{value}", f"no such day: {value}"))
+            raise Mistake(f"没有这一天：{value}", f"no such day: {value}")
         return value
 
 
@@ -181,7 +175,7 @@ class Identity(_Section):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(say(f"没有这个时区：{value}", f"no such timezone: {value}")) from error
+            raise Mistake(f"没有这个时区：{value}", f"no such timezone: {value}") from error
         return value
 
 
@@ -319,34 +313,26 @@ class Community(_Section):
             ids = [row.id for row in rows]
             twice = sorted({identifier for identifier in ids if ids.count(identifier) > 1})
             if twice:
-                raise ValueError(
-                    say(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice")
-                )
+                raise Mistake(f"{title} 里 id 重复：{twice[0]}", f"{title}: id {twice[0]} stands twice")
         known, funds = {need.id for need in self.needs}, {fund.id for fund in self.funds}
         for title, rows in (("programmes", self.programmes), ("funds", self.funds)):
             for row in rows:
                 for need in sorted({*row.needs} - known):
-                    raise ValueError(
-                        say(
-                            f"{title} {row.id} 的 need {need} 不在 needs 里",
-                            f"{title} {row.id}: need {need} is not among the needs",
-                        )
+                    raise Mistake(
+                        f"{title} {row.id} 的 need {need} 不在 needs 里",
+                        f"{title} {row.id}: need {need} is not among the needs",
                     )
         for attribute, told_for in self.features.reasons.items():
             for need in sorted({*told_for} - known - {*KINDS}):
-                raise ValueError(
-                    say(
-                        f"features.reasons.{attribute}：{need} 既不是 needs 的 id，也不是 {'、'.join(KINDS)}",
-                        f"features.reasons.{attribute}: {need} is no need's id and none of {', '.join(KINDS)}",
-                    )
+                raise Mistake(
+                    f"features.reasons.{attribute}：{need} 既不是 needs 的 id，也不是 {'、'.join(KINDS)}",
+                    f"features.reasons.{attribute}: {need} is no need's id and none of {', '.join(KINDS)}",
                 )
         for programme in self.programmes:
             if programme.fund and programme.fund not in funds:
-                raise ValueError(
-                    say(
-                        f"programmes {programme.id} 的 fund {programme.fund} 不在 funds 里",
-                        f"programmes {programme.id}: fund {programme.fund} is not among the funds",
-                    )
+                raise Mistake(
+                    f"programmes {programme.id} 的 fund {programme.fund} 不在 funds 里",
+                    f"programmes {programme.id}: fund {programme.fund} is not among the funds",
                 )
         return self
 

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.contract.settings_mistakes import mistake_words
-from features.language import UserError, say
+from features.language import Mistake, UserError, say
 from service.web.base.access import SCOPES, Role
 
 SHORTEST_SECRET = 32
@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         for name in filter(None, map(str.strip, value.split(","))):
             if name not in people:
                 known = say("、", ", ").join(people)
-                raise ValueError(say(f"没有角色 {name}，只有 {known}", f"no role {name}; there are {known}"))
+                raise Mistake(f"没有角色 {name}，只有 {known}", f"no role {name}; there are {known}")
         return value
 
     @field_validator("rate", "sign_in_rate")
@@ -94,8 +94,8 @@ class Settings(BaseSettings):
         try:
             parse(value)
         except ValueError as error:
-            raise ValueError(
-                say(f"“{value}” 看不懂，写法如 30/minute", f"cannot read '{value}': write such as 30/minute")
+            raise Mistake(
+                f"“{value}” 看不懂，写法如 30/minute", f"cannot read '{value}': write such as 30/minute"
             ) from error
         return value
 
@@ -104,20 +104,16 @@ class Settings(BaseSettings):
         local = self.host in ("127.0.0.1", "localhost", "::1")
         if self.environment == "development":
             if not local:
-                raise ValueError(
-                    say(
-                        "development 只能在本机（XIANYING_HOST=127.0.0.1）使用",
-                        "development is for this machine only (XIANYING_HOST=127.0.0.1)",
-                    )
+                raise Mistake(
+                    "development 只能在本机（XIANYING_HOST=127.0.0.1）使用",
+                    "development is for this machine only (XIANYING_HOST=127.0.0.1)",
                 )
         elif len(self.secret.get_secret_value()) < SHORTEST_SECRET:
-            raise ValueError(
-                say(
-                    "请设置 XIANYING_SECRET（至少 32 个字符，可用 openssl rand -hex 32 生成）；"
-                    "只在本机试用可设 XIANYING_ENVIRONMENT=development",
-                    "set XIANYING_SECRET to 32 characters or more (openssl rand -hex 32); to try things on"
-                    " this machine set XIANYING_ENVIRONMENT=development",
-                )
+            raise Mistake(
+                "请设置 XIANYING_SECRET（至少 32 个字符，可用 openssl rand -hex 32 生成）；"
+                "只在本机试用可设 XIANYING_ENVIRONMENT=development",
+                "set XIANYING_SECRET to 32 characters or more (openssl rand -hex 32); to try things on"
+                " this machine set XIANYING_ENVIRONMENT=development",
             )
         return self
 

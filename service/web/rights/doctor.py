@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,21 +34,13 @@ SHOWN = 5  # files named of many
 
 def findings(workspace: Path, database: Database | None) -> list[str]:
     """Say what is wrong, a line each with what to do; none where all is well. ``database``: None without a service."""
-    checks: list[Callable[[], Iterator[str]]] = [
-        lambda: _settings(workspace),
-        lambda: _records(workspace),
-        lambda: _tables(workspace),
-        lambda: _served(workspace),
-        lambda: _champion(workspace),
-        lambda: _tombstones(workspace),
-        lambda: _permissions(workspace),
-        lambda: _disk(workspace),
-    ]
+    if owners := [*_owners(workspace)]:
+        return owners  # what cannot be read cannot be looked over
+    checks = (_settings, _records, _tables, _served, _champion, _tombstones, _permissions, _disk)
+    lines = [line for check in checks for line in check(workspace)]
     if database is not None:
-        known = database
-        checks += [lambda: _database(known), lambda: _audit(workspace, known)]
-    # what cannot be read cannot be looked over
-    return [*_owners(workspace)] or [line for check in checks for line in check()]
+        lines += [*_database(database), *_audit(workspace, database)]
+    return lines
 
 
 def _settings(workspace: Path) -> Iterator[str]:

@@ -20,20 +20,12 @@ SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # list lengths of the lift table
 TOP = 0.02
 BINS = 10
 ALL = "all"  # the row over all needs: means over needs, and totals of counts
-METRICS = (
-    "positives",
-    "base_rate",
-    "precision_at_capacity",
-    "recall_at_capacity",
-    "lift_at_capacity",
-    "precision_at_2_percent",
-    "recall_at_2_percent",
-    "lift_at_2_percent",
-    "average_precision",
-    "area_under_curve",
-    "brier",
-    "calibration_error",
-    "predicted_over_observed",
+METRICS = tuple(
+    """
+    positives base_rate precision_at_capacity recall_at_capacity lift_at_capacity precision_at_2_percent
+    recall_at_2_percent lift_at_2_percent average_precision area_under_curve brier calibration_error
+    predicted_over_observed
+    """.split()
 )
 
 

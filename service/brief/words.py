@@ -1,7 +1,8 @@
 """Put a brief into words: what changed, who did not visit, which needs grow, who is left out, the month."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from features.contract.community import Community
@@ -10,11 +11,12 @@ from service.brief.brief import Brief
 
 MOST_GROWING, FEWEST = 5, 5  # needs that are named, and requests of a month from which growth is told
 Row = dict[str, Any]
+Column = tuple[str, str | Callable[[Row], Any]]  # its title, and the key of a row or what is made of it
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a page: its title, a note, the titles of its columns, rows, and the columns that hold numbers.
+    """A table of a page: its title, a note, the titles of its columns, and rows.
 
     ``name``: of the file to which it can be saved.
     """
@@ -22,8 +24,16 @@ class Table:
     name: str
     title: str
     note: str
-    columns: tuple[str, ...]
+    columns: list[str]
     rows: list[list[Any]]
+
+
+def _table(name: str, title: str, note: str, rows: Iterable[Row], columns: Sequence[Column]) -> Table:
+    """Make a table whose columns are each a title, and what stands in a row's cell: a key of the row or a function."""
+    cells = [key if callable(key) else itemgetter(key) for _, key in columns]
+    return Table(
+        name, title, note, [head for head, _ in columns], [[cell(row) for cell in cells] for row in rows]
+    )
 
 
 def changed(brief: Brief) -> Table:
@@ -33,45 +43,31 @@ def changed(brief: Brief) -> Table:
         "visits": say("走访（户次）", "visits"),
         "found": say("上门问到的需要（项）", "needs found by visits"),
     }
-    return Table(
-        "changed",
-        say("上周跟以前比", "Last week beside earlier ones"),
-        "",
-        (
-            say("项目", "what"),
-            say("上周", "last week"),
-            say("上上周", "week before"),
-            say("去年同周", "same week last year"),
-        ),
-        [
-            [names[row["what"]], row["week"], row["week_before"], row["week_last_year"]]
-            for row in brief["changed"]
-        ],
-    )
+    columns: list[Column] = [
+        (say("项目", "what"), lambda row: names[row["what"]]),
+        (say("上周", "last week"), "week"),
+        (say("上上周", "week before"), "week_before"),
+        (say("去年同周", "same week last year"), "week_last_year"),
+    ]
+    title = say("上周跟以前比", "Last week beside earlier ones")
+    return _table("changed", title, "", brief["changed"], columns)
 
 
 def unvisited(brief: Brief) -> Table:
     """List who has visited how much of the last list, by worker, paper included."""
-    rows = [
-        [row["grid_id"], row["name"], row["listed"], row["visited"], row["listed"] - row["visited"]]
-        for row in brief["unvisited"]
-    ]
-    return Table(
-        "unvisited",
-        say("上次名单谁还没去", "Visits of the last list"),
-        say(
-            "纸质表、手机都算。没去先问原因：人手、路远，还是没人在家。",
-            "Paper and phone. Ask for the cause first.",
-        ),
-        (
-            say("网格", "grid"),
-            say("走访人", "worker"),
-            say("名单户数", "listed"),
-            say("去了", "visited"),
-            say("还没去", "left"),
-        ),
-        [row for row in rows if row[-1]],
+    note = say(
+        "纸质表、手机都算。没去先问原因：人手、路远，还是没人在家。",
+        "Paper and phone. Ask for the cause first.",
     )
+    columns: list[Column] = [
+        (say("网格", "grid"), "grid_id"),
+        (say("走访人", "worker"), "name"),
+        (say("名单户数", "listed"), "listed"),
+        (say("去了", "visited"), "visited"),
+        (say("还没去", "left"), lambda row: row["listed"] - row["visited"]),
+    ]
+    rows = [row for row in brief["unvisited"] if row["listed"] != row["visited"]]
+    return _table("unvisited", say("上次名单谁还没去", "Visits of the last list"), note, rows, columns)
 
 
 def growing(brief: Brief, community: Community) -> Table:
@@ -83,18 +79,14 @@ def growing(brief: Brief, community: Community) -> Table:
         if row["need"] in names and row["month"] >= FEWEST and row["month"] > row["month_before"]
     ]
     grown = sorted(grown, key=lambda row: row["month_before"] - row["month"])[:MOST_GROWING]
-    return Table(
-        "growing",
-        say("哪些需求在增多", "Needs that grow"),
-        say("数的是四周里居民来提的件数。", "Requests in four weeks."),
-        (
-            say("需求", "need"),
-            say("近四周", "last four weeks"),
-            say("前四周", "four before"),
-            say("去年同期", "a year ago"),
-        ),
-        [[names[row["need"]], row["month"], row["month_before"], row["month_last_year"]] for row in grown],
-    )
+    columns: list[Column] = [
+        (say("需求", "need"), lambda row: names[row["need"]]),
+        (say("近四周", "last four weeks"), "month"),
+        (say("前四周", "four before"), "month_before"),
+        (say("去年同期", "a year ago"), "month_last_year"),
+    ]
+    note = say("数的是四周里居民来提的件数。", "Requests in four weeks.")
+    return _table("growing", say("哪些需求在增多", "Needs that grow"), note, grown, columns)
 
 
 def left_out(brief: Brief) -> list[str]:
@@ -113,88 +105,61 @@ def left_out(brief: Brief) -> list[str]:
 
 def month_of_grids(brief: Brief) -> Table:
     """Show four weeks of each grid beside the targets that the office has set."""
-    limit, kept = brief["targets"]["never_visited"], brief["targets"]["promises_kept"]
-    return Table(
-        "month-grids",
-        say("各网格", "Grids in four weeks"),
-        _targets_note(brief),
+    limit = brief["targets"]["never_visited"]
+    columns: list[Column] = [
+        (say("网格", "grid"), "grid_id"),
+        (say("能走访的户", "households"), "households"),
+        (say("从没去过", "never visited"), "never"),
         (
-            say("网格", "grid"),
-            say("能走访的户", "households"),
-            say("从没去过", "never visited"),
             say("最久没去（周）", "longest unvisited (weeks)"),
-            *_month_titles(),
-            *([say("没去过的目标", "target: never visited")] if limit is not None else []),
-            *([say("约好要去的目标", "target: promises kept")] if kept is not None else []),
+            lambda row: "" if row["unseen"] is None else round(row["unseen"] / 7),
         ),
-        [
-            [
-                row["grid_id"],
-                row["households"],
-                row["never"],
-                "" if row["unseen"] is None else round(row["unseen"] / 7),
-                *_month_cells(row),
-                *(
-                    [_beside(row["never"] / max(1, row["households"]), limit, False)]
-                    if limit is not None
-                    else []
-                ),
-                *([_beside_kept(row, kept)] if kept is not None else []),
-            ]
-            for row in brief["grids"]
-        ],
-    )
+        *_month_columns(),
+    ]
+    if limit is not None:
+        title = say("没去过的目标", "target: never visited")
+        columns.append((title, lambda row: _beside(row["never"] / max(1, row["households"]), limit, False)))
+    columns += _promises_column(brief)
+    title = say("各网格", "Grids in four weeks")
+    return _table("month-grids", title, _targets_note(brief), brief["grids"], columns)
 
 
 def month_of_workers(brief: Brief) -> Table:
     """Show four weeks of each worker beside the targets that the office has set, in the order of their names."""
-    target, kept = brief["targets"]["visits_per_worker"], brief["targets"]["promises_kept"]
-    return Table(
-        "month-workers",
-        say("各走访人", "Workers in four weeks"),
-        say(
-            "走访多少还看片区大小、路远近、有没有人在家，不排名次；差得多的先问缺什么。",
-            "How many visits are possible depends on the area; this is no ranking. Ask first what is missing.",
-        ),
-        (
-            say("走访人", "worker"),
-            *_month_titles(),
-            *([say("走访目标", "target: visits")] if target is not None else []),
-            *([say("约好要去的目标", "target: promises kept")] if kept is not None else []),
-        ),
-        [
-            [
-                row["name"],
-                *_month_cells(row),
-                *([_short(row["visits"], target)] if target is not None else []),
-                *([_beside_kept(row, kept)] if kept is not None else []),
-            ]
-            for row in brief["workers"]
-        ],
+    target = brief["targets"]["visits_per_worker"]
+    columns: list[Column] = [(say("走访人", "worker"), "name"), *_month_columns()]
+    if target is not None:
+        columns.append((say("走访目标", "target: visits"), lambda row: _short(row["visits"], target)))
+    columns += _promises_column(brief)
+    note = say(
+        "走访多少还看片区大小、路远近、有没有人在家，不排名次；差得多的先问缺什么。",
+        "How many visits are possible depends on the area; this is no ranking. Ask first what is missing.",
     )
+    return _table("month-workers", say("各走访人", "Workers in four weeks"), note, brief["workers"], columns)
 
 
-def _month_titles() -> tuple[str, ...]:
-    return (
-        say("走访（户次）", "visits"),
-        say("见到人", "met"),
-        say("每百次有需要的", "finds a hundred visits"),
-        say("上次走访（天前）", "last visit (days ago)"),
-        say("约好再去", "promised"),
-        say("去了", "kept"),
-    )
+def _month_columns() -> list[Column]:
+    def known(key: str) -> Callable[[Row], Any]:
+        return lambda row: "" if row[key] is None else row[key]
 
-
-def _month_cells(row: Row) -> list[Any]:
-    last, per_100 = row["last"], row["found_per_100"]
     return [
-        row["visits"],
-        row["met"],
-        "" if per_100 is None else per_100,
-        "" if last is None else last,
-        row["promised"],
-        row["kept"],
+        (say("走访（户次）", "visits"), "visits"),
+        (say("见到人", "met"), "met"),
+        (say("每百次有需要的", "finds a hundred visits"), known("found_per_100")),
+        (say("上次走访（天前）", "last visit (days ago)"), known("last")),
+        (say("约好再去", "promised"), "promised"),
+        (say("去了", "kept"), "kept"),
     ]
+
+
+def _promises_column(brief: Brief) -> list[Column]:
+    """Return the column of promises kept beside their target, where there is one."""
+    target = brief["targets"]["promises_kept"]
+
+    def beside(row: Row) -> str:
+        return _beside(row["kept"] / row["promised"], target, True) if row["promised"] else ""
+
+    return [] if target is None else [(say("约好要去的目标", "target: promises kept"), beside)]
 
 
 def _targets_note(brief: Brief) -> str:
@@ -218,10 +183,6 @@ def _beside(share: float, limit: float, at_least: bool) -> str:
     return f"{sign}{limit:.0%}，" + (
         say("已到", "met") if met else say(f"现 {share:.0%}", f"now {share:.0%}")
     )
-
-
-def _beside_kept(row: Row, target: float) -> str:
-    return _beside(row["kept"] / row["promised"], target, True) if row["promised"] else ""
 
 
 def month(brief: Brief) -> list[Table]:

@@ -1,8 +1,9 @@
 """Make the tables of needs, projects and resources that stand in the workbook and on the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from models.demand.intervals import reaches_far
 from models.demand.proposals import EXTEND, OPEN, RUN, Proposals
 from models.demand.whole_numbers import whole_parts
 
+Row = Mapping[Any, Any]
+# a column: its title, its width, and the key of a row or what is made of it
+Column = tuple[str, float, str | Callable[[Row], Any]]
 MOST_GRIDS = 4  # that a line names
 
 
@@ -28,6 +32,13 @@ class Sheet:
     rows: list[list[Any]]
 
 
+def _sheet(title: str, note: str, rows: Iterable[Row], columns: Sequence[Column]) -> Sheet:
+    """Make a table of columns, each a title, a width, and what stands in a row's cell: a key of it or a function."""
+    cells = [key if callable(key) else itemgetter(key) for _, _, key in columns]
+    widths = tuple((name, width) for name, width, _ in columns)
+    return Sheet(title, note, widths, [[cell(row) for cell in cells] for row in rows])
+
+
 def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community) -> Sheet:
     """Make the table 需求清单: a row for each need with its window, the months ahead, seats and a verdict.
 
@@ -36,64 +47,52 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
     town = demand[demand["grid_id"] == TOWN]
     months = list(dict.fromkeys(town.loc[town["span"] != WINDOWS, "span"]))
     facts = proposals.needs.set_index("need")
-    rows = []
+    rows: list[Row] = []
     for need in community.needs:
         of_need = town[town["need"] == need.id].set_index("span")
-        if WINDOWS not in of_need.index:
-            continue
-        window, seats = of_need.loc[WINDOWS].to_dict(), facts.loc[need.id].to_dict()
-        rows.append(
-            [
-                need.name.here,
-                f"{window['begins']}～{window['ends'] - timedelta(days=1)}",
-                int(window["households"]),
-                round(float(window["expected"])),
-                range_words(window),
-                *[_month(of_need.loc[month].to_dict()) for month in months],
-                _grids(demand, need.id),
-                round(seats["wanted"]),
-                "" if np.isnan(seats["seats"]) else round(seats["seats"]),
-                round(seats["unserved"]),
-                verdict(seats, community),
-            ]
-        )
-    columns = (
-        (say("需求", "need"), 12),
-        (say("时段", "window"), 14),
-        (say("符合条件的户", "can have it"), 9),
-        (say("预计户数", "expected"), 8),
-        (say("大概范围", "90%"), 9),
-        *[(month, 12) for month in months],
-        (say("最多的网格", "most in grids"), 18),
-        (say("想要名额", "seats wanted"), 8),
-        (say("剩余名额", "seats left"), 8),
-        (say("缺口", "not served"), 7),
-        (say("结论", "so"), 20),
-    )
+        if WINDOWS in of_need.index:
+            window, of_months = of_need.loc[WINDOWS].to_dict(), of_need.loc[months].to_dict("index")
+            rows.append({**facts.loc[need.id].to_dict(), **window, **of_months, "need": need})
+    columns: list[Column] = [
+        (say("需求", "need"), 12, lambda row: row["need"].name.here),
+        (say("时段", "window"), 14, lambda row: f"{row['begins']}～{row['ends'] - timedelta(days=1)}"),
+        (say("符合条件的户", "can have it"), 9, lambda row: int(row["households"])),
+        (say("预计户数", "expected"), 8, lambda row: round(float(row["expected"]))),
+        (say("大概范围", "90%"), 9, range_words),
+        *((month, 12, _month_cell(month)) for month in months),
+        (say("最多的网格", "most in grids"), 18, lambda row: _grids(demand, row["need"].id)),
+        (say("想要名额", "seats wanted"), 8, lambda row: round(row["wanted"])),
+        (say("剩余名额", "seats left"), 8, lambda row: "" if np.isnan(row["seats"]) else round(row["seats"])),
+        (say("缺口", "not served"), 7, lambda row: round(row["unserved"])),
+        (say("结论", "so"), 20, lambda row: verdict(row, community)),
+    ]
     note = say(
         "预计户数：这段时间或当月会来申请（或上门时发现需要）的户数；大概范围：十回有九回落在里面，注明“说不准”的定名额"
         "要看范围；这个月只算剩下的日子。",
         "Expected: households that ask within the window or month (or are found in need by a visit); months are"
         " told as expected (90% interval), this month from today on. Set seats for an uncertain number by its range.",
     )
-    return Sheet(say("需求清单", "Needs"), note, columns, rows)
+    return _sheet(say("需求清单", "Needs"), note, rows, columns)
 
 
-def range_words(row: Mapping[Any, Any]) -> str:
+def range_words(row: Row) -> str:
     """Write the 90% interval of a row of ``models.demand.expected.demand_table``, and whether the number is uncertain."""
     spread = _range(row, "90")
     far = bool(reaches_far(row["expected"], row["low_90"], row["high_90"]))
     return say(f"{spread}，说不准", f"{spread}, uncertain") if far else spread
 
 
-def _range(row: Mapping[Any, Any], level: str) -> str:
+def _range(row: Row, level: str) -> str:
     return f"{row[f'low_{level}']:.0f}–{row[f'high_{level}']:.0f}"
 
 
-def _month(row: dict) -> str:
-    return say(
-        f"{row['expected']:.0f}（{_range(row, '90')}）", f"{row['expected']:.0f} ({_range(row, '90')})"
-    )
+def _month_cell(month: str) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        of_month = row[month]
+        count, spread = f"{of_month['expected']:.0f}", _range(of_month, "90")
+        return say(f"{count}（{spread}）", f"{count} ({spread})")
+
+    return cell
 
 
 def _grids(demand: pd.DataFrame, need: str) -> str:
@@ -111,7 +110,7 @@ def _places(grids: Sequence[tuple[str, float]]) -> str:
     return say("、", ", ").join(texts)
 
 
-def verdict(row: dict, community: Community) -> str:
+def verdict(row: Row, community: Community) -> str:
     """Say whether the seats left suffice for a need; ``row`` is one of ``Proposals.needs``."""
     smallest = community.projects.smallest
     if row["unserved"] >= smallest:
@@ -133,51 +132,43 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
     programmes = {programme.id: programme.name.here for programme in community.programmes}
     funds = {fund.id: fund.name.here for fund in community.funds}
     unknown = say("待定", "to be settled")
-    rows = [
-        [
-            needs[row["need"]],
-            _kinds()[row["kind"]],
-            _programme(row, programmes),
-            _places(row["grids"]),
-            row["seats"],
-            "" if row["kind"] == RUN else f"{row['low']}–{row['high']}",
-            str(row["begins"]),
-            say("随时", "any time") if pd.isna(row["tell_by"]) else str(row["tell_by"]),
-            funds.get(row["fund"], unknown),
-            "" if np.isnan(row["cost"]) else round(row["cost"]),
-            row["organiser"] or unknown,
-            _short(float(row["missing"])) if row["short_of_money"] else "",
-        ]
-        for row in proposals.projects.to_dict("records")
+
+    def tell_by(row: Row) -> str:
+        return say("随时", "any time") if pd.isna(row["tell_by"]) else str(row["tell_by"])
+
+    columns: list[Column] = [
+        (say("需求", "need"), 12, lambda row: needs[row["need"]]),
+        (say("做什么", "what"), 10, lambda row: _kinds()[row["kind"]]),
+        (say("项目", "programme"), 14, lambda row: _programme(row, programmes)),
+        (say("在哪些网格（户数）", "in grids (households)"), 40, lambda row: _places(row["grids"])),
+        (say("名额", "seats"), 7, "seats"),
+        (say("多半在", "80%"), 9, lambda row: "" if row["kind"] == RUN else f"{row['low']}–{row['high']}"),
+        (say("开始", "begins"), 11, lambda row: str(row["begins"])),
+        (say("最晚通知", "tell by"), 11, tell_by),
+        (say("出资", "fund"), 16, lambda row: funds.get(row["fund"], unknown)),
+        (
+            say("费用（元）", "cost (yuan)"),
+            10,
+            lambda row: "" if np.isnan(row["cost"]) else round(row["cost"]),
+        ),
+        (say("组织方", "organiser"), 16, lambda row: row["organiser"] or unknown),
+        (say("备注", "notes"), 12, _short),
     ]
-    columns = (
-        (say("需求", "need"), 12),
-        (say("做什么", "what"), 10),
-        (say("项目", "programme"), 14),
-        (say("在哪些网格（户数）", "in grids (households)"), 40),
-        (say("名额", "seats"), 7),
-        (say("多半在", "80%"), 9),
-        (say("开始", "begins"), 11),
-        (say("最晚通知", "tell by"), 11),
-        (say("出资", "fund"), 16),
-        (say("费用（元）", "cost (yuan)"), 10),
-        (say("组织方", "organiser"), 16),
-        (say("备注", "notes"), 12),
-    )
     smallest = community.projects.smallest
     note = say(
         f"同一项需求有 {smallest} 户没名额，就建议开一个项目；“按计划开”是已有项目预计能收的户数。",
         f"A shared need of {smallest} households without seats is proposed as a project; 'run' tells how many"
         " an existing programme is expected to take.",
     )
-    return Sheet(say("项目清单", "Projects"), note, columns, rows)
+    return _sheet(say("项目清单", "Projects"), note, proposals.projects.to_dict("records"), columns)
 
 
-def _short(missing: float) -> str:
-    return say(f"还缺 {missing:.0f} 元", f"{missing:.0f} yuan missing")
+def _short(row: Row) -> str:
+    missing = float(row["missing"])
+    return say(f"还缺 {missing:.0f} 元", f"{missing:.0f} yuan missing") if row["short_of_money"] else ""
 
 
-def _programme(row: dict[Any, Any], programmes: dict[str, str]) -> str:
+def _programme(row: Row, programmes: dict[str, str]) -> str:
     name = programmes.get(row["programme"])
     if not name:
         return say("新项目", "new")
@@ -194,103 +185,100 @@ def _kinds() -> dict[str, str]:
 
 def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
     """Make the tables 资源清单: programmes with seats, funds with what is left, organisers."""
-    needs = {need.id: need.name.here for need in community.needs}
     funds = {fund.id: fund.name.here for fund in community.funds}
-    facts = proposals.programmes.set_index("programme").to_dict("index")
-    programmes, organisers = [], dict[str, list[str]]()
+    runs: dict[str, list[str]] = {}
     for programme in community.programmes:
-        left, wanted = float(facts[programme.id]["left"]), float(facts[programme.id]["wanted"])
-        programmes.append(
-            [
-                programme.name.here,
-                say("、", ", ").join(needs[need] for need in programme.needs),
-                say("、", ", ").join(programme.grids) or say("全社区", "all"),
-                "" if programme.seats is None else programme.seats,
-                "" if np.isnan(left) else int(left) if facts[programme.id]["told"] else _untold(left),
-                round(wanted),
-                f"{programme.opens}～{programme.closes}"
-                if programme.opens or programme.closes
-                else say("全年", "all year"),
-                programme.organiser,
-                funds.get(programme.fund, ""),
-                "" if programme.cost_per_seat is None else round(programme.cost_per_seat),
-            ]
-        )
         if programme.organiser:
-            organisers.setdefault(programme.organiser, []).append(programme.name.here)
-    money = [
-        [funds[row["fund"]], *(round(row[name]) for name in ("budget", "spent", "planned", "left"))]
-        for row in proposals.funds.to_dict("records")
-    ]
+            runs.setdefault(programme.organiser, []).append(programme.name.here)
+    organisers = [{"name": name, "runs": say("、", ", ").join(names)} for name, names in runs.items()]
     resources = say("资源清单", "Resources")
+    title = f"{resources} · {say('项目', 'programmes')}"
     return [
-        Sheet(f"{resources} · {say('项目', 'programmes')}", "", _programme_columns(), programmes),
-        Sheet(f"{resources} · {say('资金（元）', 'funds (yuan)')}", "", _fund_columns(), money),
-        Sheet(
+        _sheet(title, "", _programme_rows(proposals, community), _programme_columns(community, funds)),
+        _sheet(
+            f"{resources} · {say('资金（元）', 'funds (yuan)')}",
+            "",
+            proposals.funds.to_dict("records"),
+            [
+                (say("资金", "fund"), 20, lambda row: funds[row["fund"]]),
+                (say("预算", "budget"), 12, lambda row: round(row["budget"])),
+                (say("已用", "spent"), 12, lambda row: round(row["spent"])),
+                (say("这份清单安排", "planned here"), 12, lambda row: round(row["planned"])),
+                (say("剩余", "left"), 12, lambda row: round(row["left"])),
+            ],
+        ),
+        _sheet(
             f"{resources} · {say('组织方', 'organisers')}",
             "",
-            ((say("组织方", "organiser"), 24), (say("承办的项目", "runs"), 40)),
-            [[name, say("、", ", ").join(names)] for name, names in organisers.items()],
+            organisers,
+            [(say("组织方", "organiser"), 24, "name"), (say("承办的项目", "runs"), 40, "runs")],
         ),
     ]
 
 
-def _untold(left: float) -> str:
-    return say(f"约 {left:.0f}（按申请推算）", f"about {left:.0f} (by requests)")
+def _programme_rows(proposals: Proposals, community: Community) -> list[Row]:
+    facts = proposals.programmes.set_index("programme").to_dict("index")
+    return [{**facts[programme.id], "programme": programme} for programme in community.programmes]
 
 
-def _programme_columns() -> tuple[tuple[str, float], ...]:
-    return (
-        (say("项目", "programme"), 16),
-        (say("服务的需求", "needs"), 22),
-        (say("网格", "grids"), 12),
-        (say("名额", "seats"), 8),
-        (say("剩余", "left"), 8),
-        (say("想来的户", "wanted in the window"), 10),
-        (say("开放", "open"), 14),
-        (say("组织方", "organiser"), 18),
-        (say("出资", "fund"), 16),
-        (say("每个名额（元）", "yuan a seat"), 10),
-    )
+def _programme_columns(community: Community, funds: dict[str, str]) -> list[Column]:
+    needs = {need.id: need.name.here for need in community.needs}
+    between = say("、", ", ")
 
+    def left(row: Row) -> int | str:
+        seats = float(row["left"])
+        if np.isnan(seats):
+            return ""
+        return (
+            int(seats)
+            if row["told"]
+            else say(f"约 {seats:.0f}（按申请推算）", f"about {seats:.0f} (by requests)")
+        )
 
-def _fund_columns() -> tuple[tuple[str, float], ...]:
-    return (
-        (say("资金", "fund"), 20),
-        (say("预算", "budget"), 12),
-        (say("已用", "spent"), 12),
-        (say("这份清单安排", "planned here"), 12),
-        (say("剩余", "left"), 12),
-    )
+    def open_in(row: Row) -> str:
+        opens, closes = row["programme"].opens, row["programme"].closes
+        return f"{opens}～{closes}" if opens or closes else say("全年", "all year")
+
+    def rounded(number: float | None) -> int | str:
+        return "" if number is None else round(number)
+
+    return [
+        (say("项目", "programme"), 16, lambda row: row["programme"].name.here),
+        (
+            say("服务的需求", "needs"),
+            22,
+            lambda row: between.join(needs[need] for need in row["programme"].needs),
+        ),
+        (say("网格", "grids"), 12, lambda row: between.join(row["programme"].grids) or say("全社区", "all")),
+        (say("名额", "seats"), 8, lambda row: rounded(row["programme"].seats)),
+        (say("剩余", "left"), 8, left),
+        (say("想来的户", "wanted in the window"), 10, lambda row: round(float(row["wanted"]))),
+        (say("开放", "open"), 14, open_in),
+        (say("组织方", "organiser"), 18, lambda row: row["programme"].organiser),
+        (say("出资", "fund"), 16, lambda row: funds.get(row["programme"].fund, "")),
+        (say("每个名额（元）", "yuan a seat"), 10, lambda row: rounded(row["programme"].cost_per_seat)),
+    ]
 
 
 def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
     """Tabulate demand for every need, grid and month."""
     names = {need.id: need.name.here for need in community.needs}
-    rows = [
-        [
-            names[row["need"]],
-            row["grid_id"],
-            say("整段", "window") if row["span"] == WINDOWS else row["span"],
-            str(row["begins"]),
-            str(row["ends"] - timedelta(days=1)),
-            int(row["households"]),
-            int(row["whole"]),
-            _range(row, "90"),
-        ]
-        for row in _whole(demand[demand["grid_id"] != TOWN]).to_dict("records")
+    columns: list[Column] = [
+        (say("需求", "need"), 14, lambda row: names[row["need"]]),
+        (say("网格", "grid"), 10, "grid_id"),
+        (
+            say("时段", "span"),
+            10,
+            lambda row: say("整段", "window") if row["span"] == WINDOWS else row["span"],
+        ),
+        (say("从", "from"), 11, lambda row: str(row["begins"])),
+        (say("到", "to"), 11, lambda row: str(row["ends"] - timedelta(days=1))),
+        (say("符合条件的户", "can have it"), 10, lambda row: int(row["households"])),
+        (say("预计户数", "expected"), 9, lambda row: int(row["whole"])),
+        (say("大概范围", "90%"), 9, lambda row: _range(row, "90")),
     ]
-    columns = (
-        (say("需求", "need"), 14),
-        (say("网格", "grid"), 10),
-        (say("时段", "span"), 10),
-        (say("从", "from"), 11),
-        (say("到", "to"), 11),
-        (say("符合条件的户", "can have it"), 10),
-        (say("预计户数", "expected"), 9),
-        (say("大概范围", "90%"), 9),
-    )
-    return Sheet(say("分网格分月", "By grid and month"), "", columns, rows)
+    rows = _whole(demand[demand["grid_id"] != TOWN]).to_dict("records")
+    return _sheet(say("分网格分月", "By grid and month"), "", rows, columns)
 
 
 def _whole(grids: pd.DataFrame) -> pd.DataFrame:

@@ -48,7 +48,6 @@ def demand_week(
     Scores that are not fresh are made and published first. ``stage`` shows each step; ``each`` calls a task for every
     partition (``models.scoring.executors``).
     """
-
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, town.community)
     history, spread = read_programme_history(workspace, day_of(as_of)), model.model.spread

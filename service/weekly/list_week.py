@@ -113,7 +113,6 @@ def list_week(
 
 def _week(workspace: Path, town: Partitions, as_of: date, stage: Stage, each: Each) -> ListWeek:
     """Return what the tasks have in common, with scores that are kept or made now."""
-
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, town.community)
     scores = current_scores(workspace, town, as_of, model, stage, each)
@@ -255,7 +254,6 @@ def _brief(workspace: Path, week: ListWeek, written: Sequence[Written]) -> Brief
 
 def group_table(home: Path, written: Sequence[Written]) -> tuple[pd.DataFrame, Groups]:
     """Write the shares of all groups to groups.csv in a directory; return them with the groups."""
-
     groups = joined_groups([partition.groups for partition in written])
     sums: dict[str, GroupSums] = {}
     for partition in written:
@@ -283,7 +281,6 @@ def _publish(
     each: Each,
 ) -> None:
     """Switch the service to the lists."""
-
     workers = pd.concat([partition.workers for partition in written], ignore_index=True)
     if len(written) > 1:
         shared = workers["worker_id"].isin(visiting_everywhere(week.known(0))) & workers["coordinator"]

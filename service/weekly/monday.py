@@ -115,7 +115,6 @@ def summary_page(home: Path, community: Community, as_of: date) -> str:
 
     ``home``: the week's directory; only files that are there are linked.
     """
-
     brief = read_brief(home) or EMPTY
     return render(
         "summary.html",

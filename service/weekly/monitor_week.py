@@ -73,7 +73,6 @@ def monitor_week(
     The lines are also kept in every language, for the service's pages. ``stage`` shows each step; ``each`` calls a task
     for every partition (``models.scoring.executors``).
     """
-
     with stage(say("查看数据", "look at the data")):
         demands = _past_tables(workspace, as_of)
         looked = look_at_town(town, day_of(as_of), _spans(demands, day_of(as_of)), each)
@@ -115,7 +114,6 @@ def _alarms(
     visits: tuple[pd.DataFrame, Groups],
 ) -> list[Alarm]:
     """Raise the alarms of a look back; one that was raised by the look back before keeps its day."""
-
     community = town.community
     alarms_found = [
         *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of)),
@@ -131,7 +129,6 @@ def _alarms(
 
 def _drift(workspace: Path, town: Partitions, as_of: int) -> list[Alarm]:
     """Raise an alarm where features moved further since the champion's training than usual."""
-
     champion = champion_or_none(workspace, town.community)
     trained = champion.model.metadata.get("as_of") if champion else None
     if champion is None or trained is None:
@@ -142,7 +139,6 @@ def _drift(workspace: Path, town: Partitions, as_of: int) -> list[Alarm]:
 
 def _learnt(workspace: Path, community: Community, as_of: int) -> Callable[[], list[str]]:
     """Return what writes the lines on what visits taught: rankings, the phase-in, and when somebody is at home."""
-
     visits, lots = lot_visits(workspace, as_of), all_lots(workspace)
     paths = sorted((workspace / WEEKS).glob(f"*/{SCORES}"))[-YEAR_OF_VISITS:] if len(visits) else []
     weeks = ((day_of(date.fromisoformat(path.parent.name)), path) for path in paths)
@@ -160,7 +156,6 @@ def _learnt(workspace: Path, community: Community, as_of: int) -> Callable[[], l
 
 def training_is_due(workspace: Path, community: Community) -> bool:
     """Tell whether the newest look back's alarms ask for training, where ``retrain_on_alarm`` allows it."""
-
     if not community.retrain_on_alarm:
         return False
     models = read_models(workspace)
@@ -196,7 +191,6 @@ def _past_weeks(workspace: Path, asked: Asked) -> pd.DataFrame:
 
     The added columns are as_of, and hindsight: whether the model that scored the week was trained on later data.
     """
-
     weeks, trained = [], {str(model["version"]): str(model["as_of"]) for model in read_models(workspace)}
     for path in sorted((workspace / WEEKS).glob(f"*/{SCORES}")):
         as_of, listed = date.fromisoformat(path.parent.name), path.with_name(OUTREACH)
@@ -222,13 +216,11 @@ def _past_tables(workspace: Path, as_of: date) -> list[pd.DataFrame]:
 
 def _spans(demands: list[pd.DataFrame], as_of: int) -> list[Span]:
     """Return the spans of past demand that ended before a day."""
-
     return sorted({span for table in demands for span in spans_told(table) if span[1] <= as_of})
 
 
 def _past_demand(asked: Asked, looked: list[Looked], demands: list[pd.DataFrame]) -> pd.DataFrame:
     """Compute ``models.monitoring.monitor.past_demand`` of every past week."""
-
     came = Came.joined([partition.came for partition in looked])
     checked = [past_demand(asked, came, week) for week in demands]
     return pd.concat(checked, ignore_index=True) if checked else pd.DataFrame()

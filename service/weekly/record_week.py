@@ -23,7 +23,6 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
 
     Returns lines on what was stored, and lines on what was refused. Raises UserError when no list was ever made.
     """
-
     with stage(say("读取记录", "read the records")):
         records = read_records(workspace)
         listed = all_listed(workspace)
@@ -65,7 +64,6 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
 
 def _store(workspace: Path, tables: dict[str, list[dict[str, Any]]]) -> int:
     """Add rows of the contract's tables to the records, all or none, and return how many could not be used."""
-
     report = ingest_rows(workspace, tables)
     publish_from_records(workspace)
     return sum(table.quarantined for table in report.tables.values())

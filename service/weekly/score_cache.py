@@ -107,7 +107,6 @@ def scored_by(path: Path) -> str:
 
 def champion_or_none(workspace: Path, community: Community) -> Champion | None:
     """Return the champion in force, or None where there is none for these needs."""
-
     try:
         return champion(workspace, community, refresh=True)
     except NoChampion:
@@ -124,7 +123,6 @@ def score_week(
 
     Returns lines: how many households were scored, and warnings about the model.
     """
-
     with stage(say("读取模型", "load the champion")):
         model = champion(workspace, town.community)
     scores = _made(workspace, town, as_of, model, output, stage, each)
@@ -180,7 +178,6 @@ def _made(
     each: Each,
 ) -> WeekScores:
     """Score a town; the tables get their final names last, so that where they are, the week is published too."""
-
     home, changed = week_directory(workspace, as_of), _changed(workspace)
     with stage(say("评分", "score")):
         making, scored = computed_scores(town, as_of, model, home, each, MAKING)
@@ -205,7 +202,6 @@ def computed_scores(
 
     ``home``: the directory. ``each`` calls a task for every partition. ``prefix``: of the tables' names.
     """
-
     if len(town) == 1:
         memory = score(town.read([0]), model.model, day_of(as_of), model.version)
         scored = memory.town_scores
@@ -224,7 +220,6 @@ def scored_week(
     ``scores``: the week's tables. ``shares``: ``models.demand.cells.span_shares`` of the town. ``each`` calls a task
     for every partition.
     """
-
     known = scores.memory.known if scores.memory else None
     corrected = model.model.visited is not None
     task = AnswerPartition(town, day_of(as_of), scores, corrected, shares, known)

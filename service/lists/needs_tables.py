@@ -32,7 +32,7 @@ class Sheet:
     rows: list[list[Any]]
 
 
-def _sheet(title: str, note: str, rows: Iterable[Row], columns: Sequence[Column]) -> Sheet:
+def table_of(title: str, note: str, rows: Iterable[Row], columns: Sequence[Column]) -> Sheet:
     """Make a table of columns, each a title, a width, and what stands in a row's cell: a key of it or a function."""
     cells = [key if callable(key) else itemgetter(key) for _, _, key in columns]
     widths = tuple((name, width) for name, width, _ in columns)
@@ -72,7 +72,7 @@ def needs_sheet(demand: pd.DataFrame, proposals: Proposals, community: Community
         "Expected: households that ask within the window or month (or are found in need by a visit); months are"
         " told as expected (90% interval), this month from today on. Set seats for an uncertain number by its range.",
     )
-    return _sheet(say("需求清单", "Needs"), note, rows, columns)
+    return table_of(say("需求清单", "Needs"), note, rows, columns)
 
 
 def range_words(row: Row) -> str:
@@ -160,7 +160,7 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
         f"A shared need of {smallest} households without seats is proposed as a project; 'run' tells how many"
         " an existing programme is expected to take.",
     )
-    return _sheet(say("项目清单", "Projects"), note, proposals.projects.to_dict("records"), columns)
+    return table_of(say("项目清单", "Projects"), note, proposals.projects.to_dict("records"), columns)
 
 
 def _short(row: Row) -> str:
@@ -194,8 +194,8 @@ def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
     resources = say("资源清单", "Resources")
     title = f"{resources} · {say('项目', 'programmes')}"
     return [
-        _sheet(title, "", _programme_rows(proposals, community), _programme_columns(community, funds)),
-        _sheet(
+        table_of(title, "", _programme_rows(proposals, community), _programme_columns(community, funds)),
+        table_of(
             f"{resources} · {say('资金（元）', 'funds (yuan)')}",
             "",
             proposals.funds.to_dict("records"),
@@ -207,7 +207,7 @@ def resources_sheets(proposals: Proposals, community: Community) -> list[Sheet]:
                 (say("剩余", "left"), 12, lambda row: round(row["left"])),
             ],
         ),
-        _sheet(
+        table_of(
             f"{resources} · {say('组织方', 'organisers')}",
             "",
             organisers,
@@ -278,7 +278,7 @@ def grids_sheet(demand: pd.DataFrame, community: Community) -> Sheet:
         (say("大概范围", "90%"), 9, lambda row: _range(row, "90")),
     ]
     rows = _whole(demand[demand["grid_id"] != TOWN]).to_dict("records")
-    return _sheet(say("分网格分月", "By grid and month"), "", rows, columns)
+    return table_of(say("分网格分月", "By grid and month"), "", rows, columns)
 
 
 def _whole(grids: pd.DataFrame) -> pd.DataFrame:

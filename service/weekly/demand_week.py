@@ -21,6 +21,7 @@ from service.brief.decisions import project_rows
 from service.console.stages import Stage
 from service.lists.needs_page import needs_page
 from service.lists.needs_tables import (
+    Column,
     Sheet,
     coverage_sheet,
     grids_sheet,
@@ -28,6 +29,7 @@ from service.lists.needs_tables import (
     projects_sheet,
     range_words,
     resources_sheets,
+    table_of,
     verdict,
 )
 from service.lists.needs_workbook import needs_workbook
@@ -142,30 +144,21 @@ def _candidate_sheets(
         "For coordinators only. The likeliest to ask first, three for each seat; without households that refuse"
         " lists. A suggestion, not a finding.",
     )
-    columns = (
-        (say("户号", "household"), 14),
-        (say("网格", "grid"), 10),
-        (say("微网格", "micro-grid"), 12),
-        (say("可能会申请", "chance"), 11),
-        (say("上次申请", "last asked"), 12),
-    )
+    columns: list[Column] = [
+        (say("户号", "household"), 14, "household_id"),
+        (say("网格", "grid"), 10, "grid_id"),
+        (say("微网格", "micro-grid"), 12, "microgrid_id"),
+        (say("可能会申请", "chance"), 11, lambda row: f"{row['p_request']:.1%}"),
+        (say("上次申请", "last asked"), 12, "last_asked"),
+    ]
     needs = {need.id: need.name.here for need in community.needs}
     sheets: list[tuple[str, list[Sheet]]] = []
     projects = proposals.projects.to_dict("records")
     for place in sorted(set(named["project"])):
         project, rows = projects[place], named[named["project"] == place]
         name = needs[project["need"]]
-        content = [
-            [
-                row["household_id"],
-                row["grid_id"],
-                row["microgrid_id"],
-                f"{row['p_request']:.1%}",
-                row["last_asked"],
-            ]
-            for row in rows.to_dict("records")
-        ]
         seats = say(f"{name}（{project['seats']} 个名额）", f"{name} ({project['seats']} seats)")
-        sheets.append((f"{len(sheets) + 1}", [Sheet(seats, note, columns, content)]))
-    nothing = Sheet(say("这次没有新项目", "no projects this time"), "", columns, [])
+        table = table_of(seats, note, rows.to_dict("records"), columns)
+        sheets.append((f"{len(sheets) + 1}", [table]))
+    nothing = table_of(say("这次没有新项目", "no projects this time"), "", [], columns)
     return sheets or [("1", [nothing])]

@@ -29,14 +29,11 @@ def county_page(title: str, communities: Sequence[CommunityFigures]) -> str:
 
 def _communities(communities: Sequence[CommunityFigures]) -> Sheet:
     """Make the table of communities, with their sum below."""
-    names = [
-        *(
-            say("社区", "community"),
-            say("周一", "Monday"),
-            say("红", "red"),
-            say("黄", "yellow"),
-            say("绿", "green"),
-        ),
+    names = [say("社区", "community"), say("周一", "Monday")]
+    names += [
+        say("红", "red"),
+        say("黄", "yellow"),
+        say("绿", "green"),
         say("本周走访户数", "visits this week"),
     ]
     columns = list(zip(*([*place.households.values(), place.visits] for place in communities), strict=True))

@@ -58,18 +58,11 @@ WIDTHS = {name: width for name, _, _, width in COLUMNS}
 SPARE = 6  # characters of the place's width that the reasons take where no address is given
 HOUSEHOLD = ("visit_order", "household_id", "place", "people")  # the same on each row of a household
 # columns of the described visits that a sheet is made of
-SHOWN = (
-    *(
-        "worker",
-        "worker_name",
-        "visit_order",
-        "household_id",
-        "microgrid_id",
-        "contact",
-        "members",
-        "last_contact",
-    ),
-    *("status", "need_name", "why", "ask", "programme", "outreach_id"),
+SHOWN = tuple(
+    """
+    worker worker_name visit_order household_id microgrid_id contact members last_contact status need_name why ask
+    programme outreach_id
+    """.split()
 )
 
 _GREY, _INK_AGAIN = "#9AA0A6", "#7A828C"

@@ -1,6 +1,5 @@
 """Commands that train a model and put one in force."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -73,7 +72,8 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
         publish_models(workspace)
     notes = workspace / NOTES
-    write_atomically(notes, "\n".join([*_seconds(retrained.seconds), *retrained.notes, ""]).encode())
+    stages = [f"{name} {spent:.1f} s" for name, spent in retrained.seconds.items()]
+    write_atomically(notes, "\n".join([*stages, *retrained.notes, ""]).encode())
     _show_registered(workspace, registered, "retrain")
     show_line(f"其余都在 {notes} 和服务的“模型”页", f"all else: {notes}, and the service's page of models")
 
@@ -131,11 +131,6 @@ def _in_force(version: int, promoted: bool) -> str:
         f"版本 {version} 未启用；要启用请运行 xianying promote {version}",
         f"version {version} is not in force; to put it in force run xianying promote {version}",
     )
-
-
-def _seconds(seconds: Mapping[str, float]) -> list[str]:
-    """Write how long each stage took."""
-    return [f"{name} {spent:.1f} s" for name, spent in seconds.items()]
 
 
 def _sampled(drawn: int, partitions: int, households: int) -> list[str]:

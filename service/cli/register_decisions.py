@@ -104,7 +104,7 @@ def take_reviews(
         refused += review.refused
         for kind, keep, drop in review.same:
             try:
-                lines += change_register(workspace, _kind(kind), drop, keep, since())
+                lines += change_register(workspace, kind, drop, keep, since())
             except UserError as error:
                 refused.append(f"{path.name}: {error}")
         for _, keep, drop in review.other:
@@ -118,10 +118,6 @@ def take_reviews(
             )
         )
     return lines, refused
-
-
-def _kind(kind: str) -> Kind:
-    return "person" if kind == "person" else "household"
 
 
 def _line(change: Change) -> str:

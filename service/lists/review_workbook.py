@@ -13,6 +13,7 @@ from xlsxwriter.worksheet import Worksheet
 from features.atomic import write_atomically
 from features.language import say
 from features.linking.mentioned import EVIDENCE, texts_of
+from features.store.register_changes import Kind
 from service.lists.sheet import in_arial, line_height, on_a4
 from service.lists.workbook import FORMATS, OPTIONS
 
@@ -22,7 +23,7 @@ LINKS, DUPLICATES = ("待核对住户", "households to decide"), ("疑似重复"
 DECISION = ("决定", "decision")
 ADDRESS, PERSON, PHONE = ("地址", "address"), ("姓名", "person"), ("电话", "telephone")
 KEEP, DROP, WHAT = ("保留", "keep"), ("并入", "merge into it"), ("类别", "kind")
-KINDS = {"household": ("住户", "household"), "person": ("居民", "person")}
+KINDS: dict[Kind, tuple[str, str]] = {"household": ("住户", "household"), "person": ("居民", "person")}
 
 Column = tuple[str, float]  # title, width in characters
 

@@ -13,6 +13,7 @@ from features.contract.workbook_cells import SheetCells, read_sheets
 from features.findings import shown_cells
 from features.language import UserError, say
 from features.linking.decisions import COLUMNS
+from features.store.register_changes import Kind
 from service.lists.review_workbook import ADDRESS, BETWEEN, DECISION, DROP, KEEP, KINDS, PERSON, PHONE, WHAT
 
 _NOBODY = FALSE | {"都不是", "不是", "none", "nobody", "查无此人", "查无", "没有这户", "不在册", "0"}
@@ -31,8 +32,8 @@ class Review:
     """
 
     decisions: pd.DataFrame
-    same: list[tuple[str, str, str]] = field(default_factory=list)
-    other: list[tuple[str, str, str]] = field(default_factory=list)
+    same: list[tuple[Kind, str, str]] = field(default_factory=list)
+    other: list[tuple[Kind, str, str]] = field(default_factory=list)
     undecided: int = 0
     refused: list[str] = field(default_factory=list)
 
@@ -115,7 +116,7 @@ def _decide_pair(
     row: dict[str, str], households: Collection[str], review: Review, where: str
 ) -> list[tuple[str, str, str, str]]:
     decision = plain(_at(row, DECISION))
-    kind = next((kind for kind, words in KINDS.items() if _at(row, WHAT) in words), "household")
+    kind: Kind = next((kind for kind, words in KINDS.items() if _at(row, WHAT) in words), "household")
     keep, drop = _at(row, KEEP), _at(row, DROP)
     if not decision:
         review.undecided += 1

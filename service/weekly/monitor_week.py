@@ -87,7 +87,8 @@ def monitor_week(
         past, demand = _past_weeks(workspace, asked), _past_demand(asked, looked, demands)
         learnt = _learnt(workspace, town.community, day_of(as_of))
         checked = {
-            language: in_language(language, _past_lines, past, demand, town.community)
+            language: in_language(language, past_lines, past, town.community)
+            + in_language(language, demand_lines, demand)
             + in_language(language, learnt)
             for language in LANGUAGES
         }
@@ -180,10 +181,6 @@ def _now_lines(
 def _set_aside(workspace: Path) -> dict[str, tuple[int, int, date]]:
     with open_store(workspace, read_only=True) as connection:
         return rows_set_aside(connection)
-
-
-def _past_lines(past: pd.DataFrame, demand: pd.DataFrame, community: Community) -> list[str]:
-    return past_lines(past, community) + demand_lines(demand)
 
 
 def _past_weeks(workspace: Path, asked: Asked) -> pd.DataFrame:

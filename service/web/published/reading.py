@@ -16,14 +16,6 @@ LONGEST_PURPOSE = 200
 log = logging.getLogger("xianying")
 
 
-def _needs(request: Request, identity: Identity, week: Week) -> list[str]:
-    return needs_in_sight(identity, week)
-
-
-def _grids(request: Request, identity: Identity, week: Week) -> list[str]:
-    return week.grids_in_sight(identity)
-
-
 def _microgrids(request: Request, identity: Identity, week: Week) -> list[str]:
     """List the micro-grids of the grid that the query names, or of all; grids may use the same numbers."""
     within = request.query_params.get("grid_id")
@@ -39,8 +31,8 @@ def _workers(request: Request, identity: Identity, week: Week) -> list[str]:
 
 # which values the asker may name in a query of any route that is about a week
 VALUES: dict[str, Callable[[Request, Identity, Week], list[str]]] = {
-    "need": _needs,
-    "grid_id": _grids,
+    "need": lambda request, identity, week: needs_in_sight(identity, week),
+    "grid_id": lambda request, identity, week: week.grids_in_sight(identity),
     "microgrid_id": _microgrids,
     "worker_id": _workers,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from features.atomic import write_atomically
-from features.language import UserError, say
+from features.language import UserError
 from features.mapping.register import KEPT
 
 FOLDER = "ledgers"
@@ -37,7 +37,7 @@ def read_kept(workspace: Path, name: str, columns: tuple[str, ...]) -> pd.DataFr
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise UserError(
-            say(f"{path}：读不了，请从备份放回", f"{path}: cannot be read; put it back from a backup")
+            f"{path}：读不了，请从备份放回", f"{path}: cannot be read; put it back from a backup"
         ) from error
 
 

@@ -12,7 +12,7 @@ from features.alphabet import shown
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.contract.workbook_process import CELLS
 from features.ingest.csv_reader import as_utf8
-from features.language import UserError, say
+from features.language import UserError
 from features.mapping.chat import COLUMNS, messages_of
 from features.mapping.field_names import field_named, plain_name
 
@@ -57,25 +57,21 @@ def read_ledger(path: Path) -> list[LedgerSheet]:
     """
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise UserError(say(f"{path}：没有这个文件", f"{path}: no such file"))
+        raise UserError(f"{path}：没有这个文件", f"{path}: no such file")
     if suffix in WORKBOOKS:
         cells = list(read_sheets(path))
     elif suffix in TEXTS:
         cells = [_read_text(path)]
     else:
         raise UserError(
-            say(
-                f"{path}：读不了这种文件，请另存为 .xlsx 或 .csv",
-                f"{path}: such a file cannot be read; save it as .xlsx or .csv",
-            )
+            f"{path}：读不了这种文件，请另存为 .xlsx 或 .csv",
+            f"{path}: such a file cannot be read; save it as .xlsx or .csv",
         )
     sheets = [table for sheet in cells if (table := sheet_table(sheet))]
     if not sheets:
         raise UserError(
-            say(
-                f"{path}：没有找到表头（至少两列、列名在前 {HEADER_WITHIN} 行内）",
-                f"{path}: no header found (at least two columns, within the first {HEADER_WITHIN} rows)",
-            )
+            f"{path}：没有找到表头（至少两列、列名在前 {HEADER_WITHIN} 行内）",
+            f"{path}: no header found (at least two columns, within the first {HEADER_WITHIN} rows)",
         )
     return sheets
 
@@ -98,19 +94,15 @@ def _read_text(path: Path) -> SheetCells:
     except csv.Error as error:
         place = len(rows) + 1
         raise UserError(
-            say(
-                f"{path} 第 {place} 行：有一格太长，多半是引号没有配对，请改正",
-                f"{path} line {place}: a cell is too long, perhaps for a quote without its counterpart; mend it",
-            )
+            f"{path} 第 {place} 行：有一格太长，多半是引号没有配对，请改正",
+            f"{path} line {place}: a cell is too long, perhaps for a quote without its counterpart; mend it",
         ) from error
     width = max(map(len, rows), default=0)
     if width * len(rows) > CELLS:
         place = [len(row) for row in rows].index(width) + 1
         raise UserError(
-            say(
-                f"{path} 第 {place} 行：{width:,} 列，整张表超过 {CELLS:,} 格，读不了，请删去多余的列",
-                f"{path} line {place}: {width:,} columns make more than {CELLS:,} cells; take out those not needed",
-            )
+            f"{path} 第 {place} 行：{width:,} 列，整张表超过 {CELLS:,} 格，读不了，请删去多余的列",
+            f"{path} line {place}: {width:,} columns make more than {CELLS:,} cells; take out those not needed",
         )
     return SheetCells(path.stem, True, [row + [""] * (width - len(row)) for row in rows], [])
 

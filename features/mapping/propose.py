@@ -17,33 +17,11 @@ DAY_SHARE = 0.3  # share of cells with several doors from which a row is a day
 BLANK = 0.05  # share of blanks from which a column repeats the cell above
 # fields that one column of a sheet can stand for; the others are joined
 SINGLE = frozenset(
-    [
-        "household_id",
-        "record_id",
-        "id_card",
-        "relation",
-        "householder",
-        "deadline",
-        "satisfaction",
-        "resolved_at",
-        "status",
-        "visited",
-        "refusal",
-        "confidential",
-        "birth",
-        "valid_from",
-        "valid_until",
-        "happened_at",
-        "person",
-        "building",
-        "unit",
-        "room",
-        "estate",
-        "microgrid",
-        "grid",
-        "channel",
-        "age",
-    ]
+    """
+    household_id record_id id_card relation householder deadline satisfaction resolved_at status visited
+    refusal confidential birth valid_from valid_until happened_at person building unit room estate
+    microgrid grid channel age
+    """.split()
 )
 # how somebody turned to the hotline, which tells no need
 MANNERS = frozenset(
@@ -103,11 +81,9 @@ def propose(
     if not layouts:
         names = "、".join(name for name in sheets[0].names if name)
         raise UserError(
-            say(
-                f"{path}：看不出是哪种台账（列：{names}）；请用 --column 列=字段 指出住址、时间和内容各是哪一列",
-                f"{path}: no kind of ledger is recognised (columns: {names}); say with --column NAME=FIELD which are the"
-                " address, the time and the text",
-            )
+            f"{path}：看不出是哪种台账（列：{names}）；请用 --column 列=字段 指出住址、时间和内容各是哪一列",
+            f"{path}: no kind of ledger is recognised (columns: {names}); say with --column NAME=FIELD which are the"
+            " address, the time and the text",
         )
     return Proposal(
         Mapping(files=file_pattern(path.name), layouts=tuple(layouts), unread_sheets=tuple(unread)), columns

@@ -18,35 +18,12 @@ from features.mapping.mapping_file import Layout, Mapping, check_layouts
 from features.mapping.moments import DATE_PARTS, Period, read_when
 from features.mapping.propose import sheet_period
 
-TEXTS = (
-    "household_id",
-    "record_id",
-    "person",
-    "householder",
-    "phone",
-    "id_card",
-    "address",
-    "grid",
-    "microgrid",
-    "channel",
-    "category",
-    "text",
-    "result",
-    "status",
-    "resolved_at",
-    "visited",
-    "refusal",
-    "confidential",
-    "satisfaction",
-    "warned_of",
-    "worker",
-    "relation",
-    "birth",
-    "age",
-    "age_on",
-    "valid_from",
-    "valid_until",
-    "tags",
+TEXTS = tuple(
+    """
+    household_id record_id person householder phone id_card address grid microgrid channel category text
+    result status resolved_at visited refusal confidential satisfaction warned_of worker relation birth
+    age age_on valid_from valid_until tags
+    """.split()
 )
 TIMES = ("happened_at", "deadline")
 SOURCE = ("source_file", "source_sheet", "source_row", "entry")

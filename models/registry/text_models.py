@@ -82,20 +82,16 @@ def promote_text_model(workspace: Path, version: int) -> None:
         if version not in runs:
             listed = say("、", ", ").join(map(str, sorted(runs))) or say("还没有", "none yet")
             raise UserError(
-                say(
-                    f"没有文字分类版本 {version}，现有：{listed}",
-                    f"no text classifier version {version}; there is: {listed}",
-                )
+                f"没有文字分类版本 {version}，现有：{listed}",
+                f"no text classifier version {version}; there is: {listed}",
             )
         path = Path(client.download_artifacts(runs[version], f"{_FILES}/{PLACE.name}", place))
         try:
             from_file(path, TextModel)
         except UnreadableFile as error:
             raise UserError(
-                say(
-                    f"文字分类版本 {version} 是另一版程序训练的，读不了；请运行 xianying text train",
-                    f"text classifier version {version} is of another release; run xianying text train",
-                )
+                f"文字分类版本 {version} 是另一版程序训练的，读不了；请运行 xianying text train",
+                f"text classifier version {version} is of another release; run xianying text train",
             ) from error
         client.set_registered_model_alias(NAME, CHAMPION, str(version))
         write_atomically(workspace / PLACE, path.read_bytes())

@@ -86,10 +86,8 @@ def _session():  # type: ignore[no-untyped-def]
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise UserError(
-            say(
-                "没有安装 Spark：pip install 'xianying[scale]'",
-                "no Spark here: pip install 'xianying[scale]'",
-            )
+            "没有安装 Spark：pip install 'xianying[scale]'",
+            "no Spark here: pip install 'xianying[scale]'",
         ) from error
     if "JAVA_HOME" not in os.environ and not shutil.which("java"):
         os.environ["JAVA_HOME"] = _java_home()

@@ -53,15 +53,13 @@ def read_categories(path: Path, community: Community | None = None) -> dict[str,
     """
     table = read_yaml(path)
     if not isinstance(table, dict):
-        raise UserError(say(f"{path}：应为“类别: 需求”的表", f"{path}: should map categories to needs"))
+        raise UserError(f"{path}：应为“类别: 需求”的表", f"{path}: should map categories to needs")
     needs = {BY_TEXT, *(need.id for need in community.needs)} if community else None
     for label, need in table.items():
         if need is not None and needs is not None and need not in needs:
             raise UserError(
-                say(
-                    f"{path}：{label} 对应的需求 {need} 不在 community.yaml 里，请改正，或写 text 或 null",
-                    f"{path}: {label} maps to {need}, not in community.yaml: correct it or write text or null",
-                )
+                f"{path}：{label} 对应的需求 {need} 不在 community.yaml 里，请改正，或写 text 或 null",
+                f"{path}: {label} maps to {need}, not in community.yaml: correct it or write text or null",
             )
     return {str(label): None if need is None else str(need) for label, need in table.items()}
 

@@ -67,11 +67,9 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
     alike = [neighbour for neighbour in neighbours if _same_needs(neighbour.model, base)]
     if not alike:
         raise UserError(
-            say(
-                "没有一个社区的 needs（顺序、lead_weeks、horizon_weeks）与本社区相同，借不了模型",
-                "no neighbour has this community's needs in the same order, with the same lead_weeks and horizon_weeks:"
-                " nothing can be borrowed",
-            )
+            "没有一个社区的 needs（顺序、lead_weeks、horizon_weeks）与本社区相同，借不了模型",
+            "no neighbour has this community's needs in the same order, with the same lead_weeks and horizon_weeks:"
+            " nothing can be borrowed",
         )
     losses = {neighbour.name: _loss(records, known, neighbour.model) for neighbour in alike}
     chosen = min(alike, key=lambda neighbour: np.nan_to_num(losses[neighbour.name], nan=np.inf))

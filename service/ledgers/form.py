@@ -74,7 +74,7 @@ def fill_form(template: Path, rows: pd.DataFrame, register: Register, workspace:
     Raises UserError: the file is no such workbook, or none of its columns is known.
     """
     if template.suffix.lower() not in (".xlsx", ".xlsm"):
-        raise UserError(say(f"{template}：请另存为 .xlsx", f"{template}: save it as .xlsx"))
+        raise UserError(f"{template}：请另存为 .xlsx", f"{template}: save it as .xlsx")
     given = mapping_for(template, mappings_of(template.parent, workspace))
     sheets = [(cells.name, table) for cells in read_sheets(template) if (table := sheet_table(cells))]
     book = openpyxl.load_workbook(template)
@@ -100,7 +100,7 @@ def fill_form(template: Path, rows: pd.DataFrame, register: Register, workspace:
             lines += _append(book[name], sheet, columns, rows)
     if not known:
         raise UserError(
-            say(f"{template}：没有一张表有认识的列", f"{template}: no sheet has a column that is known")
+            f"{template}：没有一张表有认识的列", f"{template}: no sheet has a column that is known"
         )
     content = io.BytesIO()
     book.save(content)

@@ -76,7 +76,7 @@ def post_feedback(
     remark = remarks.Said(body.kind, body.satisfaction, body.next_visit)
     token = idempotency_key or uuid4().hex
     row = remarks.add_remark(state_of(request).database, asker, visit, remark, token, purpose_of(request))
-    return FeedbackOut(**{name: getattr(row, name) for name in FeedbackOut.model_fields})
+    return FeedbackOut.model_validate(row, from_attributes=True)
 
 
 @router.post("/reassignments", status_code=201, summary="把一户转给同事走访", responses=NOT_FOUND)
@@ -94,4 +94,4 @@ def post_reassignment(request: Request, body: ReassignmentIn, asker: Asker) -> R
         state.database, asker, week, households, body.worker_id, purpose_of(request)
     )
     state.restrictions.refresh()
-    return ReassignmentOut(**{name: getattr(row, name) for name in ReassignmentOut.model_fields})
+    return ReassignmentOut.model_validate(row, from_attributes=True)

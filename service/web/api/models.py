@@ -123,9 +123,7 @@ def entries(
     permit_everywhere(asker, Scope.AUDIT)
     logged = audit_entries(state_of(request).database, household_id, who, before, limit)
     note(request, asker, "audit.read", household_id or "")
-    return [
-        AuditEntry(**{name: getattr(entry, name) for name in AuditEntry.model_fields}) for entry in logged
-    ]
+    return [AuditEntry.model_validate(entry, from_attributes=True) for entry in logged]
 
 
 def audit_entries(

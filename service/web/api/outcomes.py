@@ -179,7 +179,7 @@ def post_request(
     # whoever hears of a sensitive need must be able to report it: writing shows nothing
     if body.need is not None and body.need not in community.need_index():
         refuse_unless_known("need", body.need, needs_in_sight(asker, week))
-    asked = {name: getattr(body, name) for name in RequestIn.model_fields}
+    asked = dict(body)
     zone = ZoneInfo(community.community.timezone)
     for name in ("requested_at", "resolved_at"):
         asked[name] = _moment(asked[name], zone)
@@ -195,7 +195,7 @@ def post_request(
 
 def request_out(row: NewRequest) -> RequestOut:
     """Convert a stored request into an answer."""
-    return RequestOut(**{name: getattr(row, name) for name in RequestOut.model_fields})
+    return RequestOut.model_validate(row, from_attributes=True)
 
 
 def _moment(value: datetime | None, zone: ZoneInfo) -> datetime | None:

@@ -14,6 +14,7 @@ from features.contract.eligibility import parse
 from features.contract.need_kinds import KINDS, NeedKind, kinds_of
 from features.contract.settings_mistakes import mistake_line
 from features.contract.settings_text import read_yaml
+from features.contract.table_names import by_held_names
 from features.language import Mistake, UserError, language
 
 MONTH_AND_DAY = re.compile(r"(?:\d{4}[-/.])?(0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])")
@@ -262,6 +263,7 @@ class FeatureSettings(_Section):
     names: dict[str, Name] = Field(default_factory=dict)
     # attribute: needs, or kinds of needs, for which it may be told as a reason; none: never
     reasons: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    _by_held_names = field_validator("exclude", "reasons")(by_held_names)
 
     @field_validator("names", mode="before")
     @classmethod
@@ -352,13 +354,11 @@ class LoadedCommunity:
 def _unread_keys(section: BaseModel, where: str) -> list[str]:
     unread = [f"{where}{key}" for key in (section.__pydantic_extra__ or {})]
     for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
+        if isinstance(value := getattr(section, name), BaseModel):
             unread += _unread_keys(value, f"{where}{name}.")
         elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, BaseModel):
-                    unread += _unread_keys(item, f"{where}{name}[{getattr(item, 'id', '')}].")
+            for item in (entry for entry in value if isinstance(entry, BaseModel)):
+                unread += _unread_keys(item, f"{where}{name}[{getattr(item, 'id', '')}].")
     return unread
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from features.contract import attribute_values as values
 from features.contract.attribute_values import Texts
+from features.contract.table_names import attribute_names
 from features.language import UserError, say
 
 LONGEST = 2000  # characters of an expression
@@ -192,7 +193,8 @@ class _Evaluation:
 
     def named(self, node: ast.Name) -> Any:
         name = self.who.quoted.get(node.id, node.id)
-        attribute = self.attributes.find(name)
+        held = map(self.attributes.find, attribute_names(name))
+        attribute = next((values for values in held if values is not None), None)
         if attribute is None and name in _WORDS:
             return _WORDS[name]
         if attribute is None:

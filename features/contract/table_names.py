@@ -3,10 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from features.contract.tables import TABLES
 
 REFUSALS = "opt_outs"
+Names = TypeVar("Names", dict[str, Any], tuple[str, ...])
 _REFUSING = re.compile(
     r"拒访|勿扰|勿访|打扰|(?:拒绝|谢绝|婉拒|不再|不要|停止|禁止|不愿|不接受)(?:再)?(?:被)?(?:联系|联络|走访|上门|来访|访问|回访)"
     r"|opt.?out|do.?not.?(?:contact|call|visit|disturb)|no.?(?:contact|visits?)(?![a-z])|(?<![a-z])dnc(?![a-z])"
@@ -159,6 +161,27 @@ def contract_names(table: str, names: Sequence[str]) -> dict[str, str]:
         if alias:
             names_found[by_plain[alias]] = column
     return names_found
+
+
+def attribute_names(name: str) -> list[str]:
+    """The names under which the records may hold a column of households or residents that is called so.
+
+    >>> attribute_names("孩子数"), attribute_names("民族")
+    (['孩子数', 'children'], ['民族'])
+    """
+    held = [contract_names(table, [name]).get(name, name) for table in ("households", "residents")]
+    return list(dict.fromkeys([name, *held]))
+
+
+def by_held_names(settings: Names) -> Names:
+    """The same settings of columns, also under the names by which the records may hold these.
+
+    >>> by_held_names(("老人数",)), by_held_names({"民族": ()})
+    (('老人数', 'elders'), {'民族': ()})
+    """
+    if isinstance(settings, dict):
+        return {held: value for name, value in settings.items() for held in attribute_names(name)}
+    return tuple(held for name in settings for held in attribute_names(name))
 
 
 def _plain(text: str) -> str:

@@ -52,7 +52,7 @@ from features.ingest.quarantine import Quarantined, write_quarantine
 from features.ingest.refusals import match_refusals, register_refusals
 from features.ingest.report_page import PAGE, report_page
 from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_requests
-from features.ingest.untold_attributes import attribute_findings, who_findings
+from features.ingest.untold_attributes import attribute_findings, exclusion_findings, who_findings
 from features.language import UserError, say, set_language
 from features.store.database import Since, add_tables, begin, has_tables, open_in_memory, open_store, upsert
 from features.store.export_history import TIMES, Reach, note_set_aside, reach, strays
@@ -174,6 +174,7 @@ def _load(run: _Ingest, paths: dict[str, Path], everything: bool) -> None:
         begin(run.connection)
         _store(run, files, everything)
         run.report.findings += who_findings(run.connection, run.community, date.today())
+        run.report.findings += exclusion_findings(run.connection, run.community)
 
 
 def _require_tables(directory: Path, paths: dict[str, Path]) -> None:

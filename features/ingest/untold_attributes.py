@@ -17,7 +17,8 @@ from features.contract.attribute_values import EPOCH, Texts, read_texts
 from features.contract.community import Community, Group, Need
 from features.contract.eligibility import Who, parse
 from features.contract.spoken_values import NOTHING
-from features.contract.tables import DEPARTED
+from features.contract.table_names import attribute_names
+from features.contract.tables import DEPARTED, TABLES
 from features.findings import EXAMPLES, Finding, Weight, shown_cells
 from features.ingest.files import TableFile
 from features.language import UserError, say
@@ -143,7 +144,7 @@ def who_findings(connection: duckdb.DuckDBPyConnection, community: Community, to
         return []
     asking = [(f"{kind} {item.name.here or item.id}", item) for kind, item in asked]
     parsed = [(where, item, parse(item.who, where)) for where, item in asking]
-    wanted = {name for _, _, who in parsed for name in names_in(who)}
+    wanted = {held for _, _, who in parsed for name in names_in(who) for held in attribute_names(name)}
     attributes, findings = CurrentAttributes(connection, today, wanted), []
     for where, item, who in parsed:
         try:
@@ -167,6 +168,20 @@ def who_findings(connection: duckdb.DuckDBPyConnection, community: Community, to
     return findings
 
 
+def exclusion_findings(connection: duckdb.DuckDBPyConnection, community: Community) -> list[Finding]:
+    """Report names in ``features.exclude`` that no column has: a model may use what was meant."""
+    columns = {
+        column for table in ("households", "residents") for column in attribute_columns(connection, table)
+    }
+    births = [birth for birth in map(BIRTH.match, columns) if birth]
+    known = columns | {age_name(birth["person"] or birth["zh"] or "") for birth in births}
+    known |= {"age", *TABLES["residents"].columns}
+    unknown = [name for name in community.features.exclude if not known & {*attribute_names(name)}]
+    words = say(f"没有这一列：{'、'.join(unknown)}", f"no such column: {', '.join(unknown)}")
+    todo = say("请写列名原样，不然模型可能在用", "write the column's name, as a model may be using it")
+    return [Finding(Weight.PROTECT, "features.exclude", words, todo)] if unknown else []
+
+
 def _mend() -> str:
     return say(
         "这些户不会被评分；请补这些格，或改 who", "they are not scored; fill these cells, or change who"
@@ -184,7 +199,7 @@ def _causes(who: Who, attributes: CurrentAttributes) -> list[str]:
     """Say for each column that the expression reads how many cells are empty, and which values cannot be read."""
     lines = []
     for wanted in names_in(who):
-        column = attributes.column_of(wanted)
+        column = next(filter(None, map(attributes.column_of, attribute_names(wanted))), None)
         if column is None:
             continue
         title, readable, texts = column

@@ -7,7 +7,7 @@ from office_exports import HOMES, SETTINGS, Office, home
 
 from features.contract.attribute_values import Texts
 from features.ingest.untold_attributes import CurrentAttributes
-from features.point_in_time.cohort import KnownAttributes
+from features.point_in_time.cohort import KnownAttributes, eligible
 from features.store.database import open_store
 
 TODAY = "2024-06-03"
@@ -50,3 +50,19 @@ def test_names_and_values_at_ingest_are_those_at_scoring(tmp_path):
                 assert [here.at(row) for row in range(len(ids))] == [there.at(row) for row in order], name
             else:
                 np.testing.assert_array_equal(here, there[order], err_msg=name)
+
+
+def test_settings_may_call_a_column_by_its_heading(tmp_path):
+    """As the contract's own name takes its place, an exclusion by the heading would be none."""
+    office = Office(tmp_path)
+    needs = [*SETTINGS["needs"], {"id": "visit", "name": "探访", "who": "老人数 > 0"}]
+    homes = [row | {"老人数": at, "民族": "汉"} for at, row in enumerate(HOMES)]
+    features = {"exclude": ["老人数", "民 族"], "reasons": {"老人数": []}}
+    report = office.hand_in(homes, settings=SETTINGS | {"needs": needs, "features": features})
+    assert [line for line in report.lines() if "features.exclude" in line] == [
+        "features.exclude: 没有这一列：民 族；请写列名原样，不然模型可能在用"
+    ]
+    known = office.known(TODAY)
+    assert eligible(known)[:, -1].tolist() == [at > 0 for at in range(len(HOMES))]
+    assert known.community.features.exclude == ("老人数", "elders", "民 族")
+    assert known.community.features.reasons["elders"] == ()

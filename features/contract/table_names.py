@@ -123,7 +123,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "role": ("角色", "岗位", "职务"),
         "grid_id": _GRID,
         "microgrid_id": _MICROGRID,
-        "weekly_visits": ("每周走访户数", "每周可走访户数", "每周户数", "每周走访"),
+        "weekly_visits": ("每周走访户数", "每周可走访户数", "每周户数", "每周走访", "每周走访数"),
     },
 }
 

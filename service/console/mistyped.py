@@ -1,6 +1,8 @@
 """Explain a mistyped command: what is wrong with it and, where something like it exists, what may have been meant."""
 
+import os
 import re
+from pathlib import Path
 
 import click
 
@@ -50,6 +52,8 @@ def _value(error: click.BadParameter) -> str:
         return f"{given} 不是整数"
     if isinstance(kind, click.types.FloatParamType):
         return f"{given} 不是数字"
+    if isinstance(kind, click.Path) and Path(given).exists() and not os.access(given, os.R_OK):
+        return f"{given} 没有权限读"
     if isinstance(kind, click.Path):
         return f"{given} 是目录，请给一个文件" if kind.file_okay else f"{given} 是文件，请给一个目录"
     return error.message

@@ -111,12 +111,14 @@ def restore(workspace: Path, file: Path, tombstones: Path | None, secret: Path |
 def doctor(workspace: Path) -> None:
     """Look over the workspace."""
     from service.web.database.engine import database_of
-    from service.web.rights.doctor import findings
+    from service.web.rights.doctor import findings, owner_findings
 
     if not workspace.is_dir():
         raise UserError(f"{workspace}：没有这个工作区", f"{workspace}: no such workspace")
-    with database_of(workspace) as database:
-        wrong = findings(workspace, database)
+    wrong = owner_findings(workspace)
+    if not wrong:
+        with database_of(workspace) as database:
+            wrong = findings(workspace, database)
     if wrong:
         raise UserError("\n".join(wrong))
     show_line("一切正常", "all is well")

@@ -34,8 +34,6 @@ SHOWN = 5  # files named of many
 
 def findings(workspace: Path, database: Database | None) -> list[str]:
     """Say what is wrong, a line each with what to do; none where all is well. ``database``: None without a service."""
-    if owners := [*_owners(workspace)]:
-        return owners  # what cannot be read cannot be looked over
     checks = (_settings, _records, _tables, _served, _champion, _tombstones, _permissions, _disk)
     lines = [line for check in checks for line in check(workspace)]
     if database is not None:
@@ -143,18 +141,23 @@ def _permissions(workspace: Path) -> Iterator[str]:
         )
 
 
-def _owners(workspace: Path) -> Iterator[str]:
-    """Find what another account wrote, such as root, which the service's account can neither read nor change."""
+def owner_findings(workspace: Path) -> list[str]:
+    """Say what another account wrote, such as root: the service's account can neither read nor change it.
+
+    It comes before ``findings``, as what cannot be read cannot be looked over.
+    """
     owner = workspace.stat().st_uid
     others = [path for path in workspace.rglob("*") if path.lstat().st_uid != owner]
-    if others:
-        names = say("、", ", ").join(str(path) for path in others[:SHOWN])
-        account = account_name(owner)
-        yield say(
+    if not others:
+        return []
+    names, account = say("、", ", ").join(str(path) for path in others[:SHOWN]), account_name(owner)
+    return [
+        say(
             f"{len(others)} 个文件或目录不属于 {account}（{names}…），服务写不了：请运行 chown -R {account}: {workspace}",
             f"{len(others)} files or directories do not belong to {account} ({names} ...), whose service cannot write "
             f"them: run chown -R {account}: {workspace}",
         )
+    ]
 
 
 def _disk(workspace: Path) -> Iterator[str]:

@@ -171,6 +171,13 @@ def test_a_backup_of_unknown_origin_is_told_and_one_with_a_smuggled_file_refused
         tmp_path / "new", "restore", str(smuggled), "--secret", str(workspace / "secret.key"), code=1
     )
     assert "town.pickle" in said and not (tmp_path / "new" / "community.yaml").exists()
+    for name, kind in (("../outside", tarfile.REGTYPE), ("link", tarfile.SYMTYPE)):
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/etc/passwd"
+        with tarfile.open(smuggled, "w:gz") as target:
+            target.addfile(member)
+        said = xianying(tmp_path / "new", "restore", str(smuggled), "--foreign", code=1)
+        assert "不是完整的备份" in said and not (tmp_path / "new" / "outside").exists()
     xianying(tmp_path / "new", "restore", str(file), "--secret", str(workspace / "secret.key"))
     assert (tmp_path / "new" / "secret.key").read_text() == (workspace / "secret.key").read_text()
 

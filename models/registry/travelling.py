@@ -26,6 +26,7 @@ REQUIREMENTS = ("holidays", "lightgbm", "numpy", "pandas", "pyarrow", "pydantic"
 PAGE, FEATURES = "README.md", "features.csv"
 _LOADER = "models.served"
 _ROOT = Path(__file__).parents[2]
+_PACKAGES = ("features", "models")
 
 
 def log_model(
@@ -72,7 +73,10 @@ def log_model(
 @cache
 def _modules() -> tuple[Path, ...]:
     """Return the project's modules that ``models.served`` imports, directly or not, relative to the project's root."""
-    finder = ModuleFinder(path=[str(_ROOT)])
+    others = {path.name.split(".")[0] for path in _ROOT.iterdir()} - {
+        *_PACKAGES
+    }  # libraries, where installed
+    finder = ModuleFinder(path=[str(_ROOT)], excludes=sorted(others))
     finder.import_hook(_LOADER)
     files = (Path(file) for module in finder.modules.values() if (file := getattr(module, "__file__", None)))
     return tuple(sorted(path.relative_to(_ROOT) for path in files))

@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from features.blocks.build import build
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import known_before
+from models.registry import travelling
 from models.registry.registry import log_retrain
 from models.registry.tracking import registry_address
 
@@ -81,3 +82,27 @@ def test_what_travels_explains_itself(moved: tuple[Path, Path, np.ndarray]) -> N
     assert packed and not (place / "code" / "service").exists()
     for library in ("lightgbm", "pydantic", "pyyaml", "scipy"):
         assert f"{library}==" in needed
+
+
+INSTALLED = """
+import json
+from models.registry import travelling
+print(json.dumps([str(travelling._ROOT), [path.as_posix() for path in travelling._modules()]]))
+"""
+
+
+def test_where_it_is_installed_beside_its_libraries_only_its_own_modules_are_packed(tmp_path: Path) -> None:
+    """As in a server's site-packages, where the libraries lie in the same directory."""
+    root = Path(travelling.__file__).parents[2]
+    for package in ("features", "models"):
+        shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for entry in Path(np.__file__).parents[1].iterdir():
+        if not entry.name.startswith("__editable__"):
+            (tmp_path / entry.name).symlink_to(entry)
+    done = subprocess.run(
+        [sys.executable, "-c", INSTALLED], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    where, packed = json.loads(done.stdout)
+    assert Path(where) == tmp_path
+    assert packed == [path.as_posix() for path in travelling._modules()]

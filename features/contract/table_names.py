@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from features.contract.tables import TABLES
@@ -163,14 +164,15 @@ def contract_names(table: str, names: Sequence[str]) -> dict[str, str]:
     return names_found
 
 
-def attribute_names(name: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def attribute_names(name: str) -> tuple[str, ...]:
     """The names under which the records may hold a column of households or residents that is called so.
 
     >>> attribute_names("孩子数"), attribute_names("民族")
-    (['孩子数', 'children'], ['民族'])
+    (('孩子数', 'children'), ('民族',))
     """
     held = [contract_names(table, [name]).get(name, name) for table in ("households", "residents")]
-    return list(dict.fromkeys([name, *held]))
+    return tuple(dict.fromkeys([name, *held]))
 
 
 def by_held_names(settings: Names) -> Names:

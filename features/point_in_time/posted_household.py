@@ -1,6 +1,6 @@
 """Records of households that another system posts, instead of reading them from files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 
 from features.contract.attribute_values import Texts, read_texts
 from features.contract.community import Community
+from features.contract.table_names import attribute_names
 from features.contract.tables import ARMS, OUTCOMES
 from features.point_in_time.records import Records, day_of, microgrid_id
 from features.rows.tables import (
@@ -99,6 +100,13 @@ def day(value: Any, zone: ZoneInfo) -> float:
     return float(value)
 
 
+def held_name(name: str, columns: Collection[str]) -> str:
+    """Return the town's column that an attribute's name stands for, such as children for 孩子数; else the name itself."""
+    return (
+        name if name in columns else next((held for held in attribute_names(name) if held in columns), name)
+    )
+
+
 def attribute_text(value: Any) -> str | None:
     """Return an attribute as the records keep it: a text, or None for a value that says nothing."""
     if value is None:
@@ -152,7 +160,10 @@ def _texts(values: Sequence[str | None]) -> np.ndarray:
 
 
 def _attributes(rows: Sequence[Row], columns: Sequence[str] = ()) -> dict[str, Texts]:
-    given = [row.get("attributes") or {} for row in rows]
+    given = [
+        {held_name(name, columns): value for name, value in (row.get("attributes") or {}).items()}
+        for row in rows
+    ]
     names = dict.fromkeys([*columns, *(name for row in given for name in row)])
     return {name: read_texts([attribute_text(row.get(name)) for row in given]) for name in names}
 

@@ -95,8 +95,10 @@ class PostedHousehold(BaseModel):
 def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: AsOf = None) -> Response:
     """Score the posted records as of a week's date, with the same features as the week's batch.
 
-    Nothing is stored. ``rank`` is where the household would stand among all. If the week already knows the household,
-    its posted rows count instead of its stored ones, and it is left out of its neighbours' sums, as in the batch.
+    Nothing is stored. Attributes left out are unknown, as empty cells are; ``unknown_attributes`` names posted ones that
+    the community does not have, which count for nothing. ``rank`` is where the household would stand among all. If the
+    week already knows the household, its posted rows count instead of its stored ones, and it is left out of its
+    neighbours' sums, as in the batch.
     """
     from features.point_in_time.posted_household import Posted
 
@@ -136,6 +138,8 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
         "model_version": live.state.version,
         "silence_corrected": live.model.visited is not None,
     }
+    unknown = live.unknown_attributes(posted, str(row["grid_id"]))
+    head |= {"unknown_attributes": unknown} if unknown else {}
     return Response(orjson.dumps({**head, **level, "scores": scores}), media_type="application/json")
 
 

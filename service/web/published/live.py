@@ -13,7 +13,7 @@ import pandas as pd
 
 from features.blocks.build import Features, build
 from features.point_in_time.cohort import cohort
-from features.point_in_time.posted_household import Posted, posted_records
+from features.point_in_time.posted_household import Posted, held_name, posted_records
 from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.subset import alone
 from features.store.partitions import open_copy
@@ -64,6 +64,15 @@ class Live:
                 for group in groups.values():
                     self._score_group(group)
         return own.scores.result()
+
+    def unknown_attributes(self, posted: Posted, grid_id: str) -> list[str]:
+        """List the posted attributes of a household that the community does not have.
+
+        ``grid_id``: where the household lives. Nothing is listed for a week that was published without its columns.
+        """
+        columns = self.state.partitions[self.state.partition_of(grid_id)].attributes
+        given = {name for row in posted.households for name in row["attributes"]}
+        return sorted(name for name in given if columns and held_name(name, columns) not in columns)
 
     def _score_group(self, group: "list[_Waiting]") -> None:
         """Score households of one partition that are all in the week, or all new; one's failure is not the others'."""

@@ -72,6 +72,10 @@ def test_a_new_household_gets_scores_without_being_stored(client):
     home = {name: value for name, value in body["households"][0].items() if name != "attributes"}
     bare = chen.post("/v1/live/scores", {"household_id": "brand-new", "households": [home]})
     assert {one["need"] for one in bare.json()["scores"]} == {"meals"}, "who may need childcare is not known"
+    named = [{**home, "attributes": {"孩子数": 1, "车位": 2}}]
+    told = chen.post("/v1/live/scores", {"household_id": "brand-new", "households": named}).json()
+    assert {one["need"] for one in told["scores"]} == {"childcare", "meals"}
+    assert told["unknown_attributes"] == ["车位"]
     asked = {**body, "requests": [{"need": "nosuch", "requested_at": "2024-01-01"}]}
     wrong = chen.post("/v1/live/scores", asked)
     assert wrong.status_code == 422 and wrong.json()["allowed"] == ["childcare", "meals"]

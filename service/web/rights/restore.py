@@ -165,11 +165,15 @@ def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path
 
     The filters of ``extractall`` are missing in Python 3.11 before 3.11.4, such as that of Debian 12.
     """
-    path, content = place / member.name, archive.extractfile(member) if member.isfile() else None
-    if content is None or not path.resolve().is_relative_to(place.resolve()):
+    path, linked = place / member.name, place / member.linkname
+    inside = all(one.resolve().is_relative_to(place.resolve()) for one in (path, linked))
+    if not inside or not (member.isfile() or member.islnk()):
         raise ValueError(member.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
+    if member.islnk():  # weeks share the files that did not change
+        os.link(linked, path)
+        return
+    with archive.extractfile(member) as content, path.open("xb") as file:  # type: ignore[union-attr]
         shutil.copyfileobj(content, file)
     path.chmod(0o600)
     os.utime(path, (member.mtime, member.mtime))

@@ -154,6 +154,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
 
 def test_a_backup_of_unknown_origin_is_told_and_one_with_a_smuggled_file_refused(tmp_path):
     workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
+    os.link(workspace / "community.yaml", workspace / "shared.yaml")  # as weeks share files
     xianying(workspace, "backup", str(file))
     with tarfile.open(file) as archive:
         assert "secret.key" not in archive.getnames()
@@ -171,7 +172,11 @@ def test_a_backup_of_unknown_origin_is_told_and_one_with_a_smuggled_file_refused
         tmp_path / "new", "restore", str(smuggled), "--secret", str(workspace / "secret.key"), code=1
     )
     assert "town.pickle" in said and not (tmp_path / "new" / "community.yaml").exists()
-    for name, kind in (("../outside", tarfile.REGTYPE), ("link", tarfile.SYMTYPE)):
+    for name, kind in (
+        ("../outside", tarfile.REGTYPE),
+        ("link", tarfile.SYMTYPE),
+        ("hard", tarfile.LNKTYPE),
+    ):
         member = tarfile.TarInfo(name)
         member.type, member.linkname = kind, "/etc/passwd"
         with tarfile.open(smuggled, "w:gz") as target:
@@ -180,6 +185,7 @@ def test_a_backup_of_unknown_origin_is_told_and_one_with_a_smuggled_file_refused
         assert "不是完整的备份" in said and not (tmp_path / "new" / "outside").exists()
     xianying(tmp_path / "new", "restore", str(file), "--secret", str(workspace / "secret.key"))
     assert (tmp_path / "new" / "secret.key").read_text() == (workspace / "secret.key").read_text()
+    assert (tmp_path / "new" / "shared.yaml").samefile(tmp_path / "new" / "community.yaml")
 
 
 @pytest.mark.parametrize("cipher", [(), ("--cipher", "sm4-gcm")])

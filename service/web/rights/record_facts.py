@@ -144,8 +144,8 @@ def _version(workspace: Path, row: dict[str, Any] | None, community: Community) 
     place = report_place(workspace, row["version"])
     names = {need.id: need.name.here for need in community.needs}
     groups = {group.id: group.name.here for group in community.groups}
-    needs = _table(place / AGAINST)
-    unfair = clearly_less(_table(place / GROUPS)) if (place / GROUPS).is_file() else pd.DataFrame()
+    needs, audited = _table(place / AGAINST), _table(place / GROUPS)
+    unfair = clearly_less(audited) if len(audited) else audited
     return {
         **row,
         "day": datetime.fromtimestamp(row["registered_at"] / 1000, UTC).date().isoformat(),
@@ -160,12 +160,16 @@ def _version(workspace: Path, row: dict[str, Any] | None, community: Community) 
             }
             for group in unfair.to_dict("records")
         ],
-        "audited": (place / GROUPS).is_file(),
+        "audited": len(audited) > 0,
     }
 
 
 def _table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, encoding="utf-8-sig") if path.is_file() else pd.DataFrame()
+    """Read a table of a version's report; without rows where it is gone, or where nothing could be trained."""
+    try:
+        return pd.read_csv(path, encoding="utf-8-sig")
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return pd.DataFrame()
 
 
 def version_lines(facts: dict[str, Any]) -> list[str]:

@@ -106,3 +106,15 @@ def test_papers_are_written_before_there_is_a_model(tmp_path: Path) -> None:
     workspace = copy_workspace(tmp_path / "workspace")
     (workspace / SERVED / MODELS).unlink(missing_ok=True)
     assert "还没有启用的模型" in write(workspace)["model-comparison.zh.md"]
+
+
+def test_papers_tell_that_a_model_of_too_few_requests_was_never_validated(tmp_path: Path) -> None:
+    workspace = copy_workspace(tmp_path / "workspace")
+    with served(workspace):
+        pass
+    register_two(workspace)
+    for name in ("against_baselines.csv", "groups.csv"):
+        (report_place(workspace, 2) / name).write_text("\n", "utf-8")
+    papers = write(workspace)
+    assert "分组核查未做" in papers["impact-assessment-gbt-39335.zh.md"]
+    assert "没有留下验证结果" in papers["model-comparison.zh.md"]

@@ -16,7 +16,10 @@ from service.texts.review_sheet import write_text_review
 def write_review_sheets(
     workspace: Path, composed: Composed, register: Register, community: Community
 ) -> None:
-    """Write both sheets anew with all that waits, each once; a sheet of which nothing waits any more is removed."""
+    """Write both sheets anew with all that waits, each once; a sheet of which nothing waits any more is removed.
+
+    Texts whose rows wait stand before those of loaded rows, and frequent ones before rare ones.
+    """
     events = composed.events
     waiting = events[events["state"] == REVIEW]
     unsure = waiting[~waiting["verdict"].isin(SURE)].drop_duplicates(list(NAMED)).reset_index(drop=True)
@@ -24,6 +27,11 @@ def write_review_sheets(
     asked = events[(events["state"] == REVIEW) & events["verdict"].isin(SURE) | events["need_open"]]
     said = asked["text"].where(asked["text"] != "", asked["category"])
     texts = composed.unsure_texts[composed.unsure_texts["text"].isin(said)]
+    waits = texts["text"].isin(said[asked["state"] == REVIEW])
+    often = texts["text"].map(said.value_counts())
+    texts = texts.assign(waits=waits, often=often).sort_values(
+        ["waits", "often"], ascending=False, kind="stable"
+    )
     if len(texts):
         write_text_review(workspace / NEEDS_SHEET, texts, community)
     else:

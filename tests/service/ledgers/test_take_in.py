@@ -223,14 +223,14 @@ def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is
     home = town.homes[2]
     book = Workbook()
     book.active.append(["走访时间", "姓名", "住址", "电话", "走访情况"])
-    for words in ("双职工，孩子放学没地方去", "身体健康，无诉求"):
+    for words in ("想问问那个事", *["双职工，孩子放学没地方去"] * 2, "身体健康，无诉求"):
         book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], words])
     book.save(raw / "走访2.xlsx")
     for path in sorted(raw.glob("*.[xc]*")):
         assert command(workspace, "map", path, "--yes") == 0
     taken, rows = take_in(raw, workspace)
-    assert rows.loc[rows["source_file"] == "走访2.xlsx", "state"].tolist() == ["loaded", "loaded"]
-    assert any("1 条的话里有没认出的需求" in line for line in taken.lines)
+    assert rows.loc[rows["source_file"] == "走访2.xlsx", "state"].tolist() == ["loaded"] * 4
+    assert any("3 条的话里有没认出的需求" in line for line in taken.lines)
     before = len(read_records(workspace).requests.household)
     book = load_workbook(sheet := workspace / "review" / "needs.xlsx")
     page = book.active
@@ -238,12 +238,13 @@ def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is
     texts = [cell.value for cell in page[get_column_letter(titles["原话"])]]
     page.cell(texts.index("双职工，孩子放学没地方去") + 1, titles["决定"], "暑期托管")
     book.save(sheet)
-    assert "身体健康，无诉求" not in texts
+    assert texts[1:] == ["双职工，孩子放学没地方去", "想问问那个事"], "the frequent ones first"
     assert command(workspace, "text", "review", "--read", sheet) == 0
     (raw / "走访2.xlsx").unlink()
     taken, _ = take_in(raw, workspace)
-    assert len(read_records(workspace).requests.household) == before + 1
-    assert not any("没认出的需求" in line or "以前待定" in line for line in taken.lines)
+    assert len(read_records(workspace).requests.household) == before + 2
+    assert any("1 条的话里有没认出的需求" in line for line in taken.lines)
+    assert not any("以前待定" in line for line in taken.lines)
 
 
 def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:

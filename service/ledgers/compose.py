@@ -194,7 +194,7 @@ def _request(place: int, event: dict[str, Any], need: str, at: int) -> dict[str,
         "need": need,
         "text": event["text"] or event["category"],
         "channel": say(*VISIT_CHANNEL) if visit else event["channel"],
-        "resolved_at": event["resolved_at"] or _settled(event["status"]),
+        "resolved_at": event["resolved_at"] or _settled(event["status"]) or _settled(event["result"]),
         "satisfaction": "" if visit else event["satisfaction"],
     }
 

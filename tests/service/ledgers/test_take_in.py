@@ -28,7 +28,7 @@ from features.store.reader import read_records
 from features.store.tombstones import leave_tombstone
 from service.cli.commands import commands
 from service.console.terminal import run
-from service.ledgers.compose import Composed, add_refusals
+from service.ledgers.compose import Composed, _request, add_refusals
 from service.ledgers.take_in import TakenIn, ingest_directory
 
 
@@ -215,6 +215,16 @@ def test_a_ticket_that_stands_twice_is_one_and_a_refusal_in_a_row_set_aside_stop
     assert loaded == (True,)
     assert any("走访2.xlsx [Sheet] 第 2 行写了谢绝走访，但这一行没有用" in line for line in taken.lines)
     assert taken.report.unread_refusals
+
+
+@pytest.mark.parametrize(
+    ("result", "settled"), [("已解决", "已解决"), ("待处理", "待处理"), ("已联系食堂，明天送", "")]
+)
+def test_a_result_that_only_says_settled_settles_the_request(result: str, settled: str) -> None:
+    event = dict.fromkeys(("category", "channel", "resolved_at", "satisfaction", "status"), "")
+    event |= {"event_id": "L1", "household_id": "a", "shape": "visits", "text": "漏水", "result": result}
+    row = _request(0, event | {"happened_at": pd.Timestamp("2025-04-02")}, "repair", 0)
+    assert row["resolved_at"] == settled
 
 
 def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is_gone(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_what_changed_is_what_the_records_say(week: Path, answers: TestClient) -
 
     spans = ((7, 0), (14, 7), (371, 364))
     page = As(answers, "wang").get("/overview").text
-    rows = {row["项目"]: [*row.values()][1:] for row in table_with(page, "上一周", "去年同周")}
+    rows = {row["项目"]: [*row.values()][1:] for row in table_with(page, "上周", "去年同周")}
     assert rows["居民来提的事（件）"] == [asked(*span) for span in spans]
     assert rows["走访（户次）"] == [visited(*span) for span in spans]
     grids = table_with(As(answers, "wang").get("/month").text, "网格", "从没去过")

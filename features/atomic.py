@@ -71,6 +71,7 @@ def scratch_directory(workspace: Path) -> Iterator[Path]:
     It lies in the workspace and not among the system's temporary files, where nobody would look for what a killed
     process left; that is removed here, and by ``forget_partials``.
     """
+    workspace.mkdir(parents=True, exist_ok=True)
     for left in workspace.glob(f".*{PARTIAL}"):
         _forget(left)
     place, handle = _locked_directory(workspace)

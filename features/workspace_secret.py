@@ -5,11 +5,11 @@ contains it.
 """
 
 import hmac
-import os
 import secrets
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+from features.atomic import open_atomically
 from features.language import UserError
 
 SECRET = "secret.key"
@@ -34,19 +34,11 @@ def workspace_secret(workspace: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a new secret beside its place and link it there: of two processes at the same time, one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{SECRET}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        Path(fresh).unlink()
+    """Write a new secret, unless another process was faster."""
+    with suppress(FileExistsError), open_atomically(path) as file:
+        if path.exists():
+            raise FileExistsError(path)
+        file.write(secrets.token_hex(_BYTES).encode())
 
 
 def keyed_hash(secret: bytes, use: str, text: str) -> str:

@@ -103,8 +103,6 @@ def ingest(
         write_atomically(workspace / SETTINGS_FILE, settings.content)
     if everything:
         report.page = workspace / PAGE
-        for left in workspace.glob(f".{PAGE}.*"):  # by a run that was killed
-            left.unlink(missing_ok=True)
         write_atomically(report.page, report_page(report).encode())
     return report
 

@@ -10,16 +10,13 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from features.atomic import write_atomically
+from features.atomic import scratch_directory, write_atomically
 from features.blocks.build import catalogue
 from features.contract.community import Community
 from features.language import UserError, say
@@ -30,9 +27,6 @@ from models.scoring.model import NeedModel
 
 DIRECTORY = "champion"
 _POINTER = "current.json"
-_DOWNLOAD = ".download-"
-_LONGEST_DOWNLOAD = 3600.0  # seconds
-_OLD_COPIES = 1  # kept for a reader that is just loading the version before
 
 
 class NoChampion(UserError):
@@ -201,13 +195,9 @@ def forget_copy(workspace: Path) -> None:
     (workspace / DIRECTORY / _POINTER).unlink(missing_ok=True)
 
 
-@contextmanager
-def download_place(workspace: Path) -> Iterator[Path]:
+def download_place(workspace: Path) -> AbstractContextManager[Path]:
     """Make a directory to download to, on the workspace's file system; it is removed after the block."""
-    place = workspace / DIRECTORY
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=_DOWNLOAD, dir=place) as directory:
-        yield Path(directory)
+    return scratch_directory(workspace / DIRECTORY)
 
 
 def install_copy(workspace: Path, registry: str, version: int, files: Path) -> Path:
@@ -231,7 +221,7 @@ def install_copy(workspace: Path, registry: str, version: int, files: Path) -> P
         },
     }
     write_atomically(place / _POINTER, json.dumps(pointer).encode())
-    _remove_old(place, target)
+    _remove_old(place, version, target)
     return target
 
 
@@ -245,16 +235,12 @@ def _reach_the_disk(directory: Path) -> None:
             os.close(handle)
 
 
-def _remove_old(place: Path, current: Path) -> None:
-    """Delete older copies and what interrupted downloads left."""
-    others = [path for path in place.iterdir() if path.is_dir() and path != current]
-    copies = sorted(
-        (entry for entry in others if not entry.name.startswith(_DOWNLOAD)),
-        key=lambda entry: entry.stat().st_mtime,
-    )
-    long_ago = time.time() - _LONGEST_DOWNLOAD
-    left = [
-        entry for entry in others if entry.name.startswith(_DOWNLOAD) and entry.stat().st_mtime < long_ago
-    ]
-    for directory in [*copies[:-_OLD_COPIES], *left]:
-        shutil.rmtree(directory, ignore_errors=True)
+def _remove_old(place: Path, version: int, current: Path) -> None:
+    """Delete older copies, but for the newest of another version, which a reader may be loading just now."""
+    copies = [path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    others = [path for path in copies if path != current]
+    before = [path for path in others if not path.name.startswith(f"{version}-")]
+    kept = max(before, key=lambda path: path.stat().st_mtime, default=None)
+    for path in others:
+        if path != kept:
+            shutil.rmtree(path, ignore_errors=True)

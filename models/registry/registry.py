@@ -6,7 +6,6 @@ registered only after everything else of its retrain is logged, and is in force 
 killed in between leaves no version, or one that is not the champion.
 """
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.atomic import scratch_directory
 from features.contract.community import Community
 from features.language import UserError, say
 from features.point_in_time.records import Known
@@ -135,8 +135,8 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
     from models.report.report import write_report
 
     has_champion = _has_champion(workspace, known.community)
-    with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
-        report = Path(place) / "report"
+    with scratch_directory(workspace) as place, registry_client(workspace) as client:
+        report = place / "report"
         place_of_runs = experiment(client, workspace)
         decision = decide(retrained, known, has_champion)
         lines = write_report(retrained, known, has_champion, report)
@@ -159,10 +159,10 @@ def log_retrain(workspace: Path, retrained: "Retrained", known: Known) -> Regist
             client.set_tag(run_id, "mlflow.note.content", description(retrained, known, decision))
             log_data(client, run_id, retrained, known, workspace)
             client.log_artifacts(run_id, str(report))
-            logged = log_model(client, place_of_runs, run_id, retrained.model, Path(place))
+            logged = log_model(client, place_of_runs, run_id, retrained.model, place)
             forget_earlier_files(workspace)
             if retrained.model.out_of_time:
-                keep_out_of_time(workspace, Path(place) / "bundle", retrained.model.out_of_time)
+                keep_out_of_time(workspace, place / "bundle", retrained.model.out_of_time)
             version = _register(client, run_id, *logged, tags, description(retrained, known, decision))
         if decision.allowed:
             forget_copy(workspace)

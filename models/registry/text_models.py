@@ -1,12 +1,11 @@
 """MLflow for the classifier of texts: its runs, its versions, and the workspace's copy of the one in force."""
 
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from features.atomic import write_atomically
+from features.atomic import scratch_directory, write_atomically
 from features.language import UserError, say
 from features.store.plain_file import UnreadableFile, from_file, to_bytes
 from models.registry.registry import need_database, registry_client
@@ -46,8 +45,8 @@ def log_text_model(
 
     metrics, params = measured
     content, now = to_bytes(model), time.time()
-    with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
-        files = Path(place) / _FILES
+    with scratch_directory(workspace) as place, registry_client(workspace) as client:
+        files = place / _FILES
         files.mkdir()
         (files / PLACE.name).write_bytes(content)
         for name, bytes_of in report.items():
@@ -75,7 +74,7 @@ def log_text_model(
 def promote_text_model(workspace: Path, version: int) -> None:
     """Put a registered classifier in force. Raises UserError without it, or where this program cannot read it."""
     need_database(workspace)
-    with tempfile.TemporaryDirectory() as place, registry_client(workspace) as client:
+    with scratch_directory(workspace) as place, registry_client(workspace) as client:
         runs = {
             int(found.version): found.run_id for found in client.search_model_versions(f"name = '{NAME}'")
         }
@@ -85,7 +84,7 @@ def promote_text_model(workspace: Path, version: int) -> None:
                 f"没有文字分类版本 {version}，现有：{listed}",
                 f"no text classifier version {version}; there is: {listed}",
             )
-        path = Path(client.download_artifacts(runs[version], f"{_FILES}/{PLACE.name}", place))
+        path = Path(client.download_artifacts(runs[version], f"{_FILES}/{PLACE.name}", str(place)))
         try:
             from_file(path, TextModel)
         except UnreadableFile as error:

@@ -1,16 +1,15 @@
 """Take in a directory that holds an office's own ledgers beside, or instead of, tables of the contract."""
 
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
-from features.atomic import copy_atomically
+from features.atomic import copy_atomically, scratch_directory
 from features.contract.community import Community
 from features.contract.table_names import table_of
 from features.ingest.ingest import check, ingest
@@ -19,7 +18,6 @@ from features.language import UserError, say
 from features.linking.decisions import read_decisions
 from features.linking.register import read_register
 from features.mapping.kept_rows import (
-    FOLDER,
     PENDING,
     WARNING_COLUMNS,
     WARNINGS,
@@ -51,8 +49,6 @@ from service.ledgers.needs_of_rows import need_reader
 from service.ledgers.review_sheets import write_review_sheets
 from service.ledgers.settings import ledger_settings
 from service.ledgers.staged import write_staged
-
-LEFTOVERS = ".staged"
 
 
 @dataclass(frozen=True)
@@ -223,15 +219,9 @@ def _known(workspace: Path, tables: RegisterTables, settings: Community) -> Regi
     return Register(rows, read_decisions(workspace), gone - erased, erased, aliases).with_tables(tables)
 
 
-def _staging_place(workspace: Path, dry: bool) -> "tempfile.TemporaryDirectory[str]":
-    """Make the directory in which the tables stand until they are read; one that a killed run left is removed."""
-    if dry:
-        return tempfile.TemporaryDirectory()
-    home = workspace / FOLDER
-    home.mkdir(parents=True, exist_ok=True)
-    for left in home.glob(f"{LEFTOVERS}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    return tempfile.TemporaryDirectory(dir=home, prefix=LEFTOVERS)
+def _staging_place(workspace: Path, dry: bool) -> AbstractContextManager[Path | str]:
+    """Make the directory in which the tables stand until they are read."""
+    return tempfile.TemporaryDirectory() if dry else scratch_directory(workspace)
 
 
 def _keep(

@@ -1,10 +1,10 @@
 """Make a past week again from what the workspace keeps, and say whether it is the same, bit for bit."""
 
-import tempfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from features.atomic import scratch_directory
 from features.language import UserError, language, say, set_language
 from features.point_in_time.records import day_of
 from models.demand.town_demand import AskPartition, town_demand
@@ -48,8 +48,8 @@ def replay(
         )
     sources = sources_of(workspace, as_of, stage)
     set_language(sources.town.community.community.language)
-    with tempfile.TemporaryDirectory(prefix="xianying-replay-") as place:
-        made = output or Path(place)
+    with scratch_directory(workspace) as place:
+        made = output or place
         made.mkdir(parents=True, exist_ok=True)
         wanted = [name for name in TABLES if (home / name).is_file()]
         _make_again(sources, as_of, made, wanted, stage, each)

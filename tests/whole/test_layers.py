@@ -110,6 +110,17 @@ def test_nothing_on_disk_can_run_code_and_no_trick_is_played_on_the_interpreter(
     offends("refused", set().union(*map(refused, modules())))
 
 
+def test_scratch_in_a_workspace_is_made_where_it_is_locked_and_found_after_a_kill() -> None:
+    made = {
+        module
+        for module, path in modules().items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("tempfile.")
+        if any(keyword.arg == "dir" for keyword in node.keywords)
+    }
+    assert made == {"features.atomic"}, "use features.atomic.scratch_directory"
+
+
 def test_modules_functions_and_folders_stay_small() -> None:
     tests, benchmarks = (sorted((ROOT / folder).rglob("*.py")) for folder in ("tests", "benchmarks"))
     program = [*modules().values(), *benchmarks]

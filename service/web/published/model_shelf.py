@@ -1,11 +1,10 @@
 """A copy of MLflow's registered versions for the service, which so never waits for MLflow itself."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from features.atomic import read_json, write_atomically
+from features.atomic import read_json, scratch_directory, write_atomically
 from models.registry.versions import CHALLENGER, CHAMPION, NAME, version_called
 from service.web.published.week_files import REPORTS, SERVED
 
@@ -54,11 +53,10 @@ def _row(version: int, alias: str | None, registered: Any, run: Any) -> dict[str
 
 def _copy_report(client: Any, run_id: str, target: Path) -> None:
     """Copy a run's texts, tables and figures; the directory appears once it is complete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as place:
-        part = Path(place) / "report"
+    with scratch_directory(target.parent) as place:
+        part = place / "report"
         part.mkdir()
-        for path in Path(client.download_artifacts(run_id, "", place)).iterdir():
+        for path in Path(client.download_artifacts(run_id, "", str(place))).iterdir():
             if path.is_file() and path.name.endswith(SHOWN):
                 path.rename(part / path.name)
         part.rename(target)

@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,15 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from features.atomic import write_atomically
+from features.atomic import scratch_directory, write_atomically
 from features.point_in_time.records import date_of
 from features.store.reader import read_settings
 from models.scoring.live import TownState
 from service.web.published.digests import write_digests
 from service.web.published.packing import Listed, ScoredWeek, pack
 from service.web.published.week_files import OUTDATED, POINTER, REPORTS, SERVED, read_pointer
-
-PARTIAL = ".partial-"
 
 
 def publish(
@@ -49,7 +46,7 @@ def publish_files(workspace: Path, as_of: str, fill: Callable[[Path, Path | None
     """
     with switching(workspace) as (served, pointer):
         old = pointer["weeks"].get(as_of)
-        with partial(served) as place:
+        with scratch_directory(served) as place:
             fill(place, served / old if old else None)
             pointer["weeks"][as_of] = settle(place, served, as_of)
 
@@ -101,13 +98,3 @@ def _remove_unused(served: Path, used: set[str]) -> None:
     for place in served.iterdir():
         if place.is_dir() and place.name not in used and place.name != REPORTS:
             shutil.rmtree(place, ignore_errors=True)
-
-
-@contextmanager
-def partial(served: Path) -> Iterator[Path]:
-    """Give a directory to write to, which is removed after the block unless it was settled."""
-    place = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=served))
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import delete, update
 
-from features.atomic import forget_partials, open_atomically, write_atomically
+from features.atomic import forget_partials, open_atomically, scratch_directory, write_atomically
 from features.ingest.erasure import erase_household, erase_rows, own_requests, own_texts
 from features.language import say
 from features.mapping.kept_rows import FOLDER, PENDING, forget_waiting
@@ -31,7 +31,7 @@ from service.web.database.engine import Database
 from service.web.database.tables import OF_HOUSEHOLD, Deletion, now
 from service.web.published.from_records import publish_from_records
 from service.web.published.packing import link
-from service.web.published.publish import partial, settle, switching
+from service.web.published.publish import settle, switching
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 from service.web.rights.own_texts import forget_texts
 
@@ -197,7 +197,7 @@ def _served(workspace: Path, household_id: str) -> None:
             old = served / name
             if not old.is_dir() or not _holds(old, household_id):
                 continue
-            with partial(served) as place:
+            with scratch_directory(served) as place:
                 shutil.copytree(old, place, dirs_exist_ok=True, copy_function=link)
                 _without(old, place, household_id)
                 pointer["weeks"][as_of] = settle(place, served, as_of)

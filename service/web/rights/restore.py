@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import tarfile
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Date, insert, select, text
 
-from features.atomic import write_atomically
+from features.atomic import PARTIAL, scratch_directory, write_atomically
 from features.language import UserError, say
 from features.store.database import open_store
 from features.store.tombstones import TOMBSTONES, Tombstones, read_tombstones, recognises, write_tombstones
@@ -26,7 +25,6 @@ from service.web.rights.backup import MANIFEST, OF_DATABASE, ROWS, file_sum, sig
 from service.web.rights.deletion import delete_everywhere
 from service.web.rights.sealing import open_sealed, sealed
 
-SCRATCH = ".restoring-"
 BEGUN = ".restore-begun"  # the manifest of a backup while it is being restored
 SEALED = "sealed.tar.gz"
 AT_ONCE = 500
@@ -52,14 +50,14 @@ def restore(source: Path, workspace: Path, database: Database, how: Restoring = 
     begun = workspace / BEGUN
     if not begun.is_file():
         _refuse_unless_empty(workspace, database)
-    with tempfile.TemporaryDirectory(dir=workspace, prefix=SCRATCH) as scratch:
-        origin = _unpack(source, Path(scratch), how)
-        _refuse_unknown_secret(removed, Path(scratch))
-        rows, manifest = Path(scratch) / ROWS, Path(scratch) / MANIFEST
+    with scratch_directory(workspace) as scratch:
+        origin = _unpack(source, scratch, how)
+        _refuse_unknown_secret(removed, scratch)
+        rows, manifest = scratch / ROWS, scratch / MANIFEST
         _refuse_another(begun, manifest)
         write_atomically(begun, manifest.read_bytes())
         manifest.unlink()
-        for path in sorted(Path(scratch).iterdir()):
+        for path in sorted(scratch.iterdir()):
             if path != rows:
                 _put(path, workspace / path.name)
         if not _filled(database):  # all rows or none: they are the last to come
@@ -68,8 +66,6 @@ def restore(source: Path, workspace: Path, database: Database, how: Restoring = 
     lines += _remove_again(workspace, database, removed) if removed else []
     with database.writing() as session:
         enter(session, operator(), "workspace.restore", "", "", f"{source.name} of {origin['made_at']}")
-    for left in workspace.glob(f"{SCRATCH}*"):
-        shutil.rmtree(left)
     begun.unlink()
     return [*lines, *_without_secret(workspace)]
 
@@ -99,7 +95,7 @@ def _without_secret(workspace: Path) -> list[str]:
 
 
 def _refuse_unless_empty(workspace: Path, database: Database) -> None:
-    present = [path.name for path in workspace.iterdir() if not path.name.startswith(SCRATCH)]
+    present = [path.name for path in workspace.iterdir() if not path.name.endswith(PARTIAL)]
     if set(present) - OF_DATABASE or _filled(database):
         raise UserError(
             f"{workspace} 或服务数据库里已有内容，请换一个空目录、空数据库",

@@ -22,7 +22,7 @@ from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, known_before
 from features.workspace_secret import SECRET
 from models.dataset.out_of_time import OutOfTime, erase_out_of_time, read_out_of_time, stable_hash
-from models.registry.champion import damaged_copy, load_champion, with_own_validation
+from models.registry.champion import damaged_copy, install_copy, load_champion, with_own_validation
 from models.registry.registry import NoChampion, champion, log_retrain, promote, rollback
 from models.registry.tracking import registry_address
 from models.training.retrain import Retrained
@@ -377,3 +377,11 @@ def test_nothing_is_reported_to_anybody(tmp_path):
 
     assert "CONNECTS" in connections("MLflow's own")  # so that the test would notice
     assert "CONNECTS" not in connections("ours")
+
+
+def test_a_version_promoted_again_leaves_the_copy_of_the_version_before(tmp_path: Path) -> None:
+    for version in (1, 2, 1, 1):
+        (tmp_path / "champion" / "files").mkdir(parents=True)
+        install_copy(tmp_path, "here", version, tmp_path / "champion" / "files")
+    copies = [path.name.split("-")[0] for path in (tmp_path / "champion").iterdir() if path.is_dir()]
+    assert sorted(copies) == ["1", "2"]

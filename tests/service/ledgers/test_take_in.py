@@ -1,6 +1,8 @@
 """From an office's raw ledgers to records: every row is accounted for, nothing is guessed, and next month goes on."""
 
 import json
+import shutil
+import signal
 from pathlib import Path
 
 import duckdb
@@ -20,7 +22,9 @@ from ledger_town import (
 )
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils import get_column_letter
+from ready_process import run_to_end
 
+from features.atomic import PARTIAL
 from features.language import UserError
 from features.mapping.kept_rows import PENDING, WARNINGS, read_kept
 from features.point_in_time.records import Records
@@ -98,7 +102,27 @@ def test_reading_the_same_directory_twice_changes_nothing(office) -> None:
     again, same = take_in(raw, workspace)
     assert same.equals(rows)
     assert all(counts.new == counts.corrected == 0 for counts in again.report.tables.values())
-    assert not list((workspace / "ledgers").glob(".staged*")), "no raw rows are left behind"
+    assert not list(workspace.rglob(f".*{PARTIAL}")), "no raw rows are left behind"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from service.ledgers import take_in
+take_in.ingest = lambda *given, **more: os.kill(os.getpid(), signal.SIGKILL)
+take_in.ingest_directory(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_raw_rows_that_a_kill_left_go_with_a_deletion(office, tmp_path: Path) -> None:
+    _, raw, taken_in, _, _ = office
+    workspace = shutil.copytree(taken_in, tmp_path / "workspace")
+    assert run_to_end(KILLED, raw, workspace)[0] == -signal.SIGKILL
+    (left,) = workspace.rglob(f".*{PARTIAL}")
+    assert "requests.parquet" in {path.name for path in left.iterdir()}
+    household = read_records(workspace).household_ids[3]
+    assert command(workspace, "resident", "delete", household, "--yes") == 0
+    assert not left.exists()
 
 
 def test_check_says_the_same_and_keeps_nothing(office, tmp_path: Path) -> None:

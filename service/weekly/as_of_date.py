@@ -22,9 +22,10 @@ def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]
     household is known before the date, or when the date lies years after the data or more than five weeks after both
     the data and today: its lists would stay the newest that the service shows.
     """
+    _need_data(town)
     now = datetime.now(UTC)
-    default, line = default_as_of(town, now)
-    chosen, last = given or default, date_of(town.last_day)
+    chosen, line = (given, "") if given else default_as_of(town, now)
+    last = date_of(town.last_day)
     today = now.astimezone(ZoneInfo(town.community.community.timezone)).date()
     if given and chosen > max(today, last) + AHEAD:
         raise UserError(
@@ -50,25 +51,30 @@ def choose_as_of(town: Partitions, given: date | None) -> tuple[date, list[str]]
     return chosen, [] if given else [line]
 
 
+def _need_data(town: Records | Partitions) -> None:
+    if not np.isfinite(town.last_day):
+        raise UserError(
+            "还没有数据：请先运行 xianying ingest 目录", "no data yet: run xianying ingest DIR first"
+        )
+
+
 def default_as_of(records: Records | Partitions, now: datetime) -> tuple[date, str]:
     """Return the default as-of date, and the line that says which it is.
 
     The date is this week's Monday in the community's timezone or, where the data end more than four weeks earlier, the
     first Monday after their last row; a small office may be asked for nothing in a week. ``now`` is an
-    instant with an offset. Raises UserError when there are no data.
+    instant with an offset. Raises UserError when there are no data, or when the clock is set so far
+    back that the lists would be those of long ago.
     """
-    if not np.isfinite(records.last_day):
-        raise UserError(
-            "还没有数据：请先运行 xianying ingest 目录", "no data yet: run xianying ingest DIR first"
-        )
+    _need_data(records)
     today = now.astimezone(ZoneInfo(records.community.community.timezone)).date()
     monday = today - timedelta(days=today.weekday())
     last = date_of(records.last_day)
     after_data = date_of(MONDAY + 7 * (np.floor((records.last_day - MONDAY) / 7) + 1))
     if last > today + AHEAD:
-        return monday, say(
-            f"以 {monday}（本周一）为准：数据到 {last}，比今天 {today} 晚得多，请核对这台电脑的时钟",
-            f"as of {monday} (this week's Monday): the data reach {last}, long after today, {today}; check the clock",
+        raise UserError(
+            f"数据到 {last}，比今天 {today} 晚得多：请核对这台电脑的时钟，或用 --as-of 给出日期",
+            f"the data reach {last}, long after today, {today}: check this machine's clock, or give --as-of",
         )
     if after_data >= monday - FRESH:
         until = say(f"：数据只到 {last}", f": the data end on {last}") if after_data < monday else ""

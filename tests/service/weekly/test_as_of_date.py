@@ -26,7 +26,7 @@ from service.weekly.as_of_date import default_as_of
 )
 def test_default_as_of_is_this_weeks_monday_in_the_communitys_timezone(timezone, now, expected):
     community = make_community(community={"name": "x", "timezone": timezone})
-    records = make_records([{"household_id": "h", "valid_from": "2025-01-01"}], community=community)
+    records = make_records([{"household_id": "h", "valid_from": f"{now:%Y-%m-%d}"}], community=community)
     as_of, line = default_as_of(records, now)
     assert as_of == expected
     assert "本周一" in line
@@ -48,7 +48,14 @@ def test_default_as_of_is_the_first_monday_after_data_that_end_earlier(last, exp
     as_of, line = default_as_of(records, datetime(2024, 9, 4, tzinfo=UTC))
     assert as_of == expected
     assert "数据只到" in line and str(expected) in line
-    assert "时钟" in default_as_of(records, datetime(2023, 6, 1, tzinfo=UTC))[1]
+
+
+def test_a_clock_set_far_back_makes_no_lists_of_long_ago():
+    records = make_records(
+        [{"household_id": "h"}], [{"household_id": "h", "need": "meals", "requested_at": "2024-06-05"}]
+    )
+    with pytest.raises(UserError, match=r"数据到 2024-06-05，比今天 2023-06-01 晚得多.*时钟.*--as-of"):
+        default_as_of(records, datetime(2023, 6, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from service.web.base.limiting import Limits
 from service.web.base.problems import not_signed_in, outdated_page
 from service.web.base.settings import Settings
 from service.web.database.engine import Database
-from service.web.database.tables import ApiKey, SignIn, User, now
+from service.web.database.tables import ApiKey, SignIn, User, lasts, now
 
 COOKIE, SECURE_COOKIE = "xianying_session", "__Host-xianying_session"
 CSRF_HEADER = "x-csrf-token"
@@ -94,7 +94,7 @@ def _of_session(session: Session, digest: str) -> Identity | None:
     if row is None:
         return None
     sign_in, user = row
-    if sign_in.expires_at <= now() or not user.active:
+    if not (lasts(sign_in.created_at, sign_in.expires_at) and user.active):
         return None
     return Identity(
         who=f"user:{user.login}",

@@ -1,6 +1,6 @@
 """Tables of the service's database."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -19,10 +19,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+CLOCK_SLACK = timedelta(minutes=5)  # by which clocks differ
+
 
 def now() -> datetime:
     """Return the present moment in UTC, with its timezone."""
     return datetime.now(UTC)
+
+
+def lasts(made: datetime, ends: datetime) -> bool:
+    """Tell whether what was made at one moment, and ends at another, lasts now.
+
+    What would have been made later than now was made while the clock was ahead, and would last too long.
+    """
+    return made - CLOCK_SLACK <= now() < ends
 
 
 class Moment(TypeDecorator[datetime]):

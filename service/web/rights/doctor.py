@@ -5,7 +5,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -23,12 +23,11 @@ from service.web.audit.anchor import DIRECTORY as JOURNALS
 from service.web.audit.drain import ASIDE
 from service.web.audit.log import verify
 from service.web.database.engine import Database
-from service.web.database.tables import Entry
+from service.web.database.tables import CLOCK_SLACK, Entry
 from service.web.published.digests import damaged_files
 from service.web.published.week_files import SERVED, read_pointer
 
 LEAST_FREE = 1 << 30  # bytes, below which a week may not find room
-PATIENCE = timedelta(minutes=5)  # by which clocks may differ
 SHOWN = 5  # files named of many
 
 
@@ -204,7 +203,7 @@ def _audit(workspace: Path, database: Database) -> Iterator[str]:
         )
     with database.reading() as session:
         last = session.scalar(text(f"SELECT max(at) FROM {Entry.__tablename__}"))
-    if last and datetime.fromisoformat(last) > datetime.now(UTC) + PATIENCE:
+    if last and datetime.fromisoformat(last) > datetime.now(UTC) + CLOCK_SLACK:
         yield say(
             f"时钟不对：审计日志的最后一条是 {last}，比现在还晚",
             f"the clock is wrong: the audit log's last entry is of {last}, later than now",

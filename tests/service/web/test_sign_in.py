@@ -23,7 +23,7 @@ from service.web.auth.failures import browser_cookie, source_of
 from service.web.base.limiting import MOST_COUNTED, Limits
 from service.web.base.problems import Problem
 from service.web.base.settings import Settings, read_settings
-from service.web.database.tables import ApiKey, Entry, SignInFailure, User, now
+from service.web.database.tables import ApiKey, Entry, SignIn, SignInFailure, User, now
 
 PASSWORD = "correct horse"
 
@@ -71,6 +71,14 @@ def test_a_session_that_was_ended_elsewhere_no_longer_works(client):
     cookie = client.cookies["xianying_session"]
     people.set_password(client.app.state.database, "wang", "another password")
     client.cookies.set("xianying_session", cookie)
+    assert client.get("/v1/session").status_code == 401
+
+
+def test_a_session_opened_while_the_clock_was_ahead_ends_when_it_is_set_right(client):
+    sign_in(client)
+    ahead = now() + timedelta(days=360)
+    with client.app.state.database.writing() as session:
+        session.execute(update(SignIn).values(created_at=ahead, expires_at=ahead + timedelta(hours=12)))
     assert client.get("/v1/session").status_code == 401
 
 

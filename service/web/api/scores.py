@@ -1,9 +1,11 @@
 """Routes for stored scores of one household or several, as the week's batch computed them."""
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.web.api.answers import NOT_FOUND
@@ -94,12 +96,14 @@ PARAMETERS: list[dict[str, Any]] = [
 ]
 
 
-@router.get(
-    "/households/{household_id}/scores",
-    summary="一户的评分",
-    responses={200: {"model": HouseholdScores}, **NOT_FOUND},
-    openapi_extra={"parameters": PARAMETERS},
-)
+class ReadsItself(APIRoute):
+    """A route whose function takes the request as it is."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function itself, for which FastAPI need not look for parameters."""
+        return self.endpoint
+
+
 async def household_scores(request: Request) -> Response:
     """Return the scores of one household: those of the newest week, or of the week of ``as_of``."""
     asker = await current_identity(request)
@@ -107,11 +111,22 @@ async def household_scores(request: Request) -> Response:
     household_id = request.path_params["household_id"]
     place_in_sight(request, asker, household_id)
     willing(request, household_id)
-    week = state_of(request).shelf.served.week(request.query_params.get("as_of"))
+    as_of = request.query_params.get("as_of") if request.scope["query_string"] else None
+    week = state_of(request).shelf.served.week(as_of)
     if household_id not in week.places:
         raise unknown_household()
     await note_on_loop(request, asker, "scores.read", household_id, week.as_of)
     return Response(week.answer(household_id, asker.sensitive), media_type=JSON)
+
+
+router.add_api_route(
+    "/households/{household_id}/scores",
+    household_scores,
+    summary="一户的评分",
+    responses={200: {"model": HouseholdScores}, **NOT_FOUND},
+    openapi_extra={"parameters": PARAMETERS},
+    route_class_override=ReadsItself,
+)
 
 
 @router.post(

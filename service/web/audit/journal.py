@@ -50,7 +50,7 @@ class Journal:
         file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)  # held as long as this process lives: nobody adopts the file
         self.name, self.path, self._file = name, path, file
-        self._inode = os.fstat(file).st_ino
+        self._place, self._inode = str(path), os.fstat(file).st_ino
         self._size = self._lines = 0
         self._chain = BEGINNING
 
@@ -65,8 +65,7 @@ class Journal:
             self._write(who, action, subject, purpose, detail)
 
     def _write(self, *values: str) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        body = orjson.dumps((f"{self.name}-{self._lines}", at, *values))
+        body = orjson.dumps((f"{self.name}-{self._lines}", datetime.now(UTC), *values))
         chain = next_hash(self._chain, body)
         line = b'%b,"%b"]\n' % (body[:-1], chain.encode())
         written = os.write(self._file, line)
@@ -81,7 +80,7 @@ class Journal:
     def _in_place(self) -> bool:
         """Tell whether the file is still where it was opened, with the length that was written to it."""
         try:
-            status = os.stat(self.path)
+            status = os.stat(self._place)
         except FileNotFoundError:
             return False
         return status.st_ino == self._inode and status.st_size == self._size

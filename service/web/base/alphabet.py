@@ -36,17 +36,13 @@ def acceptable_address(path: bytes, query: bytes, headers: list[tuple[bytes, byt
     ``path``, ``query``: as sent. ``headers``: pairs of name and value.
     """
     values = [value for _, value in headers]
-    if max(map(len, values), default=0) > LONGEST_HEADER:
+    text = b"\n".join([path + query, *values])  # a line's end is no refused character
+    if len(text) > LONGEST_HEADER and max(map(len, values), default=0) > LONGEST_HEADER:
         return False
-    plain, together = path + query, b"\n".join(values)  # a line's end is no refused character
-    if not acceptable(together.decode("latin-1")):
+    if not (path.isascii() and query.isascii() and acceptable(text.decode("latin-1"))):
         return False
-    if b"%" not in plain and b"%" not in together:
-        return plain.isascii() and acceptable(plain.decode())
-    return (
-        acceptable_bytes(unquote_to_bytes(path))
-        and acceptable_bytes(unquote_to_bytes(query))
-        and all(acceptable_bytes(unquote_to_bytes(value)) for value in values if b"%" in value)
+    return b"%" not in text or all(
+        acceptable_bytes(unquote_to_bytes(part)) for part in (path, query, *values) if b"%" in part
     )
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from limits import RateLimitItem, parse
+from limits import parse
 
 from service.web.base.problems import Problem
 
@@ -17,7 +17,7 @@ class Limits:
     """
 
     def __init__(self, rate: str, sign_in_rate: str) -> None:
-        self._rate, self._sign_in = parse(rate), parse(sign_in_rate)
+        self._rate, self._sign_in = _parsed(rate), _parsed(sign_in_rate)
         self._counts: dict[tuple[str, int], int] = {}  # by who, and the second in which the window ends
 
     def count(self, who: str) -> None:
@@ -38,14 +38,15 @@ class Limits:
             counts = dict(sorted(counts.items(), key=lambda entry: entry[1])[-MOST_COUNTED // 2 :])
         self._counts = counts
 
-    def _count(self, rate: RateLimitItem, key: str) -> None:
-        now, length = time.time(), rate.get_expiry()
+    def _count(self, rate: tuple[int, int], key: str) -> None:
+        """Count towards ``rate``: how many in how many seconds."""
+        now, (most, length) = time.time(), rate
         end = int(now // length + 1) * length
         seen = self._counts.get((key, end), 0) + 1
         if seen == 1 and len(self._counts) >= MOST_COUNTED:
             self._forget(now)
         self._counts[key, end] = seen
-        if seen > rate.amount:
+        if seen > most:
             wait = int(end - now) + 1
             raise Problem(
                 429,
@@ -54,3 +55,13 @@ class Limits:
                 f"too many requests: try again in {wait} s",
                 headers={"Retry-After": str(wait)},
             )
+
+
+def _parsed(rate: str) -> tuple[int, int]:
+    """Read a rate: how many requests in how many seconds.
+
+    >>> _parsed("30/minute")
+    (30, 60)
+    """
+    item = parse(rate)
+    return item.amount, item.get_expiry()

@@ -92,7 +92,6 @@ class Frame:
             await send(message)
 
         try:
-            receive = self._limited(receive)
             if _announced(scope) > self.largest:
                 await answer(too_large())(scope, receive, framed)
             elif not acceptable_address(scope["raw_path"], scope["query_string"], scope["headers"]):
@@ -100,7 +99,7 @@ class Frame:
             elif scope["method"] in BODILESS:
                 await self.app(scope, receive, framed)
             else:
-                await self._with_body(scope, receive, framed)
+                await self._with_body(scope, self._limited(receive), framed)
         finally:
             seconds = time.perf_counter() - begin
             route = _route(scope)

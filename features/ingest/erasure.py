@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from features.atomic import write_atomically
+from features.atomic import scratch_directory, write_atomically
 from features.contract.tables import TABLES
 from features.ingest.quarantine import FOLDER
 from features.store.database import STORE, begin, open_store, read_store
@@ -153,9 +153,8 @@ def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict
     if not (workspace / STORE).is_file():
         return {}
     removed: dict[str, int] = {}
-    fresh = workspace / f".{STORE}.erasing"
-    fresh.unlink(missing_ok=True)
-    with open_store(workspace) as connection:
+    with scratch_directory(workspace) as place, open_store(workspace) as connection:
+        fresh = place / STORE
         begin(connection)
         _forget_changes(connection, household_id)
         for table in household_tables():

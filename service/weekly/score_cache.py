@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.atomic import copy_atomically
+from features.atomic import copy_atomically, scratch_directory
 from features.contract.community import Community
 from features.contract.settings_file import SETTINGS_FILE
 from features.language import say
@@ -46,7 +46,6 @@ SCHEMAS = {
     },
     RISK: {"household_id": TEXT, "as_of": pa.date32(), "risk": NUMBER, "tier": TEXT},
 }
-MAKING = ".making-"  # before the name of a table that is not published yet
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,6 @@ class WeekScores:
 
     home: Path
     memory: Scored | None = None
-    prefix: str = ""
     alarms: tuple[str, ...] = ()  # lines on levels that are not to be trusted, where it was scored just now
 
     def scores(self, number: int) -> pd.DataFrame:
@@ -71,7 +69,7 @@ class WeekScores:
 
     def path(self, name: str) -> Path:
         """Return the path of the table SCORES or RISK."""
-        return self.home / f"{self.prefix}{name}"
+        return self.home / name
 
     def pieces(self) -> Iterator[pa.Table]:
         """Read the scores, one partition at a time: household_id and need as dictionaries, and p_request."""
@@ -179,35 +177,36 @@ def _made(
 ) -> WeekScores:
     """Score a town; the tables get their final names last, so that where they are, the week is published too."""
     home, changed = week_directory(workspace, as_of), _changed(workspace)
-    with stage(say("评分", "score")):
-        making, scored = computed_scores(town, as_of, model, home, each, MAKING)
-    memory = making.memory
-    with stage(say("写出", "write")):
-        state = town_state(scored, town)
-        publish(workspace, scored_week(town, as_of, making, scored.fitted.shares, model, each), state)
-        for name in (RISK, SCORES):
-            os.utime(making.path(name), ns=(changed[name], changed[name]))
-            os.replace(making.path(name), home / name)
-        note_made(home, model, town.community, (RISK, SCORES))
-        for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
-            if copy.resolve() != kept.resolve():
-                copy_atomically(kept, copy)
-    return WeekScores(home, memory, alarms=tuple(bound_lines(at_bound(scored.shift), town.community)))
+    with scratch_directory(workspace) as place:
+        with stage(say("评分", "score")):
+            making, scored = computed_scores(town, as_of, model, place, each)
+        with stage(say("写出", "write")):
+            week = scored_week(town, as_of, making, scored.fitted.shares, model, each)
+            publish(workspace, week, town_state(scored, town))
+            home.mkdir(parents=True, exist_ok=True)
+            for name in (RISK, SCORES):
+                os.utime(making.path(name), ns=(changed[name], changed[name]))
+                os.replace(making.path(name), home / name)
+            note_made(home, model, town.community, (RISK, SCORES))
+            for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
+                if copy.resolve() != kept.resolve():
+                    copy_atomically(kept, copy)
+    return WeekScores(home, making.memory, alarms=tuple(bound_lines(at_bound(scored.shift), town.community)))
 
 
 def computed_scores(
-    town: Partitions, as_of: date, model: Champion, home: Path, each: Each, prefix: str = ""
+    town: Partitions, as_of: date, model: Champion, home: Path, each: Each
 ) -> tuple[WeekScores, TownScores]:
     """Compute a date's scores and risks, and write their tables into a directory.
 
-    ``home``: the directory. ``each`` calls a task for every partition. ``prefix``: of the tables' names.
+    ``home``: the directory. ``each`` calls a task for every partition.
     """
     if len(town) == 1:
         memory = score(town.read([0]), model.model, day_of(as_of), model.version)
         scored = memory.town_scores
     else:
         memory, scored = None, score_town(town, model.model, day_of(as_of), str(model.version), each)
-    scores = WeekScores(home, memory, prefix)
+    scores = WeekScores(home, memory)
     _write(scores, scored, len(town))
     return scores, scored
 

@@ -1,6 +1,7 @@
 """Residents' rights, and what came in through the service on its way to the records."""
 
 import json
+import signal
 import threading
 import time
 from contextlib import nullcontext
@@ -10,10 +11,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from killed import killed_with_records_replaced
+from ready_process import run_to_end
 from served_town import AS_OF, NEWEST, As, copy_workspace, publish_week, served
 from service_database import database_url  # noqa: F401
 from sqlalchemy import event
 
+from features.atomic import PARTIAL
 from features.contract.tables import OUTCOMES
 from features.ingest.erasure import rows_of_household
 from features.ingest.ingest import ingest
@@ -349,6 +352,27 @@ def test_a_deletion_killed_in_between_is_completed_by_running_it_again(tmp_path)
     assert again.exit_code == 0 and "已删除一户" in again.output
     assert "h04" not in set(pd.read_parquet(scores)["household_id"])
     assert isinstance(CliRunner().invoke(commands, command).exception, UserError)
+
+
+KILLED_SCORE = """
+import os, signal, sys
+from service.cli.commands import commands
+from service.weekly import score_cache
+score_cache.scored_week = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+commands(sys.argv[1:], standalone_mode=False)
+"""
+
+
+def test_scores_of_a_killed_command_go_with_a_deletion(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+    begun = run_to_end(KILLED_SCORE, "--workspace", workspace, "score", "--as-of", NEWEST)
+    assert begun[0] == -signal.SIGKILL
+    (left,) = workspace.rglob(f".*{PARTIAL}")
+    assert {path.name for path in left.iterdir()} == {"scores.parquet", "risk.parquet"}
+    deleted = CliRunner().invoke(
+        commands, ["--workspace", str(workspace), "resident", "delete", "h04", "--yes"]
+    )
+    assert deleted.exit_code == 0 and not left.exists()
 
 
 def test_who_asked_by_command_why_a_household_is_listed_is_in_the_audit_log(tmp_path):

@@ -21,6 +21,12 @@ from service.console.mistyped import mistyped_line
 YEARS = (1900, 2200)  # beyond: a slip of the pen
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FULL_IN_WORDS = ("no space left", "disk is full", "file too large", "max_temp_directory_size")
+READ_ONLY_IN_WORDS = ("readonly database", "read-only transaction")  # of SQLite and PostgreSQL
+DATABASE_ERRORS = {
+    "_duckdb.Error",
+    "sqlite3.Error",
+    "sqlalchemy.exc.DBAPIError",
+}  # not every command loads them
 IN_CHINESE = {
     errno.ENOENT: "没有这个文件或目录",
     errno.EACCES: "没有权限",
@@ -226,7 +232,13 @@ def _fail(line: str, code: int = 1) -> int:
 
 
 def _said(error: BaseException) -> str:
-    """Write an error of the system as one line, with the file that it is about."""
+    """Write an error of the system as one line, with the file that it is about.
+
+    Of SQLAlchemy's errors only what the database said, as the rest of the text holds the row that was written.
+    """
+    error = getattr(error, "orig", None) or error
+    if any(words in str(error).lower() for words in READ_ONLY_IN_WORDS):
+        return say(f"数据库{IN_CHINESE[errno.EROFS]}", "the database can only be read")
     if isinstance(error, OSError) and error.strerror:
         zh = IN_CHINESE.get(error.errno or 0, error.strerror)
         return (
@@ -243,6 +255,6 @@ def _is_interruption(error: Exception) -> bool:
 
 
 def _is_database_error(error: Exception) -> bool:
-    """Tell whether DuckDB raised the error (disk full, no permission)."""
-    kinds = type(error).__mro__  # by name: commands without records do not load DuckDB
-    return any(kind.__name__ == "Error" and "duckdb" in kind.__module__ for kind in kinds)
+    """Tell whether DuckDB, SQLite or SQLAlchemy raised the error (disk full, no permission)."""
+    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
+    return bool(kinds & DATABASE_ERRORS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from ready_process import COMMAND, run_to_end
 from served_town import NEWEST, copy_workspace
 from small_town import AS_OF
 from tiny_town import make_tiny_town
@@ -124,3 +125,23 @@ def test_a_disk_that_can_only_be_read_is_not_called_damaged(small_disk: Path) ->
         pass
     with open_store(workspace, read_only=True) as connection:
         assert connection.sql("SELECT 1 FROM households").fetchall()
+
+
+def test_where_the_disk_can_only_be_read_every_command_says_so_in_one_line(
+    small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = copy_workspace(small_disk / "workspace")
+    key = ["keys", "create", "erp", "--scope", "scores:read"]
+
+    def xianying(*arguments: str) -> int:
+        return run(lambda: commands(["--workspace", str(workspace), *arguments], standalone_mode=False))
+
+    # in a process of its own, as connections would keep the disk from being mounted anew
+    assert run_to_end(COMMAND, "--workspace", workspace, *key)[0] == 0
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    capsys.readouterr()
+    refusing = ["resident", "refuse", "h04"]
+    for arguments in (key, refusing, ["score", "--as-of", NEXT], ["backup", str(workspace / "b")]):
+        assert xianying(*arguments) == 1
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1 and "只能读，不能写" in said[0], (arguments, said)

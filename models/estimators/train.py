@@ -192,21 +192,29 @@ class Trainer:
         )
 
     def fit(
-        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int = 1
+        self,
+        rows: np.ndarray,
+        rounds: Rounds | None,
+        later: np.ndarray,
+        seeds: int = 1,
+        used: np.ndarray | None = None,
     ) -> tuple[Members, Rounds]:
         """Fit all members, and return them with the rounds of boosting.
 
         rows: positions to fit on.
         rounds: how many rounds; None to go on until the loss on the ``later`` rows (positions) stops falling.
         seeds: how many times the pooled trees are fitted, with a seed each, to be averaged.
+        used: bool [needs, 4], members wanted for each need, by default all; a need gets no own or plain trees that are
+            not wanted.
         """
+        used = np.ones((self.needs, len(MEMBERS)), dtype=bool) if used is None else used
         with working_beside() as beside:
             logistic = beside.submit(self.fit_logistic, rows)
-            offset, pooled, of_needs, plain, rounds_found = self._fit_trees(rows, rounds, later, seeds)
+            offset, pooled, of_needs, plain, rounds_found = self._fit_trees(rows, rounds, later, seeds, used)
             return Members(logistic.result(), offset, pooled, of_needs, plain), rounds_found
 
     def _fit_trees(
-        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int
+        self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int, used: np.ndarray
     ) -> tuple[Offset, tuple[lgb.Booster, ...], dict[int, lgb.Booster], dict[int, lgb.Booster], Rounds]:
         offset = self.fit_offset(rows)
         begin = offset.log_odds(self.table.matrix, self.table.need)
@@ -216,10 +224,10 @@ class Trainer:
             for seed in range(seeds)
         ]
         of_needs, own_rounds = self._fit_each(
-            self.trees.own, rows, begin, rounds.own if rounds else None, later, FEWEST_FOR_OWN
+            self.trees.own, rows, begin, rounds.own if rounds else None, later, FEWEST_FOR_OWN, used[:, 2]
         )
         plain, plain_rounds = self._fit_each(
-            PLAIN, rows, None, rounds.plain if rounds else None, later, FEWEST_FOR_PLAIN
+            PLAIN, rows, None, rounds.plain if rounds else None, later, FEWEST_FOR_PLAIN, used[:, 3]
         )
         best = int(np.mean([booster.current_iteration() for booster in pooled]))
         return offset, tuple(pooled), of_needs, plain, Rounds(best, own_rounds, plain_rounds)
@@ -232,22 +240,29 @@ class Trainer:
         rounds: Sequence[int] | None,
         later: np.ndarray,
         fewest: int,
+        used: np.ndarray,
     ) -> tuple[dict[int, lgb.Booster], tuple[int, ...]]:
-        """Trees of each need with enough requests, and their rounds [needs]; see ``boost`` and ``shared_rounds``."""
+        """Trees of each need with enough requests, and their rounds [needs]; see ``boost`` and ``shared_rounds``.
+
+        used: bool [needs], needs whose trees are wanted. Other parameters as of ``boost`` and ``with_own``.
+        """
         trees: dict[int, lgb.Booster] = {}
         seeded = {**parameters, "seed": self.seed}
         best, most, evidence = (np.zeros(self.needs) for _ in range(3))
         for need, now, ahead in self.with_own(rows, later, rounds is not None, fewest):
+            if not used[need]:
+                continue
             if rounds is not None:
                 trees[need] = self.boost(seeded, now, offset, rounds[need], ahead)
                 best[need] = trees[need].current_iteration()
                 continue
-            trees[need] = self._until_no_better(seeded, now, offset, ahead)
-            best[need], most[need] = trees[need].best_iteration, trees[need].current_iteration()
+            grown = self._until_no_better(seeded, now, offset, ahead)
+            best[need], most[need] = grown.best_iteration, grown.current_iteration()
+            trees[need] = _first_rounds(grown, grown.current_iteration())  # lets go of the rows
             evidence[need] = self.table.label[ahead].sum()
         if rounds is None:
             best = shared_rounds(best, evidence, most)
-            trees = {need: _first_rounds(grown, int(best[need])) for need, grown in trees.items()}
+            trees = {need: _first_rounds(whole, int(best[need])) for need, whole in trees.items()}
         return trees, tuple(int(number) for number in best)
 
     def fit_offset(self, rows: np.ndarray) -> Offset:
@@ -306,6 +321,7 @@ class Trainer:
             self._subset(rows, offset),
             num_boost_round=MOST_ROUNDS,
             valid_sets=[self._subset(later, offset)],
+            keep_training_booster=True,  # else the trees after the best round are gone
             callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
         )
 

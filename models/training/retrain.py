@@ -188,9 +188,12 @@ def _backtest(
     return backtest(records, known, base.schema, trainer, plan, shown, second)
 
 
-def _final_members(trainer: Trainer, rounds: Rounds | None) -> tuple[Members, Rounds]:
+def _final_members(
+    trainer: Trainer, rounds: Rounds | None, calibrated: Calibrated
+) -> tuple[Members, Rounds]:
+    """Fit to all rows what the blend uses."""
     rows = np.arange(len(trainer.table))
-    return trainer.fit(rows, rounds, rows[:0], SEEDS)
+    return trainer.fit(rows, rounds, rows[:0], SEEDS, calibrated.model.weights != 0)
 
 
 def _explain(
@@ -281,7 +284,7 @@ LEARN = (
         ("records", "known", "base"),
     ),
     Step("report", report_on, ("records", "known", "calibrated", "champion", "seed")),
-    Step(("members", "rounds"), _final_members, ("trainer", "early_rounds"), "train"),
+    Step(("members", "rounds"), _final_members, ("trainer", "early_rounds", "calibrated"), "train"),
     Step(
         ("explained", "importance"), _explain, ("known", "calibrated", "members", "today", "seed"), "explain"
     ),

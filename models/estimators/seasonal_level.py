@@ -18,12 +18,12 @@ from features.point_in_time.town_summary import days_since_first
 from features.units import GREGORIAN_YEAR, WEEK
 
 WAVES = 6
-WAVE_SPREAD = 0.6  # prior standard deviation of the yearly wave; the k-th overtone's is a k-th of it
+WAVE_SPREAD = 0.2  # prior standard deviation of the yearly wave; the k-th overtone's is a k-th of it
 HOLIDAY_SPREAD = 0.5
 TREND_SPREAD = 0.15  # a year
 SHORTEST_FOR_WAVES = 1.25 * GREGORIAN_YEAR  # days recorded
 RECENT_HALF_LIFE = 6.0  # weeks: what is remembered of the latest deviations
-RECENT_PRIOR = 0.05  # variance of the deviation from the waves that lasts for some weeks
+RECENT_PRIOR = 0.15  # variance of the deviation from the waves that lasts for some weeks
 LATELY = 8  # weeks in which a need that stopped or began is noticed
 SHORTEST_BEFORE_CHANGE = 26  # weeks recorded before them
 MOST_SILENT = 10.0  # requests that would have come, from which silence is no chance (one in 20,000)

@@ -1,7 +1,7 @@
-"""Fit of the members of the ensemble on a training table: a log-linear model, and trees that begin at an offset."""
+"""Fit of the members of the ensemble on a training table: a log-linear model, trees over all needs, plain trees."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,11 +18,10 @@ SEEDS = 2  # pooled boosters averaged in the final fit
 MOST_ROUNDS = 500
 PATIENCE = 40
 LOSS = "binary_logloss"
-FEWEST_FOR_OWN = 200  # positive rows of a need from which it gets trees of its own
 # days trained on, below which the log-linear model leaves seasons out
 SHORTEST_FOR_SEASONS = 1.5 * YEAR_OF_WEEKS
-MEMBERS = ("logistic", "pooled", "own", "plain")
-FEWEST_FOR_PLAIN = 50  # positive rows of a need from which it gets trees that begin at a constant
+MEMBERS = ("logistic", "pooled", "plain")
+FEWEST_FOR_PLAIN = 50  # positive rows of a need from which it gets trees of its own
 SHARED_ROWS = 300.0  # positive rows' worth of evidence that the needs together give to each need's choice
 POOLED: dict[str, object] = {
     "objective": "binary",
@@ -43,7 +42,6 @@ POOLED: dict[str, object] = {
     "is_enable_sparse": False,  # with sparse bins, Dataset.subset corrupts memory (LightGBM 4.7.0)
     "verbosity": -1,
 }
-OWN: dict[str, object] = {**POOLED, "num_leaves": 12, "min_data_in_leaf": 100, "learning_rate": 0.05}
 # Trees that begin at the need's mean and read every column: what an analyst would fit first. They are free of the
 # offset's assumptions, and learn from what was asked for other needs.
 PLAIN: dict[str, object] = {
@@ -56,41 +54,13 @@ PLAIN: dict[str, object] = {
     "feature_fraction": 0.5,
     "boost_from_average": True,
 }
-SMALLER = {
-    "num_leaves": 0.5,
-    "min_data_in_leaf": 0.5,
-    "learning_rate": 5 / 6,
-}  # a need's own trees, to pooled ones
-
-
-@dataclass(frozen=True)
-class Trees:
-    """LightGBM's parameters for the pooled trees and for each need's own."""
-
-    pooled: Mapping[str, object]
-    own: Mapping[str, object]
-
-
-def trees_with(tuned: Mapping[str, float]) -> Trees:
-    """Return the usual parameters, with the tuned ones in place of those of the pooled trees.
-
-    A need's own trees get the tuned values times SMALLER.
-    """
-    if not tuned:
-        return Trees(POOLED, OWN)
-    whole = {name: value * SMALLER.get(name, 1) for name, value in tuned.items()}
-    parameters = {
-        name: max(int(value), 2) if isinstance(tuned[name], int) else value for name, value in whole.items()
-    }
-    return Trees({**POOLED, **tuned}, {**OWN, **parameters})
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """Boosting rounds of the pooled trees, and of each need's own and plain ones (0: none)."""
+    """Boosting rounds of the pooled trees, and of each need's plain ones (0: none)."""
 
     pooled: int
-    own: tuple[int, ...]
     plain: tuple[int, ...]
 
 
@@ -101,20 +71,19 @@ class Members:
     logistic: Logistic
     offset: Offset
     pooled: tuple[lgb.Booster, ...]
-    own: dict[int, lgb.Booster]
-    plain: dict[int, lgb.Booster] = field(default_factory=dict)
+    plain: dict[int, lgb.Booster]
 
     def log_odds(
         self, matrix: np.ndarray, need: np.ndarray, threads: int = THREADS, used: np.ndarray | None = None
     ) -> np.ndarray:
-        """Compute each member's log-odds: float64 [rows, 4], in the order of MEMBERS.
+        """Compute each member's log-odds: float64 [rows, 3], in the order of MEMBERS.
 
         matrix: float32 [rows, features].
         need: int [rows].
         threads: the most threads that LightGBM takes.
-        used: bool [needs, 4], members wanted for each need, by default all; the other entries may be anything.
+        used: bool [needs, 3], members wanted for each need, by default all; the other entries may be anything.
 
-        A need without own or plain trees gets the pooled ones' in their place.
+        A need without plain trees gets the pooled ones' in their place.
         """
         used = np.ones((int(need.max(initial=0)) + 1, len(MEMBERS)), dtype=bool) if used is None else used
         if len(matrix) <= FEW_ROWS:
@@ -125,17 +94,11 @@ class Members:
         result[:, 0] = self.logistic.log_odds(shared, need, np.flatnonzero(used[:, 0]))
         trees = [booster.predict(shared, raw_score=True, num_threads=threads) for booster in self.pooled]
         base = self.offset.log_odds(matrix, need)
-        result[:, 1] = base + (np.mean(trees, axis=0) if trees else 0)
-        result[:, 2] = result[:, 3] = result[:, 1]
-        for index, booster in self.own.items():
-            rows = np.flatnonzero(need == index)
-            if len(rows) and used[index, 2]:
-                step = booster.predict(shared[rows], raw_score=True, num_threads=threads)
-                result[rows, 2] = base[rows] + step
+        result[:, 1] = result[:, 2] = base + (np.mean(trees, axis=0) if trees else 0)
         for index, booster in self.plain.items():
             rows = np.flatnonzero(need == index)
-            if len(rows) and used[index, 3]:
-                result[rows, 3] = booster.predict(matrix[rows], raw_score=True, num_threads=threads)
+            if len(rows) and used[index, 2]:
+                result[rows, 2] = booster.predict(matrix[rows], raw_score=True, num_threads=threads)
         return result
 
     @property
@@ -153,13 +116,12 @@ class Trainer:
         needs: int,
         seed: int = 0,
         threads: int = THREADS,
-        trees: Trees | None = None,
         only_plain: int = 0,
     ) -> None:
         """Cut the table into bins. ``only_plain``: how many of its last columns only the plain trees read."""
         self.table = table
         self.columns = table.matrix.shape[1] - only_plain
-        self.trees = trees or trees_with({})
+        self.pooled: Mapping[str, object] = POOLED
         self.needs = needs
         self.seed = seed
         self.threads = threads
@@ -204,59 +166,49 @@ class Trainer:
         rows: positions to fit on.
         rounds: how many rounds; None to go on until the loss on the ``later`` rows (positions) stops falling.
         seeds: how many times the pooled trees are fitted, with a seed each, to be averaged.
-        used: bool [needs, 4], members wanted for each need, by default all; a need gets no own or plain trees that are
-            not wanted.
+        used: bool [needs, 3], members wanted for each need, by default all; plain trees that are not wanted are not
+            grown.
         """
         used = np.ones((self.needs, len(MEMBERS)), dtype=bool) if used is None else used
         with working_beside() as beside:
             logistic = beside.submit(self.fit_logistic, rows)
-            offset, pooled, of_needs, plain, rounds_found = self._fit_trees(rows, rounds, later, seeds, used)
-            return Members(logistic.result(), offset, pooled, of_needs, plain), rounds_found
+            offset, pooled, plain, rounds_found = self._fit_trees(rows, rounds, later, seeds, used[:, 2])
+            return Members(logistic.result(), offset, pooled, plain), rounds_found
 
     def _fit_trees(
         self, rows: np.ndarray, rounds: Rounds | None, later: np.ndarray, seeds: int, used: np.ndarray
-    ) -> tuple[Offset, tuple[lgb.Booster, ...], dict[int, lgb.Booster], dict[int, lgb.Booster], Rounds]:
+    ) -> tuple[Offset, tuple[lgb.Booster, ...], dict[int, lgb.Booster], Rounds]:
         offset = self.fit_offset(rows)
         begin = offset.log_odds(self.table.matrix, self.table.need)
         given = rounds.pooled if rounds else None
         pooled = [
-            self.boost({**self.trees.pooled, "seed": self.seed + seed}, rows, begin, given, later)
+            self.boost({**self.pooled, "seed": self.seed + seed}, rows, begin, given, later)
             for seed in range(seeds)
         ]
-        of_needs, own_rounds = self._fit_each(
-            self.trees.own, rows, begin, rounds.own if rounds else None, later, FEWEST_FOR_OWN, used[:, 2]
-        )
-        plain, plain_rounds = self._fit_each(
-            PLAIN, rows, None, rounds.plain if rounds else None, later, FEWEST_FOR_PLAIN, used[:, 3]
-        )
+        plain, plain_rounds = self._fit_plain(rows, rounds.plain if rounds else None, later, used)
         best = int(np.mean([booster.current_iteration() for booster in pooled]))
-        return offset, tuple(pooled), of_needs, plain, Rounds(best, own_rounds, plain_rounds)
+        return offset, tuple(pooled), plain, Rounds(best, plain_rounds)
 
-    def _fit_each(
-        self,
-        parameters: Mapping[str, object],
-        rows: np.ndarray,
-        offset: np.ndarray | None,
-        rounds: Sequence[int] | None,
-        later: np.ndarray,
-        fewest: int,
-        used: np.ndarray,
+    def _fit_plain(
+        self, rows: np.ndarray, rounds: Sequence[int] | None, later: np.ndarray, used: np.ndarray
     ) -> tuple[dict[int, lgb.Booster], tuple[int, ...]]:
-        """Trees of each need with enough requests, and their rounds [needs]; see ``boost`` and ``shared_rounds``.
+        """Fit trees of each need with enough requests; return them and their rounds [needs], see ``shared_rounds``.
 
-        used: bool [needs], needs whose trees are wanted. Other parameters as of ``boost`` and ``with_own``.
+        rows, later: positions. rounds: of each need; None to stop early. used: bool [needs], whose trees are wanted.
         """
         trees: dict[int, lgb.Booster] = {}
-        seeded = {**parameters, "seed": self.seed}
+        seeded = {**PLAIN, "seed": self.seed}
         best, most, evidence = (np.zeros(self.needs) for _ in range(3))
-        for need, now, ahead in self.with_own(rows, later, rounds is not None, fewest):
-            if not used[need]:
+        of_row = self.table.need
+        for need in np.flatnonzero(used).tolist():
+            now, ahead = rows[of_row[rows] == need], later[of_row[later] == need]
+            if self.table.label[now].sum() < FEWEST_FOR_PLAIN or (rounds is None and not len(ahead)):
                 continue
             if rounds is not None:
-                trees[need] = self.boost(seeded, now, offset, rounds[need], ahead)
+                trees[need] = self.boost(seeded, now, None, rounds[need], ahead)
                 best[need] = trees[need].current_iteration()
                 continue
-            grown = self._until_no_better(seeded, now, offset, ahead)
+            grown = self._until_no_better(seeded, now, None, ahead)
             best[need], most[need] = grown.best_iteration, grown.current_iteration()
             trees[need] = _first_rounds(grown, grown.current_iteration())  # lets go of the rows
             evidence[need] = self.table.label[ahead].sum()
@@ -270,20 +222,6 @@ class Trainer:
         table = self.table
         of_rows = (table.matrix[rows], table.label[rows], table.weight[rows], table.need[rows])
         return fit_offset(table.names, *of_rows, self.needs)
-
-    def with_own(
-        self, rows: np.ndarray, later: np.ndarray, settled: bool, fewest: int = FEWEST_FOR_OWN
-    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Yield each need with enough requests for trees of its own, with its rows and its later rows (positions).
-
-        rows, later: positions. settled: the rounds are given; otherwise the need must have later rows. fewest: positive
-        rows that are enough.
-        """
-        need = self.table.need
-        for index in range(self.needs):
-            now, ahead = rows[need[rows] == index], later[need[later] == index]
-            if self.table.label[now].sum() >= fewest and (settled or len(ahead)):
-                yield index, now, ahead
 
     def boost(
         self,

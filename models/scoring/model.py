@@ -20,7 +20,7 @@ from models.estimators.calibrate import Calibration, level_shift
 from models.estimators.logistic import Logistic, Transform
 from models.estimators.offset import Offset
 from models.estimators.seasonal_level import Ahead, ahead
-from models.estimators.train import Members
+from models.estimators.train import MEMBERS, Members
 from models.underreporting.p_need import NeedFromVisits
 
 LEAST, MOST = 1e-6, 1 - 1e-6  # probabilities are kept within
@@ -122,22 +122,14 @@ class NeedModel:
         from_pooled = np.mean(trees, axis=0) if trees else np.zeros(shared.shape)
         begin = members.offset.log_odds(matrix, need) - members.offset.usual[need]
         from_pooled[:, members.offset.column] += begin
-        from_own = from_pooled.copy()
-        for index, booster in members.own.items():
+        columns = slice(None, members.columns)
+        as_pooled = weight[:, 1] + weight[:, 2] * ~np.isin(need, [*members.plain])
+        total[:, columns] += weight[:, :1] * from_linear + as_pooled[:, None] * from_pooled
+        for index, booster in members.plain.items():
             rows = np.flatnonzero((need == index) & (weight[:, 2] != 0))
             if len(rows):
-                from_own[rows] = np.asarray(booster.predict(shared[rows], pred_contrib=True))[:, :-1]
-                from_own[rows, members.offset.column] += begin[rows]
-        columns = slice(None, members.columns)
-        total[:, columns] += (
-            weight[:, :1] * from_linear + weight[:, 1:2] * from_pooled + weight[:, 2:3] * from_own
-        )
-        total[:, columns] += (weight[:, 3] * ~np.isin(need, [*members.plain]))[:, None] * from_pooled
-        for index, booster in members.plain.items():
-            rows = np.flatnonzero((need == index) & (weight[:, 3] != 0))
-            if len(rows):
                 plain = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
-                total[rows] += weight[rows, 3:] * plain
+                total[rows] += weight[rows, 2:] * plain
         return total * (self.calibration.slope[need] * self.modelled[need])[:, None]
 
     def risk(self, p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
@@ -176,8 +168,6 @@ class NeedModel:
             }
             for index, booster in enumerate(self.members.pooled):
                 _write_trees(directory / f"pooled_{index}.txt", booster)
-            for need, booster in self.members.own.items():
-                _write_trees(directory / f"need_{need}.txt", booster)
             for need, booster in self.members.plain.items():
                 _write_trees(directory / f"plain_{need}.txt", booster)
         np.savez(directory / "arrays.npz", **arrays)  # type: ignore[arg-type]
@@ -197,10 +187,12 @@ class NeedModel:
 
     @staticmethod
     def load(directory: Path) -> "NeedModel":
-        """Read the model that ``save`` wrote."""
+        """Read the model that ``save`` wrote. Raises ValueError if its members are those of an earlier version."""
         said = json.loads((directory / "model.json").read_text(encoding="utf-8"))
         with np.load(directory / "arrays.npz") as file:
             arrays = {name: file[name] for name in file.files}
+        if arrays["weights"].shape[1] != len(MEMBERS):
+            raise ValueError(f"{directory}: other members than {', '.join(MEMBERS)}")
         return NeedModel(
             schema=Schema.from_json(said["schema"]),
             feature_names=said["feature_names"],
@@ -232,12 +224,11 @@ def _read_members(directory: Path, arrays: Mapping[str, np.ndarray]) -> Members 
     )
     logistic = Logistic(transform, arrays["logistic_intercept"], arrays["coefficients"])
     pooled = sorted(directory.glob("pooled_*.txt"))
-    of_needs, plain = sorted(directory.glob("need_*.txt")), sorted(directory.glob("plain_*.txt"))
+    plain = sorted(directory.glob("plain_*.txt"))
     return Members(
         logistic,
         Offset(int(arrays["ground_column"]), arrays["ground_shift"], arrays["ground_usual"]),
         tuple(_read_trees(path) for path in pooled),
-        {int(path.stem.removeprefix("need_")): _read_trees(path) for path in of_needs},
         {int(path.stem.removeprefix("plain_")): _read_trees(path) for path in plain},
     )
 

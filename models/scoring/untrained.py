@@ -23,7 +23,7 @@ def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
         schema=schema,
         feature_names=[feature.name for feature in catalogue(schema)],
         members=None,
-        weights=np.tile([1.0, 0.0, 0.0, 0.0], (needs, 1)),
+        weights=np.tile([1.0, 0.0, 0.0], (needs, 1)),
         calibration=no_calibration(needs),
         modelled=np.zeros(needs, dtype=bool),
         rates=_smoothed_rates(known),

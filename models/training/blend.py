@@ -33,9 +33,9 @@ def _grid() -> np.ndarray:
     count = round(1 / STEP)
     some = range(count + 1)
     combinations = [
-        (count - pooled - own - plain, pooled, own, plain)
-        for plain, own, pooled in product(some, some, some)
-        if pooled + own + plain <= count
+        (count - pooled - plain, pooled, plain)
+        for plain, pooled in product(some, some)
+        if pooled + plain <= count
     ]
     grid = np.array(combinations, dtype=np.float64) / count
     assert grid.shape[1] == len(MEMBERS)

@@ -20,7 +20,7 @@ from models.dataset.split import Split, split
 from models.demand.intervals import Spread
 from models.estimators.calibrate import at_bound
 from models.estimators.threads import working_beside
-from models.estimators.train import SEEDS, THREADS, Members, Rounds, Trainer, trees_with
+from models.estimators.train import POOLED, SEEDS, THREADS, Members, Rounds, Trainer
 from models.evaluation.baselines import MODEL
 from models.evaluation.evaluate import Evaluation, Validation, evaluate
 from models.evaluation.soundness import bound_lines, soundness_lines, told_with_model
@@ -176,7 +176,7 @@ def _settle(
     before = champion.metadata.get("tuned") if champion else None
     shown = _progress(say("调参", "tuning"))
     settled = settle(trainer, known, plan, how.tuning, before, untrained.metadata["fingerprint"], shown)
-    trainer.trees = trees_with(settled.parameters)
+    trainer.pooled = {**POOLED, **settled.parameters}
     base = replace(untrained, metadata=untrained.metadata | {"tuned": settled.metadata})
     return trainer, settled, base
 
@@ -188,12 +188,11 @@ def _backtest(
     return backtest(records, known, base.schema, trainer, plan, shown, second)
 
 
-def _final_members(
-    trainer: Trainer, rounds: Rounds | None, calibrated: Calibrated
-) -> tuple[Members, Rounds]:
-    """Fit to all rows what the blend uses."""
+def _final_members(trainer: Trainer, rounds: Rounds | None, calibrated: Calibrated) -> tuple[Members, Rounds]:
+    """Fit to all rows what the blend uses; also return the rounds that were chosen, of what it does not use, too."""
     rows = np.arange(len(trainer.table))
-    return trainer.fit(rows, rounds, rows[:0], SEEDS, calibrated.model.weights != 0)
+    members, grown = trainer.fit(rows, rounds, rows[:0], SEEDS, calibrated.model.weights != 0)
+    return members, rounds or grown
 
 
 def _explain(
@@ -370,7 +369,7 @@ def unvalidated(model: NeedModel, notes: list[str], seconds: dict[str, float]) -
 
 
 def _parameters(trainer: Trainer, plan: Split, rounds: Rounds, step_weeks: int) -> dict[str, Any]:
-    table, trees = trainer.table, trainer.trees
+    table = trainer.table
     return {
         "rows": len(table),
         "features": len(table.names),
@@ -381,9 +380,7 @@ def _parameters(trainer: Trainer, plan: Split, rounds: Rounds, step_weeks: int) 
         "folds": len(plan.folds),
         "seed": trainer.seed,
         "pooled_rounds": rounds.pooled,
-        "own_rounds": list(rounds.own),
         "plain_rounds": list(rounds.plain),
         "pooled_seeds": SEEDS,
-        **{f"pooled_{name}": value for name, value in trees.pooled.items()},
-        **{f"own_{name}": value for name, value in trees.own.items() if trees.pooled[name] != value},
+        **{f"pooled_{name}": value for name, value in trainer.pooled.items()},
     }

@@ -78,9 +78,8 @@ def _newest_fold(plan: Split, evaluation: Evaluation) -> list[str]:
 
 def _won(known: Known, model: NeedModel, need: int) -> str:
     name = known.community.needs[need].name.here
-    linear, pooled, of_need, plain = (round(100 * weight) for weight in model.weights[need])
+    linear, pooled, plain = (round(100 * weight) for weight in model.weights[need])
     return say(
-        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {of_need}%，不设起点的树 {plain}%",
-        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {of_need}%,"
-        f" plain trees {plain}%",
+        f"{name}：对数线性 {linear}%，合并训练的树 {pooled}%，单独训练的树 {plain}%",
+        f"{name}: log-linear {linear}%, trees pooled over needs {pooled}%, trees of its own {plain}%",
     )

@@ -17,14 +17,14 @@ from features.atomic import write_atomically
 from features.language import say
 from features.point_in_time.records import Known, date_of
 from models.dataset.split import Split
-from models.estimators.train import POOLED, Trainer, trees_with
+from models.estimators.train import POOLED, Trainer
 from models.training.validate import later_rows, trained_by
 
 if TYPE_CHECKING:
     import optuna
 
 TUNING = "tuning"  # the child run, and its part of the report
-# of the pooled trees; a need's own keep to them (models.estimators.train.SMALLER)
+# of the pooled trees
 SPACE: dict[
     str, tuple[float, float, bool]
 ] = {  # least, most, on a logarithmic scale; whole numbers stay whole
@@ -235,23 +235,18 @@ def _folds(
 def _loss(
     trial: "optuna.Trial", trainer: Trainer, folds: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 ) -> float:
-    """Compute the mean log loss of pooled and own trees on the later rows, reporting it in between for pruning."""
+    """Compute the mean log loss of pooled trees on the later rows, reporting it in between for pruning."""
     import optuna
 
-    trees = trees_with({name: _suggested(trial, name) for name in SPACE})
+    parameters = {**POOLED, **{name: _suggested(trial, name) for name in SPACE}, "seed": trainer.seed}
     weight, total, sum_of = trainer.table.weight, 0.0, 0.0
-    step = 0
-    for rows, later, offset in folds:
-        parts = [(trees.pooled, rows, later)]
-        parts += [(trees.own, now, ahead) for _, now, ahead in trainer.with_own(rows, later, False)]
-        for parameters, now, ahead in parts:
-            loss = trainer.least_loss({**parameters, "seed": trainer.seed}, now, offset, ahead)
-            heavy = float(weight[ahead].sum())
-            total, sum_of = total + heavy * loss, sum_of + heavy
-            trial.report(total / sum_of, step)
-            step += 1
-            if trial.should_prune():
-                raise optuna.TrialPruned
+    for step, (rows, later, offset) in enumerate(folds):
+        heavy = float(weight[later].sum())
+        total += heavy * trainer.least_loss(parameters, rows, offset, later)
+        sum_of += heavy
+        trial.report(total / sum_of, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
     return total / sum_of
 
 

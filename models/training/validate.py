@@ -213,15 +213,11 @@ def joined(folds: Iterable[Future], share: float) -> Predicted:
 
 
 def _mean_rounds(rounds_of_folds: list[Rounds]) -> Rounds:
-    def mean(rounds: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """Average the rounds of each need over the folds in which it had trees."""
-        seen = (np.array(rounds) > 0).sum(axis=0)
-        return tuple(int(total) for total in np.array(rounds).sum(axis=0) // np.maximum(seen, 1))
-
+    """Average the rounds over the folds, those of a need over the folds in which it had trees."""
+    plain = np.array([fold.plain for fold in rounds_of_folds])
+    of_needs = plain.sum(axis=0) // np.maximum((plain > 0).sum(axis=0), 1)
     pooled = round(float(np.mean([fold.pooled for fold in rounds_of_folds])))
-    return Rounds(
-        pooled, mean([fold.own for fold in rounds_of_folds]), mean([fold.plain for fold in rounds_of_folds])
-    )
+    return Rounds(pooled, tuple(of_needs.tolist()))
 
 
 def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> Finish:
@@ -233,7 +229,7 @@ def finish(predicted: Predicted, rows: np.ndarray, horizon_days: np.ndarray) -> 
     """
     needs = len(horizon_days)
     if not predicted.label[rows].any():
-        weights = np.tile([0.5, 0.5, 0.0, 0.0], (needs, 1))
+        weights = np.tile([0.5, 0.5, 0.0], (needs, 1))
         return Finish(weights, no_calibration(needs))
     parts, label = predicted.parts[rows].astype(np.float64), predicted.label[rows]
     need = predicted.need[rows]

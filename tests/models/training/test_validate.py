@@ -38,7 +38,7 @@ class Recorder:
             self.stopped.append(later)
         draw = np.random.default_rng(len(self.trained))
         odds = SimpleNamespace(log_odds=lambda matrix, need: draw.normal(-2, 1, (len(matrix), len(MEMBERS))))
-        return odds, Rounds(1, (1,) * len(NEEDS), (1,) * len(NEEDS))
+        return odds, Rounds(1, (1,) * len(NEEDS))
 
 
 @pytest.fixture(scope="module")

@@ -226,6 +226,13 @@ def test_a_champion_with_other_features_is_not_used(logged: Path, tmp_path: Path
         load_champion(1, files)
 
 
+def test_a_champion_with_the_members_of_an_earlier_version_is_not_used(known, tmp_path):
+    model = hand_made_model(known, {"requests_all_time": 0.5})
+    replace(model, weights=np.pad(model.weights, ((0, 0), (0, 1)))).save(tmp_path)
+    with pytest.raises(NoChampion, match="旧版"):
+        load_champion(3, tmp_path)
+
+
 def test_a_killed_retrain_leaves_no_version_and_its_run_is_marked(
     tmp_path: Path, good: Retrained, known: Known
 ) -> None:

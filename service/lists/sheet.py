@@ -10,8 +10,9 @@ from features.language import say
 from service.console.operator import mark
 
 WIDE = re.compile("[\u0250-\U0010ffff]")
-# Fonts as wide as Arial's are on every system; columns are as many of its digits wide (8 pixels) as the file says.
-FONT = {"font_name": "Arial", "font_size": 11}
+# Arial is as wide on every system: its digits, 8 pixels each, are the unit of columns. Without a scheme no theme
+# replaces it; its theme name is what xlsxwriter would add at the first workbook.
+FONT = {"font_name": "Arial", "font_size": 11, "font_scheme": "none", "theme_font_name": "Arial"}
 WIDE_CHARACTER = 2.1  # a Chinese character at this size, in the widths of 7 pixels that are counted here
 LINE_HEIGHT = 15.0  # points, of text of size 11
 A4, A4_LONG, A4_SHORT = 9, 841.9, 595.3  # Excel's number for the paper size, and its sides in points

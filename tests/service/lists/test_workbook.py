@@ -403,3 +403,8 @@ def test_a_list_without_a_workers_name_is_the_coordinators(
     assert sheet["A1"].value.startswith("西山社区 · 社区统筹 · 2025-09-01 至 2025-09-07")
     page = grid_page("西山社区 · 社区统筹", script(known.community), nobody, AS_OF)
     assert re.search(r"<h2>社区统筹 ", page)
+
+
+def test_every_cell_has_the_font_that_the_widths_are_for(book: Path) -> None:
+    cells = [cell for sheet in openpyxl.load_workbook(book).worksheets for row in sheet for cell in row]
+    assert {(cell.font.name, cell.font.scheme) for cell in cells} == {("Arial", None)}

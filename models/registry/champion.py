@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from features.atomic import scratch_directory, write_atomically
+from features.atomic import forget_partials, scratch_directory, write_atomically
 from features.blocks.build import catalogue
 from features.contract.community import Community
 from features.language import UserError, say
@@ -191,7 +191,8 @@ def file_digest(path: Path) -> str:
 
 
 def forget_copy(workspace: Path) -> None:
-    """Stop using the copy: the next reader asks the registry."""
+    """Stop using the copy, so that the next reader asks the registry, and remove what killed downloads left."""
+    forget_partials(workspace / DIRECTORY)
     (workspace / DIRECTORY / _POINTER).unlink(missing_ok=True)
 
 

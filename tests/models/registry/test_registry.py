@@ -16,13 +16,20 @@ from hand_made import AS_OF, BAD, GOOD, hand_made_model, hand_made_retrain, make
 from make_records import records_of
 from mlflow import MlflowClient
 
+from features.atomic import PARTIAL
 from features.blocks.build import build
 from features.language import UserError
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, known_before
 from features.workspace_secret import SECRET
 from models.dataset.out_of_time import OutOfTime, erase_out_of_time, read_out_of_time, stable_hash
-from models.registry.champion import damaged_copy, install_copy, load_champion, with_own_validation
+from models.registry.champion import (
+    damaged_copy,
+    forget_copy,
+    install_copy,
+    load_champion,
+    with_own_validation,
+)
 from models.registry.registry import NoChampion, champion, log_retrain, promote, rollback
 from models.registry.tracking import registry_address
 from models.training.retrain import Retrained
@@ -392,3 +399,9 @@ def test_a_version_promoted_again_leaves_the_copy_of_the_version_before(tmp_path
         install_copy(tmp_path, "here", version, tmp_path / "champion" / "files")
     copies = [path.name.split("-")[0] for path in (tmp_path / "champion").iterdir() if path.is_dir()]
     assert sorted(copies) == ["1", "2"]
+
+
+def test_what_a_killed_download_left_goes_with_the_next_switch_of_versions(tmp_path: Path) -> None:
+    (left := tmp_path / "champion" / f".scratch-1{PARTIAL}").mkdir(parents=True)
+    forget_copy(tmp_path)
+    assert not left.exists()

@@ -219,7 +219,7 @@ def rollback(workspace: Path) -> int:
         forget_copy(workspace)
         version = put_back(client)
     if version is None:
-        raise UserError(say("没有更早的现用模型可以退回", "there is no earlier champion to go back to"))
+        raise UserError("没有更早的现用模型可以退回", "there is no earlier champion to go back to")
     _fetch(workspace)
     return version
 

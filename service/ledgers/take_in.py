@@ -122,7 +122,7 @@ def ingest_directory(
 def _ledgers(directory: Path, workspace: Path) -> list[tuple[Path, Mapping]]:
     """Find the files of a directory that have a mapping. Raises UserError where there is no such directory."""
     if not directory.is_dir():
-        raise UserError(say(f"{directory}：没有这个目录", f"{directory}: no such directory"))
+        raise UserError(f"{directory}：没有这个目录", f"{directory}: no such directory")
     mappings = mappings_of(directory, workspace)
     ledgers = []
     for path in sorted(directory.iterdir()) if mappings else ():

@@ -6,7 +6,7 @@ from small_town import AS_OF, NEEDS, town_rows
 
 from features.blocks import activity
 from features.blocks.build import build, catalogue
-from features.point_in_time import schema as schemas
+from features.point_in_time import schema_fit
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import known_before
 from features.point_in_time.schema import Schema
@@ -34,7 +34,7 @@ def test_every_row_of_a_household_tells_what_it_asked_for_of_each_need():
 
 
 def test_the_columns_are_the_last_and_stay_few_where_needs_are_many(monkeypatch):
-    monkeypatch.setattr(schemas, "MOST_LEADING", 1)
+    monkeypatch.setattr(schema_fit, "MOST_LEADING", 1)
     schema = fit_schema(town())
     assert len(schema.leading) == 1
     own = [one.name for one in activity.features(schema) if one.role == "each_need"]

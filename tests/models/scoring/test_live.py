@@ -19,7 +19,7 @@ from features.point_in_time.ages import aggregates
 from features.point_in_time.cohort import cohort
 from features.point_in_time.posted_household import Posted, attribute_text, need_of_text, posted_records
 from features.point_in_time.records import known_before
-from features.point_in_time.schema import fit_schema
+from features.point_in_time.schema_fit import fit_schema
 from features.point_in_time.subset import alone
 from features.store.partitions import InMemory
 from models.scoring.live import score_apart, town_state

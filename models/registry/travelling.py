@@ -73,9 +73,8 @@ def log_model(
 @cache
 def _modules() -> tuple[Path, ...]:
     """Return the project's modules that ``models.served`` imports, directly or not, relative to the project's root."""
-    others = {path.name.split(".")[0] for path in _ROOT.iterdir()} - {
-        *_PACKAGES
-    }  # libraries, where installed
+    # libraries, where the program is installed beside them
+    others = {path.name.split(".")[0] for path in _ROOT.iterdir()} - {*_PACKAGES}
     finder = ModuleFinder(path=[str(_ROOT)], excludes=sorted(others))
     finder.import_hook(_LOADER)
     files = (Path(file) for module in finder.modules.values() if (file := getattr(module, "__file__", None)))

@@ -26,15 +26,14 @@ SPREADS = {
     "score_of_effect": 1.0,
     "past": 0.35,
 }
-PAST = (
-    tuple(  # what the request model made its score of, and may have weighed otherwise had needs been its aim
-        """
+# what the request model made its score of, and may have weighed otherwise had needs been its aim
+PAST = tuple(
+    """
     similar_ratio area_ratio other_needs_ratio own_ratio expected_without_own expected_requests
     microgrid_ratio_28_days microgrid_ratio_91_days microgrid_ratio_364_days microgrid_recent_ratio
     requests_all_time decayed_requests_half_life_120_days other_needs_requests_364_days season_index
     town_growth
     """.split()
-    )
 )
 EFFECTS = "kinds_"  # begins the names of the effects' arrays on disk
 LITTLE = 1e-3  # added to PAST before the logarithm

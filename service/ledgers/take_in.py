@@ -91,12 +91,7 @@ def ingest_directory(
         )
         return TakenIn(report, [])
     settings = _settings(directory, workspace)
-    zone = settings.community.timezone
-    parts = []
-    for path, mapping in ledgers:
-        tell(say(f"读取 {path.name}", f"reading {path.name}"))
-        parts.append(take_rows(path, mapping, zone))
-    records = _without_copies(pd.concat(parts, ignore_index=True))
+    records = _records(ledgers, settings.community.timezone, tell)
     tell(say("认户、认需求", "finding households and needs"))
     tables = _register(records, workspace, settings)
     events = _events(records, workspace)
@@ -135,6 +130,15 @@ def _ledgers(directory: Path, workspace: Path) -> list[tuple[Path, Mapping]]:
     return ledgers
 
 
+def _records(ledgers: Sequence[tuple[Path, Mapping]], zone: str, tell: Callable[[str], None]) -> pd.DataFrame:
+    """Read the rows of ledgers by their mappings; what is told twice is set aside."""
+    parts = []
+    for path, mapping in ledgers:
+        tell(say(f"读取 {path.name}", f"reading {path.name}"))
+        parts.append(take_rows(path, mapping, zone))
+    return _without_copies(pd.concat(parts, ignore_index=True))
+
+
 def _without_copies(records: pd.DataFrame) -> pd.DataFrame:
     """Set aside the rows of a file whose number, time, person and text stand again further down: told twice."""
     same = ["source_file", "shape", "record_id", "happened_at", "address", "person", "text"]
@@ -149,10 +153,8 @@ def _settings(directory: Path, workspace: Path) -> Community:
     settings = ledger_settings(directory, workspace)
     if settings is None:
         raise UserError(
-            say(
-                f"{directory}：缺少 community.yaml（xianying init 会生成一个示例）",
-                f"{directory}: community.yaml is missing (xianying init writes an example)",
-            )
+            f"{directory}：缺少 community.yaml（xianying init 会生成一个示例）",
+            f"{directory}: community.yaml is missing (xianying init writes an example)",
         )
     return settings
 

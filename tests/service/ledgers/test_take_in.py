@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_town import (
+    Home,
     LedgerTown,
     ledger_town,
     write_days,
@@ -50,6 +51,21 @@ def make_office(place: Path, town: LedgerTown) -> tuple[Path, Path]:
     write_requests(town, raw / "12345工单.csv")
     write_visits(town, raw / "走访台账.xlsx")
     return raw, workspace
+
+
+def visits_of(path: Path, home: Home, *said: str, told_in: str = "走访情况") -> None:
+    """A workbook of visits of one day to a home, a row for each thing that was said."""
+    book = Workbook()
+    book.active.append(["走访时间", "姓名", "住址", "电话", told_in])
+    for words in said:
+        book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], words])
+    book.save(path)
+
+
+def map_all(raw: Path, workspace: Path) -> None:
+    """Take the proposed mapping of every file."""
+    for path in sorted(raw.glob("*.[xc]*")):
+        assert command(workspace, "map", path, "--yes") == 0
 
 
 def take_in(raw: Path, workspace: Path) -> tuple[TakenIn, pd.DataFrame]:
@@ -152,8 +168,7 @@ def test_rows_that_waited_are_loaded_once_people_have_decided(tmp_path: Path) ->
     book.active.append(["时间", "诉求人", "地址", "诉求内容"])
     book.active.append(["2025-04-02", "某人", "大榕树旁边", "想订助餐"])
     book.save(raw / "诉求台账.xlsx")
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    map_all(raw, workspace)
     _, rows = take_in(raw, workspace)
     assert rows.loc[rows["source_file"] == "诉求台账.xlsx", "state"].tolist() == ["review"]
     records = read_records(workspace)
@@ -182,8 +197,7 @@ def test_a_text_without_a_need_waits_until_somebody_has_decided(tmp_path: Path) 
     for category, words in said:
         book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], category, words])
     book.save(raw / "诉求台账.xlsx")
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    map_all(raw, workspace)
     table = (raw / "categories.yaml").read_text("utf-8")
     assert "城管: text" in table and "老年助餐: meals" in table, (
         "proposed from names when the ledger is mapped"
@@ -227,8 +241,7 @@ def test_a_ticket_that_stands_twice_is_one_and_a_refusal_in_a_row_set_aside_stop
     book.active.append(["走访时间", "姓名", "住址", "电话", "走访情况"])
     book.active.append(["月初", *who, "不要再来"])
     book.save(raw / "走访2.xlsx")
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    map_all(raw, workspace)
     taken, rows = take_in(raw, workspace)
     assert rows.loc[rows["source_file"] == "热线2.xlsx", "state"].tolist() == ["aside", "loaded"]
     (loaded,) = (
@@ -255,13 +268,8 @@ def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is
     town = ledger_town(30, 5)
     raw, workspace = make_office(tmp_path, town)
     home = town.homes[2]
-    book = Workbook()
-    book.active.append(["走访时间", "姓名", "住址", "电话", "走访情况"])
-    for words in ("想问问那个事", *["双职工，孩子放学没地方去"] * 2, "身体健康，无诉求"):
-        book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], words])
-    book.save(raw / "走访2.xlsx")
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    visits_of(raw / "走访2.xlsx", home, "想问问那个事", *["双职工，孩子放学没地方去"] * 2, "身体健康，无诉求")
+    map_all(raw, workspace)
     taken, rows = take_in(raw, workspace)
     assert rows.loc[rows["source_file"] == "走访2.xlsx", "state"].tolist() == ["loaded"] * 4
     assert any("3 条的话里有没认出的需求" in line for line in taken.lines)
@@ -285,17 +293,10 @@ def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
     town = ledger_town(30, 5)
     raw, workspace = make_office(tmp_path, town)
     home = town.homes[2]
-    book = Workbook()
-    book.active.append(["走访时间", "姓名", "住址", "电话", "走访情况"])
-    book.active.append(["2025-04-02", home.head[0], home.door, home.head[3], "家人表示拒绝走访，不要再来"])
-    book.save(raw / "走访2.xlsx")
+    visits_of(raw / "走访2.xlsx", home, "家人表示拒绝走访，不要再来")
     other = town.homes[7]
-    book = Workbook()
-    book.active.append(["走访时间", "姓名", "住址", "电话", "民情类别"])
-    book.active.append(["2025-04-02", other.head[0], other.door, other.head[3], "漏水；谢绝走访"])
-    book.save(raw / "走访3.xlsx")
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    visits_of(raw / "走访3.xlsx", other, "漏水；谢绝走访", told_in="民情类别")
+    map_all(raw, workspace)
     take_in(raw, workspace)
     records = read_records(workspace)
     assert {doors(records)[at] for at in records.opt_outs.household} == {home.door, other.door}
@@ -324,8 +325,7 @@ def test_a_list_from_above_becomes_warnings_with_their_deadline(tmp_path: Path) 
     town = ledger_town(30, 5)
     raw, workspace = make_office(tmp_path, town)
     homes = write_warnings(town, raw / "预警名单.xlsx")
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    map_all(raw, workspace)
     taken, _ = take_in(raw, workspace)
     warnings = read_kept(workspace, WARNINGS, ())
     assert len(warnings) == len(homes) and warnings["deadline"].notna().all()
@@ -337,8 +337,7 @@ def test_a_list_from_above_becomes_warnings_with_their_deadline(tmp_path: Path) 
 def test_a_household_that_was_deleted_does_not_come_back_with_the_next_register(tmp_path: Path) -> None:
     town = ledger_town(30, 20)
     raw, workspace = make_office(tmp_path, town)
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    map_all(raw, workspace)
     take_in(raw, workspace)
     home = town.events[0].home
     records = read_records(workspace)
@@ -353,8 +352,7 @@ def test_a_household_that_was_deleted_does_not_come_back_with_the_next_register(
 
 def test_a_ledger_and_a_table_of_the_contract_may_not_both_give_the_same_rows(tmp_path: Path) -> None:
     raw, workspace = make_office(tmp_path, ledger_town(12, 10))
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    map_all(raw, workspace)
     (raw / "requests.csv").write_text("request_id,household_id,requested_at,need\n", "utf-8")
     with pytest.raises(UserError, match=r"requests\.csv：requests 表和台账里的是同样的记录"):
         ingest_directory(raw, workspace)
@@ -365,8 +363,7 @@ def test_days_of_a_diary_are_loaded_door_by_door(tmp_path: Path) -> None:
     raw, workspace = make_office(tmp_path, town)
     (raw / "走访台账.xlsx").unlink()
     write_days(town, raw / "民情日记.xlsx")
-    for path in sorted(raw.glob("*.[xc]*")):
-        assert command(workspace, "map", path, "--yes") == 0
+    map_all(raw, workspace)
     _, rows = take_in(raw, workspace)
     diary = rows[(rows["source_file"] == "民情日记.xlsx") & (rows["state"] != "aside")]
     assert len(diary) == 25 and (diary["entry"] > 0).any()

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from features.contract.eligibility import parse
 from features.contract.need_kinds import KINDS, NeedKind, kinds_of
@@ -25,6 +33,15 @@ class _Section(BaseModel):
     """A section of community.yaml; keys that nobody reads are kept so that they can be reported."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse ``severity: yes``, which would be read as 1."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and kind in (int, float, int | None, float | None):
+            raise Mistake("请写数字", "write a number")
+        return value
 
 
 class Name(_Section):

@@ -268,12 +268,15 @@ def _with_clock(midnight: datetime, clock: str, zone: str) -> datetime | None:
         hour = 0
     if hour > 24 or minute > 59 or second > 59 or (hour == 24 and (minute or second)):
         return None
-    moment = midnight + timedelta(hours=hour, minutes=minute, seconds=second)
-    if match["offset"]:
+    try:
+        moment = midnight + timedelta(hours=hour, minutes=minute, seconds=second)
+        if not match["offset"]:
+            return moment
         offset = "+00:00" if match["offset"] == "z" else match["offset"]
-        known = datetime.fromisoformat(f"{moment:%Y-%m-%dT%H:%M:%S}{offset}")
+        known = datetime.fromisoformat(f"{moment.isoformat()}{offset}")
         return known.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    return moment
+    except (ValueError, OverflowError):  # an offset of more than a day, or beyond the years that there are
+        return None
 
 
 def read_birth(text: str) -> date | None:

@@ -26,6 +26,7 @@ TIMES_USUAL = 3.0
 FEWEST_ROWS = 20
 CATEGORIES = 12  # values of a column whose shares are followed, in its first rows
 LOOKED_AT, MOST_VALUES = 10_000, 50  # rows that tell how many; values of all rows
+COUNTED_AT_ONCE = 20  # columns: a histogram takes some megabytes however few rows there are
 LATEST = 12  # exports that tell what is usual
 SHOWN = 8  # lines of a table
 
@@ -127,12 +128,13 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
     ).fetchall()[0]
     few = [column for column, values in zip(columns, distinct, strict=True) if values <= CATEGORIES]
     if few and table != "requests":  # what is asked for changes with the season
-        each = ", ".join(f"histogram({name(column)}::VARCHAR)" for column in few)
-        for label, shares in zip(
-            few, connection.execute(f"SELECT {each} FROM {newest}").fetchall()[0], strict=True
-        ):
-            if len(shares or {}) <= MOST_VALUES:
-                profile |= {(label, value): count for value, count in (shares or {}).items()}
+        for first in range(0, len(few), COUNTED_AT_ONCE):
+            some_few = few[first : first + COUNTED_AT_ONCE]
+            each = ", ".join(f"histogram({name(column)}::VARCHAR)" for column in some_few)
+            counted_values = connection.execute(f"SELECT {each} FROM {newest}").fetchall()[0]
+            for label, shares in zip(some_few, counted_values, strict=True):
+                if len(shares or {}) <= MOST_VALUES:
+                    profile |= {(label, value): count for value, count in (shares or {}).items()}
     return profile
 
 

@@ -14,6 +14,11 @@ SLIPS = {
         "needs[meals].horizon_weeks: 请写数字",
         "write a number",
     ),
+    "yes for a number": (
+        COMMUNITY + "needs: [{id: meals, severity: yes}]",
+        "needs[meals].severity: 请写数字",
+        "write a number",
+    ),
     "too much": (
         COMMUNITY + "needs: [{id: meals, severity: 9}]",
         "needs[meals].severity: 要不大于 3",

@@ -465,6 +465,12 @@ def test_attributes_may_be_called_anything(tiny_town):
     assert counts(tiny_town.ingest())["households"] == (0, 0, 13)
 
 
+def test_a_register_may_have_hundreds_of_attributes(tiny_town):
+    wide = {f"column {number}": "1" for number in range(250)}
+    tiny_town.write("households", [row | wide for row in households()])
+    assert counts(tiny_town.ingest())["households"] == (13, 0, 0)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

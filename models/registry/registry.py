@@ -7,7 +7,7 @@ killed in between leaves no version, or one that is not the champion.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,7 @@ from models.registry.versions import (
     MEANING,
     NAME,
     all_versions,
+    end_rollback,
     gate_tags,
     put_back,
     put_in_force,
@@ -212,15 +213,23 @@ def promote(workspace: Path, version: int | None = None) -> int:
     return wanted
 
 
-def rollback(workspace: Path) -> int:
-    """Put the champion before the present one back in force, and return its version. Raises UserError without one."""
+def rollback(workspace: Path, follow: Callable[[Path], object] = lambda _: None) -> int:
+    """Put the champion before the present one back in force, and return its version.
+
+    follow: what must be done in the workspace afterwards. Killed before it has ended and run again, the same version
+        is put back.
+
+    Raises UserError without an earlier champion.
+    """
     need_database(workspace)
     with registry_client(workspace) as client:
         forget_copy(workspace)
         version = put_back(client)
-    if version is None:
-        raise UserError("没有更早的现用模型可以退回", "there is no earlier champion to go back to")
-    _fetch(workspace)
+        if version is None:
+            raise UserError("没有更早的现用模型可以退回", "there is no earlier champion to go back to")
+        _fetch(workspace)
+        follow(workspace)
+        end_rollback(client)
     return version
 
 

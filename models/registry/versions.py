@@ -17,6 +17,7 @@ MEANING = (
 )
 _LONGEST_TAG = 4900  # characters
 _HISTORY = "past_champions"  # tag: JSON list of versions, the latest last
+_BEGUN = "rollback_to"  # tag: the version that a rollback puts in force, until all that it does is done
 
 
 def registered_model(client: Any) -> Any | None:
@@ -42,7 +43,8 @@ def _past_champions(client: Any) -> list[int]:
 
 
 def put_in_force(client: Any, version: int) -> None:
-    """Make a version the champion and remember the one before it."""
+    """Make a version the champion and remember the one before it; a rollback that was cut off is given up."""
+    end_rollback(client)
     current, past = version_called(client, CHAMPION), _past_champions(client)
     if current is not None and current != version and past[-1:] != [current]:
         past = [*past, current]
@@ -54,16 +56,38 @@ def put_in_force(client: Any, version: int) -> None:
 
 
 def put_back(client: Any) -> int | None:
-    """Make the champion before the present one the champion again, and return it; None if there is none left."""
-    current, there, past = version_called(client, CHAMPION), all_versions(client), _past_champions(client)
-    while past and (past[-1] == current or past[-1] not in there):
-        past.pop()
-    if not past:
-        return None
-    client.set_registered_model_alias(NAME, CHAMPION, str(past[-1]))
-    client.set_registered_model_tag(NAME, _HISTORY, json.dumps(past[:-1]))
-    _name_previous(client, past[:-1])
-    return past[-1]
+    """Make the champion before the present one the champion again, and return it; None if there is none left.
+
+    Until ``end_rollback`` it is the same version again, so that a rollback that was killed and is run again does not go
+    further back.
+    """
+    past, version = _past_champions(client), _begun(client)
+    if version is None:
+        current, there = version_called(client, CHAMPION), all_versions(client)
+        while past and (past[-1] == current or past[-1] not in there):
+            past.pop()
+        if not past:
+            return None
+        version = past[-1]
+        client.set_registered_model_tag(NAME, _BEGUN, str(version))
+    left = past[:-1] if past[-1:] == [version] else past
+    client.set_registered_model_alias(NAME, CHAMPION, str(version))
+    client.set_registered_model_tag(NAME, _HISTORY, json.dumps(left))
+    _name_previous(client, left)
+    return version
+
+
+def end_rollback(client: Any) -> None:
+    """Note that everything that follows a rollback is done, so that the next one goes further back."""
+    if _begun(client) is not None:
+        client.delete_registered_model_tag(NAME, _BEGUN)
+
+
+def _begun(client: Any) -> int | None:
+    """Return the version that a rollback began to put in force and did not end with, or None."""
+    registered = registered_model(client)
+    version = int(registered.tags.get(_BEGUN, 0)) if registered else 0
+    return version if version in all_versions(client) else None
 
 
 def _name_previous(client: Any, past: list[int]) -> None:

@@ -173,6 +173,5 @@ def rollback(workspace: Path) -> None:
     speak(workspace)
     enter_command(workspace, "model.rollback", "")
     with stage(say("退回", "roll back")):
-        chosen = rollback(workspace)
-        publish_models(workspace)
+        chosen = rollback(workspace, publish_models)
     show_line(f"现在启用版本 {chosen}", f"version {chosen} is the champion now")

@@ -116,21 +116,15 @@ def _residents(known: Known, household: int, need: int) -> str:
 
 
 def _neighbours(days: float, kind: str) -> Evidence:
-    """Make the function that tells how many neighbours asked, of how many, and the last day; never which household."""
+    """Make the function that tells the last day on which neighbours asked; the fact tells how many, nothing which."""
 
     def rows(known: Known, household: int, need: int) -> str:
         requests = known.requests
         hit = neighbours.requests_near(known, household, need, days, kind)
-        asking = len(np.unique(requests.household[hit]))
-        if asking < FEWEST_TOLD:
+        if len(np.unique(requests.household[hit])) < FEWEST_TOLD:
             return ""
-        last, near = (
-            date_of(requests.requested[hit].max()),
-            neighbours.households_near(known, household, kind),
-        )
-        return say(
-            f"邻居 {near} 户中 {asking} 户，最近 {last}", f"{asking} of {near} neighbours, last {last}"
-        )
+        last = date_of(requests.requested[hit].max())
+        return say(f"最近 {last}", f"last {last}")
 
     return rows
 

@@ -8,10 +8,12 @@ from hand_made import hand_made_model
 from make_records import make_community, make_records
 from small_town import AS_OF, NEEDS
 
+from features.blocks import neighbours
 from features.blocks.build import build, facts
 from features.blocks.evidence import evidence
 from features.language import set_language
 from features.point_in_time.records import Known, Rows, date_of, known_before
+from features.point_in_time.schema_fit import fit_schema
 from models.scoring.explain import explained
 from service.lists.reasons import kind_names, numbered
 
@@ -54,11 +56,18 @@ def told(fact: str, household: str = "a") -> str:
     return evidence(fact, known, list(known.household_ids).index(household), 0)
 
 
+def reason(fact: str, household: str = "a") -> str:
+    known = a_street()
+    place = list(known.household_ids).index(household)
+    return neighbours.FACTS[fact](known, fit_schema(known), place, 0)
+
+
 def test_each_fact_names_its_rows() -> None:
     assert str(date_of(AS_OF)) == "2024-09-02"
     assert told("asked_before") == "申请 2024-05-06 r3、2023-10-20 r2"  # of the year, as the fact counts them
-    assert told("neighbours_recent") == "邻居 4 户中 4 户，最近 2024-08-24"
-    assert told("neighbours_recent", "n1") == "邻居 4 户中 3 户，最近 2024-08-24"
+    assert told("neighbours_recent") == told("neighbours_recent", "n1") == "最近 2024-08-24"
+    assert reason("neighbours_recent") == "本微网格邻居4户，近一个月4户申请过"
+    assert reason("neighbours_recent", "n1") == "本微网格邻居4户，近一个月3户申请过"
     assert told("household.children") == "住户登记 2021-03-04"
     assert told("residents_children") == "居民登记 1 人，2022-02-02"
     assert told("last_visit") == "2024-03-05 走访 不需要"

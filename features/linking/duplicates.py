@@ -77,12 +77,12 @@ def duplicate_persons(residents: pd.DataFrame) -> pd.DataFrame:
                 words
                 for applies, words in (
                     (first.household_id == other.household_id, say("同一户", "one household")),
-                    (first.born == other.born, say("出生日期相同", "same birth")),
-                    (first.phone == other.phone, say("电话相同", "same telephone")),
+                    (_alike(first.born, other.born), say("出生日期相同", "same birth")),
+                    (_alike(first.phone, other.phone), say("电话相同", "same telephone")),
                 )
                 if applies
             ]
-            differ = first.born == first.born and other.born == other.born and first.born != other.born
+            differ = pd.notna(first.born) and pd.notna(other.born) and first.born != other.born
             if shared and not differ:
                 reason = say("；", "; ").join([say(f"同名 {person}", f"both called {person}"), *shared])
                 pairs.append(
@@ -94,3 +94,8 @@ def duplicate_persons(residents: pd.DataFrame) -> pd.DataFrame:
                     )
                 )
     return pd.DataFrame(pairs, columns=["keep", "drop", "household", "reason"])
+
+
+def _alike(value: Any, other: Any) -> bool:
+    """Tell whether both are stated and equal; a birth that nobody wrote down is None, and no birth in common."""
+    return pd.notna(value) and value == other

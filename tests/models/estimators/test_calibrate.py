@@ -54,3 +54,20 @@ def test_a_level_moves_the_sum_to_the_number_expected_and_leaves_the_order():
     shift = level_shift(np.array([60.0]), odds, need, np.array([1.0]))
     assert expit(odds + shift[0]).sum() == pytest.approx(60, rel=1e-3)
     assert level_shift(np.array([60.0]), odds, need, np.array([0.0]))[0] == 0
+
+
+def test_a_need_that_stopped_or_began_lately_takes_the_level_of_the_weekly_counts_however_far():
+    odds = np.linspace(-5, -2, 1000)
+    need, half = np.zeros(1000, dtype=int), np.array([0.5])
+    usual = float(expit(odds).sum())
+
+    def level(expected: float, changed: float, weight: np.ndarray = half) -> float:
+        shift = level_shift(np.array([expected]), odds, need, weight, np.array([changed]))
+        return float(expit(odds + shift[0]).sum())
+
+    assert level(usual / 4, 0.0) == pytest.approx(usual / 2, rel=1e-3)  # half of the way, as shares
+    assert level(usual / 4, 1.0) == pytest.approx(usual / 4, rel=1e-3)
+    assert level(usual / 4, 0.5) == pytest.approx(usual / 4**0.75, rel=1e-3)
+    assert level(usual / 100, 1.0) == pytest.approx(usual / 100, rel=1e-3)  # beyond FARTHEST_SHIFT
+    assert level(usual / 100, 0.0) > usual / 20
+    assert level(usual / 4, 1.0, np.array([0.0])) == pytest.approx(usual)  # a need without a level of its own

@@ -54,7 +54,10 @@ def _doubt_place(workspace: Path, grid: str | None, microgrid: str | None) -> No
     "--role",
     type=click.Choice(["grid_worker", "coordinator", "data_staff", "auditor"]),
     required=True,
-    help=say("角色", "what they may do"),
+    help=say(
+        "角色：grid_worker 网格员，coordinator 社区统筹，data_staff 数据员，auditor 审计员",
+        "what they may do",
+    ),
 )
 @click.option("--name", default="", help=say("姓名", "their name"))
 @grid_option

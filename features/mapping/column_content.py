@@ -29,7 +29,7 @@ _NAME = re.compile(
 _STATES = re.compile(
     r"已?(?:办结|完成|解决|处理|走访|入户|见面|核查|回访|办理|答复|销号)(?:中|完毕)?|未.{0,5}|待.{0,4}|正?在.{0,3}|跟进.?|持续.{0,4}|转办.?|是|否|√|×|不在家|无人.{0,3}|拒.{0,4}"
 )
-TAG_SIGNS = "、,，;；/|+"
+TAG_SIGNS = "、,，;；/|+┋"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Content:
     doors: float = 0.0  # two or more in a cell
     name: float = 0.0
     state: float = 0.0
+    link: float = 0.0  # addresses of the web
     tags: float = 0.0  # several in a cell
     length: float = 0.0  # mean number of letters
     distinct: int = 0
@@ -72,6 +73,7 @@ def content_of(values: Sequence[Any], zone: str, period: Period) -> Content:
         doors=share([len(DOOR.findall(text)) > 1 or _listed_rooms(text) for text in texts]),
         name=share([bool(_NAME.fullmatch(text)) for text in texts]),
         state=share([_is_state(text) for text in texts]),
+        link=share([text.startswith(("http://", "https://")) for text in texts]),
         tags=share([any(sign in text for sign in TAG_SIGNS) for text in texts]),
         length=sum(map(len, texts)) / count,
         distinct=len(counts),

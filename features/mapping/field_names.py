@@ -42,15 +42,16 @@ def _read_fields() -> Mapping[str, Field]:
 FIELDS = _read_fields()
 # Words of a name that count for nothing: marks of required columns, and what stands in brackets.
 _ADDED = re.compile(r"[\(（\[【].*?[\)）\]】]|[*＊:：\s]|必填|选填")
+_ASKED = re.compile(r"^(?:[QqＱ]?\d{1,2}[、.,])?(?:您|你)(?:家|们)?的?|^[Qq]?\d{1,2}、")
 
 
 def plain_name(name: str) -> str:
-    """Return a column's name without blanks, marks and what is added in brackets.
+    """Return a column's name without blanks, marks, what is added in brackets, and how a questionnaire asks for it.
 
-    >>> plain_name("*走访 时间（年/月/日）"), plain_name("姓\\n名")
-    ('走访时间', '姓名')
+    >>> plain_name("*走访 时间（年/月/日）"), plain_name("姓\\n名"), plain_name("2、您的住址：")
+    ('走访时间', '姓名', '住址')
     """
-    return _ADDED.sub("", unicodedata.normalize("NFKC", name)).strip("_-、.")
+    return _ASKED.sub("", _ADDED.sub("", unicodedata.normalize("NFKC", name))).strip("_-、.")
 
 
 def field_named(name: str) -> tuple[str, bool] | None:

@@ -22,9 +22,10 @@ HEADER_WITHIN = 20  # rows among which a header is looked for: titles and instru
 HEADING = 24  # letters that a heading may have
 FEWEST = 2  # columns that a table has
 MOST_MERGED = 2_000_000  # cells under merged ones
+NO_ANSWER = ("(空)", "（空）", "(跳过)", "（跳过）", "〔空〕")
 DELIMITERS = ",\t;|，"
 _NOTE = re.compile(
-    r"^[\s(（]*(?:合\s*计|小\s*计|总\s*计|共\s*计|备\s*注\s*[:：]|说\s*明|注\s*[:：]|注\s*\d|填\s*表|制\s*表|审\s*[核批]|单位负责人|负责人\s*[:：]|填报|联系人\s*[:：]|统计人|报送|盖章|签字|日\s*期\s*[:：])"
+    r"^[\s(（]*(?:(?:本[日周月季年]|全[月年]|当月)?合\s*计|小\s*计|总\s*计|共\s*计|备\s*注\s*[:：]|说\s*明|注\s*[:：]|注\s*\d|填\s*表|制\s*表|审\s*[核批]|单位负责人|负责人\s*[:：]|填报|联系人\s*[:：]|统计人|报送|盖章|签字|日\s*期\s*[:：])"
 )
 
 Cell = Any  # str, float, bool, datetime, date, time, timedelta
@@ -67,7 +68,7 @@ def read_ledger(path: Path) -> list[LedgerSheet]:
             f"{path}：读不了这种文件，请另存为 .xlsx 或 .csv",
             f"{path}: such a file cannot be read; save it as .xlsx or .csv",
         )
-    sheets = [table for sheet in cells if (table := sheet_table(sheet))]
+    sheets = [table for sheet in cells for part in _side_by_side(sheet) if (table := sheet_table(part))]
     if not sheets:
         raise UserError(
             f"{path}：没有找到表头（至少两列、列名在前 {HEADER_WITHIN} 行内）",
@@ -105,6 +106,39 @@ def _read_text(path: Path) -> SheetCells:
             f"{path} line {place}: {width:,} columns make more than {CELLS:,} cells; take out those not needed",
         )
     return SheetCells(path.stem, True, [row + [""] * (width - len(row)) for row in rows], [])
+
+
+def _side_by_side(sheet: SheetCells) -> list[SheetCells]:
+    """Cut a sheet between tables that stand side by side: an empty column, and names to its right that stand left too."""
+    cells = [[_tidy(value) for value in row] for row in sheet.rows]
+    head = _header_row(cells)
+    width = max(map(len, cells), default=0)
+    if head is None:
+        return [sheet]
+    below = [row + [""] * (width - len(row)) for row in cells[head:]]
+    empty = [all(row[at] == "" for row in below) for at in range(width)]
+    starts = [at for at in range(width) if not empty[at] and (at == 0 or empty[at - 1])]
+    blocks = [range(start, end) for start, end in zip(starts, [*starts[1:], width], strict=True)]
+    names = [{plain_name(str(below[0][at])) for at in block if below[0][at] != ""} for block in blocks]
+    if (
+        len(blocks) < 2
+        or any(len(found) < FEWEST for found in names)
+        or not names[0].intersection(*names[1:])
+    ):
+        return [sheet]
+    return [_block(sheet, block, number) for number, block in enumerate(blocks, 1)]
+
+
+def _block(sheet: SheetCells, block: range, number: int) -> SheetCells:
+    """Return some columns of a sheet as a sheet of its own, whose rows stand where they stood."""
+    merged = [
+        ((top, left - block.start), (bottom, min(right, block.stop - 1) - block.start))
+        for (top, left), (bottom, right) in sheet.merged
+        if left in block
+    ]
+    rows = [row[block.start : block.stop] for row in sheet.rows]
+    name = sheet.name if number == 1 else f"{sheet.name}·{number}"
+    return SheetCells(name, sheet.visible, rows, merged, sheet.struck)
 
 
 def sheet_table(sheet: SheetCells) -> LedgerSheet | None:
@@ -146,8 +180,11 @@ def _chat(sheet: SheetCells, cells: Sequence[Sequence[Cell]]) -> LedgerSheet | N
 
 
 def _tidy(value: Cell) -> Cell:
-    """Strip a cell's text of blanks and characters that do not show."""
-    return shown(value).strip().lstrip("'") if isinstance(value, str) else value
+    """Strip a cell's text of blanks and characters that do not show; questionnaires write (空) for no answer."""
+    if not isinstance(value, str):
+        return value
+    text = shown(value).strip().lstrip("'")
+    return "" if text in NO_ANSWER else text
 
 
 def _header_row(cells: Sequence[Sequence[Cell]]) -> int | None:
@@ -155,8 +192,9 @@ def _header_row(cells: Sequence[Sequence[Cell]]) -> int | None:
     best, most = None, 0.0
     for number, row in enumerate(cells[:HEADER_WITHIN]):
         filled = [value for value in row if value != ""]
-        texts = {value for value in filled if isinstance(value, str) and len(value) <= HEADING}
-        if len(texts) < FEWEST or len(texts) < 0.8 * len(filled):
+        short = [value for value in filled if isinstance(value, str) and len(value) <= HEADING]
+        texts = {*short}
+        if len(texts) < FEWEST or len(short) < 0.8 * len(filled):
             continue
         fields = [field_named(text) for text in texts]
         score = sum(1.0 if field and field[1] else 0.6 if field else 0.0 for field in fields) + 0.01 * len(

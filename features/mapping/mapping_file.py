@@ -41,7 +41,7 @@ class Layout(BaseModel):
     columns: dict[str, str] = Field(min_length=1)  # field by column, in the header's order
     sheets: tuple[str, ...] = ()  # for people: where this header stood
     carried_down: tuple[str, ...] = ()  # columns whose blanks repeat the cell above
-    split_tags: str = "、,，;；/|+ "  # signs between the tags of a cell
+    split_tags: str = "、,，;；/|+┋ "  # signs between the tags of a cell
     day_of_month: Literal["", "last"] = ""  # rows without a day count as of their month's last day
     valid_from: str = ""  # of a register without dates: the day from which it holds
 

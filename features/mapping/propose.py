@@ -14,6 +14,8 @@ from features.mapping.moments import DATE_PARTS, Period, period_in
 
 SENTENCE = 10  # mean letters of a column from which it holds sentences
 DAY_SHARE = 0.3  # share of cells with several doors from which a row is a day
+TICKED_DAYS = 7  # columns named by days from which a sheet is ticked off by day
+FEWEST_ROWS = 20  # from which repeated homes tell that a row is no household
 BLANK = 0.05  # share of blanks from which a column repeats the cell above
 # fields that one column of a sheet can stand for; the others are joined
 SINGLE = frozenset(
@@ -30,8 +32,9 @@ MANNERS = frozenset(
 REGISTER_FIELDS = ("relation", "birth", "id_card", "age")
 _WARNING = re.compile(r"预警|核查名单|疑似|疑点|线索|比对|低收入人口.*(?:名单|监测)|监测对象")
 _VISIT = re.compile(r"走访|入户|探访|民情|巡访|敲门|包联|包户")
-_REQUEST = re.compile(r"12345|诉求|工单|热线|信访|投诉|留言|来电|接访|事件")
+_REQUEST = re.compile(r"12345|诉求|工单|热线|信访|投诉|留言|来电|来访|接访|事件|随手拍|问卷")
 _REGISTER = re.compile(r"登记表|花名册|名册|信息表|人口|户籍|台账底册|住户信息|一户一档")
+_DAY_NAME = re.compile(r"(?:(?:\d{4}[-./年])?\d{1,2}[-./月])?(?:[12]?\d|3[01])[日号]?")
 _ROOM = re.compile(r"[A-Za-z]?\d{1,4}(?:-\d{1,2})?[A-Za-z]?[室号房户]?")
 
 
@@ -78,6 +81,11 @@ def propose(
         proposed = _fitted(shape, proposed)
         columns.append(proposed)
         layouts.append(_layout(path, shape, alike, proposed))
+    if not layouts and any(_ticked_by_day(_columns(path, alike, zone, {})) for alike in groups.values()):
+        raise UserError(
+            f"{path}：一天一列打勾的表没有写谁要什么，不读；请移出数据目录",
+            f"{path}: a sheet that is ticked off by day does not say who asks for what and is not read; move it away",
+        )
     if not layouts:
         names = "、".join(name for name in sheets[0].names if name)
         raise UserError(
@@ -149,6 +157,8 @@ def _by_content(field: str, because: str, content: Content) -> tuple[str, str]:
         return ("attribute" if field == "attribute" else field), because
     if content.id_card >= MOST:
         return "id_card", cells
+    if content.link >= MOST:
+        return "ignored", say("都是网址", "addresses of the web")
     if field not in ("record_id", "phone") and content.phone >= MOST and content.length < 16:
         return "phone", cells
     if field in ("text", "result") and content.state >= MOST and content.distinct <= FEW_WORDS:
@@ -163,7 +173,7 @@ def _by_content(field: str, because: str, content: Content) -> tuple[str, str]:
         return "status", cells
     if field == "category" and MANNERS.issuperset(content.samples):
         return "ignored", say("只说是诉求、咨询还是投诉", "only tells a wish from a question or a complaint")
-    if field == "text" and content.length < 7 and content.common and content.distinct <= FEW_WORDS:
+    if field == "text" and _of_few_words(content):
         return "category", cells
     if field in ("category", "tags", "person") and content.length >= 2 * SENTENCE:
         return "text", cells
@@ -176,6 +186,12 @@ def _by_content(field: str, because: str, content: Content) -> tuple[str, str]:
     if content.length >= 2 * SENTENCE:
         return "text", cells
     return ("address", cells) if content.door >= MOST else (field, because)
+
+
+def _of_few_words(content: Content) -> bool:
+    """Whether cells name one of a few categories each; an answer that ticks several things is no category."""
+    few = content.length < 7 and content.common > 0 and content.distinct <= FEW_WORDS
+    return few and content.tags < 0.1
 
 
 def _one_each(columns: list[Column]) -> list[Column]:
@@ -213,6 +229,8 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
     headings = " ".join(column.name for column in columns)
     said = {"text", "category", "title", "result"} & fields
     dated = "happened_at" in fields or sheet_period(path, sheets[0]).month
+    if _ticked_by_day(columns):
+        return None
     if dated and any(_many_doors(column.content, bool(where)) for column in columns):
         return "days"
     if where and ("warned_of" in fields or (_WARNING.search(words) and not {"relation"} & fields)):
@@ -225,7 +243,8 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
             and ("relation" in fields or not said & filled or _REGISTER.search(words))
         ):
             return "persons"
-        if {"address", "room", "household_id"} & fields and not said & filled and not _VISIT.search(words):
+        homes = {"address", "room", "household_id"} & fields and not _repeated_homes(columns)
+        if homes and not said & filled and not _VISIT.search(words):
             return "persons" if "person" in fields and "relation" in fields else "households"
     if not where or not (said or "visited" in fields):
         return None
@@ -234,6 +253,17 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
     if _REQUEST.search(words):
         return "requests"
     return "visits" if "visited" in fields or _VISIT.search(headings) else "requests"
+
+
+def _ticked_by_day(columns: list[Column]) -> bool:
+    """Whether the sheet has a column a day in which people are ticked off, as meals and attendance are kept."""
+    return sum(bool(_DAY_NAME.fullmatch(column.name)) for column in columns) >= TICKED_DAYS
+
+
+def _repeated_homes(columns: list[Column]) -> bool:
+    """Whether most homes stand in several rows, so that a row is no household."""
+    homes = [one.content for one in columns if one.field in ("household_id", "address")]
+    return any(home.filled >= FEWEST_ROWS and home.distinct < 0.5 * home.filled for home in homes)
 
 
 def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:

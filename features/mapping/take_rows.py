@@ -1,5 +1,6 @@
 """Turn a mapped ledger into records of requests, visits, persons or warnings, with the place of each in its file."""
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from features.linking.mentions import mentions
 from features.mapping.column_content import cell_text
 from features.mapping.ledger_sheets import LedgerSheet, read_ledger
 from features.mapping.mapping_file import Layout, Mapping, check_layouts
-from features.mapping.moments import DATE_PARTS, Period, read_when
+from features.mapping.moments import DATE_PARTS, Period, period_in, read_when
 from features.mapping.propose import sheet_period
 
 TEXTS = tuple(
@@ -40,6 +41,8 @@ _JOINED = {
 }
 _NOT_YET = re.compile(r"^(?:未|待|没有?|尚未|计划)(?:走访|入户|见面|核查|去|到)?$|^否$|^×$")
 _FOR_ALL = re.compile(r"^(?:等|两户|三户|几户|各户)?.{0,4}(?:均|都|皆|一致|共同)")
+_MARKUP = re.compile(r"</?[a-zA-Z][^<>]{0,300}>|https?://[^\s<>，。；]+")
+NOTHING = ("无", "没有", "暂无", "无。", "没有。", "无意见", "没有意见", "无建议", "暂时没有", "/", "-")
 _REPEATED = re.compile(r"\.\d+$")
 
 
@@ -157,6 +160,7 @@ def _records(row: Row, layout: Layout, zone: str, period: Period) -> Iterator[di
         "happened_at": when,
         "deadline": _first_time(row.cells, layout.named("deadline"), zone, period),
     }
+    record |= _register_days(row.cells, layout, zone, period)
     record["attributes"] = {
         _REPEATED.sub("", name): cell_text(row.cells[name])
         for name in layout.named("attribute")
@@ -180,6 +184,9 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
         if not text:
             continue
         field = "text" if field == "title" else field
+        text = _refusing(column, text) if field == "refusal" else text
+        if field in ("text", "result") and not (text := _words(text)):
+            continue
         if field == "tags":
             text = "、".join(
                 tag for tag in re.split(f"[{re.escape(layout.split_tags)}]", text) if tag.strip()
@@ -189,6 +196,31 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
         if field in TEXTS:
             values[field] = text
     return values
+
+
+def _refusing(column: str, text: str) -> str:
+    """Return what a cell says of a refusal; "" for a plain no, or for a yes where the column asks who is willing.
+
+    >>> _refusing("拒访", "是"), _refusing("拒访", "否"), _refusing("愿意走访", "是"), _refusing("愿意走访", "否")
+    ('是', '', '', '否')
+    """
+    asks_who_is_willing = re.search("愿意|同意|接受", column) and not re.search("[不拒]", column)
+    truth = read_truth(text)
+    if asks_who_is_willing:
+        return text if truth is False or re.search("[不拒没]", text) else ""
+    return "" if truth is False or text in NOTHING else text
+
+
+def _words(text: str) -> str:
+    """Return what is said in a cell, without the marks of a web page; "" where it says that there is nothing.
+
+    >>> _words("&nbsp;水管漏水&lt;br/&gt;请修 https://img.example.com/1.jpg"), _words("<p>无</p>")
+    ('水管漏水 请修', '')
+    """
+    for _ in range(2):  # exports write &amp;nbsp; as well
+        text = html.unescape(text) if "&" in text else text
+    text = " ".join(_MARKUP.sub(" ", text).split()) if _MARKUP.search(text) else text.strip()
+    return "" if text in NOTHING else text
 
 
 def _address(cells: dict[str, Any], layout: Layout) -> str:
@@ -218,6 +250,20 @@ def _when(cells: dict[str, Any], layout: Layout, zone: str, period: Period) -> t
     if moment is None and not unread and layout.day_of_month == "last" and (day := period.last_day()):
         return datetime(day.year, day.month, day.day), ""
     return moment, "" if moment else unread
+
+
+def _register_days(cells: dict[str, Any], layout: Layout, zone: str, period: Period) -> dict[str, str]:
+    """Read from when and until when a row of a register holds: 2023.5 from the first of May; leave out unread ones."""
+    days = {}
+    for field in ("valid_from", "valid_until") if layout.shape not in EVENTS else ():
+        for name in layout.named(field)[:1]:
+            moment = read_when(cells[name], zone, period)
+            month = period_in(cell_text(cells[name]))
+            if moment is None and field == "valid_from" and month.year and month.month:
+                moment = datetime(month.year, month.month, 1)
+            if moment:
+                days[field] = str(moment.date())
+    return days
 
 
 def _first_time(cells: dict[str, Any], columns: Sequence[str], zone: str, period: Period) -> datetime | None:

@@ -20,9 +20,14 @@ LOADED, REVIEW, ASIDE = "loaded", "review", "aside"
 CERTAIN = 0.99  # chance of a household from which a refusal binds no other candidate
 SHORTEST_ID = 5  # letters of an id that is no mere number of a row
 VISIT_CHANNEL = ("走访", "visit")
-_REFUSES = re.compile(
-    r"拒访|不要再来|(?:拒绝|谢绝|不愿|不想|不接受|不同意)(?:再|被|接受)?(?:走访|上门|入户|来访|访问|联系|开门)|勿扰|不希望.{0,4}(?:走访|上门)"
+_UNWANTED = (  # what a resident says who wants no visits
+    r"拒访|勿扰(?!民)|勿访|不要再来|不希望.{0,4}(?:走访|上门)"
+    r"|(?:拒绝|谢绝|不愿意?|不想|不接受|不同意)(?:再|被|接受|社区|网格员)*(?:走访|入户|来访|访问)"
+    r"|(?:不要|别|不用|不必|不需要|无需|不许|不让|停止)再(?:次|来)?(?:上门|走访|入户|打扰我|联系我|来了)"
+    r"|(?:不要|请?勿|停止|不许)(?:走访|入户|来访|上门(?!服务|维修|检查|推销|收))"
 )
+_REFUSES = re.compile(rf"{_UNWANTED}|(?:拒绝|谢绝|不愿|不想|不接受|不同意)(?:再|被|接受)?(?:上门|联系|开门)")
+_ASKS_FOR_NO_VISITS = re.compile(_UNWANTED)  # of a request others may refuse something: 物业拒绝上门维修
 _NO_WISH = re.compile(  # what a visit's note says of a home that wants nothing
     r"(?:(?:一切|身体|家[中里]|目前|情况|暂时?|现在?|生活|状况)*(?:无|没有?|正常|良好|健康|平安|稳定|尚可|较好|很好|不在家?|没人|无人|未遇)"
     r"(?:在家|应答|人|诉求|需求|需要|困难|问题|异常|变化|特殊|情况)*[，,。；;、\s]*)+"
@@ -73,6 +78,10 @@ def compose(events: pd.DataFrame, register: Register, reader: NeedReader) -> Com
 def erased_words() -> str:
     """Say why the rows of a household that was deleted are not taken."""
     return say("已依申请删除的住户", "of a household that was deleted at its wish")
+
+
+def _no_need_words() -> str:
+    return say("不是本户的需求", "no need of the household")
 
 
 def event_ids(records: pd.DataFrame) -> pd.Series:
@@ -138,7 +147,7 @@ def _with_states(
     state = pd.Series(LOADED, index=events.index, dtype=object)
     why = pd.Series("", index=events.index, dtype=object)
     for rows, name, words in (
-        (silent, ASIDE, say("不是本户的需求", "no need of the household")),
+        (silent, ASIDE, _no_need_words()),
         (doubtful, REVIEW, say("需求拿不准", "its need is not sure")),
         (erased, ASIDE, erased_words()),
         (nobody, ASIDE, say("已确认不是本社区登记的住户", "decided to be nobody of the register")),
@@ -243,8 +252,9 @@ def _iso(moment: pd.Timestamp) -> str:
 
 
 def add_refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
-    """Add the refusals that a visit's row tells; one whose household is not certain binds all whom it may mean."""
-    if event["shape"] not in ("visits", "days") or event["state"] == ASIDE or not _refuses(event):
+    """Add the refusals that a row tells; one whose household is not certain binds all whom it may mean."""
+    without_household = event["state"] == ASIDE and event["why"] != _no_need_words()
+    if event["shape"] == "warnings" or without_household or not _refuses(event):
         return
     household = event["household_id"]
     certain = pd.notna(household) and event["chance"] >= CERTAIN
@@ -265,10 +275,10 @@ def add_refusals(composed: Composed, place: int, event: dict[Any, Any]) -> None:
 
 
 def refusals_aside(records: pd.DataFrame) -> list[str]:
-    """Tell of rows of visits that were set aside although they tell a refusal, which must not be lost with them."""
-    visits = records[records["shape"].isin(["visits", "days"]) & (records["aside"] != "")]
+    """Tell of rows that were set aside although they tell a refusal, which must not be lost with them."""
+    rows = records[records["shape"].isin(["requests", "visits", "days"]) & (records["aside"] != "")]
     places = ["source_file", "source_sheet", "source_row", "aside"]
-    told = visits.loc[[_refuses(row) for row in visits.to_dict("records")], places]
+    told = rows.loc[[_refuses(row) for row in rows.to_dict("records")], places]
     return [
         say(
             f"{file} [{sheet}] 第 {line} 行写了谢绝走访，但这一行没有用：{why}",
@@ -279,5 +289,9 @@ def refusals_aside(records: pd.DataFrame) -> list[str]:
 
 
 def _refuses(event: dict[Any, Any]) -> bool:
-    words = " ".join(event[column] for column in ("refusal", "visited", "status", "result"))
-    return names_refusal(words) or bool(_REFUSES.search(f"{event['category']} {event['text']}"))
+    """Whether a row of a visit or request tells that the household wants no visits."""
+    said = f"{event['category']} {event['text']}"
+    if event["shape"] == "requests":
+        return bool(event["refusal"] or _ASKS_FOR_NO_VISITS.search(said))
+    words = " ".join(event[column] for column in ("visited", "status", "result"))
+    return bool(event["refusal"] or names_refusal(words) or _REFUSES.search(said))

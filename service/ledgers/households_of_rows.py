@@ -25,9 +25,9 @@ class Register:
     aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)  # other names of estates
 
     def with_tables(self, tables: RegisterTables) -> "Register":
-        """Return the register with the households and residents of new tables."""
+        """Return the register with the households and residents of new tables, each of whom stands there once."""
         homes, people = tables.households, tables.residents
-        parts = [self.rows]
+        parts = []
         if len(homes):
             named = {DOOR: "address", HOUSEHOLDER: "person", PHONE: "phone"}
             parts.append(homes.rename(columns=named)[["household_id", *named.values()]])
@@ -36,9 +36,23 @@ class Register:
             doors = homes.set_index("household_id")[DOOR]
             named_people = people.rename(columns=named)[["household_id", *named.values()]]
             parts.append(named_people.assign(address=named_people["household_id"].map(doors)))
-        rows = pd.concat(parts, ignore_index=True).fillna("")
+        rows = pd.concat([_others(self.rows, parts), *parts], ignore_index=True).fillna("")
         rows = rows[~rows["household_id"].isin(self.gone)]
         return replace(self, rows=rows.drop_duplicates())
+
+
+def _others(rows: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Leave out the rows of people whom new tables have in the same household: each counts once when read again."""
+    told: set[tuple[str, str]] = set()
+    for part in parts:
+        told |= {
+            (home, name) for home, name in zip(part["household_id"], part["person"], strict=True) if name
+        }
+    stand_again = [
+        any((home, name) in told for name in str(person).split("、"))
+        for home, person in zip(rows["household_id"], rows["person"], strict=True)
+    ]
+    return rows[[not again for again in stand_again]]
 
 
 def households_of(events: pd.DataFrame, register: Register) -> pd.DataFrame:

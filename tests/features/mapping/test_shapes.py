@@ -292,6 +292,32 @@ def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:
             {"心愿人": "person", "走访了解的情况": "text", "认领人": "ignored"},
         ),
         (
+            ["序号", "日期", "来访人", "住址", "联系电话", "来访事由", "办理情况", "接待人"],
+            [1, "2025.3.5", "张三", "3-2-501", "", "修水管", "已答复", "小李"],
+            "requests",
+            {"来访人": "person", "来访事由": "text", "接待人": "worker"},
+        ),
+        (
+            ["上报编号", "上报时间", "手机号", "上报位置", "问题描述", "现场照片", "状态"],
+            [
+                "S0001",
+                "2025-03-05 10:11",
+                "13800001111",
+                "3-2-501",
+                "水管漏水",
+                "https://a.cn/1.jpg",
+                "处理中",
+            ],
+            "requests",
+            {"上报编号": "record_id", "上报位置": "address", "现场照片": "ignored"},
+        ),
+        (
+            ["序号", "提交答卷时间", "1、您的姓名", "2、您的住址", "3、您家需要哪些服务（多选题）"],
+            [1, "2025/3/5 10:11:12", "张三", "3-2-501", "A.助餐┋C.陪诊"],
+            "requests",
+            {"2、您的住址": "address", "3、您家需要哪些服务（多选题）": "text"},
+        ),
+        (
             ["红管家", "联系楼栋", "单元", "房号", "户主", "需要的服务", "登记日期", "是否落实"],
             ["刘红", "3幢", 2, 501, "张三", "送餐、陪诊", "20240606", "否"],
             "requests",
@@ -311,6 +337,70 @@ def test_headings_of_other_offices(
     assert layout.shape == shape
     assert {name: layout.columns[name] for name in fields} == fields
     assert records["aside"].tolist() == [""]
+
+
+def book_of(path: Path, *rows: list[Any]) -> Path:
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return path
+
+
+def test_tables_side_by_side_on_a_sheet_are_read_apart(tmp_path: Path) -> None:
+    path = book_of(
+        tmp_path / "帮扶.xlsx",
+        ["低保户", "", "", "", "来电登记"],
+        ["序号", "户主", "住址", "", "序号", "姓名", "住址", "时间", "诉求"],
+        [1, "张三", "3-2-501", "", 1, "李四", "4-1-101", "2025-03-05", "想订助餐"],
+        [2, "王五", "5-1-202", "", 2, "赵六", "4-1-102", "2025-03-06", "水管漏水"],
+        ["小计", "", "", "", 3, "孙七", "4-1-103", "2025-03-07", "找工作"],
+    )
+    homes, calls = read_ledger(path)
+    assert (homes.title, calls.title) == ("低保户", "来电登记")
+    assert [row[1:3] for row in homes.rows[:2]] == [["张三", "3-2-501"], ["王五", "5-1-202"]]
+    _, records = mapped(path)
+    asked = used(records[records["shape"] == "requests"])
+    assert asked[["person", "text", "source_row"]].to_numpy().tolist() == [
+        ["李四", "想订助餐", 3],
+        ["赵六", "水管漏水", 4],
+        ["孙七", "找工作", 5],
+    ]
+
+
+def test_a_sheet_that_is_ticked_off_by_day_is_no_register(tmp_path: Path) -> None:
+    head = ["序号", "姓名", "住址", *map(str, range(1, 29)), "合计"]
+    path = book_of(tmp_path / "用餐登记.xlsx", head, [1, "张三", "3-2-501", *["√"] * 28, 28])
+    with pytest.raises(UserError, match="一天一列"):
+        propose(path, read_ledger(path), ZONE)
+
+
+def test_a_ledger_of_unknown_words_that_names_homes_again_and_again_is_no_register(tmp_path: Path) -> None:
+    rows = [[f"2025-03-{day:02}", f"{day % 4 + 1}-2-501", "小李"] for day in range(1, 29)]
+    path = book_of(tmp_path / "台账.xlsx", ["日期", "住址", "值守"], *rows)
+    with pytest.raises(UserError, match="看不出是哪种台账"):
+        propose(path, read_ledger(path), ZONE)
+
+
+def test_marks_of_web_pages_and_answers_that_say_nothing_are_no_text(tmp_path: Path) -> None:
+    path = book_of(
+        tmp_path / "随手拍.xlsx",
+        ["时间", "住址", "问题描述"],
+        ["2025-03-05", "3-2-501", "&nbsp;水管漏水&lt;br/&gt;请修 https://a.cn/1.jpg?x=1&amp;y=2"],
+        ["2025-03-06", "3-2-501", "<p>无</p>"],
+        ["2025-03-07", "3-2-501", "(空)"],
+        ["本月合计", "", "3件"],
+    )
+    _, records = mapped(path)
+    assert used(records)["text"].tolist() == ["水管漏水 请修"]
+    assert records["aside"].str[:4].tolist() == ["", "没有内容", "没有内容", "不是记录"]
+
+
+def test_a_month_from_which_a_register_holds_is_read_as_its_first_day(tmp_path: Path) -> None:
+    head = ["户主", "家庭住址", "困难类型", "登记日期"]
+    rows = [[f"张{at}", f"{at}-1-101", "低保", said] for at, said in enumerate(["2023.5", 45000, "不详"], 1)]
+    _, records = mapped(book_of(tmp_path / "花名册.xlsx", head, *rows))
+    assert records["valid_from"].tolist() == ["2023-05-01", "2023-03-15", "不详"]
 
 
 @pytest.mark.parametrize("ending", [".xlsx", ".txt"])

@@ -33,7 +33,9 @@ from features.store.reader import read_records
 from features.store.tombstones import leave_tombstone
 from service.cli.commands import commands
 from service.console.terminal import run
+from service.ledgers import compose as compose_module
 from service.ledgers.compose import Composed, _request, add_refusals
+from service.ledgers.households_of_rows import Register, households_of
 from service.ledgers.take_in import TakenIn, ingest_directory
 
 
@@ -289,6 +291,22 @@ def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is
     assert not any("以前待定" in line for line in taken.lines)
 
 
+def test_whose_a_row_is_does_not_change_when_the_register_is_read_again(tmp_path: Path) -> None:
+    town = ledger_town(30, 60)
+    raw, workspace = make_office(tmp_path, town)
+    map_all(raw, workspace)
+    asked: list[Register] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            compose_module, "households_of", lambda *told: asked.append(told[1]) or households_of(*told)
+        )
+        _, first = take_in(raw, workspace)
+        _, second = take_in(raw, workspace)
+    known = [register.rows.sort_values([*register.rows]).to_numpy().tolist() for register in asked]
+    assert known[0] == known[1]
+    assert first.equals(second)
+
+
 def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
     town = ledger_town(30, 5)
     raw, workspace = make_office(tmp_path, town)
@@ -300,6 +318,39 @@ def test_a_refusal_in_a_visits_text_binds(tmp_path: Path) -> None:
     take_in(raw, workspace)
     records = read_records(workspace)
     assert {doors(records)[at] for at in records.opt_outs.household} == {home.door, other.door}
+
+
+@pytest.mark.parametrize(
+    ("file", "heading", "words", "binds"),
+    [
+        ("走访2.xlsx", "走访情况", "老人说以后不要再上门走访了", True),
+        ("走访2.xlsx", "走访情况", "不需要上门理发服务", False),
+        ("来电登记.xlsx", "诉求内容", "要求社区不要再上门走访", True),
+        ("来电登记.xlsx", "诉求内容", "物业拒绝上门维修，门铃响请勿扰民", False),
+        ("走访2.xlsx", "是否拒访", "是", True),
+        ("走访2.xlsx", "是否拒访", "否", False),
+        ("走访2.xlsx", "是否愿意走访", "是", False),
+        ("走访2.xlsx", "是否愿意走访", "否", True),
+    ],
+)
+def test_what_a_resident_says_against_visits_binds_and_what_others_refuse_does_not(
+    tmp_path: Path, file: str, heading: str, words: str, binds: bool
+) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    home = town.homes[2]
+    book = Workbook()
+    head = ["时间", "姓名", "住址", "电话", heading]
+    row = ["2025-04-02", home.head[0], home.door, home.head[3], words]
+    if heading.startswith("是否"):
+        head, row = [*head, "走访情况"], [*row, "一切正常"]
+    book.active.append(head)
+    book.active.append(row)
+    book.save(raw / file)
+    map_all(raw, workspace)
+    take_in(raw, workspace)
+    records = read_records(workspace)
+    assert {doors(records)[at] for at in records.opt_outs.household} == ({home.door} if binds else set())
 
 
 @pytest.mark.parametrize(("chance", "bound"), [(0.995, ["a"]), (0.95, ["a", "b"])])

@@ -34,6 +34,7 @@ _WARNING = re.compile(r"预警|核查名单|疑似|疑点|线索|比对|低收�
 _VISIT = re.compile(r"走访|入户|探访|民情|巡访|敲门|包联|包户")
 _REQUEST = re.compile(r"12345|诉求|工单|热线|信访|投诉|留言|来电|来访|接访|事件|随手拍|问卷")
 _REGISTER = re.compile(r"登记表|花名册|名册|信息表|人口|户籍|台账底册|住户信息|一户一档")
+_OTHER_DAYS = re.compile(r"起始|开始|发证|办证|评定|享受|救助|发放|审批|保障|停发|残疾")
 _DAY_NAME = re.compile(r"(?:(?:\d{4}[-./年])?\d{1,2}[-./月])?(?:[12]?\d|3[01])[日号]?")
 _ROOM = re.compile(r"[A-Za-z]?\d{1,4}(?:-\d{1,2})?[A-Za-z]?[室号房户]?")
 
@@ -228,7 +229,8 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
     words = f"{path.stem} {sheets[0].name} {sheets[0].title}"
     headings = " ".join(column.name for column in columns)
     said = {"text", "category", "title", "result"} & fields
-    dated = "happened_at" in fields or sheet_period(path, sheets[0]).month
+    days = [column.name for column in columns if column.field == "happened_at"]
+    dated = not all(map(_OTHER_DAYS.search, days)) or sheet_period(path, sheets[0]).month
     if _ticked_by_day(columns):
         return None
     if dated and any(_many_doors(column.content, bool(where)) for column in columns):
@@ -240,7 +242,7 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
         if (
             "person" in fields
             and register
-            and ("relation" in fields or not said & filled or _REGISTER.search(words))
+            and ("relation" in fields or not said & filled or not dated or _REGISTER.search(words))
         ):
             return "persons"
         homes = {"address", "room", "household_id"} & fields and not _repeated_homes(columns)
@@ -289,6 +291,8 @@ def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:
             "visited",
         ):
             field = "attribute"
+        elif register and field == "happened_at" and _OTHER_DAYS.search(column.name):
+            field, because = "attribute", say("不是登记的日期", "no date of the register")
         elif register and field == "happened_at":
             field, because = "valid_from", say("登记表的日期", "a date of the register")
         elif not register and field == "valid_from" and not timed:

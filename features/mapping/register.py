@@ -91,7 +91,7 @@ def register_tables(
     left = kept[~kept["household_id"].isin(known["household_id"])]
     return RegisterTables(
         pd.DataFrame(homes),
-        _once_each(pd.DataFrame(people)),
+        _once_each(pd.DataFrame(people), tags),
         pd.concat([left, known], ignore_index=True),
         aside,
     )
@@ -192,6 +192,7 @@ def _household(
 ) -> dict[str, Any]:
     """Make the row of a household: where it is, whose it is, and what a household's register says of it."""
     first = next((row for row in rows if _HEAD.match(_plain(row["relation"]))), rows[0])
+    of_homes = [row for row in rows if row["shape"] == "households"]
     here = {
         field: next((row[field] for row in rows if row[field]), "")
         for field in ("grid", "microgrid", "address")
@@ -203,7 +204,7 @@ def _household(
         "grid_id": grid,
         "microgrid_id": here["microgrid"] or grid,
         "valid_from": valid_from,
-        "valid_until": first["valid_until"] if first["shape"] == "households" else "",
+        "valid_until": next((row["valid_until"] for row in of_homes if row["valid_until"]), ""),
         DOOR: here["address"],
         HOUSEHOLDER: _head_name(rows),
         CALLED: surname_of(_head_name(rows)),
@@ -212,8 +213,10 @@ def _household(
     refusing = next((row["refusal"] for row in rows if row["refusal"]), "")
     if refusing:
         home["是否拒访"] = refusing
-    if first["shape"] == "households":
-        home |= {**first["attributes"], **_tagged(first["tags"], tags)}
+    for row in of_homes:  # a household may stand in several lists, such as one of those who get aid
+        home |= row["attributes"]
+    if told := "、".join(row["tags"] for row in of_homes if row["tags"]):
+        home |= _tagged(told, tags)
     return home
 
 
@@ -263,9 +266,17 @@ def _head_name(rows: Sequence[Any]) -> str:
     return householder or next(iter(heads), "")
 
 
-def _once_each(people: pd.DataFrame) -> pd.DataFrame:
-    """Keep the last row of a person who stands twice in one household."""
-    return people if people.empty else people.drop_duplicates(["resident_id", "household_id"], keep="last")
+def _once_each(people: pd.DataFrame, tags: Sequence[str]) -> pd.DataFrame:
+    """Make one row of a person who stands several times in one household: the last of each column; any tag holds."""
+    same = ["resident_id", "household_id"]
+    if people.empty or not people.duplicated(same).any():
+        return people
+    tagged = [tag for tag in tags if tag in people]
+    said = people.replace("", pd.NA)
+    said[tagged] = said[tagged].replace("否", pd.NA)
+    once = said.groupby(same, sort=False, as_index=False).last()
+    once[tagged] = once[tagged].fillna("否")
+    return once[[*people.columns]].fillna("")
 
 
 def _door_key(address: str) -> str:

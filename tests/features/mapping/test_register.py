@@ -112,3 +112,27 @@ def test_an_age_makes_a_birth_where_none_is_told_by_the_month_of_the_register() 
     )
     assert made.residents["birth_date"].tolist() == ["1949-07-01", "1950-01-01", ""]
     assert made.residents["年龄"].fillna("").tolist() == ["", "", "40"]
+
+
+def test_lists_of_some_households_and_persons_add_to_the_register_and_take_nothing_from_it() -> None:
+    home = {"address": "3-2-501", "householder": "张伟"}
+    card = "330102195001011234"
+    made = tables(
+        [
+            row(
+                shape="households",
+                person="张伟",
+                address="3幢2单元501",
+                attributes={"保障人数": "2"},
+                tags="低保",
+            ),
+            row(person="张伟", relation="户主", id_card=card, phone="13800001111", tags="党员", **home),
+            row(person="李芳", relation="配偶", phone="13800002222", address="3-2-501"),
+            row(person="张伟", id_card=card, address="3-2-501", tags="", attributes={"残疾等级": "二级"}),
+        ]
+    )
+    assert len(made.households) == 1 and len(made.residents) == 2 and not made.aside
+    assert made.households[["保障人数", "低保", "valid_from"]].iloc[0].tolist() == ["2", "是", "2024-01-01"]
+    head = made.residents.set_index("姓名").loc["张伟"]
+    assert head[["与户主关系", "电话", "党员", "残疾等级"]].tolist() == ["户主", "13800001111", "是", "二级"]
+    assert made.residents.set_index("姓名").loc["李芳", ["党员", "低保"]].tolist() == ["否", "否"]

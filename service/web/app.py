@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from service.web.audit import journal as journals
 from service.web.audit.anchor import DIRECTORY
 from service.web.audit.drain import Drain
 from service.web.auth.identities import CHECKED_AT_ONCE, Identities
+from service.web.auth.sign_in import end_lacking
 from service.web.base import metrics
 from service.web.base.limiting import Limits
 from service.web.base.middleware import Frame
@@ -45,13 +46,17 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = await run_in_threadpool(open_database, settings)
         hold(app, settings, database)
-        work = asyncio.create_task(_keep_up(app))
+        drain = partial(app.state.drain.everything, app.state.journal)
+        own = (partial(refresh, app), drain, partial(preload, app))
+        # apart: an address that answers slowly must not keep refusals waiting
+        others = (partial(send_due, settings.workspace),)
+        tasks = [asyncio.create_task(_keep_up(app, works)) for works in (own, others)]
         try:
             yield
         finally:
-            work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await run_in_threadpool(let_go, app)
 
     app = FastAPI(
@@ -94,6 +99,8 @@ def hold(app: FastAPI, settings: Settings, database: Database) -> None:
     """
     directory = settings.workspace / DIRECTORY
     app.state.database = database
+    if settings.second_factor_roles:
+        end_lacking(database, settings.second_factor_roles)
     app.state.limits = Limits(settings.rate, settings.sign_in_rate)
     app.state.identities = Identities(database, settings.identity_seconds)
     app.state.signing_in = CapacityLimiter(CHECKED_AT_ONCE)
@@ -130,13 +137,11 @@ def preload(app: FastAPI) -> None:
         _ = newest.live
 
 
-async def _keep_up(app: FastAPI) -> None:
-    """Look for news, move audit entries into the database and preload the model, again and again."""
-    drain = partial(app.state.drain.everything, app.state.journal)
+async def _keep_up(app: FastAPI, works: Iterable[Callable[[], object]]) -> None:
+    """Look for news, move audit entries into the database, preload the model or tell others, again and again."""
     while True:
         await asyncio.sleep(app.state.settings.refresh_seconds)
-        tell = partial(send_due, app.state.settings.workspace)
-        for work in (partial(refresh, app), drain, partial(preload, app), tell):
+        for work in works:
             try:
                 await run_in_threadpool(work)
             except Exception as error:  # tried again next time; the log says so

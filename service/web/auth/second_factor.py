@@ -41,10 +41,10 @@ def code_fits(user: User, code: str, secret: bytes) -> bool:
     """
     if user.second_factor is None:
         return True
-    sealed = base64.b64decode(user.second_factor)
     try:
+        sealed = base64.b64decode(user.second_factor)
         key = _cipher(secret).decrypt(sealed[:NONCE], sealed[NONCE:], user.login.encode()).decode()
-    except InvalidTag:  # the workspace has another secret than when the key was made
+    except (InvalidTag, ValueError):  # another secret than when the key was made, or damage
         return False
     totp = pyotp.TOTP(key)
     this, last = int(now().timestamp()) // totp.interval, user.second_factor_step or 0

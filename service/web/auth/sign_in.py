@@ -1,5 +1,6 @@
 """Sign in with a password and, where there is one, a second factor; sign out."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -9,6 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from features.workspace_secret import workspace_secret
+from service.console.operator import operator
 from service.web.audit.log import enter
 from service.web.auth.failures import Patience, Source, count_failure, forget_failures, locked_for
 from service.web.auth.identities import AccessState
@@ -129,6 +131,19 @@ def open_session(session: Session, user: User, hours: float) -> str:
         )
     )
     return token
+
+
+def end_lacking(database: Database, roles: Collection[str]) -> None:
+    """End the sessions of people with a password alone whose role needs a second factor by now.
+
+    ``roles``: that need one. Who comes by single sign-on signs in there again.
+    """
+    lacks = (User.role.in_(roles), User.second_factor.is_(None), User.password_hash.is_not(None))
+    with database.writing() as session:
+        open_now = select(User.id, User.login).join(SignIn, SignIn.user_id == User.id).where(*lacks)
+        for number, login in session.execute(open_now.distinct()).all():
+            session.execute(delete(SignIn).where(SignIn.user_id == number))
+            enter(session, operator(), "session.close", "", "", f"{login} lacks a second factor")
 
 
 def close_session(database: Database, identity: Identity, everywhere: bool = False) -> None:

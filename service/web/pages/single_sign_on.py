@@ -4,12 +4,10 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from httpx2 import HTTPError
-from joserfc.errors import JoseError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.sessions import SessionMiddleware
@@ -21,9 +19,13 @@ from service.web.base.problems import Problem
 from service.web.base.settings import Settings
 from service.web.database.engine import Database
 from service.web.database.tables import User
-from service.web.published.state import state_of
+from service.web.published.state import ServiceState, state_of
 
 COOKIE, SECONDS = "xianying_oidc", 600  # of a sign-in under way
+ALGORITHMS = "id_token_signing_alg_values_supported"
+# by a key that only the issuer has; issuers also list "none", for what this client does not do
+SIGNED = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 router = APIRouter(prefix="/v1/session/oidc", tags=["登录 sign-in"])
 
 
@@ -55,8 +57,9 @@ async def begin(request: Request) -> Any:
     """Redirect to the issuer."""
     state_of(request).limits.count_sign_in(request.client.host if request.client else "")
     try:
+        await _metadata(state_of(request))
         return await state_of(request).issuer.authorize_redirect(request, str(request.url_for("oidc_back")))
-    except (HTTPError, OAuthError) as error:
+    except Exception as error:  # the library has many kinds of its own for what an issuer may answer
         raise _unreachable() from error
 
 
@@ -67,7 +70,7 @@ async def back(request: Request) -> Response:
     """Return from the issuer, and open a session of the account that has this login."""
     state = state_of(request)
     try:
-        issuer = (await state.issuer.load_server_metadata()).get("issuer")
+        issuer = (await _metadata(state))["issuer"]
         # the library alone also takes a token for another audience that names this client as authorised party
         token = await state.issuer.authorize_access_token(
             request,
@@ -76,21 +79,33 @@ async def back(request: Request) -> Response:
                 "aud": {"essential": True, "value": state.settings.oidc_client_id},
             },
         )
+        if "id_token" not in token:  # claims beside it are signed by nobody
+            raise ValueError("no id_token")
+        login = _login(token["userinfo"], state.settings.oidc_claim)
     except HTTPError as error:
         raise _unreachable() from error
-    except (
-        OAuthError,
-        JoseError,
-        ValueError,
-    ) as error:  # a used code, a token that is forged, old or another's
+    except Exception as error:  # a used code, a token that is forged, old or another's, or none
         raise Problem(
             401, "sign-in-failed", "统一认证没有成功，请再试一次", "sign-in failed: try again"
         ) from error
-    login = _login(token.get("userinfo") or {}, state.settings.oidc_claim)
     session = await run_in_threadpool(_session_of, state.database, login, state.settings.session_hours)
     response = RedirectResponse("/", status_code=302)
     set_cookie(request, response, session)
     return response
+
+
+async def _metadata(state: ServiceState) -> dict[str, Any]:
+    """Load what the issuer says of itself, and leave in it only algorithms by which nobody else can sign.
+
+    Raises ValueError where another issuer answers, or an address in it is none of the web.
+    """
+    metadata = await state.issuer.load_server_metadata()
+    own = str(metadata.get("issuer")).rstrip("/") == state.settings.oidc_issuer.rstrip("/")
+    if not own or not all(str(metadata.get(name)).startswith(("https://", "http://")) for name in ENDPOINTS):
+        metadata.pop("_loaded_at")  # asked again next time
+        raise ValueError("no metadata of this issuer")
+    metadata[ALGORITHMS] = [name for name in metadata.get(ALGORITHMS) or () if name in SIGNED]
+    return metadata
 
 
 def _login(claims: Mapping[str, Any], claim: str) -> str:

@@ -197,6 +197,12 @@ def test_a_second_factor_is_asked_of_whoever_has_one(client):
     with database.writing() as session:  # signed in while the clock was a year ahead
         session.execute(update(User).where(User.login == "wang").values(second_factor_step=10**9))
     assert enter(code_now(factor)).status_code == 204 and enter(code_now(factor)).status_code == 401
+    with database.writing() as session:
+        kept = session.scalar(select(User.second_factor).where(User.login == "wang"))
+        session.execute(update(User).where(User.login == "wang").values(second_factor="damaged"))
+    assert enter(code_now(factor)).status_code == 401
+    with database.writing() as session:
+        session.execute(update(User).where(User.login == "wang").values(second_factor=kept))
     with database.reading() as session:
         assert factor.key not in session.query(User).filter_by(login="wang").one().second_factor
     people.set_second_factor(database, "wang", remove=True)
@@ -221,6 +227,26 @@ def test_an_office_can_require_a_second_factor_by_role(tmp_path):
         assert client.post("/v1/session", json=given).status_code == 204
     with pytest.raises(UserError, match=r"XIANYING_SECOND_FACTOR.*boss"):
         read_settings(workspace=tmp_path, environment="development", second_factor="boss")
+
+
+def test_a_requirement_ends_sessions_that_a_password_alone_opened(tmp_path):
+    settings = {"workspace": tmp_path, "environment": "development", "identity_seconds": 0}
+    cookies = {}
+    with TestClient(create_app(Settings(**settings))) as client:
+        database = client.app.state.database
+        for login, role in (("wang", "coordinator"), ("sun", "auditor"), ("chen", "coordinator")):
+            people.add_user(database, login, role, PASSWORD)
+        factor = people.set_second_factor(database, "chen")
+        for login, code in (("wang", ""), ("sun", ""), ("chen", code_now(factor))):
+            given = {"login": login, "password": PASSWORD, "code": code}
+            answer = client.post("/v1/session", json=given)
+            cookies[login] = f"xianying_session={answer.cookies['xianying_session']}"
+    with TestClient(create_app(Settings(**settings, second_factor="coordinator"))) as client:
+        answers = {
+            login: client.get("/v1/session", headers={"Cookie": cookie}) for login, cookie in cookies.items()
+        }
+        codes = {login: answer.status_code for login, answer in answers.items()}
+        assert codes == {"wang": 401, "sun": 200, "chen": 200}
 
 
 def test_signing_out_everywhere_ends_every_session_of_the_person(client):

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.testclient import TestClient
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from joserfc.jws import JWSRegistry
 
 from service.web.app import create_app
 from service.web.auth import people
@@ -23,6 +24,7 @@ def issuer_app(address: str) -> FastAPI:
     """A small issuer: everybody is the person whose login was put into ``app.state.login``."""
     app, key, nonces = FastAPI(), RSAKey.generate_key(2048, {"kid": "one"}), {}
     app.state.login, app.state.claims = "wang", {}
+    app.state.configuration, app.state.header, app.state.answer = {}, {"alg": "RS256", "kid": "one"}, None
 
     @app.get("/.well-known/openid-configuration")
     def configuration():
@@ -31,7 +33,8 @@ def issuer_app(address: str) -> FastAPI:
             "authorization_endpoint": f"{address}/authorize",
             "token_endpoint": f"{address}/token",
             "jwks_uri": f"{address}/jwks",
-            "id_token_signing_alg_values_supported": ["RS256"],
+            "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
+            **app.state.configuration,
         }
 
     @app.get("/jwks")
@@ -48,7 +51,10 @@ def issuer_app(address: str) -> FastAPI:
         now = int(time.time())
         claims = {"iss": address, "aud": "xianying", "sub": "1", "iat": now, "exp": now + 60}
         claims |= {"nonce": nonces[code], "preferred_username": app.state.login, **app.state.claims}
-        signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)
+        if app.state.answer is not None:
+            return app.state.answer
+        header = app.state.header
+        signed = jwt.encode(header, claims, key, registry=JWSRegistry(algorithms=[header["alg"]]))
         return {"access_token": "x", "token_type": "Bearer", "id_token": signed}
 
     return app
@@ -137,6 +143,41 @@ def test_a_login_that_nobody_vouches_for_opens_nothing(client, issuer):
 )
 def test_a_token_for_somebody_else_or_of_another_time_opens_nothing(client, issuer, claims):
     issuer[0].state.claims = claims
+    answer = come_back(client)
+    assert answer.status_code == 401 and answer.json()["type"] == "urn:xianying:sign-in-failed"
+
+
+def test_claims_that_nobody_signed_open_nothing(client, issuer):
+    state = issuer[0].state
+    state.header = {"alg": "none"}
+    assert come_back(client).status_code == 401
+    bearer = {"access_token": "x", "token_type": "Bearer"}
+    for state.answer in (bearer, {**bearer, "userinfo": {"preferred_username": "wang"}}, [], ["x"]):
+        assert come_back(client).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        {"issuer": "http://127.0.0.1:1"},
+        {"issuer": None},
+        {"authorization_endpoint": None},
+        {"authorization_endpoint": "javascript:alert(1)"},
+    ],
+    ids=str,
+)
+def test_an_issuer_that_says_it_is_another_is_not_asked_until_it_is_itself_again(
+    client, issuer, configuration
+):
+    issuer[0].state.configuration = configuration
+    assert client.get("/v1/session/oidc").json()["type"] == "urn:xianying:issuer-unreachable"
+    issuer[0].state.configuration = {}
+    assert come_back(client).status_code == 302
+
+
+@pytest.mark.parametrize("keys", [[1], {"x": 1}, "x"], ids=str)
+def test_keys_that_are_none_let_nobody_in(client, issuer, keys):
+    issuer[0].state.configuration = {"jwks": keys}
     answer = come_back(client)
     assert answer.status_code == 401 and answer.json()["type"] == "urn:xianying:sign-in-failed"
 

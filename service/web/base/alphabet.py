@@ -13,6 +13,7 @@ import orjson
 REFUSED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
+ESCAPED = re.compile(rb"\\[bfu]")  # escapes in JSON that may stand for refused characters
 FORM = b"application/x-www-form-urlencoded"
 LONGEST_HEADER = 8000  # bytes of one header's value
 
@@ -60,13 +61,20 @@ def acceptable_body(kind: bytes, content: bytes) -> bool:
         return True
     try:
         return _texts_acceptable(orjson.loads(content))
-    except orjson.JSONDecodeError:  # no JSON, or half of a surrogate pair: the route refuses what is no JSON
-        return b"\\u" not in content
+    except orjson.JSONDecodeError:  # no JSON, or what only other readers take for it, such as NaN
+        return not ESCAPED.search(content)
 
 
 def _texts_acceptable(value: Any) -> bool:
-    if isinstance(value, str):
-        return acceptable(value)
-    if isinstance(value, dict):
-        return all(acceptable(name) and _texts_acceptable(item) for name, item in value.items())
-    return not isinstance(value, list) or all(_texts_acceptable(item) for item in value)
+    """Tell whether all texts in a value are acceptable, however deep it is nested."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            if not acceptable(item):
+                return False
+        elif isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+    return True

@@ -51,6 +51,26 @@ def test_halves_of_letters_are_refused_and_whole_ones_taken(client):
     assert posted(client, "谢谢😀\\n再见").status_code == 201
 
 
+@pytest.mark.parametrize("depth", [300, 900])
+def test_a_deeply_nested_text_is_refused_like_any_other_body(client, depth):
+    for text in (r"a\nb", r"a\u202eb"):
+        content = "[" * depth + f'"{text}"' + "]" * depth
+        answer = client.post("/v1/session", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("escape", [r"\b", r"\f", r"\u202e"])
+def test_no_way_of_writing_json_takes_a_refused_letter_past_the_check(client, escape):
+    for content in ('{"x": NaN, ' + SAID[1:], "\ufeff" + SAID):
+        answer = As(client, "li").send(
+            "POST",
+            "/v1/requests",
+            content=content % f"a{escape}b",
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.status_code == 422
+
+
 def test_what_was_refused_stops_no_entry_of_the_audit_log(client):
     database, drain = client.app.state.database, client.app.state.drain
     drain.everything(client.app.state.journal)

@@ -34,9 +34,9 @@ class Tombstones:
 
 def read_tombstones(path: Path) -> Tombstones:
     """Read a file of tombstones; none where there is no file. Raises ValueError where it holds something else."""
-    held = read_json(path)
-    if held is None:
+    if not path.is_file():
         return Tombstones()
+    held = read_json(path)
     if "check" not in held:
         held = {"salt": held["salt"], "salted": held["households"]}
     tombstones = Tombstones(**held)

@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import tarfile
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, insert, select, text
+from sqlalchemy import BigInteger, Date, Table, insert, select, text
 
 from features.atomic import PARTIAL, scratch_directory, write_atomically
 from features.language import UserError, say
@@ -28,6 +30,18 @@ from service.web.rights.sealing import open_sealed, sealed
 BEGUN = ".restore-begun"  # the manifest of a backup while it is being restored
 SEALED = "sealed.tar.gz"
 AT_ONCE = 500
+# what reading something that is no backup, or a damaged one, may raise
+DAMAGE = (
+    OSError,
+    tarfile.TarError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RecursionError,
+)
+SPARE = 1 << 30  # bytes of a disk, or a twentieth of a smaller one, that no backup may take
 
 
 @dataclass(frozen=True)
@@ -140,15 +154,21 @@ def _unpack(source: Path, place: Path, how: Restoring) -> dict[str, Any]:
         if archive_file != source:
             archive_file.unlink()
         manifest = json.loads((place / MANIFEST).read_text("utf-8"))
-        damaged = [name for name, digest in manifest["files"].items() if file_sum(place / name) != digest]
+        sums = dict(manifest["files"])
         present = {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()}
-        unlisted = sorted(present - {MANIFEST, *manifest["files"]})
-    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
+        damaged = [
+            name for name, digest in sums.items() if name not in present or file_sum(place / name) != digest
+        ]
+        unlisted = sorted(present - {MANIFEST, *sums})
+        newer = str(manifest["migration"]) > newest()
+        if not (damaged or unlisted or newer):
+            deque(_rows(place / ROWS), maxlen=0)
+    except DAMAGE as error:
         raise UserError(f"{source}：不是完整的备份", f"{source}: no whole backup") from error
     if damaged or unlisted:
         name = [*damaged, *unlisted][0]
         raise UserError(f"{source}：{name} 已损坏", f"{source}: {name} is damaged")
-    if manifest["migration"] > newest():
+    if newer:
         raise UserError(
             f"{source}：由更新的程序版本备份", f"{source}: made by a newer version of the program"
         )
@@ -165,6 +185,7 @@ def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path
     inside = all(one.resolve().is_relative_to(place.resolve()) for one in (path, linked))
     if not inside or not (member.isfile() or member.islnk()):
         raise ValueError(member.name)
+    _refuse_full_disk(place, member.size)
     path.parent.mkdir(parents=True, exist_ok=True)
     if member.islnk():  # weeks share the files that did not change
         os.link(linked, path)
@@ -175,10 +196,21 @@ def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path
     os.utime(path, (member.mtime, member.mtime))
 
 
+def _refuse_full_disk(place: Path, size: int) -> None:
+    """Raise UserError before a file would take the disk's last room, on which others write as well."""
+    disk = shutil.disk_usage(place)
+    if size > disk.free - min(SPARE, disk.total // 20):
+        raise UserError(
+            f"{place.parent}：磁盘放不下这个备份，没有恢复任何内容",
+            f"{place.parent}: the disk has no room for this backup; nothing was restored",
+        )
+
+
 def _refuse_foreign(source: Path, place: Path, manifest: dict[str, Any], how: Restoring) -> None:
     """Raise UserError for a backup that is not signed with the secret given, or in it, unless somebody answers for it."""
     given = how.secret.read_text("ascii") if how.secret and how.secret.is_file() else ""
-    if not given and (place / SECRET).is_file():
+    # in the clear no backup has one: whoever made up an archive could have put it in
+    if not given and sealed(source) and (place / SECRET).is_file():
         given = (place / SECRET).read_text("ascii")
     try:
         secret = bytes.fromhex(given)
@@ -197,18 +229,26 @@ def _refuse_foreign(source: Path, place: Path, manifest: dict[str, Any], how: Re
         )
 
 
-def _insert_rows(database: Database, path: Path) -> None:
+def _rows(path: Path) -> Iterator[tuple[Table, dict[str, Any]]]:
+    """Yield the rows of a backup with their tables. Raises one of DAMAGE for what is none."""
     tables = {table.name: table for table in Base.metadata.sorted_tables}
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            entry = json.loads(line)
+            table = tables[entry["table"]]
+            yield table, _typed(table, dict(entry["row"]))
+
+
+def _insert_rows(database: Database, path: Path) -> None:
     with database.writing() as session:
         waiting: dict[str, list[dict[str, Any]]] = {}
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                entry = json.loads(line)
-                rows = waiting.setdefault(entry["table"], [])
-                rows.append(_typed(tables[entry["table"]], entry["row"]))
-                if len(rows) >= AT_ONCE:
-                    session.execute(insert(tables[entry["table"]]), rows)
-                    rows.clear()
+        tables = {table.name: table for table in Base.metadata.sorted_tables}
+        for table, row in _rows(path):
+            rows = waiting.setdefault(table.name, [])
+            rows.append(row)
+            if len(rows) >= AT_ONCE:
+                session.execute(insert(table), rows)
+                rows.clear()
         for name, rows in waiting.items():
             if rows:
                 session.execute(insert(tables[name]), rows)
@@ -224,7 +264,7 @@ def _insert_rows(database: Database, path: Path) -> None:
                     )
 
 
-def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
+def _typed(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     def read(name: str, value: Any) -> Any:
         kind = table.columns[name].type
         if isinstance(kind, Moment):
@@ -234,6 +274,11 @@ def _typed(table: Any, row: dict[str, Any]) -> dict[str, Any]:
     known = {
         name: value for name, value in row.items() if name in table.columns
     }  # others: of an earlier version
+    for column in table.columns:
+        if column.nullable:
+            known.setdefault(column.name, None)  # of a version that had no such column yet
+        elif not (column.name in known or column.default or column.server_default):
+            raise ValueError(column.name)
     return {name: None if value is None else read(name, value) for name, value in known.items()}
 
 
@@ -242,7 +287,7 @@ def _read_newer(path: Path) -> Tombstones:
         raise UserError(f"{path}：没有这个文件", f"{path}: no such file")
     try:
         return read_tombstones(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGE as error:
         raise UserError(
             f"{path}：不是工作区的 tombstones.json，没有恢复任何内容",
             f"{path}: not a workspace's tombstones.json; nothing was restored",

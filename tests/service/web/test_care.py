@@ -1,5 +1,7 @@
 """Backup and restore, the register of fields."""
 
+import hashlib
+import io
 import json
 import os
 import re
@@ -25,7 +27,7 @@ from service.web.auth import people
 from service.web.database.engine import open_database
 from service.web.database.tables import Entry, Outcome
 from service.web.rights import backup as backup_module
-from service.web.rights.backup import back_up
+from service.web.rights.backup import back_up, signature
 from service.web.rights.restore import Restoring, restore
 from service.web.rights.sealing import CIPHERS, PIECE, SM4GCM, TAG, open_sealed, sealing
 
@@ -152,6 +154,79 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(tmp_path):
     assert "有效" not in xianying(tmp_path / "new", "keys", "list")
 
 
+def packed_again(file: Path, target: Path, change) -> Path:
+    """A backup whose files, by name, ``change`` altered in place; sums and manifest fit unless it altered them too."""
+    with tarfile.open(file) as source:
+        files = {one.name: source.extractfile(one).read() for one in source}
+    manifest = json.loads(files.pop("manifest.json"))
+    change(files, manifest)
+    listed = manifest.pop(
+        "sums", {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    )
+    files["manifest.json"] = json.dumps({**manifest, "files": listed}).encode()
+    with tarfile.open(target, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return target
+
+
+ROWS_OF_NO_BACKUP = (
+    b"{",
+    b"[1]",
+    b"null",
+    b"\xff",
+    b'{"table": "nothing", "row": {}}',
+    b'{"table": "users", "row": "x"}',
+    b'{"table": "users", "row": {"id": 99}}',
+    b'{"table": "users", "row": {"id": 99, "login": "x", "role": "auditor", "created_at": "tomorrow"}}',
+)
+
+
+def test_rows_and_lists_of_files_that_are_none_are_refused_before_anything_is_written(tmp_path):
+    workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
+    xianying(workspace, "backup", str(file))
+    changes = [
+        lambda files, manifest, row=row: files.update({"service.jsonl": files["service.jsonl"] + row})
+        for row in ROWS_OF_NO_BACKUP
+    ] + [
+        lambda files, manifest, sums=sums: manifest.update(sums=sums)
+        for sums in ([1], {"/dev/zero": "0"}, {"../../etc/passwd": "0"}, {"community.yaml": None})
+    ]
+    for change in changes:
+        broken = packed_again(file, tmp_path / "broken.tar.gz", change)
+        said = xianying(tmp_path / "new", "restore", str(broken), "--foreign", code=1)
+        assert len(said.strip().splitlines()) == 1 and not (tmp_path / "new" / "community.yaml").exists()
+    assert "已恢复" in xianying(tmp_path / "new", "restore", str(file), "--foreign")
+
+
+def test_an_archive_does_not_vouch_for_itself(tmp_path):
+    workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
+    xianying(workspace, "backup", str(file))
+
+    def bring_own_secret(files, manifest):
+        files["secret.key"] = b"11" * 32
+        sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        manifest |= {
+            "sums": sums,
+            "signature": signature({**manifest, "files": sums}, bytes.fromhex("11" * 32)),
+        }
+
+    forged = packed_again(file, tmp_path / "forged.tar.gz", bring_own_secret)
+    said = xianying(tmp_path / "new", "restore", str(forged), code=1)
+    assert "--foreign" in said and not (tmp_path / "new" / "community.yaml").exists()
+
+
+def test_a_backup_that_would_fill_the_disk_is_refused_before_it_does(tmp_path, monkeypatch):
+    workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
+    xianying(workspace, "backup", str(file))
+    room = shutil.disk_usage(tmp_path)._replace(total=10**9, free=5 * 10**7 + 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: room)
+    said = xianying(tmp_path / "new", "restore", str(file), "--foreign", code=1)
+    assert "磁盘放不下" in said and not (tmp_path / "new" / "community.yaml").exists()
+
+
 def test_a_backup_of_unknown_origin_is_told_and_one_with_a_smuggled_file_refused(tmp_path):
     workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
     os.link(workspace / "community.yaml", workspace / "shared.yaml")  # as weeks share files
@@ -269,8 +344,12 @@ def test_what_is_no_list_of_deleted_households_is_refused_before_anything_is_res
     workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
     xianying(workspace, "backup", str(file))
     other = tmp_path / "other.json"
-    other.write_text("{}", "utf-8")
-    for tombstones, word in ((other, "没有恢复任何内容"), (tmp_path / "none.json", "没有这个文件")):
+    nested, nothing = tmp_path / "nested.json", tmp_path / "null.json"
+    for path, content in ((other, "{}"), (nested, "[" * 100_000), (nothing, "null")):
+        path.write_text(content, "utf-8")
+    cases = dict.fromkeys((other, nested, nothing), "没有恢复任何内容")
+    cases[tmp_path / "none.json"] = "没有这个文件"
+    for tombstones, word in cases.items():
         said = xianying(tmp_path / "new", "restore", str(file), "--tombstones", str(tombstones), code=1)
         assert word in said
         assert not (tmp_path / "new" / "community.yaml").exists()

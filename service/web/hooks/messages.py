@@ -97,5 +97,5 @@ def accepted(subscriber: Subscriber, status: int, body: bytes) -> bool:
     try:
         answer = json.loads(body)
         return answer.get("errcode", answer.get("code", answer.get("StatusCode", 1))) == 0
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return False

@@ -1,10 +1,11 @@
 """Events that wait to be told: a file each, so that none is lost when a process ends, sent again until it arrives."""
 
+import asyncio
 import fcntl
 import json
 import logging
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 from features.atomic import read_json, write_atomically
 from features.language import say
-from service.web.hooks.messages import accepted, message
+from service.web.hooks.messages import Message, accepted, message
 from service.web.hooks.subscribers import Subscriber, read_subscribers
 
 OUTBOX = "outbox"
@@ -77,13 +78,9 @@ def _attempt(path: Path, waiting: dict[str, Any], subscriber: Subscriber, now: f
     import httpx2  # takes a while, and most runs of a command send nothing
 
     try:
-        sent = message(subscriber, waiting, int(now))
-        with httpx2.stream(
-            "POST", sent.url, content=sent.body, headers=sent.headers, timeout=PATIENCE
-        ) as answer:
-            body = _beginning(answer.iter_bytes())
-        arrived, why = accepted(subscriber, answer.status_code, body), str(answer.status_code)
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:  # of one address: the others are told
+        status, body = asyncio.run(_answer(message(subscriber, waiting, int(now))))
+        arrived, why = accepted(subscriber, status, body), str(status)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, TimeoutError) as error:  # the others are told
         arrived, why = False, type(error).__name__
     about = f"{waiting['type']} → {subscriber.id}"
     if arrived:
@@ -98,14 +95,26 @@ def _attempt(path: Path, waiting: dict[str, Any], subscriber: Subscriber, now: f
     return say(f"{about}：{why}，{wait} 秒后再试", f"{about}: {why}, again in {wait} s")
 
 
-def _beginning(pieces: Iterator[bytes]) -> bytes:
-    """Read an answer's beginning: one that never ends must not keep the others waiting."""
-    body, end = b"", time.monotonic() + PATIENCE
-    for piece in pieces:
-        body += piece
-        if len(body) > LONGEST_ANSWER or time.monotonic() > end:
-            break
-    return body
+async def _answer(sent: Message) -> tuple[int, bytes]:
+    """Send a request; return the answer's status and its beginning.
+
+    An answer that comes a byte at a time, or never ends, must not keep the others waiting. Raises TimeoutError.
+    """
+    import httpx2
+
+    async with httpx2.AsyncClient(timeout=PATIENCE) as client:
+        request = client.build_request("POST", sent.url, content=sent.body, headers=sent.headers)
+        async with asyncio.timeout(PATIENCE):
+            answer = await client.send(request, stream=True)
+        body = b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                async for piece in answer.aiter_bytes():
+                    body += piece
+                    if len(body) > LONGEST_ANSWER:
+                        break
+        await answer.aclose()
+        return answer.status_code, body
 
 
 def _write(path: Path, waiting: dict[str, Any]) -> None:

@@ -2,22 +2,27 @@
 
 import hmac
 import json
+import socket
 import threading
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from served_town import NEWEST, copy_workspace, publish_week
+from served_town import NEWEST, copy_workspace, publish_week, served
 from small_client import small_client
 from small_town import AS_OF
 
 from features.language import UserError
 from service.cli.commands import commands
 from service.console.terminal import run
+from service.web.hooks import outbox
 from service.web.hooks.outbox import WAITS, send_due, tell
 from service.web.hooks.subscribers import (
     ALARM,
@@ -27,6 +32,7 @@ from service.web.hooks.subscribers import (
     read_subscribers,
     remove_subscriber,
 )
+from service.web.rights.rights import refuse
 
 DATA = {"as_of": "2024-09-02", "households": 8, "visits": 9, "model_version": "1"}
 
@@ -37,6 +43,7 @@ class Listener:
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         self.status, self.answer = 204, b""
+        self.asked, self.before = threading.Event(), lambda: None  # done before it answers
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,6 +51,8 @@ class Listener:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 outer.got.append((self.path, headers, body))
+                outer.asked.set()
+                outer.before()
                 self.send_response(outer.status)
                 self.end_headers()
                 self.wfile.write(outer.answer)
@@ -117,6 +126,45 @@ def test_an_answer_without_end_is_cut_off(tmp_path: Path, listener: Listener) ->
     listener.status, listener.answer = 200, b"x" * 10_000_000
     tell(tmp_path, WEEK, DATA)
     assert "再试" in send_due(tmp_path)[0]
+
+
+@pytest.mark.parametrize("piece", [b"x", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["head", "informational"])
+def test_a_head_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: bytes) -> None:
+    monkeypatch.setattr(outbox, "PATIENCE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_for_ever() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"" if piece.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\nX: ")
+                while True:
+                    connection.sendall(piece)
+                    time.sleep(0.1)
+
+        threading.Thread(target=answer_for_ever, daemon=True).start()
+        add_subscriber(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}/")
+        tell(tmp_path, WEEK, DATA)
+        lines: list[str] = []
+        sending = threading.Thread(target=lambda: lines.extend(send_due(tmp_path)), daemon=True)
+        sending.start()
+        sending.join(20)
+        assert not sending.is_alive() and "TimeoutError" in lines[0]
+
+
+def test_a_slow_address_keeps_no_refusal_waiting(tmp_path: Path, listener: Listener) -> None:
+    workspace = copy_workspace(tmp_path / "workspace")
+    answered = threading.Event()
+    listener.before = lambda: answered.wait(20)
+    add_subscriber(workspace, listener.url)
+    tell(workspace, WEEK, DATA)
+    with served(workspace, refresh_seconds=0.1) as client:
+        assert listener.asked.wait(20)
+        refuse(client.app.state.database, "command:li", "h04", date(2024, 9, 2))
+        end = time.monotonic() + 10
+        while "h04" not in client.app.state.restrictions.refusing and time.monotonic() < end:
+            time.sleep(0.05)
+        assert "h04" in client.app.state.restrictions.refusing
+        answered.set()
 
 
 @pytest.mark.parametrize("kind", ["wecom", "dingtalk", "feishu"])

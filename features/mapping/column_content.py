@@ -11,6 +11,7 @@ from features.mapping.moments import Period, read_when
 
 LOOKED_AT = 300  # cells of a column
 MOST = 0.6  # share of its cells from which a column counts as being of a kind
+FEWEST_CELLS = 20  # from which repeated texts tell something
 FEW_WORDS = 40  # different texts of a column of categories
 _ID_CARD = re.compile(r"[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx*]")
 _MASKED_CARD = re.compile(r"\d{3,6}[*xX]{6,}\d{0,4}[\dXx]?")
@@ -50,6 +51,11 @@ class Content:
     distinct: int = 0
     common: int = 0  # texts that stand at least twice
     samples: tuple[str, ...] = ()
+
+    @property
+    def repeats(self) -> bool:
+        """Whether most texts stand in several cells; a few cells do not tell."""
+        return self.filled >= FEWEST_CELLS and self.distinct < 0.5 * self.filled
 
 
 def content_of(values: Sequence[Any], zone: str, period: Period) -> Content:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ TEXTS = (".csv", ".tsv", ".txt")
 HEADER_WITHIN = 20  # rows among which a header is looked for: titles and instructions may stand above it
 HEADING = 24  # letters that a heading may have
 FEWEST = 2  # columns that a table has
+FEW_ROWS = 3  # in which the cells of a sheet without a header are counted
 MOST_MERGED = 2_000_000  # cells under merged ones
 NO_ANSWER = ("(空)", "（空）", "(跳过)", "（跳过）", "〔空〕")
 DELIMITERS = ",\t;|，"
@@ -68,7 +69,12 @@ def read_ledger(path: Path) -> list[LedgerSheet]:
             f"{path}：读不了这种文件，请另存为 .xlsx 或 .csv",
             f"{path}: such a file cannot be read; save it as .xlsx or .csv",
         )
-    sheets = [table for sheet in cells for part in _side_by_side(sheet) if (table := sheet_table(part))]
+    sheets: list[LedgerSheet] = []
+    for part in (part for sheet in cells for part in _side_by_side(sheet)):
+        table = sheet_table(part)
+        if sheets and (table is None or _known_names(table) < FEWEST):
+            table = _continued(part, sheets[-1]) or table
+        sheets += [table] if table else []
     if not sheets:
         raise UserError(
             f"{path}：没有找到表头（至少两列、列名在前 {HEADER_WITHIN} 行内）",
@@ -106,6 +112,26 @@ def _read_text(path: Path) -> SheetCells:
             f"{path} line {place}: {width:,} columns make more than {CELLS:,} cells; take out those not needed",
         )
     return SheetCells(path.stem, True, [row + [""] * (width - len(row)) for row in rows], [])
+
+
+def _known_names(table: LedgerSheet) -> int:
+    return sum(field_named(name) is not None for name in table.names if name)
+
+
+def _continued(sheet: SheetCells, before: LedgerSheet) -> LedgerSheet | None:
+    """Read a sheet without a header of its own by that of the sheet before; None where its rows do not fit."""
+    named = sum(1 for name in before.names if name)
+    filled = max((sum(value != "" for value in row) for row in sheet.rows[:FEW_ROWS]), default=0)
+    width = max((at + 1 for row in sheet.rows for at, value in enumerate(row) if value != ""), default=0)
+    if _known_names(before) <= FEWEST or width > len(before.names) or filled < max(FEWEST + 1, 0.6 * named):
+        return None
+    head = [*before.names, *[""] * max(0, max(map(len, sheet.rows)) - len(before.names))]
+    merged = [((top + 1, left), (bottom + 1, right)) for (top, left), (bottom, right) in sheet.merged]
+    struck = frozenset(row + 1 for row in sheet.struck)
+    table = sheet_table(SheetCells(sheet.name, sheet.visible, [head, *sheet.rows], merged, struck))
+    if table is None or table.header_line != 1:
+        return None
+    return replace(table, lines=[line - 1 for line in table.lines])
 
 
 def _side_by_side(sheet: SheetCells) -> list[SheetCells]:

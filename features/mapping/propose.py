@@ -11,11 +11,10 @@ from features.mapping.field_names import FIELDS, field_named
 from features.mapping.ledger_sheets import LedgerSheet
 from features.mapping.mapping_file import Layout, Mapping, Shape, file_pattern
 from features.mapping.moments import DATE_PARTS, Period, period_in
+from features.mapping.ticks import options_among, ticked_by_day
 
 SENTENCE = 10  # mean letters of a column from which it holds sentences
 DAY_SHARE = 0.3  # share of cells with several doors from which a row is a day
-TICKED_DAYS = 7  # columns named by days from which a sheet is ticked off by day
-FEWEST_ROWS = 20  # from which repeated homes tell that a row is no household
 BLANK = 0.05  # share of blanks from which a column repeats the cell above
 # fields that one column of a sheet can stand for; the others are joined
 SINGLE = frozenset(
@@ -35,7 +34,6 @@ _VISIT = re.compile(r"走访|入户|探访|民情|巡访|敲门|包联|包户")
 _REQUEST = re.compile(r"12345|诉求|工单|热线|信访|投诉|留言|来电|来访|接访|事件|随手拍|问卷")
 _REGISTER = re.compile(r"登记表|花名册|名册|信息表|人口|户籍|台账底册|住户信息|一户一档")
 _OTHER_DAYS = re.compile(r"起始|开始|发证|办证|评定|享受|救助|发放|审批|保障|停发|残疾")
-_DAY_NAME = re.compile(r"(?:(?:\d{4}[-./年])?\d{1,2}[-./月])?(?:[12]?\d|3[01])[日号]?")
 _ROOM = re.compile(r"[A-Za-z]?\d{1,4}(?:-\d{1,2})?[A-Za-z]?[室号房户]?")
 
 
@@ -82,7 +80,7 @@ def propose(
         proposed = _fitted(shape, proposed)
         columns.append(proposed)
         layouts.append(_layout(path, shape, alike, proposed))
-    if not layouts and any(_ticked_by_day(_columns(path, alike, zone, {})) for alike in groups.values()):
+    if not layouts and any(ticked_by_day(names) for names in groups):
         raise UserError(
             f"{path}：一天一列打勾的表没有写谁要什么，不读；请移出数据目录",
             f"{path}: a sheet that is ticked off by day does not say who asks for what and is not read; move it away",
@@ -122,7 +120,18 @@ def _columns(path: Path, sheets: Sequence[LedgerSheet], zone: str, given: dict[s
             continue
         field, because = _by_content(*_by_name(name), content)
         columns.append(Column(name, field, because, content))
-    return _one_each(_likeliest(columns))
+    return _one_each(_likeliest(_with_options(columns, given)))
+
+
+def _with_options(columns: list[Column], given: dict[str, str]) -> list[Column]:
+    """Take the columns of a dated sheet in which answers are ticked for what was said."""
+    dated = any(column.field == "happened_at" for column in columns)
+    ticked = options_among({column.name: column.content.samples for column in columns}) if dated else set()
+    because = say("打勾的选项", "an answer that is ticked")
+    return [
+        Column(one.name, "text", because, one.content) if one.name in ticked - given.keys() else one
+        for one in columns
+    ]
 
 
 def _likeliest(columns: list[Column]) -> list[Column]:
@@ -231,7 +240,7 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
     said = {"text", "category", "title", "result"} & fields
     days = [column.name for column in columns if column.field == "happened_at"]
     dated = not all(map(_OTHER_DAYS.search, days)) or sheet_period(path, sheets[0]).month
-    if _ticked_by_day(columns):
+    if ticked_by_day([column.name for column in columns]):
         return None
     if dated and any(_many_doors(column.content, bool(where)) for column in columns):
         return "days"
@@ -245,7 +254,8 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
             and ("relation" in fields or not said & filled or not dated or _REGISTER.search(words))
         ):
             return "persons"
-        homes = {"address", "room", "household_id"} & fields and not _repeated_homes(columns)
+        repeated = any(one.content.repeats for one in columns if one.field in ("household_id", "address"))
+        homes = {"address", "room", "household_id"} & fields and not repeated
         if homes and not said & filled and not _VISIT.search(words):
             return "persons" if "person" in fields and "relation" in fields else "households"
     if not where or not (said or "visited" in fields):
@@ -255,17 +265,6 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
     if _REQUEST.search(words):
         return "requests"
     return "visits" if "visited" in fields or _VISIT.search(headings) else "requests"
-
-
-def _ticked_by_day(columns: list[Column]) -> bool:
-    """Whether the sheet has a column a day in which people are ticked off, as meals and attendance are kept."""
-    return sum(bool(_DAY_NAME.fullmatch(column.name)) for column in columns) >= TICKED_DAYS
-
-
-def _repeated_homes(columns: list[Column]) -> bool:
-    """Whether most homes stand in several rows, so that a row is no household."""
-    homes = [one.content for one in columns if one.field in ("household_id", "address")]
-    return any(home.filled >= FEWEST_ROWS and home.distinct < 0.5 * home.filled for home in homes)
 
 
 def _fitted(shape: Shape, columns: list[Column]) -> list[Column]:

@@ -18,6 +18,7 @@ from features.mapping.ledger_sheets import LedgerSheet, read_ledger
 from features.mapping.mapping_file import Layout, Mapping, check_layouts
 from features.mapping.moments import DATE_PARTS, Period, period_in, read_when
 from features.mapping.propose import sheet_period
+from features.mapping.ticks import option_of, tick
 
 TEXTS = tuple(
     """
@@ -185,6 +186,8 @@ def _fields(cells: dict[str, Any], layout: Layout) -> dict[str, Any]:
             continue
         field = "text" if field == "title" else field
         text = _refusing(column, text) if field == "refusal" else text
+        if field == "text" and (option := option_of(column)[1]) and (ticked := tick(text)) is not None:
+            text = option if ticked else ""
         if field in ("text", "result") and not (text := _words(text)):
             continue
         if field == "tags":

@@ -140,13 +140,20 @@ def _records(ledgers: Sequence[tuple[Path, Mapping]], zone: str, tell: Callable[
 
 
 def _without_copies(records: pd.DataFrame) -> pd.DataFrame:
-    """Set aside the rows of a file whose number, time, person and text stand again further down: told twice."""
+    """Set aside the rows of a file that are told twice: a number, time, person and text that stand again further down,
+    and rows that another sheet of the file has too, as where a sheet was copied.
+    """
     same = ["source_file", "shape", "record_id", "happened_at", "address", "person", "text"]
-    numbered = (records["record_id"].str.len() >= SHORTEST_ID) & records["shape"].isin(EVENTS)
-    usable = records[numbered & (records["aside"] == "")]
-    copies = usable.index[usable.duplicated(same, keep="last")]
+    usable = records[records["shape"].isin(EVENTS) & (records["aside"] == "")]
+    numbered = usable[usable["record_id"].str.len() >= SHORTEST_ID]
+    copies = numbered.index[numbered.duplicated(same, keep="last")]
     words = say("同一编号的同一件，后面还有一行", "the same record stands again further down")
-    return records.assign(aside=records["aside"].mask(records.index.isin(copies), words))
+    records = records.assign(aside=records["aside"].mask(records.index.isin(copies), words))
+    rest = usable[usable["happened_at"].notna()].drop(index=copies)
+    keys = rest.groupby([*same, "phone", "category", "result"], sort=False)["source_sheet"]
+    copied = rest.index[keys.transform("first") != rest["source_sheet"]]
+    words = say("另一张工作表里有同样的一条", "another sheet has the same record")
+    return records.assign(aside=records["aside"].mask(records.index.isin(copied), words))
 
 
 def _settings(directory: Path, workspace: Path) -> Community:

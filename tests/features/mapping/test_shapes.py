@@ -374,6 +374,37 @@ def test_tables_side_by_side_on_a_sheet_are_read_apart(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("names", ["需要的服务:{}", "3(A.{})", "需求/{}"])
+def test_answers_that_are_ticked_in_a_column_each_are_what_was_asked(tmp_path: Path, names: str) -> None:
+    head = ["提交时间", "姓名", "住址", *map(names.format, ("助餐", "陪诊", "托管"))]
+    rows = [["2025-03-05", "张三", "3-2-501", 1, 0, 1], ["2025-03-06", "李四", "3-2-502", "", "√", ""]]
+    _, records = mapped(
+        book_of(tmp_path / "问卷.xlsx", head, *rows, ["2025-03-07", "王五", "3-2-503", 0, 0, 0])
+    )
+    assert records["text"].tolist() == ["助餐。托管", "陪诊", ""]
+    assert records["aside"].tolist() == ["", "", "没有内容"]
+
+
+def test_a_sheet_without_a_header_goes_on_with_that_of_the_sheet_before(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.title = "1月"
+    february, cover = book.create_sheet("2月"), book.create_sheet("说明")
+    for row in (["日期", "姓名", "住址", "诉求内容"], ["1月3日", "张三", "3-2-501", "水管漏水"]):
+        book.active.append(row)
+    for row in (["2月4日", "李四", "4-1-101", "想订助餐"], ["2月5日", "王五", "4-1-102", "找工作"]):
+        february.append(row)
+    cover.append(["请每月填写", "谢谢"])
+    book.save(tmp_path / "来访2025.xlsx")
+    _, records = mapped(tmp_path / "来访2025.xlsx")
+    found = records[["source_sheet", "source_row", "person", "text"]].to_numpy().tolist()
+    assert found == [
+        ["1月", 2, "张三", "水管漏水"],
+        ["2月", 1, "李四", "想订助餐"],
+        ["2月", 2, "王五", "找工作"],
+    ]
+    assert records["happened_at"].dt.month.tolist() == [1, 2, 2]
+
+
 def test_a_sheet_that_is_ticked_off_by_day_is_no_register(tmp_path: Path) -> None:
     head = ["序号", "姓名", "住址", *map(str, range(1, 29)), "合计"]
     path = book_of(tmp_path / "用餐登记.xlsx", head, [1, "张三", "3-2-501", *["√"] * 28, 28])

@@ -291,6 +291,21 @@ def test_a_visits_note_without_a_known_need_can_be_decided_also_when_its_file_is
     assert not any("以前待定" in line for line in taken.lines)
 
 
+def test_a_copied_sheet_counts_once_and_equal_rows_of_one_sheet_stay_two(tmp_path: Path) -> None:
+    town = ledger_town(30, 5)
+    raw, workspace = make_office(tmp_path, town)
+    visits_of(raw / "走访2.xlsx", town.homes[2], "水管漏水", "水管漏水", "想订助餐")
+    book = load_workbook(raw / "走访2.xlsx")
+    copy = book.copy_worksheet(book.active)
+    copy.sheet_state = "hidden"
+    copy.append(["2025-04-03", *[cell.value for cell in copy[2]][1:]])
+    book.save(raw / "走访2.xlsx")
+    map_all(raw, workspace)
+    _, rows = take_in(raw, workspace)
+    states = rows.loc[rows["source_file"] == "走访2.xlsx", "state"].tolist()
+    assert states == ["loaded"] * 3 + ["aside"] * 3 + ["loaded"]
+
+
 def test_whose_a_row_is_does_not_change_when_the_register_is_read_again(tmp_path: Path) -> None:
     town = ledger_town(30, 60)
     raw, workspace = make_office(tmp_path, town)

@@ -68,7 +68,11 @@ def _demand(path: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     with readable(path):
         table = pd.read_csv(path, dtype={"grid_id": str}, keep_default_na=False, encoding="utf-8-sig")
-    return table.loc[(table["grid_id"] == TOWN) & (table["span"] == WINDOWS), columns]
+        table = table.loc[(table["grid_id"] == TOWN) & (table["span"] == WINDOWS), columns]
+        numbers = table[columns[1:]].astype(float).to_numpy()
+        if not (np.isfinite(numbers) & (numbers >= 0)).all() or table["need"].duplicated().any():
+            raise ValueError(path)  # another community's file
+    return table
 
 
 def needs_of(communities: Sequence[CommunityFigures]) -> list[Need]:
@@ -79,8 +83,8 @@ def needs_of(communities: Sequence[CommunityFigures]) -> list[Need]:
 def county_demand(communities: Sequence[CommunityFigures]) -> pd.DataFrame:
     """Add up what is expected by need.
 
-    Returns need, communities (how many have the need), expected, low_80, high_80 (households). The ends assume that
-    communities miss independently: their distances from the expectation are added as squares.
+    Returns need, communities (how many of them expect FEWEST or more), expected, low_80, high_80 (households). The ends
+    assume that communities miss independently: their distances from the expectation are added as squares.
     """
     every = pd.concat([community.demand for community in communities], ignore_index=True)
     numbers = every[["expected", "low_80", "high_80"]].astype(float)
@@ -88,7 +92,7 @@ def county_demand(communities: Sequence[CommunityFigures]) -> pd.DataFrame:
         expected=numbers["expected"],
         below=(numbers["expected"] - numbers["low_80"]) ** 2,
         above=(numbers["high_80"] - numbers["expected"]) ** 2,
-        communities=1,
+        communities=(numbers["expected"] >= FEWEST).astype(int),
     )
     sums = every.groupby("need", sort=False)[["communities", "expected", "below", "above"]].sum()
     low = np.maximum(sums["expected"] - np.sqrt(sums["below"]), 0)

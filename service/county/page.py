@@ -10,7 +10,9 @@ from service.county.figures import FEWEST, CommunityFigures, county_demand, need
 from service.lists.needs_tables import Sheet
 from service.lists.pages import render
 
-FEWEST_COMMUNITIES = 3  # whose sum of a sensitive need is shown: of two, each could tell the other's
+FEWEST_COMMUNITIES = (
+    3  # with FEWEST, whose sum of a sensitive need is shown: of two, each could tell the other's
+)
 HIDDEN = "…"
 
 
@@ -37,12 +39,12 @@ def _communities(communities: Sequence[CommunityFigures]) -> Sheet:
         say("本周走访户数", "visits this week"),
     ]
     columns = list(zip(*([*place.households.values(), place.visits] for place in communities), strict=True))
-    shown = zip(*map(_beside_sum, columns), strict=True)
+    shown, sums = zip(*map(_with_sum, columns), strict=True)
     rows: list[list[Any]] = [
         [place.name, place.as_of.isoformat(), *numbers]
-        for place, numbers in zip(communities, shown, strict=True)
+        for place, numbers in zip(communities, zip(*shown, strict=True), strict=True)
     ]
-    rows.append([say("合计", "all"), "", *(_shown(sum(column)) for column in columns)])
+    rows.append([say("合计", "all"), "", *sums])
     return Sheet(say("社区", "Communities"), "", tuple((name, 12) for name in names), rows)
 
 
@@ -58,12 +60,11 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
         row: dict[Any, float] = whole.loc[need.id].to_dict()
         if need.id in sensitive and row["communities"] < FEWEST_COMMUNITIES:
             continue
-        expected = row["expected"]
-        parts: list[int | str] = [""] * len(demands)
-        if need.id not in sensitive:
-            parts = _beside_sum([demand.get(need.id) for demand in demands])
-        interval = f"{row['low_80']:.0f}–{row['high_80']:.0f}"
-        rows.append([need.name.here, _shown(expected), "" if expected < FEWEST else interval, *parts])
+        parts, whole_number = _with_sum([demand.get(need.id) for demand in demands])
+        if need.id in sensitive:
+            parts, whole_number = [""] * len(demands), _shown(row["expected"])
+        interval = f"{row['low_80']:.0f}–{row['high_80']:.0f}" if isinstance(whole_number, int) else ""
+        rows.append([need.name.here, whole_number, interval, *parts])
     heads = [
         say("需求", "need"),
         say("预计户数", "households expected"),
@@ -71,26 +72,39 @@ def _needs(communities: Sequence[CommunityFigures]) -> Sheet:
         *(figures.name for figures in communities),
     ]
     note = say(
-        f"各需求这段时间预计来申请的户数；不到 {FEWEST} 户的不写，第二小的一个也不写（{HIDDEN}），免得从合计倒推；"
-        f"敏感需求只写 {FEWEST_COMMUNITIES} 个以上社区的合计。大概范围按各社区的误差互不相干算。",
+        f"各需求这段时间预计来申请的户数；不到 {FEWEST} 户的不写，第二小的一个也不写（{HIDDEN}），免得从合计倒推，"
+        f"还推得出时合计也不写；敏感需求只写 {FEWEST_COMMUNITIES} 个以上社区（各 {FEWEST} 户以上）的合计。"
+        "大概范围按各社区的误差互不相干算。",
         f"Households expected to ask within each need's window; fewer than {FEWEST} are not shown, nor is the next"
-        f" smallest ({HIDDEN}), as the sum would tell them; sensitive needs stand only as a sum of {FEWEST_COMMUNITIES}"
-        " communities or more. Intervals assume that communities miss independently.",
+        f" smallest ({HIDDEN}), as the sum would tell them, nor a sum that still would; sensitive needs stand only as"
+        f" a sum of {FEWEST_COMMUNITIES} communities or more that each expect {FEWEST} households. Intervals assume"
+        " that communities miss independently.",
     )
     return Sheet(say("需求", "Needs"), note, tuple((head, 12) for head in heads), rows)
 
 
-def _beside_sum(numbers: Sequence[float | None]) -> list[int | str]:
-    """Show numbers beside their sum: where one is too small, the next smallest is hidden too, or the sum would tell it.
+def _with_sum(numbers: Sequence[float | None]) -> tuple[list[int | str], int | str]:
+    """Show numbers and their sum, which must not tell a number that is too small.
 
-    >>> _beside_sum([3, 41, 60])
-    ['<5', '…', 60]
+    Where one is, the next smallest is hidden too, and the sum where there is none or it leaves no choice.
+
+    >>> _with_sum([3, 41, 60])
+    (['<5', '…', 60], 104)
+    >>> _with_sum([4, 4, 0])
+    (['<5', '<5', 0], '…')
     """
     shown = [_shown(number) for number in numbers]
-    large = [number for number in numbers if number is not None and number >= FEWEST]
-    if f"<{FEWEST}" in shown and large:
+    given = [number for number in numbers if number is not None]
+    whole = _shown(sum(given))
+    small = shown.count(f"<{FEWEST}")
+    large = [number for number in given if number >= FEWEST]
+    if not small:
+        return shown, whole
+    if large:
         shown[numbers.index(min(large))] = HIDDEN
-    return shown
+    hidden = sum(number for number in given if number < FEWEST) + min(large, default=0)
+    telling = not large or round(hidden) <= small + FEWEST
+    return shown, HIDDEN if telling and isinstance(whole, int) else whole
 
 
 def _shown(number: float | None) -> int | str:

@@ -1,8 +1,11 @@
 """The page of a county: sums of communities that agreed, without names and small numbers."""
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import date
+from html import unescape
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +84,55 @@ def test_small_numbers_and_parts_of_sensitive_needs_are_not_shown() -> None:
     assert "家暴求助" not in county_page("两区", [east, west])
     alone = replace(west, demand=west.demand.iloc[:0])
     assert "老年助餐" not in county_page("一区", [alone])
+
+
+def told(numbers: list[int]) -> list[int | str]:
+    """The red households of communities as the page shows them, and their sum."""
+    places = [community(f"{place}区", ("meals", 50.0, 40.0, 60.0)) for place in range(len(numbers))]
+    places = [
+        replace(place, households={**place.households, "red": red})
+        for place, red in zip(places, numbers, strict=True)
+    ]
+    page = county_page("县", places)
+    rows = [
+        re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+        for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    ]
+    cells = [unescape(row[2]).strip() for row in rows if len(row) == 6][: len(numbers) + 1]
+    return [int(cell) if cell.isdigit() else cell for cell in cells]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=4))
+def test_no_small_number_can_be_told_from_the_sum(numbers) -> None:
+    *shown, whole = told(numbers)
+    hidden = [place for place, cell in enumerate(shown) if isinstance(cell, str)]
+    ranges = [range(1, 5) if shown[place] == "<5" else range(5, 40) for place in hidden]
+    left = whole - sum(cell for cell in shown if isinstance(cell, int)) if isinstance(whole, int) else None
+    possible = [values for values in product(*ranges) if left in (None, sum(values))]
+    for place, values in zip(hidden, zip(*possible, strict=True), strict=True):
+        assert len(set(values)) > 1, (shown, whole, place)
+    assert all(shown[place] != number for place, number in enumerate(numbers) if 0 < number < 5)
+
+
+def test_a_sensitive_need_of_one_community_is_no_sum_of_three() -> None:
+    places = [
+        community(name, ("refuge", count, 0.0, 50.0))
+        for name, count in zip("东西北", (40.0, 0.0, 0.2), strict=True)
+    ]
+    assert "家暴求助" not in county_page("三区", places)
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "inf", "-3", "nan"])
+def test_another_communitys_figures_that_are_none_are_named(
+    workspace: Path, tmp_path: Path, cell: str
+) -> None:
+    shutil.copytree(workspace, tmp_path / "west")
+    path = tmp_path / "west" / "weeks" / NEWEST / "demand.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table["expected"] = cell
+    table.to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"demand\.csv"):
+        figures_of([workspace, tmp_path / "west"])
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e3), st.floats(0, 1e3)), min_size=1, max_size=6))

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +75,18 @@ def drop_erased(connection: duckdb.DuckDBPyConnection, staged: str, table: str, 
     return int(count)
 
 
-def own_texts(workspace: Path, household_id: str) -> list[str]:
-    """List the texts of a household's attributes that nobody else has, and that name no column, need or place."""
+def own_texts(workspace: Path, household_id: str, columns: Container[str] = ()) -> list[str]:
+    """List the texts of a household's attributes that nobody else has, and that name no column, need or place.
+
+    ``columns``: only of these attributes, where some are named.
+    """
     texts: set[str] = set()
     common: set[str] = set()
     with read_store(workspace) as connection:
         for table in ("households", "residents"):
             for column, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall():
                 common.add(column)
-                if kind != "VARCHAR" or column.endswith("_id"):
+                if kind != "VARCHAR" or column.endswith("_id") or (columns and column not in columns):
                     continue
                 rows = connection.execute(
                     f"""SELECT {name(column)} FROM {table} WHERE {name(column)} IS NOT NULL

@@ -89,7 +89,7 @@ def report(workspace: Path, template: Path, begin: date, end: date, output: Path
     from features.linking.decisions import read_decisions
     from features.linking.register import read_register
     from features.store.reader import read_records
-    from service.ledgers.form import fill_form, form_name
+    from service.ledgers.form import REPORTS, fill_form, form_name
     from service.ledgers.households_of_rows import Register
     from service.ledgers.period_rows import period_rows
     from service.weekly.week_directory import all_listed
@@ -102,7 +102,7 @@ def report(workspace: Path, template: Path, begin: date, end: date, output: Path
     rows = period_rows(workspace, read_records(workspace), workers, begin, end)
     register = Register(read_register(workspace), read_decisions(workspace))
     filled = fill_form(template, rows, register, workspace)
-    path = output or workspace / "reports" / form_name(template, begin, end)
+    path = output or workspace / REPORTS / form_name(template, begin, end)
     write_atomically(path, filled.content)
     show([*filled.lines, say(f"已写入 {path}", f"wrote {path}")])
 

@@ -50,6 +50,7 @@ OF_FIELD = {
     "result": "settled",
 }
 SEQUENCE = "sequence"
+REPORTS = "reports"  # of the workspace
 
 
 @dataclass(frozen=True)

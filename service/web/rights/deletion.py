@@ -5,7 +5,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 import openpyxl
@@ -16,16 +16,25 @@ import pyarrow.parquet as pq
 from sqlalchemy import delete, update
 
 from features.atomic import forget_partials, open_atomically, scratch_directory, write_atomically
-from features.ingest.erasure import erase_household, erase_rows, own_requests, own_texts
+from features.ingest.erasure import (
+    erase_household,
+    erase_rows,
+    own_requests,
+    own_texts,
+    rows_of_household,
+)
 from features.language import say
 from features.mapping.kept_rows import FOLDER, PENDING, forget_waiting
+from features.mapping.register import DOOR, HOUSEHOLDER, PHONE
 from features.point_in_time.subset import without
 from features.store.partitions import InMemory, open_copy
 from features.store.tombstones import leave_tombstone
 from models.dataset.out_of_time import erase_out_of_time, forget_earlier_files
-from models.text.decisions import forget_decisions
+from models.text.decisions import forget_decisions, key_of
 from models.text.gate import forget_trained_on
 from service.ledgers.accounts import HOUSEHOLDS_SHEET, NEEDS_SHEET
+from service.ledgers.form import REPORTS
+from service.lists.review_workbook import BETWEEN
 from service.web.audit.log import enter
 from service.web.database.engine import Database
 from service.web.database.tables import OF_HOUSEHOLD, Deletion, now
@@ -35,6 +44,7 @@ from service.web.published.publish import settle, switching
 from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
 from service.web.rights.own_texts import forget_texts
 
+SHEETS = NEEDS_SHEET.parent  # in which people decide
 OPEN_IN_EXCEL = "~$"  # begins the name of a file that only says who has a workbook open
 
 
@@ -49,12 +59,12 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     # while the records still tell which
     changed = forget_texts(workspace, own_texts(workspace, household_id))
     requests = own_requests(workspace, household_id)
+    lists, unreadable = _lists(workspace, household_id, _named(workspace, household_id, requests))
     forget_decisions(workspace, requests)
     forget_trained_on(workspace, requests)
     removed = erase_household(workspace, household_id)
     erase_out_of_time(workspace, household_id)
     forget_earlier_files(workspace)
-    lists, unreadable = _lists(workspace, household_id)
     files = changed + _tables(workspace, household_id) + lists
     _served(workspace, household_id)
     publish_from_records(workspace)
@@ -132,22 +142,47 @@ def _is(rows: pa.Table, household_id: str) -> pa.ChunkedArray:
     return pc.fill_null(pc.equal(rows["household_id"], household_id), False)
 
 
-def _lists(workspace: Path, household_id: str) -> tuple[list[Path], list[Path]]:
+def _named(workspace: Path, household_id: str, requests: Iterable[str]) -> frozenset[str]:
+    """Return the cells by which a form or a sheet to decide in, neither of which need have its number, names a household.
+
+    ``requests``: texts of requests that only it wrote; sheets ask about them by their keys.
+    """
+    contacts = own_texts(workspace, household_id, (DOOR, HOUSEHOLDER, PHONE))
+    residents = [row["resident_id"] for row in rows_of_household(workspace, household_id)["residents"]]
+    return frozenset([household_id, *contacts, *residents, *map(key_of, requests)])
+
+
+def _lists(workspace: Path, household_id: str, named: frozenset[str]) -> tuple[list[Path], list[Path]]:
     """Workbooks and tables lose the household's rows, whatever was filled in on the others stays; its printed pages
     go. The files that changed, and those that cannot be read."""
+    weeks = [(path, frozenset([household_id])) for path in (workspace / "weeks").glob("*/*")]
+    others = [
+        (path, named) for folder in (REPORTS, SHEETS) for path in (workspace / folder).glob("*.xls[xm]")
+    ]
     changed, unreadable = [], []
-    for path in sorted((workspace / "weeks").glob("*/*")):
-        erase = ERASE.get(path.suffix)
-        if erase is None or path.name.startswith(OPEN_IN_EXCEL):
+    for path, names in sorted([*weeks, *others]):
+        if path.name.startswith(OPEN_IN_EXCEL):
             continue
         try:
-            if erase(path, household_id):
+            if _without_household(path, household_id, names):
                 changed.append(path)
         except OSError:
             raise
         except Exception:  # a damaged workbook raises what its damage makes of it
             unreadable.append(path)
     return changed, unreadable
+
+
+def _without_household(path: Path, household_id: str, named: frozenset[str]) -> bool:
+    """Take a household out of a file of a kind that lists have, and tell whether it was there."""
+    match path.suffix:
+        case ".xlsx" | ".xlsm":
+            return _blank_rows(path, household_id, named)
+        case ".csv":
+            return bool(_erase_rows(path, household_id))
+        case ".html":
+            return _remove_page(path, household_id)
+    return False
 
 
 def _remove_page(path: Path, household_id: str) -> bool:
@@ -166,12 +201,13 @@ def _erase_rows(path: Path, household_id: str) -> int:
     return erase_rows(path, lambda row: row[column] == household_id)
 
 
-def _blank_rows(path: Path, household_id: str) -> bool:
-    book = openpyxl.load_workbook(path)
+def _blank_rows(path: Path, household_id: str, named: frozenset[str]) -> bool:
+    book = openpyxl.load_workbook(path, keep_vba=path.suffix == ".xlsm")
     blanked = False
     for sheet in book.worksheets:
         for row in sheet.iter_rows():
-            if any(cell.value == household_id for cell in row):  # a text: numbers of these lists are no ids
+            texts = [cell.value for cell in row if isinstance(cell.value, str)]  # no id is a number
+            if any(text in named or text.startswith(f"{household_id}{BETWEEN}") for text in texts):
                 blanked = True
                 for cell in row:
                     if not isinstance(cell, openpyxl.cell.cell.MergedCell):
@@ -181,13 +217,6 @@ def _blank_rows(path: Path, household_id: str) -> bool:
         book.save(content)
         write_atomically(path, content.getvalue())
     return blanked
-
-
-ERASE: dict[str, Callable[[Path, str], bool | int]] = {
-    ".xlsx": _blank_rows,
-    ".csv": _erase_rows,
-    ".html": _remove_page,
-}
 
 
 def _served(workspace: Path, household_id: str) -> None:

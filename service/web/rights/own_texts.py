@@ -5,6 +5,7 @@ stays, so that no other category becomes another one.
 """
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,13 @@ from features.store.plain_file import replace_texts
 from service.web.published.digests import write_digests
 
 MODELS = ("champion/*/model.json", "served/*/model/model.json", "mlartifacts/**/bundle/model.json")
+# what MLflow and the page of models keep of a model besides: features by name
+NAMING = (
+    "mlartifacts/**/*.csv",
+    "mlartifacts/**/*.json",
+    "mlartifacts/**/MLmodel",
+    "served/reports/*/*.csv",
+)
 PLAIN_FILES = ("served/*/*.npz", "served/*/records/**/*.npz")
 
 
@@ -30,8 +38,12 @@ def forget_texts(workspace: Path, texts: Iterable[str]) -> list[Path]:
         attribute, _, value = text.partition("=")
         return f"{attribute}={others[value]}" if value in others else others.get(text, text)
 
+    def rewrite_names(content: bytes, _: Rename) -> bytes:
+        return _names_without(content, others)
+
     changed = []
-    for patterns, rewrite in ((MODELS, _model_without), (PLAIN_FILES, replace_texts)):
+    kinds = ((MODELS, _model_without), (NAMING, rewrite_names), (PLAIN_FILES, replace_texts))
+    for patterns, rewrite in kinds:
         for path in sorted({path for pattern in patterns for path in workspace.glob(pattern)}):
             if others and _rewritten(path, rewrite, rename):
                 changed.append(path)
@@ -47,6 +59,17 @@ def _rewritten(path: Path, rewrite: Callable[[bytes, Rename], bytes], rename: Re
     if after != before:
         write_atomically(path, after)
     return after != before
+
+
+def _names_without(content: bytes, others: dict[str, str]) -> bytes:
+    """Rename features in a text file, however it writes them: as CSV, as JSON, or as JSON in YAML, folded at blanks."""
+    text = content.decode("utf-8")
+    for own, other in others.items():
+        for written in {own, own.replace('"', '""'), json.dumps(own)[1:-1]}:
+            for quoted in {written, written.replace("'", "''")}:
+                words = r"\s+".join(map(re.escape, quoted.split()))
+                text = re.sub(rf"""(?<==){words}(?=["',\s]|\\"|$)""", other, text)
+    return text.encode("utf-8")
 
 
 def _model_without(content: bytes, rename: Rename) -> bytes:

@@ -1,23 +1,30 @@
 """A household that was deleted leaves no byte: not its number, not a text that only it had, not a note."""
 
+import io
+import json
 import shutil
 import zipfile
 from datetime import date
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 import served_town
+import yaml
 from served_town import As, make_workspace, served
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select
 
 from features.atomic import PARTIAL
+from features.store.reader import read_settings
 from models.text.decisions import keep_decisions, read_decisions
 from models.text.gate import keep_trained_on, read_trained_on
 from service.cli.commands import commands
+from service.texts.review_sheet import write_text_review
 from service.web.database.tables import Entry, Outcome
 from service.web.published.from_records import refusing_on
+from service.web.rights.own_texts import forget_texts
 
 MARKED = [f"h{number:02d}" for number in range(12)]
 
@@ -29,6 +36,7 @@ def marked_rows(town_rows):
         found = town_rows(**given)
         for at, row in enumerate(found["households"]):
             own = row["household_id"] in MARKED
+            row["住址"] = f"door-{row['household_id']}-word" if own else "西山路"
             row["housing"] = f"own-{row['household_id']}-word" if own else ("租房", "自有")[at % 2]
         for at, row in enumerate(found["residents"]):
             own = row["household_id"] in MARKED
@@ -105,3 +113,60 @@ def test_a_deleted_household_leaves_no_byte(workspace, database_url, monkeypatch
         assert explained.status_code in (200, 404), explained.text
     if not database_url:
         assert holding(workspace, words) == []
+
+
+def write_book(path: Path, rows: list[list[str]]) -> None:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    path.parent.mkdir(exist_ok=True)
+    book.save(path)
+
+
+def test_forms_and_sheets_lose_a_deleted_household_and_keep_the_others(workspace):
+    households = MARKED[:2]
+    write_book(
+        workspace / "reports" / "form.xlsx",
+        [
+            ["住址", "走访情况"],
+            *([f"door-{household}-word", f"found-{household}-word"] for household in households),
+        ],
+    )
+    write_book(
+        workspace / "review" / "households.xlsx",
+        [["张三", "", f"{household}｜door-{household}-word"] for household in households],
+    )
+    texts = pd.DataFrame({"text": [f"said-{household}-word" for household in households]})
+    texts = texts.assign(candidates=[[]] * len(texts), why="")
+    write_text_review(workspace / "review" / "needs.xlsx", texts, read_settings(workspace))
+    commands(
+        ["--workspace", str(workspace), "resident", "delete", households[0], "--yes"], standalone_mode=False
+    )
+    folders = ("reports", "review")
+    words = [[f"{kind}-{one}-word" for kind in ("door", "found", "said")] for one in households]
+    assert [path for path in holding(workspace, words[0]) if path.startswith(folders)] == []
+    assert len([path for path in holding(workspace, words[1]) if path.startswith(folders)]) == 3
+
+
+def test_what_mlflow_keeps_names_no_deleted_text(tmp_path):
+    texts = ("极少见", 'two  words, "quoted"', "it's", "a.b")
+    names = [f"household.kind={text}" for text in (*texts, "极少见的", "axb")]
+    files = {
+        "mlartifacts/1/artifacts/importance.csv": pd.DataFrame({"name": names}).to_csv(index=False),
+        "mlartifacts/models/m/artifacts/input_example.json": json.dumps({"columns": names}),
+        "mlartifacts/models/m/artifacts/MLmodel": yaml.safe_dump({"inputs": json.dumps(names)}, width=40),
+        "served/reports/1/importance.csv": pd.DataFrame({"name": names}).to_csv(index=False),
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, "utf-8")
+    forget_texts(tmp_path, texts)
+    read = {
+        "csv": lambda text: list(pd.read_csv(io.StringIO(text))["name"]),
+        "json": lambda text: json.loads(text)["columns"],
+        "MLmodel": lambda text: json.loads(yaml.safe_load(text)["inputs"]),
+    }
+    for name in files:
+        kept = read[name.split("/")[-1].split(".")[-1]]((tmp_path / name).read_text("utf-8"))
+        assert all(one.startswith("household.kind=deleted-") for one in kept[: len(texts)]), name
+        assert kept[len(texts) :] == names[len(texts) :]

@@ -134,6 +134,17 @@ BAD_CELLS = [
 ]
 
 
+@pytest.mark.parametrize("column", ["resolved_at", "recorded_at"])
+def test_a_day_without_a_time_is_not_before_what_happened_on_it(tiny_town, column):
+    asked = requests()[1] | {"requested_at": "2024-05-20 23:30", "recorded_at": "", column: "2024-05-20"}
+    tiny_town.write("requests", [asked])
+    report = tiny_town.ingest()
+    assert "2024-05-20" not in "\n".join(report.lines())
+    rows = tiny_town.records().requests
+    assert rows.resolved[0] == day("2024-05-20") if column == "resolved_at" else np.isnan(rows.resolved[0])
+    assert rows.recorded[0] == rows.requested[0]
+
+
 @pytest.mark.parametrize(("table", "change", "reason"), BAD_ROWS)
 def test_a_bad_row_is_set_aside_with_reason_file_line_and_content(tiny_town, table, change, reason):
     rows = TABLE_ROWS[table]()

@@ -76,6 +76,23 @@ def test_what_is_unsure_goes_to_a_person_with_its_candidates(address: str, perso
     assert found["candidates"] and found["reason"] and 0 < found["chance"] < 1
 
 
+@pytest.mark.parametrize("kind", ["another's name", "another's door", "a name alone"])
+def test_what_speaks_against_a_household_goes_to_a_person_though_all_records_are_so(kind: str) -> None:
+    signs, door, phone = "甲乙丙丁戊己庚辛壬癸", "西山花园{}幢1单元101", "1380000{:0>4}"
+    homes = [(n, "孙" + signs[n // 10 - 1] + signs[n % 10]) for n in range(10, 110)]
+    register = pd.DataFrame(
+        [(f"N{n}", door.format(n), name, phone.format(n)) for n, name in homes], columns=REGISTER.columns
+    )
+    told = {
+        "another's name": lambda n, name: (door.format(n), f"周{name[1:]}", None),
+        "another's door": lambda n, name: (door.format(n % 109 + 1), None, phone.format(n)),
+        "a name alone": lambda n, name: (None, name, None),
+    }[kind]
+    records = pd.DataFrame([told(*home) for home in homes], columns=["address", "person", "phone"])
+    found = link(records, register)["household_id"]
+    assert not any(found == [f"N{n}" for n, _ in homes])
+
+
 @pytest.mark.parametrize(("address", "person"), [("东方苑999幢9单元909", "周杰伦"), ("", "不详"), ("", "")])
 def test_who_is_not_in_the_register_is_nobody(address: str, person: str) -> None:
     found = linked(address, person)

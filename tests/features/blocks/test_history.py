@@ -7,8 +7,9 @@ import pytest
 from make_records import day, make_community, make_records
 from small_town import AS_OF, NEEDS, at, town_records, town_rows
 
-from features.blocks import activity, history
+from features.blocks import activity, history, seasons
 from features.blocks.build import summarise, town_span
+from features.blocks.evidence import evidence
 from features.language import set_language
 from features.point_in_time.records import known_before
 from features.point_in_time.subset import some
@@ -76,6 +77,41 @@ def test_same_window():
         lambda need, own, others: sum(inside(need, age, years) for age in own for years in range(1, 9))
     )
     np.testing.assert_array_equal(OWN["requests_same_window_all_years"], expected)
+
+
+@pytest.mark.parametrize("years", [1, 2])
+@pytest.mark.parametrize(("need", "begin", "end"), [(0, 0, 56), (1, 14, 42)])
+@pytest.mark.parametrize(("edge", "after", "inside"), [(0, 0, 1), (0, -1, 0), (1, -1, 1), (1, 0, 0)])
+def test_the_same_window_holds_its_first_hour_and_not_the_one_after_its_last(
+    years, need, begin, end, edge, after, inside
+):
+    moment = AS_OF - 364 * years + (begin, end)[edge] + after / 24
+    request = {"household_id": "h1", "need": IDS[need], "requested_at": moment}
+    records = make_records(
+        [{"household_id": "h1", "children": 1}], [request], community=make_community(NEEDS)
+    )
+    known, rows, schema = at(records)
+    columns = history.block(known, rows, summarise(known, schema), schema)
+    here = rows.need == need
+    assert columns["requests_same_window_all_years"][here] == [inside]
+    assert columns["requests_same_window_1_years_ago"][here] == [inside * (years == 1)]
+    assert bool(history.FACTS["asked_same_season"](known, schema, 0, need)) == bool(inside)
+    assert bool(evidence("asked_same_season", known, 0, need)) == bool(inside)
+    assert seasons.asking_last_year(known)[need] == inside * (years == 1)
+
+
+@pytest.mark.parametrize("days", history.WINDOWS)
+@pytest.mark.parametrize(("earlier", "inside"), [(0, 1), (1, 0)])
+def test_a_window_of_so_many_days_begins_with_the_hour_so_many_days_ago(days, earlier, inside):
+    request = {"household_id": "h1", "need": "meals", "requested_at": AS_OF - days - earlier / 24}
+    records = make_records([{"household_id": "h1"}], [request], community=make_community(NEEDS[1:]))
+    known, rows, schema = at(records)
+    columns = history.block(known, rows, summarise(known, schema), schema)
+    assert columns[f"requests_{days}_days"][rows.need == 0] == [inside]
+    if days == history.OPEN_WITHIN:
+        assert (
+            columns["open_requests"][rows.need == 0] == [inside] == [len(history.open_requests(known, 0, 0))]
+        )
 
 
 def test_other_needs():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime
 
 import pytest
 from killed import killed_with_records_replaced
@@ -10,7 +11,9 @@ from tiny_town import requests
 from features.ingest.erasure import erase_household, rows_of_household
 from features.ingest.ingest import ingest
 from features.language import UserError
+from features.store.database import open_store
 from features.store.reader import read_records
+from features.store.register_changes import add_change, undo_change
 from features.store.tombstones import TOMBSTONES, read_tombstones
 from features.workspace_secret import SECRET
 
@@ -73,6 +76,22 @@ def test_tombstones_of_an_earlier_version_still_hold(tiny_town):
     assert len(read_tombstones(workspace / TOMBSTONES)) == 2
     assert ingest(tiny_town.directory, workspace).erased > 1
     assert not {first, second} & {*map(str, read_records(workspace).household_ids)}
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_who_was_merged_into_a_deleted_household_goes_with_it_unless_that_was_undone(tiny_town, undone):
+    workspace, merged = tiny_town.workspace, datetime(2024, 6, 10)
+    ingest(tiny_town.directory, workspace)
+    with open_store(workspace) as connection:
+        number = add_change(connection, "household", "H03", "H02", merged).number
+        if undone:
+            undo_change(connection, number, merged)
+    erase_household(workspace, "H02")
+    for _ in range(2):
+        assert not rows_of_household(workspace, "H02")["requests"]
+        assert bool(rows_of_household(workspace, "H03")["requests"]) == undone
+        ingest(tiny_town.directory, workspace)
+    assert {"H02", "H03"} & {*read_records(workspace).household_ids} == ({"H03"} if undone else set())
 
 
 def test_set_aside_rows_are_found_however_the_id_was_written(tiny_town):

@@ -73,6 +73,8 @@ def test_the_wrong_person_rests_for_half_a_year_or_until_the_data_change() -> No
 def test_who_is_helped_already_rests_for_the_horizon_of_the_need() -> None:
     assert left_out(said("already_helped")) == {"meals"}  # four weeks
     assert left_out(said("already_helped"), as_of=DAY + 3 + 28) == set()
+    assert left_out(said("already_helped", need=None)) == {"childcare", "meals"}
+    assert left_out(said("already_helped", need=None), as_of=DAY + 3 + 28) == {"childcare"}
     assert left_out(said("already_helped", need="childcare"), as_of=DAY + 3 + 28) == {"childcare"}
 
 

@@ -10,7 +10,7 @@ from make_records import make_community, make_records
 from features.contract.community import Programme
 from features.point_in_time.records import Known, date_of, day_of, known_before
 from models.demand.programmes import opening, runs
-from models.demand.seats import found, seats_left
+from models.demand.seats import found, seats_left, seats_told
 from service.lists.visit_rows import programmes_text
 
 AS_OF = 20332  # 2025-09-01
@@ -124,3 +124,22 @@ def test_a_course_that_was_handed_in_tells_the_seats() -> None:
     assert programmes_text(known.community.needs[1], known, history) == (
         "幸福食堂（30 个名额，剩 0，03-01～12-31）"
     )
+
+
+@pytest.mark.parametrize(
+    ("opened", "told"),
+    [
+        (("2024-03-10",), (4, None)),  # of last year's run
+        (("2025-02-28",), (4, None)),
+        (("2025-03-01",), (30, 12)),
+        (("2024-03-10", "2025-03-10"), (30, 12)),
+    ],
+)
+def test_only_a_course_of_the_run_that_is_open_now_tells_the_seats(opened: tuple, told: tuple) -> None:
+    known = town()
+    course = {"programme_id": "canteen", "need": "meals", "seats": 30.0, "enrolled": 12.0}
+    days = [float(day_of(date.fromisoformat(day))) for day in opened]
+    history = pd.DataFrame([{**course, "opened": day} for day in days])
+    (one,) = known.community.programmes
+    assert seats_told(one, known, history) == told
+    assert seats_left(one, known, history) == (1 if told[1] is None else 18)

@@ -34,6 +34,8 @@ def record_files(workspace: Path, files: list[Path], stage: Stage) -> tuple[list
     with stage(say("读取表格", "read the workbooks")):
         now = datetime.now(ZoneInfo(records.community.community.timezone))
         outcomes = read_outcomes(files, listed, records, now)
+    # a command that was killed may have stored outcomes and not published them
+    publish_from_records(workspace)
     held = {row: [outcome[:2] for outcome in rows] for row, rows in recorded_outcomes(workspace).items()}
     beside = beside_service(outcomes.rows, reported_outcomes(workspace), held)
     lost = 0

@@ -55,7 +55,7 @@ def reassign(
         raise not_listed()
     reassignments.reassign(state.database, asker, week, households, worker_id, purpose_of(request))
     state.restrictions.refresh()
-    return go_to(f"/visits?as_of={week.as_of}")
+    return go_to(f"/visits?as_of={week.as_of}&handed_over={len(households)}")
 
 
 @router.post("/refusals")

@@ -30,18 +30,20 @@ def visits(
     grid: Text = None,
     coordinators: bool = False,
     everybody: bool = False,
+    handed_over: Annotated[int | None, Query(ge=1, le=500)] = None,
 ) -> Response:
     """Show the visits of a week in sight.
 
     A worker sees their own list, or with ``everybody`` their whole place. Who sees the whole community gets the
-    overview of lists, or one ``grid``'s list, or the coordinators'.
+    overview of lists, or one ``grid``'s list, or the coordinators'. ``handed_over``: how many households have just been
+    handed to a colleague.
     """
     permit(asker, Scope.SCORES)
     request.state.purpose = LIST
     week = listed_week(request, asker, as_of)
     rows = rows_in_sight(request, asker, week)
     if asker.everywhere and grid is None and not coordinators:
-        return _grids(request, asker, week, rows)
+        return _grids(request, asker, week, rows, handed_over)
     if asker.everywhere:
         if grid is not None:
             refuse_unless_known("grid", grid, week.grids_in_sight(asker))
@@ -72,6 +74,7 @@ def visits(
         own=bool(assigned),
         colleagues=_colleagues(request, asker, week, shown) if grid else {},
         weeks=_weeks(request, week),
+        handed_over=handed_over,
     )
 
 
@@ -103,7 +106,9 @@ def _weeks(request: Request, week: Week) -> list[str]:
     return [day for day in sorted(published, reverse=True) if published[day].listed and day != week.as_of][:3]
 
 
-def _grids(request: Request, asker: Identity, week: Week, rows: list[Row]) -> Response:
+def _grids(
+    request: Request, asker: Identity, week: Week, rows: list[Row], handed_over: int | None
+) -> Response:
     """Show to those who see the whole community which lists there are, and how far each has come."""
     done = results(request, rows)
     lists: dict[str, tuple[set[str], set[str]]] = {}
@@ -121,4 +126,5 @@ def _grids(request: Request, asker: Identity, week: Week, rows: list[Row]) -> Re
         days=days_of(week),
         lists=[(grid, len(homes), len(homes) - len(left)) for grid, (homes, left) in sorted(lists.items())],
         weeks=_weeks(request, week),
+        handed_over=handed_over,
     )

@@ -84,7 +84,7 @@ def back_up(
         sealing(file, passphrase, cipher) as content,
         tarfile.open(fileobj=content, mode="w:gz") as archive,
     ):
-        for name, path in _files(workspace, scratch, database):
+        for name, path in _files(workspace, scratch, database, target):
             sums[name] = file_sum(path)
             archive.add(path, name)
         if with_secret:
@@ -115,12 +115,17 @@ def file_sum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _files(workspace: Path, scratch: Path, database: Database) -> Iterator[tuple[str, Path]]:
-    """Yield the name in the backup and the path of each file, which no longer changes."""
+def _files(workspace: Path, scratch: Path, database: Database, target: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the name in the backup and the path of each file, which no longer changes.
+
+    Backups in the workspace are left out, each of which would hold all those before: what ends in .tar.gz there, and
+    ``target``.
+    """
     for path in sorted(workspace.rglob("*")):
         name = path.relative_to(workspace).as_posix()
         hidden = any(part.startswith(".") for part in path.relative_to(workspace).parts)
-        if path.is_file() and not hidden and name.split("/")[0] not in LEFT_OUT:
+        backup = (path.parent == workspace and name.endswith(".tar.gz")) or path.resolve() == target.resolve()
+        if path.is_file() and not hidden and not backup and name.split("/")[0] not in LEFT_OUT:
             yield name, path
     if (workspace / STORE).is_file():
         copy = scratch / STORE

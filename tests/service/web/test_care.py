@@ -227,6 +227,16 @@ def test_a_backup_that_would_fill_the_disk_is_refused_before_it_does(tmp_path, m
     assert "磁盘放不下" in said and not (tmp_path / "new" / "community.yaml").exists()
 
 
+def test_a_backup_in_the_workspace_holds_no_earlier_backup(tmp_path):
+    workspace = copy_workspace(tmp_path / "workspace")
+    for name in ("first.tar.gz", "second.tar.gz", "second.tar.gz", "copy", "copy"):
+        xianying(workspace, "backup", str(workspace / name))
+    for name in ("second.tar.gz", "copy"):
+        with tarfile.open(workspace / name) as archive:
+            assert "community.yaml" in archive.getnames()
+            assert not {"first.tar.gz", "second.tar.gz", "copy"} & {*archive.getnames()}
+
+
 def test_a_backup_of_unknown_origin_is_told_and_one_with_a_smuggled_file_refused(tmp_path):
     workspace, file = copy_workspace(tmp_path / "workspace"), tmp_path / "backup.tar.gz"
     os.link(workspace / "community.yaml", workspace / "shared.yaml")  # as weeks share files

@@ -13,6 +13,7 @@ from sqlalchemy import delete
 from week_lists import change, columns_of
 
 from features.ingest.erasure import rows_of_household
+from features.ingest.ingest import ingest_rows
 from service.returns.beside_service import beside_service
 from service.web.database.tables import OF_HOUSEHOLD, Reassignment, User
 from service.web.intake.handover import drain
@@ -96,6 +97,23 @@ def test_what_came_on_paper_counts_as_visited_everywhere(client):
     rows = As(client, "li").get("/v1/visits?limit=500").json()["visits"]
     alone = sum(one["household_id"] == row["household_id"] for one in rows) == 1
     assert ("card finished" in As(client, "li").get("/visits").text) == alone
+
+
+def test_what_a_killed_record_stored_shows_once_it_is_run_again(client, monkeypatch):
+    row = visit(client, 0)
+    on_paper(client, row, "不需要", FRIDAY)
+
+    def killed(workspace: Path, tables: dict) -> None:
+        ingest_rows(workspace, tables)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("service.weekly.record_week.ingest_rows", killed)
+        with pytest.raises(KeyboardInterrupt):
+            on_paper(client, row, "婉拒", FRIDAY)
+    assert outcome_of(client, row)["outcome"] == "not_needed"
+    on_paper(client, row, "婉拒", FRIDAY)
+    assert outcome_of(client, row)["outcome"] == "declined"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +223,8 @@ def test_a_coordinator_hands_over_at_once_what_a_worker_has_left(handing_over):
     given = {"csrf": wang.csrf, "as_of": NEWEST, "household_id": homes, "worker_id": "w0"}
     wang.send("POST", "/reassignments", data={**given, "worker_id": "nobody"})
     assert "我的走访名单" not in deng.get("/visits").text
-    wang.send("POST", "/reassignments", data=given)
+    answer = wang.send("POST", "/reassignments", data=given, follow_redirects=False)
+    assert f"已转给同事：{len(homes)} 户" in wang.get(answer.headers["location"]).text
     assert before == visits_a_week() == ["9"]  # workers who cannot go are still the grid's
     mine = deng.get("/visits").text
     assert homes and [home for home in homes if f'data-household="{home}"' not in mine] == []

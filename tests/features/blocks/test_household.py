@@ -127,6 +127,21 @@ def test_changes_say_when_and_by_how_much():
     assert "household.hukou.changed_days" not in found
 
 
+def test_a_household_has_the_changes_of_its_own_rows_whoever_stands_beside_it():
+    homes = {
+        "a": [{"children": "1", "hukou": "本地"}, {"valid_from": "2024-02-01", "children": "2"}],
+        "b": [{"children": "4", "dual_earner": "否", "microgrid_id": "m7"}],
+        "c": [{"children": "0", "hukou": "外来"}, {"valid_from": "2024-03-01", "microgrid_id": "m3"}],
+    }
+    rows = {name: [OLD | row | {"household_id": name} for row in own] for name, own in homes.items()}
+    together = columns(household, make_records([row for own in rows.values() for row in own]))
+    for position, own in enumerate(rows.values()):
+        alone = columns(household, make_records(own))
+        for name in together:
+            np.testing.assert_array_equal(together[name][position], alone[name][0], err_msg=name)
+    assert together["household.changes_1y"].tolist() == [1, 0, 1]
+
+
 def test_a_correction_is_no_change():
     records = make_records(
         [

@@ -39,10 +39,13 @@ def said(kind: str, need: str | None = "meals", days: float = 3, **row: object) 
     return {"household_id": "h00", "need": need, "kind": kind, "recorded_at": DAY + days, **row}
 
 
-def left_out(*feedback: dict, as_of: int = DAY + 7, households: tuple = ()) -> set[str]:
+def left_out(
+    *feedback: dict, as_of: int = DAY + 7, households: tuple = (), residents: tuple = ()
+) -> set[str]:
     """Needs of h00 that are not to be listed as of a day."""
     records = make_records(
         [{"household_id": "h00"}, {"household_id": "h01"}, *households],
+        residents=residents,
         feedback=feedback,
         community=make_community(),
     )
@@ -68,6 +71,11 @@ def test_the_wrong_person_rests_for_half_a_year_or_until_the_data_change() -> No
     moved = {"household_id": "h00", "valid_from": DAY + 5.0}
     assert left_out(said("wrong_person"), as_of=DAY + 14, households=(moved,)) == set()
     assert left_out(said("wrong_person", days=6), as_of=DAY + 14, households=(moved,)) == {"meals"}
+    born = {"resident_id": "p1", **moved}
+    assert left_out(said("wrong_person"), as_of=DAY + 14, residents=(born,)) == set()
+    assert left_out(said("wrong_person", days=6), as_of=DAY + 14, residents=(born,)) == {"meals"}
+    beside = born | {"household_id": "h01"}
+    assert left_out(said("wrong_person"), as_of=DAY + 14, residents=(beside,)) == {"meals"}
 
 
 def test_who_is_helped_already_rests_for_the_horizon_of_the_need() -> None:

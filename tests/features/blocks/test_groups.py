@@ -57,6 +57,18 @@ def test_named_groups_and_grids() -> None:
     }
 
 
+def test_who_has_left_is_in_no_group() -> None:
+    gone = [row | ({"valid_until": "2024-05-01"} if row["household_id"] == "C" else {}) for row in HOUSEHOLDS]
+    residents = [{"resident_id": f"P{one}", "household_id": one, "birth_year": 1940} for one in "AC"]
+    community = make_community(groups=[*GROUPS, {"id": "old", "who": "elders_80 > 0"}])
+    records = make_records(gone, residents=residents, community=community)
+    then, now = (members(known_before(records, day_of(date(2024, month, 1)))) for month in (5, 6))
+    assert (then["new"], then["old"], then["grid=G2"]) == ("D", "A", "D")
+    before = members(known_before(records, day_of(date(2024, 4, 30))))
+    assert (before["new"], before["old"], before["grid=G2"]) == ("CD", "AC", "CD")
+    assert now == then
+
+
 def test_values_of_excluded_attributes_are_groups() -> None:
     found = members(known(groups=[], features={"exclude": ["ethnicity"]}))
     assert found == {"grid=G1": "AB", "grid=G2": "CD", "ethnicity=汉族": "AC", "ethnicity=回族": "B"}

@@ -262,3 +262,14 @@ def test_calibration_finds_the_level_of_silent_pairs_and_of_those_that_asked() -
     )
     for group in range(len(level)):
         assert p[asked == group].sum() == pytest.approx(found[asked == group].sum(), rel=0.06)
+
+
+def test_the_level_of_p_need_follows_the_newer_visits() -> None:
+    draw = np.random.default_rng(2)
+    count = 40_000
+    score, as_of = draw.normal(-3, 1, count), np.repeat([0, 6 * 364], count // 2)
+    for level in (-1.0, 1.0):
+        found = (draw.random(count) < expit(score + level * (as_of > 0))).astype(float)
+        design = design_of(score, np.zeros((count, 3)), np.full(count, len(ASKED_WITHIN), dtype=np.int8))
+        p = expit(fit_need_calibration(score, design, found, np.ones(count), as_of).log_odds(score, design))
+        assert p[as_of > 0].sum() == pytest.approx(found[as_of > 0].sum(), rel=0.1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from features.contract.spoken_values import OPEN, SETTLED, plain
+from features.contract.spoken_values import OPEN, SETTLED, plain, read_number
 from features.mapping.moments import Period, read_when
 
 LOOKED_AT = 300  # cells of a column
@@ -80,7 +80,7 @@ def content_of(values: Sequence[Any], zone: str, period: Period) -> Content:
         name=share([bool(_NAME.fullmatch(text)) for text in texts]),
         state=share([_is_state(text) for text in texts]),
         link=share([text.startswith(("http://", "https://")) for text in texts]),
-        tags=share([any(sign in text for sign in TAG_SIGNS) for text in texts]),
+        tags=share([any(sign in text for sign in TAG_SIGNS) and read_number(text) is None for text in texts]),
         length=sum(map(len, texts)) / count,
         distinct=len(counts),
         common=sum(number > 1 for number in counts.values()),

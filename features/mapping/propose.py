@@ -256,7 +256,8 @@ def _shape(path: Path, sheets: Sequence[LedgerSheet], columns: list[Column]) -> 
             return "persons"
         repeated = any(one.content.repeats for one in columns if one.field in ("household_id", "address"))
         homes = {"address", "room", "household_id"} & fields and not repeated
-        if homes and not said & filled and not _VISIT.search(words):
+        listed = not dated and said & filled <= {"category"} and _REGISTER.search(words)
+        if homes and (listed or not said & filled) and not _VISIT.search(words):
             return "persons" if "person" in fields and "relation" in fields else "households"
     if not where or not (said or "visited" in fields):
         return None
@@ -363,6 +364,8 @@ def _carried_down(shape: Shape, sheets: Sequence[LedgerSheet], columns: list[Col
         "households": ("grid", "microgrid", "estate", "building", "unit"),
     }.get(shape, ("happened_at", "worker", "grid", "microgrid"))
     relation = next((column.name for column in columns if column.field == "relation"), None)
+    if shape == "persons" and not relation and not any(column.field == "householder" for column in columns):
+        return ()  # nothing tells that a blank means the home above
     return tuple(
         column.name
         for column in columns

@@ -103,7 +103,12 @@ def _grouped(records: pd.DataFrame) -> tuple[list[Any], dict[int, str]]:
     aside: dict[int, str] = {}
     homes_at: dict[str, set[Any]] = {}
     begun: tuple[str, str] | None = None  # door and householder of the household whose rows are being read
-    for place, row in enumerate(records.to_dict("records")):
+    by_card: dict[str, Any] = {}
+    sheet = None
+    rows = records.to_dict("records")
+    for place, row in enumerate(rows):
+        if sheet != (sheet := (row["source_file"], row["source_sheet"])):
+            begun = None  # a household does not go on in another list
         door, name = _door_key(row["address"]), _plain(row["person"])
         head = _plain(row["householder"]) or (
             name if row["shape"] == "households" or _HEAD.match(_plain(row["relation"])) else ""
@@ -126,7 +131,13 @@ def _grouped(records: pd.DataFrame) -> tuple[list[Any], dict[int, str]]:
             )
         elif door:
             homes_at.setdefault(door, set()).add(key)
+        if key is not None and (card := _whole_card(row)):
+            by_card.setdefault(card, key)
         group.append(key)
+    for place in [*aside]:  # the person may stand in another list with a home
+        group[place] = by_card.get(_whole_card(rows[place]))
+        if group[place] is not None:
+            del aside[place]
     return group, aside
 
 
@@ -175,11 +186,14 @@ def _hashed(home: Any, secret: bytes) -> str:
 
 def _resident_id(row: dict[Any, Any], home: Any, secret: bytes) -> str:
     """Name a person by the hash of the identity card, or else of household, name and birth."""
-    card = _plain(row["id_card"]).upper()
-    identity = (
-        card if len(card) >= 15 and "*" not in card else "\n".join([str(home), row["person"], row["birth"]])
-    )
+    identity = _whole_card(row) or "\n".join([str(home), row["person"], row["birth"]])
     return "P" + keyed_hash(secret, "resident", identity)[:_ID_DIGITS]
+
+
+def _whole_card(row: Any) -> str:
+    """Return the number of a row's identity card; "" without one, or where digits are masked."""
+    card = _plain(row["id_card"]).upper()
+    return card if len(card) >= 15 and "*" not in card else ""
 
 
 def _household(

@@ -136,3 +136,20 @@ def test_lists_of_some_households_and_persons_add_to_the_register_and_take_nothi
     head = made.residents.set_index("姓名").loc["张伟"]
     assert head[["与户主关系", "电话", "党员", "残疾等级"]].tolist() == ["户主", "13800001111", "是", "二级"]
     assert made.residents.set_index("姓名").loc["李芳", ["党员", "低保"]].tolist() == ["否", "否"]
+
+
+def test_a_person_without_an_address_has_the_home_of_the_card_and_not_of_the_list_before() -> None:
+    home, card = {"address": "3-2-501", "householder": "张伟"}, "330102195001011234"
+    made = tables(
+        [
+            row(source_file="甲.xlsx", person="张伟", id_card=card, attributes={"残疾等级": "二级"}),
+            row(source_file="人口.xlsx", person="张伟", relation="户主", id_card=card, **home),
+            row(
+                source_file="人口.xlsx", person="王强", relation="户主", householder="王强", address="5-1-101"
+            ),
+            row(source_file="残疾.xlsx", person="李芳", id_card="330102195203022345"),
+        ]
+    )
+    heads = made.residents.set_index("姓名")
+    assert list(made.aside) == [3], "nobody knows where she lives"
+    assert sorted(heads.index) == ["张伟", "王强"] and heads.loc["张伟", "残疾等级"] == "二级"

@@ -292,6 +292,12 @@ def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:
             {"心愿人": "person", "走访了解的情况": "text", "认领人": "ignored"},
         ),
         (
+            ["走访日期", "户主", "住址", "走访情况", "是否愿意继续走访"],
+            ["2025-03-05", "张三", "3-2-501", "老人独居，想订送餐", "愿意"],
+            "visits",
+            {"是否愿意继续走访": "refusal"},
+        ),
+        (
             ["姓名", "身份证号", "残疾类别", "家庭住址", "发证日期"],
             ["张三", "330102198001011234", "肢体", "3-2-501", "2020-01-01"],
             "persons",
@@ -383,6 +389,23 @@ def test_answers_that_are_ticked_in_a_column_each_are_what_was_asked(tmp_path: P
     )
     assert records["text"].tolist() == ["助餐。托管", "陪诊", ""]
     assert records["aside"].tolist() == ["", "", "没有内容"]
+
+
+def test_an_undated_list_of_those_who_get_aid_is_a_register_and_an_amount_no_tags(tmp_path: Path) -> None:
+    head = ["序号", "户主", "家庭住址", "月保障金", "类别"]
+    rows = [[at, f"张{at}", f"{at}-1-101", "1,200元", "低保" if at % 2 else "低边"] for at in range(1, 5)]
+    proposal, records = mapped(book_of(tmp_path / "低保花名册.xlsx", head, *rows))
+    assert proposal.mapping.layouts[0].shape == "households"
+    assert records["attributes"].iloc[0] == {"月保障金": "1,200元", "类别": "低保"}
+
+
+def test_a_list_of_persons_of_whom_nobody_knows_a_householder_carries_no_address_down(tmp_path: Path) -> None:
+    head = ["姓名", "身份证号", "残疾等级", "家庭住址"]
+    rows = [
+        [f"张{at}", f"33010219500101100{at}", "二级", f"{at}-1-101" if at != 3 else ""] for at in range(5)
+    ]
+    _, records = mapped(book_of(tmp_path / "残疾人名单.xlsx", head, *rows))
+    assert records["address"].tolist() == ["0-1-101", "1-1-101", "2-1-101", "", "4-1-101"]
 
 
 def test_a_sheet_without_a_header_goes_on_with_that_of_the_sheet_before(tmp_path: Path) -> None:

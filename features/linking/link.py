@@ -45,7 +45,8 @@ def link(
     ``linked``, ``review``, ``unknown`` (no candidate), or ``decided`` by a person.
     """
     households, whose = np.unique(register["household_id"].to_numpy(dtype=str), return_inverse=True)
-    held = read_mentioned(register, whose, len(households))
+    count = max(len(households), 1)  # chances are shares of it; nobody is linked where it is empty
+    held = read_mentioned(register, whose, count)
     links, model = [], None
     said_names = [
         door.places for door in map(read_door, texts_of(records, "address")) if door and len(door.places) > 1
@@ -60,9 +61,9 @@ def link(
         evidence = evidence_of(pairs, said, held)
         record = pairs["record"].to_numpy()
         if model is None:
-            model = fit(record, evidence, len(households), shared_names(held))
-        chance, _, _ = chances(model, record, evidence, len(households), shared_names(held))
-        gone = _gone(part, register, pairs, whose, len(households))
+            model = fit(record, evidence, count, shared_names(held))
+        chance, _, _ = chances(model, record, evidence, count, shared_names(held))
+        gone = _gone(part, register, pairs, whose, count)
         links.append(_verdicts(part, pairs, evidence, np.where(gone, 0.0, chance), households))
     linked = pd.concat(links) if links else pd.DataFrame(columns=list(COLUMNS))
     return _decided(linked, records, decisions)

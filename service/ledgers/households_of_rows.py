@@ -52,7 +52,7 @@ def _others(rows: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
         any((home, name) in told for name in str(person).split("、"))
         for home, person in zip(rows["household_id"], rows["person"], strict=True)
     ]
-    return rows[[not again for again in stand_again]]
+    return rows[~np.array(stand_again, dtype=bool)]
 
 
 def households_of(events: pd.DataFrame, register: Register) -> pd.DataFrame:

@@ -306,6 +306,20 @@ def test_a_copied_sheet_counts_once_and_equal_rows_of_one_sheet_stay_two(tmp_pat
     assert states == ["loaded"] * 3 + ["aside"] * 3 + ["loaded"]
 
 
+def test_a_register_that_tells_no_household_is_set_aside_and_the_rest_waits(tmp_path: Path) -> None:
+    town = ledger_town(30, 60)
+    raw, workspace = make_office(tmp_path, town)
+    book = Workbook()
+    book.active.append(["姓名", "住址", "联系电话", "网格", "出生日期"])
+    for home in town.homes[:10]:
+        book.active.append([home.people[0][0], home.door, "13900001111", "一网格", "1950-01-01"])
+    book.save(raw / "人口信息登记表.xlsx")
+    map_all(raw, workspace)
+    _, rows = take_in(raw, workspace)
+    states = rows.groupby("source_file")["state"].agg(set)
+    assert states["人口信息登记表.xlsx"] == {"aside"} and "loaded" not in set(rows["state"])
+
+
 def test_whose_a_row_is_does_not_change_when_the_register_is_read_again(tmp_path: Path) -> None:
     town = ledger_town(30, 60)
     raw, workspace = make_office(tmp_path, town)

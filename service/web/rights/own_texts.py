@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from features.atomic import write_atomically
+from features.point_in_time.schema import plain_text
 from features.store.plain_file import replace_texts
 from service.web.published.digests import write_digests
 
@@ -32,6 +33,7 @@ Rename = Callable[[str], str]
 def forget_texts(workspace: Path, texts: Iterable[str]) -> list[Path]:
     """Put a meaningless text in the place of each in every model and published week; the files that changed."""
     others = {text: f"deleted-{secrets.token_hex(4)}" for text in texts}
+    others |= {plain_text(text): other for text, other in others.items() if plain_text(text) not in others}
 
     def rename(text: str) -> str:
         """Replace the text itself, and the name of the feature that it has: TABLE.ATTRIBUTE=TEXT."""
@@ -62,13 +64,16 @@ def _rewritten(path: Path, rewrite: Callable[[bytes, Rename], bytes], rename: Re
 
 
 def _names_without(content: bytes, others: dict[str, str]) -> bytes:
-    """Rename features in a text file, however it writes them: as CSV, as JSON, or as JSON in YAML, folded at blanks."""
+    """Rename features in a text file, and in what they mean in words, however it writes them.
+
+    As CSV, as JSON, or as JSON in YAML, folded at blanks.
+    """
     text = content.decode("utf-8")
     for own, other in others.items():
         for written in {own, own.replace('"', '""'), json.dumps(own)[1:-1]}:
             for quoted in {written, written.replace("'", "''")}:
                 words = r"\s+".join(map(re.escape, quoted.split()))
-                text = re.sub(rf"""(?<==){words}(?=["',\s]|\\"|$)""", other, text)
+                text = re.sub(rf"""(?<=[=为 ]){words}(?=["',\s]|\\"|的居民数|$)""", other, text)
     return text.encode("utf-8")
 
 

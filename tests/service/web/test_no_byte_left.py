@@ -40,7 +40,7 @@ def marked_rows(town_rows):
             row["housing"] = f"own-{row['household_id']}-word" if own else ("租房", "自有")[at % 2]
         for at, row in enumerate(found["residents"]):
             own = row["household_id"] in MARKED
-            row["tongue"] = f"rare-{row['household_id']}-word" if own else f"t{at % 3}"
+            row["tongue"] = f"rare. {row['household_id']} word" if own else f"t{at % 3}"
         for row in found["requests"]:
             row["text"] = f"said-{row['household_id']}-word" if row["household_id"] in MARKED else "漏水"
         return found
@@ -86,7 +86,13 @@ def test_a_deleted_household_leaves_no_byte(workspace, database_url, monkeypatch
         said = f"said-{household}-word"
         keep_decisions(workspace, pd.DataFrame({"text": [said, "漏水"], "need": ["meals", "meals"]}))
         keep_trained_on(workspace, [said, "漏水"])
-        words = [said, f"own-{household}-word", f"rare-{household}-word", "own-note-word"]
+        words = [
+            said,
+            f"own-{household}-word",
+            f"rare. {household} word",
+            f"rare_{household}_word",
+            "own-note-word",
+        ]
         left = workspace / "weeks" / f".grid-1.xlsx{PARTIAL}"  # of a command that was killed
         left.write_text(f"own-{household}-word")
         before = holding(workspace, words)
@@ -160,7 +166,11 @@ def test_what_mlflow_keeps_names_no_deleted_text(tmp_path):
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, "utf-8")
+    words = [["种类为极少见", "kind is 极少见", "种类为极少见的居民数", "residents with kind 极少见"]]
+    meaning = tmp_path / "mlartifacts" / "models" / "m" / "artifacts" / "features.csv"
+    pd.DataFrame(words).to_csv(meaning, index=False)
     forget_texts(tmp_path, texts)
+    assert "极少见" not in meaning.read_text("utf-8")
     read = {
         "csv": lambda text: list(pd.read_csv(io.StringIO(text))["name"]),
         "json": lambda text: json.loads(text)["columns"],

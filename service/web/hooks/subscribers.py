@@ -29,9 +29,16 @@ class Subscriber:
 
 
 def read_subscribers(workspace: Path) -> list[Subscriber]:
-    """Read the addresses, in the order in which they were added."""
-    kept = read_json(workspace / FILE, [])
-    return [Subscriber(**{**row, "events": tuple(row["events"])}) for row in kept]
+    """Read the addresses, in the order in which they were added. Raises UserError where the file is damaged."""
+    path = workspace / FILE
+    try:
+        kept = read_json(path, [])
+        return [Subscriber(**{**row, "events": tuple(row["events"])}) for row in kept]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(
+            f"{path}：读不了，请从备份放回，或删除后重新添加",
+            f"{path}: cannot be read; put it back, or delete it and add anew",
+        ) from error
 
 
 def add_subscriber(

@@ -121,6 +121,13 @@ def test_an_address_that_cannot_be_called_does_not_keep_the_others_waiting(
     assert sorted("再试" in line for line in send_due(tmp_path)) == [False, True]
 
 
+@pytest.mark.parametrize("content", ["{", "[null]", '[{"id": "a", "x": 1}]', "5"])
+def test_a_damaged_list_of_addresses_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(UserError, match="webhooks"):
+        read_subscribers(tmp_path)
+
+
 def test_an_answer_without_end_is_cut_off(tmp_path: Path, listener: Listener) -> None:
     add_subscriber(tmp_path, listener.url, "wecom")
     listener.status, listener.answer = 200, b"x" * 10_000_000

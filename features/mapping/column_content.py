@@ -13,9 +13,9 @@ LOOKED_AT = 300  # cells of a column
 MOST = 0.6  # share of its cells from which a column counts as being of a kind
 FEWEST_CELLS = 20  # from which repeated texts tell something
 FEW_WORDS = 40  # different texts of a column of categories
-_ID_CARD = re.compile(r"[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx*]")
+ID_CARD = re.compile(r"[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx*]")
 _MASKED_CARD = re.compile(r"\d{3,6}[*xX]{6,}\d{0,4}[\dXx]?")
-_PHONE = re.compile(
+PHONE = re.compile(
     r"(?<!\d)(?:\+?86[- ]?)?1[3-9]\d[- ]?(?:\d{4}|\*{4})[- ]?\d{4}(?!\d)|(?<!\d)0\d{2,3}-?\d{7,8}(?!\d)"
 )
 _NUMBER = r"(?:\d{1,3}|[一二三四五六七八九十]{1,3})"
@@ -72,8 +72,8 @@ def content_of(values: Sequence[Any], zone: str, period: Period) -> Content:
 
     return Content(
         filled=count,
-        id_card=share([bool(_ID_CARD.fullmatch(text) or _MASKED_CARD.fullmatch(text)) for text in texts]),
-        phone=share([bool(_PHONE.match(text)) for text in texts]),
+        id_card=share([bool(ID_CARD.fullmatch(text) or _MASKED_CARD.fullmatch(text)) for text in texts]),
+        phone=share([bool(PHONE.match(text)) for text in texts]),
         when=share([_tells_time(value, zone, period) for value in cells]),
         door=share([bool(DOOR.search(text)) for text in texts]),
         doors=share([len(DOOR.findall(text)) > 1 or _listed_rooms(text) for text in texts]),

@@ -14,6 +14,7 @@ from features.contract.workbook_process import CELLS
 from features.ingest.csv_reader import as_utf8
 from features.language import UserError
 from features.mapping.chat import COLUMNS, messages_of
+from features.mapping.column_content import DOOR, ID_CARD, PHONE
 from features.mapping.field_names import field_named, plain_name
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et")
@@ -30,6 +31,12 @@ _NOTE = re.compile(
 )
 
 Cell = Any  # str, float, bool, datetime, date, time, timedelta
+_HELD = {
+    "happened_at": re.compile(r"\d\s*[月./-]\s*\d"),
+    "address": DOOR,
+    "phone": PHONE,
+    "id_card": ID_CARD,
+}
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,10 @@ def _continued(sheet: SheetCells, before: LedgerSheet) -> LedgerSheet | None:
     width = max((at + 1 for row in sheet.rows for at, value in enumerate(row) if value != ""), default=0)
     if _known_names(before) <= FEWEST or width > len(before.names) or filled < max(FEWEST + 1, 0.6 * named):
         return None
+    if not any(
+        _looks_alike(name, row[at]) for row in sheet.rows[:FEW_ROWS] for at, name in _placed(before, row)
+    ):
+        return None
     head = [*before.names, *[""] * max(0, max(map(len, sheet.rows)) - len(before.names))]
     merged = [((top + 1, left), (bottom + 1, right)) for (top, left), (bottom, right) in sheet.merged]
     struck = frozenset(row + 1 for row in sheet.struck)
@@ -132,6 +143,17 @@ def _continued(sheet: SheetCells, before: LedgerSheet) -> LedgerSheet | None:
     if table is None or table.header_line != 1:
         return None
     return replace(table, lines=[line - 1 for line in table.lines])
+
+
+def _placed(table: LedgerSheet, row: Sequence[Cell]) -> list[tuple[int, str]]:
+    return [(at, name) for at, name in enumerate(table.names) if name and at < len(row)]
+
+
+def _looks_alike(name: str, value: Cell) -> bool:
+    """Whether a cell holds what its column is named for: a day, a door, a telephone or an identity card."""
+    field = field_named(name)
+    pattern = _HELD.get(field[0]) if field else None
+    return pattern is not None and bool(pattern.search(str(value)))
 
 
 def _side_by_side(sheet: SheetCells) -> list[SheetCells]:

@@ -411,12 +411,14 @@ def test_a_list_of_persons_of_whom_nobody_knows_a_householder_carries_no_address
 def test_a_sheet_without_a_header_goes_on_with_that_of_the_sheet_before(tmp_path: Path) -> None:
     book = Workbook()
     book.active.title = "1月"
-    february, cover = book.create_sheet("2月"), book.create_sheet("说明")
+    february, cover, sums = book.create_sheet("2月"), book.create_sheet("说明"), book.create_sheet("汇总")
     for row in (["日期", "姓名", "住址", "诉求内容"], ["1月3日", "张三", "3-2-501", "水管漏水"]):
         book.active.append(row)
     for row in (["2月4日", "李四", "4-1-101", "想订助餐"], ["2月5日", "王五", "4-1-102", "找工作"]):
         february.append(row)
     cover.append(["请每月填写", "谢谢"])
+    sums.append(["月份", "人次", "已办结", "占比"])
+    sums.append(["1月", 2, 1, "50%"])
     book.save(tmp_path / "来访2025.xlsx")
     _, records = mapped(tmp_path / "来访2025.xlsx")
     found = records[["source_sheet", "source_row", "person", "text"]].to_numpy().tolist()

@@ -175,7 +175,7 @@ def _made(
     stage: Stage,
     each: Each,
 ) -> WeekScores:
-    """Score a town; the tables get their final names last, so that where they are, the week is published too."""
+    """Score a town; the tables get the times that make them fresh last, once the week is published and all is copied."""
     home, changed = week_directory(workspace, as_of), _changed(workspace)
     with scratch_directory(workspace) as place:
         with stage(say("评分", "score")):
@@ -185,12 +185,13 @@ def _made(
             publish(workspace, week, town_state(scored, town))
             home.mkdir(parents=True, exist_ok=True)
             for name in (RISK, SCORES):
-                os.utime(making.path(name), ns=(changed[name], changed[name]))
                 os.replace(making.path(name), home / name)
             note_made(home, model, town.community, (RISK, SCORES))
             for kept, copy in ((home / RISK, output.with_name(RISK)), (home / SCORES, output)):
                 if copy.resolve() != kept.resolve():
                     copy_atomically(kept, copy)
+            for name in (RISK, SCORES):
+                os.utime(home / name, ns=(changed[name], changed[name]))
     return WeekScores(home, making.memory, alarms=tuple(bound_lines(at_bound(scored.shift), town.community)))
 
 

@@ -140,6 +140,22 @@ def test_a_household_that_is_new_is_scored_as_the_same_one_within_the_town(batch
     assert found.p_request == pytest.approx(kept["p_request"].to_numpy(), rel=0.05)
 
 
+def test_what_a_new_household_asks_itself_is_not_taken_from_what_its_neighbours_ask(batch):
+    records = batch[0]
+    near = {"microgrid_asking_28_days": 0.3, "grid_asking_28_days": 0.05}
+    model = hand_made_model(known_before(records, AS_OF), near)
+    state = town_state(score(records, model, AS_OF, 1).town_scores, InMemory(records))
+    moment = datetime.fromisoformat(iso(AS_OF - 5))
+    asked = [{"need": need, "requested_at": moment, "request_id": need} for need in model.schema.needs]
+    home = post("h04")
+    silent, asking = (
+        score_apart(state, model, as_records([Posted("new", home.households, [], requests)], state), False)[0]
+        for requests in ([], asked)
+    )
+    assert silent.needs == list(model.schema.needs) and (silent.p_request > 0.06).any()
+    assert np.array_equal(asking.p_request, silent.p_request)
+
+
 def _renamed(row: dict[str, Any]) -> dict[str, Any]:
     return {key: f"{row[key]}-new" for key in ("request_id", "resident_id", "outreach_id") if key in row}
 

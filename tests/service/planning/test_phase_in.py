@@ -5,9 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from make_records import make_community, make_records
 from served_town import NEWEST, copy_workspace, publish_week
 from small_town import AS_OF
 
+from features.point_in_time.records import known_before
+from service.planning.planner import COLUMNS, plan
 from service.weekly.week_directory import all_lots
 
 
@@ -38,3 +41,27 @@ def test_the_same_week_draws_the_same_lots(workspace: Path) -> None:
     before = all_lots(workspace)
     publish_week(workspace, AS_OF)
     pd.testing.assert_frame_equal(all_lots(workspace), before)
+
+
+def test_neither_who_waits_for_a_visit_nor_a_sensitive_need_is_put_off_by_lot() -> None:
+    needs = [
+        {"id": "meals", "name": {"zh": "老年助餐"}},
+        {"id": "refuge", "name": {"zh": "求助"}, "sensitive": True},
+    ]
+    settings = {"visits_per_worker": 6, "explore_share": 0.0, "phase_in": {"band": 1.0, "later": 0.6}}
+    homes = [f"h{number:02}" for number in range(40)]
+    records = make_records(
+        [{"household_id": home} for home in homes], community=make_community(needs, outreach=settings)
+    )
+    scores = pd.DataFrame({"household_id": homes, "need": "meals", "model_version": "1"})
+    scores = scores.assign(p_need=[0.5 - 0.01 * number for number in range(40)])
+    scores.loc[[0, 20], "need"] = "refuge"
+    weeks, before = [], None
+    for later in (0, 7):
+        made = plan(scores, known_before(records, AS_OF + later), before=before)
+        weeks.append(made)
+        before = made.visits[list(COLUMNS)]
+    first, second = ({*week.lots["household_id"]} for week in weeks)
+    assert first and second and not (first | second) & {"h00", "h20"}
+    assert weeks[0].lots["later"].any() and {*weeks[0].visits["need"]} == {"meals", "refuge"}
+    assert not second & {*weeks[0].visits["household_id"]}

@@ -133,10 +133,10 @@ def _files(workspace: Path, scratch: Path, database: Database, target: Path) -> 
         yield STORE, copy
     if (workspace / "mlflow.db").is_file():
         copy = scratch / "mlflow.db"
-        source, target = sqlite3.connect(workspace / "mlflow.db"), sqlite3.connect(copy)
-        source.backup(target)
+        source, copied = sqlite3.connect(workspace / "mlflow.db"), sqlite3.connect(copy)
+        source.backup(copied)
         source.close()
-        target.close()
+        copied.close()
         yield "mlflow.db", copy
     rows = scratch / ROWS
     with rows.open("w", encoding="utf-8") as file, database.reading() as session:

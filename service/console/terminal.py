@@ -43,6 +43,13 @@ AGAIN = 0.1  # seconds from one interruption of queries to the next
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
+def at_end(work: Callable[[], object]) -> None:
+    """Do something when the command that runs has ended, however it ends; nothing where none runs."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.call_on_close(work)
+
+
 class Day(click.ParamType):
     """A command-line date, such as 2025-09-01."""
 

@@ -2,15 +2,17 @@
 
 import os
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.language import say
 from service.console.stages import Stage
-from service.console.terminal import show, stage
+from service.console.terminal import at_end, show, stage
 
 if TYPE_CHECKING:
     from features.store.partitions import Partitions
+    from features.store.tombstones import Tombstones
 
 LARGE = 40_000  # households, from which a town has several partitions
 
@@ -56,14 +58,29 @@ def read_town(workspace: Path, stage: Stage) -> "Partitions":
 
 
 def take_in(workspace: Path) -> list[str]:
-    """Move what came in through the service into the records, and return lines on it."""
+    """Move what came in through the service into the records, and return lines on it.
+
+    A household that is deleted while the command goes on is taken out of what the command writes when it ends.
+    """
+    from features.store.tombstones import TOMBSTONES, read_tombstones
     from service.web.base.settings import has_service
 
+    lines = []
     if has_service(workspace):
         from service.web.intake.handover import drain_service
 
         with stage(say("转入服务收到的内容", "take in what came through the service")):
             lines = drain_service(workspace)
         show(lines)
-        return lines
-    return []
+    at_end(partial(_delete_again, workspace, read_tombstones(workspace / TOMBSTONES)))
+    return lines
+
+
+def _delete_again(workspace: Path, before: "Tombstones") -> None:
+    """Delete households anew whose deletion came after a command had read them, ``before`` being the tombstones then."""
+    from features.store.tombstones import TOMBSTONES, read_tombstones
+
+    if read_tombstones(workspace / TOMBSTONES).households.keys() - before.households.keys():
+        from service.web.intake.handover import delete_again
+
+        delete_again(workspace, before)

@@ -5,13 +5,14 @@ rows are ingested again next time, and as they carry the contract's ids that cha
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow.parquet as pq
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -19,7 +20,9 @@ from features.ingest.erasure import rows_of_household
 from features.ingest.ingest import ingest_rows
 from features.language import say
 from features.store.reader import read_settings
+from features.store.tombstones import TOMBSTONES, Tombstones, read_tombstones, recognises
 from features.workspace_secret import workspace_secret
+from service.console.operator import operator
 from service.lists.answers import contradiction, outcome_names
 from service.returns.read_feedback import REFUSES
 from service.web.audit.anchor import DIRECTORY, newest_head
@@ -48,6 +51,23 @@ def drain_service(workspace: Path) -> list[str]:
     """Move what came in through the service, if there is one, into the records; return lines on it."""
     with database_of(workspace) as database:
         return drain(workspace, database) if database else []
+
+
+def delete_again(workspace: Path, before: Tombstones) -> None:
+    """Delete households anew that stand in tables although they were deleted since the tombstones were as ``before``."""
+    now = read_tombstones(workspace / TOMBSTONES)
+    new = {digest: day for digest, day in now.households.items() if digest not in before.households}
+    removed = recognises(replace(now, households=new, salted={}), workspace)
+    left = {
+        household
+        for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]
+        if "household_id" in pq.read_schema(path).names
+        for household in pq.read_table(path, columns=["household_id"])["household_id"].unique().to_pylist()
+        if household and removed(household)
+    }
+    with database_of(workspace) as database:
+        for household in sorted(left) if database else ():
+            delete_everywhere(workspace, database, household, operator())
 
 
 def audit_head(workspace: Path) -> list[str]:

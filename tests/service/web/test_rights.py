@@ -27,7 +27,9 @@ from service.cli.commands import commands
 from service.console.operator import operator
 from service.web.intake.handover import drain
 from service.web.rights.rights import refuse
+from service.weekly import opening
 from service.weekly.monday import weekly
+from service.weekly.opening import read_town
 
 
 @pytest.fixture
@@ -352,6 +354,28 @@ def test_a_deletion_killed_in_between_is_completed_by_running_it_again(tmp_path)
     assert again.exit_code == 0 and "已删除一户" in again.output
     assert "h04" not in set(pd.read_parquet(scores)["household_id"])
     assert isinstance(CliRunner().invoke(commands, command).exception, UserError)
+
+
+@pytest.mark.parametrize("command", ["score", "outreach"])
+def test_a_household_deleted_while_a_command_goes_on_is_in_nothing_that_it_writes(
+    tmp_path, monkeypatch, command
+):
+    workspace = copy_workspace(tmp_path / "workspace")
+    listed = pd.read_parquet(workspace / "weeks" / NEWEST / "outreach.parquet")["household_id"]
+    household = listed.iloc[0]
+
+    def read_and_delete(*given):
+        town = read_town(*given)
+        deletion = ["--workspace", str(workspace), "resident", "delete", household, "--yes"]
+        assert CliRunner().invoke(commands, deletion).exit_code == 0
+        return town
+
+    monkeypatch.setattr(opening, "read_town", read_and_delete)
+    found = CliRunner().invoke(commands, ["--workspace", str(workspace), command, "--as-of", NEWEST])
+    assert found.exit_code == 0, found.output
+    for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]:
+        assert household not in set(pd.read_parquet(path)["household_id"]), path
+    assert not any(household.encode() in path.read_bytes() for path in (workspace / "served").rglob("*.json"))
 
 
 KILLED_SCORE = """

@@ -188,6 +188,13 @@ class Identity(_Section):
             raise Mistake(f"没有这个时区：{value}", f"no such timezone: {value}") from error
         return value
 
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str) -> str:
+        if not value.lower().startswith(("zh", "en")):
+            raise Mistake(f"只有 zh-CN 和 en，没有 {value}", f"zh-CN or en, not {value}")
+        return value
+
 
 class RiskShares(_Section):
     """Shares of households in the red tier, and in the yellow tier that follows it."""

@@ -19,6 +19,16 @@ SLIPS = {
         "needs[meals].severity: 请写数字",
         "write a number",
     ),
+    "language": (
+        "community: {name: 西山社区, language: fr}\nneeds: [{id: meals}]",
+        "community.language: 只有 zh-CN 和 en，没有 fr",
+        "zh-CN or en, not fr",
+    ),
+    "timezone": (
+        "community: {name: 西山社区, timezone: Asia/Hangzhou}\nneeds: [{id: meals}]",
+        "community.timezone: 没有这个时区：Asia/Hangzhou",
+        "no such timezone: Asia/Hangzhou",
+    ),
     "too much": (
         COMMUNITY + "needs: [{id: meals, severity: 9}]",
         "needs[meals].severity: 要不大于 3",

@@ -66,8 +66,9 @@ def delete_again(workspace: Path, before: Tombstones) -> None:
         if household and removed(household)
     }
     with database_of(workspace) as database:
-        for household in sorted(left) if database else ():
-            delete_everywhere(workspace, database, household, operator())
+        if database:
+            for household in sorted(left):
+                delete_everywhere(workspace, database, household, operator())
 
 
 def audit_head(workspace: Path) -> list[str]:

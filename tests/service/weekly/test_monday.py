@@ -165,3 +165,15 @@ def test_past_demand_is_checked_once_its_windows_have_passed(
     table = town.workspace / "weeks" / "2024-01-01" / "demand.csv"
     table.write_text(table.read_text("utf-8-sig").replace(",G1,", ",NA,"), "utf-8-sig")
     assert checked() == told, "a grid called NA is not the whole town"
+
+
+@pytest.mark.parametrize("command", ["monitor", "weekly"])
+def test_a_timer_learns_of_an_alarm_by_the_exit_code(
+    town: TinyTown, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    def ended(as_of: str) -> int | None:
+        given = [command, *([str(town.directory)] if command == "weekly" else []), "--as-of", as_of]
+        return run(lambda: commands(["--workspace", str(town.workspace), *given], standalone_mode=False))
+
+    assert ended(AS_OF) == 0 and "警报（" not in capsys.readouterr().out
+    assert ended("2024-09-02") == 3 and "警报（" in capsys.readouterr().out  # nothing was handed in for weeks

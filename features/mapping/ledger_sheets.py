@@ -60,7 +60,7 @@ class LedgerSheet:
 
 
 def read_ledger(path: Path) -> list[LedgerSheet]:
-    """Read the tables of a workbook or text file; sheets without a table are left out.
+    """Read the tables of a workbook or text file; last, without names, sheets that hold something else.
 
     Raises UserError when the file is not there, cannot be read, or holds no table.
     """
@@ -77,17 +77,26 @@ def read_ledger(path: Path) -> list[LedgerSheet]:
             f"{path}: such a file cannot be read; save it as .xlsx or .csv",
         )
     sheets: list[LedgerSheet] = []
+    others: list[LedgerSheet] = []
     for part in (part for sheet in cells for part in _side_by_side(sheet)):
         table = sheet_table(part)
         if sheets and (table is None or _known_names(table) < FEWEST):
             table = _continued(part, sheets[-1]) or table
-        sheets += [table] if table else []
+        (sheets if table else others).append(table or _without_table(part))
     if not sheets:
         raise UserError(
             f"{path}：没有找到表头（至少两列、列名在前 {HEADER_WITHIN} 行内）",
             f"{path}: no header found (at least two columns, within the first {HEADER_WITHIN} rows)",
         )
-    return sheets
+    return [*sheets, *(sheet for sheet in others if sheet.rows)]
+
+
+def _without_table(sheet: SheetCells) -> LedgerSheet:
+    """Keep the rows of a sheet without a table, as notes."""
+    filled = [(number + 1, row) for number, row in enumerate(sheet.rows) if any(cell != "" for cell in row)]
+    rows = [[_tidy(value) for value in row] for _, row in filled]
+    notes = frozenset(range(len(rows)))
+    return LedgerSheet(sheet.name, "", (), rows, [line for line, _ in filled], notes, 0, sheet.visible)
 
 
 def _read_text(path: Path) -> SheetCells:

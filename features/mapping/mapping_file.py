@@ -167,19 +167,15 @@ def _pattern(files: str) -> re.Pattern[str]:
 
 def check_layouts(
     path: Path, sheets: Sequence[LedgerSheet], mapping: Mapping
-) -> list[tuple[LedgerSheet, Layout]]:
-    """Pair each sheet with its layout.
+) -> list[tuple[LedgerSheet, Layout | None]]:
+    """Pair each sheet with its layout; None for one without a table, and for one that is not to be read.
 
     Raises UserError with one line on the first sheet whose header is not the one that the mapping knows.
     """
-    pairs = []
-    for sheet in sheets:
-        layout = mapping.layout_of(sheet)
-        if layout is None and sheet.name in mapping.unread_sheets:
-            continue
-        if layout is None:
+    pairs = [(sheet, mapping.layout_of(sheet)) for sheet in sheets]
+    for sheet, layout in pairs:
+        if layout is None and sheet.names and sheet.name not in mapping.unread_sheets:
             raise UserError(_changed(path, sheet, mapping))
-        pairs.append((sheet, layout))
     return pairs
 
 

@@ -65,12 +65,15 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
     zone: the community's timezone.
 
     Returns ``COLUMNS``, one row for each record; ``entry`` counts the records of a source row from 0 on. ``aside``
-    says why a record cannot be used, "" for one that can. Every row of every mapped sheet has a record. Texts are ""
+    says why a record cannot be used, "" for one that can. Every row of every sheet has a record. Texts are ""
     where nothing stands, times NaT.
     Raises UserError: the file cannot be read, or its columns are not those that the mapping knows.
     """
     records: list[dict[str, Any]] = []
     for sheet, layout in check_layouts(path, read_ledger(path), mapping):
+        if layout is None:
+            records += _not_read(path, sheet)
+            continue
         rows = list(_rows(sheet, layout))
         for row, period in zip(rows, _periods(rows, layout, zone, sheet_period(path, sheet)), strict=True):
             place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": row.line}
@@ -82,6 +85,23 @@ def take_rows(path: Path, mapping: Mapping, zone: str) -> pd.DataFrame:
     texts = [*TEXTS, "aside"]
     table[texts] = table[texts].astype(object).fillna("")
     return table.assign(**{name: pd.to_datetime(table[name]) for name in TIMES})
+
+
+def _not_read(path: Path, sheet: LedgerSheet) -> Iterator[dict[str, Any]]:
+    """Yield a record that is set aside for each row of a sheet without a layout."""
+    aside = (
+        say(
+            f"工作表 {sheet.name} 没有读：map 时没有选它",
+            f"sheet {sheet.name} is not read: it was not chosen",
+        )
+        if sheet.names
+        else say(
+            f"工作表 {sheet.name} 没有读：没有找到表头", f"sheet {sheet.name} is not read: it has no header"
+        )
+    )
+    for line in sheet.lines:
+        place = {"source_file": path.name, "source_sheet": sheet.name, "source_row": line}
+        yield {**place, "entry": 0, "shape": "", "aside": aside}
 
 
 def categories_of(sheets: Sequence[LedgerSheet], mapping: Mapping) -> list[str]:

@@ -421,13 +421,36 @@ def test_a_sheet_without_a_header_goes_on_with_that_of_the_sheet_before(tmp_path
     sums.append(["1月", 2, 1, "50%"])
     book.save(tmp_path / "来访2025.xlsx")
     _, records = mapped(tmp_path / "来访2025.xlsx")
-    found = records[["source_sheet", "source_row", "person", "text"]].to_numpy().tolist()
+    kept, aside = records[records["aside"] == ""], records[records["aside"] != ""]
+    found = kept[["source_sheet", "source_row", "person", "text"]].to_numpy().tolist()
     assert found == [
         ["1月", 2, "张三", "水管漏水"],
         ["2月", 1, "李四", "想订助餐"],
         ["2月", 2, "王五", "找工作"],
     ]
-    assert records["happened_at"].dt.month.tolist() == [1, 2, 2]
+    assert kept["happened_at"].dt.month.tolist() == [1, 2, 2]
+    assert aside[["source_sheet", "source_row", "aside"]].to_numpy().tolist() == [
+        ["说明", 1, "工作表 说明 没有读：没有找到表头"],
+        ["汇总", 1, "工作表 汇总 没有读：没有找到表头"],
+        ["汇总", 2, "工作表 汇总 没有读：没有找到表头"],
+    ]
+
+
+def test_every_row_of_a_sheet_that_is_not_read_is_set_aside(tmp_path: Path) -> None:
+    book = Workbook()
+    numbers = book.create_sheet("电话")
+    for row in (["日期", "姓名", "住址", "诉求内容"], ["2025-01-03", "张三", "3-2-501", "水管漏水"]):
+        book.active.append(row)
+    for row in (["部门", "电话"], ["物业", "87001234"], [], ["水务", "87005678"]):
+        numbers.append(row)
+    book.save(tmp_path / "来访.xlsx")
+    _, records = mapped(tmp_path / "来访.xlsx")
+    aside = records[records["aside"] != ""]
+    assert len(records) == 3
+    assert aside[["source_sheet", "source_row", "aside"]].to_numpy().tolist() == [
+        ["电话", 2, "工作表 电话 没有读：map 时没有选它"],
+        ["电话", 4, "工作表 电话 没有读：map 时没有选它"],
+    ]
 
 
 def test_a_sheet_that_is_ticked_off_by_day_is_no_register(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from features.contract.need_kinds import FEWEST_TOLD
 from features.contract.vocabulary import attribute_name, person_name
 from features.point_in_time.records import Known
 from features.point_in_time.remembered import remembered
@@ -74,7 +75,12 @@ def _columns(name: str) -> set[str]:
 def _fit_table(
     known: Known, table: TableName, exclude: set[str], only: set[str] | None = None
 ) -> tuple[Attribute, ...]:
-    """Fit the attributes of a table, in the order of their names; of the columns ``only``, or of all."""
+    """Fit the attributes of a table, in the order of their names; of the columns ``only``, or of all.
+
+    A model of all columns names no value of few households, as it and its reports go to other places; what stays in the
+    community may.
+    """
+    fewest = FEWEST_TOLD if only is None else 1
     rows: HouseholdRows | ResidentRows = getattr(known, table)
     whose = rows.resident if isinstance(rows, ResidentRows) else rows.household
     order = np.lexsort((rows.visible_from, rows.valid_from, whose))
@@ -82,7 +88,9 @@ def _fit_table(
     for name in sorted(attribute for attribute in rows.attributes if only is None or attribute in only):
         column = rows.attributes[name][order]
         if (column.codes >= 0).any():
-            fitted.append(_fit_attribute(known, name, column.codes, column.distinct, whose[order], exclude))
+            fitted.append(
+                _fit_attribute(known, name, column.codes, column.distinct, whose[order], exclude, fewest)
+            )
     used: set[str] = set()
     for index, attribute in enumerate(fitted):
         if attribute.kind != "ignored" and attribute.column in used:  # a birth year beside the birth date
@@ -92,9 +100,18 @@ def _fit_table(
 
 
 def _fit_attribute(
-    known: Known, name: str, codes: np.ndarray, texts: np.ndarray, whose: np.ndarray, exclude: set[str]
+    known: Known,
+    name: str,
+    codes: np.ndarray,
+    texts: np.ndarray,
+    whose: np.ndarray,
+    exclude: set[str],
+    fewest: int,
 ) -> Attribute:
-    """Fit one attribute from its ``codes`` per row, sorted by ``whose`` (household or resident) and then time."""
+    """Fit one attribute from its ``codes`` per row, sorted by ``whose`` (household or resident) and then time.
+
+    ``fewest``: households or residents of a value with a column of its own.
+    """
     frequency = np.bincount(codes[codes >= 0], minlength=len(texts))
     attribute = Attribute(name, "birth")
     birth = BIRTH.match(name)
@@ -105,7 +122,8 @@ def _fit_attribute(
     kind = kind_of_texts(name, texts, frequency, codes, whose)
     names = known.community.features.names
     zh, en = person_name(attribute.person, names, name) if kind == "birth" else attribute_name(name, names)
-    common = _category_values(texts, frequency) if kind == "category" else ()
+    held = frequency * (_holders(codes, whose, len(texts)) >= fewest)
+    common = _category_values(texts, held, frequency.sum()) if kind == "category" else ()
     return Attribute(
         name=name,
         kind=kind,
@@ -117,10 +135,15 @@ def _fit_attribute(
     )
 
 
-def _category_values(texts: np.ndarray, frequency: np.ndarray) -> tuple[str, ...]:
-    common = [
-        index for index in np.flatnonzero(frequency) if frequency[index] >= RAREST_VALUE * frequency.sum()
-    ]
+def _holders(codes: np.ndarray, whose: np.ndarray, texts: int) -> np.ndarray:
+    """Count the households or residents that have or had each text: int64 [texts]."""
+    pairs = np.unique(np.stack([codes, whose], axis=1)[codes >= 0], axis=0)
+    return np.bincount(pairs[:, 0], minlength=texts)
+
+
+def _category_values(texts: np.ndarray, frequency: np.ndarray, rows: int) -> tuple[str, ...]:
+    """List the values with a column of their own, the most frequent first. ``rows``: that have any value."""
+    common = [index for index in np.flatnonzero(frequency) if frequency[index] >= RAREST_VALUE * rows]
     common.sort(key=lambda index: (-frequency[index], texts[index]))
     named = {plain_text(texts[index]): str(texts[index]) for index in reversed(common)}
     return tuple(reversed(named.values()))[:MOST_VALUES]

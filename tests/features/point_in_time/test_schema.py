@@ -100,7 +100,7 @@ def test_a_value_that_the_schema_never_saw_is_missing_and_never_an_error():
     kinds = {
         "number": ["1", "2"],
         "boolean": ["是", "否"],
-        "category": ["甲", "乙"],
+        "category": ["甲", "乙"] * 3,
         "date": ["2024-01-01", "2024-01-02"],
     }
     for kind, values in kinds.items():
@@ -113,6 +113,11 @@ def test_a_rare_category_value_is_pooled_and_so_is_a_new_one():
     attribute = fitted(["甲"] * 1000 + ["乙"] * 900 + ["丙"])
     assert attribute.values == ("甲", "乙")
     assert encoded(known_with(["乙", "丙", "丁"]), "households", attribute).tolist() == [1, 2, 2]
+
+
+def test_a_value_of_two_households_is_named_by_no_model():
+    attribute = fitted(["甲"] * 30 + ["乙"] * 3 + ["丙"] * 2)
+    assert attribute.values == ("甲", "乙") and attribute.pooled
 
 
 def test_an_attribute_that_a_later_export_lacks_is_missing():

@@ -282,8 +282,8 @@ def attempt(place: Path, name: str, build: Build, kill: Kill = Kill()) -> tuple[
     killed = code is None
     if killed:
         code, _ = xianying(workspace, *arguments)
-    # it was done already: there is no such household, or no earlier champion
-    gone = name in ("resident delete", "rollback") and killed and code == 1
+    # it was done already: there is no such household, no earlier champion, or the place is no longer empty
+    gone = name in ("resident delete", "rollback", "restore") and killed and code == 1
     if code not in FINE and not gone:
         raise RuntimeError(f"{name} ended with {code} after {kill}")
     return state(workspace), killed, seconds

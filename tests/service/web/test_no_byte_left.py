@@ -17,6 +17,7 @@ from service_database import database_url  # noqa: F401
 from sqlalchemy import select
 
 from features.atomic import PARTIAL
+from features.point_in_time import schema_fit
 from features.store.reader import read_settings
 from models.text.decisions import keep_decisions, read_decisions
 from models.text.gate import keep_trained_on, read_trained_on
@@ -66,6 +67,7 @@ def holding(workspace: Path, words: list[str]) -> list[str]:
 def marked_town(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(served_town, "town_rows", marked_rows(served_town.town_rows))
+        patch.setattr(schema_fit, "FEWEST_TOLD", 1)  # as in a model of an earlier version
         return make_workspace(tmp_path_factory.mktemp("marked"))
 
 

@@ -44,6 +44,21 @@ def community_of(
     }
 
 
+def requests_of(asked: pd.DataFrame, when: pd.Series) -> pd.DataFrame:
+    """Make the table of requests, numbered in their order.
+
+    ``asked``: household_id and need of each; ``when``: its local time.
+    """
+    return pd.DataFrame(
+        {
+            "request_id": [f"R{number:07d}" for number in range(len(asked))],
+            "household_id": asked["household_id"],
+            "requested_at": when.dt.strftime("%Y-%m-%d %H:%M"),
+            "need": asked["need"],
+        }
+    )
+
+
 def write_panel(out: Path, tables: Tables, community: Mapping[str, Any]) -> None:
     """Write the tables and community.yaml into a directory, made where missing.
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.real_panels.directory import community_of, read_packaged, run_panel, write_panel
+from features.real_panels.directory import community_of, read_packaged, requests_of, run_panel, write_panel
 
 HORIZON_WEEKS = 4
 CHICAGO, WEST = ("ORD", "MDW"), ("LAX", "SFO", "SEA", "LAS", "SAN")
@@ -62,14 +62,8 @@ def panel_tables(source: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     }
     rows = pd.concat([flights.loc[hit, ["tailnum", "day"]].assign(need=need) for need, hit in befell.items()])
     rows = rows.drop_duplicates().sort_values(["day", "tailnum", "need"], ignore_index=True)
-    requests = pd.DataFrame(
-        {
-            "request_id": [f"R{number:06d}" for number in range(len(rows))],
-            "household_id": rows["tailnum"],
-            "requested_at": rows["day"].dt.strftime("%Y-%m-%d 12:00"),
-            "need": rows["need"],
-        }
-    )
+    asked = rows.rename(columns={"tailnum": "household_id"})
+    requests = requests_of(asked, asked["day"] + pd.Timedelta(hours=12))
     return {"households": households, "requests": requests}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from features.language import UserError
-from features.real_panels.directory import community_of, run_panel, write_panel
+from features.real_panels.directory import community_of, requests_of, run_panel, write_panel
 
 LAST_FIRST_SEEN = pd.Timestamp("2007-07-01")  # before it: the date that is scored is the day after
 HORIZON_WEEKS = 13
@@ -73,14 +73,7 @@ def panel_tables(events: pd.DataFrame) -> dict[str, pd.DataFrame]:
             "diagnosis": patients["diagnosis"],
         }
     ).reset_index(drop=True)
-    requests = pd.DataFrame(
-        {
-            "request_id": [f"R{number:07d}" for number in range(len(asked))],
-            "household_id": asked["household_id"],
-            "requested_at": asked["day"].dt.strftime("%Y-%m-%d 10:00"),
-            "need": asked["need"],
-        }
-    )
+    requests = requests_of(asked, asked["day"] + pd.Timedelta(hours=10))
     return {"households": households, "requests": requests}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.real_panels.directory import community_of, read_packaged, run_panel, write_panel
+from features.real_panels.directory import community_of, read_packaged, requests_of, run_panel, write_panel
 
 INDEX = pd.Timestamp("2016-01-04")  # a Monday: everybody's index date on the pseudo-calendar
 # 1,500 days before: persons are known from here on, tests a little later
@@ -76,14 +76,7 @@ def requests_table(source: dict[str, pd.DataFrame]) -> pd.DataFrame:
     ].drop_duplicates()
     rows = rows.sort_values(["days", "id", "need"], ignore_index=True)
     when = INDEX + pd.to_timedelta(rows["days"], unit="D") + pd.Timedelta(hours=9)
-    return pd.DataFrame(
-        {
-            "request_id": [f"R{number:07d}" for number in range(len(rows))],
-            "household_id": _names(rows["id"]),
-            "requested_at": when.dt.strftime("%Y-%m-%d %H:%M"),
-            "need": rows["need"],
-        }
-    )
+    return requests_of(rows.assign(household_id=_names(rows["id"])), when)
 
 
 def _followed(source: dict[str, pd.DataFrame]) -> set[int]:

@@ -10,9 +10,8 @@ from service.county.figures import FEWEST, CommunityFigures, county_demand, need
 from service.lists.needs_tables import Sheet
 from service.lists.pages import render
 
-FEWEST_COMMUNITIES = (
-    3  # with FEWEST, whose sum of a sensitive need is shown: of two, each could tell the other's
-)
+# with FEWEST households each, whose sum of a sensitive need is shown: of two, each could tell the other's
+FEWEST_COMMUNITIES = 3
 HIDDEN = "…"
 
 

@@ -47,10 +47,7 @@ def visits(
     if asker.everywhere:
         if grid is not None:
             refuse_unless_known("grid", grid, week.grids_in_sight(asker))
-        rows = [
-            row for row in rows if row.get("coordinator") or (not coordinators and row["grid_id"] == grid)
-        ]
-        rows = [row for row in rows if bool(row.get("coordinator")) == coordinators]
+        rows = _of_list(rows, None if coordinators else grid)
     assigned = [row for row in rows if asker.worker_id and row["worker_id"] == asker.worker_id]
     shown = rows if everybody or not assigned else assigned
     done = results(request, shown)
@@ -76,6 +73,13 @@ def visits(
         weeks=_weeks(request, week),
         handed_over=handed_over,
     )
+
+
+def _of_list(rows: list[Row], grid: str | None) -> list[Row]:
+    """Return the rows of a grid's list, or with None of the coordinators' list."""
+    if grid is None:
+        return [row for row in rows if row.get("coordinator")]
+    return [row for row in rows if row["grid_id"] == grid and not row.get("coordinator")]
 
 
 def _of_visit(row: Row) -> tuple[Any, ...]:

@@ -241,19 +241,18 @@ def _rows(path: Path) -> Iterator[tuple[Table, dict[str, Any]]]:
 
 def _insert_rows(database: Database, path: Path) -> None:
     with database.writing() as session:
-        waiting: dict[str, list[dict[str, Any]]] = {}
-        tables = {table.name: table for table in Base.metadata.sorted_tables}
+        waiting: dict[Table, list[dict[str, Any]]] = {}
         for table, row in _rows(path):
-            rows = waiting.setdefault(table.name, [])
+            rows = waiting.setdefault(table, [])
             rows.append(row)
             if len(rows) >= AT_ONCE:
                 session.execute(insert(table), rows)
                 rows.clear()
-        for name, rows in waiting.items():
+        for table, rows in waiting.items():
             if rows:
-                session.execute(insert(tables[name]), rows)
+                session.execute(insert(table), rows)
         if session.get_bind().dialect.name == "postgresql":
-            for table in tables.values():
+            for table in Base.metadata.sorted_tables:
                 column = table.autoincrement_column
                 if column is not None and isinstance(column.type, BigInteger):
                     session.execute(

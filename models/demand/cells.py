@@ -78,13 +78,14 @@ def named_cells(cells: pd.DataFrame, grid_ids: np.ndarray) -> pd.DataFrame:
     return cells.assign(grid=grid_ids[cells["grid"]])
 
 
-def span_shares(course: Course, community: Community) -> np.ndarray:
+def span_shares(course: Course, community: Community, lent: np.ndarray | None = None) -> np.ndarray:
     """Compute the requests expected in each span, divided by those in the need's own window: float64 [needs, SPANS].
 
-    Where none are expected in the window, the spans' lengths are compared instead.
+    Where none are expected in the window, the spans' lengths are compared instead. lent: the season that was lent, see
+    ``models.estimators.seasonal_level.ahead``.
     """
     begin, end = spans(community, course.as_of)
-    requests = expected_between(course, begin, end)
+    requests = expected_between(course, begin, end, lent)
     length = end - begin
     by_time = length / length[:, [WINDOW]]
     window = requests[:, [WINDOW]]

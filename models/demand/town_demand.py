@@ -40,6 +40,7 @@ def town_demand(
     scores: Callable[[], Iterable[pa.Table]],
     spread: Spread | None,
     each: Callable[[Any, Sequence[Any]], Iterable[Any]],
+    lent: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, Proposals, pd.DataFrame]:
     """Compute the demand of a town, propose projects, and choose households to offer them to.
 
@@ -47,6 +48,7 @@ def town_demand(
     scores: gives the week's scores, a table a partition, with household_id and need as dictionaries.
     spread: of the model, from its backtest; None for the usual one.
     each: maps a task over partitions, in order.
+    lent: the season that was lent, see ``models.estimators.seasonal_level.ahead``.
 
     Returns the tables of ``expected.demand_table``, ``proposals.propose`` and ``candidates.candidates``.
     """
@@ -57,7 +59,7 @@ def town_demand(
             yield Piece.of(partition, scored)
 
     community = ask.town.community
-    shares = span_shares(joined_course(courses), community)
+    shares = span_shares(joined_course(courses), community, lent)
     demand = demand_of_partitions([piece.cells(shares) for piece in pieces()], community, spread)
     known = known_before(ask.town.own(0, ask.as_of), ask.as_of)
     every = {name: sum(claim[name] for claim in claims) for name in claims[0]}

@@ -12,9 +12,10 @@ import numpy as np
 from scipy.special import expit, gammaln
 
 from features.blocks.seasons import summer_holiday, winter_holiday
+from features.contract.need_kinds import FEWEST_TOLD
 from features.point_in_time.labels import label_begin, label_end
 from features.point_in_time.records import Known
-from features.point_in_time.town_summary import days_since_first
+from features.point_in_time.town_summary import asked, days_since_first
 from features.units import GREGORIAN_YEAR, WEEK
 
 WAVES = 6
@@ -32,6 +33,8 @@ CHANGED_STRENGTH = 0.5  # expected requests that pull the factor of one that did
 FORESIGHT_VARIANCE = 0.25  # of the factor between what was foreseen and what came, without any change
 CLEARLY = 0.95  # probability from which a need is taken to have stopped or begun
 RIPE = 28.0  # days after which a request counts as recorded, if it ever will be
+LENT_REQUESTS = 5.0  # requests' worth of trust in the level of a need where a season was lent
+LENT_DECIMALS = 2  # of a season that travels
 
 
 @dataclass(frozen=True)
@@ -141,26 +144,62 @@ def _share_within(days: np.ndarray, kind) -> np.ndarray:
     return inside / WEEK
 
 
-def ahead(known: Known) -> Ahead:
-    """Expect each need's requests in its window from the town's weekly counts, as known at the as-of day."""
+def season_of(known: Known) -> np.ndarray:
+    """Fit the season that the town can lend to others: float64 [needs, 1 + coefficients], rounded.
+
+    A row has the log of the requests a household and week in the mean of the year, then the coefficients of the waves and
+    holidays of ``_design``. All are NaN for a need of which fewer than FEWEST_TOLD households asked; the coefficients
+    are where the records are too short to tell a season.
+    """
+    course, past = course_of(known), asked(known)
+    askers = (np.bincount(past.cell, minlength=np.prod(past.shape)).reshape(past.shape) > 0).sum(axis=0)
+    series = weekly_requests(course, len(askers))
+    columns, spread = _design(series.begins + WEEK / 2, known.as_of)
+    season = np.full((len(askers), len(spread)), np.nan)  # the level in place of the trend
+    for need in np.flatnonzero((askers >= FEWEST_TOLD) & series.count.any(axis=0)):
+        offered = slice(_first_offered(series.count[:, need], series.exposure), None)
+        count, exposure = series.count[offered, need], series.exposure[offered]
+        fit = _fitted(columns[offered], spread, count, exposure, len(count))
+        season[need, 0] = np.log(fit.usual) + fit.coefficients[0]
+        if len(count) * WEEK >= SHORTEST_FOR_WAVES:
+            season[need, 1:] = fit.coefficients[2:]
+    return season.round(LENT_DECIMALS)
+
+
+def joined_season(seasons: Sequence[np.ndarray]) -> np.ndarray:
+    """Average the seasons of towns, at least one, where they have any: float64, as ``season_of`` returns them."""
+    stacked = np.stack(seasons)
+    told = np.isfinite(stacked)
+    mean = np.where(told, stacked, 0).sum(axis=0) / np.maximum(told.sum(axis=0), 1)
+    mean[~told[:, :, 0].any(axis=0), 0] = np.nan
+    return mean
+
+
+def ahead(known: Known, lent: np.ndarray | None = None) -> Ahead:
+    """Expect each need's requests in its window from the town's weekly counts, as known at the as-of day.
+
+    lent: the season of other towns, from ``joined_season``, of which the town's own is taken to differ little.
+    """
     begin, end = label_begin(known.community, known.as_of), label_end(known.community, known.as_of)
     course = course_of(known)
     series = weekly_requests(course, len(begin))
     each = [
-        _expected(series, need, np.array([first]), np.array([last]))
+        _expected(series, need, np.array([first]), np.array([last]), lent)
         for need, (first, last) in enumerate(zip(begin, end, strict=True))
     ]
     requests = np.array([result[0][0] for result in each]) * len(course.since)
     return Ahead(requests, np.array([result[1] for result in each]))
 
 
-def expected_between(course: Course, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def expected_between(
+    course: Course, begin: np.ndarray, end: np.ndarray, lent: np.ndarray | None = None
+) -> np.ndarray:
     """Expect the whole town's requests in [begin, end): float64 [needs, spans].
 
-    begin, end: days, float64 [needs, spans].
+    begin, end: days, float64 [needs, spans]. lent: see ``ahead``.
     """
     series = weekly_requests(course, len(begin))
-    each = [_expected(series, need, begin[need], end[need])[0] for need in range(len(begin))]
+    each = [_expected(series, need, begin[need], end[need], lent)[0] for need in range(len(begin))]
     return np.array(each).reshape(begin.shape) * len(course.since)
 
 
@@ -191,26 +230,32 @@ def asking_per_request(known_now: Known, days: np.ndarray, asking: np.ndarray) -
     return np.divide(seen, total, out=np.ones(len(seen)), where=(total > 0) & (seen > 0))
 
 
-def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, float]:
+def _expected(
+    series: Series, need: int, begins: np.ndarray, ends: np.ndarray, lent: np.ndarray | None = None
+) -> tuple[np.ndarray, float]:
     """Expect one household's requests in [begins, ends), float64 [spans]; also return the probability of a change.
 
-    The change is that the need stopped or began lately; its probability is 0 below CLEARLY.
+    The change is that the need stopped or began lately; its probability is 0 below CLEARLY. With a season that was lent
+    it is 1 until the town's own history shows one: the probabilities cannot know the level of the weeks to come.
     """
-    if not series.count[:, need].any():
-        return np.zeros(len(begins)), 0.0
-    offered = slice(_first_offered(series.count[:, need], series.exposure), None)
-    count, exposure = series.count[offered, need], series.exposure[offered]
-    middle = series.begins[offered] + WEEK / 2
-    origin = middle[-1]
+    middle, count = series.begins + WEEK / 2, series.count[:, need]
+    origin = middle[-1] if len(middle) else begins[0]
     columns, spread = _design(middle, origin)
-    if len(middle) * WEEK < SHORTEST_FOR_WAVES:
+    season, usual = _lent(lent, need, len(spread))
+    if usual is None and not count.any():
+        return np.zeros(len(begins)), 0.0
+    exposure = series.exposure * np.exp(columns @ season)
+    offered = slice(_first_offered(count, exposure), None)
+    columns, count, exposure = columns[offered], count[offered], exposure[offered]
+    short, changed = len(count) * WEEK < SHORTEST_FOR_WAVES, 0.0
+    if short:
         spread = spread * 0.01  # waves of less than a year and a bit are noise
-    fit = _fitted(columns, spread, count, exposure, len(count))
-    lasting, changed = _lasting(count, exposure * fit.rate(columns), fit.noise), 0.0
+    fit = _fitted(columns, spread, count, exposure, len(count), usual)
+    lasting = _lasting(count, exposure * fit.rate(columns), fit.noise)
     if len(count) >= SHORTEST_BEFORE_CHANGE + LATELY:
-        before = _fitted(columns, spread, count, exposure, len(count) - LATELY)
-        usual = float((exposure * before.rate(columns))[-LATELY:].sum())
-        changed, factor = _change(float(count[-LATELY:].sum()), usual, before.noise)
+        before = _fitted(columns, spread, count, exposure, len(count) - LATELY, usual)
+        foreseen = float((exposure * before.rate(columns))[-LATELY:].sum())
+        changed, factor = _change(float(count[-LATELY:].sum()), foreseen, before.noise)
         fit, lasting, changed = (before, factor, changed) if changed >= CLEARLY else (fit, lasting, 0.0)
     elif offered.start:
         changed = 1.0  # too new a need for the probabilities to know its level
@@ -219,8 +264,16 @@ def _expected(series: Series, need: int, begins: np.ndarray, ends: np.ndarray) -
         weeks = np.arange(begin + min(WEEK, end - begin) / 2, end, WEEK)
         later, _ = _design(weeks, origin)
         later[:, 0] = np.minimum(later[:, 0], 0.25)  # a trend is not carried far
-        expected[place] = fit.rate(later).mean() * (end - begin) / WEEK * lasting
-    return expected, changed
+        rate = fit.rate(later) * np.exp(later @ season)
+        expected[place] = rate.mean() * (end - begin) / WEEK * lasting
+    return expected, changed if usual is None or not short else 1.0
+
+
+def _lent(lent: np.ndarray | None, need: int, columns: int) -> tuple[np.ndarray, float | None]:
+    """Return the coefficients of ``_design`` that were lent, zeros if none, and the requests a household and week."""
+    if lent is None or np.isnan(lent[need, 0]):
+        return np.zeros(columns), None
+    return np.append(0.0, lent[need, 1:]), float(np.exp(lent[need, 0]))  # no trend
 
 
 def _first_offered(count: np.ndarray, exposure: np.ndarray) -> int:
@@ -229,6 +282,8 @@ def _first_offered(count: np.ndarray, exposure: np.ndarray) -> int:
     Nobody could ask for it then. Such years would be read as a season, or a trend, that goes on. A need that began in
     the last weeks is left to ``_change``.
     """
+    if not count.any():
+        return 0
     first = int(np.argmax(count > 0))
     usual = count[first:].sum() / max(float(exposure[first:].sum()), 1e-9)
     silent = usual * float(exposure[:first].sum()) > MOST_SILENT
@@ -249,10 +304,18 @@ class Fit:
 
 
 def _fitted(
-    columns: np.ndarray, spread: np.ndarray, count: np.ndarray, exposure: np.ndarray, weeks: int
+    columns: np.ndarray,
+    spread: np.ndarray,
+    count: np.ndarray,
+    exposure: np.ndarray,
+    weeks: int,
+    lent: float | None = None,
 ) -> Fit:
-    """Fit the rate on the first ``weeks``."""
+    """Fit the rate on the first ``weeks``, and on LENT_REQUESTS at the rate that was lent."""
     columns, count, exposure = columns[:weeks], count[:weeks], exposure[:weeks]
+    if lent is not None:
+        columns = np.vstack([columns, np.zeros(len(spread))])
+        count, exposure = np.append(count, LENT_REQUESTS), np.append(exposure, LENT_REQUESTS / lent)
     usual = max(float(count.sum()), 0.5) / float(exposure.sum())
     return Fit(usual, *_fit(columns, spread, count, exposure * usual))
 

@@ -49,6 +49,9 @@ class NeedModel:
     visited: NeedFromVisits | None = None  # None: p_need is p_request
     out_of_time: OutOfTime | None = None
     spread: Spread | None = None  # of demand; None: never backtested
+    # float64 [needs, ...], of ``seasonal_level.season_of``: this town's, for others; and what others lent it
+    season: np.ndarray | None = None
+    lent_season: np.ndarray | None = None
 
     def log_odds(self, features: Features) -> np.ndarray:
         """Compute calibrated log-odds before the shift of an as-of day: float64 [rows]."""
@@ -71,7 +74,7 @@ class NeedModel:
         log_odds, need: [pairs] of a whole cohort, or of a share of it.
         share: float [needs] in [0, 1], share of each need's cohort that the pairs are.
         """
-        return self.shift_to(ahead(known), log_odds, need, share)
+        return self.shift_to(ahead(known, self.lent_season), log_odds, need, share)
 
     def shift_to(
         self, level: Ahead, log_odds: np.ndarray, need: np.ndarray, share: np.ndarray | float = 1.0
@@ -156,6 +159,8 @@ class NeedModel:
             "usual_shift": self.usual_shift,
             "level_weight": np.broadcast_to(self.level_weight, self.rates.shape),
         }
+        seasons = {"season": self.season, "lent_season": self.lent_season}
+        arrays |= {name: season for name, season in seasons.items() if season is not None}
         if self.members:
             logistic = self.members.logistic
             arrays |= {f"transform_{name}": value for name, value in vars(logistic.transform).items()}
@@ -208,6 +213,8 @@ class NeedModel:
             metadata=said["metadata"],
             visited=NeedFromVisits.load(directory),
             spread=Spread.load(directory),
+            season=arrays.get("season"),
+            lent_season=arrays.get("lent_season"),
         )
 
 

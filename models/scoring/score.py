@@ -42,8 +42,8 @@ def fit(known: Known, model: NeedModel) -> Fitted:
     """Fit the town's numbers on a town, or on the partitions of a sample."""
     return Fitted(
         summarise(known, model.schema),
-        ahead(known),
-        span_shares(course_of(known), known.community),
+        ahead(known, model.lent_season),
+        span_shares(course_of(known), known.community, model.lent_season),
     )
 
 

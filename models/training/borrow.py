@@ -1,9 +1,9 @@
 """Start of a community with too short a history: a neighbour's model, with the community's own level of each need.
 
-What makes a household likely to ask is much the same in the next community; how often people ask is not. So the order
-comes from a neighbour's model, and the level from the community's own requests as far as there are any: the ratio of
-requests made to requests expected has a gamma prior with mean 1 that is worth ``PRIOR`` requests. Of several neighbours
-the one is taken whose order loses least on what was asked here since.
+What makes a household likely to ask, and when in the year, is much the same in the next community; how often people ask
+is not. So the order comes from a neighbour's model, the season from the mean of all neighbours, and the level from the
+community's own requests as far as there are any (``models.estimators.seasonal_level``). Of several neighbours the one is
+taken whose order loses least on what was asked here since.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,13 @@ from scipy.special import expit
 
 from features.blocks.build import Features
 from features.language import UserError, say
-from features.point_in_time.labels import label_begin, label_end, labels
+from features.point_in_time.labels import label_end, labels
 from features.point_in_time.records import Known, Records, known_before
-from features.point_in_time.town_summary import asked, days_observed
 from features.units import WEEK
 from models.dataset.split import complete
 from models.estimators.calibrate import ANY_SHIFT, Calibration, shift_to
+from models.estimators.level_weight import USUAL
+from models.estimators.seasonal_level import joined_season
 from models.evaluation.compare import compare
 from models.evaluation.evaluate import Validation
 from models.scoring.model import NeedModel
@@ -28,8 +29,6 @@ from models.scoring.untrained import untrained
 from models.training.retrain import Retrained, unvalidated
 from models.training.validate import validated_features
 
-PRIOR = 5.0  # requests' worth of trust in the neighbour's level of a need
-MOST_ASKING = 0.95  # share of a need's households
 TRIED = 4  # weeks whose as-of days a neighbour is tried on, at most
 
 
@@ -48,7 +47,7 @@ class Borrowed:
 
     model: NeedModel
     notes: list[str]
-    losses: dict[str, float]
+    losses: list[tuple[str, float]]
 
 
 def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Borrowed:
@@ -58,28 +57,30 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
     as_of: the day; only what was known before it is used.
     neighbours: at least one; those with other needs, in another order or with other windows are named and left out.
 
-    Returns the neighbour's model whose order loses least here, with this community's level and without probabilities
-    that belong to the neighbour's households.
-    Raises UserError: no neighbour has the same needs and windows.
+    Returns the neighbour's model whose order loses least here, with this community's level, the neighbours' season, and
+    without probabilities that belong to the neighbour's households.
+    Raises UserError: no neighbour has the same needs and windows, and a model that holds its season.
     """
     known = known_before(records, as_of)
     base = untrained(known, neighbours[0].model.schema, as_of)
-    alike = [neighbour for neighbour in neighbours if _same_needs(neighbour.model, base)]
+    alike = [neighbour for neighbour in neighbours if _fits(neighbour.model, base)]
     if not alike:
         raise UserError(
-            "没有一个社区的 needs（顺序、lead_weeks、horizon_weeks）与本社区相同，借不了模型",
-            "no neighbour has this community's needs in the same order, with the same lead_weeks and horizon_weeks:"
-            " nothing can be borrowed",
+            "没有一个社区的 needs（顺序、lead_weeks、horizon_weeks）与本社区相同，又有本版本训练的模型，借不了",
+            "no neighbour has this community's needs in the same order, with the same lead_weeks and horizon_weeks, and a"
+            " model that this version trained: nothing can be borrowed",
         )
-    losses = {neighbour.name: _loss(records, known, neighbour.model) for neighbour in alike}
-    chosen = min(alike, key=lambda neighbour: np.nan_to_num(losses[neighbour.name], nan=np.inf))
-    left_out = [neighbour.name for neighbour in neighbours if neighbour not in alike]
-    model = _with_own_level(records, known, chosen.model, base)
+    losses = [(neighbour, _loss(records, known, neighbour.model)) for neighbour in alike]
+    chosen, _ = min(losses, key=lambda tried: np.nan_to_num(tried[1], nan=np.inf))
+    left_out = [neighbour.name for neighbour in neighbours if not _fits(neighbour.model, base)]
+    season = joined_season([season for lender in alike if (season := lender.model.season) is not None])
+    model = _with_own_level(records, known, replace(chosen.model, lent_season=season), base)
     origin = {"name": chosen.name, "version": chosen.version}
     lines = _origin_lines(chosen.name)
     metadata = {"borrowed": origin, "unsound": [lines], "silence": chosen.model.metadata.get("silence", {})}
     model = replace(model, metadata=base.metadata | metadata)
-    return Borrowed(model, _notes(chosen, losses, left_out, lines), losses)
+    tried = [(neighbour.name, loss) for neighbour, loss in losses]
+    return Borrowed(model, _notes(tried, left_out, lines), tried)
 
 
 def as_retrained(borrowed: Borrowed, champion: NeedModel | None) -> Retrained:
@@ -96,38 +97,25 @@ def as_retrained(borrowed: Borrowed, champion: NeedModel | None) -> Retrained:
     return replace(retrained, comparison=compare(rows, no_p, no_p, champion.schema.needs, 1))
 
 
-def _same_needs(model: NeedModel, base: NeedModel) -> bool:
+def _fits(model: NeedModel, base: NeedModel) -> bool:
     windows = base.metadata["windows"]
-    return tuple(windows) == tuple(model.schema.needs) and model.metadata.get("windows", windows) == windows
+    same = tuple(windows) == tuple(model.schema.needs) and model.metadata.get("windows", windows) == windows
+    return same and model.season is not None
 
 
 def _with_own_level(records: Records, known: Known, model: NeedModel, base: NeedModel) -> NeedModel:
-    """Move each need's probabilities by the ratio of requests made to requests expected."""
+    """Move each need's probabilities to the level of the coming weeks, which later weeks' counts move on."""
     features, share = validated_features(records, known, model.schema)
-    need, needs = features.rows.need, len(share)
-    before = model.log_odds(features) + model.usual_shift[need]
-    windows = days_observed(known)[features.rows.household] / _window_days(known)[need]
-    expected = np.bincount(need, expit(before) * windows, needs) / np.maximum(share, 1e-9)
-    came = np.bincount(asked(known).need, minlength=needs)
-    ratio = (came + PRIOR) / (expected + PRIOR)
-    shift = model.usual_shift.copy()
-    for index in np.unique(need):
-        odds = before[need == index]
-        shift[index] += shift_to(odds, min(float(expit(odds).mean()) * ratio[index], MOST_ASKING), ANY_SHIFT)
-    calibration = Calibration(model.calibration.slope, model.calibration.intercept + shift)
+    model = replace(model, rates=base.rates, level_weight=np.full(len(share), USUAL))
+    shift = model.shift(known, model.log_odds(features), features.rows.need, share)
     return replace(
         model,
-        calibration=calibration,
-        rates=base.rates,
-        level_weight=np.zeros(needs),
-        usual_shift=np.zeros(needs),
+        calibration=Calibration(model.calibration.slope, model.calibration.intercept + shift),
+        usual_shift=np.zeros(len(share)),
         out_of_time=None,
         spread=None,
+        season=None,
     )
-
-
-def _window_days(known: Known) -> np.ndarray:
-    return label_end(known.community, 0) - label_begin(known.community, 0)
 
 
 def _loss(records: Records, known: Known, model: NeedModel) -> float:
@@ -166,17 +154,16 @@ def _day_loss(known: Known, features: Features, model: NeedModel, usable: np.nda
 
 def _origin_lines(name: str) -> dict[str, str]:
     return {
-        "zh": f"模型借自{name}：先后次序按那里的经验，多少按本社区的申请；攒够申请后请运行 xianying retrain",
-        "en": f"the model is borrowed from {name}: its order is from there, its level from this community's requests;"
-        " run xianying retrain once there are enough requests",
+        "zh": f"模型借自{name}：先后次序按那里的经验，季节按各邻居，多少按本社区的申请；"
+        "攒够申请后请运行 xianying retrain",
+        "en": f"the model is borrowed from {name}: its order is from there, its season from all neighbours, its level"
+        " from this community's requests; run xianying retrain once there are enough requests",
     }
 
 
-def _notes(
-    chosen: Neighbour, losses: dict[str, float], left_out: list[str], lines: dict[str, Any]
-) -> list[str]:
+def _notes(losses: list[tuple[str, float]], left_out: list[str], lines: dict[str, Any]) -> list[str]:
     losses_told = say("，", ", ").join(
-        f"{name} {loss:.4f}" for name, loss in losses.items() if np.isfinite(loss)
+        f"{name} {loss:.4f}" for name, loss in losses if np.isfinite(loss)
     ) or say("还没有可试的申请，取第一个", "no request to try them on: the first is taken")
     notes = [
         say(lines["zh"], lines["en"]),
@@ -187,5 +174,10 @@ def _notes(
     ]
     if left_out:
         names = say("、", ", ").join(left_out)
-        notes.append(say(f"{names}：needs 或时间窗不同，未用", f"{names}: other needs or windows, not used"))
+        notes.append(
+            say(
+                f"{names}：needs 或时间窗不同，或模型是旧版本训练的，未用",
+                f"{names}: other needs or windows, or a model of an earlier version; not used",
+            )
+        )
     return notes

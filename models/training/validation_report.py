@@ -19,7 +19,7 @@ from models.dataset.split import Split, complete
 from models.demand.backtest import backtest_demand, hard_to_foresee
 from models.demand.intervals import Spread
 from models.estimators.calibrate import at_bound, fit_calibration
-from models.estimators.seasonal_level import asking_per_request
+from models.estimators.seasonal_level import asking_per_request, season_of
 from models.evaluation.baselines import LOGISTIC, MODEL, PLAIN, PROBABILITIES
 from models.evaluation.capacity import capacity_of_need
 from models.evaluation.evaluate import Evaluation, Validation, evaluate
@@ -151,6 +151,7 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
         level_weight=honest.level_weight,
         risk_calibration=_risk_calibration(known, predicted, honest.model),
         out_of_time=_newest(known, validation),
+        season=season_of(known),
     )
     bounded = (
         at_bound(honest.shifts).mean(axis=0) >= 0.5 if len(honest.shifts) else np.zeros(len(horizon), bool)

@@ -70,7 +70,7 @@ def _make_again(
     if DEMAND in wanted:
         with stage(say("测算", "demand")):
             ask = AskPartition(town, day_of(as_of), sources.history)
-            demand, _, _ = town_demand(ask, scores.pieces, model.model.spread, each)
+            demand, _, _ = town_demand(ask, scores.pieces, model.model.spread, each, model.model.lent_season)
             (made / DEMAND).write_bytes(demand_table(demand))
 
 

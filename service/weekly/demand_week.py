@@ -56,7 +56,7 @@ def demand_week(
     scores = current_scores(workspace, town, as_of, model, stage, each)
     with stage(say("测算", "sum")):
         ask = AskPartition(town, day_of(as_of), history)
-        demand, proposals, named = town_demand(ask, scores.pieces, spread, each)
+        demand, proposals, named = town_demand(ask, scores.pieces, spread, each, model.model.lent_season)
     home = week_directory(workspace, as_of)
     with stage(say("写清单", "write the lists")):
         backtest = model.model.metadata.get("demand", [])

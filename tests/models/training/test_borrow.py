@@ -1,6 +1,7 @@
-"""A neighbour's model in a community with a short history: its order, this community's level, its origin told."""
+"""A neighbour's model in a community with a short history: its order and season, this community's level, its origin."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from make_records import make_community, make_records, records_of
 from small_town import AS_OF, NEEDS, town_rows
 
 from features.language import UserError
-from features.point_in_time.records import Known, Records, known_before
+from features.point_in_time.cohort import cohort
+from features.point_in_time.records import Known, Records, day_of, known_before
+from models.estimators.seasonal_level import ahead, season_of
 from models.registry.champion import Champion
 from models.registry.neighbours import lent_models
 from models.registry.registry import champion, log_retrain
@@ -30,7 +33,7 @@ def known(records: Records) -> Known:
 
 
 def lent(known: Known, name: str, coefficients: dict[str, float], **metadata: object) -> Neighbour:
-    model = hand_made_model(known, coefficients, trees=True)
+    model = replace(hand_made_model(known, coefficients, trees=True), season=season_of(known))
     return Neighbour(name, 3, replace(model, metadata=model.metadata | metadata))
 
 
@@ -42,28 +45,99 @@ def mean_by_need(records: Records, known: Known, model) -> np.ndarray:
 
 def test_the_neighbour_whose_order_fits_here_is_taken(records: Records, known: Known) -> None:
     found = borrow(records, AS_OF, [lent(known, "东山", BAD), lent(known, "南山", GOOD)])
-    assert found.losses["南山"] < found.losses["东山"]
+    losses = dict(found.losses)
+    assert losses["南山"] < losses["东山"]
     assert found.model.metadata["borrowed"] == {"name": "南山", "version": 3}
     assert "南山" in found.notes[0]
+
+
+def test_neighbours_of_one_name_are_told_apart(records: Records, known: Known) -> None:
+    bad, good = lent(known, "南山", BAD), replace(lent(known, "南山", GOOD), version=4)
+    found = borrow(records, AS_OF, [good, bad])
+    assert found.model.metadata["borrowed"]["version"] == 4 and len(found.losses) == 2
 
 
 def test_the_level_is_this_communitys_own(records: Records, known: Known) -> None:
     """A neighbour that asks eight times as often does not raise the level where there are enough requests."""
     usual = lent(known, "南山", GOOD)
-    loud = replace(usual, model=replace(usual.model, usual_shift=np.full(len(NEEDS), 2.0)))
+    often = usual.model.season + np.log(8) * (np.arange(usual.model.season.shape[1]) == 0)
+    loud = replace(usual, model=replace(usual.model, usual_shift=np.full(len(NEEDS), 2.0), season=often))
     one, other = (borrow(records, AS_OF, [neighbour]).model for neighbour in (usual, loud))
     assert mean_by_need(records, known, other) == pytest.approx(mean_by_need(records, known, one), rel=0.35)
 
 
-def test_without_any_request_the_level_is_almost_the_neighbours() -> None:
+def test_without_any_request_the_level_is_almost_the_neighbours(known: Known) -> None:
     rows = town_rows(requests=1) | {"requests": []}
     records = make_records(**rows, community=small_community())
-    known = known_before(records, AS_OF)
-    neighbour = lent(known, "南山", GOOD)
-    found = borrow(records, AS_OF, [neighbour])
-    assert np.isnan(found.losses["南山"])
-    there = mean_by_need(records, known, neighbour.model)
-    assert (mean_by_need(records, known, found.model) <= there + 1e-9).all()
+    found = borrow(records, AS_OF, [lent(known, "南山", GOOD)])
+    assert np.isnan(found.losses[0][1])
+    silent = known_before(records, AS_OF)
+    pairs = np.bincount(cohort(silent).need)
+    here = mean_by_need(records, silent, found.model) * pairs
+    there = ahead(known).requests * silent.present.sum() / known.present.sum()
+    assert here == pytest.approx(np.minimum(there, 0.95 * pairs), rel=0.25)
+
+
+def summers(households: int, begin: int, asking: int) -> tuple[list[dict], list[dict]]:
+    """Households of which some ask for childcare in the ten weeks from the middle of each June, and nobody before."""
+    homes = [
+        {"household_id": f"s{home:03d}", "microgrid_id": f"m{home % 6}", "valid_from": begin, "children": 1}
+        for home in range(households)
+    ]
+    requests = [
+        {
+            "household_id": f"s{(at + 7 * year) % asking:03d}",
+            "need": "childcare",
+            "requested_at": day_of(date(year, 6, 15)) + at % 70 + 0.5,
+        }
+        for year in (2022, 2023, 2024)
+        for at in range(140)
+    ]
+    steady = [
+        {"household_id": f"s{day % households:03d}", "need": "meals", "requested_at": day + 0.5}
+        for day in range(begin, day_of(date(2024, 9, 1)), 2)
+    ]
+    return homes, requests + steady
+
+
+@pytest.fixture(scope="module")
+def summer_town() -> Records:
+    homes, requests = summers(100, day_of(date(2022, 1, 3)), 60)
+    return make_records(homes, requests, community=small_community())
+
+
+def test_a_season_that_begins_is_foreseen_by_the_neighbours(summer_town: Records) -> None:
+    """A community whose eight weeks lie before the summer expects the summer that its neighbours had."""
+    there = known_before(summer_town, day_of(date(2024, 6, 3)))
+    first, as_of = day_of(date(2023, 4, 10)), day_of(date(2023, 6, 5))
+    homes, requests = summers(100, first, 60)
+    begun = [row for row in requests if row["requested_at"] >= first]
+    young = make_records(homes, begun, community=small_community())
+    known = known_before(young, as_of)
+    borrowed = borrow(young, as_of, [lent(there, "南山", GOOD), lent(there, "东山", GOOD)]).model
+    foreseen = ahead(there).requests[0]  # as many households there, of as many requests a year
+    assert ahead(known).requests[0] == 0 and foreseen > 20
+    assert 0.6 * foreseen < ahead(known, borrowed.lent_season).requests[0] < 1.2 * foreseen
+    assert 0.6 * foreseen < mean_by_need(young, known, borrowed)[0] * 100 < 1.2 * foreseen
+    later = known_before(young, day_of(date(2023, 10, 2)))
+    assert ahead(later, borrowed.lent_season).requests[0] < 0.2 * foreseen
+
+
+def test_no_season_of_a_need_of_fewer_than_three_households_is_lent(summer_town: Records) -> None:
+    season = season_of(known_before(summer_town, day_of(date(2024, 6, 3))))
+    assert np.isfinite(season[:2]).all() and np.isnan(season[2]).all(), "nobody asked for the third need"
+    homes, requests = summers(100, day_of(date(2022, 1, 3)), 2)
+    of_two = make_records(homes, requests, community=small_community())
+    season = season_of(known_before(of_two, day_of(date(2024, 6, 3))))
+    assert np.isnan(season[0]).all() and np.isfinite(season[1]).all()
+
+
+def test_a_model_that_holds_no_season_is_not_borrowed(records: Records, known: Known) -> None:
+    earlier = lent(known, "东山", GOOD)
+    earlier = replace(earlier, model=replace(earlier.model, season=None))
+    with pytest.raises(UserError, match="版本"):
+        borrow(records, AS_OF, [earlier])
+    assert "东山" in borrow(records, AS_OF, [earlier, lent(known, "南山", GOOD)]).notes[-1]
 
 
 def test_other_needs_cannot_be_borrowed(records: Records, known: Known) -> None:
@@ -82,7 +156,9 @@ def test_it_comes_into_force_only_where_nothing_was_trained(
     found = borrow(records, AS_OF, [lent(known, "南山", GOOD)])
     base = untrained(known, found.model.schema, AS_OF)
     log_retrain(tmp_path, as_retrained(found, None), known)
-    assert champion(tmp_path).model.metadata["borrowed"]["name"] == "南山"
+    in_force = champion(tmp_path).model
+    assert in_force.metadata["borrowed"]["name"] == "南山"
+    assert in_force.lent_season == pytest.approx(found.model.lent_season, nan_ok=True)
     assert log_retrain(tmp_path, as_retrained(found, base), known).promoted
     trained = hand_made_retrain(records_of(known), hand_made_model(known, GOOD))
     log_retrain(tmp_path, trained, known)

@@ -55,7 +55,15 @@ from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, 
 from features.ingest.untold_attributes import attribute_findings, exclusion_findings, who_findings
 from features.language import UserError, say, set_language
 from features.store.database import Since, add_tables, begin, has_tables, open_in_memory, open_store, upsert
-from features.store.export_history import TIMES, Reach, note_set_aside, reach, strays
+from features.store.export_history import (
+    TIMES,
+    Reach,
+    next_number,
+    note_set_aside,
+    note_unknown_needs,
+    reach,
+    strays,
+)
 from features.store.sql import add_macros, one_value, text
 
 
@@ -243,6 +251,7 @@ def _check(run: _Ingest, file: TableFile) -> TableFile:
     file = _derive(run, file)
     erased = drop_erased(connection, staged(table), table, run.workspace)
     report.findings += [*file.findings, *taken.findings]
+    report.unknown_needs |= taken.unknown_needs
     report.findings += attribute_findings(connection, file, good_rows(table))
     report.findings += unify_areas(connection, staged(table), file.columns)
     more = repeated = 0
@@ -336,6 +345,8 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
             for table, counts in report.tables.items()
         }
         note_set_aside(connection, rows, date.today())
+        number, _ = next_number(connection, report.content)
+        note_unknown_needs(connection, report.unknown_needs, number, date.today())
     since = Since(
         None if older else corrections_from(connection, export.ends), sql_time(covered) if covered else None
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.contract.need_kinds import FEWEST_TOLD
 from features.contract.spoken_values import ABOVE, UNKNOWN
 from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES, Column
@@ -47,11 +48,15 @@ OTHERS = name("row:others")  # what stands in columns that nothing reads
 
 @dataclass(frozen=True)
 class Staged:
-    """The result of staging a file: its rows with content, rows repeated further down, and findings on emptied cells."""
+    """The result of staging a file: its rows with content, rows repeated further down, and findings on emptied cells.
+
+    unknown_needs: what at least FEWEST_TOLD households ask for that the settings do not have: households by need.
+    """
 
     rows: int
     repeated: int
     findings: list[Finding]
+    unknown_needs: dict[str, int]
 
 
 def staged(table: str) -> str:
@@ -89,11 +94,12 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
         connection.register("incoming", read)
     broken = _broken(connection, file.table)
     findings = [*_findings(connection, file, rules, broken), *_spoken(file, rows, read)]
+    unknown = _unknown_needs(connection, file, needs)
     connection.unregister("incoming")
     if file.table == "requests":
         tell_apart(connection, staged_requests())
     number = one_value(connection, f"SELECT count(*) FROM {staged(file.table)}")
-    return Staged(number, _set_repeated_aside(connection, file), findings)
+    return Staged(number, _set_repeated_aside(connection, file), findings, unknown)
 
 
 def _check(connection: duckdb.DuckDBPyConnection, file: TableFile, rules: list[Rule], into: str) -> None:
@@ -269,6 +275,18 @@ def _findings(
         todo = rule.follows or _emptied_words(file.table, rule)
         findings.append(Finding(rule.weight, file.path.name, rule.words, todo, count, examples))
     return findings
+
+
+def _unknown_needs(
+    connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[str]
+) -> dict[str, int]:
+    if file.table != "requests" or not {"need", "household_id"} <= {*file.columns}:
+        return {}
+    rows = connection.execute(f"""
+        SELECT need, count(DISTINCT household_id) AS households FROM incoming
+        WHERE need IS NOT NULL AND need NOT IN ({", ".join(map(text, needs))})
+        GROUP BY need HAVING households >= {FEWEST_TOLD} ORDER BY need""")
+    return dict(rows.fetchall())
 
 
 def _cell_words(file: TableFile, cell: str, number: int) -> str:

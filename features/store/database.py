@@ -39,6 +39,12 @@ EXPORTS = {  # what each export held, for the next one to be dated by and compar
     "exports": {"content": "VARCHAR", "number": "INTEGER", "ends": "TIMESTAMP"},
     "export_tables": {"number": "INTEGER", "table_name": "VARCHAR", "rows": "BIGINT", "gone": "DOUBLE"},
     "newest_export": {"table_name": "VARCHAR", "rows": "BIGINT", "set_aside": "BIGINT", "read_on": "DATE"},
+    "unknown_needs": {  # what requests asked for that the settings do not have
+        "need": "VARCHAR",
+        "households": "BIGINT",  # of the newest export
+        "first_number": "INTEGER",  # of the export that had it first
+        "first_read": "DATE",
+    },
     "export_columns": {
         "number": "INTEGER",
         "table_name": "VARCHAR",

@@ -130,6 +130,36 @@ def note_set_aside(
         connection.execute("INSERT INTO newest_export VALUES (?, ?, ?, ?)", [table, rows, aside, read_on])
 
 
+def note_unknown_needs(
+    connection: duckdb.DuckDBPyConnection, needs: Mapping[str, int], number: int, read_on: date
+) -> None:
+    """Store needs that requests of the newest export name and the settings do not have.
+
+    needs: households by need. number: of the export. read_on: when it was read.
+    """
+    connection.execute("UPDATE unknown_needs SET households = 0")
+    for need, households in needs.items():
+        known = connection.execute(
+            "UPDATE unknown_needs SET households = ? WHERE need = ? RETURNING need", [households, need]
+        ).fetchall()
+        if not known:
+            connection.execute(
+                "INSERT INTO unknown_needs VALUES (?, ?, ?, ?)", [need, households, number, read_on]
+            )
+
+
+def new_unknown_needs(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, date]]:
+    """Return needs that only the newest two exports name: households that ask for it, and when it was read first.
+
+    What the first export of all named is of old.
+    """
+    rows = connection.execute(
+        """SELECT need, households, first_read FROM unknown_needs WHERE households > 0 AND first_number > 1
+        AND first_number >= (SELECT max(number) FROM exports) - 1 ORDER BY need"""
+    )
+    return {need: (households, first_read) for need, households, first_read in rows.fetchall()}
+
+
 def rows_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, int, date]]:
     """Return by table the rows of the newest export, how many of them were set aside, and when it was read.
 

@@ -14,7 +14,7 @@ from features.contract.table_names import FILES
 from features.language import say
 from features.point_in_time.records import date_of
 from models.fairness.lines import clearly_less
-from models.monitoring.control_chart import FEWEST, Signal, signal
+from models.monitoring.control_chart import Signal, signal
 from models.monitoring.feature_drift import Drift
 from models.monitoring.streams import Streams
 
@@ -25,7 +25,7 @@ SCATTER = 0.15  # standard deviation of the logarithm of observed over predicted
 LIMIT = 3.5  # standard deviations
 MOVED = 0.02  # share of all households whose attribute changed at once, below which nothing is said
 LATELY = 56  # days of visits that are compared with the year before
-MOST_NEW = 20  # names of unknown needs and channels that are told
+MOST_NEW = 20  # names of unknown needs that are told
 MOST_DRIFTED = 3  # names of features that are told
 CURED = frozenset({"calibration", "precision", "finds", "features"})  # by training again
 PEOPLE = frozenset({"group"})  # nothing is wrong with the data; the others say that something may be
@@ -100,41 +100,32 @@ def as_rows(alarms: Sequence[Alarm]) -> list[dict[str, Any]]:
 def stream_alarms(streams: Streams, community: Community, as_of: int) -> list[Alarm]:
     """Compare the newest weeks of every stream with its history. ``as_of``: the as-of day."""
     series = streams.series()
-    names = {need.id: need.name for need in community.needs}
     alarms = []
     for (kind, subject), counts in series.items():
         if kind == "attribute" and counts[:2].sum() < MOVED * streams.households:
             continue
-        if kind == "need" and subject not in names and not counts[2:].any():
-            continue  # told below, whatever its number
         if left := signal(counts, len(series)):
             since = date_of(as_of - 7 * left.weeks).isoformat()
             if lines := _told(kind, subject, left, streams, community):
                 alarms.append(Alarm(kind, subject, since, *lines))
-    return [*alarms, *_unknown_needs(series, community, as_of)]
+    return alarms
 
 
-def _unknown_needs(
-    series: dict[tuple[str, str], np.ndarray], community: Community, as_of: int
-) -> list[Alarm]:
-    """Name needs of the newest two weeks that the settings do not have and that never came before."""
-    known = {need.id for need in community.needs}
-    new = [
-        (subject, counts)
-        for (kind, subject), counts in series.items()
-        if kind == "need" and subject not in known and len(counts) > FEWEST
-        if counts[:2].any() and not counts[2:].any()
-    ]
+def unknown_need_alarms(needs: Mapping[str, tuple[int, date]]) -> list[Alarm]:
+    """Name needs that exports have lately begun to name and the settings do not have, however few households ask.
+
+    needs: what ``features.store.export_history.new_unknown_needs`` returns.
+    """
     return [
         Alarm(
             "unknown_need",
-            subject,
-            date_of(as_of - 7 * (2 if counts[1] else 1)).isoformat(),
-            f"community.yaml 里没有的需求“{subject}”有 {counts[:2].sum()} 条，不计入任何需求；若是改名，请改回原 id",
-            f"{counts[:2].sum()} requests for the need '{subject}', which community.yaml does not have: they count for"
-            " none; if it was renamed, give it its old id",
+            need,
+            first_read.isoformat(),
+            f"{households} 户提的“{need}”在 community.yaml 里没有，不计入任何需求；若是改名，请改回原 id",
+            f"{households} households ask for '{need}', which community.yaml does not have: their requests count for no"
+            " need; if it was renamed, give it its old id",
         )
-        for subject, counts in new[:MOST_NEW]
+        for need, (households, first_read) in [*needs.items()][:MOST_NEW]
     ]
 
 

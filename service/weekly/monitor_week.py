@@ -13,7 +13,7 @@ from features.contract.community import Community
 from features.language import LANGUAGES, in_language, language, say
 from features.point_in_time.records import date_of, day_of
 from features.store.database import open_store
-from features.store.export_history import rows_set_aside
+from features.store.export_history import new_unknown_needs, rows_set_aside
 from features.store.partitions import Partitions
 from models.fairness.lines import group_lines
 from models.monitoring import alarms
@@ -119,6 +119,7 @@ def _alarms(
     alarms_found = [
         *alarms.freshness_alarms(freshness([partition.seen for partition in looked], as_of)),
         *alarms.set_aside_alarms(_set_aside(workspace)),
+        *alarms.unknown_need_alarms(_unknown_needs(workspace)),
         *alarms.stream_alarms(streams(workspace, as_of), community, as_of),
         *alarms.week_alarms(past, community),
         *alarms.find_alarms(*answered_visits(workspace, as_of), as_of),
@@ -181,6 +182,11 @@ def _now_lines(
 def _set_aside(workspace: Path) -> dict[str, tuple[int, int, date]]:
     with open_store(workspace, read_only=True) as connection:
         return rows_set_aside(connection)
+
+
+def _unknown_needs(workspace: Path) -> dict[str, tuple[int, date]]:
+    with open_store(workspace, read_only=True) as connection:
+        return new_unknown_needs(connection)
 
 
 def _past_weeks(workspace: Path, asked: Asked) -> pd.DataFrame:

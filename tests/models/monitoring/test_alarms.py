@@ -17,7 +17,7 @@ from small_town import AS_OF, iso, town_rows
 from features.ingest.ingest import ingest
 from features.point_in_time.records import day_of, known_before
 from features.store.database import open_store
-from features.store.export_history import rows_set_aside
+from features.store.export_history import new_unknown_needs, rows_set_aside
 from features.store.reader import read_settings
 from models.monitoring.alarms import (
     Alarm,
@@ -29,6 +29,7 @@ from models.monitoring.alarms import (
     set_aside_alarms,
     stream_alarms,
     training_due,
+    unknown_need_alarms,
     week_alarms,
 )
 from models.monitoring.control_chart import FALSE_ALARMS, QUARTER, signal
@@ -144,7 +145,11 @@ def alarms(workspace: Path, week: int) -> list[Alarm]:
     as_of = day_of(BEGIN + timedelta(weeks=week + 1))
     found = stream_alarms(streams(workspace, as_of), read_settings(workspace), as_of)
     with open_store(workspace, read_only=True) as connection:
-        return [*found, *set_aside_alarms(rows_set_aside(connection))]
+        kept = (
+            unknown_need_alarms(new_unknown_needs(connection)),
+            set_aside_alarms(rows_set_aside(connection)),
+        )
+        return [*found, *kept[0], *kept[1]]
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +179,27 @@ def test_a_fault_is_named_within_two_weeks(fault: str, quiet: Path, tmp_path: Pa
     (one,) = [one for one in found if (one.kind, one.subject) == named]
     assert words in one.line and str(BEGIN + timedelta(weeks=WEEKS)) <= one.since
     assert one.en and "\n" not in one.line
+
+
+def test_a_rare_need_that_is_renamed_is_named_while_it_is_new(quiet: Path, tmp_path: Path) -> None:
+    """Of a need with a request a week no count can tell that it stopped; that nobody knows the new name can."""
+    shutil.copytree(quiet, tmp_path / "workspace")
+
+    def raised(week: int, homes: list[int], name: str = "dining") -> list[tuple[str, str]]:
+        rows = rows_until(week)
+        extra = rows["requests"].iloc[-len(homes) :].assign(need=name, channel="phone")
+        extra = extra.assign(
+            request_id=[f"x{name}{at}" for at in range(len(homes))],
+            household_id=[f"h{home:03d}" for home in homes],
+        )
+        asked = pd.concat([rows["requests"], extra])
+        export(tmp_path / "export", tmp_path / "workspace", {**rows, "requests": asked})
+        return [(one.kind, one.subject) for one in alarms(tmp_path / "workspace", week)]
+
+    assert raised(WEEKS + 1, [1, 1, 2, 2]) == [], "two households could be told by their words"
+    assert raised(WEEKS + 2, [1, 2, 3]) == [("unknown_need", "dining")]
+    assert raised(WEEKS + 3, [1, 2, 3, 4]) == [("unknown_need", "dining")]
+    assert raised(WEEKS + 4, [1, 2, 3, 4, 5]) == [], "no longer new: ingest names its rows each time"
 
 
 @pytest.mark.parametrize("table", ["requests", "outreach"])

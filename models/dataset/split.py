@@ -53,7 +53,7 @@ def split(known_now: Known, step_weeks: int = 4) -> Split:
 
     Days are Mondays on a lattice that does not move from one retrain to the next, ``step_weeks`` apart in training and
     four weeks apart in validation. Folds go back at most a year; the newest ends where the labels of the need with the
-    shortest window do. Without enough history there are fewer folds, or none.
+    shortest window do. Without enough history there are fewer folds, one that is trained on few days, or none.
     """
     days = _mondays(known_now, step_weeks * WEEK)
     usable = complete(known_now, days, known_now.as_of).any(axis=1) if len(days) else np.empty(0, dtype=bool)
@@ -82,7 +82,10 @@ def _folds(known_now: Known, days: np.ndarray) -> list[Fold]:
         cut = end - length
         dates = tuple(int(day) for day in validated if cut <= day < end)
         trained = days[complete(known_now, days, cut).any(axis=1)]
-        if not dates or not len(trained) or trained[-1] - trained[0] < min(length, FOLD - STEP):
+        if not dates or not len(trained):
+            break
+        # a single fold may be trained on one day: without any, nothing could be trained at all
+        if folds and trained[-1] - trained[0] < min(length, FOLD - STEP):
             break
         folds.insert(0, Fold(str(date_of(cut)), cut, dates))
         end = cut

@@ -1,4 +1,10 @@
-"""How far to trust the town's weekly counts with the level of each need, learnt from out-of-time predictions."""
+"""How far to trust the town's weekly counts with the level of each need, learnt from out-of-time predictions.
+
+Two forecasts of how many households ask are averaged, each weighed by the inverse of its squared error on past days
+(J. M. Bates and C. W. J. Granger, "The combination of forecasts", Operational Research Quarterly 20, 1969). The few
+days of a year's folds say little, and what befalls one need on a day befalls others too: errors are therefore pulled
+towards one that both forecasts share, so that the weight stays near one half until the days tell them apart.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +13,9 @@ import numpy as np
 
 from models.dataset.split import STEP
 
-GRID = np.linspace(0.05, 1, 20)
-USUAL = 0.8  # weight before any evidence
-USUAL_SPREAD = 0.3  # prior standard deviation of the weight that needs share
-OWN_SPREAD = 0.25  # of a need's weight around the shared one
-DAY_SPREAD = 0.15  # by which a day's number of requests differs from any foresight, as a share
+USUAL_ERROR = 0.2  # of either forecast before any evidence, as a logarithm
+USUAL_DAYS = 3.0  # independent days, as which it counts
+SHARED_DAYS = 2.0  # independent days of a need, as which the error over all needs counts
 
 
 @dataclass(frozen=True)
@@ -24,22 +28,35 @@ class LevelDay:
 
 
 def learnt_weight(days: Sequence[LevelDay], horizon_days: np.ndarray) -> np.ndarray:
-    """Choose each need's weight of ``expected`` against ``own`` by least loss: float64 [needs], above 0 to 1.
+    """Compute each need's weight of ``expected`` against ``own``, on a logarithmic scale: float64 [needs], in (0, 1).
 
-    The forecasts are averaged on a logarithmic scale.
-
-    The loss is Poisson's; each day's is divided by how much its count scatters and by the number of days whose windows
-    overlap. ``horizon_days``: float64 [needs]. First all needs share a weight; each need's own is pulled towards it.
+    days: with sums of both forecasts; without any the weights are one half. horizon_days: float64 [needs], length of
+    the window; days whose windows overlap count as fewer.
     """
-    needs = len(horizon_days)
-    loss = np.zeros((needs, len(GRID)))
-    for day in days:
-        able = (day.own > 0) & (day.expected > 0)
-        log_own, expected = np.log(np.where(able, day.own, 1)), np.log(np.where(able, day.expected, 1))
-        aim = (1 - GRID) * log_own[:, None] + GRID * expected[:, None]
-        scatter = 1 + DAY_SPREAD**2 * np.exp((log_own + expected) / 2)
-        own_loss = (np.exp(aim) - day.came[:, None] * aim) / scatter[:, None]
-        loss += np.where(able[:, None], own_loss, 0)
-    loss /= np.maximum(horizon_days / STEP, 1)[:, None]
-    shared = GRID[np.argmin(loss.sum(axis=0) + 0.5 * ((GRID - USUAL) / USUAL_SPREAD) ** 2)]
-    return GRID[np.argmin(loss + 0.5 * ((GRID - shared) / OWN_SPREAD) ** 2, axis=1)]
+    if not days:
+        return np.full(len(horizon_days), 0.5)
+    own, expected, came = (
+        np.array([getattr(day, name) for day in days]) for name in ("own", "expected", "came")
+    )
+    able = (own > 0) & (expected > 0)
+    overlap = np.maximum(horizon_days / STEP, 1)
+    of_own, of_expected = (_squared_error(forecast, came, able, overlap) for forecast in (own, expected))
+    return of_own / (of_own + of_expected)
+
+
+def _squared_error(
+    forecast: np.ndarray, came: np.ndarray, able: np.ndarray, overlap: np.ndarray
+) -> np.ndarray:
+    """Estimate the mean squared error beyond chance of a logarithmic forecast: float64 [needs].
+
+    forecast, came: float64 [days, needs]. able: bool [days, needs], what to count. overlap: float64 [needs], how many
+    of the days share a window.
+    """
+    chance = 1 / (came + 1)
+    beyond = np.log((came + 0.5) / (forecast + 0.5)) ** 2 - chance
+    precision = np.where(able, USUAL_ERROR**2 / (USUAL_ERROR**2 + chance), 0.0)
+    independent = precision / overlap  # days, less where chance hides the error
+    of_need, seen = np.maximum((independent * beyond).sum(axis=0), 0.0), independent.sum(axis=0)
+    # the median, so that a need whose forecast fails leaves the others theirs
+    shared = np.median((USUAL_DAYS * USUAL_ERROR**2 + of_need) / (USUAL_DAYS + seen))
+    return (SHARED_DAYS * shared + of_need) / (SHARED_DAYS + seen)

@@ -283,24 +283,40 @@ def out_of_time(
     per_request: float64 [needs] for each fold, from labels complete by its cut
         (``models.estimators.seasonal_level.asking_per_request``).
 
-    Weights, calibration and level of a fold come from older folds only; the oldest has none.
+    Weights, calibration and level of a fold come from older folds only. The oldest has none, so its level is that of
+    the weekly counts. Where it is the only one, the weight of the level is learnt from its days in turn
+    (``_days_left_out``).
     """
     model, shifts = np.empty(len(predicted)), np.zeros((0, len(horizon_days)))
     sums: list[LevelDay] = []
-    weight = learnt_weight(sums, horizon_days)
     for number in range(len(folds)):
+        weight = learnt_weight(sums, horizon_days) if number else np.ones(len(horizon_days))
         done = finish(predicted, predicted.fold < number, horizon_days)
         rows_of_fold = np.flatnonzero(predicted.fold == number)
         of_fold = predicted.take(rows_of_fold)
         odds = done.log_odds(of_fold.parts, of_fold.need)
         model[rows_of_fold], shifts = probabilities(of_fold, odds, per_request[number], weight)
-        if number or len(folds) == 1:  # before any calibration a level is only a better intercept
+        if number:  # before any calibration a level is only a better intercept
             sums += level_days(of_fold, odds, per_request[number])
-            weight = learnt_weight(sums, horizon_days)
+    if len(folds) == 1:
+        sums = _days_left_out(predicted, horizon_days, per_request[0])
     logistic, plain = (
         expit(predicted.parts[:, MEMBERS.index(baseline)].astype(float)) for baseline in ("logistic", "plain")
     )
-    return Honest(model, logistic, plain, shifts, weight)
+    return Honest(model, logistic, plain, shifts, learnt_weight(sums, horizon_days))
+
+
+def _days_left_out(
+    predicted: Predicted, horizon_days: np.ndarray, per_request: np.ndarray
+) -> list[LevelDay]:
+    """Sum each day's probabilities by weights and calibration of the fold's other days; none where it has one day."""
+    days = [day for day in predicted.level if (predicted.as_of != day).any()]
+    found: list[LevelDay] = []
+    for day in days:
+        done = finish(predicted, predicted.as_of != day, horizon_days)
+        on = predicted.take(np.flatnonzero(predicted.as_of == day))
+        found += level_days(on, done.log_odds(on.parts, on.need), per_request)
+    return found
 
 
 def level_days(predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarray) -> list[LevelDay]:

@@ -18,20 +18,23 @@ from models.demand.intervals import Spread
 from models.estimators.boosting import lgb
 from models.estimators.calibrate import Calibration, level_shift
 from models.estimators.logistic import Logistic, Transform
-from models.estimators.offset import Offset
+from models.estimators.offset import EXPECTED, Offset
 from models.estimators.seasonal_level import Ahead, ahead
 from models.estimators.train import MEMBERS, Members
 from models.underreporting.p_need import NeedFromVisits
 
 LEAST, MOST = 1e-6, 1 - 1e-6  # probabilities are kept within
+FEWEST_REQUESTS = 50  # over all needs, from which households can be told apart
+FACTORS = ("similar_ratio", "area_ratio", "own_ratio")  # features whose product the requests expected follow
 
 
 @dataclass(frozen=True)
 class NeedModel:
     """One model for all needs of a community.
 
-    ``rates`` [needs] are smoothed shares of pairs with a request, which score the needs that were not modelled
-    (``modelled`` false). ``level_weight`` is how much the town's weekly counts set the level; at 0 they do not.
+    Needs that were not modelled (``modelled`` false) are scored by the requests expected of the household
+    (``features.blocks.expected``), and by ``rates`` [needs], smoothed shares of pairs with a request, as long as nobody
+    asked. ``level_weight`` is how much the town's weekly counts set the level; at 0 they do not.
     """
 
     schema: Schema
@@ -56,7 +59,7 @@ class NeedModel:
     def log_odds(self, features: Features) -> np.ndarray:
         """Compute calibrated log-odds before the shift of an as-of day: float64 [rows]."""
         need = features.rows.need
-        result = logit(np.clip(self.rates[need], LEAST, MOST))
+        result = self._untrained_log_odds(features)
         rows = np.flatnonzero(self.modelled[need])
         if self.members and len(rows):
             matrix = features.matrix if len(rows) == len(need) else features.matrix[rows]
@@ -64,6 +67,28 @@ class NeedModel:
             score = np.einsum("ij,ij->i", odds, self.weights[need[rows]])
             result[rows] = self.calibration.log_odds(score, need[rows])
         return result
+
+    def _untrained_log_odds(self, features: Features) -> np.ndarray:
+        """Compute log-odds of the requests expected in the window, which needs no training: float64 [rows].
+
+        Of a need that nobody has asked for yet, nothing is expected; its smoothed share stands in.
+        """
+        expected = features.matrix[:, self.feature_names.index(EXPECTED)]
+        known = np.nan_to_num(expected) > 0
+        p = np.where(known, -np.expm1(-np.where(known, expected, 0.0)), self.rates[features.rows.need])
+        return logit(np.clip(p, LEAST, MOST))
+
+    def _untrained_contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """Compute the logarithms of the factors of the requests expected: float64 [rows, features], 0 elsewhere."""
+        total = np.zeros(matrix.shape)
+        for column in map(self.feature_names.index, FACTORS):
+            total[:, column] = np.log(np.where(matrix[:, column] > 0, matrix[:, column], 1.0))
+        return total
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether requests are enough to tell households apart; else visits had better go round in turn."""
+        return bool(self.modelled.any()) or self.metadata.get("requests", 0) >= FEWEST_REQUESTS
 
     def shift(
         self, known: Known, log_odds: np.ndarray, need: np.ndarray, share: np.ndarray | float = 1.0
@@ -111,12 +136,14 @@ class NeedModel:
     def contributions(self, features: Features, positions: np.ndarray) -> np.ndarray:
         """Compute how much each feature raised the score, in log-odds: float64 [positions, features].
 
-        By TreeSHAP, and in the log-linear member by coefficient times distance from the mean.
+        By TreeSHAP, and in the log-linear member by coefficient times distance from the mean; in needs that were not
+        modelled by the factors of the requests expected.
         """
         matrix, need = features.matrix[positions], features.rows.need[positions]
-        total = np.zeros(matrix.shape)
+        untrained = self._untrained_contributions(matrix) * ~self.modelled[need][:, None]
         if not self.members or not len(positions):
-            return total
+            return untrained
+        total = np.zeros(matrix.shape)
         weight = self.weights[need]
         members = self.members
         shared = matrix[:, : members.columns]
@@ -133,7 +160,7 @@ class NeedModel:
             if len(rows):
                 plain = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
                 total[rows] += weight[rows, 2:] * plain
-        return total * (self.calibration.slope[need] * self.modelled[need])[:, None]
+        return untrained + total * (self.calibration.slope[need] * self.modelled[need])[:, None]
 
     def risk(self, p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
         """Compute each household's calibrated probability of at least one severe request: float64 [count].

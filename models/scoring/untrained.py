@@ -1,4 +1,4 @@
-"""Model before any training, which scores every need by its smoothed rate."""
+"""Model before any training, which scores households by the requests expected of them."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from models.scoring.model import NeedModel
 
 
 def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
-    """Make a model that scores every need by its smoothed rate.
+    """Make a model that scores households by the requests expected of them, or by a need's smoothed rate.
 
     known: what is known now. schema: of the features. as_of: the day, for the model's metadata.
     """
@@ -34,6 +34,7 @@ def untrained(known: Known, schema: Schema, as_of: int) -> NeedModel:
         metadata={
             "as_of": str(date_of(as_of)),
             "fingerprint": fingerprint(known),
+            "requests": len(known.requests.need),
             "community": known.community.community.name,
             "needs": {need.id: need.name.model_dump() for need in known.community.needs},
             "windows": {need.id: [need.lead_weeks, need.horizon_weeks] for need in known.community.needs},

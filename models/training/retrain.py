@@ -118,15 +118,15 @@ def retrain(
 
     champion: the model in force; None without one. how: settings.
 
-    Never fails for want of data: needs without requests, and all needs if the history is too short to validate, are
-    scored by their smoothed rates, with a line in ``notes`` that says so.
+    Never fails for want of data: if the history is too short to validate, households are scored by the requests expected
+    of them, and needs without requests by their smoothed rates, with a line in ``notes`` that says so.
     """
     seconds: dict[str, float] = {}
     given = {"records": records, "known": known_before(records, as_of), "how": how, "seed": how.seed}
     drawn = run_steps(SAMPLE, given, seconds)
     if drawn["table"].label.sum() < FEWEST_POSITIVES:
         causes = [*coverage_lines(drawn["known"]), *leak_lines(drawn["leaks"])]
-        return _only_rates(drawn["untrained"], drawn["plan"], causes, seconds)
+        return _without_training(drawn["untrained"], drawn["plan"], causes, seconds)
     learned = run_steps(LEARN, {**drawn, "champion": champion}, seconds)
     return Retrained(
         model=learned["model"],
@@ -151,7 +151,7 @@ def _sample(
 ) -> tuple[Split, NeedModel, Table, tuple[Leak, ...]]:
     """Choose the dates, and draw the training table without leaking attributes.
 
-    Returns the dates and folds, the model that knows rates only, the table, and the leaks.
+    Returns the dates and folds, the model before any training, the table, and the leaks.
     """
     leaks = find_leaks(known)
     schema = without_leaks(known, leaks)
@@ -330,16 +330,26 @@ def _worst(learned: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _only_rates(base: NeedModel, plan: Split, causes: list[str], seconds: dict[str, float]) -> Retrained:
+def _without_training(
+    base: NeedModel, plan: Split, causes: list[str], seconds: dict[str, float]
+) -> Retrained:
+    scored = (
+        (
+            "先按本户、邻居和同类家庭以往的申请打分",
+            "households are scored by their own and similar households' past requests",
+        )
+        if base.tells_apart
+        else ("名单先轮流走访", "visits go round in turn")
+    )
     line = (
         say(
-            "历史太短，没法验证：先按各项的平均比例打分，名单轮流走访",
-            "too short a history to validate on: every need is scored by its smoothed rate",
+            f"历史太短，没法训练和验证：{scored[0]}",
+            f"too short a history to train and validate on: {scored[1]}",
         )
         if not plan.folds
         else say(
-            "申请太少，训练不出模型：先按各项的平均比例打分，名单轮流走访",
-            "too few requests to train on: every need is scored by its smoothed rate",
+            f"申请太少，训练不出模型：{scored[0]}",
+            f"too few requests to train on: {scored[1]}",
         )
     )
     rates = unvalidated(base, [*causes, line, base.silence()], seconds)

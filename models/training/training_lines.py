@@ -53,8 +53,8 @@ def _skipped(known: Known, need: int) -> str:
     )
     others = others if asked else say("没有申请", "")
     return say(
-        f"{name}：训练期内{'符合条件' if asked else ''}{others}，跳过训练，按平滑后的平均比例打分",
-        f"{name}: no requests{others} in the training period; not trained, scored by its smoothed rate",
+        f"{name}：训练期内{'符合条件' if asked else ''}{others}，跳过训练，按以往申请的比例打分",
+        f"{name}: no requests{others} in the training period; not trained, scored by the rate of past requests",
     )
 
 

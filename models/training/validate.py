@@ -306,9 +306,7 @@ def out_of_time(
     return Honest(model, logistic, plain, shifts, learnt_weight(sums, horizon_days))
 
 
-def _days_left_out(
-    predicted: Predicted, horizon_days: np.ndarray, per_request: np.ndarray
-) -> list[LevelDay]:
+def _days_left_out(predicted: Predicted, horizon_days: np.ndarray, per_request: np.ndarray) -> list[LevelDay]:
     """Sum each day's probabilities by weights and calibration of the fold's other days; none where it has one day."""
     days = [day for day in predicted.level if (predicted.as_of != day).any()]
     found: list[LevelDay] = []

@@ -110,7 +110,7 @@ def calibrate(known: Known, base: NeedModel, table: Table, plan: Split, predicte
     """Fit weights, calibration and level to all folds.
 
     known: what is known now.
-    base: a model that knows rates only.
+    base: the model before any training.
     table: the training table.
     plan: dates and folds.
     predicted: out-of-time log-odds.

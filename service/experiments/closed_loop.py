@@ -240,7 +240,7 @@ def _list(monday: Monday) -> pd.DataFrame:
     output = week_directory(workspace, monday.as_of)
     score_week(workspace, InMemory(monday.read), monday.as_of, workspace / SCORES, _silently)
     if world.run.policy != PRODUCT or not world.setting.papers:
-        by_turn = not champion(workspace).model.modelled.any()
+        by_turn = not champion(workspace).model.tells_apart
         return plan(read_table(output / SCORES), monday.known, by_turn=by_turn).visits
     list_week(workspace, InMemory(monday.records), monday.as_of, output, _silently)
     return read_table(output / OUTREACH)

@@ -59,7 +59,7 @@ class ListWeek:
     @property
     def by_turn(self) -> bool:
         """Whether scores do not tell households apart, so that visits go round in turn."""
-        return not self.model.model.modelled.any()
+        return not self.model.model.tells_apart
 
     def known(self, number: int) -> Known:
         """Return what was known of a partition."""

@@ -37,6 +37,14 @@ def _ruled(community: Community) -> list[str]:
 def _few(model: "Champion", community: Community) -> list[str]:
     """Write a line when requests are too few to tell households apart, for all needs or for some; else none."""
     modelled = model.model.modelled
+    if not modelled.any() and model.model.tells_apart:
+        return [
+            say(
+                "记录还太短，训练不了模型：先按本户、邻居和同类家庭以往的申请排先后。",
+                "Too short a history to train a model: households stand in the order of their own, their neighbours'"
+                " and similar households' past requests.",
+            )
+        ]
     if not modelled.any():
         return [
             say(

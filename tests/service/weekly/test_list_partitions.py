@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,8 @@ def test_visits_in_turn_go_to_the_part_of_the_town_that_waits_longest(workspace:
     put(workspace, workers=WORKERS + COORDINATOR)
     known = known_before(read_records(workspace), AS_OF)
     made = workspace / "champion" / "no-model"
-    untrained(known, fit_schema(known), AS_OF).save(made)
+    base = untrained(known, fit_schema(known), AS_OF)
+    replace(base, metadata=base.metadata | {"requests": 40}).save(made)  # too few to tell households apart
     install_copy(workspace, registry_address(workspace), 2, made)
     back = workspace.parent / "visited"
     back.mkdir()

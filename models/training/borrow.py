@@ -20,7 +20,6 @@ from features.point_in_time.records import Known, Records, known_before
 from features.units import WEEK
 from models.dataset.split import complete
 from models.estimators.calibrate import ANY_SHIFT, Calibration, shift_to
-from models.estimators.level_weight import USUAL
 from models.estimators.seasonal_level import joined_season
 from models.evaluation.compare import compare
 from models.evaluation.evaluate import Validation
@@ -29,6 +28,7 @@ from models.scoring.untrained import untrained
 from models.training.retrain import Retrained, unvalidated
 from models.training.validate import validated_features
 
+COUNTS_WEIGHT = 0.8  # of the weekly counts against the neighbour's own level, which is that of another town
 TRIED = 4  # weeks whose as-of days a neighbour is tried on, at most
 
 
@@ -106,7 +106,7 @@ def _fits(model: NeedModel, base: NeedModel) -> bool:
 def _with_own_level(records: Records, known: Known, model: NeedModel, base: NeedModel) -> NeedModel:
     """Move each need's probabilities to the level of the coming weeks, which later weeks' counts move on."""
     features, share = validated_features(records, known, model.schema)
-    model = replace(model, rates=base.rates, level_weight=np.full(len(share), USUAL))
+    model = replace(model, rates=base.rates, level_weight=np.full(len(share), COUNTS_WEIGHT))
     shift = model.shift(known, model.log_odds(features), features.rows.need, share)
     return replace(
         model,

@@ -176,8 +176,13 @@ def _ages(known: Known, household: int, youngest: float, end: float) -> np.ndarr
     return np.sort(age[(age >= youngest) & (age < end)])
 
 
-def _listed_ages(ages: np.ndarray) -> str:
-    return say("、", ", ").join(say(f"{age:.0f}岁", f"{age:.0f}") for age in ages)
+def _listed_ages(ages: np.ndarray, measure: str) -> str:
+    """List ages; one that several have is followed by their number and its Chinese measure word: “3岁（2个）”."""
+    listed = []
+    for age, number in zip(*np.unique(ages, return_counts=True), strict=True):
+        zh, en = (f"（{number}{measure}）", f" ({number})") if number > 1 else ("", "")
+        listed.append(say(f"{age:.0f}岁{zh}", f"{age:.0f}{en}"))
+    return say("、", ", ").join(listed)
 
 
 def _children_fact(known: Known, schema: Schema, household: int, need: int) -> str:
@@ -185,7 +190,7 @@ def _children_fact(known: Known, schema: Schema, household: int, need: int) -> s
     children = _ages(known, household, 0, 18)
     if not len(children):
         return ""
-    ages = _listed_ages(children)
+    ages = _listed_ages(children, "个")
     return say(f"孩子{ages}", f"children aged {ages}" if len(children) > 1 else f"child aged {ages}")
 
 
@@ -194,7 +199,7 @@ def _elders_fact(known: Known, schema: Schema, household: int, need: int) -> str
     elders = _ages(known, household, 60, np.inf)
     if not len(elders):
         return ""
-    ages = _listed_ages(elders)
+    ages = _listed_ages(elders, "位")
     return say(f"老人{ages}", f"elders aged {ages}" if len(elders) > 1 else f"elder aged {ages}")
 
 

@@ -277,6 +277,12 @@ def test_situations_of_elders_alone_and_of_one_adult_with_children():
     assert told(residents, parent) == ["孩子3岁、8岁", "一个大人带2个孩子"]
 
 
+def test_an_age_that_several_have_is_told_once():
+    assert told(residents, family("1942-01-01", "1942-03-01")) == ["老人82岁（2位）"]
+    twins = family("1990-01-01", "1991-01-01", "2021-01-01", "2021-01-01", "2016-01-01")
+    assert told(residents, twins) == ["孩子3岁（2个）、8岁"]
+
+
 def test_residents_attributes_over_the_household():
     people = [
         {"resident_id": "1", "chronic": "否", "score": "10", "work": "退休", "seen": "2024-05-04"},

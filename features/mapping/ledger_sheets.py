@@ -23,7 +23,6 @@ HEADER_WITHIN = 20  # rows among which a header is looked for: titles and instru
 HEADING = 24  # letters that a heading may have
 FEWEST = 2  # columns that a table has
 FEW_ROWS = 3  # in which the cells of a sheet without a header are counted
-MOST_MERGED = 2_000_000  # cells under merged ones
 NO_ANSWER = ("(空)", "（空）", "(跳过)", "（跳过）", "〔空〕")
 DELIMITERS = ",\t;|，"
 _NOTE = re.compile(
@@ -355,8 +354,12 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 def _fill_merged(sheet: SheetCells, cells: list[list[Cell]], last: int) -> None:
     """Write the value of cells merged downwards below the header into each of their rows."""
-    for (top, left), (bottom, right) in sheet.merged:
-        if bottom > top > last and left == right and (bottom - top) < MOST_MERGED:
+    filled: dict[
+        int, int
+    ] = {}  # last row by column: no program writes ranges that overlap, and a hostile file may
+    for (top, left), (bottom, right) in sorted(sheet.merged):
+        if bottom > top > max(last, filled.get(left, 0)) and left == right:
+            filled[left] = bottom
             for row in cells[top + 1 : bottom + 1]:
                 if left < len(row):
                     row[left] = cells[top][left]

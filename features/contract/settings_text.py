@@ -45,6 +45,8 @@ def read_yaml(path: Path) -> Any:
     Raises UserError with one line naming the file, and the line where it can be told.
     """
     try:
+        if not path.is_file():  # a pipe or a device would be read for ever
+            raise OSError
         if path.stat().st_size > LARGEST:
             raise UserError(
                 f"{path}：超过 1 MB，不像是设置文件",
@@ -53,8 +55,8 @@ def read_yaml(path: Path) -> Any:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path}：读不到，请放入 community.yaml",
-            f"{path}: cannot be read; put a community.yaml there",
+            f"{path}：读不到，请放入 {path.name}",
+            f"{path}: cannot be read; put a {path.name} there",
         ) from error
     try:
         text = _decoded(content)

@@ -103,7 +103,7 @@ def own_texts(workspace: Path, household_id: str, columns: Container[str] = ()) 
 
 def own_requests(workspace: Path, household_id: str) -> list[str]:
     """List the texts of requests that only this household, or those merged into it, wrote."""
-    households = _merged(workspace, household_id)
+    households = merged(workspace, household_id)
     with read_store(workspace) as connection:
         rows = connection.execute(
             """SELECT text FROM requests WHERE text IS NOT NULL
@@ -125,7 +125,7 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
         Number of rows removed by table, and from the quarantine.
     """
     removed: Counter[str] = Counter()
-    for household in reversed(_merged(workspace, household_id)):
+    for household in reversed(merged(workspace, household_id)):
         leave_tombstone(workspace, household)
         forget(root_of(workspace))
         removed.update(_erase_records(workspace, household, own_texts(workspace, household)))
@@ -136,7 +136,7 @@ def erase_household(workspace: Path, household_id: str) -> dict[str, int]:
     return dict(removed)
 
 
-def _merged(workspace: Path, household_id: str) -> list[str]:
+def merged(workspace: Path, household_id: str) -> list[str]:
     """List a household and those that were merged into it."""
     with read_store(workspace) as connection:
         return same_as(read_changes(connection), "household", household_id)

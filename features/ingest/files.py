@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from errno import ENOENT
 from hashlib import file_digest
 from pathlib import Path
 
@@ -110,6 +111,8 @@ def read_table(table: str, path: Path) -> TableFile:
     Raises UserError when the file cannot be read, or lacks a column that the table must have.
     """
     try:
+        if not path.is_file():  # a pipe or a device would be read for ever
+            raise FileNotFoundError(ENOENT, say("不是文件", "no file"))
         read = READERS[path.suffix.lower()](path, table)
     except OSError as error:
         why = error.strerror or type(error).__name__

@@ -22,6 +22,7 @@ TEXTS = (".csv", ".tsv", ".txt")
 HEADER_WITHIN = 20  # rows among which a header is looked for: titles and instructions may stand above it
 HEADING = 24  # letters that a heading may have
 FEWEST = 2  # columns that a table has
+WIDEST = 16_384  # columns, of which a workbook can have as many
 FEW_ROWS = 3  # in which the cells of a sheet without a header are counted
 NO_ANSWER = ("(空)", "（空）", "(跳过)", "（跳过）", "〔空〕")
 DELIMITERS = ",\t;|，"
@@ -101,7 +102,8 @@ def _without_table(sheet: SheetCells) -> LedgerSheet:
 def _read_text(path: Path) -> SheetCells:
     """Read a text file of rows as one sheet; an empty row keeps its place."""
     content, _, _ = as_utf8(path.read_bytes(), path)
-    text = content.decode("utf-8", "replace")
+    # a line's end as one program wrote it and another wrote it again
+    text = re.sub(r"\r*\n|\r", "\n", content.decode("utf-8", "replace"))
     if messages_of(texts := [line.strip() for line in text.splitlines()]):
         return SheetCells(path.stem, True, [[line] for line in texts], [])
     head = "\n".join(text.splitlines()[:HEADER_WITHIN])
@@ -120,11 +122,12 @@ def _read_text(path: Path) -> SheetCells:
             f"{path} line {place}: a cell is too long, perhaps for a quote without its counterpart; mend it",
         ) from error
     width = max(map(len, rows), default=0)
-    if width * len(rows) > CELLS:
+    if width > WIDEST or width * len(rows) > CELLS:
         place = [len(row) for row in rows].index(width) + 1
         raise UserError(
-            f"{path} 第 {place} 行：{width:,} 列，整张表超过 {CELLS:,} 格，读不了，请删去多余的列",
-            f"{path} line {place}: {width:,} columns make more than {CELLS:,} cells; take out those not needed",
+            f"{path} 第 {place} 行：{width:,} 列，超过 {WIDEST:,} 列或整张表超过 {CELLS:,} 格，读不了，请删去多余的列",
+            f"{path} line {place}: {width:,} columns are more than {WIDEST:,}, or make more than {CELLS:,} cells;"
+            " take out those not needed",
         )
     return SheetCells(path.stem, True, [row + [""] * (width - len(row)) for row in rows], [])
 

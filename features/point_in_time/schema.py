@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -83,13 +83,16 @@ class Schema:
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "Schema":
-        """Read the schema that ``to_json`` wrote."""
+        """Read the schema that ``to_json`` wrote. Raises ValueError for attributes of no kind that there is."""
         tables = {
             table: tuple(
                 Attribute(**{**attribute, "values": tuple(attribute["values"])}) for attribute in value[table]
             )
             for table in ("household", "resident")
         }
+        kinds = {attribute.kind for attributes in tables.values() for attribute in attributes}
+        if not kinds <= {*get_args(AttributeKind)}:
+            raise ValueError(f"attributes of other kinds: {kinds}")
         needs = {name: tuple(value.get(name, ())) for name in ("needs", "leading")}
         return Schema(**{**value, **tables, **needs})
 

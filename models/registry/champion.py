@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from features.atomic import forget_partials, scratch_directory, write_atomically
 from features.blocks.build import catalogue
@@ -22,11 +23,25 @@ from features.contract.community import Community
 from features.language import UserError, say
 from features.point_in_time.records import Records
 from models.dataset.out_of_time import household_keys, read_out_of_time
+from models.estimators.boosting import lgb
 from models.registry.tracking import registry_address
 from models.scoring.model import NeedModel
 
 DIRECTORY = "champion"
 _POINTER = "current.json"
+# what reading a file raises that is not as ``NeedModel.save`` wrote it
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    BadZipFile,
+    lgb.basic.LightGBMError,
+)
 
 
 class NoChampion(UserError):
@@ -128,16 +143,16 @@ def no_model() -> NoChampion:
 def load_champion(version: int, files: Path) -> Champion:
     """Read a copy of a version from the directory ``files``.
 
-    Raises NoChampion if an earlier version of the program made it, with other features.
+    Raises NoChampion if an earlier version of the program made it, with other features, or its files are damaged.
     """
     try:
         model = NeedModel.load(files)
         outdated = model.feature_names != [feature.name for feature in catalogue(model.schema)]
-    except (KeyError, TypeError, ValueError):
+    except UNREADABLE:
         outdated = True
     if outdated:
-        zh = f"版本 {version} 是程序旧版训练的，现在不能用：请重新运行 xianying retrain"
-        en = f"version {version} was made by an earlier version of the program: run xianying retrain again"
+        zh = f"版本 {version} 是程序旧版训练的，或者文件已损坏，现在不能用：请重新运行 xianying retrain"
+        en = f"version {version} was made by an earlier version of the program, or is damaged: run xianying retrain again"
         raise NoChampion(say(zh, en))
     return Champion(model, version, files)
 

@@ -19,6 +19,7 @@ from models.estimators.boosting import lgb
 from models.estimators.calibrate import Calibration, level_shift
 from models.estimators.logistic import Logistic, Transform
 from models.estimators.offset import EXPECTED, Offset
+from models.estimators.saved import check_numbers, read_arrays, read_trees
 from models.estimators.seasonal_level import Ahead, ahead
 from models.estimators.train import MEMBERS, Members
 from models.underreporting.p_need import NeedFromVisits
@@ -219,13 +220,16 @@ class NeedModel:
 
     @staticmethod
     def load(directory: Path) -> "NeedModel":
-        """Read the model that ``save`` wrote. Raises ValueError if its members are those of an earlier version."""
+        """Read the model that ``save`` wrote.
+
+        Raises ValueError if its members are those of an earlier version, or its numbers are not those of a model.
+        """
         said = json.loads((directory / "model.json").read_text(encoding="utf-8"))
-        with np.load(directory / "arrays.npz") as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(directory / "arrays.npz")
+        check_numbers(arrays)
         if arrays["weights"].shape[1] != len(MEMBERS):
             raise ValueError(f"{directory}: other members than {', '.join(MEMBERS)}")
-        return NeedModel(
+        model = NeedModel(
             schema=Schema.from_json(said["schema"]),
             feature_names=said["feature_names"],
             members=_read_members(directory, arrays),
@@ -243,6 +247,8 @@ class NeedModel:
             season=arrays.get("season"),
             lent_season=arrays.get("lent_season"),
         )
+        _check(model)
+        return model
 
 
 def _write_trees(path: Path, booster: lgb.Booster) -> None:
@@ -262,13 +268,39 @@ def _read_members(directory: Path, arrays: Mapping[str, np.ndarray]) -> Members 
     return Members(
         logistic,
         Offset(int(arrays["ground_column"]), arrays["ground_shift"], arrays["ground_usual"]),
-        tuple(_read_trees(path) for path in pooled),
-        {int(path.stem.removeprefix("plain_")): _read_trees(path) for path in plain},
+        tuple(read_trees(path) for path in pooled),
+        {int(path.stem.removeprefix("plain_")): read_trees(path) for path in plain},
     )
 
 
-def _read_trees(path: Path) -> lgb.Booster:
-    return lgb.Booster(model_str=path.read_text(encoding="utf-8"))
+def _check(model: NeedModel) -> None:
+    """Raise ValueError where arrays have other shapes than the needs, shares are none, or texts are no texts."""
+    needs = len(model.schema.needs)
+    calibration = model.calibration
+    of_needs = (model.rates, model.per_request, model.level_weight, model.usual_shift, calibration.slope)
+    for array in (*of_needs, calibration.intercept, model.modelled):
+        _require(array.shape == (needs,) and array.dtype.kind in "fiub", "an array of other needs")
+    _require(model.modelled.dtype == bool, "modelled")
+    _require(((model.rates >= 0) & (model.rates <= 1)).all(), "rates are no shares")
+    _require(model.weights.shape[0] == needs and (model.weights >= 0).all(), "weights")
+    seasons = [season for season in (model.season, model.lent_season) if season is not None]
+    _require(all(season.ndim == 2 and len(season) == needs for season in seasons), "seasons of other needs")
+    _require(len(model.risk_calibration) == 2 and np.isfinite(model.risk_calibration).all(), "risk")
+    if model.members:
+        rows = len(model.members.logistic.coefficients)
+        _require(rows == needs == len(model.members.logistic.intercept), "coefficients of other needs")
+        _require(0 <= model.members.offset.column < len(model.feature_names), "an offset of another feature")
+        _require(all(0 <= need < needs for need in model.members.plain), "trees of another need")
+    _require(_is_texts(model.metadata.get("silence", {})), "silence")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+
+
+def _require(holds: Any, what: str) -> None:
+    if not holds:
+        raise ValueError(what)
 
 
 def probability(log_odds: np.ndarray, shift: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from features.alphabet import shown
 from features.blocks.build import Features
 from features.language import UserError, say
 from features.point_in_time.labels import label_end, labels
@@ -59,7 +60,7 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
 
     Returns the neighbour's model whose order loses least here, with this community's level, the neighbours' season, and
     without probabilities that belong to the neighbour's households.
-    Raises UserError: no neighbour has the same needs and windows, and a model that holds its season.
+    Raises UserError: no neighbour has the same needs and windows, and a model that holds its season and gives numbers.
     """
     known = known_before(records, as_of)
     base = untrained(known, neighbours[0].model.schema, as_of)
@@ -70,17 +71,26 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
             "no neighbour has this community's needs in the same order, with the same lead_weeks and horizon_weeks, and a"
             " model that this version trained: nothing can be borrowed",
         )
-    losses = [(neighbour, _loss(records, known, neighbour.model)) for neighbour in alike]
+    gives = [_gives_numbers(records, known, neighbour.model) for neighbour in alike]
+    usable = [neighbour for neighbour, numbers in zip(alike, gives, strict=True) if numbers]
+    if not usable:
+        raise UserError(
+            f"{_names(alike)}：模型算不出数，文件可能已损坏，请在那里重新运行 xianying retrain",
+            f"{_names(alike)}: the model gives no numbers, perhaps damaged; run xianying retrain there again",
+        )
+    losses = [(neighbour, _loss(records, known, neighbour.model)) for neighbour in usable]
     chosen, _ = min(losses, key=lambda tried: np.nan_to_num(tried[1], nan=np.inf))
-    left_out = [neighbour.name for neighbour in neighbours if not _fits(neighbour.model, base)]
-    season = joined_season([season for lender in alike if (season := lender.model.season) is not None])
+    season = joined_season([season for lender in usable if (season := lender.model.season) is not None])
     model = _with_own_level(records, known, replace(chosen.model, lent_season=season), base)
     origin = {"name": chosen.name, "version": chosen.version}
     lines = _origin_lines(chosen.name)
-    metadata = {"borrowed": origin, "unsound": [lines], "silence": chosen.model.metadata.get("silence", {})}
+    silence = {language: shown(text) for language, text in chosen.model.metadata.get("silence", {}).items()}
+    metadata = {"borrowed": origin, "unsound": [lines], "silence": silence}
     model = replace(model, metadata=base.metadata | metadata)
+    others = [neighbour for neighbour in neighbours if not _fits(neighbour.model, base)]
+    useless = [neighbour for neighbour, numbers in zip(alike, gives, strict=True) if not numbers]
     tried = [(neighbour.name, loss) for neighbour, loss in losses]
-    return Borrowed(model, _notes(tried, left_out, lines), tried)
+    return Borrowed(model, _notes(tried, others, useless, lines), tried)
 
 
 def as_retrained(borrowed: Borrowed, champion: NeedModel | None) -> Retrained:
@@ -95,6 +105,22 @@ def as_retrained(borrowed: Borrowed, champion: NeedModel | None) -> Retrained:
     none = np.empty(0, dtype=np.int32)
     rows, no_p = Validation(none, none, none, none, none, {}, ()), np.empty(0)
     return replace(retrained, comparison=compare(rows, no_p, no_p, champion.schema.needs, 1))
+
+
+def _gives_numbers(records: Records, known: Known, model: NeedModel) -> bool:
+    """Whether a model gives a probability to each household and need of today, and its season a level."""
+    features, _ = validated_features(records, known, model.schema)
+    try:
+        with np.errstate(all="ignore"):
+            odds = model.log_odds(features)
+            shift = replace(model, lent_season=model.season).shift(known, odds, features.rows.need)
+    except (IndexError, ValueError):
+        return False
+    return bool(np.isfinite(odds).all() and np.isfinite(shift).all())
+
+
+def _names(neighbours: Sequence[Neighbour]) -> str:
+    return say("、", ", ").join(neighbour.name for neighbour in neighbours)
 
 
 def _fits(model: NeedModel, base: NeedModel) -> bool:
@@ -161,7 +187,9 @@ def _origin_lines(name: str) -> dict[str, str]:
     }
 
 
-def _notes(losses: list[tuple[str, float]], left_out: list[str], lines: dict[str, Any]) -> list[str]:
+def _notes(
+    losses: list[tuple[str, float]], others: list[Neighbour], useless: list[Neighbour], lines: dict[str, Any]
+) -> list[str]:
     losses_told = say("，", ", ").join(
         f"{name} {loss:.4f}" for name, loss in losses if np.isfinite(loss)
     ) or say("还没有可试的申请，取第一个", "no request to try them on: the first is taken")
@@ -172,8 +200,11 @@ def _notes(losses: list[tuple[str, float]], left_out: list[str], lines: dict[str
             f"log loss here (less is better): {losses_told}",
         ),
     ]
-    if left_out:
-        names = say("、", ", ").join(left_out)
+    if useless:
+        names = _names(useless)
+        notes.append(say(f"{names}：模型算不出数，未用", f"{names}: the model gives no numbers, not used"))
+    if others:
+        names = _names(others)
         notes.append(
             say(
                 f"{names}：needs 或时间窗不同，或模型是旧版本训练的，未用",

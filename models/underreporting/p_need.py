@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from features.blocks.build import Features
 from features.point_in_time.records import Known, Rows
-from models.estimators.boosting import lgb
+from models.estimators.saved import read_arrays, read_trees
 from models.estimators.threads import in_threads
 from models.underreporting.calibration import NeedCalibration
 from models.underreporting.design import DesignReader
@@ -75,8 +75,7 @@ class NeedFromVisits:
         if not (directory / FILE).exists():
             return None
         said = json.loads((directory / FILE).read_text(encoding="utf-8"))
-        with np.load(directory / ARRAYS) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(directory / ARRAYS)
         calibration = said["calibration"]
         calibration = {
             **calibration,
@@ -99,8 +98,7 @@ def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 def _estimator(name: str, arrays: dict[str, np.ndarray], directory: Path) -> Estimator:
     if name == TREES:
         paths = sorted(directory.glob(TREE_FILES.format("*")))
-        trees = tuple(lgb.Booster(model_str=path.read_text(encoding="utf-8")) for path in paths)
-        return VisitTrees(VisitLogistic(**arrays), trees)
+        return VisitTrees(VisitLogistic(**arrays), tuple(map(read_trees, paths)))
     return ESTIMATORS[name].made(**arrays)
 
 

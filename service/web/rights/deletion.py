@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from features.atomic import forget_partials, open_atomically, scratch_directory,
 from features.ingest.erasure import (
     erase_household,
     erase_rows,
+    merged,
     own_requests,
     own_texts,
     rows_of_household,
@@ -51,9 +53,40 @@ OPEN_IN_EXCEL = "~$"  # begins the name of a file that only says who has a workb
 def delete_everywhere(workspace: Path, database: Database, household_id: str, who: str) -> list[str]:
     """Remove a household from records, weeks, lists, what is served and the database; lines on what was done.
 
+    Households that were merged into it go first, each from the weeks in which it still had its own number.
+
     A tombstone stays: the day and a hash made with the workspace's secret, so that a later export does not bring the
     household back. The audit log stays as it is. Killed in between it can be run again.
     """
+    done = [_delete_one(workspace, database, one, who) for one in reversed(merged(workspace, household_id))]
+    removed: Counter[str] = Counter()
+    for rows, _, _ in done:
+        removed.update(rows)
+    files = {path for _, changed, _ in done for path in changed}
+    unreadable = {path for *_, left in done for path in left}
+    rows_told = say("，", ", ").join(f"{table} {count}" for table, count in removed.items() if count)
+    return [
+        say(f"已删除一户：{rows_told or '没有记录'}", f"deleted a household: {rows_told or 'no rows'}"),
+        *([say(f"已从 {len(files)} 个文件中删去", f"taken out of {len(files)} files")] if files else []),
+        *(
+            say(
+                f"{path}：读不了，请自己把这一户从里面删掉，或删除这个文件",
+                f"{path}: cannot be read; take the household out of it by hand, or delete the file",
+            )
+            for path in sorted(unreadable)
+        ),
+        say(
+            "启用的模型要到下次 xianying retrain 才不再受这一户影响；备份和来源系统里的资料请另行删除",
+            "the model in force has learnt from it until the next xianying retrain; delete it from backups and from"
+            " the source too",
+        ),
+    ]
+
+
+def _delete_one(
+    workspace: Path, database: Database, household_id: str, who: str
+) -> tuple[dict[str, int], list[Path], list[Path]]:
+    """Remove one household; return rows by table, the files that changed, and those that cannot be read."""
     digest = leave_tombstone(workspace, household_id)
     forget_partials(workspace)
     # while the records still tell which
@@ -80,23 +113,7 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
             session.add(Deletion(household_hash=digest, by=who, drained_at=now()))
         enter(session, who, "resident.delete", digest)
     database.forget_deleted_rows()
-    rows = say("，", ", ").join(f"{table} {count}" for table, count in removed.items() if count)
-    return [
-        say(f"已删除一户：{rows or '没有记录'}", f"deleted a household: {rows or 'no rows'}"),
-        *([say(f"已从 {len(files)} 个文件中删去", f"taken out of {len(files)} files")] if files else []),
-        *(
-            say(
-                f"{path}：读不了，请自己把这一户从里面删掉，或删除这个文件",
-                f"{path}: cannot be read; take the household out of it by hand, or delete the file",
-            )
-            for path in unreadable
-        ),
-        say(
-            "启用的模型要到下次 xianying retrain 才不再受这一户影响；备份和来源系统里的资料请另行删除",
-            "the model in force has learnt from it until the next xianying retrain; delete it from backups and from"
-            " the source too",
-        ),
-    ]
+    return removed, files, unreadable
 
 
 def _tables(workspace: Path, household_id: str) -> list[Path]:

@@ -1,5 +1,6 @@
 """A community.yaml that is made to do harm, or that loses something in silence, ends in one line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,9 @@ def test_aliases_that_stay_small_are_fine(tmp_path: Path) -> None:
 def test_settings_come_in_many_encodings(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "some.yaml").write_text("name: 東區文化路\n", encoding)
     assert read_yaml(tmp_path / "some.yaml") == {"name": "東區文化路"}
+
+
+def test_a_pipe_in_the_place_of_settings_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "走访.mapping.yaml")
+    with pytest.raises(UserError, match="读不到，请放入 走访"):
+        read_yaml(tmp_path / "走访.mapping.yaml")

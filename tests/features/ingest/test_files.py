@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from unittest.mock import patch
 
@@ -378,3 +379,10 @@ def test_a_file_damaged_in_its_middle_is_named_in_one_line(tiny_town, kind):
     with pytest.raises(UserError, match=f"households.{kind}") as caught:
         read_table("households", path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["households.csv", "households.parquet", "households.xlsx"])
+def test_a_pipe_in_the_place_of_a_table_is_told(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=r"读不到|没有这个文件"):
+        read_table("households", tmp_path / name)

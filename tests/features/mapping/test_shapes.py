@@ -680,3 +680,18 @@ def test_merged_ranges_over_one_another_are_filled_once() -> None:
     began = time.process_time()
     table = sheet_table(SheetCells("走访", True, [head, *rows], merged))
     assert table and table.rows[10][0] == "张三" and time.process_time() - began < 10
+
+
+@pytest.mark.parametrize("end", ["\r\r\n", "\r", "\n"])
+def test_line_ends_may_be_mixed(tmp_path: Path, end: str) -> None:
+    rows = ["户主姓名,家庭住址,走访情况\r\n", f"张三,1幢101室,送餐{end}", "李四,1幢102室,托管\r\n"]
+    (tmp_path / "走访.csv").write_bytes("".join(rows).encode())
+    (table,) = read_ledger(tmp_path / "走访.csv")
+    assert [row[0] for row in table.rows] == ["张三", "李四"] and table.lines == [2, 3]
+
+
+def test_a_text_of_more_columns_than_a_workbook_has_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "走访.csv"
+    path.write_text(",".join(f"列{at}" for at in range(200_000)) + "\n1\n", "utf-8")
+    with pytest.raises(UserError, match="第 1 行：200,000 列"):
+        read_ledger(path)

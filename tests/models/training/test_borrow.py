@@ -1,5 +1,9 @@
 """A neighbour's model in a community with a short history: its order and season, this community's level, its origin."""
 
+import json
+import os
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -14,7 +18,7 @@ from features.language import UserError
 from features.point_in_time.cohort import cohort
 from features.point_in_time.records import Known, Records, day_of, known_before
 from models.estimators.seasonal_level import ahead, season_of
-from models.registry.champion import Champion
+from models.registry.champion import Champion, load_champion
 from models.registry.neighbours import lent_models
 from models.registry.registry import champion, log_retrain
 from models.scoring.untrained import untrained
@@ -175,3 +179,89 @@ def test_a_community_lends_only_where_its_settings_say_so(
     assert lent_models([tmp_path / "a"])[0].version == 7
     with pytest.raises(UserError, match="sharing"):
         lent_models([tmp_path / "a", tmp_path / "b"])
+
+
+def in_arrays(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    def tamper(place: Path) -> None:
+        with np.load(place / "arrays.npz") as file:
+            arrays = {one: file[one] for one in file.files}
+        arrays[name] = change(arrays[name])
+        np.savez(place / "arrays.npz", **arrays)
+
+    return tamper
+
+
+def in_trees(pattern: str, text: str) -> Callable[[Path], None]:
+    def tamper(place: Path) -> None:
+        path = place / "pooled_0.txt"
+        path.write_text(re.sub(pattern, text, path.read_text(), count=1, flags=re.DOTALL))
+
+    return tamper
+
+
+def in_json(*keys: str, value: object) -> Callable[[Path], None]:
+    def tamper(place: Path) -> None:
+        said = json.loads((place / "model.json").read_text("utf-8"))
+        inner = said
+        for key in keys[:-1]:
+            inner = inner[key]
+        inner[keys[-1]] = value
+        (place / "model.json").write_text(json.dumps(said), "utf-8")
+
+    return tamper
+
+
+def emptied(array: np.ndarray) -> np.ndarray:
+    return np.full(array.shape, np.nan)
+
+
+TAMPERED: dict[str, Callable[[Path], object]] = {
+    "coefficients that are none": in_arrays("coefficients", emptied),
+    "a slope that is none": in_arrays("slope", emptied),
+    "a shift that is none": in_arrays("usual_shift", emptied),
+    "coefficients of other columns": in_arrays("coefficients", lambda array: array[:, :2]),
+    "coefficients that overflow": in_arrays("coefficients", lambda array: array * 1e300),
+    "seasons without an end": in_arrays("season", lambda array: np.full(array.shape, np.inf)),
+    "seasons of other needs": in_arrays("season", lambda array: array[:1]),
+    "seasons of other columns": in_arrays("season", lambda array: array[:, :3]),
+    "rates of other needs": in_arrays("rates", lambda array: array[:1]),
+    "rates above one": in_arrays("rates", lambda array: array + 5),
+    "an object in an array": in_arrays("rates", lambda array: np.array([{"a": 1}], dtype=object)),
+    "arrays that unpack to gigabytes": lambda place: np.savez_compressed(
+        place / "arrays.npz", weights=np.zeros((300 << 20) // 8)
+    ),
+    "arrays that break off": lambda place: os.truncate(place / "arrays.npz", 200),
+    "no arrays": lambda place: (place / "arrays.npz").unlink(),
+    "brackets without an end": lambda place: (place / "model.json").write_text("[" * 200_000),
+    "metadata that are a list": in_json("metadata", value=[]),
+    "texts that are none": in_json("metadata", "silence", value=["x"]),
+    "a risk of three numbers": in_json("risk_calibration", value=[1, 2, 3]),
+    "other features": in_json("feature_names", value=["a"]),
+    "trees that break off": in_trees("end of trees.*", ""),
+    "a leaf that is no number": in_trees(r"leaf_value=\S+", "leaf_value=nan"),
+    "leaves that are missing": in_trees(r"leaf_value=\S+ ", "leaf_value="),
+    "a feature that is not there": in_trees(r"split_feature=\d+", "split_feature=999999"),
+    "a tree that runs in a circle": in_trees(r"left_child=\S+", "left_child=0"),
+    "a tree in another place": in_trees(r"tree_sizes=\d+", "tree_sizes=7"),
+}
+
+
+@pytest.mark.parametrize("kind", TAMPERED)
+def test_a_lent_model_that_was_tampered_with_ends_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: Records, known: Known, kind: str
+) -> None:
+    """LightGBM ends the whole process over some of these texts, and a score that is no number ranks nobody."""
+    lent(known, "南山", GOOD).model.save(tmp_path)
+    TAMPERED[kind](tmp_path)
+    shares = small_community(sharing={"model": True})
+    monkeypatch.setattr("features.store.sharing.read_settings", lambda _: shares)
+    monkeypatch.setattr("models.registry.neighbours.champion", lambda place: load_champion(7, place))
+    with pytest.raises(UserError, match="西山社区") as caught:
+        borrow(records, AS_OF, lent_models([tmp_path]))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_numbers_is_left_out_where_another_has_them(records: Records, known: Known) -> None:
+    endless = lent(known, "南山", dict.fromkeys(GOOD, 1e300))
+    found = borrow(records, AS_OF, [endless, lent(known, "东山", BAD)])
+    assert found.model.metadata["borrowed"]["name"] == "东山" and "南山：模型算不出数" in found.notes[-1]

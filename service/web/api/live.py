@@ -120,11 +120,9 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
         )
     if not sees_place(asker, row["grid_id"], row["microgrid_id"]):
         raise unknown_household()
-    if state_of(request).shelf.served.place(body.household_id):
-        place_in_sight(request, asker, body.household_id)
-    willing(request, body.household_id)
+    in_town = _is_in_town(request, asker, week, body.household_id)
     _known_needs(body, asker, week)
-    score = live.score(posted, str(row["grid_id"]), in_town=body.household_id in week.places)
+    score = live.score(posted, str(row["grid_id"]), in_town)
     note(request, asker, "live.score", body.household_id, week.as_of)
     scores = [
         {"need": need, "p_request": round(float(p), 8), "p_need": round(float(q), 8), "rank": int(rank)}
@@ -141,6 +139,20 @@ def live_scores(request: Request, body: PostedHousehold, asker: Asker, as_of: As
     unknown = live.unknown_attributes(posted, str(row["grid_id"]))
     head |= {"unknown_attributes": unknown} if unknown else {}
     return Response(orjson.dumps({**head, **level, "scores": scores}), media_type="application/json")
+
+
+def _is_in_town(request: Request, asker: Identity, week: Week, household_id: str) -> bool:
+    """Tell whether the week knows a household that the asker sees.
+
+    One of another place counts as new, like a number that nobody has: the answer must not tell that it is there.
+    Raises a problem for a household in sight that refuses, or whose deletion waits.
+    """
+    place = state_of(request).shelf.served.place(household_id)
+    if place is None or not sees_place(asker, place[0], place[1]):
+        return False
+    place_in_sight(request, asker, household_id)
+    willing(request, household_id)
+    return household_id in week.places
 
 
 def _known_needs(body: PostedHousehold, asker: Identity, week: Week) -> None:

@@ -113,3 +113,19 @@ def test_an_explanation_is_that_of_the_list(client):
     assert li.get("/v1/households/h04/explanation?need=refuge").status_code == 404
     assert li.get("/v1/households/h01/explanation?need=meals").status_code == 404
     assert wang.get("/v1/households/h00/explanation?need=childcare").status_code == 404  # no children
+
+
+def test_a_key_of_one_grid_does_not_learn_whether_a_number_is_taken_elsewhere(client):
+    places = client.app.state.shelf.served.newest.places
+    restrictions = client.app.state.restrictions
+    key = machine(client, "live:score", grid_id="g0")
+    elsewhere = [one for one, place in places.items() if place[0] != "g0"]
+    refusing = [one for one in elsewhere if one in restrictions.refusing]
+    assert refusing
+    home = {"valid_from": "2020-01-01", "grid_id": "g0", "microgrid_id": "m0"}
+    answers = []
+    for household in ("nobody", refusing[0], next(one for one in elsewhere if one not in refusing)):
+        body = {"household_id": household, "households": [home]}
+        found = client.post("/v1/live/scores", json=body, headers=key)
+        answers.append((found.status_code, {**found.json(), "household_id": ""}))
+    assert answers[0][0] == 200 and answers[1:] == answers[:1] * 2

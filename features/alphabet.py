@@ -1,6 +1,7 @@
 """Characters that do not show: controls, and signs that turn the direction of writing or have no width."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,8 @@ _IN_ARROW = (
     rf"[{_SIGNS}\x{{ad}}\x{{61c}}\x{{200b}}\x{{200e}}\x{{200f}}\x{{202a}}-\x{{202e}}\x{{2060}}"
     r"\x{2066}-\x{2069}\x{feff}]"
 )
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what spreadsheets take for the beginning of a formula
+_LINE_ENDS = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]")
 _FIRST_BYTES = (0x7F, 0xC2, 0xD8, 0xE2, 0xEF)  # of UTF-8, with which one can begin beside the controls
 
 
@@ -22,6 +25,24 @@ def shown(text: str) -> str:
     'H001'
     """
     return _HIDDEN.sub("", text)
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether all of a file's name shows, on one line.
+
+    >>> is_plain_name("走访台账 3.xlsx"), is_plain_name("走访\\n.xlsx"), is_plain_name("\\u202excod.xlsx")
+    (True, False, False)
+    """
+    return shown(name) == name and not _LINE_ENDS.search(name)
+
+
+def no_formula(value: Any) -> Any:
+    """Return what stands in a cell of a CSV, marked as a text where a spreadsheet would take it for a formula.
+
+    >>> no_formula("=1+1"), no_formula("1幢"), no_formula(-1)
+    ("'=1+1", '1幢', -1)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def first_hidden(text: str) -> int:

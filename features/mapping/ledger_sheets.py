@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from features.alphabet import shown
+from features.alphabet import is_plain_name, shown
 from features.contract.workbook_cells import SheetCells, read_sheets
 from features.contract.workbook_process import CELLS
 from features.ingest.csv_reader import as_utf8
@@ -67,6 +67,12 @@ def read_ledger(path: Path) -> list[LedgerSheet]:
     suffix = path.suffix.lower()
     if not path.is_file():
         raise UserError(f"{path}：没有这个文件", f"{path}: no such file")
+    if not is_plain_name(path.name):
+        name = path.with_name(" ".join(shown(path.name).split()))
+        raise UserError(
+            f"{name}：文件名里有看不见的字符或换行，请改名",
+            f"{name}: its name has characters that do not show, or several lines; give it another",
+        )
     if suffix in WORKBOOKS:
         cells = list(read_sheets(path))
     elif suffix in TEXTS:

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from features.alphabet import shown
 from features.language import UserError, say
 from service.console.mistyped import mistyped_line
 
@@ -82,9 +83,9 @@ def stage(name: str) -> Iterator[None]:
 
 
 def show(lines: Iterable[str]) -> None:
-    """Print lines."""
+    """Print lines, without what a file's name or cell could tell the terminal to do."""
     for line in lines:
-        click.echo(line)
+        click.echo(shown(line))
 
 
 def show_line(zh: str, en: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.alphabet import no_formula
 from features.atomic import write_atomically
 from features.contract.tables import TABLES
 from features.findings import line_words
@@ -123,7 +124,7 @@ class Accounts:
 
     def write(self, workspace: Path) -> None:
         """Write where every record went into the workspace."""
-        table = self.rows[[*SOURCE, "state", "why"]]
+        table = self.rows[[*SOURCE, "state", "why"]].map(no_formula)
         write_atomically(
             workspace / FOLDER / ROWS,
             table.to_csv(index=False, quoting=csv.QUOTE_MINIMAL).encode("utf-8-sig"),

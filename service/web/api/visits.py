@@ -12,6 +12,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from features.alphabet import no_formula
 from service.web.api.answers import NOT_FOUND, AsOf
 from service.web.auth.identities import Asker
 from service.web.base.access import Identity, Role, Scope, permit, sees_risk
@@ -28,7 +29,6 @@ KINDS = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what spreadsheets take for the beginning of a formula
 PLAIN_TEXTS = {"strings_to_formulas": False, "strings_to_urls": False}  # of xlsx files
 Text = Annotated[str | None, Query(min_length=1, max_length=100)]
 
@@ -215,7 +215,7 @@ def as_file(rows: list[dict[str, Any]], kind: str, who: str) -> bytes:
         frame.to_parquet(content, index=False)
     elif kind == "csv":
         texts = frame.select_dtypes(exclude="number")
-        frame[texts.columns] = texts.map(_plain)
+        frame[texts.columns] = texts.map(no_formula)
         content.write(frame.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig"))
     else:
         with pd.ExcelWriter(
@@ -226,7 +226,3 @@ def as_file(rows: list[dict[str, Any]], kind: str, who: str) -> bytes:
             frame.to_excel(writer, index=False, sheet_name="visits")
             writer.sheets["visits"].set_footer(f"&L{who.replace('&', '&&')} {at}&R&P / &N")
     return content.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,6 +1,7 @@
 """Settings of the service, read from the environment; unsafe combinations are refused."""
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
     oidc_issuer: str = Field("", description="single sign-on: address of the OpenID Connect issuer")
     oidc_client_id: str = Field("", description="single sign-on: client id")
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="single sign-on: client secret")
+    public_address: str = Field(
+        "",
+        description="address by which browsers reach the service, such as `https://visits.example.org`: single"
+        " sign-on comes back there, whatever host a request names; needed with single sign-on in production",
+    )
     oidc_claim: str = Field(
         "preferred_username",
         description="single sign-on: the claim that holds a person's login (an email only where verified)",
@@ -115,7 +121,23 @@ class Settings(BaseSettings):
                 "set XIANYING_SECRET to 32 characters or more (openssl rand -hex 32); to try things on"
                 " this machine set XIANYING_ENVIRONMENT=development",
             )
+        if self.single_sign_on and self.secure and not self.public_address:
+            raise Mistake(
+                "用单点登录要设置 XIANYING_PUBLIC_ADDRESS（浏览器访问本服务的网址，如 https://visits.example.org）",
+                "single sign-on needs XIANYING_PUBLIC_ADDRESS, by which browsers reach the service, such as"
+                " https://visits.example.org",
+            )
         return self
+
+    @field_validator("public_address")
+    @classmethod
+    def _whole_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/?#@\s]+/?", value):
+            raise Mistake(
+                f"“{value}” 不是完整的网址，写法如 https://visits.example.org",
+                f"'{value}' is no whole address: write such as https://visits.example.org",
+            )
+        return value.rstrip("/")
 
     @cached_property
     def second_factor_roles(self) -> frozenset[str]:

@@ -31,7 +31,8 @@ from service.web.database.engine import Database, database_of
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, Remark, now
 from service.web.intake.counted import on_paper, paper_counts
 from service.web.published.from_records import Recorded, publish_from_records, recorded_outcomes
-from service.web.rights.deletion import delete_everywhere
+from service.web.rights.deletion import delete_everywhere, published_households, published_texts
+from service.web.rights.own_texts import forget_texts
 
 Rows = dict[str, list[dict[str, Any]]]
 TAKES_BACK = "satisfied"  # the kind of feedback that takes back what the same row said before
@@ -54,20 +55,26 @@ def drain_service(workspace: Path) -> list[str]:
 
 
 def delete_again(workspace: Path, before: Tombstones) -> None:
-    """Delete households anew that stand in tables although they were deleted since the tombstones were as ``before``."""
+    """Delete households anew that stand in tables or published weeks although they were deleted since the tombstones
+    were as ``before``.
+    """
     now = read_tombstones(workspace / TOMBSTONES)
     new = {digest: day for digest, day in now.households.items() if digest not in before.households}
     removed = recognises(replace(now, households=new, salted={}), workspace)
-    left = {
-        household
-        for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]
-        if "household_id" in pq.read_schema(path).names
-        for household in pq.read_table(path, columns=["household_id"])["household_id"].unique().to_pylist()
-        if household and removed(household)
-    }
+    written = published_households(workspace).union(
+        *(
+            pq.read_table(path, columns=["household_id"])["household_id"].unique().to_pylist()
+            for path in [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]
+            if "household_id" in pq.read_schema(path).names
+        )
+    )
+    left = {household for household in written if household and removed(household)}
     with database_of(workspace) as database:
         if database:
             for household in sorted(left):
+                forget_texts(
+                    workspace, published_texts(workspace, household)
+                )  # its records tell no more which
                 delete_everywhere(workspace, database, household, operator())
 
 

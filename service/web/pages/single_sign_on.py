@@ -58,9 +58,15 @@ async def begin(request: Request) -> Any:
     state_of(request).limits.count_sign_in(request.client.host if request.client else "")
     try:
         await _metadata(state_of(request))
-        return await state_of(request).issuer.authorize_redirect(request, str(request.url_for("oidc_back")))
+        return await state_of(request).issuer.authorize_redirect(request, _way_back(request))
     except Exception as error:  # the library has many kinds of its own for what an issuer may answer
         raise _unreachable() from error
+
+
+def _way_back(request: Request) -> str:
+    """Return where the issuer sends the browser back to: an address of the settings, as a request may name any host."""
+    address, back = state_of(request).settings.public_address, request.url_for("oidc_back")
+    return f"{address}{back.path}" if address else str(back)
 
 
 @router.get(

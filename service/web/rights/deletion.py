@@ -43,7 +43,15 @@ from service.web.database.tables import OF_HOUSEHOLD, Deletion, now
 from service.web.published.from_records import publish_from_records
 from service.web.published.packing import link
 from service.web.published.publish import settle, switching
-from service.web.published.week_files import AROUND, CONTENT, PLACES, RECORDS, VISITS
+from service.web.published.week_files import (
+    AROUND,
+    CONTENT,
+    PLACES,
+    RECORDS,
+    SERVED,
+    VISITS,
+    read_pointer,
+)
 from service.web.rights.own_texts import forget_texts
 
 SHEETS = NEEDS_SHEET.parent  # in which people decide
@@ -241,7 +249,12 @@ def _served(workspace: Path, household_id: str) -> None:
     with switching(workspace) as (served, pointer):
         for as_of, name in sorted(pointer["weeks"].items()):
             old = served / name
-            if not old.is_dir() or not _holds(old, household_id):
+            if not old.is_dir():
+                continue
+            # places first: they are read at once, and the records of a large town are not
+            if household_id not in orjson.loads((old / PLACES).read_bytes()) and household_id not in _held(
+                old
+            ):
                 continue
             with scratch_directory(served) as place:
                 shutil.copytree(old, place, dirs_exist_ok=True, copy_function=link)
@@ -249,18 +262,47 @@ def _served(workspace: Path, household_id: str) -> None:
                 pointer["weeks"][as_of] = settle(place, served, as_of)
 
 
-def _holds(old: Path, household_id: str) -> bool:
-    """Tell whether a published week holds anything about a household, even one not yet known at the week's date."""
-    if household_id in orjson.loads((old / PLACES).read_bytes()):
-        return True
-    if (old / AROUND).is_file() and _around_without(old / AROUND, household_id) != (
-        old / AROUND
-    ).read_bytes():
-        return True
-    if not (old / RECORDS).is_dir():
-        return False
-    town = open_copy(old / RECORDS)
-    return any(household_id in town.read([number]).household_ids for number in range(len(town)))
+def published_households(workspace: Path) -> set[str]:
+    """Return the households of which a published week holds anything, even one not yet known at the week's date."""
+    served = workspace / SERVED
+    return {
+        household
+        for name in read_pointer(workspace)["weeks"].values()
+        if (served / name).is_dir()
+        for household in _held(served / name)
+    }
+
+
+def published_texts(workspace: Path, household_id: str) -> set[str]:
+    """Return the texts of a household's attributes that nobody else has in the published weeks' records."""
+    served = workspace / SERVED
+    own: set[str] = set()
+    common: set[str] = set()
+    for name in read_pointer(workspace)["weeks"].values():
+        town = open_copy(served / name / RECORDS) if (served / name / RECORDS).is_dir() else ()
+        for number in range(len(town)):
+            records = town.read([number])  # type: ignore[union-attr]
+            common |= {need.id for need in records.community.needs}
+            common |= {*map(str, records.grid_ids), *map(str, records.microgrid_ids)}
+            for rows in (records.households, records.residents):
+                here = records.household_ids[rows.household] == household_id
+                for column in rows.attributes.values():
+                    own |= {*column[here].own().distinct}
+                    common |= {*column[~here].own().distinct}
+    return {text for text in own - common if len(text) > 1}
+
+
+def _held(week: Path) -> set[str]:
+    """Return the households of which a week's files hold anything."""
+    held = set(orjson.loads((week / PLACES).read_bytes()))
+    if (week / AROUND).is_file():
+        around = orjson.loads((week / AROUND).read_bytes())
+        lists = (feedback[name] for feedback in around["feedback"].values() for name in ("said", "agreed"))
+        held |= {row["household_id"] for rows in lists for row in rows}
+    if (week / RECORDS).is_dir():
+        town = open_copy(week / RECORDS)
+        held |= {str(one) for number in range(len(town)) for one in town.read([number]).household_ids}
+    return held
 
 
 def _without(old: Path, place: Path, household_id: str) -> None:

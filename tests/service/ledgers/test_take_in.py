@@ -1,5 +1,6 @@
 """From an office's raw ledgers to records: every row is accounted for, nothing is guessed, and next month goes on."""
 
+import csv
 import json
 import shutil
 import signal
@@ -25,6 +26,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.utils import get_column_letter
 from ready_process import run_to_end
 
+from features.alphabet import FORMULA
 from features.atomic import PARTIAL
 from features.language import UserError
 from features.mapping.kept_rows import PENDING, WARNINGS, read_kept
@@ -515,3 +517,23 @@ def test_the_three_ends_sum_to_the_input_whatever_the_ledger_holds(
     assert set(mine["state"]) <= {"loaded", "review", "aside"}
     loaded = set(mine.loc[mine["state"] == "loaded", "source_row"])
     assert all(rows[line - 2][0] == "2025-04-02" for line in loaded)
+
+
+def test_names_that_do_harm_are_told_and_no_cell_becomes_a_formula(tmp_path: Path) -> None:
+    raw, workspace = make_office(tmp_path, town := ledger_town(10, 10))
+    for name in ("走访\n台账.xlsx", "走访\x1b[31m台账.xlsx", "走访\u202e台账.xlsx"):
+        shutil.copy(raw / "走访台账.xlsx", raw / name)
+        assert command(workspace, "map", raw / name, "--yes") == 1
+        (raw / name).unlink()
+    assert not list(raw.glob("*.mapping.yaml"))
+    visits_of(raw / "=走访台账.xlsx", town.homes[0], "想订助餐")
+    book = load_workbook(raw / "=走访台账.xlsx")
+    book.active.title = "@走访"
+    book.active.append(['=HYPERLINK("http://example.org/")'])
+    book.save(raw / "=走访台账.xlsx")
+    map_all(raw, workspace)
+    take_in(raw, workspace)
+    with (workspace / "ledgers" / "rows.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))
+    assert any(row[0] == "'=走访台账.xlsx" and row[1] == "'@走访" for row in rows)
+    assert not [cell for row in rows for cell in row if cell.startswith(FORMULA)]

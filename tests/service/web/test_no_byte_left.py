@@ -19,11 +19,13 @@ from sqlalchemy import select
 from features.atomic import PARTIAL
 from features.point_in_time import schema_fit
 from features.store.reader import read_settings
+from features.store.tombstones import TOMBSTONES, read_tombstones
 from models.text.decisions import keep_decisions, read_decisions
 from models.text.gate import keep_trained_on, read_trained_on
 from service.cli.commands import commands
 from service.texts.review_sheet import write_text_review
 from service.web.database.tables import Entry, Outcome
+from service.web.intake.handover import delete_again
 from service.web.published.from_records import refusing_on
 from service.web.rights.own_texts import forget_texts
 
@@ -138,6 +140,20 @@ def test_a_household_goes_with_those_that_were_merged_into_it(workspace):
     words = [f"{word}-{one}-word" for word in ("own", "said", "door") for one in (merged, kept)]
     assert holding(workspace, [*words, "own-note-word"]) == []
     named = holding(workspace, [merged, kept])
+    assert [path for path in named if not path.startswith(("service.db", "audit/"))] == []
+
+
+def test_a_week_that_was_published_after_a_deletion_loses_the_household(workspace):
+    """As where a command had read the records before, and publishes its week when the deletion has ended."""
+    household, before = MARKED[0], read_tombstones(workspace / TOMBSTONES)
+    shutil.copytree(workspace / "served", workspace.parent / "served")
+    commands(["--workspace", str(workspace), "resident", "delete", household, "--yes"], standalone_mode=False)
+    shutil.copytree(workspace.parent / "served", workspace / "served", dirs_exist_ok=True)
+    words = [f"own-{household}-word", f"said-{household}-word", f"door-{household}-word"]
+    assert holding(workspace, words)
+    delete_again(workspace, before)
+    assert holding(workspace, words) == []
+    named = holding(workspace, [household])
     assert [path for path in named if not path.startswith(("service.db", "audit/"))] == []
 
 

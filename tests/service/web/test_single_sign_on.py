@@ -15,9 +15,10 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
+from features.language import UserError
 from service.web.app import create_app
 from service.web.auth import people
-from service.web.base.settings import Settings
+from service.web.base.settings import Settings, read_settings
 
 
 def issuer_app(address: str) -> FastAPI:
@@ -205,3 +206,21 @@ def test_an_issuer_that_is_down_is_told(tmp_path):
     with TestClient(create_app(settings), follow_redirects=False) as client:
         answer = client.get("/v1/session/oidc")
         assert answer.status_code == 503 and answer.json()["type"] == "urn:xianying:issuer-unreachable"
+
+
+def test_the_issuer_sends_back_to_the_address_of_the_settings_whatever_host_a_request_names(client, issuer):
+    known = client.app.state.settings.model_copy(update={"public_address": "https://visits.example.org"})
+    client.app.state.settings = known
+    there = client.get("/v1/session/oidc", headers={"Host": "evil.example"}).headers["location"]
+    back = parse_qs(urlsplit(there).query)["redirect_uri"]
+    assert back == ["https://visits.example.org/v1/session/oidc/back"]
+
+
+def test_single_sign_on_in_production_needs_the_public_address(tmp_path, issuer):
+    given = {"workspace": tmp_path, "secret": "x" * 40, "oidc_issuer": issuer[1], "oidc_client_id": "x"}
+    with pytest.raises(UserError, match="XIANYING_PUBLIC_ADDRESS"):
+        read_settings(**given)
+    for wrong in ("visits.example.org", "https://a@b", "https://a/b"):
+        with pytest.raises(UserError, match="不是完整的网址"):
+            read_settings(**given, public_address=wrong)
+    assert read_settings(**given, public_address="https://a.example/").public_address == "https://a.example"

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import duckdb
 
+from features.contract.attribute_values import MISSING
 from features.contract.community import Community
 from features.contract.tables import TABLES
+from features.findings import Finding, Weight
 from features.language import say
 from features.store.export_history import Profile, next_number, note_export, profiles, usual_gone
-from features.store.sql import name
+from features.store.sql import name, text
 
 COMPARED = {"households": "household_id", "residents": "resident_id", "requests": "request_id"}
 WHOLE = 0.5  # of an export's rows held before, from which on it repeats them and is no mere addition
@@ -70,6 +72,22 @@ def compare_export(
     return alarms
 
 
+def tables_gone(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Handed]) -> list[Finding]:
+    """A finding on tables that the export before had and this one has not; to be asked before that one is noted."""
+    rows = connection.execute("SELECT table_name, rows FROM newest_export WHERE rows > 0").fetchall()
+    gone = tuple(f"{table}（{count}）" for table, count in rows if table not in tables)
+    if not gone or "households" not in tables:
+        return []
+    words = say(
+        "上一批导出有这些表（行数），这批没有",
+        "tables of the export before (rows) that this one has not",
+    )
+    todo = say(
+        "已有的记录不变；改了文件名的请改回", "what is held stays; give a file that was renamed its name back"
+    )
+    return [Finding(Weight.LOOK, say("导出", "export"), words, todo, examples=gone)]
+
+
 def _rows_gone(
     connection: duckdb.DuckDBPyConnection, table: str, given: str, number: int
 ) -> tuple[float | None, list[str]]:
@@ -118,7 +136,13 @@ def _profile(connection: duckdb.DuckDBPyConnection, table: str, handed: Handed) 
     if "valid_from" in handed.columns:
         last = f"SELECT {key}, max(valid_from) AS valid_from FROM {newest} GROUP BY {key}"
         newest = f"(SELECT * FROM {newest} SEMI JOIN ({last}) USING ({key}, valid_from))"
-    counted = "".join(f", count({name(column)})" for column in columns)
+    nothing = ", ".join(map(text, sorted(MISSING)))
+    counted = "".join(
+        f", count({name(column)})"
+        if column in TABLES[table].columns
+        else f", count(*) FILTER (lower({name(column)}) NOT IN ({nothing}))"
+        for column in columns
+    )
     rows, *counts = connection.execute(f"SELECT count(*){counted} FROM {newest}").fetchall()[0]
     profile: Profile = {("", None): rows}
     profile |= {(column, None): count for column, count in zip(columns, counts, strict=True)}

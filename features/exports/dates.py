@@ -14,6 +14,19 @@ def sql_time(iso: str) -> str:
     return f"TIMESTAMP {text(iso)}"
 
 
+def is_older(ends: str | None, covered: str | None) -> bool:
+    """Whether an export ends before an earlier one. Of one whose last row tells only a day, the whole day counts.
+
+    ends, covered: until when it and earlier ones reach, as ISO texts.
+
+    >>> is_older("2024-03-05 00:00:00", "2024-03-05 10:00:00"), is_older("2024-03-05 09:00:00", "2024-03-05 10:00:00")
+    (False, True)
+    """
+    if not ends or not covered:
+        return False
+    return ends[:10] < covered[:10] if ends.endswith("00:00:00") else ends < covered
+
+
 def covered_until(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Return the time that earlier exports reach, as an ISO text; None before the first.
 

@@ -1,8 +1,8 @@
-"""Numbers of requests that do not identify a request: numbers that begin again, and known requests under new numbers.
+"""Numbers that do not identify what they number: numbers that begin again, and known rows under new numbers.
 
 A request whose number stands for another household and date than before is another request: it is kept under the number
-with its date and household appended. A request that equals one already held in household, time and need, whose number
-is gone, is the same request.
+with its date and household appended; where most numbers do so, another date is enough. A request that equals one already
+held in household, time and need, whose number is gone, is the same request. So are a visit and a person.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,21 @@ from dataclasses import dataclass
 
 import duckdb
 
-from features.store.database import has_tables
-from features.store.sql import one_value, text
+from features.contract.tables import TABLES
+from features.store.database import attribute_columns, has_tables
+from features.store.sql import name, one_value, text
 
 BEHIND = "~@"  # stands between a number and what tells apart the requests that have it
+MOST = 0.5  # of the numbers that stand for another household or date, from which on numbers begin anew
+ALIKE = {  # columns in which the same row is equal under another number, beside the household
+    "residents": ("valid_from", "birth_year", "birth_date"),
+    "outreach": ("contacted_at", "need", "arm"),
+}
 
 
 @dataclass(frozen=True)
 class Staged:
-    """The staged requests: their table, SQL of a row's line, and SQL that is true for a usable row."""
+    """A table's staged rows: their table, SQL of a row's line, and SQL that is true for a usable row."""
 
     table: str
     line: str
@@ -50,33 +56,71 @@ def match_requests(connection: duckdb.DuckDBPyConnection, rows: Staged, columns:
         CREATE OR REPLACE TEMP TABLE held_requests AS
         SELECT request_id, household_id, requested_at, coalesce(need, text) AS what
         FROM requests WHERE superseded_at IS NULL""")
+    both = f"{rows.usable} new JOIN held_requests held ON new.request_id = held.request_id"
+    anew = begin_anew(connection, both, "new", "held")
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE unmatched AS
         SELECT {rows.line} AS line, new.request_id, new.household_id, new.requested_at, {what} AS what,
             held.request_id IS NOT NULL AS anew
         FROM {rows.usable} new LEFT JOIN held_requests held ON new.request_id = held.request_id
-        WHERE held.request_id IS NULL OR ({apart("new", "held")})""")
-    same = _same_under_new_numbers(connection, rows)
-    anew = _begun_anew(connection, rows)
+        WHERE held.request_id IS NULL OR ({apart("new", "held", anew)})""")
+    same = sum(_same_under_new_numbers(connection, rows, precise) for precise in (True, False))
+    begun = _begun_anew(connection, rows, anew)
     connection.execute("DROP TABLE held_requests")
     connection.execute("DROP TABLE unmatched")
-    return Matched(same, anew)
+    return Matched(same, begun)
 
 
-def _same_under_new_numbers(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
-    """Match requests to equal ones held under a number that this export no longer uses for them; return how many."""
+def match_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Staged, columns: Sequence[str]
+) -> int:
+    """Give staged persons or visits the numbers under which equal ones are held that this export has not; count them.
+
+    ``table``: residents or outreach. ``rows``: its staged rows. ``columns``: all columns that the file has. Where it
+    gives no birth, persons must be equal in all attributes too.
+    """
+    if not has_tables(connection) or not one_value(connection, f"SELECT count(*) FROM {table}"):
+        return 0
+    number = TABLES[table].key[0]
+    alike = [column for column in ALIKE[table] if column in columns]
+    if table == "residents" and not {"birth_year", "birth_date"} & {*alike}:
+        alike += [column for column in attribute_columns(connection, table) if column in columns]
+    same = ", ".join(map(name, ["household_id", *alike]))
+    equal = " AND ".join(f"fresh.{name(column)} IS NOT DISTINCT FROM free.{name(column)}" for column in alike)
+    held = f"(SELECT * FROM {table} WHERE superseded_at IS NULL)"
+    nth = f"row_number() OVER (PARTITION BY {same} ORDER BY {number}) AS nth"
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE renumbered AS
+        WITH fresh AS (SELECT *, {nth} FROM {rows.usable} ANTI JOIN {held} USING ({number})),
+        free AS (SELECT *, {nth} FROM {held} ANTI JOIN {rows.usable} USING ({number}))
+        SELECT fresh.{rows.line} AS line, free.{number} AS number FROM fresh JOIN free
+            ON fresh.household_id = free.household_id AND {equal} AND fresh.nth = free.nth""")
+    connection.execute(
+        f"UPDATE {rows.table} SET {number} = number FROM renumbered WHERE {rows.line} = renumbered.line"
+    )
+    return one_value(connection, "SELECT count(*) FROM renumbered")
+
+
+def _same_under_new_numbers(connection: duckdb.DuckDBPyConnection, rows: Staged, precise: bool) -> int:
+    """Match requests to equal ones held under a number that this export no longer uses for them; return how many.
+
+    ``precise``: to the second; otherwise to the day where one of the two tells no more.
+    """
+    when = "requested_at" if precise else "requested_at::DATE"
+    plain = "" if precise else f"AND ({_only_day('fresh')} OR {_only_day('free')})"
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE renumbered AS
         WITH fresh AS (
-            SELECT *, row_number() OVER (PARTITION BY household_id, requested_at, what ORDER BY line) AS nth
+            SELECT *, row_number() OVER (PARTITION BY household_id, {when}, what ORDER BY line) AS nth
             FROM unmatched),
         free AS (
-            SELECT *, row_number() OVER (PARTITION BY household_id, requested_at, what ORDER BY request_id) AS nth
+            SELECT *, row_number() OVER (PARTITION BY household_id, {when}, what ORDER BY request_id) AS nth
             FROM held_requests ANTI JOIN (
                 SELECT request_id FROM {rows.usable} ANTI JOIN unmatched USING (request_id)
             ) USING (request_id))
         SELECT fresh.line, free.request_id AS number FROM fresh JOIN free
-            USING (household_id, requested_at, what, nth) WHERE what IS NOT NULL""")
+            USING (household_id, what, nth)
+        WHERE what IS NOT NULL AND fresh.{when} = free.{when} {plain}""")
     table = rows.table
     connection.execute(
         f"UPDATE {table} SET request_id = number FROM renumbered WHERE {rows.line} = renumbered.line"
@@ -87,8 +131,15 @@ def _same_under_new_numbers(connection: duckdb.DuckDBPyConnection, rows: Staged)
     )
 
 
-def _begun_anew(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
-    """Renumber the requests whose number is held for another request; return how many were not held before."""
+def _only_day(row: str) -> str:
+    return f"{row}.requested_at = date_trunc('day', {row}.requested_at)"
+
+
+def _begun_anew(connection: duckdb.DuckDBPyConnection, rows: Staged, anew: bool) -> int:
+    """Renumber the requests whose number is held for another request; return how many were not held before.
+
+    ``anew``: whether most numbers have begun again.
+    """
     table = rows.table
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE numbered AS
@@ -98,7 +149,7 @@ def _begun_anew(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
         FROM unmatched LEFT JOIN (
             SELECT *, split_part(request_id, {text(BEHIND)}, 1) AS number FROM held_requests
             WHERE contains(request_id, {text(BEHIND)})
-        ) held ON held.number = unmatched.request_id AND NOT ({apart("unmatched", "held")})
+        ) held ON held.number = unmatched.request_id AND NOT ({apart("unmatched", "held", anew)})
         WHERE unmatched.anew GROUP BY unmatched.line""")
     connection.execute(
         f"UPDATE {table} SET request_id = number FROM numbered WHERE {rows.line} = numbered.line"
@@ -106,9 +157,29 @@ def _begun_anew(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
     return one_value(connection, "SELECT count(*) FROM numbered WHERE new")
 
 
-def apart(left: str, other: str) -> str:
-    """Return SQL that is true for two rows of one number with another household and another date."""
-    return f"{left}.household_id <> {other}.household_id AND {left}.requested_at::DATE <> {other}.requested_at::DATE"
+def apart(left: str, other: str, anew: bool) -> str:
+    """Return SQL that is true for two rows of one number with another household and another date.
+
+    ``anew``: whether most numbers have begun again: then another date is enough.
+    """
+    day = f"{left}.requested_at::DATE <> {other}.requested_at::DATE"
+    return day if anew else f"{_another_household(left, other)} AND {day}"
+
+
+def _another_household(left: str, other: str) -> str:
+    return f"{left}.household_id <> {other}.household_id"
+
+
+def begin_anew(connection: duckdb.DuckDBPyConnection, both: str, left: str, other: str) -> bool:
+    """Whether most numbers that stand for another household or date stand for another household and date.
+
+    ``both``: SQL of the rows side by side, named ``left`` and ``other``.
+    """
+    strictly, changed = connection.execute(f"""
+        SELECT count(*) FILTER ({apart(left, other, anew=False)}), count(*) FILTER (
+            {_another_household(left, other)} OR {apart(left, other, anew=True)})
+        FROM {both}""").fetchall()[0]
+    return bool(strictly) and strictly >= MOST * changed
 
 
 def tell_apart(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
@@ -118,12 +189,14 @@ def tell_apart(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:
         CREATE OR REPLACE TEMP TABLE first_with_number AS
         SELECT request_id, min_by(household_id, {line}) AS household_id,
             min_by(requested_at, {line}) AS requested_at
-        FROM {rows.usable} GROUP BY request_id HAVING count(DISTINCT household_id) > 1""")
+        FROM {rows.usable} GROUP BY request_id HAVING count(*) > 1""")
     if not one_value(connection, "SELECT count(*) FROM first_with_number"):
         return 0
+    both = f"{rows.usable} new JOIN first_with_number first USING (request_id)"
+    other = apart(table, "first", begin_anew(connection, both, "new", "first"))
     changed = connection.execute(f"""
         UPDATE {table} SET request_id = {number_behind(table)} FROM first_with_number first
-        WHERE {table}.request_id = first.request_id AND {rows.holds} AND {apart(table, "first")}""")
+        WHERE {table}.request_id = first.request_id AND {rows.holds} AND {other}""")
     return int(changed.fetchall()[0][0])
 
 

@@ -7,7 +7,7 @@ holds as long as its household can be read.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from features.contract.table_names import REFUSALS
+from features.contract.table_names import COLUMNS, REFUSALS
 from features.contract.tables import TABLES, UNDATED, Column, Table
 from features.findings import Weight
 from features.ingest.identifiers import raw
@@ -18,6 +18,7 @@ EARLIEST, LATEST = f"DATE '{UNDATED}'", "DATE '2101-01-01'"
 BIRTHS = ("birth_year", "birth_date")
 ENDS = ("until", "valid_until")  # columns in which a day far off means that there is none
 REFUSAL = "do_not_contact"  # kind of feedback
+SUMS = "(本页|本月|累)?(合计|小计|总计|共计|累计|汇总|总数)([:：].*)?|(sub|grand)?total:?"
 SETTLED = "row:settled"  # text of a resolved_at that says that a request is settled, but not when
 
 
@@ -45,6 +46,21 @@ def no_household() -> str:
     return say("没有这一户", "no such household")
 
 
+def no_record() -> str:
+    """Return the problem of a row that repeats the header, or sums up others."""
+    return say("是合计或又一行表头，不是记录", "a sum or the header once more, no record")
+
+
+def _no_record(table: str, columns: list[str]) -> list[Rule]:
+    """Make the rule on rows that are no record, by what stands in the place of their number."""
+    key = TABLES[table].key[0]
+    if key not in columns:
+        return []
+    names = ", ".join(map(text, [key, *COLUMNS.get(table, {}).get(key, ())]))
+    sums = f"regexp_full_match(replace(lower({raw(key)}), ' ', ''), {text(SUMS)})"
+    return [Rule(f"(lower({raw(key)}) IN ({names}) OR {sums}) IS TRUE", no_record(), "NULL", key)]
+
+
 def cell_rules(table: str, columns: list[str], needs: list[str], damaged: Mapping[str, str]) -> list[Rule]:
     """The rules about one cell each, of a table whose file has these columns of the contract.
 
@@ -53,7 +69,7 @@ def cell_rules(table: str, columns: list[str], needs: list[str], damaged: Mappin
     """
     contract = TABLES[table]
     refuses = f"(kind = {text(REFUSAL)}) IS TRUE" if "kind" in columns else "false"
-    rules = [
+    rules = _no_record(table, columns) + [
         rule
         for column in columns
         for rule in _column_rules(contract, column, table, damaged.get(column), refuses)

@@ -8,7 +8,7 @@ from features.exports.ages import Aged
 from features.exports.departures import Departed
 from features.exports.request_numbers import Matched
 from features.findings import Finding, Weight
-from features.ingest.checks import no_household
+from features.ingest.checks import no_household, no_record
 from features.ingest.files import TableFile
 from features.ingest.quarantine import Quarantined
 from features.language import say
@@ -114,6 +114,17 @@ def matched_findings(matched: Matched) -> list[Finding]:
     return findings
 
 
+def same_findings(table: str, same: int) -> list[Finding]:
+    """A finding on persons or visits that were there already under other numbers; none without any."""
+    if not same:
+        return []
+    words = say(
+        "编号是新的，住户、日期和内容与已有的相同，只是换了编号，只算一次",
+        "new numbers of rows that equal ones already there whose number is gone; they count once",
+    )
+    return [Finding(Weight.LOOK, table, words, say("请核对", "check them"), same)]
+
+
 def older_finding(ends: str, covered: str) -> Finding:
     """The finding on an export that ends before an earlier one; both as ISO texts."""
     words = say(
@@ -139,7 +150,7 @@ def late_finding(late: Mapping[str, int], covered: str) -> Finding:
 def unread_refusals(file: TableFile, refusals: list[tuple[str, Quarantined]]) -> list[str]:
     """A line on refusals of which not even the household can be told, and one on each sheet that was not read."""
     lines = [finding.line() for finding in file.findings if finding.weight == Weight.PROTECT]
-    rows = [row for problem, row in refusals if problem != no_household()]
+    rows = [row for problem, row in refusals if problem not in (no_household(), no_record())]
     if rows:
         places = say("、", ", ").join(f"{row.line}" for row in rows[:SHOWN])
         more = "…" if len(rows) > SHOWN else ""

@@ -20,10 +20,11 @@ from features.contract.table_names import FILES, REFUSALS
 from features.contract.tables import TABLES
 from features.exports.ages import births_from_ages
 from features.exports.causes import causes
-from features.exports.comparison import Handed, compare_export, refused_line
-from features.exports.dates import corrections_from, covered_until, sql_time
+from features.exports.comparison import Handed, compare_export, refused_line, tables_gone
+from features.exports.dates import corrections_from, covered_until, is_older, sql_time
 from features.exports.departures import end_departed
-from features.exports.request_numbers import match_requests
+from features.exports.identities import changed_identities
+from features.exports.request_numbers import ALIKE, match_requests, match_rows
 from features.findings import Finding, Weight
 from features.ingest.checks import no_household
 from features.ingest.csv_reader import LINE
@@ -38,6 +39,7 @@ from features.ingest.finding_words import (
     matched_findings,
     missing_columns,
     older_finding,
+    same_findings,
     unread_refusals,
 )
 from features.ingest.identifiers import (
@@ -47,11 +49,10 @@ from features.ingest.identifiers import (
     renumbered,
     unify_areas,
 )
-from features.ingest.ingest_report import IngestReport, TableCounts
+from features.ingest.ingest_report import PAGE, IngestReport, TableCounts, report_page
 from features.ingest.quarantine import Quarantined, write_quarantine
 from features.ingest.refusals import match_refusals, register_refusals
-from features.ingest.report_page import PAGE, report_page
-from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_requests
+from features.ingest.staging import LINE_NUMBER, PROBLEM, good_rows, set_aside, stage, staged, staged_rows
 from features.ingest.untold_attributes import attribute_findings, exclusion_findings, who_findings
 from features.language import UserError, say, set_language
 from features.store.database import Since, add_tables, begin, has_tables, open_in_memory, open_store, upsert
@@ -289,7 +290,9 @@ def _derive(run: _Ingest, file: TableFile) -> TableFile:
     connection, report = run.connection, run.report
     table, every, holds = file.table, [*file.columns, *file.attributes], f"{PROBLEM} IS NULL"
     if table == "requests":
-        report.findings += matched_findings(match_requests(connection, staged_requests(), file.columns))
+        report.findings += matched_findings(match_requests(connection, staged_rows(table), file.columns))
+    elif table in ALIKE:
+        report.findings += same_findings(table, match_rows(connection, table, staged_rows(table), every))
     if table not in LEAVING:
         return file
     gone = end_departed(connection, staged(table), holds, every, run.community)
@@ -331,7 +334,7 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
     )
     _name_strays(run, files, export)
     covered = covered_until(connection) if everything else None
-    older = bool(covered and export.ends and export.ends < covered)
+    older = is_older(export.ends, covered)
     if older:
         report.findings.append(older_finding(export.ends or "", covered or ""))
     if everything:
@@ -339,6 +342,13 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
             table: Handed(good_rows(table), [*file.columns, *file.attributes])
             for table, file in files.items()
         }
+        report.findings += tables_gone(connection, handed)
+        if not older:
+            changed = changed_identities(connection, handed)
+            report.alarms, report.findings = (
+                report.alarms + changed.alarms,
+                report.findings + changed.findings,
+            )
         report.alarms += compare_export(connection, handed, community, export.ends, report.content)
         rows = {
             table: (counts.read, counts.quarantined - counts.erased)

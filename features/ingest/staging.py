@@ -12,7 +12,7 @@ from features.contract.need_kinds import FEWEST_TOLD
 from features.contract.spoken_values import ABOVE, UNKNOWN
 from features.contract.table_names import REFUSALS
 from features.contract.tables import TABLES, Column
-from features.exports.request_numbers import Staged as StagedRequests
+from features.exports.request_numbers import Staged as StagedRows
 from features.exports.request_numbers import tell_apart
 from features.findings import EXAMPLES, Finding, Weight
 from features.ingest.checks import EARLIEST, ENDS, SETTLED, Rule, cell_rules, raw, row_rules
@@ -69,9 +69,9 @@ def good_rows(table: str) -> str:
     return f"(SELECT * FROM {staged(table)} WHERE {PROBLEM} IS NULL)"
 
 
-def staged_requests() -> StagedRequests:
-    """Return the staged requests in the form that ``features.exports.request_numbers`` takes."""
-    return StagedRequests(staged("requests"), LINE_NUMBER, f"{PROBLEM} IS NULL")
+def staged_rows(table: str) -> StagedRows:
+    """Return a table's staged rows in the form that ``features.exports.request_numbers`` takes."""
+    return StagedRows(staged(table), LINE_NUMBER, f"{PROBLEM} IS NULL")
 
 
 def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[str], zone: str) -> Staged:
@@ -97,7 +97,7 @@ def stage(connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[st
     unknown = _unknown_needs(connection, file, needs)
     connection.unregister("incoming")
     if file.table == "requests":
-        tell_apart(connection, staged_requests())
+        findings += _told_apart(file, tell_apart(connection, staged_rows(file.table)))
     number = one_value(connection, f"SELECT count(*) FROM {staged(file.table)}")
     return Staged(number, _set_repeated_aside(connection, file), findings, unknown)
 
@@ -321,6 +321,18 @@ def _spoken(file: TableFile, before: pa.Table, after: pa.Table) -> list[Finding]
         return []
     words = say("resolved_at 只写了已办结，没有日期", "resolved_at says settled without a date")
     todo = say("按登记时已办结处理；请补日期", "taken as settled when it was recorded; give the date")
+    return [Finding(Weight.LOOK, file.path.name, words, todo, count)]
+
+
+def _told_apart(file: TableFile, count: int) -> list[Finding]:
+    """A finding on numbers that one file uses for several requests; none without any."""
+    if not count:
+        return []
+    words = say(
+        "编号与前面另一天的诉求相同（每月重新编号？），都保留",
+        "requests have the number of one of another day further up (begun anew each month?); all are kept",
+    )
+    todo = say("请用不重复的编号", "use numbers that do not come again")
     return [Finding(Weight.LOOK, file.path.name, words, todo, count)]
 
 

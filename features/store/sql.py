@@ -23,6 +23,7 @@ READ: dict[Kind, str] = {
 _CLOCK = r"\d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?"
 WHOLE_NUMBER = r"^-?\d{1,15}\.0+$"  # that a spreadsheet gave decimals
 _ISO = rf"^\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}([ T]{_CLOCK})?$"
+_SPAN = r"[^Tt:\d]\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}$"  # 09:00-10:00, a span of time
 _OFFSET = r"([Zz]|[+-](0\d|1[0-4])(:?[0-5]\d)?)$"
 
 
@@ -78,6 +79,7 @@ def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
         "any_form(x)": rf"""CASE
             WHEN regexp_matches(x, '^\d{{5}}(\.\d+)?$') THEN day_number(x)
             WHEN regexp_matches(x, '上午|下午|[AaPp][Mm]') THEN half_day(x)
+            WHEN regexp_matches(x, '{_SPAN}') THEN NULL
             WHEN regexp_matches(x, ':\d+(\.\d+)?\s*{_OFFSET}')
             THEN at_offset(x, regexp_extract(x, '{_OFFSET}'))
             ELSE local_time(x) END""",

@@ -10,7 +10,7 @@ import pandas as pd
 from features.contract.community import Community
 from features.contract.table_names import FILES
 from features.contract.tables import OUTCOMES
-from features.ingest.report_page import PAGE
+from features.ingest.ingest_report import PAGE
 from features.language import say
 from features.point_in_time.records import date_of
 from models.evaluation.share_intervals import wilson

@@ -91,9 +91,24 @@ def test_numbers_that_begin_anew_are_other_requests(office):
     assert len(office.known("2024-06-03").requests) == 4
 
 
+def test_where_most_numbers_begin_anew_one_of_the_same_household_is_another_request(office):
+    office.hand_in(HOMES, [ask("1", 1, "2024-03-04"), ask("2", 2, "2024-03-05"), ask("3", 3, "2024-03-06")])
+    for month in ("04", "05"):
+        anew = [
+            ask("1", 1, f"2024-{month}-04"),
+            ask("2", 3, f"2024-{month}-05"),
+            ask("3", 2, f"2024-{month}-06"),
+        ]
+        assert "3 个编号原来是另一户、另一天的诉求" in said(office.hand_in(HOMES, anew))
+        again = office.hand_in(HOMES, anew)
+        assert (again.tables["requests"].new, again.tables["requests"].unchanged) == (0, 3)
+    assert len(office.known("2024-06-03").requests) == 9
+
+
 def test_a_number_twice_in_one_file_for_other_households_and_days_keeps_both(office):
-    office.hand_in(HOMES, [ask("1", 1, "2024-03-04"), ask("1", 3, "2024-04-04")])
+    report = office.hand_in(HOMES, [ask("1", 1, "2024-03-04"), ask("1", 3, "2024-04-04")])
     assert len(office.known("2024-06-03").requests) == 2
+    assert "编号与前面另一天的诉求相同（每月重新编号？），都保留 × 1" in said(report)
 
 
 def test_a_corrected_household_or_date_stays_one_request(office):

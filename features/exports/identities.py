@@ -1,0 +1,132 @@
+"""Tell where an export's numbers stand for others than before: rows with another household, a register that was numbered
+anew, those who had left and are there again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from features.contract.tables import TABLES
+from features.exports.comparison import COMPARED, FEWEST_GONE, GONE_SHARE, Handed
+from features.findings import EXAMPLES, Finding, Weight
+from features.language import say
+from features.store.database import attribute_columns
+from features.store.sql import name, one_value
+
+BELONGING = ("requests", "residents", "outreach")  # tables whose rows are somebody's
+FEWEST_ANEW, SHARE_ANEW = 2, 0.5  # of the households that are new and of those that are gone
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What changed of whom the numbers stand for: what a Monday stops before, and what is only told."""
+
+    alarms: list[str]
+    findings: list[Finding]
+
+
+def changed_identities(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Handed]) -> Changed:
+    """Compare whom an export's numbers stand for with the records as they were before it.
+
+    ``tables``: what was handed in, by table.
+    """
+    alarms, findings = [], []
+    if "households" in tables:
+        alarms += _numbered_anew(connection, tables["households"])
+    for table in (table for table in BELONGING if table in tables):
+        finding = _other_households(connection, table, tables[table])
+        if finding and finding.weight == Weight.PROTECT:
+            alarms.append(finding.line())
+        elif finding:
+            findings.append(finding)
+    for table in ("households", "residents"):
+        if table in tables and "valid_until" in tables[table].columns:
+            findings += _there_again(connection, table, tables[table])
+    return Changed(alarms, findings)
+
+
+def _held(table: str) -> str:
+    return f"(SELECT * FROM {table} WHERE superseded_at IS NULL)"
+
+
+def _shown(pairs: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
+    return tuple(f"{number}: {before} → {after}" for number, before, after in pairs)
+
+
+def _other_households(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> Finding | None:
+    """A finding on rows whose number is held for another household."""
+    key, keys = TABLES[table].key[0], ", ".join(map(name, TABLES[table].key))
+    both = f"{given.rows} new JOIN {_held(table)} held USING ({keys})"
+    moved = "new.household_id <> held.household_id"
+    count, every = connection.execute(f"SELECT count(*) FILTER ({moved}), count(*) FROM {both}").fetchall()[0]
+    if not count:
+        return None
+    pairs = connection.execute(
+        f"SELECT new.{key}, held.household_id, new.household_id FROM {both} WHERE {moved} ORDER BY 1 LIMIT {EXAMPLES}"
+    ).fetchall()
+    many = count > GONE_SHARE * every
+    weight = Weight.PROTECT if many and count >= FEWEST_GONE else Weight.LOOK if many else Weight.NOTE
+    words = say("编号没变，住户变了", "rows have the number as before and another household")
+    todo = say(
+        "编号重新开始的，请用不重复的编号；户号改了的，请用原来的户号；搬了家的，请加一行，valid_from 填搬家那天",
+        "use numbers that do not come again and households' lasting ids; who moved gets a new row from that day on",
+    )
+    return Finding(weight, table, words, todo, count, _shown(pairs))
+
+
+def _numbered_anew(connection: duckdb.DuckDBPyConnection, given: Handed) -> list[str]:
+    """A line where most of the households that are new equal those that are gone in all but their id."""
+    there = {column.lower() for column in attribute_columns(connection, "households")}
+    attributes = [column for column in given.columns if column.lower() in there]
+    columns = [*map(name, ("grid_id", "microgrid_id", "valid_from", *attributes))]
+    alike = ", ".join(columns)
+    equal = " AND ".join(f"fresh.{column} IS NOT DISTINCT FROM gone.{column}" for column in columns)
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE numbered_anew AS
+        WITH fresh AS (
+            SELECT *, row_number() OVER (PARTITION BY {alike} ORDER BY household_id) AS nth
+            FROM {given.rows} ANTI JOIN {_held("households")} USING (household_id)),
+        gone AS (
+            SELECT *, row_number() OVER (PARTITION BY {alike} ORDER BY household_id) AS nth
+            FROM (SELECT * FROM {_held("households")} WHERE valid_until IS NULL)
+            ANTI JOIN {given.rows} USING (household_id))
+        SELECT fresh.household_id AS new, gone.household_id AS old, (SELECT count(*) FROM fresh) AS fresh,
+            (SELECT count(*) FROM gone) AS gone
+        FROM fresh JOIN gone ON {equal} AND fresh.nth = gone.nth""")
+    count, most, old, new = connection.execute("""
+        SELECT count(*), coalesce(any_value(greatest(fresh, gone)), 0), min(old), min_by(new, old)
+        FROM numbered_anew""").fetchall()[0]
+    connection.execute("DROP TABLE numbered_anew")
+    if count < FEWEST_ANEW or count < SHARE_ANEW * most:
+        return []
+    return [
+        say(
+            f"households：{count} 户是新编号，别的与不再出现的 {count} 户都一样（{old} → {new}），像是户号改了："
+            "以前的诉求和谢绝不会跟过去；请用原来的户号",
+            f"households: {count} ids are new, and all else is as of {count} that are gone ({old} → {new}): they seem"
+            " numbered anew; requests and refusals from before do not follow; use the ids as before",
+        )
+    ]
+
+
+def _there_again(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> list[Finding]:
+    """A finding on rows whose end is held and not given any more: they hold again."""
+    keys = ", ".join(map(name, TABLES[table].key))
+    both = f"{given.rows} new JOIN {_held(table)} held USING ({keys})"
+    again = "held.valid_until IS NOT NULL AND new.valid_until IS NULL"
+    count = one_value(connection, f"SELECT count(*) FROM {both} WHERE {again}")
+    if not count:
+        return []
+    shown = connection.execute(
+        f"SELECT {COMPARED[table]} FROM {both} WHERE {again} ORDER BY 1 LIMIT {EXAMPLES}"
+    ).fetchall()
+    words = say(
+        "原来写明已搬走或去世，这批又没有写，按还住着算",
+        "had ended by earlier exports and have no end in this one: they count as there again",
+    )
+    todo = say(
+        "不对的请补 valid_until；搬回来的，请加一行，valid_from 填回来那天",
+        "give valid_until where that is wrong; who came back gets a new row from that day on",
+    )
+    return [Finding(Weight.LOOK, table, words, todo, count, tuple(number for (number,) in shown))]

@@ -1,0 +1,109 @@
+"""Whom an export's numbers stand for: given to others, numbered anew, ends that are gone, tables that are gone."""
+
+import pytest
+from office_exports import ASKED, HOMES, Office, ask, home
+
+from features.language import UserError
+
+PERSON = {"resident_id": "1", "household_id": "H1", "valid_from": "2024-01-01"}
+VISIT = {
+    "outreach_id": "1",
+    "household_id": "H1",
+    "need": "care",
+    "contacted_at": "2024-03-01",
+    "arm": "targeted",
+    "outcome": "needed",
+}
+
+
+@pytest.fixture
+def office(tmp_path) -> Office:
+    return Office(tmp_path)
+
+
+def said(report) -> str:
+    return "\n".join(report.lines())
+
+
+@pytest.mark.parametrize(
+    ("table", "row"), [("requests", ask("1", 1, "2024-03-04")), ("outreach", VISIT), ("residents", PERSON)]
+)
+def test_a_number_that_is_given_to_another_household_is_told(office, table, row):
+    office.hand_in(**{table: [row]})
+    report = office.hand_in(**{table: [{**row, "household_id": "H3"}]})
+    assert f"{table}: 编号没变，住户变了：1: H1 → H3 × 1" in said(report)
+    assert report.exit_code() == 3
+
+
+def test_a_monday_stops_before_numbers_that_stand_for_other_households(office):
+    people = [{**PERSON, "resident_id": str(n), "household_id": f"H{n % 3 + 1}"} for n in range(9)]
+    office.hand_in(residents=people)
+    swapped = [{**row, "household_id": f"H{(n + 1) % 3 + 1}"} for n, row in enumerate(people)]
+    with pytest.raises(UserError, match="residents: 编号没变，住户变了"):
+        office.hand_in(residents=swapped, accept=False)
+
+
+def test_households_that_are_numbered_anew_are_told_and_a_monday_stops(office):
+    office.hand_in(opt_outs=[{"household_id": "H1", "from": "2024-01-05", "until": ""}])
+    anew, asked = (
+        [{**row, "household_id": row["household_id"].replace("H", "N")} for row in rows]
+        for rows in (HOMES, ASKED)
+    )
+    with pytest.raises(UserError, match="households：3 户是新编号，别的与不再出现的 3 户都一样（H1 → N1）"):
+        office.hand_in(anew, asked, accept=False)
+
+
+def test_a_household_that_only_looks_like_one_that_is_gone_is_a_new_one(office):
+    many = [home(n) for n in range(1, 21)]
+    office.hand_in(many)
+    assert office.hand_in([*many[1:], home(21)]).alarms == []
+
+
+@pytest.mark.parametrize("more", [{"birth_year": 1950}, {"gender": "女"}])
+def test_persons_and_visits_under_new_numbers_count_once(office, more):
+    people = [{**PERSON, "resident_id": f"P{n}", **more} for n in range(2)]
+    office.hand_in(residents=people, outreach=[VISIT])
+    renumbered = [{**row, "resident_id": f"Q{n}"} for n, row in enumerate(people)]
+    report = office.hand_in(residents=renumbered, outreach=[{**VISIT, "outreach_id": "X1"}])
+    records = office.records()
+    assert (len(records.residents), len(records.outreach)) == (2, 1)
+    assert said(report).count("只是换了编号，只算一次") == 2
+
+
+def test_a_new_person_who_was_born_in_another_year_is_another_person(office):
+    office.hand_in(residents=[{**PERSON, "birth_year": 1950}])
+    office.hand_in(residents=[{**PERSON, "resident_id": "2", "birth_year": 1980}])
+    assert len(office.records().residents) == 2
+
+
+def test_requests_under_new_numbers_that_tell_only_the_day_count_once(office):
+    office.hand_in()
+    days = [
+        {**row, "request_id": f"Q{n}", "requested_at": row["requested_at"][:10]}
+        for n, row in enumerate(ASKED)
+    ]
+    report = office.hand_in(HOMES, days)
+    assert "2 条新诉求与已有诉求的住户、时间、需求都相同" in said(report)
+    assert "是较早的导出" not in said(report)
+    assert len(office.known("2024-06-03").requests) == 2
+
+
+def test_an_end_that_is_not_given_any_more_is_told(office):
+    ended = [home(1, valid_until="2024-02-01"), home(2, valid_until=""), home(3, valid_until="")]
+    office.hand_in(ended)
+    report = office.hand_in([{**row, "valid_until": ""} for row in ended])
+    assert "households: 原来写明已搬走或去世，这批又没有写，按还住着算：H1 × 1" in said(report)
+
+
+def test_a_table_that_is_gone_is_told_once(office):
+    office.hand_in(residents=[PERSON])
+    assert "上一批导出有这些表（行数），这批没有：residents（1）" in said(office.hand_in())
+    assert "这批没有" not in said(office.hand_in(HOMES, [*ASKED, ask("R3", 3, "2024-03-09")]))
+
+
+@pytest.mark.parametrize("word", ["—", "不详", "/", "未知"])
+def test_a_column_that_is_filled_with_words_for_nothing_is_emptied(office, word):
+    many = [home(n) for n in range(1, 7)]
+    office.hand_in(many)
+    report = office.hand_in([{**row, "children": word} for row in many])
+    assert report.alarms == ["households：children 原来有 6 户填写，现在全空；care 将没有住户"]

@@ -57,8 +57,8 @@ def _few(model: "Champion", community: Community) -> list[str]:
     listed = say("、", ", ").join(names)
     return [
         say(
-            f"{listed}：申请太少，这几项还排不出先后。",
-            f"{listed}: too few requests to tell which households need it more.",
+            f"{listed}：能有这几项需求的住户申请太少，还排不出先后。",
+            f"{listed}: too few requests of households that can have it to tell which need it more.",
         )
     ] * bool(names)
 

@@ -1,4 +1,4 @@
-"""Characters that do not show: controls, and signs that turn the direction of writing or have no width."""
+"""Characters that do not show: controls, and signs that turn the direction of writing or have no width; and lost ones."""
 
 import re
 from typing import Any
@@ -15,6 +15,9 @@ _IN_ARROW = (
 )
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what spreadsheets take for the beginning of a formula
 _LINE_ENDS = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]")
+_LOST = r"\x{fffd}|锟斤拷|^[?？]{2,}$"
+LOOKED_AT = 1000  # texts of a column, of which some may have been read in another encoding
+MOST_READ_TWICE = 0.5  # of those that are not ASCII: one by chance is none
 _FIRST_BYTES = (0x7F, 0xC2, 0xD8, 0xE2, 0xEF)  # of UTF-8, with which one can begin beside the controls
 
 
@@ -63,6 +66,35 @@ def hidden_places(column: pa.ChunkedArray) -> np.ndarray:
 def column_shown(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column of texts without the characters that do not show."""
     return pc.replace_substring_regex(column, _IN_ARROW, "")
+
+
+def lost_places(column: pa.ChunkedArray) -> np.ndarray:
+    """int64: where the texts stand in a column whose characters were lost before the file was written, all or some.
+
+    >>> lost_places(pa.chunked_array([["托管", "想要\ufffd托", "锟斤拷", "????", None, "多少钱??"]])).tolist()
+    [1, 2, 3]
+    >>> lost_places(pa.chunked_array([["涓滃尯", "A"]])).tolist()
+    [0]
+    """
+    lost = np.flatnonzero(pc.fill_null(pc.match_substring_regex(column, _LOST), False).to_numpy())
+    texts = pc.unique(column.slice(0, LOOKED_AT)).to_pylist()
+    twice = [text for text in texts if text and _read_twice(text)]
+    if len(twice) < MOST_READ_TWICE * sum(not text.isascii() for text in texts if text):
+        return lost
+    return np.union1d(
+        lost, np.flatnonzero(pc.is_in(column, value_set=pa.array(twice, pa.string())).to_numpy())
+    )
+
+
+def _read_twice(text: str) -> bool:
+    """Whether a text is Chinese in UTF-8 that was read as GBK: 涓滃尯 is 东区."""
+    if text.isascii():
+        return False
+    try:
+        once = text.encode("gbk").decode("utf-8")
+    except UnicodeError:
+        return False
+    return len(once) < len(text) and any("\u4e00" <= sign <= "\u9fff" for sign in once)
 
 
 def _suspicious(chunk: pa.Array) -> bool:

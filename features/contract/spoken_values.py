@@ -88,6 +88,9 @@ _NAMED_FIRST = re.compile(
     r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\s+(?P<month>[a-z]{3})\s+(?P<day>\d{1,2})\s+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)"
     r"\s+(?P<year>\d{4})$"
 )
+_SPAN = re.compile(
+    r"(?<![t:\d])\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}$"
+)  # 09:00-10:00, or a time with an offset from UTC
 _WEEKDAY = re.compile(r"[(\s]*(?:周|星期|礼拜)[一二三四五六日天]\)?")
 _AFTERNOON = ("下午", "傍晚", "晚上", "晚", "夜里", "pm")
 FIRST_SHORT_YEAR, LAST_SHORT_YEAR = 13, 50  # 24.3.5: no month can be meant by the first number
@@ -173,7 +176,7 @@ def read_score(text: str) -> int | None:
 def read_moment(text: str, zone: str) -> datetime | None:
     """Local time of a date, with a time of day or without, as people write it.
 
-    A text without a year, with a range, or of which day and month can be exchanged (11/04/2024) is None.
+    A text without a year, with a range of days or hours, or of which day and month can be exchanged (11/04/2024) is None.
 
     >>> str(read_moment("1709600000", "Asia/Shanghai")), str(read_moment("Tue Mar 05 09:00:00 CST 2024", "Asia/Shanghai"))
     ('2024-03-05 08:53:20', '2024-03-05 09:00:00')
@@ -190,6 +193,8 @@ def read_moment(text: str, zone: str) -> datetime | None:
     short = _DASHES.sub(lambda match: f"{match[1]} {match[2]}:{match[3]}:{match[4] or '00'}", short)
     short = _without_zone_name(short, zone)
     short = _NAMED_FIRST.sub(r"\g<day> \g<month> \g<year> \g<clock>", short)
+    if _SPAN.search(short):
+        return None
     parts = _year_first(short) or _named_month(short) or _chinese_date(short)
     if parts is None:
         return None

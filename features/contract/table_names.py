@@ -14,7 +14,9 @@ _REFUSING = re.compile(
     r"拒访|勿扰|勿访|打扰|(?:拒绝|谢绝|婉拒|不再|不要|停止|禁止|不愿|不接受)(?:再)?(?:被)?(?:联系|联络|走访|上门|来访|访问|回访)"
     r"|opt.?out|do.?not.?(?:contact|call|visit|disturb)|no.?(?:contact|visits?)(?![a-z])|(?<![a-z])dnc(?![a-z])"
 )
-_LOOSELY = re.compile(r"拒绝|谢绝|婉拒|黑名单|退出|refus|unsubscri|black.?list")
+_LOOSELY = re.compile(
+    r"拒绝|谢绝|婉拒|黑名单|退出|退订|不愿|不上门|不接待|不接受|免访|refus|unsubscri|black.?list"
+)
 
 
 def table_named(name: str) -> str | None:
@@ -184,6 +186,13 @@ def by_held_names(settings: Names) -> Names:
     if isinstance(settings, dict):
         return {held: value for name, value in settings.items() for held in attribute_names(name)}
     return tuple(held for name in settings for held in attribute_names(name))
+
+
+@lru_cache(maxsize=1)
+def header_words() -> frozenset[str]:
+    """The names of all columns of all tables, in small letters, as a header may have them."""
+    own = {column for table in TABLES.values() for column in table.columns}
+    return frozenset(own.union(*(names for columns in COLUMNS.values() for names in columns.values())))
 
 
 def _plain(text: str) -> str:

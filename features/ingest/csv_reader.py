@@ -199,7 +199,8 @@ def _encoding_findings(path: Path, content: bytes, encoding: str) -> list[Findin
     )
     if encoding != "gb18030":
         words = say(f"文字编码按 {encoding} 读", f"read as {encoding}")
-        return [Finding(Weight.LOOK, path.name, words, todo, examples=(sample[:SIGNS_SHOWN],))]
+        shown = (sample[:SIGNS_SHOWN],) if sample else ()
+        return [Finding(Weight.LOOK, path.name, words, todo, examples=shown)]
     if looks_korean(sample):
         words = say(
             "文字编码按 GB18030 读，但也可能是韩文 EUC-KR", "read as GB18030, but it may be Korean EUC-KR"

@@ -11,14 +11,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.alphabet import column_shown, hidden_places, shown
+from features.alphabet import column_shown, hidden_places, lost_places, shown
 from features.contract.settings_file import SETTINGS_FILE
-from features.contract.table_names import REFUSALS, contract_names, table_named, table_of
+from features.contract.table_names import (
+    REFUSALS,
+    contract_names,
+    names_refusal,
+    table_named,
+    table_of,
+)
 from features.contract.tables import TABLES
 from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow, TextRows, read_csv
 from features.ingest.refusals import save_refusals
-from features.ingest.workbook import SHEET_SHIFT, read_workbook
+from features.ingest.second_tables import refuse_second_tables
+from features.ingest.workbook import SHEET_SHIFT, first_words, read_workbook
 from features.language import UserError, say
 
 RESERVED = ("known_from", "superseded_at")  # columns that the store adds
@@ -26,6 +33,7 @@ PANDAS_INDEX = "__index_level_"  # columns that pandas writes beside a table's o
 OTHER_DELIMITERS = (";", "\t", "，", "；", "|")
 SHEETS = b"row:sheets"  # metadata of a table made of ledgers: a line for each sheet, to which ``LINE`` points
 MOST_CELLS = 200_000_000  # of a Parquet file, which may be packed to nothing
+LARGEST_LOOKED_INTO = 50_000_000  # bytes of a file that is called like no table
 SHOWN = 8  # names of a header in a message
 # in which a table may come that is not read
 OTHER_FORMATS = frozenset(
@@ -74,7 +82,7 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
             continue
         if path.is_dir() or table not in TABLES or path.suffix.lower() not in READERS:
             _refuse_lookalike(path)
-            unread += [] if path.is_dir() else [path.name]
+            unread += _unread_name(path)
         elif table in tables:
             raise UserError(
                 f"{directory}：{tables[table].name} 和 {path.name} 是同一张表，请只留一个",
@@ -85,12 +93,27 @@ def find_tables(directory: Path) -> tuple[dict[str, Path], list[str]]:
     return {table: tables[table] for table in TABLES if table in tables}, unread
 
 
+def _unread_name(path: Path) -> list[str]:
+    """The name of a file that nothing reads, or of a directory with files that might be tables; no other directory's."""
+    if not path.is_dir():
+        return [path.name]
+    tables = [inside for inside in path.iterdir() if inside.suffix.lower() in READERS]
+    return (
+        [f"{path.name}/"] if any(table_named(table.stem) or table_of(table.stem) for table in tables) else []
+    )
+
+
 def _refuse_lookalike(path: Path) -> None:
-    """Raise UserError for a file that is called nearly like a table (``opt_outs (1).csv``, ``households.xls``)."""
+    """Raise UserError for a file that is called nearly like a table (``opt_outs (1).csv``, ``households.xls``).
+
+    A file of any kind and a directory that may hold refusals are not passed over, nor is a table that has their columns.
+    """
     suffix = path.suffix.lower()
-    if suffix and suffix not in READERS and suffix not in OTHER_FORMATS:
-        return
     table = table_named(path.stem) if suffix else path.name.lower() if path.name.lower() in TABLES else None
+    if path.is_dir() or (suffix not in READERS and suffix not in OTHER_FORMATS):
+        table = REFUSALS if names_refusal(path.stem) else None if suffix else table
+    elif table is None and suffix in READERS:
+        table = REFUSALS if _holds_refusals(path) else None
     if table is None:
         return
     if suffix not in READERS and path.stem.lower() == table:
@@ -103,6 +126,21 @@ def _refuse_lookalike(path: Path) -> None:
         f"{path}: looks like the table {table} and is not read; call it {table}.csv (or .xlsx, .parquet), or move"
         " it away",
     )
+
+
+def _holds_refusals(path: Path) -> bool:
+    """Whether a file that is called like no table has the columns of refusals, or a heading that speaks of them."""
+    if not path.is_file() or path.stat().st_size > LARGEST_LOOKED_INTO:
+        return False
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".xlsx":
+            heads = first_words(path)
+        else:
+            heads = {name.strip().lower() for name in READERS[suffix](path, REFUSALS).names}
+    except UserError:
+        return False
+    return {"household_id", "from"} <= heads or any(map(names_refusal, heads))
 
 
 def read_table(table: str, path: Path) -> TableFile:
@@ -131,11 +169,12 @@ def read_table(table: str, path: Path) -> TableFile:
         elif plain:
             unread.append(plain)
     _check_columns(table, path, names, columns)
+    refuse_second_tables(path, table, names, read)
     keep = [index for index, name in enumerate(names) if name]
     rows = read.rows.select([*keep, len(names)]).rename_columns([*(names[index] for index in keep), LINE])
     findings = [*read.findings, *_aliased(path, aliases), *_unnamed_columns(path, names, read.rows)]
     rows, hidden = _without_hidden(path, rows)
-    findings += hidden
+    findings += [*hidden, *_lost_characters(path, rows)]
     bad = [replace(row, content=shown(row.content)) for row in read.bad]
     if table == REFUSALS:
         columns, rows, bad, more = save_refusals(path, columns, names, rows, bad)
@@ -161,6 +200,22 @@ def _without_hidden(path: Path, rows: pa.Table) -> tuple[pa.Table, list[Finding]
         todo = say("请在来源清除并核对", "clear them at the source, and check these cells")
         warnings.append(Finding(Weight.LOOK, path.name, words, todo, len(places), (where,)))
     return rows, warnings
+
+
+def _lost_characters(path: Path, rows: pa.Table) -> list[Finding]:
+    """A finding for each column with texts that were damaged before the file was written."""
+    findings = []
+    for number, name in enumerate(rows.column_names[:-1]):
+        places = lost_places(rows.column(number))
+        if len(places):
+            words = say(
+                f"{name} 里有乱码，原来的字已经丢了", f"{name} has garbled texts, whose characters are lost"
+            )
+            lines = rows[LINE].take(pa.array(places[: EXAMPLES + 1])).to_pylist()
+            where = line_words([line & ((1 << SHEET_SHIFT) - 1) for line in lines])
+            todo = say("请从来源重新导出为 UTF-8", "export it anew from the source, as UTF-8")
+            findings.append(Finding(Weight.LOST, path.name, words, todo, len(places), (where,)))
+    return findings
 
 
 def _aliased(path: Path, aliases: Mapping[str, str]) -> list[Finding]:

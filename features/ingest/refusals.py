@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from features.contract.spoken_values import FALSE, NOTHING, UNKNOWN, plain
 from features.contract.table_names import REFUSALS, names_refusal
-from features.findings import EXAMPLES, Finding, Weight
+from features.findings import EXAMPLES, Finding, Weight, line_words
 from features.ingest.csv_reader import LINE, BadRow
 from features.ingest.identifiers import households_by_form, loose
 from features.language import say
@@ -94,6 +94,10 @@ def register_refusals(
         connection.execute(
             f"INSERT INTO refusing SELECT household_id, valid_from::VARCHAR FROM {rows}"
             f" WHERE {name(column)} IN ({', '.join(map(text, refusing))})"
+        )
+        connection.execute(  # a list of households that stands beside the register
+            f"INSERT INTO refusing SELECT DISTINCT {name(column)}, NULL FROM {rows}"
+            f" WHERE {name(column)} IN (SELECT household_id FROM {rows} UNION FROM known_households)"
         )
         words = say(f"{column} 写明谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are")
         todo = say("要结束的请在 opt_outs 写 until", "to end one, write until in opt_outs")
@@ -230,6 +234,17 @@ def _matched_findings(
 ) -> list[Finding]:
     between = say("、", ", ")
     findings = []
+    repeated = {line for line, households in alike.items() if households == [missing.written[line]]}
+    alike = {line: households for line, households in alike.items() if line not in repeated}
+    if repeated:
+        words = say(
+            "同一户同一天的谢绝写了不止一次，内容不同",
+            "refusals of one household and day that come again and differ",
+        )
+        todo = say("按最晚的结束处理；请核对", "the latest end counts; check them")
+        findings.append(
+            Finding(Weight.LOOK, REFUSALS, words, todo, len(repeated), (line_words(sorted(repeated)),))
+        )
     if alike:
         words = say(
             "谢绝走访的户号写法不同，按相近的户处理",

@@ -56,6 +56,15 @@ def read_workbook(path: Path, table: str) -> TextRows:
     return _joined(path, sheets, findings)
 
 
+def first_words(path: Path) -> set[str]:
+    """The names of a workbook's sheets, and the words in the rows of each among which its header may stand."""
+    words = set()
+    for sheet in read_sheets(path):
+        cells = {str(value).strip().lower() for row in sheet.rows[:HEADER_WITHIN] for value in row}
+        words |= {sheet.name, *(cell for cell in cells if len(cell) <= HEADING)}
+    return words
+
+
 def _hidden(path: Path, name: str) -> Finding:
     words = say(f"工作表 {name} 是隐藏的，也读了", f"sheet {name} is hidden and was read as well")
     return Finding(
@@ -80,10 +89,11 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
     rows = range(min(HEADER_WITHIN, len(cells)))
     header = next((row for row in rows if {*needed} <= _words(cells[row], table)), None)
     if header is None:
-        filled = sum(any(value != "" for value in row) for row in cells)
+        widths = [sum(value != "" for value in row) for row in cells]
+        filled, widest = sum(map(bool, widths)), max(widths, default=0)
         if filled:
             _refuse_other_table(path, sheet.name, table, [_words(cells[row], table) for row in rows])
-        return _left_out(path, sheet.name, [_words(cells[row], table) for row in rows], table, filled)
+        return _left_out(path, sheet.name, [_words(cells[row], table) for row in rows], table, filled, widest)
     findings = _fill_merged(sheet, cells, header, path)
     names = [_cell_text(value) or "" for value in cells[header]]
     if aliases := contract_names(table, names):
@@ -91,7 +101,7 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
         names = [aliases.get(name, name) for name in names]
     first = header + 1
     if first < len(cells) and _is_second_header(names, cells[first], needed):
-        names = [_cell_text(below) or above for above, below in zip(names, cells[first], strict=True)]
+        names = _two_rows(names, [_cell_text(below) or "" for below in cells[first]])
         first += 1
     return Sheet(sheet.name, names, cells[first:], first + 1, findings)
 
@@ -129,8 +139,13 @@ def _refuse_other_table(path: Path, name: str, table: str, rows: list[set[str]])
     raise UserError(f"{path}{say('：工作表', ': sheet')} {name} {words}{say('；', '; ')}{todo}{more}")
 
 
-def _left_out(path: Path, name: str, rows: list[set[str]], table: str, filled: int) -> Finding | None:
-    """What is said of a sheet without the header; ``rows``: words of its first rows, ``filled``: rows with content."""
+def _left_out(
+    path: Path, name: str, rows: list[set[str]], table: str, filled: int, widest: int
+) -> Finding | None:
+    """What is said of a sheet without the header.
+
+    ``rows``: words of its first rows. ``filled``: rows with content. ``widest``: filled cells of the fullest row.
+    """
     if not filled:
         return None
     needed = [column_name for column_name, column in TABLES[table].columns.items() if column.required]
@@ -149,7 +164,23 @@ def _left_out(path: Path, name: str, rows: list[set[str]], table: str, filled: i
             "give it a header if it holds refusals, or delete it",
         )
         return Finding(Weight.PROTECT, path.name, words, todo, filled)
+    if widest >= len(needed):  # perhaps it goes on with the sheet before
+        todo = say("是数据的，请补上表头", "give it the header where it holds rows")
+        return Finding(Weight.LOST, path.name, words, todo, filled)
     return Finding(Weight.NOTE, path.name, words)
+
+
+def _two_rows(above: list[str], below: list[str]) -> list[str]:
+    """The names of a header of two rows: those of the lower one, with the heading above where they come again.
+
+    >>> _two_rows(["户号", "孩子", "", "老人", ""], ["", "人数", "最小", "人数", "最大"])
+    ['户号', '孩子人数', '最小', '老人人数', '最大']
+    """
+    headings = [next((name for name in reversed(above[: at + 1]) if name), "") for at in range(len(above))]
+    return [
+        f"{heading}{name}" if name and below.count(name) > 1 else name or own
+        for heading, own, name in zip(headings, above, below, strict=True)
+    ]
 
 
 def _is_second_header(names: list[str], below: list[Any], needed: list[str]) -> bool:

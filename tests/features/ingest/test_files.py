@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from openpyxl.styles import Font
 from tiny_town import households
 
+from features.findings import Weight
 from features.ingest import csv_reader as csv_rows
 from features.ingest import files
 from features.ingest.csv_reader import LINE, read_csv
@@ -386,3 +387,54 @@ def test_a_pipe_in_the_place_of_a_table_is_told(tmp_path, name):
     os.mkfifo(tmp_path / name)
     with pytest.raises(UserError, match=r"读不到|没有这个文件"):
         read_table("households", tmp_path / name)
+
+
+@pytest.mark.parametrize("word", ["合计", "小 计", "总计：24户", "Total", "household_id", "户号"])
+def test_a_sum_and_the_header_once_more_are_no_households(tiny_town, word):
+    rows = households()
+    tiny_town.write("households", [*rows, {**rows[0], "household_id": word}])
+    report = tiny_town.ingest()
+    assert f"是合计或又一行表头，不是记录：第 {len(rows) + 2} 行" in "\n".join(report.lines())
+    assert report.tables["households"].quarantined == 1
+
+
+def test_another_header_further_down_stops_the_run(tiny_town):
+    rows = households()
+    names = [*rows[0]]
+    swapped = [names[0], names[2], names[1], *names[3:]]
+    assert swapped != names
+    tiny_town.write("households", [*rows, dict(zip(names, swapped, strict=True)), rows[0]])
+    with pytest.raises(
+        UserError, match=f"households.csv：第 {len(rows) + 2} 行 又是一个表头，列与前面的不同"
+    ):
+        tiny_town.ingest()
+
+
+def test_a_directory_with_tables_is_named(tiny_town):
+    (tiny_town.directory / "2月").mkdir()
+    (tiny_town.directory / "2月" / "requests.csv").write_text("request_id\n", encoding="utf-8")
+    assert "没有用到的文件: 2月/" in "\n".join(tiny_town.ingest().lines())
+
+
+@pytest.mark.parametrize("text", ["想要\ufffd\ufffd托管", "锟斤拷", "????", "东区".encode().decode("gbk")])
+def test_texts_that_were_damaged_before_they_came_are_said(tiny_town, text):
+    rows = [{**row, "remark": text if number == 1 else ""} for number, row in enumerate(households())]
+    tiny_town.write("households", rows)
+    assert "households.csv: remark 里有乱码，原来的字已经丢了：第 3 行 × 1" in "\n".join(
+        tiny_town.ingest().lines()
+    )
+
+
+def test_a_sheet_without_a_header_that_holds_rows_weighs_more_than_a_cover(tiny_town):
+    path = tiny_town.directory / "workers.xlsx"
+    made, _ = workbook(
+        path,
+        说明=[["填表说明"]],
+        一月=[WORKERS, ["W1", "steward"]],
+        二月=[["W2", "steward"], ["W3", "steward"]],
+    )
+    made.save(path)
+    found = {finding.what: finding for finding in read_table("workers", path).findings}
+    assert found["工作表 说明 没有表头，没有读"].weight == Weight.NOTE
+    lost = found["工作表 二月 没有表头，没有读"]
+    assert (lost.weight, lost.rows) == (Weight.LOST, 2)

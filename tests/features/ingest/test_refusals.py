@@ -163,3 +163,71 @@ def test_a_sheet_without_a_header_in_the_refusals_workbook_stops_a_monday(tiny_t
     with pytest.raises(UserError, match="工作表 新增 没有表头，没有读"):
         ingest(tiny_town.directory, tiny_town.workspace, accept=False)
     assert tiny_town.ingest().exit_code() == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["勿扰.docx", "拒绝走访登记表.pdf", "免访户.csv", "不上门名单.xlsx", "谢绝走访"]
+)
+def test_whatever_may_hold_refusals_stops_the_run(tiny_town: TinyTown, name: str) -> None:
+    place = tiny_town.directory / name
+    place.write_text("户号\nH03\n", encoding="utf-8") if place.suffix else place.mkdir()
+    with pytest.raises(UserError, match=f"{name}：像是 opt_outs 表，但没有读"):
+        tiny_town.ingest()
+
+
+@pytest.mark.parametrize("header", ["household_id,from,until", "户号,是否拒访", "户号,拒绝上门日期"])
+def test_a_file_with_the_columns_of_refusals_stops_the_run_whatever_it_is_called(
+    tiny_town: TinyTown, header: str
+) -> None:
+    (tiny_town.directory / "名单.csv").write_text(f"{header}\nH03,2024-04-01\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"名单\.csv：像是 opt_outs 表，但没有读"):
+        tiny_town.ingest()
+
+
+def test_a_workbook_with_a_sheet_of_refusals_stops_the_run_whatever_it_is_called(tiny_town: TinyTown) -> None:
+    two_sheets(tiny_town.directory / "三月.xlsx", "拒访", [["H03", "2024-04-01"]])
+    with pytest.raises(UserError, match=r"三月\.xlsx：像是 opt_outs 表，但没有读"):
+        tiny_town.ingest()
+
+
+def test_a_file_of_something_else_is_named_and_stops_nothing(tiny_town: TinyTown) -> None:
+    (tiny_town.directory / "低保户.csv").write_text("户号,登记日期\nH03,2024-04-01\n", encoding="utf-8")
+    assert "没有用到的文件: 低保户.csv" in "\n".join(tiny_town.ingest().lines())
+
+
+@pytest.mark.parametrize("title", ["拒绝走访名单", "勿扰"])
+def test_a_list_of_refusals_below_the_register_stops_the_run(tiny_town: TinyTown, title: str) -> None:
+    path = tiny_town.directory / "households.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    blank = "," * lines[0].count(",")
+    path.write_text("\n".join([*lines, blank, title + blank, f"H03{blank}"]) + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match=f"households.csv：第 {len(lines) + 2} 行 像是谢绝走访的名单"):
+        tiny_town.ingest()
+
+
+def test_a_list_of_refusing_households_beside_the_register_refuses_for_them(tiny_town: TinyTown) -> None:
+    rows = [{**row, "拒访户号": "H07" if row["household_id"] == "H03" else ""} for row in households()]
+    tiny_town.write("households", rows)
+    found, _ = refusing(tiny_town, [{"household_id": "H11", "from": "2024-04-01", "until": ""}])
+    assert found == ["H03", "H07", "H11"]
+
+
+def test_sums_and_the_header_once_more_are_no_refusals_that_cannot_be_read(tiny_town: TinyTown) -> None:
+    rows = [{"household_id": one, "from": ""} for one in ("H03", "household_id", "户号", "合计：1户")]
+    tiny_town.write("opt_outs", rows)
+    report = ingest(tiny_town.directory, tiny_town.workspace, accept=False)
+    assert report.exit_code() == 0 and report.tables["opt_outs"].quarantined == 3
+
+
+def test_refusals_that_come_again_and_differ_are_told_as_such(tiny_town: TinyTown) -> None:
+    row = {"household_id": "H03", "from": "2024-04-01", "until": ""}
+    found, report = refusing(tiny_town, [row, {**row, "until": "2024-05-01"}])
+    assert found == ["H03"]
+    assert "同一户同一天的谢绝写了不止一次，内容不同" in "\n".join(report.lines())
+    assert "H03 = H03" not in "\n".join(report.lines())
+
+
+def test_a_refusal_set_aside_of_a_file_with_a_chinese_name_weighs_as_one(tiny_town: TinyTown) -> None:
+    (tiny_town.directory / "opt_outs.csv").unlink()
+    (tiny_town.directory / "谢绝.csv").write_text("户号\nH99\n", encoding="utf-8")
+    assert "谢绝没读到，这一户可能还会上名单" in "\n".join(tiny_town.ingest().lines())

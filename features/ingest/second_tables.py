@@ -1,0 +1,78 @@
+"""Another table below the first one, in the same file or sheet: a header that comes again with other columns, or the
+title of a list of refusals. The rows below it mean something else, so the file is not read.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.contract.table_names import REFUSALS, contract_names, header_words, names_refusal
+from features.contract.tables import TABLES
+from features.ingest.csv_reader import LINE, TextRows
+from features.ingest.workbook import HEADING, SHEET_SHIFT
+from features.language import UserError, say
+
+TITLES = "拒|谢绝|勿扰|勿访|打扰|不再|不要|不愿|不接受|停止|禁止"  # with which a title of refusals may begin
+OF_A_HEADER = 2  # required cells of a row that hold names of columns, from which on it is a header
+
+
+def refuse_second_tables(path: Path, table: str, names: list[str], read: TextRows) -> None:
+    """Raise UserError where a second table begins below the first one.
+
+    path: the file, for the message.
+    table: of the contract.
+    names: the columns under the contract's names.
+    read: the rows as they came.
+    """
+    for row in _titles(table, names, read.rows):
+        raise UserError(
+            f"{_place(path, read, row)} 像是谢绝走访的名单，没有读；请另存为 opt_outs.xlsx 或 .csv，不是的请删除这一行",
+            f"{_place(path, read, row)} looks like a list of refusals and is not read; save it as opt_outs.xlsx or .csv,"
+            " or delete the row",
+        )
+    for row in _headers(table, names, read.rows):
+        cells = [str(read.rows.column(at)[row].as_py() or "").strip() for at in range(len(names))]
+        meant = contract_names(table, cells)
+        if all(
+            not cell or meant.get(cell, cell).lower() == name.lower()
+            for cell, name in zip(cells, names, strict=True)
+        ):
+            continue  # the same header once more, which is set aside
+        raise UserError(
+            f"{_place(path, read, row)} 又是一个表头，列与前面的不同；请把下面的行另存为一个文件或工作表",
+            f"{_place(path, read, row)} is another header with other columns; put the rows below it into a"
+            " file or sheet of their own",
+        )
+
+
+def _titles(table: str, names: list[str], rows: pa.Table) -> list[int]:
+    """Rows whose number is the title of a list of refusals."""
+    key = TABLES[table].key[0]
+    if table == REFUSALS or key not in names:
+        return []
+    column = rows.column(names.index(key))
+    perhaps = np.flatnonzero(pc.fill_null(pc.match_substring_regex(column, TITLES), False).to_numpy())
+    return [
+        int(row)
+        for row in perhaps
+        if len(text := column[int(row)].as_py()) <= HEADING and names_refusal(text)
+    ]
+
+
+def _headers(table: str, names: list[str], rows: pa.Table) -> list[int]:
+    """Rows of which cells that every row must fill hold names of columns."""
+    needed = [name for name, column in TABLES[table].columns.items() if column.required and name in names]
+    words, found = pa.array(sorted(header_words())), np.zeros(len(rows), dtype=np.int64)
+    for name in needed:
+        column = pc.utf8_lower(pc.utf8_trim_whitespace(rows.column(names.index(name))))
+        found += pc.is_in(column, value_set=words).to_numpy()
+    return [int(row) for row in np.flatnonzero(found >= min(OF_A_HEADER, len(needed)))]
+
+
+def _place(path: Path, read: TextRows, row: int) -> str:
+    number = read.rows[LINE][row].as_py()
+    sheet, line = number >> SHEET_SHIFT, number & ((1 << SHEET_SHIFT) - 1)
+    of_sheet = say(f"工作表 {read.sheets[sheet]} ", f"sheet {read.sheets[sheet]}, ") if read.sheets else ""
+    return say(f"{path}：{of_sheet}第 {line} 行", f"{path}: {of_sheet}line {line}")

@@ -59,6 +59,7 @@ from features.store.database import Since, add_tables, begin, has_tables, open_i
 from features.store.export_history import (
     TIMES,
     Reach,
+    new_needs,
     next_number,
     note_set_aside,
     note_unknown_needs,
@@ -356,7 +357,8 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
         }
         note_set_aside(connection, rows, date.today())
         number, _ = next_number(connection, report.content)
-        note_unknown_needs(connection, report.unknown_needs, number, date.today())
+        new = new_needs(report.unknown_needs, export)
+        note_unknown_needs(connection, new, number, date.today())
     since = Since(
         None if older else corrections_from(connection, export.ends), sql_time(covered) if covered else None
     )

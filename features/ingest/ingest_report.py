@@ -57,9 +57,8 @@ class IngestReport:
     unread_columns: dict[str, list[str]] = field(default_factory=dict)  # file → columns that nothing reads
     unread_keys: list[str] = field(default_factory=list)  # keys of community.yaml that nothing reads
     settings_changes: list[str] = field(default_factory=list)
-    unknown_needs: dict[str, int] = field(
-        default_factory=dict
-    )  # households by need that the settings do not have
+    # by need that the settings do not have: households, and the first day on which one asked
+    unknown_needs: dict[str, tuple[int, int]] = field(default_factory=dict)
     unmatched_texts: int = 0  # requests of this export that came as text and match no need's keywords
     # of programme_history; ended ones, or mistyped
     unknown_programmes: list[str] = field(default_factory=list)

@@ -50,13 +50,14 @@ OTHERS = name("row:others")  # what stands in columns that nothing reads
 class Staged:
     """The result of staging a file: its rows with content, rows repeated further down, and findings on emptied cells.
 
-    unknown_needs: what at least FEWEST_TOLD households ask for that the settings do not have: households by need.
+    unknown_needs: what at least FEWEST_TOLD households ask for that the settings do not have: by need, the number of
+        households and the first day, since 1970-01-01, on which one asked.
     """
 
     rows: int
     repeated: int
     findings: list[Finding]
-    unknown_needs: dict[str, int]
+    unknown_needs: dict[str, tuple[int, int]]
 
 
 def staged(table: str) -> str:
@@ -279,14 +280,17 @@ def _findings(
 
 def _unknown_needs(
     connection: duckdb.DuckDBPyConnection, file: TableFile, needs: list[str]
-) -> dict[str, int]:
+) -> dict[str, tuple[int, int]]:
     if file.table != "requests" or not {"need", "household_id"} <= {*file.columns}:
         return {}
     rows = connection.execute(f"""
-        SELECT need, count(DISTINCT household_id) AS households FROM incoming
-        WHERE need IS NOT NULL AND need NOT IN ({", ".join(map(text, needs))})
-        GROUP BY need HAVING households >= {FEWEST_TOLD} ORDER BY need""")
-    return dict(rows.fetchall())
+        SELECT incoming.need, count(DISTINCT incoming.household_id) AS households,
+            min(date_diff('day', DATE '1970-01-01', requests.requested_at::DATE))
+        FROM incoming JOIN {staged(file.table)} requests USING ({LINE_NUMBER})
+        WHERE incoming.need IS NOT NULL AND incoming.need NOT IN ({", ".join(map(text, needs))})
+            AND requests.requested_at IS NOT NULL
+        GROUP BY ALL HAVING households >= {FEWEST_TOLD} ORDER BY ALL""")
+    return {need: (households, first) for need, households, first in rows.fetchall()}
 
 
 def _cell_words(file: TableFile, cell: str, number: int) -> str:

@@ -18,6 +18,7 @@ TIMES = {  # by which an export is dated; what lies ahead, such as an end, does 
     "outreach": ("contacted_at", "recorded_at"),
     "opt_outs": ("from", "recorded_at"),
 }
+NEW_DAYS = 21  # before an export's end, since which a need is new
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,21 @@ def note_set_aside(
         connection.execute("INSERT INTO newest_export VALUES (?, ?, ?, ?)", [table, rows, aside, read_on])
 
 
+def new_needs(needs: Mapping[str, tuple[int, int]], export: Reach) -> dict[str, int]:
+    """Select the needs that nobody of an export asked for before its last NEW_DAYS days: households by need.
+
+    needs: by need, the households of the export that ask for it and the first day on which one did.
+    """
+    end = export.days.get("requests", 0)
+    return {need: households for need, (households, first) in needs.items() if first > end - NEW_DAYS}
+
+
 def note_unknown_needs(
     connection: duckdb.DuckDBPyConnection, needs: Mapping[str, int], number: int, read_on: date
 ) -> None:
-    """Store needs that requests of the newest export name and the settings do not have.
+    """Store needs that requests of the newest export begin to name and that the settings do not have.
 
-    needs: households by need. number: of the export. read_on: when it was read.
+    needs: what ``new_needs`` returns. number: of the export. read_on: when it was read.
     """
     connection.execute("UPDATE unknown_needs SET households = 0")
     for need, households in needs.items():

@@ -197,6 +197,12 @@ def test_a_rare_need_that_is_renamed_is_named_while_it_is_new(quiet: Path, tmp_p
         return [(one.kind, one.subject) for one in alarms(tmp_path / "workspace", week)]
 
     assert raised(WEEKS + 1, [1, 1, 2, 2]) == [], "two households could be told by their words"
+    old = rows_until(WEEKS)["requests"].iloc[[100, 400, -1]]  # an error that comes now and then
+    old = old.assign(need="diner", request_id=["y0", "y1", "y2"], household_id=["h001", "h002", "h003"])
+    rows = rows_until(WEEKS + 1)
+    asked = pd.concat([rows["requests"], old])
+    export(tmp_path / "export", tmp_path / "workspace", {**rows, "requests": asked})
+    assert alarms(tmp_path / "workspace", WEEKS + 1) == []
     assert raised(WEEKS + 2, [1, 2, 3]) == [("unknown_need", "dining")]
     assert raised(WEEKS + 3, [1, 2, 3, 4]) == [("unknown_need", "dining")]
     assert raised(WEEKS + 4, [1, 2, 3, 4, 5]) == [], "no longer new: ingest names its rows each time"

@@ -9,6 +9,7 @@ FEWEST = 12  # weeks of history, below which nothing is said
 RECENT = 8  # weeks that give the level
 YEAR = 52
 SEASON = 3  # weeks to each side of the same week last year
+SEASON_PRIOR = 5.0  # counts that draw last year's change from its recent weeks to its season towards none
 FALSE_ALARMS = 0.5  # expected a quarter, over all streams of a town
 QUARTER = 13  # weeks
 TRIMMED = 0.76  # mean of a chi-squared variable of one degree of freedom without its largest twentieth
@@ -29,9 +30,9 @@ def signal(counts: np.ndarray, streams: int) -> Signal | None:
     """Compare the newest week, and the newest two, with the weeks before.
 
     A count must lie outside the limits both of the last ``RECENT`` weeks and, where the history reaches so far, of
-    the same season last year, so that a season that comes again is no alarm. Limits are quantiles of a negative
-    binomial with the history's dispersion, so that over all streams ``FALSE_ALARMS`` come by chance in a quarter
-    (Bonferroni).
+    what last year's season makes of them, so that a season that comes again is no alarm. Limits are quantiles of a
+    negative binomial with the history's dispersion, so that over all streams ``FALSE_ALARMS`` come by chance in a
+    quarter (Bonferroni).
 
     counts: int [weeks], the newest first.
     streams: number of streams that are watched, at least 1.
@@ -53,12 +54,21 @@ def signal(counts: np.ndarray, streams: int) -> Signal | None:
 
 
 def _levels(history: np.ndarray, weeks: int) -> list[float]:
-    """Return the mean of the recent weeks, and of last year's season where the history reaches it."""
-    levels = [float(history[:RECENT].mean())]
+    """Return the mean of the recent weeks, and what last year's season makes of it where the history reaches it.
+
+    That is the recent mean times last year's change from the same recent weeks to the same season: a stream that grew
+    since is compared with its own level. Where only the season is reached, it is the season's mean.
+    """
+    recent = float(history[:RECENT].mean())
     same = YEAR - weeks
-    if len(history) > same + SEASON:
-        levels.append(float(history[same - SEASON : same + SEASON + 1].mean()))
-    return levels
+    if len(history) <= same + SEASON:
+        return [recent]
+    season = float(history[same - SEASON : same + SEASON + 1].mean())
+    before = history[YEAR : YEAR + RECENT]
+    if len(before) < RECENT:
+        return [recent, season]
+    change = (RECENT * season + SEASON_PRIOR) / (float(before.sum()) + SEASON_PRIOR)
+    return [recent, recent * change]
 
 
 def _dispersion(history: np.ndarray) -> float:

@@ -257,6 +257,18 @@ def test_limits_hold_for_scattered_counts_and_seasons() -> None:
     assert signal(counts[:10], kinds) is None, "too short to tell"
 
 
+def test_a_stream_that_grew_since_last_year_is_compared_with_its_own_level() -> None:
+    """Six a week fall silent, of which three a week came last year; a season that comes again is none."""
+    grown = np.concatenate([np.tile([6, 7, 5], 20)[:52], np.tile([3, 4, 2], 20)])
+    silenced = grown.copy()
+    silenced[:2] = 0
+    assert signal(grown, 29) is None and signal(silenced, 29).up is False
+    ended = np.where(np.arange(112) % 52 < 2, 0, 8)  # each year, nobody asks in these weeks and those around
+    for week in (50, 51, 52, 53, 54, 55, 102, 103, 104, 105, 106, 107):
+        ended[week] = 0
+    assert signal(ended, 29) is None
+
+
 def test_an_alarm_keeps_the_day_since_when() -> None:
     one = Alarm("channel", "hall", "2024-05-06", "x", "x")
     before: list[dict[str, Any]] = [

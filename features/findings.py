@@ -35,7 +35,7 @@ class Finding:
 
     def line(self) -> str:
         """The finding as one line."""
-        number = f" × {self.rows}" if self.rows else ""
+        number = say(f"，共 {self.rows} 处", f" ({self.rows} in all)") if self.rows else ""
         shown = say("：", ": ") + say("、", ", ").join(self.examples) if self.examples else ""
         todo = f"{say('；', '; ')}{self.todo}" if self.todo else ""
         return f"{self.where}: {self.what}{shown}{number}{todo}"

@@ -130,7 +130,7 @@ class NeedModel:
         """Return one line that says whether p_need is corrected for needs without a request."""
         texts = self.metadata.get("silence", {})
         return say(
-            texts.get("zh", "p_need 等于 p_request，没有纠正“不开口”：抽签走访的结果还不够"),
+            texts.get("zh", "分数说的是会不会来申请，没有纠正“不开口”的家庭：抽签走访的结果还不够"),
             texts.get("en", "p_need equals p_request, silence is not corrected"),
         )
 

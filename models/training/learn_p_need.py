@@ -63,7 +63,7 @@ def not_corrected(
     zh, en: the reason. notes: more lines to show. held_out: see ``held_out_visits``; None without visits.
     """
     silence = {
-        "zh": f"p_need 等于 p_request，没有纠正“不开口”的家庭：{zh}",
+        "zh": f"分数说的是会不会来申请，没有纠正“不开口”的家庭：{zh}",
         "en": f"p_need equals p_request, silence is not corrected: {en}",
     }
     columns = ["estimator", "validation", "metric", "value", "low", "high"]
@@ -128,8 +128,8 @@ def fit_need(gathered: Gathered, known: Known, model: NeedModel, seed: int = 0) 
     fitted, comparison, odds = _chosen(sample, reader, seed)
     zh, en = ESTIMATORS[fitted.name].title
     silence = {
-        "zh": "p_need 已用抽签走访纠正“不开口”的家庭："
-        f"半年未申请时走访 {len(silent)} 次，{needed} 次发现需要（方法：{zh}）",
+        "zh": "分数说的是上门会不会发现需要，已用抽签走访纠正“不开口”的家庭："
+        f"走访半年没申请过的家庭 {len(silent)} 次，{needed} 次发现需要（方法：{zh}）",
         "en": f"p_need is corrected for silence: {len(silent)} random visits where nobody had asked for half a year, "
         f"{needed} found the need (method: {en})",
     }

@@ -27,7 +27,7 @@ from models.evaluation.soundness import bound_lines, soundness_lines, told_with_
 from models.evaluation.verdict_lines import verdict_lines
 from models.fairness.audit import audit_visits
 from models.fairness.lines import group_lines
-from models.scoring.model import NeedModel
+from models.scoring.model import FEWEST_REQUESTS, NeedModel
 from models.scoring.untrained import untrained
 from models.training.leaks import Leak, find_leaks, leak_lines, without_leaks
 from models.training.learn_p_need import NeedFit, fit_need, gather_visits, with_visits
@@ -335,15 +335,18 @@ def _without_training(
 ) -> Retrained:
     scored = (
         (
-            "先按本户、邻居和同类家庭以往的申请打分",
-            "households are scored by their own and similar households' past requests",
+            "暂时按本户、邻居和同类家庭以往的申请排先后",
+            "households are scored by their own, their neighbours' and similar households' past requests",
         )
         if base.tells_apart
-        else ("名单先轮流走访", "visits go round in turn")
+        else (
+            f"申请不到 {FEWEST_REQUESTS} 条，分不出先后，名单先轮流走访",
+            f"with fewer than {FEWEST_REQUESTS} requests, visits go round in turn",
+        )
     )
     line = (
         say(
-            f"历史太短，没法训练和验证：{scored[0]}",
+            f"历史太短，训练不出模型：{scored[0]}",
             f"too short a history to train and validate on: {scored[1]}",
         )
         if not plan.folds

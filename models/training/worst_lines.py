@@ -62,10 +62,10 @@ def _untrained(model: NeedModel, known: Known) -> list[str]:
         return []
     return [
         say(
-            f"{_names(known, few)}：能有这项需求的住户申请太少，没有训练，名单上排不出先后；先照常登记，"
-            "攒够申请再 retrain",
-            f"{_names(known, few)}: too few requests of households that can have it to train on, so lists cannot order"
-            " them; go on recording, retrain when there are more",
+            f"{_names(known, few)}：能有这项需求的住户申请太少，没有训练模型，名单上的先后只供参考；先照常登记，"
+            "申请多了再运行 xianying retrain",
+            f"{_names(known, few)}: too few requests of households that can have it to train on, so take their order on"
+            " lists as a hint only; go on recording, retrain when there are more",
         )
     ]
 

@@ -40,8 +40,8 @@ def _few(model: "Champion", community: Community) -> list[str]:
     if not modelled.any() and model.model.tells_apart:
         return [
             say(
-                "记录还太短，训练不了模型：先按本户、邻居和同类家庭以往的申请排先后。",
-                "Too short a history to train a model: households stand in the order of their own, their neighbours'"
+                "还训练不出模型：暂时按本户、邻居和同类家庭以往的申请排先后。",
+                "No model can be trained yet: households stand in the order of their own, their neighbours'"
                 " and similar households' past requests.",
             )
         ]
@@ -57,18 +57,18 @@ def _few(model: "Champion", community: Community) -> list[str]:
     listed = say("、", ", ").join(names)
     return [
         say(
-            f"{listed}：能有这几项需求的住户申请太少，还排不出先后。",
-            f"{listed}: too few requests of households that can have it to tell which need it more.",
+            f"{listed}：能有这几项需求的住户申请太少，没有训练模型，排的先后只供参考。",
+            f"{listed}: too few requests of households that can have it to train on; take the order as a hint only.",
         )
     ] * bool(names)
 
 
 def _silent(model: "Champion") -> list[str]:
-    if model.model.visited is not None or not model.model.modelled.any():
+    if model.model.visited is not None or not model.model.tells_apart:
         return []
     return [
         say(
-            "名单是照以往的诉求排的：从没开过口的家庭也可能有需要，只是排不到前面。",
+            "名单是照以往的申请排的：从没开过口的家庭也可能有需要，只是排不到前面。",
             "Lists follow past requests: households that never asked may have needs too, and stand low.",
         )
     ]

@@ -73,7 +73,7 @@ def test_a_mistyped_year_is_named_and_hides_no_correction(office, typed):
     wrong = [*rows[:-1], {**rows[-1], "resolved_at": typed}]
     report = office.hand_in([home(1, children=4), *HOMES[1:]], wrong)
     assert (
-        f"有日期比别的数据晚太多，不当作数据的最后一天：requests.csv 第 61 行 resolved_at {typed} × 1"
+        f"有日期比别的数据晚太多，不当作数据的最后一天：requests.csv 第 61 行 resolved_at {typed}，共 1 处"
         in said(report)
     )
     assert date_of(office.records().last_day) < date(2024, 6, 20)
@@ -189,14 +189,14 @@ def test_an_age_with_the_day_on_which_it_was_taken_makes_a_birth(office, age, ta
     report = office.hand_in(residents=people)
     rows = office.records().residents
     assert sorted(date_of(day).year for day in rows.born) == sorted([born, 1990])
-    assert "按 年龄 和 age_on 推算出生年 × 1" in said(report)
+    assert "按 年龄 和 age_on 推算出生年，共 1 处" in said(report)
 
 
 def test_an_age_of_nobody_knows_which_day_is_no_birth_and_said(office):
     person = {"resident_id": "a", "household_id": "H1", "valid_from": "2024-01-01", "age": 65}
     report = office.hand_in(residents=[person])
     assert np.isnan(office.records().residents.born).all()
-    assert "age 没有写是哪天的年龄，不当年龄用 × 1" in said(report)
+    assert "age 没有写是哪天的年龄，不当年龄用，共 1 处" in said(report)
 
 
 def test_a_column_named_by_the_settings_that_no_table_has_is_said(office):

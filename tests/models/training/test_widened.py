@@ -40,7 +40,11 @@ def test_a_need_of_which_nothing_came_has_demand_as_wide_as_can_be_and_no_wider(
 def test_every_output_begins_with_the_needs_that_are_not_sound_in_the_language_of_the_reader():
     told = [{"need": "meals", "use": RANKING_ONLY, "zh": "只可用来排序", "en": "use the scores to rank only"}]
     model = SimpleNamespace(
-        metadata={"unsound": told}, silence=lambda: "silence", modelled=np.ones(2, dtype=bool), visited=None
+        metadata={"unsound": told},
+        silence=lambda: "silence",
+        modelled=np.ones(2, dtype=bool),
+        tells_apart=True,
+        visited=None,
     )
     champion = cast(Champion, SimpleNamespace(model=model, version=1))
     community = make_community([{"id": need, "horizon_weeks": 8} for need in NEEDS])

@@ -166,7 +166,7 @@ def test_misleading_visits_leave_p_request_and_one_line_that_says_so(fitted: Fit
     assert fit.visited is None
     assert fit.comparison.empty
     np.testing.assert_array_equal(fitted.p_need(model), expit(model.log_odds(fitted.features)))
-    assert model.silence().startswith("p_need 等于 p_request，没有纠正")
+    assert model.silence().startswith("分数说的是会不会来申请，没有纠正")
     with speaking("en"):
         assert model.silence().startswith("p_need equals p_request, silence is not corrected: ")
         assert "\n" not in model.silence()

@@ -1,8 +1,11 @@
 """An office whose few requests do not tell households apart: visits in turn, each household once."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import openpyxl
@@ -14,11 +17,13 @@ from tiny_town import make_tiny_town
 from features.point_in_time.records import Known, Records, day_of, known_before
 from features.point_in_time.schema_fit import fit_schema
 from features.store.partitions import InMemory
-from models.registry.champion import install_copy
+from models.registry.champion import Champion, install_copy
 from models.registry.tracking import registry_address
+from models.scoring.model import FEWEST_REQUESTS, NeedModel
 from models.scoring.untrained import untrained
 from service.planning.planner import plan
 from service.weekly.list_week import list_week
+from service.weekly.model_lines import list_notes
 from service.weekly.week_directory import week_directory
 
 MONDAY = date(2024, 9, 2)
@@ -95,3 +100,21 @@ def test_the_lists_say_that_it_is_a_round(tmp_path: Path) -> None:
     listed = pd.read_parquet(home / "outreach.parquet")
     assert {*listed["reason"]} == {"轮流走访：还没有人去过"} and {*listed["arm"]} == {"targeted"}
     assert not {"H03", "H05", "H07", "H10", "H11"} & {*listed["household_id"]}  # visited of late, or refuses
+
+
+def test_what_lists_say_of_a_model_without_training_is_true_of_how_they_are_ordered() -> None:
+    known = known_before(office({}), day_of(MONDAY))
+    base = untrained(known, fit_schema(known), known.as_of)
+
+    def notes(model: NeedModel) -> list[str]:
+        return list_notes(cast(Champion, SimpleNamespace(model=model)), known.community)
+
+    enough = replace(base, metadata={**base.metadata, "requests": FEWEST_REQUESTS})
+    assert notes(enough) == [
+        "还训练不出模型：暂时按本户、邻居和同类家庭以往的申请排先后。",
+        "名单是照以往的申请排的：从没开过口的家庭也可能有需要，只是排不到前面。",
+    ]
+    assert len(notes(base)) == 1 and "轮流走访" in notes(base)[0]  # a round leaves nobody behind
+    some = replace(enough, modelled=np.arange(len(base.modelled)) > 0)
+    name = known.community.needs[0].name.here
+    assert notes(some)[0] == f"{name}：能有这几项需求的住户申请太少，没有训练模型，排的先后只供参考。"

@@ -37,11 +37,11 @@ def rank_and_tier(
     community: whose severities and shares of tiers hold
 
     Returns int32 [pairs] ranks, 1 the first to visit for the need; float64 [households] risks of a severe request;
-    and object str [households] their tiers.
+    and object str [households] their tiers. Nobody stands out where requests are too few to tell households apart.
     """
     rank = ranks(merit, need, order[household])
     risk = model.risk(p_request, household, severe_needs(community)[need], len(order))
-    return rank, risk, tiers(risk, order, community.outreach.risk)
+    return rank, risk, tiers(risk if model.tells_apart else 0 * risk, order, community.outreach.risk)
 
 
 def ranks(p: np.ndarray, need: np.ndarray, order: np.ndarray) -> np.ndarray:

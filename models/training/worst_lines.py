@@ -81,9 +81,10 @@ def _rules(verdicts: pd.DataFrame, known: Known) -> list[str]:
         if chosen[row["need"]] == "model":
             simple.setdefault(row["verdict"], []).append(row["need"])
     by_model = int((judged["verdict"] == MODEL).sum())
+    better = f"其中 {by_model} 项" if by_model else "没有一项"
     lines = [
         say(
-            f"{len(judged)} 项有结论，其中 {by_model} 项用模型明显更好",
+            f"{len(judged)} 项需求有结论，{better}用模型明显更好",
             f"{len(judged)} needs can be judged: the model is clearly better for {by_model}",
         )
     ]
@@ -95,7 +96,7 @@ def _rules(verdicts: pd.DataFrame, known: Known) -> list[str]:
         lines.append(
             say(
                 f"{_names(known, needs)}：简单规则就够，两种排法差不多，继续用模型也行；想让人一看就懂，"
-                f"在 community.yaml 给这项需求写 ranking: {rule}（{RANKERS[rule][0]}），下次排名单起生效",
+                f"在 community.yaml 的这些需求下写 ranking: {rule}（{RANKERS[rule][0]}），下次排名单起生效",
                 f"{_names(known, needs)}: a rule does as well; the model may stay. To have lists that anybody can check,"
                 f" give the need ranking: {rule} ({RANKERS[rule][1].lower()}) in community.yaml; it holds from the next"
                 " lists on",

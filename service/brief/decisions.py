@@ -6,9 +6,10 @@ from datetime import date
 from typing import Any
 
 from features.contract.community import Community
-from features.language import grid_words, say
+from features.language import say
 from models.demand.proposals import EXTEND, RUN, Proposals
 from service.brief.brief import Brief
+from service.brief.words import never_visited
 
 MOST, FEWEST_PROJECTS = 5, 2
 # of a grid's households never visited, where the office has set no target
@@ -164,17 +165,16 @@ def _never(brief: Brief) -> list[Decision]:
     if not rows:
         return []
     row = max(rows, key=lambda row: row["never"])
+    visits = say(f"近四周走访 {row['visits']} 户次。", f"{row['visits']} visits in four weeks.")
     share = f"{row['never'] / row['households']:.0%}"
+    share = say(f"占全网格的 {share}；", f"{share} of the grid; ") if row["never"] < row["households"] else ""
     return [
         Decision(
             say(
-                f"{grid_words(row['grid_id'])}：{row['never']} 户从没人去过，要不要走一轮？",
-                f"Grid {row['grid_id']}: {row['never']} households were never visited; plan a round?",
+                f"{never_visited(row)}，要不要走一轮？",
+                f"{never_visited(row)}; plan a round?",
             ),
-            say(
-                f"占全网格 {row['households']} 户的 {share}；近四周走访 {row['visits']} 户次。",
-                f"{share} of {row['households']} households; {row['visits']} visits in four weeks.",
-            ),
+            share + visits,
             say(
                 "不安排，没开过口的人家还是没人问。",
                 "Households that never asked go on being asked by nobody.",

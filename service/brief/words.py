@@ -1,6 +1,6 @@
 """Put a brief into words: what changed, who did not visit, which needs grow, who is left out, the month."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -92,15 +92,26 @@ def growing(brief: Brief, community: Community) -> Table:
 def left_out(brief: Brief) -> list[str]:
     """Say who is left out: groups with clearly less than their share of the list, and grids with many never visited."""
     lines = list(brief.get("left_out", {}).get(language(), []))
-    for row in sorted(brief["grids"], key=lambda row: -row["never"])[:3]:
-        if row["never"]:
-            lines.append(
-                say(
-                    f"{grid_words(row['grid_id'])}：{row['households']} 户里有 {row['never']} 户从没人去过",
-                    f"grid {row['grid_id']}: {row['never']} of {row['households']} households were never visited",
-                )
-            )
+    lines += [
+        never_visited(row)
+        for row in sorted(brief["grids"], key=lambda row: -row["never"])[:3]
+        if row["never"]
+    ]
     return lines
+
+
+def never_visited(row: Mapping[str, Any]) -> str:
+    """Say how many of a grid's households were never visited."""
+    grid, households, never = grid_words(row["grid_id"]), row["households"], row["never"]
+    if never == households:
+        return say(
+            f"{grid}：{households} 户都还没人去过",
+            f"{grid}: none of {households} households was ever visited",
+        )
+    return say(
+        f"{grid}：{households} 户里有 {never} 户从没人去过",
+        f"{grid}: {never} of {households} households were never visited",
+    )
 
 
 def month_of_grids(brief: Brief) -> Table:

@@ -216,7 +216,7 @@ def script(community: Community) -> str:
         else "To be sure, ask the community first",
     )
     return say(
-        f"您好，我是{name}的社区工作人员（上门请出示工作证，打电话请报姓名）。社区根据您家登记的情况和以前跟社区提过的事，"
+        f"您好，我是{name}的工作人员（上门请出示工作证，打电话请报姓名）。社区根据您家登记的情况和以前跟社区提过的事，"
         f"来问问您最近有没有什么需要。不收费、不推销，不问银行卡、密码和验证码。{check}。您也可以不说；"
         "以后不想让人这样来问，现在跟我说一声就行，社区记下来，不再联系，不影响您享受任何服务。",
         f"Hello, I work for {name} (at the door show your card, on the telephone give your name). From what your"

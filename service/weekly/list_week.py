@@ -207,9 +207,8 @@ def _town_files(
         demand_of_partitions([partition.cells for partition in written], community, week.model.model.spread)
     )
     seats = against_seats(demand, community, day_of(as_of), _seats_left(week))
-    page = overview_page(
-        community, visits, _tiers(written), demand, seats, links, [*notes, *planned], as_of, feedback
-    )
+    tiers = _tiers([] if sums.by_turn else written)
+    page = overview_page(community, visits, tiers, demand, seats, links, [*notes, *planned], as_of, feedback)
     files["overview.html"] = page.encode()
     lines = [line for partition in written for line in partition.lines]
     names = {*files, *(name for partition in written for name in partition.files)}

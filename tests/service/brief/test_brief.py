@@ -39,6 +39,17 @@ def test_what_was_promised_comes_first_and_no_more_than_five_items_are_shown() -
     )
 
 
+def test_a_grid_where_nobody_was_visited_is_said_without_a_share() -> None:
+    grid = {"grid_id": "G1", "households": 30, "never": 30, "unseen": None, **GRID}
+    (item,) = decisions(brief(grids=[grid]), [], COMMUNITY)
+    assert item.question == "网格 G1：30 户都还没人去过，要不要走一轮？"
+    assert item.figures == "近四周走访 9 户次。"
+    assert left_out(brief(grids=[grid])) == ["网格 G1：30 户都还没人去过"]
+    (item,) = decisions(brief(grids=[{**grid, "never": 24}]), [], COMMUNITY)
+    assert item.question == "网格 G1：30 户里有 24 户从没人去过，要不要走一轮？"
+    assert item.figures == "占全网格的 80%；近四周走访 9 户次。"
+
+
 def test_the_projects_that_would_miss_most_fill_a_quiet_week() -> None:
     projects = [
         project("meals", 20),

@@ -95,6 +95,8 @@ def test_the_lists_say_that_it_is_a_round(tmp_path: Path) -> None:
     says = "申请太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。"
     for name in ("grid-G1.html", "overview.html"):
         assert says in (home / name).read_text("utf-8")
+    assert "红" not in (home / "overview.html").read_text("utf-8")  # nor do tiers tell households apart
+    assert {*pd.read_parquet(home / "risk.parquet")["tier"]} == {"green"}
     sheet = openpyxl.load_workbook(home / "grid-G1.xlsx").worksheets[0]
     assert says in str(sheet["A3"].value)
     listed = pd.read_parquet(home / "outreach.parquet")

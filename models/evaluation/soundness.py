@@ -134,7 +134,7 @@ def _range_lines(names: Sequence[str]) -> list[str]:
     listed = say("、", ", ").join(names)
     return [
         say(
-            f"{listed}：户数说不准，过去各段常比预计多出三分之一或少四分之一以上；名单照用，"
+            f"{listed}：户数说不准：过去几段时间里，实际常比预计多三分之一以上，或少四分之一以上；名单照用，"
             "定名额请看需求清单上的范围，不要只看预计户数",
             f"{listed}: the number is uncertain, as past windows were often a third above or a quarter below what was"
             " expected; use the lists as they are, but set seats by the range in the list of needs, not by the number",
@@ -162,8 +162,8 @@ def bound_lines(bounded: np.ndarray, community: Community) -> list[str]:
     """
     return [
         say(
-            f"注意 {need.name.here}：近来每周申请数与模型相差太远，当天的水平停在上限，"
-            "户数不可信；请核对最近的申请是否齐全",
+            f"注意 {need.name.here}：近来每周的申请比模型预计的差得太多，预计户数只调到允许的限度，"
+            "还是不准；请核对最近的申请是否齐全",
             f"warning, {need.name.here}: weekly requests of late are so far from the model that the day's level stops at"
             " its bound; do not trust the numbers, and check that the newest requests are complete",
         )
@@ -178,7 +178,7 @@ def _line(row: Mapping[str, Any], name: str) -> str:
         return say(
             f"注意 {name}：最近几段验证里，“{rival}”的排序明显好于模型"
             f"（平均精确率 {row['rival']:.3f} 对 {row['model']:.3f}）；"
-            "名单请按近一年申请次数等简单规则排，不要按模型，并请核对近来的数据，再 retrain",
+            "名单请按近一年申请次数等简单规则排，不要按模型，并请核对近来的数据，再运行 xianying retrain",
             f"warning, {name}: in the newest folds “{rival.lower()}” ranks clearly better than the model (average"
             f" precision {row['rival']:.3f} to {row['model']:.3f}); list by a rule, such as requests within a year, not"
             " by the model; check the newest data, then retrain",
@@ -187,16 +187,18 @@ def _line(row: Mapping[str, Any], name: str) -> str:
     come, foreseen = f"{row['observed']:.0f}", f"{row['predicted']:.0f}"
     if row["bounded"] and LOW <= row["ratio"] <= HIGH:
         return say(
-            f"注意 {name}：按每周申请数推算的水平与模型相差太远，停在了上限；只可用来排序，不要用来算户数；"
-            "请核对住户 valid_from 和申请时间是否齐全，再 retrain",
+            f"注意 {name}：照每周申请推算的户数与模型预计的差得太多，只调到允许的限度；"
+            "只能用来排先后，不要用来算户数；"
+            "请核对住户 valid_from 和申请时间是否齐全，再运行 xianying retrain",
             f"warning, {name}: the level from weekly counts is so far from the model's that it stops at its bound; use"
             " the scores to rank only, not to count; check that valid_from of households and the times of requests are"
             " complete, then retrain",
         )
     which = say("偏多" if many else "偏少", "too many" if many else "too few")
     return say(
-        f"注意 {name}：最近几段验证预计 {foreseen} 户次、实际 {come} 户次，预计{which}，不是偶然；只可用来排序，"
-        "不要用来算户数、定名额；请核对这项申请近来有没有漏登、改名或停办，再 retrain",
+        f"注意 {name}：最近几段验证预计 {foreseen} 户次、实际 {come} 户次，预计{which}，不是偶然；"
+        "只能用来排先后，不要用来算户数、定名额；"
+        "请核对这项申请近来有没有漏登、改名或停办，再运行 xianying retrain",
         f"warning, {name}: in the newest folds {foreseen} were predicted and {come} came, {which} beyond chance; use"
         " the scores to rank only, not to count or to set seats; check whether requests for it were left out, renamed or"
         " ended lately, then retrain",

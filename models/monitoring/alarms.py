@@ -85,7 +85,7 @@ def drift_alarms(drifted: Sequence[Drift], trained: date) -> list[Alarm]:
             "",
             trained.isoformat(),
             f"{len(drifted)} 个特征的分布与训练时差别大：{'、'.join(one.zh for one in told)}"
-            f"（最大的 PSI {first.index:.2f}，以往至多 {first.usual:.2f}）；核对来源，没有错就 retrain",
+            f"（最大的 PSI {first.index:.2f}，以往至多 {first.usual:.2f}）；核对来源，没有错就运行 xianying retrain",
             f"{len(drifted)} features moved since training: {', '.join(one.en for one in told)} (largest PSI"
             f" {first.index:.2f}, {first.usual:.2f} at most before); check their source, then retrain",
         )
@@ -157,7 +157,10 @@ def _told(
     if kind == "households" and left.up:
         do = ("确认是新楼入住还是户号换了", "find out whether people moved in or numbers changed")
         zh = f"近 {left.weeks} 周 {left.count} 户，平常 {left.usual:.0f} 户"
-        return f"新增住户{zh}；{do[0]}，再 retrain", f"new households: {en}; {do[1]}, then retrain"
+        return (
+            f"新增住户{zh}；{do[0]}，再运行 xianying retrain",
+            f"new households: {en}; {do[1]}, then retrain",
+        )
     if kind == "attribute" and left.up:
         moved = streams.moved.get(subject)
         by = ("", "") if moved is None else (f"，平均变了 {moved:+.1f}", f", by {moved:+.1f} on average")
@@ -244,7 +247,7 @@ def _level(need: str, zh: str, en: str, rows: pd.DataFrame, since: str) -> list[
             "calibration",
             need,
             since,
-            f"“{zh}”预计 {predicted:.0f} 户，实际 {observed:.0f} 户；请 retrain",
+            f"“{zh}”预计 {predicted:.0f} 户，实际 {observed:.0f} 户；请运行 xianying retrain",
             f"'{en}': {predicted:.0f} predicted, {observed:.0f} asked; retrain",
         )
     ]
@@ -266,7 +269,7 @@ def _order(need: str, zh: str, en: str, rows: pd.DataFrame) -> list[Alarm]:
             "precision",
             need,
             str(new["as_of"]),
-            f"“{zh}”前 2% 命中从 {then:.0%} 降到 {now:.0%}；请 retrain",
+            f"“{zh}”前 2% 命中从 {then:.0%} 降到 {now:.0%}；请运行 xianying retrain",
             f"'{en}': hits among the top 2% fell from {then:.0%} to {now:.0%}; retrain",
         )
     ]
@@ -288,7 +291,7 @@ def find_alarms(contacted: np.ndarray, needed: np.ndarray, as_of: int) -> list[A
             "finds",
             "targeted",
             date_of(as_of - LATELY).isoformat(),
-            f"按名单走访发现需要的占 {now:.0%}，前一年 {then:.0%}；看走访记录，再 retrain",
+            f"按名单走访发现需要的占 {now:.0%}，前一年 {then:.0%}；先看走访记录，再运行 xianying retrain",
             f"needed on targeted visits {now:.0%}, {then:.0%} in the year before; look at the visits, then retrain",
         )
     ]

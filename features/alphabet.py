@@ -15,7 +15,7 @@ _IN_ARROW = (
 )
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what spreadsheets take for the beginning of a formula
 _LINE_ENDS = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]")
-_LOST = r"\x{fffd}|锟斤拷|^[?？]{2,}$"
+_LOST = r"\x{fffd}|锟斤拷|^\?{2,}$"
 LOOKED_AT = 1000  # texts of a column, of which some may have been read in another encoding
 MOST_READ_TWICE = 0.5  # of those that are not ASCII: one by chance is none
 _FIRST_BYTES = (0x7F, 0xC2, 0xD8, 0xE2, 0xEF)  # of UTF-8, with which one can begin beside the controls
@@ -71,7 +71,7 @@ def column_shown(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def lost_places(column: pa.ChunkedArray) -> np.ndarray:
     """int64: where the texts stand in a column whose characters were lost before the file was written, all or some.
 
-    >>> lost_places(pa.chunked_array([["托管", "想要\ufffd托", "锟斤拷", "????", None, "多少钱??"]])).tolist()
+    >>> lost_places(pa.chunked_array([["托管", "想要\ufffd托", "锟斤拷", "????", None, "多少钱??", "？？"]])).tolist()
     [1, 2, 3]
     >>> lost_places(pa.chunked_array([["涓滃尯", "A"]])).tolist()
     [0]

@@ -88,9 +88,8 @@ _NAMED_FIRST = re.compile(
     r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\s+(?P<month>[a-z]{3})\s+(?P<day>\d{1,2})\s+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)"
     r"\s+(?P<year>\d{4})$"
 )
-_SPAN = re.compile(
-    r"(?<![t:\d])\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}$"
-)  # 09:00-10:00, or a time with an offset from UTC
+# 09:00-10:00, which could be a time with an offset from UTC too
+_SPAN = re.compile(r"(?<![t:\d])\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}$")
 _WEEKDAY = re.compile(r"[(\s]*(?:周|星期|礼拜)[一二三四五六日天]\)?")
 _AFTERNOON = ("下午", "傍晚", "晚上", "晚", "夜里", "pm")
 FIRST_SHORT_YEAR, LAST_SHORT_YEAR = 13, 50  # 24.3.5: no month can be meant by the first number

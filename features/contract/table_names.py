@@ -190,9 +190,14 @@ def by_held_names(settings: Names) -> Names:
 
 @lru_cache(maxsize=1)
 def header_words() -> frozenset[str]:
-    """The names of all columns of all tables, in small letters, as a header may have them."""
+    """The names of all columns of all tables, in small letters, as a header may have them.
+
+    >>> "户id" in header_words(), "reason" in header_words()
+    (True, False)
+    """
     own = {column for table in TABLES.values() for column in table.columns}
-    return frozenset(own.union(*(names for columns in COLUMNS.values() for names in columns.values())))
+    names = own.union(*(names for columns in COLUMNS.values() for names in columns.values()))
+    return frozenset(name.lower() for name in names)
 
 
 def _plain(text: str) -> str:

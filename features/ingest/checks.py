@@ -56,8 +56,9 @@ def _no_record(table: str, columns: list[str]) -> list[Rule]:
     key = TABLES[table].key[0]
     if key not in columns:
         return []
-    names = ", ".join(map(text, [key, *COLUMNS.get(table, {}).get(key, ())]))
-    sums = f"regexp_full_match(replace(lower({raw(key)}), ' ', ''), {text(SUMS)})"
+    names = ", ".join(text(name.lower()) for name in [key, *COLUMNS.get(table, {}).get(key, ())])
+    # 合　计 is spread by wide blanks
+    sums = f"regexp_full_match(regexp_replace(lower({raw(key)}), '[\\s\u3000]', '', 'g'), {text(SUMS)})"
     return [Rule(f"(lower({raw(key)}) IN ({names}) OR {sums}) IS TRUE", no_record(), "NULL", key)]
 
 

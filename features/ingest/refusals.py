@@ -24,6 +24,8 @@ PLACE, _LINE = "household_id", name(LINE)
 VISITS_WELCOME = (
     FALSE | NOTHING | UNKNOWN | {"正常", "同意", "接受", "愿意", "可以", "配合", "未", "0", "0.0"}
 )
+NOES = (FALSE - NOTHING) | {"0", "0.0"}
+ONES = ("1", "1.0")
 REGISTERS = ("households", "residents")  # whose columns may say that visits are refused
 PERSONAL = (  # columns that point at a household, the surest first
     ("身份证", "证件号", "id_card", "id_number"),
@@ -95,15 +97,27 @@ def register_refusals(
             f"INSERT INTO refusing SELECT household_id, valid_from::VARCHAR FROM {rows}"
             f" WHERE {name(column)} IN ({', '.join(map(text, refusing))})"
         )
-        connection.execute(  # a list of households that stands beside the register
-            f"INSERT INTO refusing SELECT DISTINCT {name(column)}, NULL FROM {rows}"
-            f" WHERE {name(column)} IN (SELECT household_id FROM {rows} UNION FROM known_households)"
-        )
+        if not _is_answer(counted):  # a list of households may stand beside the register
+            connection.execute(
+                f"INSERT INTO refusing SELECT DISTINCT {name(column)}, NULL FROM {rows}"
+                f" WHERE {name(column)} IN (SELECT household_id FROM {rows} UNION FROM known_households)"
+            )
         words = say(f"{column} 写明谢绝走访，按谢绝处理", f"{column} says that visits are refused: they are")
         todo = say("要结束的请在 opt_outs 写 until", "to end one, write until in opt_outs")
         shown = tuple(refusing)[:EXAMPLES]
         findings.append(Finding(Weight.LOOK, table, words, todo, sum(refusing.values()), shown))
     return findings
+
+
+def _is_answer(counted: Sequence[tuple[str, int]]) -> bool:
+    """Whether a column answers yes or no, or counts, so that a 1 or 2 in it is no household's number.
+
+    counted: its values, each with the number of its rows. Nothing known of a household is no answer.
+
+    >>> _is_answer([("0", 3), ("1", 2)]), _is_answer([("1", 2)]), _is_answer([("1", 1), ("2", 1), ("无", 3)])
+    (True, True, False)
+    """
+    return any(plain(value) in NOES or (plain(value) in ONES and count > 1) for value, count in counted)
 
 
 @dataclass(frozen=True)

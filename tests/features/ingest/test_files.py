@@ -389,7 +389,9 @@ def test_a_pipe_in_the_place_of_a_table_is_told(tmp_path, name):
         read_table("households", tmp_path / name)
 
 
-@pytest.mark.parametrize("word", ["合计", "小 计", "总计：24户", "Total", "household_id", "户号"])
+@pytest.mark.parametrize(
+    "word", ["合计", "小 计", "合　　计", "总计：24户", "Total", "household_id", "户号", "户ID"]
+)
 def test_a_sum_and_the_header_once_more_are_no_households(tiny_town, word):
     rows = households()
     tiny_town.write("households", [*rows, {**rows[0], "household_id": word}])

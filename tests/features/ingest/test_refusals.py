@@ -212,6 +212,17 @@ def test_a_list_of_refusing_households_beside_the_register_refuses_for_them(tiny
     assert found == ["H03", "H07", "H11"]
 
 
+@pytest.mark.parametrize(("column", "no"), [("是否拒访", "0"), ("是否拒访", ""), ("拒访次数", "0")])
+def test_a_number_that_answers_or_counts_refuses_for_no_household_of_that_number(
+    tiny_town: TinyTown, column: str, no: str
+) -> None:
+    said = {"H03": "1", "H04": "1", "H05": "2" if "次数" in column else no}
+    rows = [{**row, column: said.get(row["household_id"], no)} for row in households()]
+    tiny_town.write("households", [*rows, *({**rows[0], "household_id": number} for number in "12")])
+    found, _ = refusing(tiny_town, [])
+    assert found == [household for household in said if said[household] != no]
+
+
 def test_sums_and_the_header_once_more_are_no_refusals_that_cannot_be_read(tiny_town: TinyTown) -> None:
     rows = [{"household_id": one, "from": ""} for one in ("H03", "household_id", "户号", "合计：1户")]
     tiny_town.write("opt_outs", rows)

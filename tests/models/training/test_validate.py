@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from make_records import make_community, make_records
+from scipy.special import expit
+from sklearn.metrics import average_precision_score
 from small_town import AS_OF, NEEDS, town_rows
 
 from features.point_in_time.labels import label_end, usual_recording_delay
@@ -14,7 +16,8 @@ from features.point_in_time.records import Known, known_before
 from features.point_in_time.schema_fit import fit_schema
 from features.units import WEEK
 from models.dataset.sample import Table, training_table
-from models.dataset.split import Split, split
+from models.dataset.split import Fold, Split, split
+from models.estimators.seasonal_level import Ahead
 from models.estimators.train import MEMBERS, Rounds
 from models.training.validate import Predicted, backtest, out_of_time
 
@@ -93,3 +96,30 @@ def test_a_folds_probabilities_are_finished_by_older_folds_only(run: tuple) -> N
     last = len(plan.folds) - 1
     np.testing.assert_array_equal(newest(turned(last)), newest(predicted))
     assert not np.allclose(newest(turned(last - 1)), newest(predicted))
+
+
+def test_days_of_a_single_fold_are_finished_by_its_other_days() -> None:
+    plan, predicted, per_request = one_fold()
+    found = out_of_time(predicted, plan, HORIZON[:1], per_request)
+    first = predicted.as_of == predicted.as_of.min()
+    informed = average_precision_score(predicted.label[first], found.plain[first])
+    assert average_precision_score(predicted.label[first], found.model[first]) > 0.95 * informed
+    changed = replace(predicted, label=np.where(first, 1 - predicted.label, predicted.label).astype(np.int8))
+    again = out_of_time(changed, plan, HORIZON[:1], per_request)
+    np.testing.assert_array_equal(again.model[first], found.model[first])  # a day's own labels change nothing
+    assert not np.allclose(again.model[~first], found.model[~first])
+
+
+def one_fold() -> tuple[tuple[Fold, ...], Predicted, list[np.ndarray]]:
+    """Two days of one fold, on which only the plain trees know who asks."""
+    draw, homes = np.random.default_rng(0), 2000
+    odds = draw.normal(-2, 1.5, 2 * homes)
+    label = (draw.random(2 * homes) < expit(odds)).astype(np.int8)
+    parts = draw.normal(-2, 1.5, (2 * homes, len(MEMBERS)))
+    parts[:, MEMBERS.index("plain")] = odds
+    days = np.repeat([700, 728], homes)
+    level = {day: Ahead(np.array([float(homes) * 0.2]), np.zeros(1)) for day in (700, 728)}
+    none = np.zeros(2 * homes, dtype=np.int16)
+    homes_twice = np.tile(np.arange(homes), 2)
+    predicted = Predicted(homes_twice, none, days, none.astype(np.int8), label, parts, {}, level, 1.0)
+    return (Fold("one", 700, (700, 728)),), predicted, [np.ones(1)]

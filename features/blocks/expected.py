@@ -287,7 +287,7 @@ def _similar(known: Known, schema: Schema, household: int, need: int) -> str:
         alike, asking = similar_neighbours(known, schema, household, need, kind)
         if asking >= FEWEST_TOLD and alike >= FEWEST_SIMILAR:
             return say(
-                f"本{zh}情况差不多的{alike}户里，近一年有{asking}户提过",
+                f"本{zh}情况差不多的{alike}户里，近一年有{asking}户申请过",
                 f"{asking} of {alike} similar households in this {en} asked within a year",
             )
     return ""

@@ -247,25 +247,25 @@ def _fact(zh: str, en: str, days: float, kind: str) -> Callable[[Known, Schema, 
 KIND = ("邻居申请", "neighbours' requests")  # what reasons of this block are called
 FACTS: dict[str, Callable[[Known, Schema, int, int], str]] = {
     "neighbours_recent": _fact(
-        "本微网格邻居{}户，近一个月{}户申请过",
+        "本微网格邻居{}户，近一个月有{}户申请过",
         "{} of {} neighbours in this micro-grid asked within four weeks",
         28,
         "microgrid",
     ),
     "neighbours_recent_grid": _fact(
-        "本网格邻居{}户，近一个月{}户申请过",
+        "本网格邻居{}户，近一个月有{}户申请过",
         "{} of {} neighbours in this grid asked within four weeks",
         28,
         "grid",
     ),
     "neighbours_long": _fact(
-        "本微网格邻居{}户，近一年{}户申请过",
+        "本微网格邻居{}户，近一年有{}户申请过",
         "{} of {} neighbours in this micro-grid asked within a year",
         YEAR_OF_WEEKS,
         "microgrid",
     ),
     "neighbours_long_grid": _fact(
-        "本网格邻居{}户，近一年{}户申请过",
+        "本网格邻居{}户，近一年有{}户申请过",
         "{} of {} neighbours in this grid asked within a year",
         YEAR_OF_WEEKS,
         "grid",

@@ -83,12 +83,12 @@ def against(audit: str) -> str:
     return {
         REQUESTS: say("名单和申请比", "list against requests"),
         VISITS: say(
-            "p_need 最高的一成与抽签走访发现的需要相比",
+            "按上门发现需要的可能排在前一成的住户和抽签走访发现的需要比",
             "the tenth with the highest p_need against needs found by random visits",
         ),
         WEEK_LIST: say("这周名单和预计需要比", "this week's list against expected need"),
         MADE: say(
-            "近一年的走访与抽签走访发现的需要相比",
+            "近一年的走访和抽签走访发现的需要比",
             "visits of the last year against needs found by random visits",
         ),
     }[audit]
@@ -101,7 +101,7 @@ def _unclear_line(audit: str, groups: list[str]) -> str:
         say(f"等 {len(groups)} 个群体", f" and {more} more") if more > 0 else ""
     )
     return say(
-        f"{against(audit)}：{named}户数太少，按比例本该走访不到 {FEWEST_EXPECTED:.1f} 次，看不出是不是偏低",
+        f"{against(audit)}：“{named}”户数太少，按比例本该走访不到 {FEWEST_EXPECTED:.1f} 次，看不出是不是偏低",
         f"{against(audit)}: cannot be told for {named}: fewer than {FEWEST_EXPECTED:.1f} visits are their share",
     )
 
@@ -110,7 +110,7 @@ def _low_line(name: str, row: Mapping) -> str:
     value, low, high = (row[f"predicted_over_observed{end}"] for end in ("", "_low", "_high"))
     what = counted(row["audit"])
     return say(
-        f"{name}的{what}被低估：预测只有实际的 {value:.0%}（95% 区间 {low:.0%} 至 {high:.0%}）",
+        f"“{name}”的{what}被低估：预测只有实际的 {value:.0%}（95% 区间 {low:.0%} 至 {high:.0%}）",
         f"{name}: {what} are underestimated, {value:.0%} of those observed (95% interval {low:.0%} to {high:.0%})",
     )
 
@@ -126,7 +126,7 @@ def _less_line(name: str, row: Mapping) -> str:
     title = against(row["audit"])
     what = counted(row["audit"])
     return say(
-        f"{title}：{name}占{what}的 {of_need:.1%}，只占名单的 {of_list:.1%}"
+        f"{title}：“{name}”占{what}的 {of_need:.1%}，只占名单的 {of_list:.1%}"
         f"（比值 {ratio:.2f}，95% 区间 {low:.2f} 至 {high:.2f}），明显偏低",
         f"{title}: {name} has {of_need:.1%} of the {what} and only {of_list:.1%} of the list"
         f" (ratio {ratio:.2f}, 95% interval {low:.2f} to {high:.2f}): clearly less",

@@ -182,10 +182,10 @@ def _common(known: Known, need: int) -> str:
     """Return a text that holds for every household: how many asked for this need within a year."""
     count = asking_within_a_year(known)[need]
     if count >= FEWEST_TOLD:
-        return say(f"全社区近一年{count}户申请过本项", f"{count} households here asked within a year")
+        return say(f"全社区近一年有{count}户申请过本项", f"{count} households here asked within a year")
     if count:
-        return say("近一年很少有人提过，顺便问一问", "hardly anybody asked within a year; worth a question")
-    return say("近一年还没有人提过，顺便问一问", "nobody asked within a year; worth a question")
+        return say("近一年很少有人申请，顺便问一问", "hardly anybody asked within a year; worth a question")
+    return say("近一年还没有人申请，顺便问一问", "nobody asked within a year; worth a question")
 
 
 @remembered

@@ -75,7 +75,7 @@ def _line(table: pd.DataFrame) -> str:
     gain, low, high = (100 * best[column] for column in ("gain", "gain_low", "gain_high"))
     how = say("分不出高下", "no clear difference")
     if low > 0:
-        how = say("p_need 更好", "p_need is better")
+        how = say("按需要排更好", "p_need is better")
     elif high < 0:
         how = say("对照方法更好", "the baseline is better")
     silent = ours["among"] == SILENT
@@ -84,7 +84,7 @@ def _line(table: pd.DataFrame) -> str:
         f"按抽签走访{where}发现的 {ours['found']} 项需要检验：",
         f"judged by {ours['found']} needs that random visits found{where}: ",
     ) + say(
-        f"p_need 最高的一成里有其中 {ours['recall']:.0%}，按“{name}”的一成里有 {best['recall']:.0%}，"
+        f"按上门发现需要的可能排在前一成的住户占其中 {ours['recall']:.0%}，按“{name}”排的占 {best['recall']:.0%}，"
         f"相差 {gain:+.0f} 个百分点（95% 区间 {low:+.0f} 至 {high:+.0f}），{how}",
         f"the tenth with the highest p_need has {ours['recall']:.0%} of them, the tenth by “{name.lower()}”"
         f" {best['recall']:.0%}, a difference of {gain:+.0f} points (95% interval {low:+.0f} to {high:+.0f}): {how}",

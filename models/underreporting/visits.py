@@ -193,7 +193,7 @@ def _lines(drawn: int, met: int, unweighable: int, contradicting: int) -> list[t
     if unweighable:
         lines.append(
             (
-                f"{unweighable} 次抽签走访缺少 propensity 或它不在 (0, 1] 内，没有用",
+                f"{unweighable} 次抽签走访没有抽中概率（propensity），或者不在 0 到 1 之间，没有用上",
                 f"{unweighable} random visits have no propensity in (0, 1] and are not used",
             )
         )

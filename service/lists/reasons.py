@@ -56,7 +56,7 @@ def reasons_in(
     texts = {}
     for language_code in languages:
         with speaking(language_code):
-            if model.model.modelled.any():
+            if model.model.tells_apart:
                 on_list, at_home = (
                     _by_rule(told(model.model, known, rows, weights, place=place), rows, known.community)
                     for place in PLACES

@@ -66,8 +66,8 @@ def test_each_fact_names_its_rows() -> None:
     assert str(date_of(AS_OF)) == "2024-09-02"
     assert told("asked_before") == "申请 2024-05-06 r3、2023-10-20 r2"  # of the year, as the fact counts them
     assert told("neighbours_recent") == told("neighbours_recent", "n1") == "最近 2024-08-24"
-    assert reason("neighbours_recent") == "本微网格邻居4户，近一个月4户申请过"
-    assert reason("neighbours_recent", "n1") == "本微网格邻居4户，近一个月3户申请过"
+    assert reason("neighbours_recent") == "本微网格邻居4户，近一个月有4户申请过"
+    assert reason("neighbours_recent", "n1") == "本微网格邻居4户，近一个月有3户申请过"
     assert told("household.children") == "住户登记 2021-03-04"
     assert told("residents_children") == "居民登记 1 人，2022-02-02"
     assert told("last_visit") == "2024-03-05 走访 不需要"

@@ -74,7 +74,7 @@ def test_similar_neighbours_are_counted_where_three_of_them_asked():
     known, schema, _, dual, place, _ = simulated(attribute=3.0)
     home = int(np.flatnonzero(dual)[0])
     found = re.fullmatch(
-        r"本微网格情况差不多的(\d+)户里，近一年有(\d+)户提过",
+        r"本微网格情况差不多的(\d+)户里，近一年有(\d+)户申请过",
         expected.FACTS["similar"](known, schema, home, 0),
     )
     like = dual & (place == place[home]) & (np.arange(len(dual)) != home)

@@ -221,7 +221,7 @@ def test_visits_made_against_needs_found_by_lot(records: Records) -> None:
     assert table["recall"].isna().all()
     with speaking("zh"):
         (line,) = group_lines(made, groups)
-    assert line.startswith("近一年的走访与抽签走访发现的需要相比：新居民占需要的")
+    assert line.startswith("近一年的走访和抽签走访发现的需要比：“新居民”占需要的")
 
 
 def test_without_visits_nothing_is_said_of_them(records: Records, known: Known) -> None:

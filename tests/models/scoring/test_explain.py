@@ -85,14 +85,14 @@ def test_the_season_comes_after_what_is_the_household_s_own() -> None:
 def test_a_household_of_which_nothing_is_known_has_a_reason_all_the_same(
     coefficients: dict[str, float],
 ) -> None:
-    assert told(a_street(), coefficients, "z") == ["全社区近一年3户申请过本项"]
+    assert told(a_street(), coefficients, "z") == ["全社区近一年有3户申请过本项"]
 
 
 def test_few_households_of_the_town_are_not_counted_out() -> None:
     for count, text, last_year in (
-        (0, "近一年还没有人提过，顺便问一问", ""),
-        (2, "近一年很少有人提过，顺便问一问", ""),
-        (3, "全社区近一年3户申请过本项", "去年同期全社区3户申请"),
+        (0, "近一年还没有人申请，顺便问一问", ""),
+        (2, "近一年很少有人申请，顺便问一问", ""),
+        (3, "全社区近一年有3户申请过本项", "去年同期全社区3户申请"),
     ):
         homes = [{"household_id": f"h{number}"} for number in range(5)]
         rows = [

@@ -97,7 +97,7 @@ def test_no_attribute_is_told_that_makes_a_request_less_likely(town: Known) -> N
 def test_neighbours_are_told_only_where_they_ask_more(town: Known) -> None:
     for household, need, reasons in printed(town, 11, "list"):
         for reason in reasons:
-            counted = re.search(r"邻居(\d+)户，近(?:一年|一个月)(\d+)户申请过", reason.text)
+            counted = re.search(r"邻居(\d+)户，近(?:一年|一个月)有(\d+)户申请过", reason.text)
             assert counted is None or (3 <= int(counted[2]) <= int(counted[1])), (
                 household,
                 need,

@@ -38,7 +38,7 @@ def test_a_ranking_that_knows_has_everything_in_its_top_tenth_and_one_that_does_
     with speaking("zh"):
         line, silent = found_lines(lines)
     assert "在半年未申请的家庭里发现的" in silent and "在半年未申请的家庭里发现的" not in line
-    assert "p_need 最高的一成里有其中 100%" in line and line.endswith("p_need 更好")
+    assert "排在前一成的住户占其中 100%" in line and line.endswith("按需要排更好")
 
 
 def test_a_rule_that_finds_more_is_said_to_be_better() -> None:

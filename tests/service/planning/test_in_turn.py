@@ -12,7 +12,7 @@ import openpyxl
 import pandas as pd
 from make_records import make_community, make_records
 from small_town import NEEDS
-from tiny_town import make_tiny_town
+from tiny_town import TinyTown, make_tiny_town
 
 from features.point_in_time.records import Known, Records, day_of, known_before
 from features.point_in_time.schema_fit import fit_schema
@@ -82,16 +82,23 @@ def test_the_longest_unvisited_come_first_and_nobody_is_drawn_by_lot() -> None:
     assert {*listed["arm"]} == {"targeted"}
 
 
-def test_the_lists_say_that_it_is_a_round(tmp_path: Path) -> None:
-    town = make_tiny_town(tmp_path / "town", tmp_path / "workspace")
+def listed_without_training(town: TinyTown, metadata: dict[str, int]) -> Path:
+    """Make the week's lists by a model without training, and return their directory."""
     town.ingest()
     monday = date(2024, 6, 10)
     known = known_before(town.records(), day_of(monday))
     made = town.workspace / "champion" / "made"
-    untrained(known, fit_schema(known), known.as_of).save(made)
+    base = untrained(known, fit_schema(known), known.as_of)
+    replace(base, metadata={**base.metadata, **metadata}).save(made)
     install_copy(town.workspace, registry_address(town.workspace), 1, made)
     home = week_directory(town.workspace, monday)
     list_week(town.workspace, InMemory(town.records()), monday, home, lambda _: nullcontext())
+    return home
+
+
+def test_the_lists_say_that_it_is_a_round(tmp_path: Path) -> None:
+    town = make_tiny_town(tmp_path / "town", tmp_path / "workspace")
+    home = listed_without_training(town, {})
     says = "申请太少，还分不出哪家先去：本周轮流走访，每户一次，最久没人去的先去。"
     for name in ("grid-G1.html", "overview.html"):
         assert says in (home / name).read_text("utf-8")
@@ -102,6 +109,14 @@ def test_the_lists_say_that_it_is_a_round(tmp_path: Path) -> None:
     listed = pd.read_parquet(home / "outreach.parquet")
     assert {*listed["reason"]} == {"轮流走访：还没有人去过"} and {*listed["arm"]} == {"targeted"}
     assert not {"H03", "H05", "H07", "H10", "H11"} & {*listed["household_id"]}  # visited of late, or refuses
+
+
+def test_who_is_listed_by_past_requests_is_given_reasons_of_them_and_no_turn(tmp_path: Path) -> None:
+    town = make_tiny_town(tmp_path / "town", tmp_path / "workspace")
+    home = listed_without_training(town, {"requests": FEWEST_REQUESTS})
+    reasons = pd.read_parquet(home / "outreach.parquet")["reason"]
+    assert len(reasons) and not any("轮流走访" in reason for reason in reasons)
+    assert any("申请" in reason for reason in reasons)
 
 
 def test_what_lists_say_of_a_model_without_training_is_true_of_how_they_are_ordered() -> None:

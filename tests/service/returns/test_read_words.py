@@ -57,6 +57,14 @@ def test_answers_in_the_words_of_a_worker(
     assert [row["outcome"] for row in found.rows] == [outcome] and not found.refused
 
 
+def test_an_answer_that_is_not_understood_is_refused_with_every_answer_that_is(
+    book: Path, visits: pd.DataFrame, known: Known
+) -> None:
+    change(book, lambda sheet: fill(sheet, ["回头再说"]))
+    (refused,) = read(book, visits, known).refused
+    assert "看不懂结果“回头再说”，请填 需要、不需要、婉拒、未遇见、已搬走、已去世" in refused
+
+
 def test_a_date_that_nobody_can_read_does_not_lose_the_outcome(
     book: Path, visits: pd.DataFrame, known: Known
 ) -> None:

@@ -16,6 +16,7 @@ from features.store.sql import name, one_value, text
 
 BEHIND = "~@"  # stands between a number and what tells apart the requests that have it
 MOST = 0.5  # of the numbers that stand for another household or date, from which on numbers begin anew
+REST = name("row:rest")  # what tells apart persons of whom no birth is known
 ALIKE = {  # columns in which the same row is equal under another number, beside the household
     "residents": ("valid_from", "birth_year", "birth_date"),
     "outreach": ("contacted_at", "need", "arm"),
@@ -76,29 +77,36 @@ def match_rows(
 ) -> int:
     """Give staged persons or visits the numbers under which equal ones are held that this export has not; count them.
 
-    ``table``: residents or outreach. ``rows``: its staged rows. ``columns``: all columns that the file has. Where it
-    gives no birth, persons must be equal in all attributes too.
+    ``table``: residents or outreach. ``rows``: its staged rows. ``columns``: all columns that the file has. Persons
+    without a birth must be equal in all attributes too.
     """
     if not has_tables(connection) or not one_value(connection, f"SELECT count(*) FROM {table}"):
         return 0
     number = TABLES[table].key[0]
     alike = [column for column in ALIKE[table] if column in columns]
-    if table == "residents" and not {"birth_year", "birth_date"} & {*alike}:
-        alike += [column for column in attribute_columns(connection, table) if column in columns]
-    same = ", ".join(map(name, ["household_id", *alike]))
     equal = " AND ".join(f"fresh.{name(column)} IS NOT DISTINCT FROM free.{name(column)}" for column in alike)
+    rest = _rest_of_unborn(connection, columns) if table == "residents" else "NULL"
+    same = ", ".join([*map(name, ["household_id", *alike]), rest])
     held = f"(SELECT * FROM {table} WHERE superseded_at IS NULL)"
     nth = f"row_number() OVER (PARTITION BY {same} ORDER BY {number}) AS nth"
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE renumbered AS
-        WITH fresh AS (SELECT *, {nth} FROM {rows.usable} ANTI JOIN {held} USING ({number})),
-        free AS (SELECT *, {nth} FROM {held} ANTI JOIN {rows.usable} USING ({number}))
+        WITH fresh AS (SELECT *, {rest} AS {REST}, {nth} FROM {rows.usable} ANTI JOIN {held} USING ({number})),
+        free AS (SELECT *, {rest} AS {REST}, {nth} FROM {held} ANTI JOIN {rows.usable} USING ({number}))
         SELECT fresh.{rows.line} AS line, free.{number} AS number FROM fresh JOIN free
-            ON fresh.household_id = free.household_id AND {equal} AND fresh.nth = free.nth""")
+            ON fresh.household_id = free.household_id AND {equal} AND fresh.{REST} IS NOT DISTINCT FROM free.{REST}
+            AND fresh.nth = free.nth""")
     connection.execute(
         f"UPDATE {rows.table} SET {number} = number FROM renumbered WHERE {rows.line} = renumbered.line"
     )
     return one_value(connection, "SELECT count(*) FROM renumbered")
+
+
+def _rest_of_unborn(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> str:
+    """Return SQL of the attributes of a person of whom no birth is known; of anybody else it is NULL."""
+    births = [f"{name(column)} IS NULL" for column in ("birth_year", "birth_date") if column in columns]
+    rest = [name(column) for column in attribute_columns(connection, "residents") if column in columns]
+    return f"CASE WHEN {' AND '.join(births) or 'true'} THEN [{', '.join(rest)}]::VARCHAR END"
 
 
 def _same_under_new_numbers(connection: duckdb.DuckDBPyConnection, rows: Staged, precise: bool) -> int:

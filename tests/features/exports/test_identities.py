@@ -31,7 +31,7 @@ def said(report) -> str:
 def test_a_number_that_is_given_to_another_household_is_told(office, table, row):
     office.hand_in(**{table: [row]})
     report = office.hand_in(**{table: [{**row, "household_id": "H3"}]})
-    assert f"{table}: 编号没变，住户变了：1: H1 → H3 × 1" in said(report)
+    assert f"{table}: 编号没变，住户变了：1: H1 → H3，共 1 处" in said(report)
     assert report.exit_code() == 3
 
 
@@ -76,6 +76,14 @@ def test_a_new_person_who_was_born_in_another_year_is_another_person(office):
     assert len(office.records().residents) == 2
 
 
+def test_a_new_person_of_whom_no_birth_is_known_is_another_person_where_attributes_differ(office):
+    old = {**PERSON, "resident_id": "2", "birth_year": 1950, "gender": "男"}
+    office.hand_in(residents=[{**PERSON, "birth_year": "", "gender": "女"}, old])
+    new = {**PERSON, "resident_id": "3", "birth_year": "", "gender": "男"}
+    assert "只是换了编号" not in said(office.hand_in(residents=[new, old]))
+    assert len(office.records().residents) == 3
+
+
 def test_requests_under_new_numbers_that_tell_only_the_day_count_once(office):
     office.hand_in()
     days = [
@@ -92,7 +100,7 @@ def test_an_end_that_is_not_given_any_more_is_told(office):
     ended = [home(1, valid_until="2024-02-01"), home(2, valid_until=""), home(3, valid_until="")]
     office.hand_in(ended)
     report = office.hand_in([{**row, "valid_until": ""} for row in ended])
-    assert "households: 原来写明已搬走或去世，这批又没有写，按还住着算：H1 × 1" in said(report)
+    assert "households: 原来写明已搬走或去世，这批又没有写，按还住着算：H1，共 1 处" in said(report)
 
 
 def test_a_table_that_is_gone_is_told_once(office):

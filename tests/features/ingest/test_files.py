@@ -422,7 +422,7 @@ def test_a_directory_with_tables_is_named(tiny_town):
 def test_texts_that_were_damaged_before_they_came_are_said(tiny_town, text):
     rows = [{**row, "remark": text if number == 1 else ""} for number, row in enumerate(households())]
     tiny_town.write("households", rows)
-    assert "households.csv: remark 里有乱码，原来的字已经丢了：第 3 行 × 1" in "\n".join(
+    assert "households.csv: remark 里有乱码，原来的字已经丢了：第 3 行，共 1 处" in "\n".join(
         tiny_town.ingest().lines()
     )
 

@@ -15,7 +15,7 @@ from features.store.database import attribute_columns, has_tables
 from features.store.sql import name, one_value, text
 
 BEHIND = "~@"  # stands between a number and what tells apart the requests that have it
-MOST = 0.5  # of the numbers that stand for another household or date, from which on numbers begin anew
+MOST = 0.5  # of the numbers that stand for another household or date, beyond which numbers begin anew
 REST = name("row:rest")  # what tells apart persons of whom no birth is known
 ALIKE = {  # columns in which the same row is equal under another number, beside the household
     "residents": ("valid_from", "birth_year", "birth_date"),
@@ -187,7 +187,7 @@ def begin_anew(connection: duckdb.DuckDBPyConnection, both: str, left: str, othe
         SELECT count(*) FILTER ({apart(left, other, anew=False)}), count(*) FILTER (
             {_another_household(left, other)} OR {apart(left, other, anew=True)})
         FROM {both}""").fetchall()[0]
-    return bool(strictly) and strictly >= MOST * changed
+    return strictly > MOST * changed
 
 
 def tell_apart(connection: duckdb.DuckDBPyConnection, rows: Staged) -> int:

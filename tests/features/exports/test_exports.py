@@ -105,6 +105,12 @@ def test_where_most_numbers_begin_anew_one_of_the_same_household_is_another_requ
     assert len(office.known("2024-06-03").requests) == 9
 
 
+def test_a_corrected_date_beside_one_number_that_began_anew_stays_one_request(office):
+    office.hand_in(HOMES, [ask("1", 1, "2024-03-04"), ask("2", 2, "2024-03-05")])
+    office.hand_in(HOMES, [ask("1", 3, "2024-04-04"), ask("2", 2, "2024-03-06")])
+    assert len(office.known("2024-06-03").requests) == 3
+
+
 def test_a_number_twice_in_one_file_for_other_households_and_days_keeps_both(office):
     report = office.hand_in(HOMES, [ask("1", 1, "2024-03-04"), ask("1", 3, "2024-04-04")])
     assert len(office.known("2024-06-03").requests) == 2

@@ -93,6 +93,9 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
         filled, widest = sum(map(bool, widths)), max(widths, default=0)
         if filled:
             _refuse_other_table(path, sheet.name, table, [_words(cells[row], table) for row in rows])
+        # what cells of other sheets are chosen from
+        if not sheet.visible and widest == 1 and table != REFUSALS:
+            return None
         return _left_out(path, sheet.name, [_words(cells[row], table) for row in rows], table, filled, widest)
     findings = _fill_merged(sheet, cells, header, path)
     names = [_cell_text(value) or "" for value in cells[header]]

@@ -440,3 +440,12 @@ def test_a_sheet_without_a_header_that_holds_rows_weighs_more_than_a_cover(tiny_
     assert found["工作表 说明 没有表头，没有读"].weight == Weight.NOTE
     lost = found["工作表 二月 没有表头，没有读"]
     assert (lost.weight, lost.rows) == (Weight.LOST, 2)
+
+
+def test_a_hidden_list_to_choose_from_is_no_lost_sheet(tiny_town):
+    path = tiny_town.directory / "workers.xlsx"
+    made, _ = workbook(path, 一月=[WORKERS, ["W1", "steward"]], _角色=[["steward"], ["grid_worker"]])
+    made["_角色"].sheet_state = "hidden"
+    made.save(path)
+    read = read_table("workers", path)
+    assert len(read.rows) == 1 and not read.findings

@@ -128,12 +128,16 @@ def read_number(text: str) -> float | None:
         scale = {"万": 1e4, "千": 1e3, "百": 1e2, "亿": 1e8}.get(match["scale"] or "", 1.0)
         return round(float(match["number"]) * scale, 6)
     match = _CHINESE_NUMBER.match(short)
-    value = _chinese_number(match["number"]) if match else None
+    value = chinese_number(match["number"]) if match else None
     return None if value is None else float(value)
 
 
-def _chinese_number(signs: str) -> int | None:
-    """Read a whole number below ten thousand: 十二, 二十, 一百零五, 二〇二四."""
+def chinese_number(signs: str) -> int:
+    """Read a whole number below ten thousand in Chinese.
+
+    >>> chinese_number("十二"), chinese_number("一百零五"), chinese_number("二〇二四")
+    (12, 105, 2024)
+    """
     if all(sign in DIGITS for sign in signs):
         return int("".join(str(DIGITS[sign]) for sign in signs))
     total, digit = 0, None
@@ -252,7 +256,7 @@ def _chinese_date(text: str) -> tuple[int, int, int, str] | None:
     match = _CHINESE_DATE.match(text)
     if not match:
         return None
-    year, month, day = (_chinese_number(match[part]) for part in ("year", "month", "day"))
+    year, month, day = (chinese_number(match[part]) for part in ("year", "month", "day"))
     return (year, month, day, match["clock"]) if year and month and day else None
 
 

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.contract.spoken_values import chinese_number
 from features.findings import EXAMPLES, Finding, Weight
 from features.language import say
 from features.store.sql import name, one_value
@@ -16,6 +17,7 @@ from features.store.sql import name, one_value
 LOOKED_AT = 1000  # unknown households that are compared with known ones
 FEWEST_RENUMBERED, SHARE_RENUMBERED = 5, 0.1  # of an export's households
 EXACT_DIGITS = 15  # that a spreadsheet keeps of a number
+_NUMBERED = re.compile(r"第?(?P<number>[0-9]+|[零〇一二三四五六七八九十百]+)号?(?=微?网格)")
 _BRACKETS = str.maketrans(
     {"【": "(", "】": ")", "[": "(", "]": ")", "〔": "(", "〕": ")", "{": "(", "}": ")"}
 )
@@ -167,12 +169,18 @@ def renumbered(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
 
 
 def normal_name(text: str) -> str:
-    """Return the name of an area without blanks, in narrow digits and round brackets.
+    """Return the name of an area without blanks, in narrow digits and round brackets, its number in digits alone.
 
-    >>> normal_name("第１ 网格（东）")
-    '第1网格(东)'
+    >>> normal_name("第１ 网格（东）"), normal_name("西山第十二微网格"), normal_name("3号网格")
+    ('1网格(东)', '西山12微网格', '3网格')
     """
-    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text)).translate(_BRACKETS)
+    short = re.sub(r"\s", "", unicodedata.normalize("NFKC", text)).translate(_BRACKETS)
+    return _NUMBERED.sub(_in_digits, short)
+
+
+def _in_digits(number: re.Match[str]) -> str:
+    signs = number["number"]
+    return str(int(signs) if signs.isdecimal() else chinese_number(signs))
 
 
 def remember_areas(connection: duckdb.DuckDBPyConnection) -> None:
@@ -188,7 +196,7 @@ def remember_areas(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def unify_areas(connection: duckdb.DuckDBPyConnection, staged: str, columns: Iterable[str]) -> list[Finding]:
-    """Write grids and micro-grids that differ by blanks, brackets or the width of digits alike, and report them.
+    """Write grids and micro-grids that differ by blanks, brackets or the signs of their number alike, and report them.
 
     ``staged``: the staged table. ``columns``: those of its file. The name in the table ``area_names`` (column_name,
     normal, area) counts, otherwise the most frequent one; new names are added to that table.

@@ -647,6 +647,15 @@ def test_grids_that_differ_by_blanks_brackets_or_width_are_one(tiny_town):
     assert counts(tiny_town.ingest())["households"] == (0, 0, 1)
 
 
+def test_grids_whose_number_is_written_in_other_signs_are_one_and_said_to_be(tiny_town):
+    names = ["第一网格", "第一网格", "1网格", "01号网格"]
+    rows = [row | {"grid_id": name} for row, name in zip(households()[:4], names, strict=True)]
+    tiny_town.write("households", rows + households()[4:12])
+    said = "\n".join(tiny_town.ingest().lines())
+    assert sorted(set(tiny_town.records().grid_ids)) == ["G2", "G3", "第一网格"]
+    assert "写得不一样，当成同一个" in said and "1网格 = 第一网格" in said
+
+
 def test_the_same_as_above_is_taken_from_above(tiny_town):
     rows = requests()[1:4]
     rows[1] |= {"requested_at": "同上", "recorded_at": "〃"}

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from served_town import As, add_people, copy_workspace, machine, served, settings_for
+from served_town import PASSWORD, As, add_people, copy_workspace, machine, served, settings_for
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
@@ -302,6 +302,17 @@ def test_changes_of_people_and_keys_name_who_made_them(database, monkeypatch):
         ("command:admin.li>root", "keys.create", f"{key} mini scores:read g1"),
         ("command:admin.li>root", "keys.revoke", key),
     ]
+
+
+def test_signing_in_and_an_outcome_taken_back_are_in_the_log(client):
+    assert client.post("/v1/session", json={"login": "li", "password": PASSWORD}).status_code == 204
+    li = As(client, "li")
+    visit = li.get("/v1/visits").json()["visits"][0]
+    stored = li.post("/v1/outcomes", {"outreach_id": visit["outreach_id"], "outcome": "needed"}).json()
+    li.delete(f"/v1/outcomes/{stored['id']}")
+    found = {(one.who, one.action): (one.subject, one.detail) for one in drained(client)}
+    assert found["user:li", "session.open"] == ("", "password")
+    assert found["user:li", "outcome.undo"] == (visit["household_id"], visit["outreach_id"])
 
 
 def test_signing_out_is_in_the_log(client):

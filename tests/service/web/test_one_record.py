@@ -28,7 +28,9 @@ FRIDAY = MONDAY + timedelta(days=4)
 def client(tmp_path_factory) -> Iterator:
     with served(copy_workspace(tmp_path_factory.mktemp("one") / "workspace")) as client:
         with client.app.state.database.writing() as session:
-            session.add(User(login="deng", name="邓", role="grid_worker", grid_id="g0", worker_id="w0"))
+            for login, name, worker in (("deng", "邓", "w0"), ("fang", "方", "w9")):
+                place = {"role": "grid_worker", "grid_id": "g0", "worker_id": worker}
+                session.add(User(login=login, name=name, **place))
         yield client
         with client.app.state.database.writing() as session:
             for table in OF_HOUSEHOLD:
@@ -207,6 +209,27 @@ def test_a_visit_is_handed_to_a_colleague(handing_over):
     assert done.status_code == 201
     drained(client)
     assert stored_rows(client, row, "outreach")[-1]["worker_id"] == "w0"
+
+
+def test_the_newest_handover_counts_and_an_outcome_is_of_whose_visit_it_is(handing_over):
+    client = handing_over
+    row, li, deng = visit(client, 6), As(client, "li"), As(client, "deng")
+    for worker in ("w0", "w9"):
+        home = {"household_id": row["household_id"], "as_of": NEWEST, "worker_id": worker}
+        assert li.post("/v1/reassignments", home).status_code == 201
+    assert f'data-household="{row["household_id"]}"' in As(client, "fang").get("/visits").text
+    done = deng.post("/v1/outcomes", {"outreach_id": row["outreach_id"], "outcome": "needed"})
+    assert done.status_code == 201
+    drained(client)
+    assert stored_rows(client, row, "outreach")[-1]["worker_id"] == "w9"
+
+
+def test_nobody_but_a_coordinator_takes_back_what_another_has_noted(client):
+    row, li = visit(client, 0), As(client, "li")
+    noted = li.post("/v1/outcomes", {"outreach_id": row["outreach_id"], "outcome": "needed"}).json()
+    assert As(client, "deng").delete(f"/v1/outcomes/{noted['id']}").status_code == 404
+    assert (outcome_of(client, row) or {})["outcome"] == "needed"
+    assert As(client, "wang").delete(f"/v1/outcomes/{noted['id']}").status_code == 200
 
 
 def test_a_coordinator_hands_over_at_once_what_a_worker_has_left(handing_over):

@@ -236,6 +236,11 @@ def test_a_requirement_ends_sessions_that_a_password_alone_opened(tmp_path):
         database = client.app.state.database
         for login, role in (("wang", "coordinator"), ("sun", "auditor"), ("chen", "coordinator")):
             people.add_user(database, login, role, PASSWORD)
+        with database.writing() as session:  # by single sign-on: without a password
+            zhou = User(login="zhou", role="coordinator")
+            session.add(zhou)
+            session.flush()
+            cookies["zhou"] = f"xianying_session={entrance.open_session(session, zhou, hours=1)}"
         factor = people.set_second_factor(database, "chen")
         for login, code in (("wang", ""), ("sun", ""), ("chen", code_now(factor))):
             given = {"login": login, "password": PASSWORD, "code": code}
@@ -246,7 +251,7 @@ def test_a_requirement_ends_sessions_that_a_password_alone_opened(tmp_path):
             login: client.get("/v1/session", headers={"Cookie": cookie}) for login, cookie in cookies.items()
         }
         codes = {login: answer.status_code for login, answer in answers.items()}
-        assert codes == {"wang": 401, "sun": 200, "chen": 200}
+        assert codes == {"wang": 401, "sun": 200, "chen": 200, "zhou": 200}
 
 
 def test_signing_out_everywhere_ends_every_session_of_the_person(client):
@@ -308,6 +313,13 @@ def test_whoever_is_shut_out_is_out_at_once(client):
     people.set_active(client.app.state.database, "wang", False)
     assert client.get("/v1/session").status_code == 401
     assert sign_in(client).status_code == 401
+
+
+def test_a_session_still_stored_opens_nothing_for_who_is_shut_out(client):
+    sign_in(client)
+    with client.app.state.database.writing() as session:
+        session.execute(update(User).where(User.login == "wang").values(active=False))
+    assert client.get("/v1/session").status_code == 401
 
 
 def test_a_key_works_until_it_is_revoked_or_expires(client):

@@ -213,7 +213,7 @@ def test_a_visit_is_handed_to_a_colleague(handing_over):
 
 def test_the_newest_handover_counts_and_an_outcome_is_of_whose_visit_it_is(handing_over):
     client = handing_over
-    row, li, deng = visit(client, 6), As(client, "li"), As(client, "deng")
+    row, li, deng = visit(client, 1), As(client, "li"), As(client, "deng")
     for worker in ("w0", "w9"):
         home = {"household_id": row["household_id"], "as_of": NEWEST, "worker_id": worker}
         assert li.post("/v1/reassignments", home).status_code == 201
@@ -225,7 +225,7 @@ def test_the_newest_handover_counts_and_an_outcome_is_of_whose_visit_it_is(handi
 
 
 def test_nobody_but_a_coordinator_takes_back_what_another_has_noted(client):
-    row, li = visit(client, 0), As(client, "li")
+    row, li = visit(client, 2), As(client, "li")
     noted = li.post("/v1/outcomes", {"outreach_id": row["outreach_id"], "outcome": "needed"}).json()
     assert As(client, "deng").delete(f"/v1/outcomes/{noted['id']}").status_code == 404
     assert (outcome_of(client, row) or {})["outcome"] == "needed"

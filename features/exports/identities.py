@@ -12,7 +12,7 @@ from features.exports.comparison import COMPARED, FEWEST_GONE, GONE_SHARE, Hande
 from features.findings import EXAMPLES, Finding, Weight
 from features.language import say
 from features.store.database import attribute_columns
-from features.store.sql import name, one_value
+from features.store.sql import held, name, one_value
 
 BELONGING = ("requests", "residents", "outreach")  # tables whose rows are somebody's
 FEWEST_ANEW, SHARE_ANEW = 2, 0.5  # of the households that are new and of those that are gone
@@ -46,10 +46,6 @@ def changed_identities(connection: duckdb.DuckDBPyConnection, tables: Mapping[st
     return Changed(alarms, findings)
 
 
-def _held(table: str) -> str:
-    return f"(SELECT * FROM {table} WHERE superseded_at IS NULL)"
-
-
 def _shown(pairs: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
     return tuple(f"{number}: {before} → {after}" for number, before, after in pairs)
 
@@ -57,7 +53,7 @@ def _shown(pairs: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
 def _other_households(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> Finding | None:
     """A finding on rows whose number is held for another household."""
     key, keys = TABLES[table].key[0], ", ".join(map(name, TABLES[table].key))
-    both = f"{given.rows} new JOIN {_held(table)} held USING ({keys})"
+    both = f"{given.rows} new JOIN {held(table)} held USING ({keys})"
     moved = "new.household_id <> held.household_id"
     count, every = connection.execute(f"SELECT count(*) FILTER ({moved}), count(*) FROM {both}").fetchall()[0]
     if not count:
@@ -86,10 +82,10 @@ def _numbered_anew(connection: duckdb.DuckDBPyConnection, given: Handed) -> list
         CREATE OR REPLACE TEMP TABLE numbered_anew AS
         WITH fresh AS (
             SELECT *, row_number() OVER (PARTITION BY {alike} ORDER BY household_id) AS nth
-            FROM {given.rows} ANTI JOIN {_held("households")} USING (household_id)),
+            FROM {given.rows} ANTI JOIN {held("households")} USING (household_id)),
         gone AS (
             SELECT *, row_number() OVER (PARTITION BY {alike} ORDER BY household_id) AS nth
-            FROM (SELECT * FROM {_held("households")} WHERE valid_until IS NULL)
+            FROM (SELECT * FROM {held("households")} WHERE valid_until IS NULL)
             ANTI JOIN {given.rows} USING (household_id))
         SELECT fresh.household_id AS new, gone.household_id AS old, (SELECT count(*) FROM fresh) AS fresh,
             (SELECT count(*) FROM gone) AS gone
@@ -113,7 +109,7 @@ def _numbered_anew(connection: duckdb.DuckDBPyConnection, given: Handed) -> list
 def _there_again(connection: duckdb.DuckDBPyConnection, table: str, given: Handed) -> list[Finding]:
     """A finding on rows whose end is held and not given any more: they hold again."""
     keys = ", ".join(map(name, TABLES[table].key))
-    both = f"{given.rows} new JOIN {_held(table)} held USING ({keys})"
+    both = f"{given.rows} new JOIN {held(table)} held USING ({keys})"
     again = "held.valid_until IS NOT NULL AND new.valid_until IS NULL"
     count = one_value(connection, f"SELECT count(*) FROM {both} WHERE {again}")
     if not count:

@@ -12,7 +12,7 @@ import duckdb
 
 from features.contract.tables import TABLES
 from features.store.database import attribute_columns, has_tables
-from features.store.sql import name, one_value, text
+from features.store.sql import held, name, one_value, text
 
 BEHIND = "~@"  # stands between a number and what tells apart the requests that have it
 MOST = 0.5  # of the numbers that stand for another household or date, beyond which numbers begin anew
@@ -87,12 +87,11 @@ def match_rows(
     equal = " AND ".join(f"fresh.{name(column)} IS NOT DISTINCT FROM free.{name(column)}" for column in alike)
     rest = _rest_of_unborn(connection, columns) if table == "residents" else "NULL"
     same = ", ".join([*map(name, ["household_id", *alike]), rest])
-    held = f"(SELECT * FROM {table} WHERE superseded_at IS NULL)"
     nth = f"row_number() OVER (PARTITION BY {same} ORDER BY {number}) AS nth"
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE renumbered AS
-        WITH fresh AS (SELECT *, {rest} AS {REST}, {nth} FROM {rows.usable} ANTI JOIN {held} USING ({number})),
-        free AS (SELECT *, {rest} AS {REST}, {nth} FROM {held} ANTI JOIN {rows.usable} USING ({number}))
+        WITH fresh AS (SELECT *, {rest} AS {REST}, {nth} FROM {rows.usable} ANTI JOIN {held(table)} USING ({number})),
+        free AS (SELECT *, {rest} AS {REST}, {nth} FROM {held(table)} ANTI JOIN {rows.usable} USING ({number}))
         SELECT fresh.{rows.line} AS line, free.{number} AS number FROM fresh JOIN free
             ON fresh.household_id = free.household_id AND {equal} AND fresh.{REST} IS NOT DISTINCT FROM free.{REST}
             AND fresh.nth = free.nth""")

@@ -321,6 +321,29 @@ def _unknown_programmes(connection: duckdb.DuckDBPyConnection, community: Commun
     return [programme for (programme,) in connection.execute(ids).fetchall() if programme not in known]
 
 
+def _compare(run: _Ingest, files: Mapping[str, TableFile], export: Reach, older: bool) -> None:
+    """Compare an export of the office with those before, and note it for the next one.
+
+    export: what it reaches. older: whether it ends before an earlier one. Other parameters are those of ``_store``.
+    """
+    connection, report = run.connection, run.report
+    handed = {
+        table: Handed(good_rows(table), [*file.columns, *file.attributes]) for table, file in files.items()
+    }
+    report.findings += tables_gone(connection, handed)
+    if not older:
+        changed = changed_identities(connection, handed)
+        report.alarms += changed.alarms
+        report.findings += changed.findings
+    report.alarms += compare_export(connection, handed, run.community, export.ends, report.content)
+    rows = {
+        table: (counts.read, counts.quarantined - counts.erased) for table, counts in report.tables.items()
+    }
+    note_set_aside(connection, rows, date.today())
+    number, _ = next_number(connection, report.content)
+    note_unknown_needs(connection, new_needs(report.unknown_needs, export), number, date.today())
+
+
 def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> None:
     """Store the staged tables within a transaction.
 
@@ -339,26 +362,7 @@ def _store(run: _Ingest, files: Mapping[str, TableFile], everything: bool) -> No
     if older:
         report.findings.append(older_finding(export.ends or "", covered or ""))
     if everything:
-        handed = {
-            table: Handed(good_rows(table), [*file.columns, *file.attributes])
-            for table, file in files.items()
-        }
-        report.findings += tables_gone(connection, handed)
-        if not older:
-            changed = changed_identities(connection, handed)
-            report.alarms, report.findings = (
-                report.alarms + changed.alarms,
-                report.findings + changed.findings,
-            )
-        report.alarms += compare_export(connection, handed, community, export.ends, report.content)
-        rows = {
-            table: (counts.read, counts.quarantined - counts.erased)
-            for table, counts in report.tables.items()
-        }
-        note_set_aside(connection, rows, date.today())
-        number, _ = next_number(connection, report.content)
-        new = new_needs(report.unknown_needs, export)
-        note_unknown_needs(connection, new, number, date.today())
+        _compare(run, files, export, older)
     since = Since(
         None if older else corrections_from(connection, export.ends), sql_time(covered) if covered else None
     )

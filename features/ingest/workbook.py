@@ -89,14 +89,7 @@ def _read_sheet(sheet: SheetCells, table: str, path: Path) -> Sheet | Finding | 
     rows = range(min(HEADER_WITHIN, len(cells)))
     header = next((row for row in rows if {*needed} <= _words(cells[row], table)), None)
     if header is None:
-        widths = [sum(value != "" for value in row) for row in cells]
-        filled, widest = sum(map(bool, widths)), max(widths, default=0)
-        if filled:
-            _refuse_other_table(path, sheet.name, table, [_words(cells[row], table) for row in rows])
-        # what cells of other sheets are chosen from
-        if not sheet.visible and widest == 1 and table != REFUSALS:
-            return None
-        return _left_out(path, sheet.name, [_words(cells[row], table) for row in rows], table, filled, widest)
+        return _without_header(path, sheet, table)
     findings = _fill_merged(sheet, cells, header, path)
     names = [_cell_text(value) or "" for value in cells[header]]
     if aliases := contract_names(table, names):
@@ -142,14 +135,16 @@ def _refuse_other_table(path: Path, name: str, table: str, rows: list[set[str]])
     raise UserError(f"{path}{say('：工作表', ': sheet')} {name} {words}{say('；', '; ')}{todo}{more}")
 
 
-def _left_out(
-    path: Path, name: str, rows: list[set[str]], table: str, filled: int, widest: int
-) -> Finding | None:
-    """What is said of a sheet without the header.
-
-    ``rows``: words of its first rows. ``filled``: rows with content. ``widest``: filled cells of the fullest row.
-    """
+def _without_header(path: Path, sheet: SheetCells, table: str) -> Finding | None:
+    """Return what is said of a sheet without the header, or None. Raises UserError where it may not be passed over."""
+    name, widths = sheet.name, [sum(value != "" for value in row) for row in sheet.rows]
+    filled, widest = sum(map(bool, widths)), max(widths, default=0)
     if not filled:
+        return None
+    rows = [_words(row, table) for row in sheet.rows[:HEADER_WITHIN]]
+    _refuse_other_table(path, name, table, rows)
+    # what cells of other sheets are chosen from
+    if not sheet.visible and widest == 1 and table != REFUSALS:
         return None
     needed = [column_name for column_name, column in TABLES[table].columns.items() if column.required]
     nearly = max((row & {*needed} for row in rows), key=len, default=set())

@@ -93,3 +93,8 @@ def add_macros(connection: duckdb.DuckDBPyConnection, timezone: str) -> None:
     }
     for head, body in macros.items():
         connection.execute(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}")
+
+
+def held(table: str) -> str:
+    """Return SQL of the rows of a table that no later row has superseded."""
+    return f"(SELECT * FROM {table} WHERE superseded_at IS NULL)"

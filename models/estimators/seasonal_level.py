@@ -151,8 +151,7 @@ def season_of(known: Known) -> np.ndarray:
     holidays of ``_design``. All are NaN for a need of which fewer than FEWEST_TOLD households asked; the coefficients
     are where the records are too short to tell a season.
     """
-    course, past = course_of(known), asked(known)
-    askers = (np.bincount(past.cell, minlength=np.prod(past.shape)).reshape(past.shape) > 0).sum(axis=0)
+    course, askers = course_of(known), (asked(known).total() > 0).sum(axis=0)
     series = weekly_requests(course, len(askers))
     columns, spread = _design(series.begins + WEEK / 2, known.as_of)
     season = np.full((len(askers), len(spread)), np.nan)  # the level in place of the trend

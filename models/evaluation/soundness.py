@@ -174,22 +174,16 @@ def bound_lines(bounded: np.ndarray, community: Community) -> list[str]:
 def _line(row: Mapping[str, Any], name: str) -> str:
     if row["use"] == RULE:
         rival = say(*RANKERS[row["behind"]])
+        zh = "名单请按近一年申请次数等简单规则排，不要按模型，并请核对近来的数据，再运行 xianying retrain"
+        en = "list by a rule, such as requests within a year, not by the model; check the newest data, then retrain"
         if row["behind"] == PLAIN:  # no list can follow it
-            return say(
-                f"注意 {name}：最近几段验证里，“{rival}”的排序明显好于模型"
-                f"（平均精确率 {row['rival']:.3f} 对 {row['model']:.3f}），模型还没有用足这些数据；"
-                "名单照用，请核对近来的数据，再运行 xianying retrain",
-                f"warning, {name}: in the newest folds “{rival.lower()}” rank clearly better than the model (average"
-                f" precision {row['rival']:.3f} to {row['model']:.3f}), which has not made the most of the data; use the"
-                " lists as they are, check the newest data, then retrain",
-            )
+            zh = "模型还没有用足这些数据；名单照用，请核对近来的数据，再运行 xianying retrain"
+            en = "it has not made the most of the data; use the lists as they are, check the newest data, then retrain"
         return say(
             f"注意 {name}：最近几段验证里，“{rival}”的排序明显好于模型"
-            f"（平均精确率 {row['rival']:.3f} 对 {row['model']:.3f}）；"
-            "名单请按近一年申请次数等简单规则排，不要按模型，并请核对近来的数据，再运行 xianying retrain",
+            f"（平均精确率 {row['rival']:.3f} 对 {row['model']:.3f}）；{zh}",
             f"warning, {name}: in the newest folds “{rival.lower()}” ranks clearly better than the model (average"
-            f" precision {row['rival']:.3f} to {row['model']:.3f}); list by a rule, such as requests within a year, not"
-            " by the model; check the newest data, then retrain",
+            f" precision {row['rival']:.3f} to {row['model']:.3f}); {en}",
         )
     many = row["ratio"] > 1
     come, foreseen = f"{row['observed']:.0f}", f"{row['predicted']:.0f}"

@@ -60,8 +60,11 @@ class NeedModel:
     def log_odds(self, features: Features) -> np.ndarray:
         """Compute calibrated log-odds before the shift of an as-of day: float64 [rows]."""
         need = features.rows.need
-        result = self._untrained_log_odds(features)
-        rows = np.flatnonzero(self.modelled[need])
+        by_members = self.modelled[need] & (self.members is not None)
+        rows, others = np.flatnonzero(by_members), np.flatnonzero(~by_members)
+        result = np.empty(len(need))
+        expected = features.matrix[others, self.feature_names.index(EXPECTED)]
+        result[others] = self._untrained_log_odds(expected, need[others])
         if self.members and len(rows):
             matrix = features.matrix if len(rows) == len(need) else features.matrix[rows]
             odds = self.members.log_odds(matrix, need[rows], used=self.weights != 0)
@@ -69,14 +72,13 @@ class NeedModel:
             result[rows] = self.calibration.log_odds(score, need[rows])
         return result
 
-    def _untrained_log_odds(self, features: Features) -> np.ndarray:
+    def _untrained_log_odds(self, expected: np.ndarray, need: np.ndarray) -> np.ndarray:
         """Compute log-odds of the requests expected in the window, which needs no training: float64 [rows].
 
         Of a need that nobody has asked for yet, nothing is expected; its smoothed share stands in.
         """
-        expected = features.matrix[:, self.feature_names.index(EXPECTED)]
         known = np.nan_to_num(expected) > 0
-        p = np.where(known, -np.expm1(-np.where(known, expected, 0.0)), self.rates[features.rows.need])
+        p = np.where(known, -np.expm1(-np.where(known, expected, 0.0)), self.rates[need])
         return logit(np.clip(p, LEAST, MOST))
 
     def _untrained_contributions(self, matrix: np.ndarray) -> np.ndarray:
@@ -141,10 +143,10 @@ class NeedModel:
         modelled by the factors of the requests expected.
         """
         matrix, need = features.matrix[positions], features.rows.need[positions]
-        untrained = self._untrained_contributions(matrix) * ~self.modelled[need][:, None]
+        total, others = np.zeros(matrix.shape), ~self.modelled[need]
         if not self.members or not len(positions):
-            return untrained
-        total = np.zeros(matrix.shape)
+            total[others] = self._untrained_contributions(matrix[others])
+            return total
         weight = self.weights[need]
         members = self.members
         shared = matrix[:, : members.columns]
@@ -161,7 +163,9 @@ class NeedModel:
             if len(rows):
                 plain = np.asarray(booster.predict(matrix[rows], pred_contrib=True))[:, :-1]
                 total[rows] += weight[rows, 2:] * plain
-        return untrained + total * (self.calibration.slope[need] * self.modelled[need])[:, None]
+        total *= self.calibration.slope[need][:, None]
+        total[others] = self._untrained_contributions(matrix[others])
+        return total
 
     def risk(self, p: np.ndarray, household: np.ndarray, severe: np.ndarray, count: int) -> np.ndarray:
         """Compute each household's calibrated probability of at least one severe request: float64 [count].

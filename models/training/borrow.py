@@ -6,7 +6,7 @@ community's own requests as far as there are any (``models.estimators.seasonal_l
 taken whose order loses least on what was asked here since.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,15 +64,14 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
     """
     known = known_before(records, as_of)
     base = untrained(known, neighbours[0].model.schema, as_of)
-    alike = [neighbour for neighbour in neighbours if _fits(neighbour.model, base)]
+    alike, others = _parted(neighbours, lambda model: _fits(model, base))
     if not alike:
         raise UserError(
             "没有一个社区的 needs（顺序、lead_weeks、horizon_weeks）与本社区相同，又有本版本训练的模型，借不了",
             "no neighbour has this community's needs in the same order, with the same lead_weeks and horizon_weeks, and a"
             " model that this version trained: nothing can be borrowed",
         )
-    gives = [_gives_numbers(records, known, neighbour.model) for neighbour in alike]
-    usable = [neighbour for neighbour, numbers in zip(alike, gives, strict=True) if numbers]
+    usable, useless = _parted(alike, lambda model: _gives_numbers(records, known, model))
     if not usable:
         raise UserError(
             f"{_names(alike)}：模型算不出数，文件可能已损坏，请在那里重新运行 xianying retrain",
@@ -87,8 +86,6 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
     silence = {language: shown(text) for language, text in chosen.model.metadata.get("silence", {}).items()}
     metadata = {"borrowed": origin, "unsound": [lines], "silence": silence}
     model = replace(model, metadata=base.metadata | metadata)
-    others = [neighbour for neighbour in neighbours if not _fits(neighbour.model, base)]
-    useless = [neighbour for neighbour, numbers in zip(alike, gives, strict=True) if not numbers]
     tried = [(neighbour.name, loss) for neighbour, loss in losses]
     return Borrowed(model, _notes(tried, others, useless, lines), tried)
 
@@ -96,8 +93,8 @@ def borrow(records: Records, as_of: int, neighbours: Sequence[Neighbour]) -> Bor
 def as_retrained(borrowed: Borrowed, champion: NeedModel | None) -> Retrained:
     """Make of a borrowed model what can be registered; it replaces no champion that was trained here.
 
-    champion: the model in force; None without one. A champion that knows only rates may be replaced: the borrowed level
-    is made of them.
+    champion: the model in force; None without one. One before any training may be replaced: it knows less than a
+    neighbour does.
     """
     retrained = unvalidated(borrowed.model, borrowed.notes, {})
     if champion is None or champion.modelled.any():
@@ -117,6 +114,16 @@ def _gives_numbers(records: Records, known: Known, model: NeedModel) -> bool:
     except (IndexError, ValueError):
         return False
     return bool(np.isfinite(odds).all() and np.isfinite(shift).all())
+
+
+def _parted(
+    neighbours: Sequence[Neighbour], holds: Callable[[NeedModel], bool]
+) -> tuple[list[Neighbour], list[Neighbour]]:
+    """Part the neighbours into those for whose model something holds, and the others."""
+    parts: tuple[list[Neighbour], list[Neighbour]] = ([], [])
+    for neighbour in neighbours:
+        parts[not holds(neighbour.model)].append(neighbour)
+    return parts
 
 
 def _names(neighbours: Sequence[Neighbour]) -> str:

@@ -355,8 +355,8 @@ def _without_training(
             f"too few requests to train on: {scored[1]}",
         )
     )
-    rates = unvalidated(base, [*causes, line, base.silence()], seconds)
-    return replace(rates, worst=[line, *causes])
+    retrained = unvalidated(base, [*causes, line, base.silence()], seconds)
+    return replace(retrained, worst=[line, *causes])
 
 
 def unvalidated(model: NeedModel, notes: list[str], seconds: dict[str, float]) -> Retrained:

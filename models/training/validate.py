@@ -331,7 +331,7 @@ def _finished(
     predicted: Predicted, rows: np.ndarray, others: np.ndarray, horizon_days: np.ndarray
 ) -> tuple[Predicted, np.ndarray]:
     """Return some rows with their log-odds by weights and calibration of others; both are masks."""
-    done, chosen = finish(predicted, others, horizon_days), predicted.take(np.flatnonzero(rows))
+    done, chosen = finish(predicted, others, horizon_days), predicted.take(rows)
     return chosen, done.log_odds(chosen.parts, chosen.need)
 
 

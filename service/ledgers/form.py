@@ -4,6 +4,7 @@ import copy
 import io
 import re
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from features.contract.workbook_cells import read_sheets
+from features.contract.workbook_cells import SheetCells, read_sheets
 from features.contract.workbook_process import PIECE
 from features.language import UserError, say
 from features.mapping.field_names import field_named
@@ -85,12 +86,7 @@ def fill_form(template: Path, rows: pd.DataFrame, register: Register, workspace:
     read = list(read_sheets(template))
     values = {cells.name: [list(row) for row in cells.rows] for cells in read}
     sheets = [(cells.name, table) for cells in read if (table := sheet_table(cells))]
-    merged = sum(
-        (bottom - top + 1) * (right - left + 1)
-        for page in read
-        for (top, left), (bottom, right) in page.merged
-    )
-    book = _open(template, merged)
+    book = _open(template, read)
     lines = without_outside(book, values)
     if template.suffix.lower() == ".xlsm":
         lines.append(say("宏没有留在填好的表里", "the form's macros were left out"))
@@ -122,11 +118,16 @@ def fill_form(template: Path, rows: pd.DataFrame, register: Register, workspace:
     return Filled(content.getvalue(), lines)
 
 
-def _open(template: Path, merged: int) -> Workbook:
+def _open(template: Path, read: Sequence[SheetCells]) -> Workbook:
     """Open a form to fill it in, in this process, unless it holds more than a form ever does.
 
-    merged: cells under merged ranges, of which each takes as much as a filled one.
+    read: its sheets, of which each cell under a merged range takes as much as a filled one.
     """
+    merged = sum(
+        (bottom - top + 1) * (right - left + 1)
+        for page in read
+        for (top, left), (bottom, right) in page.merged
+    )
     with zipfile.ZipFile(template) as archive:
         elements = merged + sum(_elements(archive, part) for part in archive.infolist())
     if elements > LARGEST:

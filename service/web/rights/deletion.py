@@ -279,9 +279,11 @@ def published_texts(workspace: Path, household_id: str) -> set[str]:
     own: set[str] = set()
     common: set[str] = set()
     for name in read_pointer(workspace)["weeks"].values():
-        town = open_copy(served / name / RECORDS) if (served / name / RECORDS).is_dir() else ()
+        if not (served / name / RECORDS).is_dir():
+            continue
+        town = open_copy(served / name / RECORDS)
         for number in range(len(town)):
-            records = town.read([number])  # type: ignore[union-attr]
+            records = town.read([number])
             common |= {need.id for need in records.community.needs}
             common |= {*map(str, records.grid_ids), *map(str, records.microgrid_ids)}
             for rows in (records.households, records.residents):

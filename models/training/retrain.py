@@ -125,8 +125,8 @@ def retrain(
     given = {"records": records, "known": known_before(records, as_of), "how": how, "seed": how.seed}
     drawn = run_steps(SAMPLE, given, seconds)
     if drawn["table"].label.sum() < FEWEST_POSITIVES:
-        causes = [*coverage_lines(drawn["known"]), *leak_lines(drawn["leaks"])]
-        return _without_training(drawn["untrained"], drawn["plan"], causes, seconds)
+        gaps, leaks = coverage_lines(drawn["known"]), leak_lines(drawn["leaks"])
+        return _without_training(drawn["untrained"], drawn["plan"], gaps, leaks, seconds)
     learned = run_steps(LEARN, {**drawn, "champion": champion}, seconds)
     return Retrained(
         model=learned["model"],
@@ -331,7 +331,7 @@ def _worst(learned: Mapping[str, Any]) -> list[str]:
 
 
 def _without_training(
-    base: NeedModel, plan: Split, causes: list[str], seconds: dict[str, float]
+    base: NeedModel, plan: Split, gaps: list[str], leaks: list[str], seconds: dict[str, float]
 ) -> Retrained:
     scored = (
         (
@@ -344,19 +344,18 @@ def _without_training(
             f"with fewer than {FEWEST_REQUESTS} requests, visits go round in turn",
         )
     )
-    line = (
-        say(
-            f"历史太短，训练不出模型：{scored[0]}",
-            f"too short a history to train and validate on: {scored[1]}",
-        )
-        if not plan.folds
-        else say(
-            f"申请太少，训练不出模型：{scored[0]}",
-            f"too few requests to train on: {scored[1]}",
-        )
+    reason = (
+        ("记录有缺（见上）", "the records have gaps (see above)")
+        if gaps
+        else ("申请太少", "too few requests")
+        if plan.folds
+        else ("历史太短", "too short a history")
     )
-    retrained = unvalidated(base, [*causes, line, base.silence()], seconds)
-    return replace(retrained, worst=[line, *causes])
+    line = say(
+        f"{reason[0]}，训练不出模型：{scored[0]}", f"{reason[1]} to train and validate on: {scored[1]}"
+    )
+    retrained = unvalidated(base, [*gaps, line, *leaks, base.silence()], seconds)
+    return replace(retrained, worst=[*gaps, line, *leaks])
 
 
 def unvalidated(model: NeedModel, notes: list[str], seconds: dict[str, float]) -> Retrained:

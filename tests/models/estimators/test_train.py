@@ -202,3 +202,22 @@ def test_a_few_weeks_of_history_are_too_short_and_say_so(community):
     ]
     found = retrain(make_records(households, requests, community=community), AS_OF, how=Retraining(threads=1))
     assert found.worst[0] == "历史太短，训练不出模型：申请不到 50 条，分不出先后，名单先轮流走访"
+
+
+def test_records_that_begin_with_the_export_are_named_as_the_cause_before_what_follows(community):
+    start = day_of(pd.Timestamp("2022-08-01").date())
+    homes = [{"household_id": f"h{one}", "children": 1, "valid_from": AS_OF - 7} for one in range(40)]
+    asked = [
+        {
+            "household_id": f"h{one}",
+            "need": "meals",
+            "requested_at": start + 18.0 * one,
+            "recorded_at": start + 18.0 * one,
+        }
+        for one in range(40)
+    ]
+    found = retrain(make_records(homes, asked, community=community), AS_OF, how=Retraining(threads=1))
+    assert [found.worst[0].split("：")[0][-5:], found.worst[1].split("：")[0]] == [
+        "起才有记录",
+        "记录有缺（见上），训练不出模型",
+    ]

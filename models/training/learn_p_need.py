@@ -192,7 +192,9 @@ def _chosen(
         for name, odds in ahead.items():
             losses[name].append(_silent_loss(newest, odds))
     best = choose({name: np.concatenate(parts) for name, parts in losses.items()})
-    calibration = fit_need_calibration(of_drawn[best], drawn.design, drawn.found, drawn.weight, drawn.as_of)
+    calibration = fit_need_calibration(
+        of_drawn[best], drawn.design, drawn.found, drawn.weight, drawn.as_of, drawn.needs
+    )
     fitted = NeedFromVisits(
         reader=reader,
         name=best,

@@ -78,9 +78,7 @@ class NeedFromVisits:
         arrays = read_arrays(directory / ARRAYS)
         calibration = said["calibration"]
         calibration = {
-            **calibration,
-            "silent": tuple(calibration["silent"]),
-            "lately_shift": tuple(calibration["lately_shift"]),
+            key: tuple(value) if isinstance(value, list) else value for key, value in calibration.items()
         }
         return NeedFromVisits(
             DesignReader.from_arrays(_part(arrays, "reader_")),

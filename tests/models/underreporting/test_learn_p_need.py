@@ -245,7 +245,7 @@ def test_a_calibration_without_evidence_changes_little() -> None:
     score = np.linspace(-4, 0, 30)
     design = design_of(score, np.zeros((30, 3)), np.full(30, len(ASKED_WITHIN), dtype=np.int8))
     found = (np.arange(30) % 10 == 9).astype(float)
-    fitted = fit_need_calibration(score, design, found, np.ones(30), np.zeros(30))
+    fitted = fit_need_calibration(score, design, found, np.ones(30), np.zeros(30), len(NEEDS))
     assert np.abs(fitted.log_odds(score, design) - score).max() < 0.5
 
 
@@ -257,9 +257,8 @@ def test_calibration_finds_the_level_of_silent_pairs_and_of_those_that_asked() -
     level = np.array([2.0, 1.0, 0.5, -0.4])
     found = (draw.random(count) < expit(score + level[asked])).astype(float)
     design = design_of(score, np.zeros((count, 3)), asked)
-    p = expit(
-        fit_need_calibration(score, design, found, np.ones(count), np.zeros(count)).log_odds(score, design)
-    )
+    fitted = fit_need_calibration(score, design, found, np.ones(count), np.zeros(count), len(NEEDS))
+    p = expit(fitted.log_odds(score, design))
     for group in range(len(level)):
         assert p[asked == group].sum() == pytest.approx(found[asked == group].sum(), rel=0.06)
 
@@ -271,5 +270,31 @@ def test_the_level_of_p_need_follows_the_newer_visits() -> None:
     for level in (-1.0, 1.0):
         found = (draw.random(count) < expit(score + level * (as_of > 0))).astype(float)
         design = design_of(score, np.zeros((count, 3)), np.full(count, len(ASKED_WITHIN), dtype=np.int8))
-        p = expit(fit_need_calibration(score, design, found, np.ones(count), as_of).log_odds(score, design))
+        fitted = fit_need_calibration(score, design, found, np.ones(count), as_of, len(NEEDS))
+        p = expit(fitted.log_odds(score, design))
         assert p[as_of > 0].sum() == pytest.approx(found[as_of > 0].sum(), rel=0.1)
+
+
+def test_a_need_that_is_kept_silent_more_than_others_has_a_level_of_its_own() -> None:
+    draw = np.random.default_rng(3)
+    for count, close in ((40_000, 0.06), (400, 0.8)):
+        score = draw.normal(-3, 1, count)
+        asked = draw.choice([0, len(ASKED_WITHIN)], count).astype(np.int8)
+        design = design_of(score, np.zeros((count, 3)), asked)
+        level = np.where(design.need == 1, 0.7, -0.7) * design.silent
+        found = (draw.random(count) < expit(score + level)).astype(float)
+        fitted = fit_need_calibration(score, design, found, np.ones(count), np.zeros(count), len(NEEDS))
+        p = expit(fitted.log_odds(score, design))
+        for need in range(len(NEEDS)):
+            for group in (design.silent, design.lately):
+                rows = group & (design.need == need)
+                assert p[rows].sum() == pytest.approx(expit(score + level)[rows].sum(), rel=close)
+
+
+def test_needs_that_visits_find_as_often_as_expected_keep_one_level() -> None:
+    count = 2000
+    score = np.full(count, -2.0)
+    design = design_of(score, np.zeros((count, 3)), np.full(count, len(ASKED_WITHIN), dtype=np.int8))
+    found = (np.arange(count) // 2 % 8 == 0).astype(float)
+    fitted = fit_need_calibration(score, design, found, np.ones(count), np.zeros(count), len(NEEDS))
+    assert np.ptp(fitted.need_shift) < 1e-3

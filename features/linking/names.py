@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from pypinyin import Style, lazy_pinyin
-
 from features.contract.spoken_values import NOTHING, UNKNOWN
 from features.masking.surnames import DOUBLE
 
@@ -120,6 +118,8 @@ def sound_of(name: str) -> str:
     >>> sound_of("张建国"), sound_of("張建國"), sound_of("zhangjianguo")
     ('zhangjianguo', 'zhangjianguo', 'zhangjianguo')
     """
+    from pypinyin import Style, lazy_pinyin  # its dictionary takes half a second to load
+
     return "".join(lazy_pinyin(name, style=Style.NORMAL)).lower().replace("ü", "v")
 
 

@@ -128,9 +128,10 @@ def test_reading_the_same_directory_twice_changes_nothing(office) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from service.ledgers import take_in
-take_in.ingest = lambda *given, **more: os.kill(os.getpid(), signal.SIGKILL)
-take_in.ingest_directory(Path(sys.argv[1]), Path(sys.argv[2]))
+from service.ledgers import take_in_ledgers
+from service.ledgers.take_in import ingest_directory
+take_in_ledgers.ingest = lambda *given, **more: os.kill(os.getpid(), signal.SIGKILL)
+ingest_directory(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 

@@ -498,6 +498,19 @@ def test_help_comes_at_once_and_without_heavy_imports() -> None:
     assert found.stdout.strip() == "set()"
 
 
+def test_tables_of_the_contract_are_taken_in_without_what_only_ledgers_need(
+    town: TinyTown, tmp_path: Path
+) -> None:
+    heavy = "{'sklearn', 'scipy.stats', 'lightgbm', 'pypinyin', 'mlflow', 'matplotlib'}"
+    program = (
+        "import sys; from service.cli.commands import commands; "
+        f"commands(['--workspace', {str(tmp_path / 'workspace')!r}, 'ingest', {str(town.directory)!r}], "
+        f"standalone_mode=False); print('loaded', {heavy} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "loaded set()"
+
+
 def test_what_is_written_is_its_owners_only(tmp_path: Path, scored: TinyTown) -> None:
     workspace = tmp_path / "workspace"
     lenient = f"import os; os.umask(0); {COMMAND}"

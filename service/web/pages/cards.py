@@ -1,8 +1,6 @@
 """What lists and households' pages show of a visit: its door, needs, outcomes, and what was said."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,29 +9,14 @@ from fastapi import Request
 from features.language import language, say
 from service.lists.answers import feedback_names, outcome_names
 from service.web.base.access import Identity, sees_risk
-from service.web.intake import outcomes, remarks
-from service.web.intake.counted import Counted, counted
-from service.web.intake.remarks import CLOSES, Said
+from service.web.intake.remarks import Said
+from service.web.intake.results import Results
 from service.web.published.reading import week_asked
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
 
 TELEPHONE = re.compile(r"(?<!\d)(1[3-9]\d{9}|0\d{2,3}-?\d{7,8})(?!\d)")
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Results:
-    """What is known of visits by now: outcomes that count and words, by outreach_id, and the newest outcome's id."""
-
-    outcomes: dict[str, Counted]
-    said: dict[str, Said]
-    newest: int
-
-    def finished(self, row: Row) -> bool:
-        """Tell whether nothing is left to ask: there is an outcome, or the need is not this household's."""
-        remark = self.said.get(row["outreach_id"])
-        return row["outreach_id"] in self.outcomes or bool(remark and remark.kind in CLOSES)
 
 
 def listed_week(request: Request, asker: Identity, as_of: str | None) -> Week:
@@ -51,17 +34,6 @@ def days_of(week: Week) -> str:
     """Format the week's first and last day."""
     begins = date.fromisoformat(week.as_of)
     return f"{begins:%m-%d}～{begins + timedelta(days=6):%m-%d}"
-
-
-def results(request: Request, rows: Iterable[Row]) -> Results:
-    """Return what is known by now of the visits of these rows of lists."""
-    rows, state = list(rows), state_of(request)
-    with state.database.reading() as session:
-        return Results(
-            counted(session, state.settings.workspace, rows),
-            remarks.in_force(session, [row["outreach_id"] for row in rows]),
-            outcomes.newest(session),
-        )
 
 
 def card(rows: list[Row], done: Results, week: Week, asker: Identity) -> Row:

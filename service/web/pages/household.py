@@ -16,7 +16,8 @@ from service.web.base.access import Identity, Role, Scope, permit
 from service.web.base.problems import Problem
 from service.web.intake import outcomes, reassignments, remarks
 from service.web.intake.counted import Counted
-from service.web.pages.cards import TELEPHONE, Row, card, days_of, listed_week, results, worded
+from service.web.intake.results import results
+from service.web.pages.cards import TELEPHONE, Row, card, days_of, listed_week, worded
 from service.web.pages.frame import page
 from service.web.published.reading import note, place_in_sight, rows_in_sight, willing
 from service.web.published.state import state_of

@@ -13,7 +13,8 @@ from service.web.api.feedback import Kind
 from service.web.api.outcomes import Id, OutcomeName
 from service.web.base.problems import Problem
 from service.web.intake import outcomes, remarks
-from service.web.pages.cards import Row, listed_week, results
+from service.web.intake.results import results
+from service.web.pages.cards import Row, listed_week
 from service.web.pages.frame import go_to
 from service.web.pages.household import Reporter, not_listed
 from service.web.published.reading import (

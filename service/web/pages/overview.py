@@ -22,11 +22,12 @@ from service.web.api.needs import sees_total
 from service.web.auth.identities import SignedIn
 from service.web.base.access import Identity, Scope, permit, sees_need, sees_place
 from service.web.database.tables import ENDS_RECORDED, NewRequest, Refusal, Remark
+from service.web.intake.progress import capacity, contradictions, found, person_of, sums, unvisited, worker_of
 from service.web.intake.remarks import Said
-from service.web.pages.cards import days_of, listed_week, results, said_words
+from service.web.intake.results import results
+from service.web.pages.cards import days_of, listed_week, said_words
 from service.web.pages.frame import page
 from service.web.pages.heat import RED, choices, heat
-from service.web.pages.progress import capacity, contradictions, found, person_of, sums, unvisited, worker_of
 from service.web.published.reading import note, rows_in_sight
 from service.web.published.state import state_of
 from service.web.published.weeks import Week

@@ -11,7 +11,8 @@ from service.web.auth.identities import SignedIn
 from service.web.base.access import Identity, Scope, permit
 from service.web.base.filters import refuse_unless_known
 from service.web.intake import reassignments
-from service.web.pages.cards import Row, card, days_of, listed_week, results
+from service.web.intake.results import results
+from service.web.pages.cards import Row, card, days_of, listed_week
 from service.web.pages.frame import page
 from service.web.published.reading import note, rows_in_sight
 from service.web.published.state import state_of

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from service.web.pages.progress import capacity
+from service.web.intake.progress import capacity
 
 
 def person(name: str, grid: str, worker_id: str = "", coordinator: bool = False) -> dict:

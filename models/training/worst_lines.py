@@ -1,10 +1,12 @@
 """Say in a dozen lines what is wrong with a new model and what to do, the worst first; all else is in the report."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 import pandas as pd
 
 from features.blocks.groups import membership
+from features.contract.community import Ranking
 from features.language import say
 from features.point_in_time.records import Known
 from models.evaluation.baselines import MODEL, RANKERS
@@ -14,7 +16,8 @@ from models.fairness.lines import clearly_less
 from models.scoring.model import NeedModel
 
 MOST_WARNINGS, MOST_LEAKS = 4, 2
-BY_COUNT = "request_count"  # the rule that the office can choose where another simple ranking did best
+CHOOSABLE = tuple(rule for rule in get_args(Ranking) if rule != MODEL)
+BY_COUNT = "request_count"
 
 
 def worst_lines(
@@ -71,15 +74,14 @@ def _untrained(model: NeedModel, known: Known) -> list[str]:
 
 
 def _rules(verdicts: pd.DataFrame, known: Known) -> list[str]:
-    """Say for how many needs the model is worth it, and what follows for the others."""
+    """Say for how many needs the model is worth it, and for which of the others the office can choose a rule instead.
+
+    Where only a ranking that community.yaml cannot name does as well, the needs stay with the model.
+    """
     if verdicts.empty:
         return []
     judged = verdicts[(verdicts["need"] != ALL) & (verdicts["verdict"] != FEW)]
     chosen = {need.id: need.ranking for need in known.community.needs}
-    simple: dict[str, list[str]] = {}
-    for row in judged[judged["verdict"] != MODEL].to_dict("records"):
-        if chosen[row["need"]] == "model":
-            simple.setdefault(row["verdict"], []).append(row["need"])
     by_model = int((judged["verdict"] == MODEL).sum())
     better = f"其中 {by_model} 项" if by_model else "没有一项"
     lines = [
@@ -88,21 +90,21 @@ def _rules(verdicts: pd.DataFrame, known: Known) -> list[str]:
             f"{len(judged)} needs can be judged: the model is clearly better for {by_model}",
         )
     ]
-    allowed = ("request_count", "request_count_all", "same_season")
-    needs = [need for needs in simple.values() for need in needs]
-    if needs:
-        best = max(simple, key=lambda rule: len(simple[rule]) if rule in allowed else 0)
-        rule = best if best in allowed else BY_COUNT
-        lines.append(
-            say(
-                f"{_names(known, needs)}：简单规则就够，两种排法差不多，继续用模型也行；想让人一看就懂，"
-                f"在 community.yaml 的这些需求下写 ranking: {rule}（{RANKERS[rule][0]}），下次排名单起生效",
-                f"{_names(known, needs)}: a rule does as well; the model may stay. To have lists that anybody can check,"
-                f" give the need ranking: {rule} ({RANKERS[rule][1].lower()}) in community.yaml; it holds from the next"
-                " lists on",
-            )
-        )
+    for rule in CHOOSABLE:
+        needs = [need for need in judged["need"][judged["verdict"] == rule] if chosen[need] == "model"]
+        if needs:
+            lines.append(_rule_is_enough(rule, _names(known, needs)))
     return lines
+
+
+def _rule_is_enough(rule: str, names: str) -> str:
+    return say(
+        f"{names}：简单规则就够，两种排法差不多，继续用模型也行；想让人一看就懂，"
+        f"在 community.yaml 的这些需求下写 ranking: {rule}（{RANKERS[rule][0]}），下次排名单起生效",
+        f"{names}: a rule does as well; the model may stay. To have lists that anybody can check,"
+        f" give the need ranking: {rule} ({RANKERS[rule][1].lower()}) in community.yaml; it holds from the next"
+        " lists on",
+    )
 
 
 def _groups(groups: pd.DataFrame, known: Known) -> list[str]:

@@ -143,7 +143,8 @@ def _project(row: Row, community: Community) -> Decision:
             f"{need}: {'add' if extends else 'open a course with'} {row['seats']} seats?",
         ),
         say(
-            f"预计 {row['wanted']} 户想要，约 {row['seats']} 户轮不上（多半在 {row['low']} 到 {row['high']} 户之间）",
+            f"预计 {row['wanted']} 户想要，约 {row['seats']} 户轮不上"
+            f"（十回有八回在 {row['low']} 到 {row['high']} 户之间）",
             f"{row['wanted']} households are expected to want one, about {row['seats']} find none"
             f" ({row['low']}–{row['high']} in 80 of 100 cases)",
         )

@@ -18,7 +18,7 @@ Column = tuple[str, str | Callable[[Row], Any]]  # its title, and the key of a r
 class Table:
     """A table of a page: its title, a note, the titles of its columns, and rows.
 
-    ``name``: of the file to which it can be saved.
+    ``name``: by which a link leads to it.
     """
 
     name: str
@@ -132,7 +132,7 @@ def month_of_grids(brief: Brief) -> Table:
         columns.append((title, lambda row: _beside(row["never"] / max(1, row["households"]), limit, False)))
     columns += _promises_column(brief)
     title = say("各网格", "Grids in four weeks")
-    return _table("month-grids", title, _targets_note(brief), brief["grids"], columns)
+    return _table("month-grids", title, _grids_note(brief), brief["grids"], columns)
 
 
 def month_of_workers(brief: Brief) -> Table:
@@ -173,13 +173,24 @@ def _promises_column(brief: Brief) -> list[Column]:
     return [] if target is None else [(say("约好要去的目标", "target: promises kept"), beside)]
 
 
-def _targets_note(brief: Brief) -> str:
-    if any(value is not None for value in brief["targets"].values()):
-        return ""
-    return say(
-        "还没有定目标：要定，写在 community.yaml 的 targets 一节。",
-        "No targets yet: the section targets of community.yaml.",
-    )
+def _grids_note(brief: Brief) -> str:
+    """Say why workers or targets are missing."""
+    notes = []
+    if brief["changed"] and not brief["workers"]:  # only who sees the whole town sees either
+        notes.append(
+            say(
+                "各走访人的数，从按名单走访起才有；以前交来的走访只按网格算。",
+                "Workers are counted from the first list on; visits handed in from before count by grid only.",
+            )
+        )
+    if all(value is None for value in brief["targets"].values()):
+        notes.append(
+            say(
+                "还没有定目标：要定，写在 community.yaml 的 targets 一节。",
+                "No targets yet: the section targets of community.yaml.",
+            )
+        )
+    return say("", " ").join(notes)
 
 
 def _short(value: int, target: int) -> str:

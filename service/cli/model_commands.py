@@ -1,5 +1,6 @@
 """Commands that train a model and put one in force."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 group = click.Group()
 NOTES, MOST_REASONS = "retrain-notes.txt", 2  # of a retrain; of the gate's decision
+STAGES = {  # of a training, in words
+    "features": ("算特征", "features"),
+    "tune": ("定参数", "parameters"),
+    "validate": ("分段验证", "validation"),
+    "train": ("训练", "training"),
+    "explain": ("找理由", "reasons"),
+    "visits": ("学抽签走访", "random visits"),
+    "evaluate": ("评估", "evaluation"),
+}
 
 
 @group.command(
@@ -72,10 +82,15 @@ def retrain(workspace: Path, as_of: date | None, tune: float | None, spark: bool
         registered = log_retrain(workspace, retrained, known_before(records, day_of(as_of)))
         publish_models(workspace)
     notes = workspace / NOTES
-    stages = [f"{name} {spent:.1f} s" for name, spent in retrained.seconds.items()]
-    write_atomically(notes, "\n".join([*stages, *retrained.notes, ""]).encode())
+    write_atomically(notes, "\n".join([*retrained.notes, _time_of(retrained.seconds), ""]).encode())
     _show_registered(workspace, registered, "retrain")
     show_line(f"其余都在 {notes} 和服务的“模型”页", f"all else: {notes}, and the service's page of models")
+
+
+def _time_of(seconds: Mapping[str, float]) -> str:
+    """Write how long each stage of a training took."""
+    spent = say("，", ", ").join(f"{say(*STAGES[stage])} {taken:.1f} s" for stage, taken in seconds.items())
+    return say(f"用时：{spent}", f"time: {spent}")
 
 
 def _show_registered(workspace: Path, registered: "Registered", command: str) -> None:

@@ -142,7 +142,11 @@ def projects_sheet(proposals: Proposals, community: Community) -> Sheet:
         (say("项目", "programme"), 14, lambda row: _programme(row, programmes)),
         (say("在哪些网格（户数）", "in grids (households)"), 40, lambda row: _places(row["grids"])),
         (say("名额", "seats"), 7, "seats"),
-        (say("多半在", "80%"), 9, lambda row: "" if row["kind"] == RUN else f"{row['low']}–{row['high']}"),
+        (
+            say("十回有八回在", "80%"),
+            9,
+            lambda row: "" if row["kind"] == RUN else f"{row['low']}–{row['high']}",
+        ),
         (say("开始", "begins"), 11, lambda row: str(row["begins"])),
         (say("最晚通知", "tell by"), 11, tell_by),
         (say("出资", "fund"), 16, lambda row: funds.get(row["fund"], unknown)),

@@ -59,7 +59,7 @@
     }
     const button = make("button", { type: "button", textContent: words.save });
     button.setAttribute("aria-label", `${words.save}：${title}`);
-    button.addEventListener("click", () => save(table, table.dataset.name || title));
+    button.addEventListener("click", () => save(table, title));
     tools.append(button);
     sortable(table, body);
     (region || table).before(tools);

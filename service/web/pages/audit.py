@@ -1,5 +1,6 @@
 """The auditor's page: who looked at what and why, and whether the log is complete."""
 
+from datetime import datetime, tzinfo
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -35,17 +36,22 @@ def audit(
     database = state_of(request).database
     entries = audit_entries(database, household_id or None, who or None, before, AT_ONCE)
     note(request, asker, "audit.read", household_id)
+    zone = state_of(request).shelf.now().tzinfo
     return page(
         request,
         asker,
         "audit.html",
-        entries=[(entry, entry.subject.strip().split("\n")) for entry in entries],
+        entries=[(entry, _local(entry.at, zone), entry.subject.strip().split("\n")) for entry in entries],
         household_id=household_id,
         who=who,
         more=entries[-1].number if len(entries) == AT_ONCE else None,
         verified=verify(database, state_of(request).settings.workspace) if check else None,
         actions=actions(),
     )
+
+
+def _local(at: str, zone: tzinfo | None) -> str:
+    return f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def actions() -> dict[str, str]:

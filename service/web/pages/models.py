@@ -2,7 +2,7 @@
 
 import csv
 import os
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,12 @@ def _workspace(request: Request) -> Path:
 def models(request: Request, asker: SignedIn) -> Response:
     """Show every version with its measures, and what the last look back found."""
     permit(asker, Scope.MODELS)
+    zone = state_of(request).shelf.now().tzinfo
     return page(
         request,
         asker,
         "models.html",
-        versions=[_shown(model) for model in model_shelf.read_models(_workspace(request))],
+        versions=[_shown(model, zone) for model in model_shelf.read_models(_workspace(request))],
         look_back=read_look_back(_workspace(request)),
         weeks=_expected_by_week(request, asker.sensitive),
         tracking=tracking_address(),
@@ -60,7 +61,7 @@ def model(request: Request, asker: SignedIn, version: Version) -> Response:
         request,
         asker,
         "model.html",
-        model=_shown(versions[version]),
+        model=_shown(versions[version], state_of(request).shelf.now().tzinfo),
         needs=_against(place, _names(request)),
         figures=[(name, words) for name, words in figures().items() if name in files],
         files=files,
@@ -100,10 +101,10 @@ def as_html(text: str) -> Markup:
     return Markup(_markdown().render(text))
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    at = datetime.fromtimestamp(row["registered_at"] / 1000, UTC)
+def _shown(row: dict[str, Any], zone: tzinfo | None) -> dict[str, Any]:
+    at = datetime.fromtimestamp(row["registered_at"] / 1000, zone)
     values = [row["metrics"].get(f"model/{measure}") for measure in MEASURES]
-    return {**row, "registered": f"{at:%Y-%m-%d %H:%M} UTC", "measures": values}
+    return {**row, "registered": f"{at:%Y-%m-%d %H:%M}", "measures": values}
 
 
 def _names(request: Request) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from features.language import language, speaking
 from models.training.retrain import LEARN, SAMPLE
 from models.training.steps import SECOND_THREAD, Step, run_steps
+from service.cli.model_commands import STAGES
 
 
 def test_results_are_taken_by_name_across_threads():
@@ -83,3 +84,4 @@ def test_every_step_of_a_retrain_takes_only_what_is_there_before_it():
         gives = {step.gives} if isinstance(step.gives, str) else set(step.gives)
         assert not gives & there, "each result has one step that gives it"
         there |= gives
+    assert {step.stage for step in (*SAMPLE, *LEARN)} - {None} == {*STAGES}, "each stage has its words"

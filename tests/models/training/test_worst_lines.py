@@ -38,3 +38,17 @@ def test_no_need_for_which_the_model_is_better_is_said_in_words() -> None:
     assert (
         lines([], [("all", "model"), ("meals", "same_season")])[0] == "1 项需求有结论，没有一项用模型明显更好"
     )
+
+
+def test_each_need_is_told_its_own_rule_and_none_where_no_rule_is_enough() -> None:
+    _, *rules = lines(
+        [],
+        [
+            ("all", "model"),
+            ("meals", "request_count_all"),
+            ("childcare", "same_season"),
+            ("refuge", "logistic"),
+        ],
+    )
+    assert [rule.split("：")[0] for rule in rules] == ["老年助餐", "暑期托管"]
+    assert "ranking: request_count_all" in rules[0] and "ranking: same_season" in rules[1]

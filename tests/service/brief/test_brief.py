@@ -99,3 +99,13 @@ def test_who_sees_one_grid_gets_nothing_about_the_whole_town() -> None:
     part = of_grids(whole, ["G2"])
     assert [row["grid_id"] for row in part["grids"]] == ["G2"]
     assert part["changed"] == part["workers"] == [] and "老人" not in str(left_out(part))
+
+
+def test_a_month_without_visits_by_list_says_why_no_worker_is_named() -> None:
+    grids = [{"grid_id": "G1", "households": 100, "never": 8, "unseen": 90.0, **GRID}]
+    (whole,) = month(brief(grids=grids, changed=[{"what": "visits"}]))
+    assert whole.note.startswith("各走访人的数，从按名单走访起才有")
+    (part,) = month(
+        of_grids(brief(grids=grids, changed=[{"what": "visits"}], workers=[{"name": "李四"}]), ["G1"])
+    )
+    assert "走访人" not in part.note

@@ -4,7 +4,9 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -129,7 +131,7 @@ def test_tables_are_searched_sorted_and_saved(server, browser):
         page.get_by_role("link", name="近四周", exact=True).click()
         check_page(page, "month")
         picture(page, "service-month", height=900)
-        table = page.locator("table[data-name=month-grids]")
+        table = page.get_by_role("region", name="各网格").locator("table")
         first = table.locator("tbody th").first
         assert first.inner_text() == "g0"
         head = table.get_by_role("button", name="网格")
@@ -140,13 +142,17 @@ def test_tables_are_searched_sorted_and_saved(server, browser):
         with page.expect_download() as saved:
             page.get_by_role("button", name="存成表格：各网格").click()
         text = Path(saved.value.path()).read_text("utf-8-sig")
-        assert saved.value.suggested_filename == "month-grids.csv"
+        assert saved.value.suggested_filename == "各网格.csv"
         assert text.splitlines()[0].startswith('"网格","能走访的户"') and text.splitlines()[1].startswith(
             '"g1"'
         )
         page.goto("/overview")
         picture(page, "service-overview", height=1560)
         page.get_by_text("每个走访人").click()
+        progress = page.get_by_role("region", name="网格", exact=True).locator("table")
+        for _ in range(2):
+            progress.get_by_role("button", name="排了").click()
+        assert progress.locator("tr").last.inner_text().startswith("合计"), "sums stay below what is sorted"
         region = page.get_by_role("searchbox").first
         region.fill("没有这样的字")
         expect(page.get_by_role("status").filter(has_text="0 行")).to_have_count(1)
@@ -176,6 +182,7 @@ def test_data_staff_see_models_calibration_and_drift(server, browser, language, 
         expect(page.locator("main")).to_contain_text(
             {"zh": "回看 2024-09-02", "en": "Looking back 2024-09-02"}[language]
         )
+        expect(page.locator("main")).to_contain_text("2024-08-26 08:00")
         check_page(page, "models")
         page.get_by_role("link", name="1", exact=True).click()
         expect(page.locator("figure img")).to_have_count(2)
@@ -212,6 +219,10 @@ def test_an_auditor_finds_who_looked_at_a_household(server, browser, language, s
         row = page.locator("tbody tr").filter(has_text="household page").first
         expect(row).to_contain_text("user:li")
         expect(row).to_contain_text({"zh": "看一户", "en": "read a household"}[language])
+        told = datetime.fromisoformat(row.locator("td").nth(1).inner_text())
+        assert abs(datetime.now(ZoneInfo("Asia/Shanghai")).replace(tzinfo=None) - told) < timedelta(
+            minutes=30
+        )
         assert "session.open" not in page.inner_text("main")
         check_page(page, "audit")
         page.get_by_role("button", name={"zh": "全部核对一遍", "en": "Verify all"}[language]).click()

@@ -22,8 +22,9 @@ from service.lists.feedback_week import feedback_week
 from service.lists.needs_tables import Sheet
 from service.lists.needs_workbook import needs_workbook
 from service.lists.pages import grid_page
+from service.lists.sheet import line_height
 from service.lists.visit_rows import describe, script
-from service.lists.workbook import workbook
+from service.lists.workbook import WIDTHS, workbook
 from service.returns.read_outcomes import Outcomes, read_outcomes
 
 NOW = datetime(2025, 9, 5, 10)
@@ -78,7 +79,7 @@ def script_of(sheet: Worksheet) -> str:
 def test_pages_end_between_households_and_hold_their_rows(
     known: Known, visits: pd.DataFrame, tmp_path: Path
 ) -> None:
-    path = write_lists(known, visits.assign(why="去年申请过暑期托管；" * 24), tmp_path / "long.xlsx")
+    path = write_lists(known, visits.assign(why="去年申请过暑期托管；" * 22), tmp_path / "long.xlsx")
     sheets = openpyxl.load_workbook(path).worksheets
     assert any(sheet.row_breaks.brk for sheet in sheets)
     for sheet in sheets:
@@ -96,6 +97,23 @@ def test_pages_end_between_households_and_hold_their_rows(
             assert sum(sheet.row_dimensions[row].height for row in rows) * scale <= 595.3 - 1.1 * 72
         smallest = min(sheet.cell(row, home).font.size for row in range(header + 1, last + 1))
         assert smallest * scale >= 9  # points, as printed
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),  # counted on a page that LibreOffice printed, 15.76 points each
+    [
+        ("①共申请过2次暑期托管，最近一次是去年8月6日〔申请 2025-08-06 R0013372、2025-03-26 R0011368〕", 4),
+        ("①共申请过2次课后兴趣班，最近一次是2月2日〔申请 2026-02-02 R0015840、2025-05-14 R0011939〕", 4),
+        ("②孩子11岁、14岁〔居民登记 4 人，2025-01-28〕", 2),
+        ("③近一年申请过1次课后兴趣班〔申请 2026-02-02 课后兴趣班 R0015840〕", 3),
+        (
+            "①近一年为别的事找过社区2次〔申请 2026-02-02 课后兴趣班 R0015840、2025-08-06 暑期托管 R0013372〕",
+            4,
+        ),
+    ],
+)
+def test_a_row_is_as_high_as_its_reasons_whose_dates_and_numbers_do_not_break(text: str, lines: int) -> None:
+    assert line_height([(text, WIDTHS["why"])]) >= lines * 15.76
 
 
 def test_every_listed_pair_stands_on_one_sheet_with_what_a_worker_should_know(

@@ -10,7 +10,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from service.lists.needs_tables import Sheet
 from service.lists.sheet import SIDE, in_arial, line_height, set_footer
-from service.lists.workbook import FORMATS, OPTIONS
+from service.lists.workbook import FORMATS, OPTIONS, sheet_name
 
 
 def needs_workbook(title: str, sheets: Sequence[tuple[str, Sequence[Sheet]]], as_of: date) -> bytes:
@@ -22,8 +22,9 @@ def needs_workbook(title: str, sheets: Sequence[tuple[str, Sequence[Sheet]]], as
     with xlsxwriter.Workbook(content, OPTIONS) as book:
         book.set_properties({"title": title, "created": datetime(as_of.year, as_of.month, as_of.day)})
         formats = {name: book.add_format(FORMATS[name]) for name in ("title", "header", "next_text")}
+        taken: set[str] = set()
         for name, tables in sheets:
-            page = book.add_worksheet(name)
+            page = book.add_worksheet(sheet_name(name, taken))
             page.set_landscape()
             page.set_paper(9)
             page.set_margins(left=SIDE, right=SIDE)

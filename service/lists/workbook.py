@@ -116,7 +116,7 @@ def workbook(
         taken: set[str] = set()
         for rows in _by_worker(visits):
             name = str(rows[0]["worker_name"]) or say("社区统筹", "coordinators")
-            sheet = book.add_worksheet(_sheet_name(name, taken))
+            sheet = book.add_worksheet(sheet_name(name, taken))
             table = _composed(rows)
             addressed = any(row["contact"] != "" for row in rows)
             widths = _widths(addressed)
@@ -187,7 +187,7 @@ def _sheet_title(title: str, name: str, as_of: date) -> str:
     return say(f"{whose} · {as_of} 至 {until} 走访名单", f"{whose} · visits {as_of} to {until}")
 
 
-def _sheet_name(name: str, taken: set[str]) -> str:
+def sheet_name(name: str, taken: set[str]) -> str:
     """Make a sheet name that Excel allows and that is not ``taken`` yet."""
     safe = FORBIDDEN.sub("_", name).strip()[:25] or "0"
     chosen, number = safe, 2

@@ -159,6 +159,6 @@ def _candidate_sheets(
         name = needs[project["need"]]
         seats = say(f"{name}（{project['seats']} 个名额）", f"{name} ({project['seats']} seats)")
         table = table_of(seats, note, rows.to_dict("records"), columns)
-        sheets.append((f"{len(sheets) + 1}", [table]))
+        sheets.append((name, [table]))
     nothing = table_of(say("这次没有新项目", "no projects this time"), "", [], columns)
-    return sheets or [("1", [nothing])]
+    return sheets or [(nothing.title, [nothing])]

@@ -207,7 +207,7 @@ def _town_files(
         demand_of_partitions([partition.cells for partition in written], community, week.model.model.spread)
     )
     seats = against_seats(demand, community, day_of(as_of), _seats_left(week))
-    tiers = _tiers([] if sums.by_turn else written)
+    tiers = _tiers(written)
     page = overview_page(community, visits, tiers, demand, seats, links, [*notes, *planned], as_of, feedback)
     files["overview.html"] = page.encode()
     lines = [line for partition in written for line in partition.lines]
@@ -224,8 +224,10 @@ def _seats_left(week: ListWeek) -> dict[str, int | None]:
 
 
 def _tiers(written: Sequence[Written]) -> pd.DataFrame:
-    """Return a table with the columns grid_id and tier, and a row for each household."""
+    """Return a table with the columns grid_id and tier, and a row for each household; empty where all are green."""
     counts = [(grid, tier, count) for partition in written for (grid, tier), count in partition.tiers.items()]
+    if all(tier == "green" for _, tier, _ in counts):
+        counts = []
     table = pd.DataFrame(counts, columns=["grid_id", "tier", "count"])
     return table.loc[table.index.repeat(table["count"]), ["grid_id", "tier"]]
 

@@ -83,7 +83,29 @@ def about(model: "Champion", community: Community) -> list[str]:
     from models.registry.champion import changed_cohorts
 
     unsound = [say(need["zh"], need["en"]) for need in model.model.metadata.get("unsound", [])]
-    return [*_few(model, community), *unsound, model.model.silence(), *changed_cohorts(model, community)]
+    return [
+        *_few(model, community),
+        *_when_enough(model),
+        *unsound,
+        model.model.silence(),
+        *changed_cohorts(model, community),
+    ]
+
+
+def _when_enough(model: "Champion") -> list[str]:
+    """Write from how many requests on a retrain ends visits in turn; the model does not see the later ones."""
+    from models.scoring.model import FEWEST_REQUESTS
+
+    if model.model.tells_apart:
+        return []
+    had = model.model.metadata.get("requests", 0)
+    return [
+        say(
+            f"训练时有 {had} 条申请；满 {FEWEST_REQUESTS} 条后运行 xianying retrain，名单就能分出先后。",
+            f"The training had {had} requests; with {FEWEST_REQUESTS} run xianying retrain, and lists tell households"
+            " apart.",
+        )
+    ]
 
 
 def hindsight(model: "Champion", as_of: date) -> list[str]:

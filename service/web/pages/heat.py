@@ -12,9 +12,10 @@ RED, VISITS = "tier:red", "visits"  # what a heat table may show, besides a need
 
 
 def choices(week: Week) -> list[tuple[str, str]]:
-    """List what the table may show, with its name."""
+    """List what the table may show, with its name: households in red only where there are any."""
+    red = [(RED, say("红档户数", "households in red"))] if any(area["red"] for area in week.areas) else []
     return [
-        (RED, say("红档户数", "households in red")),
+        *red,
         (VISITS, say("这周走访户数", "households to visit")),
         *((need.id, need.name.here) for need in week.community.needs),
     ]
@@ -26,7 +27,7 @@ def heat(week: Week, rows: list[Row], show: str) -> list[dict[str, Any]]:
     ``rows``: the lists' rows in sight. ``show``: RED, VISITS or the id of a need. The shade grows with the number per
     household. Raises a 422 problem for anything else to show.
     """
-    refuse_unless_known("show", show, dict(choices(week)))
+    refuse_unless_known("show", show, [RED, *dict(choices(week))])
     visits: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         visits.setdefault((row["grid_id"], row["microgrid_id"]), set()).add(row["household_id"])

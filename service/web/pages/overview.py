@@ -27,7 +27,7 @@ from service.web.intake.remarks import Said
 from service.web.intake.results import results
 from service.web.pages.cards import days_of, listed_week, said_words
 from service.web.pages.frame import page
-from service.web.pages.heat import RED, choices, heat
+from service.web.pages.heat import choices, heat
 from service.web.published.reading import note, rows_in_sight
 from service.web.published.state import state_of
 from service.web.published.weeks import Week
@@ -44,7 +44,7 @@ def overview(
     request: Request,
     asker: SignedIn,
     as_of: AsOf = None,
-    show: Annotated[str, Query(max_length=100)] = RED,
+    show: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     """Show one week of the community, or of the place to which the asker is restricted."""
     permit(asker, Scope.SCORES, Scope.SENSITIVE)
@@ -62,6 +62,8 @@ def overview(
         note(request, asker, "feedback.read", dict.fromkeys(named), week.as_of)
     around = _around(week, asker, rows)
     finished = [row["outreach_id"] for row in rows if done.finished(row)]
+    offered = choices(around)
+    shown = show or offered[0][0]
     needs, grids = _demand(week, asker), capacity(around, rows, finished)
     return page(
         request,
@@ -72,9 +74,9 @@ def overview(
         weeks=[as_of_date for as_of_date in state_of(request).shelf.served.weeks if as_of_date != week.as_of],
         **_brief_values(request, asker, week, (len(agreed), len(differing))),
         differing=differing,
-        heat=heat(around, rows, show),
-        shown=show,
-        choices=choices(week),
+        heat=heat(around, rows, shown),
+        shown=shown,
+        choices=offered,
         outcomes=found(done.outcomes, rows),
         workers=[worker for of_grid in grids.values() for worker in of_grid],
         grids=sums(grids),

@@ -426,3 +426,12 @@ def test_a_list_without_a_workers_name_is_the_coordinators(
 def test_every_cell_has_the_font_that_the_widths_are_for(book: Path) -> None:
     cells = [cell for sheet in openpyxl.load_workbook(book).worksheets for row in sheet for cell in row]
     assert {(cell.font.name, cell.font.scheme) for cell in cells} == {("Arial", None)}
+
+
+def test_sheets_of_candidates_are_called_by_their_need(tmp_path: Path) -> None:
+    table = Sheet("暑期托管（20 个名额）", "", [("户号", 14)], [["H1"]])
+    path = tmp_path / "candidates.xlsx"
+    path.write_bytes(
+        needs_workbook("候选家庭", [("暑期托管", [table])] * 2 + [("托管/托班", [table])], date(2025, 9, 1))
+    )
+    assert openpyxl.load_workbook(path).sheetnames == ["暑期托管", "暑期托管-2", "托管_托班"]

@@ -22,8 +22,9 @@ from models.registry.tracking import registry_address
 from models.scoring.model import FEWEST_REQUESTS, NeedModel
 from models.scoring.untrained import untrained
 from service.planning.planner import plan
-from service.weekly.list_week import list_week
-from service.weekly.model_lines import list_notes
+from service.weekly.list_tasks import Written
+from service.weekly.list_week import _tiers, list_week
+from service.weekly.model_lines import about, list_notes
 from service.weekly.week_directory import week_directory
 
 MONDAY = date(2024, 9, 2)
@@ -132,6 +133,16 @@ def test_what_lists_say_of_a_model_without_training_is_true_of_how_they_are_orde
         "名单是照以往的申请排的：从没开过口的家庭也可能有需要，只是排不到前面。",
     ]
     assert len(notes(base)) == 1 and "轮流走访" in notes(base)[0]  # a round leaves nobody behind
+    told = about(cast(Champion, SimpleNamespace(model=base)), known.community)
+    assert "训练时有 40 条申请；满 50 条后运行 xianying retrain，名单就能分出先后。" in told
+    assert not any(
+        "满 50 条后" in line for line in about(cast(Champion, SimpleNamespace(model=enough)), known.community)
+    )
     some = replace(enough, modelled=np.arange(len(base.modelled)) > 0)
     name = known.community.needs[0].name.here
     assert notes(some)[0] == f"{name}：能有这几项需求的住户申请太少，没有训练模型，排的先后只供参考。"
+
+
+def test_tiers_that_tell_no_household_apart_are_not_counted() -> None:
+    green, red = (cast(Written, SimpleNamespace(tiers={("G1", tier): 2})) for tier in ("green", "red"))
+    assert _tiers([green]).empty and len(_tiers([green, red])) == 4

@@ -138,7 +138,7 @@ def test_the_lists_of_needs_projects_and_resources(monday: TinyTown) -> None:
     page = re.sub(r"base64,[^\"]+", "", (home / "needs-list.html").read_text("utf-8"))
     assert "H01" not in text and "H01" not in page
     named = openpyxl.load_workbook(home / "project-candidates.xlsx")
-    assert named["1"]["A1"].value == "这次没有新项目"  # a dozen households share nothing
+    assert named["这次没有新项目"]["A1"].value == "这次没有新项目"  # a dozen households share nothing
 
 
 def test_demand_is_told_by_need_grid_and_month(monday: TinyTown) -> None:

@@ -1,10 +1,13 @@
 """What feedback brings about at once: which households and needs are not to be listed, and for how long."""
 
+from collections.abc import Collection
+from dataclasses import replace
+
 import numpy as np
 
 from features.contract.tables import FEEDBACK
 from features.point_in_time.records import Known
-from features.rows.tables import FeedbackRows
+from features.rows.tables import FeedbackRows, OptOutRows
 from features.units import WEEK
 
 WRONG_PERSON_WEEKS = 26
@@ -24,6 +27,30 @@ def refusing(known: Known) -> np.ndarray:
     rows = known.objections.feedback
     refuses[rows.household[current(rows, "do_not_contact")]] = True
     return refuses | (known.objections.left_on <= known.as_of + WEEK)
+
+
+def refusing_lists(known: Known) -> np.ndarray:
+    """Tell which households refuse lists at some time of the coming week: bool [households].
+
+    Refusals recorded after the as-of date count too: a list made again late must respect them.
+    """
+    rows = known.objections.opt_outs
+    refuses = known.opted_out.copy()
+    now = np.isinf(rows.visible_to) & (rows.begins < known.as_of + WEEK) & (rows.until > known.as_of)
+    refuses[rows.household[now]] = True
+    return refuses
+
+
+def also_refusing(known: Known, households: Collection[str]) -> Known:
+    """Add refusals of lists that came after the records were read; ``households``: ids, also of other partitions."""
+    if not households:
+        return known
+    refused = np.flatnonzero(np.isin(known.household_ids.astype(str), list(households)))
+    always = np.full(len(refused), np.inf)
+    new = OptOutRows(-always, always, refused.astype(np.int32), -always, always)
+    held = known.objections.opt_outs
+    columns = (np.concatenate([getattr(new, name), getattr(held, name)]) for name in vars(new))
+    return replace(known, objections=replace(known.objections, opt_outs=OptOutRows(*columns)))
 
 
 def suppressed(known: Known) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.contract.community import Community
-from features.point_in_time.feedback import suppressed
+from features.point_in_time.feedback import refusing_lists, suppressed
 from features.point_in_time.records import Known, date_of, microgrid_numbers
 from features.store.storage import encoded_texts
 from models.demand.cells import cells_by_grid, named_cells
@@ -48,7 +48,7 @@ class Homes:
             grid_ids=known.grid_ids,
             microgrid=known.microgrid[here],
             microgrid_ids=microgrid_numbers(known.microgrid_ids),
-            barred=suppressed(known)[here] | known.opted_out[here][:, None],
+            barred=suppressed(known)[here] | refusing_lists(known)[here][:, None],
             last_asked=last[here],
         )
 

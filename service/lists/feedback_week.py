@@ -10,7 +10,7 @@ import pandas as pd
 
 from features.contract.tables import FEEDBACK
 from features.language import say
-from features.point_in_time.feedback import WRONG_PERSON_WEEKS, refusing
+from features.point_in_time.feedback import WRONG_PERSON_WEEKS, refusing, refusing_lists
 from features.point_in_time.records import Known, date_of
 from features.rows.tables import FeedbackRows
 from features.units import WEEK
@@ -57,7 +57,7 @@ def feedback_week(known: Known, listed: pd.DataFrame, back: Returned) -> Feedbac
     telling = _worth_telling(rows, new)
     with np.errstate(invalid="ignore"):
         due = here[(rows.next_visit[here] >= known.as_of) & (rows.next_visit[here] < known.as_of + WEEK)]
-    due = due[~(refusing(known) | known.opted_out)[rows.household[due]]]
+    due = due[~(refusing(known) | refusing_lists(known))[rows.household[due]]]
     return FeedbackWeek(
         said=[_said(known, row, worker) for row in telling],
         agreed=[_agreed(known, row, worker) for row in due[np.argsort(rows.next_visit[due], kind="stable")]],

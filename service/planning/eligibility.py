@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from features.language import say
-from features.point_in_time.feedback import suppressed
+from features.point_in_time.feedback import refusing_lists, suppressed
 from features.point_in_time.records import Known
 from features.point_in_time.town_summary import resolutions_recorded
 from features.rows.tables import positions_of
@@ -77,7 +77,7 @@ def left_out_lines(counts: Mapping[str, int]) -> list[str]:
 def left_out(known: Known, closed: np.ndarray) -> LeftOut:
     """Find what may not be listed in the week from the as-of day; ``closed``: bool [households, needs]."""
     return LeftOut(
-        _refusing(known),
+        refusing_lists(known),
         _resting(known),
         _used_up(known),
         _being_handled(known),
@@ -139,18 +139,6 @@ def _by_rank(pairs: pd.DataFrame, known: Known) -> np.ndarray:
             by_worth = rows[np.lexsort((-worth[rows], grid[rows]))]
             worth[by_rank] = worth[by_worth]
     return worth
-
-
-def _refusing(known: Known) -> np.ndarray:
-    """Tell which households refuse lists at some time of the coming week: bool [households].
-
-    Refusals recorded after the as-of date count too: a list made again late must respect them.
-    """
-    rows = known.objections.opt_outs
-    refuses = known.opted_out.copy()
-    now = np.isinf(rows.visible_to) & (rows.begins < known.as_of + 7) & (rows.until > known.as_of)
-    refuses[rows.household[now]] = True
-    return refuses
 
 
 def _contacts(known: Known) -> tuple[np.ndarray, np.ndarray]:

@@ -34,6 +34,7 @@ from service.lists.needs_tables import (
 )
 from service.lists.needs_workbook import needs_workbook
 from service.web.published.provenance import note_made
+from service.web.published.restrictions import must_not_list
 from service.weekly.model_lines import about
 from service.weekly.score_cache import current_scores
 from service.weekly.week_directory import DEMAND, week_directory
@@ -57,6 +58,7 @@ def demand_week(
     with stage(say("测算", "sum")):
         ask = AskPartition(town, day_of(as_of), history)
         demand, proposals, named = town_demand(ask, scores.pieces, spread, each, model.model.lent_season)
+    named = named[~named["household_id"].isin(must_not_list(workspace, as_of))]  # who refused meanwhile
     home = week_directory(workspace, as_of)
     with stage(say("写清单", "write the lists")):
         backtest = model.model.metadata.get("demand", [])

@@ -12,6 +12,7 @@ import pandas as pd
 from features.blocks.build import Features, build, summarise
 from features.blocks.groups import Groups, membership, without_members
 from features.language import LANGUAGES, in_language, language, speaking
+from features.point_in_time.feedback import also_refusing
 from features.point_in_time.records import Known, Records, Rows, known_before
 from features.point_in_time.town import TownCounts
 from features.rows.tables import positions_of
@@ -55,6 +56,7 @@ class ListWeek:
     language: str
     alone: Known | None = None
     warnings: pd.DataFrame | None = None  # of lists from above
+    refused: frozenset[str] = frozenset()  # households that refused after the records were read
 
     @property
     def by_turn(self) -> bool:
@@ -63,11 +65,14 @@ class ListWeek:
 
     def known(self, number: int) -> Known:
         """Return what was known of a partition."""
-        return self.known_of(self.town.read([number])) if self.alone is None else self.alone
+        if self.alone is None:
+            return self.known_of(self.town.read([number]))
+        return also_refusing(self.alone, self.refused)
 
     def known_of(self, records: Records) -> Known:
         """What was known of a partition, from its records."""
-        return self.alone or known_before(records, self.fitted.town.as_of, self.fitted.town)
+        known = self.alone or known_before(records, self.fitted.town.as_of, self.fitted.town)
+        return also_refusing(known, self.refused)
 
     def earlier(self, known: Known) -> pd.DataFrame | None:
         """Return the rows of the list before whose households live in this partition."""

@@ -1,7 +1,7 @@
 """Make the week's lists: plan and write them partition by partition, put them together, and publish them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import pandas as pd
 
 from features.atomic import write_atomically
 from features.blocks.groups import Groups, joined_groups
-from features.language import LANGUAGES, in_language, language, say
+from features.language import LANGUAGES, UserError, in_language, language, say
 from features.mapping.kept_rows import read_warnings
+from features.point_in_time.feedback import also_refusing
 from features.point_in_time.records import day_of, known_before
 from features.store.partitions import Partitions
 from features.store.reader import read_programme_history
@@ -31,7 +32,7 @@ from service.console.stages import Stage
 from service.lists.feedback_week import FeedbackWeek, feedback_week, joined_weeks, quality_rows
 from service.lists.pages import overview_page
 from service.planning.plan_summary import added_up, plan_lines
-from service.planning.planner import COLUMNS, Plan
+from service.planning.planner import COLUMNS, Plan, Share
 from service.planning.workers import visiting_everywhere
 from service.web.hooks.outbox import tell
 from service.web.hooks.subscribers import WEEK
@@ -39,6 +40,7 @@ from service.web.published.from_records import publish_from_records
 from service.web.published.packing import Listed
 from service.web.published.provenance import note_made
 from service.web.published.publish import publish
+from service.web.published.restrictions import RefusedError, require_willing
 from service.weekly.list_files import file_names, list_files, remove_others, write_lists
 from service.weekly.list_tasks import ListWeek, WritePartition, Written
 from service.weekly.model_lines import about, list_notes
@@ -76,21 +78,73 @@ def list_week(
 
     Scores that are not fresh are made and published first. ``stage`` shows each step; ``each`` calls a task for every
     partition (``models.scoring.executors``). Raises UserError when no visit can be planned, or when the parity of the
-    settings cannot be met.
+    settings cannot be met. Where a household refuses meanwhile, the lists are made again without it.
     """
     week = _week(workspace, town, as_of, stage, each)
-    with stage(say("排名单", "plan")):
-        week, plans, shares = plan_town(week, each)
-    home = week_directory(workspace, as_of)
-    places = tuple(dict.fromkeys([home.resolve(), output.resolve()]))
+    places = tuple(dict.fromkeys([week_directory(workspace, as_of).resolve(), output.resolve()]))
+    renamed: list[str] = []
+    while True:
+        with stage(say("排名单", "plan")):
+            week, plans, shares = plan_town(week, each)
+        try:
+            written = _write(week, plans, shares, places, stage, each)
+            renamed += [line for partition in written for line in partition.lines]
+            lines = _put_together(workspace, week, plans, written, places, stage, each)
+        except UserError as error:  # nobody may print what is not published
+            renamed += [line for place in places if place.is_dir() for line in remove_others(place, ())]
+            if not isinstance(error, RefusedError) or error.households <= week.refused:
+                raise
+            week = replace(week, refused=week.refused | error.households)
+            continue
+        where = say(f"名单在 {output}", f"lists are in {output}")
+        return [*refused_lines(week.refused), *lines[:-1], *renamed, lines[-1], where]
+
+
+def refused_lines(households: Collection[str]) -> list[str]:
+    """Write how many households refused while their list was made; no line where none did."""
+    count = len(households)
+    return [
+        say(
+            f"排名单时有 {count} 户谢绝，已从名单上去掉",
+            f"{count} households refused while the lists were made; they are not on them",
+        )
+    ] * bool(count)
+
+
+def _write(
+    week: ListWeek,
+    plans: Sequence[Plan],
+    shares: Sequence[Share | None],
+    places: tuple[Path, ...],
+    stage: Stage,
+    each: Each,
+) -> list[Written]:
+    """Write the workbooks and pages of every partition's grids into the directories ``places``."""
     with stage(say("写名单", "write the lists")):
         field = pd.concat([plan.visits.loc[~plan.visits["coordinator"], "grid_id"] for plan in plans])
         task = WritePartition(week, file_names(sorted(field.unique())), places)
-        written = list(each(task, list(zip(range(len(plans)), plans, shares, strict=True))))
+        return list(each(task, list(zip(range(len(plans)), plans, shares, strict=True))))
+
+
+def _put_together(
+    workspace: Path,
+    week: ListWeek,
+    plans: Sequence[Plan],
+    written: Sequence[Written],
+    places: Sequence[Path],
+    stage: Stage,
+    each: Each,
+) -> list[str]:
+    """Write what is of the whole town and publish the lists; return lines on them, the sum of visits last.
+
+    ``places``: the workspace's directory of the week first. Raises RefusedError as ``publish`` does.
+    """
+    as_of, town, home = week.as_of, week.town, places[0]
     with stage(say("合并", "put together")):
         visits = {
             language: joined_visits([part.visits[language] for part in written]) for language in LANGUAGES
         }
+        require_willing(workspace, as_of, visits[language()]["household_id"])  # before it counts as listed
         keep_listed(home, visits[language()][[*COLUMNS, "reason_kinds"]])
         feedback = _feedback(workspace, week, written)
         lines = _town_files(week, plans, written, visits[language()], feedback[language()], places)
@@ -108,7 +162,7 @@ def list_week(
         _publish(workspace, week, visits, written, Around(feedback, brief), each)
     counts = {"households": visits[language()]["household_id"].nunique(), "visits": len(visits[language()])}
     tell(workspace, WEEK, {"as_of": as_of.isoformat(), "model_version": str(week.model.version), **counts})
-    return [*lines, summary(visits[language()]), say(f"名单在 {output}", f"lists are in {output}")]
+    return [*lines, summary(visits[language()])]
 
 
 def _week(workspace: Path, town: Partitions, as_of: date, stage: Stage, each: Each) -> ListWeek:
@@ -174,7 +228,7 @@ def _feedback(workspace: Path, week: ListWeek, written: Sequence[Written]) -> di
     weeks_of: dict[str, list[FeedbackWeek]] = {language: [] for language in LANGUAGES}
     back = [partition.returned for partition in written]
     for number in [number for number, partition in enumerate(written) if partition.feedback] or [0]:
-        known = week.alone or known_before(week.town.own(number, day), day)
+        known = also_refusing(week.alone or known_before(week.town.own(number, day), day), week.refused)
         of_partition = listed[listed["household_id"].isin(known.household_ids)]
         for code in LANGUAGES:
             weeks_of[code].append(in_language(code, feedback_week, known, of_partition, back[number]))
@@ -210,7 +264,7 @@ def _town_files(
     tiers = _tiers(written)
     page = overview_page(community, visits, tiers, demand, seats, links, [*notes, *planned], as_of, feedback)
     files["overview.html"] = page.encode()
-    lines = [line for partition in written for line in partition.lines]
+    lines: list[str] = []
     names = {*files, *(name for partition in written for name in partition.files)}
     for place in places:
         write_list_tables(place, visits, plans)

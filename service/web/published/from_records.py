@@ -6,7 +6,7 @@ sees at once that the file of outcomes has changed.
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,9 @@ REFUSALS = "refusals.json"
 OPT_OUTS = """SELECT household_id, CAST("from" AS DATE), CAST(until AS DATE) FROM opt_outs WHERE superseded_at IS NULL"""
 DO_NOT_CONTACT = """SELECT household_id, CAST(min(recorded_at) AS DATE), NULL FROM feedback
     WHERE superseded_at IS NULL AND kind = 'do_not_contact' GROUP BY household_id"""
+IN_WEEK = """SELECT household_id FROM opt_outs WHERE superseded_at IS NULL
+        AND coalesce("from", '-infinity'::TIMESTAMP) < ? AND coalesce(until, 'infinity'::TIMESTAMP) > ?
+    UNION SELECT household_id FROM feedback WHERE superseded_at IS NULL AND kind = 'do_not_contact'"""
 RECORDED = "recorded.json"
 OUTCOMES = """SELECT outreach_id, outcome, CAST(contacted_at AS DATE), superseded_at IS NULL FROM outreach
     WHERE outcome IS NOT NULL AND list_contains(?, substr(outreach_id, 1, 8)) ORDER BY outreach_id, known_from"""
@@ -74,6 +77,16 @@ def _publish_refusals(workspace: Path) -> None:
         rows = connection.execute(f"{OPT_OUTS} UNION ALL {DO_NOT_CONTACT}").fetchall()
     plain = sorted((row[0], str(row[1] or date.min), str(row[2] or date.max)) for row in rows)
     write_atomically(workspace / SERVED / REFUSALS, json.dumps(plain, ensure_ascii=False).encode())
+
+
+def refusing_in_week(workspace: Path, as_of: date) -> frozenset[str]:
+    """Return the households that refuse lists of the week from a date, by the records as they are now."""
+    if not (workspace / STORE).is_file():
+        return frozenset()
+    with read_store(workspace) as connection:
+        show_changes(connection)
+        rows = connection.execute(IN_WEEK, [as_of + timedelta(days=7), as_of]).fetchall()
+    return frozenset(household for (household,) in rows)
 
 
 def refusing_on(workspace: Path, day: date) -> frozenset[str]:

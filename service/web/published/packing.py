@@ -74,6 +74,11 @@ class Listed:
     seats_left: dict[str, int | None]  # by programme
     brief: dict[str, Any] = field(default_factory=dict)  # service.brief.brief.Brief
 
+    def households(self) -> set[str]:
+        """Return the households to be visited: those on the lists, and those that agreed on a day."""
+        agreed = {row["household_id"] for feedback in self.feedback.values() for row in feedback.agreed}
+        return agreed.union(*(visits["household_id"] for visits in self.visits.values()))
+
 
 def digest_of(files: Iterable[Path], community: Community, model: Champion) -> str:
     """Compute a short hash of what the answers of a week are made from: the tables, the settings, and the correction.

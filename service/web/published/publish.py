@@ -21,6 +21,7 @@ from features.store.reader import read_settings
 from models.scoring.live import TownState
 from service.web.published.digests import write_digests
 from service.web.published.packing import Listed, ScoredWeek, pack
+from service.web.published.restrictions import require_willing
 from service.web.published.week_files import OUTDATED, POINTER, REPORTS, SERVED, read_pointer
 
 
@@ -30,10 +31,13 @@ def publish(
     """Publish one week's scores, and its lists where they are given.
 
     Lists published before stay where only scores are given, as they do on paper. ``state``: what live scores and
-    explanations need, for a town that was scored just now.
+    explanations need, for a town that was scored just now. Raises RefusedError where a household on the lists refuses
+    by now.
     """
 
     def fill(place: Path, before: Path | None) -> None:
+        if listed:
+            require_willing(workspace, date_of(scored.as_of), listed.households())
         pack(place, before, workspace, scored, state, listed)
 
     publish_files(workspace, date_of(scored.as_of).isoformat(), fill)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,42 @@ def merged(workspace: Path, household_id: str) -> list[str]:
         return same_as(read_changes(connection), "household", household_id)
 
 
+def shown_pairs(workspace: Path) -> list[tuple[str, str]]:
+    """List households with another one under whose number their rows count, or counted in some week.
+
+    The first was merged into the second, even if that was undone since, or its residents moved there.
+    """
+    with read_store(workspace) as connection:
+        changes = read_changes(connection)
+        moved = connection.execute(
+            f"""SELECT DISTINCT household_id, target FROM {TABLE} JOIN residents ON subject = resident_id
+            WHERE kind = 'move'"""
+        ).fetchall()
+    return [(change.subject, change.target) for change in changes if change.kind == "household"] + moved
+
+
+def shown_as(pairs: Collection[tuple[str, str]], households: Iterable[str]) -> list[str]:
+    """List the other households under whose numbers rows of some count. ``pairs``: from ``shown_pairs``."""
+    own = {*households}
+    shown = {*own}
+    while new := {target for subject, target in pairs if subject in shown} - shown:
+        shown |= new
+    return sorted(shown - own)
+
+
+def _persons_of(connection: duckdb.DuckDBPyConnection, household_id: str) -> list[str]:
+    """List who lives in a household, by the rows or by a move, with those who are the same person."""
+    changes = read_changes(connection)
+    rows = connection.execute("""
+        SELECT resident_id, arg_max(household_id, valid_from) FROM residents WHERE superseded_at IS NULL GROUP BY ALL""")
+    home = dict(rows.fetchall())
+    home |= {
+        change.subject: change.target for change in changes if change.kind == "move" and change.until is None
+    }
+    here = [person for person, household in home.items() if household == household_id]
+    return [same for person in here for same in same_as(changes, "person", person)]
+
+
 def _forget_changes(connection: duckdb.DuckDBPyConnection, household_id: str) -> None:
     """Remove what was decided about a household: links, and merges and moves of it and its residents."""
     connection.execute("DELETE FROM link_decisions WHERE household_id = ?", [household_id])
@@ -159,12 +195,17 @@ def _erase_records(workspace: Path, household_id: str, texts: list[str]) -> dict
     with scratch_directory(workspace) as place, open_store(workspace) as connection:
         fresh = place / STORE
         begin(connection)
+        persons = _persons_of(connection, household_id)
         _forget_changes(connection, household_id)
         for table in household_tables():
             deleted = connection.execute(
                 f"DELETE FROM {table} WHERE household_id = ? RETURNING 1", [household_id]
             )
             removed[table] = len(deleted.fetchall())
+        elsewhere = connection.execute(
+            "DELETE FROM residents WHERE list_contains(?, resident_id) RETURNING 1", [persons]
+        )
+        removed["residents"] += len(elsewhere.fetchall())
         if texts:  # what columns of past exports held most
             connection.execute("DELETE FROM export_columns WHERE list_contains(?, value)", [texts])
         connection.execute("COMMIT")

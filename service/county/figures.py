@@ -1,5 +1,6 @@
 """Sums of several communities for the page of their county: from each one's newest week, without names."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ import pandas as pd
 from features.contract.community import Need
 from features.language import UserError
 from features.store.sharing import sharing_community
+from features.workspace_secret import SECRET
 from models.demand.expected import TOWN, WINDOWS
 from service.lists.pages import TIERS
 from service.weekly.week_directory import DEMAND, OUTREACH, RISK, WEEKS, read_table, readable
@@ -37,14 +39,42 @@ class CommunityFigures:
 def figures_of(workspaces: Iterable[Path]) -> list[CommunityFigures]:
     """Read the newest week of each workspace once, in their order.
 
-    Raises UserError where a community has not agreed in its settings, has no week yet, or a file cannot be read.
+    Raises UserError where a community has not agreed in its settings, has no week yet, or stands there twice, or where a
+    file cannot be read.
     """
-    return [_figures(workspace) for workspace in dict.fromkeys(place.resolve() for place in workspaces)]
+    places = [*dict.fromkeys(place.resolve() for place in workspaces)]
+    figures = [_figures(workspace) for workspace in places]
+    _refuse_copies(places)
+    return figures
+
+
+def _refuse_copies(workspaces: Iterable[Path]) -> None:
+    """Raise UserError where one workspace is a copy of another one: its sums would count twice."""
+    seen: dict[bytes, Path] = {}
+    for workspace in workspaces:
+        for mark in _marks(workspace):
+            if (other := seen.setdefault(mark, workspace)) != workspace:
+                raise UserError(
+                    f"{workspace} 是 {other} 的副本，会算两次：只写其中在用的一个",
+                    f"{workspace} is a copy of {other} and would count twice: name only the one in use",
+                )
+
+
+def _marks(workspace: Path) -> list[bytes]:
+    """Return what no two communities share: the workspace's secret, and who is in the newest week with which risk."""
+    secret = workspace / SECRET
+    marks = [secret.read_bytes().strip()] if secret.is_file() else []
+    return [*marks, hashlib.sha256((_weeks(workspace)[-1] / RISK).read_bytes()).digest()]
+
+
+def _weeks(workspace: Path) -> list[Path]:
+    """List the directories of the weeks with lists, the newest last."""
+    return sorted(home for home in (workspace / WEEKS).glob("????-??-??") if (home / OUTREACH).is_file())
 
 
 def _figures(workspace: Path) -> CommunityFigures:
     name, community = sharing_community(workspace, "figures")
-    weeks = sorted(home for home in (workspace / WEEKS).glob("????-??-??") if (home / OUTREACH).is_file())
+    weeks = _weeks(workspace)
     if not weeks:
         raise UserError(
             f"{name}（{workspace}）还没有名单：请先在那里运行 xianying weekly",

@@ -1,6 +1,7 @@
 """Open a workspace: its language, what came in through the service, its records, and the as-of date in force."""
 
 import os
+from collections.abc import Collection
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,7 @@ def take_in(workspace: Path) -> list[str]:
 
     A household that is deleted while the command goes on is taken out of what the command writes when it ends.
     """
+    from features.ingest.erasure import shown_pairs
     from features.store.tombstones import TOMBSTONES, read_tombstones
     from service.web.base.settings import has_service
 
@@ -72,15 +74,19 @@ def take_in(workspace: Path) -> list[str]:
         with stage(say("转入服务收到的内容", "take in what came through the service")):
             lines = drain_service(workspace)
         show(lines)
-    at_end(partial(_delete_again, workspace, read_tombstones(workspace / TOMBSTONES)))
+    before = read_tombstones(workspace / TOMBSTONES)
+    at_end(partial(_delete_again, workspace, before, shown_pairs(workspace)))
     return lines
 
 
-def _delete_again(workspace: Path, before: "Tombstones") -> None:
-    """Delete households anew whose deletion came after a command had read them, ``before`` being the tombstones then."""
+def _delete_again(workspace: Path, before: "Tombstones", pairs: Collection[tuple[str, str]]) -> None:
+    """Delete households anew whose deletion came after a command had read them.
+
+    ``before``: the tombstones then. ``pairs``: households that counted for others then (``shown_pairs``).
+    """
     from features.store.tombstones import TOMBSTONES, read_tombstones
 
     if read_tombstones(workspace / TOMBSTONES).households.keys() - before.households.keys():
         from service.web.intake.handover import delete_again
 
-        delete_again(workspace, before)
+        delete_again(workspace, before, pairs)

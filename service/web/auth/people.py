@@ -97,7 +97,7 @@ def set_second_factor(database: Database, login: str, remove: bool = False) -> S
     """
     with database.writing() as session:
         user = _user(session.scalar(select(User).where(User.login == login)), login)
-        secret = None if remove else new_second_factor(user, workspace_secret(database.workspace))
+        secret = None if remove else new_second_factor(session, user, workspace_secret(database.workspace))
         if remove:
             user.second_factor = None
         session.execute(delete(SignIn).where(SignIn.user_id == user.id))

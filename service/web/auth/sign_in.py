@@ -76,7 +76,7 @@ def sign_in(database: Database, settings: Settings, given: Credentials) -> str:
             user is not None and user.second_factor is None and user.role in settings.second_factor_roles
         )
         if user is not None and right and not lacking:
-            right = code_fits(user, given.code, workspace_secret(settings.workspace))
+            right = code_fits(session, user, given.code, workspace_secret(settings.workspace))
         if user is not None and right and not lacking:
             enter(session, f"user:{user.login}", "session.open", "", "", "password")
             forget_failures(session, given.source.login, given.source.place)

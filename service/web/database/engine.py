@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from features.language import UserError
 from service.web.base.settings import Settings, command_settings, has_service
+from service.web.database.tables import OF_HOUSEHOLD, Deletion
 
 PATIENCE = 15  # seconds to wait for another writer
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -70,8 +71,8 @@ class Database:
         """Write the database anew without what was deleted, its log included; waits for those who are reading."""
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if connection.dialect.name == "postgresql":
-                for table in ("outcomes", "requests", "refusals", "corrections", "deletions"):
-                    connection.exec_driver_sql(f"VACUUM (FULL) {table}")
+                for table in (*OF_HOUSEHOLD, Deletion):
+                    connection.exec_driver_sql(f"VACUUM (FULL) {table.__tablename__}")
                 return
             raw = connection.connection.driver_connection
             assert raw is not None

@@ -81,8 +81,17 @@ class User(Base):
     password_hash: Mapped[str | None] = mapped_column(String(200))  # None: single sign-on only
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     second_factor: Mapped[str | None] = mapped_column(String(200))  # encrypted; None: a password is enough
-    second_factor_step: Mapped[int | None]  # half minute of the last code used: none counts twice
+    second_factor_step: Mapped[int | None]  # half minute of the last code used
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class UsedCode(Base):
+    """A half minute whose code of the second factor a person has used: none counts twice, wherever the clock stands."""
+
+    __tablename__ = "used_codes"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
 
 
 class SignInFailure(Base):

@@ -4,7 +4,7 @@ Rows are marked as taken first, then ingested, then marked as drained. If the pr
 rows are ingested again next time, and as they carry the contract's ids that changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from features.ingest.erasure import rows_of_household
+from features.ingest.erasure import rows_of_household, shown_as
 from features.ingest.ingest import ingest_rows
 from features.language import say
 from features.store.reader import read_settings
@@ -31,7 +31,7 @@ from service.web.database.engine import Database, database_of
 from service.web.database.tables import Correction, Deletion, NewRequest, Outcome, Refusal, Remark, now
 from service.web.intake.counted import on_paper, paper_counts
 from service.web.published.from_records import Recorded, publish_from_records, recorded_outcomes
-from service.web.rights.deletion import delete_everywhere, published_households, published_texts
+from service.web.rights.deletion import delete_everywhere, published_households, published_texts, take_out
 from service.web.rights.own_texts import forget_texts
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -54,13 +54,18 @@ def drain_service(workspace: Path) -> list[str]:
         return drain(workspace, database) if database else []
 
 
-def delete_again(workspace: Path, before: Tombstones) -> None:
+def delete_again(workspace: Path, before: Tombstones, pairs: Collection[tuple[str, str]] = ()) -> None:
     """Delete households anew that stand in tables or published weeks although they were deleted since the tombstones
     were as ``before``.
+
+    ``pairs``: of ``shown_pairs`` then. Households under whose number those that were deleted counted leave the weeks.
     """
     now = read_tombstones(workspace / TOMBSTONES)
     new = {digest: day for digest, day in now.households.items() if digest not in before.households}
     removed = recognises(replace(now, households=new, salted={}), workspace)
+    gone = [subject for subject, _ in pairs if removed(subject)]
+    for bearer in shown_as(pairs, gone):
+        take_out(workspace, bearer)
     written = published_households(workspace).union(
         *(
             pq.read_table(path, columns=["household_id"])["household_id"].unique().to_pylist()

@@ -39,7 +39,7 @@ def must_not_list(workspace: Path, as_of: date) -> frozenset[str]:
             return refusing
         with database.reading() as session:
             waiting = select(Refusal.household_id, Refusal.until)
-            waiting = waiting.where(Refusal.drained_at.is_(None), ~ENDS_RECORDED)
+            waiting = waiting.where(Refusal.drained_at.is_(None), ENDS_RECORDED.is_not(True))
             noted = {
                 household for household, until in session.execute(waiting) if until is None or until > as_of
             }

@@ -24,6 +24,8 @@ from features.ingest.erasure import (
     own_requests,
     own_texts,
     rows_of_household,
+    shown_as,
+    shown_pairs,
 )
 from features.language import say
 from features.mapping.kept_rows import FOLDER, PENDING, forget_waiting
@@ -61,17 +63,24 @@ OPEN_IN_EXCEL = "~$"  # begins the name of a file that only says who has a workb
 def delete_everywhere(workspace: Path, database: Database, household_id: str, who: str) -> list[str]:
     """Remove a household from records, weeks, lists, what is served and the database; lines on what was done.
 
-    Households that were merged into it go first, each from the weeks in which it still had its own number.
+    Households that were merged into it go first, each from the weeks in which it still had its own number. Before that,
+    households under whose number its rows count leave the weeks, lists and scores, until these are made again; their
+    records stay.
 
     A tombstone stays: the day and a hash made with the workspace's secret, so that a later export does not bring the
     household back. The audit log stays as it is. Killed in between it can be run again.
     """
-    done = [_delete_one(workspace, database, one, who) for one in reversed(merged(workspace, household_id))]
+    own = merged(workspace, household_id)
+    bearers = shown_as(shown_pairs(workspace), own)
+    taken_out = [take_out(workspace, bearer) for bearer in bearers]
+    done = [_delete_one(workspace, database, one, who) for one in reversed(own)]
     removed: Counter[str] = Counter()
-    for rows, _, _ in done:
+    for rows, _ in done:
         removed.update(rows)
-    files = {path for _, changed, _ in done for path in changed}
-    unreadable = {path for *_, left in done for path in left}
+    touched = [*taken_out, *(lists for _, lists in done)]
+    files = {path for changed, _ in touched for path in changed}
+    unreadable = {path for _, left in touched for path in left}
+    names = say("、", ", ").join(bearers)
     rows_told = say("，", ", ").join(f"{table} {count}" for table, count in removed.items() if count)
     return [
         say(f"已删除一户：{rows_told or '没有记录'}", f"deleted a household: {rows_told or 'no rows'}"),
@@ -83,6 +92,18 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
             )
             for path in sorted(unreadable)
         ),
+        *(
+            [
+                say(
+                    f"这一户的资料曾算在 {names} 名下，已把 {names} 也从各周的名单和评分里拿下；登记资料还在，重新运行"
+                    " xianying outreach 就回来",
+                    f"its rows counted for {names}, which left the weeks' lists and scores too; its records stay, and"
+                    " xianying outreach lists it again",
+                )
+            ]
+            if bearers
+            else []
+        ),
         say(
             "启用的模型要到下次 xianying retrain 才不再受这一户影响；备份和来源系统里的资料请另行删除",
             "the model in force has learnt from it until the next xianying retrain; delete it from backups and from"
@@ -91,10 +112,18 @@ def delete_everywhere(workspace: Path, database: Database, household_id: str, wh
     ]
 
 
+def take_out(workspace: Path, household_id: str) -> tuple[list[Path], list[Path]]:
+    """Take a household out of all that was made from the records; the files that changed, and the unreadable ones."""
+    lists, unreadable = _rid(_week_files(workspace, household_id), household_id)
+    changed = _week_tables(workspace, household_id) + lists
+    _served(workspace, household_id)
+    return changed, unreadable
+
+
 def _delete_one(
     workspace: Path, database: Database, household_id: str, who: str
-) -> tuple[dict[str, int], list[Path], list[Path]]:
-    """Remove one household; return rows by table, the files that changed, and those that cannot be read."""
+) -> tuple[dict[str, int], tuple[list[Path], list[Path]]]:
+    """Remove one household; return rows by table, with the files that changed and those that cannot be read."""
     digest = leave_tombstone(workspace, household_id)
     forget_partials(workspace)
     # while the records still tell which
@@ -121,24 +150,24 @@ def _delete_one(
             session.add(Deletion(household_hash=digest, by=who, drained_at=now()))
         enter(session, who, "resident.delete", digest)
     database.forget_deleted_rows()
-    return removed, files, unreadable
+    return removed, (files, unreadable)
 
 
 def _tables(workspace: Path, household_id: str) -> list[Path]:
-    """Delete the household from the Parquet tables of the weeks and of the newest scores; return those changed."""
-    changed = []
-    for path in [
-        *workspace.glob("*.parquet"),
-        *(workspace / "weeks").glob("*/*.parquet"),
-        *(workspace / FOLDER).glob("*.parquet"),
-    ]:
-        if _without_rows(path, household_id):
-            changed.append(path)
+    """Delete the household from all Parquet tables, and from rows that wait for people; return those changed."""
+    changed = _week_tables(workspace, household_id)
+    changed += [path for path in (workspace / FOLDER).glob("*.parquet") if _without_rows(path, household_id)]
     if forget_waiting(workspace, household_id):
         changed.append(workspace / FOLDER / PENDING)
         for sheet in (HOUSEHOLDS_SHEET, NEEDS_SHEET):  # the next ingest writes them anew
             (workspace / sheet).unlink(missing_ok=True)
     return changed
+
+
+def _week_tables(workspace: Path, household_id: str) -> list[Path]:
+    """Delete the household from the Parquet tables of the weeks and of the newest scores; return those changed."""
+    tables = [*workspace.glob("*.parquet"), *(workspace / "weeks").glob("*/*.parquet")]
+    return [path for path in tables if _without_rows(path, household_id)]
 
 
 def _without_rows(path: Path, household_id: str) -> bool:
@@ -180,12 +209,24 @@ def _named(workspace: Path, household_id: str, requests: Iterable[str]) -> froze
 def _lists(workspace: Path, household_id: str, named: frozenset[str]) -> tuple[list[Path], list[Path]]:
     """Workbooks and tables lose the household's rows, whatever was filled in on the others stays; its printed pages
     go. The files that changed, and those that cannot be read."""
-    weeks = [(path, frozenset([household_id])) for path in (workspace / "weeks").glob("*/*")]
     others = [
         (path, named) for folder in (REPORTS, SHEETS) for path in (workspace / folder).glob("*.xls[xm]")
     ]
+    return _rid([*_week_files(workspace, household_id), *others], household_id)
+
+
+def _week_files(workspace: Path, household_id: str) -> list[tuple[Path, frozenset[str]]]:
+    """List the files of all weeks, with the cells by which a household is named there."""
+    return [(path, frozenset([household_id])) for path in (workspace / "weeks").glob("*/*")]
+
+
+def _rid(files: Iterable[tuple[Path, frozenset[str]]], household_id: str) -> tuple[list[Path], list[Path]]:
+    """Take a household out of files; return those that changed, and those that cannot be read.
+
+    ``files``: with the cells by which each names it.
+    """
     changed, unreadable = [], []
-    for path, names in sorted([*weeks, *others]):
+    for path, names in sorted(files):
         if path.name.startswith(OPEN_IN_EXCEL):
             continue
         try:

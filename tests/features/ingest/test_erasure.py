@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 from killed import killed_with_records_replaced
-from tiny_town import requests
+from tiny_town import requests, residents
 
 from features.ingest.erasure import erase_household, rows_of_household
 from features.ingest.ingest import ingest
@@ -92,6 +92,26 @@ def test_who_was_merged_into_a_deleted_household_goes_with_it_unless_that_was_un
         assert bool(rows_of_household(workspace, "H03")["requests"]) == undone
         ingest(tiny_town.directory, workspace)
     assert {"H02", "H03"} & {*read_records(workspace).household_ids} == ({"H03"} if undone else set())
+
+
+def test_who_lived_in_a_deleted_household_does_not_come_back_in_another(tiny_town):
+    """P1 to P3 live in H02; P4 moved there by a change, P5 by an export, and P9 is the same person as P1."""
+    later = [{"resident_id": "P5", "household_id": "H02", "birth_year": 1938, "valid_from": "2024-01-01"}]
+    again = [{"resident_id": "P9", "household_id": "H12", "birth_year": 1988, "valid_from": "2023-01-01"}]
+    tiny_town.write("residents", [*residents(), *later, *again])
+    ingest(tiny_town.directory, tiny_town.workspace)
+    moved = datetime(2024, 6, 9, 23)
+    with open_store(tiny_town.workspace) as connection:
+        add_change(connection, "move", "P4", "H02", moved, moved)
+        add_change(connection, "person", "P9", "P1", moved)
+        add_change(connection, "move", "P3", "H07", moved, moved)
+    assert erase_household(tiny_town.workspace, "H02")["residents"] == 7
+    left = {
+        row["resident_id"]
+        for household in ("H02", "H05", "H09", "H12", "H07")
+        for row in rows_of_household(tiny_town.workspace, household)["residents"]
+    }
+    assert left == set()
 
 
 def test_set_aside_rows_are_found_however_the_id_was_written(tiny_town):

@@ -342,6 +342,10 @@ def test_what_visits_find_and_how_old_requests_are() -> None:
     day = np.concatenate([np.full(80, 990.0), np.full(200, 800.0)])
     poor = np.concatenate([np.arange(80) < 8, np.arange(200) < 80])
     assert [one.kind for one in find_alarms(day, poor, 1000)] == ["finds"]
+    later = np.full(300, 1000.0)  # on the as-of day and after it, as where a past week is looked back on
+    assert [one.kind for one in find_alarms(np.append(day, later), np.append(poor, later > 0), 1000)] == [
+        "finds"
+    ]
     assert find_alarms(day, np.concatenate([np.arange(80) < 30, np.arange(200) < 80]), 1000) == []
     table = pd.DataFrame({"table": ["requests"], "last": [980.0], "age": [20.0]})
     assert [one.subject for one in freshness_alarms(table)] == ["requests"]

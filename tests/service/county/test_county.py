@@ -17,9 +17,11 @@ from served_town import NEWEST, copy_workspace
 
 from features.contract.community import Name, Need
 from features.language import UserError
+from features.workspace_secret import SECRET, workspace_secret
 from service.cli.commands import commands
 from service.county.figures import CommunityFigures, county_demand, figures_of
 from service.county.page import county_page
+from service.weekly.week_directory import write_table
 
 NEED = Need(id="meals", name=Name(zh="老年助餐"), horizon_weeks=4)
 REFUGE = Need(id="refuge", name=Name(zh="家暴求助"), horizon_weeks=4, sensitive=True)
@@ -46,8 +48,16 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def make_another(place: Path) -> None:
+    """Make a copied workspace one of its own: its secret, and its households' numbers and risks."""
+    (place / SECRET).write_text("ab" * 32)
+    for path in (place / "weeks").glob("*/risk.parquet"):
+        write_table(pd.read_parquet(path).assign(risk=0.5), path)
+
+
 def test_two_communities_add_up_and_nobody_is_named(workspace: Path, tmp_path: Path) -> None:
     shutil.copytree(workspace, tmp_path / "west")
+    make_another(tmp_path / "west")
     run("county", workspace, tmp_path / "west", "--output", tmp_path / "county.html")
     page = (tmp_path / "county.html").read_text(encoding="utf-8")
     one, other = figures_of([workspace, tmp_path / "west"])
@@ -55,6 +65,18 @@ def test_two_communities_add_up_and_nobody_is_named(workspace: Path, tmp_path: P
     assert len(figures_of([workspace, workspace / "weeks" / ".."])) == 1
     assert page.count(one.name) >= 3
     assert "h01" not in page and ">g1<" not in page
+
+
+@pytest.mark.parametrize("same", ["secret", "risk"])
+def test_a_copy_of_a_workspace_is_not_counted_twice(workspace: Path, tmp_path: Path, same: str) -> None:
+    shutil.copytree(workspace, tmp_path / "west")
+    (tmp_path / "west" / SECRET).unlink(missing_ok=True)
+    if same == "secret":
+        make_another(tmp_path / "west")
+        (tmp_path / "west" / SECRET).write_text(workspace_secret(workspace).hex() + "\n")
+    with pytest.raises(UserError, match=r"west.*副本"):
+        figures_of([workspace, tmp_path / "west"])
+    assert len(figures_of([tmp_path / "west"])) == 1
 
 
 def test_a_community_that_has_not_agreed_stops_the_page(workspace: Path, tmp_path: Path) -> None:

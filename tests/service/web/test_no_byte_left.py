@@ -12,12 +12,14 @@ import pandas as pd
 import pytest
 import served_town
 import yaml
-from served_town import As, make_workspace, served
+from served_town import NEWEST, As, make_workspace, put_champion, served
 from service_database import database_url  # noqa: F401
 from sqlalchemy import select
 
 from features.atomic import PARTIAL
+from features.ingest.erasure import rows_of_household, shown_pairs
 from features.point_in_time import schema_fit
+from features.store.partitions import open_copy
 from features.store.reader import read_settings
 from features.store.tombstones import TOMBSTONES, read_tombstones
 from models.text.decisions import keep_decisions, read_decisions
@@ -27,6 +29,8 @@ from service.texts.review_sheet import write_text_review
 from service.web.database.tables import Entry, Outcome
 from service.web.intake.handover import delete_again
 from service.web.published.from_records import refusing_on
+from service.web.published.week_files import read_pointer
+from service.web.rights.deletion import published_households
 from service.web.rights.own_texts import forget_texts
 
 MARKED = [f"h{number:02d}" for number in range(12)]
@@ -143,6 +147,27 @@ def test_a_household_goes_with_those_that_were_merged_into_it(workspace):
     assert [path for path in named if not path.startswith(("service.db", "audit/"))] == []
 
 
+def test_a_household_goes_from_the_one_that_it_was_merged_into(workspace):
+    """Of the other one, which holds its past in the weeks after the merge, only the own records stay."""
+    gone, kept = MARKED[3], MARKED[5]
+    merge = ["households", "merge", kept, gone, "--as-of", NEWEST]
+    before = shown_requests(workspace, kept)
+    for call in (["drain"], merge, ["score", "--as-of", NEWEST], ["outreach", "--as-of", NEWEST]):
+        commands(["--workspace", str(workspace), *call], standalone_mode=False)
+    words = [f"{word}-{gone}-word" for word in ("own", "said", "door")]
+    assert shown_requests(workspace, kept) > before and holding(workspace, words)
+    undo = ["households", "undo", "1", "--as-of", NEWEST]  # the week that was published before stays
+    commands(["--workspace", str(workspace), *undo], standalone_mode=False)
+    commands(["--workspace", str(workspace), "resident", "delete", gone, "--yes"], standalone_mode=False)
+    assert holding(workspace, words) == []
+    assert kept not in published_households(workspace)
+    assert rows_of_household(workspace, kept)["households"]  # its own rows stay, and list it again
+    put_champion(workspace)  # the deletion has taken its copy away, as it may hold texts
+    commands(["--workspace", str(workspace), "outreach", "--as-of", NEWEST], standalone_mode=False)
+    assert kept in published_households(workspace)
+    assert holding(workspace, words) == []
+
+
 def test_a_week_that_was_published_after_a_deletion_loses_the_household(workspace):
     """As where a command had read the records before, and publishes its week when the deletion has ended."""
     household, before = MARKED[0], read_tombstones(workspace / TOMBSTONES)
@@ -155,6 +180,28 @@ def test_a_week_that_was_published_after_a_deletion_loses_the_household(workspac
     assert holding(workspace, words) == []
     named = holding(workspace, [household])
     assert [path for path in named if not path.startswith(("service.db", "audit/"))] == []
+
+
+def test_a_week_that_was_published_after_a_deletion_loses_the_one_that_it_was_merged_into(workspace):
+    gone, kept = MARKED[3], MARKED[5]
+    merge = ["households", "merge", kept, gone, "--as-of", NEWEST]
+    for call in (["drain"], merge, ["score", "--as-of", NEWEST]):
+        commands(["--workspace", str(workspace), *call], standalone_mode=False)
+    before, pairs = read_tombstones(workspace / TOMBSTONES), shown_pairs(workspace)
+    assert pairs == [(gone, kept)]
+    shutil.copytree(workspace / "served", workspace.parent / "served")
+    commands(["--workspace", str(workspace), "resident", "delete", gone, "--yes"], standalone_mode=False)
+    shutil.copytree(workspace.parent / "served", workspace / "served", dirs_exist_ok=True)
+    assert holding(workspace, [f"said-{gone}-word"]) or kept in published_households(workspace)
+    delete_again(workspace, before, pairs)
+    assert holding(workspace, [f"said-{gone}-word"]) == [] and kept not in published_households(workspace)
+
+
+def shown_requests(workspace: Path, household: str) -> int:
+    """How many requests the newest week's records show under a household's number."""
+    week = workspace / "served" / read_pointer(workspace)["weeks"][NEWEST]
+    records = open_copy(week / "records").read([0])
+    return int((records.household_ids[records.requests.household] == household).sum())
 
 
 def write_book(path: Path, rows: list[list[str]]) -> None:

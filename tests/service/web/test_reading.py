@@ -92,6 +92,10 @@ def test_lists_come_page_by_page_and_only_when_they_changed(client):
     assert first.json()["total"] == len(kept)
     again = wang.get("/v1/visits?limit=3", headers={"If-None-Match": first.headers["etag"]})
     assert again.status_code == 304 and not again.content
+    assert first.headers["cache-control"] == "private, no-cache"
+    other = machine(client, "scores:read", "sensitive:read")  # who sees other columns has another tag
+    other["If-None-Match"] = first.headers["etag"]
+    assert client.get("/v1/visits?limit=3", headers=other).status_code == 200
     assert wang.get("/v1/visits?cursor=abc").status_code == 422
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from features.language import UserError
 from service.web.app import create_app
-from service.web.auth import identities, people
+from service.web.auth import identities, people, second_factor
 from service.web.auth import sign_in as entrance
 from service.web.auth.failures import browser_cookie, source_of
 from service.web.base.limiting import MOST_COUNTED, Limits
@@ -194,6 +194,7 @@ def test_a_second_factor_is_asked_of_whoever_has_one(client):
     people.set_active(database, "wang", True)
     assert enter(code_now(factor, 1)).status_code == 204  # a clock that is a little fast
     assert enter(code_now(factor, 9)).status_code == 401
+    factor = people.set_second_factor(database, "wang")
     with database.writing() as session:  # signed in while the clock was a year ahead
         session.execute(update(User).where(User.login == "wang").values(second_factor_step=10**9))
     assert enter(code_now(factor)).status_code == 204 and enter(code_now(factor)).status_code == 401
@@ -207,6 +208,27 @@ def test_a_second_factor_is_asked_of_whoever_has_one(client):
         assert factor.key not in session.query(User).filter_by(login="wang").one().second_factor
     people.set_second_factor(database, "wang", remove=True)
     assert enter("").status_code == 204
+
+
+def test_no_code_is_taken_twice_where_the_clock_was_set_back(client, monkeypatch):
+    factor, start = people.set_second_factor(client.app.state.database, "wang"), now()
+
+    def enter(minutes: float, code: str) -> int:
+        """Sign in so many minutes after the start, by the server's clock."""
+        monkeypatch.setattr(second_factor, "now", lambda: start + timedelta(minutes=minutes))
+        given = {"login": "wang", "password": PASSWORD, "code": code}
+        people.set_active(client.app.state.database, "wang", True)
+        return of_address(client, "192.0.2.12").post("/v1/session", json=given).status_code
+
+    def code(minutes: float) -> str:
+        return pyotp.TOTP(factor.key).at(start + timedelta(minutes=minutes))
+
+    assert enter(0, code(0)) == enter(60, code(60)) == 204
+    assert enter(1, code(1)) == 204  # set back by an hour
+    assert enter(0, code(0)) == 401 and enter(60, code(60)) == 401  # used before that
+    assert enter(2, code(1)) == 401 and enter(2, code(2)) == 204
+    assert enter(30, code(30)) == 204 and enter(29.5, code(29)) == 401  # older than the one before, as ever
+    people.set_second_factor(client.app.state.database, "wang", remove=True)
 
 
 def test_an_office_can_require_a_second_factor_by_role(tmp_path):
@@ -328,6 +350,9 @@ def test_a_key_works_until_it_is_revoked_or_expires(client):
     bearer = {"Authorization": f"Bearer {key}"}
     me = client.get("/v1/session", headers=bearer).json()
     assert me["role"] == "machine" and me["scopes"] == ["scores:read"] and me["grid_id"] == "g1"
+    client.cookies.set("xianying_session", key)  # where it would need no CSRF token
+    assert client.get("/v1/session").status_code == 401
+    client.cookies.clear()
     (held,) = people.keys(database)
     assert key not in (held.key_hash, held.id) and key.split("_", 2)[2] not in held.key_hash
     people.revoke_key(database, held.id)
@@ -371,6 +396,13 @@ def test_every_answer_carries_security_headers(client):
     assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY"
     assert "script-src 'self'" in headers["content-security-policy"]
     assert headers["cache-control"] == "no-store"
+    for address in (
+        "/v1/session",
+        "/v1/nowhere",
+        "/sign-in",
+        "/audit",
+    ):  # answers that refuse are not kept either
+        assert client.get(address, follow_redirects=False).headers["cache-control"] == "no-store", address
     assert client.get("/v1/ready").json() == {"status": "ready"}
     assert "xianying_requests_total" in client.get("/metrics").text
 
@@ -392,7 +424,8 @@ def test_bodies_have_a_limit_whether_they_say_their_length_or_not(tmp_path):
     settings = Settings(workspace=tmp_path, environment="development", largest_body=1000)
     with TestClient(create_app(settings)) as client:
         large = b'{"login":"' + b"x" * 2000 + b'"}'
-        for content in (large, iter([large[:900], large[900:]])):
+        pieces = [large[at : at + 400] for at in range(0, len(large), 400)]  # each of them is allowed
+        for content in (large, iter([large[:900], large[900:]]), iter(pieces)):
             answer = client.post("/v1/session", content=content, headers={"content-type": "application/json"})
             assert answer.status_code == 413 and answer.json()["type"] == "urn:xianying:too-large"
 

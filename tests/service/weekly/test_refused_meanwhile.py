@@ -73,7 +73,9 @@ def named_in(workspace: Path, household: str) -> list[str]:
     for path in sorted(home.iterdir()):
         match path.suffix:
             case ".xlsx":
-                cells = (cell for sheet in openpyxl.load_workbook(path) for row in sheet.values for cell in row)
+                cells = (
+                    cell for sheet in openpyxl.load_workbook(path) for row in sheet.values for cell in row
+                )
                 there = household in cells
             case ".parquet":
                 table = pd.read_parquet(path)
@@ -109,8 +111,11 @@ def at_the_end_of(
     monkeypatch.setattr(f"service.cli.{module}.stage", stage)
 
 
-@pytest.mark.parametrize("stage", ["排名单", "合并"])
-@pytest.mark.parametrize("refuse", [by_api, by_phone, by_record, by_file])
+@pytest.mark.parametrize(
+    ("refuse", "stage"),
+    [(by_api, "排名单"), (by_phone, "合并"), (by_record, "合并"), (by_file, "排名单")],
+    ids=["API", "phone", "record", "file"],
+)
 def test_one_that_comes_while_lists_are_made_takes_the_household_off(
     client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuse: Callable, stage: str
 ) -> None:

@@ -34,7 +34,7 @@ from service.lists.needs_tables import (
 )
 from service.lists.needs_workbook import needs_workbook
 from service.web.published.provenance import note_made
-from service.web.published.restrictions import must_not_list
+from service.web.published.publish import must_not_list
 from service.weekly.model_lines import about
 from service.weekly.score_cache import current_scores
 from service.weekly.week_directory import DEMAND, week_directory

@@ -39,8 +39,7 @@ from service.web.hooks.subscribers import WEEK
 from service.web.published.from_records import publish_from_records
 from service.web.published.packing import Listed
 from service.web.published.provenance import note_made
-from service.web.published.publish import publish
-from service.web.published.restrictions import RefusedError, require_willing
+from service.web.published.publish import RefusedError, publish, require_willing
 from service.weekly.list_files import file_names, list_files, remove_others, write_lists
 from service.weekly.list_tasks import ListWeek, WritePartition, Written
 from service.weekly.model_lines import about, list_notes

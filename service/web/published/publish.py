@@ -9,20 +9,66 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from features.atomic import scratch_directory, write_atomically
+from features.language import UserError
 from features.point_in_time.records import date_of
 from features.store.reader import read_settings
 from models.scoring.live import TownState
+from service.web.base.settings import has_service
 from service.web.published.digests import write_digests
+from service.web.published.from_records import refusing_in_week
 from service.web.published.packing import Listed, ScoredWeek, pack
-from service.web.published.restrictions import require_willing
 from service.web.published.week_files import OUTDATED, POINTER, REPORTS, SERVED, read_pointer
+
+
+class RefusedError(UserError):
+    """Households on a list refuse by now, so that it is not published."""
+
+    def __init__(self, households: frozenset[str]) -> None:
+        super().__init__(
+            f"排名单时有 {len(households)} 户谢绝，名单没有发布：请重新运行 xianying outreach",
+            f"{len(households)} households on the list refuse by now, so it was not published: run xianying outreach"
+            " again",
+        )
+        self.households = households
+
+
+def must_not_list(workspace: Path, as_of: date) -> frozenset[str]:
+    """Return the households that no list of the week from a date may name, as records and service have it now.
+
+    They refuse, or are to be deleted.
+    """
+    refusing = refusing_in_week(workspace, as_of)
+    if not has_service(workspace):
+        return refusing
+    from sqlalchemy import select
+
+    from service.web.database.engine import database_of
+    from service.web.database.tables import ENDS_RECORDED, Deletion, Refusal
+
+    with database_of(workspace) as database:
+        if database is None:
+            return refusing
+        with database.reading() as session:
+            waiting = select(Refusal.household_id, Refusal.until)
+            waiting = waiting.where(Refusal.drained_at.is_(None), ENDS_RECORDED.is_not(True))
+            noted = {
+                household for household, until in session.execute(waiting) if until is None or until > as_of
+            }
+            deleted = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
+            return refusing | noted | {household for household in deleted if household}
+
+
+def require_willing(workspace: Path, as_of: date, households: Iterable[str]) -> None:
+    """Raise RefusedError where one of these households may not stand on a list of the week from a date."""
+    if refused := must_not_list(workspace, as_of).intersection(households):
+        raise RefusedError(refused)
 
 
 def publish(

@@ -1,56 +1,18 @@
 """What changes the lists at once: households that refuse or are being deleted, and visits that were handed over."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
-from features.language import UserError
-from service.web.database.engine import Database, database_of
+from service.web.database.engine import Database
 from service.web.database.tables import ENDS_RECORDED, Deletion, Reassignment, Refusal
-from service.web.published.from_records import refusing_in_week, refusing_on
+from service.web.published.from_records import refusing_on
 
 MOST_HANDED_OVER = 10_000  # the newest: lists of long ago are not served any more
-
-
-class RefusedError(UserError):
-    """Households on a list refuse by now, so that it is not published."""
-
-    def __init__(self, households: frozenset[str]) -> None:
-        super().__init__(
-            f"排名单时有 {len(households)} 户谢绝，名单没有发布：请重新运行 xianying outreach",
-            f"{len(households)} households on the list refuse by now, so it was not published: run xianying outreach"
-            " again",
-        )
-        self.households = households
-
-
-def must_not_list(workspace: Path, as_of: date) -> frozenset[str]:
-    """Return the households that no list of the week from a date may name, as records and service have it now.
-
-    They refuse, or are to be deleted.
-    """
-    refusing = refusing_in_week(workspace, as_of)
-    with database_of(workspace) as database:
-        if database is None:
-            return refusing
-        with database.reading() as session:
-            waiting = select(Refusal.household_id, Refusal.until)
-            waiting = waiting.where(Refusal.drained_at.is_(None), ENDS_RECORDED.is_not(True))
-            noted = {
-                household for household, until in session.execute(waiting) if until is None or until > as_of
-            }
-            deleted = session.scalars(select(Deletion.household_id).where(Deletion.household_id.is_not(None)))
-            return refusing | noted | {household for household in deleted if household}
-
-
-def require_willing(workspace: Path, as_of: date, households: Iterable[str]) -> None:
-    """Raise RefusedError where one of these households may not stand on a list of the week from a date."""
-    if refused := must_not_list(workspace, as_of).intersection(households):
-        raise RefusedError(refused)
 
 
 class Restrictions:
